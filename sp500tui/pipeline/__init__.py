@@ -1,0 +1,1 @@
+"""The concurrent engine. Knows nothing of any screen."""

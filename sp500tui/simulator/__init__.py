@@ -1,0 +1,1 @@
+"""The demo market: a local stand-in for Wikipedia and Yahoo Finance."""

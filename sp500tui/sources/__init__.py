@@ -1,0 +1,1 @@
+"""Reads the outside world: Wikipedia and Yahoo Finance. Knows nothing of queues."""
