@@ -12,7 +12,7 @@ from sp500tui import __version__
 
 
 class Settings(BaseSettings):
-    """Everything a run can be told. Flags win over the environment, that over the TOML file, that over this."""
+    """Everything a run can be told: flags win over the environment, it over the TOML file, that over this."""
 
     model_config = SettingsConfigDict(env_prefix="SP500TUI_", extra="forbid", frozen=True)
 

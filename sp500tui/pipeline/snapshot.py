@@ -377,7 +377,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PipelineEvent:
-    """One rare thing that happened. The listener is called on the thread it happened on and must not block."""
+    """One rare thing that happened. Listeners run on its thread and must not block."""
 
     kind: EventKind
     message: str
