@@ -1,0 +1,70 @@
+"""Symbols as a person writes them, on the command line or in a file: split, checked, told once each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from sp500tui.domain import ConfigurationError
+
+_LISTED = re.compile(r"\^?[A-Z0-9]{1,12}(\.[A-Z0-9]{1,4})?")
+_DASHED = re.compile(r"([A-Z0-9]{1,12})[-/]([A-Z])")
+_LARGEST_FILE = 4 << 20
+
+
+def split_symbols(text: str) -> list[str]:
+    """The parts of a list separated by commas, semicolons or white space."""
+    return [part for part in re.split(r"[,;\s]+", text) if part]
+
+
+def listed_symbol(text: str) -> str:
+    """The symbol in capitals, as listed; raises ValueError with the remedy when it cannot be one."""
+    symbol = text.strip().upper()
+    if _LISTED.fullmatch(symbol):
+        return symbol
+    shown = repr(text if len(text) <= 24 else text[:24] + "…")
+    if dashed := _DASHED.fullmatch(symbol):
+        raise ValueError(f"{shown} is not how it is listed; write {dashed[1]}.{dashed[2]}")
+    raise ValueError(f"{shown} is not a symbol; write it as listed, such as AAPL or BRK.B")
+
+
+def listed_symbols(texts: Iterable[str]) -> tuple[str, ...]:
+    """Every symbol once, in the order first named; raises ValueError on the first that is malformed."""
+    return tuple(dict.fromkeys(listed_symbol(text) for text in texts))
+
+
+def read_symbols(path: Path) -> tuple[str, ...]:
+    """The symbols of a file: one a line or separated by commas, `#` starts a comment.
+
+    Raises ConfigurationError naming the file, and the line where there is one.
+    """
+    symbols: dict[str, None] = {}
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        try:
+            symbols |= dict.fromkeys(listed_symbols(split_symbols(line.partition("#")[0])))
+        except ValueError as error:
+            raise ConfigurationError(f"symbols file {path}, line {number}: {error}") from None
+    if not symbols:
+        raise ConfigurationError(f"symbols file {path} names no symbol; write one a line, such as AAPL")
+    return tuple(symbols)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"symbols file {path} cannot be read: {reason}") from None
+    if len(content) > _LARGEST_FILE:
+        raise ConfigurationError(
+            f"symbols file {path} is larger than 4 MB; give a list of symbols, one a line"
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ConfigurationError(f"symbols file {path} is not text; give a list of symbols, one a line")
+    return text

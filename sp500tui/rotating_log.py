@@ -1,0 +1,111 @@
+"""A log file that rotates, is private to its owner, may be shared by programs, and never raises."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+_CHECK_EVERY = 64
+
+
+class RotatingLog(logging.Handler):
+    """Appends one record a line; `path` becomes `path.1`, `path.2` … when it grows beyond `limit` bytes.
+
+    A record that cannot be written is counted, not raised: a full disk must not stop a worker.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        limit: int = 5 << 20,
+        keep: int = 3,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__()
+        self.path = path
+        self.lost = 0
+        """Records that could not be written since the last one that could."""
+        self._limit = limit
+        self._keep = keep
+        self._tell = tell
+        self._file = -1
+        self._size = 0
+        self._until_check = 0
+        self._open()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; the first failure in a row is told to `tell`, the others are counted."""
+        line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+        try:
+            self._write(line)
+        except OSError as error:
+            self.lost += 1
+            if self.lost == 1:
+                self._tell(
+                    f"log file {self.path} cannot be written ({error.strerror}): records are lost meanwhile"
+                )
+
+    def close(self) -> None:
+        """Close the file."""
+        self.acquire()
+        try:
+            self._shut()
+        finally:
+            self.release()
+        super().close()
+
+    def _write(self, line: bytes) -> None:
+        self._until_check -= 1
+        if self._until_check <= 0 or self._size + len(line) > self._limit:
+            self._look_again(len(line))
+        if self._file < 0:
+            self._open()
+        if self.lost:
+            line = f"{self.lost} log records before this one were lost\n".encode() + line
+        os.write(self._file, line)
+        self._size += len(line)
+        self.lost = 0
+
+    def _look_again(self, coming: int) -> None:
+        """Follow a rotation by another program, and rotate when it is our turn."""
+        self._until_check = _CHECK_EVERY
+        if not self._is_ours():
+            self._open()
+        if self._size and self._size + coming > self._limit:
+            self._rotate()
+
+    def _is_ours(self) -> bool:
+        try:
+            there, ours = self.path.stat(), os.fstat(self._file)
+        except OSError:
+            return False
+        self._size = ours.st_size
+        return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
+
+    def _rotate(self) -> None:
+        # The lock is on the file itself: a second program that waited finds another file under the name.
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        if self._is_ours():
+            for number in range(self._keep - 1, 0, -1):
+                older = self._numbered(number)
+                if older.exists():
+                    older.replace(self._numbered(number + 1))
+            self.path.replace(self._numbered(1))
+        self._open()
+
+    def _numbered(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+    def _open(self) -> None:
+        self._shut()
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(self._file).st_size
+
+    def _shut(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
