@@ -72,6 +72,9 @@ class PipelineControl(Protocol):
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """The symbols that changed after `version` (0 for all), and the version to ask with next time."""
 
+    def price_of(self, symbol: str) -> LivePrice | None:
+        """The newest price of one symbol with the names of its workers; None before there is one."""
+
     def constituents(self) -> Sequence[Constituent]:
         """The list in force, in its own order; empty before it is known."""
 

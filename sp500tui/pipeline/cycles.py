@@ -1,0 +1,141 @@
+"""When a cycle starts, when it is over, and when there will be no more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sp500tui.pipeline.snapshot import CycleSnapshot
+
+
+class Move(StrEnum):
+    """What the scheduler should do now."""
+
+    WAIT = "wait"
+    START = "start"
+    SKIP = "skip"
+    """A start fell due while the last cycle was still under way."""
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the user asked for."""
+
+    cycles: int | None = None
+    """How many at most; None for no limit."""
+    duration: float | None = None
+    """Seconds from the start after which no cycle begins any more."""
+
+
+def next_move(
+    plan: Plan, *, now: float, started: float, due: float, number: int, running: bool, asked: bool
+) -> Move:
+    """Decide, all times as ticks: `due` is when the next cycle falls due, `asked` that somebody pressed for it."""
+    over = plan.duration is not None and now - started >= plan.duration
+    if over or (plan.cycles is not None and number >= plan.cycles and not running):
+        return Move.END
+    if plan.cycles is not None and number >= plan.cycles:
+        return Move.WAIT
+    if running:
+        return Move.SKIP if now >= due else Move.WAIT
+    return Move.START if asked or now >= due else Move.WAIT
+
+
+class Cycles:
+    """The state behind the decision. Thread-safe."""
+
+    def __init__(self, plan: Plan, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._started = self._due = clock()
+        self._interval = interval
+        self._asked = False
+        self._running = False
+        self._number = 0
+        self._total = 0
+        self._skipped = 0
+        self._began = 0.0
+        self._seconds = 0.0
+
+    def move(self) -> Move:
+        """What to do now; a skipped start is counted here."""
+        with self._lock:
+            now = self._clock()
+            move = next_move(
+                self._plan,
+                now=now,
+                started=self._started,
+                due=self._due,
+                number=self._number,
+                running=self._running,
+                asked=self._asked,
+            )
+            if move is Move.SKIP:
+                missed = 1 + int((now - self._due) / self._interval)
+                self._skipped += missed
+                self._due += missed * self._interval
+            return move
+
+    def begin(self, total: int) -> int:
+        """A cycle over `total` symbols starts; returns its number."""
+        with self._lock:
+            now = self._clock()
+            # From due time to due time, so that cycles keep their rhythm; a late or pressed-for one starts a new rhythm.
+            late = now - self._due >= self._interval or self._asked
+            self._due = (now if late else self._due) + self._interval
+            self._asked = False
+            self._running, self._began, self._total = True, now, total
+            self._number += 1
+            return self._number
+
+    def finish(self) -> float:
+        """The cycle is over; returns how many seconds it took."""
+        with self._lock:
+            self._running = False
+            self._seconds = self._clock() - self._began
+            return self._seconds
+
+    def ask(self) -> bool:
+        """Have the next cycle start at once; False while one is under way."""
+        with self._lock:
+            if self._running:
+                return False
+            self._asked = True
+            return True
+
+    def set_interval(self, seconds: float) -> None:
+        """Change the rhythm; the next cycle falls due one new interval after the last one began."""
+        with self._lock:
+            self._interval = seconds
+            self._due = max(self._clock(), (self._began or self._clock()) + seconds)
+
+    @property
+    def running(self) -> bool:
+        """Whether a cycle is under way."""
+        return self._running
+
+    @property
+    def interval(self) -> float:
+        """Seconds from start to start."""
+        return self._interval
+
+    def snapshot(self, outstanding: int, *, stopping: bool) -> CycleSnapshot:
+        """The present or last cycle, of whose symbols `outstanding` are not settled yet."""
+        with self._lock:
+            now = self._clock()
+            last = self._plan.cycles is not None and self._number >= self._plan.cycles
+            return CycleSnapshot(
+                number=self._number,
+                total=self._total,
+                done=max(0, self._total - outstanding) if self._running else self._total,
+                running=self._running,
+                seconds=now - self._began if self._running else self._seconds,
+                next_in=None if stopping or last else max(0.0, self._due - now),
+                skipped=self._skipped,
+                interval=self._interval,
+            )

@@ -1,0 +1,156 @@
+"""Looks after the database: opens it, applies the schema, keeps the list in it, restarts a dead embedded server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from sp500tui.domain import ConfigurationError, DatabaseError, Sp500tuiError
+from sp500tui.pipeline.database_state import DatabaseState
+from sp500tui.pipeline.scraper import Roster
+from sp500tui.pipeline.snapshot import DatabaseSnapshot
+from sp500tui.storage import database as storage
+from sp500tui.storage.database import Database
+from sp500tui.storage.reading import row_count
+
+_log = logging.getLogger(__name__)
+
+_ROUND = 1.0
+"""Seconds between two looks at the server."""
+_COUNT_EVERY = 5.0
+_LASTING = ("28", "3D", "42", "25006", "0A")
+"""SQLSTATE classes that waiting does not mend: authentication, unknown database, privileges, read-only."""
+
+
+def lasting(error: Sp500tuiError) -> bool:
+    """Whether a failure to open the database needs a person, not patience."""
+    if isinstance(error, ConfigurationError):
+        return True
+    return isinstance(error, DatabaseError) and (error.sqlstate or "").startswith(_LASTING)
+
+
+class Keeper:
+    """One thread, one connection, the life of the database."""
+
+    def __init__(
+        self,
+        url: str | None,
+        data_dir: Path,
+        *,
+        state: DatabaseState,
+        roster: Roster,
+        patient: bool,
+        give_up: Callable[[Sp500tuiError], None],
+    ) -> None:
+        self._url = url
+        self._data_dir = data_dir
+        self._state = state
+        self._roster = roster
+        self._patient = patient
+        self._give_up = give_up
+        self._leaving = threading.Event()
+        self._database: Database | None = None
+        self._connection: psycopg.Connection[object] | None = None
+        self._upserted = 0
+        self._rows_total: int | None = None
+        self._counted_at = 0.0
+        self.thread = threading.Thread(target=self._run, name="database-keeper", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where the writers connect to. Only after `state.ready`."""
+        if self._database is None:
+            raise DatabaseError("the database has not been opened yet")
+        return self._database.url
+
+    def _run(self) -> None:
+        try:
+            while not self._leaving.is_set():
+                try:
+                    self._round()
+                except Sp500tuiError as error:
+                    if not self._state.ready.is_set() and (lasting(error) or not self._patient):
+                        self._state.failed(str(error), getattr(error, "sqlstate", None))
+                        self._give_up(error)
+                        return
+                    self._disconnect()
+                    self._state.failed(str(error), getattr(error, "sqlstate", None))
+                self._leaving.wait(self._state.retry_in or _ROUND)
+        finally:
+            self._disconnect()
+
+    def _round(self) -> None:
+        """Open it if it is not open, else see that it lives; then bring the list and the count up to date."""
+        if self._database is None:
+            self._database = Database.open(self._url, self._data_dir)
+        else:
+            self._database.ensure_alive()
+        if not self._state.ready.is_set():
+            storage.apply_schema(self._database.url)
+            self._state.ready.set()
+            self._state.worked()
+        if self._connection is None or self._connection.closed:
+            self._connection = storage.connect(self._database.url, application_name="sp500tui keeper")
+        changes = self._roster.changes
+        if self._upserted != changes and self._roster.listed:
+            storage.upsert_constituents(self._connection, self._roster.listed, datetime.now(UTC))
+            self._upserted = changes
+        if time.monotonic() - self._counted_at >= _COUNT_EVERY:
+            self._count()
+        if self._state.down:
+            # It answers again, so the writers need not wait out their pause.
+            self._state.worked()
+
+    def _count(self) -> None:
+        if self._connection is not None:
+            self._rows_total = row_count(self._connection)
+            self._counted_at = time.monotonic()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    def snapshot(self) -> DatabaseSnapshot:
+        """How the database does."""
+        state, database = self._state, self._database
+        return DatabaseSnapshot(
+            health=state.health,
+            message=state.message,
+            url=database.masked_url if database else storage.mask_url(self._url) if self._url else "",
+            embedded=self._url is None,
+            retry_in=state.retry_in,
+            commit=state.commit.latency(),
+            rows_total=self._rows_total,
+        )
+
+    def stop_server(self) -> bool:
+        """Stop the embedded server, as a fault would."""
+        if self._database is None or not self._database.embedded:
+            return False
+        self._database.stop_server()
+        return True
+
+    def close(self) -> None:
+        """Count the rows a last time and let the database go."""
+        self._leaving.set()
+        if self.thread.ident is not None:
+            self.thread.join(10.0)
+        if self._database is None:
+            return
+        if self._state.ready.is_set() and not self._state.down:
+            try:
+                self._connection = storage.connect(self._database.url, application_name="sp500tui keeper")
+                self._count()
+            except DatabaseError as error:
+                _log.warning("could not count the rows at the end: %s", error)
+            self._disconnect()
+        self._database.close()

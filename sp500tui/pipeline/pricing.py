@@ -1,0 +1,185 @@
+"""The price workers: a lease of tickers, one request, a hand-over of quotes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from sp500tui.domain import SourceError, ThrottledError
+from sp500tui.pipeline.fx import FxBook, major_unit
+from sp500tui.pipeline.items import Fetched, Ticker
+from sp500tui.pipeline.metrics import Books
+from sp500tui.pipeline.queues import LeasedQueue, MemoryLease, MemoryQueue
+from sp500tui.pipeline.snapshot import MissingSymbol, WorkerState
+from sp500tui.pipeline.stage import Worker
+from sp500tui.sources.yahoo import FetchResult
+
+_RETRY_DELAY = 0.5
+"""Seconds a worker holds still after a failed request; the throttle does the real back-off."""
+
+
+class PriceSource(Protocol):
+    """Where prices come from: `sources.yahoo.YahooFinance`, or a test's own."""
+
+    def open(self) -> None:
+        """Get ready; heavy, and harmless when repeated."""
+
+    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+        """Ask for prices and rates in one request.
+
+        Raises:
+            ThrottledError: not now.
+            SourceError: no answer, or one that makes no sense.
+        """
+
+
+class MissingBook:
+    """The symbols without a price, and why. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reasons: dict[str, str] = {}
+
+    def name(self, reasons: Iterable[tuple[str, str]]) -> None:
+        """Name symbols missing."""
+        with self._lock:
+            self._reasons.update(reasons)
+
+    def found(self, symbols: Iterable[str]) -> None:
+        """These have a price after all."""
+        with self._lock:
+            if self._reasons:
+                for symbol in symbols:
+                    self._reasons.pop(symbol, None)
+
+    def listing(self) -> tuple[MissingSymbol, ...]:
+        """All of them, in alphabetical order."""
+        with self._lock:
+            return tuple(MissingSymbol(symbol, why) for symbol, why in sorted(self._reasons.items()))
+
+
+def worth_another_try(
+    tickers: Iterable[Ticker], now: float, *, max_attempts: int, give_up_after: float
+) -> tuple[list[Ticker], list[Ticker]]:
+    """Part tickers into those to ask again and those to give up, by their attempts and their age in seconds."""
+    again: list[Ticker] = []
+    given_up: list[Ticker] = []
+    for ticker in tickers:
+        tired = ticker.attempts >= max_attempts or now - ticker.asked_at >= give_up_after
+        (given_up if tired else again).append(ticker)
+    return again, given_up
+
+
+class Pricing:
+    """What all price workers share, and the maker of their bodies."""
+
+    def __init__(
+        self,
+        source: Callable[[], PriceSource],
+        tickers: MemoryQueue[Ticker],
+        quotes: LeasedQueue[Fetched],
+        *,
+        books: Books,
+        fx: FxBook,
+        missing: MissingBook,
+        batch_size: int,
+        max_attempts: int,
+        give_up_after: Callable[[], float],
+    ) -> None:
+        self.source = source
+        self.tickers = tickers
+        self.quotes = quotes
+        self.books = books
+        self.fx = fx
+        self.missing = missing
+        self.batch_size = batch_size
+        self.max_attempts = max_attempts
+        self.give_up_after = give_up_after
+
+    def make_body(self, worker: Worker) -> PriceBody:
+        """One price worker's body; waits until the source is ready."""
+        self.source().open()
+        return PriceBody(self, worker)
+
+
+class PriceBody:
+    """One price worker."""
+
+    def __init__(self, shared: Pricing, worker: Worker) -> None:
+        self._shared = shared
+        self._worker = worker
+
+    def step(self) -> None:
+        """Fetch one lease of tickers."""
+        shared, worker = self._shared, self._worker
+        lease = worker.take(shared.tickers, shared.batch_size)
+        if lease is None:
+            return
+        symbols = [ticker.symbol for ticker in lease.items]
+        worker.begin(_describe(symbols))
+        started = time.monotonic()
+        try:
+            result = shared.source().fetch(symbols, shared.fx.wanted())
+        except ThrottledError as error:
+            self._again(lease, error, tried=False)
+            worker.wait(error.retry_after, WorkerState.WAITING, f"{error}")
+        except SourceError as error:
+            shared_delay = _RETRY_DELAY * (0.5 + worker.stage.jitter())
+            self._again(lease, error, tried=True)
+            worker.last_error = str(error)
+            worker.wait(shared_delay, WorkerState.WAITING, f"{error}")
+        else:
+            self._hand_over(lease, result)
+            worker.done(len(symbols), time.monotonic() - started)
+
+    def _hand_over(self, lease: MemoryLease[Ticker], result: FetchResult) -> None:
+        shared, worker = self._shared, self._worker
+        tick = time.monotonic()
+        shared.fx.learn(result.rates)
+        shared.fx.need({quote.currency for quote in result.quotes})
+        self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
+        shared.missing.name(result.missing.items())
+        shared.missing.found(quote.symbol for quote in result.quotes)
+        if result.quotes:
+            items = [Fetched(quote, tick, worker.name) for quote in result.quotes]
+            worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
+            # Put even when the lease was given to somebody else meanwhile: a fetched quote is never dropped.
+            shared.quotes.put(items, then=lambda: shared.books.count_fetched(len(items)))
+        lease.ack()
+
+    def _ask_new_rates(self, currencies: set[str]) -> None:
+        """Ask at once for rates that the quotes just fetched are the first to need."""
+        shared = self._shared
+        pairs = [pair for pair in shared.fx.unknown() if pair[0] in currencies and pair[0] != "USD"]
+        if not pairs:
+            return
+        try:
+            shared.fx.learn(shared.source().fetch((), pairs).rates)
+        except SourceError as error:
+            self._worker.last_error = f"no rate for {', '.join(base for base, _ in pairs)}: {error}"
+
+    def _again(self, lease: MemoryLease[Ticker], error: SourceError, *, tried: bool) -> None:
+        """Put tickers back for another try, or name them missing when they have had their share."""
+        shared = self._shared
+        self._worker.stage.failed += 1
+        tickers = [Ticker(ticker.symbol, ticker.asked_at, ticker.attempts + tried) for ticker in lease.items]
+        again, given_up = worth_another_try(
+            tickers,
+            time.monotonic(),
+            max_attempts=shared.max_attempts,
+            give_up_after=shared.give_up_after(),
+        )
+        shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)
+        shared.tickers.replace(lease, again)
+        self._worker.lease = None
+
+    def close(self) -> None:
+        """Nothing to give back: the session belongs to the source."""
+
+
+def _describe(symbols: Sequence[str]) -> str:
+    if len(symbols) == 1:
+        return symbols[0]
+    return f"{len(symbols)} symbols, {symbols[0]} … {symbols[-1]}"

@@ -1,0 +1,289 @@
+"""Queues whose items are leased, not popped: what a worker holds when it dies goes back to the front."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_POLL = 0.25
+"""Seconds between two looks at `cancelled` while a call waits."""
+
+
+class QueueClosedError(Exception):
+    """Nothing more will come: the queue was closed, is empty, and nothing of it is leased any more."""
+
+
+class CancelledError(Exception):
+    """The caller's own `cancelled` said so while it waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How full a queue is. Counts are items."""
+
+    ready: int
+    in_flight: int
+    """Leased, neither acknowledged nor released."""
+    capacity: int
+    oldest_age: float | None
+    """Seconds the oldest ready item has waited."""
+
+
+class Lease(Protocol[T_co]):
+    """Items in one worker's hand."""
+
+    @property
+    def items(self) -> Sequence[T_co]:
+        """What was taken, oldest first."""
+
+    @property
+    def taken_at(self) -> float:
+        """`time.monotonic()` of the take."""
+
+    @property
+    def open(self) -> bool:
+        """False once acknowledged, released or taken away."""
+
+    def ack(self) -> bool:
+        """The work is safe further on; False when the lease was no longer open."""
+
+    def release(self) -> bool:
+        """Put the items back at the front; False when the lease was no longer open."""
+
+
+class LeasedQueue(Protocol[T]):
+    """What is between two stages, on one machine or on many."""
+
+    def put(
+        self,
+        items: Sequence[T],
+        *,
+        acking: Lease[object] | None = None,
+        then: Callable[[], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> bool:
+        """Append `items`, waiting while they do not fit (back-pressure).
+
+        In the same step `acking`, the lease they were made from, is acknowledged and `then` is called. False,
+        and nothing put, when that lease was lost in the meantime: somebody else has its items.
+        """
+
+    def take(
+        self,
+        n: int,
+        *,
+        linger: float = 0.0,
+        timeout: float | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Lease[T] | None:
+        """Lease up to `n` items, waiting `linger` seconds for more than the first; None after `timeout` seconds.
+
+        Raises:
+            QueueClosedError: closed, empty and nothing leased.
+            CancelledError: `cancelled` said so.
+        """
+
+    def close(self) -> None:
+        """No more puts will come; what is there can still be taken."""
+
+    def depth(self) -> Depth:
+        """How full it is now."""
+
+
+@dataclass(slots=True)
+class _Chunk(Generic[T]):
+    """Items that arrived together, and when."""
+
+    items: Sequence[T]
+    at: float
+
+
+@dataclass(slots=True, eq=False)
+class MemoryLease(Generic[T]):
+    """A lease on items of a `MemoryQueue`."""
+
+    queue: MemoryQueue[T]
+    items: list[T]
+    oldest: float
+    taken_at: float
+    open: bool = field(default=True)
+
+    def ack(self) -> bool:
+        """See `Lease.ack`."""
+        return self.queue.settle(self, back=False)
+
+    def release(self) -> bool:
+        """See `Lease.release`."""
+        return self.queue.settle(self, back=True)
+
+
+class MemoryQueue(Generic[T]):
+    """A `LeasedQueue` inside one process.
+
+    All queues of a pipeline share one lock, so that a hand-over from one to the next is a single step.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        lock: threading.RLock | None = None,  # type: ignore[valid-type]  # a factory function before 3.13
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.capacity = capacity
+        self._clock = clock
+        self._lock = lock if lock is not None else threading.RLock()
+        self._not_empty = threading.Condition(self._lock)
+        self._not_full = threading.Condition(self._lock)
+        self._chunks: deque[_Chunk[T]] = deque()
+        self._ready = 0
+        self._leases: set[MemoryLease[T]] = set()
+        self._in_flight = 0
+        self._closed = False
+        self._unbounded = False
+        self.high_water = 0
+        self.total_in = 0
+        self.total_out = 0
+
+    def put(
+        self,
+        items: Sequence[T],
+        *,
+        acking: Lease[object] | None = None,
+        then: Callable[[], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> bool:
+        """See `LeasedQueue.put`. More items than the capacity are let in when the queue is empty."""
+        with self._lock:
+            if self._closed:
+                raise QueueClosedError
+            while self._ready and self._ready + len(items) > self.capacity and not self._unbounded:
+                self._not_full.wait(_POLL)
+                if cancelled is not None and cancelled():
+                    raise CancelledError
+            if acking is not None and not acking.ack():
+                return False
+            if items:
+                self._chunks.append(_Chunk(items, self._clock()))
+                self._ready += len(items)
+                self.total_in += len(items)
+                self.high_water = max(self.high_water, self._ready)
+                self._not_empty.notify()
+            if then is not None:
+                then()
+            return True
+
+    def take(
+        self,
+        n: int,
+        *,
+        linger: float = 0.0,
+        timeout: float | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> MemoryLease[T] | None:
+        """See `LeasedQueue.take`."""
+        deadline = None if timeout is None else self._clock() + timeout
+        with self._lock:
+            while not self._ready:
+                if self._closed and not self._in_flight:
+                    raise QueueClosedError
+                if not self._wait(deadline, cancelled):
+                    return None
+            if linger:
+                patience = self._clock() + linger
+                while 0 < self._ready < n and not self._closed and self._wait(patience, cancelled):
+                    pass
+            return self._lease(n) if self._ready else None
+
+    def _wait(self, deadline: float | None, cancelled: Callable[[], bool] | None) -> bool:
+        """Wait for a put, a moment at most; False when the deadline has passed."""
+        if cancelled is not None and cancelled():
+            raise CancelledError
+        wait = _POLL if deadline is None else min(_POLL, deadline - self._clock())
+        if wait <= 0:
+            return False
+        self._not_empty.wait(wait)
+        return True
+
+    def _lease(self, n: int) -> MemoryLease[T]:
+        oldest = self._chunks[0].at
+        items: list[T] = []
+        while self._chunks and len(items) < n:
+            chunk = self._chunks[0]
+            room = n - len(items)
+            items.extend(chunk.items[:room])
+            if len(chunk.items) > room:
+                self._chunks[0] = _Chunk(chunk.items[room:], chunk.at)
+            else:
+                self._chunks.popleft()
+        lease = MemoryLease(self, items, oldest, self._clock())
+        self._leases.add(lease)
+        self._ready -= len(items)
+        self._in_flight += len(items)
+        self._not_full.notify_all()
+        if self._ready:
+            self._not_empty.notify()
+        return lease
+
+    def settle(self, lease: MemoryLease[T], *, back: bool) -> bool:
+        """End a lease: forget its items, or put them `back` at the front with their old age."""
+        with self._lock:
+            if not lease.open:
+                return False
+            lease.open = False
+            self._leases.discard(lease)
+            self._in_flight -= len(lease.items)
+            if back:
+                self._chunks.appendleft(_Chunk(lease.items, lease.oldest))
+                self._ready += len(lease.items)
+                self.high_water = max(self.high_water, self._ready)
+                self._not_empty.notify()
+            else:
+                self.total_out += len(lease.items)
+            if self._closed and not self._in_flight:
+                self._not_empty.notify_all()
+            return True
+
+    def replace(self, lease: MemoryLease[T], items: Sequence[T]) -> bool:
+        """End a lease by putting `items` back at the front in place of what was taken."""
+        with self._lock:
+            if not lease.open:
+                return False
+            self._in_flight += len(items) - len(lease.items)
+            self.total_out += len(lease.items) - len(items)
+            lease.items = list(items)
+            return self.settle(lease, back=bool(items))
+
+    def close(self) -> None:
+        """See `LeasedQueue.close`."""
+        with self._lock:
+            self._closed = True
+            self._not_empty.notify_all()
+
+    def lift_capacity(self) -> None:
+        """Let every put through: the stop ladder's second step bounds what can still come."""
+        with self._lock:
+            self._unbounded = True
+            self._not_full.notify_all()
+
+    def discard_ready(self) -> int:
+        """Drop what nobody has taken yet; returns how many items. Only for tickers, which can be asked again."""
+        with self._lock:
+            dropped = self._ready
+            self._chunks.clear()
+            self._ready = 0
+            self._not_full.notify_all()
+            self._not_empty.notify_all()
+            return dropped
+
+    def depth(self) -> Depth:
+        """See `LeasedQueue.depth`."""
+        with self._lock:
+            age = max(0.0, self._clock() - self._chunks[0].at) if self._chunks else None
+            return Depth(self._ready, self._in_flight, self.capacity, age)

@@ -1,0 +1,156 @@
+"""The scraper: keeps the list of constituents, and puts every symbol on the tickers queue when a cycle is due."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from sp500tui.domain import Constituent, SourceError
+from sp500tui.pipeline.cycles import Cycles, Move
+from sp500tui.pipeline.items import Ticker
+from sp500tui.pipeline.queues import LeasedQueue, QueueClosedError
+from sp500tui.pipeline.snapshot import EventKind, Health, ListSnapshot, WorkerState
+from sp500tui.pipeline.stage import Worker
+from sp500tui.sources.wikipedia import ConstituentList
+
+_log = logging.getLogger(__name__)
+
+_LOOK = 0.05
+"""Seconds between two looks at the schedule."""
+_RETRY_LIST = 60.0
+"""Seconds after which a list that came from a fallback is asked for again."""
+
+
+class ListSource(Protocol):
+    """Where the constituents come from: `sources.wikipedia.Wikipedia`, or a test's own."""
+
+    def load(self) -> ConstituentList:
+        """The list, from Wikipedia or the best fallback."""
+
+
+class Roster:
+    """The list in force, and the symbols asked for. Thread-safe: replaced as a whole."""
+
+    def __init__(self, source: Callable[[], ListSource], chosen: Sequence[str], refresh: float) -> None:
+        self._source = source
+        self._chosen = tuple(chosen)
+        self._refresh = refresh
+        self._due = 0.0
+        self._loading = threading.Lock()
+        self.listed: tuple[Constituent, ...] = ()
+        self.changes = 0
+        """How many lists have come so far."""
+        self._snapshot = ListSnapshot(message="the list of constituents is being read")
+
+    def refresh(self) -> None:
+        """Read the list anew when it is old."""
+        with self._loading:
+            if time.monotonic() < self._due:
+                return
+            found = self._source().load()
+            fresh = found.origin == "wikipedia"
+            self._due = time.monotonic() + (self._refresh if fresh else min(_RETRY_LIST, self._refresh))
+            if found.warning:
+                _log.warning("%s", found.warning)
+            self.listed = found.constituents
+            self.changes += 1
+            self._snapshot = ListSnapshot(
+                Health.OK if fresh else Health.DEGRADED,
+                found.warning,
+                len(found.constituents),
+                found.origin,
+                found.date,
+            )
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What to ask for, as listed."""
+        return self._chosen or tuple(constituent.symbol for constituent in self.listed)
+
+    def constituents(self) -> tuple[Constituent, ...]:
+        """The lines of the list for what is asked for; a chosen symbol that is not listed has a line of its own."""
+        if not self._chosen:
+            return self.listed
+        known = {constituent.symbol: constituent for constituent in self.listed}
+        return tuple(
+            known.get(symbol) or Constituent(symbol, "", "", "", "", None, "", "") for symbol in self._chosen
+        )
+
+    def snapshot(self) -> ListSnapshot:
+        """Where the list is from, and how good it is."""
+        return self._snapshot
+
+
+class Scraping:
+    """What the scraper's worker needs, and the maker of its body."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        cycles: Cycles,
+        tickers: LeasedQueue[Ticker],
+        *,
+        ended: Callable[[], None],
+    ) -> None:
+        self.roster = roster
+        self.cycles = cycles
+        self.tickers = tickers
+        self.ended = ended
+        """Called when no cycle will come any more."""
+
+    def make_body(self, worker: Worker) -> ScraperBody:
+        """The one scraper's body."""
+        return ScraperBody(self, worker)
+
+
+class ScraperBody:
+    """The one scraper."""
+
+    def __init__(self, shared: Scraping, worker: Worker) -> None:
+        self._shared = shared
+        self._worker = worker
+
+    def step(self) -> None:
+        """Look at the schedule, and do what is due."""
+        shared, worker = self._shared, self._worker
+        move = shared.cycles.move()
+        if move is Move.START:
+            self._start_cycle()
+        elif move is Move.SKIP:
+            message = f"cycle {shared.cycles.snapshot(0, stopping=False).number} is still under way: a start was skipped"
+            _log.info("%s", message)
+            worker.stage.tell(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
+        elif move is Move.END:
+            shared.ended()
+            raise QueueClosedError
+        else:
+            worker.enter(WorkerState.IDLE, "waits for the next cycle")
+            worker.leaving.wait(_LOOK)
+
+    def _start_cycle(self) -> None:
+        shared, worker = self._shared, self._worker
+        started = time.monotonic()
+        worker.begin("reads the list of constituents")
+        shared.roster.refresh()
+        symbols = shared.roster.symbols
+        if not symbols:
+            raise SourceError("there is no list of constituents: name symbols with --symbols, or try --demo")
+        number = shared.cycles.begin(len(symbols))
+        now = time.monotonic()
+        message = f"cycle {number} started: {len(symbols)} symbols"
+        worker.stage.tell(EventKind.CYCLE_STARTED, message, logging.DEBUG, worker.name)
+        worker.enter(WorkerState.BLOCKED, f"{len(symbols)} tickers for cycle {number}")
+        portion = max(1, shared.tickers.depth().capacity // 4)
+        for at in range(0, len(symbols), portion):
+            shared.tickers.put(
+                [Ticker(symbol, now) for symbol in symbols[at : at + portion]],
+                cancelled=worker.leaving.is_set,
+            )
+        worker.done(len(symbols), time.monotonic() - started)
+
+    def close(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,366 @@
+"""A pool of workers that can be scaled, paused, watched and drained while it runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sp500tui.domain import Sp500tuiError
+from sp500tui.pipeline.control import Scaled, clamp_workers
+from sp500tui.pipeline.metrics import LatencyHistogram, Meter
+from sp500tui.pipeline.queues import CancelledError, Lease, LeasedQueue, QueueClosedError
+from sp500tui.pipeline.snapshot import (
+    EventKind,
+    PipelineEvent,
+    StageName,
+    StageSnapshot,
+    WorkerSnapshot,
+    WorkerState,
+)
+
+_log = logging.getLogger(__name__)
+
+_TAKE_TIMEOUT = 0.25
+"""Seconds after which an idle worker looks whether it is still wanted."""
+_HEALTHY_AFTER = 60.0
+"""Seconds of work without a fault after which the restart back-off starts from the beginning."""
+_MAX_BACKOFF = 30.0
+
+
+def restart_delay(faults: int, jitter: float) -> float:
+    """Seconds before restart number `faults` in a row, full jitter: 0 to 0.1·2ⁿ, at most 30."""
+    return float(jitter * min(_MAX_BACKOFF, 0.1 * 2 ** min(faults, 16)))
+
+
+class Body(Protocol):
+    """What one worker of a stage does; made anew after every fault."""
+
+    def step(self) -> None:
+        """Take one lease and work it off, or return soon when there is none.
+
+        Raises:
+            QueueClosedError: the stage's input has ended.
+        """
+
+    def close(self) -> None:
+        """Give back what the body owns."""
+
+
+class Worker:
+    """One thread of a stage: what it does now, and what it has done."""
+
+    def __init__(self, stage: Stage, number: int) -> None:
+        self.stage = stage
+        self.number = number
+        self.name = f"{stage.name}-{number}"
+        self.meter = Meter()
+        self.latency = LatencyHistogram()
+        self.restarts = 0
+        self.last_error = ""
+        self.pid = os.getpid()
+        self.lease: Lease[Any] | None = None
+        self.body: Body | None = None
+        self.leaving = threading.Event()
+        self.abandoned = False
+        """Its lease grew too old and was given to somebody else."""
+        self._state = WorkerState.STARTING
+        self._doing = ""
+        self._since = time.monotonic()
+        self._until: float | None = None
+        self._faults = 0
+        self._fault_at = 0.0
+        self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+
+    def enter(self, state: WorkerState, doing: str = "", until: float | None = None) -> None:
+        """Say what it does now; `until` is the tick of the next attempt."""
+        if state is not self._state:
+            self._since = time.monotonic()
+        self._state, self._doing, self._until = state, doing, until
+
+    def begin(self, doing: str) -> None:
+        """Start on a piece of work; its age counts from here."""
+        self.enter(WorkerState.BUSY, doing)
+        self._since = time.monotonic()
+
+    def take(
+        self, queue: LeasedQueue[Any], n: int, linger: float = 0.0, timeout: float = _TAKE_TIMEOUT
+    ) -> Lease[Any] | None:
+        """Lease up to `n` items; None when there is nothing for now."""
+        self.enter(WorkerState.IDLE)
+        self.lease = queue.take(n, linger=linger, timeout=timeout)
+        return self.lease
+
+    def done(self, items: int, seconds: float) -> None:
+        """Count a lease that was worked off."""
+        self.meter.add(items)
+        self.latency.record(seconds)
+        self.stage.count(items, seconds)
+        self.lease = None
+        if time.monotonic() - self._fault_at > _HEALTHY_AFTER:
+            self._faults = 0
+
+    def wait(self, seconds: float, state: WorkerState, doing: str) -> bool:
+        """Wait with a countdown; False as soon as the worker should leave instead."""
+        self.enter(state, doing, time.monotonic() + seconds)
+        return not self.leaving.wait(seconds)
+
+    def _run(self) -> None:
+        self.stage.tell(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
+        try:
+            while not self.leaving.is_set() and not self.abandoned:
+                try:
+                    if self.body is None:
+                        self.enter(WorkerState.STARTING)
+                        self.body = self.stage.make_body(self)
+                    if self.stage.hold(self):
+                        self.body.step()
+                except (QueueClosedError, CancelledError):
+                    break
+                except Exception as error:  # noqa: BLE001  # whatever a worker dies of, it is restarted
+                    self._recover(error)
+        finally:
+            self._give_back()
+            self.stage.left(self)
+
+    def _give_back(self) -> None:
+        body, self.body = self.body, None
+        if body is not None:
+            with suppress(Exception):
+                body.close()
+
+    def _recover(self, error: Exception) -> None:
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            lease.release()
+        self._give_back()
+        self._faults += 1
+        self._fault_at = time.monotonic()
+        self.restarts += 1
+        self.stage.failed += 1
+        self.last_error = str(error) or type(error).__name__
+        delay = restart_delay(self._faults, self.stage.jitter())
+        known = isinstance(error, Sp500tuiError)
+        message = f"{self.name} died: {self.last_error}; restarted in {delay:.1f} s"
+        _log.log(
+            logging.WARNING if known else logging.ERROR, "%s", message, exc_info=None if known else error
+        )
+        self.stage.tell(EventKind.WORKER_DIED, message, logging.WARNING, self.name)
+        self.wait(delay, WorkerState.BACKOFF, self.last_error)
+
+    def snapshot(self) -> WorkerSnapshot:
+        """What it does and has done."""
+        state = self._state
+        if self.abandoned:
+            state = WorkerState.STUCK
+        elif self.leaving.is_set():
+            state = WorkerState.DRAINING
+        until = self._until
+        now = time.monotonic()
+        return WorkerSnapshot(
+            name=self.name,
+            stage=self.stage.name,
+            state=state,
+            doing=self._doing,
+            state_seconds=now - self._since,
+            items=self.meter.total,
+            rate_1=self.meter.rate(1),
+            rate_10=self.meter.rate(10),
+            rate_60=self.meter.rate(60),
+            latency=self.latency.latency(),
+            restarts=self.restarts,
+            last_error=self.last_error,
+            retry_in=max(0.0, until - now) if until is not None else None,
+            pid=self.pid,
+            thread=self.thread.native_id or 0,
+            history=self.meter.history(30),
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has work in hand."""
+        return self._state in (WorkerState.BUSY, WorkerState.BLOCKED)
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long it has worked without changing state; 0 while it waits for something with a name."""
+        return time.monotonic() - self._since if self._state is WorkerState.BUSY else 0.0
+
+
+class Stage:
+    """The workers of one stage."""
+
+    def __init__(
+        self,
+        name: StageName,
+        make_body: Callable[[Worker], Body],
+        size: int,
+        *,
+        listener: Callable[[PipelineEvent], None],
+        hang_after: float = 120.0,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.make_body = make_body
+        self.jitter = jitter
+        self.meter = Meter()
+        self.latency = LatencyHistogram()
+        self.failed = 0
+        self._listener = listener
+        self._hang_after = hang_after
+        self._wanted = size
+        self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._workers: dict[int, Worker] = {}
+        self._lost: list[Worker] = []
+        self._past_restarts = 0
+        self._running = threading.Event()
+        self._running.set()
+        self._empty = threading.Condition(self._lock)
+        self._ending = False
+
+    def start(self) -> None:
+        """Start the workers."""
+        self.scale(self._wanted)
+
+    def scale(self, size: int) -> Scaled:
+        """Set the number of workers: more at once, fewer as soon as they have finished their lease."""
+        size = clamp_workers(size)
+        with self._lock:
+            old, self._wanted = self._wanted, size
+            if not self._ending:
+                self._reconcile()
+        if old != size:
+            self.tell(EventKind.SCALED, f"{self.name} workers {old} → {size}", logging.INFO)
+        return Scaled(self.name, old, size)
+
+    def _reconcile(self) -> None:
+        """Make the pool what is wanted. The lock is held."""
+        staying = sorted(n for n, worker in self._workers.items() if not worker.leaving.is_set())
+        for number in staying[self._wanted :]:
+            self._workers[number].leaving.set()
+        free = (n for n in range(1, 10_000) if n not in self._workers)
+        for _ in range(self._wanted - len(staying)):
+            worker = Worker(self, next(free))
+            self._workers[worker.number] = worker
+            worker.thread.start()
+
+    def hold(self, worker: Worker) -> bool:
+        """Let a worker wait here while the stage is paused; False when it should look again."""
+        if self._running.is_set() or self._ending:
+            return True
+        worker.enter(WorkerState.PAUSED)
+        return self._running.wait(_TAKE_TIMEOUT)
+
+    def pause(self) -> None:
+        """Take no new leases."""
+        self._running.clear()
+
+    def resume(self) -> None:
+        """Take leases again."""
+        self._running.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it takes no new leases."""
+        return not self._running.is_set()
+
+    def count(self, items: int, seconds: float) -> None:
+        """Add a lease that one of the workers has worked off."""
+        with self._counting:
+            self.meter.add(items)
+        self.latency.record(seconds)
+
+    def left(self, worker: Worker) -> None:
+        """Strike a worker's name off; called by its own thread as its last act."""
+        with self._lock:
+            self._past_restarts += worker.restarts
+            if self._workers.get(worker.number) is worker:
+                del self._workers[worker.number]
+            if worker in self._lost:
+                self._lost.remove(worker)
+            self._empty.notify_all()
+        self.tell(EventKind.WORKER_LEFT, f"{worker.name} left", logging.DEBUG, worker.name)
+
+    def watch(self) -> None:
+        """Replace workers whose lease has been in work for too long."""
+        with self._lock:
+            hung = [
+                w for w in self._workers.values() if w.busy_seconds > self._hang_after and not w.abandoned
+            ]
+            for worker in hung:
+                worker.abandoned = True
+                worker.restarts += 1
+                del self._workers[worker.number]
+                self._lost.append(worker)
+                # A thread cannot be ended from outside: its work goes to another, and it leaves when it wakes.
+                if worker.lease is not None:
+                    worker.lease.release()
+            if hung and not self._ending:
+                self._reconcile()
+        for worker in hung:
+            message = (
+                f"{worker.name} has been stuck for {self._hang_after:.0f} s; replaced, its work given back"
+            )
+            _log.error("%s", message)
+            self.tell(EventKind.WORKER_STUCK, message, logging.ERROR, worker.name)
+
+    def end(self) -> None:
+        """Expect the workers to leave: their input has ended. Nobody is replaced any more."""
+        with self._lock:
+            self._ending = True
+        self._running.set()
+
+    def dismiss(self) -> None:
+        """Have every worker leave after the lease in hand."""
+        self.end()
+        with self._lock:
+            for worker in self._workers.values():
+                worker.leaving.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until all workers have left; False when `timeout` seconds passed first."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._empty:
+            while self._workers:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._empty.wait(left)
+        return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether any worker has work in hand."""
+        return any(worker.busy for worker in self.workers)
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The workers there now, in the order of their numbers, lost ones last."""
+        with self._lock:
+            return [self._workers[n] for n in sorted(self._workers)] + list(self._lost)
+
+    def snapshot(self, workers: list[Worker]) -> StageSnapshot:
+        """The pool as a whole."""
+        return StageSnapshot(
+            name=self.name,
+            size=self._wanted,
+            alive=len(workers),
+            busy=sum(worker.busy for worker in workers),
+            items=self.meter.total,
+            failed=self.failed,
+            rate=self.meter.rate(10),
+            latency=self.latency.latency(),
+            restarts=self._past_restarts + sum(worker.restarts for worker in workers),
+            paused=self.paused,
+        )
+
+    def tell(self, kind: EventKind, message: str, level: int, worker: str = "") -> None:
+        """Have an event heard."""
+        self._listener(PipelineEvent(kind, message, level, datetime.now(UTC), self.name, worker))

@@ -1,0 +1,58 @@
+"""Opens the outside world: the live sources, or the demo market and the very same sources pointed at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sp500tui.paths import Paths
+from sp500tui.settings import USER_AGENT, Settings
+from sp500tui.simulator.process import DemoMarket
+from sp500tui.sources.throttle import Throttle
+from sp500tui.sources.wikipedia import Wikipedia
+from sp500tui.sources.yahoo import YahooFinance
+
+
+@dataclass(slots=True)
+class Upstream:
+    """Both sources, and the demo market behind them if there is one."""
+
+    wikipedia: Wikipedia
+    yahoo: YahooFinance
+    market: DemoMarket | None = None
+
+    @classmethod
+    def open(cls, settings: Settings, paths: Paths, throttle: Throttle) -> Upstream:
+        """Get the sources ready; starts the demo market when the settings say so.
+
+        Raises:
+            SourceError: the demo market did not start.
+        """
+        market = None
+        proxy: str | None = settings.proxy
+        ca_file: Path | None = settings.ca_file
+        if settings.demo:
+            market = DemoMarket.start(speed=settings.market_speed, seed=settings.market_seed)
+            proxy, ca_file = market.proxy_url, market.ca_file
+        wikipedia = Wikipedia(
+            settings.wikipedia_url,
+            cache_dir=paths.cache,
+            proxy=proxy,
+            ca_file=ca_file,
+            timeout=settings.request_timeout,
+            user_agent=USER_AGENT,
+        )
+        yahoo = YahooFinance(
+            throttle,
+            proxy=proxy,
+            ca_file=ca_file,
+            timeout=settings.request_timeout,
+            cache_dir=paths.cache,
+        )
+        return cls(wikipedia, yahoo, market)
+
+    def close(self) -> None:
+        """Close the sessions and end the demo market."""
+        self.yahoo.close()
+        if self.market is not None:
+            self.market.stop()

@@ -1,0 +1,159 @@
+"""The parent's end of one writer process: start it, send it a batch, hear what became of it, end it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from sp500tui.domain import Sp500tuiError
+from sp500tui.logs import reemit
+from sp500tui.pipeline.writer_process import NUMBER_BYTES
+
+_LOOK = 0.05
+"""Seconds between two looks at `cancelled` while a commit is awaited."""
+_FAREWELL = 2.0
+"""Seconds a process gets to leave by itself."""
+
+
+class WriterDiedError(Sp500tuiError):
+    """The writer process ended, hung or could not be started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one batch."""
+
+    committed: bool
+    stored: int = 0
+    """Rows that were new."""
+    seconds: float = 0.0
+    """Time of the statement, commit included."""
+    sqlstate: str | None = None
+    message: str = ""
+
+
+class WriterLink:
+    """One spawned process and one duplex pipe.
+
+    A plain sub-process on a socket pair: no shared lock that a killed process could leave held, no helper process,
+    and it can be started from any thread of a program whose terminal somebody else owns. The database's URL goes
+    over the pipe, so that no process list shows a password.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        ours, theirs = socket.socketpair()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sp500tui.pipeline.writer_process", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                # A session of its own: the terminal's signals are the parent's to answer.
+                start_new_session=True,
+                env=_environment(),
+            )
+        except OSError as error:
+            ours.close()
+            self._stderr.close()
+            raise WriterDiedError(f"cannot start a writer process: {error.strerror}") from error
+        finally:
+            theirs.close()
+        self._pipe = Connection(ours.detach())
+        self._name = name
+        self.pid = self._process.pid
+        self._pipe.send_bytes(json.dumps({"url": url, "name": name}).encode())
+
+    def greeting(self, timeout: float, cancelled: Callable[[], bool]) -> Answer:
+        """How its first connection to the database went."""
+        return self._receive(0, timeout, cancelled)
+
+    def commit(self, number: int, payload: bytes, timeout: float, cancelled: Callable[[], bool]) -> Answer:
+        """Have a payload written; returns when it is committed or refused.
+
+        Raises:
+            WriterDiedError: the process ended, did not answer within `timeout` seconds, or `cancelled` said to
+                stop waiting. Whether the payload was committed is then unknown.
+        """
+        try:
+            self._pipe.send_bytes(number.to_bytes(NUMBER_BYTES, "big") + payload)
+        except OSError as error:
+            raise WriterDiedError(self._epitaph()) from error
+        return self._receive(number, timeout, cancelled)
+
+    def _receive(self, number: int, timeout: float, cancelled: Callable[[], bool]) -> Answer:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                # The pipe is read to its end before the death is believed: an answer may still lie in it.
+                if self._pipe.poll(_LOOK):
+                    message = json.loads(self._pipe.recv_bytes())
+                    if message["kind"] == "log":
+                        reemit({**message, "worker": self._name})
+                    elif message["number"] == number:
+                        return _answer(message)
+                    continue
+            except (EOFError, OSError) as error:
+                raise WriterDiedError(self._epitaph()) from error
+            if time.monotonic() > deadline:
+                raise WriterDiedError(f"{self._name} (process {self.pid}) did not answer for {timeout:.0f} s")
+            if cancelled():
+                raise WriterDiedError(f"{self._name} was told to stop before its commit was confirmed")
+
+    def _epitaph(self) -> str:
+        try:
+            status = self._process.wait(_FAREWELL)
+        except subprocess.TimeoutExpired:
+            return f"{self._name} (process {self.pid}) closed its pipe"
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - 4096))
+        said = self._stderr.read().decode(errors="replace").strip().splitlines()
+        how = f"signal {-status}" if status < 0 else f"exit code {status}"
+        last = f": {said[-1][:300]}" if said else ""
+        return f"{self._name} (process {self.pid}) ended by {how}{last}"
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Let the process leave, or make it; nothing of it remains."""
+        with suppress(OSError):
+            self._pipe.close()
+        if at_once:
+            self._process.kill()
+        try:
+            self._process.wait(_FAREWELL)
+        except subprocess.TimeoutExpired:
+            logging.getLogger(__name__).warning("%s did not leave; killed", self._name)
+            self._process.kill()
+            self._process.wait()
+        self._stderr.close()
+
+
+def _answer(message: dict[str, object]) -> Answer:
+    if message["kind"] == "ready":
+        return Answer(committed=True)
+    if message["kind"] == "committed":
+        return Answer(True, int(str(message["stored"])), float(str(message["seconds"])))
+    sqlstate = message["sqlstate"]
+    return Answer(
+        False, sqlstate=None if sqlstate is None else str(sqlstate), message=str(message["message"])
+    )
+
+
+def _environment() -> dict[str, str]:
+    """The parent's environment, with its import path: a writer must import the very same package."""
+    path = os.pathsep.join(p for p in sys.path if p)
+    return {**os.environ, "PYTHONPATH": path}

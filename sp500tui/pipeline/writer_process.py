@@ -1,0 +1,102 @@
+"""The body of a writer's process: rows come in over a pipe, go to PostgreSQL, and each commit is answered.
+
+Run as `python -m sp500tui.pipeline.writer_process FD`, with a connected socket at that file descriptor. The first
+message is the configuration (JSON); every other one is an eight-byte batch number and a payload of `storage.rows`.
+Every answer is JSON. Imports psycopg and nothing else that is heavy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+import psycopg
+
+from sp500tui.domain import DatabaseError
+from sp500tui.storage import database
+
+NUMBER_BYTES = 8
+
+
+def main(fd: int) -> None:
+    """Serve until the parent closes its end of the pipe."""
+    # The parent decides when to stop: a Ctrl-C of the terminal reaches it alone.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    pipe = Connection(fd)
+    threading.Thread(target=_die_with_parent, args=(fd,), daemon=True).start()
+    writer = _Writer(pipe, json.loads(pipe.recv_bytes()))
+    try:
+        writer.greet()
+        while True:
+            message = pipe.recv_bytes()
+            writer.write(int.from_bytes(message[:NUMBER_BYTES], "big"), message[NUMBER_BYTES:])
+    except (EOFError, OSError):
+        writer.disconnect()
+
+
+def _die_with_parent(fd: int) -> None:
+    """End this process when the other end of the pipe is gone, even in the middle of a hanging statement."""
+    poller = select.poll()
+    poller.register(fd, 0)
+    poller.poll()
+    # The main thread sees the end of the pipe too; it gets a moment to close its connection in good order.
+    time.sleep(1.0)
+    os._exit(0)
+
+
+class _Writer:
+    def __init__(self, pipe: Connection, configuration: dict[str, Any]) -> None:
+        self._pipe = pipe
+        self._url: str = configuration["url"]
+        self._name: str = configuration["name"]
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def _answer(self, **fields: Any) -> None:
+        self._pipe.send_bytes(json.dumps(fields).encode())
+
+    def greet(self) -> None:
+        """Connect, and say how that went."""
+        try:
+            self._connected()
+        except DatabaseError as error:
+            self._answer(kind="failed", number=0, sqlstate=error.sqlstate, message=str(error))
+        else:
+            self._answer(kind="ready", number=0)
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = database.connect(self._url, application_name=f"sp500tui {self._name}")
+            self._answer(kind="log", level="DEBUG", message=f"connected to {database.mask_url(self._url)}")
+        return self._connection
+
+    def write(self, number: int, payload: bytes) -> None:
+        """Commit one batch, and say how that went."""
+        started = time.perf_counter()
+        try:
+            stored = database.insert(self._connected(), payload)
+        except DatabaseError as error:
+            if error.sqlstate is None or database.is_transient(error.sqlstate):
+                self.disconnect()
+            self._answer(kind="failed", number=number, sqlstate=error.sqlstate, message=str(error))
+        else:
+            self._answer(
+                kind="committed", number=number, stored=stored, seconds=time.perf_counter() - started
+            )
+
+    def disconnect(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,303 @@
+"""The writers: a batch from the queue or the journal, through a process of its own, to a commit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sp500tui.domain import ConvertedQuote, DatabaseError, JournalError
+from sp500tui.pipeline.database_state import DatabaseState
+from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
+from sp500tui.pipeline.journal import Batch, Journal
+from sp500tui.pipeline.metrics import LatencyHistogram
+from sp500tui.pipeline.prices import PriceBoard
+from sp500tui.pipeline.queues import Lease, LeasedQueue
+from sp500tui.pipeline.snapshot import EventKind, WorkerState
+from sp500tui.pipeline.stage import Worker
+from sp500tui.pipeline.writer_link import Answer, WriterDiedError, WriterLink
+from sp500tui.storage import rows as rowcodec
+from sp500tui.storage.database import is_bad_row
+
+_LINGER = 0.05
+"""Seconds a writer waits for more rows than the first, to commit them together."""
+_POISON_AFTER = 3
+"""Processes that may die with a batch before it is taken apart."""
+_SPOOL_FILL = 0.5
+"""Share of the rows queue above which rows go to the journal while the database is away."""
+_FULL_DISK_PAUSE = 1.0
+_LAST_COMMIT = 1.0
+"""Seconds a commit under way may still take once spooling has begun."""
+_PIECES = 32
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of a batch, part by part."""
+
+    stored: int = 0
+    refused: list[DeadLetter] = field(default_factory=list)
+    """Single rows that the database will never take."""
+
+
+class Writing:
+    """What all writers share, and the maker of their bodies."""
+
+    def __init__(
+        self,
+        rows: LeasedQueue[ConvertedQuote],
+        journal: Journal,
+        *,
+        state: DatabaseState,
+        dead_letters: DeadLetters,
+        board: PriceBoard,
+        end_to_end: LatencyHistogram,
+        url: Callable[[], str],
+        batch_size: int,
+        commit_timeout: float,
+    ) -> None:
+        self.rows = rows
+        self.journal = journal
+        self.state = state
+        self.dead_letters = dead_letters
+        self.board = board
+        self.end_to_end = end_to_end
+        self.url = url
+        self.batch_size = batch_size
+        self.commit_timeout = commit_timeout
+        self.spooling_since: float | None = None
+        """Tick of the stop ladder's second step: from then on rows go to the journal, not to the database."""
+
+    def make_body(self, worker: Worker) -> WriterBody:
+        """One writer's body; its process is started when there is something to write."""
+        return WriterBody(self, worker)
+
+
+class WriterBody:
+    """One writer: this thread, its process and their pipe."""
+
+    def __init__(self, shared: Writing, worker: Worker) -> None:
+        self._shared = shared
+        self._worker = worker
+        self._link: WriterLink | None = None
+        self._sent = 0
+
+    def step(self) -> None:
+        """Bring one batch to the database, or rows to the disk while there is no database."""
+        shared = self._shared
+        if shared.spooling_since is not None or not shared.state.ready.is_set() or shared.state.retry_in:
+            self._bridge()
+            return
+        if self._link is None and not self._connect():
+            return
+        batch = shared.journal.take_waiting() or self._admit()
+        if batch is not None:
+            self._write(batch)
+
+    # --- while the database cannot be used ---------------------------------------------------------------------
+
+    def _bridge(self) -> None:
+        """Spool rows when they pile up or the run is ending; else wait for the database."""
+        shared, worker = self._shared, self._worker
+        depth = shared.rows.depth()
+        spooling = shared.spooling_since is not None
+        ended = not depth.ready and not shared.journal.has_waiting
+        if spooling or ended or depth.ready > depth.capacity * _SPOOL_FILL:
+            # Looking for rows is also how a writer learns that there will be none any more.
+            lease = worker.take(shared.rows, shared.batch_size, timeout=0.0 if ended else 0.1)
+            batch = None if lease is None else self._to_journal(lease)
+            if batch is not None:
+                self._keep(batch)
+            if lease is not None:
+                return
+        pause = shared.state.retry_in
+        worker.wait(min(0.1 if pause is None else pause, 0.1), WorkerState.WAITING, shared.state.message)
+
+    def _connect(self) -> bool:
+        """Start the process; whether it reached the database."""
+        shared, worker = self._shared, self._worker
+        worker.enter(WorkerState.STARTING, "connects to the database")
+        self._link = WriterLink(shared.url(), worker.name)
+        worker.pid = self._link.pid
+        answer = self._link.greeting(shared.commit_timeout, self._cut_short)
+        if answer.committed:
+            return True
+        self._disconnect()
+        shared.state.failed(answer.message, answer.sqlstate)
+        return False
+
+    # --- from the queue to the commit --------------------------------------------------------------------------
+
+    def _admit(self) -> Batch | None:
+        """Lease rows and have the journal take them over."""
+        shared, worker = self._shared, self._worker
+        lease = worker.take(shared.rows, shared.batch_size, linger=_LINGER)
+        if lease is None:
+            return None
+        worker.begin(f"{len(lease.items)} rows to the journal")
+        return self._to_journal(lease)
+
+    def _to_journal(self, lease: Lease[ConvertedQuote]) -> Batch | None:
+        """The journal's batch of a lease; None, and the rows back in the queue, while the disk takes nothing."""
+        shared, worker = self._shared, self._worker
+        rows, payload, unwritable = _encode(lease.items)
+        try:
+            shared.dead_letters.add(unwritable)
+            return shared.journal.admit(lease, rows, payload, refused=len(unwritable))
+        except JournalError as error:
+            lease.release()
+            worker.last_error = str(error)
+            worker.wait(_FULL_DISK_PAUSE, WorkerState.WAITING, str(error))
+            return None
+        finally:
+            worker.lease = None
+
+    def _write(self, batch: Batch) -> None:
+        shared, worker = self._shared, self._worker
+        started = time.monotonic()
+        worker.begin(f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else ""))
+        outcome = _Outcome()
+        try:
+            if batch.deaths >= _POISON_AFTER:
+                self._isolate(batch, outcome)
+            else:
+                self._commit(batch.payload, outcome)
+            shared.dead_letters.add(outcome.refused)
+        except _UnavailableError as refusal:
+            self._keep(batch)
+            shared.state.failed(str(refusal), refusal.sqlstate)
+        except WriterDiedError:
+            batch.deaths += not self._cut_short()
+            self._keep(batch)
+            self._disconnect(at_once=True)
+            if not self._cut_short():
+                raise
+        except JournalError:
+            self._keep(batch)
+            raise
+        else:
+            self._settle(batch, outcome, time.monotonic() - started)
+
+    def _keep(self, batch: Batch) -> None:
+        """Leave a batch to the journal until somebody can commit it."""
+        while True:
+            try:
+                return self._shared.journal.release(batch)
+            except JournalError as error:
+                # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
+                self._worker.wait(_FULL_DISK_PAUSE, WorkerState.WAITING, str(error))
+
+    def _commit(self, payload: bytes, outcome: _Outcome) -> None:
+        """Have a payload committed; where a row is at fault, halve it until that row stands alone."""
+        shared = self._shared
+        assert self._link is not None  # noqa: S101  # step() connects first
+        answer = self._link.commit(self._next_number(), payload, shared.commit_timeout, self._cut_short)
+        if answer.committed:
+            shared.state.worked()
+            shared.state.commit.record(answer.seconds)
+            outcome.stored += answer.stored
+        elif not is_bad_row(answer.sqlstate or ""):
+            raise _UnavailableError(answer)
+        elif rowcodec.count(payload) == 1:
+            outcome.refused.append(
+                DeadLetter.of(rowcodec.decode(payload)[0], answer.message, answer.sqlstate)
+            )
+        else:
+            for half in rowcodec.split(payload):
+                self._commit(half, outcome)
+
+    def _isolate(self, batch: Batch, outcome: _Outcome) -> None:
+        """Take a batch apart that killed its writers, until the row that does so stands alone."""
+        if batch.rows == 1:
+            reason = f"its writer process died {batch.deaths} times"
+            outcome.refused.append(DeadLetter.of(rowcodec.decode(batch.payload)[0], reason, None))
+            return
+        self._shared.journal.divide(batch, _pieces(batch.payload), deaths=_POISON_AFTER - 1)
+        batch.rows = 0
+
+    def _settle(self, batch: Batch, outcome: _Outcome, seconds: float) -> None:
+        shared, worker = self._shared, self._worker
+        if not batch.rows:
+            return
+        shared.journal.settle(batch, stored=outcome.stored, dead=len(outcome.refused))
+        now = time.monotonic()
+        for tick, quotes in Counter(row.fetched_tick for row in batch.quotes).items():
+            shared.end_to_end.record(now - tick, quotes)
+        shared.board.written(batch.quotes, worker.name)
+        worker.done(batch.rows, seconds)
+        for letter in outcome.refused:
+            message = f"{letter.row.get('symbol')} is a dead letter: {letter.reason}"
+            worker.stage.tell(EventKind.DEAD_LETTER, message, logging.WARNING, worker.name)
+
+    def _next_number(self) -> int:
+        self._sent += 1
+        return self._sent
+
+    def _cut_short(self) -> bool:
+        since = self._shared.spooling_since
+        return since is not None and time.monotonic() - since > _LAST_COMMIT
+
+    def _disconnect(self, *, at_once: bool = False) -> None:
+        link, self._link = self._link, None
+        self._worker.pid = os.getpid()
+        if link is not None:
+            link.close(at_once=at_once)
+
+    def kill(self) -> bool:
+        """End the process as a fault would; False when there is none."""
+        link = self._link
+        if link is None:
+            return False
+        link.kill()
+        return True
+
+    def close(self) -> None:
+        """Let the process go."""
+        self._disconnect()
+
+
+class _UnavailableError(Exception):
+    """The database refused a batch for a reason that will pass, or that a person has to mend."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.message)
+        self.sqlstate = answer.sqlstate
+
+
+def _encode(
+    rows: Sequence[ConvertedQuote],
+) -> tuple[Sequence[ConvertedQuote], bytes, list[DeadLetter]]:
+    """The payload of the rows that can be written, those rows, and the others with the reason."""
+    try:
+        return rows, rowcodec.encode(rows), []
+    except DatabaseError:
+        good: list[ConvertedQuote] = []
+        bad: list[DeadLetter] = []
+        for row in rows:
+            try:
+                rowcodec.encode([row])
+                good.append(row)
+            except DatabaseError as error:
+                bad.append(DeadLetter.of(_record(row), str(error), error.sqlstate))
+        return good, rowcodec.encode(good), bad
+
+
+def _record(row: ConvertedQuote) -> dict[str, str | None]:
+    """A row that the codec refuses, for a person to read."""
+    fields = {name: getattr(row.quote, name, getattr(row, name, None)) for name in rowcodec.COLUMNS}
+    return {name: None if value is None else str(value) for name, value in fields.items()}
+
+
+def _pieces(payload: bytes) -> list[bytes]:
+    """The payload in up to 32 parts."""
+    parts = [payload]
+    while len(parts) < _PIECES and any(rowcodec.count(part) > 1 for part in parts):
+        parts = [
+            piece
+            for part in parts
+            for piece in (rowcodec.split(part) if rowcodec.count(part) > 1 else (part,))
+        ]
+    return parts
