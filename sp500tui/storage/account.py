@@ -1,0 +1,123 @@
+"""The operating-system account that the embedded server runs as, and whether it can reach its files.
+
+PostgreSQL refuses to run as root. An ordinary user's server runs as that user; root's runs as a system account of its
+own, which must be able to enter the data directory, without any folder being opened to everybody for it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sp500tui.domain import ConfigurationError
+
+SYSTEM_ACCOUNT = "sp500tui-db"
+ROOT_DATA_DIR = "/var/lib/sp500tui"
+_USERADD = (
+    "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
+    "--shell", "/usr/sbin/nologin", SYSTEM_ACCOUNT,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who runs the server."""
+
+    name: str
+    uid: int
+    gid: int
+    foreign: bool
+    """Whether it is another account than this process's own; only root can have that."""
+
+    @classmethod
+    def of(cls, pgdata: Path) -> Account:
+        """The account for this data directory: its owner's, this user's, or root's stand-in.
+
+        Raises:
+            ConfigurationError: where this user has no name, or root's account cannot be made.
+        """
+        uid = os.geteuid()
+        if uid:
+            return cls(_name(uid), uid, os.getegid(), foreign=False)
+        owner = pgdata.stat().st_uid if pgdata.exists() else 0
+        entry = pwd.getpwuid(owner) if owner else _system_account()
+        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, foreign=True)
+
+    def popen_arguments(self) -> dict[str, Any]:
+        """What `subprocess` needs to run a program as this account."""
+        if not self.foreign:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": ()}
+
+    def owns(self, path: Path) -> None:
+        """Give the folder or file to this account."""
+        if self.foreign:
+            os.chown(path, self.uid, self.gid)
+
+    def may_enter(self, folder: Path) -> bool:
+        """Whether the folder's mode lets this account pass through."""
+        status = folder.stat()
+        if status.st_uid == self.uid:
+            return bool(status.st_mode & stat.S_IXUSR)
+        if status.st_gid == self.gid:
+            return bool(status.st_mode & stat.S_IXGRP)
+        return bool(status.st_mode & stat.S_IXOTH)
+
+
+def admit(account: Account, data_dir: Path) -> None:
+    """Make sure that the account can enter the data directory.
+
+    At most the data directory itself is changed for it, where it is root's alone and nobody's home, and only so that
+    the account's own group may pass through. The folders above must let it through as they are.
+
+    Raises:
+        ConfigurationError: naming the folder in the way and the remedy; nothing has been changed then.
+    """
+    if not account.foreign:
+        return
+    for folder in reversed(data_dir.parents):
+        if not account.may_enter(folder):
+            raise _private(account, data_dir, folder)
+    if not account.may_enter(data_dir):
+        status = data_dir.stat()
+        if status.st_uid or status.st_gid or any(entry.pw_dir == str(data_dir) for entry in pwd.getpwall()):
+            raise _private(account, data_dir, data_dir)
+        os.chown(data_dir, -1, account.gid)
+        data_dir.chmod(stat.S_IMODE(status.st_mode) & ~stat.S_IRWXG | stat.S_IXGRP)
+
+
+def _private(account: Account, data_dir: Path, folder: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"the data directory {str(data_dir)!r} lies in the private folder {str(folder)!r}, which the server's "
+        f"account {account.name} may not enter when run by root; use --data-dir {ROOT_DATA_DIR}"
+    )
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise ConfigurationError(
+            f"the user id {uid} has no name in /etc/passwd, which the embedded database needs; "
+            "add one, or use --database with a PostgreSQL URL"
+        ) from None
+
+
+def _system_account() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(SYSTEM_ACCOUNT)
+    except KeyError:
+        pass
+    try:
+        subprocess.run(_USERADD, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+        return pwd.getpwnam(SYSTEM_ACCOUNT)
+    except (OSError, subprocess.CalledProcessError, KeyError):
+        raise ConfigurationError(
+            f"the account {SYSTEM_ACCOUNT!r}, as which the embedded database runs for root, could not be made; "
+            "run as an ordinary user, or use --database with a PostgreSQL URL"
+        ) from None

@@ -1,0 +1,98 @@
+"""Where the database is: its URL checked, and shown without its password."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import ProgrammingError
+
+from sp500tui.domain import ConfigurationError
+
+_EXAMPLE = "postgresql://user@host:5432/database"
+_SCHEMES = ("postgresql", "postgres")
+_SECRET_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&#]*)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SHARED_BITS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def mask_url(url: str) -> str:
+    """The URL with every password replaced by `***` and without control characters; any text is accepted."""
+    text = _CONTROL.sub("", url)
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        text = scheme + separator + _mask_user(rest)
+    return _SECRET_PARAMETER.sub(r"\1***", text)
+
+
+def check_url(url: str) -> None:
+    """Refuse a database URL that libpq could not use.
+
+    Raises:
+        ConfigurationError: naming the masked URL, what is wrong with it and how to write it.
+    """
+    fault = _fault(url)
+    if fault:
+        raise ConfigurationError(f"the database URL {mask_url(url)!r} {fault}; write it as {_EXAMPLE}")
+    for passfile in parse_qs(urlsplit(url).query).get("passfile", []):
+        _check_passfile(passfile)
+
+
+def _mask_user(rest: str) -> str:
+    """Mask `user:password@`; also where an unescaped `/`, `?` or `#` is part of the password."""
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    _, colon, port = authority.rpartition(":")
+    if "@" not in authority and (not colon or port.isdecimal() or "]" in port):
+        return rest
+    user, at, tail = (authority if "@" in authority else rest).rpartition("@")
+    if not at:
+        return rest
+    name, colon, _ = user.partition(":")
+    return f"{name}{':***' if colon else ''}@{tail}{rest[len(authority) :] if '@' in authority else ''}"
+
+
+def _fault(url: str) -> str:
+    """What is wrong with the URL, as the rest of a sentence; empty when nothing is."""
+    if _CONTROL.search(url) or any(character.isspace() for character in url):
+        return "holds blanks or control characters"
+    try:
+        parts = urlsplit(url)
+        port = parts.port if "," not in parts.netloc else None
+    except ValueError:
+        return "has no usable host or port (escape special characters of the password as %XX)"
+    if parts.scheme not in _SCHEMES or "://" not in url:
+        return "does not begin with postgresql://"
+    if port == 0:
+        return "has the port 0"
+    if parts.fragment:
+        return "has a `#` in it (escape special characters of the password as %XX)"
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError as error:
+        return _reason(str(error))
+    return ""
+
+
+def _reason(message: str) -> str:
+    """Libpq's objection without what it quotes, since that may be the password."""
+    parameter = re.search(r'URI query parameter: "(\w{1,40})"', message)
+    if parameter:
+        return f"has the unknown parameter {parameter[1]!r}"
+    if "percent-encoded" in message:
+        return "has a broken %XX in it"
+    return "cannot be read (escape special characters of the password as %XX)"
+
+
+def _check_passfile(name: str) -> None:
+    path = Path(name)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ConfigurationError(
+            f"the passfile {name!r} cannot be read: {error.strerror}; check its path"
+        ) from error
+    if mode & _SHARED_BITS:
+        raise ConfigurationError(f"the passfile {name!r} is open to other users; run chmod 600 on it")

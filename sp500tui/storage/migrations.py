@@ -1,0 +1,116 @@
+"""The schema: plain SQL files applied in order, once, by whichever program comes first."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import psycopg
+
+from sp500tui.domain import DatabaseError
+from sp500tui.storage.address import mask_url
+from sp500tui.storage.connection import Connection, connect, failure
+from sp500tui.storage.rows import COLUMNS
+from sp500tui.storage.sqlstates import is_transient
+
+_FOLDER = Path(__file__).parent / "schema"
+_ATTEMPTS = 20
+_RACES = frozenset({"23505", "42P07", "42710", "XX000"})
+"""What a concurrent CREATE … IF NOT EXISTS may end in: unique violation, duplicate table or object, tuple updated."""
+_FORBIDDEN = frozenset({"42501", "25006"})
+
+_VERSIONS = """
+CREATE TABLE IF NOT EXISTS public.schema_version (
+    version    integer     NOT NULL PRIMARY KEY,
+    name       text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+_CLAIM = "INSERT INTO public.schema_version (version, name) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING version"
+_MAY_WRITE = """
+SELECT current_setting('transaction_read_only') = 'off',
+       has_table_privilege('public.prices', 'INSERT') AND has_table_privilege('public.prices', 'SELECT')
+   AND has_table_privilege('public.constituents', 'INSERT') AND has_table_privilege('public.constituents', 'UPDATE')
+   AND has_table_privilege('public.constituents', 'SELECT')
+"""
+
+
+def apply_schema(url: str) -> None:
+    """Bring the database to this version's schema and make sure that it can be written.
+
+    Programs that start at once apply each file once: the row of its version in `schema_version` is the lock. Where
+    everything is applied already, no right to create anything is needed.
+
+    Raises:
+        ConfigurationError: for a malformed URL.
+        DatabaseError: where the database cannot be reached, or its user may not create or write the tables.
+    """
+    with connect(url, application_name="sp500tui schema") as connection:
+        for attempt in range(_ATTEMPTS):
+            try:
+                _bring_up(connection)
+                _check(connection, url)
+            except psycopg.Error as error:
+                if attempt + 1 == _ATTEMPTS or connection.broken or not _worth_retrying(error):
+                    raise _explained(url, error) from None
+                time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
+            else:
+                return
+
+
+def _bring_up(connection: Connection) -> None:
+    applied = _applied_versions(connection)
+    files = {int(path.name.partition("_")[0]): path for path in sorted(_FOLDER.glob("*.sql"))}
+    if applied and max(applied) > max(files):
+        raise DatabaseError(
+            "the database was made by a newer sp500tui; update this one or use another database"
+        )
+    missing = {version: path for version, path in files.items() if version not in applied}
+    if not missing:
+        return
+    connection.execute(_VERSIONS)
+    for version, path in missing.items():
+        with connection.transaction():
+            if connection.execute(_CLAIM, (version, path.stem)).fetchone():
+                connection.execute(path.read_text("utf-8"))
+
+
+def _applied_versions(connection: Connection) -> set[int]:
+    try:
+        return {row[0] for row in connection.execute("SELECT version FROM public.schema_version")}
+    except psycopg.errors.UndefinedTable:
+        return set()
+
+
+def _check(connection: Connection, url: str) -> None:
+    """Refuse a table of another make, and a user who may read only."""
+    columns = ", ".join((*COLUMNS, "stored_at"))
+    try:
+        connection.execute(f"SELECT {columns} FROM public.prices LIMIT 0")  # noqa: S608
+    except psycopg.errors.UndefinedColumn as error:
+        raise DatabaseError(
+            f"the database {mask_url(url)} has a table public.prices of another program; use another database",
+            error.sqlstate,
+        ) from None
+    row = connection.execute(_MAY_WRITE).fetchone()
+    if row is None or not all(row):
+        raise _read_only(url, "42501" if row and row[0] else "25006")
+
+
+def _worth_retrying(error: psycopg.Error) -> bool:
+    return error.sqlstate in _RACES or (is_transient(error.sqlstate) and error.sqlstate not in _FORBIDDEN)
+
+
+def _explained(url: str, error: psycopg.Error) -> DatabaseError:
+    if error.sqlstate in _FORBIDDEN:
+        return _read_only(url, error.sqlstate or "42501")
+    return failure(f"the tables could not be made in the database {mask_url(url)}", error)
+
+
+def _read_only(url: str, sqlstate: str) -> DatabaseError:
+    return DatabaseError(
+        f"the user of the database {mask_url(url)} may only read it; "
+        "grant it CREATE on the schema public (first run) or INSERT and UPDATE on its tables, or use another user",
+        sqlstate,
+    )

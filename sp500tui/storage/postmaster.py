@@ -1,0 +1,121 @@
+"""The server process behind a data directory: whether it lives, and how it is ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+SOCKET_NAME = ".s.PGSQL.5432"
+_NO_SUCH_PID = 2**31 - 1
+"""Above every system's highest process id."""
+_FAST, _IMMEDIATE = signal.SIGINT, signal.SIGQUIT
+"""What PostgreSQL understands by them: end sessions and check-point; end at once and recover at the next start."""
+_STOP_LADDER = ((_FAST, 30.0), (_IMMEDIATE, 5.0), (signal.SIGKILL, 5.0))
+"""Signal → seconds until the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postmaster:
+    """What `postmaster.pid` says."""
+
+    pid: int
+    ready: bool
+    """Whether it accepts connections."""
+
+    @classmethod
+    def read(cls, pgdata: Path) -> Postmaster | None:
+        """The content of the file; None where there is none or it is half written."""
+        try:
+            lines = (pgdata / "postmaster.pid").read_text("utf-8").splitlines()
+            return cls(abs(int(lines[0])), len(lines) > 7 and lines[7].strip() == "ready")
+        except (FileNotFoundError, IndexError, ValueError):
+            return None
+
+
+def live_process(pgdata: Path) -> psutil.Process | None:
+    """The living server of this data directory.
+
+    A zombie is dead, and so is a server whose process id has gone to another program since.
+    """
+    postmaster = Postmaster.read(pgdata)
+    if postmaster is None:
+        return None
+    try:
+        process = psutil.Process(postmaster.pid)
+        return process if not _is_gone(process) and _serves(process, pgdata) else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def clear_traces(pgdata: Path, socket_folder: Path) -> None:
+    """Make a dead server's lock files harmless, so that the next one starts.
+
+    PostgreSQL refuses to start while the process id in them exists, and a zombie's or a re-used one does. Only that id
+    is replaced in `postmaster.pid`: the shared memory named there still keeps a new server from starting beside
+    sessions of the old one that outlived it.
+    """
+    path = pgdata / "postmaster.pid"
+    if path.exists():
+        _end_orphans(pgdata)
+    with suppress(FileNotFoundError):
+        _, newline, rest = path.read_text("utf-8").partition("\n")
+        path.write_text(f"{_NO_SUCH_PID}{newline}{rest}", "utf-8")
+    for name in (f"{SOCKET_NAME}.lock", SOCKET_NAME):
+        (socket_folder / name).unlink(missing_ok=True)
+
+
+def end(process: psutil.Process, reap: Callable[[], object]) -> bool:
+    """End a server: orderly, else at once, else by force; False where it is still there.
+
+    Args:
+        process: The postmaster.
+        reap: Called while waiting, to collect the process where it is a child of ours.
+    """
+    for signal_number, patience in _STOP_LADDER:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal_number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            reap()
+            if _is_gone(process):
+                return True
+            time.sleep(0.005)
+    return False
+
+
+def _end_orphans(pgdata: Path) -> None:
+    """End the sessions that outlived their server: nobody can reach them, and they keep a new one from starting."""
+    orphans = [process for process in psutil.process_iter() if _is_session(process, pgdata)]
+    for process in orphans:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(orphans, timeout=5)
+
+
+def _is_session(process: psutil.Process, pgdata: Path) -> bool:
+    try:
+        return _serves(process, pgdata) and not _is_gone(process)
+    except psutil.Error:
+        return False
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _serves(process: psutil.Process, pgdata: Path) -> bool:
+    """Whether the process is a PostgreSQL server whose working directory is `pgdata`."""
+    try:
+        return process.name().startswith("postgres") and Path(process.cwd()).resolve() == pgdata.resolve()
+    except psutil.AccessDenied:
+        return process.name().startswith("postgres") and str(pgdata) in process.cmdline()

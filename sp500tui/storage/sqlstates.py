@@ -1,0 +1,22 @@
+"""What a failure of PostgreSQL means for a batch, by its SQLSTATE (PostgreSQL documentation, appendix A)."""
+
+from __future__ import annotations
+
+_TRANSIENT_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
+"""Connection, rollback, resources, object state, operator intervention, system error."""
+_READ_ONLY = "25006"
+_BAD_ROW_CLASSES = frozenset({"22", "23"})
+"""Data exception, integrity constraint violation."""
+
+
+def is_transient(sqlstate: str | None) -> bool:
+    """Whether the same batch may succeed later without anybody changing it or the schema.
+
+    No SQLSTATE at all means that the connection broke.
+    """
+    return sqlstate is None or sqlstate == _READ_ONLY or sqlstate[:2] in _TRANSIENT_CLASSES
+
+
+def is_bad_row(sqlstate: str | None) -> bool:
+    """Whether a row of the batch is at fault: without it the rest can be stored."""
+    return sqlstate is not None and sqlstate[:2] in _BAD_ROW_CLASSES
