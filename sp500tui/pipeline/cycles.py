@@ -85,7 +85,7 @@ class Cycles:
         """A cycle over `total` symbols starts; returns its number."""
         with self._lock:
             now = self._clock()
-            # From due time to due time, so that cycles keep their rhythm; a late or pressed-for one starts a new rhythm.
+            # From due time to due time, so that cycles keep their rhythm; a late or asked-for one starts anew.
             late = now - self._due >= self._interval or self._asked
             self._due = (now if late else self._due) + self._interval
             self._asked = False
@@ -118,6 +118,11 @@ class Cycles:
     def running(self) -> bool:
         """Whether a cycle is under way."""
         return self._running
+
+    @property
+    def number(self) -> int:
+        """Of the present or last cycle."""
+        return self._number
 
     @property
     def interval(self) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -57,7 +58,7 @@ class Keeper:
         self._give_up = give_up
         self._leaving = threading.Event()
         self._database: Database | None = None
-        self._connection: psycopg.Connection[object] | None = None
+        self._connection: psycopg.Connection[Any] | None = None
         self._upserted = 0
         self._rows_total: int | None = None
         self._counted_at = 0.0

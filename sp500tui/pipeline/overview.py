@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sp500tui.pipeline.control import MAX_WORKERS
 from sp500tui.pipeline.fx import FxBook
 from sp500tui.pipeline.snapshot import (
     Bottleneck,
@@ -65,7 +66,7 @@ def _why(
     if waiting and len(waiting) >= stage.alive:
         return f"all {stage.alive} wait: {waiting[0].doing}", ""
     if stage.busy >= stage.alive:
-        advice = "+ adds one" if stage.size < 64 else ""  # noqa: PLR2004  # control.MAX_WORKERS in words
+        advice = "+ adds one" if stage.size < MAX_WORKERS else ""
         return f"all {stage.alive} busy, {queue.ready:,} {queue.name} wait", advice
     return f"{queue.ready:,} {queue.name} wait", ""
 

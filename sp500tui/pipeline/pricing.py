@@ -11,7 +11,7 @@ from sp500tui.domain import SourceError, ThrottledError
 from sp500tui.pipeline.fx import FxBook, major_unit
 from sp500tui.pipeline.items import Fetched, Ticker
 from sp500tui.pipeline.metrics import Books
-from sp500tui.pipeline.queues import LeasedQueue, MemoryLease, MemoryQueue
+from sp500tui.pipeline.queues import Lease, LeasedQueue
 from sp500tui.pipeline.snapshot import MissingSymbol, WorkerState
 from sp500tui.pipeline.stage import Worker
 from sp500tui.sources.yahoo import FetchResult
@@ -78,7 +78,7 @@ class Pricing:
     def __init__(
         self,
         source: Callable[[], PriceSource],
-        tickers: MemoryQueue[Ticker],
+        tickers: LeasedQueue[Ticker],
         quotes: LeasedQueue[Fetched],
         *,
         books: Books,
@@ -134,7 +134,7 @@ class PriceBody:
             self._hand_over(lease, result)
             worker.done(len(symbols), time.monotonic() - started)
 
-    def _hand_over(self, lease: MemoryLease[Ticker], result: FetchResult) -> None:
+    def _hand_over(self, lease: Lease[Ticker], result: FetchResult) -> None:
         shared, worker = self._shared, self._worker
         tick = time.monotonic()
         shared.fx.learn(result.rates)
@@ -160,7 +160,7 @@ class PriceBody:
         except SourceError as error:
             self._worker.last_error = f"no rate for {', '.join(base for base, _ in pairs)}: {error}"
 
-    def _again(self, lease: MemoryLease[Ticker], error: SourceError, *, tried: bool) -> None:
+    def _again(self, lease: Lease[Ticker], error: SourceError, *, tried: bool) -> None:
         """Put tickers back for another try, or name them missing when they have had their share."""
         shared = self._shared
         self._worker.stage.failed += 1
@@ -172,7 +172,7 @@ class PriceBody:
             give_up_after=shared.give_up_after(),
         )
         shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)
-        shared.tickers.replace(lease, again)
+        lease.release(again)
         self._worker.lease = None
 
     def close(self) -> None:

@@ -7,10 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 _POLL = 0.25
 """Seconds between two looks at `cancelled` while a call waits."""
@@ -36,11 +35,11 @@ class Depth:
     """Seconds the oldest ready item has waited."""
 
 
-class Lease(Protocol[T_co]):
+class Lease(Protocol[T]):
     """Items in one worker's hand."""
 
     @property
-    def items(self) -> Sequence[T_co]:
+    def items(self) -> Sequence[T]:
         """What was taken, oldest first."""
 
     @property
@@ -54,8 +53,8 @@ class Lease(Protocol[T_co]):
     def ack(self) -> bool:
         """The work is safe further on; False when the lease was no longer open."""
 
-    def release(self) -> bool:
-        """Put the items back at the front; False when the lease was no longer open."""
+    def release(self, instead: Sequence[T] | None = None) -> bool:
+        """Put the items, or others `instead`, back at the front; False when the lease was no longer open."""
 
 
 class LeasedQueue(Protocol[T]):
@@ -65,7 +64,7 @@ class LeasedQueue(Protocol[T]):
         self,
         items: Sequence[T],
         *,
-        acking: Lease[object] | None = None,
+        acking: Lease[Any] | None = None,
         then: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> bool:
@@ -117,11 +116,11 @@ class MemoryLease(Generic[T]):
 
     def ack(self) -> bool:
         """See `Lease.ack`."""
-        return self.queue.settle(self, back=False)
+        return self.queue.settle(self, ())
 
-    def release(self) -> bool:
+    def release(self, instead: Sequence[T] | None = None) -> bool:
         """See `Lease.release`."""
-        return self.queue.settle(self, back=True)
+        return self.queue.settle(self, self.items if instead is None else instead)
 
 
 class MemoryQueue(Generic[T]):
@@ -133,7 +132,7 @@ class MemoryQueue(Generic[T]):
     def __init__(
         self,
         capacity: int,
-        lock: threading.RLock | None = None,  # type: ignore[valid-type]  # a factory function before 3.13
+        lock: threading.RLock | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.capacity = capacity
@@ -155,7 +154,7 @@ class MemoryQueue(Generic[T]):
         self,
         items: Sequence[T],
         *,
-        acking: Lease[object] | None = None,
+        acking: Lease[Any] | None = None,
         then: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> bool:
@@ -231,8 +230,8 @@ class MemoryQueue(Generic[T]):
             self._not_empty.notify()
         return lease
 
-    def settle(self, lease: MemoryLease[T], *, back: bool) -> bool:
-        """End a lease: forget its items, or put them `back` at the front with their old age."""
+    def settle(self, lease: MemoryLease[T], back: Sequence[T]) -> bool:
+        """End a lease; `back` goes to the front with the age of the oldest item taken."""
         with self._lock:
             if not lease.open:
                 return False
@@ -240,25 +239,14 @@ class MemoryQueue(Generic[T]):
             self._leases.discard(lease)
             self._in_flight -= len(lease.items)
             if back:
-                self._chunks.appendleft(_Chunk(lease.items, lease.oldest))
-                self._ready += len(lease.items)
+                self._chunks.appendleft(_Chunk(back, lease.oldest))
+                self._ready += len(back)
                 self.high_water = max(self.high_water, self._ready)
                 self._not_empty.notify()
-            else:
-                self.total_out += len(lease.items)
+            self.total_out += len(lease.items) - len(back)
             if self._closed and not self._in_flight:
                 self._not_empty.notify_all()
             return True
-
-    def replace(self, lease: MemoryLease[T], items: Sequence[T]) -> bool:
-        """End a lease by putting `items` back at the front in place of what was taken."""
-        with self._lock:
-            if not lease.open:
-                return False
-            self._in_flight += len(items) - len(lease.items)
-            self.total_out += len(lease.items) - len(items)
-            lease.items = list(items)
-            return self.settle(lease, back=bool(items))
 
     def close(self) -> None:
         """See `LeasedQueue.close`."""

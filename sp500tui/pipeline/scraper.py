@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Protocol
 
 from sp500tui.domain import Constituent, SourceError
@@ -121,7 +120,7 @@ class ScraperBody:
         if move is Move.START:
             self._start_cycle()
         elif move is Move.SKIP:
-            message = f"cycle {shared.cycles.snapshot(0, stopping=False).number} is still under way: a start was skipped"
+            message = f"cycle {shared.cycles.number} is still under way: a start was skipped"
             _log.info("%s", message)
             worker.stage.tell(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
         elif move is Move.END:

@@ -1,0 +1,168 @@
+"""The parts of the pipeline and how they are joined: queues between stages, books over all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from sp500tui.domain import ConvertedQuote, Sp500tuiError
+from sp500tui.paths import Paths
+from sp500tui.pipeline.conversion import Conversion
+from sp500tui.pipeline.cycles import Cycles, Plan
+from sp500tui.pipeline.database_state import DatabaseState
+from sp500tui.pipeline.dead_letters import DeadLetters
+from sp500tui.pipeline.fx import FxBook
+from sp500tui.pipeline.gauges import QueueGauge
+from sp500tui.pipeline.items import Fetched, Ticker
+from sp500tui.pipeline.journal import Journal
+from sp500tui.pipeline.keeper import Keeper
+from sp500tui.pipeline.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.prices import PriceBoard
+from sp500tui.pipeline.pricing import MissingBook, Pricing
+from sp500tui.pipeline.queues import MemoryQueue
+from sp500tui.pipeline.scraper import Roster, Scraping
+from sp500tui.pipeline.snapshot import Ledger, PipelineEvent, QueueName, StageName
+from sp500tui.pipeline.stage import Body, Stage, Worker
+from sp500tui.pipeline.upstream import Upstream
+from sp500tui.pipeline.writing import Writing
+from sp500tui.settings import Settings
+from sp500tui.sources.throttle import Throttle
+from sp500tui.storage.database import mask_url
+
+_BURST = 16
+"""Requests that may go out at once after a rest: one cycle over the whole index."""
+_IMPATIENT = 15.0
+_GIVE_UP_AFTER = 60.0
+"""Seconds a symbol is tried for within one cycle; fewer in a bounded run that has had no answer at all."""
+
+
+class Parts:
+    """Everything a run consists of, made and tied together without starting or importing anything heavy."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        *,
+        tell: Callable[[PipelineEvent], None],
+        fail: Callable[[Sp500tuiError], None],
+        cycles_ended: Callable[[], None],
+    ) -> None:
+        self.upstream: Upstream | None = None
+        """The outside world; opened by the supervisor."""
+        self.books = Books()
+        self.throttle = Throttle(settings.requests_per_second, burst=_BURST)
+        self.tickers: MemoryQueue[Ticker] = MemoryQueue(settings.tickers_capacity, self.books.lock)
+        self.quotes: MemoryQueue[Fetched] = MemoryQueue(settings.quotes_capacity, self.books.lock)
+        self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(settings.rows_capacity, self.books.lock)
+        self.gauges = (
+            QueueGauge(QueueName.TICKERS, self.tickers),
+            QueueGauge(QueueName.QUOTES, self.quotes),
+            QueueGauge(QueueName.ROWS, self.rows),
+        )
+        self.fx = FxBook(settings.currency)
+        self.missing = MissingBook()
+        self.board = PriceBoard()
+        self.end_to_end = LatencyHistogram()
+        plan = Plan(1 if settings.once else settings.cycles, settings.duration)
+        self.bounded = plan != Plan()
+        """Whether the run ends by itself."""
+        self.cycles = Cycles(plan, settings.interval)
+        self.roster = Roster(lambda: self.world().wikipedia, settings.symbols, settings.list_refresh)
+        self.journal = Journal(
+            paths.journal / database_key(settings.database),
+            self.books,
+            limit_bytes=settings.journal_limit_mb << 20,
+            write_ahead=settings.journal,
+        )
+        self.database = DatabaseState(tell)
+        self.keeper = Keeper(
+            settings.database,
+            paths.pgdata,
+            state=self.database,
+            roster=self.roster,
+            patient=not (settings.no_ui and self.bounded),
+            give_up=fail,
+        )
+        self.writing = Writing(
+            self.rows,
+            self.journal,
+            state=self.database,
+            dead_letters=DeadLetters(paths.dead_letters),
+            board=self.board,
+            end_to_end=self.end_to_end,
+            url=lambda: self.keeper.url,
+            batch_size=settings.write_batch,
+            commit_timeout=settings.commit_timeout,
+        )
+        pricing = Pricing(
+            lambda: self.world().yahoo,
+            self.tickers,
+            self.quotes,
+            books=self.books,
+            fx=self.fx,
+            missing=self.missing,
+            batch_size=settings.batch_size,
+            max_attempts=settings.max_attempts,
+            give_up_after=self._give_up_after,
+        )
+        scraping = Scraping(self.roster, self.cycles, self.tickers, ended=cycles_ended)
+        conversion = Conversion(self.quotes, self.rows, fx=self.fx, board=self.board)
+
+        def stage(name: StageName, make_body: Callable[[Worker], Body], size: int, **kwargs: Any) -> Stage:
+            return Stage(name, make_body, size, listener=tell, **kwargs)
+
+        # A writer guards its own commits; its limit here is for a thread that hangs elsewhere.
+        self.stages = {
+            StageName.SCRAPER: stage(StageName.SCRAPER, scraping.make_body, 1),
+            StageName.PRICE: stage(
+                StageName.PRICE,
+                pricing.make_body,
+                settings.price_workers,
+                hang_after=12 * settings.request_timeout,
+            ),
+            StageName.CONVERTER: stage(StageName.CONVERTER, conversion.make_body, settings.converters),
+            StageName.WRITER: stage(
+                StageName.WRITER,
+                self.writing.make_body,
+                settings.writers,
+                hang_after=20 * settings.commit_timeout,
+            ),
+        }
+
+    def world(self) -> Upstream:
+        """The outside world, once it is open."""
+        if self.upstream is None:
+            raise Sp500tuiError("the sources are not open yet")
+        return self.upstream
+
+    def _give_up_after(self) -> float:
+        """Seconds after which a symbol without an answer is named missing."""
+        never = self.throttle.state().last_success_age is None
+        return _IMPATIENT if never and self.bounded else _GIVE_UP_AFTER
+
+    def ledger(self) -> Ledger:
+        """The equation, exact while the books' lock is held."""
+        quotes, rows, books = self.quotes.depth(), self.rows.depth(), self.books
+        return Ledger(
+            fetched=books.fetched,
+            stored=books.stored,
+            duplicate=books.duplicate,
+            queued=quotes.ready + rows.ready,
+            in_flight=quotes.in_flight + rows.in_flight + self.journal.in_hand,
+            spooled=self.journal.spooled,
+            dead=books.dead,
+        )
+
+    def outstanding(self, ledger: Ledger) -> int:
+        """Symbols of the cycle that are not settled; what is spooled is safe and holds no cycle up."""
+        tickers = self.tickers.depth()
+        return tickers.ready + tickers.in_flight + ledger.queued + ledger.in_flight
+
+
+def database_key(url: str | None) -> str:
+    """The name of the journal's folder for a database: rows meant for one never reach another."""
+    if url is None:
+        return "embedded"
+    return hashlib.sha256(mask_url(url).encode()).hexdigest()[:12]

@@ -1,0 +1,187 @@
+"""The life of a run: how it starts, what is watched while it goes, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sp500tui.domain import Sp500tuiError
+from sp500tui.paths import Paths
+from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.market_clock import MarketClock
+from sp500tui.pipeline.parts import Parts
+from sp500tui.pipeline.snapshot import EventKind, Phase, StageName
+from sp500tui.pipeline.upstream import Upstream
+from sp500tui.pipeline.writing import WriterBody
+from sp500tui.settings import Settings
+from sp500tui.sources.throttle import Throttle
+
+_log = logging.getLogger(__name__)
+
+_LOOK = 0.05
+"""Seconds between two looks."""
+_SPOOL_DEADLINE = 5.0
+"""Seconds that spooling may take before what is left is abandoned."""
+
+Connect = Callable[[Settings, Paths, Throttle], Upstream]
+Say = Callable[[EventKind, str], None]
+
+
+class Supervisor:
+    """One thread that starts the stages, watches over them, and ends them one after the other."""
+
+    def __init__(self, settings: Settings, paths: Paths, *, connect: Connect, say: Say) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._connect = connect
+        self._say = say
+        self._wake = threading.Event()
+        self._no_more_cycles = threading.Event()
+        self.over = threading.Event()
+        self.phase = Phase.STARTING
+        self.step = StopStep.NONE
+        self.failure: Sp500tuiError | None = None
+        self.market_clock: MarketClock | None = None
+        self.parts: Parts
+        self.thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+
+    def cycles_ended(self) -> None:
+        """No cycle will come any more."""
+        self._no_more_cycles.set()
+        self._wake.set()
+
+    def fail(self, error: Sp500tuiError) -> None:
+        """The run cannot go on; what has been fetched is kept in the journal."""
+        if self.failure is None:
+            self.failure = error
+            _log.error("%s", error)
+        self._wake.set()
+
+    def stop(self, step: StopStep) -> None:
+        """Climb the stop ladder."""
+        self.step = step
+        if step is StopStep.KILL:
+            for worker in self.parts.stages[StageName.WRITER].workers:
+                if isinstance(worker.body, WriterBody):
+                    worker.body.kill()
+        self._wake.set()
+
+    def _run(self) -> None:
+        try:
+            self._open()
+            self._work()
+            self._drain()
+        except Sp500tuiError as error:
+            self.fail(error)
+        except Exception as error:  # noqa: BLE001  # the run must end in good order whatever happened
+            _log.error("the supervisor failed", exc_info=error)
+            self.fail(Sp500tuiError(f"the pipeline failed: {type(error).__name__}: {error}"))
+        finally:
+            self._close()
+
+    def _open(self) -> None:
+        parts = self.parts
+        replay = parts.journal.open()
+        if replay:
+            message = f"the journal holds {replay:,} rows of an earlier run: they are stored now"
+            _log.warning("%s", message)
+            self._say(EventKind.REPLAYED, message)
+        parts.keeper.thread.start()
+        parts.stages[StageName.WRITER].start()
+        parts.upstream = self._connect(self._settings, self._paths, parts.throttle)
+        for name in (StageName.CONVERTER, StageName.PRICE, StageName.SCRAPER):
+            parts.stages[name].start()
+        if not self._settings.no_ui:
+            self.market_clock = MarketClock(
+                parts.upstream.yahoo.trading_periods, lambda: parts.board.market_state
+            )
+            self.market_clock.thread.start()
+        self._enter(Phase.RUNNING)
+
+    def _work(self) -> None:
+        """Watch until the last cycle is done or somebody wants the end."""
+        while not self._no_more_cycles.is_set() and self.step is StopStep.NONE and not self.failure:
+            self._wake.wait(_LOOK)
+            self._look()
+        if self.failure:
+            self.step = max(self.step, StopStep.SPOOL)
+
+    def _look(self) -> None:
+        parts = self.parts
+        for gauge in parts.gauges:
+            gauge.sample()
+        for stage in parts.stages.values():
+            stage.watch()
+        if parts.cycles.running and not parts.stages[StageName.SCRAPER].busy:
+            with parts.books.lock:
+                finished = not parts.outstanding(parts.ledger())
+            if finished:
+                seconds = parts.cycles.finish()
+                message = f"cycle {parts.cycles.number} finished in {seconds:.2f} s"
+                self._say(EventKind.CYCLE_FINISHED, message)
+
+    def _drain(self) -> None:
+        """End the stages one after the other, each when nothing can reach it any more."""
+        parts = self.parts
+        self._enter(Phase.DRAINING)
+        for stage in parts.stages.values():
+            stage.resume()
+        deadline = time.monotonic() + self._settings.drain_timeout
+        if self.step is not StopStep.NONE:
+            # Who stops by hand wants no new requests; what was fetched goes its way to the end.
+            parts.tickers.discard_ready()
+            parts.stages[StageName.PRICE].dismiss()
+        parts.stages[StageName.SCRAPER].dismiss()
+        for name, queue in (
+            (StageName.SCRAPER, parts.tickers),
+            (StageName.PRICE, parts.quotes),
+            (StageName.CONVERTER, parts.rows),
+            (StageName.WRITER, None),
+        ):
+            parts.stages[name].end()
+            self._await(name, deadline)
+            if queue is not None:
+                queue.close()
+
+    def _await(self, name: StageName, deadline: float) -> None:
+        """Wait until a stage is empty; past the deadline, or when asked to, spool instead of draining."""
+        give_up: float | None = None
+        while not self.parts.stages[name].join(_LOOK):
+            self._look()
+            now = time.monotonic()
+            if self.step is StopStep.KILL:
+                return
+            if give_up is None and (self.step >= StopStep.SPOOL or now > deadline):
+                self._spool()
+                give_up = now + _SPOOL_DEADLINE
+            if give_up is not None and now > give_up:
+                _log.error("the %s stage did not end in time; it is abandoned", name)
+                return
+
+    def _spool(self) -> None:
+        parts = self.parts
+        if parts.writing.spooling_since is None:
+            self._enter(Phase.SPOOLING)
+            parts.tickers.discard_ready()
+            parts.quotes.lift_capacity()
+            parts.rows.lift_capacity()
+            parts.stages[StageName.PRICE].dismiss()
+            parts.writing.spooling_since = time.monotonic()
+
+    def _close(self) -> None:
+        parts = self.parts
+        if self.market_clock is not None:
+            self.market_clock.close()
+        if self.step is not StopStep.KILL:
+            parts.keeper.close()
+        parts.journal.close()
+        if parts.upstream is not None:
+            parts.upstream.close()
+        self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
+        self.over.set()
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._say(EventKind.PHASE, str(phase))
