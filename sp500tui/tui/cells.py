@@ -1,0 +1,45 @@
+"""Prices, differences and ages as the cells of the price table word them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+
+NOTHING = "–"
+"""Stands where there is no value."""
+
+
+def number(value: Decimal | None) -> str:
+    """A price with thousands separators: two decimals, four below one, so that columns keep their point."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.4f}" if abs(value) < 1 else f"{value:,.2f}"
+
+
+def signed(value: Decimal | float | None, unit: str = "") -> str:
+    """A difference with its sign, two decimals and its unit; the minus sign is as wide as the plus."""
+    if value is None:
+        return NOTHING
+    text = f"{value:+,.2f}"
+    if not text.strip("+-0.,"):
+        return text[1:] + unit
+    return text.replace("-", "−") + unit
+
+
+def arrow(value: Decimal | float | None) -> str:
+    """The sign that stands beside the colour of a change."""
+    if not value:
+        return " "
+    return "▲" if value > 0 else "▼"
+
+
+@lru_cache(maxsize=512)
+def age_words(seconds: int) -> str:
+    """An age in its largest whole unit, never rounded up: `7 s`, `12 min`, `3 h`, `5 d`."""
+    if seconds < 60:
+        return f"{max(0, seconds)} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 172_800:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86_400} d"

@@ -1,0 +1,113 @@
+"""The shown prices as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from sp500tui.domain import Sp500tuiError
+from sp500tui.tui.price_book import PriceRow
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRecord:
+    """One row of the table as it leaves the program: numbers as the source printed them, times in UTC."""
+
+    symbol: str
+    name: str
+    sector: str
+    sub_industry: str
+    price: Decimal | None
+    change: Decimal | None
+    percent_change: Decimal | None
+    currency: str
+    converted_price: Decimal | None
+    converted_currency: str
+    volume: int | None
+    """Shares traded in the regular session."""
+    market_state: str
+    quote_time: datetime | None
+    """Time of the trade at the exchange, UTC."""
+
+
+def price_record(row: PriceRow) -> PriceRecord:
+    """What the table knows of one symbol, without the table's formats."""
+    constituent, quote, converted = row.constituent, row.quote, row.converted
+    return PriceRecord(
+        constituent.symbol,
+        constituent.name,
+        constituent.sector,
+        constituent.sub_industry,
+        quote.price if quote else None,
+        quote.change if quote else None,
+        quote.percent_change if quote else None,
+        quote.currency if quote else "",
+        converted.converted_price if converted else None,
+        converted.converted_currency if converted else "",
+        quote.volume if quote else None,
+        quote.market_state.value if quote else "",
+        quote.quote_time if quote else None,
+    )
+
+
+def _plain(value: object) -> str | int | None:
+    """A value as CSV and JSON carry it; decimals stay text so that no digit is lost."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value if isinstance(value, int) or value is None else str(value)
+
+
+def _guarded(value: object) -> str | int | None:
+    """A value for a spreadsheet: text that it would take for a formula gets a leading apostrophe."""
+    plain = _plain(value)
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return plain
+
+
+def as_csv(records: Iterable[PriceRecord]) -> str:
+    """The records with a line of column names, guarded against formula injection."""
+    names = [field.name for field in fields(PriceRecord)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_guarded(getattr(record, name)) for name in names] for record in records)
+    return text.getvalue()
+
+
+def as_json(records: Iterable[PriceRecord]) -> str:
+    """The records as an array of objects; prices are strings, as they would lose digits as numbers."""
+    plain = [{name: _plain(value) for name, value in asdict(record).items()} for record in records]
+    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+
+
+def as_line(record: PriceRecord) -> str:
+    """One record as a tab-separated line for the clipboard."""
+    values = (_plain(getattr(record, field.name)) for field in fields(PriceRecord))
+    return "\t".join("" if value is None else " ".join(str(value).split()) for value in values)
+
+
+def write_prices(records: Sequence[PriceRecord], path: Path) -> None:
+    """Write the records to `path` as CSV, or as JSON where it ends in `.json`.
+
+    Raises:
+        Sp500tuiError: the file cannot be written.
+    """
+    text = as_json(records) if path.suffix == ".json" else as_csv(records)
+    try:
+        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+    except OSError as error:
+        raise Sp500tuiError(
+            f"cannot export {len(records)} rows to {path}: {error.strerror or error}; "
+            "choose a folder you may write to"
+        ) from error

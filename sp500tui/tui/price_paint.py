@@ -1,0 +1,205 @@
+"""How a row, a heading or a sector of the price table is worded: cells of fixed width with their style's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+from rich.cells import cell_len
+
+from sp500tui.domain import MarketState
+from sp500tui.tui.cells import NOTHING, age_words, arrow, number, signed
+from sp500tui.tui.formats import clean, fit, short_count
+from sp500tui.tui.price_book import PriceRow, SectorTally
+from sp500tui.tui.price_columns import GAP, MARGIN, PlacedColumn, PriceColumn, PriceLayout
+from sp500tui.tui.price_view import Arrangement, SectorLine
+
+Cell: TypeAlias = tuple[str, str]
+"""Text, and the name of its style."""
+
+STYLES = (
+    "row", "cursor", "cursor-blurred", "hover", "mark", "symbol", "name", "muted", "last", "converted", "up", "down",
+    "level", "open", "stale", "missing", "trend-up", "trend-down", "trend-level", "flash-up", "flash-down", "header",
+    "sorted", "sector", "sector-up", "sector-down", "sector-level", "sector-note", "notice",
+)  # fmt: skip
+"""Names of all styles of cells and whole lines."""
+CURSOR_MARK = "▸"
+SESSION_WORDS = {
+    MarketState.PREPRE: "closed",
+    MarketState.PRE: "pre",
+    MarketState.REGULAR: "open",
+    MarketState.POST: "post",
+    MarketState.POSTPOST: "closed",
+    MarketState.CLOSED: "closed",
+}
+_NO_CELL: Cell = (NOTHING, "muted")
+
+
+def direction(value: Decimal | float | None) -> str:
+    """Style of a change: up, down or level."""
+    return "level" if not value else "up" if value > 0 else "down"
+
+
+def _last(row: PriceRow, _width: int) -> Cell:
+    return (number(row.quote.price), "last") if row.quote else _NO_CELL
+
+
+def _change(row: PriceRow, _width: int) -> Cell:
+    quote = row.quote
+    if quote is None or quote.change is None:
+        return _NO_CELL
+    return signed(quote.change), direction(quote.change)
+
+
+def _percent(row: PriceRow, width: int) -> Cell:
+    quote = row.quote
+    if quote is None or quote.percent_change is None:
+        return _NO_CELL
+    percent = quote.percent_change
+    return arrow(percent) + fit(signed(percent, " %"), width - 1, "right"), direction(percent)
+
+
+def _converted(row: PriceRow, _width: int) -> Cell:
+    converted = row.converted
+    if converted is None or converted.converted_price is None:
+        return _NO_CELL
+    return number(converted.converted_price), "converted"
+
+
+def _volume(row: PriceRow, _width: int) -> Cell:
+    volume = row.quote.volume if row.quote else None
+    return _NO_CELL if volume is None else (short_count(volume), "muted")
+
+
+def _market(row: PriceRow, _width: int) -> Cell:
+    if row.missing:
+        return "missing", "missing"
+    quote = row.quote
+    if quote is None:
+        return _NO_CELL
+    return SESSION_WORDS[quote.market_state], "open" if quote.market_state is MarketState.REGULAR else "muted"
+
+
+def _trend(row: PriceRow, width: int) -> Cell:
+    return row.track.line(min(width, row.track.LIMIT)), f"trend-{direction(row.track.gain)}"
+
+
+_CELLS: dict[PriceColumn, Callable[[PriceRow, int], Cell]] = {
+    PriceColumn.SYMBOL: lambda row, _: (clean(row.symbol), "symbol"),
+    PriceColumn.NAME: lambda row, _: (clean(row.constituent.name), "name"),
+    PriceColumn.SECTOR: lambda row, _: (clean(row.constituent.sector), "muted"),
+    PriceColumn.INDUSTRY: lambda row, _: (clean(row.constituent.sub_industry), "muted"),
+    PriceColumn.LAST: _last,
+    PriceColumn.CHANGE: _change,
+    PriceColumn.PERCENT: _percent,
+    PriceColumn.CONVERTED: _converted,
+    PriceColumn.VOLUME: _volume,
+    PriceColumn.MARKET: _market,
+    PriceColumn.TREND: _trend,
+}
+_FLASHING = (PriceColumn.LAST, PriceColumn.CONVERTED)
+
+
+def row_age(row: PriceRow, now: datetime) -> str:
+    """The quote's age, or in its place that the price is missing or not there yet."""
+    age = row.age(now)
+    if age is None:
+        return "none" if row.missing else NOTHING
+    return age_words(age)
+
+
+def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, marked: bool) -> list[Cell]:
+    """One row over the full width.
+
+    `moved` is +1 or -1 shortly after the price rose or fell, else 0; `marked` draws the cursor's mark.
+    """
+    stale = row.stale(now)
+    cells: list[Cell] = [(CURSOR_MARK if marked else " " * MARGIN, "mark")]
+    for place in layout.placed:
+        column = place.spec.column
+        if column is PriceColumn.AGE:
+            text, style = row_age(row, now), "missing" if row.missing else "muted"
+        else:
+            text, style = _CELLS[column](row, place.width)
+        if stale and style != "missing":
+            style = "stale"
+        text = fit(text, place.width, place.spec.align)
+        if moved and column in _FLASHING:
+            cells += _flash(text, moved)
+        else:
+            cells.append((text, style))
+        cells.append((" " * GAP, "name"))
+    return _closed(cells, layout)
+
+
+def _flash(text: str, moved: int) -> list[Cell]:
+    """A number that just moved: its digits lit, its padding not."""
+    digits = text.lstrip()
+    return [(" " * (len(text) - len(digits)), "last"), (digits, "flash-up" if moved > 0 else "flash-down")]
+
+
+def _closed(cells: list[Cell], layout: PriceLayout, style: str = "name") -> list[Cell]:
+    """The cells with the last gap replaced by blanks up to the edge of the line."""
+    last = layout.placed[-1]
+    return [*cells[:-1], (" " * max(0, layout.width - last.start - last.width), style)]
+
+
+def _title(place: PlacedColumn, arrangement: Arrangement, currency: str, converted: str) -> str:
+    """A column's title with the arrow of the sort order on its inner side."""
+    column = place.spec.column
+    title = place.spec.title
+    if column is PriceColumn.LAST and currency:
+        title = f"{title} {currency}"
+    elif column is PriceColumn.CONVERTED and converted:
+        title = converted
+    if column is arrangement.sort:
+        mark = "▼" if arrangement.descending else "▲"
+        title = f"{mark} {title}" if place.spec.align == "right" else f"{title} {mark}"
+    return fit(title, place.width, place.spec.align)
+
+
+def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, converted: str) -> list[Cell]:
+    """The titles over the full width; `currency` and `converted` are the codes of the two prices."""
+    cells: list[Cell] = [(" " * MARGIN, "header")]
+    for place in layout.placed:
+        sorted_by = place.spec.column is arrangement.sort
+        cells.append((_title(place, arrangement, currency, converted), "sorted" if sorted_by else "header"))
+        cells.append((" " * GAP, "header"))
+    return _closed(cells, layout, "header")
+
+
+def sector_cells(line: SectorLine, tally: SectorTally, layout: PriceLayout) -> list[Cell]:
+    """A sector's heading: name, rows shown of its members, advancers, decliners and the weighted change."""
+    percent = tally.percent
+    count = f"{line.shown:,}" if line.shown == tally.members else f"{line.shown:,} of {tally.members:,}"
+    cells: list[Cell] = [
+        (" " * MARGIN, "sector"),
+        (fit(f"{clean(line.sector) or 'no sector'} {count}", 34), "sector"),
+        (fit(f"▲{tally.advancers:,}", 6), "sector-up"),
+        (fit(f"▼{tally.decliners:,}", 6), "sector-down"),
+        (fit(signed(percent, " %"), 10, "right"), f"sector-{direction(percent)}"),
+        ("  price-weighted", "sector-note"),
+    ]
+    return _cut(cells, layout.width, "sector")
+
+
+def _cut(cells: list[Cell], width: int, filler: str) -> list[Cell]:
+    """The cells cut or padded to `width`; a cell that does not fit whole is left out."""
+    kept: list[Cell] = []
+    for text, style in cells:
+        if len(text) > width:
+            break
+        kept.append((text, style))
+        width -= len(text)
+    return [*kept, (" " * width, filler)]
+
+
+def centred(message: str, y: int, width: int, height: int) -> list[Cell]:
+    """Screen line `y` of a message of some lines in the middle of an empty table."""
+    words = message.split("\n")
+    index = y - (height - len(words)) // 2
+    text = fit(words[index], min(width, cell_len(words[index]))) if 0 <= index < len(words) else ""
+    left = (width - cell_len(text)) // 2
+    return [(" " * left + text, "notice")]
