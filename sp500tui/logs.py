@@ -6,7 +6,6 @@ buffer that the dashboard reads. Writer processes send theirs over their pipe; `
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import logging
@@ -78,13 +77,15 @@ class _Gate(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.sinks: tuple[logging.Handler, ...] = ()
+        self.configuration: Logging | None = None
 
     def handle(self, record: logging.LogRecord) -> bool:
         # Without the handler's lock: the sinks have their own.
         try:
             cleaned = _cleaned(record)
         except Exception:  # noqa: BLE001 - a record whose arguments do not fit its text must not stop a worker
-            cleaned = copy.copy(record)
+            cleaned = _twin(record)
+            cleaned.exc_info = None
             cleaned.msg, cleaned.args = plain(f"unreadable log record: {record.msg!r}"), None
         for sink in self.sinks:
             if cleaned.levelno >= sink.level:
@@ -99,8 +100,15 @@ class _Gate(logging.Handler):
                 sink.handle(record)
 
 
+def _twin(record: logging.LogRecord) -> logging.LogRecord:
+    # Several times faster than copy.copy, and this happens for every record.
+    twin = logging.LogRecord.__new__(logging.LogRecord)
+    twin.__dict__.update(record.__dict__)
+    return twin
+
+
 def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
-    cleaned = copy.copy(record)
+    cleaned = _twin(record)
     cleaned.msg, cleaned.args = plain(record.getMessage()), None
     cleaned.worker = worker_of(record)
     if record.exc_info and not record.exc_text:
@@ -161,17 +169,18 @@ def _stamp(record: logging.LogRecord) -> str:
     )
 
 
-class _Console(logging.StreamHandler):  # type: ignore[type-arg]
+class _Console(logging.Handler):
     """Writes to whatever stderr is at that moment, so that a live display can catch the lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name == "py.warnings":
-            return  # other people's deprecations belong in the file
-        self.stream = sys.stderr
-        super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Say nothing: a closed stderr has nobody who could read it."""
+        # Other people's deprecations belong in the files, and what is told in another form need not be seen twice.
+        if sys.stderr is None or record.name == "py.warnings" or getattr(record, "files_only", False):
+            return
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.setLevel(logging.CRITICAL + 1)  # stderr is closed: nobody is left who could read it
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +203,7 @@ def configure(
     log_file: Path | None = None,
     log_format: str = "text",
     console: bool = True,
+    console_level: str = "DEBUG",
     folder: Path | None = None,
 ) -> Logging:
     """Set up logging for this process; `console` is off while the dashboard owns the terminal.
@@ -214,7 +224,7 @@ def configure(
         sink.setFormatter(formatter)
         sinks.append(sink)
     if console:
-        sinks.append(_Console())
+        sinks.append(_Console(logging.getLevelNamesMapping()[console_level]))
         sinks[-1].setFormatter(formatter if log_format == "json" else _ConsoleFormat())
     gate.sinks = tuple(sinks)
     root = logging.getLogger()
@@ -222,7 +232,14 @@ def configure(
     root.setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
     logging.getLogger(OWN).setLevel(level)
     logging.captureWarnings(capture=True)
-    return Logging(ring, app_log, errors_log, gate)
+    gate.configuration = Logging(ring, app_log, errors_log, gate)
+    return gate.configuration
+
+
+def current() -> Logging | None:
+    """The configuration in force; None before the first."""
+    gates = (handler for handler in logging.getLogger().handlers if isinstance(handler, _Gate))
+    return next((gate.configuration for gate in gates), None)
 
 
 def _places(log_file: Path | None, folder: Path | None) -> tuple[Path, Path]:

@@ -160,9 +160,9 @@ class Settings(BaseSettings):
     @field_validator("database")
     @classmethod
     def _is_a_database(cls, value: str | None) -> str | None:
-        if value is not None:
-            example = "postgresql://user@host:5432/name"
-            check_url(value, ("postgresql", "postgres"), example, host_needed=False)
+        # Only what can be said without a PostgreSQL client; the storage checks the rest before it connects.
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("does not begin with postgresql://; write postgresql://user@host:5432/database")
         return value
 
 
@@ -174,7 +174,7 @@ def expanded(path: Path) -> Path:
         raise ValueError("names a home folder that is not known; write the path in full") from None
 
 
-def check_url(url: str, schemes: tuple[str, ...], example: str, *, host_needed: bool = True) -> None:
+def check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
     """Raise ValueError with the remedy unless `url` has such a scheme, a host and a possible port."""
     remedy = f"give one such as {example}"
     if url != url.strip() or not url.isprintable() or " " in url:
@@ -188,7 +188,7 @@ def check_url(url: str, schemes: tuple[str, ...], example: str, *, host_needed: 
         raise ValueError(
             f"is not a URL that starts with {' or '.join(f'{name}://' for name in schemes)}; {remedy}"
         )
-    if port == 0 or (host_needed and not parts.hostname):
+    if port == 0 or not parts.hostname:
         raise ValueError(f"names no host or an impossible port; {remedy}")
 
 

@@ -1,0 +1,224 @@
+"""The face for scripts: runs the pipeline without a screen of its own, and tells the end in one line or in JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from sp500tui.domain import Sp500tuiError
+from sp500tui.logs import configure, current, log_uncaught
+from sp500tui.paths import Paths
+from sp500tui.pipeline.control import STOP_WORDS, PipelineControl, StopStep, next_step
+from sp500tui.pipeline.report import RunReport, exit_code
+from sp500tui.pipeline.snapshot import DatabaseSnapshot, EventKind, PipelineEvent, Snapshot
+from sp500tui.plain_text import plain, without_passwords
+from sp500tui.progress import equation, summary
+from sp500tui.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from sp500tui.configuration import Configuration
+    from sp500tui.settings import Settings
+
+_log = logging.getLogger(__name__)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_REDRAW = 0.25
+"""Seconds between two pictures on a terminal."""
+_GRACE = 2.0
+"""Seconds the pipeline gets to end by itself after it was killed."""
+
+
+class Run(PipelineControl, Protocol):
+    """A pipeline that can also say how it ended."""
+
+    def outcome(self) -> RunReport:
+        """The report of the run so far."""
+
+
+def _build(settings: Settings, paths: Paths) -> Run:
+    from sp500tui.pipeline.pipeline import Pipeline
+
+    return Pipeline(settings, paths)
+
+
+def run_headless(configuration: Configuration, build: Callable[[Settings, Paths], Run] = _build) -> int:
+    """Run to the end, tell it, and return the exit code. `build` makes the pipeline."""
+    face = HeadlessRun()
+    with face.signals():
+        report = _report_of(face, configuration, build)
+        if face.first_signal is not None:
+            report = report.interrupted(face.first_signal)
+        tell(report, as_json=configuration.settings.json_output)
+    code = exit_code(report)
+    if face.abandoned:
+        _leave_at_once(code)
+    return code
+
+
+def _report_of(
+    face: HeadlessRun, configuration: Configuration, build: Callable[[Settings, Paths], Run]
+) -> RunReport:
+    """Follow a pipeline to its end; whatever goes wrong ends in a report, never in an exception."""
+    settings = configuration.settings
+    try:
+        configure(level=settings.log_level, log_file=settings.log_file, log_format=settings.log_format)
+        log_uncaught()
+        for note in configuration.notes:
+            _log.warning("%s", note)
+        paths = Paths.of(settings, configuration.file)
+        paths.prepare()
+        return face.follow(build(settings, paths))
+    except Sp500tuiError as error:
+        return _early_report(settings).failed(error)
+    except Exception as error:  # noqa: BLE001 - told in one line and in the report; the traceback is in the log
+        words = f"unforeseen {type(error).__name__}: {error}"
+        _log.critical("%s", words, exc_info=error, extra={"files_only": True})
+        where = current()
+        details = f"details in {where.errors_log}" if where else "please report it"
+        return _early_report(settings).failed(Sp500tuiError(f"{words}; {details}"))
+
+
+def _early_report(settings: Settings) -> RunReport:
+    """The report of a run that ended before there was a pipeline to ask."""
+    url = without_passwords(settings.database or "")
+    return RunReport(database=DatabaseSnapshot(url=url, embedded=settings.database is None))
+
+
+class HeadlessRun:
+    """Follows one pipeline from start to end, and lets every signal climb the stop ladder by one step."""
+
+    def __init__(self) -> None:
+        self.step = StopStep.NONE
+        self.first_signal: signal.Signals | None = None
+        self.abandoned = False
+        """Whether the pipeline was killed and had not ended even then."""
+        self._bell = Wakeup()
+        self._pending: deque[int] = deque()
+        self._cycle_ended = False
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Receive the stop signals; a SIGHUP that `nohup` has switched off stays off."""
+        before = {}
+        for number in _STOP_SIGNALS:
+            if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
+            before[number] = signal.signal(number, self._note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._bell.close()
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        # Nothing more: a handler runs between any two steps of the main thread, which may hold a lock.
+        self._pending.append(number)
+        self._bell.ring()
+
+    def follow(self, pipeline: Run) -> RunReport:
+        """Start the pipeline and stay with it until it has ended or was killed."""
+        pipeline.subscribe(self._heard)
+        pipeline.start()
+        self._bell.ring_after(pipeline.join)
+        _log.info("started; process %d", os.getpid())
+        with picture_on_terminal() as draw:
+            while not pipeline.join(0) and self.step is not StopStep.KILL:
+                self._bell.sleep(_REDRAW if draw else None)
+                self._climb(pipeline)
+                self._tell_cycle(pipeline)
+                if draw:
+                    draw(pipeline.snapshot())
+        if self.step is StopStep.KILL:
+            self.abandoned = not pipeline.join(_GRACE)
+        return pipeline.outcome()
+
+    def _climb(self, pipeline: PipelineControl) -> None:
+        while self._pending:
+            number = signal.Signals(self._pending.popleft())
+            self.first_signal = self.first_signal or number
+            self.step = next_step(self.step)
+            _log.warning("%s: %s", number.name, STOP_WORDS[self.step])
+            pipeline.stop(self.step)
+
+    def _heard(self, event: PipelineEvent) -> None:
+        if event.kind is EventKind.CYCLE_FINISHED:
+            self._cycle_ended = True
+            self._bell.ring()
+
+    def _tell_cycle(self, pipeline: PipelineControl) -> None:
+        if self._cycle_ended:
+            self._cycle_ended = False
+            _log.info("%s", equation(pipeline.snapshot().ledger))
+
+
+@contextmanager
+def picture_on_terminal() -> Iterator[Callable[[Snapshot], None] | None]:
+    """A live picture on stderr while that is a terminal; gives the call that redraws it."""
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        yield None
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from sp500tui.progress import display
+
+    terminal = sys.stderr
+    live = Live(console=Console(file=terminal), auto_refresh=False, transient=True, redirect_stdout=False)
+
+    def draw(snapshot: Snapshot) -> None:
+        with suppress(OSError):  # the terminal may have gone; the run goes on without a picture
+            live.update(display(snapshot), refresh=True)
+
+    try:
+        with suppress(OSError):
+            live.start()
+        yield draw
+    finally:
+        with suppress(OSError):
+            live.stop()
+        sys.stderr = terminal
+
+
+def tell(report: RunReport, *, as_json: bool) -> None:
+    """Say how the run ended: one JSON object on stdout, or one line; failures and missing symbols on stderr."""
+    if report.failure:
+        _say(f"sp500tui: {plain(report.failure)}", sys.stderr)
+    if report.missing:
+        _say(f"sp500tui: without a price: {plain(', '.join(report.missing))}", sys.stderr)
+    words = summary(report)
+    _log.info("%s", words, extra={"files_only": not as_json})
+    _say(json.dumps(report.as_json()) if as_json else plain(words), sys.stdout)
+
+
+def _say(line: str, stream: TextIO | None) -> None:
+    """Write a line to somebody who may have left."""
+    if stream is None:
+        return
+    try:
+        stream.write(line + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        _turn_away(stream)
+
+
+def _turn_away(stream: TextIO) -> None:
+    """Point a closed pipe at nothing, so that the interpreter does not complain about it at its end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        return  # no descriptor behind it: nothing to complain about
+
+
+def _leave_at_once(code: int) -> None:
+    """End this process without waiting for threads that would not end."""
+    if (logs := current()) is not None:
+        logs.close()
+    os._exit(code)
