@@ -1,1 +1,1 @@
-"""The demo market: a local stand-in for Wikipedia and Yahoo Finance."""
+"""The demo market: a local stand-in for Wikipedia and Yahoo Finance, reached as an ordinary HTTPS proxy."""

@@ -1,0 +1,151 @@
+"""Faults on demand: what can go wrong at the demo market, how often, and the dice that decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+
+from sp500tui.domain import ConfigurationError
+from sp500tui.simulator.randomness import Dice
+
+TOKEN_HEADER = "X-Demo-Market-Token"  # noqa: S105 - the header's name
+"""What a change of faults has to carry: a header that no web page can send here without asking first."""
+WIKIPEDIA_FAULTS = ("ok", "down", "garbled", "forbidden")
+FX_FAULTS = ("ok", "missing", "zero", "old")
+_SECONDS = frozenset({"latency", "jitter", "retry_after", "drip_seconds"})
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong at present; by default nothing. Probabilities are 0 to 1, a request or (where said) a quote."""
+
+    latency: float = 0.0
+    """Seconds every answer waits."""
+    jitter: float = 0.0
+    """Seconds it waits beyond that, at most; uniformly distributed."""
+    throttle: float = 0.0
+    """Quote and chart requests answered with 429."""
+    retry_after: float | None = None
+    """Seconds named in the `Retry-After` of those; None leaves the header out."""
+    poisoned_crumb: float = 0.0
+    """`getcrumb` requests answered with 429 and a text instead of a crumb."""
+    invalid_crumb: float = 0.0
+    """Quote requests refused with 401 as if the crumb had expired."""
+    server_error: float = 0.0
+    """Quote and chart requests answered with 500, 502 or 503."""
+    drop: float = 0.0
+    """Connections reset instead of an answer."""
+    half_body: float = 0.0
+    """Answers cut in the middle."""
+    drip: float = 0.0
+    """Answers that trickle in over `drip_seconds`."""
+    drip_seconds: float = 5.0
+    html: float = 0.0
+    """An HTML page with status 200 instead of JSON."""
+    garbage: float = 0.0
+    """Broken JSON with status 200."""
+    empty: float = 0.0
+    """Quote answers without any quote."""
+    other_symbols: float = 0.0
+    """Quote answers in which one quote is replaced by one nobody asked for."""
+    missing_symbol: float = 0.0
+    """A quote: left out."""
+    nan_price: float = 0.0
+    """A quote: every price in it is printed as NaN."""
+    null_price: float = 0.0
+    """A quote: every price in it is null."""
+    negative_price: float = 0.0
+    """A quote: every price in it is below zero."""
+    stale: float = 0.0
+    """A quote: that of the previous close."""
+    wikipedia: str = "ok"
+    """`ok`, `down` (503), `garbled` (a page without a usable table) or `forbidden` (403)."""
+    fx: str = "ok"
+    """Currency pairs: `ok`, `missing`, `zero` or `old` (three days)."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """How often a fault happens before it stops by itself, by its name; without an entry it goes on."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name))
+
+    @classmethod
+    def parse(cls, values: object) -> Faults:
+        """Faults from JSON; what is not named is off.
+
+        Raises:
+            ConfigurationError: A name or a value that does not exist.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigurationError('faults are a JSON object such as {"throttle": 0.5}; send one')
+        names = {item.name for item in fields(cls)}
+        for name in values:
+            if name not in names:
+                raise ConfigurationError(f"unknown fault {name!r}; known ones are {', '.join(sorted(names))}")
+        return cls(**values)
+
+    def as_json(self) -> dict[str, object]:
+        """All values by name."""
+        return asdict(self)
+
+
+class FaultDice:
+    """Decides, reproducibly for a seed, whether a fault happens now."""
+
+    def __init__(self, faults: Faults, seed: object, report: Callable[[str], None]) -> None:
+        """Tell `report` the name of every fault that happens."""
+        self._dice = Dice(seed, "faults")
+        self._report = report
+        self.faults = faults
+        self._happened: Counter[str] = Counter()
+
+    def set(self, faults: Faults) -> None:
+        """Let these faults happen from now on; the count towards their limits begins again."""
+        self.faults = faults
+        self._happened.clear()
+
+    def happens(self, name: str) -> bool:
+        """Whether the fault of that probability happens this time."""
+        probability: float = getattr(self.faults, name)
+        if not probability or (probability < 1 and self._dice.uniform() >= probability):
+            return False
+        return self._within_limit(name)
+
+    def choice(self, name: str) -> str:
+        """The value of a fault that is chosen by a word; `ok` once its limit is reached."""
+        value: str = getattr(self.faults, name)
+        return value if value != "ok" and self._within_limit(name) else "ok"
+
+    def delay(self) -> float:
+        """Seconds the present answer has to wait."""
+        jitter = self.faults.jitter
+        return self.faults.latency + (jitter * self._dice.uniform() if jitter else 0.0)
+
+    def pick(self, number: int) -> int:
+        """A number from 0 to below `number`."""
+        return int(self._dice.uniform() * number)
+
+    def _within_limit(self, name: str) -> bool:
+        if self._happened[name] >= self.faults.limits.get(name, self._happened[name] + 1):
+            return False
+        self._happened[name] += 1
+        self._report(name)
+        return True
+
+
+def _check(name: str, value: object) -> None:
+    words = {"wikipedia": WIKIPEDIA_FAULTS, "fx": FX_FAULTS}.get(name)
+    if words is not None:
+        if value not in words:
+            raise ConfigurationError(f"fault {name}={value!r}: choose one of {', '.join(words)}")
+    elif name == "limits":
+        if not isinstance(value, Mapping) or not all(type(v) is int and v >= 0 for v in value.values()):
+            raise ConfigurationError(
+                f'fault limits={value!r}: name a whole number a fault, such as {{"drop": 3}}'
+            )
+    elif value is not None or name != "retry_after":
+        highest = 600.0 if name in _SECONDS else 1.0
+        if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= highest:  # type: ignore[arg-type,operator]
+            raise ConfigurationError(f"fault {name}={value!r}: use a number from 0 to {highest:g}")

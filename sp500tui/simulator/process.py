@@ -1,0 +1,209 @@
+"""The demo market as a child process: started, told what should go wrong, and stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import urlsplit
+
+from sp500tui.domain import SourceError
+from sp500tui.simulator.faults import TOKEN_HEADER, Faults
+
+START_TIMEOUT = 20.0
+"""Seconds a start may take on a busy machine; a second or less is usual."""
+_STOP_TIMEOUT = 3.0
+_CONTROL_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What the child says of itself once it listens."""
+
+    proxy_url: str
+    control_url: str
+    ca_file: str
+    token: str
+    pid: int
+
+
+class DemoMarket:
+    """A running demo market. It ends with `stop`, and by itself when this process is gone."""
+
+    def __init__(self, process: subprocess.Popen[bytes], ready: _Ready, folder: Path | None) -> None:
+        self.proxy_url = ready.proxy_url
+        """For the settings `proxy` or `HTTPS_PROXY`: `http://127.0.0.1:PORT`."""
+        self.control_url = ready.control_url
+        """Address of the control endpoint."""
+        self.token = ready.token
+        """What the control endpoint asks for."""
+        self.ca_file = Path(ready.ca_file)
+        """PEM file with the certificate, and nothing but it, that clients have to trust."""
+        self.pid = ready.pid
+        self._process = process
+        self._folder = folder
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        port: int = 0,
+        speed: float = 1.0,
+        seed: int | None = None,
+        ledger: Path | None = None,
+        latency: float = 0.0,
+        ca_dir: Path | None = None,
+        start_at: str | None = None,
+        extra_symbols: int = 0,
+        faults: Mapping[str, object] | None = None,
+        timeout: float = START_TIMEOUT,
+    ) -> Self:
+        """Start it and wait until it listens, for at most `timeout` seconds.
+
+        `latency` is in seconds, `start_at` a New York time such as `15:59`, and `faults` has the names and values of
+        `Faults`.
+
+        Raises:
+            SourceError: It did not start; the message says why.
+        """
+        command = [
+            sys.executable,
+            "-m",
+            "sp500tui.simulator",
+            "--child",
+            f"--port={port}",
+            f"--speed={speed}",
+        ]
+        command += [f"--latency={latency}", f"--extra-symbols={extra_symbols}"]
+        command += [f"--faults={json.dumps(dict(faults or {}))}"]
+        optional = {"seed": seed, "ledger": ledger, "ca-dir": ca_dir, "start-at": start_at}
+        command += [f"--{name}={value}" for name, value in optional.items() if value is not None]
+        with tempfile.TemporaryFile() as complaints:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                start_new_session=True,
+            )
+            try:
+                ready = _read_ready(process, timeout, complaints)
+            except BaseException:
+                _end(process)
+                raise
+        return cls(process, ready, Path(ready.ca_file).parent if ca_dir is None else None)
+
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End it and remove its certificate; may be called again."""
+        _end(self._process)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def faults(self) -> dict[str, object]:
+        """What goes wrong at present, by the names of `Faults`."""
+        return self._control("GET", "/faults")
+
+    def set_faults(self, **faults: object) -> None:
+        """Let exactly these faults happen from now on; what is not named is off.
+
+        Raises:
+            ConfigurationError: A fault or a value that does not exist.
+            SourceError: The demo market does not answer.
+        """
+        self._control("POST", "/faults", Faults.parse(faults).as_json())
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        self.set_faults()
+
+    def statistics(self) -> dict[str, object]:
+        """Requests by endpoint, answers by status, faults injected and quotes handed out since the start."""
+        return self._control("GET", "/statistics")
+
+    def _control(self, method: str, path: str, body: object = None) -> dict[str, object]:
+        address = urlsplit(self.control_url)
+        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=_CONTROL_TIMEOUT)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, {TOKEN_HEADER: self.token})
+            response = connection.getresponse()
+            answer: dict[str, object] = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise SourceError(
+                f"the demo market at {self.control_url} does not answer ({error}); start it again"
+            ) from error
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise SourceError(f"the demo market refused {method} {path}: {answer.get('error')}")
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _read_ready(process: subprocess.Popen[bytes], timeout: float, complaints: IO[bytes]) -> _Ready:
+    line = _first_line(process, time.monotonic() + timeout)
+    if line is None:
+        raise SourceError(
+            f"the demo market did not start within {timeout:g} s; close other programs and try again"
+        )
+    try:
+        words = json.loads(line)
+        if "error" in words:
+            raise SourceError(f"the demo market did not start: {words['error']}")
+        return _Ready(**words)
+    except (ValueError, TypeError) as error:
+        complaints.seek(0)
+        lines = complaints.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
+        raise SourceError(f"the demo market did not start: {lines[-1]}; reinstall sp500tui") from error
+
+
+def _first_line(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
+    """The first line of a process's stdout, shorter where the process ended before; None when time ran out."""
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+    line = b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+        if not readable:
+            return None
+        piece = os.read(process.stdout.fileno(), 4096)
+        if not piece:
+            break
+        line += piece
+    return line
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Close its stdin, which ends it; make sure where that is not enough."""
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

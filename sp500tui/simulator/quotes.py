@@ -1,0 +1,257 @@
+"""Quotes as `v7/finance/quote` prints them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sp500tui.domain import MarketState
+from sp500tui.simulator.bars import DayRecord
+from sp500tui.simulator.currencies import CurrencyPair
+from sp500tui.simulator.listing import Listing, fraction
+from sp500tui.simulator.market import Instrument
+
+Fields = dict[str, object]
+"""One quote: Yahoo Finance's names and values, in its order."""
+
+CORE: Final = frozenset(
+    {
+        "language", "region", "quoteType", "typeDisp", "quoteSourceName", "triggerable",
+        "customPriceAlertConfidence", "marketState", "regularMarketPrice", "regularMarketTime", "tradeable",
+        "cryptoTradeable", "exchange", "exchangeTimezoneName", "exchangeTimezoneShortName",
+        "gmtOffSetMilliseconds", "market", "esgPopulated", "priceHint", "fullExchangeName", "sourceInterval",
+        "exchangeDataDelayedBy", "hasPrePostMarketData", "firstTradeDateMilliseconds", "symbol",
+    }
+)  # fmt: skip
+"""Keys that come back whatever `fields=` asks for."""
+_NEW_YORK = ZoneInfo("America/New_York")
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedPrice:
+    """Which price a quote gives as its latest trade."""
+
+    price: float
+    time: int
+    """Seconds since 1970."""
+
+
+def share_quote(instrument: Instrument, state: MarketState) -> Fields:
+    """Everything Yahoo Finance prints of one share in the given session."""
+    today = instrument.today
+    fields = dict(_share_facts(instrument.listing))
+    fields["marketState"] = state.value
+    fields |= _day_fields(today, 4)
+    fields |= _extended_fields(instrument, state)
+    fields |= _range_fields(instrument.listing, today)
+    fields["marketCap"] = round(instrument.listing.shares * today.price)
+    fields["bid"] = round(today.price * 0.9998, 2)
+    fields["ask"] = round(today.price * 1.0002, 2)
+    fields["symbol"] = instrument.listing.yahoo_symbol
+    return fields
+
+
+def pair_quote(pair: CurrencyPair) -> Fields:
+    """Everything Yahoo Finance prints of one currency pair."""
+    name = f"{pair.base}/{pair.target}"
+    fields: Fields = {
+        "language": "en-US",
+        "region": "US",
+        "quoteType": "CURRENCY",
+        "typeDisp": "Currency",
+        "quoteSourceName": "Delayed Quote",
+        "triggerable": True,
+        "customPriceAlertConfidence": "HIGH",
+        "currency": pair.target,
+        "shortName": name,
+        "longName": name,
+        "marketState": MarketState.REGULAR.value,
+        "exchange": "CCY",
+        "fullExchangeName": "CCY",
+        "exchangeTimezoneName": "Europe/London",
+        "exchangeTimezoneShortName": "GMT",
+        "gmtOffSetMilliseconds": 0,
+        "market": "ccy_market",
+        "esgPopulated": False,
+        "tradeable": False,
+        "cryptoTradeable": False,
+        "corporateActions": [],
+        "sourceInterval": 15,
+        "exchangeDataDelayedBy": 0,
+        "messageBoardId": f"finmb_{pair.base}_X",
+        "hasPrePostMarketData": False,
+        "firstTradeDateMilliseconds": 1_070_236_800_000,
+        "priceHint": 4,
+    }
+    fields |= _day_fields(pair.today, 9)
+    fields["bid"] = fields["ask"] = pair.today.price
+    fields["symbol"] = pair.symbol
+    return fields
+
+
+def dead_quote(symbol: str) -> Fields:
+    """What Yahoo Finance prints of a symbol that was listed once."""
+    return {
+        "language": "en-US",
+        "region": "US",
+        "quoteType": "NONE",
+        "triggerable": False,
+        "customPriceAlertConfidence": "NONE",
+        "corporateActions": [],
+        "esgPopulated": False,
+        "hasPrePostMarketData": False,
+        "tradeable": False,
+        "cryptoTradeable": False,
+        "symbol": symbol,
+    }
+
+
+def select(fields: Fields, wanted: frozenset[str]) -> Fields:
+    """The quote cut down to the core keys and the wanted ones; everything where nothing is asked for."""
+    if not wanted:
+        return fields
+    return {key: value for key, value in fields.items() if key in wanted or key in CORE}
+
+
+def latest_trade(fields: Mapping[str, object]) -> PrintedPrice | None:
+    """The price a reader takes from a printed quote: that of the present session; None where it prints none."""
+    state = fields.get("marketState")
+    prefixes = ["regularMarket"]
+    if state == MarketState.PRE.value:
+        prefixes.insert(0, "preMarket")
+    elif state != MarketState.REGULAR.value:
+        prefixes.insert(0, "postMarket")
+    for prefix in prefixes:
+        price, time = fields.get(f"{prefix}Price"), fields.get(f"{prefix}Time")
+        if isinstance(price, float) and 0 < price < inf and isinstance(time, int):
+            return PrintedPrice(price, time)
+    return None
+
+
+def printed(fields: Fields) -> str:
+    """The quote as compact JSON; a number that is not finite is printed as `NaN`."""
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def formatted(fields: Fields, wrap: bool) -> Fields:
+    """The quote as it is; with `wrap`, every number as an object of its raw and its formatted value."""
+    if not wrap:
+        return fields
+    return {
+        key: {"raw": value, "fmt": f"{value:,}"} if type(value) in (int, float) else value
+        for key, value in fields.items()
+    }
+
+
+def exchange_offset(stamp: float) -> tuple[int, str]:
+    """New York's distance from UTC in seconds and its abbreviation, at a real time."""
+    local = datetime.fromtimestamp(stamp, UTC).astimezone(_NEW_YORK)
+    offset = local.utcoffset()
+    return (round(offset.total_seconds()) if offset else 0), local.strftime("%Z")
+
+
+def exchange_names(listing: Listing) -> tuple[str, str]:
+    """Yahoo Finance's code and name of the exchange."""
+    return ("NMS", "NasdaqGS") if listing.nasdaq else ("NYQ", "NYSE")
+
+
+def _day_fields(day: DayRecord, digits: int) -> Fields:
+    change = round(day.price - day.previous_close, digits)
+    return {
+        "regularMarketChangePercent": round(100 * change / day.previous_close, 7),
+        "regularMarketPrice": day.price,
+        "regularMarketChange": change,
+        "regularMarketTime": day.time,
+        "regularMarketDayHigh": day.high,
+        "regularMarketDayRange": f"{day.low} - {day.high}",
+        "regularMarketDayLow": day.low,
+        "regularMarketVolume": day.volume,
+        "regularMarketPreviousClose": day.previous_close,
+        "regularMarketOpen": day.open,
+    }
+
+
+def _extended_fields(instrument: Instrument, state: MarketState) -> Fields:
+    if state is MarketState.REGULAR:
+        return {}
+    prefix, trade = "post", instrument.post
+    if state is MarketState.PRE:
+        prefix, trade = "pre", instrument.pre
+    if trade is None:
+        return {}
+    price, time = trade
+    close = instrument.today.price
+    change = round(price - close, 4)
+    return {
+        f"{prefix}MarketChangePercent": round(100 * change / close, 7),
+        f"{prefix}MarketPrice": price,
+        f"{prefix}MarketChange": change,
+        f"{prefix}MarketTime": time,
+    }
+
+
+def _range_fields(listing: Listing, day: DayRecord) -> Fields:
+    low = round(min(day.low, listing.price * (0.6 + 0.3 * fraction(listing.symbol, "low"))), 2)
+    high = round(max(day.high, listing.price * (1.05 + 0.3 * fraction(listing.symbol, "high"))), 2)
+    low = min(low, day.low)
+    high = max(high, day.high)
+    return {
+        "fiftyTwoWeekLowChange": round(day.price - low, 4),
+        "fiftyTwoWeekLowChangePercent": round(day.price / low - 1, 7),
+        "fiftyTwoWeekRange": f"{low} - {high}",
+        "fiftyTwoWeekHighChange": round(day.price - high, 4),
+        "fiftyTwoWeekHighChangePercent": round(day.price / high - 1, 7),
+        "fiftyTwoWeekLow": low,
+        "fiftyTwoWeekHigh": high,
+        "fiftyDayAverage": round(listing.price * 0.99, 4),
+        "twoHundredDayAverage": round(listing.price * 0.95, 4),
+    }
+
+
+def _share_facts(listing: Listing) -> Fields:
+    code, exchange = exchange_names(listing)
+    offset, zone = exchange_offset(datetime.now(UTC).timestamp())
+    traded = round(listing.shares * 0.005)
+    earnings = round(listing.price / (12 + 25 * fraction(listing.symbol, "earnings")), 2)
+    return {
+        "language": "en-US",
+        "region": "US",
+        "quoteType": "EQUITY",
+        "typeDisp": "Equity",
+        "quoteSourceName": "Nasdaq Real Time Price",
+        "triggerable": True,
+        "customPriceAlertConfidence": "HIGH",
+        "currency": "USD",
+        "shortName": listing.name,
+        "longName": listing.name,
+        "displayName": listing.name,
+        "hasPrePostMarketData": True,
+        "firstTradeDateMilliseconds": 631_290_600_000,
+        "priceHint": 2,
+        "bidSize": 2,
+        "askSize": 1,
+        "fullExchangeName": exchange,
+        "financialCurrency": "USD",
+        "averageDailyVolume3Month": traded,
+        "averageDailyVolume10Day": traded,
+        "sharesOutstanding": listing.shares,
+        "epsTrailingTwelveMonths": earnings,
+        "trailingPE": round(listing.price / earnings, 6),
+        "sourceInterval": 15,
+        "exchangeDataDelayedBy": 0,
+        "tradeable": False,
+        "cryptoTradeable": False,
+        "corporateActions": [],
+        "exchange": code,
+        "messageBoardId": f"finmb_{listing.cik}",
+        "exchangeTimezoneName": "America/New_York",
+        "exchangeTimezoneShortName": zone,
+        "gmtOffSetMilliseconds": 1000 * offset,
+        "market": "us_market",
+        "esgPopulated": False,
+    }
