@@ -1,0 +1,220 @@
+"""Turns answers of `v7/finance/quote` into quotes and rates, or into a reason in words for every symbol."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sp500tui.domain import FxRate, MarketState, Quote, SourceError
+from sp500tui.sources.wording import one_line
+from sp500tui.sources.yahoo_json import entry, error_words
+from sp500tui.sources.yahoo_symbols import fx_names, fx_symbol, yahoo_symbol
+
+_log = logging.getLogger(__name__)
+
+NOT_ANSWERED = "not in Yahoo's answer"
+"""The reason of a symbol that Yahoo left out; it drops some at random, so another try may bring it."""
+
+_SESSIONS = {
+    MarketState.PRE: ("preMarket", "postMarket", "regularMarket"),
+    MarketState.REGULAR: ("regularMarket",),
+    MarketState.POST: ("postMarket", "regularMarket"),
+    MarketState.POSTPOST: ("postMarket", "regularMarket"),
+    MarketState.CLOSED: ("postMarket", "regularMarket"),
+    MarketState.PREPRE: ("postMarket", "regularMarket"),
+}
+"""Whose latest trade counts in which state; the first of equally late ones."""
+
+FIELDS = (
+    "symbol",
+    "quoteType",
+    "currency",
+    "marketState",
+    "regularMarketVolume",
+    *(
+        session + part
+        for session in ("regularMarket", "preMarket", "postMarket")
+        for part in ("Price", "Time", "Change", "ChangePercent")
+    ),
+)
+"""What a request names under `fields=`."""
+
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
+_LARGEST = Decimal(10) ** 15
+_FINEST = -30
+_LARGEST_VOLUME = 2**63
+_FUTURE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """One answer, sorted: every symbol asked for is in `quotes` or in `missing`."""
+
+    quotes: tuple[Quote, ...]
+    rates: tuple[FxRate, ...]
+    missing: Mapping[str, str]
+    """Symbol as listed → why it has no price, in words."""
+
+
+class _UnusableError(Exception):
+    """Why one entry is no quote, in words; never leaves this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trade:
+    session: str
+    price: Decimal
+    time: datetime
+
+
+def parse_quotes(
+    answer: object, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]], now: datetime
+) -> FetchResult:
+    """Sort an answer to these symbols (as listed) and pairs; `now` is when it arrived (UTC).
+
+    Raises:
+        SourceError: it is no answer of the quote service at all, or tells of an error.
+    """
+    found = _by_symbol(answer)
+    quotes: list[Quote] = []
+    missing: dict[str, str] = {}
+    for symbol in dict.fromkeys(symbols):
+        try:
+            quotes.append(_quote(symbol, found.get(yahoo_symbol(symbol)), now))
+        except _UnusableError as reason:
+            missing[symbol] = str(reason)
+    rates = [rate for pair in dict.fromkeys(fx_pairs) if (rate := _rate(*pair, found, now)) is not None]
+    return FetchResult(tuple(quotes), tuple(rates), missing)
+
+
+def answered_symbols(answer: object) -> frozenset[str]:
+    """The symbols, as Yahoo spells them, that an answer speaks of."""
+    return frozenset(_by_symbol(answer))
+
+
+def _by_symbol(answer: object) -> dict[str, Mapping[str, object]]:
+    entries = entry(answer, "quoteResponse", "result")
+    if not isinstance(entries, list) or (not entries and error_words(answer)):
+        why = error_words(answer) or "an answer of an unknown shape"
+        raise SourceError(f"Yahoo Finance gave no quotes: {why}")
+    found: dict[str, Mapping[str, object]] = {}
+    for line in entries:
+        symbol = entry(line, "symbol")
+        if isinstance(symbol, str) and isinstance(line, Mapping):
+            found.setdefault(symbol, line)
+    return found
+
+
+def _quote(symbol: str, line: Mapping[str, object] | None, now: datetime) -> Quote:
+    if line is None:
+        raise _UnusableError(NOT_ANSWERED)
+    if line.get("quoteType") == "NONE":
+        raise _UnusableError("unknown to Yahoo Finance, or no longer traded")
+    state = _market_state(line.get("marketState"))
+    trade = _latest_trade(line, state, now)
+    return Quote(
+        symbol=symbol,
+        price=trade.price,
+        change=_number(line.get(trade.session + "Change")),
+        percent_change=_number(line.get(trade.session + "ChangePercent")),
+        currency=_currency(line.get("currency")),
+        quote_time=trade.time,
+        market_state=state,
+        volume=_volume(line.get("regularMarketVolume")),
+        fetched_at=now,
+    )
+
+
+def _rate(base: str, target: str, found: Mapping[str, Mapping[str, object]], now: datetime) -> FxRate | None:
+    if base == target:
+        return FxRate(base, target, Decimal(1), now)
+    line = next((found[name] for name in fx_names(base, target) if name in found), None)
+    try:
+        trade = _fx_trade(line, target, now)
+    except _UnusableError as reason:
+        _log.info("no rate from %s: %s", fx_symbol(base, target), reason)
+        return None
+    return FxRate(base, target, trade.price, trade.time)
+
+
+def _fx_trade(line: Mapping[str, object] | None, target: str, now: datetime) -> _Trade:
+    if line is None:
+        raise _UnusableError(NOT_ANSWERED)
+    if line.get("currency", target) != target:
+        raise _UnusableError(f"it comes in {one_line(line['currency'], 24)}, not in {target}")
+    return _latest_trade(line, MarketState.REGULAR, now)
+
+
+def _latest_trade(line: Mapping[str, object], state: MarketState, now: datetime) -> _Trade:
+    """The latest trade of the sessions that count in this state.
+
+    A session that has not traded yet has no price at all and is passed over; one with a price that is
+    no price, or without a time, makes the whole entry unusable: an older trade must not stand in for it.
+    """
+    trades = [
+        _Trade(session, _price(line[session + "Price"]), _time(line.get(session + "Time"), now))
+        for session in _SESSIONS[state]
+        if line.get(session + "Price") is not None
+    ]
+    if not trades:
+        raise _UnusableError("no price in Yahoo's answer")
+    return max(trades, key=lambda trade: trade.time)
+
+
+def _market_state(value: object) -> MarketState:
+    if not isinstance(value, str):
+        raise _UnusableError("no market state in Yahoo's answer")
+    try:
+        return MarketState(value)
+    except ValueError:
+        raise _UnusableError(f"unknown market state {one_line(value, 24)!r}") from None
+
+
+def _number(value: object) -> Decimal | None:
+    """The number with the digits as printed; None for what is none, or too large or fine for a database."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    number = Decimal(value)
+    if not number.is_finite() or abs(number) >= _LARGEST or _exponent(number) < _FINEST:
+        return None
+    return number
+
+
+def _exponent(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
+
+
+def _price(value: object) -> Decimal:
+    number = _number(value)
+    if number is None or number <= 0:
+        raise _UnusableError(f"its price is no amount above zero: {one_line(value, 24)}")
+    return number
+
+
+def _time(value: object, now: datetime) -> datetime:
+    seconds = _number(value)
+    if seconds is None or seconds <= 0:
+        raise _UnusableError("no time of the trade in Yahoo's answer")
+    try:
+        moment = datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        moment = datetime.max.replace(tzinfo=UTC)
+    if moment > now + _FUTURE:
+        raise _UnusableError(f"the time of the trade lies in the future: {seconds}")
+    return moment
+
+
+def _currency(value: object) -> str:
+    if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
+        raise _UnusableError("no currency in Yahoo's answer")
+    return value
+
+
+def _volume(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and 0 <= number < _LARGEST_VOLUME else None

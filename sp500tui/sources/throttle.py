@@ -1,0 +1,232 @@
+"""The one gate before Yahoo Finance: a token bucket whose rate adapts, and a circuit breaker."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sp500tui.domain import ThrottledError
+from sp500tui.sources.backoff import (
+    AFTER_FAILURES,
+    AFTER_THROTTLING,
+    TOLERATED_FAILURES,
+    burst_at,
+    faster,
+    slower,
+    usual_burst,
+)
+
+_LOOK = 0.05
+"""Seconds between two looks at `cancelled` while waiting."""
+_PROBE_PATIENCE = 60.0
+"""Seconds after which a probe that never told its outcome is given up."""
+_NEXT_LOOK = 0.5
+"""Seconds after which those who met a probe under way should ask again."""
+
+
+class CircuitState(StrEnum):
+    """Whether requests go out."""
+
+    CLOSED = "closed"
+    """They do."""
+    OPEN = "open"
+    """None does."""
+    HALF_OPEN = "half-open"
+    """One thread may try."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleState:
+    """The throttle at one moment, for display."""
+
+    circuit: CircuitState
+    rate: float
+    """Requests a second allowed now."""
+    limit: float
+    """Requests a second allowed at best, as configured."""
+    retry_in: float | None
+    """Seconds until the next attempt; None while the circuit is closed."""
+    requests: int
+    """HTTP requests let through, cookies and crumbs included."""
+    failed: int
+    """Attempts that ended without a usable answer."""
+    throttled: int
+    """Answers that asked for fewer requests."""
+    last_success_age: float | None
+    """Seconds since the last usable answer; None before the first."""
+    message: str
+    """Why the circuit is not closed, one line; empty when it is."""
+
+
+class Throttle:
+    """Lets requests through at a rate that halves on every 429 and grows again with every good answer.
+
+    One for each process and source; thread-safe. The thread that asks for a request tells its outcome:
+    after an opening one thread at a time probes, and only its outcome closes the circuit.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        burst: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._limit = rate
+        self._burst = usual_burst(rate) if burst is None else burst
+        self._clock = clock
+        self._jitter = jitter
+        self._changed = threading.Condition()
+        self._rate = rate
+        self._spent_until = clock()
+        """When the bucket would be full again, were nothing taken from it any more."""
+        self._open_until: float | None = None
+        self._openings = 0
+        self._probe: int | None = None
+        self._probe_since = 0.0
+        self._strikes = 0
+        self._failures_in_row = 0
+        self._requests = self._failed = self._throttled = 0
+        self._last_success: float | None = None
+        self._message = ""
+
+    def acquire(self, timeout: float = 30.0, cancelled: Callable[[], bool] | None = None) -> None:
+        """Wait for the right to send one request, at most `timeout` seconds.
+
+        Raises:
+            ThrottledError: the circuit is open or opens meanwhile, another thread probes, the wait would
+                take longer than `timeout` (all at once), or `cancelled` says so.
+        """
+        with self._changed:
+            now = self._clock()
+            probing = self._may_probe(now)
+            due = self._take(now)
+            if not probing:
+                if due - now > timeout:
+                    self._give_back()
+                    raise ThrottledError(
+                        f"Yahoo Finance: {due - now:.1f} s until the next request at {self._rate:.2g} a second",
+                        due - now,
+                    )
+                self._wait_until(due, cancelled)
+            self._requests += 1
+
+    def succeeded(self) -> None:
+        """A request of this thread brought a usable answer."""
+        with self._changed:
+            self._last_success = self._clock()
+            if not self._counts():
+                return
+            self._open_until = self._probe = None
+            self._message = ""
+            self._failures_in_row = 0
+            self._strikes = max(0, self._strikes - 1)
+            self._rate = faster(self._rate, self._limit)
+            self._changed.notify_all()
+
+    def throttled(self, retry_after: float | None) -> None:
+        """A request of this thread was answered with 429, maybe with the seconds to hold back."""
+        with self._changed:
+            now = self._clock()
+            self._throttled += 1
+            asked = retry_after or 0.0
+            if not self._counts():
+                # Sent before the circuit opened: the same episode, not one more strike.
+                self._open_until = max(self._open_until or 0.0, now + asked)
+                return
+            self._rate = slower(self._rate, self._limit)
+            self._strikes += 1
+            delay = max(asked, AFTER_THROTTLING.delay(self._strikes, self._jitter()))
+            self._open(now, delay, "asked for fewer requests (429)")
+
+    def failed(self, reason: str) -> None:
+        """A request of this thread brought no usable answer, for this one-line reason."""
+        with self._changed:
+            now = self._clock()
+            self._failed += 1
+            if not self._counts():
+                return
+            self._failures_in_row += 1
+            if self._open_until is None and self._failures_in_row <= TOLERATED_FAILURES:
+                return
+            self._strikes += 1
+            self._open(now, AFTER_FAILURES.delay(self._strikes, self._jitter()), reason)
+
+    def state(self) -> ThrottleState:
+        """Everything of this moment."""
+        with self._changed:
+            now = self._clock()
+            circuit, retry_in = CircuitState.CLOSED, None
+            if self._open_until is not None:
+                retry_in = max(0.0, self._open_until - now)
+                circuit = CircuitState.OPEN if retry_in else CircuitState.HALF_OPEN
+            return ThrottleState(
+                circuit=circuit,
+                rate=self._rate,
+                limit=self._limit,
+                retry_in=retry_in,
+                requests=self._requests,
+                failed=self._failed,
+                throttled=self._throttled,
+                last_success_age=None if self._last_success is None else now - self._last_success,
+                message=self._message,
+            )
+
+    def _counts(self) -> bool:
+        """Whether an outcome told by this thread says something new: not one from before the opening."""
+        return self._open_until is None or self._probe == threading.get_ident()
+
+    def _may_probe(self, now: float) -> bool:
+        """False while the circuit is closed, True for the thread that probes; raises for the others."""
+        if self._open_until is None:
+            return False
+        if now < self._open_until:
+            raise self._refusal(self._open_until - now)
+        me = threading.get_ident()
+        if self._probe not in (None, me) and now - self._probe_since < _PROBE_PATIENCE:
+            raise self._refusal(_NEXT_LOOK)
+        if self._probe != me:
+            self._probe, self._probe_since = me, now
+        return True
+
+    def _take(self, now: float) -> float:
+        """Take a token, on credit if need be; returns when it is due."""
+        gap = 1 / self._rate
+        slack = (burst_at(self._rate, self._limit, self._burst) - 1) * gap
+        start = max(self._spent_until, now)
+        self._spent_until = start + gap
+        return max(now, start - slack)
+
+    def _give_back(self) -> None:
+        self._spent_until -= 1 / self._rate
+
+    def _wait_until(self, due: float, cancelled: Callable[[], bool] | None) -> None:
+        openings = self._openings
+        while (left := due - self._clock()) > 0:
+            if cancelled is not None and cancelled():
+                self._give_back()
+                raise ThrottledError("Yahoo Finance: given up before the request, the run is ending", left)
+            self._changed.wait(left if cancelled is None else min(left, _LOOK))
+            if self._openings != openings:
+                raise self._refusal(max(0.0, (self._open_until or 0.0) - self._clock()))
+
+    def _open(self, now: float, delay: float, reason: str) -> None:
+        self._open_until = now + delay
+        self._openings += 1
+        self._probe = None
+        self._message = reason
+        # Empties the bucket: what follows goes out one by one at the new rate.
+        gap = 1 / self._rate
+        self._spent_until = self._open_until + (burst_at(self._rate, self._limit, self._burst) - 1) * gap
+        self._changed.notify_all()
+
+    def _refusal(self, retry_after: float) -> ThrottledError:
+        return ThrottledError(
+            f"Yahoo Finance {self._message or 'holds us back'}; next attempt in {retry_after:.0f} s",
+            retry_after,
+        )

@@ -1,0 +1,164 @@
+"""The constituents of the S&P 500 from Wikipedia, with two fallbacks for when the page cannot be had."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import requests
+
+from sp500tui.domain import Constituent, SourceError
+from sp500tui.sources.constituent_table import parse_constituents
+from sp500tui.sources.list_cache import (
+    BUNDLED_DATE,
+    CachedList,
+    bundled_list,
+    header_value,
+    read_cache,
+    write_cache,
+)
+from sp500tui.sources.wording import one_line
+
+__all__ = ["ConstituentList", "Wikipedia", "parse_constituents"]
+
+_log = logging.getLogger(__name__)
+
+_LARGEST_PAGE = 16 << 20
+_CHUNK = 64 << 10
+_OK, _NOT_MODIFIED = 200, 304
+
+
+@dataclass(frozen=True, slots=True)
+class ConstituentList:
+    """A list of constituents and how good it is."""
+
+    constituents: tuple[Constituent, ...]
+    origin: Literal["wikipedia", "cache", "bundled"]
+    date: datetime
+    """When Wikipedia last confirmed it, UTC; the month of the bundled one."""
+    warning: str
+    """One line when it is not Wikipedia's present list: which it is, of which date, and why; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    body: bytes
+    etag: str
+    last_modified: str
+
+
+class Wikipedia:
+    """The page of constituents, asked for conditionally. Not for several threads at once."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        cache_dir: Path,
+        proxy: str | None,
+        ca_file: Path | None,
+        timeout: float,
+        user_agent: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._url = url
+        self._cache_dir = cache_dir
+        self._proxy = proxy
+        self._ca_file = ca_file
+        self._timeout = timeout
+        self._user_agent = user_agent
+        self._clock = clock
+
+    def load(self) -> ConstituentList:
+        """Wikipedia's list, else the last good one, else the bundled one; never fails."""
+        cached = read_cache(self._cache_dir)
+        if cached is not None and cached.url != self._url:
+            cached = None
+        try:
+            fresh = self._fresh(cached)
+        except SourceError as error:
+            return _fallback(cached, str(error))
+        try:
+            write_cache(self._cache_dir, fresh)
+        except OSError as error:
+            _log.warning("the list of constituents was not cached in %s: %s", self._cache_dir, error.strerror)
+        return ConstituentList(fresh.constituents, "wikipedia", fresh.date, "")
+
+    def _fresh(self, cached: CachedList | None) -> CachedList:
+        page = self._ask(cached)
+        now = self._clock()
+        if page is None:
+            if cached is None:
+                raise SourceError("Wikipedia says the page has not changed, but there is no copy of it here")
+            return replace(cached, date=now)
+        return CachedList(self._url, parse_constituents(page.body), now, page.etag, page.last_modified)
+
+    def _ask(self, cached: CachedList | None) -> _Page | None:
+        """The page, or None when it is as it was when it was cached."""
+        headers = {"User-Agent": self._user_agent, "Accept": "text/html"}
+        if cached is not None and cached.etag:
+            headers["If-None-Match"] = cached.etag
+        elif cached is not None and cached.last_modified:
+            headers["If-Modified-Since"] = cached.last_modified
+        try:
+            with requests.Session() as session:
+                if self._proxy:
+                    session.proxies = {"http": self._proxy, "https": self._proxy}
+                response = session.get(
+                    self._url,
+                    headers=headers,
+                    timeout=self._timeout,
+                    stream=True,
+                    # Given here because the environment's CA file would win over the session's.
+                    verify=str(self._ca_file) if self._ca_file else True,
+                )
+                with response:
+                    return self._page(response)
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise SourceError(self._failure_words(error)) from error
+
+    def _page(self, response: requests.Response) -> _Page | None:
+        if response.status_code == _NOT_MODIFIED:
+            return None
+        if response.status_code != _OK:
+            raise SourceError(
+                f"Wikipedia answered {response.status_code} {one_line(response.reason or '', 40)}".strip()
+            )
+        body = bytearray()
+        deadline = time.monotonic() + 3 * self._timeout
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > _LARGEST_PAGE or time.monotonic() > deadline:
+                raise SourceError("the page is too large or comes too slowly")
+        etag = header_value(response.headers, "ETag")
+        return _Page(bytes(body), etag, header_value(response.headers, "Last-Modified"))
+
+    def _failure_words(self, error: Exception) -> str:
+        host = one_line(urlsplit(self._url).hostname or self._url, 60)
+        if isinstance(error, requests.exceptions.ProxyError):
+            return f"the proxy did not connect to {host}; check --proxy"
+        if isinstance(error, requests.exceptions.SSLError):
+            return f"the certificate of {host} is not trusted; behind a proxy give --ca-file"
+        if isinstance(error, requests.Timeout):
+            return f"{host} did not answer within {self._timeout:g} s"
+        if isinstance(
+            error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
+        ):
+            return f"{host} broke off in the middle of the page"
+        if isinstance(error, requests.ConnectionError):
+            return f"no connection to {host}; check the network, or give --proxy"
+        return f"{host} cannot be asked: {one_line(error)}"
+
+
+def _fallback(cached: CachedList | None, reason: str) -> ConstituentList:
+    if cached is not None:
+        which = f"the last good list, of {cached.date:%Y-%m-%d %H:%M} UTC"
+        return ConstituentList(cached.constituents, "cache", cached.date, f"using {which}, because {reason}")
+    which = f"the list that comes with sp500tui, of {BUNDLED_DATE:%B %Y}"
+    return ConstituentList(bundled_list(), "bundled", BUNDLED_DATE, f"using {which}, because {reason}")

@@ -1,0 +1,235 @@
+"""Yahoo Finance through yfinance's session: prices and rates in one request, and the trading day."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sp500tui.domain import SourceError, ThrottledError
+from sp500tui.sources.quote_parsing import FIELDS, NOT_ANSWERED, FetchResult, answered_symbols, parse_quotes
+from sp500tui.sources.throttle import Throttle
+from sp500tui.sources.trading_periods import TradingPeriods, parse_trading_periods
+from sp500tui.sources.wording import one_line
+from sp500tui.sources.yahoo_json import read_json
+from sp500tui.sources.yahoo_symbols import fx_names, fx_symbol, listed_symbol, yahoo_symbol
+
+if TYPE_CHECKING:
+    from sp500tui.sources.yahoo_session import GatedSession
+
+__all__ = [
+    "NOT_ANSWERED",
+    "FetchResult",
+    "TradingPeriods",
+    "YahooFinance",
+    "fx_symbol",
+    "listed_symbol",
+    "yahoo_symbol",
+]
+
+_log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
+
+_QUOTES = "https://query1.finance.yahoo.com/v7/finance/quote"
+_CHART = "https://query1.finance.yahoo.com/v8/finance/chart/"
+_NOTHING: object = {"quoteResponse": {"result": []}}
+_MOST_STRANGERS = 1000
+"""Symbols nobody asked for that are remembered as told."""
+_CACHE_PREFIX = "yfinance-"
+
+
+class YahooFinance:
+    """The one user of yfinance in a process; thread-safe. Nothing heavy is imported before `open`."""
+
+    def __init__(
+        self,
+        throttle: Throttle,
+        *,
+        proxy: str | None,
+        ca_file: Path | None,
+        timeout: float,
+        cache_dir: Path,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._throttle = throttle
+        self._proxy = proxy
+        self._ca_file = ca_file
+        self._timeout = timeout
+        self._cache_dir = cache_dir
+        self._clock = clock
+        self._opening = threading.Lock()
+        self._closed = threading.Event()
+        self._session: GatedSession | None = None
+        self._data: Any = None
+        """yfinance's `YfData`, one for the whole process."""
+        self._remove_cache: Callable[[], object] = lambda: None
+        self._strangers: set[str] = set()
+
+    def open(self) -> None:
+        """Import yfinance and put the gated session under it; harmless when repeated.
+
+        Raises:
+            SourceError: the cache folder cannot be used, or yfinance lacks what this module relies on.
+        """
+        with self._opening:
+            if self._data is not None:
+                return
+            cache = self._private_cache()
+            from sp500tui.sources.yahoo_session import GatedSession
+
+            _quieten()
+            import yfinance
+            from yfinance.data import YfData
+
+            warnings.filterwarnings("ignore", module=r"^yfinance")
+            yfinance.set_tz_cache_location(str(cache))
+            self._session = GatedSession(
+                self._throttle,
+                timeout=self._timeout,
+                cancelled=self._closed.is_set,
+                now=self._clock,
+                proxy=self._proxy,
+                ca_file=str(self._ca_file) if self._ca_file else None,
+            )
+            data = YfData(session=self._session)
+            with data._cookie_lock:
+                data._crumb = data._cookie = None
+            self._data = data
+
+    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+        """Ask for the prices of symbols (as listed) and the rates of pairs in one request.
+
+        A pair without a usable rate is left out of the result; a currency against itself costs no request.
+
+        Raises:
+            ThrottledError: the throttle is closed, or Yahoo asked for fewer requests.
+            SourceError: no answer, or one that makes no sense.
+        """
+        pairs = [fx_symbol(base, target) for base, target in dict.fromkeys(fx_pairs) if base != target]
+        asked = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
+        if not asked:
+            return parse_quotes(_NOTHING, (), fx_pairs, self._clock())
+        known = {*asked, *(name for pair in fx_pairs for name in fx_names(*pair))}
+
+        def read(body: bytes) -> FetchResult:
+            answer = read_json(body)
+            self._tell_strangers(answered_symbols(answer) - known)
+            return parse_quotes(answer, symbols, fx_pairs, self._clock())
+
+        params = {
+            "symbols": ",".join(asked),
+            "fields": ",".join(FIELDS),
+            "formatted": "false",
+            "lang": "en-US",
+            "region": "US",
+        }
+        return self._ask(_QUOTES, params, read)
+
+    def trading_periods(self, symbol: str = "AAPL") -> TradingPeriods:
+        """Ask for the sessions of the exchange's current trading day, in one request.
+
+        Raises:
+            ThrottledError: the throttle is closed, or Yahoo asked for fewer requests.
+            SourceError: no answer, or one that makes no sense.
+        """
+        params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
+        url = _CHART + yahoo_symbol(symbol)
+        return self._ask(url, params, lambda body: parse_trading_periods(read_json(body)))
+
+    def close(self) -> None:
+        """End waits for the throttle, and remove the cookies; requests under way end by their time limit."""
+        self._closed.set()
+        self._remove_cache()
+
+    def _ask(self, url: str, params: dict[str, str], read: Callable[[bytes], _Answer]) -> _Answer:
+        if self._closed.is_set():
+            raise SourceError("Yahoo Finance is not asked any more: the run is ending")
+        self.open()
+        session, data = self._session, self._data
+        assert session is not None  # noqa: S101  # open() set it
+        if data._session is not session:
+            # Anything that calls yfinance without session= puts one of its own in place of ours.
+            data._set_session(session)
+        session.begin()
+        try:
+            response = data.get(url, params=params, timeout=self._timeout)
+            answer = read(_body(response))
+        except ThrottledError:
+            raise
+        except SourceError as error:
+            self._throttle.failed(str(error))
+            raise
+        except Exception as error:  # yfinance lets through whatever it stumbles over
+            words = f"Yahoo Finance: yfinance failed with {type(error).__name__}: {one_line(error)}"
+            self._throttle.failed(words)
+            raise SourceError(words) from error
+        else:
+            self._throttle.succeeded()
+            return answer
+        finally:
+            if session.crumb_doubtful:
+                session.crumb_doubtful = False
+                with data._cookie_lock:
+                    data._crumb = None
+
+    def _private_cache(self) -> Path:
+        """A folder of this process alone for yfinance's cookies, which are pickles; older ones are removed."""
+        try:
+            self._cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self._cache_dir.glob(f"{_CACHE_PREFIX}*"):
+                if not _is_running(left.name.split("-")[1]):
+                    shutil.rmtree(left, ignore_errors=True)
+            cache = tempfile.mkdtemp(prefix=f"{_CACHE_PREFIX}{os.getpid()}-", dir=self._cache_dir)
+        except OSError as error:
+            reason = error.strerror or error
+            raise SourceError(
+                f"cache folder {self._cache_dir} cannot be used: {reason}; make it writable"
+            ) from error
+        self._remove_cache = weakref.finalize(self, shutil.rmtree, cache, ignore_errors=True)
+        return Path(cache)
+
+    def _tell_strangers(self, symbols: frozenset[str]) -> None:
+        new = symbols - self._strangers
+        if new and len(self._strangers) < _MOST_STRANGERS:
+            self._strangers |= new
+            _log.warning(
+                "Yahoo Finance answered for symbols nobody asked for: %s", one_line(", ".join(sorted(new)))
+            )
+
+
+def _body(response: Any) -> bytes:
+    if response.status_code != 200:
+        from sp500tui.sources.yahoo_session import refusal_words
+
+        raise SourceError(refusal_words(response, "cookie and crumb refused"))
+    body: bytes = response.content
+    return body
+
+
+def _is_running(pid: str) -> bool:
+    if not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _quieten() -> None:
+    """Keep libraries from writing to the terminal: what matters of theirs is told by our own errors."""
+    for name in ("yfinance", "peewee"):
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        # Their debug records hold cookies and crumbs.
+        logger.setLevel(logging.ERROR)

@@ -1,0 +1,60 @@
+"""Reads Yahoo Finance's JSON: numbers exactly as printed, and the places where it tells of errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+
+from sp500tui.domain import SourceError
+from sp500tui.sources.wording import one_line
+
+_ENVELOPES = ("finance", "quoteResponse", "chart")
+"""The top-level keys; errors of the service as a whole come under `finance`."""
+
+
+def read_json(body: bytes) -> object:
+    """The decoded body, its fractions as Decimal.
+
+    Raises:
+        SourceError: the body is no JSON: a web page, half an answer, NaN, or nested beyond sense.
+    """
+    try:
+        decoded: object = json.loads(
+            body.decode("utf-8", "replace"), parse_float=Decimal, parse_constant=_refuse_constant
+        )
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise SourceError(f"Yahoo Finance answered {_kind(body)} instead of JSON") from error
+    return decoded
+
+
+def entry(node: object, *path: str | int) -> object:
+    """What lies at the path of keys and positions, None where it leads nowhere."""
+    for step in path:
+        if isinstance(step, str):
+            node = node.get(step) if isinstance(node, Mapping) else None
+        else:
+            node = node[step] if isinstance(node, list) and len(node) > step else None
+    return node
+
+
+def error_words(answer: object) -> str:
+    """What the answer says went wrong, one line; empty where it says nothing."""
+    for envelope in _ENVELOPES:
+        error = entry(answer, envelope, "error")
+        if error:
+            return one_line(entry(error, "description") or entry(error, "code") or error)
+    return ""
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no number")
+
+
+def _kind(body: bytes) -> str:
+    start = body[:512].lstrip().lower()
+    if not start:
+        return "nothing"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
+        return "a web page"
+    return f"'{one_line(body[:60].decode('utf-8', 'replace'), 40)}'"

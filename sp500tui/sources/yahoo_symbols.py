@@ -1,0 +1,32 @@
+"""How Yahoo Finance spells symbols and currency pairs. No other module knows."""
+
+from __future__ import annotations
+
+import re
+
+_SHARE_CLASS = re.compile(r"([A-Z0-9]+)\.([A-Z])")
+_YAHOO_CLASS = re.compile(r"([A-Z0-9]+)-([A-Z])")
+_EXCHANGES = frozenset("FLTV")
+"""One-letter suffixes that name an exchange (Frankfurt, London, Tokyo, TSX Venture), not a share class."""
+
+
+def yahoo_symbol(listed: str) -> str:
+    """`BRK.B` as Yahoo spells it, `BRK-B`; suffixes of exchanges such as `OCDO.L` stay."""
+    match = _SHARE_CLASS.fullmatch(listed)
+    return f"{match[1]}-{match[2]}" if match and match[2] not in _EXCHANGES else listed
+
+
+def listed_symbol(yahoo: str) -> str:
+    """Yahoo's `BRK-B` as it is listed, `BRK.B`."""
+    match = _YAHOO_CLASS.fullmatch(yahoo)
+    return f"{match[1]}.{match[2]}" if match and match[2] not in _EXCHANGES else yahoo
+
+
+def fx_symbol(base: str, target: str) -> str:
+    """The symbol of the pair that tells how many `target` one `base` buys: `USDDKK=X`."""
+    return f"{base}{target}=X"
+
+
+def fx_names(base: str, target: str) -> tuple[str, ...]:
+    """The symbols under which the answer for a pair may come: Yahoo shortens those of the dollar to `DKK=X`."""
+    return (fx_symbol(base, target), f"{target}=X") if base == "USD" else (fx_symbol(base, target),)
