@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from sp500tui.command_line import flags_of, parse
+from sp500tui.command_line import parse
 from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.plain_text import plain
 
@@ -48,12 +48,12 @@ def _run(namespace: Namespace) -> int:
         from sp500tui.simulator.command import run as simulate
 
         return simulate(namespace)
-    from sp500tui.configuration import load
-
-    configuration = load(flags_of(namespace), getattr(namespace, "config", None))
     if namespace.command is not None:
-        run: Callable[[Namespace, Configuration], int] = import_module(_ONE_SHOTS[namespace.command]).run
-        return run(namespace, configuration)
+        run: Callable[[Namespace], int] = import_module(_ONE_SHOTS[namespace.command]).run
+        return run(namespace)
+    from sp500tui.configuration import configuration_of
+
+    configuration = configuration_of(namespace)
     return _headless(configuration) if configuration.settings.no_ui else _dashboard(configuration)
 
 
@@ -105,12 +105,15 @@ def _refuse(message: str, code: ExitCode) -> int:
 
 def _unforeseen(error: Exception) -> str:
     """The line for an exception that nobody thought of; its traceback goes to the log."""
-    from sp500tui.logs import current
+    from sp500tui.logs import configure, current
 
     words = f"unforeseen {type(error).__name__}: {error}"
-    logging.getLogger(__name__).critical("%s", words, exc_info=error)
-    where = current()
-    return f"{words}; details in {where.errors_log}" if where else f"{words}; please report it"
+    try:
+        log = current() or configure(console=False)
+    except ConfigurationError:
+        return f"{words}; please report it"
+    logging.getLogger(__name__).critical("%s", words, exc_info=error, extra={"files_only": True})
+    return f"{words}; details in {log.errors_log}"
 
 
 def _flushed(code: int) -> int:

@@ -97,7 +97,12 @@ def _command_of(arguments: Sequence[str]) -> str:
 
 def _parser(command: str) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="sp500tui", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False, add_help=False
+        prog="sp500tui",
+        usage="sp500tui [options] [COMMAND …]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        allow_abbrev=False,
+        add_help=False,
     )
     parser.add_argument("-h", "--help", action="help", help="show this and end")
     parser.add_argument(
@@ -174,8 +179,6 @@ def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
 
 def _refuse_unknown(arguments: Sequence[str], command: str) -> None:
     """Raise ConfigurationError for the first option or command that nobody knows, naming the nearest."""
-    if command and command not in _COMMANDS:
-        raise ConfigurationError(f"unknown command {command!r}; {_nearest(command, list(_COMMANDS))}")
     known = [option.switch for option in OPTIONS if option.flag] + [
         "--config",
         "--version",
@@ -189,6 +192,8 @@ def _refuse_unknown(arguments: Sequence[str], command: str) -> None:
         if not width and name.startswith("-") and name not in (*known, "-h"):
             raise ConfigurationError(f"unknown option {name}; {_nearest(name, known)}")
         index += max(width, 1)
+    if command and command not in _COMMANDS:
+        raise ConfigurationError(f"unknown command {command!r}; {_nearest(command, list(_COMMANDS))}")
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from platformdirs import user_config_path
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
+from sp500tui.command_line import flags_of
 from sp500tui.domain import ConfigurationError
 from sp500tui.listed_symbols import read_symbols
 from sp500tui.options import BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
@@ -72,9 +74,8 @@ def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configurat
 
     Raises ConfigurationError, one line with the flag, variable or file and key, the value and the remedy.
     """
-    named = config_file or os.environ.get(_CONFIG_VARIABLE) or None
-    file = _named_file(named) if named else default_file()
-    found = _from_file(file, must_exist=named is not None) | _from_environment() | _from_flags(flags)
+    file, is_named = _file(config_file)
+    found = _from_file(file, must_exist=is_named) | _from_environment() | _from_flags(flags)
     notes = _resolve_conflicts(found)
     settings = _validated(found)
     settings = _with_symbols_of_file(settings)
@@ -83,9 +84,23 @@ def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configurat
     return Configuration(settings, origins, file, tuple(notes))
 
 
-def _named_file(name: str) -> Path:
+def configuration_of(namespace: Namespace) -> Configuration:
+    """The settings behind a command line; errors as `load`."""
+    return load(flags_of(namespace), getattr(namespace, "config", None))
+
+
+def config_file_of(namespace: Namespace) -> Path:
+    """The TOML file that a command line means, which need not exist."""
+    return _file(getattr(namespace, "config", None))[0]
+
+
+def _file(named: str | None) -> tuple[Path, bool]:
+    """The TOML file in force, and whether somebody named it."""
+    name = named or os.environ.get(_CONFIG_VARIABLE)
+    if not name:
+        return default_file(), False
     try:
-        return expanded(Path(name))
+        return expanded(Path(name)), True
     except ValueError as error:
         raise ConfigurationError(f"configuration file {shown_value(name)} {error}") from None
 

@@ -35,7 +35,7 @@ def refusal(name: str, error: Mapping[str, Any]) -> str:
 
 def type_refusal(name: str, value: object) -> str:
     """Why a TOML value is of the wrong type; empty when it is of the right one."""
-    wanted = _kinds(name)
+    wanted = kinds(name)
     if bool in wanted:
         return (
             "" if isinstance(value, bool) else "is neither true nor false; write true or false without quotes"
@@ -53,7 +53,7 @@ def type_refusal(name: str, value: object) -> str:
 
 def expectation(name: str) -> str:
     """What a number may be, in words: `a whole number from 1 to 64`."""
-    noun = "a whole number" if int in _kinds(name) else "a number"
+    noun = "a whole number" if int in kinds(name) else "a number"
     bounds: dict[str, float] = {}
     for rule in Settings.model_fields[name].metadata:
         bounds |= {key: getattr(rule, key) for key in ("ge", "gt", "le") if hasattr(rule, key)}
@@ -64,7 +64,7 @@ def expectation(name: str) -> str:
     return f"{noun} from {bounds['ge']:,} to {bounds['le']:,}"
 
 
-def _kinds(name: str) -> set[type]:
+def kinds(name: str) -> set[type]:
     """The plain types a setting may have: `{float}` for `float | None`."""
     annotation = typing.get_type_hints(Settings)[name]
     parts = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)

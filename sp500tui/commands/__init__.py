@@ -1,0 +1,1 @@
+"""The one-shot commands for scripts, one a module; none of them loads Textual."""

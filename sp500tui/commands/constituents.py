@@ -1,0 +1,31 @@
+"""`sp500tui constituents`: the companies of the index, as Wikipedia lists them."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+
+from sp500tui.commands.output import as_columns, as_csv, as_json
+from sp500tui.commands.sources import log_quietly, opened_sources
+from sp500tui.configuration import configuration_of
+from sp500tui.plain_text import plain
+
+
+def run(namespace: Namespace) -> int:
+    """Print the list; where it is not today's, a warning on stderr says which it is."""
+    configuration = configuration_of(namespace)
+    log_quietly(configuration.settings)
+    with opened_sources(configuration) as upstream:
+        found = upstream.wikipedia.load()
+    if found.warning:
+        sys.stderr.write(f"sp500tui: {plain(found.warning)}\n")
+    records = [asdict(constituent) for constituent in found.constituents]
+    if namespace.csv:
+        sys.stdout.write(as_csv(records))
+    elif configuration.settings.json_output:
+        sys.stdout.write(as_json(records))
+    else:
+        rows = [(each.symbol, each.name, each.sector, each.sub_industry) for each in found.constituents]
+        sys.stdout.write(as_columns(rows))
+    return 0

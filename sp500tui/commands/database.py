@@ -1,0 +1,65 @@
+"""`sp500tui database url|psql|status`: reach the database of the prices, embedded or by URL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sp500tui.commands.sources import log_quietly
+from sp500tui.configuration import configuration_of
+from sp500tui.domain import ExitCode
+from sp500tui.paths import Paths
+from sp500tui.plain_text import plain
+
+if TYPE_CHECKING:
+    from sp500tui.storage.database import Database
+
+
+def run(namespace: Namespace) -> int:
+    """Do what `action` says; the embedded server is started when it is needed."""
+    from sp500tui.storage.database import Database
+
+    configuration = configuration_of(namespace)
+    settings = configuration.settings
+    log_quietly(settings)
+    paths = Paths.of(settings, configuration.file)
+    if settings.database is None:
+        paths.prepare()
+    database = Database.open(settings.database, paths.data)
+    try:
+        if namespace.action == "psql":
+            return _psql(database, namespace.psql)
+        return _url(database) if namespace.action == "url" else _status(database)
+    finally:
+        # Whoever asked for the address wants to find somebody there.
+        database.close(keep_running=namespace.action == "url")
+
+
+def _url(database: Database) -> int:
+    sys.stdout.write(database.masked_url + "\n")
+    return ExitCode.OK
+
+
+def _status(database: Database) -> int:
+    from sp500tui.storage.inspection import status
+
+    sys.stdout.write("\n".join(plain(line) for line in status(database).lines()) + "\n")
+    return ExitCode.OK
+
+
+def _psql(database: Database, arguments: Sequence[str]) -> int:
+    """Run psql as a child, so that the embedded server lives as long as it; its exit code is ours."""
+    from sp500tui.storage.inspection import psql_command
+
+    command, environment = psql_command(database, arguments)
+    # Ctrl-C in psql is about its query, not about us; a handler, unlike SIG_IGN, is not handed down to it.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        return subprocess.call(command, env=os.environ | environment)
+    finally:
+        signal.signal(signal.SIGINT, before)
