@@ -69,6 +69,16 @@ class DemoClock:
         of_day = (OPENING + elapsed * self.speed) % DAY
         return next(state for end, state in _SESSIONS if of_day < end)
 
+    def next_change(self, elapsed: float) -> tuple[MarketState, int]:
+        """The session that follows the one of a moment, and the real time, in seconds since 1970, it begins at."""
+        passed = OPENING + elapsed * self.speed
+        ends = [end for end, _ in _SESSIONS]
+        end = next(end for end in ends if passed % DAY < end)
+        if end == DAY:
+            end += ends[0]
+        following = next(state for last, state in _SESSIONS if end % DAY < last)
+        return following, self.real(floor(passed / DAY), end)
+
     def day(self, elapsed: float) -> int:
         """How many openings passed since the first one."""
         return floor(elapsed * self.speed / DAY)

@@ -108,7 +108,7 @@ def _options(args: argparse.Namespace) -> MarketOptions:
     from sp500tui.simulator.server import MarketOptions
 
     _check_range("--port", args.port, 0, 65_535)
-    _check_range("--speed", args.speed, 0.01, 100_000)
+    _check_range("--speed", args.speed, 1e-6, 100_000)
     _check_range("--extra-symbols", args.extra_symbols, 0, 99_999)
     try:
         wished = json.loads(args.faults)

@@ -8,7 +8,8 @@ import json
 from aiohttp import web
 
 from sp500tui.domain import ConfigurationError
-from sp500tui.simulator.faults import TOKEN_HEADER, FaultDice, Faults
+from sp500tui.simulator.fault_dice import FaultDice
+from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 from sp500tui.simulator.market import Market
 from sp500tui.simulator.tally import Tally
 
@@ -30,7 +31,7 @@ class Control:
         if request.host.rpartition(":")[0] not in _LOCAL_NAMES:
             return _json({"error": "the control endpoint answers to 127.0.0.1 only"}, 403)
         if (request.method, request.path) == ("GET", "/health"):
-            return _json({"status": "ok", "market_state": self._market.state().value})
+            return _json(self._health())
         if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self._token.encode()):
             return _json({"error": f"send the token in the header {TOKEN_HEADER}"}, 403)
         if (request.method, request.path) == ("GET", "/statistics"):
@@ -40,6 +41,15 @@ class Control:
         if (request.method, request.path) == ("POST", "/faults"):
             return await self._set_faults(request)
         return _json({"error": f"{request.method} {request.path} does not exist"}, 404)
+
+    def _health(self) -> dict[str, object]:
+        following, change = self._market.clock.next_change(self._market.clock.elapsed())
+        return {
+            "status": "ok",
+            "market_state": self._market.state().value,
+            "next_state": following.value,
+            "next_change": change,
+        }
 
     async def _set_faults(self, request: web.BaseRequest) -> web.Response:
         if (request.content_length or 0) > _LARGEST_BODY:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from sp500tui.simulator.faults import FaultDice
+from sp500tui.simulator.fault_dice import FaultDice
 from sp500tui.simulator.ledger import HandedOut, Ledger
 from sp500tui.simulator.tally import Tally
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import select
@@ -26,6 +25,16 @@ START_TIMEOUT = 20.0
 """Seconds a start may take on a busy machine; a second or less is usual."""
 _STOP_TIMEOUT = 3.0
 _CONTROL_TIMEOUT = 5.0
+_NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
+"""The child calls nobody, so it need not read this machine's certificates, which is a quarter of its start."""
+_PACKAGE_ROOT = Path(__file__).parents[2]
+_PROGRAM = """
+import sys
+sys.path.append(sys.argv.pop(1))
+from sp500tui.simulator.__main__ import main
+sys.exit(main())
+"""
+"""`python -m sp500tui.simulator` of this very package, whatever lies in the folder the user happens to be in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class DemoMarket:
                 stdout=subprocess.PIPE,
                 stderr=complaints,
                 start_new_session=True,
+                env=os.environ | _NO_CERTIFICATES,
             )
             try:
                 ready = _read_ready(process, timeout, complaints)
@@ -132,11 +142,17 @@ class DemoMarket:
         """Let nothing go wrong any more."""
         self.set_faults()
 
+    def health(self) -> dict[str, object]:
+        """The market's session, the one that follows, and when: `next_change` in seconds since 1970."""
+        return self._control("GET", "/health")
+
     def statistics(self) -> dict[str, object]:
         """Requests by endpoint, answers by status, faults injected and quotes handed out since the start."""
         return self._control("GET", "/statistics")
 
     def _control(self, method: str, path: str, body: object = None) -> dict[str, object]:
+        import http.client
+
         address = urlsplit(self.control_url)
         connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=_CONTROL_TIMEOUT)
         try:

@@ -85,6 +85,7 @@ class ProxyConnection(asyncio.Protocol):
             self._refuse(transport, 403, "the demo market does not stand in for this host")
             return
         self._tunnelled = True
+        self._tally.count("connections")
         self._received.clear()
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         self._track(asyncio.ensure_future(self._serve_tls(transport, server)))

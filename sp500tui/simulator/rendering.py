@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sp500tui.domain import MarketState
 from sp500tui.simulator.currencies import CurrencyPair
-from sp500tui.simulator.faults import FaultDice
+from sp500tui.simulator.fault_dice import FaultDice
 from sp500tui.simulator.ledger import HandedOut
 from sp500tui.simulator.market import Instrument, Market
 from sp500tui.simulator.quotes import (

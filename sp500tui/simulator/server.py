@@ -16,7 +16,8 @@ from sp500tui.simulator.authority import Authority
 from sp500tui.simulator.clock import OPENING, DemoClock
 from sp500tui.simulator.control import Control
 from sp500tui.simulator.delivery import Delivery
-from sp500tui.simulator.faults import FaultDice, Faults
+from sp500tui.simulator.fault_dice import FaultDice
+from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.ledger import Ledger
 from sp500tui.simulator.listing import constituents, extras
 from sp500tui.simulator.market import Market

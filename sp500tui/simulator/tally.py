@@ -37,7 +37,9 @@ class Tally:
             "requests_total": sum(self._requests.values()),
             "statuses": dict(self._statuses),
             "faults": dict(self._faults),
+            "connections": self._counts["connections"],
             "quotes": self._counts["quotes"],
             "refused": self._counts["refused"],
             "tls_refused": self._counts["tls_refused"],
+            "stream_frames": self._counts["stream_frames"],
         }

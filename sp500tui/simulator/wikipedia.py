@@ -13,14 +13,13 @@ from urllib.parse import quote
 from aiohttp import web
 
 from sp500tui.simulator.delivery import HTML, TEXT, Answer, Delivery
-from sp500tui.simulator.faults import FaultDice
+from sp500tui.simulator.fault_dice import FaultDice
 from sp500tui.simulator.listing import Listing
 from sp500tui.simulator.tally import Tally
 
 _PATH = "/wiki/List_of_S&P_500_companies"
 _ANONYMOUS = re.compile(
-    r"\s*$|(python|curl|wget|java|go-http|okhttp|libwww|aiohttp|httpx)\b[^+@]*$|python-requests/\S+$",
-    re.IGNORECASE,
+    r"\s*$|(python|curl|wget|java|go-http|okhttp|libwww|aiohttp|httpx)\b[^+@]*$", re.IGNORECASE
 )
 """User-Agents that name a library and nobody to ask."""
 _FORBIDDEN = b"Please set a user-agent and respect our robot policy https://w.wiki/4wJS. See also T400119.\n"

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from sp500tui.simulator.charts import ChartError, chart
 from sp500tui.simulator.delivery import HTML, TEXT, Answer, Delivery
-from sp500tui.simulator.faults import FaultDice
+from sp500tui.simulator.fault_dice import FaultDice
 from sp500tui.simulator.market import Market
 from sp500tui.simulator.rendering import QuoteRenderer
 from sp500tui.simulator.sessions import Sessions, consent_page
