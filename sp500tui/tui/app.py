@@ -1,0 +1,227 @@
+"""The dashboard: a face of the pipeline that looks at it a few times a second and hands it the keys' wishes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import ClassVar
+
+from platformdirs import user_state_path
+from textual import on
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.reactive import var
+
+from sp500tui import logs
+from sp500tui.domain import ConfigurationError, ExitCode
+from sp500tui.paths import Paths
+from sp500tui.pipeline.control import PipelineControl
+from sp500tui.pipeline.snapshot import StageName
+from sp500tui.settings import Settings
+from sp500tui.tui import steering
+from sp500tui.tui.bindings import STEERING, Command, check_keymap, commands_of
+from sp500tui.tui.commands import PipelineCommands
+from sp500tui.tui.feed import LogSource
+from sp500tui.tui.messages import SymbolChosen
+from sp500tui.tui.pipeline_app import PipelineApp
+from sp500tui.tui.screens import registry
+from sp500tui.tui.screens.help import HelpScreen, help_lines
+from sp500tui.tui.screens.main import MainScreen
+from sp500tui.tui.screens.quit import StopScreen
+from sp500tui.tui.stopping import finish
+from sp500tui.tui.styles import style_sheet
+from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
+from sp500tui.tui.widgets.log_view import LogView
+from sp500tui.tui.widgets.price_table import PriceTable
+from sp500tui.tui.widgets.workers_panel import WorkersPanel
+
+_OPENING_PATIENCE = 5.0
+"""Seconds that loading the pipeline may take after the person left."""
+
+
+def utc_now() -> datetime:
+    """The present moment, UTC."""
+    return datetime.now(UTC)
+
+
+class DashboardApp(PipelineApp):
+    """The keys, screens and themes around the pipeline.
+
+    Args:
+        state_file: Remembers the theme.
+        export_folder: Where exported tables go.
+    """
+
+    TITLE = "sp500tui"
+    CSS_PATH: ClassVar = [style_sheet(name) for name in ("app.tcss", "main.tcss", "prices.tcss", "log.tcss")]
+    COMMANDS: ClassVar = App.COMMANDS | {PipelineCommands}
+    BINDING_GROUP_TITLE = "Pipeline"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *STEERING,
+        *(
+            Binding(
+                str(number),
+                f"show_screen('{entry.name}')",
+                entry.title,
+                show=False,
+                id=f"screen.{entry.name}",
+                tooltip=entry.purpose,
+            )
+            for number, entry in enumerate(registry.SCREENS, start=1)
+        ),
+    ]
+
+    selected_stage: var[StageName] = var(StageName.PRICE)
+    """The target of the scaling keys."""
+
+    def __init__(
+        self,
+        open_pipeline: Callable[[], PipelineControl],
+        settings: Settings,
+        *,
+        log: LogSource,
+        log_file: Path,
+        state_file: Path,
+        export_folder: Path,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        super().__init__(open_pipeline, settings, log=log, log_file=log_file, clock=clock)
+        self.export_folder = export_folder
+        self._state_file = state_file
+        for theme in OWN:
+            self.register_theme(theme)
+        self.theme = check_theme(settings.theme or remembered_theme(state_file) or DARK.name)
+        check_keymap(settings.keymap, self.commands())
+        self.set_keymap(settings.keymap)
+
+    def commands(self) -> list[Command]:
+        """Everything keys can do, by panel."""
+        return list(
+            commands_of([DashboardApp, MainScreen, PriceTable, WorkersPanel, LogView, StopScreen, HelpScreen])
+        )
+
+    def get_default_screen(self) -> MainScreen:
+        """The main screen."""
+        return MainScreen()
+
+    def on_mount(self) -> None:
+        """Remember every theme that is chosen from now on."""
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
+
+    # Steering
+
+    def say(self, words: str) -> None:
+        """Tell the effect of a key."""
+        if isinstance(self.screen, MainScreen):
+            self.screen.say(words)
+        else:
+            self.notify(words, markup=False)
+
+    def _steer(self, act: Callable[[PipelineControl], str]) -> None:
+        pipeline = self.feed.pipeline
+        if pipeline is None:
+            self.say("the pipeline is still starting")
+            return
+        self.say(act(pipeline))
+        self.look()
+
+    def action_scale(self, change: int) -> None:
+        """Add or take away workers of the selected stage."""
+        self._steer(lambda pipeline: steering.scale(pipeline, self.snapshot, self.selected_stage, change))
+
+    def action_select_stage(self, steps: int) -> None:
+        """Select another stage along the data's way."""
+        self.selected_stage = steering.neighbour(self.selected_stage, steps)
+
+    def action_toggle_pause(self) -> None:
+        """Pause or resume the intake."""
+        self._steer(lambda pipeline: steering.toggle_pause(pipeline, self.snapshot))
+
+    def action_toggle_stage_pause(self) -> None:
+        """Pause or resume the selected stage."""
+        self._steer(
+            lambda pipeline: steering.toggle_stage_pause(pipeline, self.snapshot, self.selected_stage)
+        )
+
+    def action_run_cycle(self) -> None:
+        """Start a cycle now."""
+        self._steer(steering.run_cycle)
+
+    def action_change_interval(self, direction: int) -> None:
+        """Shorten or lengthen the interval."""
+        self._steer(lambda pipeline: steering.change_interval(pipeline, self.snapshot, direction))
+
+    def action_change_refresh(self, direction: int) -> None:
+        """Look at the pipeline more or less often."""
+        self.refresh_rate = steering.step_refresh(self.refresh_rate, direction)
+        self.start_ticker()
+        self.say(f"screen looks {self.refresh_rate:g} times a second")
+
+    # Screens
+
+    def action_show_screen(self, name: str) -> None:
+        """Open the screen behind a number key."""
+        entry = registry.entry_of(name)
+        if not entry.available(demo=self.settings.demo):
+            self.notify(f"{entry.title} needs --demo", severity="warning")
+            return
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if name != registry.MAIN:
+            self.push_screen(entry.make())
+
+    @on(SymbolChosen)
+    def show_symbol(self, message: SymbolChosen) -> None:
+        """Open the details of a symbol."""
+        if registry.SYMBOL_SCREEN is not None:
+            self.push_screen(registry.SYMBOL_SCREEN(message.symbol))
+
+    def action_show_help(self) -> None:
+        """Open the sheet of keys and signs."""
+        shown = [(command, self.get_key_display(command.binding)) for command in self.commands()]
+        self.push_screen(HelpScreen(help_lines(shown)))
+
+    def _remember_theme(self, _theme: object) -> None:
+        try:
+            remember_theme(self._state_file, self.theme)
+        except ConfigurationError as error:
+            self.notify(str(error), severity="warning", markup=False)
+
+
+def run_dashboard(settings: Settings, paths: Paths) -> int:
+    """Show the dashboard until the person leaves; the result is the exit code.
+
+    Raises:
+        ConfigurationError: The theme or the keymap cannot be used.
+    """
+    logging_now = logs.current() or logs.configure(level=settings.log_level, console=False, folder=paths.logs)
+    # Started while the terminal is still an ordinary one: inside the app its file descriptors are refused.
+    resource_tracker.ensure_running()
+
+    def open_pipeline() -> PipelineControl:
+        from sp500tui.pipeline.pipeline import Pipeline
+
+        return Pipeline(settings, paths)
+
+    app = DashboardApp(
+        open_pipeline,
+        settings,
+        log=logging_now.ring,
+        log_file=logging_now.app_log,
+        state_file=user_state_path("sp500tui", appauthor=False) / "dashboard.json",
+        export_folder=_export_folder(paths),
+    )
+    code = app.run()
+    app.opener.cancel(_OPENING_PATIENCE)
+    if app.opener.pipeline is not None:
+        finish(app.opener.pipeline, settings.drain_timeout)
+    return ExitCode.INCOMPLETE if code is None else code
+
+
+def _export_folder(paths: Paths) -> Path:
+    """The present folder where it can be written to, else the one of the data."""
+    here = Path.cwd()
+    return here if os.access(here, os.W_OK) else paths.data

@@ -1,0 +1,154 @@
+"""Numbers and foreign text as the dashboard prints them: always with a unit, never wider than promised."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+ELLIPSIS = "…"
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BYTE_SCALES = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+
+
+def clean(text: str) -> str:
+    """The text on one line, its control and direction characters shown as `·` so that they do nothing."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("·" if _steers(character) else character for character in text)
+
+
+def _steers(character: str) -> bool:
+    """Whether a character moves the cursor, hides text or turns its direction instead of printing."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"}
+
+
+def fit(text: str, width: int, align: str = "left") -> str:
+    """The text in exactly `width` terminal cells: padded, or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    length = cell_len(text)
+    if length > width:
+        kept = set_cell_size(text, width - 1).rstrip(" ") + ELLIPSIS
+        return kept + " " * (width - cell_len(kept))
+    space = " " * (width - length)
+    if align == "right":
+        return space + text
+    if align == "center":
+        half = (width - length) // 2
+        return " " * half + text + " " * (width - length - half)
+    return text + space
+
+
+def count(number: int) -> str:
+    """A whole number with its thousands apart: `21,126`."""
+    return f"{number:,}"
+
+
+def short_count(number: float) -> str:
+    """A number in at most five characters: `950`, `4.1k`, `12.3M`."""
+    for scale, letter in _SCALES:
+        if abs(number) >= scale * 0.9995:
+            scaled = number / scale
+            return (
+                f"{scaled:.1f}{letter}"
+                if abs(scaled) < 99.95 and scaled % 1 >= 0.05
+                else f"{scaled:.0f}{letter}"
+            )
+    return f"{number:.0f}"
+
+
+def rate(per_second: float) -> str:
+    """Items a second: `0/s`, `4.2/s`, `412/s`, `12.3k/s`."""
+    if per_second <= 0:
+        return "0/s"
+    if per_second < 0.05:
+        return "<0.1/s"
+    if per_second < 99.95:
+        return f"{per_second:.1f}/s"
+    return f"{short_count(per_second)}/s"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency given in milliseconds: `0.4 ms`, `98 ms`, `1.2 s`; a dash before the first measurement."""
+    if value is None:
+        return "– ms"
+    if value < 9.95:
+        return f"{value:.1f} ms"
+    if value < 999.5:
+        return f"{value:.0f} ms"
+    return f"{value / 1000:.1f} s" if value < 99_950 else span(value / 1000)
+
+
+def span(seconds: float | None) -> str:
+    """A time span by its two largest units: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 14 min`, `5 d 2 h`."""
+    if seconds is None:
+        return "–"
+    if seconds < 0.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = int(seconds + 0.5)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    for unit, name, part, part_name in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
+        if whole >= unit:
+            rest = whole % unit // part
+            return f"{whole // unit} {name} {rest} {part_name}" if rest else f"{whole // unit} {name}"
+    raise AssertionError(whole)
+
+
+def short_span(seconds: float | None) -> str:
+    """A time span by its largest unit only: `0.4 s`, `12 s`, `3 min`, `2 h`, `5 d`."""
+    words = span(seconds).split(" ")
+    return " ".join(words[:2])
+
+
+def size(number_of_bytes: int) -> str:
+    """A number of bytes in binary steps: `0 B`, `12 kB`, `3.4 MB`."""
+    for scale, unit in _BYTE_SCALES:
+        if number_of_bytes >= scale:
+            scaled = number_of_bytes / scale
+            return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:.0f} {unit}"
+    return f"{number_of_bytes} B"
+
+
+def plural(number: int, noun: str) -> str:
+    """A number and its noun: `1 worker`, `2 workers`."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last `width` values as eighth blocks from zero to their maximum; blanks where there are none yet."""
+    if width <= 0:
+        return ""
+    shown = values[-width:]
+    top = max(shown, default=0.0)
+    if top <= 0:
+        return (_BLOCKS[0] * len(shown)).rjust(width)
+    bars = (_BLOCKS[min(7, int(max(value, 0.0) / top * 7 + 0.5))] for value in shown)
+    return "".join(bars).rjust(width)
+
+
+def gauge(share: float, width: int, mark: float | None = None) -> str:
+    """A bar of thin and thick line: thick up to `share` (0 to 1), a cross stroke at `mark`, the high-water mark.
+
+    Anything above zero shows at least half a cell; only a full one fills the last.
+    """
+    if width <= 0:
+        return ""
+    halves = min(2 * width, int(share * 2 * width + 0.5))
+    if 0 < share < 1:
+        halves = min(max(halves, 1), 2 * width - 1)
+    cells = list("━" * (halves // 2) + "╸" * (halves % 2))
+    cells += "─" * (width - len(cells))
+    if mark is not None and mark > 0:
+        place = min(width - 1, max(0, int(mark * width)))
+        if cells[place] == "─":
+            cells[place] = "┼"
+    return "".join(cells)

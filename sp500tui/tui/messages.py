@@ -1,0 +1,87 @@
+"""What travels between the feed, the screens and the widgets: plain messages, immutable contents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from sp500tui.domain import Constituent
+from sp500tui.pipeline.control import PipelineControl
+from sp500tui.pipeline.snapshot import LivePrice, PipelineEvent, Snapshot, StageName
+
+if TYPE_CHECKING:
+    from sp500tui.logs import LogLine
+
+
+@dataclass
+class PipelineOpened(Message):
+    """The pipeline's modules are loaded and it has been started."""
+
+    pipeline: PipelineControl
+
+
+@dataclass
+class PipelineFailed(Message):
+    """The pipeline could not be built or started."""
+
+    error: Exception
+
+
+@dataclass
+class EventHappened(Message):
+    """Something rare happened in the pipeline."""
+
+    event: PipelineEvent
+
+
+@dataclass
+class SnapshotTaken(Message, bubble=False):
+    """The pipeline of this moment."""
+
+    snapshot: Snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        """A newer snapshot makes an unread older one worthless."""
+        return isinstance(message, SnapshotTaken)
+
+
+@dataclass
+class ConstituentsChanged(Message, bubble=False):
+    """Another list of constituents is in force."""
+
+    constituents: Sequence[Constituent]
+
+
+@dataclass
+class PricesChanged(Message, bubble=False):
+    """These symbols have a newer quote; empty when only time has passed."""
+
+    prices: Sequence[LivePrice]
+    now: datetime
+    """UTC."""
+
+
+@dataclass
+class LogArrived(Message, bubble=False):
+    """New lines of the log, oldest first."""
+
+    lines: Sequence[LogLine]
+
+
+@dataclass
+class StageChosen(Message):
+    """A stage was picked by mouse as the target of the scaling keys."""
+
+    stage: StageName
+
+
+@dataclass
+class SymbolChosen(Message):
+    """The person wants to see everything about one symbol."""
+
+    symbol: str
+    """As listed: `BRK.B`."""

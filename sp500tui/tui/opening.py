@@ -1,0 +1,93 @@
+"""Opening the pipeline behind the first frame, and the snapshot that is shown until it exists."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from textual.message import Message
+
+from sp500tui.pipeline.control import PipelineControl
+from sp500tui.pipeline.snapshot import (
+    CycleSnapshot,
+    Latency,
+    Ledger,
+    Phase,
+    QueueName,
+    QueueSnapshot,
+    Snapshot,
+    StageName,
+    StageSnapshot,
+)
+from sp500tui.settings import Settings
+from sp500tui.tui.messages import PipelineFailed, PipelineOpened
+
+
+class Opener:
+    """Builds and starts the pipeline on a thread of its own, because its modules take long to load."""
+
+    def __init__(self, build: Callable[[], PipelineControl], post: Callable[[Message], bool]) -> None:
+        self.pipeline: PipelineControl | None = None
+        """Set as soon as it may have been started."""
+        self._build = build
+        self._post = post
+        self._since = time.monotonic()
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._open, name="pipeline-opener", daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        """Since the program began."""
+        return time.monotonic() - self._since
+
+    def start(self) -> None:
+        """Begin; the outcome arrives as a message."""
+        self._thread.start()
+
+    def cancel(self, patience: float) -> None:
+        """Start nothing any more; waits at most `patience` seconds for what is under way."""
+        self._cancelled.set()
+        if self._thread.ident is not None:
+            self._thread.join(patience)
+
+    def _open(self) -> None:
+        try:
+            pipeline = self._build()
+            if self._cancelled.is_set():
+                return
+            self.pipeline = pipeline
+            pipeline.start()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the person must see it on the screen
+            self._post(PipelineFailed(error))
+        else:
+            self._post(PipelineOpened(pipeline))
+
+
+def opening_snapshot(settings: Settings, now: datetime, uptime: float, failure: str = "") -> Snapshot:
+    """A pipeline that does nothing yet, or that could not be opened for the reason `failure`."""
+    sizes = {
+        StageName.SCRAPER: 1,
+        StageName.PRICE: settings.price_workers,
+        StageName.CONVERTER: settings.converters,
+        StageName.WRITER: settings.writers,
+    }
+    capacities = {
+        QueueName.TICKERS: settings.tickers_capacity,
+        QueueName.QUOTES: settings.quotes_capacity,
+        QueueName.ROWS: settings.rows_capacity,
+    }
+    return Snapshot(
+        taken_at=now,
+        tick=uptime,
+        phase=Phase.FAILED if failure else Phase.STARTING,
+        demo=settings.demo,
+        uptime=uptime,
+        ledger=Ledger(),
+        cycle=CycleSnapshot(interval=settings.interval),
+        queues=tuple(QueueSnapshot(name, 0, 0, room, 0, None, 0.0, 0.0) for name, room in capacities.items()),
+        stages=tuple(StageSnapshot(name, n, 0, 0, 0, 0, 0.0, Latency(), 0) for name, n in sizes.items()),
+        workers=(),
+        failure=failure,
+    )

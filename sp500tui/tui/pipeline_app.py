@@ -1,0 +1,195 @@
+"""An app that opens a pipeline, looks at it a few times a second and leaves by the stop ladder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from textual import on
+from textual.app import App
+from textual.timer import Timer
+
+from sp500tui.pipeline.control import PipelineControl
+from sp500tui.pipeline.snapshot import Phase, PipelineEvent, Snapshot
+from sp500tui.settings import Settings
+from sp500tui.tui.feed import LogSource, News, PipelineFeed
+from sp500tui.tui.formats import clean
+from sp500tui.tui.messages import (
+    ConstituentsChanged,
+    EventHappened,
+    LogArrived,
+    PipelineFailed,
+    PipelineOpened,
+    PricesChanged,
+    SnapshotTaken,
+)
+from sp500tui.tui.opening import Opener, opening_snapshot
+from sp500tui.tui.screens.quit import StopScreen
+from sp500tui.tui.stopping import Ladder, exit_code
+
+LOG = logging.getLogger(__name__)
+BLURRED_RATE = 1.0
+"""Looks a second, at most, while another window has the keyboard."""
+
+
+class PipelineApp(App[int]):
+    """Owns the one timer, the feed and the stop ladder; its result is the exit code.
+
+    Args:
+        open_pipeline: Loads and builds the pipeline; called on a thread of its own after the first frame.
+        log: The lines of the log view.
+        log_file: Named when the dashboard itself fails.
+        clock: Gives the present moment, UTC.
+    """
+
+    def __init__(
+        self,
+        open_pipeline: Callable[[], PipelineControl],
+        settings: Settings,
+        *,
+        log: LogSource,
+        log_file: Path,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.clock = clock
+        self.opener = Opener(open_pipeline, self.post_message)
+        self.ladder = Ladder(settings.drain_timeout)
+        self.refresh_rate = settings.refresh_rate
+        self.signal_number: int | None = None
+        self._failure = ""
+        self.snapshot: Snapshot = self._opening()
+        """The newest one."""
+        self.feed = PipelineFeed(self._opening, log, clock)
+        self._log_file = log_file
+        self._ticker: Timer | None = None
+        self._skipped = 0
+
+    def _opening(self) -> Snapshot:
+        return opening_snapshot(self.settings, self.clock(), self.opener.seconds, self._failure)
+
+    # Life
+
+    def on_mount(self) -> None:
+        """Draw first; then load the pipeline and start looking at it."""
+        self._handle_signals()
+        self.start_ticker()
+        self.call_after_refresh(self.opener.start)
+        self.look()
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            loop.add_signal_handler(signal.SIGTERM, self._on_signal, signal.SIGTERM)
+            loop.add_signal_handler(signal.SIGHUP, self._on_signal, signal.SIGHUP)
+        except (RuntimeError, ValueError):
+            LOG.debug("signals stay as they are: the dashboard does not run on the main thread")
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        self.signal_number = number
+        if number is signal.SIGHUP:
+            # The terminal is gone: drawing to it would block, so the drain goes on without a screen.
+            self.leave()
+        else:
+            self.action_request_stop()
+
+    def start_ticker(self) -> None:
+        """Look at the pipeline `refresh_rate` times a second."""
+        if self._ticker is not None:
+            self._ticker.stop()
+        self._ticker = self.set_interval(1 / self.refresh_rate, self.look)
+
+    def leave(self) -> None:
+        """End the dashboard with the exit code of the present moment."""
+        code = exit_code(self.snapshot, self.signal_number)
+        self.exit(int(code), return_code=int(code))
+
+    def _handle_exception(self, error: Exception) -> None:
+        LOG.critical("the dashboard failed", exc_info=error)
+        super()._handle_exception(error)
+        what = clean(f"{type(error).__name__}: {error}")
+        self._exit_renderables[:] = [
+            f"sp500tui: the dashboard failed ({what}); details are in {self._log_file}"
+        ]
+
+    # The look at the pipeline
+
+    def look(self) -> None:
+        """Take what is new and hand it to the screens."""
+        if not self.app_focus and not self._due_while_blurred():
+            return
+        news = self.feed.take()
+        self.snapshot = news.snapshot
+        for screen in {self.screen_stack[0], self.screen}:
+            self._deliver(news, screen.post_message)
+        if self.ladder.climbed:
+            self._follow_stop()
+
+    def _due_while_blurred(self) -> bool:
+        self._skipped = (self._skipped + 1) % max(1, round(self.refresh_rate / BLURRED_RATE))
+        return self._skipped == 0
+
+    def _deliver(self, news: News, post: Callable[..., bool]) -> None:
+        """One message for each kind of news."""
+        if news.constituents is not None:
+            post(ConstituentsChanged(news.constituents))
+        if news.prices:
+            post(PricesChanged(news.prices, news.now))
+        if news.lines:
+            post(LogArrived(news.lines))
+        post(SnapshotTaken(news.snapshot))
+
+    @on(PipelineOpened)
+    def follow_pipeline(self, message: PipelineOpened) -> None:
+        """Look at the real pipeline from now on."""
+        self.feed.pipeline = message.pipeline
+        message.pipeline.subscribe(self._hear)
+
+    def _hear(self, event: PipelineEvent) -> None:
+        """Called on a thread of the pipeline."""
+        self.post_message(EventHappened(event))
+
+    @on(PipelineFailed)
+    def show_failure(self, message: PipelineFailed) -> None:
+        """Keep the screen and say what failed."""
+        LOG.error("the pipeline could not be opened: %s", message.error)
+        self._failure = clean(str(message.error))
+
+    @on(EventHappened)
+    def tell_event(self, message: EventHappened) -> None:
+        """Show what went wrong as a note, once; the log has everything."""
+        event = message.event
+        if event.level >= logging.ERROR and not any(
+            note.message == event.message for note in self._notifications
+        ):
+            self.notify(clean(event.message), title=str(event.kind), severity="error", markup=False)
+
+    # Stopping
+
+    async def action_quit(self) -> None:
+        """The palette's way to quit is the ladder too."""
+        self.action_request_stop()
+
+    def action_request_stop(self) -> None:
+        """Climb the stop ladder by one step."""
+        pipeline = self.feed.pipeline
+        if pipeline is None or self.snapshot.phase is Phase.STOPPED:
+            self.leave()
+            return
+        self.ladder.climb(pipeline, self.snapshot)
+        if not isinstance(self.screen, StopScreen):
+            self.push_screen(StopScreen())
+        self.look()
+
+    def _follow_stop(self) -> None:
+        """Leave once the pipeline has ended, or once waiting makes no sense any more."""
+        pipeline = self.feed.pipeline
+        if pipeline is None or pipeline.join(0) or self.ladder.exhausted:
+            self.leave()
+        elif isinstance(self.screen, StopScreen):
+            self.screen.show(self.ladder.stopping, self.snapshot)

@@ -1,0 +1,41 @@
+"""The note shown while the pipeline stops: how far it is, how long it may take, what the next `q` does."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from sp500tui.pipeline.snapshot import Snapshot
+from sp500tui.tui.stopping import Stopping, stopping_lines
+from sp500tui.tui.styles import style_sheet
+from sp500tui.tui.widgets.line_canvas import LineCanvas
+
+
+class StopScreen(ModalScreen[None]):
+    """A small note over the dashboard; `q` still climbs the ladder."""
+
+    CSS_PATH: ClassVar = [style_sheet("quit.tcss")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "q,ctrl+c",
+            "app.request_stop",
+            "Next step",
+            id="quit",
+            tooltip="Take the next step of the stop ladder",
+        ),
+        Binding("escape", "dismiss", "Hide", id="stopping.hide", tooltip="Hide the note; stopping goes on"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """One canvas in a frame."""
+        canvas = LineCanvas(id="stopping")
+        canvas.border_title = "stopping"
+        yield canvas
+
+    def show(self, stopping: Stopping, snapshot: Snapshot) -> None:
+        """Bring the note up to date."""
+        for canvas in self.query(LineCanvas):
+            canvas.show_lines(stopping_lines(stopping, snapshot, canvas.size.width or 60))

@@ -1,0 +1,137 @@
+"""The stop ladder as the dashboard tells it, and the exit code that tells the truth afterwards."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sp500tui.domain import ExitCode
+from sp500tui.pipeline.control import PipelineControl, StopStep, next_step
+from sp500tui.pipeline.snapshot import Health, Phase, Snapshot
+from sp500tui.tui.formats import count, gauge, plural, span
+from sp500tui.tui.lines import Line, Role, Span
+
+KILL_PATIENCE = 2.0
+"""Seconds after the third step when the dashboard leaves without waiting any longer."""
+SPOOL_PATIENCE = 10.0
+"""Seconds that writing the rest to disk may take once nobody watches."""
+
+_NOW = {
+    StopStep.DRAIN: "Draining: everything fetched is being stored.",
+    StopStep.SPOOL: "Spooling: the rest goes to the journal for the next start.",
+    StopStep.KILL: "Killing what is left.",
+}
+_NEXT = {
+    StopStep.DRAIN: "q again spools the rest to disk and leaves",
+    StopStep.SPOOL: "q again kills the workers and leaves",
+    StopStep.KILL: "leaving",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """How far the stop ladder was climbed."""
+
+    step: StopStep
+    seconds: float
+    """Since the first step."""
+    deadline: float
+    """Seconds a drain may take in all."""
+    before: int
+    """Quotes that were on their way when the first step was taken."""
+
+
+class Ladder:
+    """The steps taken so far."""
+
+    def __init__(self, drain_timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._deadline = drain_timeout
+        self._clock = clock
+        self._step = StopStep.NONE
+        self._first = self._last = 0.0
+        self._before = 0
+
+    @property
+    def climbed(self) -> bool:
+        """Whether any step was taken."""
+        return self._step is not StopStep.NONE
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last step was taken long enough ago to leave without waiting for its effect."""
+        return self._step is StopStep.KILL and self._clock() - self._last > KILL_PATIENCE
+
+    @property
+    def stopping(self) -> Stopping:
+        """How far it is, to be shown."""
+        return Stopping(self._step, self._clock() - self._first, self._deadline, self._before)
+
+    def climb(self, pipeline: PipelineControl, snapshot: Snapshot) -> None:
+        """Take the next step."""
+        self._last = self._clock()
+        if not self.climbed:
+            self._first, self._before = self._last, on_their_way(snapshot)
+        self._step = next_step(self._step)
+        pipeline.stop(self._step)
+
+
+def on_their_way(snapshot: Snapshot) -> int:
+    """Quotes that are neither stored nor given up."""
+    return snapshot.ledger.queued + snapshot.ledger.in_flight
+
+
+def stopping_lines(stopping: Stopping, snapshot: Snapshot, width: int) -> list[Line]:
+    """What is being done, how far it is, how long it may take, and what the next key does."""
+    left = on_their_way(snapshot)
+    share = 1.0 if not stopping.before else max(0.0, 1 - left / stopping.before)
+    alive = sum(stage.alive for stage in snapshot.stages)
+    bar = gauge(share, max(8, width - 8))
+    limit = f" of at most {span(stopping.deadline)}" if stopping.step is StopStep.DRAIN else ""
+    return [
+        (Span(_NOW[stopping.step], Role.TITLE),),
+        (),
+        (Span(bar, Role.ACCENT), Span(f" {share * 100:3.0f} %")),
+        (
+            Span("on their way ", Role.LABEL),
+            Span(f"{plural(left, 'quote')}"),
+            Span("   stored ", Role.LABEL),
+            Span(count(snapshot.ledger.stored)),
+            Span("   still there ", Role.LABEL),
+            Span(plural(alive, "worker")),
+        ),
+        (Span(f"{span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),),
+        (),
+        (Span(_NEXT[stopping.step], Role.WARN), Span("   esc hides this note", Role.LABEL)),
+    ]
+
+
+def exit_code(snapshot: Snapshot, signal_number: int | None) -> ExitCode:
+    """What the run's last snapshot means to a script."""
+    if signal_number is not None:
+        return ExitCode.SIGINT if signal_number == signal.SIGINT else ExitCode.SIGTERM
+    if snapshot.phase is Phase.FAILED:
+        return ExitCode.DATABASE if snapshot.database.health is Health.DOWN else ExitCode.NO_SOURCE
+    ledger = snapshot.ledger
+    if ledger.dead or ledger.spooled or on_their_way(snapshot) or snapshot.missing:
+        return ExitCode.INCOMPLETE
+    return ExitCode.OK
+
+
+def finish(pipeline: PipelineControl, drain_timeout: float) -> bool:
+    """Climb the ladder without anybody watching; True when the pipeline ended in its time.
+
+    Args:
+        pipeline: May have ended already, then this returns at once.
+        drain_timeout: Seconds before what is left is spooled.
+    """
+    for step, patience in (
+        (StopStep.DRAIN, drain_timeout + KILL_PATIENCE),
+        (StopStep.SPOOL, SPOOL_PATIENCE),
+        (StopStep.KILL, KILL_PATIENCE),
+    ):
+        pipeline.stop(step)
+        if pipeline.join(patience):
+            return step is not StopStep.KILL
+    return False

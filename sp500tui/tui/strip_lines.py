@@ -1,0 +1,231 @@
+"""The pipeline strip's lines: the way of the data from left to right, every stage and every queue a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sp500tui.pipeline.snapshot import (
+    Health,
+    QueueName,
+    QueueSnapshot,
+    Snapshot,
+    StageName,
+    StageSnapshot,
+)
+from sp500tui.tui.formats import count, fit, gauge, milliseconds, rate, short_count, short_span
+from sp500tui.tui.lines import Line, Role, Span, cut, longest_that_fits
+from sp500tui.tui.words import HEALTH_SIGNS, bottleneck_words, flow_words, trend, trouble
+
+COLUMNS: tuple[StageName | QueueName | None, ...] = (
+    StageName.SCRAPER,
+    QueueName.TICKERS,
+    StageName.PRICE,
+    QueueName.QUOTES,
+    StageName.CONVERTER,
+    QueueName.ROWS,
+    StageName.WRITER,
+    None,
+)
+"""In the order of the data; None is the database."""
+
+_VERBS = {
+    StageName.PRICE: ("price", "price"),
+    StageName.CONVERTER: ("convert", "conv"),
+    StageName.WRITER: ("write", "write"),
+}
+_FULL, _CROWDED = 0.9, 0.6
+_LABEL = Role.LABEL
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where one stage, queue or the database is drawn."""
+
+    what: StageName | QueueName | None
+    left: int
+    width: int
+
+
+def columns(width: int) -> list[Column]:
+    """The eight columns of a strip of `width` cells, an arrow's room between them."""
+    gap = arrow_room(width)
+    base, extra = divmod(max(0, width - gap * (len(COLUMNS) - 1)), len(COLUMNS))
+    wider = [index for index, what in enumerate(COLUMNS) if isinstance(what, QueueName)] + [0, 7, 4, 2, 6]
+    result, left = [], 0
+    for index, what in enumerate(COLUMNS):
+        room = base + (index in wider[:extra])
+        result.append(Column(what, left, room))
+        left += room + gap
+    return result
+
+
+def arrow_room(width: int) -> int:
+    """Cells between two columns."""
+    return 5 if width >= 180 else 3 if width >= 104 else 1
+
+
+def stage_at(x: int, width: int) -> StageName | None:
+    """The stage drawn at cell `x`; a queue or the database gives none."""
+    for column in columns(width):
+        if column.left <= x < column.left + column.width:
+            return column.what if isinstance(column.what, StageName) else None
+    return None
+
+
+def strip_lines(snapshot: Snapshot, selected: StageName, width: int, height: int) -> list[Line]:
+    """The strip in `height` lines: as many facts a column as fit, then what holds the pipeline up."""
+    layout = columns(width)
+    rows = max(1, height - 1)
+    cells = [_cells(snapshot, column, selected, rows) for column in layout]
+    lines = []
+    for y in range(rows):
+        spans: list[Span] = []
+        for index, (column, lines_of) in enumerate(zip(layout, cells, strict=True)):
+            spans.extend(cut(lines_of[y] if y < len(lines_of) else (), column.width))
+            if index < len(layout) - 1:
+                spans.append(_arrow(snapshot, index, arrow_room(width), visible=y == 1))
+        lines.append(cut(spans, width))
+    return [*lines, notice(snapshot, width)][-height:] if height > 1 else lines
+
+
+def notice(snapshot: Snapshot, width: int) -> Line:
+    """What is wrong, else where the bottleneck is."""
+    wrong = trouble(snapshot)
+    if wrong is not None:
+        return longest_that_fits([(Span(f"! {wrong[0]}", wrong[1]),)], width)
+    role = Role.WARN if snapshot.bottleneck else _LABEL
+    return longest_that_fits([(Span(bottleneck_words(snapshot), role),)], width)
+
+
+def _arrow(snapshot: Snapshot, index: int, room: int, *, visible: bool) -> Span:
+    """The arrow behind a column, bright while something flows there."""
+    if not visible:
+        return Span(" " * room)
+    flowing = _flows(snapshot)[index] > 0
+    return Span("▶".center(room), Role.ACCENT if flowing else Role.FAINT)
+
+
+def _flows(snapshot: Snapshot) -> Sequence[float]:
+    """Items a second across each of the seven arrows."""
+    flows = [flow for queue in snapshot.queues for flow in (queue.rate_in, queue.rate_out)]
+    return [*flows, snapshot.stage(StageName.WRITER).rate]
+
+
+def _cells(snapshot: Snapshot, column: Column, selected: StageName, rows: int) -> list[Line]:
+    """The lines of one column, the most telling first."""
+    if column.what is None:
+        return _database_cells(snapshot, column.width)
+    if isinstance(column.what, QueueName):
+        return _queue_cells(snapshot.queue(column.what), column.width, rows)
+    return _stage_cells(snapshot, snapshot.stage(column.what), column.width, selected)
+
+
+def _queue_cells(queue: QueueSnapshot, width: int, rows: int) -> list[Line]:
+    role = Role.BAD if queue.fill >= _FULL else Role.WARN if queue.fill >= _CROWDED else Role.ACCENT
+    bar = gauge(queue.fill, width, queue.high_water / queue.capacity if queue.capacity else None)
+    thick = bar.rstrip("─┼")
+    sign, _ = trend(queue)
+    age = (
+        (Span(short_span(queue.oldest_age)), Span(" old", _LABEL))
+        if queue.ready
+        else (Span("empty", Role.FAINT),)
+    )
+    cells: list[Line] = [
+        (Span(queue.name, Role.TITLE),),
+        (Span(thick, role), Span(bar[len(thick) :], Role.FAINT)),
+        _depth(queue, width, sign if rows < 8 else ""),
+        age,
+        (Span("in ", _LABEL), Span(rate(queue.rate_in))),
+        (Span("out ", _LABEL), Span(rate(queue.rate_out))),
+        (Span("high ", _LABEL), Span(count(queue.high_water))),
+        (Span(f"{sign} {flow_words(queue)}", role if queue.fill >= _CROWDED else _LABEL),),
+    ]
+    return cells
+
+
+def _depth(queue: QueueSnapshot, width: int, sign: str) -> Line:
+    """Depth of capacity, and the trend's sign where it has no line of its own."""
+    variants = []
+    for number in (count, short_count):
+        depth = (Span(number(queue.ready)), Span(f"/{number(queue.capacity)}", _LABEL))
+        variants.append((*depth, Span(f" {sign}", _LABEL)) if sign else depth)
+    return longest_that_fits(variants, width)
+
+
+def _stage_cells(snapshot: Snapshot, stage: StageSnapshot, width: int, selected: StageName) -> list[Line]:
+    slow = snapshot.bottleneck is not None and snapshot.bottleneck.stage is stage.name
+    if stage.name is StageName.SCRAPER:
+        name, sign = _name(("Wikipedia", "Wikipedia"), "", width), _list_cell(snapshot)
+    else:
+        name, sign = _name(_VERBS[stage.name], f" ×{stage.size}", width), _pool(stage, width)
+    mark = " !" if slow else ""
+    role = Role.CHOSEN if stage.name is selected else Role.WARN if slow else Role.TITLE
+    return [
+        (Span(fit(name + mark, width), role),),
+        sign,
+        (Span(rate(stage.rate)),),
+        (Span("p95 ", _LABEL), Span(milliseconds(stage.latency.p95))),
+        (Span(f"{stage.busy}/{stage.alive}"), Span(" busy", _LABEL)),
+        (Span(short_count(stage.items)), Span(" done", _LABEL)),
+        _faults(stage.failed, "failed"),
+        _faults(stage.restarts, "restarts"),
+    ]
+
+
+def _faults(number: int, noun: str) -> Line:
+    """A number that should be zero."""
+    return (Span(count(number), Role.WARN if number else Role.FAINT), Span(f" {noun}", _LABEL))
+
+
+def _name(names: tuple[str, str], size: str, width: int) -> str:
+    """The longer of two names that leaves room for the pool size and the bottleneck's mark."""
+    return next((name + size for name in names if len(name + size) + 2 <= width), names[1] + size)
+
+
+def _list_cell(snapshot: Snapshot) -> Line:
+    """How many constituents are known and whether the list is fresh."""
+    listed = snapshot.constituents
+    sign, role = HEALTH_SIGNS[listed.health]
+    words = f" {count(listed.count)} listed" if listed.count else f" {listed.health}"
+    return (Span(sign, role), Span(words))
+
+
+def _pool(stage: StageSnapshot, width: int) -> Line:
+    """A sign for each worker: busy ●, idle ○, draining ▽, still starting ◌; a gauge where they do not fit."""
+    if stage.paused:
+        return (Span("‖ paused", Role.WARN),)
+    busy = min(stage.busy, stage.alive)
+    leaving = max(0, stage.alive - stage.size)
+    idle = max(0, stage.alive - leaving - busy)
+    coming = max(0, stage.size - stage.alive)
+    if busy + idle + leaving + coming > width:
+        bar = gauge(busy / max(1, stage.alive), width)
+        thick = bar.rstrip("─")
+        return (Span(thick, Role.GOOD), Span(bar[len(thick) :], Role.FAINT))
+    leaving = min(leaving, stage.alive - busy - idle)
+    return (
+        Span("●" * busy, Role.GOOD),
+        Span("○" * idle, Role.FAINT),
+        Span("▽" * leaving, Role.WARN),
+        Span("◌" * coming, _LABEL),
+    )
+
+
+def _database_cells(snapshot: Snapshot, width: int) -> list[Line]:
+    database = snapshot.database
+    sign, role = HEALTH_SIGNS[database.health]
+    word = "ready" if database.health is Health.OK else str(database.health)
+    rows = count(database.rows_total) if database.rows_total is not None else "–"
+    short = short_count(database.rows_total) if database.rows_total is not None else "–"
+    retry: Line = ()
+    if database.retry_in is not None:
+        retry = (Span("again in ", _LABEL), Span(short_span(database.retry_in), Role.WARN))
+    return [
+        (Span("PostgreSQL" if width >= 10 else "Postgres", Role.TITLE),),
+        (Span(sign, role), Span(f" {word}")),
+        longest_that_fits([(Span(text), Span(" rows", _LABEL)) for text in (rows, short)], width),
+        (Span("p95 ", _LABEL), Span(milliseconds(database.commit.p95))),
+        retry or (Span("embedded" if database.embedded else "by URL", _LABEL),),
+        (Span(rate(snapshot.stage(StageName.WRITER).rate)), Span(" in", _LABEL)),
+    ]

@@ -1,0 +1,56 @@
+"""The pipeline strip: stages and queues from left to right, one stage selected for the scaling keys."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.reactive import reactive
+
+from sp500tui.pipeline.snapshot import Snapshot, StageName
+from sp500tui.tui.messages import StageChosen
+from sp500tui.tui.panel_title import set_titles
+from sp500tui.tui.strip_lines import stage_at, strip_lines
+from sp500tui.tui.widgets.line_canvas import LineCanvas
+from sp500tui.tui.words import STAGE_TITLES
+
+
+class PipelineStrip(LineCanvas):
+    """Draws the newest snapshot; a click on a stage asks for it to be selected."""
+
+    selected: reactive[StageName] = reactive(StageName.PRICE)
+    """The stage that the scaling keys act on."""
+
+    def __init__(self) -> None:
+        super().__init__(id="strip", classes="panel")
+        self._snapshot: Snapshot | None = None
+        self.said = ""
+        """What the last key did."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Bring the strip up to date."""
+        self._snapshot = snapshot
+        self._draw()
+
+    def say(self, words: str) -> None:
+        """Tell what a key did in the lower border; an empty text takes it away."""
+        self.said = words
+        set_titles(self, f"pipeline · {STAGE_TITLES[self.selected]} selected", words)
+
+    def watch_selected(self, selected: StageName) -> None:
+        """Name the selected stage in the title, so that it is told by more than its colour."""
+        set_titles(self, f"pipeline · {STAGE_TITLES[selected]} selected", self.said)
+        self._draw()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Lay the same contents out for the new size."""
+        self._draw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Ask for the stage under the pointer."""
+        offset = event.get_content_offset(self)
+        stage = stage_at(offset.x, self.size.width) if offset is not None else None
+        if stage is not None:
+            self.post_message(StageChosen(stage))
+
+    def _draw(self) -> None:
+        if self._snapshot is not None and self.size.width and self.size.height:
+            self.show_lines(strip_lines(self._snapshot, self.selected, self.size.width, self.size.height))

@@ -1,0 +1,113 @@
+"""The workers panel's lines: one a worker, its columns chosen by the width at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot, WorkerState
+from sp500tui.tui.formats import clean, count, fit, milliseconds, rate, short_span, sparkline
+from sp500tui.tui.lines import Line, Role, Span, cut
+from sp500tui.tui.words import WORKER_SIGNS
+
+_ERROR_WIDTH = 24
+_STATE_WIDTH = 10
+_COLUMNS = (
+    ("rate", 8, 0),
+    ("trend", 8, 44),
+    ("p95", 7, 52),
+    ("restarts", 8, 84),
+    ("pid", 8, 92),
+    ("trend 30 s", 14, 106),
+    ("last error", _ERROR_WIDTH, 124),
+)
+"""Name, width and the panel width from which a column is shown, in their order of importance."""
+_ORDER = ("rate", "trend", "trend 30 s", "p95", "restarts", "pid", "last error")
+_QUIET = (WorkerState.IDLE, WorkerState.PAUSED)
+
+
+def shown_columns(width: int) -> list[tuple[str, int]]:
+    """The columns behind name, state and work that a panel of `width` cells has room for."""
+    chosen = {name: room for name, room, least in _COLUMNS if width >= least}
+    if "trend 30 s" in chosen:
+        del chosen["trend"]
+    return [(name, chosen[name]) for name in _ORDER if name in chosen]
+
+
+def _widths(width: int, names: int) -> tuple[list[tuple[str, int]], int]:
+    """The columns, and the cells left for what a worker works on."""
+    extra = shown_columns(width)
+    room = width - names - 1 - _STATE_WIDTH - 1 - sum(cells + 1 for _, cells in extra)
+    return extra, max(0, room)
+
+
+def name_width(workers: Sequence[WorkerSnapshot]) -> int:
+    """Cells of the name column."""
+    return min(16, max((len(worker.name) for worker in workers), default=8))
+
+
+def header_line(width: int, names: int) -> Line:
+    """The names of the columns."""
+    extra, room = _widths(width, names)
+    cells = [fit("worker", names), fit("state", _STATE_WIDTH), fit("works on", room)]
+    cells += [fit(_heading(name), cells_, _align(name)) for name, cells_ in extra]
+    return cut((Span(" ".join(cell for cell in cells if cell), Role.LABEL),), width)
+
+
+def _heading(name: str) -> str:
+    return "30 s" if name.startswith("trend") else name
+
+
+def _align(name: str) -> str:
+    return "left" if name in {"last error", "trend", "trend 30 s"} else "right"
+
+
+def worker_line(worker: WorkerSnapshot, width: int, names: int, *, chosen: bool = False) -> Line:
+    """One worker in exactly `width` cells."""
+    extra, room = _widths(width, names)
+    sign, role = WORKER_SIGNS[worker.state]
+    spans = [
+        Span(fit(clean(worker.name), names) + " ", Role.TITLE),
+        Span(fit(f"{sign} {worker.state}", _STATE_WIDTH) + " ", role),
+    ]
+    if room:
+        doing = _doing(worker, told=any(name == "last error" for name, _ in extra))
+        spans.append(Span(fit(doing, room), Role.LABEL if worker.state in _QUIET else Role.VALUE))
+    for name, cells in extra:
+        text, cell_role = _cell(worker, name, cells)
+        spans.append(Span(" " + fit(text, cells, _align(name)), cell_role))
+    if chosen:
+        return cut((Span("".join(span.text for span in spans), Role.CHOSEN),), width)
+    return cut(spans, width)
+
+
+def _doing(worker: WorkerSnapshot, *, told: bool) -> str:
+    """What the worker works on, its countdown first where it waits for one."""
+    doing = clean(worker.doing)
+    if worker.retry_in is not None:
+        error = clean(worker.last_error) if worker.state is WorkerState.BACKOFF and not told else doing
+        return f"again in {short_span(worker.retry_in)}" + (f": {error}" if error else "")
+    if worker.state in (WorkerState.DRAINING, WorkerState.STUCK, WorkerState.BLOCKED):
+        return f"{doing or 'its lease'}, for {short_span(worker.state_seconds)}"
+    if worker.state is WorkerState.IDLE and not doing:
+        return f"for {short_span(worker.state_seconds)}"
+    return doing
+
+
+def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
+    """The text and role of one cell."""
+    if name == "rate":
+        return rate(worker.rate_10), Role.VALUE if worker.rate_10 > 0 else Role.FAINT
+    if name.startswith("trend"):
+        return sparkline(worker.history, cells), Role.ACCENT if any(worker.history) else Role.FAINT
+    if name == "p95":
+        return milliseconds(worker.latency.p95), Role.VALUE if worker.latency.p95 is not None else Role.FAINT
+    if name == "restarts":
+        return count(worker.restarts), Role.WARN if worker.restarts else Role.FAINT
+    if name == "pid":
+        return str(worker.pid) if worker.stage is StageName.WRITER else f"t{worker.thread}", Role.LABEL
+    return clean(worker.last_error) or "none", Role.WARN if worker.last_error else Role.FAINT
+
+
+def title(stage_title: str | None) -> str:
+    """The panel's title: whose workers it shows."""
+    return f"workers · {stage_title or 'all stages'}"
