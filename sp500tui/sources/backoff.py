@@ -34,8 +34,8 @@ class BackOff:
         return longest * (0.5 + 0.5 * min(max(jitter, 0.0), 1.0))
 
 
-AFTER_THROTTLING = BackOff(base=2.0, cap=60.0)
-"""Yahoo asked for fewer requests."""
+AFTER_THROTTLING = BackOff(base=4.0, cap=60.0)
+"""Yahoo asked for fewer requests. In a minute of refusals three attempts are left after the first 5 s."""
 AFTER_FAILURES = BackOff(base=1.0, cap=30.0)
 """No answer, or a senseless one: mostly the network here, which comes back by itself."""
 

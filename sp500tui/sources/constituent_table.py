@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, SoupStrainer, Tag
 
 from sp500tui.domain import Constituent, SourceError
 from sp500tui.sources.wording import one_line
@@ -74,7 +74,8 @@ def parse_day(text: str) -> date | None:
 
 def _table(html: str | bytes) -> Tag:
     try:
-        table = BeautifulSoup(html, "lxml").find("table", id="constituents")
+        only = SoupStrainer("table", id="constituents")
+        table = BeautifulSoup(html, "lxml", parse_only=only).find("table", id="constituents")
     except (ValueError, AssertionError, RecursionError) as error:
         raise SourceError(f"Wikipedia's page cannot be read: {one_line(error)}") from error
     if not isinstance(table, Tag):

@@ -108,14 +108,13 @@ class Wikipedia:
             headers["If-Modified-Since"] = cached.last_modified
         try:
             with requests.Session() as session:
-                if self._proxy:
-                    session.proxies = {"http": self._proxy, "https": self._proxy}
                 response = session.get(
                     self._url,
                     headers=headers,
                     timeout=self._timeout,
                     stream=True,
-                    # Given here because the environment's CA file would win over the session's.
+                    # Both given here because the environment would win over the session's.
+                    proxies={"http": self._proxy, "https": self._proxy} if self._proxy else None,
                     verify=str(self._ca_file) if self._ca_file else True,
                 )
                 with response:

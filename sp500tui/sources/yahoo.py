@@ -43,6 +43,7 @@ _CHART = "https://query1.finance.yahoo.com/v8/finance/chart/"
 _NOTHING: object = {"quoteResponse": {"result": []}}
 _MOST_STRANGERS = 1000
 """Symbols nobody asked for that are remembered as told."""
+_WHO = "Yahoo Finance"
 _CACHE_PREFIX = "yfinance-"
 
 
@@ -77,7 +78,7 @@ class YahooFinance:
         """Import yfinance and put the gated session under it; harmless when repeated.
 
         Raises:
-            SourceError: the cache folder cannot be used, or yfinance lacks what this module relies on.
+            SourceError: the cache folder cannot be used, or yfinance is not installed properly.
         """
         with self._opening:
             if self._data is not None:
@@ -86,9 +87,13 @@ class YahooFinance:
             from sp500tui.sources.yahoo_session import GatedSession
 
             _quieten()
-            import yfinance
-            from yfinance.data import YfData
-
+            try:
+                import yfinance
+                from yfinance.data import YfData
+            except ImportError as error:
+                raise SourceError(
+                    f"yfinance cannot be loaded: {one_line(error)}; reinstall sp500tui"
+                ) from error
             warnings.filterwarnings("ignore", module=r"^yfinance")
             yfinance.set_tz_cache_location(str(cache))
             self._session = GatedSession(
@@ -147,6 +152,8 @@ class YahooFinance:
     def close(self) -> None:
         """End waits for the throttle, and remove the cookies; requests under way end by their time limit."""
         self._closed.set()
+        if self._session is not None:
+            self._session.close()
         self._remove_cache()
 
     def _ask(self, url: str, params: dict[str, str], read: Callable[[bytes], _Answer]) -> _Answer:
@@ -165,12 +172,12 @@ class YahooFinance:
         except ThrottledError:
             raise
         except SourceError as error:
-            self._throttle.failed(str(error))
+            self._throttle.failed(_reason(error))
             raise
         except Exception as error:  # yfinance lets through whatever it stumbles over
-            words = f"Yahoo Finance: yfinance failed with {type(error).__name__}: {one_line(error)}"
-            self._throttle.failed(words)
-            raise SourceError(words) from error
+            failure = SourceError(f"{_WHO}: yfinance failed with {type(error).__name__}: {one_line(error)}")
+            self._throttle.failed(_reason(failure))
+            raise failure from error
         else:
             self._throttle.succeeded()
             return answer
@@ -203,6 +210,11 @@ class YahooFinance:
             _log.warning(
                 "Yahoo Finance answered for symbols nobody asked for: %s", one_line(", ".join(sorted(new)))
             )
+
+
+def _reason(error: SourceError) -> str:
+    """The message without the name of who failed, which those who show the throttle put before it."""
+    return str(error).removeprefix(_WHO).lstrip(": ")
 
 
 def _body(response: Any) -> bytes:

@@ -14,17 +14,17 @@ _ENVELOPES = ("finance", "quoteResponse", "chart")
 
 
 def read_json(body: bytes) -> object:
-    """The decoded body, its fractions as Decimal.
+    """The decoded body, its fractions as Decimal; NaN stays one, so that it spoils its own entry only.
 
     Raises:
-        SourceError: the body is no JSON: a web page, half an answer, NaN, or nested beyond sense.
+        SourceError: the body is no JSON: a web page, half an answer, or nested beyond sense.
     """
     try:
         decoded: object = json.loads(
-            body.decode("utf-8", "replace"), parse_float=Decimal, parse_constant=_refuse_constant
+            body.decode("utf-8", "replace"), parse_float=Decimal, parse_constant=Decimal
         )
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise SourceError(f"Yahoo Finance answered {_kind(body)} instead of JSON") from error
+        raise SourceError(f"Yahoo Finance answered {_kind(body)} instead of quotes") from error
     return decoded
 
 
@@ -47,14 +47,12 @@ def error_words(answer: object) -> str:
     return ""
 
 
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no number")
-
-
 def _kind(body: bytes) -> str:
     start = body[:512].lstrip().lower()
     if not start:
         return "nothing"
     if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
         return "a web page"
+    if start.startswith((b"{", b"[")):
+        return "broken JSON, or half of it,"
     return f"'{one_line(body[:60].decode('utf-8', 'replace'), 40)}'"

@@ -62,6 +62,10 @@ class GatedSession(Session[Response]):
         proxy: str | None,
         ca_file: str | None,
     ) -> None:
+        options: dict[CurlOpt, Any] = {CurlOpt.MAXFILESIZE_LARGE: _LARGEST_BODY}
+        if proxy:
+            # What is asked for goes through the proxy, whatever NO_PROXY in the environment exempts.
+            options[CurlOpt.NOPROXY] = ""
         trusted: Any = ca_file or True  # the annotation of curl_cffi forgets the file
         super().__init__(
             impersonate="chrome",
@@ -69,7 +73,7 @@ class GatedSession(Session[Response]):
             verify=trusted,
             timeout=timeout,
             max_redirects=8,
-            curl_options={CurlOpt.MAXFILESIZE_LARGE: _LARGEST_BODY},
+            curl_options=options,
         )
         self._throttle = throttle
         self._limit = timeout
