@@ -54,6 +54,11 @@ class Account:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": ()}
 
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        """User and group id that files made for it are given to; None where they are its own anyway."""
+        return (self.uid, self.gid) if self.foreign else None
+
     def owns(self, path: Path) -> None:
         """Give the folder or file to this account."""
         if self.foreign:

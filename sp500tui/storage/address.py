@@ -7,9 +7,6 @@ import stat
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import ProgrammingError
-
 from sp500tui.domain import ConfigurationError
 
 _EXAMPLE = "postgresql://user@host:5432/database"
@@ -69,6 +66,10 @@ def _fault(url: str) -> str:
         return "has the port 0"
     if parts.fragment:
         return "has a `#` in it (escape special characters of the password as %XX)"
+    # Imported here so that showing a masked URL does not cost the load of psycopg.
+    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.errors import ProgrammingError
+
     try:
         conninfo_to_dict(url)
     except ProgrammingError as error:

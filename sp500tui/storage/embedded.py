@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,7 +26,8 @@ from sp500tui.domain import ConfigurationError, DatabaseError
 from sp500tui.storage.account import Account, admit
 from sp500tui.storage.binaries import bin_folder_for
 from sp500tui.storage.cluster import create, refuse_foreign, socket_folder
-from sp500tui.storage.filelock import FileLock
+from sp500tui.storage.connection import connect, failure
+from sp500tui.storage.filelock import FileLock, open_private
 from sp500tui.storage.postmaster import Postmaster, clear_traces, end, live_process
 
 ROLE = DATABASE = "sp500tui"
@@ -35,6 +36,10 @@ _PORT = 5432
 _PATIENCE = 120.0
 """Seconds a start may take; it is long only where a crash left much to recover."""
 _PROBE_TIMEOUT = 2
+"""Seconds."""
+_NO_DATABASE = "3D000"
+_ALIVE = (None, "53300")
+"""Answers of a server that runs; a full one does."""
 _LOG_LIMIT = 10 * 2**20
 _OPTIONS = {
     "listen_addresses": "",
@@ -55,14 +60,13 @@ class EmbeddedServer:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._pgdata = data_dir / "pgdata"
+        self._log = data_dir / "postgres.log"
         self._account = Account.of(self._pgdata)
         admit(self._account, data_dir)
         self._sockets = socket_folder(self._pgdata, self._account)
-        self._users = FileLock(data_dir / "postgres.users")
+        self._users = FileLock(data_dir / "postgres.users", self._account.owner)
         self._child: subprocess.Popen[bytes] | None = None
         self._guard = threading.RLock()
-        self.url = self._url(DATABASE)
-        """For connections of this user, without a password: the socket lets nobody else in."""
 
     @classmethod
     def start(cls, data_dir: Path) -> EmbeddedServer:
@@ -72,8 +76,7 @@ class EmbeddedServer:
             ConfigurationError: where the folder cannot be used, with the remedy.
             DatabaseError: where the server does not start.
         """
-        folder = _usable(data_dir)
-        server = cls(folder)
+        server = cls(_usable(data_dir))
         with server._starting():
             server._users.share()
             try:
@@ -83,10 +86,15 @@ class EmbeddedServer:
                 raise
         return server
 
+    @property
+    def url(self) -> str:
+        """For connections of this user, without a password: the server lets nobody else in."""
+        return self._url(DATABASE)
+
     def alive(self) -> bool:
         """Whether the server answers."""
         self._reap()
-        return self._probe() is None
+        return self._answer() in _ALIVE
 
     def restart_if_dead(self) -> bool:
         """Start the server again where it has died; returns whether that was needed.
@@ -117,7 +125,10 @@ class EmbeddedServer:
 
     @contextmanager
     def _starting(self) -> Iterator[None]:
-        with self._guard, FileLock(self._data_dir / "postgres.starting") as lock:
+        with (
+            self._guard,
+            FileLock(self._data_dir / "postgres.starting", self._account.owner) as lock,
+        ):
             if not lock.wait_alone(_PATIENCE):
                 raise DatabaseError(
                     f"another program has been starting or stopping the database in {str(self._data_dir)!r} for "
@@ -128,28 +139,31 @@ class EmbeddedServer:
     def _ensure_running(self) -> bool:
         """Make sure that the server answers; returns whether it had to be started."""
         self._reap()
-        started = False
-        if (self._sockets / ".s.PGSQL.5432").exists() and self._probe() is None:
-            return False
-        if live_process(self._pgdata) is None:
-            create(self._pgdata, self._account, bin_folder_for(self._account, self._data_dir), ROLE)
-            refuse_foreign(self._pgdata)
-            clear_traces(self._pgdata, self._sockets)
+        postmaster = Postmaster.read(self._pgdata)
+        if postmaster is not None:
+            # Whoever started it may have had another folder for temporary files.
+            self._sockets = postmaster.sockets
+            if postmaster.ready and self._answer() in _ALIVE:
+                return False
+        dead = live_process(self._pgdata) is None
+        if dead:
             self._launch()
-            started = True
         self._await_ready()
-        return started
+        return dead
 
     def _launch(self) -> None:
-        log = self._data_dir / "postgres.log"
-        if log.exists() and log.stat().st_size > _LOG_LIMIT:
-            log.replace(log.with_suffix(".log.1"))
-        options = {**_OPTIONS, "unix_socket_directories": str(self._sockets)}
-        program = bin_folder_for(self._account, self._data_dir) / "postgres"
-        command = [str(program), "-D", str(self._pgdata)]
-        for name, value in options.items():
+        self._sockets = socket_folder(self._pgdata, self._account)
+        programs = bin_folder_for(self._account, self._data_dir)
+        create(self._pgdata, self._account, programs, ROLE)
+        refuse_foreign(self._pgdata)
+        clear_traces(self._pgdata, self._sockets)
+        if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
+            self._log.replace(self._log.with_suffix(".log.1"))
+        command = [str(programs / "postgres"), "-D", str(self._pgdata)]
+        for name, value in {**_OPTIONS, "unix_socket_directories": _quoted(self._sockets)}.items():
             command += ["-c", f"{name}={value}"]
-        with open(log, "ab", opener=_private) as output:
+        output = open_private(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, self._account.owner)
+        try:
             self._child = subprocess.Popen(
                 command,
                 cwd="/",
@@ -161,6 +175,8 @@ class EmbeddedServer:
                 umask=0o077,
                 **self._account.popen_arguments(),
             )
+        finally:
+            os.close(output)
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _PATIENCE
@@ -169,30 +185,37 @@ class EmbeddedServer:
                 raise DatabaseError(f"the embedded database did not start: {self._last_words()}")
             postmaster = Postmaster.read(self._pgdata)
             if postmaster is not None and postmaster.ready:
-                error = self._probe()
-                if error is None:
+                answer = self._answer()
+                if answer in _ALIVE:
                     return
-                if error.sqlstate == "3D000" or "does not exist" in str(error):
+                if answer == _NO_DATABASE:
                     self._create_database()
-                    return
             time.sleep(0.005)
         raise DatabaseError(
             f"the embedded database in {str(self._pgdata)!r} does not answer after {_PATIENCE:.0f} s: "
-            f"{self._last_words()}; see {str(self._data_dir / 'postgres.log')!r}"
+            f"{self._last_words()}; see {str(self._log)!r}"
         )
 
     def _create_database(self) -> None:
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {DATABASE}")
-
-    def _probe(self) -> psycopg.Error | None:
-        """What keeps the server from answering; None where it answers."""
         try:
-            with psycopg.connect(self.url, autocommit=True, connect_timeout=_PROBE_TIMEOUT) as connection:
-                connection.execute("SELECT 1")
+            with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
         except psycopg.Error as error:
-            return error
-        return None
+            raise failure(f"the embedded server did not make the database {DATABASE}", error) from None
+
+    def _answer(self) -> str | None:
+        """The SQLSTATE of the server's refusal; None where it lets us in and answers a query.
+
+        Raises:
+            DatabaseError: where the server knows us and will never let us in.
+        """
+        try:
+            with connect(self.url, application_name="sp500tui probe", connect_timeout=_PROBE_TIMEOUT):
+                return None
+        except DatabaseError as error:
+            if (error.sqlstate or "").startswith("28"):
+                raise
+            return error.sqlstate
 
     def _shut_down(self) -> None:
         process = live_process(self._pgdata)
@@ -201,6 +224,9 @@ class EmbeddedServer:
                 f"the embedded database (process {process.pid}) does not stop; end it by hand"
             )
         self._reap()
+        if self._sockets != self._pgdata:
+            with suppress(OSError):
+                self._sockets.rmdir()
 
     def _reap(self) -> None:
         """Collect the server's process where it was ours and has ended: a zombie still holds its id."""
@@ -209,7 +235,7 @@ class EmbeddedServer:
 
     def _last_words(self) -> str:
         try:
-            lines = (self._data_dir / "postgres.log").read_text("utf-8", "replace").splitlines()
+            lines = self._log.read_text("utf-8", "replace").splitlines()
         except OSError:
             lines = []
         telling = [line for line in lines[-40:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
@@ -219,8 +245,10 @@ class EmbeddedServer:
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='/')}&port={_PORT}"
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _quoted(folder: Path) -> str:
+    """The folder as PostgreSQL takes it in a list of folders, where a comma would separate two."""
+    escaped = str(folder).replace('"', '""')
+    return f'"{escaped}"'
 
 
 def _usable(data_dir: Path) -> Path:

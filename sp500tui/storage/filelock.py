@@ -11,11 +11,21 @@ from types import TracebackType
 from sp500tui.domain import ConfigurationError
 
 
+def open_private(path: Path, flags: int, owner: tuple[int, int] | None) -> int:
+    """A descriptor of a file that only its owner may read; never by way of a symbolic link."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    if owner is not None:
+        os.fchown(descriptor, *owner)
+    return descriptor
+
+
 class FileLock:
     """One holder's grip on the lock; two of one program are two holders."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owner: tuple[int, int] | None = None) -> None:
+        """`owner`: user and group id the file is given to, where root makes it for somebody."""
         self._path = path
+        self._owner = owner
         self._descriptor: int | None = None
 
     @property
@@ -54,7 +64,7 @@ class FileLock:
     def _open(self) -> int:
         if self._descriptor is None:
             try:
-                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT, self._owner)
             except OSError as error:
                 raise ConfigurationError(
                     f"the lock file {str(self._path)!r} cannot be opened: {error.strerror}; "

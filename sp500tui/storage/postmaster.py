@@ -26,6 +26,8 @@ class Postmaster:
     """What `postmaster.pid` says."""
 
     pid: int
+    sockets: Path
+    """Folder of its socket."""
     ready: bool
     """Whether it accepts connections."""
 
@@ -34,7 +36,7 @@ class Postmaster:
         """The content of the file; None where there is none or it is half written."""
         try:
             lines = (pgdata / "postmaster.pid").read_text("utf-8").splitlines()
-            return cls(abs(int(lines[0])), len(lines) > 7 and lines[7].strip() == "ready")
+            return cls(int(lines[0]), Path(lines[4]), len(lines) > 7 and lines[7].strip() == "ready")
         except (FileNotFoundError, IndexError, ValueError):
             return None
 
@@ -44,13 +46,10 @@ def live_process(pgdata: Path) -> psutil.Process | None:
 
     A zombie is dead, and so is a server whose process id has gone to another program since.
     """
-    postmaster = Postmaster.read(pgdata)
-    if postmaster is None:
-        return None
     try:
-        process = psutil.Process(postmaster.pid)
+        process = psutil.Process(int((pgdata / "postmaster.pid").read_text("utf-8").split(maxsplit=1)[0]))
         return process if not _is_gone(process) and _serves(process, pgdata) else None
-    except psutil.NoSuchProcess:
+    except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
         return None
 
 

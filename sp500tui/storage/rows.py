@@ -8,9 +8,9 @@ apart is plain splitting and the server receives the columns as they lie there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from operator import attrgetter, itemgetter
 
 from sp500tui.domain import ConvertedQuote, DatabaseError
 
@@ -31,20 +31,19 @@ COLUMNS: tuple[str, ...] = (
 )
 """Columns of `prices` in the order of the payload; `stored_at` is the server's."""
 
+_FIELDS = attrgetter(
+    *(name if name.startswith(("converted_", "fx_")) else f"quote.{name}" for name in COLUMNS)
+)
+_KEY = itemgetter(0, 1)
+_EMPTY = b"\n".join([b"{}"] * len(COLUMNS))
 _NULL = "NULL"
-_WORDS = re.compile(r"[A-Za-z0-9.^=_&/:+-]+(?:,[A-Za-z0-9.^=_&/:+-]+)*")
-_NUMBERS = re.compile(r"[0-9.eE+NUL-]+(?:,[0-9.eE+NUL-]+)*")
-_TIMES = re.compile(r"[0-9T:.+NUL-]+(?:,[0-9T:.+NUL-]+)*")
-_SHAPES: dict[str, re.Pattern[str]] = {
-    "symbol": _WORDS,
-    "currency": _WORDS,
-    "converted_currency": _WORDS,
-    "market_state": _WORDS,
-    "quote_time": _TIMES,
-    "fx_time": _TIMES,
-    "fetched_at": _TIMES,
-}
-"""What a joined column may look like; the columns not named here hold numbers."""
+_TIME_COLUMNS = frozenset({"quote_time", "fx_time", "fetched_at"})
+_WORD_COLUMNS = frozenset({"symbol", "currency", "converted_currency", "market_state"})
+_IN_TIMES = b"0123456789T:.+-NUL"
+_IN_NUMBERS = b"0123456789.eE+-NUL"
+_IN_WORDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.^=_&/:+-"
+"""The characters a column may hold: none that an array literal would need quotes for, no `NaN`."""
+_NULL_WORD = re.compile(rb"(?i)(?<![^,])null(?![^,])")
 
 _UNREADABLE = "22P02"
 """SQLSTATE `invalid_text_representation`: the row is at fault, not the database."""
@@ -58,27 +57,19 @@ def encode(rows: Sequence[ConvertedQuote]) -> bytes:
     Raises:
         DatabaseError: with SQLSTATE 22P02 where a value cannot be written without quoting.
     """
-    ordered = sorted(rows, key=_key)
-    quotes = [row.quote for row in ordered]
+    table = sorted(map(_FIELDS, rows), key=_KEY)
+    if not table:
+        return _EMPTY
     time_text = _TimeText()
-    number = _number
-    return _join(
-        (
-            [quote.symbol for quote in quotes],
-            [time_text[quote.quote_time] for quote in quotes],
-            [str(quote.price) for quote in quotes],
-            [number(quote.change) for quote in quotes],
-            [number(quote.percent_change) for quote in quotes],
-            [quote.currency for quote in quotes],
-            [number(row.converted_price) for row in ordered],
-            [row.converted_currency for row in ordered],
-            [number(row.fx_rate) for row in ordered],
-            [_NULL if row.fx_time is None else time_text[row.fx_time] for row in ordered],
-            [quote.market_state.value for quote in quotes],
-            [number(quote.volume) for quote in quotes],
-            [time_text[quote.fetched_at] for quote in quotes],
-        )
-    )
+    columns: list[Sequence[str]] = []
+    for name, values in zip(COLUMNS, zip(*table, strict=True), strict=True):
+        if name in _TIME_COLUMNS:
+            columns.append([_NULL if value is None else time_text[value] for value in values])
+        elif name in _WORD_COLUMNS:
+            columns.append(values)
+        else:
+            columns.append([_NULL if value is None else str(value) for value in values])
+    return _join(columns)
 
 
 def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
@@ -132,38 +123,29 @@ class _TimeText(dict[datetime, str]):
         return text
 
 
-def _key(row: ConvertedQuote) -> tuple[str, datetime]:
-    quote = row.quote
-    return quote.symbol, quote.quote_time
-
-
-def _number(value: Decimal | int | None) -> str:
-    return _NULL if value is None else str(value)
-
-
 def _join(columns: Iterable[Sequence[str]]) -> bytes:
-    return "\n".join(
-        "{" + _checked(name, column) + "}" for name, column in zip(COLUMNS, columns, strict=True)
-    ).encode()
+    return b"\n".join(
+        b"{" + _checked(name, column) + b"}" for name, column in zip(COLUMNS, columns, strict=True)
+    )
 
 
-def _checked(name: str, column: Sequence[str]) -> str:
-    text = ",".join(column)
-    shape = _SHAPES.get(name, _NUMBERS)
-    if text and shape.fullmatch(text) and text.count(",") == len(column) - 1 and _nulls_fit(name, text):
+def _checked(name: str, column: Sequence[str]) -> bytes:
+    text = ",".join(column).encode("utf-8", "replace")
+    if not column or _is_plain(name, text, len(column)):
         return text
-    for value in column:
-        if not shape.fullmatch(value) or "," in value or not _nulls_fit(name, value):
-            raise DatabaseError(f"the {name} {value[:40]!r} cannot be stored: odd characters", _UNREADABLE)
-    return text
+    odd = next(value for value in column if not _is_plain(name, value.encode("utf-8", "replace"), 1))
+    raise DatabaseError(f"the {name} {odd[:40]!r} cannot be stored: odd characters", _UNREADABLE)
 
 
-_NULL_WORD: Callable[[str], re.Match[str] | None] = re.compile(r"(?i)(?<![^,])null(?![^,])").search
-
-
-def _nulls_fit(name: str, text: str) -> bool:
-    """Whether no word of a text column would be read as NULL."""
-    return _SHAPES.get(name) is not _WORDS or not _NULL_WORD(text)
+def _is_plain(name: str, text: bytes, values: int) -> bool:
+    """Whether the joined values can be taken apart at their commas and mean what they say."""
+    is_word = name in _WORD_COLUMNS
+    allowed = _IN_WORDS if is_word else _IN_TIMES if name in _TIME_COLUMNS else _IN_NUMBERS
+    if text.translate(None, allowed) != b"," * (values - 1):
+        return False
+    if not text or text.startswith(b",") or text.endswith(b",") or b",," in text:
+        return False
+    return not (is_word and b"NULL" in text.upper() and _NULL_WORD.search(text))
 
 
 def _columns(payload: bytes) -> list[bytes]:

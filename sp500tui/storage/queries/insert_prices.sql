@@ -4,7 +4,7 @@ INSERT INTO public.prices (
     converted_currency, fx_rate, fx_time, market_state, volume, fetched_at
 )
 SELECT * FROM unnest(
-    %s::text[], %s::timestamptz[], %s::numeric[], %s::numeric[], %s::numeric[], %s::text[], %s::numeric[],
-    %s::text[], %s::numeric[], %s::timestamptz[], %s::text[], %s::bigint[], %s::timestamptz[]
+    $1::text[], $2::timestamptz[], $3::numeric[], $4::numeric[], $5::numeric[], $6::text[], $7::numeric[],
+    $8::text[], $9::numeric[], $10::timestamptz[], $11::text[], $12::bigint[], $13::timestamptz[]
 )
 ON CONFLICT DO NOTHING

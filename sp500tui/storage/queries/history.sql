@@ -1,0 +1,11 @@
+-- One symbol's prices since a moment, thinned evenly to the newest and at most as many as asked for.
+SELECT quote_time, price, converted_price, volume, market_state
+FROM (
+    SELECT *,
+           row_number() OVER (ORDER BY quote_time DESC) - 1 AS place,
+           count(*) OVER () AS total
+    FROM public.prices
+    WHERE symbol = %(symbol)s AND quote_time >= %(since)s
+) AS numbered
+WHERE mod(place, greatest(1, ceil(total / %(points)s::numeric)::bigint)) = 0
+ORDER BY quote_time

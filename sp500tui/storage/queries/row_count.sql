@@ -1,0 +1,2 @@
+-- How many rows the table holds, counted one by one.
+SELECT count(*) FROM public.prices
