@@ -35,7 +35,7 @@ class BackOff:
 
 
 AFTER_THROTTLING = BackOff(base=4.0, cap=60.0)
-"""Yahoo asked for fewer requests. In a minute of refusals three attempts are left after the first 5 s."""
+"""Yahoo asked for fewer requests. A minute of refusals sees at most five attempts after its first 5 s."""
 AFTER_FAILURES = BackOff(base=1.0, cap=30.0)
 """No answer, or a senseless one: mostly the network here, which comes back by itself."""
 

@@ -67,7 +67,7 @@ def _span(period: object) -> tuple[datetime, datetime]:
 
 
 def _moment(value: object) -> datetime:
-    if not isinstance(value, int) or not 0 < value <= _LAST_SECOND:
+    if type(value) is not int or not 0 < value <= _LAST_SECOND:
         raise SourceError(
             "Yahoo Finance does not say when the market opens: its trading periods are unreadable"
         )

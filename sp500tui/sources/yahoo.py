@@ -172,6 +172,7 @@ class YahooFinance:
         except ThrottledError:
             raise
         except SourceError as error:
+            session.crumb_doubtful = True
             self._throttle.failed(_reason(error))
             raise
         except Exception as error:  # yfinance lets through whatever it stumbles over

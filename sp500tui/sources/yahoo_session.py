@@ -121,7 +121,8 @@ class GatedSession(Session[Response]):
             or (status == _UNAVAILABLE and retry_after is not None)
             or (crumb and b"Too Many Requests" in response.content[:4096])
         ):
-            self.crumb_doubtful = True
+            # A refused question says nothing against the crumb it came with; a new one would cost requests.
+            self.crumb_doubtful |= crumb
             self._throttle.throttled(retry_after)
             wait = self._throttle.state().retry_in or 0.0
             raise ThrottledError(
