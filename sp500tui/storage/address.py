@@ -57,13 +57,12 @@ def _fault(url: str) -> str:
         return "holds blanks or control characters"
     try:
         parts = urlsplit(url)
-        port = parts.port if "," not in parts.netloc else None
     except ValueError:
-        return "has no usable host or port (escape special characters of the password as %XX)"
+        return "has no usable host (escape special characters of the password as %XX)"
     if parts.scheme not in _SCHEMES or "://" not in url:
         return "does not begin with postgresql://"
-    if port == 0:
-        return "has the port 0"
+    if not all(map(_is_port, _ports(parts.netloc))):
+        return "has no usable port (escape special characters of the password as %XX)"
     if parts.fragment:
         return "has a `#` in it (escape special characters of the password as %XX)"
     # Imported here so that showing a masked URL does not cost the load of psycopg.
@@ -77,11 +76,23 @@ def _fault(url: str) -> str:
     return ""
 
 
+def _ports(authority: str) -> list[str]:
+    """The ports of `user:password@host:port,host:port`."""
+    hosts = authority.rpartition("@")[2].split(",")
+    named = (host.rpartition("]")[2].rpartition(":") for host in hosts)
+    return [port for _, colon, port in named if colon and port]
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) <= 5 and 0 < int(text) < 65_536
+
+
 def _reason(message: str) -> str:
     """Libpq's objection without what it quotes, since that may be the password."""
     parameter = re.search(r'URI query parameter: "(\w{1,40})"', message)
     if parameter:
-        return f"has the unknown parameter {parameter[1]!r}"
+        kind = "valueless" if "missing" in message else "unknown"
+        return f"has the {kind} parameter {parameter[1]!r}"
     if "percent-encoded" in message:
         return "has a broken %XX in it"
     return "cannot be read (escape special characters of the password as %XX)"

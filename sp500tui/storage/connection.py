@@ -37,29 +37,35 @@ _CAUSES = (
     ),
     ("no pg_hba.conf entry", "28000", "lets nobody in from here; allow this host in its pg_hba.conf"),
     ("peer authentication failed", "28000", "lets in only its owner; run as that user"),
-    ('role "', "28000", "does not know the user; correct the URL"),
-    ('database "', "3D000", "has no such database; create it or correct the URL"),
-    ("starting up", "57P03", "is starting up; try again in a moment"),
-    ("shutting down", "57P03", "is shutting down; try again later"),
-    ("not yet accepting", "57P03", "is recovering; try again in a moment"),
-    ("in recovery mode", "57P03", "is recovering; try again in a moment"),
-    ("too many clients", "53300", "has no connection left; raise max_connections or use fewer writers"),
-    ("connection slots", "53300", "has no connection left; raise max_connections or use fewer writers"),
-    ("too many connections", "53300", "has no connection left; raise the limit or use fewer writers"),
-    ("translate host name", "08001", "has an unknown host name; correct the URL"),
-    ("resolve host", "08001", "has an unknown host name; correct the URL"),
-    ("Name or service not known", "08001", "has an unknown host name; correct the URL"),
-    ("Connection refused", "08001", "does not answer: no server listens there; start it or correct the URL"),
     (
-        "No such file or directory",
+        "too many (clients|connections)",
+        "53300",
+        "has no connection left; raise its limit or use fewer writers",
+    ),
+    ("connection slots", "53300", "has no connection left; raise its limit or use fewer writers"),
+    ('role ".*" does not exist', "28000", "does not know the user; correct the URL"),
+    ('database ".*" does not exist', "3D000", "has no such database; create it or correct the URL"),
+    (
+        "starting up|not yet accepting|in recovery mode",
+        "57P03",
+        "is starting up or recovering; try again in a moment",
+    ),
+    ("shutting down", "57P03", "is shutting down; try again later"),
+    (
+        "translate host name|resolve host|name or service",
+        "08001",
+        "has an unknown host name; correct the URL",
+    ),
+    (
+        "refused|no such file",
         "08001",
         "does not answer: no server listens there; start it or correct the URL",
     ),
     ("timeout", "08001", "does not answer in time; check host, port and firewall"),
-    ("SSL", "08001", "does not speak TLS as asked for; correct sslmode in the URL"),
     ("certificate", "08001", "shows a certificate that cannot be verified; correct sslrootcert in the URL"),
+    ("server does not support SSL", "08001", "does not speak TLS as asked for; correct sslmode in the URL"),
 )
-"""Libpq's words → SQLSTATE (it gives none before the log-in) and what to tell the person."""
+"""Pattern in libpq's words → SQLSTATE (it gives none before the log-in) and what to tell the person."""
 
 
 def connect(
@@ -110,10 +116,14 @@ def connect(
 def refusal(url: str, error: psycopg.Error) -> DatabaseError:
     """Why no connection came about."""
     text = str(error)
-    for words, sqlstate, sentence in _CAUSES:
-        if words in text:
+    for pattern, sqlstate, sentence in _CAUSES:
+        if re.search(pattern, text, re.IGNORECASE):
             return DatabaseError(f"the database {mask_url(url)} {sentence}", error.sqlstate or sqlstate)
-    return failure(f"the database {mask_url(url)} cannot be reached", error)
+    # Libpq quotes what it cannot read, and that may be a piece of the password.
+    words = "libpq cannot use this URL" if "invalid" in text else _one_line(text)
+    return DatabaseError(
+        f"the database {mask_url(url)} cannot be reached: {words}", error.sqlstate or "08001"
+    )
 
 
 def failure(what: str, error: psycopg.Error) -> DatabaseError:

@@ -49,8 +49,9 @@ def apply_schema(url: str) -> None:
     with connect(url, application_name="sp500tui schema") as connection:
         for attempt in range(_ATTEMPTS):
             try:
+                _refuse_strangers(connection, url)
                 _bring_up(connection)
-                _check(connection, url)
+                _refuse_readers(connection, url)
             except psycopg.Error as error:
                 if attempt + 1 == _ATTEMPTS or connection.broken or not _worth_retrying(error):
                     raise _explained(url, error) from None
@@ -83,16 +84,21 @@ def _applied_versions(connection: Connection) -> set[int]:
         return set()
 
 
-def _check(connection: Connection, url: str) -> None:
-    """Refuse a table of another make, and a user who may read only."""
+def _refuse_strangers(connection: Connection, url: str) -> None:
+    """Refuse a table `prices` of another make, before anything is changed."""
     columns = ", ".join((*COLUMNS, "stored_at"))
     try:
         connection.execute(f"SELECT {columns} FROM public.prices LIMIT 0")  # noqa: S608
+    except psycopg.errors.UndefinedTable:
+        pass
     except psycopg.errors.UndefinedColumn as error:
         raise DatabaseError(
             f"the database {mask_url(url)} has a table public.prices of another program; use another database",
             error.sqlstate,
         ) from None
+
+
+def _refuse_readers(connection: Connection, url: str) -> None:
     row = connection.execute(_MAY_WRITE).fetchone()
     if row is None or not all(row):
         raise _read_only(url, "42501" if row and row[0] else "25006")
