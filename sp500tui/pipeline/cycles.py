@@ -112,7 +112,8 @@ class Cycles:
         """Change the rhythm; the next cycle falls due one new interval after the last one began."""
         with self._lock:
             self._interval = seconds
-            self._due = max(self._clock(), (self._began or self._clock()) + seconds)
+            if self._number:
+                self._due = max(self._clock(), self._began + seconds)
 
     @property
     def running(self) -> bool:

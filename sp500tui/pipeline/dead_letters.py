@@ -6,11 +6,10 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from sp500tui.domain import JournalError
 
@@ -46,15 +45,16 @@ class DeadLetters:
         """
         if not letters:
             return
-        text = "".join(json.dumps(asdict(letter), ensure_ascii=False) + "\n" for letter in letters)
-        with self._locked() as file:
-            size = file.seek(0, os.SEEK_END)
+        data = _lines(letters)
+        with self._locked() as fd:
+            size = os.fstat(fd).st_size
+            # A letter torn by a crash must not swallow the one after it.
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
             try:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
+                _write(fd, b"\n" * torn + data, size)
             except OSError as error:
-                os.ftruncate(file.fileno(), size)
+                with suppress(OSError):
+                    os.ftruncate(fd, size)
                 raise JournalError(f"cannot write {self._path}: {error.strerror}") from error
 
     def listing(self) -> list[DeadLetter]:
@@ -65,39 +65,70 @@ class DeadLetters:
         """
         if not self._path.exists():
             return []
-        with self._locked() as file:
-            return _parse(file.read(), self._path)
+        with self._locked() as fd:
+            return _parse(_read(fd), self._path)
 
     def replay(self, accept: Callable[[DeadLetter], bool]) -> tuple[int, int]:
-        """Offer every letter to `accept` and keep those it refuses; returns how many went and how many stay."""
+        """Offer every letter to `accept` and keep those it refuses; returns how many went and how many stay.
+
+        Raises:
+            JournalError: the file cannot be read or written. Letters that went may then be offered once more.
+        """
         if not self._path.exists():
             return 0, 0
-        with self._locked() as file:
-            letters = _parse(file.read(), self._path)
+        with self._locked() as fd:
+            letters = _parse(_read(fd), self._path)
             kept = [letter for letter in letters if not accept(letter)]
-            fresh = self._path.with_suffix(".new")
-            fresh.touch(mode=0o600)
-            lines = (json.dumps(asdict(letter), ensure_ascii=False) for letter in kept)
-            fresh.write_text("".join(f"{line}\n" for line in lines))
-            # In place and not by renaming: a program that waits for the lock holds this very file.
-            file.seek(0)
-            file.truncate()
-            file.write(fresh.read_bytes())
-            file.flush()
-            os.fsync(file.fileno())
-            fresh.unlink()
+            if len(kept) < len(letters):
+                self._replace(fd, _lines(kept))
         return len(letters) - len(kept), len(kept)
 
+    def _replace(self, fd: int, data: bytes) -> None:
+        # In place and not by renaming: a program that waits for the lock holds this very file. What stays is a
+        # part of what is there, so it always fits; should the machine stop in between, the copy has it.
+        copy = self._path.with_suffix(".copy")
+        try:
+            with open(copy, "wb", opener=_private) as file:  # Path.open takes no opener
+                _write(file.fileno(), data, 0)
+            _write(fd, data, 0)
+            os.ftruncate(fd, len(data))
+            copy.unlink()
+        except OSError as error:
+            raise JournalError(f"cannot write {self._path}: {error.strerror}") from error
+
     @contextmanager
-    def _locked(self) -> Iterator[IO[bytes]]:
+    def _locked(self) -> Iterator[int]:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise JournalError(f"cannot open {self._path}: {error.strerror}") from error
-        with open(fd, "r+b") as file:  # noqa: PTH123  # from a descriptor made with the right mode
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _lines(letters: Sequence[DeadLetter]) -> bytes:
+    # Escaped to ASCII: a refused row may hold anything, and people look at this file with a terminal.
+    return "".join(json.dumps(asdict(letter)) + "\n" for letter in letters).encode()
+
+
+def _read(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def _write(fd: int, data: bytes, at: int) -> None:
+    """Put `data` there; it is safe on the disk when this returns."""
+    while data:
+        written = os.pwrite(fd, data, at)
+        data, at = data[written:], at + written
+    os.fsync(fd)
 
 
 def _parse(data: bytes, path: Path) -> list[DeadLetter]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from sp500tui.domain import ConvertedQuote, FxRate, Quote
 
@@ -19,6 +19,8 @@ MINOR_UNITS = {"GBp": ("GBP", 100), "GBX": ("GBP", 100), "ZAc": ("ZAR", 100), "I
 _MAX_JUMP = Decimal("0.10")
 _BELIEVE_AFTER = 3
 _ONE = Decimal(1)
+_EXACT = Context(prec=200, traps=[])
+"""Digits enough for every product; the usual 28 would round a price times a rate of 17 digits each."""
 
 
 def major_unit(currency: str) -> tuple[str, int]:
@@ -96,9 +98,9 @@ class FxBook:
                 if pair is None or rate.target != self.target:
                     continue
                 if not plausible(pair.rate.rate if pair.rate else None, rate.rate):
-                    pair.doubted += 1
-                    usable = rate.rate.is_finite() and rate.rate > 0
-                    if not usable or pair.doubted < _BELIEVE_AFTER:
+                    # What is no rate at all neither counts as a jump nor ends a row of them.
+                    pair.doubted += plausible(None, rate.rate)
+                    if not plausible(None, rate.rate) or pair.doubted < _BELIEVE_AFTER:
                         _log.warning("did not believe the rate %s%s = %s", rate.base, rate.target, rate.rate)
                         continue
                 pair.rate, pair.received, pair.doubted = rate, self._clock(), 0
@@ -123,15 +125,13 @@ class FxBook:
         """The quote with its price in the target currency, to all its digits; without one when no rate is known."""
         base, units = major_unit(quote.currency)
         if base == self.target:
-            price = quote.price if units == 1 else quote.price / units
+            price = _EXACT.divide(quote.price, Decimal(units))
             return ConvertedQuote(quote, price, self.target, _ONE, quote.quote_time, tick, worker)
         pair = self._pairs.get(base)
         rate = pair.rate if pair else None
         if rate is None:
             return ConvertedQuote(quote, None, self.target, None, None, tick, worker)
-        price = quote.price * rate.rate
-        if units != 1:
-            price /= units
+        price = _EXACT.divide(_EXACT.multiply(quote.price, rate.rate), Decimal(units))
         return ConvertedQuote(quote, price, self.target, rate.rate, rate.time, tick, worker)
 
     def primary(self) -> tuple[str, FxRate | None, float | None]:

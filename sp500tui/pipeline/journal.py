@@ -106,42 +106,55 @@ class Journal:
         lease: Lease[ConvertedQuote],
         rows: Sequence[ConvertedQuote],
         payload: bytes,
-        *,
-        refused: int = 0,
     ) -> Batch | None:
         """Take rows over from the queue: on disk first, then acknowledged. None when the lease was lost.
-
-        `refused` items of the lease are not among the rows because they are dead letters already.
 
         Raises:
             JournalError: the disk is full or fails, or the journal's limit is reached; the lease stays open.
         """
         segment, number = self._segment(), next(self._numbers)
-        if self._write_ahead and rows:
+        if self._write_ahead:
             self._check_limit(len(payload))
             self._append(segment, number, len(rows), payload)
         with self._books.lock:
             if lease.ack():
-                self._books.count_settled(0, 0, refused)
-                if not rows:
-                    return None
                 self._in_hand += len(rows)
                 return Batch(
                     number, payload, len(rows), segment, False, tuple(rows), on_disk=self._write_ahead
                 )
-        segment.done(number)
+        if self._write_ahead:
+            segment.done(number)
         return None
 
-    def divide(self, batch: Batch, pieces: Sequence[bytes], *, deaths: int) -> None:
-        """Put a batch back as several smaller ones, each already charged with `deaths`."""
-        segment = self._segment()
-        numbers = [next(self._numbers) for _ in pieces]
-        for number, piece in zip(numbers, pieces, strict=True):
-            self._append(segment, number, rowcodec.count(piece), piece)
-            self._deaths[segment.path, number] = deaths
+    def bury(self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int) -> None:
+        """Take `buried` rows, which are dead letters now, out of the queue; the `survivors` go back to it."""
         with self._books.lock:
-            for number in numbers:
-                self._back(segment, number, segment.open_batches[number].rows, batch.replayed)
+            if lease.release(survivors):
+                self._books.count_settled(0, 0, buried)
+
+    def divide(self, batch: Batch, pieces: Sequence[bytes], *, deaths: int) -> None:
+        """Put a batch back as several smaller ones, those of many rows already charged with `deaths`.
+
+        Raises:
+            JournalError: the disk takes no more; the batch stays whole and in hand.
+        """
+        segment = self._segment()
+        written: list[tuple[int, int]] = []
+        try:
+            for piece in pieces:
+                number, rows = next(self._numbers), rowcodec.count(piece)
+                self._append(segment, number, rows, piece)
+                written.append((number, rows))
+        except JournalError:
+            for number, _ in written:
+                segment.done(number)
+            raise
+        with self._books.lock:
+            for number, rows in written:
+                # A row that stands alone is judged by its own deaths: it may be the victim of its neighbour.
+                self._deaths[segment.path, number] = deaths if rows > 1 else 0
+                self._back(segment, number, rows, batch.replayed)
+            self._deaths.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
             batch.segment.done(batch.number)
         self._sweep(batch.segment)

@@ -126,10 +126,14 @@ class PriceBody:
             self._again(lease, error, tried=False)
             worker.wait(error.retry_after, WorkerState.WAITING, f"{error}")
         except SourceError as error:
-            shared_delay = _RETRY_DELAY * (0.5 + worker.stage.jitter())
             self._again(lease, error, tried=True)
             worker.last_error = str(error)
-            worker.wait(shared_delay, WorkerState.WAITING, f"{error}")
+            delay = _RETRY_DELAY * (0.5 + worker.stage.jitter())
+            worker.wait(delay, WorkerState.WAITING, f"{error}")
+        except Exception as error:
+            # Whoever dies of these tickers has tried them too, or they would kill one worker after the other.
+            self._again(lease, error, tried=True)
+            raise
         else:
             self._hand_over(lease, result)
             worker.done(len(symbols), time.monotonic() - started)
@@ -160,7 +164,7 @@ class PriceBody:
         except SourceError as error:
             self._worker.last_error = f"no rate for {', '.join(base for base, _ in pairs)}: {error}"
 
-    def _again(self, lease: Lease[Ticker], error: SourceError, *, tried: bool) -> None:
+    def _again(self, lease: Lease[Ticker], error: Exception, *, tried: bool) -> None:
         """Put tickers back for another try, or name them missing when they have had their share."""
         shared = self._shared
         self._worker.stage.failed += 1

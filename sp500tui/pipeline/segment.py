@@ -14,6 +14,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,13 +56,22 @@ def _parse(data: bytes, at: int) -> tuple[bytes, int, int, int] | None:
     return kind, number, rows, length
 
 
-def scan(data: bytes) -> tuple[dict[int, Record], bool]:
-    """The open batches in a file's bytes, and whether anything but its tail was unreadable.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a journal file holds."""
 
-    A torn last record is what a crash leaves behind and no damage; an unreadable stretch before a good record is.
-    """
+    open_batches: dict[int, Record]
+    """Batch number → where its payload lies, oldest first."""
+    end: int
+    """Where the last whole record ends, in bytes from the start."""
+    damaged: bool
+    """Whether an unreadable stretch lies before a whole record; a torn tail, as a crash leaves it, is no damage."""
+
+
+def scan(data: bytes) -> Contents:
+    """What can be read of a file's bytes, whatever happened to them."""
     found: dict[int, Record] = {}
-    at, gap, damaged = 0, False, False
+    at, end, gap, damaged = 0, 0, False, False
     while at < len(data):
         record = _parse(data, at)
         if record is None:
@@ -77,23 +87,22 @@ def scan(data: bytes) -> tuple[dict[int, Record], bool]:
             found[number] = Record(at + _HEADER.size, length, rows)
         else:
             found.pop(number, None)
-        at += _HEADER.size + length
-    return found, damaged
+        at = end = at + _HEADER.size + length
+    return Contents(found, end, damaged)
 
 
 class Segment:
     """An open, locked journal file and the batches in it that are not committed yet."""
 
-    def __init__(
-        self, path: Path, fd: int, open_batches: dict[int, Record], size: int, damaged: bool
-    ) -> None:
+    def __init__(self, path: Path, fd: int, contents: Contents) -> None:
         self.path = path
-        self.open_batches = open_batches
-        self.open_bytes = sum(record.length for record in open_batches.values())
+        self.open_batches = contents.open_batches
+        self.open_bytes = sum(record.length for record in contents.open_batches.values())
         """Bytes of the open batches' payloads."""
-        self.damaged = damaged
+        self.damaged = contents.damaged
         self._fd = fd
-        self._size = size
+        # A torn tail is written over, or the next scan would find it between whole records.
+        self._size = contents.end
         self._lock = threading.Lock()
 
     @classmethod
@@ -113,7 +122,7 @@ class Segment:
             _sync_folder(folder)
         except OSError as error:
             raise JournalError(f"cannot write the journal in {folder}: {error.strerror}") from error
-        return cls(path, fd, {}, 0, damaged=False)
+        return cls(path, fd, Contents({}, 0, damaged=False))
 
     @classmethod
     def adopt(cls, path: Path) -> Segment | None:
@@ -132,9 +141,7 @@ class Segment:
         if not os.fstat(fd).st_nlink:
             os.close(fd)
             return None
-        data = _read_all(fd)
-        found, damaged = scan(data)
-        return cls(path, fd, found, len(data), damaged)
+        return cls(path, fd, scan(_read_all(fd)))
 
     def append(self, number: int, rows: int, payload: bytes) -> None:
         """Put a batch on the disk; it is safe when this returns.
@@ -147,7 +154,8 @@ class Segment:
             try:
                 _write_all(self._fd, _frame(_BATCH, number, rows, payload) + payload, start)
             except OSError as error:
-                os.ftruncate(self._fd, start)
+                with suppress(OSError):
+                    os.ftruncate(self._fd, start)
                 raise JournalError(_disk_words(self.path, error)) from error
             self._size = start + _HEADER.size + len(payload)
             self.open_batches[number] = Record(start + _HEADER.size, len(payload), rows)
@@ -182,7 +190,8 @@ class Segment:
                 self._size += len(mark)
             except OSError:
                 # A mark that does not fit on a full disk costs a repeated batch after a crash, not a row.
-                os.ftruncate(self._fd, self._size)
+                with suppress(OSError):
+                    os.ftruncate(self._fd, self._size)
 
     @property
     def size(self) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,11 @@ _FAREWELL = 2.0
 
 class WriterDiedError(Sp500tuiError):
     """The writer process ended, hung or could not be started."""
+
+    def __init__(self, message: str, *, by_itself: bool = False) -> None:
+        super().__init__(message)
+        self.by_itself = by_itself
+        """Whether the process ended while it had a batch, rather than being late or told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,8 @@ class WriterLink:
     over the pipe, so that no process list shows a password.
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, statement_timeout: float) -> None:
+        """`statement_timeout`: seconds after which the server itself gives a statement up."""
         ours, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         try:
@@ -70,14 +78,25 @@ class WriterLink:
             raise WriterDiedError(f"cannot start a writer process: {error.strerror}") from error
         finally:
             theirs.close()
-        self._pipe = Connection(ours.detach())
+        self._socket = ours
+        self._room = select.poll()
+        self._room.register(ours, select.POLLOUT)
+        self._pipe = Connection(os.dup(ours.fileno()))
         self._name = name
         self.pid = self._process.pid
-        self._pipe.send_bytes(json.dumps({"url": url, "name": name}).encode())
+        self._configuration = json.dumps(
+            {"url": url, "name": name, "statement_timeout": statement_timeout}
+        ).encode()
 
     def greeting(self, timeout: float, cancelled: Callable[[], bool]) -> Answer:
-        """How its first connection to the database went."""
-        return self._receive(0, timeout, cancelled)
+        """How its first connection to the database went.
+
+        Raises:
+            WriterDiedError: as with `commit`.
+        """
+        deadline = time.monotonic() + timeout
+        self._send(self._configuration, deadline, cancelled)
+        return self._receive(0, deadline, cancelled)
 
     def commit(self, number: int, payload: bytes, timeout: float, cancelled: Callable[[], bool]) -> Answer:
         """Have a payload written; returns when it is committed or refused.
@@ -86,14 +105,23 @@ class WriterLink:
             WriterDiedError: the process ended, did not answer within `timeout` seconds, or `cancelled` said to
                 stop waiting. Whether the payload was committed is then unknown.
         """
-        try:
-            self._pipe.send_bytes(number.to_bytes(NUMBER_BYTES, "big") + payload)
-        except OSError as error:
-            raise WriterDiedError(self._epitaph()) from error
-        return self._receive(number, timeout, cancelled)
-
-    def _receive(self, number: int, timeout: float, cancelled: Callable[[], bool]) -> Answer:
         deadline = time.monotonic() + timeout
+        self._send(number.to_bytes(NUMBER_BYTES, "big") + payload, deadline, cancelled)
+        return self._receive(number, deadline, cancelled)
+
+    def _send(self, message: bytes, deadline: float, cancelled: Callable[[], bool]) -> None:
+        """Send in the framing of `Connection`, but never longer than asked: a stopped process reads nothing."""
+        data = memoryview(struct.pack("!i", len(message)) + message)
+        while data:
+            try:
+                data = data[self._socket.send(data, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                self._check_patience(deadline, cancelled)
+                self._room.poll(_LOOK * 1000)
+            except OSError as error:
+                raise self._death() from error
+
+    def _receive(self, number: int, deadline: float, cancelled: Callable[[], bool]) -> Answer:
         while True:
             try:
                 # The pipe is read to its end before the death is believed: an answer may still lie in it.
@@ -105,11 +133,17 @@ class WriterLink:
                         return _answer(message)
                     continue
             except (EOFError, OSError) as error:
-                raise WriterDiedError(self._epitaph()) from error
-            if time.monotonic() > deadline:
-                raise WriterDiedError(f"{self._name} (process {self.pid}) did not answer for {timeout:.0f} s")
-            if cancelled():
-                raise WriterDiedError(f"{self._name} was told to stop before its commit was confirmed")
+                raise self._death() from error
+            self._check_patience(deadline, cancelled)
+
+    def _check_patience(self, deadline: float, cancelled: Callable[[], bool]) -> None:
+        if time.monotonic() > deadline:
+            raise WriterDiedError(f"{self._name} (process {self.pid}) did not answer in time")
+        if cancelled():
+            raise WriterDiedError(f"{self._name} was told to stop before its commit was confirmed")
+
+    def _death(self) -> WriterDiedError:
+        return WriterDiedError(self._epitaph(), by_itself=True)
 
     def _epitaph(self) -> str:
         try:
@@ -131,6 +165,10 @@ class WriterLink:
         """Let the process leave, or make it; nothing of it remains."""
         with suppress(OSError):
             self._pipe.close()
+        # Shut down and not only closed: a child that is being started may hold a copy for a moment.
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
         if at_once:
             self._process.kill()
         try:

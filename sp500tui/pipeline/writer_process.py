@@ -8,6 +8,7 @@ Every answer is JSON. Imports psycopg and nothing else that is heavy.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import signal
@@ -57,10 +58,14 @@ class _Writer:
         self._pipe = pipe
         self._url: str = configuration["url"]
         self._name: str = configuration["name"]
+        self._statement_timeout: float = configuration["statement_timeout"]
         self._connection: psycopg.Connection[Any] | None = None
 
     def _answer(self, **fields: Any) -> None:
         self._pipe.send_bytes(json.dumps(fields).encode())
+
+    def _log(self, message: str) -> None:
+        self._answer(kind="log", name=__package__, level=logging.DEBUG, message=message, created=time.time())
 
     def greet(self) -> None:
         """Connect, and say how that went."""
@@ -73,8 +78,12 @@ class _Writer:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = database.connect(self._url, application_name=f"sp500tui {self._name}")
-            self._answer(kind="log", level="DEBUG", message=f"connected to {database.mask_url(self._url)}")
+            self._connection = database.connect(
+                self._url,
+                application_name=f"sp500tui {self._name}",
+                statement_timeout=self._statement_timeout,
+            )
+            self._log(f"connected to {database.mask_url(self._url)}")
         return self._connection
 
     def write(self, number: int, payload: bytes) -> None:

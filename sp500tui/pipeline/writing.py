@@ -28,10 +28,14 @@ _POISON_AFTER = 3
 """Processes that may die with a batch before it is taken apart."""
 _SPOOL_FILL = 0.5
 """Share of the rows queue above which rows go to the journal while the database is away."""
+_SPOOL_AGE = 1.0
+"""Seconds after which they go there in any case, so that an end of this program costs no more than that."""
 _FULL_DISK_PAUSE = 1.0
 _LAST_COMMIT = 1.0
 """Seconds a commit under way may still take once spooling has begun."""
 _PIECES = 32
+_SERVER_SHARE = 0.8
+"""Share of the commit time-out after which the server is to give up by itself, which says more than silence."""
 
 
 @dataclass(slots=True)
@@ -105,7 +109,8 @@ class WriterBody:
         depth = shared.rows.depth()
         spooling = shared.spooling_since is not None
         ended = not depth.ready and not shared.journal.has_waiting
-        if spooling or ended or depth.ready > depth.capacity * _SPOOL_FILL:
+        old = (depth.oldest_age or 0.0) > _SPOOL_AGE
+        if spooling or ended or old or depth.ready > depth.capacity * _SPOOL_FILL:
             # Looking for rows is also how a writer learns that there will be none any more.
             lease = worker.take(shared.rows, shared.batch_size, timeout=0.0 if ended else 0.1)
             batch = None if lease is None else self._to_journal(lease)
@@ -120,7 +125,7 @@ class WriterBody:
         """Start the process; whether it reached the database."""
         shared, worker = self._shared, self._worker
         worker.enter(WorkerState.STARTING, "connects to the database")
-        self._link = WriterLink(shared.url(), worker.name)
+        self._link = WriterLink(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
         worker.pid = self._link.pid
         answer = self._link.greeting(shared.commit_timeout, self._cut_short)
         if answer.committed:
@@ -145,8 +150,11 @@ class WriterBody:
         shared, worker = self._shared, self._worker
         rows, payload, unwritable = _encode(lease.items)
         try:
-            shared.dead_letters.add(unwritable)
-            return shared.journal.admit(lease, rows, payload, refused=len(unwritable))
+            if unwritable:
+                shared.dead_letters.add(unwritable)
+                shared.journal.bury(lease, rows, len(unwritable))
+                return None
+            return shared.journal.admit(lease, rows, payload)
         except JournalError as error:
             lease.release()
             worker.last_error = str(error)
@@ -169,8 +177,9 @@ class WriterBody:
         except _UnavailableError as refusal:
             self._keep(batch)
             shared.state.failed(str(refusal), refusal.sqlstate)
-        except WriterDiedError:
-            batch.deaths += not self._cut_short()
+        except WriterDiedError as death:
+            # One that was made to end, or that a slow database made late, says nothing against the rows.
+            batch.deaths += death.by_itself
             self._keep(batch)
             self._disconnect(at_once=True)
             if not self._cut_short():
@@ -188,7 +197,8 @@ class WriterBody:
                 return self._shared.journal.release(batch)
             except JournalError as error:
                 # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
-                self._worker.wait(_FULL_DISK_PAUSE, WorkerState.WAITING, str(error))
+                self._worker.enter(WorkerState.WAITING, str(error))
+                time.sleep(_FULL_DISK_PAUSE)
 
     def _commit(self, payload: bytes, outcome: _Outcome) -> None:
         """Have a payload committed; where a row is at fault, halve it until that row stands alone."""
