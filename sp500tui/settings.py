@@ -15,11 +15,17 @@ from sp500tui.listed_symbols import listed_symbols, split_symbols
 
 LIVE_INTERVAL = 15.0
 DEMO_INTERVAL = 2.0
+LIVE_RATE = 5.0
+DEMO_RATE = 200.0
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 def _usual_interval(known: dict[str, Any]) -> float:
     return DEMO_INTERVAL if known.get("demo") else LIVE_INTERVAL
+
+
+def _usual_rate(known: dict[str, Any]) -> float:
+    return DEMO_RATE if known.get("demo") else LIVE_RATE
 
 
 class Settings(BaseSettings):
@@ -46,7 +52,7 @@ class Settings(BaseSettings):
     """PostgreSQL URL; None for the embedded server."""
     data_dir: Path | None = None
     """Folder of the embedded database, journal and dead letters; None for the user's data folder."""
-    price_workers: int = Field(default=4, ge=1, le=64)
+    price_workers: int = Field(default=8, ge=1, le=64)
     converters: int = Field(default=2, ge=1, le=64)
     writers: int = Field(default=2, ge=1, le=64)
     batch_size: int = Field(default=50, ge=1, le=500)
@@ -60,8 +66,8 @@ class Settings(BaseSettings):
     log_file: Path | None = None
     log_format: Literal["text", "json"] = "text"
     json_output: bool = False
-    requests_per_second: float = Field(default=4.0, gt=0, le=100)
-    """Upper limit of the request rate towards Yahoo Finance."""
+    requests_per_second: float = Field(default_factory=_usual_rate, gt=0, le=1_000)
+    """Upper limit of the request rate towards Yahoo Finance: 5, towards the demo market 200."""
     request_timeout: float = Field(default=10.0, gt=0, le=120)
     """Seconds one request may take."""
     max_attempts: int = Field(default=4, ge=1, le=100)

@@ -79,7 +79,7 @@ class Parts:
         self.database = DatabaseState(tell)
         self.keeper = Keeper(
             settings.database,
-            paths.pgdata,
+            paths.data,
             state=self.database,
             roster=self.roster,
             patient=not (settings.no_ui and self.bounded),
