@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, floor
@@ -14,16 +15,17 @@ OPENING = 34_200
 """09:30 in seconds of the exchange's day."""
 CLOSING = 57_600
 """16:00 in seconds of the exchange's day."""
+_ENDS = (7_200, 14_400, OPENING, CLOSING, 72_000, 79_200, DAY)
+"""End of each session in seconds of the exchange's day."""
 _SESSIONS = (
-    (7_200, MarketState.CLOSED),
-    (14_400, MarketState.PREPRE),
-    (OPENING, MarketState.PRE),
-    (CLOSING, MarketState.REGULAR),
-    (72_000, MarketState.POST),
-    (79_200, MarketState.POSTPOST),
-    (DAY, MarketState.CLOSED),
+    MarketState.CLOSED,
+    MarketState.PREPRE,
+    MarketState.PRE,
+    MarketState.REGULAR,
+    MarketState.POST,
+    MarketState.POSTPOST,
+    MarketState.CLOSED,
 )
-"""End of each session in seconds of the day (New York), and its name."""
 TRADING = frozenset({MarketState.PRE, MarketState.REGULAR, MarketState.POST})
 """Sessions in which prices move."""
 
@@ -66,18 +68,15 @@ class DemoClock:
 
     def state(self, elapsed: float) -> MarketState:
         """The session of a moment."""
-        of_day = (OPENING + elapsed * self.speed) % DAY
-        return next(state for end, state in _SESSIONS if of_day < end)
+        return _SESSIONS[bisect_right(_ENDS, (OPENING + elapsed * self.speed) % DAY)]
 
     def next_change(self, elapsed: float) -> tuple[MarketState, int]:
         """The session that follows the one of a moment, and the real time, in seconds since 1970, it begins at."""
         passed = OPENING + elapsed * self.speed
-        ends = [end for end, _ in _SESSIONS]
-        end = next(end for end in ends if passed % DAY < end)
+        end = _ENDS[bisect_right(_ENDS, passed % DAY)]
         if end == DAY:
-            end += ends[0]
-        following = next(state for last, state in _SESSIONS if end % DAY < last)
-        return following, self.real(floor(passed / DAY), end)
+            end += _ENDS[0]
+        return _SESSIONS[bisect_right(_ENDS, end % DAY)], self.real(floor(passed / DAY), end)
 
     def day(self, elapsed: float) -> int:
         """How many openings passed since the first one."""

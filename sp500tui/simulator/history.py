@@ -35,7 +35,7 @@ def daily_bars(subject: Subject, since: date) -> list[Bar]:
     """
     today = local_date(subject.today.start)
     oldest = max(since, today - timedelta(days=OLDEST_DAY))
-    dates = list(islice(business_days_before(today), (today - oldest).days))
+    dates = list(islice(business_days_before(today), max(0, (today - oldest).days)))
     bars = [
         Bar(_opening(day), bar.open, bar.high, bar.low, bar.close, bar.volume)
         for day, bar in zip(dates, _past(subject), strict=False)

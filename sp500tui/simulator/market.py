@@ -25,6 +25,8 @@ _GAP_VOLATILITY = 0.006
 """Standard deviation of the jump from a close to the next opening."""
 _FACTOR_MEMORY = 30_000
 """Seconds of market and sector levels kept."""
+_FINE_SECONDS = 3_600
+"""Seconds the shared levels make up for one by one; a longer sleep is made up for in as many longer steps."""
 _FINE_STEPS = 900
 """Trades an instrument makes up for one by one; a longer sleep is made up for in as many longer steps."""
 _KEPT_DAYS = 60
@@ -47,25 +49,27 @@ class Factors:
 
     def advance(self, second: int) -> None:
         """Walk on to `second`; the levels stand still while the market is closed."""
+        stride = max(1, (second - self.second) // _FINE_SECONDS)
         while self.second < second:
-            self.second += 1
-            self._levels.extend(self._step(self._levels[-self._width :]))
+            stride = min(stride, second - self.second)
+            self._levels.extend(self._step(self._levels[-self._width :], stride) * stride)
+            self.second += stride
         surplus = len(self._levels) // self._width - _FACTOR_MEMORY
         if surplus > _FACTOR_MEMORY // 10:
             del self._levels[: surplus * self._width]
             self._first += surplus
 
-    def _step(self, levels: Sequence[float]) -> Sequence[float]:
-        state = self._clock.state(self.second)
+    def _step(self, levels: array[float], stride: int) -> array[float]:
+        state = self._clock.state(self.second + stride)
         if state not in TRADING:
             return levels
-        passed = min(self._clock.speed, _SESSION) * (1.0 if state is MarketState.REGULAR else 0.2)
+        passed = min(stride * self._clock.speed, _SESSION) * (1.0 if state is MarketState.REGULAR else 0.2)
         scale, keep = sqrt(passed), 1 - _PULL * passed
         sizes = [_MARKET_VOLATILITY, *[_SECTOR_VOLATILITY] * (self._width - 1)]
-        return [
-            level * keep + size * scale * self._dice.normal()
-            for level, size in zip(levels, sizes, strict=True)
-        ]
+        normal = self._dice.normal
+        return array(
+            "d", [level * keep + size * scale * normal() for level, size in zip(levels, sizes, strict=True)]
+        )
 
     def at(self, second: int, sector: int) -> tuple[float, float]:
         """The market's and one sector's level, as logarithms relative to the start."""
@@ -113,15 +117,13 @@ class Instrument:
             if due > second:
                 self._next = due
                 return
-            self._trade(due, factors)
-            self._next = due + self._pause() * stretch
+            state = self._clock.state(due)
+            self._trade(due, state, factors)
+            longest = self._gap if state is MarketState.REGULAR else 4 * self._gap
+            self._next = due + (1 + int(longest * self._dice.uniform())) * stretch
 
-    def _pause(self) -> int:
-        longest = self._gap if self._clock.state(self._last) is MarketState.REGULAR else 4 * self._gap
-        return 1 + int(longest * self._dice.uniform())
-
-    def _trade(self, second: int, factors: Factors) -> None:
-        state, day = self._clock.state(second), self._clock.day(second)
+    def _trade(self, second: int, state: MarketState, factors: Factors) -> None:
+        day = self._clock.day(second)
         opens = state is MarketState.REGULAR and day != self._day
         price = self._price(second, factors, opens)
         volume = round(self._lot * (0.25 + 1.5 * self._dice.uniform()) * min(self._clock.speed, _SESSION))

@@ -48,7 +48,7 @@ def share_quote(instrument: Instrument, state: MarketState) -> Fields:
     fields["marketState"] = state.value
     fields |= _day_fields(today, 4)
     fields |= _extended_fields(instrument, state)
-    fields |= _range_fields(instrument.listing, today)
+    fields |= _year_fields(instrument.symbol, instrument.listing.price, today)
     fields["marketCap"] = round(instrument.listing.shares * today.price)
     fields["bid"] = round(today.price * 0.9998, 2)
     fields["ask"] = round(today.price * 1.0002, 2)
@@ -84,11 +84,16 @@ def pair_quote(pair: CurrencyPair) -> Fields:
         "sourceInterval": 15,
         "exchangeDataDelayedBy": 0,
         "messageBoardId": f"finmb_{pair.base}_X",
+        "bidSize": 0,
+        "askSize": 0,
+        "averageDailyVolume3Month": 0,
+        "averageDailyVolume10Day": 0,
         "hasPrePostMarketData": False,
         "firstTradeDateMilliseconds": 1_070_236_800_000,
         "priceHint": 4,
     }
     fields |= _day_fields(pair.today, 9)
+    fields |= _year_fields(pair.symbol, pair.start_rate, pair.today)
     fields["bid"] = fields["ask"] = pair.today.price
     fields["symbol"] = pair.symbol
     return fields
@@ -195,22 +200,28 @@ def _extended_fields(instrument: Instrument, state: MarketState) -> Fields:
     }
 
 
-def _range_fields(listing: Listing, day: DayRecord) -> Fields:
-    low = round(min(day.low, listing.price * (0.6 + 0.3 * fraction(listing.symbol, "low"))), 2)
-    high = round(max(day.high, listing.price * (1.05 + 0.3 * fraction(listing.symbol, "high"))), 2)
-    low = min(low, day.low)
-    high = max(high, day.high)
-    return {
-        "fiftyTwoWeekLowChange": round(day.price - low, 4),
-        "fiftyTwoWeekLowChangePercent": round(day.price / low - 1, 7),
+def _year_fields(name: str, start: float, day: DayRecord) -> Fields:
+    """The year's range and averages: invented around the starting price, widened by what traded since."""
+    low = min(day.low, float(f"{start * (0.6 + 0.3 * fraction(name, 'low')):.5g}"))
+    high = max(day.high, float(f"{start * (1.05 + 0.3 * fraction(name, 'high')):.5g}"))
+    fields: Fields = {
         "fiftyTwoWeekRange": f"{low} - {high}",
-        "fiftyTwoWeekHighChange": round(day.price - high, 4),
-        "fiftyTwoWeekHighChangePercent": round(day.price / high - 1, 7),
         "fiftyTwoWeekLow": low,
         "fiftyTwoWeekHigh": high,
-        "fiftyDayAverage": round(listing.price * 0.99, 4),
-        "twoHundredDayAverage": round(listing.price * 0.95, 4),
     }
+    levels = {
+        "fiftyTwoWeekLow": low,
+        "fiftyTwoWeekHigh": high,
+        "fiftyDayAverage": round(start * 0.99, 4),
+        "twoHundredDayAverage": round(start * 0.95, 4),
+    }
+    for key, level in levels.items():
+        fields[key] = level
+        fields[key + "Change"] = round(day.price - level, 4)
+        fields[key + "ChangePercent"] = round(day.price / level - 1, 7)
+    year_ago = start * (0.75 + 0.35 * fraction(name, "year"))
+    fields["fiftyTwoWeekChangePercent"] = round(100 * (day.price / year_ago - 1), 6)
+    return fields
 
 
 def _share_facts(listing: Listing) -> Fields:
@@ -241,7 +252,13 @@ def _share_facts(listing: Listing) -> Fields:
         "averageDailyVolume10Day": traded,
         "sharesOutstanding": listing.shares,
         "epsTrailingTwelveMonths": earnings,
+        "epsCurrentYear": earnings,
+        "epsForward": round(earnings * 1.08, 2),
         "trailingPE": round(listing.price / earnings, 6),
+        "priceEpsCurrentYear": round(listing.price / earnings, 6),
+        "forwardPE": round(listing.price / earnings / 1.08, 6),
+        "bookValue": round(listing.price / 5, 3),
+        "priceToBook": 5.0,
         "sourceInterval": 15,
         "exchangeDataDelayedBy": 0,
         "tradeable": False,

@@ -11,6 +11,7 @@ from sp500tui.simulator.ledger import HandedOut
 from sp500tui.simulator.market import Instrument, Market
 from sp500tui.simulator.quotes import (
     Fields,
+    dead_quote,
     formatted,
     latest_trade,
     pair_quote,
@@ -19,6 +20,8 @@ from sp500tui.simulator.quotes import (
     share_quote,
 )
 
+DELISTED = frozenset({"ATVI", "BRKS", "FRC", "SIVB", "TWTR"})
+"""Shares of the past: Yahoo Finance still answers for such, without a price."""
 _PRICES = ("preMarketPrice", "postMarketPrice", "regularMarketPrice")
 _PRICE_FAULTS = ("nan_price", "null_price", "negative_price")
 _OLD = 3 * 86_400
@@ -73,6 +76,8 @@ class QuoteRenderer:
         self, symbol: str, state: MarketState, wanted: frozenset[str], wrap: bool
     ) -> _Fragment | None:
         instrument = self._market.instrument(symbol)
+        if symbol in DELISTED:
+            return _Fragment(0, state, printed(dead_quote(symbol)), None)
         if instrument is None:
             pair = self._market.pair(symbol)
             return None if pair is None else self._pair_fragment(pair, wanted, wrap)
