@@ -1,3 +1,3 @@
 """Fixtures live beside what they stand for, in `tests/fixtures/`."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.market"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.market", "tests.fixtures.faults"]
