@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sp500tui.domain import SourceError
+from sp500tui.domain import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Ledger:
         """Open the file for appending, readable by its owner only.
 
         Raises:
-            SourceError: The file cannot be written.
+            ConfigurationError: The file cannot be written.
         """
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise SourceError(
+            raise ConfigurationError(
                 f"cannot write the ledger {path}: {error.strerror}; name a file in a folder of yours"
             ) from error
 

@@ -74,18 +74,18 @@ def pricing_data(instrument: Instrument, state: MarketState) -> bytes:
     parts = [
         _text(1, instrument.symbol),
         _single(2, price),
-        _signed(3, 1000 * time),
+        signed(3, 1000 * time),
         _text(5, exchange_names(instrument.listing)[0]),
         _number(6, _EQUITY),
         _number(7, _HOURS.get(state, _EXTENDED_HOURS)),
         _single(8, 100 * change / instrument.today.previous_close),
-        _signed(9, instrument.today.volume),
+        signed(9, instrument.today.volume),
         _single(10, instrument.today.high),
         _single(11, instrument.today.low),
         _single(12, change),
         _single(15, instrument.today.open),
         _single(16, instrument.today.previous_close),
-        _signed(27, 2),
+        signed(27, 2),
     ]
     return b"".join(parts)
 
@@ -102,7 +102,8 @@ def _subscribe(text: str, seen: dict[str, int]) -> None:
         seen.pop(str(symbol).upper(), None)
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number from zero on as protobuf writes it: seven bits a byte, the lowest first."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
@@ -112,17 +113,18 @@ def _varint(value: int) -> bytes:
 
 
 def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value) if value else b""
+    return varint(field << 3) + varint(value) if value else b""
 
 
-def _signed(field: int, value: int) -> bytes:
+def signed(field: int, value: int) -> bytes:
+    """A field of type `sint64`."""
     return _number(field, value << 1 if value >= 0 else (-value << 1) - 1)
 
 
 def _single(field: int, value: float) -> bytes:
-    return _varint(field << 3 | 5) + struct.pack("<f", value) if value else b""
+    return varint(field << 3 | 5) + struct.pack("<f", value) if value else b""
 
 
 def _text(field: int, value: str) -> bytes:
     encoded = value.encode()
-    return _varint(field << 3 | 2) + _varint(len(encoded)) + encoded
+    return varint(field << 3 | 2) + varint(len(encoded)) + encoded
