@@ -74,26 +74,39 @@ class Account:
         return bool(status.st_mode & stat.S_IXOTH)
 
 
-def admit(account: Account, data_dir: Path) -> None:
-    """Make sure that the account can enter the data directory.
-
-    At most the data directory itself is changed for it, where it is root's alone and nobody's home, and only so that
-    the account's own group may pass through. The folders above must let it through as they are.
+def refuse_private(account: Account, data_dir: Path) -> None:
+    """Refuse a data directory below a folder that the account cannot enter; such a folder is never opened for it.
 
     Raises:
-        ConfigurationError: naming the folder in the way and the remedy; nothing has been changed then.
+        ConfigurationError: naming the folder in the way and the remedy.
     """
-    if not account.foreign:
+    if account.foreign:
+        for folder in reversed(data_dir.parents):
+            if folder.is_dir() and not account.may_enter(folder):
+                raise _private(account, data_dir, folder)
+
+
+def admit(account: Account, data_dir: Path) -> None:
+    """Let the account pass through the data directory itself.
+
+    Where it is root's alone and nobody's home, the account's own group is let through; everybody else stays out.
+
+    Raises:
+        ConfigurationError: where it belongs to somebody else.
+    """
+    refuse_private(account, data_dir)
+    if account.may_enter(data_dir) or not account.foreign:
         return
-    for folder in reversed(data_dir.parents):
-        if not account.may_enter(folder):
-            raise _private(account, data_dir, folder)
-    if not account.may_enter(data_dir):
-        status = data_dir.stat()
-        if status.st_uid or status.st_gid or any(entry.pw_dir == str(data_dir) for entry in pwd.getpwall()):
-            raise _private(account, data_dir, data_dir)
-        os.chown(data_dir, -1, account.gid)
-        data_dir.chmod(stat.S_IMODE(status.st_mode) & ~stat.S_IRWXG | stat.S_IXGRP)
+    status = data_dir.stat()
+    # Another program of root's may be between the two steps below.
+    if (
+        status.st_uid
+        or status.st_gid not in (0, account.gid)
+        or any(entry.pw_dir == str(data_dir) for entry in pwd.getpwall())
+    ):
+        raise _private(account, data_dir, data_dir)
+    os.chown(data_dir, -1, account.gid)
+    data_dir.chmod(stat.S_IMODE(status.st_mode) & ~stat.S_IRWXG | stat.S_IXGRP)
 
 
 def _private(account: Account, data_dir: Path, folder: Path) -> ConfigurationError:

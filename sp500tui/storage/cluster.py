@@ -80,10 +80,12 @@ def refuse_foreign(pgdata: Path) -> None:
 def socket_folder(pgdata: Path, account: Account) -> Path:
     """The private folder of the server's socket: the data directory, or one with a shorter name where needed.
 
+    A comma needs one too: libpq takes what is on its two sides for two hosts.
+
     Raises:
         ConfigurationError: where the shorter one belongs to somebody else.
     """
-    if len(os.fsencode(pgdata / SOCKET_NAME)) <= _LONGEST_SOCKET:
+    if len(os.fsencode(pgdata / SOCKET_NAME)) <= _LONGEST_SOCKET and "," not in str(pgdata):
         return pgdata
     name = hashlib.sha256(os.fsencode(pgdata)).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"sp500tui-{account.uid}-{name}"

@@ -23,7 +23,7 @@ from urllib.parse import quote
 import psycopg
 
 from sp500tui.domain import ConfigurationError, DatabaseError
-from sp500tui.storage.account import Account, admit
+from sp500tui.storage.account import Account, admit, refuse_private
 from sp500tui.storage.binaries import bin_folder_for
 from sp500tui.storage.cluster import create, refuse_foreign, socket_folder
 from sp500tui.storage.connection import connect, failure
@@ -35,6 +35,8 @@ _PORT = 5432
 """Of the socket's name only: the server listens on no TCP port."""
 _PATIENCE = 120.0
 """Seconds a start may take; it is long only where a crash left much to recover."""
+_SILENCE = 15.0
+"""Seconds a server that says it is ready may take to answer."""
 _PROBE_TIMEOUT = 2
 """Seconds."""
 _NO_DATABASE = "3D000"
@@ -57,12 +59,11 @@ _OPTIONS = {
 class EmbeddedServer:
     """One program's use of the server of a data directory."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, account: Account) -> None:
         self._data_dir = data_dir
         self._pgdata = data_dir / "pgdata"
         self._log = data_dir / "postgres.log"
-        self._account = Account.of(self._pgdata)
-        admit(self._account, data_dir)
+        self._account = account
         self._sockets = socket_folder(self._pgdata, self._account)
         self._users = FileLock(data_dir / "postgres.users", self._account.owner)
         self._child: subprocess.Popen[bytes] | None = None
@@ -76,7 +77,7 @@ class EmbeddedServer:
             ConfigurationError: where the folder cannot be used, with the remedy.
             DatabaseError: where the server does not start.
         """
-        server = cls(_usable(data_dir))
+        server = cls(*_usable(data_dir))
         with server._starting():
             server._users.share()
             try:
@@ -179,12 +180,14 @@ class EmbeddedServer:
             os.close(output)
 
     def _await_ready(self) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
+        begin = time.monotonic()
+        patience = _PATIENCE
+        while (waited := time.monotonic() - begin) < patience:
             if self._child is not None and self._child.poll() is not None:
                 raise DatabaseError(f"the embedded database did not start: {self._last_words()}")
             postmaster = Postmaster.read(self._pgdata)
             if postmaster is not None and postmaster.ready:
+                patience = min(patience, waited + _SILENCE)
                 answer = self._answer()
                 if answer in _ALIVE:
                     return
@@ -192,7 +195,7 @@ class EmbeddedServer:
                     self._create_database()
             time.sleep(0.005)
         raise DatabaseError(
-            f"the embedded database in {str(self._pgdata)!r} does not answer after {_PATIENCE:.0f} s: "
+            f"the embedded database in {str(self._pgdata)!r} does not answer after {patience:.0f} s: "
             f"{self._last_words()}; see {str(self._log)!r}"
         )
 
@@ -251,20 +254,20 @@ def _quoted(folder: Path) -> str:
     return f'"{escaped}"'
 
 
-def _usable(data_dir: Path) -> Path:
-    """The absolute data directory, made where it was missing."""
+def _usable(data_dir: Path) -> tuple[Path, Account]:
+    """The absolute data directory, made where it was missing, and the account that its server runs as."""
     try:
-        folder = data_dir.expanduser().absolute()
-        if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir(mode=0o700, exist_ok=True)
-        folder = folder.resolve()
-        if not folder.is_dir():
-            raise NotADirectoryError(20, "Not a directory")
+        folder = data_dir.expanduser().resolve()
+        account = Account.of(folder / "pgdata")
+        refuse_private(account, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        admit(account, folder)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
     except OSError as error:
+        reason = "Not a directory" if isinstance(error, FileExistsError) else error.strerror
         raise ConfigurationError(
-            f"the data directory {str(data_dir)!r} cannot be written: {error.strerror}; choose another with --data-dir"
+            f"the data directory {str(data_dir)!r} cannot be written: {reason}; choose another with --data-dir"
         ) from None
-    return folder
+    return folder, account
