@@ -101,7 +101,7 @@ class HeadlessRun:
         """Whether the pipeline was killed and had not ended even then."""
         self._bell = Wakeup()
         self._pending: deque[int] = deque()
-        self._cycle_ended = False
+        self._news: deque[str] = deque()
 
     @contextmanager
     def signals(self) -> Iterator[None]:
@@ -133,7 +133,7 @@ class HeadlessRun:
             while not pipeline.join(0) and self.step is not StopStep.KILL:
                 self._bell.sleep(_REDRAW if draw else None)
                 self._climb(pipeline)
-                self._tell_cycle(pipeline)
+                self._tell_cycles(pipeline)
                 if draw:
                     draw(pipeline.snapshot())
         if self.step is StopStep.KILL:
@@ -150,13 +150,12 @@ class HeadlessRun:
 
     def _heard(self, event: PipelineEvent) -> None:
         if event.kind is EventKind.CYCLE_FINISHED:
-            self._cycle_ended = True
+            self._news.append(event.message)
             self._bell.ring()
 
-    def _tell_cycle(self, pipeline: PipelineControl) -> None:
-        if self._cycle_ended:
-            self._cycle_ended = False
-            _log.info("%s", equation(pipeline.snapshot().ledger))
+    def _tell_cycles(self, pipeline: PipelineControl) -> None:
+        while self._news:
+            _log.info("%s: %s", self._news.popleft(), equation(pipeline.snapshot().ledger))
 
 
 @contextmanager
