@@ -89,6 +89,7 @@ class YahooFinance:
             _quieten()
             try:
                 import yfinance
+                from yfinance import cache as yfinance_cache
                 from yfinance.data import YfData
             except ImportError as error:
                 raise SourceError(
@@ -96,6 +97,8 @@ class YahooFinance:
                 ) from error
             warnings.filterwarnings("ignore", module=r"^yfinance")
             yfinance.set_tz_cache_location(str(cache))
+            # Without this the cookies stay where an earlier source of this process had them.
+            yfinance_cache._CookieCacheManager._Cookie_cache = None
             self._session = GatedSession(
                 self._throttle,
                 timeout=self._timeout,

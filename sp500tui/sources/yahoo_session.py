@@ -61,6 +61,7 @@ class GatedSession(Session[Response]):
         now: Callable[[], datetime],
         proxy: str | None,
         ca_file: str | None,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         options: dict[CurlOpt, Any] = {CurlOpt.MAXFILESIZE_LARGE: _LARGEST_BODY}
         if proxy:
@@ -79,13 +80,14 @@ class GatedSession(Session[Response]):
         self._limit = timeout
         self._cancelled = cancelled
         self._now = now
+        self._ticks = ticks
         self._allowances = threading.local()
         self.crumb_doubtful = False
         """Set when the crumb in use may be why a request was refused."""
 
     def begin(self) -> None:
         """A new question begins on this thread: up to ten requests, three times the time limit together."""
-        self._allowances.own = _Allowance(_MOST_REQUESTS, time.monotonic() + _PATIENCE * self._limit)
+        self._allowances.own = _Allowance(_MOST_REQUESTS, self._ticks() + _PATIENCE * self._limit)
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Response:
         """Send one request when the throttle lets it through.
@@ -96,14 +98,16 @@ class GatedSession(Session[Response]):
         """
         allowance: _Allowance = getattr(self._allowances, "own", None) or _Allowance()
         host = urlsplit(url).hostname or url
-        left = allowance.until - time.monotonic()
-        if allowance.requests <= 0 or left <= 0:
+        left = allowance.until - self._ticks()
+        if left <= 0:
             raise SourceError(
-                f"Yahoo Finance refuses every cookie and crumb, the last at {host}; try again later"
+                f"Yahoo Finance did not come to an answer within {_PATIENCE * self._limit:g} s ({host})"
             )
-        self._throttle.acquire(min(left, self._limit * _PATIENCE), self._cancelled)
+        if allowance.requests <= 0:
+            raise SourceError(f"Yahoo Finance refuses every cookie and crumb ({host}); try again later")
+        self._throttle.acquire(left, self._cancelled)
         allowance.requests -= 1
-        kwargs["timeout"] = min(self._limit, max(0.1, allowance.until - time.monotonic()))
+        kwargs["timeout"] = min(self._limit, max(0.1, allowance.until - self._ticks()))
         try:
             response: Response = super().request(method, url, *args, **kwargs)
         except curl.RequestException as error:
