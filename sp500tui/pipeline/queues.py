@@ -163,9 +163,9 @@ class MemoryQueue(Generic[T]):
             if self._closed:
                 raise QueueClosedError
             while self._ready and self._ready + len(items) > self.capacity and not self._unbounded:
-                self._not_full.wait(_POLL)
                 if cancelled is not None and cancelled():
                     raise CancelledError
+                self._not_full.wait(_POLL)
             if acking is not None and not acking.ack():
                 return False
             if items:
