@@ -87,16 +87,9 @@ class DemoMarket:
         Raises:
             SourceError: It did not start; the message says why.
         """
-        command = [
-            sys.executable,
-            "-m",
-            "sp500tui.simulator",
-            "--child",
-            f"--port={port}",
-            f"--speed={speed}",
-        ]
-        command += [f"--latency={latency}", f"--extra-symbols={extra_symbols}"]
-        command += [f"--faults={json.dumps(dict(faults or {}))}"]
+        command = [sys.executable, "-P", "-c", _PROGRAM, str(_PACKAGE_ROOT), "--child"]
+        command += [f"--port={port}", f"--speed={speed}", f"--latency={latency}"]
+        command += [f"--extra-symbols={extra_symbols}", f"--faults={json.dumps(dict(faults or {}))}"]
         optional = {"seed": seed, "ledger": ledger, "ca-dir": ca_dir, "start-at": start_at}
         command += [f"--{name}={value}" for name, value in optional.items() if value is not None]
         with tempfile.TemporaryFile() as complaints:
