@@ -107,7 +107,8 @@ class Instrument:
 
     def _opening_record(self, close: float) -> DayRecord:
         start = self._clock.real(0, OPENING)
-        return DayRecord(start, close, self._clock.real(-1, CLOSING), close, close, close, close, start, 0)
+        closed = min(self._clock.real(-1, CLOSING), start - 1)
+        return DayRecord(start, close, closed, close, close, close, close, start, 0)
 
     def advance(self, second: int, factors: Factors) -> None:
         """Make all trades up to and including `second`."""

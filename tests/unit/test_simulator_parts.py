@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import base64
 import importlib.util
+import io
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -172,7 +176,7 @@ def test_a_crumb_belongs_to_its_cookie() -> None:
     assert Sessions().crumb_for(first) != sessions.crumb_for(first)
 
 
-@pytest.mark.parametrize("header", ["", "B=1", "A3=", "A3", "\x00=;;;", 'A3="'])
+@pytest.mark.parametrize("header", ["", "B=1", "A3=", "A3", "\x00=;;;", "a@b=1; A3=x"])
 def test_without_a_cookie_there_is_no_session(header: str) -> None:
     assert Sessions().cookie_of(header) is None
 
@@ -227,6 +231,51 @@ def test_impossible_options_are_one_line_and_an_exit_code(
 def test_a_child_says_in_json_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--child", "--speed", "0"]) == 2
     assert "--speed 0" in json.loads(capsys.readouterr().out)["error"]
+
+
+class Announcement(io.StringIO):
+    """A stdout that does something once everything is announced."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    def flush(self) -> None:
+        self._then()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_a_signal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals
+) -> None:
+    # given a person who ends it as soon as it tells how to use it
+    stdout = Announcement(lambda: os.kill(os.getpid(), number))
+    monkeypatch.setattr("sys.stdout", stdout)
+
+    # then it ends well and takes the certificate with it
+    assert main(["--ca-dir", str(tmp_path), "--latency", "0.1"]) == 0
+    assert f"SSL_CERT_FILE={tmp_path}" in stdout.getvalue()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_child_serves_until_its_stdin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a parent that goes away as soon as the child is ready
+    reading, writing = os.pipe()
+    stdout = Announcement(lambda: os.close(writing))
+    handler = signal.getsignal(signal.SIGINT)
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        monkeypatch.setattr("sys.stdout", stdout)
+        try:
+            code = main(["--child"])
+        finally:
+            signal.signal(signal.SIGINT, handler)
+
+    # then it ends, with its private folder
+    assert code == 0
+    ready = json.loads(stdout.getvalue())
+    assert ready["pid"] == os.getpid()
+    assert not Path(ready["ca_file"]).parent.exists()
 
 
 def test_the_options_can_be_added_to_any_parser() -> None:
