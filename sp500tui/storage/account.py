@@ -64,9 +64,9 @@ class Account:
         if self.foreign:
             os.chown(path, self.uid, self.gid)
 
-    def may_enter(self, folder: Path) -> bool:
-        """Whether the folder's mode lets this account pass through."""
-        status = folder.stat()
+    def may_enter(self, path: Path) -> bool:
+        """Whether the mode lets this account pass through the folder, or run the program."""
+        status = path.stat()
         if status.st_uid == self.uid:
             return bool(status.st_mode & stat.S_IXUSR)
         if status.st_gid == self.gid:

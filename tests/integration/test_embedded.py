@@ -427,6 +427,7 @@ class TestAsRoot:
         package = bin_folder().parents[1]
         for name in (package.name, f"{package.name}.libs"):
             shutil.copytree(package.with_name(name), private / name, symlinks=True)
+        (private / package.name / "pginstall18" / "bin" / "postgres").chmod(0o700)
         monkeypatch.setattr(
             "sp500tui.storage.binaries.bin_folder", lambda: private / package.name / "pginstall18" / "bin"
         )

@@ -1,0 +1,85 @@
+"""Who runs the embedded server, and with which programs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sp500tui.domain import ConfigurationError
+from sp500tui.storage import account as accounts
+from sp500tui.storage import binaries
+from sp500tui.storage.account import Account, admit
+
+
+def act_as(monkeypatch: pytest.MonkeyPatch, uid: int) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+
+
+@pytest.mark.parametrize(
+    ("mode", "uid", "gid", "enters"),
+    [
+        (0o700, 0, 0, True),
+        (0o600, 0, 0, False),
+        (0o710, 1, 0, True),
+        (0o701, 1, 0, False),
+        (0o701, 1, 1, True),
+        (0o770, 1, 1, False),
+    ],
+)
+def test_the_mode_says_who_may_enter(tmp_path: Path, mode: int, uid: int, gid: int, enters: bool) -> None:
+    # The figures are offsets from the folder's own owner and group.
+    status = tmp_path.stat()
+    tmp_path.chmod(mode)
+    account = Account("somebody", status.st_uid + uid, status.st_gid + gid, foreign=True)
+    assert account.may_enter(tmp_path) is enters
+    tmp_path.chmod(0o700)
+
+
+def test_an_ordinary_users_server_runs_as_that_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = pwd.getpwnam("nobody")
+    act_as(monkeypatch, nobody.pw_uid)
+    account = Account.of(tmp_path / "pgdata")
+    assert (account.name, account.uid, account.foreign) == ("nobody", nobody.pw_uid, False)
+    assert account.popen_arguments() == {}
+    assert account.owner is None
+    mode = tmp_path.stat().st_mode
+    admit(account, tmp_path)
+    account.owns(tmp_path)
+    assert tmp_path.stat().st_mode == mode
+
+
+def test_a_user_without_a_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    act_as(monkeypatch, 2**31 - 7)
+    with pytest.raises(ConfigurationError, match="no name in /etc/passwd"):
+        Account.of(tmp_path)
+
+
+def test_root_without_a_way_to_make_the_account_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act_as(monkeypatch, 0)
+    monkeypatch.setattr(accounts, "SYSTEM_ACCOUNT", "no-such-account")
+    monkeypatch.setattr(accounts, "_USERADD", ("false",))
+    with pytest.raises(ConfigurationError, match=r"'no-such-account'.* could not be made"):
+        Account.of(tmp_path / "pgdata")
+
+
+def test_the_account_of_root_can_do_nothing_else() -> None:
+    command = " ".join(accounts._USERADD)
+    assert "--system" in command
+    assert "nologin" in command
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries, "_PACKAGE", "no_such_package")
+    with pytest.raises(ConfigurationError, match="holds no PostgreSQL"):
+        binaries.bin_folder()
+
+
+def test_the_package_brings_the_version_that_is_asked_for() -> None:
+    output = subprocess.check_output([str(binaries.bin_folder() / "postgres"), "--version"], text=True)
+    assert f" {binaries.MAJOR_VERSION}." in output
