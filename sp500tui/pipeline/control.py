@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -60,8 +60,29 @@ class Scaled:
     new: int
 
 
+class FaultControl(Protocol):
+    """The demo market's faults. Its calls ask another process and may take seconds: not on a screen's thread."""
+
+    def faults(self) -> Mapping[str, object]:
+        """What goes wrong at present, by name; raises SourceError where the market does not answer."""
+
+    def set_faults(self, **faults: object) -> None:
+        """Let exactly these go wrong from now on; raises SourceError where the market does not answer."""
+
+    def statistics(self) -> Mapping[str, object]:
+        """What it has done since its start; `faults` counts by name what went wrong on purpose."""
+
+
 class PipelineControl(Protocol):
     """The pipeline as its faces see it. Every call returns at once and may come from any thread."""
+
+    @property
+    def database_url(self) -> str | None:
+        """Where a screen may read what is stored; None before the database is open. Holds the password."""
+
+    @property
+    def demo_market(self) -> FaultControl | None:
+        """Where faults are set; None for the live market or before the demo market runs."""
 
     def start(self) -> None:
         """Begin; the work happens on the pipeline's own threads."""
@@ -105,5 +126,8 @@ class PipelineControl(Protocol):
     def kill_worker(self, name: str) -> bool:
         """End one writer's process with SIGKILL, as the demonstration of a fault; False for other workers."""
 
-    def stop_database(self) -> bool:
-        """Stop the embedded server, as the demonstration of a fault; False for a database by URL."""
+    def stop_database(self, seconds: float) -> bool:
+        """Stop the embedded server for `seconds`, as the demonstration of a fault; False for a database by URL.
+
+        Unlike the other calls it may take seconds; raises DatabaseError where the server does not stop.
+        """

@@ -62,6 +62,7 @@ class Keeper:
         self._upserted = 0
         self._rows_total: int | None = None
         self._counted_at = 0.0
+        self._away_until = 0.0
         self.thread = threading.Thread(target=self._run, name="database-keeper", daemon=True)
 
     @property
@@ -89,6 +90,10 @@ class Keeper:
 
     def _round(self) -> None:
         """Open it if it is not open, else see that it lives; then bring the list and the count up to date."""
+        if (away := self._away_until - time.monotonic()) > 0:
+            raise DatabaseError(
+                f"the database was stopped as a demonstration; it is started again in {away:.0f} s", "57P01"
+            )
         if self._database is None:
             self._database = Database.open(self._url, self._data_dir)
         else:
@@ -133,10 +138,11 @@ class Keeper:
             rows_total=self._rows_total,
         )
 
-    def stop_server(self) -> bool:
-        """Stop the embedded server, as a fault would."""
+    def stop_server(self, seconds: float) -> bool:
+        """Stop the embedded server, as a fault would, and start it again no sooner than after `seconds`."""
         if self._database is None or not self._database.embedded:
             return False
+        self._away_until = time.monotonic() + seconds
         self._database.stop_server()
         return True
 

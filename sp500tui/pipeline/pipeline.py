@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 
 from sp500tui.domain import Constituent
 from sp500tui.paths import Paths
-from sp500tui.pipeline.control import MAX_INTERVAL, MIN_INTERVAL, STOP_WORDS, Scaled, StopStep
+from sp500tui.pipeline.control import (
+    MAX_INTERVAL,
+    MIN_INTERVAL,
+    STOP_WORDS,
+    FaultControl,
+    Scaled,
+    StopStep,
+)
 from sp500tui.pipeline.market_clock import MarketClock
 from sp500tui.pipeline.overview import bottleneck, upstream_snapshot
 from sp500tui.pipeline.parts import Parts
@@ -118,20 +125,20 @@ class Pipeline:
             for worker in self._parts.stages[StageName.WRITER].workers
         )
 
-    def stop_database(self) -> bool:
+    def stop_database(self, seconds: float) -> bool:
         """See `PipelineControl.stop_database`."""
-        return self._parts.keeper.stop_server()
+        return self._parts.keeper.stop_server(seconds)
 
     @property
     def database_url(self) -> str | None:
-        """Where a screen may read what is stored; None before the database is open. Holds the password."""
+        """See `PipelineControl.database_url`."""
         return self._parts.keeper.url if self._parts.database.ready.is_set() else None
 
     @property
-    def market_control_url(self) -> str | None:
-        """Where the demo market's faults are set; None for the live market or before it runs."""
+    def demo_market(self) -> FaultControl | None:
+        """See `PipelineControl.demo_market`."""
         upstream = self._parts.upstream
-        return upstream.market.control_url if upstream is not None and upstream.market is not None else None
+        return upstream.market if upstream is not None else None
 
     def outcome(self) -> RunReport:
         """The end of the run in numbers."""
