@@ -57,6 +57,8 @@ class Keeper:
         self._patient = patient
         self._give_up = give_up
         self._leaving = threading.Event()
+        self.tried = threading.Event()
+        """Set after the first attempt to open the database, whatever came of it."""
         self._database: Database | None = None
         self._connection: psycopg.Connection[Any] | None = None
         self._upserted = 0
@@ -84,8 +86,10 @@ class Keeper:
                         return
                     self._disconnect()
                     self._state.failed(str(error), getattr(error, "sqlstate", None))
+                self.tried.set()
                 self._leaving.wait(self._state.retry_in or _ROUND)
         finally:
+            self.tried.set()
             self._disconnect()
 
     def _round(self) -> None:

@@ -32,9 +32,8 @@ from sp500tui.storage.database import mask_url
 
 _BURST = 16
 """Requests that may go out at once after a rest: one cycle over the whole index."""
-_IMPATIENT = 15.0
 _GIVE_UP_AFTER = 60.0
-"""Seconds a symbol is tried for within one cycle; fewer in a bounded run that has had no answer at all."""
+"""Seconds a symbol is tried for within one cycle."""
 
 
 class Parts:
@@ -105,7 +104,7 @@ class Parts:
             missing=self.missing,
             batch_size=settings.batch_size,
             max_attempts=settings.max_attempts,
-            give_up_after=self._give_up_after,
+            give_up_after=_GIVE_UP_AFTER,
         )
         scraping = Scraping(self.roster, self.cycles, self.tickers, ended=cycles_ended)
         conversion = Conversion(self.quotes, self.rows, fx=self.fx, board=self.board)
@@ -136,11 +135,6 @@ class Parts:
         if self.upstream is None:
             raise Sp500tuiError("the sources are not open yet")
         return self.upstream
-
-    def _give_up_after(self) -> float:
-        """Seconds after which a symbol without an answer is named missing."""
-        never = self.throttle.state().last_success_age is None
-        return _IMPATIENT if never and self.bounded else _GIVE_UP_AFTER
 
     def ledger(self) -> Ledger:
         """The equation, exact while the books' lock is held."""

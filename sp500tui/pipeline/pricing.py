@@ -86,7 +86,7 @@ class Pricing:
         missing: MissingBook,
         batch_size: int,
         max_attempts: int,
-        give_up_after: Callable[[], float],
+        give_up_after: float,
     ) -> None:
         self.source = source
         self.tickers = tickers
@@ -173,7 +173,7 @@ class PriceBody:
             tickers,
             time.monotonic(),
             max_attempts=shared.max_attempts,
-            give_up_after=shared.give_up_after(),
+            give_up_after=shared.give_up_after,
         )
         shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)
         lease.release(again)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sp500tui.domain import Sp500tuiError
+from sp500tui.domain import SourceError, Sp500tuiError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.market_clock import MarketClock
@@ -24,6 +24,10 @@ _LOOK = 0.05
 """Seconds between two looks."""
 _SPOOL_DEADLINE = 5.0
 """Seconds that spooling may take before what is left is abandoned."""
+
+_NO_PRICES_AFTER = 15.0
+"""Seconds of a bounded run's first cycle without a single answer after which it ends."""
+_FAILURES = 3
 
 Connect = Callable[[Settings, Paths, Throttle], Upstream]
 Say = Callable[[EventKind, str], None]
@@ -85,14 +89,20 @@ class Supervisor:
         parts = self.parts
         replay = parts.journal.open()
         if replay:
-            message = f"the journal holds {replay:,} rows of an earlier run: they are stored now"
+            message = f"the journal holds {replay:,} rows of an earlier run: they are stored first"
             _log.warning("%s", message)
             self._say(EventKind.REPLAYED, message)
         parts.keeper.thread.start()
         parts.stages[StageName.WRITER].start()
         parts.upstream = self._connect(self._settings, self._paths, parts.throttle)
-        for name in (StageName.CONVERTER, StageName.PRICE, StageName.SCRAPER):
+        for name in (StageName.CONVERTER, StageName.PRICE):
             parts.stages[name].start()
+        # Nothing is fetched for a database that turns out to be a typing error.
+        while not parts.keeper.tried.wait(_LOOK) and self.step is StopStep.NONE:
+            pass
+        if self.failure:
+            return
+        parts.stages[StageName.SCRAPER].start()
         if not self._settings.no_ui:
             self.market_clock = MarketClock(
                 parts.upstream.yahoo.trading_periods, lambda: parts.board.market_state
@@ -114,6 +124,7 @@ class Supervisor:
             gauge.sample()
         for stage in parts.stages.values():
             stage.watch()
+        self._look_for_prices()
         if parts.cycles.running and not parts.stages[StageName.SCRAPER].busy:
             with parts.books.lock:
                 finished = not parts.outstanding(parts.ledger())
@@ -121,6 +132,22 @@ class Supervisor:
                 seconds = parts.cycles.finish()
                 message = f"cycle {parts.cycles.number} finished in {seconds:.2f} s"
                 self._say(EventKind.CYCLE_FINISHED, message)
+
+    def _look_for_prices(self) -> None:
+        """End a bounded run that has had no answer at all: a script is not kept waiting for a missing network."""
+        parts = self.parts
+        state = parts.throttle.state()
+        if (
+            self.failure
+            or not (parts.bounded and parts.cycles.running)
+            or state.last_success_age is not None
+            or state.failed + state.throttled < _FAILURES
+            or parts.cycles.snapshot(0, stopping=False).seconds < _NO_PRICES_AFTER
+        ):
+            return
+        reason = state.message or "no answer"
+        parts.missing.name((symbol, reason) for symbol in parts.roster.symbols)
+        self.fail(SourceError(f"no prices to be had: {reason}"))
 
     def _drain(self) -> None:
         """End the stages one after the other, each when nothing can reach it any more."""

@@ -86,7 +86,7 @@ class Shop:
             missing=self.missing,
             batch_size=2,
             max_attempts=max_attempts,
-            give_up_after=lambda: 60.0,
+            give_up_after=60.0,
         )
         self.stage = Stage(
             StageName.PRICE, pricing.make_body, 1, listener=lambda _: None, jitter=lambda: -0.49
