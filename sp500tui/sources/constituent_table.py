@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from datetime import date
 
 from bs4 import BeautifulSoup, SoupStrainer, Tag
@@ -73,6 +74,8 @@ def parse_day(text: str) -> date | None:
 
 
 def _table(html: str | bytes) -> Tag:
+    # A page that is something else altogether is told by our own error, not by a warning on the terminal.
+    warnings.filterwarnings("ignore", category=UserWarning, module=re.escape(__name__))
     try:
         only = SoupStrainer("table", id="constituents")
         table = BeautifulSoup(html, "lxml", parse_only=only).find("table", id="constituents")

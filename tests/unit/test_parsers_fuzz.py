@@ -87,7 +87,7 @@ def read(raw: bytes) -> None:
         periods.next_change(NOW)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(anything)
 def test_any_json_is_survived(value: Any) -> None:
     for envelope in (
@@ -99,7 +99,7 @@ def test_any_json_is_survived(value: Any) -> None:
         read(json.dumps(envelope).encode())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(symbol=st.sampled_from(["AAPL", "BRK-B", "DKK=X", "TSLA"]), changes=entries)
 def test_a_good_entry_with_anything_in_its_place_is_survived(symbol: str, changes: dict[str, Any]) -> None:
     read(body({**line(symbol), **changes}, line("AAPL")))
@@ -179,7 +179,7 @@ def test_mutated_pages_are_survived() -> None:
         start = whole.index(b'id="constituents"')
         # The table and no more: what surrounds it costs time only.
         table = whole[whole.rindex(b"<table", 0, start) : whole.index(b"</table>", start) + 8]
-        for html in mutations(table, 4, SEED):
+        for html in mutations(table, 3, SEED):
             read_page(html)
 
 

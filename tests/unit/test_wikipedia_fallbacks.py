@@ -15,7 +15,7 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3.response import HTTPResponse
 
-from sp500tui.sources.list_cache import BUNDLED_DATE, bundled_list, read_cache
+from sp500tui.sources.list_cache import BUNDLED_DATE, CachedList, bundled_list, read_cache, write_cache
 from sp500tui.sources.wikipedia import Wikipedia
 from tests.unit.test_wikipedia_table import page, rows
 
@@ -69,6 +69,11 @@ def wikipedia(folder: Path, url: str = URL, **options: Any) -> Wikipedia:
     return Wikipedia(url, cache_dir=folder, **{**usual, **options})
 
 
+def cached(folder: Path, count: int) -> None:
+    """Leave a cache as a good answer of some lines would have left it."""
+    write_cache(folder, CachedList(URL, bundled_list()[:count], NOW, "", ""))
+
+
 def raising(error: Exception) -> Callable[[], tuple[int, bytes, dict[str, str]]]:
     def answer() -> tuple[int, bytes, dict[str, str]]:
         raise error
@@ -86,9 +91,9 @@ def test_the_page_is_asked_for_with_an_honest_name_and_cached_privately(
     (file,) = folder.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    cached = read_cache(folder)
-    assert cached is not None
-    assert cached.constituents == found.constituents
+    kept = read_cache(folder)
+    assert kept is not None
+    assert kept.constituents == found.constituents
 
 
 @pytest.mark.parametrize(
@@ -148,8 +153,7 @@ def test_without_a_cache_the_bundled_list_is_used_with_one_warning(
 def test_the_last_good_list_comes_before_the_bundled_one(
     server: Server, tmp_path: Path, answer: Any, words: str
 ) -> None:
-    server.answer = lambda: (200, page(rows(499)).encode(), {})
-    wikipedia(tmp_path).load()
+    cached(tmp_path, 499)
     server.answer = answer
     found = wikipedia(tmp_path, clock=lambda: NOW + timedelta(days=9)).load()
     assert (found.origin, len(found.constituents), found.date) == ("cache", 499, NOW)
@@ -165,8 +169,8 @@ def test_the_last_good_list_comes_before_the_bundled_one(
         lambda content: b"[]",
         lambda content: b"\xff\xfe",
         lambda content: b"[" * 100_000,
-        lambda content: content.replace(b'"S7"', b'"S7; drop"'),
-        lambda content: content.replace(b'"S7"', b"7"),
+        lambda content: content.replace(b'"AAPL"', b'"AAPL; drop"'),
+        lambda content: content.replace(b'"AAPL"', b"7"),
         lambda content: json.dumps(json.loads(content) | {"date": "9" * 400}).encode(),
         lambda content: json.dumps(
             json.loads(content) | {"constituents": json.loads(content)["constituents"][:9]}
@@ -174,19 +178,23 @@ def test_the_last_good_list_comes_before_the_bundled_one(
     ],
 )
 def test_a_damaged_cache_is_as_none(server: Server, tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
-    wikipedia(tmp_path).load()
+    cached(tmp_path, 503)
     (file,) = tmp_path.iterdir()
+    assert read_cache(tmp_path) is not None
     file.write_bytes(spoil(file.read_bytes()))
     server.answer = lambda: (500, b"", {})
     assert wikipedia(tmp_path).load().origin == "bundled"
-    server.answer = lambda: (200, page(rows()).encode(), {})
+
+
+def test_a_damaged_cache_is_replaced_by_the_next_good_list(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "constituents.json").write_bytes(b"{")
     assert wikipedia(tmp_path).load().origin == "wikipedia"
     server.answer = lambda: (500, b"", {})
     assert wikipedia(tmp_path).load().origin == "cache"
 
 
 def test_the_cache_of_another_address_is_not_used(server: Server, tmp_path: Path) -> None:
-    wikipedia(tmp_path).load()
+    cached(tmp_path, 503)
     server.answer = lambda: (500, b"", {})
     assert wikipedia(tmp_path, url=URL + "/other").load().origin == "bundled"
 
@@ -211,8 +219,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(
 def test_a_write_that_breaks_off_leaves_the_old_cache(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.answer = lambda: (200, page(rows(498)).encode(), {})
-    wikipedia(tmp_path).load()
+    cached(tmp_path, 498)
 
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
@@ -221,9 +228,9 @@ def test_a_write_that_breaks_off_leaves_the_old_cache(
     server.answer = lambda: (200, page(rows(497)).encode(), {})
     assert len(wikipedia(tmp_path).load().constituents) == 497
     monkeypatch.undo()
-    cached = read_cache(tmp_path)
-    assert cached is not None
-    assert len(cached.constituents) == 498
+    kept = read_cache(tmp_path)
+    assert kept is not None
+    assert len(kept.constituents) == 498
     assert len(list(tmp_path.iterdir())) == 1
 
 
