@@ -74,9 +74,15 @@ def made() -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(made: Path, data_dir: Path) -> Iterator[EmbeddedServer]:
+def made_dir(made: Path, data_dir: Path) -> Path:
+    """A data directory of one's own with a stopped server in it."""
     subprocess.run(["cp", "-a", str(made), str(data_dir)], check=True)
-    server = EmbeddedServer.start(data_dir)
+    return data_dir
+
+
+@pytest.fixture
+def server(made_dir: Path) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer.start(made_dir)
     yield server
     server.stop()
 
@@ -101,8 +107,8 @@ def recall(server: EmbeddedServer) -> object:
 
 
 class TestSharing:
-    def test_the_last_user_stops_it(self, data_dir: Path) -> None:
-        first, second = EmbeddedServer.start(data_dir), EmbeddedServer.start(data_dir)
+    def test_the_last_user_stops_it(self, made_dir: Path) -> None:
+        first, second = EmbeddedServer.start(made_dir), EmbeddedServer.start(made_dir)
         assert first.url == second.url
 
         first.stop()
@@ -111,7 +117,7 @@ class TestSharing:
         second.stop()
 
         assert not second.alive()
-        assert live_process(data_dir / "pgdata") is None
+        assert live_process(made_dir / "pgdata") is None
 
     def test_two_programs_that_start_at_once_share_one(self, data_dir: Path) -> None:
         first, second = Program(data_dir), Program(data_dir)
@@ -122,16 +128,16 @@ class TestSharing:
         second.leave()
         assert not answers(url)
 
-    def test_one_left_by_a_killed_program_is_used_and_then_stopped(self, data_dir: Path) -> None:
-        program = Program(data_dir)
+    def test_one_left_by_a_killed_program_is_used_and_then_stopped(self, made_dir: Path) -> None:
+        program = Program(made_dir)
         url = program.url()
-        process = live_process(data_dir / "pgdata")
+        process = live_process(made_dir / "pgdata")
         program.kill()
         assert answers(url)
 
-        server = EmbeddedServer.start(data_dir)
+        server = EmbeddedServer.start(made_dir)
 
-        assert live_process(data_dir / "pgdata") == process
+        assert live_process(made_dir / "pgdata") == process
         server.stop()
         assert not answers(url)
 
@@ -142,8 +148,8 @@ class TestSharing:
         server.stop()
         assert not server.alive()
 
-    def test_it_can_be_left_running(self, data_dir: Path) -> None:
-        server = EmbeddedServer.start(data_dir)
+    def test_it_can_be_left_running(self, made_dir: Path) -> None:
+        server = EmbeddedServer.start(made_dir)
         server.stop(keep_running=True)
         assert server.alive()
 
@@ -171,15 +177,15 @@ class TestRevival:
         assert other.alive()
         other.stop()
 
-    def test_a_process_id_used_again_is_not_taken_for_a_server(self, data_dir: Path) -> None:
-        server = EmbeddedServer.start(data_dir)
+    def test_a_process_id_used_again_is_not_taken_for_a_server(self, made_dir: Path) -> None:
+        server = EmbeddedServer.start(made_dir)
         remember(server)
-        kill_server(data_dir / "pgdata")
-        pid_file = data_dir / "pgdata" / "postmaster.pid"
+        kill_server(made_dir / "pgdata")
+        pid_file = made_dir / "pgdata" / "postmaster.pid"
         _, _, rest = pid_file.read_text().partition("\n")
         pid_file.write_text(f"{os.getpid()}\n{rest}")
 
-        again = EmbeddedServer.start(data_dir)
+        again = EmbeddedServer.start(made_dir)
 
         assert recall(again) == (42,)
         again.stop()
@@ -240,7 +246,8 @@ class TestRevival:
     ) -> None:
         process = live_process(data_dir / "pgdata")
         assert process is not None
-        monkeypatch.setattr(embedded, "_PATIENCE", 0.05)
+        monkeypatch.setattr(embedded, "_SILENCE", 0.05)
+        monkeypatch.setattr(server, "alive", lambda: False)
         process.suspend()
         try:
             with pytest.raises(DatabaseError, match="does not answer after"):
@@ -263,17 +270,17 @@ class TestRevival:
         assert other.alive()
         other.stop()
 
-    def test_why_it_does_not_start_is_told(self, data_dir: Path) -> None:
-        EmbeddedServer.start(data_dir).stop()
-        (data_dir / "pgdata" / "global" / "pg_control").unlink()
+    def test_why_it_does_not_start_is_told(self, made_dir: Path) -> None:
+        EmbeddedServer.start(made_dir).stop()
+        (made_dir / "pgdata" / "global" / "pg_control").unlink()
         with pytest.raises(DatabaseError, match=r"did not start: .*(FATAL|PANIC)"):
-            EmbeddedServer.start(data_dir)
+            EmbeddedServer.start(made_dir)
 
-    def test_its_log_does_not_grow_for_ever(self, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_its_log_does_not_grow_for_ever(self, made_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(embedded, "_LOG_LIMIT", 10)
-        EmbeddedServer.start(data_dir).stop()
-        EmbeddedServer.start(data_dir).stop()
-        assert (data_dir / "postgres.log.1").exists()
+        EmbeddedServer.start(made_dir).stop()
+        EmbeddedServer.start(made_dir).stop()
+        assert (made_dir / "postgres.log.1").exists()
 
 
 class TestPrivacy:
@@ -293,11 +300,11 @@ class TestPrivacy:
                 assert connection.execute(f"SHOW {name}").fetchone() == ("on",)
 
     def test_the_environment_of_the_user_does_not_lead_it_astray(
-        self, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+        self, made_dir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in {"PGPORT": "1", "PGHOST": "nowhere", "PGDATA": "/", "PGDATABASE": "x"}.items():
             monkeypatch.setenv(name, value)
-        server = EmbeddedServer.start(data_dir)
+        server = EmbeddedServer.start(made_dir)
         assert server.alive()
         server.stop()
 
