@@ -110,7 +110,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     )
     _add_options(parser, OPTIONS)
     commands = parser.add_subparsers(
-        title="commands for scripts", metavar="COMMAND", dest="command", parser_class=_Parser
+        title="commands for scripts", prog="sp500tui", metavar="COMMAND", dest="command", parser_class=_Parser
     )
     for name, words in _COMMANDS.items():
         chosen = commands.add_parser(name, help=words, description=words, allow_abbrev=False)

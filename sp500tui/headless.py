@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from sp500tui.domain import Sp500tuiError
 from sp500tui.logs import configure, current, log_uncaught
 from sp500tui.paths import Paths
-from sp500tui.pipeline.control import STOP_WORDS, PipelineControl, StopStep, next_step
+from sp500tui.pipeline.control import STOP_WORDS, StopStep, next_step
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.snapshot import DatabaseSnapshot, EventKind, PipelineEvent, Snapshot
 from sp500tui.plain_text import plain, without_passwords
@@ -35,8 +35,23 @@ _GRACE = 2.0
 """Seconds the pipeline gets to end by itself after it was killed."""
 
 
-class Run(PipelineControl, Protocol):
-    """A pipeline that can also say how it ended."""
+class Run(Protocol):
+    """What this face needs of `PipelineControl`, and the report at the end."""
+
+    def start(self) -> None:
+        """See `PipelineControl.start`."""
+
+    def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
+        """See `PipelineControl.subscribe`."""
+
+    def snapshot(self) -> Snapshot:
+        """See `PipelineControl.snapshot`."""
+
+    def stop(self, step: StopStep) -> None:
+        """See `PipelineControl.stop`."""
+
+    def join(self, timeout: float | None = None) -> bool:
+        """See `PipelineControl.join`."""
 
     def outcome(self) -> RunReport:
         """The report of the run so far."""
@@ -140,7 +155,7 @@ class HeadlessRun:
             self.abandoned = not pipeline.join(_GRACE)
         return pipeline.outcome()
 
-    def _climb(self, pipeline: PipelineControl) -> None:
+    def _climb(self, pipeline: Run) -> None:
         while self._pending:
             number = signal.Signals(self._pending.popleft())
             self.first_signal = self.first_signal or number
@@ -153,7 +168,7 @@ class HeadlessRun:
             self._news.append(event.message)
             self._bell.ring()
 
-    def _tell_cycles(self, pipeline: PipelineControl) -> None:
+    def _tell_cycles(self, pipeline: Run) -> None:
         while self._news:
             _log.info("%s: %s", self._news.popleft(), equation(pipeline.snapshot().ledger))
 

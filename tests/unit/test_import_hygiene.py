@@ -1,0 +1,49 @@
+"""What each part may load: start-up and the size of the processes depend on it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "requests", "aiohttp", "curl_cffi")
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("sp500tui.cli", HEAVY),
+        ("sp500tui.__init__", HEAVY),
+        ("sp500tui.headless", ("textual", "yfinance", "pandas", "rich", "aiohttp")),
+        ("sp500tui.pipeline.pipeline", ("textual", "yfinance", "pandas", "aiohttp")),
+        (
+            "sp500tui.pipeline.writer_process",
+            ("textual", "yfinance", "pandas", "pydantic", "rich", "requests"),
+        ),
+        ("sp500tui.commands.quote", ("textual", "aiohttp")),
+        ("sp500tui.commands.constituents", ("textual", "yfinance", "pandas", "aiohttp")),
+        ("sp500tui.commands.database", ("textual", "yfinance", "pandas", "aiohttp")),
+        ("sp500tui.commands.config", ("textual", "yfinance", "pandas", "aiohttp", "psycopg")),
+        ("sp500tui.commands.dead_letters", ("textual", "yfinance", "pandas", "aiohttp")),
+        ("sp500tui.tui.app", ("yfinance", "pandas", "aiohttp", "psycopg", "curl_cffi")),
+        ("sp500tui.simulator.process", ("textual", "yfinance", "pandas", "aiohttp", "pydantic", "psycopg")),
+    ],
+)
+def test_a_module_loads_nothing_it_should_not(module: str, forbidden: tuple[str, ...]) -> None:
+    program = f"import sys, {module}; print(*sorted(set(sys.modules) & set({forbidden!r})))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert loaded.split() == []
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_version_and_help_load_nothing_heavy(option: str) -> None:
+    program = (
+        "import atexit, sys; from sp500tui.cli import main\n"
+        f"atexit.register(lambda: print('loaded', *sorted(set(sys.modules) & set({HEAVY!r}))))\n"
+        f"main([{option!r}])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "loaded"
