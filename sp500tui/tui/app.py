@@ -14,9 +14,10 @@ from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.reactive import var
+from textual.widgets import Input
 
 from sp500tui import logs
-from sp500tui.domain import ConfigurationError, ExitCode
+from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import PipelineControl
 from sp500tui.pipeline.snapshot import StageName
@@ -83,12 +84,11 @@ class DashboardApp(PipelineApp):
         settings: Settings,
         *,
         log: LogSource,
-        log_file: Path,
         state_file: Path,
         export_folder: Path,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        super().__init__(open_pipeline, settings, log=log, log_file=log_file, clock=clock)
+        super().__init__(open_pipeline, settings, log=log, clock=clock)
         self.export_folder = export_folder
         self._state_file = state_file
         for theme in OWN:
@@ -112,6 +112,12 @@ class DashboardApp(PipelineApp):
         self.theme_changed_signal.subscribe(self, self._remember_theme)
 
     # Steering
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave the arrows to whoever types and to the other screens."""
+        if action == "select_stage":
+            return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input)
+        return super().check_action(action, parameters)
 
     def say(self, words: str) -> None:
         """Tell the effect of a key."""
@@ -176,13 +182,24 @@ class DashboardApp(PipelineApp):
     @on(SymbolChosen)
     def show_symbol(self, message: SymbolChosen) -> None:
         """Open the details of a symbol."""
-        if registry.SYMBOL_SCREEN is not None:
-            self.push_screen(registry.SYMBOL_SCREEN(message.symbol))
+        self.push_screen(registry.symbol_screen(message.symbol))
 
     def action_show_help(self) -> None:
         """Open the sheet of keys and signs."""
-        shown = [(command, self.get_key_display(command.binding)) for command in self.commands()]
+        shown = [(command, self.keys_of(command)) for command in self.commands()]
         self.push_screen(HelpScreen(help_lines(shown)))
+
+    def keys_of(self, command: Command) -> str:
+        """The keys of a command as the person has them: `+ =`, `← h`."""
+        binding = command.binding
+        keys = self.settings.keymap.get(binding.id or "", "")
+        if not keys and binding.key_display:
+            _, *others = binding.key.split(",")
+            return " ".join([binding.key_display, *map(self._key_words, others)])
+        return " ".join(map(self._key_words, (keys or binding.key).split(",")))
+
+    def _key_words(self, key: str) -> str:
+        return self.get_key_display(Binding(key.strip(), "", ""))
 
     def _remember_theme(self, _theme: object) -> None:
         try:
@@ -196,6 +213,7 @@ def run_dashboard(settings: Settings, paths: Paths) -> int:
 
     Raises:
         ConfigurationError: The theme or the keymap cannot be used.
+        Sp500tuiError: The dashboard itself failed; the pipeline was stopped in good order.
     """
     logging_now = logs.current() or logs.configure(level=settings.log_level, console=False, folder=paths.logs)
     # Started while the terminal is still an ordinary one: inside the app its file descriptors are refused.
@@ -210,7 +228,6 @@ def run_dashboard(settings: Settings, paths: Paths) -> int:
         open_pipeline,
         settings,
         log=logging_now.ring,
-        log_file=logging_now.app_log,
         state_file=user_state_path("sp500tui", appauthor=False) / "dashboard.json",
         export_folder=_export_folder(paths),
     )
@@ -218,6 +235,8 @@ def run_dashboard(settings: Settings, paths: Paths) -> int:
     app.opener.cancel(_OPENING_PATIENCE)
     if app.opener.pipeline is not None:
         finish(app.opener.pipeline, settings.drain_timeout)
+    if app.crashed:
+        raise Sp500tuiError(f"the dashboard failed ({app.crashed}); details are in {logging_now.app_log}")
     return ExitCode.INCOMPLETE if code is None else code
 
 

@@ -44,10 +44,8 @@ class PipelineCommands(Provider):
                     yield self._title(app, command), command.explanation, partial(self._run, command, node)
 
     def _title(self, app: DashboardApp, command: Command) -> str:
-        return f"{command.group.lower()}: {command.title} ({app.get_key_display(command.binding)})"
+        return f"{command.group.lower()}: {command.title} ({app.keys_of(command)})"
 
     async def _run(self, command: Command, node: DOMNode) -> None:
         """Do what the key would do."""
-        await node.run_action(command.binding.action) if hasattr(
-            node, "run_action"
-        ) else await self.app.run_action(command.binding.action, default_namespace=node)
+        await self.app.run_action(command.binding.action, default_namespace=node)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 
 ELLIPSIS = "…"
-_BLOCKS = "▁▂▃▄▅▆▇█"
+_BLOCKS = "▁▂▃▄▅▆"
+"""Below full height, so that lines under each other do not run into one."""
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTE_SCALES = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
@@ -48,16 +49,13 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def short_count(number: float) -> str:
-    """A number in at most five characters: `950`, `4.1k`, `12.3M`."""
+def short_count(number: float, *, whole: bool = False) -> str:
+    """A number in at most five characters: `950`, `4.1k`, `12.3M`; four where it is to be `whole`: `12M`."""
     for scale, letter in _SCALES:
         if abs(number) >= scale * 0.9995:
             scaled = number / scale
-            return (
-                f"{scaled:.1f}{letter}"
-                if abs(scaled) < 99.95 and scaled % 1 >= 0.05
-                else f"{scaled:.0f}{letter}"
-            )
+            text = f"{scaled:.0f}" if whole or abs(scaled) >= 99.95 else f"{scaled:.1f}".removesuffix(".0")
+            return text + letter
     return f"{number:.0f}"
 
 
@@ -124,14 +122,14 @@ def plural(number: int, noun: str) -> str:
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values as eighth blocks from zero to their maximum; blanks where there are none yet."""
+    """The last `width` values as blocks from zero to their maximum; blanks where there are none yet."""
     if width <= 0:
         return ""
     shown = values[-width:]
     top = max(shown, default=0.0)
     if top <= 0:
         return (_BLOCKS[0] * len(shown)).rjust(width)
-    bars = (_BLOCKS[min(7, int(max(value, 0.0) / top * 7 + 0.5))] for value in shown)
+    bars = (_BLOCKS[min(5, int(max(value, 0.0) / top * 5 + 0.5))] for value in shown)
     return "".join(bars).rjust(width)
 
 

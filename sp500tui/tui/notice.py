@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sp500tui.pipeline.snapshot import Health, Phase, Snapshot
-from sp500tui.tui.formats import span
+from textwrap import wrap
 
+from sp500tui.pipeline.snapshot import Health, Phase, Snapshot
+from sp500tui.tui.formats import clean, span
+
+_WIDTH = 54
+"""Cells of a line, so that it fits the panel at every size."""
 _DEMO = "sp500tui --demo shows everything with a simulated market, without any network"
 
 
@@ -35,4 +39,5 @@ def _attempt(snapshot: Snapshot) -> str:
 
 
 def _lines(what: str, when: str, snapshot: Snapshot) -> str:
-    return "\n".join([what, when] if snapshot.demo else [what, when, "", _DEMO])
+    paragraphs = [what, when] if snapshot.demo else [what, when, "", _DEMO]
+    return "\n".join(line for paragraph in paragraphs for line in wrap(clean(paragraph), _WIDTH) or [""])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 from textual import on
 from textual.app import App
@@ -34,6 +34,8 @@ from sp500tui.tui.stopping import Ladder, exit_code
 LOG = logging.getLogger(__name__)
 BLURRED_RATE = 1.0
 """Looks a second, at most, while another window has the keyboard."""
+_NOTE_AGAIN = 30.0
+"""Seconds before the same trouble is noted again."""
 
 
 class PipelineApp(App[int]):
@@ -42,7 +44,6 @@ class PipelineApp(App[int]):
     Args:
         open_pipeline: Loads and builds the pipeline; called on a thread of its own after the first frame.
         log: The lines of the log view.
-        log_file: Named when the dashboard itself fails.
         clock: Gives the present moment, UTC.
     """
 
@@ -52,7 +53,6 @@ class PipelineApp(App[int]):
         settings: Settings,
         *,
         log: LogSource,
-        log_file: Path,
         clock: Callable[[], datetime],
     ) -> None:
         super().__init__()
@@ -62,13 +62,15 @@ class PipelineApp(App[int]):
         self.ladder = Ladder(settings.drain_timeout)
         self.refresh_rate = settings.refresh_rate
         self.signal_number: int | None = None
+        self.crashed = ""
+        """Why the dashboard itself failed."""
         self._failure = ""
         self.snapshot: Snapshot = self._opening()
         """The newest one."""
         self.feed = PipelineFeed(self._opening, log, clock)
-        self._log_file = log_file
         self._ticker: Timer | None = None
         self._skipped = 0
+        self._noted = ("", 0.0)
 
     def _opening(self) -> Snapshot:
         return opening_snapshot(self.settings, self.clock(), self.opener.seconds, self._failure)
@@ -112,10 +114,9 @@ class PipelineApp(App[int]):
     def _handle_exception(self, error: Exception) -> None:
         LOG.critical("the dashboard failed", exc_info=error)
         super()._handle_exception(error)
-        what = clean(f"{type(error).__name__}: {error}")
-        self._exit_renderables[:] = [
-            f"sp500tui: the dashboard failed ({what}); details are in {self._log_file}"
-        ]
+        self.crashed = self.crashed or clean(f"{type(error).__name__}: {error}")
+        # What happened is told in one line once the terminal is an ordinary one again.
+        self._exit_renderables.clear()
 
     # The look at the pipeline
 
@@ -125,7 +126,7 @@ class PipelineApp(App[int]):
             return
         news = self.feed.take()
         self.snapshot = news.snapshot
-        for screen in {self.screen_stack[0], self.screen}:
+        for screen in {*self.screen_stack[:1], *self.screen_stack[-1:]}:
             self._deliver(news, screen.post_message)
         if self.ladder.climbed:
             self._follow_stop()
@@ -164,10 +165,10 @@ class PipelineApp(App[int]):
     def tell_event(self, message: EventHappened) -> None:
         """Show what went wrong as a note, once; the log has everything."""
         event = message.event
-        if event.level >= logging.ERROR and not any(
-            note.message == event.message for note in self._notifications
-        ):
-            self.notify(clean(event.message), title=str(event.kind), severity="error", markup=False)
+        words, now = clean(event.message), time.monotonic()
+        if event.level >= logging.ERROR and (words != self._noted[0] or now - self._noted[1] > _NOTE_AGAIN):
+            self._noted = (words, now)
+            self.notify(words, title=str(event.kind), severity="error", markup=False)
 
     # Stopping
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sp500tui.pipeline.snapshot import CycleSnapshot, Health, Ledger, Phase, Snapshot
-from sp500tui.tui.formats import count, fit, gauge, milliseconds, plural, rate, short_count, short_span, size
+from sp500tui.tui.formats import (
+    clean,
+    count,
+    fit,
+    gauge,
+    milliseconds,
+    plural,
+    rate,
+    short_count,
+    short_span,
+    size,
+)
 from sp500tui.tui.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
 from sp500tui.tui.words import HEALTH_SIGNS, phase_word, session_words, trouble
 
@@ -14,6 +27,7 @@ NAME = "sp500tui"
 _WIDE = 150
 _MEDIUM = 100
 _LABEL, _VALUE = Role.LABEL, Role.VALUE
+_BRIEF = {"duplicate": "dup", "in flight": "flying", "spooled": "spool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +44,12 @@ class View:
 
 def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> list[Line]:
     """The bar in `height` lines of `width` cells: state and progress, the equation, and what is wrong."""
-    inner = width - 2
+    margin = " " if width >= _MEDIUM else ""
+    inner = width - 2 * len(margin)
     lines = [_first_line(snapshot, view, inner), _second_line(snapshot, inner)]
     if height > 2:
         lines.append(_third_line(snapshot, inner))
-    return [(Span(" "), *line, Span(" ")) for line in lines[:height]]
+    return [(Span(margin), *line, Span(margin)) for line in lines[:height]]
 
 
 def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
@@ -44,9 +59,9 @@ def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
     frozen: Line = (Span(" view frozen ", Role.CHOSEN),) if view.frozen else ()
     session, change = session_words(snapshot.market, view.now)
     if width < _MEDIUM:
-        market = (Span(f"{session} ", _VALUE), Span(change, _LABEL))
-        left = joined((state, mode, frozen, _cycle(snapshot, 0), market), "  ")
-        return spread(left, _health(snapshot, width), width)
+        return _narrow_first_line(
+            snapshot, joined((state, mode, frozen, _cycle(snapshot, 0)), "  "), view, width
+        )
     market = (Span(session), Span(f", {change}" if change else "", _LABEL))
     bar = 24 if width >= _WIDE else 10
     title = (Span(NAME, Role.TITLE),)
@@ -56,11 +71,29 @@ def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
     return spread(left, (Span(view.clock, _LABEL),), width)
 
 
+def _narrow_first_line(snapshot: Snapshot, left: Line, view: View, width: int) -> Line:
+    """The session as far as there is room between state and health."""
+    session, change = session_words(snapshot.market, view.now)
+    health = _health(snapshot, width)
+    short = session.removeprefix("NYSE ")
+    left_over = change.rpartition(" in ")[2]
+    markets: list[Line] = [(Span(short), Span(f" for {left_over}", _LABEL))] if left_over else []
+    markets += [(Span(short),), ()]
+    for market in markets:
+        line = joined((left, market), "  ")
+        if width_of(line) + 1 + width_of(health) <= width:
+            return spread(line, health, width)
+    return spread(left, health, width)
+
+
 def _cycle(snapshot: Snapshot, bar: int) -> Line:
     """Number, progress and countdown of the cycle in a width that changes only with its total."""
     cycle = snapshot.cycle
     if not cycle.number:
-        return (Span("cycle – " if bar else "cycle –", _LABEL), Span(fit(_countdown(snapshot), 12), _LABEL))
+        return (
+            Span("cycle – " if bar else "cycle –", _LABEL),
+            Span(fit(_countdown(snapshot, "first in"), 14), _LABEL),
+        )
     total = count(cycle.total)
     share = cycle.done / cycle.total if cycle.total else 0.0
     middle: Line = (Span(gauge(share, bar), Role.ACCENT), Span(" ")) if bar else ()
@@ -70,19 +103,19 @@ def _cycle(snapshot: Snapshot, bar: int) -> Line:
         Span(f"{count(cycle.number)} "),
         *middle,
         Span(f"{count(cycle.done):>{len(total)}}/{total} "),
-        Span(fit(_countdown(snapshot), 14 if bar else 9), _LABEL),
+        Span(fit(_countdown(snapshot, "next in" if bar else "next"), 14 if bar else 10), _LABEL),
         *skipped,
     )
 
 
-def _countdown(snapshot: Snapshot) -> str:
+def _countdown(snapshot: Snapshot, words: str) -> str:
     """When the next cycle comes."""
     if snapshot.phase in (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED):
         return "no more"
     cycle: CycleSnapshot = snapshot.cycle
     if cycle.next_in is None:
         return "under way" if cycle.running else "none due"
-    return f"next in {short_span(max(0.0, round(cycle.next_in)) if cycle.next_in >= 1 else cycle.next_in)}"
+    return f"{words} {short_span(max(0.0, round(cycle.next_in)) if cycle.next_in >= 1 else cycle.next_in)}"
 
 
 def _health(snapshot: Snapshot, width: int) -> Line:
@@ -105,7 +138,7 @@ def _sign(label: str, health: Health) -> Line:
 
 def _host(url: str) -> str:
     """The host and database of a masked URL."""
-    return url.rpartition("@")[2].removeprefix("postgresql://").partition("?")[0]
+    return clean(url).rpartition("@")[2].removeprefix("postgresql://").partition("?")[0]
 
 
 def _second_line(snapshot: Snapshot, width: int) -> Line:
@@ -115,36 +148,45 @@ def _second_line(snapshot: Snapshot, width: int) -> Line:
 
 
 def equation(ledger: Ledger) -> list[Line]:
-    """`fetched = stored + duplicate + …` in three lengths, the longest first."""
-    terms = (
-        ("stored", "stored", ledger.stored, 0),
-        ("duplicate", "dup", ledger.duplicate, 0),
-        ("queued", "queued", ledger.queued, 5),
-        ("in flight", "flying", ledger.in_flight, 5),
-        ("spooled", "spool", ledger.spooled, 0),
-        ("dead", "dead", ledger.dead, 0),
+    """`fetched = stored + duplicate + …` from long to short: full words, brief ones, no zeros, one rest."""
+    full = (
+        ("stored", ledger.stored, 0),
+        ("duplicate", ledger.duplicate, 0),
+        ("queued", ledger.queued, 5),
+        ("in flight", ledger.in_flight, 5),
+        ("spooled", ledger.spooled, 0),
+        ("dead", ledger.dead, 0),
     )
-    equals = " = " if ledger.balanced else " ≠ "
-    variants = []
-    for short, padded in ((False, True), (False, False), (True, False)):
-        line = [Span("fetched " if not short else "got ", _LABEL), Span(_number(ledger.fetched, short))]
-        for position, (name, brief, number, room) in enumerate(terms):
-            line.append(Span(" + " if position else equals, _LABEL if ledger.balanced else Role.BAD))
-            line.append(Span(f"{brief if short else name} ", _LABEL))
-            text = _number(number, short)
-            line.append(Span(text.rjust(room) if padded else text, _term_role(name, number)))
-        variants.append(tuple(line))
-    return variants
+    brief = tuple((_BRIEF.get(name, name), number, 0) for name, number, _ in full)
+    rest = ledger.queued + ledger.in_flight + ledger.spooled
+    least = (brief[0], brief[1], ("rest", rest, 0), brief[5])
+    plain = tuple((name, number, 0) for name, number, _ in full)
+    return [
+        _sum("fetched", ledger, full, count),
+        _sum("fetched", ledger, plain, count),
+        _sum("got", ledger, brief, short_count),
+        _sum("got", ledger, brief[:1] + tuple(term for term in brief[1:] if term[1]), short_count),
+        _sum("got", ledger, least, partial(short_count, whole=True)),
+    ]
 
 
-def _number(number: int, short: bool) -> str:
-    return short_count(number) if short else count(number)
+def _sum(
+    left: str, ledger: Ledger, terms: Sequence[tuple[str, int, int]], number: Callable[[int], str]
+) -> Line:
+    """One form of the equation; a term is its name, its number and the cells kept free for it."""
+    role, sign = (_LABEL, "=") if ledger.balanced else (Role.BAD, "≠")
+    line = [Span(f"{left} ", _LABEL), Span(number(ledger.fetched))]
+    for position, (name, value, room) in enumerate(terms):
+        line.append(Span(" + " if position else f" {sign} ", role))
+        line.append(Span(f"{name} ", _LABEL))
+        line.append(Span(number(value).rjust(room), _term_role(name, value)))
+    return tuple(line)
 
 
 def _term_role(name: str, number: int) -> Role:
     if not number:
         return Role.FAINT
-    return {"stored": Role.GOOD, "spooled": Role.WARN, "dead": Role.BAD}.get(name, _VALUE)
+    return {"stored": Role.GOOD, "spooled": Role.WARN, "spool": Role.WARN, "dead": Role.BAD}.get(name, _VALUE)
 
 
 def _third_line(snapshot: Snapshot, width: int) -> Line:
@@ -179,7 +221,7 @@ def _requests(snapshot: Snapshot) -> Line:
 def _missing(snapshot: Snapshot) -> Line:
     if not snapshot.missing:
         return (Span("missing ", _LABEL), Span("none", Role.FAINT))
-    names = ", ".join(missing.symbol for missing in snapshot.missing[:3])
+    names = ", ".join(clean(missing.symbol) for missing in snapshot.missing[:3])
     more = "…" if len(snapshot.missing) > 3 else ""
     return (Span("missing ", _LABEL), Span(f"{len(snapshot.missing)}: {names}{more}", Role.WARN))
 
@@ -189,7 +231,11 @@ def _fx(snapshot: Snapshot) -> Line:
     if not upstream.fx_pair:
         return ()
     age = f", {short_span(upstream.fx_age)} old" if upstream.fx_age is not None else ", no rate yet"
-    return (Span(f"{upstream.fx_pair} ", _LABEL), Span(upstream.fx_rate or "–"), Span(age, _LABEL))
+    return (
+        Span(f"{clean(upstream.fx_pair)} ", _LABEL),
+        Span(clean(upstream.fx_rate) or "–"),
+        Span(age, _LABEL),
+    )
 
 
 def _journal(snapshot: Snapshot) -> Line:

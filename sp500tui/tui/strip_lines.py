@@ -29,11 +29,13 @@ COLUMNS: tuple[StageName | QueueName | None, ...] = (
 )
 """In the order of the data; None is the database."""
 
-_VERBS = {
-    StageName.PRICE: ("price", "price"),
-    StageName.CONVERTER: ("convert", "conv"),
-    StageName.WRITER: ("write", "write"),
+_NAMES = {
+    StageName.SCRAPER: ("Wikipedia", "Wiki"),
+    StageName.PRICE: ("price", "pr"),
+    StageName.CONVERTER: ("convert", "conv", "cv"),
+    StageName.WRITER: ("write", "wr"),
 }
+"""From long to short, for columns from wide to narrow."""
 _FULL, _CROWDED = 0.9, 0.6
 _LABEL = Role.LABEL
 
@@ -73,8 +75,13 @@ def stage_at(x: int, width: int) -> StageName | None:
     return None
 
 
-def strip_lines(snapshot: Snapshot, selected: StageName, width: int, height: int) -> list[Line]:
-    """The strip in `height` lines: as many facts a column as fit, then what holds the pipeline up."""
+def strip_lines(
+    snapshot: Snapshot, selected: StageName, width: int, height: int, *, tell_trouble: bool
+) -> list[Line]:
+    """The strip in `height` lines: as many facts a column as fit, then what holds the pipeline up.
+
+    With `tell_trouble` the last line says what is wrong instead, when something is.
+    """
     layout = columns(width)
     rows = max(1, height - 1)
     cells = [_cells(snapshot, column, selected, rows) for column in layout]
@@ -86,16 +93,16 @@ def strip_lines(snapshot: Snapshot, selected: StageName, width: int, height: int
             if index < len(layout) - 1:
                 spans.append(_arrow(snapshot, index, arrow_room(width), visible=y == 1))
         lines.append(cut(spans, width))
-    return [*lines, notice(snapshot, width)][-height:] if height > 1 else lines
+    return [*lines, notice(snapshot, width, tell_trouble=tell_trouble)][-height:] if height > 1 else lines
 
 
-def notice(snapshot: Snapshot, width: int) -> Line:
-    """What is wrong, else where the bottleneck is."""
-    wrong = trouble(snapshot)
+def notice(snapshot: Snapshot, width: int, *, tell_trouble: bool) -> Line:
+    """Where the bottleneck is, or what is wrong."""
+    wrong = trouble(snapshot) if tell_trouble else None
     if wrong is not None:
-        return longest_that_fits([(Span(f"! {wrong[0]}", wrong[1]),)], width)
+        return cut((Span(f"! {wrong[0]}", wrong[1]),), width)
     role = Role.WARN if snapshot.bottleneck else _LABEL
-    return longest_that_fits([(Span(bottleneck_words(snapshot), role),)], width)
+    return cut((Span(bottleneck_words(snapshot), role),), width)
 
 
 def _arrow(snapshot: Snapshot, index: int, room: int, *, visible: bool) -> Span:
@@ -126,46 +133,61 @@ def _queue_cells(queue: QueueSnapshot, width: int, rows: int) -> list[Line]:
     bar = gauge(queue.fill, width, queue.high_water / queue.capacity if queue.capacity else None)
     thick = bar.rstrip("─┼")
     sign, _ = trend(queue)
-    age = (
-        (Span(short_span(queue.oldest_age)), Span(" old", _LABEL))
-        if queue.ready
-        else (Span("empty", Role.FAINT),)
-    )
     cells: list[Line] = [
         (Span(queue.name, Role.TITLE),),
         (Span(thick, role), Span(bar[len(thick) :], Role.FAINT)),
         _depth(queue, width, sign if rows < 8 else ""),
-        age,
+        _age(queue, width),
         (Span("in ", _LABEL), Span(rate(queue.rate_in))),
         (Span("out ", _LABEL), Span(rate(queue.rate_out))),
         (Span("high ", _LABEL), Span(count(queue.high_water))),
-        (Span(f"{sign} {flow_words(queue)}", role if queue.fill >= _CROWDED else _LABEL),),
+        _flow(queue, width, role if queue.fill >= _CROWDED else _LABEL),
     ]
     return cells
 
 
+def _flow(queue: QueueSnapshot, width: int, role: Role) -> Line:
+    """Whether it fills or drains, and when it will be empty where there is room for it."""
+    sign, word = trend(queue)
+    return longest_that_fits([(Span(f"{sign} {words}", role),) for words in (flow_words(queue), word)], width)
+
+
+def _p95(value: float | None, width: int) -> Line:
+    words = milliseconds(value)
+    tight = Span(words.replace(" ", ""))
+    label = Span("p95 ", _LABEL)
+    return longest_that_fits([(label, Span(words)), (label, tight), (tight,)], width)
+
+
+def _age(queue: QueueSnapshot, width: int) -> Line:
+    """How long the oldest item has waited."""
+    if not queue.ready:
+        return (Span("empty", Role.FAINT),)
+    age = Span(short_span(queue.oldest_age))
+    return longest_that_fits([(age, Span(" old", _LABEL)), (age,)], width)
+
+
 def _depth(queue: QueueSnapshot, width: int, sign: str) -> Line:
     """Depth of capacity, and the trend's sign where it has no line of its own."""
-    variants = []
+    variants: list[Line] = []
     for number in (count, short_count):
         depth = (Span(number(queue.ready)), Span(f"/{number(queue.capacity)}", _LABEL))
-        variants.append((*depth, Span(f" {sign}", _LABEL)) if sign else depth)
+        variants += [(*depth, Span(f" {sign}", _LABEL)), depth] if sign else [depth]
     return longest_that_fits(variants, width)
 
 
 def _stage_cells(snapshot: Snapshot, stage: StageSnapshot, width: int, selected: StageName) -> list[Line]:
     slow = snapshot.bottleneck is not None and snapshot.bottleneck.stage is stage.name
-    if stage.name is StageName.SCRAPER:
-        name, sign = _name(("Wikipedia", "Wikipedia"), "", width), _list_cell(snapshot)
-    else:
-        name, sign = _name(_VERBS[stage.name], f" ×{stage.size}", width), _pool(stage, width)
-    mark = " !" if slow else ""
+    pool = stage.name is not StageName.SCRAPER
+    name = _name(_NAMES[stage.name], f" ×{stage.size}" if pool else "", width)
+    sign = _pool(stage, width) if pool else _list_cell(snapshot, width)
+    mark = (" !" if len(name) + 2 <= width else "!") if slow else ""
     role = Role.CHOSEN if stage.name is selected else Role.WARN if slow else Role.TITLE
     return [
         (Span(fit(name + mark, width), role),),
         sign,
         (Span(rate(stage.rate)),),
-        (Span("p95 ", _LABEL), Span(milliseconds(stage.latency.p95))),
+        _p95(stage.latency.p95, width),
         (Span(f"{stage.busy}/{stage.alive}"), Span(" busy", _LABEL)),
         (Span(short_count(stage.items)), Span(" done", _LABEL)),
         _faults(stage.failed, "failed"),
@@ -178,17 +200,22 @@ def _faults(number: int, noun: str) -> Line:
     return (Span(count(number), Role.WARN if number else Role.FAINT), Span(f" {noun}", _LABEL))
 
 
-def _name(names: tuple[str, str], size: str, width: int) -> str:
-    """The longer of two names that leaves room for the pool size and the bottleneck's mark."""
-    return next((name + size for name in names if len(name + size) + 2 <= width), names[1] + size)
+def _name(names: tuple[str, ...], size: str, width: int) -> str:
+    """The longest of the names that leaves room for the pool size and the bottleneck's mark."""
+    reserved = 1 if size else 0
+    return next((name + size for name in names if len(name + size) + reserved <= width), names[-1] + size)
 
 
-def _list_cell(snapshot: Snapshot) -> Line:
+def _list_cell(snapshot: Snapshot, width: int) -> Line:
     """How many constituents are known and whether the list is fresh."""
     listed = snapshot.constituents
     sign, role = HEALTH_SIGNS[listed.health]
-    words = f" {count(listed.count)} listed" if listed.count else f" {listed.health}"
-    return (Span(sign, role), Span(words))
+    if not listed.count:
+        return (Span(sign, role), Span(f" {listed.health}"))
+    number = count(listed.count)
+    return longest_that_fits(
+        [(Span(sign, role), Span(f" {words}")) for words in (f"{number} listed", number)], width
+    )
 
 
 def _pool(stage: StageSnapshot, width: int) -> Line:
@@ -216,16 +243,23 @@ def _database_cells(snapshot: Snapshot, width: int) -> list[Line]:
     database = snapshot.database
     sign, role = HEALTH_SIGNS[database.health]
     word = "ready" if database.health is Health.OK else str(database.health)
-    rows = count(database.rows_total) if database.rows_total is not None else "–"
-    short = short_count(database.rows_total) if database.rows_total is not None else "–"
     retry: Line = ()
     if database.retry_in is not None:
         retry = (Span("again in ", _LABEL), Span(short_span(database.retry_in), Role.WARN))
     return [
-        (Span("PostgreSQL" if width >= 10 else "Postgres", Role.TITLE),),
+        longest_that_fits([(Span(name, Role.TITLE),) for name in ("PostgreSQL", "Postgres", "PgSQL")], width),
         (Span(sign, role), Span(f" {word}")),
-        longest_that_fits([(Span(text), Span(" rows", _LABEL)) for text in (rows, short)], width),
-        (Span("p95 ", _LABEL), Span(milliseconds(database.commit.p95))),
+        _rows(database.rows_total, width),
+        _p95(database.commit.p95, width),
         retry or (Span("embedded" if database.embedded else "by URL", _LABEL),),
         (Span(rate(snapshot.stage(StageName.WRITER).rate)), Span(" in", _LABEL)),
     ]
+
+
+def _rows(total: int | None, width: int) -> Line:
+    """How many rows the table `prices` has."""
+    if total is None:
+        return (Span("– rows", _LABEL),)
+    numbers = (count(total), short_count(total), short_count(total, whole=True))
+    variants: list[Line] = [(Span(number), Span(" rows", _LABEL)) for number in numbers]
+    return longest_that_fits([*variants, (Span(numbers[-1]),)], width)

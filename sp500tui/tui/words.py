@@ -14,7 +14,7 @@ from sp500tui.pipeline.snapshot import (
     StageName,
     WorkerState,
 )
-from sp500tui.tui.formats import short_span, span
+from sp500tui.tui.formats import clean, short_span, span
 from sp500tui.tui.lines import Role
 
 STAGE_TITLES = {
@@ -112,18 +112,20 @@ def bottleneck_words(snapshot: Snapshot) -> str:
     """The stage that holds the others up, why, and what helps; or that there is none."""
     found = snapshot.bottleneck
     if found is None:
-        return "no bottleneck: every stage keeps up"
+        return (
+            "no bottleneck: every stage keeps up" if snapshot.ledger.fetched else "no bottleneck: no work yet"
+        )
     advice = f": {found.advice}" if found.advice else ""
-    return f"bottleneck: {STAGE_TITLES[found.stage]} ({found.reason}){advice}"
+    return clean(f"bottleneck: {STAGE_TITLES[found.stage]} ({found.reason}){advice}")
 
 
 def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:
     """What is wrong, in one line, with the time of the next attempt; None when all is well."""
     if snapshot.phase is Phase.FAILED:
-        return f"failed: {snapshot.failure or 'no reason given'}", Role.BAD
+        return clean(f"failed: {snapshot.failure or 'no reason given'}"), Role.BAD
     reasons = list(snapshot.degraded)
     if not reasons:
         return None
     waits = [part.retry_in for part in (snapshot.upstream, snapshot.database) if part.retry_in is not None]
     again = f"; next attempt in {span(min(waits))}" if waits else ""
-    return "degraded: " + "; ".join(reasons) + again, Role.WARN
+    return clean("degraded: " + "; ".join(reasons)) + again, Role.WARN

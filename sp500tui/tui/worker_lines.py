@@ -12,9 +12,9 @@ from sp500tui.tui.words import WORKER_SIGNS
 _ERROR_WIDTH = 24
 _STATE_WIDTH = 10
 _COLUMNS = (
-    ("rate", 8, 0),
-    ("trend", 8, 44),
-    ("p95", 7, 52),
+    ("rate", 7, 0),
+    ("trend", 5, 46),
+    ("p95", 7, 58),
     ("restarts", 8, 84),
     ("pid", 8, 92),
     ("trend 30 s", 14, 106),
@@ -59,6 +59,11 @@ def _heading(name: str) -> str:
 
 def _align(name: str) -> str:
     return "left" if name in {"last error", "trend", "trend 30 s"} else "right"
+
+
+def empty_line(width: int) -> Line:
+    """What stands there before the first worker."""
+    return cut((Span("no workers yet: they come with the pipeline", Role.LABEL),), width)
 
 
 def worker_line(worker: WorkerSnapshot, width: int, names: int, *, chosen: bool = False) -> Line:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.message import Message
+from textual.pilot import Pilot
 
 from sp500tui.logs import LogLine
+from sp500tui.pipeline.snapshot import Snapshot
+from sp500tui.settings import Settings
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.screens.main import MainScreen
 from tests.tui.fake_pipeline import NOON, FakePipeline
 
 
@@ -18,18 +28,62 @@ class CannedLog:
         self.lines: list[LogLine] = []
 
     def say(self, message: str, level: int = 20, worker: str = "main") -> None:
-        """Add one line."""
         self.lines.append(LogLine(len(self.lines) + 1, NOON, level, worker, message))
 
     def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
-        """The lines after `seq`."""
         return len(self.lines), self.lines[seq:], 0
+
+
+class Driven:
+    """A running dashboard, the keys to it, and what it looks like."""
+
+    def __init__(self, app: DashboardApp, pilot: Pilot[int], pipeline: FakePipeline) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.pipeline = pipeline
+
+    @property
+    def main(self) -> MainScreen:
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    @property
+    def said(self) -> str:
+        """What the last key did, as the screen tells it."""
+        return self.main.strip.said
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
+        """Let the app run until it is so."""
+        for _ in range(400):
+            if condition():
+                return
+            await self.pilot.pause(0.01)
+        raise AssertionError(f"{what} did not come true")
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Have the pipeline look like this from now on."""
+        self.pipeline.now_shows = snapshot
+        self.app.look()
+
+    def text(self) -> str:
+        """The screen as lines of text."""
+        width, height = self.app.size
+        strips = self.app.screen._compositor.render_strips()
+        assert len(strips) == height
+        return "\n".join(strip.text.ljust(width) for strip in strips)
+
+
+Drive = Callable[..., AbstractAsyncContextManager[Driven]]
 
 
 @pytest.fixture(autouse=True)
 def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """No animation, no inherited theme or colour wish, times in UTC."""
-    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setenv("TZ", "UTC")
     for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM"):
         monkeypatch.delenv(name, raising=False)
@@ -46,3 +100,46 @@ def log() -> CannedLog:
 def pipeline() -> FakePipeline:
     """A calm run."""
     return FakePipeline()
+
+
+@pytest.fixture
+def build(log: CannedLog, tmp_path: Path) -> Callable[..., DashboardApp]:
+    """Makes a dashboard over a fake pipeline."""
+
+    def make(
+        pipeline: FakePipeline, *, clock: Callable[[], datetime] = lambda: NOON, **settings: Any
+    ) -> DashboardApp:
+        return DashboardApp(
+            lambda: pipeline,
+            Settings(**{"demo": True, **settings}),
+            log=log,
+            state_file=tmp_path / "state" / "dashboard.json",
+            export_folder=tmp_path,
+            clock=clock,
+        )
+
+    return make
+
+
+@pytest.fixture
+def drive(build: Callable[..., DashboardApp]) -> Drive:
+    """Runs a dashboard over a fake pipeline until it shows its first real snapshot."""
+
+    @asynccontextmanager
+    async def run(
+        pipeline: FakePipeline | None = None,
+        size: tuple[int, int] = (120, 40),
+        hook: Callable[[Message], None] | None = None,
+        **settings: Any,
+    ) -> AsyncIterator[Driven]:
+        fake = pipeline or FakePipeline()
+        app = build(fake, **settings)
+        async with app.run_test(size=size, message_hook=hook) as pilot:
+            driven = Driven(app, pilot, fake)
+            await driven.until(
+                lambda: app.snapshot.taken_at and app.snapshot is fake.now_shows, "the first look"
+            )
+            await pilot.pause()
+            yield driven
+
+    return run

@@ -11,7 +11,7 @@ from decimal import Decimal
 from importlib.resources import files
 
 from sp500tui.domain import Constituent, ConvertedQuote, MarketState, Quote
-from sp500tui.pipeline.control import Scaled, StopStep, clamp_workers
+from sp500tui.pipeline.control import FaultControl, Scaled, StopStep, clamp_workers
 from sp500tui.pipeline.snapshot import (
     Bottleneck,
     CycleSnapshot,
@@ -228,6 +228,10 @@ def empty() -> Snapshot:
         phase=Phase.RUNNING,
         ledger=Ledger(),
         cycle=CycleSnapshot(interval=15.0, next_in=9.0),
+        queues=tuple(queue(each.name, 0, each.capacity, 0, None, 0.0, 0.0) for each in calm.queues),
+        stages=tuple(
+            StageSnapshot(each.name, each.size, each.size, 0, 0, 0, 0.0, Latency(), 0) for each in calm.stages
+        ),
         workers=calm.workers[:1],
         constituents=ListSnapshot(Health.DOWN, "Wikipedia cannot be reached: no route to host"),
         upstream=UpstreamSnapshot(Health.DOWN, "Yahoo Finance cannot be reached", 4.0, 9.0, 3, 3),
@@ -257,6 +261,8 @@ class FakePipeline:
         self.ends_at = StopStep.KILL
         """The step of the ladder at which it ends."""
         self.step = StopStep.NONE
+        self.database_url: str | None = None
+        self.demo_market: FaultControl | None = None
 
     def start(self) -> None:
         self.calls.append(("start",))
@@ -323,6 +329,9 @@ class FakePipeline:
         self.calls.append(("kill_worker", name))
         return name.startswith("writer")
 
-    def stop_database(self) -> bool:
-        self.calls.append(("stop_database",))
+    def price_of(self, symbol: str) -> LivePrice | None:
+        return next((price for price in self.prices if price.row.quote.symbol == symbol), None)
+
+    def stop_database(self, seconds: float) -> bool:
+        self.calls.append(("stop_database", seconds))
         return True

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from sp500tui.tui.bindings import Command
 from sp500tui.tui.formats import fit
@@ -85,7 +84,6 @@ class HelpScreen(ModalScreen[None]):
             canvas = LineCanvas(id="help-lines")
             canvas.styles.height = len(self._lines)
             yield canvas
-        yield Static()
 
     def on_mount(self) -> None:
         """Draw the sheet."""

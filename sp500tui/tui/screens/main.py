@@ -14,7 +14,7 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from sp500tui.domain import Sp500tuiError
 from sp500tui.pipeline.snapshot import StageName
@@ -32,6 +32,7 @@ from sp500tui.tui.messages import (
 from sp500tui.tui.notice import prices_notice
 from sp500tui.tui.panel_title import set_titles
 from sp500tui.tui.status_lines import View
+from sp500tui.tui.widgets.key_bar import KeyBar
 from sp500tui.tui.widgets.log_view import LogView
 from sp500tui.tui.widgets.pipeline_strip import PipelineStrip
 from sp500tui.tui.widgets.price_panel import PricePanel
@@ -44,6 +45,15 @@ if TYPE_CHECKING:
 
 SMALLEST = (60, 16)
 """Columns and lines below which nothing useful can be drawn."""
+_WIDTHS = [(0, "-tiny-width"), (SMALLEST[0], "-narrow"), (104, "-medium"), (160, "-wide")]
+_HEIGHTS = [
+    (0, "-tiny-height"),
+    (SMALLEST[1], "-low"),
+    (22, "-short"),
+    (30, "-middle"),
+    (38, "-tall"),
+    (52, "-high"),
+]
 _SAID_FOR = 5.0
 """Seconds that the words about a key's effect stay."""
 
@@ -53,21 +63,9 @@ class MainScreen(Screen[None]):
 
     BINDING_GROUP_TITLE = "View"
     BINDINGS: ClassVar[list[BindingType]] = [*VIEW]
-    HORIZONTAL_BREAKPOINTS = [
-        (0, "-tiny-width"),
-        (SMALLEST[0], "-narrow"),
-        (104, "-medium"),
-        (160, "-wide"),
-    ]
-    VERTICAL_BREAKPOINTS = [
-        (0, "-tiny-height"),
-        (SMALLEST[1], "-low"),
-        (22, "-short"),
-        (30, "-middle"),
-        (38, "-tall"),
-        (52, "-high"),
-    ]
-    ALLOW_IN_MAXIMIZED_VIEW = "#status, Footer"
+    HORIZONTAL_BREAKPOINTS = _WIDTHS
+    VERTICAL_BREAKPOINTS = _HEIGHTS
+    ALLOW_IN_MAXIMIZED_VIEW = "#status, #keys"
     AUTO_FOCUS = "PriceTable"
 
     frozen: var[bool] = var(False, init=False)
@@ -97,7 +95,7 @@ class MainScreen(Screen[None]):
             yield PricePanel(clock=self.dashboard.clock, id="prices", classes="panel")
         yield LogView(id="log", classes="panel")
         yield Static(_too_small(), id="too-small")
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Follow the app's selected stage."""
@@ -116,7 +114,7 @@ class MainScreen(Screen[None]):
         """Bring the panels to the pipeline of this moment."""
         snapshot = message.snapshot
         self.status.show(snapshot, self._view(self.dashboard.clock()))
-        self.strip.show(snapshot)
+        self.strip.show(snapshot, tell_trouble=self.status.size.height < 3)
         if not self.frozen:
             self.worker_list.show(snapshot.workers)
             self.panel.table.set_missing(snapshot.missing)

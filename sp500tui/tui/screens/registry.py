@@ -36,8 +36,12 @@ SCREENS: tuple[ScreenEntry, ...] = (
 )
 """In the order of the number keys, the first one behind `1`."""
 
-SYMBOL_SCREEN: Callable[[str], Screen[None]] | None = None
-"""Makes the detail screen of a symbol as listed (`BRK.B`)."""
+
+def symbol_screen(symbol: str) -> Screen[None]:
+    """The details of a symbol as listed (`BRK.B`)."""
+    from sp500tui.tui.screens.symbol import SymbolScreen
+
+    return SymbolScreen(symbol)
 
 
 def entry_of(name: str) -> ScreenEntry:

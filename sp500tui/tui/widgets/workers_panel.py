@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot
 from sp500tui.tui.formats import clean, fit
 from sp500tui.tui.lines import Line, Role
 from sp500tui.tui.panel_title import set_titles
+from sp500tui.tui.widgets.painted_lines import PaintedLines
 from sp500tui.tui.words import STAGE_TITLES
-from sp500tui.tui.worker_lines import header_line, name_width, title, worker_line
+from sp500tui.tui.worker_lines import empty_line, header_line, name_width, title, worker_line
+
+_HEADING_FROM = 4
+"""Lines of the panel from which on one is spent on the names of the columns."""
 
 
-class WorkersPanel(ScrollView, can_focus=True, inherit_bindings=False):
-    """Line-API list of workers with a fixed header; repaints the visible lines that changed."""
+class WorkersPanel(PaintedLines):
+    """Line-API list of workers under a fixed heading; repaints the visible lines that changed."""
 
     BINDING_GROUP_TITLE = "Workers"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,7 +44,8 @@ class WorkersPanel(ScrollView, can_focus=True, inherit_bindings=False):
             tooltip="All workers or the selected stage's",
         ),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{role}" for role in Role}
+    PREFIX = "line"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"line--row", *(f"line--{role}" for role in Role)}
     ALLOW_SELECT = False
 
     only_stage: reactive[bool] = reactive(False)
@@ -56,8 +58,8 @@ class WorkersPanel(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__(id="workers", classes="panel")
         self._workers: Sequence[WorkerSnapshot] = ()
-        self._lines: list[Line] = []
-        self._styles: dict[Role, Style] = {}
+        self._rows: list[Line] = []
+        self._heading: Line | None = None
 
     def show(self, workers: Sequence[WorkerSnapshot]) -> None:
         """Bring the list up to date."""
@@ -99,7 +101,7 @@ class WorkersPanel(ScrollView, can_focus=True, inherit_bindings=False):
     def watch_cursor(self) -> None:
         """Keep the marked line in view."""
         self._draw()
-        self.scroll_to_region(Region(0, self.cursor, 1, 2), animate=False, force=True)
+        self.scroll_to_region(Region(0, self.cursor, 1, 1 + self._top), animate=False, force=True)
 
     def on_resize(self, _event: events.Resize) -> None:
         """Lay the lines out for the new width."""
@@ -116,22 +118,31 @@ class WorkersPanel(ScrollView, can_focus=True, inherit_bindings=False):
     def on_click(self, event: events.Click) -> None:
         """Mark the worker under the pointer."""
         offset = event.get_content_offset(self)
-        if offset is not None and offset.y > 0:
-            self.cursor = max(0, min(len(self.shown()) - 1, offset.y - 1 + self.scroll_offset.y))
+        if offset is not None and offset.y >= self._top:
+            self.cursor = max(0, min(len(self.shown()) - 1, offset.y - self._top + self.scroll_offset.y))
 
     def _draw(self) -> None:
-        width = self.scrollable_content_region.width
-        if width <= 0:
+        if self.line_width <= 0:
             return
         shown = self.shown()
         names = name_width(shown)
-        lines = [header_line(width, names)]
-        for index, worker in enumerate(shown):
-            lines.append(worker_line(worker, width, names, chosen=self.has_focus and index == self.cursor))
+        self._rows = [
+            worker_line(worker, self.line_width, names, chosen=self.has_focus and index == self.cursor)
+            for index, worker in enumerate(shown)
+        ] or [empty_line(self.line_width)]
+        self._heading = header_line(self.line_width, names) if self.line_count >= _HEADING_FROM else None
         set_titles(
             self, title(STAGE_TITLES[self.stage] if self.only_stage else None), self._mark_words(shown)
         )
-        self._show(lines)
+        lines = len(self._rows) + self._top
+        if self.virtual_size.height != lines:
+            self.virtual_size = Size(0, lines)
+        self.repaint_changed()
+
+    @property
+    def _top(self) -> int:
+        """Lines that do not scroll."""
+        return 0 if self._heading is None else 1
 
     def _mark_words(self, shown: Sequence[WorkerSnapshot]) -> str:
         """The whole last error of the marked worker, which its line may have no room for."""
@@ -140,35 +151,22 @@ class WorkersPanel(ScrollView, can_focus=True, inherit_bindings=False):
         error = clean(shown[min(self.cursor, len(shown) - 1)].last_error)
         return fit(error, min(len(error), max(0, self.size.width - 6)))
 
-    def _show(self, lines: list[Line]) -> None:
-        old, self._lines = self._lines, lines
-        if len(old) != len(lines):
-            self.virtual_size = Size(self.scrollable_content_region.width, len(lines))
-            self.refresh()
-            return
-        top = self.scroll_offset.y
-        changed = [y for y, line in enumerate(lines) if line != old[y]]
-        places = [y if y == 0 else y - top for y in changed if y == 0 or y > top]
-        if places:
-            width = self.size.width
-            self.refresh(*(Region(0, y, width, 1) for y in places))
+    def _line(self, y: int) -> Line:
+        """The heading on the first line, below it the workers from the scroll position on."""
+        if self._heading is not None and y == 0:
+            return self._heading
+        index = y - self._top + self.scroll_offset.y
+        return self._rows[index] if index < len(self._rows) else ()
 
-    def render_line(self, y: int) -> Strip:
-        """The header on the first line, below it the workers from the scroll position on."""
-        index = y if y == 0 else y + self.scroll_offset.y
-        base = self.rich_style
-        if index >= len(self._lines):
-            return Strip.blank(self.size.width, base)
-        segments = [Segment(span.text, self._style(span.role)) for span in self._lines[index]]
-        return Strip(segments).adjust_cell_length(self.size.width, base)
+    def line_key(self, y: int) -> Hashable:
+        """A line is known by its text and roles."""
+        return self._line(y)
 
-    def notify_style_update(self) -> None:
-        """Forget the styles of the old theme."""
-        self._styles.clear()
-        super().notify_style_update()
+    def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
+        """The spans of a line, styled by their roles."""
+        return "row", [(span.text, str(span.role)) for span in self._line(y)]
 
-    def _style(self, role: Role) -> Style:
-        style = self._styles.get(role)
-        if style is None:
-            style = self._styles[role] = self.get_component_rich_style(f"line--{role}")
-        return style
+    def cell_style(self, line: str, cell: str) -> Style:
+        """A span looks like its role, whatever line it is in."""
+        del line
+        return self.get_component_rich_style(f"line--{cell}")

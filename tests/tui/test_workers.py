@@ -1,0 +1,156 @@
+"""The workers panel tells every worker's state in a word, and what it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.strip import Strip
+
+from sp500tui.pipeline.snapshot import StageName, WorkerState
+from sp500tui.tui.lines import Line, Role, width_of
+from sp500tui.tui.worker_lines import header_line, name_width, shown_columns, worker_line
+from tests.tui.conftest import Drive
+from tests.tui.fake_pipeline import FakePipeline, degraded, running, worker
+
+
+def text_of(line: Line) -> str:
+    return "".join(span.text for span in line)
+
+
+def line_of(state: WorkerState, **more: object) -> str:
+    doing = str(more.pop("doing", "50 symbols"))
+    return text_of(worker_line(worker(StageName.PRICE, 3, state, doing, 6.1, **more), 90, 8))
+
+
+@given(st.integers(30, 220), st.sampled_from(WorkerState), st.text(max_size=300))
+def test_a_line_is_exactly_as_wide_as_the_panel(width: int, state: WorkerState, words: str) -> None:
+    one = worker(StageName.WRITER, 3, state, words, 6.1, last_error=words, retry_in=3.0)
+    assert width_of(worker_line(one, width, 8)) == width
+    assert width_of(worker_line(one, width, 8, chosen=True)) == width
+    assert width_of(header_line(width, 8)) == width
+
+
+def test_columns_come_with_the_width() -> None:
+    assert [name for name, _ in shown_columns(44)] == ["rate"]
+    assert [name for name, _ in shown_columns(52)] == ["rate", "trend"]
+    assert [name for name, _ in shown_columns(200)] == [
+        "rate",
+        "trend 30 s",
+        "p95",
+        "restarts",
+        "pid",
+        "last error",
+    ]
+
+
+@pytest.mark.parametrize("state", list(WorkerState))
+def test_every_state_is_a_word(state: WorkerState) -> None:
+    assert f" {state} " in line_of(state)
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "words"),
+    [
+        (
+            WorkerState.BACKOFF,
+            {"retry_in": 12.0, "last_error": "answered 429"},
+            "again in 12 s: answered 429",
+        ),
+        (WorkerState.WAITING, {"retry_in": 3.0}, "again in 3 s: 50 symbols"),
+        (WorkerState.DRAINING, {"state_seconds": 5.0}, "50 symbols, for 5 s"),
+        (WorkerState.STUCK, {"state_seconds": 75.0, "doing": ""}, "its lease, for 1 min"),
+        (WorkerState.IDLE, {"doing": "", "state_seconds": 9.0}, "for 9 s"),
+        (WorkerState.BUSY, {}, "50 symbols"),
+    ],
+)
+def test_countdowns_and_durations(state: WorkerState, more: dict[str, object], words: str) -> None:
+    assert words in line_of(state, **more)
+
+
+def test_a_wide_panel_has_errors_restarts_and_process_ids() -> None:
+    one = worker(StageName.WRITER, 2, WorkerState.BUSY, "52 rows", 19.0, restarts=3, last_error="pipe broke")
+    line = text_of(worker_line(one, 140, 8))
+    assert "pipe broke" in line
+    assert " 3 " in line
+    assert "4202" in line
+    thread = text_of(worker_line(worker(StageName.PRICE, 2, WorkerState.BUSY, "x"), 140, 8))
+    assert "t4302" in thread
+    assert "none" in thread
+
+
+def test_the_marked_line_has_one_role() -> None:
+    line = worker_line(running().workers[1], 60, 8, chosen=True)
+    assert {span.role for span in line} == {Role.CHOSEN}
+
+
+def test_names_get_the_room_they_need() -> None:
+    assert name_width(running().workers) == len("converter-1")
+    assert name_width(()) == 8
+    assert name_width([replace(running().workers[0], name="x" * 99)]) == 16
+
+
+async def test_w_shows_the_workers_of_the_selected_stage(drive: Drive) -> None:
+    async with drive() as driven:
+        panel = driven.main.worker_list
+        panel.focus()
+        # when only the stage's workers are wanted
+        await driven.press("w")
+        assert {each.stage for each in panel.shown()} == {StageName.PRICE}
+        assert "workers · price workers" in driven.text()
+        # then another stage shows its own
+        await driven.press("right")
+        assert {each.stage for each in panel.shown()} == {StageName.CONVERTER}
+        await driven.press("w")
+        assert len(panel.shown()) == len(running().workers)
+
+
+async def test_the_marked_workers_error_is_shown_in_full(drive: Drive) -> None:
+    async with drive(FakePipeline(degraded())) as driven:
+        panel = driven.main.worker_list
+        panel.focus()
+        await driven.press("G", "k")
+        assert "connection refused" in driven.text()
+        await driven.press("g")
+        assert panel.cursor == 0
+
+
+async def test_the_mark_follows_keys_and_clicks_and_stays_in_view(drive: Drive) -> None:
+    async with drive(size=(80, 24)) as driven:
+        panel = driven.main.worker_list
+        panel.focus()
+        await driven.press("G")
+        assert panel.cursor == len(running().workers) - 1
+        await driven.until(lambda: "writer-2" in driven.text(), "the last worker in view")
+        await driven.press("home")
+        await driven.until(lambda: "scraper " in driven.text(), "the first worker in view")
+        await driven.pilot.click("#workers", offset=(5, 3))
+        await driven.until(lambda: panel.cursor == 2)
+
+
+async def test_no_workers_are_told_in_words(drive: Drive) -> None:
+    async with drive(FakePipeline(replace(running(), workers=()))) as driven:
+        assert "no workers yet" in driven.text()
+        driven.main.worker_list.focus()
+        await driven.press("y")
+        assert driven.main.worker_list.row_text() == ""
+
+
+async def test_only_changed_lines_are_painted(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with drive() as driven:
+        panel = driven.main.worker_list
+        painted: list[int] = []
+        original = panel.paint
+
+        def paint(y: int) -> Strip:
+            painted.append(y)
+            return original(y)
+
+        monkeypatch.setattr(panel, "paint", paint)
+        workers = list(running().workers)
+        workers[2] = replace(workers[2], doing="one symbol")
+        driven.show(replace(running(), workers=tuple(workers)))
+        await driven.until(lambda: "one symbol" in driven.text())
+        assert painted == [3]
