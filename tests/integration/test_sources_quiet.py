@@ -1,0 +1,48 @@
+"""Yahoo Finance's libraries come late and keep quiet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sp500tui.simulator.process import DemoMarket
+
+SCRIPT = """
+import sys, logging
+from pathlib import Path
+from sp500tui.sources.throttle import Throttle
+from sp500tui.sources.yahoo import YahooFinance
+heavy = {"yfinance", "pandas", "curl_cffi", "numpy", "bs4"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+yahoo = YahooFinance(Throttle(50), proxy=sys.argv[1], ca_file=Path(sys.argv[2]), timeout=5, cache_dir=Path(sys.argv[3]))
+yahoo.open()
+print(len(yahoo.fetch(["AAPL"]).quotes))
+lost = YahooFinance(Throttle(50), proxy="http://127.0.0.1:1", ca_file=None, timeout=5, cache_dir=Path(sys.argv[3]))
+try:
+    lost.fetch(["A"])
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def test_nothing_heavy_is_imported_early_and_nothing_is_written_to_the_terminal(
+    demo_market: DemoMarket, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            demo_market.proxy_url,
+            str(demo_market.ca_file),
+            str(tmp_path / "cache"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "1\nSourceError\n"
+    assert done.stderr == ""
+    assert list((tmp_path / "cache").iterdir()) == []
