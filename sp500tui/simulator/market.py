@@ -29,6 +29,8 @@ _FINE_SECONDS = 3_600
 """Seconds the shared levels make up for one by one; a longer sleep is made up for in as many longer steps."""
 _FINE_STEPS = 900
 """Trades an instrument makes up for one by one; a longer sleep is made up for in as many longer steps."""
+_LONGEST_GAP = 30
+"""Seconds between two trades of the smallest shares, at most, in the regular session."""
 _KEPT_DAYS = 60
 """Days of the demo market's own past kept as daily bars."""
 _SWEEPS = 30
@@ -98,7 +100,8 @@ class Instrument:
         self._gap = gap
         self._dice = Dice(seed, listing.symbol)
         self._beta = 0.5 + fraction(listing.symbol, "beta")
-        self._lot = max(1.0, listing.shares * 0.005 * gap / _SESSION)
+        pace = min(clock.speed, _SESSION)
+        self._lot = max(1.0, listing.shares * 0.005 * gap / _SESSION) * pace
         self._own = 0.0
         self._next = 0
         self._last = 0
@@ -127,7 +130,7 @@ class Instrument:
         day = self._clock.day(second)
         opens = state is MarketState.REGULAR and day != self._day
         price = self._price(second, factors, opens)
-        volume = round(self._lot * (0.25 + 1.5 * self._dice.uniform()) * min(self._clock.speed, _SESSION))
+        volume = round(self._lot * (0.25 + 1.5 * self._dice.uniform()))
         stamp = self._clock.stamp(second)
         if opens:
             self._open(day, stamp, price)
@@ -179,7 +182,11 @@ class Market:
         rank = {listing.symbol: place for place, listing in enumerate(largest)}
         self._instruments = {
             listing.yahoo_symbol: Instrument(
-                listing, sectors.index(listing.sector), clock, seed, min(5, 1 + rank[listing.symbol] // 150)
+                listing,
+                sectors.index(listing.sector),
+                clock,
+                seed,
+                min(_LONGEST_GAP, 1 + rank[listing.symbol] // 150),
             )
             for listing in listings
         }

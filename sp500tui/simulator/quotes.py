@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import inf
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -29,6 +30,7 @@ CORE: Final = frozenset(
     }
 )  # fmt: skip
 """Keys that come back whatever `fields=` asks for."""
+_YEAR_PREFIXES = ("fifty", "twoHundred")
 _NEW_YORK = ZoneInfo("America/New_York")
 
 
@@ -43,17 +45,73 @@ class PrintedPrice:
 
 def share_quote(instrument: Instrument, state: MarketState) -> Fields:
     """Everything Yahoo Finance prints of one share in the given session."""
+    return share_facts(instrument.listing) | share_trades(instrument, state, frozenset())
+
+
+def share_trades(instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields:
+    """The part of a share's quote that changes with its trades; the year's figures only where they are wanted."""
     today = instrument.today
-    fields = dict(_share_facts(instrument.listing))
-    fields["marketState"] = state.value
+    offset, zone = exchange_offset(today.time)
+    fields: Fields = {"marketState": state.value}
     fields |= _day_fields(today, 4)
     fields |= _extended_fields(instrument, state)
-    fields |= _year_fields(instrument.symbol, instrument.listing.price, today)
+    if not wanted or any(key.startswith(_YEAR_PREFIXES) for key in wanted):
+        fields |= _year_fields(instrument.symbol, instrument.listing.price, today)
     fields["marketCap"] = round(instrument.listing.shares * today.price)
     fields["bid"] = round(today.price * 0.9998, 2)
     fields["ask"] = round(today.price * 1.0002, 2)
-    fields["symbol"] = instrument.listing.yahoo_symbol
+    fields["exchangeTimezoneShortName"] = zone
+    fields["gmtOffSetMilliseconds"] = 1000 * offset
+    fields["symbol"] = instrument.symbol
     return fields
+
+
+def share_facts(listing: Listing) -> Fields:
+    """The part of a share's quote that never changes."""
+    code, exchange = exchange_names(listing)
+    traded = round(listing.shares * 0.005)
+    earnings = round(listing.price / (12 + 25 * fraction(listing.symbol, "earnings")), 2)
+    return {
+        "language": "en-US",
+        "region": "US",
+        "quoteType": "EQUITY",
+        "typeDisp": "Equity",
+        "quoteSourceName": "Nasdaq Real Time Price",
+        "triggerable": True,
+        "customPriceAlertConfidence": "HIGH",
+        "currency": "USD",
+        "shortName": listing.name,
+        "longName": listing.name,
+        "displayName": listing.name,
+        "hasPrePostMarketData": True,
+        "firstTradeDateMilliseconds": 631_290_600_000,
+        "priceHint": 2,
+        "bidSize": 2,
+        "askSize": 1,
+        "fullExchangeName": exchange,
+        "financialCurrency": "USD",
+        "averageDailyVolume3Month": traded,
+        "averageDailyVolume10Day": traded,
+        "sharesOutstanding": listing.shares,
+        "epsTrailingTwelveMonths": earnings,
+        "epsCurrentYear": earnings,
+        "epsForward": round(earnings * 1.08, 2),
+        "trailingPE": round(listing.price / earnings, 6),
+        "priceEpsCurrentYear": round(listing.price / earnings, 6),
+        "forwardPE": round(listing.price / earnings / 1.08, 6),
+        "bookValue": round(listing.price / 5, 3),
+        "priceToBook": 5.0,
+        "sourceInterval": 15,
+        "exchangeDataDelayedBy": 0,
+        "tradeable": False,
+        "cryptoTradeable": False,
+        "corporateActions": [],
+        "exchange": code,
+        "messageBoardId": f"finmb_{listing.cik}",
+        "exchangeTimezoneName": "America/New_York",
+        "market": "us_market",
+        "esgPopulated": False,
+    }
 
 
 def pair_quote(pair: CurrencyPair) -> Fields:
@@ -155,7 +213,12 @@ def formatted(fields: Fields, wrap: bool) -> Fields:
 
 def exchange_offset(stamp: float) -> tuple[int, str]:
     """New York's distance from UTC in seconds and its abbreviation, at a real time."""
-    local = datetime.fromtimestamp(stamp, UTC).astimezone(_NEW_YORK)
+    return _offset_of_hour(int(stamp) // 3600)
+
+
+@lru_cache(maxsize=64)
+def _offset_of_hour(hour: int) -> tuple[int, str]:
+    local = datetime.fromtimestamp(3600 * hour, UTC).astimezone(_NEW_YORK)
     offset = local.utcoffset()
     return (round(offset.total_seconds()) if offset else 0), local.strftime("%Z")
 
@@ -222,53 +285,3 @@ def _year_fields(name: str, start: float, day: DayRecord) -> Fields:
     year_ago = start * (0.75 + 0.35 * fraction(name, "year"))
     fields["fiftyTwoWeekChangePercent"] = round(100 * (day.price / year_ago - 1), 6)
     return fields
-
-
-def _share_facts(listing: Listing) -> Fields:
-    code, exchange = exchange_names(listing)
-    offset, zone = exchange_offset(datetime.now(UTC).timestamp())
-    traded = round(listing.shares * 0.005)
-    earnings = round(listing.price / (12 + 25 * fraction(listing.symbol, "earnings")), 2)
-    return {
-        "language": "en-US",
-        "region": "US",
-        "quoteType": "EQUITY",
-        "typeDisp": "Equity",
-        "quoteSourceName": "Nasdaq Real Time Price",
-        "triggerable": True,
-        "customPriceAlertConfidence": "HIGH",
-        "currency": "USD",
-        "shortName": listing.name,
-        "longName": listing.name,
-        "displayName": listing.name,
-        "hasPrePostMarketData": True,
-        "firstTradeDateMilliseconds": 631_290_600_000,
-        "priceHint": 2,
-        "bidSize": 2,
-        "askSize": 1,
-        "fullExchangeName": exchange,
-        "financialCurrency": "USD",
-        "averageDailyVolume3Month": traded,
-        "averageDailyVolume10Day": traded,
-        "sharesOutstanding": listing.shares,
-        "epsTrailingTwelveMonths": earnings,
-        "epsCurrentYear": earnings,
-        "epsForward": round(earnings * 1.08, 2),
-        "trailingPE": round(listing.price / earnings, 6),
-        "priceEpsCurrentYear": round(listing.price / earnings, 6),
-        "forwardPE": round(listing.price / earnings / 1.08, 6),
-        "bookValue": round(listing.price / 5, 3),
-        "priceToBook": 5.0,
-        "sourceInterval": 15,
-        "exchangeDataDelayedBy": 0,
-        "tradeable": False,
-        "cryptoTradeable": False,
-        "corporateActions": [],
-        "exchange": code,
-        "messageBoardId": f"finmb_{listing.cik}",
-        "exchangeTimezoneName": "America/New_York",
-        "exchangeTimezoneShortName": zone,
-        "gmtOffSetMilliseconds": 1000 * offset,
-        "market": "us_market",
-        "esgPopulated": False,
-    }

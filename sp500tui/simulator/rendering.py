@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sp500tui.domain import MarketState
 from sp500tui.simulator.currencies import CurrencyPair
@@ -17,11 +17,15 @@ from sp500tui.simulator.quotes import (
     pair_quote,
     printed,
     select,
+    share_facts,
     share_quote,
+    share_trades,
 )
 
 DELISTED = frozenset({"ATVI", "BRKS", "FRC", "SIVB", "TWTR"})
 """Shares of the past: Yahoo Finance still answers for such, without a price."""
+_KEPT_FRAGMENTS = 100_000
+"""Printed quotes remembered at most, whatever the clients ask for."""
 _PRICES = ("preMarketPrice", "postMarketPrice", "regularMarketPrice")
 _PRICE_FAULTS = ("nan_price", "null_price", "negative_price")
 _OLD = 3 * 86_400
@@ -45,6 +49,8 @@ class _Fragment:
     state: MarketState
     text: str
     quote: HandedOut | None
+    facts: str = ""
+    """The part of the text that stays the same, without braces."""
 
 
 class QuoteRenderer:
@@ -89,9 +95,21 @@ class QuoteRenderer:
         key = (symbol, wanted, wrap)
         known = self._fragments.get(key)
         if known is None or known.trades != instrument.trades or known.state is not state:
-            known = _print(instrument, state, select(share_quote(instrument, state), wanted), wrap)
+            known = self._fresh(instrument, state, wanted, wrap)
+            if len(self._fragments) >= _KEPT_FRAGMENTS:
+                self._fragments.clear()
             self._fragments[key] = known
         return known
+
+    def _fresh(
+        self, instrument: Instrument, state: MarketState, wanted: frozenset[str], wrap: bool
+    ) -> _Fragment:
+        """The quote as of the latest trade; what never changes of it is printed once."""
+        trades = select(share_trades(instrument, state, wanted), wanted)
+        fragment = _print(instrument, state, trades, wrap)
+        known = self._fragments.get((instrument.symbol, wanted, wrap))
+        facts = known.facts if known is not None else _facts(instrument, wanted, wrap)
+        return replace(fragment, facts=facts, text=f"{{{facts},{fragment.text[1:]}")
 
     def _spoilt(self, instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields | None:
         if self._dice.happens("stale"):
@@ -131,6 +149,10 @@ def _print(instrument: Instrument, state: MarketState, fields: Fields, wrap: boo
     if trade is not None:
         quote = HandedOut(instrument.listing.symbol, trade.time, repr(trade.price))
     return _Fragment(instrument.trades, state, printed(formatted(fields, wrap)), quote)
+
+
+def _facts(instrument: Instrument, wanted: frozenset[str], wrap: bool) -> str:
+    return printed(formatted(select(share_facts(instrument.listing), wanted), wrap))[1:-1]
 
 
 def _stale(fields: Fields, instrument: Instrument) -> Fields:
