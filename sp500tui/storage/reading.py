@@ -32,7 +32,7 @@ __all__ = [
 
 _NO_SUCH_FUNCTION = "42883"
 MAX_POINTS = 2000
-MAX_ROWS = 500
+MAX_ROWS = 200
 COUNTED_BYTES = 256 * 2**20
 """A table up to this size is counted, one above it is estimated: about 1.5 million rows, 0.1 s."""
 
@@ -118,7 +118,7 @@ def history(
 
 
 def last_rows(connection: Connection, symbol: str | None, limit: int) -> tuple[StoredRow, ...]:
-    """The newest rows, of one symbol or of all, newest trade first; at most 500."""
+    """The newest rows, of one symbol or of all, newest trade first; at most 200."""
     arguments: dict[str, object] = {"limit": max(1, min(limit, MAX_ROWS))}
     if symbol is None:
         rows = _rows(connection, "last_rows", arguments)

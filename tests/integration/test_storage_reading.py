@@ -110,8 +110,8 @@ class TestLastRows:
         ]
 
     def test_are_bounded(self, connection: Connection) -> None:
-        fill(connection, ["AAPL"], 600)
-        assert len(last_rows(connection, "AAPL", 10**9)) == 500
+        fill(connection, ["AAPL"], 300)
+        assert len(last_rows(connection, "AAPL", 10**9)) == 200
         assert len(last_rows(connection, None, 0)) == 1
 
     def test_of_an_empty_table_are_none(self, connection: Connection) -> None:
