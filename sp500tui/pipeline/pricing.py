@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from sp500tui.domain import SourceError, ThrottledError
@@ -14,7 +14,7 @@ from sp500tui.pipeline.metrics import Books
 from sp500tui.pipeline.queues import Lease, LeasedQueue
 from sp500tui.pipeline.snapshot import MissingSymbol, WorkerState
 from sp500tui.pipeline.stage import Worker
-from sp500tui.sources.yahoo import FetchResult
+from sp500tui.sources.yahoo import NOT_ANSWERED, FetchResult
 
 _RETRY_DELAY = 0.5
 """Seconds a worker holds still after a failed request; the throttle does the real back-off."""
@@ -70,6 +70,19 @@ def worth_another_try(
         tired = ticker.attempts >= max_attempts or now - ticker.asked_at >= give_up_after
         (given_up if tired else again).append(ticker)
     return again, given_up
+
+
+def forgotten(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> list[Ticker]:
+    """The tickers that the answer leaves out and that have not been asked for again yet.
+
+    Yahoo drops some symbols of a large request at random; those are worth one more try. A symbol it does not know
+    is left out again, and named missing then.
+    """
+    return [
+        Ticker(ticker.symbol, ticker.asked_at, ticker.attempts + 1)
+        for ticker in tickers
+        if missing.get(ticker.symbol) == NOT_ANSWERED and not ticker.attempts
+    ]
 
 
 class Pricing:
@@ -144,14 +157,19 @@ class PriceBody:
         shared.fx.learn(result.rates)
         shared.fx.need({quote.currency for quote in result.quotes})
         self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
-        shared.missing.name(result.missing.items())
+        once_more = forgotten(lease.items, result.missing)
+        shared.missing.name(
+            (symbol, why)
+            for symbol, why in result.missing.items()
+            if all(ticker.symbol != symbol for ticker in once_more)
+        )
         shared.missing.found(quote.symbol for quote in result.quotes)
         if result.quotes:
             items = [Fetched(quote, tick, worker.name) for quote in result.quotes]
             worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
             # Put even when the lease was given to somebody else meanwhile: a fetched quote is never dropped.
             shared.quotes.put(items, then=lambda: shared.books.count_fetched(len(items)))
-        lease.ack()
+        lease.release(once_more)
 
     def _ask_new_rates(self, currencies: set[str]) -> None:
         """Ask at once for rates that the quotes just fetched are the first to need."""

@@ -13,11 +13,11 @@ from sp500tui.domain import FxRate, SourceError, ThrottledError
 from sp500tui.pipeline.fx import FxBook
 from sp500tui.pipeline.items import Fetched, Ticker
 from sp500tui.pipeline.metrics import Books
-from sp500tui.pipeline.pricing import MissingBook, Pricing, worth_another_try
+from sp500tui.pipeline.pricing import MissingBook, Pricing, forgotten, worth_another_try
 from sp500tui.pipeline.queues import MemoryQueue
 from sp500tui.pipeline.snapshot import StageName, WorkerState
 from sp500tui.pipeline.stage import Stage
-from sp500tui.sources.quote_parsing import FetchResult
+from sp500tui.sources.quote_parsing import NOT_ANSWERED, FetchResult
 from tests.fixtures.faults_rows import OPENING, quote
 
 Wait = Callable[[Callable[[], object]], None]
@@ -224,3 +224,21 @@ def test_a_rate_that_does_not_come_holds_no_quote_up(eventually: Wait) -> None:
         eventually(shop.settled)
         assert shop.fetched() == ["A"]
         assert shop.stage.workers[0].last_error == "no rate for EUR: no rate today"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "reason", "again"),
+    [
+        pytest.param(0, NOT_ANSWERED, True, id="left out once"),
+        pytest.param(1, NOT_ANSWERED, False, id="left out twice"),
+        pytest.param(0, "no price", False, id="answered without a price"),
+    ],
+)
+def test_a_symbol_left_out_of_an_answer_is_asked_for_once_more(
+    attempts: int, reason: str, again: bool
+) -> None:
+    ticker = Ticker("AAPL", 1.0, attempts)
+
+    found = forgotten([ticker, Ticker("MSFT", 1.0)], {"AAPL": reason})
+
+    assert found == ([Ticker("AAPL", 1.0, attempts + 1)] if again else [])
