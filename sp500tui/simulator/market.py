@@ -33,7 +33,7 @@ _LONGEST_GAP = 30
 """Seconds between two trades of the smallest shares, at most, in the regular session."""
 _KEPT_DAYS = 60
 """Days of the demo market's own past kept as daily bars."""
-_SWEEPS = 30
+SWEEPS = 30
 """Seconds in which the background sweep passes over all instruments once."""
 
 
@@ -225,7 +225,7 @@ class Market:
     def sweep(self) -> None:
         """Let a part of the instruments catch up, so that nobody who looks has long to wait; once a second."""
         second = self.now()
-        size = -(-len(self._order) // _SWEEPS)
+        size = -(-len(self._order) // SWEEPS)
         for instrument in self._order[self._swept : self._swept + size]:
             instrument.advance(second, self._factors)
         self._swept = self._swept + size if self._swept + size < len(self._order) else 0

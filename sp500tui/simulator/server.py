@@ -20,7 +20,7 @@ from sp500tui.simulator.fault_dice import FaultDice
 from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.ledger import Ledger
 from sp500tui.simulator.listing import constituents, extras
-from sp500tui.simulator.market import Market
+from sp500tui.simulator.market import SWEEPS, Market
 from sp500tui.simulator.proxy import ProxyConnection
 from sp500tui.simulator.stream import Stream
 from sp500tui.simulator.tally import Tally
@@ -130,9 +130,12 @@ class MarketServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _sweep(self) -> None:
+        """Keep everybody close to the present: the first round at once, so that the first to ask need not wait."""
+        rounds = 0
         while True:
             self.market.sweep()
-            await asyncio.sleep(1.0)
+            rounds += 1
+            await asyncio.sleep(1.0 if rounds > SWEEPS else 0.0)
 
 
 def _web_server(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:

@@ -273,6 +273,20 @@ async def test_latency_delays_every_answer(client: Client) -> None:
         assert time.monotonic() - start >= 0.15
 
 
+async def test_who_gave_up_waiting_was_handed_nothing(client: Client, ledger_path: Path) -> None:
+    # given a client that waits for a shorter time than the answer takes
+    client.server.dice.set(Faults(latency=0.3))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await client.quotes()
+
+    # when a later one got its answer
+    await client.quotes("NVDA")
+
+    # then only that one is in the ledger
+    assert {quote.symbol for quote in read_ledger(ledger_path)} == {"NVDA"}
+
+
 async def test_a_nan_is_printed_as_json_does_not_know_it(client: Client) -> None:
     client.server.dice.set(Faults(nan_price=1))
     _, text = await client.get(QUOTE, params={"symbols": "AAPL", "crumb": client.crumb})

@@ -134,6 +134,22 @@ def test_a_new_day_opens_on_yesterdays_close() -> None:
     assert known(market, "MMM").past[-1] == closing.bar()
 
 
+def test_what_is_remembered_does_not_grow_with_the_days() -> None:
+    # given five days of 24 minutes each
+    time = SettableTime()
+    market = new_market(time, speed=60, listings=SOME[:1])
+    remembered = []
+    for _ in range(5):
+        for _ in range(24):
+            time.now += 60
+            minutes = known(market, "MMM").minutes
+        remembered.append(len(list(minutes)))
+
+    # then the minutes kept are those since the last opening's early hours
+    assert max(remembered) <= 24
+    assert len(known(market, "MMM").past) == 5
+
+
 def test_large_shares_trade_every_second_or_so_and_small_ones_less() -> None:
     # given the whole index over two minutes
     time = SettableTime()
