@@ -29,18 +29,40 @@ from sp500tui.tui.feed import LogSource
 from sp500tui.tui.messages import SymbolChosen
 from sp500tui.tui.pipeline_app import PipelineApp
 from sp500tui.tui.screens import registry
+from sp500tui.tui.screens.database import DatabaseScreen
+from sp500tui.tui.screens.demo import DemoScreen, FaultList
 from sp500tui.tui.screens.help import HelpScreen, help_lines
 from sp500tui.tui.screens.main import MainScreen
+from sp500tui.tui.screens.panel_screen import PanelScreen
 from sp500tui.tui.screens.quit import StopScreen
+from sp500tui.tui.screens.symbol import SymbolScreen
 from sp500tui.tui.stopping import finish
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
+from sp500tui.tui.widgets.cursor_list import CursorList
 from sp500tui.tui.widgets.log_view import LogView
+from sp500tui.tui.widgets.price_chart import PriceChart
 from sp500tui.tui.widgets.price_table import PriceTable
 from sp500tui.tui.widgets.workers_panel import WorkersPanel
 
 _OPENING_PATIENCE = 5.0
 """Seconds that loading the pipeline may take after the person left."""
+_OWNERS = (
+    MainScreen,
+    PriceTable,
+    WorkersPanel,
+    LogView,
+    PanelScreen,
+    SymbolScreen,
+    PriceChart,
+    DatabaseScreen,
+    DemoScreen,
+    FaultList,
+    CursorList,
+    StopScreen,
+    HelpScreen,
+)
+"""The classes besides the app whose bindings can be remapped, in the order in which help shows them."""
 
 
 def utc_now() -> datetime:
@@ -99,9 +121,7 @@ class DashboardApp(PipelineApp):
 
     def commands(self) -> list[Command]:
         """Everything keys can do, by panel."""
-        return list(
-            commands_of([DashboardApp, MainScreen, PriceTable, WorkersPanel, LogView, StopScreen, HelpScreen])
-        )
+        return list(commands_of([DashboardApp, *_OWNERS]))
 
     def get_default_screen(self) -> MainScreen:
         """The main screen."""
@@ -172,7 +192,9 @@ class DashboardApp(PipelineApp):
         """Open the screen behind a number key."""
         entry = registry.entry_of(name)
         if not entry.available(demo=self.settings.demo):
-            self.notify(f"{entry.title} needs --demo", severity="warning")
+            self.notify(
+                f"{entry.title}: only with the demo market, start sp500tui --demo", severity="warning"
+            )
             return
         while len(self.screen_stack) > 1:
             self.pop_screen()

@@ -39,7 +39,7 @@ class PipelineCommands(Provider):
             if entry.available(demo=app.settings.demo):
                 yield f"screen: {entry.title}", entry.purpose, partial(app.action_show_screen, entry.name)
         for node in (app, self.screen, *self.screen.query("*")):
-            for command in commands_of([type(node)]):
+            for command in commands_of(kind for kind in type(node).__mro__ if issubclass(kind, DOMNode)):
                 if node is app or node.display:
                     yield self._title(app, command), command.explanation, partial(self._run, command, node)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 
@@ -36,6 +37,8 @@ BLURRED_RATE = 1.0
 """Looks a second, at most, while another window has the keyboard."""
 _NOTE_AGAIN = 30.0
 """Seconds before the same trouble is noted again."""
+_EVENTS = 200
+"""Events remembered."""
 
 
 class PipelineApp(App[int]):
@@ -62,6 +65,8 @@ class PipelineApp(App[int]):
         self.ladder = Ladder(settings.drain_timeout)
         self.refresh_rate = settings.refresh_rate
         self.signal_number: int | None = None
+        self.events: deque[PipelineEvent] = deque(maxlen=_EVENTS)
+        """The last ones, oldest first."""
         self.crashed = ""
         """Why the dashboard itself failed."""
         self._failure = ""
@@ -163,8 +168,9 @@ class PipelineApp(App[int]):
 
     @on(EventHappened)
     def tell_event(self, message: EventHappened) -> None:
-        """Show what went wrong as a note, once; the log has everything."""
+        """Remember it, and show what went wrong as a note, once; the log has everything."""
         event = message.event
+        self.events.append(event)
         words, now = clean(event.message), time.monotonic()
         if event.level >= logging.ERROR and (words != self._noted[0] or now - self._noted[1] > _NOTE_AGAIN):
             self._noted = (words, now)

@@ -152,8 +152,8 @@ def equation(ledger: Ledger) -> list[Line]:
     full = (
         ("stored", ledger.stored, 0),
         ("duplicate", ledger.duplicate, 0),
-        ("queued", ledger.queued, 5),
-        ("in flight", ledger.in_flight, 5),
+        ("queued", ledger.queued, 3),
+        ("in flight", ledger.in_flight, 3),
         ("spooled", ledger.spooled, 0),
         ("dead", ledger.dead, 0),
     )

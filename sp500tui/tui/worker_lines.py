@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot, WorkerState
-from sp500tui.tui.formats import clean, count, fit, milliseconds, rate, short_span, sparkline
+from sp500tui.tui.formats import clean, condensed, count, fit, milliseconds, rate, short_span, sparkline
 from sp500tui.tui.lines import Line, Role, Span, cut
 from sp500tui.tui.words import WORKER_SIGNS
 
@@ -103,7 +103,9 @@ def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
     if name == "rate":
         return rate(worker.rate_10), Role.VALUE if worker.rate_10 > 0 else Role.FAINT
     if name.startswith("trend"):
-        return sparkline(worker.history, cells), Role.ACCENT if any(worker.history) else Role.FAINT
+        return sparkline(condensed(worker.history, cells), cells), Role.ACCENT if any(
+            worker.history
+        ) else Role.FAINT
     if name == "p95":
         return milliseconds(worker.latency.p95), Role.VALUE if worker.latency.p95 is not None else Role.FAINT
     if name == "restarts":

@@ -30,9 +30,27 @@ def _main() -> Screen[None]:
     return MainScreen()
 
 
+def _database() -> Screen[None]:
+    from sp500tui.tui.screens.database import DatabaseScreen
+
+    return DatabaseScreen()
+
+
+def _demo() -> Screen[None]:
+    from sp500tui.tui.screens.demo import DemoScreen
+
+    return DemoScreen()
+
+
 MAIN = "pipeline"
 SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry(MAIN, "Pipeline", "The pipeline, its workers, the prices and the log", _main),
+    ScreenEntry(
+        "database", "Database", "What is stored, how it grows, and the SQL behind each figure", _database
+    ),
+    ScreenEntry(
+        "demo", "Demo controls", "Let things go wrong and watch the pipeline cope", _demo, demo_only=True
+    ),
 )
 """In the order of the number keys, the first one behind `1`."""
 

@@ -1,0 +1,280 @@
+"""What keys do to the pipeline, how it stops, and what the keys are called: decisions without a screen."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.message import Message
+
+from sp500tui.domain import ConfigurationError, ExitCode
+from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.snapshot import Health, Ledger, MissingSymbol, Phase, Snapshot, StageName
+from sp500tui.settings import Settings
+from sp500tui.tui import steering
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.bindings import check_keymap
+from sp500tui.tui.feed import PipelineFeed
+from sp500tui.tui.key_lines import ShownKey, key_line
+from sp500tui.tui.lines import width_of
+from sp500tui.tui.opening import Opener, opening_snapshot
+from sp500tui.tui.stopping import Ladder, Stopping, exit_code, finish, on_their_way, stopping_lines
+from sp500tui.tui.themes import check_theme, known_themes, remember_theme, remembered_theme
+from tests.tui.conftest import CannedLog
+from tests.tui.fake_pipeline import NOON, FakePipeline, draining, empty, failed, live_price, running
+
+CLEAN = replace(running(), ledger=Ledger(10, 9, 1))
+
+
+@pytest.mark.parametrize(
+    ("present", "direction", "then"),
+    [(4.0, 1, 8.0), (4.0, -1, 2.0), (0.5, -1, 0.5), (30.0, 1, 30.0), (5.0, 1, 8.0), (5.0, -1, 4.0)],
+)
+def test_refresh_rates_step_within_bounds(present: float, direction: int, then: float) -> None:
+    assert steering.step_refresh(present, direction) == then
+
+
+def test_stages_go_round() -> None:
+    assert steering.neighbour(StageName.WRITER, 1) is StageName.SCRAPER
+    assert steering.neighbour(StageName.SCRAPER, -1) is StageName.WRITER
+
+
+class TestExitCode:
+    @pytest.mark.parametrize(
+        ("snapshot", "number", "code"),
+        [
+            (CLEAN, None, ExitCode.OK),
+            (replace(CLEAN, ledger=Ledger(10, 9, 0, 0, 0, 0, 1)), None, ExitCode.INCOMPLETE),
+            (replace(CLEAN, ledger=Ledger(10, 9, 0, 0, 0, 1)), None, ExitCode.INCOMPLETE),
+            (replace(CLEAN, ledger=Ledger(10, 9, 0, 1)), None, ExitCode.INCOMPLETE),
+            (replace(CLEAN, missing=(MissingSymbol("X", "unknown"),)), None, ExitCode.INCOMPLETE),
+            (failed(), None, ExitCode.NO_SOURCE),
+            (
+                replace(failed(), database=replace(failed().database, health=Health.DOWN)),
+                None,
+                ExitCode.DATABASE,
+            ),
+            (CLEAN, signal.SIGTERM, ExitCode.SIGTERM),
+            (CLEAN, signal.SIGHUP, ExitCode.SIGTERM),
+            (CLEAN, signal.SIGINT, ExitCode.SIGINT),
+        ],
+    )
+    def test_it_tells_the_truth(self, snapshot: Snapshot, number: int | None, code: ExitCode) -> None:
+        assert exit_code(snapshot, number) is code
+
+
+class TestLadder:
+    def test_every_climb_is_one_step_and_the_last_runs_out_of_patience(self) -> None:
+        # given a clock in hand
+        now = [100.0]
+        pipeline = FakePipeline()
+        ladder = Ladder(30.0, lambda: now[0])
+        assert not ladder.climbed
+        # when the ladder is climbed to its end
+        for _ in range(4):
+            ladder.climb(pipeline, running())
+            now[0] += 1
+        # then every step was asked for, and waiting ends soon after the last
+        assert [call[1] for call in pipeline.calls] == [
+            StopStep.DRAIN,
+            StopStep.SPOOL,
+            StopStep.KILL,
+            StopStep.KILL,
+        ]
+        assert ladder.stopping == Stopping(StopStep.KILL, 4.0, 30.0, 52)
+        assert not ladder.exhausted
+        now[0] += 2
+        assert ladder.exhausted
+
+    @pytest.mark.parametrize(
+        ("step", "now", "then"),
+        [
+            (
+                StopStep.DRAIN,
+                "Draining: everything fetched is being stored.",
+                "q again spools the rest to disk",
+            ),
+            (StopStep.SPOOL, "Spooling: the rest goes to the journal", "q again kills the workers"),
+            (StopStep.KILL, "Killing what is left.", "leaving"),
+        ],
+    )
+    def test_the_note_says_what_is_done_and_what_the_next_key_does(
+        self, step: StopStep, now: str, then: str
+    ) -> None:
+        lines = stopping_lines(Stopping(step, 3.0, 30.0, 104), draining(), 70)
+        text = "\n".join("".join(span.text for span in line) for line in lines)
+        assert now in text
+        assert then in text
+        assert "50 %" in text
+        assert "on their way 52 quotes" in text
+        assert ("3 s of at most 30 s" in text) == (step is StopStep.DRAIN)
+        assert all(width_of(line) <= 70 for line in lines)
+
+    def test_nothing_on_its_way_is_all_of_it(self) -> None:
+        lines = stopping_lines(Stopping(StopStep.DRAIN, 0.0, 30.0, 0), CLEAN, 70)
+        assert "100 %" in "".join(span.text for span in lines[2])
+        assert on_their_way(CLEAN) == 0
+
+    @pytest.mark.parametrize(
+        ("ends_at", "calls", "orderly"),
+        [(StopStep.DRAIN, 1, True), (StopStep.SPOOL, 2, True), (StopStep.KILL, 3, False)],
+    )
+    def test_without_a_screen_it_climbs_as_far_as_needed(
+        self, ends_at: StopStep, calls: int, orderly: bool
+    ) -> None:
+        pipeline = FakePipeline()
+        pipeline.ends_at = ends_at
+        assert finish(pipeline, 0.0) is orderly
+        assert len(pipeline.calls) == calls
+
+    def test_a_pipeline_that_never_ends_is_given_up(self) -> None:
+        class Stuck(FakePipeline):
+            def join(self, timeout: float | None = None) -> bool:
+                return False
+
+        assert finish(Stuck(), 0.0) is False
+
+
+class TestFeed:
+    def feed(self, pipeline: FakePipeline | None, log: CannedLog) -> PipelineFeed:
+        feed = PipelineFeed(lambda: opening_snapshot(Settings(), NOON, 1.0), log, lambda: NOON)
+        feed.pipeline = pipeline
+        return feed
+
+    def test_before_the_pipeline_there_is_only_the_log(self, log: CannedLog) -> None:
+        log.say("hello")
+        news = self.feed(None, log).take()
+        assert news.snapshot.phase is Phase.STARTING
+        assert [line.message for line in news.lines] == ["hello"]
+        assert news.constituents is None
+
+    def test_everything_is_told_once(self, log: CannedLog) -> None:
+        pipeline = FakePipeline()
+        feed = self.feed(pipeline, log)
+        first = feed.take()
+        assert len(first.prices) == len(first.constituents or ()) == 503
+        again = feed.take()
+        assert (again.prices, again.constituents, again.lines) == ([], None, [])
+
+    def test_a_changed_price_comes_alone(self, log: CannedLog) -> None:
+        pipeline = FakePipeline()
+        feed = self.feed(pipeline, log)
+        feed.take()
+        pipeline.prices.append(live_price("MMM", pipeline.prices[0].row.quote.price, 1.0, 9_999))
+        assert [price.version for price in feed.take().prices] == [9_999]
+
+    def test_a_list_that_comes_late_is_told(self, log: CannedLog) -> None:
+        pipeline = FakePipeline(empty(), [])
+        feed = self.feed(pipeline, log)
+        assert feed.take().constituents is None
+        pipeline.names = FakePipeline().names
+        assert len(feed.take().constituents or ()) == 503
+
+    def test_another_list_is_told_again(self, log: CannedLog) -> None:
+        pipeline = FakePipeline()
+        feed = self.feed(pipeline, log)
+        feed.take()
+        newer = replace(running().constituents, count=500)
+        pipeline.now_shows = replace(running(), constituents=newer)
+        assert feed.take().constituents is not None
+
+
+class TestOpener:
+    def wait(self, opener: Opener) -> None:
+        opener.start()
+        opener._thread.join(5)
+
+    def test_the_pipeline_is_started_and_told(self) -> None:
+        told: list[Message] = []
+        pipeline = FakePipeline()
+        opener = Opener(lambda: pipeline, lambda message: not told.append(message))
+        self.wait(opener)
+        assert pipeline.calls == [("start",)]
+        assert opener.pipeline is pipeline
+        assert [type(message).__name__ for message in told] == ["PipelineOpened"]
+
+    def test_a_failure_is_told(self) -> None:
+        told: list[Message] = []
+
+        def broken() -> FakePipeline:
+            raise OSError("disk on fire")
+
+        self.wait(Opener(broken, lambda message: not told.append(message)))
+        assert [type(message).__name__ for message in told] == ["PipelineFailed"]
+
+    def test_nothing_starts_after_a_cancel(self) -> None:
+        pipeline = FakePipeline()
+        opener = Opener(lambda: pipeline, lambda message: True)
+        opener.cancel(1.0)
+        self.wait(opener)
+        assert pipeline.calls == []
+        assert opener.pipeline is None
+
+
+class TestKeys:
+    entries = (
+        ShownKey("prices.select", (("⏎", "enter"),), "details"),
+        ShownKey("stage.more", (("+", "plus"), ("-", "minus")), "scale"),
+        ShownKey("pipeline.pause", (("p", "p"),), "pause"),
+        ShownKey("prices.group", (("b", "b"),), "by sector"),
+        ShownKey("help", (("?", "question_mark"),), "help"),
+        ShownKey("quit", (("q", "q"),), "quit"),
+        ShownKey("palette", (("^p", "ctrl+p"),), "palette"),
+    )
+
+    def test_all_are_shown_where_there_is_room(self) -> None:
+        line, spots = key_line(self.entries, 100)
+        text = "".join(span.text for span in line)
+        assert text.startswith(" ⏎ details  + - scale  p pause  b by sector ")
+        assert text.endswith(" ? help  q quit  ^p palette ")
+        assert len(text) == 100
+        for spot in spots:
+            assert text[spot.left] in "⏎+-pb?q^"
+        assert {spot.key for spot in spots if "+" in text[spot.left : spot.right]} == {"plus"}
+
+    def test_the_important_ones_stay(self) -> None:
+        text = "".join(span.text for span in key_line(self.entries, 50)[0])
+        assert "+ - scale" in text
+        assert "p pause" in text
+        assert "by sector" not in text
+        assert "q quit" in text
+
+    def test_the_keymap_takes_ids_and_keys(self, build: Callable[..., DashboardApp]) -> None:
+        commands = build(FakePipeline()).commands()
+        check_keymap({"quit": "x,ctrl+q"}, commands)
+        with pytest.raises(ConfigurationError, match="known are "):
+            check_keymap({"zzzz": "x"}, commands)
+
+    def test_every_command_has_an_id_of_its_own_and_words(self, build: Callable[..., DashboardApp]) -> None:
+        commands = build(FakePipeline()).commands()
+        ids = [command.binding.id for command in commands]
+        assert len(set(ids)) == len(ids)
+        assert all(command.title and command.explanation for command in commands)
+
+    def test_keys_are_told_as_the_person_has_them(self, build: Callable[..., DashboardApp]) -> None:
+        app = build(FakePipeline(), keymap={"pipeline.pause": "f5,x"})
+        keys = {command.binding.id: app.keys_of(command) for command in app.commands()}
+        assert keys["pipeline.pause"] == "f5 x"
+        assert keys["stage.more"] == "+ ="
+        assert keys["stage.previous"] == "← h"
+
+
+class TestThemeMemory:
+    def test_what_is_remembered_comes_back(self, tmp_path: Path) -> None:
+        file = tmp_path / "deep" / "dashboard.json"
+        assert remembered_theme(file) is None
+        remember_theme(file, "nord")
+        assert remembered_theme(file) == "nord"
+
+    @pytest.mark.parametrize("text", ["", "[]", "{", '{"theme": "mauve"}', '{"theme": 3}', "\xff"])
+    def test_a_spoilt_memory_is_none(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "dashboard.json"
+        file.write_text(text, encoding="latin-1")
+        assert remembered_theme(file) is None
+
+    def test_themes_are_known_by_name(self) -> None:
+        assert {"sp500tui-dark", "sp500tui-light", "ansi-dark", "ansi-light", "nord"} <= set(known_themes())
+        assert check_theme("nord") == "nord"
