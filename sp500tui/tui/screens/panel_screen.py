@@ -68,6 +68,11 @@ class PanelScreen(Screen[None]):
         """The app, as what it is."""
         return cast("DashboardApp", self.app)
 
+    def database_url(self) -> str | None:
+        """Where the stored data are; None before the database is open. Called on background threads too."""
+        pipeline = self.dashboard.feed.pipeline
+        return None if pipeline is None else pipeline.database_url
+
     def compose(self) -> ComposeResult:
         """The panels between the status bar and the keys."""
         yield StatusBar()

@@ -64,14 +64,10 @@ class SymbolScreen(PanelScreen):
         super().__init__()
         self.symbol = symbol
         self.span = ChartSpan.HOUR
-        self._archive: Archive = archive or DatabaseArchive(self._database_url)
+        self._archive: Archive = archive or DatabaseArchive(self.database_url)
         self._listed: dict[str, Constituent] = {}
         self._stored: StoredSymbol | None = None
         self._trouble = ""
-
-    def _database_url(self) -> str | None:
-        pipeline = self.dashboard.feed.pipeline
-        return None if pipeline is None else pipeline.database_url
 
     def compose_panels(self) -> ComposeResult:
         """The quote over the facts and the chart, the stored rows below."""

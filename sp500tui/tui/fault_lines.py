@@ -1,0 +1,117 @@
+"""The demo controls as lines: the list of faults, the words about the marked one, and the last events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from logging import ERROR, WARNING
+from textwrap import wrap
+
+from sp500tui.pipeline.snapshot import PipelineEvent, Snapshot, StageName, WorkerState
+from sp500tui.tui.fault_choices import ACTS, FAULTS, OFF, DemoAct, FaultChoice, strength_of
+from sp500tui.tui.formats import clean, count, fit
+from sp500tui.tui.lines import Line, Role, Span, cut
+from sp500tui.tui.moments import moment
+
+_TITLE = 23
+_STATE = 5
+_KIND = 16
+_ENTRIES: tuple[FaultChoice | DemoAct, ...] = (*FAULTS, *ACTS)
+_ALIVE = (WorkerState.BUSY, WorkerState.IDLE, WorkerState.BLOCKED, WorkerState.WAITING, WorkerState.PAUSED)
+
+
+def entries() -> Sequence[FaultChoice | DemoAct]:
+    """What the list shows, in its order."""
+    return _ENTRIES
+
+
+def control_lines(faults: Mapping[str, object] | None, width: int) -> list[Line]:
+    """The faults with their state in words, then what can be done once.
+
+    Args:
+        faults: What goes wrong at present; None while it is not known.
+        width: Cells of a line.
+    """
+    return [
+        _act_line(entry, width) if isinstance(entry, DemoAct) else _fault_line(entry, faults, width)
+        for entry in _ENTRIES
+    ]
+
+
+def _fault_line(choice: FaultChoice, faults: Mapping[str, object] | None, width: int) -> Line:
+    title = Span(fit(choice.title, _TITLE) + " ")
+    if faults is None:
+        return cut((Span("◌ ", Role.LABEL), title, Span("unknown", Role.LABEL)), width)
+    index = strength_of(choice, faults)
+    if index == OFF:
+        return cut((Span("○ ", Role.FAINT), title, Span("off", Role.FAINT)), width)
+    words = "otherwise" if index is None else choice.strengths[index].words
+    steps = "" if index is None else "▮" * index + "▯" * (len(choice.strengths) - 1 - index)
+    return cut(
+        (
+            Span("● ", Role.WARN),
+            title,
+            Span(fit("on", _STATE), Role.WARN),
+            Span(fit(steps, 5), Role.WARN),
+            Span(words),
+        ),
+        width,
+    )
+
+
+def _act_line(act: DemoAct, width: int) -> Line:
+    return cut((Span("▸ ", Role.ACCENT), Span(fit(act.title, _TITLE + 4)), Span("enter", Role.LABEL)), width)
+
+
+def explanation_lines(
+    entry: FaultChoice | DemoAct, happened: Mapping[str, object] | None, width: int
+) -> list[Line]:
+    """What an entry does, what to watch for, and how often it happened since the market's start."""
+    lines: list[Line] = [cut((Span(entry.title, Role.TITLE),), width)]
+    lines += _paragraph(entry.what, width)
+    lines += [cut((), width), cut((Span("watch", Role.ACCENT),), width)]
+    lines += _paragraph(entry.watch, width)
+    if isinstance(entry, FaultChoice):
+        lines.append(cut((), width))
+        strengths = ", ".join(strength.words for strength in entry.strengths)
+        lines += _paragraph(f"strengths: {strengths}", width, Role.LABEL)
+        if entry.counted and happened is not None:
+            times = happened.get(entry.counted, 0)
+            number = times if isinstance(times, int) else 0
+            lines += _paragraph(f"happened {count(number)} times since the start", width, Role.LABEL)
+    return lines
+
+
+def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
+    return [cut((Span(line, role),), width) for line in wrap(text, max(width, 10))]
+
+
+def event_lines(events: Iterable[PipelineEvent], now: datetime, width: int, height: int) -> list[Line]:
+    """The newest events, newest first: time, kind and words."""
+    newest = list(events)[-height:][::-1] if height > 0 else []
+    if not newest:
+        return [cut((Span("nothing has happened since the start of the screen", Role.LABEL),), width)]
+    return [
+        cut(
+            (
+                Span(fit(moment(event.at, now), 9), Role.LABEL),
+                Span(fit(str(event.kind), _KIND) + " ", _event_role(event)),
+                Span(clean(event.message)),
+            ),
+            width,
+        )
+        for event in newest
+    ]
+
+
+def _event_role(event: PipelineEvent) -> Role:
+    return Role.BAD if event.level >= ERROR else Role.WARN if event.level >= WARNING else Role.LABEL
+
+
+def writer_to_kill(snapshot: Snapshot) -> str | None:
+    """The name of the writer whose death shows most: one that is busy, else any that is there."""
+    writers = [
+        worker for worker in snapshot.workers if worker.stage is StageName.WRITER and worker.state in _ALIVE
+    ]
+    busy = [worker for worker in writers if worker.state is WorkerState.BUSY]
+    return (busy or writers)[0].name if writers else None
