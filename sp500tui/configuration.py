@@ -79,6 +79,12 @@ def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configurat
     notes = _resolve_conflicts(found)
     settings = _validated(found)
     settings = _with_symbols_of_file(settings)
+    if settings.database is not None:
+        from sp500tui.storage.address import (
+            check_url,
+        )  # brings the PostgreSQL client, which few commands need
+
+        check_url(settings.database)
     default = Origin(Level.DEFAULT, "default")
     origins = {name: found[name].origin if name in found else default for name in BY_FIELD}
     return Configuration(settings, origins, file, tuple(notes))

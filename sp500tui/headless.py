@@ -209,7 +209,10 @@ def tell(report: RunReport, *, as_json: bool) -> None:
         _say(f"sp500tui: without a price: {plain(', '.join(report.missing))}", sys.stderr)
     words = summary(report)
     _log.info("%s", words, extra={"files_only": not as_json})
-    _say(json.dumps(report.as_json()) if as_json else plain(words), sys.stdout)
+    if as_json:
+        _say(json.dumps(report.as_json()), sys.stdout)
+    elif report.cycles or not report.failure:  # what never began needs no figures
+        _say(plain(words), sys.stdout)
 
 
 def _say(line: str, stream: TextIO | None) -> None:
