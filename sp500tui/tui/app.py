@@ -40,7 +40,7 @@ from sp500tui.tui.stopping import finish
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
 from sp500tui.tui.widgets.cursor_list import CursorList
-from sp500tui.tui.widgets.log_view import LogView
+from sp500tui.tui.widgets.log_lines import LogLines
 from sp500tui.tui.widgets.price_chart import PriceChart
 from sp500tui.tui.widgets.price_table import PriceTable
 from sp500tui.tui.widgets.workers_panel import WorkersPanel
@@ -51,7 +51,7 @@ _OWNERS = (
     MainScreen,
     PriceTable,
     WorkersPanel,
-    LogView,
+    LogLines,
     PanelScreen,
     SymbolScreen,
     PriceChart,

@@ -33,6 +33,7 @@ from sp500tui.tui.notice import prices_notice
 from sp500tui.tui.panel_title import set_titles
 from sp500tui.tui.status_lines import View
 from sp500tui.tui.widgets.key_bar import KeyBar
+from sp500tui.tui.widgets.log_lines import LogLines
 from sp500tui.tui.widgets.log_view import LogView
 from sp500tui.tui.widgets.pipeline_strip import PipelineStrip
 from sp500tui.tui.widgets.price_panel import PricePanel
@@ -145,8 +146,8 @@ class MainScreen(Screen[None]):
         """Tell order, filter and grouping in the panel's title."""
         set_titles(self.panel, f"prices · {message.text}")
 
-    @on(LogView.Described)
-    def describe_log(self, message: LogView.Described) -> None:
+    @on(LogLines.Described)
+    def describe_log(self, message: LogLines.Described) -> None:
         """Tell level, filter and following in the panel's title."""
         set_titles(self.log_view, f"log · {message.text}")
 
