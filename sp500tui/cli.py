@@ -1,128 +1,18 @@
-"""The entry: reads the command line, finds the settings and hands over to a face or a one-shot command.
-
-`--version` and `--help` answer without loading anything heavy; every import below main() is made when needed.
-"""
+"""The entry point. Answers `--version` before anything is imported, since that is asked by every installer."""
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-from argparse import Namespace
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING
 
-from sp500tui.command_line import parse
-from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
-from sp500tui.plain_text import plain
-
-if TYPE_CHECKING:
-    from sp500tui.configuration import Configuration
-
-_ONE_SHOTS = {
-    "constituents": "sp500tui.commands.constituents",
-    "quote": "sp500tui.commands.quote",
-    "database": "sp500tui.commands.database",
-    "dead-letters": "sp500tui.commands.dead_letters",
-    "config": "sp500tui.commands.config",
-}
+from sp500tui import __version__
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit code; every failure is one line on stderr."""
-    try:
-        return _flushed(_run(parse(sys.argv[1:] if arguments is None else arguments)))
-    except Sp500tuiError as error:
-        return _refuse(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return ExitCode.SIGINT
-    except BrokenPipeError:
-        return _end_quietly()
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a user never sees a traceback
-        return _refuse(_unforeseen(error), ExitCode.INCOMPLETE)
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program with these arguments, or those of the command line; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given == ["--version"]:
+        sys.stdout.write(f"sp500tui {__version__}\n")
+        return 0
+    from sp500tui.program import run
 
-
-def _run(namespace: Namespace) -> int:
-    if namespace.command == "simulate":
-        from sp500tui.simulator.command import run as simulate
-
-        return simulate(namespace)
-    if namespace.command is not None:
-        run: Callable[[Namespace], int] = import_module(_ONE_SHOTS[namespace.command]).run
-        return run(namespace)
-    from sp500tui.configuration import configuration_of
-
-    configuration = configuration_of(namespace)
-    return _headless(configuration) if configuration.settings.no_ui else _dashboard(configuration)
-
-
-def _headless(configuration: Configuration) -> int:
-    from sp500tui.headless import run_headless
-
-    return run_headless(configuration)
-
-
-def _dashboard(configuration: Configuration) -> int:
-    settings = configuration.settings
-    if settings.json_output:
-        raise ConfigurationError("--json is for runs without the dashboard; add --no-ui")
-    refuse_without_terminal()
-    from sp500tui.logs import configure, log_uncaught
-    from sp500tui.paths import Paths
-
-    paths = Paths.of(settings, configuration.file)
-    paths.prepare()
-    configure(
-        level=settings.log_level, log_file=settings.log_file, log_format=settings.log_format, console=False
-    )
-    log_uncaught()
-    for note in configuration.notes:
-        logging.getLogger(__name__).warning("%s", note)
-    from sp500tui.tui.app import run_dashboard
-
-    return run_dashboard(settings, paths)
-
-
-def refuse_without_terminal() -> None:
-    """Raise ConfigurationError where a dashboard cannot be shown."""
-    for name, stream in (("stdout", sys.stdout), ("stdin", sys.stdin)):
-        if stream is None or not stream.isatty():
-            raise ConfigurationError(f"the dashboard needs a terminal, and {name} is none; use --no-ui")
-    if os.environ.get("TERM") == "dumb":
-        raise ConfigurationError("the dashboard cannot be drawn on TERM=dumb; use --no-ui")
-
-
-def _refuse(message: str, code: ExitCode) -> int:
-    if sys.stderr is not None:
-        try:
-            sys.stderr.write(f"sp500tui: {plain(message)}\n")
-            sys.stderr.flush()
-        except OSError:
-            return code  # nobody is left who could read it
-    return code
-
-
-def _unforeseen(error: Exception) -> str:
-    """The line for an exception that nobody thought of; its traceback goes to the log."""
-    from sp500tui.logs import configure, current
-
-    words = f"unforeseen {type(error).__name__}: {error}"
-    try:
-        log = current() or configure(console=False)
-    except ConfigurationError:
-        return f"{words}; please report it"
-    logging.getLogger(__name__).critical("%s", words, exc_info=error, extra={"files_only": True})
-    return f"{words}; details in {log.errors_log}"
-
-
-def _flushed(code: int) -> int:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    return code
-
-
-def _end_quietly() -> int:
-    """The reader of stdout has gone, which is its right; keep the interpreter from complaining at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.OK
+    return run(given)

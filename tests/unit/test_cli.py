@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sp500tui import cli, headless, logs
+from sp500tui import __version__, cli, headless, logs, program
 from sp500tui.command_line import flags_of, parse, split_psql
 from sp500tui.configuration import Configuration
 from sp500tui.domain import ConfigurationError, DatabaseError, ExitCode
@@ -112,6 +112,11 @@ class TestParse:
         assert split_psql(line.split()) == (own.split(), rest)
 
 
+def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"sp500tui {__version__}\n"
+
+
 class TestDispatch:
     @pytest.fixture
     def errors(self, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
@@ -199,7 +204,7 @@ class TestDispatch:
             raise error
 
         configure(folder=tmp_path)
-        monkeypatch.setattr(cli, "_run", fail)
+        monkeypatch.setattr(program, "_dispatch", fail)
         assert cli.main([]) == code
         shown = errors()
         assert words in shown
@@ -216,7 +221,7 @@ class TestDispatch:
             raise RuntimeError("odd")
 
         (tmp_path / "state").write_text("in the way")
-        monkeypatch.setattr(cli, "_run", fail)
+        monkeypatch.setattr(program, "_dispatch", fail)
         assert cli.main([]) == ExitCode.INCOMPLETE
         assert "please report it" in errors()
 
@@ -226,7 +231,7 @@ class TestDispatch:
 
         reading, writing = os.pipe()
         os.close(reading)
-        monkeypatch.setattr(cli, "_run", fail)
+        monkeypatch.setattr(program, "_dispatch", fail)
         with os.fdopen(writing, "w") as stdout:
             monkeypatch.setattr(sys, "stdout", stdout)
             assert cli.main([]) == ExitCode.OK

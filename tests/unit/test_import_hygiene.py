@@ -7,13 +7,15 @@ import sys
 
 import pytest
 
+NEEDLESS = ("argparse", "dataclasses", "decimal", "logging", "typing")
 HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "requests", "aiohttp", "curl_cffi")
 
 
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [
-        ("sp500tui.cli", HEAVY),
+        ("sp500tui.cli", (*HEAVY, *NEEDLESS)),
+        ("sp500tui.program", HEAVY),
         ("sp500tui.__init__", HEAVY),
         ("sp500tui.headless", ("textual", "yfinance", "pandas", "rich", "aiohttp")),
         ("sp500tui.pipeline.pipeline", ("textual", "yfinance", "pandas", "aiohttp")),
