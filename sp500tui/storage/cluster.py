@@ -40,6 +40,8 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
         return
     partial = pgdata.with_name("pgdata.partial")
     try:
+        if pgdata.exists():
+            pgdata.rmdir()
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
         account.owns(partial)
@@ -47,8 +49,6 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
         (partial / "pg_hba.conf").write_text(_HBA, "utf-8")
         owners = "".join(f"owner {name} {role}\n" for name in sorted({account.name, "root"}))
         (partial / "pg_ident.conf").write_text(owners, "utf-8")
-        if pgdata.exists():
-            pgdata.rmdir()
         partial.rename(pgdata)
     except OSError as error:
         raise ConfigurationError(

@@ -148,7 +148,13 @@ class EmbeddedServer:
                 return False
         dead = live_process(self._pgdata) is None
         if dead:
-            self._launch()
+            try:
+                self._launch()
+            except OSError as error:
+                raise DatabaseError(
+                    f"the embedded database could not be started: {error.filename or self._data_dir}: "
+                    f"{error.strerror}; see to that file, or use --database with a PostgreSQL URL"
+                ) from None
         self._await_ready()
         return dead
 
@@ -263,8 +269,9 @@ def _usable(data_dir: Path) -> tuple[Path, Account]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         admit(account, folder)
-        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
+        for path in (folder, folder / "pgdata"):
+            if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(13, "Permission denied")
     except OSError as error:
         reason = "Not a directory" if isinstance(error, FileExistsError) else error.strerror
         raise ConfigurationError(

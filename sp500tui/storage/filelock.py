@@ -35,12 +35,12 @@ class FileLock:
 
     def share(self) -> None:
         """Hold it together with others; waits for one who holds it alone."""
-        fcntl.flock(self._open(), fcntl.LOCK_SH)
+        self._flock(fcntl.LOCK_SH)
 
     def try_alone(self) -> bool:
         """Hold it alone; False, and nothing is held any more, where somebody else holds it."""
         try:
-            fcntl.flock(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.release()
             return False
@@ -61,16 +61,18 @@ class FileLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _open(self) -> int:
-        if self._descriptor is None:
-            try:
+    def _flock(self, operation: int) -> None:
+        try:
+            if self._descriptor is None:
                 self._descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT, self._owner)
-            except OSError as error:
-                raise ConfigurationError(
-                    f"the lock file {str(self._path)!r} cannot be opened: {error.strerror}; "
-                    "its folder belongs to another user or cannot be written"
-                ) from None
-        return self._descriptor
+            fcntl.flock(self._descriptor, operation)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise ConfigurationError(
+                f"the lock file {str(self._path)!r} cannot be used: {error.strerror}; "
+                "choose a data directory of your own on a local disk with --data-dir"
+            ) from None
 
     def __enter__(self) -> FileLock:
         return self

@@ -65,8 +65,8 @@ class Program:
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Path]:
-    """A data directory ready to be copied, since making one takes a second."""
+def shared_dir() -> Iterator[Path]:
+    """A data directory for the tests that leave it whole, since making one takes a second."""
     folder = public_folder()
     EmbeddedServer.start(folder / "data").stop()
     yield folder / "data"
@@ -74,10 +74,10 @@ def made() -> Iterator[Path]:
 
 
 @pytest.fixture
-def made_dir(made: Path, data_dir: Path) -> Path:
-    """A data directory of one's own with a stopped server in it."""
-    subprocess.run(["cp", "-a", str(made), str(data_dir)], check=True)
-    return data_dir
+def made_dir(shared_dir: Path) -> Iterator[Path]:
+    """A data directory with a stopped server in it; no server outlives the test."""
+    yield shared_dir
+    end_server(shared_dir / "pgdata")
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def answers(url: str) -> bool:
 def remember(server: EmbeddedServer) -> None:
     """Leave a row that must survive whatever happens to the server."""
     with connect(server.url, application_name="test") as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 42 AS answer")
 
 
 def recall(server: EmbeddedServer) -> object:
@@ -141,8 +141,8 @@ class TestSharing:
         server.stop()
         assert not answers(url)
 
-    def test_a_killed_program_counts_as_gone(self, data_dir: Path, server: EmbeddedServer) -> None:
-        program = Program(data_dir)
+    def test_a_killed_program_counts_as_gone(self, made_dir: Path, server: EmbeddedServer) -> None:
+        program = Program(made_dir)
         program.url()
         program.kill()
         server.stop()
@@ -154,26 +154,26 @@ class TestSharing:
         assert server.alive()
 
     def test_whoever_cannot_get_in_says_so(
-        self, data_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+        self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(embedded, "_PATIENCE", 0.05)
         with server._starting(), pytest.raises(DatabaseError, match="another program has been starting"):
-            EmbeddedServer.start(data_dir)
+            EmbeddedServer.start(made_dir)
 
 
 class TestRevival:
-    def test_after_a_kill_nothing_is_lost(self, data_dir: Path, server: EmbeddedServer) -> None:
+    def test_after_a_kill_nothing_is_lost(self, made_dir: Path, server: EmbeddedServer) -> None:
         remember(server)
-        kill_server(data_dir / "pgdata")
+        kill_server(made_dir / "pgdata")
         assert not server.alive()
         assert server.restart_if_dead()
         assert recall(server) == (42,)
         assert not server.restart_if_dead()
 
-    def test_a_zombie_is_not_taken_for_a_server(self, data_dir: Path, server: EmbeddedServer) -> None:
-        kill_server(data_dir / "pgdata")
+    def test_a_zombie_is_not_taken_for_a_server(self, made_dir: Path, server: EmbeddedServer) -> None:
+        kill_server(made_dir / "pgdata")
         # The dead child has not been waited for, so that its process id is still in use.
-        other = EmbeddedServer.start(data_dir)
+        other = EmbeddedServer.start(made_dir)
         assert other.alive()
         other.stop()
 
@@ -191,20 +191,20 @@ class TestRevival:
         again.stop()
         server.stop()
 
-    def test_a_torn_pid_file_is_no_obstacle(self, data_dir: Path, server: EmbeddedServer) -> None:
-        kill_server(data_dir / "pgdata")
-        (data_dir / "pgdata" / "postmaster.pid").write_text("12")
+    def test_a_torn_pid_file_is_no_obstacle(self, made_dir: Path, server: EmbeddedServer) -> None:
+        kill_server(made_dir / "pgdata")
+        (made_dir / "pgdata" / "postmaster.pid").write_text("12")
         assert server.restart_if_dead()
         assert server.alive()
 
     def test_sessions_that_outlive_the_server_are_ended(
-        self, data_dir: Path, server: EmbeddedServer, eventually: Callable[[Callable[[], object]], None]
+        self, made_dir: Path, server: EmbeddedServer, eventually: Callable[[Callable[[], object]], None]
     ) -> None:
         remember(server)
         with ThreadPoolExecutor(1) as pool:
             # A session that computes does not notice the death of its server.
             busy = pool.submit(self._compute, server.url)
-            process = live_process(data_dir / "pgdata")
+            process = live_process(made_dir / "pgdata")
             assert process is not None
             eventually(lambda: self._sessions(process))
             orphan = self._sessions(process)[0]
@@ -232,7 +232,7 @@ class TestRevival:
         assert not server.restart_if_dead()
 
     def test_it_is_waited_for_while_it_recovers(
-        self, data_dir: Path, server: EmbeddedServer, eventually: Callable[[Callable[[], object]], None]
+        self, made_dir: Path, server: EmbeddedServer, eventually: Callable[[Callable[[], object]], None]
     ) -> None:
         with connect(server.url, application_name="test") as connection:
             backend = psutil.Process(connection.info.backend_pid)
@@ -242,9 +242,9 @@ class TestRevival:
         assert server.alive()
 
     def test_one_that_hangs_is_told(
-        self, data_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+        self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        process = live_process(data_dir / "pgdata")
+        process = live_process(made_dir / "pgdata")
         assert process is not None
         monkeypatch.setattr(embedded, "_SILENCE", 0.05)
         monkeypatch.setattr(server, "alive", lambda: False)
@@ -263,18 +263,19 @@ class TestRevival:
         assert server.alive()
         server.stop()
 
-    def test_a_dropped_database_is_made_again(self, server: EmbeddedServer, data_dir: Path) -> None:
+    def test_a_dropped_database_is_made_again(self, server: EmbeddedServer, made_dir: Path) -> None:
         with psycopg.connect(server._url("postgres"), autocommit=True) as connection:
             connection.execute("DROP DATABASE sp500tui")
-        other = EmbeddedServer.start(data_dir)
+        other = EmbeddedServer.start(made_dir)
         assert other.alive()
         other.stop()
 
     def test_why_it_does_not_start_is_told(self, made_dir: Path) -> None:
-        EmbeddedServer.start(made_dir).stop()
-        (made_dir / "pgdata" / "global" / "pg_control").unlink()
+        control = made_dir / "pgdata" / "global" / "pg_control"
+        control.rename(control.with_suffix(".away"))
         with pytest.raises(DatabaseError, match=r"did not start: .*(FATAL|PANIC)"):
             EmbeddedServer.start(made_dir)
+        control.with_suffix(".away").rename(control)
 
     def test_its_log_does_not_grow_for_ever(self, made_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(embedded, "_LOG_LIMIT", 10)
@@ -284,13 +285,13 @@ class TestRevival:
 
 
 class TestPrivacy:
-    def test_nobody_else_reads_its_files(self, data_dir: Path, server: EmbeddedServer) -> None:
-        for path in (data_dir, *data_dir.iterdir()):
+    def test_nobody_else_reads_its_files(self, made_dir: Path, server: EmbeddedServer) -> None:
+        for path in (made_dir, *made_dir.iterdir()):
             assert not stat.S_IMODE(path.stat().st_mode) & 0o067, path
-        assert stat.S_IMODE((data_dir / "pgdata").stat().st_mode) == 0o700
+        assert stat.S_IMODE((made_dir / "pgdata").stat().st_mode) == 0o700
 
-    def test_it_listens_on_no_tcp_port(self, data_dir: Path, server: EmbeddedServer) -> None:
-        process = live_process(data_dir / "pgdata")
+    def test_it_listens_on_no_tcp_port(self, made_dir: Path, server: EmbeddedServer) -> None:
+        process = live_process(made_dir / "pgdata")
         assert process is not None
         assert process.net_connections("inet") == []
 
@@ -310,11 +311,11 @@ class TestPrivacy:
 
     @only_root
     def test_another_user_is_refused_even_at_an_open_socket(
-        self, data_dir: Path, server: EmbeddedServer
+        self, made_dir: Path, server: EmbeddedServer
     ) -> None:
-        for folder in (data_dir, data_dir / "pgdata"):
+        for folder in (made_dir, made_dir / "pgdata"):
             folder.chmod(0o755)
-        (data_dir / "pgdata" / ".s.PGSQL.5432").chmod(0o777)
+        (made_dir / "pgdata" / ".s.PGSQL.5432").chmod(0o777)
         psql = bin_folder() / "psql"
         result = subprocess.run(
             ["runuser", "-u", "nobody", "--", str(psql), server.url, "-c", "SELECT 1"],
@@ -323,7 +324,8 @@ class TestPrivacy:
             check=False,
             cwd="/",
         )
-        (data_dir / "pgdata").chmod(0o700)
+        for folder in (made_dir, made_dir / "pgdata"):
+            folder.chmod(0o710 if folder == made_dir else 0o700)
         assert result.returncode == 2
         assert "Peer authentication failed" in result.stderr
 
@@ -334,47 +336,34 @@ class TestFolders:
         assert server.alive()
         server.stop()
 
-    @pytest.mark.parametrize("name", ["long" * 40, "a,b"])
-    def test_a_name_that_no_socket_can_have_puts_it_elsewhere(self, data_dir: Path, name: str) -> None:
+    @pytest.mark.parametrize("name", ["long" * 40, "a,b"], ids=["long", "comma"])
+    def test_a_name_that_no_socket_can_have_puts_it_elsewhere(
+        self, data_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         server = EmbeddedServer.start(data_dir / name)
         postmaster = Postmaster.read(data_dir / name / "pgdata")
         assert postmaster is not None
         assert answers(server.url)
         assert stat.S_IMODE(postmaster.sockets.stat().st_mode) == 0o700
-        assert server.restart_if_dead() is False
+
         server.shut_down()
         assert server.restart_if_dead()
+
+        # A program with another folder for temporary files finds it all the same.
+        with monkeypatch.context() as changed:
+            changed.setattr(tempfile, "tempdir", str(data_dir))
+            other = EmbeddedServer.start(data_dir / name)
+            assert other.url == server.url
+            other.stop()
+
         server.stop()
         assert not postmaster.sockets.exists()
 
-    def test_the_socket_is_found_wherever_it_was_put(
-        self, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        folder = data_dir / ("long" * 40)
-        server = EmbeddedServer.start(folder)
-        elsewhere = public_folder()
-        monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-        other = EmbeddedServer.start(folder)
-        assert other.url == server.url
-        other.stop()
-        server.stop()
-        shutil.rmtree(elsewhere)
-
-    def test_a_folder_for_the_socket_that_is_not_ours_is_refused(
-        self, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        elsewhere = public_folder()
-        monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-        folder = data_dir / ("long" * 40)
-        EmbeddedServer.start(folder).stop()
-        server = EmbeddedServer.start(folder)
-        postmaster = Postmaster.read(folder / "pgdata")
-        server.stop()
-        assert postmaster is not None
-        postmaster.sockets.symlink_to("/tmp")
+        # What somebody else put in the folder's place is not used.
+        postmaster.sockets.symlink_to(data_dir)
         with pytest.raises(ConfigurationError, match="belongs to somebody else"):
-            EmbeddedServer.start(folder)
-        shutil.rmtree(elsewhere)
+            EmbeddedServer.start(data_dir / name)
+        postmaster.sockets.unlink()
 
     def test_a_file_in_its_place_is_refused(self, data_dir: Path) -> None:
         data_dir.write_text("")
@@ -389,6 +378,20 @@ class TestFolders:
         with pytest.raises(ConfigurationError, match="Directory not empty"):
             EmbeddedServer.start(data_dir)
         assert (data_dir / "pgdata" / "precious").exists()
+
+    def test_a_lock_file_that_is_a_link_is_not_followed(self, data_dir: Path) -> None:
+        data_dir.mkdir()
+        (data_dir / "postgres.starting").symlink_to(data_dir.parent / "elsewhere")
+        with pytest.raises(ConfigurationError, match=r"lock file .* cannot be used"):
+            EmbeddedServer.start(data_dir)
+        assert not (data_dir.parent / "elsewhere").exists()
+
+    def test_a_log_that_cannot_be_written_is_told(self, made_dir: Path) -> None:
+        (made_dir / "postgres.log").unlink()
+        (made_dir / "postgres.log").mkdir()
+        with pytest.raises(DatabaseError, match=r"could not be started: .*postgres\.log: Is a directory"):
+            EmbeddedServer.start(made_dir)
+        (made_dir / "postgres.log").rmdir()
 
     def test_data_of_another_version_is_refused(self, data_dir: Path) -> None:
         (data_dir / "pgdata").mkdir(parents=True)
@@ -433,8 +436,7 @@ class TestAsRoot:
         private.mkdir(mode=0o700)
         package = bin_folder().parents[1]
         for name in (package.name, f"{package.name}.libs"):
-            shutil.copytree(package.with_name(name), private / name, symlinks=True)
-        (private / package.name / "pginstall18" / "bin" / "postgres").chmod(0o700)
+            (private / name).symlink_to(package.with_name(name))
         monkeypatch.setattr(
             "sp500tui.storage.binaries.bin_folder", lambda: private / package.name / "pginstall18" / "bin"
         )
@@ -467,6 +469,9 @@ class TestAsRoot:
         EmbeddedServer.start(data_dir).stop()
         message = run_as("nobody", lambda: use_once(data_dir))
         assert "cannot be written: Permission denied; choose another with --data-dir" in message
+        data_dir.chmod(0o777)
+        message = run_as("nobody", lambda: use_once(data_dir))
+        assert "Permission denied" in message
         locked = data_dir.parent / "locked"
         locked.mkdir(mode=0o755)
         message = run_as("nobody", lambda: use_once(locked / "data"))
