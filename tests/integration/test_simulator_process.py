@@ -242,52 +242,9 @@ def test_a_child_that_says_nothing_sensible_is_given_up(
     monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     monkeypatch.setattr(process_module, "_PROGRAM", program)
+    monkeypatch.setattr(process_module, "_STOP_TIMEOUT", 0.1)
     with pytest.raises(SourceError, match=reason):
         DemoMarket.start(timeout=0.2 if "sleep" in program else PATIENCE)
-
-
-def test_the_command_tells_a_person_how_to_use_it_until_interrupted() -> None:
-    # given the demo market in the foreground
-    command = [sys.executable, "-m", "sp500tui.simulator", "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    ) as market:
-        assert market.stdout is not None
-        assert market.stderr is not None
-        first = market.stdout.readline()
-
-        # when it is interrupted
-        market.send_signal(signal.SIGINT)
-        said, complaints = first + market.stdout.read(), market.stderr.read()
-
-    # then it said what to set, and ended well
-    assert market.returncode == 0
-    assert complaints == ""
-    for name in ("HTTPS_PROXY=http://127.0.0.1:", "SSL_CERT_FILE=", "CURL_CA_BUNDLE=", "REQUESTS_CA_BUNDLE="):
-        assert name in said
-
-
-def test_the_command_tells_a_script_in_json() -> None:
-    command = [sys.executable, "-m", "sp500tui.simulator", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as market:
-        assert market.stdout is not None
-        ready = json.loads(market.stdout.readline())
-        market.terminate()
-    assert market.returncode == 0
-    assert ready["pid"] == market.pid
-    assert not Path(ready["ca_file"]).exists()
-
-
-def test_a_port_in_use_ends_with_code_2_and_one_line() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as occupied:
-        port = str(occupied.getsockname()[1])
-        command = [sys.executable, "-m", "sp500tui.simulator", "--port", port]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False
-        )
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert port in done.stderr
 
 
 def test_starting_it_loads_no_server_here() -> None:

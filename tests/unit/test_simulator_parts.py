@@ -9,6 +9,7 @@ import io
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -254,8 +255,32 @@ def test_it_serves_until_a_signal(
 
     # then it ends well and takes the certificate with it
     assert main(["--ca-dir", str(tmp_path), "--latency", "0.1"]) == 0
-    assert f"SSL_CERT_FILE={tmp_path}" in stdout.getvalue()
+    for name in (
+        "HTTPS_PROXY=http://127.0.0.1:",
+        f"SSL_CERT_FILE={tmp_path}",
+        "CURL_CA_BUNDLE=",
+        "REQUESTS_CA_BUNDLE=",
+    ):
+        assert name in stdout.getvalue()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_script_is_told_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = Announcement(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("sys.stdout", stdout)
+    assert main(["--json"]) == 0
+    ready = json.loads(stdout.getvalue())
+    assert ready.keys() == {"proxy_url", "control_url", "ca_file", "token", "pid"}
+    assert not Path(ready["ca_file"]).parent.exists()
+
+
+def test_a_port_in_use_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = str(occupied.getsockname()[1])
+        assert main(["--port", port]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in said.err
 
 
 def test_a_child_serves_until_its_stdin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
