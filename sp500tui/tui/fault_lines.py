@@ -9,13 +9,15 @@ from textwrap import wrap
 
 from sp500tui.pipeline.snapshot import PipelineEvent, Snapshot, StageName, WorkerState
 from sp500tui.tui.fault_choices import ACTS, FAULTS, OFF, DemoAct, FaultChoice, strength_of
-from sp500tui.tui.formats import clean, count, fit
+from sp500tui.tui.formats import clean, fit
 from sp500tui.tui.lines import Line, Role, Span, cut
 from sp500tui.tui.moments import moment
 
 _TITLE = 23
 _STATE = 5
 _KIND = 16
+_ROOMY = 50
+"""Cells from which on a fault's strength is drawn beside its words."""
 _ENTRIES: tuple[FaultChoice | DemoAct, ...] = (*FAULTS, *ACTS)
 _ALIVE = (WorkerState.BUSY, WorkerState.IDLE, WorkerState.BLOCKED, WorkerState.WAITING, WorkerState.PAUSED)
 
@@ -46,17 +48,11 @@ def _fault_line(choice: FaultChoice, faults: Mapping[str, object] | None, width:
     if index == OFF:
         return cut((Span("○ ", Role.FAINT), title, Span("off", Role.FAINT)), width)
     words = "otherwise" if index is None else choice.strengths[index].words
+    if width < _ROOMY:
+        return cut((Span("● ", Role.WARN), title, Span(words, Role.WARN)), width)
     steps = "" if index is None else "▮" * index + "▯" * (len(choice.strengths) - 1 - index)
-    return cut(
-        (
-            Span("● ", Role.WARN),
-            title,
-            Span(fit("on", _STATE), Role.WARN),
-            Span(fit(steps, 5), Role.WARN),
-            Span(words),
-        ),
-        width,
-    )
+    on = (Span("● ", Role.WARN), title, Span(fit("on", _STATE) + fit(steps, _STATE), Role.WARN))
+    return cut((*on, Span(words)), width)
 
 
 def _act_line(act: DemoAct, width: int) -> Line:
@@ -64,22 +60,40 @@ def _act_line(act: DemoAct, width: int) -> Line:
 
 
 def explanation_lines(
-    entry: FaultChoice | DemoAct, happened: Mapping[str, object] | None, width: int
+    entry: FaultChoice | DemoAct, happened: Mapping[str, object] | None, width: int, height: int
 ) -> list[Line]:
-    """What an entry does, what to watch for, and how often it happened since the market's start."""
-    lines: list[Line] = [cut((Span(entry.title, Role.TITLE),), width)]
-    lines += _paragraph(entry.what, width)
-    lines += [cut((), width), cut((Span("watch", Role.ACCENT),), width)]
-    lines += _paragraph(entry.watch, width)
-    if isinstance(entry, FaultChoice):
-        lines.append(cut((), width))
-        strengths = ", ".join(strength.words for strength in entry.strengths)
-        lines += _paragraph(f"strengths: {strengths}", width, Role.LABEL)
-        if entry.counted and happened is not None:
-            times = happened.get(entry.counted, 0)
-            number = times if isinstance(times, int) else 0
-            lines += _paragraph(f"happened {count(number)} times since the start", width, Role.LABEL)
-    return lines
+    """What an entry does, what to watch for, and how often it happened since the market's start.
+
+    Args:
+        entry: The marked one.
+        happened: How often each fault happened, by its name; None while it is not known.
+        width: Cells of a line.
+        height: Lines; where they are few the least important words are left out.
+    """
+    about = _counted(entry, happened)
+    roomy = [
+        *_paragraph(entry.what, width),
+        cut((), width),
+        cut((Span("watch", Role.ACCENT),), width),
+        *_paragraph(entry.watch, width),
+        cut((), width),
+        *(line for words in about for line in _paragraph(words, width, Role.LABEL)),
+    ]
+    if len(roomy) <= height:
+        return roomy
+    tight = [*_paragraph(entry.what, width, Role.LABEL), *_paragraph(entry.watch, width)]
+    happened_lines = [line for words in about[-1:] for line in _paragraph(words, width, Role.LABEL)]
+    return [*tight, *happened_lines][:height]
+
+
+def _counted(entry: FaultChoice | DemoAct, happened: Mapping[str, object] | None) -> list[str]:
+    """The strengths of a fault, and how often it happened."""
+    if isinstance(entry, DemoAct):
+        return []
+    words = ["strengths: " + ", ".join(strength.words for strength in entry.strengths)]
+    if entry.counted and happened is not None:
+        words.append(f"happened {happened.get(entry.counted, 0)} times since the start")
+    return words
 
 
 def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
@@ -90,7 +104,7 @@ def event_lines(events: Iterable[PipelineEvent], now: datetime, width: int, heig
     """The newest events, newest first: time, kind and words."""
     newest = list(events)[-height:][::-1] if height > 0 else []
     if not newest:
-        return [cut((Span("nothing has happened since the start of the screen", Role.LABEL),), width)]
+        return [cut((Span("nothing has happened yet", Role.LABEL),), width)]
     return [
         cut(
             (

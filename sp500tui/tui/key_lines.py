@@ -11,6 +11,13 @@ ALWAYS = ("help", "quit", "palette")
 """Ids of the bindings that keep their place however narrow the window is."""
 
 _RANK = (
+    "screen.back",
+    "faults.switch",
+    "faults.weaker",
+    "symbol.next",
+    "chart.span",
+    "faults.clear",
+    "database.copy",
     "stage.more",
     "pipeline.pause",
     "prices.filter",

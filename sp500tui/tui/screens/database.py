@@ -115,7 +115,7 @@ class DatabaseScreen(PanelScreen):
         self._figures = figures(snapshot, self._stored, self._rates, now)
         width = self.figure_list.line_width
         self.figure_list.show_rows([figure.line(width) for figure in self._figures])
-        set_titles(self.figure_list, "database", self._trouble)
+        set_titles(self.figure_list, "database" + self._stale)
         self.show_sql()
 
     def _draw(self) -> None:
@@ -127,7 +127,12 @@ class DatabaseScreen(PanelScreen):
         else:
             words = self._trouble or (_LOADING if stored is None else _EMPTY)
             canvas.show_lines([cut((Span(words, Role.LABEL),), canvas.size.width)])
-        set_titles(canvas, "newest rows of prices", self._trouble if stored is not None else "")
+        set_titles(canvas, "newest rows of prices" + self._stale)
+
+    @property
+    def _stale(self) -> str:
+        """Why what is shown is not of now; empty when it is."""
+        return f" · not read: {self._trouble}" if self._trouble and self._stored is not None else ""
 
     def on_resize(self) -> None:
         """Lay everything out for the new size."""

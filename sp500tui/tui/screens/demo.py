@@ -26,6 +26,7 @@ from sp500tui.tui.widgets.cursor_list import CursorList
 from sp500tui.tui.widgets.line_canvas import LineCanvas
 from sp500tui.tui.widgets.pipeline_strip import PipelineStrip
 
+_STRENGTH = Binding.Group("Strength", compact=True)
 AWAY = 10.0
 """Seconds that the database is stopped for."""
 
@@ -55,20 +56,22 @@ class FaultList(CursorList):
             "space", "choose", "On/off", id="faults.switch", tooltip="Switch the marked fault, or do the act"
         ),
         Binding(
-            "right,l",
-            "screen.step_fault(1)",
-            "Stronger",
-            key_display="→",
-            id="faults.stronger",
-            tooltip="The marked fault a step stronger",
-        ),
-        Binding(
             "left,h",
             "screen.step_fault(-1)",
             "Weaker",
             key_display="←",
+            group=_STRENGTH,
             id="faults.weaker",
             tooltip="The marked fault a step weaker",
+        ),
+        Binding(
+            "right,l",
+            "screen.step_fault(1)",
+            "Stronger",
+            key_display="→",
+            group=_STRENGTH,
+            id="faults.stronger",
+            tooltip="The marked fault a step stronger",
         ),
     ]
 
@@ -168,10 +171,11 @@ class DemoScreen(PanelScreen):
         self.fault_list.show_rows(control_lines(faults, self.fault_list.line_width))
         happened = self._market.happened if self._market is not None else None
         entry = entries()[self.fault_list.cursor]
-        self.explanation.show_lines(explanation_lines(entry, happened, self.explanation.size.width))
+        self.explanation.show_lines(explanation_lines(entry, happened, *self.explanation.size))
         on_now = len(in_force(faults)) if faults is not None else 0
-        set_titles(self.fault_list, f"faults · {plural(on_now, 'fault')} on", self._trouble)
-        set_titles(self.explanation, "what it does")
+        trouble = f" · {self._trouble}" if self._trouble else ""
+        set_titles(self.fault_list, f"faults · {plural(on_now, 'fault')} on{trouble}")
+        set_titles(self.explanation, entry.title)
 
     def on_resize(self) -> None:
         """Lay everything out for the new size."""

@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from sp500tui.domain import Constituent
 from sp500tui.pipeline.snapshot import LivePrice, Snapshot
 from sp500tui.tui.archive import Archive, DatabaseArchive, StoredSymbol
-from sp500tui.tui.formats import plural
+from sp500tui.tui.formats import clean
 from sp500tui.tui.lines import Line, Role, Span, cut
 from sp500tui.tui.messages import ConstituentsChanged
 from sp500tui.tui.panel_title import set_titles
@@ -29,6 +29,7 @@ from sp500tui.tui.widgets.price_chart import PriceChart
 
 _ROWS = 60
 """Newest rows read; as many as fit are shown."""
+_SYMBOL = Binding.Group("Symbol", compact=True)
 _LOADING = "reading the stored prices …"
 
 
@@ -43,11 +44,19 @@ class SymbolScreen(PanelScreen):
     CSS_PATH: ClassVar = [style_sheet("panels.tcss"), style_sheet("symbol.tcss")]
     BINDING_GROUP_TITLE = "Symbol"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "step_symbol(1)", "Next", id="symbol.next", tooltip="The next symbol of the table"),
+        Binding(
+            "down,j",
+            "step_symbol(1)",
+            "Next symbol",
+            group=_SYMBOL,
+            id="symbol.next",
+            tooltip="The next symbol of the table",
+        ),
         Binding(
             "up,k",
             "step_symbol(-1)",
-            "Previous",
+            "Previous symbol",
+            group=_SYMBOL,
             id="symbol.previous",
             tooltip="The symbol before in the table",
         ),
@@ -146,32 +155,29 @@ class SymbolScreen(PanelScreen):
     def _entitle(self, listed: Constituent | None) -> None:
         place, total = self._place()
         name = f"{self.symbol} · {listed.name}" if listed is not None else self.symbol
-        where = f"{place} of {total} · ↑ ↓ other symbols" if total else ""
-        set_titles(self.query_one("#quote"), name, where)
+        where = f" · {place} of {total}" if place else ""
+        set_titles(self.query_one("#quote"), name + where)
         set_titles(self.query_one("#facts"), "company and way of the quote")
 
     def _draw_stored(self) -> None:
         """The chart and the rows, or what is waited for, or why there is nothing."""
-        stored = self._stored
-        points = stored.points if stored is not None else ()
-        nothing = (
+        stored, now = self._stored, self.dashboard.clock()
+        points, rows = (stored.points, stored.rows) if stored is not None else ((), ())
+        none = (
             f"no price of {self.symbol} is stored from {self.span.words}" if stored is not None else _LOADING
         )
-        self.chart.show(self.span, points, self._trouble or nothing)
-        set_titles(self.chart, f"stored prices · {self.span.words}", self._trouble)
+        self.chart.show(self.span, points, self._trouble or none)
+        stale = f" · not read: {self._trouble}" if self._trouble and stored is not None else ""
+        set_titles(self.chart, f"stored prices · {self.span.words}{stale}")
         canvas = self.query_one("#stored", LineCanvas)
-        rows = stored.rows if stored is not None else ()
         if rows:
-            now = self.dashboard.clock()
             canvas.show_lines(stored_lines(rows, now, *canvas.size, with_symbol=False))
         else:
-            canvas.show_lines([cut((Span(self._trouble or nothing, Role.LABEL),), canvas.size.width)])
-        title = (
-            f"newest rows in PostgreSQL · {plural(len(rows), 'row')} read"
-            if rows
-            else "newest rows in PostgreSQL"
-        )
-        set_titles(canvas, title, self._trouble)
+            words = self._trouble or (
+                _LOADING if stored is None else f"no row of {self.symbol} is stored yet"
+            )
+            canvas.show_lines([cut((Span(clean(words), Role.LABEL),), canvas.size.width)])
+        set_titles(canvas, f"newest rows in PostgreSQL{stale}")
 
     def on_resize(self) -> None:
         """Lay everything out for the new size."""

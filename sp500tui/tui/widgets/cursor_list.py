@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -93,6 +94,14 @@ class CursorList(PaintedLines):
             if event.chain == 2:
                 self.action_choose()
 
+    def cell_style(self, line: str, cell: str) -> Style:
+        """A span looks like its role; under the cursor all look alike."""
+        del line
+        style = self._styles.get(("", cell))
+        if style is None:
+            style = self._styles["", cell] = self.get_component_rich_style(f"line--{cell}")
+        return style
+
     @property
     def _top(self) -> int:
         return 0 if self._heading is None else 1
@@ -114,7 +123,6 @@ class CursorList(PaintedLines):
         place = self._place(y)
         if place is None:
             line = self._heading if self._heading is not None and y == 0 else ()
-            return str(Role.LABEL), [(span.text, str(span.role)) for span in line]
-        if place == self.cursor:
-            return str(Role.CHOSEN), [(span.text, str(Role.CHOSEN)) for span in self._rows[place]]
-        return "row", [(span.text, str(span.role)) for span in self._rows[place]]
+            return "row", [(span.text, str(span.role)) for span in line]
+        marked = place == self.cursor
+        return "row", [(span.text, str(Role.CHOSEN if marked else span.role)) for span in self._rows[place]]
