@@ -234,7 +234,8 @@ class TestOnScreen:
         async with drive() as driven:
             await said(driven, log, "fox one", *(f"line {number}" for number in range(40)), "fox two")
             lines_of(driven).focus()
-            await driven.press("slash", "f", "o", "x", "enter")
+            await driven.press("slash")
+            await driven.press("f", "o", "x", "enter")
             await driven.until(
                 lambda: "“fox” in 2 lines" in str(driven.main.log_view.border_title), "the title"
             )
@@ -250,7 +251,8 @@ class TestOnScreen:
         async with drive() as driven:
             await said(driven, log, "fox")
             lines_of(driven).focus()
-            await driven.press("slash", "f", "escape")
+            await driven.press("slash")
+            await driven.press("f", "escape")
             assert lines_of(driven).wanted == ""
             assert lines_of(driven).has_focus
 
