@@ -13,7 +13,7 @@ from pathlib import Path
 from sp500tui.configuration import Configuration, Level, config_file_of, configuration_of
 from sp500tui.domain import ConfigurationError, ExitCode
 from sp500tui.options import OPTIONS, Option
-from sp500tui.paths import ensure_folder
+from sp500tui.paths import Paths, ensure_folder
 from sp500tui.plain_text import without_control, without_passwords
 from sp500tui.refusals import kinds
 from sp500tui.settings import Settings
@@ -36,6 +36,9 @@ def shown(configuration: Configuration) -> Iterator[str]:
     """The settings as TOML, one a line, each with its origin."""
     file = configuration.file
     yield f"# configuration file: {file}{'' if file.exists() else ' (does not exist)'}"
+    paths = Paths.of(configuration.settings, file)
+    yield f"# data folder: {paths.data}"
+    yield f"# log folder: {paths.logs}"
     yield from (f"# {note}" for note in configuration.notes)
     for option in OPTIONS:
         value = getattr(configuration.settings, option.field)

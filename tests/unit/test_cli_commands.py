@@ -222,6 +222,7 @@ class TestConfig:
         assert (origins["interval"], origins["database"]) == ("--interval", "SP500TUI_DATABASE")
         assert (origins["symbols"], origins["writers"]) == (str(file), "default")
         assert "# proxy is not set" in shown
+        assert f"# log folder: {tmp_path / 'state' / 'sp500tui' / 'log'}" in shown
 
     def test_path_names_a_file_that_need_not_exist(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
