@@ -47,6 +47,9 @@ class LogView(Container):
     def close_search(self, event: SearchLine.Closed) -> None:
         """Back to the lines, without the search when it was discarded."""
         event.stop()
-        if not event.kept:
+        # The last keystroke may not have been announced yet when the line was closed.
+        if event.text:
+            self.lines.search(event.text)
+        else:
             self.lines.action_release()
         self.lines.focus()

@@ -57,11 +57,15 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
         return self.scrollable_content_region.height
 
     def cell_style(self, line: str, cell: str) -> Style:
-        """The style of a cell in a line of the given style, whose background and emphasis win."""
+        """The style of a cell in a line of the given style: the line's background and emphasis below its own."""
         style = self._styles.get((line, cell))
         if style is None:
-            names = (f"{self.PREFIX}--{cell}", f"{self.PREFIX}--{line}")
-            style = self._styles[line, cell] = self.get_component_rich_style(*names)
+            names = [f"{self.PREFIX}--{name}" for name in dict.fromkeys((line, cell))]
+            style = self.get_visual_style(*names).rich_style
+            # A visual style leaves out `reverse`, on which the themes without colours of their own rely.
+            if any(self.get_component_styles(name).text_style.reverse for name in names):
+                style += Style(reverse=True)
+            self._styles[line, cell] = style
         return style
 
     def render_line(self, y: int) -> Strip:

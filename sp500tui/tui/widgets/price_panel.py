@@ -49,6 +49,6 @@ class PricePanel(Container):
     def close_filter(self, event: SearchLine.Closed) -> None:
         """Back to the rows, all of them when the filter was discarded."""
         event.stop()
-        if not event.kept:
-            self.table.filter_text = ""
+        # The last keystroke may not have been announced yet when the line was closed.
+        self.table.filter_text = event.text
         self.table.focus()

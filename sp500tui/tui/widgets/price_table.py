@@ -168,6 +168,7 @@ class PriceTable(SymbolLines, can_focus=True):
     def _rearrange(self) -> None:
         """Show the rows as the reactive attributes now say."""
         place = self.cursor_place()
+        self._strips.clear()
         self._view.arrange(Arrangement(self.sort, self.descending, self.filter_text, self.grouped))
         self._lines_changed(place)
 
@@ -196,7 +197,7 @@ class PriceTable(SymbolLines, can_focus=True):
 
     @property
     def _layout_now(self) -> PriceLayout:
-        return price_layout(self.line_width, self.show_converted)
+        return price_layout(self.line_width, self.show_converted, self.grouped)
 
     @property
     def lines(self) -> Sequence[Line]:

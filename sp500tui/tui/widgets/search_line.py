@@ -21,10 +21,10 @@ class SearchLine(Input):
     class Closed(Message):
         """The person is done."""
 
-        def __init__(self, kept: bool) -> None:
+        def __init__(self, text: str) -> None:
             super().__init__()
-            self.kept = kept
-            """False when what was typed is to be discarded."""
+            self.text = text
+            """What to look for from now on; empty when what was typed is to be discarded."""
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, compact=True, max_length=200)
@@ -39,4 +39,4 @@ class SearchLine(Input):
     def action_close(self, kept: bool) -> None:
         """Hide the line."""
         self.display = False
-        self.post_message(self.Closed(kept))
+        self.post_message(self.Closed(self.value if kept else ""))

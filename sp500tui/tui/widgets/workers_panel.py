@@ -39,7 +39,7 @@ class WorkersPanel(PaintedLines):
         Binding(
             "w",
             "toggle_scope",
-            "All/stage",
+            "All or one stage",
             id="workers.scope",
             tooltip="All workers or the selected stage's",
         ),
