@@ -1,0 +1,58 @@
+"""`python -m tests.benchmarks [NAME…] [--quick] [--json FILE] [--write FILE]`: measure, show, keep."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from tests.benchmarks.figures import FULL, QUICK, Benchmark, Figure
+from tests.benchmarks.tables import table
+
+NAMES = ("refresh", "ingest", "end-to-end", "dashboard", "start-up", "memory", "growth", "back-pressure")
+
+
+def benchmark(name: str) -> Benchmark:
+    """What measures the row of that name."""
+    run: Benchmark = import_module(f"tests.benchmarks.{name.replace('-', '_')}").run
+    return run
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what was named, or everything; 1 when a goal was missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(NAMES)}; all without one")
+    parser.add_argument("--quick", action="store_true", help="smaller work and fewer runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="kept", help="measure nothing: take kept figures")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put tables and plots into this document")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(NAMES):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    figures = kept_figures(options.kept) if options.kept else []
+    for name in options.names or (() if options.kept else NAMES):
+        sys.stdout.write(f"measuring {name} …\n")
+        sys.stdout.flush()
+        measured = benchmark(name)(QUICK if options.quick else FULL)
+        sys.stdout.write(table(measured) + "\n")
+        sys.stdout.flush()
+        figures = [figure for figure in figures if figure.benchmark != name] + measured
+        if options.json:
+            words = json.dumps([figure.as_json() for figure in figures], indent=1, ensure_ascii=False)
+            options.json.write_text(words + "\n", encoding="utf-8")
+    if options.write:
+        from tests.benchmarks.document import write
+
+        write(options.write, figures)
+    return int(any(figure.met is False for figure in figures))
+
+
+def kept_figures(path: Path) -> list[Figure]:
+    """The figures of a file that `--json` made."""
+    return [Figure.from_json(item) for item in json.loads(path.read_text(encoding="utf-8"))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

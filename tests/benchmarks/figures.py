@@ -1,0 +1,127 @@
+"""What a benchmark says: figures with their spread, beside peers and limits of the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Smallest, middle and largest value of several runs."""
+
+    min: float
+    median: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """The spread of these runs, at least one."""
+        found = sorted(values)
+        return cls(found[0], float(median(found)), found[-1])
+
+    def over(self, other: Spread) -> Spread:
+        """This divided by the other, the extremes by the opposite extremes."""
+        return Spread(_part(self.min, other.max), _part(self.median, other.median), _part(self.max, other.min))
+
+    @classmethod
+    def pairwise(cls, above: Sequence[float], below: Sequence[float]) -> Spread:
+        """The spread of the ratios of runs made side by side, which a busy machine slows alike."""
+        return cls.of(_part(one, other) for one, other in zip(above, below, strict=True))
+
+    def times(self, factor: float) -> Spread:
+        """Every value times `factor`."""
+        return Spread(self.min * factor, self.median * factor, self.max * factor)
+
+    def as_json(self) -> dict[str, float]:
+        """The three values by name, four digits each."""
+        return {name: float(f"{getattr(self, name):.4g}") for name in ("min", "median", "max")}
+
+
+def _part(whole: float, divisor: float) -> float:
+    return whole / divisor if divisor else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured quantity beside what it has to be seen with."""
+
+    benchmark: str
+    metric: str
+    unit: str
+    ours: Spread
+    equal: str
+    """What was held equal for ours, the peers and the limit."""
+    peers: Mapping[str, Spread] = field(default_factory=dict)
+    limit: Spread | None = None
+    limit_name: str = ""
+    ratio: Spread | None = None
+    """What the goal is about, where that is not `ours` itself."""
+    ratio_name: str = ""
+    goal: str = ""
+    """In words; empty for a figure without a goal."""
+    met: bool | None = None
+    note: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The figure for `--json`; every measured value with its spread."""
+        return {
+            "benchmark": self.benchmark,
+            "metric": self.metric,
+            "unit": self.unit,
+            "ours": self.ours.as_json(),
+            "peers": {name: peer.as_json() for name, peer in self.peers.items()},
+            "limit": {"name": self.limit_name, **self.limit.as_json()} if self.limit else None,
+            "ratio": {"name": self.ratio_name, **self.ratio.as_json()} if self.ratio else None,
+            "goal": self.goal,
+            "met": self.met,
+            "equal": self.equal,
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Figure:
+        """The figure that `as_json` told of."""
+        limit, ratio = item["limit"], item["ratio"]
+        return cls(
+            benchmark=item["benchmark"],
+            metric=item["metric"],
+            unit=item["unit"],
+            ours=Spread(**item["ours"]),
+            equal=item["equal"],
+            peers={name: Spread(**peer) for name, peer in item["peers"].items()},
+            limit=Spread(limit["min"], limit["median"], limit["max"]) if limit else None,
+            limit_name=limit["name"] if limit else "",
+            ratio=Spread(ratio["min"], ratio["median"], ratio["max"]) if ratio else None,
+            ratio_name=ratio["name"] if ratio else "",
+            goal=item["goal"],
+            met=item["met"],
+            note=item["note"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How large the benchmarks are."""
+
+    runs: int
+    """Repetitions of ours; those of slow peers are fewer."""
+    quotes: int
+    """Quotes of the ingest benchmark."""
+    seconds: float
+    """Length of a run that is measured by the clock."""
+    sizes: tuple[int, ...]
+    """Symbols of the growth benchmark, and the last of them of the large dashboard."""
+    sample: int
+    """Symbols, or tens of rows, that a slow peer does of the work; its figure is scaled up and says so."""
+    latencies: tuple[float, ...]
+    """Seconds the demo market waits before every answer."""
+
+
+FULL = Scale(5, 200_000, 20.0, (503, 5_030, 50_300), 40, (0.0, 0.05, 0.1))
+QUICK = Scale(3, 60_000, 6.0, (503, 5_030, 50_300), 16, (0.0, 0.05, 0.1))
+TINY = Scale(1, 2_000, 0.8, (503, 1_006), 2, (0.02,))
+
+Benchmark = Callable[[Scale], list[Figure]]

@@ -1,0 +1,222 @@
+"""Distinct quotes from the rows queue to the commit, beside the usual ways of inserting and the server's own COPY."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from sp500tui.domain import ConvertedQuote
+from sp500tui.pipeline.database_state import DatabaseState
+from sp500tui.pipeline.dead_letters import DeadLetters
+from sp500tui.pipeline.journal import Journal
+from sp500tui.pipeline.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.prices import PriceBoard
+from sp500tui.pipeline.queues import MemoryQueue
+from sp500tui.pipeline.snapshot import StageName
+from sp500tui.pipeline.stage import Stage
+from sp500tui.pipeline.writing import Writing
+from sp500tui.settings import Settings
+from sp500tui.storage.embedded import EmbeddedServer
+from sp500tui.storage.rows import COLUMNS, decode, encode
+from tests.benchmarks.figures import Figure, Scale, Spread
+from tests.benchmarks.rig import (
+    distinct_rows,
+    fresh_database,
+    listed_symbols,
+    public_folder,
+    scratch_server,
+    wait_until,
+)
+
+_CYCLE = 503
+_PATIENCE = 300.0
+_LIST = f"INSERT INTO prices ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"
+_IDEMPOTENT = _LIST + " ON CONFLICT DO NOTHING"
+_EQUAL = (
+    "same server, table with its primary key, rows, fsync and synchronous_commit on; an empty table and a checkpoint "
+    "before every run; connections of ours open, journal on"
+)
+
+
+@contextmanager
+def writers(url: str, count: int, folder: Path) -> Iterator[tuple[MemoryQueue[ConvertedQuote], Books]]:
+    """The production writer stage with its defaults, journal on, each process connected."""
+    books = Books()
+    usual = Settings()
+    rows: MemoryQueue[ConvertedQuote] = MemoryQueue(usual.rows_capacity, books.lock)
+    journal = Journal(folder / "journal", books, limit_bytes=1 << 30)
+    journal.open()
+    state = DatabaseState(lambda event: None)
+    state.ready.set()
+    state.worked()
+    writing = Writing(
+        rows,
+        journal,
+        state=state,
+        dead_letters=DeadLetters(folder / "dead-letters.jsonl"),
+        board=PriceBoard(),
+        end_to_end=LatencyHistogram(),
+        url=lambda: url,
+        batch_size=usual.write_batch,
+        commit_timeout=usual.commit_timeout,
+    )
+    stage = Stage(StageName.WRITER, writing.make_body, count, listener=lambda event: None)
+    stage.start()
+    try:
+        wait_until(
+            lambda: all(worker.pid != os.getpid() for worker in stage.workers)
+            and all(worker.snapshot().doing != "connects to the database" for worker in stage.workers),
+            _PATIENCE,
+            "the start of the writers",
+        )
+        yield rows, books
+    finally:
+        rows.close()
+        stage.end()
+        stage.join(30.0)
+        journal.close()
+
+
+def ingest(url: str, quotes: Sequence[ConvertedQuote], count: int) -> float:
+    """Rows a second from the queue to the commit with that many writers."""
+    with public_folder() as folder, writers(url, count, folder) as (rows, books):
+
+        def feed() -> None:
+            for at in range(0, len(quotes), _CYCLE):
+                rows.put(quotes[at : at + _CYCLE])
+
+        started = time.perf_counter()
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        wait_until(lambda: books.stored + books.duplicate >= len(quotes), _PATIENCE, "the commit of all rows")
+        seconds = time.perf_counter() - started
+        feeder.join()
+    if books.stored != len(quotes):
+        raise RuntimeError(f"stored {books.stored} of {len(quotes)} rows")
+    return len(quotes) / seconds
+
+
+def _values(quotes: Sequence[ConvertedQuote]) -> list[tuple[str | None, ...]]:
+    return [tuple(record[name] for name in COLUMNS) for record in decode(encode(quotes))]
+
+
+def connection_a_row(url: str, quotes: Sequence[ConvertedQuote]) -> float:
+    """Rows a second with a new connection, an insert and a commit for every row."""
+    values = _values(quotes)
+    started = time.perf_counter()
+    for row in values:
+        with psycopg.connect(url) as connection:
+            connection.execute(_LIST, row)
+    return len(values) / (time.perf_counter() - started)
+
+
+def commit_a_row(url: str, quotes: Sequence[ConvertedQuote]) -> float:
+    """Rows a second over one connection with a prepared insert and a commit for every row."""
+    values = _values(quotes)
+    with psycopg.connect(url, autocommit=True) as connection:
+        started = time.perf_counter()
+        for row in values:
+            connection.execute(_LIST, row, prepare=True)
+        return len(values) / (time.perf_counter() - started)
+
+
+def executemany(url: str, quotes: Sequence[ConvertedQuote]) -> float:
+    """Rows a second with psycopg's `executemany`, idempotent, as many rows a commit as ours."""
+    values = _values(quotes)
+    size = Settings().write_batch
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        started = time.perf_counter()
+        for at in range(0, len(values), size):
+            cursor.executemany(_IDEMPOTENT, values[at : at + size])
+            connection.commit()
+        return len(values) / (time.perf_counter() - started)
+
+
+def server_copy(url: str, source: Path, count: int) -> float:
+    """Rows a second of one server-side `COPY … FROM` a file."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        started = time.perf_counter()
+        connection.execute(f"COPY prices ({', '.join(COLUMNS)}) FROM '{source}'".encode())
+        return count / (time.perf_counter() - started)
+
+
+def copy_file(folder: Path, quotes: Sequence[ConvertedQuote]) -> Path:
+    """The rows as the server reads them from a file in PostgreSQL's text format."""
+    path = folder / "rows.copy"
+    lines = ("\t".join("\\N" if value is None else value for value in row) for row in _values(quotes))
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    path.chmod(0o644)
+    return path
+
+
+def once(server: EmbeddedServer, work: Callable[[str], float]) -> float:
+    """One run in an empty table."""
+    with fresh_database(server) as url:
+        return work(url)
+
+
+def run(scale: Scale) -> list[Figure]:
+    """Rates with one and two writers, each run beside one of the limit."""
+    quotes = distinct_rows(scale.quotes, listed_symbols())
+    few = 10 * scale.sample
+    with scratch_server() as server, public_folder() as folder:
+        source = copy_file(folder, quotes)
+        limits, ones, twos = [], [], []
+        for _ in range(scale.runs):
+            limits.append(once(server, lambda url: server_copy(url, source, len(quotes))))
+            twos.append(once(server, lambda url: ingest(url, quotes, 2)))
+            ones.append(once(server, lambda url: ingest(url, quotes, 1)))
+        slow = range(min(2, scale.runs))
+        peers = {
+            "a connection a row": [once(server, lambda url: connection_a_row(url, quotes[:few])) for _ in slow],
+            "commit a row": [once(server, lambda url: commit_a_row(url, quotes[: few * 5])) for _ in slow],
+            "executemany": [once(server, lambda url: executemany(url, quotes[: few * 50])) for _ in slow],
+        }
+    note = f"{len(quotes):,} rows; peers on {few:,}, {few * 5:,} and up to {few * 50:,} of them"
+    spreads = {name: Spread.of(rates) for name, rates in peers.items()}
+    figures = [_beside_limit(count, rates, limits, spreads, note) for count, rates in ((1, ones), (2, twos))]
+    name = "a connection a row"
+    factor = Spread.of(twos).over(spreads[name])
+    figures.append(
+        Figure(
+            "ingest",
+            f"2 writers beside {name}",
+            "rows/s",
+            Spread.of(twos),
+            _EQUAL,
+            {name: spreads[name]},
+            ratio=factor,
+            ratio_name=f"ours : {name}",
+            goal=f"≥ 500× {name}",
+            met=factor.median >= 500,
+            note="psycopg.connect a row is the cheapest form of it: an engine of SQLAlchemy a row costs more",
+        )
+    )
+    return figures
+
+
+def _beside_limit(
+    count: int, rates: list[float], limits: list[float], peers: dict[str, Spread], note: str
+) -> Figure:
+    share = Spread.pairwise(rates, limits).times(100)
+    return Figure(
+        "ingest",
+        f"queue to commit, {count} writer{'s' * (count > 1)}",
+        "rows/s",
+        Spread.of(rates),
+        _EQUAL,
+        peers,
+        limit=Spread.of(limits),
+        limit_name="server-side COPY FROM a file",
+        ratio=share,
+        ratio_name="% of the limit",
+        goal="≥ 30 % of the limit" if count == 2 else "",
+        met=share.median >= 30 if count == 2 else None,
+        note=note,
+    )

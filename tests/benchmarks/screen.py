@@ -1,0 +1,234 @@
+"""One screen of the dashboard benchmark, as a program of its own for a pseudo-terminal.
+
+Run as `python -m tests.benchmarks.screen KIND ROWS SECONDS FILE`: shows `ROWS` symbols, changes 503 of them ten times a
+second (`idle` none), and writes what it cost to `FILE` as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from textual.app import App, ComposeResult
+from textual.widgets import DataTable
+
+from sp500tui.domain import Constituent
+from sp500tui.logs import LogLine
+from sp500tui.paths import Paths
+from sp500tui.pipeline.snapshot import LivePrice, Snapshot
+from sp500tui.settings import Settings
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.styles import style_sheet
+from sp500tui.tui.themes import DARK
+from sp500tui.tui.widgets.price_panel import PricePanel
+from tests.benchmarks.rig import many_symbols
+from tests.tui.fake_pipeline import FakePipeline, listed, live_price
+
+RATE = 10
+"""Changes of every changing row a second."""
+CHANGING = 503
+_PULSE = 0.01
+"""Seconds between two looks at the event loop's lag."""
+_SETTLE = 1.0
+"""Seconds after the start that are not measured."""
+
+
+class Feed:
+    """Prices that change; the same sequence for every kind of screen."""
+
+    def __init__(self, rows: int, *, still: bool) -> None:
+        known = {constituent.symbol: constituent for constituent in listed()}
+        self.constituents = [
+            known.get(symbol) or Constituent(symbol, f"Share {symbol}", "Utilities", "", "", None, "", "")
+            for symbol in many_symbols(rows)
+        ]
+        self._dice = random.Random(500)
+        self._still = still
+        self._version = 0
+        self.first = [self._price(constituent.symbol) for constituent in self.constituents]
+
+    def _price(self, symbol: str) -> LivePrice:
+        self._version += 1
+        price = Decimal(self._dice.randrange(1_000, 90_000)).scaleb(-2)
+        live = live_price(symbol, price, round(self._dice.gauss(0.2, 1.4), 2), self._version)
+        return replace(live, row=replace(live.row, quote=replace(live.row.quote, quote_time=datetime.now(UTC))))
+
+    def changes(self) -> list[LivePrice]:
+        """What changed since the last look."""
+        if self._still:
+            return []
+        return [self._price(constituent.symbol) for constituent in self.constituents[:CHANGING]]
+
+
+class ChangingPipeline(FakePipeline):
+    """Hands the feed's changes to the whole dashboard, whose snapshot changes too."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(prices=feed.first)
+        self.names = feed.constituents
+        self._feed = feed
+        self._looks = 0
+
+    def snapshot(self) -> Snapshot:
+        self._looks += 1
+        calm = self.now_shows
+        fetched = calm.ledger.fetched + self._looks * CHANGING
+        return replace(
+            calm,
+            taken_at=datetime.now(UTC),
+            tick=time.monotonic(),
+            uptime=calm.uptime + self._looks / RATE,
+            ledger=replace(calm.ledger, fetched=fetched, stored=fetched - 255),
+            cycle=replace(calm.cycle, done=self._looks % CHANGING),
+        )
+
+    def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
+        prices = self._feed.changes() if version else self._feed.first
+        return max(version, *(price.version for price in prices)) if prices else version, prices
+
+
+class QuietLog:
+    """A log without lines."""
+
+    def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
+        """Nothing."""
+        return seq, (), 0
+
+
+class BareApp(App[None]):
+    """An app without anything: the floor."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__()
+        self.feed = feed
+
+
+class OurTable(BareApp):
+    """The price table alone."""
+
+    CSS_PATH = [style_sheet("prices.tcss")]  # noqa: RUF012
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(feed)
+        self.register_theme(DARK)
+        self.theme = DARK.name
+
+    def compose(self) -> ComposeResult:
+        yield PricePanel()
+
+    def on_mount(self) -> None:
+        table = self.query_one(PricePanel).table
+        table.set_constituents(self.feed.constituents)
+        table.update_prices(self.feed.first, datetime.now(UTC))
+        self.set_interval(1 / RATE, lambda: table.update_prices(self.feed.changes(), datetime.now(UTC)))
+
+
+class TextualTable(BareApp):
+    """Textual's DataTable with the same columns and the same changes, updated cell by cell as its guide shows."""
+
+    def compose(self) -> ComposeResult:
+        yield DataTable()
+
+    def on_mount(self) -> None:
+        table = self.query_one(DataTable)
+        names = ("Symbol", "Name", "Sector", "Last", "Change", "%", "DKK", "Volume", "Market", "Age")
+        self.columns = table.add_columns(*names)
+        for constituent, live in zip(self.feed.constituents, self.feed.first, strict=True):
+            words = (constituent.symbol, constituent.name, constituent.sector, *self._cells(live))
+            table.add_row(*words, key=constituent.symbol)
+        self.set_interval(1 / RATE, self._update)
+
+    @staticmethod
+    def _cells(live: LivePrice) -> tuple[str, ...]:
+        quote = live.row.quote
+        age = (datetime.now(UTC) - quote.quote_time) // timedelta(seconds=1)
+        return (
+            f"{quote.price:,.2f}",
+            f"{quote.change:+.2f}",
+            f"{quote.percent_change:+.2f} %",
+            f"{live.row.converted_price:,.2f}",
+            f"{quote.volume:,}",
+            quote.market_state,
+            f"{age} s",
+        )
+
+    def _update(self) -> None:
+        table = self.query_one(DataTable)
+        for live in self.feed.changes():
+            for column, text in zip(self.columns[3:], self._cells(live), strict=True):
+                table.update_cell(live.row.quote.symbol, column, text)
+
+
+def dashboard(feed: Feed, folder: Path) -> DashboardApp:
+    """The whole main screen of the program over the same changes."""
+    settings = Settings(demo=True, refresh_rate=RATE, data_dir=folder)
+    return DashboardApp(
+        lambda: ChangingPipeline(feed),
+        settings,
+        log=QuietLog(),
+        state_file=Paths.of(settings).base / "dashboard.json",
+        export_folder=folder,
+    )
+
+
+def make(kind: str, rows: int, folder: Path) -> App[Any]:
+    """The app of that kind."""
+    feed = Feed(rows, still=kind == "idle")
+    if kind == "dashboard":
+        return dashboard(feed, folder)
+    return {"idle": BareApp, "table": OurTable, "datatable": TextualTable}[kind](feed)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of the values lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+async def _measure(app: App[Any], seconds: float, target: Path) -> None:
+    """How late the event loop is, and what the process takes, once the screen stands."""
+    await asyncio.sleep(_SETTLE)
+    lags: list[float] = []
+    begun, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    sys.__stderr__.write("\x1b]0;measuring\x07")
+    sys.__stderr__.flush()
+    while (elapsed := time.perf_counter() - begun) < seconds:
+        due = time.perf_counter() + _PULSE
+        await asyncio.sleep(_PULSE)
+        lags.append(max(0.0, time.perf_counter() - due))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
+    words = {
+        "cpu": cpu / elapsed,
+        "lag_p50": percentile(lags, 0.5) * 1000,
+        "lag_p99": percentile(lags, 0.99) * 1000,
+        "seconds": elapsed,
+    }
+    target.write_text(json.dumps(words))
+    app.exit()
+
+
+def main(kind: str, rows: int, seconds: float, target: Path) -> None:
+    """Run the screen in the present terminal."""
+    app = make(kind, rows, target.parent)
+
+    async def run() -> None:
+        task = asyncio.create_task(_measure(app, seconds, target))
+        await app.run_async()
+        await task
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]))
