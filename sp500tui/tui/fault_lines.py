@@ -7,7 +7,7 @@ from datetime import datetime
 from logging import ERROR, WARNING
 from textwrap import wrap
 
-from sp500tui.pipeline.snapshot import PipelineEvent, Snapshot, StageName, WorkerState
+from sp500tui.pipeline.snapshot import EventKind, PipelineEvent, Snapshot, StageName, WorkerState
 from sp500tui.tui.fault_choices import ACTS, FAULTS, OFF, DemoAct, FaultChoice, strength_of
 from sp500tui.tui.formats import clean, fit
 from sp500tui.tui.lines import Line, Role, Span, cut
@@ -16,6 +16,7 @@ from sp500tui.tui.moments import moment
 _TITLE = 23
 _STATE = 5
 _KIND = 16
+_ROUTINE = (EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED)
 _ROOMY = 50
 """Cells from which on a fault's strength is drawn beside its words."""
 _ENTRIES: tuple[FaultChoice | DemoAct, ...] = (*FAULTS, *ACTS)
@@ -101,8 +102,9 @@ def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
 
 
 def event_lines(events: Iterable[PipelineEvent], now: datetime, width: int, height: int) -> list[Line]:
-    """The newest events, newest first: time, kind and words."""
-    newest = list(events)[-height:][::-1] if height > 0 else []
+    """The newest events, newest first: time, kind and words; the cycles are the status bar's affair."""
+    telling = [event for event in events if event.kind not in _ROUTINE]
+    newest = telling[-height:][::-1] if height > 0 else []
     if not newest:
         return [cut((Span("nothing has happened yet", Role.LABEL),), width)]
     return [

@@ -112,7 +112,7 @@ class DatabaseScreen(PanelScreen):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the figures up to date that the pipeline knows itself."""
         now = self.dashboard.clock()
-        self._figures = figures(snapshot, self._stored, self._rates, now)
+        self._figures = figures(snapshot, self._stored, list(self._rates), now)
         width = self.figure_list.line_width
         self.figure_list.show_rows([figure.line(width) for figure in self._figures])
         set_titles(self.figure_list, "database" + self._stale)
