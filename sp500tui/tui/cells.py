@@ -33,6 +33,18 @@ def arrow(value: Decimal | float | None) -> str:
     return "▲" if value > 0 else "▼"
 
 
+def shares(count: int) -> str:
+    """A number of shares with one decimal of its unit, so that a column keeps its point: `412.0 k`, `57.6 M`."""
+    if count < 1000:
+        return str(count)
+    scaled = float(count)
+    for unit in "kMGT":
+        scaled /= 1000
+        if scaled < 999.95:
+            break
+    return f"{scaled:.1f} {unit}"
+
+
 @lru_cache(maxsize=512)
 def age_words(seconds: int) -> str:
     """An age in its largest whole unit, never rounded up: `7 s`, `12 min`, `3 h`, `5 d`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -103,12 +103,14 @@ class PriceLayout:
         return tuple(place.spec.column for place in self.placed)
 
 
-def _chosen(width: int, converted_first: bool) -> list[PriceColumn]:
+def _chosen(width: int, converted_first: bool, grouped: bool) -> list[PriceColumn]:
     """The columns that fit, by need; the second currency takes the place of the first where it is preferred."""
-    needs: Iterator[PriceColumn] = iter(_BY_NEED)
+    needs: Iterable[PriceColumn] = _BY_NEED
     if converted_first:
         swap = {_C.LAST: _C.CONVERTED, _C.CONVERTED: _C.LAST}
-        needs = (swap.get(column, column) for column in _BY_NEED)
+        needs = [swap.get(column, column) for column in needs]
+    if grouped:
+        needs = [column for column in needs if column is not _C.SECTOR]
     room = width - 2 * MARGIN + GAP
     chosen: list[PriceColumn] = []
     for column in needs:
@@ -121,12 +123,13 @@ def _chosen(width: int, converted_first: bool) -> list[PriceColumn]:
 
 
 @lru_cache(maxsize=64)
-def price_layout(width: int, converted_first: bool = False) -> PriceLayout:
+def price_layout(width: int, converted_first: bool = False, grouped: bool = False) -> PriceLayout:
     """The columns for a table `width` terminal cells wide, at fixed widths so that numbers never jitter.
 
-    What room is left over widens the name, then the session, then the sub-industry.
+    What room is left over widens the name, then the session, then the sub-industry. Grouped rows need no column
+    for the sector, which stands above them.
     """
-    chosen = _chosen(width, converted_first)
+    chosen = _chosen(width, converted_first, grouped)
     widths = {column: SPECS[column].narrowest for column in chosen}
     spare = width - 2 * MARGIN + GAP - sum(size + GAP for size in widths.values())
     for column in (_C.NAME, _C.TREND, _C.INDUSTRY):

@@ -10,10 +10,10 @@ from typing import TypeAlias
 from rich.cells import cell_len
 
 from sp500tui.domain import MarketState
-from sp500tui.tui.cells import NOTHING, age_words, arrow, number, signed
-from sp500tui.tui.formats import clean, fit, short_count
+from sp500tui.tui.cells import NOTHING, age_words, arrow, number, shares, signed
+from sp500tui.tui.formats import clean, fit
 from sp500tui.tui.price_book import PriceRow, SectorTally
-from sp500tui.tui.price_columns import GAP, MARGIN, PlacedColumn, PriceColumn, PriceLayout
+from sp500tui.tui.price_columns import GAP, MARGIN, SPECS, PlacedColumn, PriceColumn, PriceLayout
 from sp500tui.tui.price_view import Arrangement, SectorLine
 
 Cell: TypeAlias = tuple[str, str]
@@ -34,6 +34,7 @@ SESSION_WORDS = {
     MarketState.POSTPOST: "closed",
     MarketState.CLOSED: "closed",
 }
+_PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].narrowest
 _NO_CELL: Cell = (NOTHING, "muted")
 
 
@@ -53,12 +54,16 @@ def _change(row: PriceRow, _width: int) -> Cell:
     return signed(quote.change), direction(quote.change)
 
 
-def _percent(row: PriceRow, width: int) -> Cell:
+def _percent(row: PriceRow, _width: int) -> Cell:
     quote = row.quote
-    if quote is None or quote.percent_change is None:
+    return _percent_cell(quote.percent_change, direction(quote.percent_change)) if quote else _NO_CELL
+
+
+def _percent_cell(percent: Decimal | None, style: str) -> Cell:
+    """A change in percent with its arrow, which stands in one line with the others."""
+    if percent is None:
         return _NO_CELL
-    percent = quote.percent_change
-    return arrow(percent) + fit(signed(percent, " %"), width - 1, "right"), direction(percent)
+    return arrow(percent) + signed(percent, " %").rjust(_PERCENT_WIDTH - 1), style
 
 
 def _converted(row: PriceRow, _width: int) -> Cell:
@@ -70,7 +75,7 @@ def _converted(row: PriceRow, _width: int) -> Cell:
 
 def _volume(row: PriceRow, _width: int) -> Cell:
     volume = row.quote.volume if row.quote else None
-    return _NO_CELL if volume is None else (short_count(volume), "muted")
+    return _NO_CELL if volume is None else (shares(volume), "muted")
 
 
 def _market(row: PriceRow, _width: int) -> Cell:
@@ -125,19 +130,17 @@ def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, mar
             text, style = _CELLS[column](row, place.width)
         if stale and style != "missing":
             style = "stale"
-        text = fit(text, place.width, place.spec.align)
         if moved and column in _FLASHING:
-            cells += _flash(text, moved)
-        else:
-            cells.append((text, style))
-        cells.append((" " * GAP, "name"))
+            style = "flash-up" if moved > 0 else "flash-down"
+        cells += _placed(text, style, place)
     return _closed(cells, layout)
 
 
-def _flash(text: str, moved: int) -> list[Cell]:
-    """A number that just moved: its digits lit, its padding not."""
-    digits = text.lstrip()
-    return [(" " * (len(text) - len(digits)), "last"), (digits, "flash-up" if moved > 0 else "flash-down")]
+def _placed(text: str, style: str, place: PlacedColumn, blank: str = "name") -> list[Cell]:
+    """A column's text in its style and the gap behind it; the padding of a number is not part of the number."""
+    text = fit(text, place.width, place.spec.align)
+    shown = text.lstrip(" ")
+    return [(" " * (len(text) - len(shown)), blank), (shown, style), (" " * GAP, blank)]
 
 
 def _closed(cells: list[Cell], layout: PriceLayout, style: str = "name") -> list[Cell]:
@@ -157,7 +160,7 @@ def _title(place: PlacedColumn, arrangement: Arrangement, currency: str, convert
     if column is arrangement.sort:
         mark = "▼" if arrangement.descending else "▲"
         title = f"{mark} {title}" if place.spec.align == "right" else f"{title} {mark}"
-    return fit(title, place.width, place.spec.align)
+    return title
 
 
 def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, converted: str) -> list[Cell]:
@@ -165,35 +168,37 @@ def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, c
     cells: list[Cell] = [(" " * MARGIN, "header")]
     for place in layout.placed:
         sorted_by = place.spec.column is arrangement.sort
-        cells.append((_title(place, arrangement, currency, converted), "sorted" if sorted_by else "header"))
-        cells.append((" " * GAP, "header"))
+        title = _title(place, arrangement, currency, converted)
+        cells += _placed(title, "sorted" if sorted_by else "header", place, "header")
     return _closed(cells, layout, "header")
 
 
 def sector_cells(line: SectorLine, tally: SectorTally, layout: PriceLayout) -> list[Cell]:
-    """A sector's heading: name, rows shown of its members, advancers, decliners and the weighted change."""
+    """A sector's heading.
+
+    Its name and number of rows stand above the words, advancers and decliners above the prices, and the
+    weighted change above the changes in percent.
+    """
     percent = tally.percent
-    count = f"{line.shown:,}" if line.shown == tally.members else f"{line.shown:,} of {tally.members:,}"
-    cells: list[Cell] = [
-        (" " * MARGIN, "sector"),
-        (fit(f"{clean(line.sector) or 'no sector'} {count}", 34), "sector"),
-        (fit(f"▲{tally.advancers:,}", 6), "sector-up"),
-        (fit(f"▼{tally.decliners:,}", 6), "sector-down"),
-        (fit(signed(percent, " %"), 10, "right"), f"sector-{direction(percent)}"),
-        ("  price-weighted", "sector-note"),
-    ]
-    return _cut(cells, layout.width, "sector")
-
-
-def _cut(cells: list[Cell], width: int, filler: str) -> list[Cell]:
-    """The cells cut or padded to `width`; a cell that does not fit whole is left out."""
-    kept: list[Cell] = []
-    for text, style in cells:
-        if len(text) > width:
-            break
-        kept.append((text, style))
-        width -= len(text)
-    return [*kept, (" " * width, filler)]
+    shown = f"{line.shown:,}" if line.shown == tally.members else f"{line.shown:,} of {tally.members:,}"
+    counts = f"▲{tally.advancers:,} ▼{tally.decliners:,}"
+    figures: dict[PriceColumn, Cell] = {
+        PriceColumn.CHANGE: ("weighted", "sector-note"),
+        PriceColumn.PERCENT: _percent_cell(percent, f"sector-{direction(percent)}"),
+    }
+    start = next((place.start for place in layout.placed if place.spec.align == "right"), layout.width)
+    end = next((p.start + p.width for p in layout.placed if p.spec.align == "right"), layout.width)
+    name = fit(
+        f"{clean(line.sector) or 'no sector'}  {shown}", max(0, min(end - len(counts), start) - MARGIN - 1)
+    )
+    cells: list[Cell] = [(" " * MARGIN, "sector"), (name, "sector")]
+    cells += [(" " * (end - len(counts) - MARGIN - cell_len(name)), "sector"), (counts, "sector-note")]
+    cells.append((" " * GAP, "sector"))
+    for place in layout.placed:
+        if place.start > end:
+            text, style = figures.get(place.spec.column, ("", "sector"))
+            cells += _placed(text, style, place, "sector")
+    return _closed(cells, layout, "sector")
 
 
 def centred(message: str, y: int, width: int, height: int) -> list[Cell]:
