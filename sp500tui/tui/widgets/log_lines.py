@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import var
 
 from sp500tui.logs import LogLine
 from sp500tui.tui.formats import fit
@@ -82,6 +83,9 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"log--{style}" for style in STYLES}
     ALLOW_SELECT = False
 
+    wanted: var[str] = var("", init=False)
+    """What is searched for; empty for nothing."""
+
     @dataclass
     class Described(Message):
         """The words for what is shown changed."""
@@ -95,8 +99,6 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
         super().__init__()
         self.buffer = buffer if buffer is not None else LogBuffer()
         self.following = True
-        self.wanted = ""
-        """What is searched for; empty for nothing."""
         self._marked: int | None = None
         self._new = 0
         self._words = ""
@@ -203,9 +205,8 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
         """Ask for the line in which the person types."""
         self.post_message(self.SearchRequested())
 
-    def search(self, text: str) -> None:
-        """Look for `text`, from the newest line back."""
-        self.wanted = text
+    def watch_wanted(self, text: str) -> None:
+        """Look for it, from the newest line back."""
         self._mark(self.buffer.find(text, self.buffer.end, -1))
 
     def action_match(self, step: int) -> None:
@@ -239,7 +240,6 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
     def action_release(self) -> None:
         """Forget search and mark."""
         self.wanted = ""
-        self._mark(None)
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""

@@ -41,15 +41,12 @@ class LogView(Container):
         """Search with every keystroke."""
         event.stop()
         if self._line.display:
-            self.lines.search(event.value)
+            self.lines.wanted = event.value
 
     @on(SearchLine.Closed)
     def close_search(self, event: SearchLine.Closed) -> None:
         """Back to the lines, without the search when it was discarded."""
         event.stop()
         # The last keystroke may not have been announced yet when the line was closed.
-        if event.text:
-            self.lines.search(event.text)
-        else:
-            self.lines.action_release()
+        self.lines.wanted = event.text
         self.lines.focus()
