@@ -31,7 +31,7 @@ from sp500tui.tui.pipeline_app import PipelineApp
 from sp500tui.tui.screens import registry
 from sp500tui.tui.screens.database import DatabaseScreen
 from sp500tui.tui.screens.demo import DemoScreen, FaultList
-from sp500tui.tui.screens.help import HelpScreen, help_lines
+from sp500tui.tui.screens.help import HelpScreen
 from sp500tui.tui.screens.main import MainScreen
 from sp500tui.tui.screens.panel_screen import PanelScreen
 from sp500tui.tui.screens.quit import StopScreen
@@ -209,7 +209,7 @@ class DashboardApp(PipelineApp):
     def action_show_help(self) -> None:
         """Open the sheet of keys and signs."""
         shown = [(command, self.keys_of(command)) for command in self.commands()]
-        self.push_screen(HelpScreen(help_lines(shown)))
+        self.push_screen(HelpScreen(shown))
 
     def keys_of(self, command: Command) -> str:
         """The keys of a command as the person has them: `+ =`, `← h`."""

@@ -127,5 +127,5 @@ def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:
     if not reasons:
         return None
     waits = [part.retry_in for part in (snapshot.upstream, snapshot.database) if part.retry_in is not None]
-    again = f"; next attempt in {span(min(waits))}" if waits else ""
-    return clean("degraded: " + "; ".join(reasons)) + again, Role.WARN
+    again = f", next attempt in {span(min(waits))}" if waits else ""
+    return clean(f"degraded{again}: " + "; ".join(reasons)), Role.WARN

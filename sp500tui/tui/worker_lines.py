@@ -15,8 +15,8 @@ _COLUMNS = (
     ("rate", 7, 0),
     ("trend", 5, 46),
     ("p95", 7, 58),
-    ("restarts", 8, 84),
-    ("pid", 8, 92),
+    ("restarts", 8, 80),
+    ("pid", 8, 90),
     ("trend 30 s", 14, 106),
     ("last error", _ERROR_WIDTH, 124),
 )

@@ -53,6 +53,11 @@ class Driven:
         """What the last key did, as the screen tells it."""
         return self.main.strip.said
 
+    @property
+    def result(self) -> int | None:
+        """The exit code, once the app is about to leave."""
+        return self.app.return_value
+
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()

@@ -171,6 +171,16 @@ class TestView:
             await driven.press("space")
             await driven.until(lambda: "something else" in driven.text(), "the panels catching up")
 
+    async def test_a_frozen_log_catches_up(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await driven.press("space")
+            log.say("said while nobody looked")
+            driven.app.look()
+            await driven.pilot.pause()
+            assert "said while nobody looked" not in driven.text()
+            await driven.press("space")
+            await driven.until(lambda: "said while nobody looked" in driven.text())
+
     async def test_c_switches_the_currency(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("c")
@@ -235,7 +245,7 @@ class TestView:
             for _ in range(3):
                 await driven.press("tab")
                 focused.append(type(driven.app.focused).__name__)
-            assert focused == ["LogView", "WorkersPanel", "PriceTable"]
+            assert focused == ["LogLines", "WorkersPanel", "PriceTable"]
 
     async def test_help_lists_every_key_and_closes(self, drive: Drive) -> None:
         async with drive(size=(80, 24)) as driven:
@@ -281,8 +291,8 @@ class TestStopping:
             await driven.until(lambda: "q again kills" in driven.text())
             await driven.press("q")
             assert driven.pipeline.calls[-1] == ("stop", StopStep.KILL)
-            await driven.until(lambda: driven.app.return_value is not None)
-            assert driven.app.return_value == 1
+            await driven.until(lambda: driven.result is not None)
+            assert driven.result == 1
 
     async def test_a_clean_drain_ends_with_zero(self, drive: Drive) -> None:
         clean = replace(running(), ledger=replace(running().ledger, stored=20_923, queued=0))
@@ -290,14 +300,14 @@ class TestStopping:
         pipeline.ends_at = StopStep.DRAIN
         async with drive(pipeline) as driven:
             await driven.press("q")
-            await driven.until(lambda: driven.app.return_value is not None)
-            assert driven.app.return_value == 0
+            await driven.until(lambda: driven.result is not None)
+            assert driven.result == 0
 
     async def test_the_note_can_be_hidden_and_comes_back(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("ctrl+c", "escape")
             assert top_of(driven.app) is MainScreen
-            assert driven.app.return_value is None
+            assert driven.result is None
             await driven.press("q")
             assert top_of(driven.app) is StopScreen
 
@@ -314,9 +324,8 @@ class TestStopping:
 
     async def test_a_pipeline_that_ended_by_itself_is_left_at_once(self, drive: Drive) -> None:
         async with drive(FakePipeline(replace(running(), phase=Phase.STOPPED))) as driven:
-            assert driven.app.return_value is None
             await driven.press("q")
-            assert driven.app.return_value is not None
+            assert driven.result is not None
             assert not any(call[0] == "stop" for call in driven.pipeline.calls)
 
 
@@ -347,7 +356,7 @@ class TestStates:
     async def test_a_degraded_run_says_why_and_when_it_tries_again(self, drive: Drive) -> None:
         async with drive(FakePipeline(degraded())) as driven:
             assert (
-                "degraded: Yahoo Finance answers 429; PostgreSQL does not answer; next attempt in 3 s"
+                "degraded, next attempt in 3 s: Yahoo Finance answers 429; PostgreSQL does not answer"
                 in driven.text()
             )
             assert "PostgreSQL ✗ down" in driven.text()

@@ -82,7 +82,7 @@ def test_trouble_takes_the_third_line_and_has_words_beside_its_colour() -> None:
     assert "! degraded" in first
     assert "PostgreSQL ✗ down  Yahoo ! degraded" in second
     assert third.strip() == (
-        "! degraded: Yahoo Finance answers 429; PostgreSQL does not answer; next attempt in 3 s"
+        "! degraded, next attempt in 3 s: Yahoo Finance answers 429; PostgreSQL does not answer"
     )
 
 

@@ -182,6 +182,14 @@ class TestFeed:
         assert feed.take().constituents is not None
 
 
+def keeping(told: list[Message]) -> Callable[[Message], bool]:
+    def post(message: Message) -> bool:
+        told.append(message)
+        return True
+
+    return post
+
+
 class TestOpener:
     def wait(self, opener: Opener) -> None:
         opener.start()
@@ -190,7 +198,7 @@ class TestOpener:
     def test_the_pipeline_is_started_and_told(self) -> None:
         told: list[Message] = []
         pipeline = FakePipeline()
-        opener = Opener(lambda: pipeline, lambda message: not told.append(message))
+        opener = Opener(lambda: pipeline, keeping(told))
         self.wait(opener)
         assert pipeline.calls == [("start",)]
         assert opener.pipeline is pipeline
@@ -202,7 +210,7 @@ class TestOpener:
         def broken() -> FakePipeline:
             raise OSError("disk on fire")
 
-        self.wait(Opener(broken, lambda message: not told.append(message)))
+        self.wait(Opener(broken, keeping(told)))
         assert [type(message).__name__ for message in told] == ["PipelineFailed"]
 
     def test_nothing_starts_after_a_cancel(self) -> None:

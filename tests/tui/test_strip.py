@@ -86,7 +86,7 @@ def test_no_cell_loses_its_end_at_the_usual_widths() -> None:
 def test_the_last_line_names_the_bottleneck_or_the_trouble() -> None:
     assert drawn(degraded(), 116, 9)[-1].startswith("bottleneck: price workers")
     assert drawn(degraded(), 116, 9, tell_trouble=True)[-1].startswith(
-        "! degraded: Yahoo Finance answers 429"
+        "! degraded, next attempt in 3 s: Yahoo Finance answers 429"
     )
 
 

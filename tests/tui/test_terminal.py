@@ -35,7 +35,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             sys.executable,
             ["-m", "tests.tui.fake_dashboard", str(tmp_path), *wishes],
             dimensions=(40, 120),
-            env=environment,  # type: ignore[arg-type]
+            env=environment,
             encoding="utf-8",
             timeout=_START,
         )
@@ -76,7 +76,7 @@ def test_a_closed_terminal_ends_the_program(start: Start) -> None:
     child = start()
     child.expect("bottleneck")
     # when its terminal goes away
-    child.ptyproc.fileobj.close()
+    os.close(child.child_fd)
     child.closed = True
     # then it ends by itself and says that a signal ended it
     assert psutil.Process(child.pid).wait(_END) == 143

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -17,6 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from sp500tui.domain import Sp500tuiError
+from sp500tui.logs import RING_CAPACITY, LogLine
 from sp500tui.pipeline.snapshot import StageName
 from sp500tui.tui.bindings import VIEW
 from sp500tui.tui.export import as_line, write_prices
@@ -81,6 +83,7 @@ class MainScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._silence: Timer | None = None
+        self._held: deque[LogLine] = deque(maxlen=RING_CAPACITY)
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -136,8 +139,11 @@ class MainScreen(Screen[None]):
 
     @on(LogArrived)
     def show_log(self, message: LogArrived) -> None:
-        """Show new lines of the log."""
-        self.log_view.extend(message.lines)
+        """Show new lines of the log, or keep the newest of them while the view is frozen."""
+        self._held.extend(message.lines)
+        if not self.frozen:
+            self.log_view.extend(self._held)
+            self._held.clear()
 
     # What the panels wish
 
@@ -180,6 +186,9 @@ class MainScreen(Screen[None]):
     def watch_frozen(self, frozen: bool) -> None:
         """Hand it on to the panels that keep what arrives meanwhile."""
         self.panel.table.frozen = frozen
+        if not frozen:
+            self.log_view.extend(self._held)
+            self._held.clear()
         self.say(
             "view frozen: the pipeline goes on, space shows it again" if frozen else "view follows again"
         )

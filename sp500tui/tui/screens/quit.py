@@ -18,6 +18,7 @@ class StopScreen(ModalScreen[None]):
     """A small note over the dashboard; `q` still climbs the ladder."""
 
     CSS_PATH: ClassVar = [style_sheet("quit.tcss")]
+    BINDING_GROUP_TITLE = "Stopping"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "q,ctrl+c",

@@ -1,0 +1,62 @@
+"""Pictures of the whole main screen at the three sizes, compared with the ones that were looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from sp500tui.tui.app import DashboardApp
+from tests.tui.conftest import CannedLog
+from tests.tui.fake_pipeline import FakePipeline, degraded, empty
+
+Compare = Callable[..., bool]
+
+
+async def whole(pilot: Pilot[Any]) -> None:
+    """Wait until the fake pipeline is on the screen and nothing is left to draw."""
+    app = pilot.app
+    assert isinstance(app, DashboardApp)
+    for _ in range(400):
+        if app.feed.pipeline is not None and app.snapshot is app.feed.pipeline.snapshot():
+            break
+        await pilot.pause(0.01)
+    for _ in range(3):
+        await pilot.pause()
+
+
+@pytest.fixture
+def spoken(log: CannedLog) -> CannedLog:
+    """A log with a line of each level."""
+    for level, words in (
+        (20, "committed 50 rows in 6 ms"),
+        (30, "answered 429; next attempt in 12 s"),
+        (40, "refused"),
+    ):
+        log.say(words, level, "writer-1")
+    return log
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
+def test_a_calm_run(
+    snap_compare: Compare, build: Callable[..., DashboardApp], spoken: CannedLog, size: tuple[int, int]
+) -> None:
+    assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=whole)
+
+
+def test_light_and_in_trouble(
+    snap_compare: Compare, build: Callable[..., DashboardApp], spoken: CannedLog
+) -> None:
+    app = build(FakePipeline(degraded()), theme="sp500tui-light", refresh_rate=0.5)
+    assert snap_compare(app, terminal_size=(120, 40), run_before=whole)
+
+
+def test_nothing_to_be_had(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
+    app = build(FakePipeline(empty(), []), demo=False, refresh_rate=0.5)
+    assert snap_compare(app, terminal_size=(100, 30), run_before=whole)
+
+
+def test_too_small(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
+    assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=(50, 12), run_before=whole)
