@@ -20,7 +20,7 @@ from sp500tui.pipeline.control import STOP_WORDS, StopStep, next_step
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.snapshot import DatabaseSnapshot, EventKind, PipelineEvent, Snapshot
 from sp500tui.plain_text import plain, without_passwords
-from sp500tui.progress import equation, summary
+from sp500tui.progress import equation, missing_in_words, summary
 from sp500tui.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def tell(report: RunReport, *, as_json: bool) -> None:
     if report.failure:
         _say(f"sp500tui: {plain(report.failure)}", sys.stderr)
     if report.missing:
-        _say(f"sp500tui: without a price: {plain(', '.join(report.missing))}", sys.stderr)
+        _say(f"sp500tui: {missing_in_words(report.missing)}", sys.stderr)
     words = summary(report)
     _log.info("%s", words, extra={"files_only": not as_json})
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ class Paths:
     logs: Path
     """Folder."""
     config_file: Path
+    embedded: bool = True
+    """Whether an embedded server will live in the data folder."""
 
     @classmethod
     def of(cls, settings: Settings, config_file: Path | None = None) -> Paths:
@@ -56,16 +59,29 @@ class Paths:
             cache=user_cache_path(_APP, appauthor=False) / market,
             logs=default_log_folder(),
             config_file=config_file or user_config_path(_APP, appauthor=False) / "config.toml",
+            embedded=settings.database is None,
         )
 
     def prepare(self) -> None:
         """Create the folders for data, journal and cache; ConfigurationError when one cannot be written."""
-        mode = _PASSABLE if os.geteuid() == 0 else _PRIVATE
+        root = os.geteuid() == 0
+        if root and self.embedded:
+            self._refuse_private_parent()
+        mode = _PASSABLE if root else _PRIVATE
         remedy = "name another with --data-dir DIR"
         for folder in (self.base, self.data):
             ensure_folder(folder, "data folder", remedy, mode)
         ensure_folder(self.journal, "journal folder", remedy)
         self.prepare_cache()
+
+    def _refuse_private_parent(self) -> None:
+        """Root's server runs as another user; say so before anything has been created."""
+        for folder in reversed(self.base.parents):
+            if folder.is_dir() and not folder.stat().st_mode & stat.S_IXOTH:
+                raise ConfigurationError(
+                    f"data folder {self.base} lies in the private folder {folder}, which the embedded server's "
+                    f"account may not enter when root runs it; name another, such as --data-dir {_ROOT_DATA}"
+                )
 
     def prepare_cache(self) -> None:
         """Create the cache folder alone, for commands that keep no data."""

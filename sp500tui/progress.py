@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.snapshot import Ledger, QueueSnapshot, Snapshot, StageSnapshot
+from sp500tui.plain_text import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _BAR = 24
+_NAMED = 20
+"""Symbols that are named in one line."""
 
 
 def display(snapshot: Snapshot) -> Table:
@@ -100,6 +104,13 @@ def summary(report: RunReport) -> str:
         f"{equation(report.ledger)}{missing}; {database} holds "
         f"{'an unknown number of' if report.database.rows_total is None else f'{report.database.rows_total:,}'} rows"
     )
+
+
+def missing_in_words(symbols: Sequence[str]) -> str:
+    """The symbols without a price; of many, the first ones and where to find the others."""
+    named = plain(", ".join(symbols[:_NAMED]))
+    more = len(symbols) - _NAMED
+    return f"without a price: {named}" + (f" and {more:,} more; --json names all" if more > 0 else "")
 
 
 def _counted(number: int, noun: str) -> str:

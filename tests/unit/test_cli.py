@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from sp500tui.command_line import flags_of, parse, split_psql
 from sp500tui.configuration import Configuration
 from sp500tui.domain import ConfigurationError, DatabaseError, ExitCode
 from sp500tui.logs import configure
+from tests.fixtures.postgres import public_folder
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +175,8 @@ class TestDispatch:
         file.write_text('database = "postgresql://h/real"\n')
 
         # when the dashboard is asked for
-        code = cli.main(["--demo", "--config", str(file), "--data-dir", str(tmp_path / "data")])
+        folder = public_folder()
+        code = cli.main(["--demo", "--config", str(file), "--data-dir", str(folder / "data")])
 
         # then it runs, the note waits for it in the ring, and nothing is on the terminal
         configuration = logs.current()
@@ -182,6 +185,7 @@ class TestDispatch:
         assert "set aside" in configuration.ring.since(0)[1][0].message
         assert errors() == ""
         configuration.close()
+        shutil.rmtree(folder)
 
     @pytest.mark.parametrize(
         ("error", "code", "words"),

@@ -26,7 +26,7 @@ from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.snapshot import DatabaseSnapshot, EventKind, Health, Latency
-from sp500tui.progress import display, eta, headline, queue_line, stage_line, summary
+from sp500tui.progress import display, eta, headline, missing_in_words, queue_line, stage_line, summary
 from sp500tui.settings import Settings
 from sp500tui.wakeup import Wakeup
 from tests.fixtures.fake_run import FakeRun, a_queue, a_snapshot, a_stage, with_ledger
@@ -53,6 +53,7 @@ class Terminal(io.StringIO):
 
 
 def configured(tmp_path: Path, *notes: str, **settings: object) -> Configuration:
+    settings = {"database": "postgresql://host/x"} | settings
     made = Settings(data_dir=tmp_path / "data", **settings)  # type: ignore[arg-type]
     return Configuration(made, dict.fromkeys(BY_FIELD), tmp_path / "config.toml", notes)  # type: ignore[arg-type]
 
@@ -308,6 +309,12 @@ class TestPicture:
         assert "2 missing" in words
         assert "the embedded database holds an unknown number of rows" in words
         assert "1 cycle:" in summary(RunReport(cycles=1))
+
+    def test_many_missing_symbols_are_cut_short_for_people(self) -> None:
+        assert missing_in_words(["A", "B"]) == "without a price: A, B"
+        assert missing_in_words([f"S{number}" for number in range(503)]).endswith(
+            "S18, S19 and 483 more; --json names all"
+        )
 
 
 class TestWakeup:

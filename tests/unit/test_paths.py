@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,22 @@ import pytest
 from sp500tui.domain import ConfigurationError
 from sp500tui.paths import Paths, default_data_folder
 from sp500tui.settings import Settings
+from tests.fixtures.postgres import public_folder
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CACHE", "CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+
+
+@pytest.fixture
+def a_public_folder() -> Iterator[Path]:
+    """One that everybody may pass through, all the way down."""
+    folder = public_folder()
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def mode(path: Path) -> int:
@@ -35,11 +47,11 @@ def test_live_and_demo_share_neither_data_nor_cache(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("user", "public"), [(1000, False), (0, True)])
 def test_data_is_private_except_for_the_passage_that_roots_server_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, public: bool
+    a_public_folder: Path, monkeypatch: pytest.MonkeyPatch, user: int, public: bool
 ) -> None:
     # given
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    made = Paths.of(Settings(data_dir=tmp_path / "data"))
+    made = Paths.of(Settings(data_dir=a_public_folder / "data"))
 
     # when
     made.prepare()
@@ -50,6 +62,21 @@ def test_data_is_private_except_for_the_passage_that_roots_server_needs(
     assert mode(made.journal) == mode(made.cache) == 0o700
 
 
+def test_root_is_refused_a_private_parent_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    (tmp_path / "private").mkdir(mode=0o700)
+    wanted = tmp_path / "private" / "data"
+
+    with pytest.raises(ConfigurationError, match=r"private folder .*--data-dir /var/lib/sp500tui"):
+        Paths.of(Settings(data_dir=wanted)).prepare()
+    assert not wanted.exists()
+
+    Paths.of(Settings(data_dir=wanted, database="postgresql://h/x")).prepare()
+    assert wanted.exists()
+
+
 def test_root_has_a_data_folder_outside_its_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_data_folder() == Path("/var/lib/sp500tui")
@@ -57,22 +84,21 @@ def test_root_has_a_data_folder_outside_its_home(monkeypatch: pytest.MonkeyPatch
     assert default_data_folder() == tmp_path / "data" / "sp500tui"
 
 
-def test_a_folder_of_somebody_keeps_its_mode(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir(mode=0o755)
-    (tmp_path / "data").chmod(0o755)
-    Paths.of(Settings(data_dir=tmp_path / "data")).prepare()
-    assert mode(tmp_path / "data") == 0o755
+def test_a_folder_of_somebody_keeps_its_mode(a_public_folder: Path) -> None:
+    a_public_folder.chmod(0o755)
+    Paths.of(Settings(data_dir=a_public_folder)).prepare()
+    assert mode(a_public_folder) == 0o755
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(a_public_folder: Path) -> None:
+    (a_public_folder / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"data folder .*file/x cannot be created: .*--data-dir DIR"):
-        Paths.of(Settings(data_dir=tmp_path / "file" / "x")).prepare()
+        Paths.of(Settings(data_dir=a_public_folder / "file" / "x")).prepare()
 
 
 def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    a_public_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda folder, _: folder != tmp_path)
+    monkeypatch.setattr(os, "access", lambda folder, _: folder != a_public_folder)
     with pytest.raises(ConfigurationError, match=r"cannot be written: Permission denied; .*--data-dir DIR"):
-        Paths.of(Settings(data_dir=tmp_path)).prepare()
+        Paths.of(Settings(data_dir=a_public_folder)).prepare()
