@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -24,6 +25,7 @@ from sp500tui.domain import DatabaseError
 from sp500tui.storage import database
 
 NUMBER_BYTES = 8
+_PR_SET_PDEATHSIG = 1
 
 
 def main(fd: int) -> None:
@@ -31,6 +33,7 @@ def main(fd: int) -> None:
     # The parent decides when to stop: a Ctrl-C of the terminal reaches it alone.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    _have_the_system_end_this()
     pipe = Connection(fd)
     threading.Thread(target=_die_with_parent, args=(fd,), daemon=True).start()
     writer = _Writer(pipe, json.loads(pipe.recv_bytes()))
@@ -41,6 +44,17 @@ def main(fd: int) -> None:
             writer.write(int.from_bytes(message[:NUMBER_BYTES], "big"), message[NUMBER_BYTES:])
     except (EOFError, OSError):
         writer.disconnect()
+
+
+def _have_the_system_end_this() -> None:
+    """On Linux, be killed with the parent's thread that owns this process, even while stopped (prctl(2))."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    # Where the C library has no prctl, the end of the pipe must do.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _die_with_parent(fd: int) -> None:

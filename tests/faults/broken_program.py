@@ -1,0 +1,46 @@
+"""The program with a fault built in on purpose, to see the checker find it: `broken_program.py FAULT [options]`."""
+
+from __future__ import annotations
+
+import sys
+
+from sp500tui.pipeline import segment
+from sp500tui.pipeline.writer_link import Answer, WriterLink
+from sp500tui.storage import rows as rowcodec
+
+
+def forget_batches() -> None:
+    """A journal that keeps everything in memory and nothing on the disk."""
+    segment._write_all = lambda *_: None
+
+
+def acknowledge_early() -> None:
+    """Of three batches two count as committed although they were never sent."""
+    commit = WriterLink.commit
+
+    def lie(self: WriterLink, number: int, payload: bytes, *rest: object) -> Answer:
+        if number % 3:
+            return Answer(committed=True, stored=rowcodec.count(payload))
+        return commit(self, number, payload, *rest)  # type: ignore[arg-type]
+
+    WriterLink.commit = lie  # type: ignore[method-assign, assignment]
+
+
+def change_prices() -> None:
+    """Prices lose their last digit on the way."""
+    encode = rowcodec.encode
+
+    def rounded(rows: object) -> bytes:
+        payload = encode(rows)  # type: ignore[arg-type]
+        columns = payload.split(b"\n")
+        columns[2] = b"{" + b",".join(price[:-1] for price in columns[2][1:-1].split(b",")) + b"}"
+        return b"\n".join(columns)
+
+    rowcodec.encode = rounded
+
+
+if __name__ == "__main__":
+    {"journal": forget_batches, "ack": acknowledge_early, "prices": change_prices}[sys.argv.pop(1)]()
+    from sp500tui.cli import main
+
+    sys.exit(main())

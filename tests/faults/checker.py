@@ -1,0 +1,181 @@
+"""The one checker: what the demo market handed out against what table, journal and dead letters hold."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+
+from sp500tui.pipeline.dead_letters import DeadLetters
+from sp500tui.pipeline.segment import SUFFIX, scan
+from sp500tui.simulator.ledger import HandedOut, read_ledger
+from sp500tui.storage import rows as rowcodec
+
+Key = tuple[str, int]
+"""Symbol as listed, and the trade's time in seconds since 1970: the primary key."""
+Place = Iterable[tuple[Key, Decimal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of everything that was handed out."""
+
+    handed_out: int
+    """Different quotes."""
+    in_table: int
+    in_journal: int
+    in_dead_letters: int
+    lost: tuple[Key, ...]
+    """Handed out, and nowhere to be found."""
+    doubled: tuple[Key, ...]
+    """More than once in the table."""
+    altered: tuple[Key, ...]
+    """Somewhere with a price that nobody handed out."""
+    invented: tuple[Key, ...]
+    """Somewhere, but never handed out."""
+
+    @property
+    def wrong(self) -> set[str]:
+        """What kinds of wrong there are."""
+        return {name for name in ("lost", "doubled", "altered", "invented") if getattr(self, name)}
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong, and there was something to get wrong."""
+        return self.handed_out > 0 and not self.wrong
+
+    def __str__(self) -> str:
+        wrong = {name: getattr(self, name) for name in ("lost", "doubled", "altered", "invented")}
+        words = ", ".join(
+            f"{len(keys)} {name} {keys[:3] if keys else ''}".strip() for name, keys in wrong.items()
+        )
+        return (
+            f"{self.handed_out} handed out, {self.in_table} in the table, {self.in_journal} in the journal, "
+            f"{self.in_dead_letters} dead: {words}"
+        )
+
+
+def judge(
+    handed_out: Iterable[HandedOut],
+    table: Place,
+    journal: Place,
+    dead_letters: Place,
+    *,
+    known: Iterable[HandedOut] = (),
+) -> Verdict:
+    """Compare. `known` quotes were handed out too, but need not be anywhere: earlier ones, or of the last moment."""
+    due = _prices(handed_out)
+    allowed = _prices(known)
+    for key, prices in due.items():
+        allowed[key] |= prices
+    places = [list(table), list(journal), list(dead_letters)]
+    found = {key for place in places for key, _ in place}
+    everything = [entry for place in places for entry in place]
+    counts = Counter(key for key, _ in places[0])
+    in_table, in_journal, in_dead_letters = (len({key for key, _ in place}) for place in places)
+    return Verdict(
+        len(due),
+        in_table,
+        in_journal,
+        in_dead_letters,
+        lost=tuple(sorted(set(due) - found)),
+        doubled=tuple(sorted(key for key, count in counts.items() if count > 1)),
+        altered=tuple(sorted({k for k, price in everything if k in allowed and price not in allowed[k]})),
+        invented=tuple(sorted(found - set(allowed))),
+    )
+
+
+def _prices(quotes: Iterable[HandedOut]) -> defaultdict[Key, set[Decimal]]:
+    prices: defaultdict[Key, set[Decimal]] = defaultdict(set)
+    for quote in quotes:
+        prices[quote.symbol, quote.quote_time].add(Decimal(quote.price))
+    return prices
+
+
+def rows_in_table(url: str) -> list[tuple[Key, Decimal]]:
+    """What the table `prices` holds."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT symbol, quote_time, price FROM prices").fetchall()
+    return [((symbol, round(time.timestamp())), price) for symbol, time, price in rows]
+
+
+def rows_in_journal(folder: Path) -> list[tuple[Key, Decimal]]:
+    """What lies open in the files of a journal folder, whoever they belong to."""
+    found: list[tuple[Key, Decimal]] = []
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        data = path.read_bytes()
+        for record in scan(data).open_batches.values():
+            payload = data[record.offset : record.offset + record.length]
+            found += [_entry(row) for row in rowcodec.decode(payload)]
+    return found
+
+
+def rows_in_dead_letters(path: Path) -> list[tuple[Key, Decimal]]:
+    """The rows in the dead-letter file."""
+    return [_entry(letter.row) for letter in DeadLetters(path).listing()]
+
+
+def _entry(row: Mapping[str, str | None]) -> tuple[Key, Decimal]:
+    time = datetime.fromisoformat(str(row["quote_time"]))
+    return (str(row["symbol"]), round(time.timestamp())), Decimal(str(row["price"]))
+
+
+@dataclass
+class Handed:
+    """The market's ledger from one moment on. Rates of currencies are no quotes."""
+
+    path: Path
+    start: int = 0
+
+    @classmethod
+    def from_now(cls, path: Path) -> Handed:
+        """Everything that is handed out from here on."""
+        return cls(path, cls.size(path))
+
+    @staticmethod
+    def size(path: Path) -> int:
+        return path.stat().st_size if path.exists() else 0
+
+    def now(self) -> int:
+        """How far the ledger has got, in bytes."""
+        return self.size(self.path)
+
+    def quotes(self, until: int | None = None) -> list[HandedOut]:
+        """What was handed out since the beginning, up to a reading of `now`."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            data = file.read(-1 if until is None else until - self.start)
+        copy = self.path.with_name(f"part-{os.getpid()}")
+        copy.write_bytes(data)
+        quotes = read_ledger(copy)
+        copy.unlink()
+        return [quote for quote in quotes if "=" not in quote.symbol]
+
+    def earlier(self) -> list[HandedOut]:
+        """What was handed out before."""
+        return Handed(self.path).quotes(self.start)
+
+
+@dataclass
+class Checker:
+    """The checker with the places of one test."""
+
+    handed: Handed
+    data: Path
+    """The folder of the market's data."""
+
+    def verdict(self, database: str, until: int | None = None) -> Verdict:
+        """Compare now; what was handed out after the reading `until` of the ledger need not be anywhere."""
+        return judge(
+            self.handed.quotes(until),
+            rows_in_table(database),
+            rows_in_journal(self.data / "journal"),
+            rows_in_dead_letters(self.data / "dead-letters.jsonl"),
+            known=[*self.handed.earlier(), *self.handed.quotes()],
+        )

@@ -1,0 +1,87 @@
+"""What all fault tests share: a busy market of their own, the program, and the checker at the end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.checker import Checker, Handed
+from tests.faults.engine import EngineStarter
+from tests.faults.program import Launcher
+from tests.fixtures.postgres import end_server, public_folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the soak runs too: hundreds of kills, ten minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("long", default=False):
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason="a soak run: give --long"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "soak: takes minutes; runs only with --long")
+
+
+@pytest.fixture(scope="session")
+def busy_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("busy-market") / "ledger.jsonl"
+
+
+@pytest.fixture(scope="session")
+def busy_process(busy_ledger: Path) -> Iterator[DemoMarket]:
+    with DemoMarket.start(seed=7, ledger=busy_ledger, start_at="11:00") as market:
+        yield market
+
+
+@pytest.fixture
+def market(busy_process: DemoMarket) -> Iterator[DemoMarket]:
+    """An open market in which trades come fast; its faults end with the test."""
+    yield busy_process
+    busy_process.clear_faults()
+
+
+@pytest.fixture
+def handed(busy_ledger: Path) -> Handed:
+    """What the market hands out from the beginning of the test."""
+    return Handed.from_now(busy_ledger)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """The data folder, log and home of every program of the test; no server outlives it."""
+    folder = public_folder()
+    yield folder
+    for pgdata in folder.rglob("pgdata"):
+        end_server(pgdata)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def launch(market: DemoMarket, folder: Path) -> Iterator[Launcher]:
+    """Starts the program; nothing of it outlives the test."""
+    launcher = Launcher(market, folder)
+    yield launcher
+    launcher.close()
+
+
+@pytest.fixture
+def engine(market: DemoMarket, folder: Path) -> Iterator[EngineStarter]:
+    """Starts the pipeline inside the test, with its equation watched all the time."""
+    starter = EngineStarter(market, folder)
+    yield starter
+    starter.close()
+
+
+@pytest.fixture
+def check(handed: Handed, folder: Path) -> Checker:
+    """The one checker, with the places of this test."""
+    return Checker(handed, folder / "data" / "live")

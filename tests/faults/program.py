@@ -1,0 +1,182 @@
+"""The whole program as a child process, with real signals, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sp500tui.simulator.process import DemoMarket
+
+WRITER_MODULE = "sp500tui.pipeline.writer_process"
+
+
+def wait_for(condition: Callable[[], object], what: str, patience: float = 40.0) -> None:
+    """Wait until a condition holds; AssertionError with `what` after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {patience:g} s in vain for: {what}"
+        pause(0.01)
+
+
+def pause(seconds: float) -> None:
+    """Let time pass: between two looks at a condition, or between two faults."""
+    threading.Event().wait(seconds)
+
+
+@dataclass
+class Program:
+    """One run of `sp500tui --no-ui --json`."""
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    data_dir: Path
+    stdout: Path
+    stderr: Path
+    writers_seen: list[psutil.Process] = field(default_factory=list)
+
+    @property
+    def market_folder(self) -> Path:
+        return self.data_dir / "live"
+
+    @property
+    def journal(self) -> Path:
+        return self.market_folder / "journal"
+
+    @property
+    def dead_letters(self) -> Path:
+        return self.market_folder / "dead-letters.jsonl"
+
+    def said(self) -> str:
+        """What it has written to stderr so far."""
+        return self.stderr.read_text(errors="replace")
+
+    def hears(self, words: str, patience: float = 40.0) -> None:
+        """Wait until it has said so."""
+        wait_for(lambda: words in self.said() or self.process.poll() is not None, words, patience)
+        assert words in self.said(), f"it ended with {self.process.returncode}: {self.said()[-2000:]}"
+
+    def writers(self) -> list[psutil.Process]:
+        """Its writer processes that run now."""
+        try:
+            children = psutil.Process(self.process.pid).children()
+        except psutil.NoSuchProcess:
+            return []
+        found = [child for child in children if _is_writer(child)]
+        self.writers_seen += [child for child in found if child not in self.writers_seen]
+        return found
+
+    def family(self) -> list[psutil.Process]:
+        """It and everything it has started."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it alone a signal."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """`kill -9` of this process alone."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def ends(self, patience: float = 40.0) -> int:
+        """Wait for its end; returns the exit code."""
+        try:
+            return self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not end in {patience:g} s: {self.said()[-3000:]}") from None
+
+    def stops(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop, and wait."""
+        self.send(number)
+        return self.ends()
+
+    def report(self) -> dict[str, Any]:
+        """The object it printed."""
+        found: dict[str, Any] = json.loads(self.stdout.read_text())
+        return found
+
+    def clean_up(self) -> None:
+        """End whatever is left of it."""
+        with suppress(psutil.NoSuchProcess):
+            for process in self.family():
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        self.process.wait(10)
+
+
+def _is_writer(process: psutil.Process) -> bool:
+    try:
+        return WRITER_MODULE in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@dataclass
+class Launcher:
+    """Starts the program, always with the same data folder and the same market."""
+
+    market: DemoMarket
+    folder: Path
+    programs: list[Program] = field(default_factory=list)
+
+    def __call__(
+        self,
+        *options: str,
+        database: str | None,
+        symbols: str | None = None,
+        interval: float = 0.2,
+        command: Sequence[str] = ("-m", "sp500tui"),
+        stdout: int | None = None,
+        **settings: object,
+    ) -> Program:
+        """Start it; `settings` become environment variables, `command` what Python runs."""
+        number = len(self.programs)
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        files = self.folder / f"stdout-{number}", self.folder / f"stderr-{number}"
+        arguments = [
+            *(sys.executable, *command, "--no-ui", "--json", f"--interval={interval}"),
+            *(f"--proxy={self.market.proxy_url}", f"--ca-file={self.market.ca_file}"),
+            *(f"--data-dir={self.folder / 'data'}", f"--log-file={self.folder / 'app.log'}"),
+            *([f"--symbols={symbols}"] if symbols else []),
+            *([f"--database={database}"] if database else []),
+            *options,
+        ]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SP500TUI")}
+        environment |= {
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "XDG_CONFIG_HOME": str(home),
+        }
+        environment |= {"XDG_STATE_HOME": str(home / "state"), "SP500TUI_REQUESTS_PER_SECOND": "100"}
+        environment |= {f"SP500TUI_{name.upper()}": str(value) for name, value in settings.items()}
+        with files[0].open("wb") as out, files[1].open("wb") as err:
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=out if stdout is None else stdout,
+                stderr=err,
+                env=environment,
+                start_new_session=True,
+            )
+        program = Program(process, home, self.folder / "data", *files)
+        self.programs.append(program)
+        return program
+
+    def close(self) -> None:
+        """End all that still runs."""
+        for program in self.programs:
+            program.clean_up()

@@ -1,0 +1,84 @@
+"""The checker must be seen to fail: as a table, and with a program that is broken on purpose."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from sp500tui.simulator.ledger import HandedOut
+from tests.faults.checker import Checker, Place, judge
+from tests.faults.program import Launcher, pause, wait_for
+from tests.faults.steps import FIFTY, running
+
+BROKEN = str(Path(__file__).with_name("broken_program.py"))
+A, B = HandedOut("A", 100, "10.50"), HandedOut("B", 100, "20")
+ROW_A, ROW_B = (("A", 100), Decimal("10.5")), (("B", 100), Decimal("20"))
+
+
+@pytest.mark.parametrize(
+    ("table", "journal", "dead", "wrong"),
+    [
+        ([ROW_A, ROW_B], [], [], set()),
+        ([ROW_A], [ROW_B], [], set()),
+        ([ROW_A], [], [ROW_B], set()),
+        ([ROW_A, ROW_B], [ROW_B], [], set()),
+        ([ROW_A], [], [], {"lost"}),
+        ([ROW_A, ROW_A, ROW_B], [], [], {"doubled"}),
+        ([ROW_A, (("B", 100), Decimal("20.01"))], [], [], {"altered"}),
+        ([ROW_A, (("B", 101), Decimal("20"))], [], [], {"lost", "invented"}),
+        ([ROW_A], [(("B", 100), Decimal("2"))], [], {"altered"}),
+    ],
+)
+def test_every_kind_of_wrong_is_told_apart(
+    table: Place, journal: Place, dead: Place, wrong: set[str]
+) -> None:
+    verdict = judge([A, B], table, journal, dead)
+    assert verdict.wrong == wrong
+    assert verdict.clean is (not wrong)
+    assert all(name in str(verdict) for name in wrong)
+
+
+def test_what_need_not_be_there_may_be_there() -> None:
+    assert judge([A], [ROW_A, ROW_B], [], [], known=[B]).clean
+    assert judge([A], [ROW_A], [], [], known=[B]).clean
+    assert not judge([], [], [], []).clean, "nothing handed out proves nothing"
+
+
+def test_a_broken_acknowledgement_is_caught(launch: Launcher, check: Checker, database_url: str) -> None:
+    program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "ack"), interval=1)
+    program.hears("cycle 4 finished")
+    assert program.stops() == 143
+    verdict = check.verdict(database_url)
+    assert verdict.lost, str(verdict)
+
+
+def test_altered_prices_are_caught(launch: Launcher, check: Checker, database_url: str) -> None:
+    program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "prices"))
+    program.hears("cycle 1 finished")
+    assert program.stops() == 143
+    assert check.verdict(database_url).altered
+
+
+@pytest.mark.parametrize("journal", ["whole", "broken"])
+def test_a_broken_journal_is_caught_and_a_whole_one_is_not(
+    launch: Launcher, check: Checker, database_url: str, journal: str
+) -> None:
+    """Given rows in the hand of a stopped writer, when the whole program is killed, only the journal has them."""
+    command = (BROKEN, "journal") if journal == "broken" else ("-m", "sp500tui")
+    program = launch(database=database_url, symbols=FIFTY, command=command, interval=0.5, writers=1)
+    program.hears("cycle 2 finished")
+    (writer,) = program.writers()
+    writer.suspend()
+    before = check.handed.now()
+    wait_for(lambda: check.handed.now() > before, "another cycle")
+    pause(1.0)
+    handed_out = check.handed.now()
+    program.kill()
+
+    again = running(launch, database_url, interval=60)
+    assert again.stops() == 143
+
+    verdict = check.verdict(database_url, handed_out)
+    assert bool(verdict.lost) is (journal == "broken"), str(verdict)

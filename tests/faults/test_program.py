@@ -1,0 +1,186 @@
+"""Promise: the whole program may be killed, stopped, hung up on or piped into nothing, and keeps its word."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from tests.faults.checker import Checker, rows_in_journal, rows_in_table
+from tests.faults.program import Launcher, Program, pause, wait_for
+from tests.faults.steps import FIFTY, ends_clean, goes_on, running
+
+_WINDOW = 1.5
+"""Seconds before a `kill -9` from which quotes may be in memory only."""
+
+
+def gone(processes: list[psutil.Process]) -> None:
+    """Wait until none of them runs any more: 3 s, as promised."""
+    _, alive = psutil.wait_procs(processes, timeout=3)
+    alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    assert not alive, [process.cmdline() for process in alive]
+
+
+def test_the_program_is_killed_and_the_next_start_brings_everything(
+    launch: Launcher, check: Checker, database_url: str, dice: random.Random
+) -> None:
+    """Three times over; what was handed out a moment before a kill is the only thing that may be missing."""
+    spared: list[tuple[int, int]] = []
+    for _ in range(3):
+        program = running(launch, database_url, interval=0.5)
+        pause(dice.uniform(0, 1))
+        safe = check.handed.now()
+        pause(_WINDOW)
+        family = program.family()
+        killed = check.handed.now()
+        program.kill()
+        gone(family)
+        spared.append((safe, killed))
+    program = running(launch, database_url)
+    ends_clean_but_for(program, check, database_url, spared)
+
+
+def ends_clean_but_for(
+    program: Program, check: Checker, database: str, spared: list[tuple[int, int]]
+) -> None:
+    """Stop in order; only quotes of the spared stretches of the ledger may be missing."""
+    assert program.stops() == 143
+    verdict = check.verdict(database)
+    excused = {
+        (quote.symbol, quote.quote_time)
+        for safe, killed in spared
+        for quote in type(check.handed)(check.handed.path, safe).quotes(killed)
+    }
+    assert set(verdict.lost) <= excused, str(verdict)
+    assert verdict.wrong <= {"lost"}, str(verdict)
+    assert verdict.in_journal == 0
+
+
+def test_rows_wait_in_the_journal_and_are_replayed(
+    launch: Launcher, check: Checker, database_url: str
+) -> None:
+    """Given writers that are stopped, when the program is killed, the next start stores first what they held."""
+    program = running(launch, database_url, interval=0.5)
+    for writer in program.writers():
+        writer.suspend()
+    wait_for(lambda: rows_in_journal(program.journal), "a batch in the journal")
+    held = dict(rows_in_journal(program.journal))
+    family = program.family()
+    program.kill()
+    for process in family[1:]:
+        process.kill()
+    missing = set(held) - {key for key, _ in rows_in_table(database_url)}
+    assert missing
+
+    again = launch(database=database_url, symbols="AAPL")
+    again.hears("rows of an earlier run")
+    again.hears("cycle 1 finished")
+
+    wait_for(lambda: set(held) <= {key for key, _ in rows_in_table(database_url)}, "what was held")
+    assert again.stops() == 143
+    assert rows_in_journal(again.journal) == []
+    assert dict(rows_in_table(database_url)).items() >= held.items()
+
+
+def test_two_programs_share_a_data_folder(launch: Launcher, check: Checker, database_url: str) -> None:
+    one = running(launch, database_url)
+    two = running(launch, database_url)
+    one.kill()
+    goes_on(two, database_url)
+    assert two.process.poll() is None
+    three = running(launch, database_url)
+    assert two.stops() == 143
+    assert three.stops() == 143
+    verdict = check.verdict(database_url)
+    assert verdict.wrong <= {"lost"}, str(verdict)
+    assert verdict.in_journal == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
+def test_one_signal_drains(
+    launch: Launcher, check: Checker, database_url: str, number: str, code: int
+) -> None:
+    program = running(launch, database_url)
+    family = program.family()
+    assert program.stops(signal.Signals[number]) == code
+    gone(family)
+    assert program.report()["outcome"] == "interrupted"
+    verdict = check.verdict(database_url)
+    assert verdict.clean, str(verdict)
+    assert verdict.in_journal == 0
+
+
+def test_a_second_signal_spools_and_the_next_start_stores(
+    launch: Launcher, check: Checker, database_url: str
+) -> None:
+    program = running(launch, database_url, interval=0.5)
+    for writer in program.writers():
+        writer.suspend()
+    wait_for(lambda: rows_in_journal(program.journal), "a batch in the journal")
+    family = program.family()
+    program.send(signal.SIGINT)
+    program.hears("once more spools")
+    program.send(signal.SIGINT)
+    assert program.ends(10) == 130
+    gone(family)
+    quotes = program.report()["quotes"]
+    assert quotes["spooled"] > 0
+    assert quotes["queued"] + quotes["in_flight"] == 0
+    verdict = check.verdict(database_url)
+    assert verdict.clean, str(verdict)
+    assert verdict.in_journal > 0
+
+    again = running(launch, database_url)
+    ends_clean(again, check, database_url)
+
+
+def test_a_third_signal_kills_at_once(launch: Launcher, check: Checker, database_url: str) -> None:
+    program = running(launch, database_url)
+    for writer in program.writers():
+        writer.suspend()
+    wait_for(lambda: rows_in_journal(program.journal), "a batch in the journal")
+    family = program.family()
+    for words in ("once more spools", "once more kills", "killed"):
+        program.send(signal.SIGINT)
+        program.hears(words)
+    assert program.ends(5) == 130
+    gone(family)
+
+    again = running(launch, database_url)
+    assert again.stops() == 143
+    assert check.verdict(database_url).in_journal == 0
+
+
+def test_a_signal_to_the_whole_group_drains_too(launch: Launcher, check: Checker, database_url: str) -> None:
+    """As a terminal's Ctrl-C, which reaches every process of the program."""
+    program = running(launch, database_url)
+    os.killpg(program.process.pid, signal.SIGINT)
+    assert program.ends() == 130
+    verdict = check.verdict(database_url)
+    assert verdict.clean, str(verdict)
+
+
+def test_nobody_reads_its_output(launch: Launcher, check: Checker, database_url: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = launch(database=database_url, symbols=FIFTY, stdout=writing)
+    os.close(writing)
+    program.hears("cycle 2 finished")
+    assert program.stops() == 143
+    assert "Traceback" not in program.said()
+    assert check.verdict(database_url).clean
+
+
+def test_its_reader_leaves(launch: Launcher, database_url: str) -> None:
+    """`sp500tui --no-ui --json | head -c 0` ends like any other run."""
+    program = launch(database=database_url, symbols=FIFTY, stdout=subprocess.PIPE)
+    assert program.process.stdout is not None
+    program.process.stdout.close()
+    program.hears("cycle 1 finished")
+    assert program.stops() == 143
+    assert "Traceback" not in program.said()
+    assert "BrokenPipe" not in program.said()

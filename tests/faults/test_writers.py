@@ -1,0 +1,68 @@
+"""Promise: a writer may die or hang at any moment; nothing is lost, nothing doubled, the others go on."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import psutil
+
+from tests.faults.checker import Checker, rows_in_journal
+from tests.faults.program import Launcher, Program, pause, wait_for
+from tests.faults.steps import FIFTY, ends_clean, goes_on, running
+
+
+def test_idle_writers_are_killed(launch: Launcher, check: Checker, database_url: str) -> None:
+    program = launch(database=database_url, symbols=FIFTY, interval=1)
+    program.hears("cycle 1 finished")
+    wait_for(lambda: len(program.writers()) == 2, "two writers")
+    first = program.writers()
+    for writer in first:
+        writer.kill()
+    goes_on(program, database_url)
+    assert not set(first) & set(program.writers())
+    assert "ended by signal 9" in program.said()
+    ends_clean(program, check, database_url)
+
+
+def test_writers_are_killed_at_random_under_load(
+    launch: Launcher, check: Checker, database_url: str, dice: random.Random
+) -> None:
+    # Cycles no faster than trades: a lost quote would not come a second time.
+    program = running(launch, database_url, interval=1, writers=3)
+    kill_writers(program, 12, dice)
+    goes_on(program, database_url)
+    ends_clean(program, check, database_url)
+    assert program.report()["workers"]["writer"]["restarts"] >= 6
+
+
+def kill_writers(program: Program, times: int, dice: random.Random) -> None:
+    """`kill -9` of one writer after the other, at moments of chance."""
+    while times:
+        if writers := program.writers():
+            dice.choice(writers).send_signal(signal.SIGKILL)
+            times -= 1
+        pause(dice.uniform(0, 0.4))
+
+
+def test_a_writer_is_killed_with_a_batch_in_its_hand(
+    launch: Launcher, check: Checker, database_url: str
+) -> None:
+    """Given a writer stopped in the middle of its work, when it is killed, another writes its batch."""
+    program = running(launch, database_url, writers=1)
+    (writer,) = program.writers()
+    writer.suspend()
+    wait_for(lambda: rows_in_journal(program.journal), "a batch in the journal")
+    writer.kill()
+    goes_on(program, database_url)
+    ends_clean(program, check, database_url)
+
+
+def test_a_writer_that_hangs_is_replaced(launch: Launcher, check: Checker, database_url: str) -> None:
+    program = running(launch, database_url, writers=1, commit_timeout=1)
+    (writer,) = program.writers()
+    writer.suspend()
+    program.hears("did not answer in time")
+    goes_on(program, database_url)
+    assert not psutil.pid_exists(writer.pid)
+    ends_clean(program, check, database_url)
