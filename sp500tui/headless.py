@@ -18,9 +18,9 @@ from sp500tui.logs import configure, current, log_uncaught
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import STOP_WORDS, StopStep, next_step
 from sp500tui.pipeline.report import RunReport, exit_code
-from sp500tui.pipeline.snapshot import DatabaseSnapshot, EventKind, PipelineEvent, Snapshot
+from sp500tui.pipeline.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.plain_text import plain, without_passwords
-from sp500tui.progress import equation, missing_in_words, summary
+from sp500tui.progress import missing_in_words, summary
 from sp500tui.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -40,9 +40,6 @@ class Run(Protocol):
 
     def start(self) -> None:
         """See `PipelineControl.start`."""
-
-    def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
-        """See `PipelineControl.subscribe`."""
 
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`."""
@@ -116,7 +113,6 @@ class HeadlessRun:
         """Whether the pipeline was killed and had not ended even then."""
         self._bell = Wakeup()
         self._pending: deque[int] = deque()
-        self._news: deque[str] = deque()
 
     @contextmanager
     def signals(self) -> Iterator[None]:
@@ -140,7 +136,6 @@ class HeadlessRun:
 
     def follow(self, pipeline: Run) -> RunReport:
         """Start the pipeline and stay with it until it has ended or was killed."""
-        pipeline.subscribe(self._heard)
         pipeline.start()
         self._bell.ring_after(pipeline.join)
         _log.info("started; process %d", os.getpid())
@@ -148,7 +143,6 @@ class HeadlessRun:
             while not pipeline.join(0) and self.step is not StopStep.KILL:
                 self._bell.sleep(_REDRAW if draw else None)
                 self._climb(pipeline)
-                self._tell_cycles(pipeline)
                 if draw:
                     draw(pipeline.snapshot())
         if self.step is StopStep.KILL:
@@ -162,15 +156,6 @@ class HeadlessRun:
             self.step = next_step(self.step)
             _log.warning("%s: %s", number.name, STOP_WORDS[self.step])
             pipeline.stop(self.step)
-
-    def _heard(self, event: PipelineEvent) -> None:
-        if event.kind is EventKind.CYCLE_FINISHED:
-            self._news.append(event.message)
-            self._bell.ring()
-
-    def _tell_cycles(self, pipeline: Run) -> None:
-        while self._news:
-            _log.info("%s: %s", self._news.popleft(), equation(pipeline.snapshot().ledger))
 
 
 @contextmanager

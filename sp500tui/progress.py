@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sp500tui.pipeline.report import RunReport
-from sp500tui.pipeline.snapshot import Ledger, QueueSnapshot, Snapshot, StageSnapshot
+from sp500tui.pipeline.snapshot import QueueSnapshot, Snapshot, StageSnapshot
 from sp500tui.plain_text import plain
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def display(snapshot: Snapshot) -> Table:
     picture = Table.grid(padding=(0, 2))
     picture.add_column(no_wrap=True, overflow="ellipsis")
     picture.add_row(Text(headline(snapshot), style="bold"))
-    picture.add_row(Text(equation(snapshot.ledger)))
+    picture.add_row(Text(str(snapshot.ledger)))
     picture.add_row(_stages(snapshot))
     for reason in snapshot.degraded:
         picture.add_row(Text(f"! {reason}", style="yellow"))
@@ -86,22 +86,13 @@ def queue_line(queue: QueueSnapshot) -> str:
     return f"→ {queue.name.value:<8}{queue.ready:>6,}/{queue.capacity:,}, {queue.in_flight:,} in flight"
 
 
-def equation(ledger: Ledger) -> str:
-    """Where every fetched quote is."""
-    return (
-        f"fetched {ledger.fetched:,} = stored {ledger.stored:,} + duplicate {ledger.duplicate:,} "
-        f"+ queued {ledger.queued:,} + in flight {ledger.in_flight:,} "
-        f"+ spooled {ledger.spooled:,} + dead {ledger.dead:,}"
-    )
-
-
 def summary(report: RunReport) -> str:
     """The run in one line."""
     database = "the embedded database" if report.database.embedded else report.database.url
     missing = f", {len(report.missing):,} missing" if report.missing else ""
     return (
         f"{report.outcome} after {report.elapsed:,.1f} s and {_counted(report.cycles, 'cycle')}: "
-        f"{equation(report.ledger)}{missing}; {database} holds "
+        f"{report.ledger}{missing}; {database} holds "
         f"{'an unknown number of' if report.database.rows_total is None else f'{report.database.rows_total:,}'} rows"
     )
 

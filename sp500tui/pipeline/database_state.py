@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from sp500tui.pipeline.metrics import LatencyHistogram
 from sp500tui.pipeline.snapshot import EventKind, Health, PipelineEvent
 
-_log = logging.getLogger(__name__)
-
 _LONGEST_PAUSE = 2.0
 """Seconds; short, so that a database that comes back is in use again within five."""
 
@@ -53,8 +51,7 @@ class DatabaseState:
             self.health, self.message, self.sqlstate = Health.DOWN, message, sqlstate
             self._retry_at = time.monotonic() + retry_pause(self._failures, self._jitter())
         if first:
-            _log.warning("database: %s", message)
-            self._tell(EventKind.DATABASE_DOWN, message, logging.WARNING)
+            self._tell(EventKind.DATABASE_DOWN, f"database: {message}", logging.WARNING)
 
     def worked(self) -> None:
         """It took a batch, or answered."""
@@ -65,7 +62,6 @@ class DatabaseState:
             self.health, self.message, self.sqlstate = Health.OK, "", None
         if was_down:
             message = f"the database is back after {away:.1f} s"
-            _log.warning("%s", message)
             self._tell(EventKind.DATABASE_BACK, message, logging.INFO)
 
     @property

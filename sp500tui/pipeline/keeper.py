@@ -108,15 +108,19 @@ class Keeper:
             self._state.worked()
         if self._connection is None or self._connection.closed:
             self._connection = storage.connect(self._database.url, application_name="sp500tui keeper")
-        changes = self._roster.changes
-        if self._upserted != changes and self._roster.listed:
-            storage.upsert_constituents(self._connection, self._roster.listed, datetime.now(UTC))
-            self._upserted = changes
+        self._keep_list(self._connection)
         if time.monotonic() - self._counted_at >= _COUNT_EVERY:
             self._count()
         if self._state.down:
             # It answers again, so the writers need not wait out their pause.
             self._state.worked()
+
+    def _keep_list(self, connection: psycopg.Connection[Any]) -> None:
+        """Bring the table of constituents to the list in force."""
+        changes = self._roster.changes
+        if self._upserted != changes and self._roster.listed:
+            storage.upsert_constituents(connection, self._roster.listed, datetime.now(UTC))
+            self._upserted = changes
 
     def _count(self) -> None:
         if self._connection is not None:
@@ -151,7 +155,7 @@ class Keeper:
         return True
 
     def close(self) -> None:
-        """Count the rows a last time and let the database go."""
+        """Bring list and count up to date a last time, and let the database go."""
         self._leaving.set()
         if self.thread.ident is not None:
             self.thread.join(10.0)
@@ -160,8 +164,9 @@ class Keeper:
         if self._state.ready.is_set() and not self._state.down:
             try:
                 self._connection = storage.connect(self._database.url, application_name="sp500tui keeper")
+                self._keep_list(self._connection)
                 self._count()
             except DatabaseError as error:
-                _log.warning("could not count the rows at the end: %s", error)
+                _log.warning("could not look at the database at the end: %s", error)
             self._disconnect()
         self._database.close()

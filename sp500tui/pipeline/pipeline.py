@@ -34,6 +34,11 @@ from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import WriterBody
 from sp500tui.settings import Settings
 
+_log = logging.getLogger(__name__)
+
+_LEVELS = {EventKind.PHASE: logging.DEBUG, EventKind.REPLAYED: logging.WARNING}
+"""Of the events that the pipeline as a whole tells, where not INFO."""
+
 
 class Pipeline:
     """Implements `control.PipelineControl`."""
@@ -180,8 +185,10 @@ class Pipeline:
         )
 
     def _say(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:
-        self._tell(PipelineEvent(kind, message, logging.INFO, datetime.now(UTC), stage))
+        level = _LEVELS.get(kind, logging.INFO)
+        self._tell(PipelineEvent(kind, message, level, datetime.now(UTC), stage))
 
     def _tell(self, event: PipelineEvent) -> None:
+        _log.log(event.level, "%s", event.message)
         for listener in self._listeners:
             listener(event)

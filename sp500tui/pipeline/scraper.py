@@ -121,7 +121,6 @@ class ScraperBody:
             self._start_cycle()
         elif move is Move.SKIP:
             message = f"cycle {shared.cycles.number} is still under way: a start was skipped"
-            _log.info("%s", message)
             worker.stage.tell(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
         elif move is Move.END:
             shared.ended()

@@ -175,6 +175,12 @@ class Ledger:
     spooled: int = 0
     dead: int = 0
 
+    def __str__(self) -> str:
+        """The equation in words and numbers."""
+        places = ("stored", "duplicate", "queued", "in_flight", "spooled", "dead")
+        right = " + ".join(f"{name.replace('_', ' ')} {getattr(self, name):,}" for name in places)
+        return f"fetched {self.fetched:,} = {right}"
+
     @property
     def balanced(self) -> bool:
         """Whether `fetched = stored + duplicate + queued + in_flight + spooled + dead`."""

@@ -146,11 +146,9 @@ class Worker:
         self.stage.failed += 1
         self.last_error = str(error) or type(error).__name__
         delay = restart_delay(self._faults, self.stage.jitter())
-        known = isinstance(error, Sp500tuiError)
         message = f"{self.name} died: {self.last_error}; restarted in {delay:.1f} s"
-        _log.log(
-            logging.WARNING if known else logging.ERROR, "%s", message, exc_info=None if known else error
-        )
+        if not isinstance(error, Sp500tuiError):
+            _log.error("%s was ended by an unforeseen error", self.name, exc_info=error)
         self.stage.tell(EventKind.WORKER_DIED, message, logging.WARNING, self.name)
         self.wait(delay, WorkerState.BACKOFF, self.last_error)
 
@@ -308,7 +306,6 @@ class Stage:
             message = (
                 f"{worker.name} has been stuck for {self._hang_after:.0f} s; replaced, its work given back"
             )
-            _log.error("%s", message)
             self.tell(EventKind.WORKER_STUCK, message, logging.ERROR, worker.name)
 
     def end(self) -> None:

@@ -90,7 +90,6 @@ class Supervisor:
         replay = parts.journal.open()
         if replay:
             message = f"the journal holds {replay:,} rows of an earlier run: they are stored first"
-            _log.warning("%s", message)
             self._say(EventKind.REPLAYED, message)
         parts.keeper.thread.start()
         parts.stages[StageName.WRITER].start()
@@ -127,10 +126,11 @@ class Supervisor:
         self._look_for_prices()
         if parts.cycles.running and not parts.stages[StageName.SCRAPER].busy:
             with parts.books.lock:
-                finished = not parts.outstanding(parts.ledger())
+                ledger = parts.ledger()
+                finished = not parts.outstanding(ledger)
             if finished:
                 seconds = parts.cycles.finish()
-                message = f"cycle {parts.cycles.number} finished in {seconds:.2f} s"
+                message = f"cycle {parts.cycles.number} finished in {seconds:.2f} s: {ledger}"
                 self._say(EventKind.CYCLE_FINISHED, message)
 
     def _look_for_prices(self) -> None:

@@ -7,6 +7,7 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.strip import Strip
 
 from sp500tui.logs import LogLine
 from sp500tui.tui.log_buffer import (
@@ -209,7 +210,12 @@ class TestOnScreen:
             await driven.press("g")
             painted: list[int] = []
             paint = widget.paint
-            monkeypatch.setattr(widget, "paint", lambda y: (painted.append(y), paint(y))[1])
+
+            def watched(y: int) -> Strip:
+                painted.append(y)
+                return paint(y)
+
+            monkeypatch.setattr(widget, "paint", watched)
 
             await said(driven, log, "below the screen")
 

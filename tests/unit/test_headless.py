@@ -25,7 +25,7 @@ from sp500tui.options import BY_FIELD
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.report import RunReport
-from sp500tui.pipeline.snapshot import DatabaseSnapshot, EventKind, Health, Latency
+from sp500tui.pipeline.snapshot import DatabaseSnapshot, Health, Latency
 from sp500tui.progress import display, eta, headline, missing_in_words, queue_line, stage_line, summary
 from sp500tui.settings import Settings
 from sp500tui.wakeup import Wakeup
@@ -98,19 +98,9 @@ class TestEnd:
         assert json.loads(captured.out)["quotes"]["missing"] == ["NOPE1"]
         assert "without a price: NOPE1" in captured.err
 
-    def test_cycles_and_notes_are_told_as_log_lines(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        def cycle(pipeline: FakeRun) -> None:
-            pipeline.tell(EventKind.CYCLE_FINISHED, "cycle 1 finished in 0.9 s")
-            pipeline.tell(EventKind.SCALED, "not told here")
-            sends(SIGTERM)(pipeline)
-
-        run(tmp_path, FakeRun(when_started=cycle, ends_at=StopStep.DRAIN), "a note")
-        shown = capsys.readouterr().err
-        assert "a note" in shown
-        assert "cycle 1 finished in 0.9 s: fetched 503 =" in shown
-        assert "not told here" not in shown
+    def test_notes_are_told_as_log_lines(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        run(tmp_path, FakeRun(when_started=sends(SIGTERM), ends_at=StopStep.DRAIN), "a note")
+        assert "a note" in capsys.readouterr().err
 
     def test_a_failed_run_says_why_and_still_prints_the_object(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
