@@ -17,7 +17,7 @@ _LABEL_EVERY = 3
 """Lines of the chart for one label of the value axis."""
 _TIME_LABEL = 12
 """Cells for one label of the time axis."""
-_GAP = 30
+_GAP = 12
 """So many times the usual distance of two trades is a hole that no line is drawn across."""
 _SMALLEST = (20, 3)
 """Cells of the plot below which only words make sense."""
@@ -128,7 +128,7 @@ def _plot_row(text: str, role: Role, marked: int | None, *, ruled: bool) -> Line
 def _curve(samples: Sequence[Sample], plot: Plot) -> BrailleCanvas:
     canvas = BrailleCanvas(plot.width, plot.height)
     distances = [later.at - earlier.at for earlier, later in pairwise(samples)]
-    hole = max(_GAP * median(distances), 6 * (plot.end - plot.start) / plot.width) if distances else 0.0
+    hole = max(_GAP * median(distances), 3 * (plot.end - plot.start) / plot.width) if distances else 0.0
     last: tuple[int, int, float] | None = None
     for sample in samples:
         x, y = plot.column(sample.at), plot.row(sample.value)

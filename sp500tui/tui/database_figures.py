@@ -106,8 +106,8 @@ def _table(stored: StoredAll | None, rates: Sequence[float]) -> list[Figure]:
         ),
         Figure(
             "growth",
-            f"{speed} rows",
-            f"{sparkline(rates, _HISTORY)}  since this screen is open" if rates else "after two readings",
+            speed,
+            f"rows  {sparkline(rates, min(len(rates), _HISTORY))}" if rates else "after two readings",
             ("server",),
             "Rows ever inserted (n_tup_ins), now less at the reading before, over the seconds between.",
         ),

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sp500tui.tui.cells import arrow, number, signed
-from sp500tui.tui.formats import clean, count, fit, short_span
+from sp500tui.tui.formats import clean, count, fit, milliseconds
 from sp500tui.tui.lines import Line, Role, Span, cut
-from sp500tui.tui.moments import MOMENT_WIDTH, moment, seconds_between
+from sp500tui.tui.moments import MOMENT_WIDTH, moment
 
 if TYPE_CHECKING:
     from sp500tui.storage.reading import StoredRow
@@ -42,7 +42,7 @@ def _muted(_row: StoredRow) -> Role:
 
 def _under_way(row: StoredRow) -> str:
     """How long the row took from the fetch to the table, by the clocks of both machines."""
-    return short_span(seconds_between(row.fetched_at, row.stored_at))
+    return milliseconds(1000 * (row.stored_at - row.fetched_at).total_seconds())
 
 
 _SYMBOL = _Column("symbol", 6, 0, lambda row, _: clean(row.symbol), lambda _: Role.TITLE, "left")
@@ -64,7 +64,7 @@ _COLUMNS = (
     _Column("session", 8, 8, lambda row, _: clean(row.market_state).lower(), _muted, "left"),
     _Column("fetched", MOMENT_WIDTH, 5, lambda row, now: moment(row.fetched_at, now), _muted, "left"),
     _Column("stored", MOMENT_WIDTH, 4, lambda row, now: moment(row.stored_at, now), align="left"),
-    _Column("took", 6, 9, lambda row, _: _under_way(row), _muted),
+    _Column("took", 8, 9, lambda row, _: _under_way(row), _muted),
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sp500tui.domain import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.snapshot import LivePrice, MissingSymbol
 from sp500tui.tui.cells import arrow, number, signed
-from sp500tui.tui.formats import clean, count, fit, short_count, span
+from sp500tui.tui.formats import clean, count, fit, milliseconds, short_count, span
 from sp500tui.tui.lines import Line, Role, Span, cut, joined, longest_that_fits
 from sp500tui.tui.moments import moment, seconds_between
 
@@ -155,7 +155,7 @@ def way_lines(price: LivePrice | None, stored: StoredRow | None, now: datetime, 
     lines = [_fact("fetched", fetched, width), _fact("written", written, width)]
     if stored is None:
         return [*lines, _fact("stored", "", width)]
-    took = span(seconds_between(stored.fetched_at, stored.stored_at))
+    took = milliseconds(1000 * (stored.stored_at - stored.fetched_at).total_seconds())
     same = price is not None and price.row.quote.quote_time == stored.quote_time
     label = "stored" if same else "last stored"
     return [*lines, _fact(label, f"{moment(stored.stored_at, now)}, after {took}", width)]

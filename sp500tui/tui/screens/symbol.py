@@ -168,7 +168,7 @@ class SymbolScreen(PanelScreen):
         )
         self.chart.show(self.span, points, self._trouble or none)
         stale = f" · not read: {self._trouble}" if self._trouble and stored is not None else ""
-        set_titles(self.chart, f"stored prices · {self.span.words}{stale}")
+        set_titles(self.chart, f"stored prices in {self.chart.currency} · {self.span.words}{stale}")
         canvas = self.query_one("#stored", LineCanvas)
         if rows:
             canvas.show_lines(stored_lines(rows, now, *canvas.size, with_symbol=False))
@@ -197,6 +197,7 @@ class SymbolScreen(PanelScreen):
     def action_switch_currency(self) -> None:
         """Draw the chart in the other currency."""
         self.chart.converted = not self.chart.converted
+        self._draw_stored()
 
     def action_copy_quote(self) -> None:
         """Copy what the quote panel says."""

@@ -127,6 +127,11 @@ class PriceChart(LineCanvas, can_focus=True):
         """The pointer marks nothing any more."""
         self.mark = None
 
+    @property
+    def currency(self) -> str:
+        """The one the curve is in."""
+        return self.currencies[self.converted]
+
     def _plot(self) -> Plot | None:
         return Plot.of(self._samples, self.size.width, self.size.height - _HEAD)
 
@@ -136,8 +141,7 @@ class PriceChart(LineCanvas, can_focus=True):
             return
         self._samples = samples_of(self._points, converted=self.converted)
         mark = min(self.mark, len(self._samples) - 1) if self.mark is not None and self._samples else None
-        currency = self.currencies[self.converted]
-        lines: list[Line] = [head_line(self.span, self._samples, currency, mark, width)]
+        lines: list[Line] = [head_line(self.span, self._samples, self.currency, mark, width)]
         if self._samples:
             lines += chart_lines(self._samples, width, height - _HEAD, curve_role(self._samples), mark)
         else:
