@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -16,11 +18,15 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
 
-from sp500tui.domain import ConfigurationError
+from sp500tui import logs
+from sp500tui.domain import ConfigurationError, Sp500tuiError
+from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.snapshot import EventKind, Phase, PipelineEvent, StageName
-from sp500tui.tui.app import DashboardApp
+from sp500tui.settings import Settings
+from sp500tui.tui.app import DashboardApp, run_dashboard
 from sp500tui.tui.messages import PricesChanged, SnapshotTaken
+from sp500tui.tui.screens import registry
 from sp500tui.tui.screens.help import HelpScreen
 from sp500tui.tui.screens.main import MainScreen
 from sp500tui.tui.screens.quit import StopScreen
@@ -430,8 +436,8 @@ class TestStates:
             "home",
         ]
         async with drive(size=(100, 30)) as driven:
-            for _ in range(12):
-                await driven.pilot.press(*(dice.choice(keys) for _ in range(10)))
+            for _ in range(6):
+                await driven.pilot.press(*(dice.choice(keys) for _ in range(12)))
                 if dice.random() < 0.3:
                     await driven.pilot.resize_terminal(dice.randint(10, 200), dice.randint(5, 60))
             assert driven.app.is_running
@@ -529,3 +535,53 @@ def notes(app: DashboardApp) -> str:
 
 def running_price(pipeline: FakePipeline) -> Decimal:
     return next(price.row.quote.price for price in pipeline.prices if price.row.quote.symbol == "AAPL")
+
+
+class TestRun:
+    @pytest.fixture
+    def paths(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        logs.configure(console=False, folder=tmp_path)
+        return Paths.of(Settings(data_dir=tmp_path))
+
+    def lived(self, monkeypatch: pytest.MonkeyPatch, code: int | None, crash: str = "") -> FakePipeline:
+        """Have the app open its pipeline and end at once."""
+        pipeline = FakePipeline()
+        pipeline.ends_at = StopStep.DRAIN
+
+        def run(app: DashboardApp) -> int | None:
+            app.opener.start()
+            app.opener.cancel(5)
+            app.crashed = crash
+            return code
+
+        stand_in = types.ModuleType("sp500tui.pipeline.pipeline")
+        monkeypatch.setattr(stand_in, "Pipeline", lambda settings, paths: pipeline, raising=False)
+        monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
+        monkeypatch.setattr(DashboardApp, "run", run)
+        return pipeline
+
+    @pytest.mark.parametrize(("code", "result"), [(0, 0), (143, 143), (None, 1)])
+    def test_the_pipeline_is_stopped_whatever_ended_the_screen(
+        self, paths: Paths, monkeypatch: pytest.MonkeyPatch, code: int | None, result: int
+    ) -> None:
+        pipeline = self.lived(monkeypatch, code)
+        assert run_dashboard(Settings(drain_timeout=0.1), paths) == result
+        assert not pipeline.calls or pipeline.calls[-1] == ("stop", StopStep.DRAIN)
+
+    def test_a_crash_names_the_log(self, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lived(monkeypatch, None, "ValueError: no number")
+        with pytest.raises(
+            Sp500tuiError, match=r"the dashboard failed \(ValueError: no number\); details are in .*app.log"
+        ):
+            run_dashboard(Settings(drain_timeout=0.1), paths)
+
+
+async def test_the_demo_screen_needs_a_demo(drive: Drive) -> None:
+    async with drive(demo=False) as driven:
+        demo_only = [entry.name for entry in registry.SCREENS if entry.demo_only]
+        for name in demo_only:
+            await driven.app.run_action(f"show_screen('{name}')")
+        await driven.pilot.pause()
+        assert top_of(driven.app) is MainScreen
+        assert notes(driven.app).count("--demo") == len(demo_only)
