@@ -1,7 +1,7 @@
 """One screen of the dashboard benchmark, as a program of its own for a pseudo-terminal.
 
-Run as `python -m tests.benchmarks.screen KIND ROWS SECONDS FILE`: shows `ROWS` symbols, changes 503 of them ten times a
-second (`idle` none), and writes what it cost to `FILE` as JSON.
+Run as `python -m tests.benchmarks.screen KIND ROWS LOOKS SECONDS FILE`: shows `ROWS` symbols of which 503 change ten times a
+second (`idle`: none), looks at them `LOOKS` times a second, and writes what it cost to `FILE` as JSON.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from tests.tui.fake_pipeline import FakePipeline, listed, live_price
 
 RATE = 10
 """Changes of every changing row a second."""
+_MARGIN = 4.0
+"""Seconds of changes beyond those measured."""
 CHANGING = 503
 _PULSE = 0.01
 """Seconds between two looks at the event loop's lag."""
@@ -44,30 +46,43 @@ _SETTLE = 1.0
 
 
 class Feed:
-    """Prices that change; the same sequence for every kind of screen."""
+    """Prices that change, made beforehand; the same sequence for every kind of screen."""
 
-    def __init__(self, rows: int, *, still: bool) -> None:
+    def __init__(self, rows: int, seconds: float, *, still: bool) -> None:
         known = {constituent.symbol: constituent for constituent in listed()}
         self.constituents = [
             known.get(symbol) or Constituent(symbol, f"Share {symbol}", "Utilities", "", "", None, "", "")
             for symbol in many_symbols(rows)
         ]
         self._dice = random.Random(500)
-        self._still = still
         self._version = 0
-        self.first = [self._price(constituent.symbol) for constituent in self.constituents]
+        self._begun = time.monotonic()
+        self._given = 0
+        now = datetime.now(UTC)
+        self.first = [self._price(constituent.symbol, now) for constituent in self.constituents]
+        changing = () if still else self.constituents[:CHANGING]
+        self._later = [
+            [self._price(each.symbol, now + timedelta(seconds=tick / RATE)) for each in changing]
+            for tick in range(round((seconds + _MARGIN) * RATE))
+        ]
 
-    def _price(self, symbol: str) -> LivePrice:
+    def _price(self, symbol: str, at: datetime) -> LivePrice:
         self._version += 1
         price = Decimal(self._dice.randrange(1_000, 90_000)).scaleb(-2)
         live = live_price(symbol, price, round(self._dice.gauss(0.2, 1.4), 2), self._version)
-        return replace(live, row=replace(live.row, quote=replace(live.row.quote, quote_time=datetime.now(UTC))))
+        return replace(live, row=replace(live.row, quote=replace(live.row.quote, quote_time=at)))
+
+    def begin(self) -> None:
+        """The changes come from now on."""
+        self._begun = time.monotonic()
 
     def changes(self) -> list[LivePrice]:
-        """What changed since the last look."""
-        if self._still:
+        """The newest price of what changed since the last look, as the pipeline's board hands it out."""
+        tick = min(round((time.monotonic() - self._begun) * RATE), len(self._later) - 1)
+        if tick <= self._given:
             return []
-        return [self._price(constituent.symbol) for constituent in self.constituents[:CHANGING]]
+        self._given = tick
+        return self._later[tick]
 
 
 class ChangingPipeline(FakePipeline):
@@ -78,6 +93,7 @@ class ChangingPipeline(FakePipeline):
         self.names = feed.constituents
         self._feed = feed
         self._looks = 0
+        feed.begin()
 
     def snapshot(self) -> Snapshot:
         self._looks += 1
@@ -108,9 +124,13 @@ class QuietLog:
 class BareApp(App[None]):
     """An app without anything: the floor."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, looks: float) -> None:
         super().__init__()
         self.feed = feed
+        self.looks = looks
+
+    def on_mount(self) -> None:
+        self.feed.begin()
 
 
 class OurTable(BareApp):
@@ -118,8 +138,8 @@ class OurTable(BareApp):
 
     CSS_PATH = [style_sheet("prices.tcss")]  # noqa: RUF012
 
-    def __init__(self, feed: Feed) -> None:
-        super().__init__(feed)
+    def __init__(self, feed: Feed, looks: float) -> None:
+        super().__init__(feed, looks)
         self.register_theme(DARK)
         self.theme = DARK.name
 
@@ -130,7 +150,7 @@ class OurTable(BareApp):
         table = self.query_one(PricePanel).table
         table.set_constituents(self.feed.constituents)
         table.update_prices(self.feed.first, datetime.now(UTC))
-        self.set_interval(1 / RATE, lambda: table.update_prices(self.feed.changes(), datetime.now(UTC)))
+        self.set_interval(1 / self.looks, lambda: table.update_prices(self.feed.changes(), datetime.now(UTC)))
 
 
 class TextualTable(BareApp):
@@ -146,7 +166,7 @@ class TextualTable(BareApp):
         for constituent, live in zip(self.feed.constituents, self.feed.first, strict=True):
             words = (constituent.symbol, constituent.name, constituent.sector, *self._cells(live))
             table.add_row(*words, key=constituent.symbol)
-        self.set_interval(1 / RATE, self._update)
+        self.set_interval(1 / self.looks, self._update)
 
     @staticmethod
     def _cells(live: LivePrice) -> tuple[str, ...]:
@@ -169,9 +189,9 @@ class TextualTable(BareApp):
                 table.update_cell(live.row.quote.symbol, column, text)
 
 
-def dashboard(feed: Feed, folder: Path) -> DashboardApp:
+def dashboard(feed: Feed, looks: float, folder: Path) -> DashboardApp:
     """The whole main screen of the program over the same changes."""
-    settings = Settings(demo=True, refresh_rate=RATE, data_dir=folder)
+    settings = Settings(demo=True, refresh_rate=looks, data_dir=folder)
     return DashboardApp(
         lambda: ChangingPipeline(feed),
         settings,
@@ -181,12 +201,12 @@ def dashboard(feed: Feed, folder: Path) -> DashboardApp:
     )
 
 
-def make(kind: str, rows: int, folder: Path) -> App[Any]:
+def make(kind: str, rows: int, looks: float, seconds: float, folder: Path) -> App[Any]:
     """The app of that kind."""
-    feed = Feed(rows, still=kind == "idle")
+    feed = Feed(rows, seconds, still=kind == "idle")
     if kind == "dashboard":
-        return dashboard(feed, folder)
-    return {"idle": BareApp, "table": OurTable, "datatable": TextualTable}[kind](feed)
+        return dashboard(feed, looks, folder)
+    return {"idle": BareApp, "table": OurTable, "datatable": TextualTable}[kind](feed, looks)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -218,9 +238,9 @@ async def _measure(app: App[Any], seconds: float, target: Path) -> None:
     app.exit()
 
 
-def main(kind: str, rows: int, seconds: float, target: Path) -> None:
+def main(kind: str, rows: int, looks: float, seconds: float, target: Path) -> None:
     """Run the screen in the present terminal."""
-    app = make(kind, rows, target.parent)
+    app = make(kind, rows, looks, seconds, target.parent)
 
     async def run() -> None:
         task = asyncio.create_task(_measure(app, seconds, target))
@@ -231,4 +251,4 @@ def main(kind: str, rows: int, seconds: float, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))

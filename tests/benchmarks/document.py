@@ -1,0 +1,97 @@
+"""Puts the figures into a document between its markers: a table a benchmark, and a plot of ours beside the others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from tests.benchmarks.figures import Figure, Spread
+from tests.benchmarks.tables import spread, value, verdict
+
+_BAR, _GAP, _LEFT, _WIDTH = 18, 10, 330, 860
+_COLOURS = {"ours": "#2b7a9e", "peer": "#b7bfc9", "limit": "#6b9e4a"}
+
+
+def write(document: Path, figures: Sequence[Figure]) -> None:
+    """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->` for every benchmark measured.
+
+    Raises:
+        ValueError: the document has no such markers.
+    """
+    text = document.read_text(encoding="utf-8")
+    for name in dict.fromkeys(figure.benchmark for figure in figures):
+        chosen = [figure for figure in figures if figure.benchmark == name]
+        plot = document.parent / "plots" / f"{name}.svg"
+        plot.parent.mkdir(exist_ok=True)
+        plot.write_text(bars(chosen), encoding="utf-8")
+        block = f"![{name}](plots/{plot.name})\n\n{markdown(chosen)}"
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"{document} has no place for {name}: write <!-- {name} --> and <!-- /{name} -->")
+        text = pattern.sub(lambda match, block=block: f"{match[1]}{block}\n{match[2]}", text)
+    document.write_text(text, encoding="utf-8")
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """A table of the figures, and under it what was held equal and what has to be known."""
+    lines = ["| figure | ours | peers | limit | ratio | goal | |", "|---|---|---|---|---|---|---|"]
+    for figure in figures:
+        peers = "<br>".join(f"{name}: {spread(peer)}" for name, peer in figure.peers.items())
+        limit = f"{figure.limit_name}: {spread(figure.limit)}" if figure.limit else ""
+        ratio = f"{figure.ratio_name}: {spread(figure.ratio)}" if figure.ratio else ""
+        cells = (
+            f"{figure.metric} [{figure.unit}]",
+            spread(figure.ours),
+            peers,
+            limit,
+            ratio,
+            figure.goal,
+            verdict(figure),
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+    remarks = dict.fromkeys(f"Held equal: {figure.equal}." for figure in figures)
+    notes = dict.fromkeys(f"{figure.metric}: {figure.note}." for figure in figures if figure.note)
+    return "\n".join([*lines, "", *(f"* {remark}" for remark in [*remarks, *notes])])
+
+
+def bars(figures: Sequence[Figure]) -> str:
+    """An SVG of horizontal bars, one block a figure, each block to a scale of its own."""
+    parts: list[str] = []
+    y = 8
+    for figure in figures:
+        parts.append(_text(8, y + 13, f"{figure.metric} [{figure.unit}]", bold=True))
+        y += _BAR + 4
+        rows = [("ours", figure.ours, "ours"), *((name, peer, "peer") for name, peer in figure.peers.items())]
+        if figure.limit:
+            rows.append((figure.limit_name, figure.limit, "limit"))
+        longest = max(values.max for _, values, _ in rows) or 1.0
+        for name, values, colour in rows:
+            parts.append(_row(y, name, values, longest, colour))
+            y += _BAR + 2
+        y += _GAP
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}" '
+        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#ffffff"/>'
+    )
+    return "\n".join([head, *parts, "</svg>\n"])
+
+
+def _row(y: int, name: str, values: Spread, longest: float, colour: str) -> str:
+    """A bar as long as the middle value, with a line from the smallest to the largest."""
+    room = _WIDTH - _LEFT - 110
+    middle, low, high = (round(room * part / longest, 1) for part in (values.median, values.min, values.max))
+    centre = y + _BAR / 2
+    return (
+        _text(_LEFT - 8, y + 13, name, right=True)
+        + f'<rect x="{_LEFT}" y="{y}" width="{max(middle, 1)}" height="{_BAR - 4}" fill="{_COLOURS[colour]}"/>'
+        + f'<line x1="{_LEFT + low}" x2="{_LEFT + high}" y1="{centre - 2}" y2="{centre - 2}" stroke="#333333"/>'
+        + _text(_LEFT + high + 6, y + 12, value(values.median))
+    )
+
+
+def _text(x: float, y: float, words: str, *, bold: bool = False, right: bool = False) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    anchor = ' text-anchor="end"' if right else ""
+    return f'<text x="{x}" y="{y}"{weight}{anchor}>{escape(words)}</text>'

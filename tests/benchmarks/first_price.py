@@ -1,0 +1,35 @@
+"""A run without a dashboard until its first price is stored, as a program of its own.
+
+Run as `python -m tests.benchmarks.first_price STARTED OPTION…` with the options of `sp500tui --no-ui`. Writes how many
+seconds after `STARTED` (`time.monotonic()` of the caller) the first row was committed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+def main(started: float, options: list[str]) -> None:
+    """Go the way of the command line, and look at the ledger all the time."""
+    from sp500tui.command_line import parse
+    from sp500tui.configuration import configuration_of
+    from sp500tui.paths import Paths
+    from sp500tui.pipeline.pipeline import Pipeline
+
+    settings = configuration_of(parse(["--no-ui", "--once", *options])).settings
+    paths = Paths.of(settings)
+    paths.prepare()
+    pipeline = Pipeline(settings, paths)
+    pipeline.start()
+    while not pipeline.join(0) and not pipeline.snapshot().ledger.stored:
+        time.sleep(0.005)
+    seconds = time.monotonic() - started
+    pipeline.join()
+    if not pipeline.outcome().ledger.stored:
+        raise SystemExit("nothing was stored")
+    sys.stdout.write(f"{seconds}\n")
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), sys.argv[2:])

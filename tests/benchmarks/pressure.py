@@ -1,0 +1,166 @@
+"""The whole dashboard over a pipeline whose source is fast and whose database is slow, as a program of its own.
+
+Run as `python -m tests.benchmarks.pressure URL SYMBOLS SECONDS FILE` in a pseudo-terminal. Once the queues are full it
+measures that long, then lets the database go at its own speed, drains, and writes what happened to `FILE` as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+import psycopg
+
+from sp500tui.domain import Constituent, FxRate, MarketState, Quote, SourceError
+from sp500tui.logs import configure
+from sp500tui.paths import Paths
+from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.pipeline import Pipeline
+from sp500tui.pipeline.upstream import Upstream
+from sp500tui.settings import Settings
+from sp500tui.sources.wikipedia import ConstituentList, Wikipedia
+from sp500tui.sources.yahoo import FetchResult, TradingPeriods, YahooFinance
+from sp500tui.tui.app import DashboardApp
+from tests.benchmarks.rig import many_symbols
+from tests.benchmarks.screen import percentile
+
+_PULSE = 0.01
+
+
+class FastSource:
+    """Answers at once, with a new trade for every symbol."""
+
+    def open(self) -> None:
+        """Nothing to load."""
+
+    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+        """A quote each."""
+        now = datetime.now(UTC)
+        quotes = tuple(
+            Quote(symbol, Decimal("101.25"), None, None, "USD", now, MarketState.REGULAR, 1, now)
+            for symbol in symbols
+        )
+        rates = tuple(FxRate(base, target, Decimal("6.8721"), now) for base, target in fx_pairs)
+        return FetchResult(quotes, rates, {})
+
+    def trading_periods(self, symbol: str = "AAPL") -> TradingPeriods:
+        """None to be had."""
+        raise SourceError(f"no trading periods for {symbol}")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class ListOfAll:
+    """The list of constituents, without Wikipedia."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self._symbols = symbols
+
+    def load(self) -> ConstituentList:
+        """A line for every symbol."""
+        lines = tuple(Constituent(symbol, symbol, "", "", "", None, "", "") for symbol in self._symbols)
+        return ConstituentList(lines, "wikipedia", datetime.now(UTC), "")
+
+
+class Watch:
+    """Fetched and stored over time, on a thread of its own until the queues are full."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self.fetch_rate = 0.0
+        self.full = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        ledger = self._pipeline.snapshot().ledger
+        while not ledger.fetched:
+            time.sleep(0.001)
+            ledger = self._pipeline.snapshot().ledger
+        first, started = ledger.fetched, time.perf_counter()
+        rows = self._pipeline.snapshot().queues[-1]
+        while rows.ready < rows.capacity * 0.5:
+            time.sleep(0.005)
+            rows = self._pipeline.snapshot().queues[-1]
+        fetched = self._pipeline.snapshot().ledger.fetched - first
+        self.fetch_rate = fetched / (time.perf_counter() - started)
+        self.full.set()
+
+
+async def _measure(app: DashboardApp, url: str, seconds: float, target: Path) -> None:
+    while app.feed.pipeline is None:
+        await asyncio.sleep(0.01)
+    pipeline = cast(Pipeline, app.feed.pipeline)
+    watch = Watch(pipeline)
+    while not watch.full.is_set():
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(1.0)
+    lags, process = [], psutil.Process()
+    before, resident = pipeline.snapshot(), process.memory_info().rss
+    begun = time.perf_counter()
+    while (elapsed := time.perf_counter() - begun) < seconds:
+        due = time.perf_counter() + _PULSE
+        await asyncio.sleep(_PULSE)
+        lags.append(max(0.0, time.perf_counter() - due))
+    after, grown = pipeline.snapshot(), process.memory_info().rss - resident
+    await asyncio.to_thread(_let_go, pipeline, url)
+    end = pipeline.snapshot()
+    words: dict[str, Any] = {
+        "fetch_rate": watch.fetch_rate,
+        "store_rate": (after.ledger.stored - before.ledger.stored) / elapsed,
+        "lag_p99": percentile(lags, 0.99) * 1000,
+        "resident": resident,
+        "grown": grown,
+        "high_water": {queue.name: (queue.high_water, queue.capacity) for queue in end.queues},
+        "ledger": asdict(end.ledger),
+        "balanced": end.ledger.balanced,
+    }
+    with psycopg.connect(url) as connection:
+        words["rows"] = connection.execute("SELECT count(*) FROM prices").fetchone()[0]  # type: ignore[index]
+    target.write_text(json.dumps(words))
+    app.exit()
+
+
+def _let_go(pipeline: Pipeline, url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP TRIGGER slow ON prices")
+    pipeline.stop(StopStep.DRAIN)
+    pipeline.join(60.0)
+
+
+def main(url: str, count: int, seconds: float, target: Path) -> None:
+    """Run in the present terminal."""
+    symbols = many_symbols(count)
+    settings = Settings(database=url, interval=0.2, data_dir=target.parent / "data")
+    paths = Paths.of(settings)
+    paths.prepare()
+    log = configure(console=False, folder=target.parent / "logs")
+    world = Upstream(cast(Wikipedia, ListOfAll(symbols)), cast(YahooFinance, FastSource()))
+    app = DashboardApp(
+        lambda: Pipeline(settings, paths, connect=lambda *_: world),
+        settings,
+        log=log.ring,
+        state_file=target.parent / "dashboard.json",
+        export_folder=target.parent,
+    )
+
+    async def run() -> None:
+        task = asyncio.create_task(_measure(app, url, seconds, target))
+        await app.run_async()
+        await task
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]))

@@ -1,0 +1,112 @@
+"""How long until the program answers, shows its first frame, and has stored its first price."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sp500tui.simulator.process import DemoMarket
+from sp500tui.storage.embedded import EmbeddedServer
+from tests.benchmarks.figures import Figure, Scale, Spread
+from tests.benchmarks.rig import public_folder, run_child
+from tests.benchmarks.terminal import HEIGHT, WIDTH, Terminal
+
+_EQUAL = "same interpreter, byte code compiled, files in the page cache; each run a process of its own, in turns"
+_STORED = f"{_EQUAL}; the demo market runs already, so that this is a live start without the network's own time"
+
+
+@contextmanager
+def options(market: DemoMarket, folder: Path) -> Iterator[list[str]]:
+    """The options that lead a live run to the demo market, with a data folder of its own."""
+    yield ["--data-dir", str(folder / "data"), "--proxy", market.proxy_url, "--ca-file", str(market.ca_file)]
+
+
+def first_frame() -> float:
+    """Seconds until a whole screen has been painted."""
+    with public_folder() as folder:
+        arguments = ["-m", "sp500tui", "--demo", "--data-dir", str(folder / "data")]
+        with Terminal(arguments, {"HOME": str(folder)}) as terminal:
+            # Every cell takes at least a byte, and nothing before the first frame is nearly as long.
+            while terminal.received < WIDTH * HEIGHT and terminal.process.poll() is None:
+                terminal.read(0.001)
+            seconds = time.monotonic() - terminal.started
+            if terminal.received < WIDTH * HEIGHT:
+                raise RuntimeError(f"no frame came: {terminal.tail}")
+            terminal.press("q")
+            terminal.close(20.0)
+    return seconds
+
+
+def first_price(wanted: list[str], folder: Path) -> float:
+    """Seconds until the first row is committed."""
+    arguments = ["-m", "tests.benchmarks.first_price", str(time.monotonic()), *wanted]
+    return float(run_child(arguments, {"HOME": str(folder)}).output)
+
+
+def _stored(market: DemoMarket, runs: int) -> dict[str, list[float]]:
+    """First price stored by the state of the embedded database, and a whole `--once`."""
+    times: dict[str, list[float]] = {"stopped": [], "running": [], "new": [], "whole": []}
+    for _ in range(runs):
+        with public_folder() as folder, options(market, folder) as wanted:
+            times["new"].append(first_price(wanted, folder))
+            times["stopped"].append(first_price(wanted, folder))
+            whole = ["-m", "sp500tui", "--no-ui", "--once", "--json", *wanted]
+            times["whole"].append(run_child(whole, {"HOME": str(folder)}).seconds)
+            server = EmbeddedServer.start(folder / "data" / "live")
+            try:
+                times["running"].append(first_price(wanted, folder))
+            finally:
+                server.stop()
+    return times
+
+
+def run(scale: Scale) -> list[Figure]:
+    """The times of the four beginnings."""
+    bare, textual, version, frames = [], [], [], []
+    run_child(["-m", "sp500tui", "--version"])
+    for _ in range(2 * scale.runs):
+        bare.append(run_child(["-c", "pass"]).seconds)
+        version.append(run_child(["-m", "sp500tui", "--version"]).seconds)
+        textual.append(run_child(["-c", "import textual.app"]).seconds)
+    for _ in range(scale.runs):
+        frames.append(first_frame())
+    ratio = Spread.pairwise(version, bare)
+    peers = {"python -c pass": Spread.of(bare), "import textual.app": Spread.of(textual)}
+    with DemoMarket.start(seed=500) as market:
+        times = _stored(market, min(3, scale.runs))
+    frame = Spread.of(frames)
+    figures = [
+        Figure(
+            "start-up",
+            "--version",
+            "s",
+            Spread.of(version),
+            _EQUAL,
+            peers,
+            ratio=ratio,
+            ratio_name="--version : python -c pass",
+            goal="≤ 4× bare Python",
+            met=ratio.median <= 4,
+        ),
+        Figure(
+            "start-up", "first frame", "s", frame, _EQUAL, peers, goal="≤ 0.6 s", met=frame.median <= 0.6
+        ),
+    ]
+    states: tuple[tuple[str, str, Callable[[Spread], bool | None]], ...] = (
+        ("stopped", "first price stored, warm (data directory there, server stopped)", _within_two),
+        ("running", "first price stored, warm (server in use by another program)", _within_two),
+        ("new", "first price stored, cold (no data directory)", lambda spread: None),
+        ("whole", "--no-ui --once as a whole, 503 prices, server stopped before and after", lambda spread: None),
+    )
+    for state, words, judge in states:
+        spread = Spread.of(times[state])
+        met = judge(spread)
+        goal = "" if met is None else "≤ 2 s"
+        figures.append(Figure("start-up", words, "s", spread, _STORED, peers, goal=goal, met=met))
+    return figures
+
+
+def _within_two(spread: Spread) -> bool:
+    return spread.median <= 2.0
