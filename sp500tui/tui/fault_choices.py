@@ -225,7 +225,7 @@ def stepped(choice: FaultChoice, direction: int, faults: Mapping[str, object]) -
 def switched(choice: FaultChoice, faults: Mapping[str, object]) -> dict[str, object]:
     """All faults with this one off where it is on, and at its middle strength where it is off."""
     present = strength_of(choice, faults)
-    return with_strength(choice, OFF if present != OFF else (len(choice.strengths) + 1) // 2, faults)
+    return with_strength(choice, OFF if present != OFF else len(choice.strengths) // 2, faults)
 
 
 def in_force(faults: Mapping[str, object]) -> Sequence[FaultChoice]:

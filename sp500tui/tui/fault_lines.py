@@ -101,6 +101,11 @@ def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
     return [cut((Span(line, role),), width) for line in wrap(text, max(width, 10))]
 
 
+def trouble_lines(trouble: str, width: int) -> list[Line]:
+    """Why the market's state is not known, above everything else; nothing where it is."""
+    return [*_paragraph(f"! {trouble}", width, Role.WARN), cut((), width)] if trouble else []
+
+
 def event_lines(events: Iterable[PipelineEvent], now: datetime, width: int, height: int) -> list[Line]:
     """The newest events, newest first: time, kind and words; the cycles are the status bar's affair."""
     telling = [event for event in events if event.kind not in _ROUTINE]

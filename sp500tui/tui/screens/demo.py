@@ -12,12 +12,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from sp500tui.domain import SourceError
+from sp500tui.domain import Sp500tuiError
 from sp500tui.pipeline.control import FaultControl, PipelineControl
 from sp500tui.pipeline.snapshot import Snapshot, StageName
 from sp500tui.tui.fault_choices import CLEAR, KILL_WRITER, DemoAct, in_force, stepped, switched
-from sp500tui.tui.fault_lines import control_lines, entries, event_lines, explanation_lines, writer_to_kill
-from sp500tui.tui.formats import plural
+from sp500tui.tui.fault_lines import (
+    control_lines,
+    entries,
+    event_lines,
+    explanation_lines,
+    trouble_lines,
+    writer_to_kill,
+)
+from sp500tui.tui.formats import clean, plural
 from sp500tui.tui.messages import StageChosen
 from sp500tui.tui.panel_title import set_titles
 from sp500tui.tui.screens.panel_screen import PanelScreen
@@ -42,9 +49,10 @@ class MarketAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An act was carried out."""
+    """What became of an act."""
 
     words: str
+    failed: bool = False
 
 
 class FaultList(CursorList):
@@ -146,11 +154,12 @@ class DemoScreen(PanelScreen):
             self._market, self._trouble = message.answer, ""
             self._draw()
         elif isinstance(message.answer, Done):
-            self.notify(message.answer.words, markup=False)
+            done = message.answer
+            self.notify(done.words, severity="error" if done.failed else "information", markup=False)
 
     @on(PanelScreen.Refused)
     def show_refusal(self, message: PanelScreen.Refused) -> None:
-        """Say why it could not be done."""
+        """Say why the market's state is not known."""
         self._trouble = message.reason
         self._draw()
 
@@ -171,10 +180,13 @@ class DemoScreen(PanelScreen):
         self.fault_list.show_rows(control_lines(faults, self.fault_list.line_width))
         happened = self._market.happened if self._market is not None else None
         entry = entries()[self.fault_list.cursor]
-        self.explanation.show_lines(explanation_lines(entry, happened, *self.explanation.size))
+        width, height = self.explanation.size
+        trouble = trouble_lines(self._trouble, width)
+        self.explanation.show_lines(
+            [*trouble, *explanation_lines(entry, happened, width, height - len(trouble))]
+        )
         on_now = len(in_force(faults)) if faults is not None else 0
-        trouble = f" · {self._trouble}" if self._trouble else ""
-        set_titles(self.fault_list, f"faults · {plural(on_now, 'fault')} on{trouble}")
+        set_titles(self.fault_list, f"faults · {plural(on_now, 'fault')} on")
         set_titles(self.explanation, entry.title)
 
     def on_resize(self) -> None:
@@ -233,13 +245,22 @@ class DemoScreen(PanelScreen):
 
     def _do(self, act: Callable[[], object]) -> None:
         """Carry something out on a background thread of its own, so that no reading cancels it."""
-        self.run_worker(partial(self._fetch, act), thread=True, group="acting", exit_on_error=False)
+        attempt = partial(self._fetch, partial(_attempt, act))
+        self.run_worker(attempt, thread=True, group="acting", exit_on_error=False)
 
 
 def _look(control: FaultControl) -> MarketAnswer:
     """Ask the market; runs on a background thread."""
     happened = control.statistics().get("faults")
     return MarketAnswer(control.faults(), happened if isinstance(happened, Mapping) else {})
+
+
+def _attempt(act: Callable[[], object]) -> object:
+    """The act's result, or why there is none; runs on a background thread."""
+    try:
+        return act()
+    except Sp500tuiError as error:
+        return Done(clean(str(error)), failed=True)
 
 
 def _change(
@@ -253,5 +274,5 @@ def _change(
 def _stop_database(pipeline: PipelineControl) -> Done:
     """Stop the server; runs on a background thread, for it takes until the server is gone."""
     if not pipeline.stop_database(AWAY):
-        raise SourceError("only the embedded database can be stopped from here; this one is given by its URL")
+        return Done("only the embedded database can be stopped from here, not one by URL", failed=True)
     return Done(f"the database is stopped for {AWAY:.0f} s")
