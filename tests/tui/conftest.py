@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from sp500tui.logs import LogLine
 from sp500tui.pipeline.snapshot import Snapshot
@@ -148,3 +149,11 @@ def drive(build: Callable[..., DashboardApp]) -> Drive:
             yield driven
 
     return run
+
+
+def top_of(app: DashboardApp) -> type[Screen[object]]:
+    return type(app.screen)
+
+
+def notes(app: DashboardApp) -> str:
+    return "\n".join(note.message for note in app._notifications)

@@ -1,0 +1,265 @@
+"""Every key of the dashboard does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.message import Message
+
+from sp500tui.pipeline.snapshot import StageName
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.screens.help import HelpScreen
+from sp500tui.tui.screens.main import MainScreen
+from sp500tui.tui.widgets.line_canvas import LineCanvas
+from tests.tui.conftest import CannedLog, Drive, notes, top_of
+from tests.tui.fake_pipeline import FakePipeline, draining, empty, running
+
+
+class TestScaling:
+    async def test_plus_and_minus_change_the_selected_stage_and_tell_old_and_new(self, drive: Drive) -> None:
+        # given the price workers selected
+        async with drive() as driven:
+            # when one is added
+            await driven.press("plus")
+            # then the pipeline was asked and the words are there
+            assert ("scale", StageName.PRICE, 9) in driven.pipeline.calls
+            assert driven.said == "price workers 8 → 9"
+            # and back again
+            await driven.press("minus")
+            assert driven.said == "price workers 9 → 8"
+
+    async def test_the_unshifted_keys_work_too(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("equals_sign", "underscore")
+            assert [call[2] for call in driven.pipeline.calls if call[0] == "scale"] == [9, 8]
+
+    async def test_bounds_are_told_and_not_crossed(self, drive: Drive) -> None:
+        async with drive(price_workers=8) as driven:
+            stages = tuple(replace(stage, size=64) for stage in running().stages)
+            driven.show(replace(running(), stages=stages))
+            await driven.press("plus")
+            assert driven.said == "price workers stay at 64: 1 to 64 are possible"
+            assert not any(call[0] == "scale" for call in driven.pipeline.calls)
+
+    async def test_the_scraper_cannot_be_scaled(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("left", "plus")
+            assert driven.said == "the scraper is always one worker"
+
+    @pytest.mark.parametrize(
+        ("keys", "stage"),
+        [
+            (("right",), StageName.CONVERTER),
+            (("l", "l"), StageName.WRITER),
+            (("right", "right", "right"), StageName.SCRAPER),
+            (("h",), StageName.SCRAPER),
+            (("left", "left"), StageName.WRITER),
+        ],
+    )
+    async def test_arrows_select_a_stage(self, drive: Drive, keys: tuple[str, ...], stage: StageName) -> None:
+        async with drive() as driven:
+            await driven.press(*keys)
+            assert driven.app.selected_stage is stage
+            assert driven.main.strip.selected is stage
+
+    async def test_arrows_stay_with_the_text_while_a_filter_is_typed(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("slash", "l", "left", "h")
+            assert driven.app.selected_stage is StageName.PRICE
+            assert driven.main.panel.table.filter_text == "hl"
+
+    async def test_a_click_on_a_stage_selects_it(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.pilot.click("#strip", offset=(65, 2))
+            await driven.pilot.pause()
+            assert driven.app.selected_stage is StageName.CONVERTER
+            assert "converters selected" in driven.text()
+
+    async def test_a_click_on_a_queue_selects_nothing(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.pilot.click("#strip", offset=(18, 2))
+            assert driven.app.selected_stage is StageName.PRICE
+
+
+class TestPipelineKeys:
+    async def test_p_pauses_and_resumes(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("p")
+            assert ("pause", None) in driven.pipeline.calls
+            await driven.until(lambda: "paused" in driven.text())
+            await driven.press("p")
+            assert ("resume", None) in driven.pipeline.calls
+
+    async def test_a_draining_pipeline_is_not_paused(self, drive: Drive) -> None:
+        async with drive(FakePipeline(draining())) as driven:
+            await driven.press("p")
+            assert driven.said == "cannot pause: the pipeline is draining"
+            assert ("pause", None) not in driven.pipeline.calls
+
+    async def test_capital_p_pauses_one_stage(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("P")
+            assert driven.said == "price workers paused"
+            await driven.until(lambda: "‖ paused" in driven.text())
+            await driven.press("P")
+            assert driven.said == "price workers resumed"
+            assert driven.pipeline.calls[-2:] == [("pause", StageName.PRICE), ("resume", StageName.PRICE)]
+
+    async def test_r_runs_a_cycle_or_says_why_not(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("r")
+            assert driven.said == "no cycle started: one is under way or the pipeline is stopping"
+            driven.show(replace(running(), cycle=replace(running().cycle, running=False)))
+            await driven.press("r")
+            assert driven.said == "cycle started"
+
+    async def test_brackets_step_the_interval(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("left_square_bracket")
+            assert driven.said == "interval 15 s → 10 s"
+            await driven.press("right_square_bracket", "right_square_bracket")
+            assert driven.said == "interval 15 s → 30 s"
+
+    async def test_the_screen_can_be_slowed_and_hurried(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("greater_than_sign")
+            assert driven.app.refresh_rate == 8
+            await driven.press("less_than_sign", "less_than_sign")
+            assert driven.said == "screen looks 2 times a second"
+
+    async def test_keys_before_the_pipeline_exists_say_so(self, build: Callable[..., DashboardApp]) -> None:
+        app = build(FakePipeline())
+        app.opener.cancel(0)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.press("plus")
+            assert app.feed.pipeline is None
+            assert "the pipeline is still starting" in str(app.screen.query_one("#strip").border_subtitle)
+
+
+class TestView:
+    async def test_space_holds_the_panels_and_not_the_status(self, drive: Drive) -> None:
+        async with drive() as driven:
+            # given a frozen view
+            await driven.press("space")
+            assert driven.main.panel.table.frozen
+            before = driven.text()
+            # when workers and counters move on
+            moved = running()
+            workers = tuple(replace(worker, doing="something else") for worker in moved.workers)
+            driven.show(
+                replace(moved, workers=workers, ledger=replace(moved.ledger, fetched=21_127, stored=20_872))
+            )
+            await driven.until(lambda: "21,127" in driven.text(), "the equation going on")
+            # then only the status did, and says that the view is frozen
+            assert "something else" not in driven.text()
+            assert "view frozen" in driven.text()
+            assert "view frozen" in before
+            await driven.press("space")
+            await driven.until(lambda: "something else" in driven.text(), "the panels catching up")
+
+    async def test_a_frozen_log_catches_up(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await driven.press("space")
+            log.say("said while nobody looked")
+            driven.app.look()
+            await driven.pilot.pause()
+            assert "said while nobody looked" not in driven.text()
+            await driven.press("space")
+            await driven.until(lambda: "said while nobody looked" in driven.text())
+
+    async def test_c_switches_the_currency(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("c")
+            assert driven.main.panel.table.show_converted
+            assert driven.said == "prices in DKK first"
+            await driven.press("c")
+            assert driven.said == "prices as quoted first"
+
+    async def test_y_copies_the_marked_price(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("g", "y")
+            assert driven.app.clipboard.startswith(f"{driven.main.panel.table.cursor_symbol}\t")
+
+    async def test_y_copies_the_marked_worker(self, drive: Drive) -> None:
+        async with drive() as driven:
+            driven.main.worker_list.focus()
+            await driven.press("down", "y")
+            assert driven.app.clipboard == "price-1 busy 50 symbols, AAPL to AXON"
+
+    async def test_y_without_rows_says_so(self, drive: Drive) -> None:
+        async with drive(FakePipeline(empty(), [])) as driven:
+            await driven.press("y")
+            await driven.until(lambda: "there is no row to copy" in notes(driven.app))
+
+    @pytest.mark.parametrize(("key", "kind"), [("e", "csv"), ("E", "json")])
+    async def test_e_exports_what_is_shown(self, drive: Drive, tmp_path: Path, key: str, kind: str) -> None:
+        async with drive() as driven:
+            await driven.press("slash", *"apple", "enter", key)
+            path = tmp_path / f"sp500tui-prices-20260514-174600.{kind}"
+            await driven.until(path.exists, "the file")
+            assert str(path) in notes(driven.app)
+            text = path.read_text()
+            assert "AAPL" in text
+            assert "MSFT" not in text
+
+    async def test_an_export_that_cannot_be_written_says_why(self, drive: Drive) -> None:
+        async with drive() as driven:
+            driven.app.export_folder = Path("/proc/none")
+            await driven.press("e")
+            await driven.until(lambda: "cannot export" in notes(driven.app))
+
+    async def test_z_gives_the_focused_panel_the_screen_and_takes_it_back(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("z")
+            assert driven.main.maximized is driven.main.panel
+            assert "workers · all stages" not in driven.text()
+            assert "running" in driven.text()
+            await driven.press("z")
+            assert driven.main.maximized is None
+
+    async def test_enter_asks_for_the_details_of_the_symbol(self, drive: Drive) -> None:
+        seen: list[Message] = []
+        async with drive(hook=seen.append) as driven:
+            await driven.press("g", "enter")
+            symbol = driven.main.panel.table.cursor_symbol
+            chosen = [message for message in seen if type(message).__name__ == "SymbolChosen"]
+            assert [getattr(message, "symbol", None) for message in chosen][:1] == [symbol]
+
+    async def test_tab_walks_through_the_panels(self, drive: Drive) -> None:
+        async with drive() as driven:
+            focused = []
+            for _ in range(3):
+                await driven.press("tab")
+                focused.append(type(driven.app.focused).__name__)
+            assert focused == ["LogLines", "WorkersPanel", "PriceTable"]
+
+    async def test_help_lists_every_key_and_closes(self, drive: Drive) -> None:
+        async with drive(size=(80, 24)) as driven:
+            await driven.press("question_mark")
+            assert top_of(driven.app) is HelpScreen
+            text = "\n".join(driven.app.screen.query_one(LineCanvas).lines_shown())
+            assert all(command.title in text for command in driven.app.commands())
+            await driven.press("j", "pagedown", "G", "g", "k", "escape")
+            assert top_of(driven.app) is MainScreen
+
+    async def test_a_click_on_the_key_bar_presses_the_key(self, drive: Drive) -> None:
+        async with drive() as driven:
+            bar = driven.main.query_one("#keys", LineCanvas).lines_shown()[0]
+            await driven.pilot.click("#keys", offset=(bar.index("pause"), 0))
+            await driven.until(lambda: ("pause", None) in driven.pipeline.calls)
+
+    async def test_every_action_is_in_the_command_palette(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("ctrl+p", *"run cycle")
+            await driven.until(lambda: "pipeline: Run cycle (r)" in driven.text())
+            await driven.press("enter")
+            await driven.until(lambda: ("run_cycle_now",) in driven.pipeline.calls)
+
+    async def test_a_number_shows_its_screen(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("question_mark")
+            await driven.app.run_action("show_screen('pipeline')")
+            assert top_of(driven.app) is MainScreen
