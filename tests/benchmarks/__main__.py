@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(NAMES)}; all without one")
     parser.add_argument("--quick", action="store_true", help="smaller work and fewer runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
-    parser.add_argument("--from", type=Path, metavar="FILE", dest="kept", help="measure nothing: take kept figures")
+    parser.add_argument(
+        "--from", type=Path, metavar="FILE", dest="kept", help="measure nothing: take kept figures"
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="put tables and plots into this document")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(NAMES):

@@ -51,6 +51,10 @@ def run(scale: Scale) -> list[Figure]:
     return _figures(told)
 
 
+def _judged(metric: str, unit: str, ours: Spread, goal: str, met: bool, note: str = "") -> Figure:
+    return Figure("back-pressure", metric, unit, ours, _EQUAL, goal=goal, met=met, note=note)
+
+
 def _figures(told: list[dict[str, Any]]) -> list[Figure]:
     fetch = Spread.of(run["fetch_rate"] for run in told)
     store = Spread.of(run["store_rate"] for run in told)
@@ -78,8 +82,35 @@ def _figures(told: list[dict[str, Any]]) -> list[Figure]:
             goal="≥ 10× faster, or it is no pressure",
             met=ratio.median >= 10,
         ),
-        Figure("back-pressure", "fullest queue", "% of its capacity", fill, _EQUAL, goal="≤ 100 %", met=fill.max <= 100),
-        Figure("back-pressure", "growth of memory under pressure", "MB", grown, _EQUAL, goal="≤ 10 MB", met=grown.median <= 10),
-        Figure("back-pressure", "event-loop lag p99", "ms", lag, _EQUAL, goal="≤ 50 ms", met=lag.median <= 50),
-        Figure("back-pressure", "quotes lost", "quotes", lost, _EQUAL, goal="nothing lost", met=lost.max == 0, note=kept),
+        Figure(
+            "back-pressure",
+            "fullest queue",
+            "% of its capacity",
+            fill,
+            _EQUAL,
+            goal="≤ 100 %",
+            met=fill.max <= 100,
+        ),
+        Figure(
+            "back-pressure",
+            "growth of memory under pressure",
+            "MB",
+            grown,
+            _EQUAL,
+            goal="≤ 10 MB",
+            met=grown.median <= 10,
+        ),
+        Figure(
+            "back-pressure", "event-loop lag p99", "ms", lag, _EQUAL, goal="≤ 50 ms", met=lag.median <= 50
+        ),
+        Figure(
+            "back-pressure",
+            "quotes lost",
+            "quotes",
+            lost,
+            _EQUAL,
+            goal="nothing lost",
+            met=lost.max == 0,
+            note=kept,
+        ),
     ]

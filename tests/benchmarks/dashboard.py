@@ -23,6 +23,8 @@ class Shown:
 
     cpu: float
     """Share of a core, percent."""
+    cpu_a_look: float
+    """Milliseconds of processor time for a look that found 503 changes, painting included."""
     lag_p50: float
     """Milliseconds."""
     lag_p99: float
@@ -49,7 +51,9 @@ def show(kind: str, rows: int, looks: float, seconds: float) -> Shown:
             if not target.exists():
                 raise RuntimeError(f"the screen {kind} ended early: {terminal.tail}")
         told = json.loads(target.read_text())
-    return Shown(told["cpu"] * 100, told["lag_p50"], told["lag_p99"], sent / 1000 / seconds)
+    return Shown(
+        told["cpu"] * 100, told["cpu_a_look"], told["lag_p50"], told["lag_p99"], sent / 1000 / seconds
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +126,19 @@ def _beside(kinds: dict[str, Kind], kind: str, peer: str, name: str) -> list[Fig
 
 
 def _times_less(ours: Kind, peer: Kind, name: str) -> Figure:
-    ratio = Spread.pairwise([r.cpu for r in peer.runs], [r.cpu for r in ours.runs])
+    ratio = Spread.pairwise([r.cpu_a_look for r in peer.runs], [r.cpu_a_look for r in ours.runs])
     return Figure(
         "dashboard",
-        f"processor beside DataTable: {name}",
-        "% of a core",
-        ours.spread("cpu"),
+        f"processor a look with 503 changes: {name}",
+        "ms",
+        ours.spread("cpu_a_look"),
         _EQUAL,
-        {"Textual's DataTable": peer.spread("cpu")},
+        {"Textual's DataTable": peer.spread("cpu_a_look")},
         ratio=ratio,
         ratio_name="DataTable : ours",
         goal="≥ 5× less",
         met=ratio.median >= 5,
-        note=f"the DataTable's event loop is {peer.spread('lag_p99').median:,.0f} ms late: it drops updates",
+        note="counted a look, because a DataTable that is late skips looks and repaints, and then costs less a second",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -27,10 +26,12 @@ def write(document: Path, figures: Sequence[Figure]) -> None:
         plot.parent.mkdir(exist_ok=True)
         plot.write_text(bars(chosen), encoding="utf-8")
         block = f"![{name}](plots/{plot.name})\n\n{markdown(chosen)}"
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(f"{document} has no place for {name}: write <!-- {name} --> and <!-- /{name} -->")
-        text = pattern.sub(lambda match, block=block: f"{match[1]}{block}\n{match[2]}", text)
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"{document} has no place for {name}: write {begin.strip()} and {end}")
+        text = f"{before}{begin}{block}\n{end}{after}"
     document.write_text(text, encoding="utf-8")
 
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.pipeline import Pipeline
 from sp500tui.pipeline.snapshot import Snapshot
-from sp500tui.pipeline.upstream import Upstream
 from sp500tui.settings import Settings
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.sources.throttle import Throttle
-from sp500tui.sources.wikipedia import Wikipedia
-from sp500tui.sources.yahoo import YahooFinance
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.refresh import clients
@@ -47,26 +42,16 @@ def pipeline(url: str, symbols: Sequence[str], interval: float, market: DemoMark
             requests_per_second=1000.0,
             proxy=market.proxy_url,
             ca_file=market.ca_file,
-            journal_limit_mb=1024,
         )
         paths = Paths.of(settings)
         paths.prepare()
-        made = Pipeline(settings, paths, connect=_connect(folder))
+        made = Pipeline(settings, paths)
         made.start()
         try:
             yield made
         finally:
             made.stop(StopStep.DRAIN)
             made.join(60.0)
-
-
-def _connect(folder: Path):  # type: ignore[no-untyped-def]
-    def connect(settings: Settings, _paths: Paths, throttle: Throttle) -> Upstream:
-        world = {"proxy": settings.proxy, "ca_file": settings.ca_file, "cache_dir": folder / "cache"}
-        wikipedia = Wikipedia(settings.wikipedia_url, timeout=10.0, user_agent="benchmark", **world)
-        return Upstream(wikipedia, YahooFinance(throttle, timeout=10.0, **world))
-
-    return connect
 
 
 def settled(snapshot: Snapshot) -> int:

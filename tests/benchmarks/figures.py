@@ -24,7 +24,9 @@ class Spread:
 
     def over(self, other: Spread) -> Spread:
         """This divided by the other, the extremes by the opposite extremes."""
-        return Spread(_part(self.min, other.max), _part(self.median, other.median), _part(self.max, other.min))
+        return Spread(
+            _part(self.min, other.max), _part(self.median, other.median), _part(self.max, other.min)
+        )
 
     @classmethod
     def pairwise(cls, above: Sequence[float], below: Sequence[float]) -> Spread:

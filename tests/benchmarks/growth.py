@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from sp500tui.settings import Settings
 from sp500tui.simulator.process import DemoMarket
@@ -33,7 +34,7 @@ def ingest_costs(sizes: Sequence[int], rows: int, runs: int) -> dict[int, list[f
         for _ in range(runs):
             for size in sizes:
                 quotes = distinct_rows(rows, many_symbols(size))
-                costs[size].append(1e6 / once(server, lambda url, quotes=quotes: ingest(url, quotes, 2)))
+                costs[size].append(1e6 / once(server, partial(ingest, quotes=quotes, count=2)))
     return costs
 
 

@@ -70,8 +70,10 @@ def writers(url: str, count: int, folder: Path) -> Iterator[tuple[MemoryQueue[Co
     stage.start()
     try:
         wait_until(
-            lambda: all(worker.pid != os.getpid() for worker in stage.workers)
-            and all(worker.snapshot().doing != "connects to the database" for worker in stage.workers),
+            lambda: (
+                all(worker.pid != os.getpid() for worker in stage.workers)
+                and all(worker.snapshot().doing != "connects to the database" for worker in stage.workers)
+            ),
             _PATIENCE,
             "the start of the writers",
         )
@@ -174,7 +176,9 @@ def run(scale: Scale) -> list[Figure]:
             ones.append(once(server, lambda url: ingest(url, quotes, 1)))
         slow = range(min(2, scale.runs))
         peers = {
-            "a connection a row": [once(server, lambda url: connection_a_row(url, quotes[:few])) for _ in slow],
+            "a connection a row": [
+                once(server, lambda url: connection_a_row(url, quotes[:few])) for _ in slow
+            ],
             "commit a row": [once(server, lambda url: commit_a_row(url, quotes[: few * 5])) for _ in slow],
             "executemany": [once(server, lambda url: executemany(url, quotes[: few * 50])) for _ in slow],
         }

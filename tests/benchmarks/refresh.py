@@ -16,7 +16,9 @@ from tests.benchmarks.rig import ROOT, child_environment, public_folder
 from tests.fixtures.market import client_environment
 
 _ALL = 503
-_EQUAL = "same demo market, machine, proxy and warm-up (imports, cookie, crumb, time zones cached); a process each"
+_EQUAL = (
+    "same demo market, machine, proxy and warm-up (imports, cookie, crumb, time zones cached); a process each"
+)
 _PEERS = {
     "yf.download(threads=True)": "download",
     "fast_info, 8 threads": "fast-info",
@@ -98,13 +100,13 @@ def run(scale: Scale) -> list[Figure]:
     """Wall and processor time of one refresh at each latency."""
     sample = min(_ALL, scale.sample)
     kinds = {name: (kind, sample) for name, kind in _PEERS.items()}
-    with DemoMarket.start(seed=500) as market:
-        with clients({"ours": ("ours", _ALL), "limit": ("round-trip", 1), **kinds}, market) as made:
-            figures = []
-            for latency in scale.latencies:
-                market.set_faults(latency=latency)
-                figures += _at(latency, made, scale)
-            return figures
+    kinds |= {"ours": ("ours", _ALL), "limit": ("round-trip", 1)}
+    with DemoMarket.start(seed=500) as market, clients(kinds, market) as made:
+        figures = []
+        for latency in scale.latencies:
+            market.set_faults(latency=latency)
+            figures += _at(latency, made, scale)
+        return figures
 
 
 def _at(latency: float, made: dict[str, Client], scale: Scale) -> list[Figure]:

@@ -130,7 +130,6 @@ def main(kind: str, symbols: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-
     main(sys.argv[1], many_symbols(int(sys.argv[2])))
     # The workers wait for more; there will be none.
     os._exit(0)
