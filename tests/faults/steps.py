@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import psutil
+
 from tests.faults.checker import Checker, rows_in_table
 from tests.faults.program import Launcher, Program, wait_for
 
@@ -39,3 +41,10 @@ def ends_clean(program: Program, check: Checker, database: str) -> None:
     quotes = program.report()["quotes"]
     assert quotes["fetched"] == quotes["stored"] + quotes["duplicate"] + quotes["dead"]
     assert (quotes["queued"], quotes["in_flight"], quotes["spooled"]) == (0, 0, 0)
+
+
+def gone(processes: list[psutil.Process]) -> None:
+    """Wait until none of them runs any more: 3 s, as promised."""
+    _, alive = psutil.wait_procs(processes, timeout=3)
+    alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    assert not alive, [process.cmdline() for process in alive]

@@ -67,11 +67,12 @@ def test_a_broken_journal_is_caught_and_a_whole_one_is_not(
 ) -> None:
     """Given rows in the hand of a stopped writer, when the whole program is killed, only the journal has them."""
     command = (BROKEN, "journal") if journal == "broken" else ("-m", "sp500tui")
-    program = launch(database=database_url, symbols=FIFTY, command=command, interval=0.5, writers=1)
-    program.hears("cycle 2 finished")
+    program = launch(database=database_url, symbols=FIFTY, command=command, interval=3, writers=1)
+    program.hears("cycle 1 finished")
     (writer,) = program.writers()
     writer.suspend()
     before = check.handed.now()
+    # A cycle three seconds after the first: most symbols have traded since, and are handed out this once.
     wait_for(lambda: check.handed.now() > before, "another cycle")
     pause(1.0)
     handed_out = check.handed.now()

@@ -7,57 +7,21 @@ import random
 import signal
 import subprocess
 
-import psutil
 import pytest
 
-from tests.faults.checker import Checker, rows_in_journal, rows_in_table
-from tests.faults.program import Launcher, Program, pause, wait_for
-from tests.faults.steps import FIFTY, ends_clean, goes_on, running
-
-_WINDOW = 1.5
-"""Seconds before a `kill -9` from which quotes may be in memory only."""
-
-
-def gone(processes: list[psutil.Process]) -> None:
-    """Wait until none of them runs any more: 3 s, as promised."""
-    _, alive = psutil.wait_procs(processes, timeout=3)
-    alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
-    assert not alive, [process.cmdline() for process in alive]
+from tests.faults.campaigns import kill_programs
+from tests.faults.checker import Checker, Handed, rows_in_journal, rows_in_table
+from tests.faults.program import Launcher, wait_for
+from tests.faults.steps import FIFTY, ends_clean, goes_on, gone, running
 
 
 def test_the_program_is_killed_and_the_next_start_brings_everything(
-    launch: Launcher, check: Checker, database_url: str, dice: random.Random
+    launch: Launcher, handed: Handed, database_url: str, dice: random.Random
 ) -> None:
-    """Three times over; what was handed out a moment before a kill is the only thing that may be missing."""
-    spared: list[tuple[int, int]] = []
-    for _ in range(3):
-        program = running(launch, database_url, interval=0.5)
-        pause(dice.uniform(0, 1))
-        safe = check.handed.now()
-        pause(_WINDOW)
-        family = program.family()
-        killed = check.handed.now()
-        program.kill()
-        gone(family)
-        spared.append((safe, killed))
-    program = running(launch, database_url)
-    ends_clean_but_for(program, check, database_url, spared)
-
-
-def ends_clean_but_for(
-    program: Program, check: Checker, database: str, spared: list[tuple[int, int]]
-) -> None:
-    """Stop in order; only quotes of the spared stretches of the ledger may be missing."""
-    assert program.stops() == 143
-    verdict = check.verdict(database)
-    excused = {
-        (quote.symbol, quote.quote_time)
-        for safe, killed in spared
-        for quote in type(check.handed)(check.handed.path, safe).quotes(killed)
-    }
-    assert set(verdict.lost) <= excused, str(verdict)
-    assert verdict.wrong <= {"lost"}, str(verdict)
-    assert verdict.in_journal == 0
+    """Only what was handed out in the moment before a kill may be missing."""
+    campaign = kill_programs(launch, handed, database_url, dice, times=2)
+    assert campaign.clean, str(campaign)
+    assert campaign.verdict.in_journal == 0
 
 
 def test_rows_wait_in_the_journal_and_are_replayed(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import signal
 
 import psutil
 
-from tests.faults.checker import Checker, rows_in_journal
-from tests.faults.program import Launcher, Program, pause, wait_for
+from tests.faults.campaigns import kill_writers
+from tests.faults.checker import Checker, Handed, rows_in_journal
+from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import FIFTY, ends_clean, goes_on, running
 
 
@@ -26,23 +26,12 @@ def test_idle_writers_are_killed(launch: Launcher, check: Checker, database_url:
 
 
 def test_writers_are_killed_at_random_under_load(
-    launch: Launcher, check: Checker, database_url: str, dice: random.Random
+    launch: Launcher, handed: Handed, database_url: str, dice: random.Random
 ) -> None:
-    # Cycles no faster than trades: a lost quote would not come a second time.
-    program = running(launch, database_url, interval=1, writers=3)
-    kill_writers(program, 12, dice)
-    goes_on(program, database_url)
-    ends_clean(program, check, database_url)
-    assert program.report()["workers"]["writer"]["restarts"] >= 6
-
-
-def kill_writers(program: Program, times: int, dice: random.Random) -> None:
-    """`kill -9` of one writer after the other, at moments of chance."""
-    while times:
-        if writers := program.writers():
-            dice.choice(writers).send_signal(signal.SIGKILL)
-            times -= 1
-        pause(dice.uniform(0, 0.4))
+    campaign = kill_writers(launch, handed, database_url, dice, times=12)
+    assert campaign.clean, str(campaign)
+    assert campaign.verdict.in_journal == 0
+    assert launch.programs[0].report()["workers"]["writer"]["restarts"] >= 6
 
 
 def test_a_writer_is_killed_with_a_batch_in_its_hand(

@@ -1,0 +1,80 @@
+"""Run the campaigns and print their table: `python -m tests.faults [--writers N] [--programs N] [--servers N]`."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sp500tui.simulator.process import DemoMarket
+from sp500tui.storage.embedded import EmbeddedServer
+from tests.faults.campaigns import Campaign, kill_programs, kill_servers, kill_writers
+from tests.faults.checker import Handed
+from tests.faults.program import Launcher
+from tests.fixtures.postgres import end_server, public_folder
+
+
+def main() -> int:
+    """The exit code says whether every promise held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    for name, usual in (("writers", 200), ("programs", 20), ("servers", 10)):
+        parser.add_argument(
+            f"--{name}", type=int, default=usual, metavar="N", help=f"kills (default: {usual})"
+        )
+    parser.add_argument("--seed", type=int, default=None)
+    arguments = parser.parse_args()
+    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 30)
+    sys.stdout.write(f"seed {seed}\n{Campaign.heading()}\n")
+    dice = random.Random(seed)
+    campaigns: list[tuple[int, Callable[[Launcher, Handed, str, int], Campaign]]] = [
+        (
+            arguments.writers,
+            lambda launch, handed, url, times: kill_writers(launch, handed, url, dice, times),
+        ),
+        (
+            arguments.programs,
+            lambda launch, handed, url, times: kill_programs(launch, handed, url, dice, times),
+        ),
+        (arguments.servers, lambda launch, handed, _url, times: kill_servers(launch, handed, dice, times)),
+    ]
+    held = True
+    for times, campaign in campaigns:
+        if times:
+            result = run(campaign, times)
+            held = held and result.clean
+            sys.stdout.write(f"{result}\n")
+            sys.stdout.flush()
+    return 0 if held else 1
+
+
+def run(campaign: Callable[[Launcher, Handed, str, int], Campaign], times: int) -> Campaign:
+    """One campaign with a market, a server and a data folder of its own."""
+    folder = public_folder()
+    try:
+        return in_folder(folder, campaign, times)
+    finally:
+        for pgdata in folder.rglob("pgdata"):
+            end_server(pgdata)
+        shutil.rmtree(folder)
+
+
+def in_folder(
+    folder: Path, campaign: Callable[[Launcher, Handed, str, int], Campaign], times: int
+) -> Campaign:
+    """The campaign itself."""
+    ledger = folder / "ledger.jsonl"
+    server = EmbeddedServer.start(folder / "server")
+    with DemoMarket.start(seed=7, ledger=ledger, start_at="11:00") as market:
+        launch = Launcher(market, folder)
+        try:
+            return campaign(launch, Handed.from_now(ledger), server.url, times)
+        finally:
+            launch.close()
+            server.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Promise: a Yahoo Finance that misbehaves is met with patience; every symbol is fetched or named missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sp500tui.pipeline.snapshot import Health, Snapshot
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.checker import Checker
+from tests.faults.engine import Engine, EngineStarter
+from tests.faults.program import pause
+from tests.faults.steps import FIFTY
+
+
+def requests(market: DemoMarket) -> int:
+    """Requests of every kind that the market has seen so far."""
+    seen: Any = market.statistics()["requests"]
+    return sum(seen.values())
+
+
+def everything_is_well(snapshot: Snapshot) -> bool:
+    return not snapshot.missing and snapshot.upstream.health in (Health.OK, Health.DEGRADED)
+
+
+def recovers(run: Engine, check: Checker, url: str) -> None:
+    """Wait until every symbol has a price again, and find all that was handed out."""
+    cycle = run.snapshot().cycle.number
+    run.waits_for(
+        lambda s: s.cycle.number > cycle + 1 and everything_is_well(s), "every symbol priced again", 60
+    )
+    run.stores(20)
+    ledger = run.ends()
+    assert ledger.dead == 0
+    verdict = check.verdict(url)
+    assert verdict.wrong <= {"lost"}, str(verdict)
+
+
+def test_a_storm_of_429_is_met_with_few_requests(
+    engine: EngineStarter, check: Checker, market: DemoMarket, database_url: str
+) -> None:
+    storm(engine, check, market, database_url, 9)
+
+
+@pytest.mark.soak
+def test_a_minute_of_429_is_met_with_ten_requests(
+    engine: EngineStarter, check: Checker, market: DemoMarket, database_url: str
+) -> None:
+    storm(engine, check, market, database_url, 60)
+
+
+def storm(
+    engine: EngineStarter,
+    check: Checker,
+    market: DemoMarket,
+    url: str,
+    seconds: int,
+) -> None:
+    """After its first 5 s at most ten requests go out, the screen counts down, and it recovers by itself."""
+    run = engine(url, interval=0.2, price_workers=8)
+    run.stores(50)
+    market.set_faults(throttle=1.0)
+    run.waits_for(
+        lambda s: s.upstream.health is Health.DOWN and s.upstream.retry_in is not None, "a countdown"
+    )
+    pause(5)
+    before = requests(market)
+    pause(seconds - 5)
+    assert requests(market) - before <= 10
+    market.clear_faults()
+    recovers(run, check, url)
+
+
+def _met(snapshot: Snapshot) -> bool:
+    """Whether enough requests went out to have met a fault, or the throttle has shut because of it."""
+    upstream = snapshot.upstream
+    return upstream.requests >= 25 or upstream.failed >= 3 or upstream.health is Health.DOWN
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"server_error": 0.5},
+        {"html": 0.5},
+        {"garbage": 0.5},
+        {"half_body": 0.3, "drop": 0.3},
+        {"empty": 0.5, "missing_symbol": 0.2},
+        {"other_symbols": 1.0, "stale": 0.3},
+        {"nan_price": 0.2, "null_price": 0.2, "negative_price": 0.2},
+        {"drip": 0.5, "drip_seconds": 3.0},
+        {"fx": "zero"},
+        {"invalid_crumb": 0.5, "poisoned_crumb": 0.5},
+    ],
+    ids=lambda faults: "-".join(faults),
+)
+def test_nonsense_is_neither_stored_nor_passed_over_in_silence(
+    engine: EngineStarter,
+    check: Checker,
+    market: DemoMarket,
+    database_url: str,
+    faults: dict[str, object],
+) -> None:
+    """Nothing is stored that was not handed out, every symbol is priced or named, and it recovers by itself."""
+    run = engine(database_url, request_timeout=1.0, batch_size=10)
+    market.set_faults(**faults)
+    run.waits_for(_met, "requests that meet the fault")
+    seen = run.snapshot()
+    if seen.cycle.number > 1 and not seen.cycle.running:
+        named = {missing.symbol for missing in seen.missing}
+        priced = {price.row.quote.symbol for price in run.pipeline.prices_since(0)[1]}
+        assert named | priced >= set(FIFTY.split(","))
+    market.clear_faults()
+    recovers(run, check, database_url)
