@@ -86,7 +86,7 @@ def _dashboard(configuration: Configuration) -> int:
 
 def refuse_without_terminal() -> None:
     """Raise ConfigurationError where a dashboard cannot be shown."""
-    for name, stream in (("stdout", sys.stdout), ("stdin", sys.stdin)):
+    for name, stream in (("stdout", sys.stdout), ("stdin", sys.stdin), ("stderr", sys.stderr)):
         if stream is None or not stream.isatty():
             raise ConfigurationError(f"the dashboard needs a terminal, and {name} is none; use --no-ui")
     if os.environ.get("TERM") == "dumb":
