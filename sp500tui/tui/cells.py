@@ -38,7 +38,8 @@ def shares(count: int) -> str:
     if count < 1000:
         return str(count)
     scaled = float(count)
-    for unit in "kMGT":
+    unit = ""
+    for unit in "kMGT":  # noqa: B007 - the last unit stands
         scaled /= 1000
         if scaled < 999.95:
             break

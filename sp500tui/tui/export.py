@@ -76,10 +76,10 @@ def _guarded(value: object) -> str | int | None:
 
 
 def as_csv(records: Iterable[PriceRecord]) -> str:
-    """The records with a line of column names, guarded against formula injection."""
+    """The records with a line of column names, guarded against formula injection; RFC 4180."""
     names = [field.name for field in fields(PriceRecord)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
     writer.writerow(names)
     writer.writerows([_guarded(getattr(record, name)) for name in names] for record in records)
     return text.getvalue()

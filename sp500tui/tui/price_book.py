@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sp500tui.domain import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.snapshot import LivePrice, MissingSymbol
@@ -20,9 +20,8 @@ _STALE_CLOSED = 4 * 86_400.0
 """A long weekend: the age in seconds up to which the last trade of a closed market is the newest there can be."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRow:
-    """One symbol as the table knows it."""
+class PriceRow(NamedTuple):
+    """One symbol as the table knows it; a named tuple, because thousands are made in a second."""
 
     constituent: Constituent
     live: LivePrice | None
@@ -81,16 +80,27 @@ class SectorTally:
         self.change = Decimal(0)
         self.previous = Decimal(0)
 
-    def add(self, row: PriceRow, times: int = 1) -> None:
-        """Count a row in, or out with `times=-1`."""
-        self.members += times
-        quote = row.quote
+    def add(self, quote: Quote | None, times: int = 1) -> None:
+        """Count the newest quote of one symbol in, or out with `times=-1`; one without a change says nothing."""
         if quote is None or quote.change is None:
             return
         self.advancers += times * (quote.change > 0)
         self.decliners += times * (quote.change < 0)
         self.change += times * quote.change
         self.previous += times * (quote.price - quote.change)
+
+    def replace(self, old: Quote | None, new: Quote) -> None:
+        """Count `new` in for `old`."""
+        before, after = old.change if old else None, new.change
+        if old is None or before is None or after is None:
+            self.add(old, -1)
+            self.add(new)
+        elif before != after or old.price != new.price:
+            self.advancers += (after > 0) - (before > 0)
+            self.decliners += (after < 0) - (before < 0)
+            gain = after - before
+            self.change += gain
+            self.previous += new.price - old.price - gain
 
     @property
     def percent(self) -> Decimal | None:
@@ -132,22 +142,22 @@ class PriceBook:
         """Take over newer prices; returns the symbols whose rows changed. Repeated and older ones are ignored."""
         changed = []
         for live in prices:
-            symbol = live.row.quote.symbol
-            row = self.rows.get(symbol)
-            if row is None:
-                row = self._put(_unlisted(symbol), None, "", SessionTrack())
-            elif row.live is not None and row.live.version >= live.version:
-                continue
-            price = live.row.quote.price
+            quote = live.row.quote
+            symbol = quote.symbol
+            row = self.rows.get(symbol) or self._put(_unlisted(symbol), None, "", SessionTrack())
             before = row.quote
-            if before is None or before.price != price:
-                row.track.add(float(price))
+            if row.live is not None and row.live.version >= live.version:
+                continue
+            if before is None or before.price != quote.price:
+                row.track.add(float(quote.price))
                 if before is not None:
                     self.moved.pop(symbol, None)
-                    self.moved[symbol] = (1 if price > before.price else -1, now)
-            self._put(row.constituent, live, row.missing, row.track)
+                    self.moved[symbol] = (1 if quote.price > before.price else -1, now)
+            self.sectors[row.constituent.sector].replace(before, quote)
+            self._revision += 1
+            self.rows[symbol] = PriceRow(row.constituent, live, row.missing, self._revision, row.track)
+            self.currencies = (quote.currency, live.row.converted_currency)
             changed.append(symbol)
-            self.currencies = (live.row.quote.currency, live.row.converted_currency)
         return changed
 
     def set_missing(self, missing: Iterable[MissingSymbol]) -> list[str]:
@@ -158,7 +168,8 @@ class PriceBook:
             row = self.rows.get(symbol)
             reason = reasons.get(symbol, "")
             if row is not None and row.missing != reason:
-                self._put(row.constituent, row.live, reason, row.track)
+                self._revision += 1
+                self.rows[symbol] = row._replace(missing=reason, revision=self._revision)
                 changed.append(symbol)
         self._missing = set(reasons)
         return changed
@@ -173,14 +184,13 @@ class PriceBook:
     def _put(
         self, constituent: Constituent, live: LivePrice | None, missing: str, track: SessionTrack
     ) -> PriceRow:
-        """Replace a symbol's row and correct its sector's sums."""
-        old = self.rows.get(constituent.symbol)
-        if old is not None:
-            self.sectors[old.constituent.sector].add(old, -1)
+        """Add a row and count it in its sector."""
         self._revision += 1
         row = PriceRow(constituent, live, missing, self._revision, track)
         self.rows[constituent.symbol] = row
-        self.sectors.setdefault(constituent.sector, SectorTally()).add(row)
+        tally = self.sectors.setdefault(constituent.sector, SectorTally())
+        tally.members += 1
+        tally.add(row.quote)
         return row
 
 

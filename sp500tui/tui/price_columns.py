@@ -45,7 +45,7 @@ _C = PriceColumn
 SPECS = {
     spec.column: spec
     for spec in (
-        ColumnSpec(_C.SYMBOL, "Symbol", 7, 7),
+        ColumnSpec(_C.SYMBOL, "Symbol", 8, 8),
         ColumnSpec(_C.NAME, "Name", 12, 34),
         ColumnSpec(_C.SECTOR, "Sector", 22, 22),
         ColumnSpec(_C.INDUSTRY, "Sub-industry", 20, 36),
@@ -54,7 +54,7 @@ SPECS = {
         ColumnSpec(_C.PERCENT, "Change %", 11, 11, align="right", falling=True),
         ColumnSpec(_C.CONVERTED, "Converted", 11, 11, align="right", falling=True),
         ColumnSpec(_C.VOLUME, "Volume", 8, 8, align="right", falling=True),
-        ColumnSpec(_C.MARKET, "Market", 7, 7),
+        ColumnSpec(_C.MARKET, "Market", 8, 8),
         ColumnSpec(_C.AGE, "Age", 6, 6, align="right"),
         ColumnSpec(_C.TREND, "Session", 10, 20, falling=True),
     )

@@ -132,21 +132,33 @@ def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, mar
             style = "stale"
         if moved and column in _FLASHING:
             style = "flash-up" if moved > 0 else "flash-down"
-        cells += _placed(text, style, place)
+        _place(cells, text, style, place)
     return _closed(cells, layout)
 
 
-def _placed(text: str, style: str, place: PlacedColumn, blank: str = "name") -> list[Cell]:
-    """A column's text in its style and the gap behind it; the padding of a number is not part of the number."""
+def _place(cells: list[Cell], text: str, style: str, place: PlacedColumn) -> None:
+    """Add a column's text and the gap behind it.
+
+    Blanks go into the cell before them, as few cells are soon drawn; only what flashes keeps to its digits.
+    """
     text = fit(text, place.width, place.spec.align)
     shown = text.lstrip(" ")
-    return [(" " * (len(text) - len(shown)), blank), (shown, style), (" " * GAP, blank)]
+    if len(shown) < len(text):
+        before, before_style = cells[-1]
+        cells[-1] = (before + text[: len(text) - len(shown)], before_style)
+    if style.startswith("flash"):
+        cells += [(shown, style), (" " * GAP, "name")]
+    else:
+        cells.append((shown + " " * GAP, style))
 
 
-def _closed(cells: list[Cell], layout: PriceLayout, style: str = "name") -> list[Cell]:
+def _closed(cells: list[Cell], layout: PriceLayout) -> list[Cell]:
     """The cells with the last gap replaced by blanks up to the edge of the line."""
     last = layout.placed[-1]
-    return [*cells[:-1], (" " * max(0, layout.width - last.start - last.width), style)]
+    text, style = cells[-1]
+    tail = max(0, layout.width - last.start - last.width)
+    cells[-1] = (text[:-GAP] + " " * tail, style)
+    return cells
 
 
 def _title(place: PlacedColumn, arrangement: Arrangement, currency: str, converted: str) -> str:
@@ -169,8 +181,8 @@ def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, c
     for place in layout.placed:
         sorted_by = place.spec.column is arrangement.sort
         title = _title(place, arrangement, currency, converted)
-        cells += _placed(title, "sorted" if sorted_by else "header", place, "header")
-    return _closed(cells, layout, "header")
+        _place(cells, title, "sorted" if sorted_by else "header", place)
+    return _closed(cells, layout)
 
 
 def sector_cells(line: SectorLine, tally: SectorTally, layout: PriceLayout) -> list[Cell]:
@@ -188,17 +200,19 @@ def sector_cells(line: SectorLine, tally: SectorTally, layout: PriceLayout) -> l
     }
     start = next((place.start for place in layout.placed if place.spec.align == "right"), layout.width)
     end = next((p.start + p.width for p in layout.placed if p.spec.align == "right"), layout.width)
-    name = fit(
-        f"{clean(line.sector) or 'no sector'}  {shown}", max(0, min(end - len(counts), start) - MARGIN - 1)
-    )
-    cells: list[Cell] = [(" " * MARGIN, "sector"), (name, "sector")]
-    cells += [(" " * (end - len(counts) - MARGIN - cell_len(name)), "sector"), (counts, "sector-note")]
-    cells.append((" " * GAP, "sector"))
+    room = max(0, min(end - len(counts), start) - MARGIN - 1)
+    name = fit(f"{clean(line.sector) or 'no sector'}  {shown}", room)
+    space = " " * (end - len(counts) - MARGIN - cell_len(name))
+    cells: list[Cell] = [
+        (" " * MARGIN, "mark"),
+        (name + space, "sector"),
+        (counts + " " * GAP, "sector-note"),
+    ]
     for place in layout.placed:
         if place.start > end:
             text, style = figures.get(place.spec.column, ("", "sector"))
-            cells += _placed(text, style, place, "sector")
-    return _closed(cells, layout, "sector")
+            _place(cells, text, style, place)
+    return _closed(cells, layout)
 
 
 def centred(message: str, y: int, width: int, height: int) -> list[Cell]:
@@ -207,4 +221,4 @@ def centred(message: str, y: int, width: int, height: int) -> list[Cell]:
     index = y - (height - len(words)) // 2
     text = fit(words[index], min(width, cell_len(words[index]))) if 0 <= index < len(words) else ""
     left = (width - cell_len(text)) // 2
-    return [(" " * left + text, "notice")]
+    return [(" " * left, "row"), (text, "notice")]

@@ -60,13 +60,21 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
         """The style of a cell in a line of the given style: the line's background and emphasis below its own."""
         style = self._styles.get((line, cell))
         if style is None:
-            names = [f"{self.PREFIX}--{name}" for name in dict.fromkeys((line, cell))]
-            style = self.get_visual_style(*names).rich_style
-            # A visual style leaves out `reverse`, on which the themes without colours of their own rely.
-            if any(self.get_component_styles(name).text_style.reverse for name in names):
-                style += Style(reverse=True)
-            self._styles[line, cell] = style
+            style = self._styles[line, cell] = self._composed(
+                f"{self.PREFIX}--{line}", f"{self.PREFIX}--{cell}"
+            )
         return style
+
+    def _composed(self, line: str, cell: str) -> Style:
+        """Both component classes as one style.
+
+        A reversed line, as themes without colours of their own mark one, has no other colours in it, or it would
+        fall into coloured blocks. A visual style leaves `reverse` out, so it is added here.
+        """
+        if self.get_component_styles(line).text_style.reverse:
+            return self.get_visual_style(line).rich_style + Style(reverse=True)
+        style = self.get_visual_style(*dict.fromkeys((line, cell))).rich_style
+        return style + Style(reverse=True) if self.get_component_styles(cell).text_style.reverse else style
 
     def render_line(self, y: int) -> Strip:
         """The line for the compositor."""

@@ -33,6 +33,8 @@ from sp500tui.tui.widgets.symbol_lines import SymbolLines
 FLASH = timedelta(seconds=0.8)
 RESORT = timedelta(seconds=1)
 """The order follows the prices at most once in this time, so that a row can be read."""
+ROWS_A_RESORT = 20_000
+"""Rows for each of which, begun, that time is granted once, so that sorting stays a small part of it."""
 BEAT = 0.5
 """Seconds between two looks at ages and flashes."""
 WAITING = "Waiting for the list of constituents"
@@ -159,7 +161,7 @@ class PriceTable(SymbolLines, can_focus=True):
 
     def _settle(self) -> None:
         """Follow the prices with the order, at most once in a while."""
-        if self._now - self._sorted_at >= RESORT:
+        if self._now - self._sorted_at >= RESORT * (1 + self._view.shown // ROWS_A_RESORT):
             place = self.cursor_place()
             if self._view.settle():
                 self._sorted_at = self._now
@@ -282,6 +284,14 @@ class PriceTable(SymbolLines, can_focus=True):
     def action_filter(self) -> None:
         """Ask for the filter's input line."""
         self.post_message(self.FilterRequested())
+
+    def action_release(self) -> None:
+        """Clear the filter; without one let go of the cursor and return to the top."""
+        if self.filter_text:
+            self.filter_text = ""
+        else:
+            self.cursor_symbol = None
+            self.scroll_to(y=0, animate=False)
 
     def action_sort_next(self, step: int) -> None:
         """Sort by the next or previous column."""
