@@ -11,7 +11,17 @@ from pathlib import Path
 from tests.benchmarks.figures import FULL, QUICK, Benchmark, Figure
 from tests.benchmarks.tables import table
 
-NAMES = ("refresh", "ingest", "end-to-end", "dashboard", "start-up", "memory", "growth", "back-pressure")
+NAMES = (
+    "refresh",
+    "ingest",
+    "end-to-end",
+    "dashboard",
+    "start-up",
+    "memory",
+    "growth",
+    "back-pressure",
+    "budget",
+)
 
 
 def benchmark(name: str) -> Benchmark:

@@ -86,7 +86,7 @@ def _row(y: int, name: str, values: Spread, longest: float, colour: str) -> str:
     centre = y + _BAR / 2
     return (
         _text(_LEFT - 8, y + 13, name, right=True)
-        + f'<rect x="{_LEFT}" y="{y}" width="{max(middle, 1)}" height="{_BAR - 4}" fill="{_COLOURS[colour]}"/>'
+        + f'<rect x="{_LEFT}" y="{y}" width="{max(middle, 1.0)}" height="{_BAR - 4}" fill="{_COLOURS[colour]}"/>'
         + f'<line x1="{_LEFT + low}" x2="{_LEFT + high}" y1="{centre - 2}" y2="{centre - 2}" stroke="#333333"/>'
         + _text(_LEFT + high + 6, y + 12, value(values.median))
     )

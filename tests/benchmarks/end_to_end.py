@@ -25,7 +25,10 @@ from tests.benchmarks.rig import (
     wait_until,
 )
 
-_EQUAL = "same demo market (no latency), server, symbols a cycle and machine; journal on; ours, fetch and ingest in turns"
+_EQUAL = (
+    "same demo market (no latency), server, symbols a cycle and machine; journal on; ours, fetch and "
+    "ingest in turns"
+)
 _SPEED = 60.0
 """Market seconds a second, so that almost every fetch finds a new trade."""
 

@@ -26,7 +26,7 @@ from sp500tui.storage.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
 OPENED = datetime(2026, 5, 14, 14, 0, tzinfo=UTC)
-_RATE = Decimal("6.8721")
+RATE = Decimal("6.8721")
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def distinct_rows(count: int, symbols: Sequence[str]) -> list[ConvertedQuote]:
             volume=1_000_000 + number,
             fetched_at=at,
         )
-        rows.append(ConvertedQuote(quote, price * _RATE, "DKK", _RATE, OPENED, 0.0, "price-1"))
+        rows.append(ConvertedQuote(quote, price * RATE, "DKK", RATE, OPENED, 0.0, "price-1"))
     return rows
 
 

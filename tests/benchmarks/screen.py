@@ -1,7 +1,7 @@
 """One screen of the dashboard benchmark, as a program of its own for a pseudo-terminal.
 
-Run as `python -m tests.benchmarks.screen KIND ROWS LOOKS SECONDS FILE`: shows `ROWS` symbols of which 503 change ten times
-a second (`idle`: none), looks at them `LOOKS` times a second, and writes what it cost to `FILE` as JSON.
+Run as `python -m tests.benchmarks.screen KIND ROWS LOOKS SECONDS FILE`: shows `ROWS` symbols of which 503 change ten
+times a second (`idle`: none), looks at them `LOOKS` times a second, and writes what it cost to `FILE` as JSON.
 """
 
 from __future__ import annotations
