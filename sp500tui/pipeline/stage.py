@@ -31,6 +31,8 @@ _TAKE_TIMEOUT = 0.25
 """Seconds after which an idle worker looks whether it is still wanted."""
 _HEALTHY_AFTER = 60.0
 """Seconds of work without a fault after which the restart back-off starts from the beginning."""
+_FAULTS_WITH_SUCCESS = 3
+"""Faults in a row that count for a worker that got something done since: it is back within two seconds."""
 _MAX_BACKOFF = 30.0
 
 
@@ -103,8 +105,8 @@ class Worker:
         self.latency.record(seconds)
         self.stage.count(items, seconds)
         self.lease = None
-        if time.monotonic() - self._fault_at > _HEALTHY_AFTER:
-            self._faults = 0
+        healthy = time.monotonic() - self._fault_at > _HEALTHY_AFTER
+        self._faults = 0 if healthy else min(self._faults, _FAULTS_WITH_SUCCESS)
 
     def wait(self, seconds: float, state: WorkerState, doing: str) -> bool:
         """Wait with a countdown; False as soon as the worker should leave instead."""

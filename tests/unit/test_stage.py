@@ -160,6 +160,24 @@ def test_a_worker_that_raises_gives_its_work_back_and_is_restarted(eventually: W
     assert pool.stage.snapshot([]).restarts == 3, "they stay counted when the worker has left"
 
 
+def test_a_worker_that_gets_something_done_between_its_faults_is_soon_back(eventually: Wait) -> None:
+    pool = Pool(1)
+    delays: list[int] = []
+    turns = iter(range(1000))
+
+    def fail_every_other_time(worker: Worker, items: object) -> None:
+        if next(turns) % 2:
+            delays.append(worker._faults)
+            raise ValueError("again")
+
+    pool.act = fail_every_other_time
+    with running(pool):
+        pool.queue.put(list(range(60)))
+        eventually(lambda: len(pool.done) == 60)
+    assert len(delays) >= 15
+    assert restart_delay(max(delays) + 1, 1.0) < 2
+
+
 def test_a_worker_whose_body_cannot_be_made_is_restarted(eventually: Wait) -> None:
     pool = Pool(1)
     real, faults = pool.make, iter([True, True, False])
