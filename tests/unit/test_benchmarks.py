@@ -1,0 +1,235 @@
+"""The benchmarks run at a tiny size and report sane figures. How fast anything is, is not for a test to judge."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sp500tui.simulator.process import DemoMarket
+from sp500tui.storage.database import apply_schema
+from tests.benchmarks import (
+    back_pressure,
+    budget,
+    dashboard,
+    document,
+    end_to_end,
+    growth,
+    ingest,
+    memory,
+    refresh,
+    start_up,
+)
+from tests.benchmarks.__main__ import NAMES, benchmark, kept_figures, main
+from tests.benchmarks.figures import Figure, Spread
+from tests.benchmarks.rig import distinct_rows, listed_symbols, many_symbols, public_folder
+from tests.benchmarks.tables import table
+
+ROWS = distinct_rows(1_006, listed_symbols())
+
+
+@pytest.fixture
+def empty_table(database_url: str) -> str:
+    """The URL of a database with the program's tables."""
+    apply_schema(database_url)
+    return database_url
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with public_folder() as made:
+        yield made
+
+
+def a_figure() -> Figure:
+    """A figure with everything a figure can have."""
+    return Figure(
+        "ingest",
+        "rows a second",
+        "rows/s",
+        Spread(90, 100, 110),
+        "the same rows",
+        {"a | peer": Spread(9, 10, 11)},
+        limit=Spread(200, 200, 200),
+        limit_name="the server itself",
+        ratio=Spread(8.2, 10, 12.2),
+        ratio_name="ours : peer",
+        goal="≥ 5×",
+        met=True,
+        note="of <some>",
+    )
+
+
+def test_a_ratio_is_as_wide_as_its_extremes_allow() -> None:
+    assert Spread(2, 4, 6).over(Spread(1, 2, 3)) == Spread(2 / 3, 2, 6)
+    assert Spread.pairwise([10, 20], [5, 4]) == Spread(2, 3.5, 5)
+    assert Spread.of([1]).over(Spread.of([0])).median == math.inf
+
+
+def test_kept_figures_are_the_ones_measured(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    file.write_text(json.dumps([a_figure().as_json()]))
+
+    assert kept_figures(file) == [a_figure()]
+    assert {
+        "benchmark",
+        "metric",
+        "ours",
+        "peers",
+        "limit",
+        "ratio",
+        "goal",
+        "met",
+    } <= a_figure().as_json().keys()
+
+
+def test_the_table_shows_ours_peers_limit_ratio_and_goal() -> None:
+    text = table([a_figure()])
+
+    for words in (
+        "100 (90 – 110)",
+        "a | peer: 10 (9 – 11)",
+        "the server itself: 200",
+        "≥ 5×: met",
+        "same rows",
+    ):
+        assert words in text
+
+
+def test_the_document_takes_tables_and_plots_from_kept_figures(tmp_path: Path) -> None:
+    # given
+    file, page = tmp_path / "figures.json", tmp_path / "performance.md"
+    file.write_text(json.dumps([a_figure().as_json()]))
+    page.write_text("before\n<!-- ingest -->\nold\n<!-- /ingest -->\nafter\n")
+
+    # when
+    code = main(["--from", str(file), "--write", str(page)])
+
+    # then
+    text = page.read_text()
+    assert code == 0
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("<!-- /ingest -->\nafter\n")
+    assert "| rows a second [rows/s] | 100 (90 – 110) | a / peer: 10 (9 – 11) |" in text
+    plot = (tmp_path / "plots" / "ingest.svg").read_text()
+    assert plot.count("<rect") == 4
+    assert "the server itself" in plot
+
+
+def test_a_document_without_a_place_is_refused(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing")
+
+    with pytest.raises(ValueError, match="no place for ingest"):
+        document.write(page, [a_figure()])
+
+
+def test_every_name_has_a_benchmark() -> None:
+    assert all(callable(benchmark(name)) for name in NAMES)
+
+
+def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["speed"])
+
+    assert "no benchmark speed" in capsys.readouterr().err
+
+
+def test_rows_are_distinct_and_reach_beyond_the_listed_symbols() -> None:
+    symbols = many_symbols(1_000)
+
+    assert len(set(symbols)) == 1_000
+    assert len({(row.quote.symbol, row.quote.quote_time) for row in distinct_rows(3_000, symbols)}) == 3_000
+
+
+def test_refresh_answers_every_symbol(demo_market: DemoMarket) -> None:
+    kinds = {"ours": ("ours", 503), "limit": ("round-trip", 1)}
+
+    with refresh.clients(kinds, demo_market) as made:
+        ours, trip = made["ours"].measure(1, 503), made["limit"].measure(1)
+
+    assert trip.seconds.median < ours.seconds.median < 30
+    assert 0 < ours.cpu.median < ours.seconds.median * 2
+
+
+def test_ingest_stores_every_row(empty_table: str) -> None:
+    assert ingest.ingest(empty_table, ROWS, 2) > 100
+
+
+def test_the_peers_of_ingest_store_their_rows(empty_table: str, folder: Path) -> None:
+    assert ingest.connection_a_row(empty_table, ROWS[:3]) > 0
+    assert ingest.commit_a_row(empty_table, ROWS[3:13]) > 0
+    assert ingest.executemany(empty_table, ROWS[13:500]) > 0
+    assert ingest.server_copy(empty_table, ingest.copy_file(folder, ROWS[500:]), 506) > 0
+
+
+def test_end_to_end_counts_what_is_stored(empty_table: str, demo_market: DemoMarket) -> None:
+    assert end_to_end.full_speed(empty_table, listed_symbols()[:100], 0.5, demo_market) > 1
+
+
+def test_the_dashboard_costs_something_and_sends_something() -> None:
+    shown = dashboard.show("dashboard", 503, 4, 0.5)
+
+    assert 0 < shown.cpu < 200
+    assert 0 <= shown.lag_p50 <= shown.lag_p99
+    assert shown.kilobytes > 0
+
+
+def test_the_data_table_shows_the_same() -> None:
+    assert dashboard.show("datatable", 503, 4, 0.5).cpu > 0
+
+
+def test_start_up_tells_when_the_first_price_was_stored(
+    empty_table: str, demo_market: DemoMarket, folder: Path
+) -> None:
+    with start_up.options(demo_market, folder) as wanted:
+        seconds = start_up.first_price([*wanted, "--database", empty_table, "--symbols", "AAPL"], folder)
+
+    assert 0.1 < seconds < 30
+
+
+def test_memory_tells_bare_python_from_one_with_packages() -> None:
+    assert 5 < memory.bare("json") < memory.bare("psycopg") < 200
+
+
+def test_memory_finds_no_writers_where_there_are_none() -> None:
+    assert memory.writer_processes(psutil.Process().pid) == []
+
+
+def test_growth_compares_the_last_size_with_the_first() -> None:
+    figure = growth._figure("ingest", "µs a row", {503: [10.0], 5_030: [11.0], 50_300: [12.0]}, "")
+
+    assert figure.ratio == Spread(1.2, 1.2, 1.2)
+    assert figure.met is True
+
+
+def test_under_pressure_nothing_is_lost(empty_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a database that sleeps a little for every batch
+    monkeypatch.setattr(back_pressure, "_PAUSE", 0.5)
+
+    # when
+    told = back_pressure.pressed(empty_table, 20_000, 0.6)
+
+    # then
+    assert told["balanced"]
+    assert told["rows"] == told["ledger"]["stored"] == told["ledger"]["fetched"]
+    figures = {figure.metric: figure for figure in back_pressure._figures([told])}
+    assert figures["quotes lost"].ours == Spread(0, 0, 0)
+
+
+def test_the_budget_has_a_positive_share_for_every_step(demo_market: DemoMarket, folder: Path) -> None:
+    steps: dict[str, list[float]] = {}
+
+    socket = budget.FromSocket(demo_market, folder)
+    quotes = socket.measure(steps)
+    socket.close()
+    budget.through_memory(steps, ROWS, folder)
+
+    assert len(quotes) == 50
+    assert all(min(values) >= 0 for values in steps.values())
+    assert {"read JSON", "rows to bytes", "journal", "price board"} <= steps.keys()
