@@ -27,6 +27,8 @@ from sp500tui.pipeline.snapshot import (
 
 _log = logging.getLogger(__name__)
 
+_NAP = 0.1
+"""Seconds after which a waiting worker looks whether there is a hurry."""
 _TAKE_TIMEOUT = 0.25
 """Seconds after which an idle worker looks whether it is still wanted."""
 _HEALTHY_AFTER = 60.0
@@ -109,9 +111,13 @@ class Worker:
         self._faults = 0 if healthy else min(self._faults, _FAULTS_WITH_SUCCESS)
 
     def wait(self, seconds: float, state: WorkerState, doing: str) -> bool:
-        """Wait with a countdown; False as soon as the worker should leave instead."""
-        self.enter(state, doing, time.monotonic() + seconds)
-        return not self.leaving.wait(seconds)
+        """Wait with a countdown, cut short when the stage is in a hurry; False when the worker should leave."""
+        until = time.monotonic() + seconds
+        self.enter(state, doing, until)
+        while not self.leaving.wait(max(0.0, min(_NAP, until - time.monotonic()))):
+            if time.monotonic() >= until or self.stage.hurried:
+                return True
+        return False
 
     def _run(self) -> None:
         self.stage.tell(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
@@ -224,6 +230,8 @@ class Stage:
         self._running.set()
         self._empty = threading.Condition(self._lock)
         self._ending = False
+        self.hurried = False
+        """Whether back-offs and other waits are cut short."""
 
     def start(self) -> None:
         """Start the workers."""
@@ -315,6 +323,10 @@ class Stage:
         with self._lock:
             self._ending = True
         self._running.set()
+
+    def hurry(self) -> None:
+        """Have nobody wait for better times any more: the stop ladder's second step."""
+        self.hurried = True
 
     def dismiss(self) -> None:
         """Have every worker leave after the lease in hand."""

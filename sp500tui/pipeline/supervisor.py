@@ -195,6 +195,7 @@ class Supervisor:
             parts.quotes.lift_capacity()
             parts.rows.lift_capacity()
             parts.stages[StageName.PRICE].dismiss()
+            parts.stages[StageName.WRITER].hurry()
             parts.writing.spooling_since = time.monotonic()
 
     def _close(self) -> None:
