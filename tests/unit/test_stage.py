@@ -295,3 +295,22 @@ def test_a_waiting_worker_counts_down_and_wakes_to_leave(eventually: Wait) -> No
     pool.stage.dismiss()
     assert pool.stage.join(5)
     assert waited == [False]
+
+
+def test_a_hurry_cuts_every_back_off_short(eventually: Wait) -> None:
+    pool = Pool(1)
+    pool.stage.jitter = lambda: 1.0
+
+    def sick(_worker: Worker, _items: object) -> None:
+        if not pool.stage.hurried:
+            raise SourceError("sick")
+
+    pool.act = sick
+    with running(pool):
+        pool.queue.put([1])
+        # given a worker so often ended that its back-off is long
+        eventually(lambda: pool.stage.failed >= 3)
+        # when there is a hurry
+        pool.stage.hurry()
+        # then it takes up its work at once
+        eventually(lambda: pool.done == [1])
