@@ -65,6 +65,7 @@ class Keeper:
         self._rows_total: int | None = None
         self._counted_at = 0.0
         self._away_until = 0.0
+        self._troubled = False
         self.thread = threading.Thread(target=self._run, name="database-keeper", daemon=True)
 
     @property
@@ -85,6 +86,7 @@ class Keeper:
                         self._give_up(error)
                         return
                     self._disconnect()
+                    self._troubled = True
                     self._state.failed(str(error), getattr(error, "sqlstate", None))
                 self.tried.set()
                 self._leaving.wait(self._state.retry_in or _ROUND)
@@ -111,8 +113,10 @@ class Keeper:
         self._keep_list(self._connection)
         if time.monotonic() - self._counted_at >= _COUNT_EVERY:
             self._count()
-        if self._state.down:
-            # It answers again, so the writers need not wait out their pause.
+        if self._troubled:
+            # It answers again, so the writers need not wait out their pause. What a writer was refused is for a
+            # writer to try: a full or read-only database answers too.
+            self._troubled = False
             self._state.worked()
 
     def _keep_list(self, connection: psycopg.Connection[Any]) -> None:

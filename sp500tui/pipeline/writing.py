@@ -129,6 +129,7 @@ class WriterBody:
         worker.pid = self._link.pid
         answer = self._link.greeting(shared.commit_timeout, self._cut_short)
         if answer.committed:
+            shared.state.worked()
             return True
         self._disconnect()
         shared.state.failed(answer.message, answer.sqlstate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ def main() -> int:
         )
     parser.add_argument("--seed", type=int, default=None)
     arguments = parser.parse_args()
+    # So that what was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 30)
     sys.stdout.write(f"seed {seed}\n{Campaign.heading()}\n")
     dice = random.Random(seed)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from sp500tui.pipeline.snapshot import Health, Snapshot
+from sp500tui.pipeline.snapshot import EventKind, Health, Snapshot
 from tests.faults.checker import Checker
 from tests.faults.engine import Engine, EngineStarter
 from tests.faults.program import pause
@@ -101,7 +101,10 @@ def test_a_database_that_refuses_everything_for_a_while(
     run.stores(20)
     tcp_postgres.execute(STRIKE, f"INSERT INTO strike VALUES ('{sqlstate}')")
     run.waits_for(lambda s: down(s) and "struck on purpose" in s.database.message, "the reason")
-    pause(1)
+    pause(2)
+    assert EventKind.DATABASE_BACK not in {event.kind for event in run.events}, (
+        "it is not back while it refuses"
+    )
     tcp_postgres.execute("TRUNCATE strike")
     run.stores()
     fetched_all_and_stored(run, check, tcp_postgres.url)

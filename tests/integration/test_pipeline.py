@@ -1,0 +1,126 @@
+"""The whole pipeline in this process: the demo market's quotes, real writer processes, a real database."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from sp500tui.domain import ExitCode
+from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.report import exit_code
+from sp500tui.pipeline.snapshot import EventKind, Phase, QueueName, StageName, WorkerState
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.engine import EngineStarter
+from tests.fixtures.postgres import public_folder
+
+Wait = Callable[[Callable[[], object]], None]
+FEW = "AAPL,MSFT,BRK.B"
+
+
+@pytest.fixture
+def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
+    """Starts pipelines that keep what they keep in one folder."""
+    starter = EngineStarter(demo_market, public_folder())
+    yield starter
+    starter.close()
+    shutil.rmtree(starter.folder)
+
+
+def test_one_cycle_stores_every_symbol_once(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW, once=True)
+    assert run.pipeline.join(40)
+
+    report = run.pipeline.outcome()
+
+    assert exit_code(report) is ExitCode.OK
+    assert (report.outcome, report.cycles, report.ledger.fetched, report.ledger.stored) == (
+        "completed",
+        1,
+        3,
+        3,
+    )
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT symbol, price * fx_rate = converted_price FROM prices").fetchall()
+    assert sorted(rows) == [("AAPL", True), ("BRK.B", True), ("MSFT", True)]
+    seen = run.snapshot()
+    assert seen.phase is Phase.STOPPED
+    assert seen.database.rows_total == 3
+    assert run.unbalanced == []
+    kinds = {event.kind for event in run.events}
+    assert {EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED, EventKind.WORKER_LEFT} <= kinds
+
+
+def test_a_face_sees_prices_workers_and_queues(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW)
+    run.stores(3)
+    version, prices = run.pipeline.prices_since(0)
+    assert {price.row.quote.symbol for price in prices} == set(FEW.split(","))
+    assert version >= 3
+    price = run.pipeline.price_of("BRK.B")
+    assert price is not None
+    assert price.row.fetched_by.startswith("price-")
+    run.waits_for(lambda _: (p := run.pipeline.price_of("BRK.B")) and p.written_by, "the writer's name")
+    seen = run.snapshot()
+    assert seen.queue(QueueName.ROWS).capacity > 0
+    assert seen.stage(StageName.WRITER).alive == 2
+    assert [line.symbol for line in run.pipeline.constituents()] == FEW.split(",")
+    assert run.pipeline.database_url == database_url
+    assert not run.pipeline.kill_worker("price-1")
+    run.ends()
+
+
+def test_what_a_person_asks_for_is_done(start: EngineStarter, database_url: str) -> None:
+    """Pause, resume, a cycle at once, another rhythm, other pool sizes."""
+    run = start(database_url, symbols=FEW, interval=60)
+    run.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
+    assert run.pipeline.run_cycle_now()
+    run.waits_for(lambda s: s.cycle.number == 2 and not s.cycle.running, "the second cycle")
+    run.pipeline.pause()
+    assert run.snapshot().phase is Phase.PAUSED
+    run.pipeline.pause(StageName.WRITER)
+    run.waits_for(
+        lambda s: all(w.state is WorkerState.PAUSED for w in s.workers if w.stage is StageName.WRITER),
+        "paused writers",
+    )
+    run.pipeline.resume(StageName.WRITER)
+    run.pipeline.resume()
+    assert run.pipeline.set_interval(0.01) == 0.2
+    run.waits_for(lambda s: s.cycle.number > 3, "a quicker rhythm")
+    assert run.pipeline.scale(StageName.SCRAPER, 9).new == 1
+    assert run.pipeline.scale(StageName.CONVERTER, 4).new == 4
+    run.waits_for(lambda s: s.stage(StageName.CONVERTER).alive == 4, "four converters")
+    run.ends()
+
+
+def test_a_writer_killed_as_a_demonstration_is_replaced(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW, writers=1)
+    run.stores(3)
+    run.waits_for(lambda _: run.pipeline.kill_worker("writer-1"), "a writer to kill")
+    run.waits_for(lambda s: s.stage(StageName.WRITER).restarts == 1, "its replacement")
+    run.stores()
+    run.ends()
+
+
+def test_the_second_step_ends_at_once_and_keeps_everything(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW)
+    run.stores(3)
+    run.pipeline.stop(StopStep.SPOOL)
+    assert run.pipeline.join(20)
+    ledger = run.snapshot().ledger
+    assert ledger.queued + ledger.in_flight == 0
+    assert ledger.balanced
+    assert run.pipeline.outcome().outcome == "interrupted"
+
+
+def test_a_folder_that_cannot_hold_a_journal_fails_in_words(
+    start: EngineStarter,
+) -> None:
+    journal = start.folder / "data" / "live" / "journal"
+    journal.mkdir(parents=True)
+    (journal / "embedded").touch()
+    run = start(None, symbols=FEW, once=True)
+    assert run.pipeline.join(40)
+    assert "cannot make the journal folder" in run.pipeline.outcome().failure
