@@ -52,7 +52,8 @@ class ConverterBody:
             return
         started = time.monotonic()
         currencies = {item.quote.currency for item in lease.items}
-        while shared.fx.worth_waiting(currencies) and not worker.leaving.is_set():
+        # In a hurry a row without its converted price is better than a quote that never reaches the disk.
+        while shared.fx.worth_waiting(currencies) and not (worker.leaving.is_set() or worker.stage.hurried):
             worker.enter(WorkerState.WAITING, f"the rate to {shared.fx.target} has not come yet")
             shared.fx.wait(_LOOK_AGAIN)
         worker.begin(f"{len(lease.items)} quotes")

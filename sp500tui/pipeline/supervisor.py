@@ -195,7 +195,8 @@ class Supervisor:
             parts.quotes.lift_capacity()
             parts.rows.lift_capacity()
             parts.stages[StageName.PRICE].dismiss()
-            parts.stages[StageName.WRITER].hurry()
+            for name in (StageName.CONVERTER, StageName.WRITER):
+                parts.stages[name].hurry()
             parts.writing.spooling_since = time.monotonic()
 
     def _close(self) -> None:

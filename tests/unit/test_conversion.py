@@ -101,6 +101,15 @@ def test_without_a_rate_in_time_rows_go_on_without_a_converted_price(eventually:
         assert shown.row.converted_price is None
 
 
+def test_a_converter_in_a_hurry_waits_for_no_rate(eventually: Wait) -> None:
+    """At the second request to stop, a quote without a rate reaches the journal all the same."""
+    with open_counter() as counter:
+        counter.put(1)
+        eventually(lambda: counter.state() is WorkerState.WAITING)
+        counter.stage.hurry()
+        eventually(lambda: counter.rows.depth().ready == 1)
+
+
 def test_a_converter_that_is_told_to_leave_waits_for_no_rate(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.put(1)
