@@ -89,7 +89,7 @@ class Cycles:
             late = now - self._due >= self._interval or self._asked
             self._due = (now if late else self._due) + self._interval
             self._asked = False
-            self._running, self._began, self._total = True, now, total
+            self._running, self._began, self._total, self._skipped = True, now, total, 0
             self._number += 1
             return self._number
 

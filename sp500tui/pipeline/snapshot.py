@@ -182,6 +182,12 @@ class Ledger:
         return f"fetched {self.fetched:,} = {right}"
 
     @property
+    def brief(self) -> str:
+        """The equation without the places that hold nothing: `fetched 503 = stored 480 + duplicate 23`."""
+        first, *terms = str(self).split(" + ")
+        return " + ".join([first, *(term for term in terms if not term.endswith(" 0"))])
+
+    @property
     def balanced(self) -> bool:
         """Whether `fetched = stored + duplicate + queued + in_flight + spooled + dead`."""
         return self.fetched == (
@@ -205,7 +211,7 @@ class CycleSnapshot:
     next_in: float | None = None
     """Seconds until the next one; None when none will come by itself."""
     skipped: int = 0
-    """Starts that fell due while a cycle was still under way."""
+    """Starts that fell due while this one cycle was still under way."""
     interval: float = 0.0
     """Seconds from start to start."""
 

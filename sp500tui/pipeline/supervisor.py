@@ -130,7 +130,7 @@ class Supervisor:
                 finished = not parts.outstanding(ledger)
             if finished:
                 seconds = parts.cycles.finish()
-                message = f"cycle {parts.cycles.number} finished in {seconds:.2f} s: {ledger}"
+                message = f"cycle {parts.cycles.number} finished in {seconds:.2f} s: {ledger.brief}"
                 self._say(EventKind.CYCLE_FINISHED, message)
 
     def _look_for_prices(self) -> None:

@@ -97,14 +97,15 @@ def _cycle(snapshot: Snapshot, bar: int) -> Line:
     total = count(cycle.total)
     share = cycle.done / cycle.total if cycle.total else 0.0
     middle: Line = (Span(gauge(share, bar), Role.ACCENT), Span(" ")) if bar else ()
-    skipped: Line = (Span(f" {cycle.skipped} skipped", Role.WARN),) if cycle.skipped and bar else ()
+    words, role = _countdown(snapshot, "next in" if bar else "next"), _LABEL
+    if cycle.running and cycle.skipped:
+        words, role = f"{cycle.skipped} skipped", Role.WARN
     return (
         Span("cycle ", _LABEL),
         Span(f"{count(cycle.number)} "),
         *middle,
         Span(f"{count(cycle.done):>{len(total)}}/{total} "),
-        Span(fit(_countdown(snapshot, "next in" if bar else "next"), 14 if bar else 10), _LABEL),
-        *skipped,
+        Span(fit(words, 14 if bar else 10), role),
     )
 
 

@@ -101,6 +101,21 @@ def test_skipped_cycles_and_missing_symbols_are_named() -> None:
     assert "missing 5: NOPE0, NOPE1, NOPE2…" in third
 
 
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_skipped_starts_take_the_countdowns_place_and_give_it_back(width: int) -> None:
+    # given a cycle that is late, in time, and one that is over
+    cycle = running().cycle
+    late, in_time, over = (
+        bar(replace(running(), cycle=replace(cycle, running=under_way, skipped=skipped)), width)[0]
+        for under_way, skipped in ((True, 1), (True, 0), (False, 1))
+    )
+    # then only the one under way says so, and nothing beside it moves
+    assert "1 skipped" in late
+    assert "skipped" not in in_time + over
+    assert len(late) == len(in_time)
+    assert late.rpartition("skipped")[2].strip() in in_time
+
+
 @pytest.mark.parametrize(
     ("phase", "running_now", "next_in", "words"),
     [

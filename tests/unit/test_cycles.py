@@ -68,6 +68,8 @@ def test_starts_that_fall_due_during_a_cycle_are_counted_and_not_made_up_for() -
     assert cycles.finish() == 35
     clock.now += 5
     assert cycles.move() is Move.START
+    cycles.begin(1)
+    assert cycles.snapshot(1, stopping=False).skipped == 0, "this one is in time"
 
 
 def test_after_a_long_pause_only_one_cycle_starts() -> None:
