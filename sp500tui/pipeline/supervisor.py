@@ -99,7 +99,7 @@ class Supervisor:
         # Nothing is fetched for a database that turns out to be a typing error.
         while not parts.keeper.tried.wait(_LOOK) and self.step is StopStep.NONE:
             pass
-        if self.failure:
+        if self.failure or self.step is not StopStep.NONE:
             return
         parts.stages[StageName.SCRAPER].start()
         if not self._settings.no_ui:
