@@ -61,12 +61,15 @@ def kill_writers(
     """`kill -9` of one writer after the other, under load, at moments of chance."""
     started, left = time.monotonic(), times
     # Cycles no faster than trades: a lost quote would not come a second time.
-    program = running(launch, database, interval=1, writers=3)
+    program = running(launch, database, interval=1, writers=4)
     while left:
-        if writers := program.writers():
-            dice.choice(writers).send_signal(signal.SIGKILL)
+        # Of any age: being started, let in, idle, or with a batch in hand.
+        lived = dice.uniform(0, 3)
+        grown = [writer for writer in program.writers() if time.time() - writer.create_time() > lived]
+        if grown:
+            dice.choice(grown).send_signal(signal.SIGKILL)
             left -= 1
-        pause(dice.uniform(0, 0.4))
+        pause(dice.uniform(0, 0.3))
     goes_on(program, database)
     assert program.stops() == 143
     verdict = Checker(handed, program.market_folder).verdict(database)
