@@ -12,6 +12,9 @@ import time
 
 def main(started: float, options: list[str]) -> None:
     """Go the way of the command line, and look at the ledger all the time."""
+    from sp500tui.interpreter import tune
+
+    tune()
     from sp500tui.command_line import parse
     from sp500tui.configuration import configuration_of
     from sp500tui.paths import Paths

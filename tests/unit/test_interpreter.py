@@ -1,0 +1,31 @@
+"""What Python is told at the start of a run."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from sp500tui.interpreter import tune
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """Give the test run its own interpreter's settings back."""
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    yield
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*threshold)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_threads_hand_over_sooner_and_garbage_is_looked_for_less_often() -> None:
+    interval, young = sys.getswitchinterval(), gc.get_threshold()[0]
+
+    tune()
+
+    assert sys.getswitchinterval() < interval
+    assert gc.get_threshold()[0] > young
+    assert gc.isenabled()
