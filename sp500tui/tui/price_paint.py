@@ -218,7 +218,7 @@ def sector_cells(line: SectorLine, tally: SectorTally, layout: PriceLayout) -> l
 def centred(message: str, y: int, width: int, height: int) -> list[Cell]:
     """Screen line `y` of a message of some lines in the middle of an empty table."""
     words = message.split("\n")
-    index = y - (height - len(words)) // 2
+    index = y - max(0, (height - len(words)) // 2)
     text = fit(words[index], min(width, cell_len(words[index]))) if 0 <= index < len(words) else ""
     left = (width - cell_len(text)) // 2
     return [(" " * left, "row"), (text, "notice")]

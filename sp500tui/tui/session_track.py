@@ -59,8 +59,8 @@ class SessionTrack:
         return iter(self._points)
 
     def line(self, width: int) -> str:
-        """The track as blocks, `width` cells wide."""
-        return course(self._points, width)
+        """The track as blocks, `width` cells wide; blank before there are two prices to compare."""
+        return course(self._points, width) if len(self._points) > 1 else " " * width
 
     @property
     def gain(self) -> float | None:

@@ -171,6 +171,7 @@ class TestOnScreen:
             await said(driven, log, *(f"line {number}" for number in range(60)))
             assert "line 59" in seen(driven)[-1]
             assert "following" in str(driven.main.log_view.border_title)
+            assert lines_of(driven).vertical_scrollbar.position == lines_of(driven).max_scroll_y
 
     async def test_scrolling_up_holds_the_lines_where_they_are(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:

@@ -89,6 +89,13 @@ def test_a_track_stays_small_and_spans_the_session(prices: list[float]) -> None:
     assert len(track.line(12)) == 12
 
 
+def test_a_single_price_draws_no_course() -> None:
+    track = SessionTrack()
+    track.add(100.0)
+
+    assert track.line(5) == "     "
+
+
 def test_a_track_tells_its_gain_from_the_second_price_on() -> None:
     track = SessionTrack()
     track.add(100.0)

@@ -137,3 +137,9 @@ def test_a_message_stands_in_the_middle() -> None:
 
     assert lines[2:4] == ["    one", "   three"]
     assert not "".join(lines[:2] + lines[4:]).strip()
+
+
+def test_of_a_message_too_long_the_beginning_is_shown() -> None:
+    lines = ["".join(text for text, _ in centred("what\nsince when\nwhat next", y, 11, 2)) for y in range(2)]
+
+    assert [line.strip() for line in lines] == ["what", "since when"]

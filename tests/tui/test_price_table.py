@@ -291,6 +291,15 @@ class TestRepainting:
 
 
 class TestOrder:
+    async def test_the_first_prices_are_in_order_at_once(self) -> None:
+        async with bench(priced=False) as b:
+            b.table.set_constituents(listed())
+            prices = [live(s, f"{100 + n}.00", f"{n}.00") for n, s in enumerate(SYMBOLS)]
+
+            b.table.update_prices(prices, b.clock.now)
+
+            assert b.shown()[:3] == ["S39", "S38", "S37"]
+
     async def test_the_order_follows_at_most_once_a_second(self) -> None:
         async with bench() as b:
             b.price("S00", 300, 200)

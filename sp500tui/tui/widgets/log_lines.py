@@ -129,6 +129,8 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
         place = max(0, min(int(y), self.max_scroll_y))
         if place != self.scroll_offset.y:
             self.scroll_target_y = self.scroll_y = place
+        # The bar is told here, as a scroll view tells it only once it is shown.
+        self.vertical_scrollbar.position = place
 
     def on_resize(self) -> None:
         """Keep the newest line in view while following."""

@@ -33,6 +33,7 @@ from sp500tui.tui.widgets.symbol_lines import SymbolLines
 FLASH = timedelta(seconds=0.8)
 RESORT = timedelta(seconds=1)
 """The order follows the prices at most once in this time, so that a row can be read."""
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 ROWS_A_RESORT = 20_000
 """Rows for each of which, begun, that time is granted once, so that sorting stays a small part of it."""
 BEAT = 0.5
@@ -100,7 +101,7 @@ class PriceTable(SymbolLines, can_focus=True):
         super().__init__(name=name, id=id, classes=classes)
         self._clock = clock
         self._now = clock()
-        self._sorted_at = self._now
+        self._sorted_at = LONG_AGO
         self._book = PriceBook()
         self._view = PriceView(self._book)
         self._held: dict[str, LivePrice] = {}
@@ -111,6 +112,7 @@ class PriceTable(SymbolLines, can_focus=True):
     def set_constituents(self, constituents: Sequence[Constituent]) -> None:
         """Show this list; prices known already stay."""
         self._book.set_constituents(constituents)
+        self._sorted_at = LONG_AGO
         self._view.rebuild()
         self._lines_changed(None)
 
