@@ -63,9 +63,10 @@ class Terminal:
         """Type."""
         os.write(self._master, keys.encode())
 
-    def resident(self) -> int:
-        """Bytes of memory in use."""
-        return int(psutil.Process(self.process.pid).memory_info().rss)
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
 
     @property
     def tail(self) -> str:
