@@ -31,6 +31,7 @@ from sp500tui.tui.messages import (
 from sp500tui.tui.opening import Opener, opening_snapshot
 from sp500tui.tui.screens.quit import StopScreen
 from sp500tui.tui.stopping import Ladder, exit_code
+from sp500tui.tui.terminal import driver_class
 
 LOG = logging.getLogger(__name__)
 BLURRED_RATE = 1.0
@@ -58,7 +59,7 @@ class PipelineApp(App[int]):
         log: LogSource,
         clock: Callable[[], datetime],
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=driver_class())
         self.settings = settings
         self.clock = clock
         self.opener = Opener(open_pipeline, self.post_message)
