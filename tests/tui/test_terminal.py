@@ -93,3 +93,16 @@ def test_a_crash_gives_the_terminal_back_and_names_the_log(start: Start, tmp_pat
     assert "ValueError" in rest
     assert "app.log" in rest.replace("\r\n", "")
     assert "Traceback" in (tmp_path / "app.log").read_text()
+
+
+def test_a_terminal_that_does_not_read_keeps_nobody_from_leaving(start: Start) -> None:
+    # given a dashboard that paints far more than its terminal holds, and nobody who reads it
+    child = start()
+    child.expect("bottleneck")
+    child.send("z" * 200)
+    # when it is told to end
+    child.kill(signal.SIGTERM)
+    # then it does
+    assert psutil.Process(child.pid).wait(_END) == 143
+    os.close(child.child_fd)
+    child.closed = True
