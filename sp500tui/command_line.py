@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from sp500tui import __version__
 from sp500tui.domain import ConfigurationError
-from sp500tui.options import BY_FIELD, OPTIONS, Option
+from sp500tui.options import ALIKE, BY_FIELD, OPTIONS, Option
 
 _DESCRIPTION = "Watch and steer a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL."
 _EPILOG = (
@@ -197,5 +197,7 @@ def _refuse_unknown(arguments: Sequence[str], command: str) -> None:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else "`sp500tui --help` lists what there is"
+    """The remedy for a name nobody knows: the one it was meant to be if that is plain, else where all are listed."""
+    bare = {each.lstrip("-"): each for each in known}
+    near = get_close_matches(name.lstrip("-"), bare, n=1, cutoff=ALIKE)
+    return f"did you mean {bare[near[0]]}?" if near else "`sp500tui --help` lists what there is"

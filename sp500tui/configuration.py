@@ -19,7 +19,7 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 from sp500tui.command_line import flags_of
 from sp500tui.domain import ConfigurationError
 from sp500tui.listed_symbols import read_symbols
-from sp500tui.options import BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
+from sp500tui.options import ALIKE, BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
 from sp500tui.refusals import refusal, shown_value, type_refusal
 from sp500tui.settings import Settings, expanded
 
@@ -147,7 +147,8 @@ def _from_file(file: Path, *, must_exist: bool) -> dict[str, _Found]:
         if key not in BY_KEY:
             raise ConfigurationError(f"{file}: unknown key {shown_value(key)}; {_nearest(key, BY_KEY)}")
         if reason := type_refusal(BY_KEY[key].field, value):
-            raise ConfigurationError(f"{file}: {key} = {shown_value(value)} {reason}")
+            shown = f'"{shown_value(value)}"' if isinstance(value, str) else shown_value(value)
+            raise ConfigurationError(f"{file}: {key} = {shown} {reason}")
     origin = Origin(Level.FILE, str(file))
     return {BY_KEY[key].field: _Found(value, origin) for key, value in content.items()}
 
@@ -164,7 +165,9 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"configuration file {file} cannot be read: {reason}") from None
+        raise ConfigurationError(
+            f"configuration file {file} cannot be read: {reason}; name a file that this user can read"
+        ) from None
     if len(content) > _LARGEST_FILE:
         raise ConfigurationError(f"configuration file {file} is larger than 1 MB; name a TOML file")
     try:
@@ -173,13 +176,15 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigurationError(f"configuration file {file} is not UTF-8 text; name a TOML file") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError(
-            f"configuration file {file} is not TOML: {error or 'nested too deeply'}"
+            f"configuration file {file} is not TOML: {error or 'nested too deeply'}; write lines such as interval = 30"
         ) from None
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
-    near = get_close_matches(name.replace("-", "_"), list(known), n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else "`sp500tui config show` lists the names"
+    bare = {each.removeprefix(ENVIRONMENT_PREFIX): each for each in known}
+    wished = name.replace("-", "_").removeprefix(ENVIRONMENT_PREFIX)
+    near = get_close_matches(wished, bare, n=1, cutoff=ALIKE)
+    return f"did you mean {bare[near[0]]}?" if near else "`sp500tui config show` lists the names"
 
 
 def _resolve_conflicts(found: dict[str, _Found]) -> list[str]:

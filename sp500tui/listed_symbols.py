@@ -56,7 +56,9 @@ def _text(path: Path) -> str:
             content = file.read(_LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"symbols file {path} cannot be read: {reason}") from None
+        raise ConfigurationError(
+            f"symbols file {path} cannot be read: {reason}; name a file with one symbol a line"
+        ) from None
     if len(content) > _LARGEST_FILE:
         raise ConfigurationError(
             f"symbols file {path} is larger than 4 MB; give a list of symbols, one a line"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ENVIRONMENT_PREFIX = "SP500TUI_"
+ALIKE = 0.7
+"""How like a known name, from 0 to 1, an unknown one must be to be taken for a slip of the finger."""
 
 
 @dataclass(frozen=True, slots=True)

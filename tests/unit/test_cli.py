@@ -60,7 +60,8 @@ class TestParse:
         ("line", "words"),
         [
             ("--intervall 3", "unknown option --intervall; did you mean --interval?"),
-            ("--xyzzy", "unknown option --xyzzy"),
+            ("--bogus", "unknown option --bogus; `sp500tui --help` lists what there is"),
+            ("--xyzzy", "unknown option --xyzzy; `sp500tui --help` lists what there is"),
             ("-x", "unknown option -x"),
             ("--interval", "expected one argument"),
             ("qoute AAPL", "unknown command 'qoute'; did you mean quote?"),
@@ -158,6 +159,7 @@ class TestDispatch:
     ) -> None:
         monkeypatch.setattr(sys, "stdout", Terminal())
         monkeypatch.setattr(sys, "stdin", Terminal())
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         monkeypatch.setenv("TERM", "dumb")
         assert cli.main([]) == ExitCode.USAGE
         assert "TERM=dumb; use --no-ui" in errors()
@@ -168,6 +170,7 @@ class TestDispatch:
         # given a terminal, and a note to tell
         monkeypatch.setattr(sys, "stdout", Terminal())
         monkeypatch.setattr(sys, "stdin", Terminal())
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         monkeypatch.setenv("TERM", "xterm-256color")
         dashboard = SimpleNamespace(run_dashboard=lambda settings, paths: 7)
         monkeypatch.setitem(sys.modules, "sp500tui.tui.app", dashboard)
