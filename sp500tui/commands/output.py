@@ -17,11 +17,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 
 def as_json(records: Iterable[Mapping[str, Value]]) -> str:
     """A JSON array, one object a line; a decimal keeps all its digits."""
-    lines = (
+    lines = [
         "  {" + ", ".join(f"{json.dumps(name)}: {_token(value)}" for name, value in record.items()) + "}"
         for record in records
-    )
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    ]
+    return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
 
 
 def _token(value: Value) -> str:

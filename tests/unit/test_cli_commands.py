@@ -175,7 +175,7 @@ class TestQuote:
     ) -> None:
         answer_with(monkeypatch, yahoo=FakeYahoo(unknown=["NOPE1"]))
         assert cli.main(["quote", "NOPE1", "--json"]) == ExitCode.INCOMPLETE
-        assert json.loads(capsys.readouterr().out) == []
+        assert capsys.readouterr().out == "[]\n"
 
     def test_a_source_in_trouble_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pauses: list[float] = []
