@@ -29,9 +29,7 @@ class Paths:
     base: Path
     """Parent of the data of both markets."""
     data: Path
-    """Everything this market keeps: `<base>/live` or `<base>/demo`."""
-    pgdata: Path
-    """Data directory of the embedded server."""
+    """Everything this market keeps: `<base>/live` or `<base>/demo`, with the embedded server's own folder."""
     journal: Path
     """Folder."""
     dead_letters: Path
@@ -53,7 +51,6 @@ class Paths:
         return cls(
             base=base,
             data=data,
-            pgdata=data / "pgdata",
             journal=data / "journal",
             dead_letters=data / "dead-letters.jsonl",
             cache=user_cache_path(_APP, appauthor=False) / market,

@@ -40,7 +40,7 @@ def test_live_and_demo_share_neither_data_nor_cache(tmp_path: Path) -> None:
     demo = Paths.of(Settings(data_dir=tmp_path, demo=True))
 
     assert (live.data, demo.data) == (tmp_path / "live", tmp_path / "demo")
-    for name in ("data", "pgdata", "journal", "dead_letters", "cache"):
+    for name in ("data", "journal", "dead_letters", "cache"):
         assert getattr(live, name) != getattr(demo, name)
     assert (live.logs, live.config_file) == (demo.logs, demo.config_file)
 
