@@ -43,10 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)"
     )
     parser.add_argument(
-        "--speed", type=float, default=1.0, metavar="X", help="how many times faster its day passes"
+        "--speed",
+        "--market-speed",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="how many times faster its day passes",
     )
     parser.add_argument(
-        "--seed", type=int, default=None, metavar="N", help="the same seed, the same prices and faults"
+        "--seed",
+        "--market-seed",
+        type=int,
+        default=None,
+        metavar="N",
+        help="the same seed, the same prices and faults",
     )
     parser.add_argument(
         "--latency", type=float, default=0.0, metavar="SECONDS", help="how long every answer waits"
@@ -145,7 +155,8 @@ def parse_time(text: str) -> int:
 
 def _check_range(option: str, value: float, lowest: float, highest: float) -> None:
     if not lowest <= value <= highest:
-        raise ConfigurationError(f"{option} {value:g}: use a number from {lowest:g} to {highest:g}")
+        shown = value if isinstance(value, int) else f"{value:g}"
+        raise ConfigurationError(f"{option} {shown}: use a number from {lowest:g} to {highest:g}")
 
 
 def _write_certificate(path: Path, pem: bytes) -> None:

@@ -206,9 +206,10 @@ def test_no_time_of_day_is_refused(text: str) -> None:
     ("arguments", "named"),
     [
         (["--port", "70000"], "--port 70000"),
+        (["--port", "99999999"], "--port 99999999"),
         (["--port", "-1"], "--port -1"),
         (["--speed", "0"], "--speed 0"),
-        (["--speed", "nan"], "--speed nan"),
+        (["--market-speed", "nan"], "--speed nan"),
         (["--extra-symbols", "100000"], "--extra-symbols"),
         (["--faults", "{"], "--faults"),
         (["--faults", '{"thottle": 1}'], "thottle"),
