@@ -190,7 +190,7 @@ def tell(report: RunReport, *, as_json: bool) -> None:
     """Say how the run ended: one JSON object on stdout, or one line; failures and missing symbols on stderr."""
     if report.failure:
         _say(f"sp500tui: {plain(report.failure)}", sys.stderr)
-    if report.missing:
+    if report.missing and not (report.failure and not report.ledger.fetched):
         _say(f"sp500tui: {missing_in_words(report.missing)}", sys.stderr)
     words = summary(report)
     _log.info("%s", words, extra={"files_only": not as_json})

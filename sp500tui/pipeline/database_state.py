@@ -45,13 +45,22 @@ class DatabaseState:
         """It refused or could not be reached."""
         with self._lock:
             first = self.health is not Health.DOWN
-            if first:
-                self._down_since = time.monotonic()
-            self._failures += 1
-            self.health, self.message, self.sqlstate = Health.DOWN, message, sqlstate
-            self._retry_at = time.monotonic() + retry_pause(self._failures, self._jitter())
+            self._note(message, sqlstate)
         if first:
             self._tell(EventKind.DATABASE_DOWN, f"database: {message}", logging.WARNING)
+
+    def given_up(self, message: str, sqlstate: str | None) -> None:
+        """It could not be opened, and nobody will try again; who gives up tells so."""
+        with self._lock:
+            self._note(message, sqlstate)
+
+    def _note(self, message: str, sqlstate: str | None) -> None:
+        now = time.monotonic()
+        if self.health is not Health.DOWN:
+            self._down_since = now
+        self._failures += 1
+        self.health, self.message, self.sqlstate = Health.DOWN, message, sqlstate
+        self._retry_at = now + retry_pause(self._failures, self._jitter())
 
     def worked(self) -> None:
         """It took a batch, or answered."""

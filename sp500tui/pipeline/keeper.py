@@ -82,7 +82,7 @@ class Keeper:
                     self._round()
                 except Sp500tuiError as error:
                     if not self._state.ready.is_set() and (lasting(error) or not self._patient):
-                        self._state.failed(str(error), getattr(error, "sqlstate", None))
+                        self._state.given_up(str(error), getattr(error, "sqlstate", None))
                         self._give_up(error)
                         return
                     self._disconnect()

@@ -60,7 +60,8 @@ class Supervisor:
         """The run cannot go on; what has been fetched is kept in the journal."""
         if self.failure is None:
             self.failure = error
-            _log.error("%s", error)
+            # The face says it, on the console as its last line.
+            _log.error("%s", error, extra={"files_only": True})
         self._wake.set()
 
     def stop(self, step: StopStep) -> None:
@@ -77,6 +78,7 @@ class Supervisor:
             self._open()
             self._work()
             self._drain()
+            self._look_for_silence()
         except Sp500tuiError as error:
             self.fail(error)
         except Exception as error:  # noqa: BLE001  # the run must end in good order whatever happened
@@ -94,11 +96,13 @@ class Supervisor:
         parts.keeper.thread.start()
         parts.stages[StageName.WRITER].start()
         parts.upstream = self._connect(self._settings, self._paths, parts.throttle)
-        for name in (StageName.CONVERTER, StageName.PRICE):
-            parts.stages[name].start()
-        # Nothing is fetched for a database that turns out to be a typing error.
-        while not parts.keeper.tried.wait(_LOOK) and self.step is StopStep.NONE:
-            pass
+        if self._settings.database is not None:
+            # A server by URL answers at once; an embedded one starts while the price workers get ready.
+            self._await_database()
+        if not self.failure:
+            for name in (StageName.CONVERTER, StageName.PRICE):
+                parts.stages[name].start()
+            self._await_database()
         if self.failure or self.step is not StopStep.NONE:
             return
         parts.stages[StageName.SCRAPER].start()
@@ -108,6 +112,11 @@ class Supervisor:
             )
             self.market_clock.thread.start()
         self._enter(Phase.RUNNING)
+
+    def _await_database(self) -> None:
+        """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
+        while not self.parts.keeper.tried.wait(_LOOK) and self.step is StopStep.NONE:
+            pass
 
     def _work(self) -> None:
         """Watch until the last cycle is done or somebody wants the end."""
@@ -148,6 +157,13 @@ class Supervisor:
         reason = state.message or "no answer"
         parts.missing.name((symbol, reason) for symbol in parts.roster.symbols)
         self.fail(SourceError(f"no prices to be had: {reason}"))
+
+    def _look_for_silence(self) -> None:
+        """Fail a run that came to its own end without one answer, and say why."""
+        parts, state = self.parts, self.parts.throttle.state()
+        missing = parts.missing.listing()
+        if missing and self.step is StopStep.NONE and state.last_success_age is None:
+            self.fail(SourceError(f"no prices to be had: {state.message or missing[0].reason}"))
 
     def _drain(self) -> None:
         """End the stages one after the other, each when nothing can reach it any more."""

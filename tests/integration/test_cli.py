@@ -173,6 +173,29 @@ class TestBadInput:
         assert "Traceback" not in errors
         assert not (home / "data" / "live" / "pgdata").exists()
 
+    @pytest.mark.parametrize("fault", ["no server", "wrong password", "no such database"])
+    def test_an_unusable_database_ends_a_run_at_once_and_is_told_once(
+        self, home: Path, tcp_postgres: TcpPostgres, fault: str
+    ) -> None:
+        url = {
+            "no server": f"postgresql://me:pass@127.0.0.1:{free_port()}/x",
+            "wrong password": tcp_postgres.url_for("admin", "not this"),
+            "no such database": tcp_postgres.url_for("admin", tcp_postgres.password, "nowhere"),
+        }[fault]
+        result, out, errors = ran("--no-ui", "--demo", "--once", "--json", "--database", url)
+        assert result == ExitCode.DATABASE
+        assert json.loads(out)["outcome"] == "failed"
+        assert errors.count("127.0.0.1") == 2, "once in its own line, once in the figures of the run"
+        assert not any(word in errors for word in ("WARNING", "ERROR", "Traceback"))
+
+    def test_without_a_network_a_run_says_so_and_ends(self, home: Path, database_url: str) -> None:
+        nowhere = ("--proxy", f"http://127.0.0.1:{free_port()}", "--database", database_url)
+        result, _, errors = ran("--no-ui", "--once", "--symbols", "AAPL,MSFT", *nowhere)
+        assert result == ExitCode.NO_SOURCE
+        last = errors.splitlines()[-1]
+        assert last.startswith("sp500tui: no prices to be had: ")
+        assert "--proxy" in last
+
     def test_a_server_that_is_not_there_is_exit_code_4(self, home: Path) -> None:
         url = f"postgresql://me@127.0.0.1:{free_port()}/x"
         result, _, errors = ran("database", "status", "--database", url)

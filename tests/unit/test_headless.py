@@ -19,13 +19,13 @@ from rich.console import Console
 
 from sp500tui import headless, logs
 from sp500tui.configuration import Configuration
-from sp500tui.domain import DatabaseError, ExitCode, Sp500tuiError
+from sp500tui.domain import DatabaseError, ExitCode, SourceError, Sp500tuiError
 from sp500tui.headless import run_headless
 from sp500tui.options import BY_FIELD
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.report import RunReport
-from sp500tui.pipeline.snapshot import DatabaseSnapshot, Health, Latency
+from sp500tui.pipeline.snapshot import DatabaseSnapshot, Health, Latency, Ledger
 from sp500tui.progress import display, eta, headline, missing_in_words, queue_line, stage_line, summary
 from sp500tui.settings import Settings
 from sp500tui.wakeup import Wakeup
@@ -97,6 +97,17 @@ class TestEnd:
         assert code == ExitCode.INCOMPLETE
         assert json.loads(captured.out)["quotes"]["missing"] == ["NOPE1"]
         assert "without a price: NOPE1" in captured.err
+
+    def test_without_any_price_the_reason_is_told_instead_of_every_symbol(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        nothing = a_snapshot(Ledger(), missing=["A", "B"])
+        code = run(tmp_path, FakeRun(nothing, failure=SourceError("no prices to be had: no network")))
+
+        errors = capsys.readouterr().err
+        assert code == ExitCode.NO_SOURCE
+        assert "sp500tui: no prices to be had: no network" in errors
+        assert "without a price" not in errors
 
     def test_notes_are_told_as_log_lines(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run(tmp_path, FakeRun(when_started=sends(SIGTERM), ends_at=StopStep.DRAIN), "a note")
