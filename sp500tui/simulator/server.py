@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -103,8 +104,10 @@ class MarketServer:
         try:
             self._listener = await loop.create_server(self._connection, HOST, self.port)
         except OSError as error:
+            # asyncio tells the address a second time in `strerror`.
+            reason = os.strerror(error.errno) if error.errno else error
             raise ConfigurationError(
-                f"cannot listen on {HOST}:{self.port}: {error.strerror}; choose another --port, or 0 for a free one"
+                f"cannot listen on {HOST}:{self.port}: {reason}; choose another --port, or 0 for a free one"
             ) from error
         self.port = self._listener.sockets[0].getsockname()[1]
         self._track(asyncio.create_task(self._sweep()))
