@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,15 +21,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("long", default=False):
-        return
+    long = config.getoption("long", default=False)
+    thorough = long or bool(os.environ.get("CI"))
     for item in items:
-        if item.get_closest_marker("soak"):
+        if item.get_closest_marker("soak") and not long:
             item.add_marker(pytest.mark.skip(reason="a soak run: give --long"))
+        if item.get_closest_marker("thorough") and not thorough:
+            item.add_marker(pytest.mark.skip(reason="takes its time: runs where CI is set, or with --long"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: takes minutes; runs only with --long")
+    config.addinivalue_line("markers", "thorough: takes its time; runs where CI is set, or with --long")
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,7 @@ def test_a_broken_acknowledgement_is_caught(launch: Launcher, check: Checker, da
     assert verdict.lost, str(verdict)
 
 
+@pytest.mark.thorough
 def test_altered_prices_are_caught(launch: Launcher, check: Checker, database_url: str) -> None:
     program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "prices"))
     program.hears("cycle 1 finished")

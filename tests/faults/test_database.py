@@ -49,6 +49,7 @@ def fetched_all_and_stored(engine: Engine, check: Checker, url: str) -> None:
     assert verdict.in_journal == 0
 
 
+@pytest.mark.thorough
 def test_a_database_that_is_away_at_the_start_is_waited_for(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
@@ -93,6 +94,7 @@ def test_the_embedded_server_is_killed_and_started_again(engine: EngineStarter, 
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sqlstate", ["53100", "40P01", "XX000"])
 def test_a_database_that_refuses_everything_for_a_while(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres, sqlstate: str
@@ -110,6 +112,7 @@ def test_a_database_that_refuses_everything_for_a_while(
     fetched_all_and_stored(run, check, tcp_postgres.url)
 
 
+@pytest.mark.thorough
 def test_a_database_that_has_become_read_only(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_database_that_has_become_read_only(
     fetched_all_and_stored(run, check, tcp_postgres.url)
 
 
+@pytest.mark.thorough
 def test_a_database_without_a_free_connection(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
@@ -144,6 +148,7 @@ def test_a_database_without_a_free_connection(
         tcp_postgres.execute("DROP OWNED BY feeder", "DROP ROLE feeder")
 
 
+@pytest.mark.thorough
 def test_an_administrator_ends_the_connections_again_and_again(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
@@ -155,6 +160,7 @@ def test_an_administrator_ends_the_connections_again_and_again(
     fetched_all_and_stored(run, check, tcp_postgres.url)
 
 
+@pytest.mark.thorough
 def test_a_table_that_somebody_has_locked(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
@@ -199,6 +205,7 @@ def through(proxy: ToxicProxy, server: TcpPostgres) -> str:
     return server.url.replace(f":{server.port}/", f":{proxy.port}/")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("fault", "value"),
     [
@@ -228,6 +235,7 @@ def test_a_network_that_fails(
     fetched_all_and_stored(run, check, tcp_postgres.url)
 
 
+@pytest.mark.thorough
 def test_an_unanswered_commit_is_sent_again_and_doubles_nothing(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres, proxy: ToxicProxy
 ) -> None:

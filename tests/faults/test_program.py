@@ -15,6 +15,7 @@ from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import FIFTY, ends_clean, goes_on, gone, running
 
 
+@pytest.mark.thorough
 def test_the_program_is_killed_and_the_next_start_brings_everything(
     launch: Launcher, handed: Handed, database_url: str, dice: random.Random
 ) -> None:
@@ -50,6 +51,7 @@ def test_rows_wait_in_the_journal_and_are_replayed(
     assert dict(rows_in_table(database_url)).items() >= held.items()
 
 
+@pytest.mark.thorough
 def test_two_programs_share_a_data_folder(launch: Launcher, check: Checker, database_url: str) -> None:
     one = running(launch, database_url)
     two = running(launch, database_url)
@@ -119,6 +121,7 @@ def test_a_third_signal_kills_at_once(launch: Launcher, check: Checker, database
     assert check.verdict(database_url).in_journal == 0
 
 
+@pytest.mark.thorough
 def test_a_signal_to_the_whole_group_drains_too(launch: Launcher, check: Checker, database_url: str) -> None:
     """As a terminal's Ctrl-C, which reaches every process of the program."""
     program = running(launch, database_url)
@@ -128,6 +131,7 @@ def test_a_signal_to_the_whole_group_drains_too(launch: Launcher, check: Checker
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.thorough
 def test_nobody_reads_its_output(launch: Launcher, check: Checker, database_url: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)

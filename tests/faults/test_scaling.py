@@ -48,6 +48,7 @@ def back_to_one(run: Engine) -> None:
     run.waits_for(lambda s: all(stage.alive == 1 for stage in s.stages), "one worker in every pool")
 
 
+@pytest.mark.thorough
 def test_scaling_at_random_under_load(
     engine: EngineStarter, check: Checker, database_url: str, dice: random.Random
 ) -> None:

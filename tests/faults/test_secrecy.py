@@ -62,6 +62,7 @@ def test_a_password_is_seen_nowhere(launch: Launcher, tcp_postgres: TcpPostgres,
     assert not [text for text in texts if any(secret in text for secret in secrets)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["A'; DROP TABLE prices;--", "\x1b[2Jevil", "A,NULL"])
 def test_hostile_names_reach_nothing(launch: Launcher, database_url: str, name: str) -> None:
     program = launch("--once", database=database_url, symbols=name)
@@ -71,6 +72,7 @@ def test_hostile_names_reach_nothing(launch: Launcher, database_url: str, name: 
     assert "Traceback" not in program.said()
 
 
+@pytest.mark.thorough
 def test_a_demo_market_is_on_the_loopback_only_and_its_key_never_on_disk(launch: Launcher) -> None:
     market = psutil.Process(launch.market.pid)
     assert {c.laddr.ip for c in market.net_connections("inet") if c.status == "LISTEN"} == {"127.0.0.1"}

@@ -37,6 +37,7 @@ def recovers(run: Engine, check: Checker, url: str) -> None:
     assert verdict.wrong <= {"lost"}, str(verdict)
 
 
+@pytest.mark.thorough
 def test_a_storm_of_429_is_met_with_few_requests(
     engine: EngineStarter, check: Checker, market: DemoMarket, database_url: str
 ) -> None:
@@ -78,6 +79,7 @@ def _met(snapshot: Snapshot) -> bool:
     return upstream.requests >= 25 or upstream.failed >= 3 or upstream.health is Health.DOWN
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "faults",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import psutil
+import pytest
 
 from tests.faults.campaigns import kill_writers
 from tests.faults.checker import Checker, Handed, rows_in_journal
@@ -12,6 +13,7 @@ from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import FIFTY, ends_clean, goes_on, running
 
 
+@pytest.mark.thorough
 def test_idle_writers_are_killed(launch: Launcher, check: Checker, database_url: str) -> None:
     program = launch(database=database_url, symbols=FIFTY, interval=1)
     program.hears("cycle 1 finished")
@@ -25,6 +27,7 @@ def test_idle_writers_are_killed(launch: Launcher, check: Checker, database_url:
     ends_clean(program, check, database_url)
 
 
+@pytest.mark.thorough
 def test_writers_are_killed_at_random_under_load(
     launch: Launcher, handed: Handed, database_url: str, dice: random.Random
 ) -> None:
@@ -47,6 +50,7 @@ def test_a_writer_is_killed_with_a_batch_in_its_hand(
     ends_clean(program, check, database_url)
 
 
+@pytest.mark.thorough
 def test_a_writer_that_hangs_is_replaced(launch: Launcher, check: Checker, database_url: str) -> None:
     program = running(launch, database_url, writers=1, commit_timeout=1)
     (writer,) = program.writers()
