@@ -15,8 +15,8 @@ _COLUMNS = (
     ("rate", 7, 0),
     ("trend", 5, 46),
     ("p95", 7, 58),
-    ("restarts", 8, 80),
-    ("pid", 8, 90),
+    ("restarts", 8, 76),
+    ("pid", 8, 86),
     ("trend 30 s", 14, 106),
     ("last error", _ERROR_WIDTH, 124),
 )
@@ -61,9 +61,10 @@ def _align(name: str) -> str:
     return "left" if name in {"last error", "trend", "trend 30 s"} else "right"
 
 
-def empty_line(width: int) -> Line:
-    """What stands there before the first worker."""
-    return cut((Span("no workers yet: they come with the pipeline", Role.LABEL),), width)
+def empty_line(width: int, *, before: bool) -> Line:
+    """What stands there `before` the first worker, and once there is none any more."""
+    words = "no workers yet: they come with the pipeline" if before else "no workers are left here"
+    return cut((Span(words, Role.LABEL),), width)
 
 
 def worker_line(worker: WorkerSnapshot, width: int, names: int, *, chosen: bool = False) -> Line:

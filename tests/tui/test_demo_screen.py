@@ -188,3 +188,9 @@ class TestWatching:
             await driven.until(lambda: screen.strip.selected is StageName.CONVERTER)
             await driven.press("plus")
             assert ("scale", StageName.CONVERTER, 3) in driven.pipeline.calls
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_what_is_wrong_is_told_once(drive: Drive, size: tuple[int, int]) -> None:
+    async with opened(drive, FakePipeline(degraded()), size=size) as (driven, _, _market):
+        await driven.until(lambda: driven.text().count("next attempt in 3 s: Yahoo") == 1)

@@ -396,7 +396,6 @@ class TestFilter:
 class TestCursor:
     async def test_the_first_move_puts_it_on_the_first_row_shown(self) -> None:
         async with bench() as b:
-            await b.press("enter")
             assert b.table.cursor_record is None
             assert b.selected == []
 

@@ -61,6 +61,18 @@ class TestOpening:
             await driven.press("escape")
             assert isinstance(driven.app.screen, MainScreen)
 
+    async def test_enter_without_a_cursor_opens_the_first_row_shown(self, drive: Drive) -> None:
+        async with drive() as driven:
+            # given no cursor, and a filter that leaves one company
+            table = driven.main.panel.table
+            await driven.press("slash", *"nvidia", "enter")
+            assert table.cursor_symbol is None
+            # when enter is pressed on the rows
+            await driven.press("enter")
+            # then it is that company's
+            await driven.until(lambda: isinstance(driven.app.screen, SymbolScreen))
+            await driven.until(lambda: "─ NVDA · " in driven.text())
+
     async def test_everything_of_the_symbol_is_shown(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, archive):
             await driven.until(lambda: "Semiconductors" in driven.text())

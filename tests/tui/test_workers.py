@@ -138,6 +138,13 @@ async def test_no_workers_are_told_in_words(drive: Drive) -> None:
         assert driven.main.worker_list.row_text() == ""
 
 
+async def test_after_the_last_worker_left_none_are_promised(drive: Drive) -> None:
+    async with drive() as driven:
+        driven.show(replace(running(), workers=()))
+        await driven.until(lambda: "no workers are left" in driven.text())
+        assert "no workers yet" not in driven.text()
+
+
 async def test_only_changed_lines_are_painted(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     async with drive() as driven:
         panel = driven.main.worker_list

@@ -167,7 +167,7 @@ class DemoScreen(PanelScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show how the pipeline copes."""
-        self.strip.show(snapshot, tell_trouble=True)
+        self.strip.show(snapshot, tell_trouble=self.status.size.height < 3)
         now = self.dashboard.clock()
         lines = event_lines(self.dashboard.events, now, *self.events.size)
         self.events.show_lines(lines)

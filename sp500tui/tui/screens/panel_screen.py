@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import on
+from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -45,6 +45,8 @@ class PanelScreen(Screen[None]):
     ]
     HORIZONTAL_BREAKPOINTS = MainScreen.HORIZONTAL_BREAKPOINTS
     VERTICAL_BREAKPOINTS = MainScreen.VERTICAL_BREAKPOINTS
+
+    status = getters.query_one(StatusBar)
 
     @dataclass
     class Answered(Message, bubble=False):
@@ -95,7 +97,7 @@ class PanelScreen(Screen[None]):
 
     def _show(self, snapshot: Snapshot) -> None:
         now = self.dashboard.clock()
-        self.query_one(StatusBar).show(snapshot, View(f"{now.astimezone():%H:%M:%S}", now))
+        self.status.show(snapshot, View(f"{now.astimezone():%H:%M:%S}", now))
         self.show_snapshot(snapshot)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:

@@ -139,7 +139,9 @@ class SymbolLines(PaintedLines, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=0, animate=False)
 
     def action_select(self) -> None:
-        """Choose the row under the cursor."""
+        """Choose the row under the cursor; without one, the first row on the screen."""
+        if self.cursor_symbol is None:
+            self.move_to(self.scroll_offset.y)
         if self.cursor_symbol is not None:
             self.post_message(self.Selected(self.cursor_symbol))
 

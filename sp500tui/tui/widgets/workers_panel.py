@@ -58,12 +58,14 @@ class WorkersPanel(PaintedLines):
     def __init__(self) -> None:
         super().__init__(id="workers", classes="panel")
         self._workers: Sequence[WorkerSnapshot] = ()
+        self._before = True
         self._rows: list[Line] = []
         self._heading: Line | None = None
 
     def show(self, workers: Sequence[WorkerSnapshot]) -> None:
         """Bring the list up to date."""
         self._workers = workers
+        self._before = self._before and not workers
         self._draw()
 
     def shown(self) -> list[WorkerSnapshot]:
@@ -129,7 +131,7 @@ class WorkersPanel(PaintedLines):
         self._rows = [
             worker_line(worker, self.line_width, names, chosen=self.has_focus and index == self.cursor)
             for index, worker in enumerate(shown)
-        ] or [empty_line(self.line_width)]
+        ] or [empty_line(self.line_width, before=self._before)]
         self._heading = header_line(self.line_width, names) if self.line_count >= _HEADING_FROM else None
         set_titles(
             self, title(STAGE_TITLES[self.stage] if self.only_stage else None), self._mark_words(shown)
