@@ -29,40 +29,13 @@ from sp500tui.tui.feed import LogSource
 from sp500tui.tui.messages import SymbolChosen
 from sp500tui.tui.pipeline_app import PipelineApp
 from sp500tui.tui.screens import registry
-from sp500tui.tui.screens.database import DatabaseScreen
-from sp500tui.tui.screens.demo import DemoScreen, FaultList
-from sp500tui.tui.screens.help import HelpScreen
 from sp500tui.tui.screens.main import MainScreen
-from sp500tui.tui.screens.panel_screen import PanelScreen
-from sp500tui.tui.screens.quit import StopScreen
-from sp500tui.tui.screens.symbol import SymbolScreen
 from sp500tui.tui.stopping import finish
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
-from sp500tui.tui.widgets.cursor_list import CursorList
-from sp500tui.tui.widgets.log_lines import LogLines
-from sp500tui.tui.widgets.price_chart import PriceChart
-from sp500tui.tui.widgets.price_table import PriceTable
-from sp500tui.tui.widgets.workers_panel import WorkersPanel
 
 _OPENING_PATIENCE = 5.0
 """Seconds that loading the pipeline may take after the person left."""
-_OWNERS = (
-    MainScreen,
-    PriceTable,
-    WorkersPanel,
-    LogLines,
-    PanelScreen,
-    SymbolScreen,
-    PriceChart,
-    DatabaseScreen,
-    DemoScreen,
-    FaultList,
-    CursorList,
-    StopScreen,
-    HelpScreen,
-)
-"""The classes besides the app whose bindings can be remapped, in the order in which help shows them."""
 
 
 def utc_now() -> datetime:
@@ -116,12 +89,15 @@ class DashboardApp(PipelineApp):
         for theme in OWN:
             self.register_theme(theme)
         self.theme = check_theme(settings.theme or remembered_theme(state_file) or DARK.name)
-        check_keymap(settings.keymap, self.commands())
+        if settings.keymap:
+            check_keymap(settings.keymap, self.commands())
         self.set_keymap(settings.keymap)
 
     def commands(self) -> list[Command]:
         """Everything keys can do, by panel."""
-        return list(commands_of([DashboardApp, *_OWNERS]))
+        from sp500tui.tui.binding_owners import OWNERS
+
+        return list(commands_of([DashboardApp, *OWNERS]))
 
     def get_default_screen(self) -> MainScreen:
         """The main screen."""
@@ -209,6 +185,8 @@ class DashboardApp(PipelineApp):
     def action_show_help(self) -> None:
         """Open the sheet of keys and signs."""
         shown = [(command, self.keys_of(command)) for command in self.commands()]
+        from sp500tui.tui.screens.help import HelpScreen
+
         self.push_screen(HelpScreen(shown))
 
     def keys_of(self, command: Command) -> str:
