@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in options.names or (() if options.kept else NAMES):
         sys.stdout.write(f"measuring {name} …\n")
         sys.stdout.flush()
-        measured = benchmark(name)(QUICK if options.quick else FULL)
+        measured = with_load(benchmark(name)(QUICK if options.quick else FULL))
         sys.stdout.write(table(measured) + "\n")
         sys.stdout.flush()
         figures = [figure for figure in figures if figure.benchmark != name] + measured
@@ -59,6 +61,12 @@ def main(arguments: list[str] | None = None) -> int:
 
         write(options.write, figures)
     return int(any(figure.met is False for figure in figures))
+
+
+def with_load(figures: list[Figure]) -> list[Figure]:
+    """The figures with a word on what else the machine had to do in that minute, this benchmark included."""
+    words = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    return [replace(figure, note=f"{figure.note}; {words}" if figure.note else words) for figure in figures]
 
 
 def kept_figures(path: Path) -> list[Figure]:
