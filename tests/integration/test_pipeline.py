@@ -11,13 +11,15 @@ import pytest
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.report import exit_code
-from sp500tui.pipeline.snapshot import EventKind, Phase, QueueName, StageName, WorkerState
+from sp500tui.pipeline.snapshot import EventKind, Phase, QueueName, Snapshot, StageName, WorkerState
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import EngineStarter
+from tests.faults.steps import FIFTY
 from tests.fixtures.postgres import public_folder
 
 Wait = Callable[[Callable[[], object]], None]
 FEW = "AAPL,MSFT,BRK.B"
+SYMBOLS = len(FIFTY.split(","))
 
 
 @pytest.fixture
@@ -51,6 +53,29 @@ def test_one_cycle_stores_every_symbol_once(start: EngineStarter, database_url: 
     assert run.unbalanced == []
     kinds = {event.kind for event in run.events}
     assert {EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED, EventKind.WORKER_LEFT} <= kinds
+
+
+def test_cycles_that_come_too_fast_are_skipped_and_never_stacked(
+    start: EngineStarter, database_url: str
+) -> None:
+    """Full pools, a slow market, a start every 0.2 s: each cycle ends before the next begins."""
+    start.market.set_faults(latency=0.3)
+    run = start(database_url, symbols=FIFTY, interval=0.2, cycles=3, price_workers=8, writers=2)
+    crowded: list[Snapshot] = []
+
+    def is_over(seen: Snapshot) -> bool:
+        if seen.queue(QueueName.TICKERS).ready + seen.queue(QueueName.TICKERS).in_flight > SYMBOLS:
+            crowded.append(seen)
+        return run.pipeline.join(0)
+
+    run.waits_for(is_over, "the end of the run")
+
+    report = run.pipeline.outcome()
+    assert exit_code(report) is ExitCode.OK
+    assert run.unbalanced == []
+    assert crowded == []
+    assert (report.cycles, report.ledger.fetched) == (3, 3 * SYMBOLS)
+    assert EventKind.CYCLE_SKIPPED in {event.kind for event in run.events}
 
 
 def test_a_face_sees_prices_workers_and_queues(start: EngineStarter, database_url: str) -> None:
