@@ -27,6 +27,7 @@ from sp500tui.tui.bindings import STEERING, Command, check_keymap, commands_of
 from sp500tui.tui.commands import PipelineCommands
 from sp500tui.tui.feed import LogSource
 from sp500tui.tui.messages import SymbolChosen
+from sp500tui.tui.palette import Palette
 from sp500tui.tui.pipeline_app import PipelineApp
 from sp500tui.tui.screens import registry
 from sp500tui.tui.screens.main import MainScreen
@@ -181,6 +182,11 @@ class DashboardApp(PipelineApp):
     def show_symbol(self, message: SymbolChosen) -> None:
         """Open the details of a symbol."""
         self.push_screen(registry.symbol_screen(message.symbol))
+
+    def action_command_palette(self) -> None:
+        """Open the command palette."""
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_show_help(self) -> None:
         """Open the sheet of keys and signs."""

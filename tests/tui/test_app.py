@@ -192,6 +192,18 @@ class TestStates:
                     await driven.pilot.resize_terminal(dice.randint(10, 200), dice.randint(5, 60))
             assert driven.app.is_running
 
+    @pytest.mark.parametrize("size", [(5, 3), (10, 5), (40, 4)])
+    async def test_the_palette_turns_no_page_where_it_has_no_room(
+        self, drive: Drive, size: tuple[int, int]
+    ) -> None:
+        async with drive() as driven:
+            await driven.pilot.resize_terminal(*size)
+            await driven.press("ctrl+p", "down", "pageup", "pagedown", "z", "pageup", "down", "pagedown")
+            await driven.pilot.resize_terminal(120, 40)
+            await driven.press("pageup", "pagedown", "escape")
+            assert driven.app.is_running
+            assert isinstance(driven.app.screen, MainScreen)
+
     async def test_many_looks_leave_no_more_widgets_than_before(self, drive: Drive) -> None:
         async with drive() as driven:
             before = len(list(driven.app.screen.walk_children()))
