@@ -114,10 +114,13 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             if not (parts := split_symbols(value)):
                 raise ValueError("names no symbol; give some such as AAPL,BRK.B")
-            return listed_symbols(parts)
-        if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
+            value = parts
+        if not isinstance(value, (list, tuple)) or not all(isinstance(part, str) for part in value):
+            return value
+        try:
             return listed_symbols(value)
-        return value
+        except ValueError as error:
+            raise ValueError(f"is refused: {error}") from None
 
     @field_validator("currency", mode="before")
     @classmethod

@@ -140,7 +140,7 @@ class TestRefusals:
             ({"currency": "DKR"}, ("--currency DKR", "did you mean DKK?")),
             ({"currency": ""}, ("--currency ''", "DKK")),
             ({"symbols": "BRK-B"}, ("--symbols BRK-B", "write BRK.B")),
-            ({"symbols": "AAPL,<b>"}, ("--symbols", "'<b>' is not a symbol")),
+            ({"symbols": "AAPL,<b>"}, ("--symbols AAPL,<b> is refused: '<b>' is not a symbol",)),
             ({"symbols": ","}, ("--symbols", "names no symbol")),
             ({"log_level": "loud"}, ("--log-level loud", "DEBUG")),
             ({"log_format": "xml"}, ("--log-format xml", "text")),
