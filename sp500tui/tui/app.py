@@ -185,7 +185,7 @@ class DashboardApp(PipelineApp):
 
     def action_command_palette(self) -> None:
         """Open the command palette."""
-        if not Palette.is_open(self):
+        if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def action_show_help(self) -> None:
