@@ -15,7 +15,7 @@ _COLUMNS = (
     ("rate", 7, 0),
     ("trend", 5, 46),
     ("p95", 7, 58),
-    ("restarts", 8, 76),
+    ("restarts", 8, 80),
     ("pid", 8, 86),
     ("trend 30 s", 14, 106),
     ("last error", _ERROR_WIDTH, 124),

@@ -1,0 +1,86 @@
+"""Pictures of the screens above the main one, compared with the ones that were looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.screens.database import DatabaseScreen
+from sp500tui.tui.screens.demo import DemoScreen
+from sp500tui.tui.screens.help import HelpScreen
+from sp500tui.tui.screens.symbol import SymbolScreen
+from tests.tui.canned_archive import CannedArchive
+from tests.tui.canned_market import CannedMarket
+from tests.tui.fake_pipeline import FakePipeline, degraded
+
+Compare = Callable[..., bool]
+SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
+
+
+def reaching(
+    open_screen: Callable[[DashboardApp], Screen[Any]], ready: Callable[[Any], bool] = lambda _screen: True
+) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    """Opens a screen once the fake pipeline is there, and waits until it shows what it read."""
+
+    async def run(pilot: Pilot[Any]) -> None:
+        app = pilot.app
+        assert isinstance(app, DashboardApp)
+        for _ in range(400):
+            if app.feed.pipeline is not None and app.snapshot is app.feed.pipeline.snapshot():
+                break
+            await pilot.pause(0.01)
+        screen = open_screen(app)
+        await app.push_screen(screen)
+        for _ in range(400):
+            if ready(screen):
+                break
+            await pilot.pause(0.01)
+        app.look()
+        for _ in range(3):
+            await pilot.pause()
+
+    return run
+
+
+@SIZES
+def test_the_symbol(snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]) -> None:
+    opened = reaching(
+        lambda _app: SymbolScreen("NVDA", CannedArchive()), lambda screen: screen._stored is not None
+    )
+    assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
+
+
+@SIZES
+def test_the_database(
+    snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]
+) -> None:
+    opened = reaching(lambda _app: DatabaseScreen(CannedArchive()), lambda screen: screen._stored is not None)
+    assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
+
+
+@SIZES
+def test_the_demo_controls(
+    snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]
+) -> None:
+    fake = FakePipeline(degraded())
+    fake.demo_market = CannedMarket(throttle=0.5)
+    opened = reaching(lambda _app: DemoScreen(), lambda screen: screen._market is not None)
+    assert snap_compare(build(fake, refresh_rate=0.5), terminal_size=size, run_before=opened)
+
+
+def test_the_help_sheet(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
+    opened = reaching(lambda app: HelpScreen([(command, app.keys_of(command)) for command in app.commands()]))
+    assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=(80, 24), run_before=opened)
+
+
+def test_the_symbol_in_the_light(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
+    opened = reaching(
+        lambda _app: SymbolScreen("AAPL", CannedArchive()), lambda screen: screen._stored is not None
+    )
+    app = build(FakePipeline(), theme="sp500tui-light", refresh_rate=0.5)
+    assert snap_compare(app, terminal_size=(120, 40), run_before=opened)
