@@ -85,8 +85,8 @@ class Cycles:
         """A cycle over `total` symbols starts; returns its number."""
         with self._lock:
             now = self._clock()
-            # From due time to due time, so that cycles keep their rhythm; a late or asked-for one starts anew.
-            late = now - self._due >= self._interval or self._asked
+            # From due time to due time, so that cycles keep their rhythm; a first, late or asked-for one starts anew.
+            late = now - self._due >= self._interval or self._asked or not self._number
             self._due = (now if late else self._due) + self._interval
             self._asked = False
             self._running, self._began, self._total, self._skipped = True, now, total, 0

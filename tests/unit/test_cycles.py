@@ -72,6 +72,17 @@ def test_starts_that_fall_due_during_a_cycle_are_counted_and_not_made_up_for() -
     assert cycles.snapshot(1, stopping=False).skipped == 0, "this one is in time"
 
 
+def test_a_slow_start_of_the_program_skips_nothing() -> None:
+    clock = Clock()
+    cycles = Cycles(Plan(), 10, clock)
+    clock.now += 6
+    cycles.begin(1)
+    clock.now += 5
+    assert cycles.move() is Move.WAIT
+    assert cycles.finish() == 5
+    assert cycles.snapshot(0, stopping=False).next_in == 5, "the rhythm counts from the first cycle"
+
+
 def test_after_a_long_pause_only_one_cycle_starts() -> None:
     clock = Clock()
     cycles = Cycles(Plan(), 10, clock)
