@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sp500tui.command_line import parse
 from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
+from sp500tui.interpreter import tune
 from sp500tui.plain_text import plain
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def _dispatch(namespace: Namespace) -> int:
     if namespace.command is not None:
         one_shot: Callable[[Namespace], int] = import_module(_ONE_SHOTS[namespace.command]).run
         return one_shot(namespace)
+    tune()
     from sp500tui.configuration import configuration_of
 
     configuration = configuration_of(namespace)
