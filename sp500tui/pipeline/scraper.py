@@ -55,6 +55,8 @@ class Roster:
             self._due = time.monotonic() + (self._refresh if fresh else min(_RETRY_LIST, self._refresh))
             if found.warning:
                 _log.warning("%s", found.warning)
+            else:
+                _log.info("the list has %d constituents, from Wikipedia", len(found.constituents))
             self.listed = found.constituents
             self.changes += 1
             self._snapshot = ListSnapshot(
