@@ -110,6 +110,7 @@ class YahooFinance:
             data = YfData(session=self._session)
             with data._cookie_lock:
                 data._crumb = data._cookie = None
+                data._cookie_strategy = "basic"
             self._data = data
 
     def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:

@@ -7,12 +7,17 @@ import random
 import signal
 import subprocess
 
+import psycopg
 import pytest
 
 from tests.faults.campaigns import kill_programs
 from tests.faults.checker import Checker, Handed, rows_in_journal, rows_in_table
 from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import FIFTY, ends_clean, goes_on, gone, running
+
+KEYS = "SELECT symbol, quote_time FROM prices"
+END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
 
 @pytest.mark.thorough
@@ -28,16 +33,22 @@ def test_the_program_is_killed_and_the_next_start_brings_everything(
 def test_rows_wait_in_the_journal_and_are_replayed(
     launch: Launcher, check: Checker, database_url: str
 ) -> None:
-    """Given writers that are stopped, when the program is killed, the next start stores first what they held."""
+    """Given rows that the database has not taken, when the program is killed, the next start stores them first."""
     program = running(launch, database_url, interval=0.5)
-    for writer in program.writers():
-        writer.suspend()
-    wait_for(lambda: rows_in_journal(program.journal), "a batch in the journal")
-    held = dict(rows_in_journal(program.journal))
-    family = program.family()
-    program.kill()
-    for process in family[1:]:
-        process.kill()
+    with psycopg.connect(database_url) as locker:
+        locker.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
+        stored = {(symbol, round(time.timestamp())) for symbol, time in locker.execute(KEYS)}
+        wait_for(
+            lambda: {key for key, _ in rows_in_journal(program.journal)} - stored,
+            "a batch that only the journal has",
+        )
+        held = dict(rows_in_journal(program.journal))
+        family = program.family()
+        program.kill()
+        for process in family[1:]:
+            process.kill()
+        # Else the server would go on with the statements of the dead once the lock is gone.
+        locker.execute(END_ALL_OTHERS)
     missing = set(held) - {key for key, _ in rows_in_table(database_url)}
     assert missing
 

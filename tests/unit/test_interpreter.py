@@ -13,8 +13,10 @@ from sp500tui.interpreter import tune
 
 @pytest.fixture
 def as_before() -> Iterator[None]:
-    """Give the test run its own interpreter's settings back."""
+    """Start from Python's own settings, and give the test run its interpreter's back."""
     interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(0.005)
+    gc.set_threshold(700, 10, 10)
     yield
     sys.setswitchinterval(interval)
     gc.set_threshold(*threshold)
