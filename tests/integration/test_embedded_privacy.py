@@ -171,10 +171,11 @@ class TestAsRoot:
         shutil.rmtree(folder)
 
     def test_roots_home_is_refused(self) -> None:
-        mode = Path("/root").stat().st_mode
-        with pytest.raises(ConfigurationError, match="private folder '/root'"):
-            EmbeddedServer.start(Path("/root/.local/share/sp500tui-test"))
-        assert Path("/root").stat().st_mode == mode
+        home = Path("~root").expanduser()
+        mode = home.stat().st_mode
+        with pytest.raises(ConfigurationError, match=f"private folder '{home}'"):
+            EmbeddedServer.start(home / ".local/share/sp500tui-test")
+        assert home.stat().st_mode == mode
 
     def test_programs_in_a_private_folder_are_copied(
         self, data_dir: Path, monkeypatch: pytest.MonkeyPatch
