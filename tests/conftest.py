@@ -1,8 +1,33 @@
 """Fixtures live beside what they stand for, in `tests/fixtures/`."""
 
+from __future__ import annotations
+
+import os
+
+import pytest
+
 pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.market",
     "tests.fixtures.faults",
     "tests.fixtures.faults_writers",
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the soak runs too: hundreds of kills, ten minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long = config.getoption("long", default=False)
+    thorough = long or bool(os.environ.get("CI"))
+    for item in items:
+        if item.get_closest_marker("soak") and not long:
+            item.add_marker(pytest.mark.skip(reason="a soak run: give --long"))
+        if item.get_closest_marker("thorough") and not thorough:
+            item.add_marker(pytest.mark.skip(reason="takes its time: runs where CI is set, or with --long"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "soak: takes minutes; runs only with --long")
+    config.addinivalue_line("markers", "thorough: takes its time; runs where CI is set, or with --long")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,25 +13,6 @@ from tests.faults.checker import Checker, Handed
 from tests.faults.engine import EngineStarter
 from tests.faults.program import Launcher
 from tests.fixtures.postgres import end_server, public_folder
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="the soak runs too: hundreds of kills, ten minutes")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    long = config.getoption("long", default=False)
-    thorough = long or bool(os.environ.get("CI"))
-    for item in items:
-        if item.get_closest_marker("soak") and not long:
-            item.add_marker(pytest.mark.skip(reason="a soak run: give --long"))
-        if item.get_closest_marker("thorough") and not thorough:
-            item.add_marker(pytest.mark.skip(reason="takes its time: runs where CI is set, or with --long"))
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak: takes minutes; runs only with --long")
-    config.addinivalue_line("markers", "thorough: takes its time; runs where CI is set, or with --long")
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,7 @@ def test_what_need_not_be_there_may_be_there() -> None:
     assert not judge([], [], [], []).clean, "nothing handed out proves nothing"
 
 
+@pytest.mark.thorough
 def test_a_broken_acknowledgement_is_caught(launch: Launcher, check: Checker, database_url: str) -> None:
     program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "ack"), interval=1)
     program.hears("cycle 4 finished")

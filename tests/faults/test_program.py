@@ -30,6 +30,7 @@ def test_the_program_is_killed_and_the_next_start_brings_everything(
     assert campaign.verdict.in_journal == 0
 
 
+@pytest.mark.thorough
 def test_rows_wait_in_the_journal_and_are_replayed(
     launch: Launcher, check: Checker, database_url: str
 ) -> None:

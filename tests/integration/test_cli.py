@@ -267,6 +267,7 @@ class TestOneShots:
         program.communicate(timeout=PATIENCE)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None,
     reason="only root can become another user, by setpriv",

@@ -172,6 +172,7 @@ class TestStates:
             await driven.until(lambda: "bottleneck" in driven.text())
             assert "too small" not in driven.text()
 
+    @pytest.mark.thorough
     async def test_keys_mashed_at_random_break_nothing(self, drive: Drive) -> None:
         dice = random.Random(11)
         keys = [

@@ -147,6 +147,7 @@ def test_rows_are_distinct_and_reach_beyond_the_listed_symbols() -> None:
     assert len({(row.quote.symbol, row.quote.quote_time) for row in distinct_rows(3_000, symbols)}) == 3_000
 
 
+@pytest.mark.thorough
 def test_refresh_answers_every_symbol(demo_market: DemoMarket) -> None:
     kinds = {"ours": ("ours", 503), "limit": ("round-trip", 1)}
 
@@ -157,6 +158,7 @@ def test_refresh_answers_every_symbol(demo_market: DemoMarket) -> None:
     assert 0 < ours.cpu.median < ours.seconds.median * 2
 
 
+@pytest.mark.thorough
 def test_ingest_stores_every_row(empty_table: str) -> None:
     assert ingest.ingest(empty_table, ROWS, 2) > 100
 
@@ -168,10 +170,12 @@ def test_the_peers_of_ingest_store_their_rows(empty_table: str, folder: Path) ->
     assert ingest.server_copy(empty_table, ingest.copy_file(folder, ROWS[500:]), 506) > 0
 
 
+@pytest.mark.thorough
 def test_end_to_end_counts_what_is_stored(empty_table: str, demo_market: DemoMarket) -> None:
     assert end_to_end.full_speed(empty_table, listed_symbols()[:100], 0.5, demo_market) > 1
 
 
+@pytest.mark.thorough
 def test_the_dashboard_costs_something_and_sends_something() -> None:
     shown = dashboard.show("dashboard", 503, 4, 0.5)
 
@@ -180,10 +184,12 @@ def test_the_dashboard_costs_something_and_sends_something() -> None:
     assert shown.kilobytes > 0
 
 
+@pytest.mark.thorough
 def test_the_data_table_shows_the_same() -> None:
     assert dashboard.show("datatable", 503, 4, 0.5).cpu > 0
 
 
+@pytest.mark.thorough
 def test_start_up_tells_when_the_first_price_was_stored(
     empty_table: str, demo_market: DemoMarket, folder: Path
 ) -> None:
@@ -208,6 +214,7 @@ def test_growth_compares_the_last_size_with_the_first() -> None:
     assert figure.met is True
 
 
+@pytest.mark.thorough
 def test_under_pressure_nothing_is_lost(empty_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a database that sleeps a little for every batch
     monkeypatch.setattr(back_pressure, "_PAUSE", 0.5)
