@@ -8,7 +8,8 @@ from enum import IntEnum
 from typing import Protocol
 
 from sp500tui.domain import Constituent
-from sp500tui.pipeline.snapshot import LivePrice, PipelineEvent, Snapshot, StageName
+from sp500tui.pipeline.events import PipelineEvent
+from sp500tui.pipeline.snapshot import LivePrice, Snapshot, StageName
 
 MIN_WORKERS = 1
 MAX_WORKERS = 64

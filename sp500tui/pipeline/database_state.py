@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.metrics import LatencyHistogram
-from sp500tui.pipeline.snapshot import EventKind, Health, PipelineEvent
+from sp500tui.pipeline.snapshot import Health
 
 _LONGEST_PAUSE = 2.0
 """Seconds; short, so that a database that comes back is in use again within five."""

@@ -12,6 +12,7 @@ from sp500tui.pipeline.conversion import Conversion
 from sp500tui.pipeline.cycles import Cycles, Plan
 from sp500tui.pipeline.database_state import DatabaseState
 from sp500tui.pipeline.dead_letters import DeadLetters
+from sp500tui.pipeline.events import PipelineEvent
 from sp500tui.pipeline.fx import FxBook
 from sp500tui.pipeline.gauges import QueueGauge
 from sp500tui.pipeline.items import Fetched, Ticker
@@ -22,7 +23,7 @@ from sp500tui.pipeline.prices import PriceBoard
 from sp500tui.pipeline.pricing import MissingBook, Pricing
 from sp500tui.pipeline.queues import MemoryQueue
 from sp500tui.pipeline.scraper import Roster, Scraping
-from sp500tui.pipeline.snapshot import Ledger, PipelineEvent, QueueName, StageName
+from sp500tui.pipeline.snapshot import Ledger, QueueName, StageName
 from sp500tui.pipeline.stage import Body, Stage, Worker
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import Writing

@@ -17,18 +17,12 @@ from sp500tui.pipeline.control import (
     Scaled,
     StopStep,
 )
+from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.market_clock import MarketClock
 from sp500tui.pipeline.overview import bottleneck, upstream_snapshot
 from sp500tui.pipeline.parts import Parts
 from sp500tui.pipeline.report import RunReport
-from sp500tui.pipeline.snapshot import (
-    EventKind,
-    LivePrice,
-    Phase,
-    PipelineEvent,
-    Snapshot,
-    StageName,
-)
+from sp500tui.pipeline.snapshot import LivePrice, Phase, Snapshot, StageName
 from sp500tui.pipeline.supervisor import Connect, Supervisor
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import WriterBody

@@ -10,9 +10,10 @@ from typing import Protocol
 
 from sp500tui.domain import Constituent, SourceError
 from sp500tui.pipeline.cycles import Cycles, Move
+from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.items import Ticker
 from sp500tui.pipeline.queues import LeasedQueue, QueueClosedError
-from sp500tui.pipeline.snapshot import EventKind, Health, ListSnapshot, WorkerState
+from sp500tui.pipeline.snapshot import Health, ListSnapshot, WorkerState
 from sp500tui.pipeline.stage import Worker
 from sp500tui.sources.wikipedia import ConstituentList
 

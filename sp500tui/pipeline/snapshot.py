@@ -319,6 +319,31 @@ class Bottleneck:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeSnapshot:
+    """One machine's program in a cluster, as its heartbeat told it."""
+
+    name: str
+    """Unique while it lives: `host:pid:random`."""
+    host: str
+    version: str
+    health: Health
+    """OK while it is heard, DOWN when its heartbeat has stopped, DEGRADED while it drains."""
+    message: str = ""
+    """Why it is not OK: `lost 12 s ago; held 50 tickers and 500 rows; taken over by node-b (500 rows) ...`."""
+    heard: float = 0.0
+    """Seconds since its last heartbeat."""
+    uptime: float = 0.0
+    scheduler: bool = False
+    """Whether it starts the cycles at present."""
+    here: bool = False
+    """Whether it is this program."""
+    stages: tuple[StageSnapshot, ...] = ()
+    """Only those that it runs."""
+    fetch_group: str = ""
+    """Name of the outgoing address it shares with the other nodes of that group."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a face shows except prices and logs, all of one moment."""
 
@@ -348,6 +373,10 @@ class Snapshot:
     bottleneck: Bottleneck | None = None
     failure: str = ""
     """Why the phase is `failed`."""
+    nodes: tuple[NodeSnapshot, ...] = ()
+    """All nodes of the cluster, this one first; empty when the pipeline runs in this program alone."""
+    broker: str = ""
+    """Address of the cluster's broker, password masked; empty without one."""
 
     def queue(self, name: QueueName) -> QueueSnapshot:
         """The queue of that name."""
@@ -362,41 +391,3 @@ class Snapshot:
         """Why it does not run as it should, one line a reason; empty when all is well."""
         parts = (self.constituents, self.upstream, self.database, self.journal)
         return tuple(part.message for part in parts if part.health in (Health.DEGRADED, Health.DOWN))
-
-
-class EventKind(StrEnum):
-    """Rare things a face is told at once."""
-
-    WORKER_STARTED = "worker started"
-    WORKER_DIED = "worker died"
-    WORKER_LEFT = "worker left"
-    WORKER_STUCK = "worker stuck"
-    SCALED = "scaled"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    CYCLE_STARTED = "cycle started"
-    CYCLE_FINISHED = "cycle finished"
-    CYCLE_SKIPPED = "cycle skipped"
-    THROTTLED = "throttled"
-    SOURCE_FAILED = "source failed"
-    SOURCE_RECOVERED = "source recovered"
-    DATABASE_DOWN = "database down"
-    DATABASE_BACK = "database back"
-    REPLAYED = "replayed"
-    DEAD_LETTER = "dead letter"
-    PHASE = "phase"
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineEvent:
-    """One rare thing that happened. Listeners run on its thread and must not block."""
-
-    kind: EventKind
-    message: str
-    """One line."""
-    level: int
-    """A level of the `logging` module."""
-    at: datetime
-    """UTC."""
-    stage: StageName | None = None
-    worker: str = ""

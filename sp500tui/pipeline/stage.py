@@ -14,16 +14,10 @@ from typing import Any, Protocol
 
 from sp500tui.domain import Sp500tuiError
 from sp500tui.pipeline.control import Scaled, clamp_workers
+from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.queues import CancelledError, Lease, LeasedQueue, QueueClosedError
-from sp500tui.pipeline.snapshot import (
-    EventKind,
-    PipelineEvent,
-    StageName,
-    StageSnapshot,
-    WorkerSnapshot,
-    WorkerState,
-)
+from sp500tui.pipeline.snapshot import StageName, StageSnapshot, WorkerSnapshot, WorkerState
 
 _log = logging.getLogger(__name__)
 

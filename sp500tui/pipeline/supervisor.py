@@ -10,9 +10,10 @@ from collections.abc import Callable
 from sp500tui.domain import SourceError, Sp500tuiError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.market_clock import MarketClock
 from sp500tui.pipeline.parts import Parts
-from sp500tui.pipeline.snapshot import EventKind, Phase, StageName
+from sp500tui.pipeline.snapshot import Phase, StageName
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import WriterBody
 from sp500tui.settings import Settings

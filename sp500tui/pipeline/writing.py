@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from sp500tui.domain import ConvertedQuote, DatabaseError, JournalError
 from sp500tui.pipeline.database_state import DatabaseState
 from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
+from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.journal import Batch, Journal
 from sp500tui.pipeline.metrics import LatencyHistogram
 from sp500tui.pipeline.prices import PriceBoard
 from sp500tui.pipeline.queues import Lease, LeasedQueue
-from sp500tui.pipeline.snapshot import EventKind, WorkerState
+from sp500tui.pipeline.snapshot import WorkerState
 from sp500tui.pipeline.stage import Worker
 from sp500tui.pipeline.writer_link import Answer, WriterDiedError, WriterLink
 from sp500tui.storage import rows as rowcodec

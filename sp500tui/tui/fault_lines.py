@@ -7,7 +7,8 @@ from datetime import datetime
 from logging import ERROR, WARNING
 from textwrap import wrap
 
-from sp500tui.pipeline.snapshot import EventKind, PipelineEvent, Snapshot, StageName, WorkerState
+from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.snapshot import Snapshot, StageName, WorkerState
 from sp500tui.tui.fault_choices import ACTS, FAULTS, OFF, DemoAct, FaultChoice, strength_of
 from sp500tui.tui.formats import clean, fit
 from sp500tui.tui.lines import Line, Role, Span, cut

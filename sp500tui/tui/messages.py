@@ -11,7 +11,8 @@ from textual.message import Message
 
 from sp500tui.domain import Constituent
 from sp500tui.pipeline.control import PipelineControl
-from sp500tui.pipeline.snapshot import LivePrice, PipelineEvent, Snapshot, StageName
+from sp500tui.pipeline.events import PipelineEvent
+from sp500tui.pipeline.snapshot import LivePrice, Snapshot, StageName
 
 if TYPE_CHECKING:
     from sp500tui.logs import LogLine

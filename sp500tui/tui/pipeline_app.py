@@ -15,7 +15,8 @@ from textual.app import App
 from textual.timer import Timer
 
 from sp500tui.pipeline.control import PipelineControl
-from sp500tui.pipeline.snapshot import Phase, PipelineEvent, Snapshot
+from sp500tui.pipeline.events import PipelineEvent
+from sp500tui.pipeline.snapshot import Phase, Snapshot
 from sp500tui.settings import Settings
 from sp500tui.tui.feed import LogSource, News, PipelineFeed
 from sp500tui.tui.formats import clean

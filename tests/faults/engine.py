@@ -10,8 +10,9 @@ from typing import Any
 
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.events import PipelineEvent
 from sp500tui.pipeline.pipeline import Pipeline
-from sp500tui.pipeline.snapshot import Ledger, PipelineEvent, Snapshot
+from sp500tui.pipeline.snapshot import Ledger, Snapshot
 from sp500tui.settings import Settings
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import pause, wait_for

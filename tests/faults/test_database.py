@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from sp500tui.pipeline.snapshot import EventKind, Health, Snapshot
+from sp500tui.pipeline.events import EventKind
+from sp500tui.pipeline.snapshot import Health, Snapshot
 from tests.faults.checker import Checker
 from tests.faults.engine import Engine, EngineStarter
 from tests.faults.program import pause

@@ -10,8 +10,9 @@ import pytest
 
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.report import exit_code
-from sp500tui.pipeline.snapshot import EventKind, Phase, QueueName, Snapshot, StageName, WorkerState
+from sp500tui.pipeline.snapshot import Phase, QueueName, Snapshot, StageName, WorkerState
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import EngineStarter
 from tests.faults.steps import FIFTY

@@ -178,7 +178,8 @@ def test_the_ledger_survives_a_kill(market: DemoMarket, tmp_path: Path) -> None:
             timeout=10,
         ).json()["quoteResponse"]["result"]
 
-    # when the market is killed at once
+    # when the market has turned to the next request, and is killed without a chance to write anything more
+    market.health()
     os.kill(market.pid, signal.SIGKILL)
     psutil.Process(market.pid).wait(PATIENCE)
 

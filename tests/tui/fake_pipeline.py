@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from sp500tui.domain import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.control import FaultControl, Scaled, StopStep, clamp_workers
+from sp500tui.pipeline.events import PipelineEvent
 from sp500tui.pipeline.snapshot import (
     Bottleneck,
     CycleSnapshot,
@@ -25,7 +26,6 @@ from sp500tui.pipeline.snapshot import (
     MarketSnapshot,
     MissingSymbol,
     Phase,
-    PipelineEvent,
     QueueName,
     QueueSnapshot,
     Snapshot,

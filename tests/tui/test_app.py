@@ -21,7 +21,8 @@ from sp500tui import logs
 from sp500tui.domain import ConfigurationError, Sp500tuiError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.snapshot import EventKind, Phase, PipelineEvent
+from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.snapshot import Phase
 from sp500tui.settings import Settings
 from sp500tui.tui.app import DashboardApp, run_dashboard
 from sp500tui.tui.messages import PricesChanged, SnapshotTaken

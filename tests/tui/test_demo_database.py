@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sp500tui.pipeline.database_state import DatabaseState
+from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.keeper import Keeper
 from sp500tui.pipeline.scraper import Roster
-from sp500tui.pipeline.snapshot import EventKind, Health, PipelineEvent
+from sp500tui.pipeline.snapshot import Health
 
 
 def test_it_stays_away_and_comes_back(

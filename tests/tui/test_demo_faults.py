@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.snapshot import EventKind, PipelineEvent, StageName, WorkerState
+from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.snapshot import StageName, WorkerState
 from sp500tui.simulator.faults import Faults
 from sp500tui.tui.fault_choices import (
     FAULTS,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sp500tui.domain import DatabaseError
-from sp500tui.pipeline.snapshot import EventKind, PipelineEvent, StageName
+from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.snapshot import StageName
 from sp500tui.tui.fault_choices import CLEAR, KILL_WRITER, STOP_DATABASE
 from sp500tui.tui.fault_lines import entries
 from sp500tui.tui.screens.demo import AWAY, DemoScreen

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from sp500tui.domain import SourceError
+from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.queues import CancelledError, MemoryQueue, QueueClosedError
-from sp500tui.pipeline.snapshot import EventKind, PipelineEvent, StageName, WorkerState
+from sp500tui.pipeline.snapshot import StageName, WorkerState
 from sp500tui.pipeline.stage import Body, Stage, Worker, restart_delay
 
 Wait = Callable[[Callable[[], object]], None]

@@ -15,9 +15,10 @@ from sp500tui.domain import ConvertedQuote, JournalError
 from sp500tui.pipeline import writing as writing_module
 from sp500tui.pipeline.database_state import retry_pause
 from sp500tui.pipeline.dead_letters import DeadLetter
+from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.journal import Journal
 from sp500tui.pipeline.metrics import Books
-from sp500tui.pipeline.snapshot import EventKind, Health, WorkerState
+from sp500tui.pipeline.snapshot import Health, WorkerState
 from sp500tui.pipeline.writer_link import WriterDiedError
 from sp500tui.pipeline.writing import WriterBody
 from tests.fixtures.faults_database import RefusedError

@@ -1,0 +1,47 @@
+"""The rare things that a pipeline tells its faces at once, beside the snapshots they pull."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sp500tui.pipeline.snapshot import StageName
+
+
+class EventKind(StrEnum):
+    """Rare things a face is told at once."""
+
+    WORKER_STARTED = "worker started"
+    WORKER_DIED = "worker died"
+    WORKER_LEFT = "worker left"
+    WORKER_STUCK = "worker stuck"
+    SCALED = "scaled"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    CYCLE_STARTED = "cycle started"
+    CYCLE_FINISHED = "cycle finished"
+    CYCLE_SKIPPED = "cycle skipped"
+    THROTTLED = "throttled"
+    SOURCE_FAILED = "source failed"
+    SOURCE_RECOVERED = "source recovered"
+    DATABASE_DOWN = "database down"
+    DATABASE_BACK = "database back"
+    REPLAYED = "replayed"
+    DEAD_LETTER = "dead letter"
+    PHASE = "phase"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineEvent:
+    """One rare thing that happened. Listeners run on its thread and must not block."""
+
+    kind: EventKind
+    message: str
+    """One line."""
+    level: int
+    """A level of the `logging` module."""
+    at: datetime
+    """UTC."""
+    stage: StageName | None = None
+    worker: str = ""
