@@ -50,6 +50,7 @@ SYMBOLS = "what is fetched"
 SOURCES = "Wikipedia and Yahoo Finance"
 STORAGE = "the database"
 WORKERS = "workers and queues"
+CLUSTER = "many machines"
 DEMO = "the demo market"
 SCREEN = "the dashboard"
 LOGS = "logs"
@@ -87,6 +88,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("max_attempts", "N", "tries a symbol gets in a cycle before it is missing (default: 4)", SOURCES),
     Option("list_refresh", "SECONDS", "after which the list is asked for again (default: 21600)", SOURCES),
     Option("database", "URL", "PostgreSQL URL (default: an embedded server)", STORAGE, shared=True),
+    Option("read_database", "URL", "replica that serves the dashboard's reading", STORAGE),
     Option("data_dir", "DIR", "folder of embedded database and journal", STORAGE, shared=True),
     Option("journal", "", "keep fetched rows on disk until committed (default: on)", STORAGE, negatable=True),
     Option("journal_limit_mb", "MB", "size of the journal at which fetching waits (default: 1024)", STORAGE),
@@ -105,6 +107,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("tickers_capacity", "N", "tickers that may wait for a price worker (default: 2048)", WORKERS),
     Option("quotes_capacity", "N", "quotes that may wait for a converter (default: 4096)", WORKERS),
     Option("rows_capacity", "N", "rows that may wait for a writer (default: 4096)", WORKERS),
+    Option("broker", "URL", "Redis or Valkey URL: join the cluster there (default: run alone)", CLUSTER),
+    Option("broker_password_file", "FILE", "the broker's password, where the URL holds none", CLUSTER),
+    Option("cluster_name", "NAME", "keeps several clusters on one broker apart", CLUSTER),
+    Option("fetch_group", "NAME", "outgoing address: nodes of one group share the rate limit", CLUSTER),
     Option("theme", "NAME", "theme of the dashboard", SCREEN),
     Option("refresh_rate", "N", "looks at the pipeline a second (default: 4)", SCREEN),
     Option("keymap", "", "other keys: binding id = keys", SCREEN, flag=False),

@@ -17,6 +17,7 @@ LIVE_INTERVAL = 15.0
 DEMO_INTERVAL = 2.0
 LIVE_RATE = 5.0
 DEMO_RATE = 200.0
+_BROKER_SCHEMES = ("redis", "rediss")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -50,6 +51,16 @@ class Settings(BaseSettings):
     symbols_file: Path | None = None
     database: str | None = None
     """PostgreSQL URL; None for the embedded server."""
+    read_database: str | None = None
+    """PostgreSQL URL of a replica that serves the dashboard's reading; None for the database itself."""
+    broker: str | None = None
+    """Redis or Valkey URL that joins this program to a cluster; None to run alone."""
+    broker_password_file: Path | None = None
+    """File whose first line is the broker's password, for a URL that holds none."""
+    cluster_name: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    """Keeps several clusters on one broker apart."""
+    fetch_group: str = Field(default="shared", pattern=r"^[A-Za-z0-9_.-]{1,40}$")
+    """Name of the outgoing address: nodes of one group share the rate limit towards Yahoo Finance."""
     data_dir: Path | None = None
     """Folder of the embedded database, journal and dead letters; None for the user's data folder."""
     price_workers: int = Field(default=8, ge=1, le=64)
@@ -137,7 +148,7 @@ class Settings(BaseSettings):
     def _in_small_letters(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("symbols_file", "data_dir", "ca_file", "log_file", mode="before")
+    @field_validator("symbols_file", "data_dir", "ca_file", "log_file", "broker_password_file", mode="before")
     @classmethod
     def _from_home(cls, value: object) -> object:
         if not isinstance(value, (str, Path)):
@@ -166,7 +177,14 @@ class Settings(BaseSettings):
         check_url(value, ("http", "https"), "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies")
         return value
 
-    @field_validator("database")
+    @field_validator("broker")
+    @classmethod
+    def _is_a_broker(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_url(value, _BROKER_SCHEMES, "redis://broker.example:6379/0")
+        return value
+
+    @field_validator("database", "read_database")
     @classmethod
     def _is_a_database(cls, value: str | None) -> str | None:
         # Only what can be said without a PostgreSQL client; the storage checks the rest before it connects.
