@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sp500tui.domain import ConvertedQuote, JournalError
+from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.metrics import Books
 from sp500tui.pipeline.queues import Lease
-from sp500tui.pipeline.segment import Segment, leftovers
+from sp500tui.pipeline.segment import Segment, UnreadableError, leftovers
 from sp500tui.pipeline.snapshot import Health, JournalSnapshot
 from sp500tui.storage import rows as rowcodec
 
@@ -58,7 +59,16 @@ class _Waiting:
 class Journal:
     """Owns the files and knows of every row between the rows queue and the commit where it is."""
 
-    def __init__(self, folder: Path, books: Books, *, limit_bytes: int, write_ahead: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        books: Books,
+        *,
+        limit_bytes: int,
+        write_ahead: bool = True,
+        dead_letters: DeadLetters | None = None,
+    ) -> None:
+        """`dead_letters`: where a batch that cannot be read back is named; without, only the log names it."""
         self._folder = folder
         self._books = books
         self._limit = limit_bytes
@@ -70,9 +80,12 @@ class Journal:
         self._adopted: list[Segment] = []
         self._waiting = _Waiting()
         self._deaths: dict[tuple[Path, int], int] = {}
+        self._dead_letters = dead_letters
         self._in_hand = 0
         self._replayed = 0
         self._trouble = ""
+        self._held_back = 0
+        """Bytes of the batch that was last refused because of the limit."""
 
     def open(self) -> int:
         """Take over what dead processes left; returns how many rows will be replayed.
@@ -176,10 +189,16 @@ class Journal:
         return [*self._adopted, *self._retired, *([self._own] if self._own else [])]
 
     def _check_limit(self, more: int) -> None:
+        if self._is_beyond_limit(more):
+            self._held_back = more
+            raise JournalError(self._limit_words())
+
+    def _is_beyond_limit(self, more: int) -> bool:
         held = sum(segment.open_bytes for segment in self._segments())
-        if held and held + more > self._limit:
-            self._trouble = f"the journal has reached its limit of {self._limit / 1e6:,.0f} MB: intake waits"
-            raise JournalError(self._trouble)
+        return bool(held) and held + more > self._limit
+
+    def _limit_words(self) -> str:
+        return f"the journal has reached its limit of {self._limit / 1e6:,.0f} MB: intake waits"
 
     def _append(self, segment: Segment, number: int, rows: int, payload: bytes) -> None:
         try:
@@ -190,24 +209,49 @@ class Journal:
         self._trouble = ""
 
     def take_waiting(self) -> Batch | None:
-        """The oldest batch that waits on disk, for a writer; None when none does."""
-        with self._books.lock:
-            if not self._waiting.batches:
-                return None
-            segment, number, replayed = self._waiting.batches.popleft()
-            rows = segment.open_batches[number].rows
-            if not replayed:
-                self._waiting.rows -= rows
-                self._in_hand += rows
-        try:
-            payload = segment.read(number)
-        except (OSError, JournalError):
+        """The oldest batch that waits on disk, for a writer; None when none does.
+
+        One that was damaged on the disk is set aside as a dead letter, and the next is taken.
+
+        Raises:
+            JournalError: the disk cannot be read, or a dead letter not be written, now; others come first then.
+        """
+        while True:
             with self._books.lock:
-                self._back(segment, number, rows, replayed)
+                if not self._waiting.batches:
+                    return None
+                segment, number, replayed = self._waiting.batches.popleft()
+                batch = Batch(number, b"", segment.open_batches[number].rows, segment, replayed)
+                if not replayed:
+                    self._waiting.rows -= batch.rows
+                    self._in_hand += batch.rows
+            try:
+                batch.payload = segment.read(number)
+            except UnreadableError as damage:
+                self._set_aside(batch, damage)
+            except JournalError:
+                self._to_the_end(batch)
+                raise
+            else:
+                batch.deaths = self._deaths.get((segment.path, number), 0)
+                return batch
+
+    def _set_aside(self, batch: Batch, damage: UnreadableError) -> None:
+        """Count an unreadable batch's rows as dead, with one letter for all of them, and keep its file."""
+        reason = f"{batch.rows:,} rows are unreadable in the journal: {damage}"
+        try:
+            if self._dead_letters is not None:
+                self._dead_letters.add([DeadLetter.of({}, reason, None)])
+        except JournalError:
+            self._to_the_end(batch)
             raise
-        return Batch(
-            number, payload, rows, segment, replayed, deaths=self._deaths.get((segment.path, number), 0)
-        )
+        _log.error("%s; the file is kept as %s", reason, batch.segment.keep().name)
+        self.settle(batch, stored=0, dead=batch.rows)
+
+    def _to_the_end(self, batch: Batch) -> None:
+        with self._books.lock:
+            self._back(batch.segment, batch.number, batch.rows, batch.replayed)
+            self._waiting.batches.rotate(-1)
 
     def _back(self, segment: Segment, number: int, rows: int, replayed: bool) -> None:
         self._waiting.batches.appendleft((segment, number, replayed))
@@ -234,7 +278,7 @@ class Journal:
         with self._books.lock:
             if batch.replayed:
                 self._waiting.replay_rows -= batch.rows
-                self._replayed += batch.rows
+                self._replayed += batch.rows - dead
             else:
                 self._in_hand -= batch.rows
                 self._books.count_settled(stored, batch.rows - stored - dead, dead)
@@ -273,8 +317,11 @@ class Journal:
             size = sum(segment.open_bytes for segment in segments)
             rows = self._waiting.rows + self._waiting.replay_rows
             replayed, left = self._replayed, self._waiting.replay_rows
-        health = Health.DOWN if self._trouble else Health.DEGRADED if self._waiting.rows else Health.OK
-        message = self._trouble or (
+            if self._held_back and not self._is_beyond_limit(self._held_back):
+                self._held_back = 0
+            trouble = self._trouble or (self._limit_words() if self._held_back else "")
+        health = Health.DOWN if trouble else Health.DEGRADED if self._waiting.rows else Health.OK
+        message = trouble or (
             f"{self._waiting.rows:,} rows wait in the journal for the database" if self._waiting.rows else ""
         )
         return JournalSnapshot(health, message, batches, rows, size, self._limit, replayed, left)

@@ -70,11 +70,13 @@ class Parts:
         """Whether the run ends by itself."""
         self.cycles = Cycles(plan, settings.interval)
         self.roster = Roster(lambda: self.world().wikipedia, settings.symbols, settings.list_refresh)
+        dead_letters = DeadLetters(paths.dead_letters)
         self.journal = Journal(
             paths.journal / database_key(settings.database),
             self.books,
             limit_bytes=settings.journal_limit_mb << 20,
             write_ahead=settings.journal,
+            dead_letters=dead_letters,
         )
         self.database = DatabaseState(tell)
         self.keeper = Keeper(
@@ -89,7 +91,7 @@ class Parts:
             self.rows,
             self.journal,
             state=self.database,
-            dead_letters=DeadLetters(paths.dead_letters),
+            dead_letters=dead_letters,
             board=self.board,
             end_to_end=self.end_to_end,
             url=lambda: self.keeper.url,

@@ -28,6 +28,10 @@ _REUSE_ABOVE = 1 << 20
 """Bytes above which a file without open batches is emptied for reuse."""
 
 
+class UnreadableError(JournalError):
+    """A batch was changed or cut off on the disk after it was written: what it held cannot be had any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """Where the payload of one open batch lies."""
@@ -168,12 +172,29 @@ class Segment:
             raise JournalError(_disk_words(self.path, error)) from error
 
     def read(self, number: int) -> bytes:
-        """The payload of an open batch."""
+        """The payload of an open batch, as it was written.
+
+        Raises:
+            UnreadableError: the file was cut or changed from outside.
+            JournalError: the disk cannot be read now.
+        """
         record = self.open_batches[number]
-        payload = os.pread(self._fd, record.length, record.offset)
-        if len(payload) != record.length:
-            raise JournalError(f"the journal file {self.path} lost batch {number}: it was cut from outside")
-        return payload
+        try:
+            frame = os.pread(self._fd, _HEADER.size + record.length, record.offset - _HEADER.size)
+        except OSError as error:
+            raise JournalError(
+                f"batch {number} of the journal file {self.path} cannot be read: {error.strerror}"
+            ) from error
+        if _parse(frame, 0) != (_BATCH, number, record.rows, record.length):
+            raise UnreadableError(
+                f"batch {number} of the journal file {self.path} is damaged: it was cut or changed from outside"
+            )
+        return frame[_HEADER.size :]
+
+    def keep(self) -> Path:
+        """Have the file kept when it is let go, as its owner may want to look at it; returns under what name."""
+        self.damaged = True
+        return self._kept_as
 
     def done(self, number: int) -> None:
         """The batch is committed. Not synced: after a crash it is sent again, which the database absorbs."""
@@ -181,7 +202,7 @@ class Segment:
             record = self.open_batches.pop(number, None)
             self.open_bytes -= record.length if record else 0
             try:
-                if not self.open_batches and self._size > _REUSE_ABOVE:
+                if not self.open_batches and self._size > _REUSE_ABOVE and not self.damaged:
                     os.ftruncate(self._fd, 0)
                     self._size = 0
                     return
@@ -198,12 +219,15 @@ class Segment:
         """Bytes of the whole file."""
         return self._size
 
+    @property
+    def _kept_as(self) -> Path:
+        return self.path.with_suffix(".damaged")
+
     def close(self) -> None:
         """Let the file go: removed when nothing is open in it, else left for the next start."""
         if not self.open_batches and self._fd >= 0:
-            # A damaged file is kept under another name: its owner may want to look at it.
             if self.damaged:
-                self.path.rename(self.path.with_suffix(".damaged"))
+                self.path.rename(self._kept_as)
             else:
                 self.path.unlink(missing_ok=True)
         if self._fd >= 0:
