@@ -178,7 +178,7 @@ def test_a_damaged_file_is_kept_aside_when_nothing_is_open_in_it(tmp_path: Path)
 def test_a_file_cut_from_outside_while_open_is_noticed(tmp_path: Path) -> None:
     segment = file_of(tmp_path, {1: b"one"})
     os.truncate(segment.path, 5)
-    with pytest.raises(JournalError, match="batch 1 .* is damaged: it was cut or changed"):
+    with pytest.raises(JournalError, match=r"batch 1 .* is damaged: it was cut or changed"):
         segment.read(1)
 
 
