@@ -19,6 +19,8 @@ from sp500tui.plain_text import plain
 if TYPE_CHECKING:
     from sp500tui.storage.database import Database
 
+_PSQL_NOT_CONNECTED = 2
+
 
 def run(namespace: Namespace) -> int:
     """Do what `action` says; the embedded server is started when it is needed."""
@@ -53,13 +55,17 @@ def _status(database: Database) -> int:
 
 
 def _psql(database: Database, arguments: Sequence[str]) -> int:
-    """Run psql as a child, so that the embedded server lives as long as it; its exit code is ours."""
+    """Run psql as a child, so that the embedded server lives as long as it.
+
+    Its exit code is ours, but where it had no connection or lost it: that has a code of its own here.
+    """
     from sp500tui.storage.inspection import psql_command
 
     command, environment = psql_command(database, arguments)
     # Ctrl-C in psql is about its query, not about us; a handler, unlike SIG_IGN, is not handed down to it.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        return subprocess.call(command, env=os.environ | environment)
+        code = subprocess.call(command, env=os.environ | environment)
     finally:
         signal.signal(signal.SIGINT, before)
+    return ExitCode.DATABASE if code == _PSQL_NOT_CONNECTED else code

@@ -220,7 +220,9 @@ class Supervisor:
         parts = self.parts
         if self.market_clock is not None:
             self.market_clock.close()
-        if self.step is not StopStep.KILL:
+        if self.step is StopStep.KILL:
+            parts.keeper.abandon()
+        else:
             parts.keeper.close()
         parts.journal.close()
         if parts.upstream is not None:

@@ -99,6 +99,19 @@ class TestOneRun:
         assert (report["quotes"]["stored"], report["quotes"]["missing"]) == (2, ["NOPE1"])
         assert "without a price: NOPE1" in captured.err
 
+    def test_psql_without_a_connection_ends_as_the_database_being_unusable(
+        self, home: Path, tcp_postgres: TcpPostgres, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        wrong = tcp_postgres.url_for("admin", "guessed")
+        assert (
+            cli.main(["database", "psql", "--database", wrong, "-w", "-c", "select 1"]) == ExitCode.DATABASE
+        )
+        assert "password authentication failed" in capfd.readouterr().err
+        url = tcp_postgres.url
+        assert (
+            cli.main(["database", "psql", "--database", url, "-c", "select nonsense"]) == ExitCode.INCOMPLETE
+        )
+
     def test_a_database_with_a_password_is_used_and_the_password_is_never_shown(
         self, home: Path, tcp_postgres: TcpPostgres
     ) -> None:

@@ -141,6 +141,19 @@ def test_the_second_step_ends_at_once_and_keeps_everything(start: EngineStarter,
     assert run.pipeline.outcome().outcome == "interrupted"
 
 
+def test_a_killed_run_claims_no_count_of_rows(start: EngineStarter, database_url: str) -> None:
+    # given a run that has counted the rows of its database
+    run = start(database_url, interval=60)
+    run.waits_for(lambda snapshot: snapshot.database.rows_total is not None, "a count")
+
+    # when it is killed
+    run.pipeline.stop(StopStep.KILL)
+    assert run.pipeline.join(10)
+
+    # then its report says that nobody knows, rather than an older number
+    assert run.pipeline.outcome().database.rows_total is None
+
+
 def test_a_folder_that_cannot_hold_a_journal_fails_in_words(
     start: EngineStarter,
 ) -> None:
