@@ -104,7 +104,10 @@ class PipelineControl(Protocol):
         """Have `listener` called with every event, on the thread it happens on."""
 
     def scale(self, stage: StageName, size: int) -> Scaled:
-        """Set a pool's size within 1 to 64 (the scraper's is always 1)."""
+        """Set a pool's size within 1 to 64 (the scraper's is always 1); in a cluster spread over its nodes."""
+
+    def scale_node(self, node: str, stage: StageName, size: int) -> Scaled:
+        """Set the size of one node's pool; unchanged where there is no such node or it does not run the stage."""
 
     def pause(self, stage: StageName | None = None) -> None:
         """Stop taking new work: of one stage, or the intake (scraper and price workers)."""

@@ -29,7 +29,18 @@ class EventKind(StrEnum):
     DATABASE_BACK = "database back"
     REPLAYED = "replayed"
     DEAD_LETTER = "dead letter"
+    NODE_JOINED = "node joined"
+    NODE_LEFT = "node left"
+    NODE_LOST = "node lost"
+    SCHEDULER = "scheduler"
+    """Another node of the cluster starts the cycles from now on."""
     PHASE = "phase"
+    NODE_JOINED = "node joined"
+    NODE_LEFT = "node left"
+    NODE_LOST = "node lost"
+    """A node of the cluster is not heard any more."""
+    SCHEDULER = "scheduler"
+    """Another node of the cluster starts the cycles from now on."""
 
 
 @dataclass(frozen=True, slots=True)

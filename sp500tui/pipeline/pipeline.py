@@ -78,6 +78,12 @@ class Pipeline:
             return Scaled(stage, 1, 1)
         return self._parts.stages[stage].scale(size)
 
+    def scale_node(self, node: str, stage: StageName, size: int) -> Scaled:  # noqa: ARG002 - there are no nodes
+        """See `PipelineControl.scale_node`."""
+        pool = self._parts.stages[stage]
+        present = pool.snapshot(pool.workers).size
+        return Scaled(stage, present, present)
+
     def pause(self, stage: StageName | None = None) -> None:
         """See `PipelineControl.pause`."""
         self._set_paused(stage, paused=True)

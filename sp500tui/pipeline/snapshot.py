@@ -377,6 +377,14 @@ class Snapshot:
     """All nodes of the cluster, this one first; empty when the pipeline runs in this program alone."""
     broker: str = ""
     """Address of the cluster's broker, password masked; empty without one."""
+    broker_health: Health = Health.OK
+    broker_message: str = ""
+    """Why the broker cannot be used, one line; empty when it can."""
+    broker_retry_in: float | None = None
+    """Seconds until the next attempt to reach it."""
+    broker_health: Health = Health.OK
+    broker_message: str = ""
+    """Why the broker cannot be used, and when it is tried again."""
 
     def queue(self, name: QueueName) -> QueueSnapshot:
         """The queue of that name."""
@@ -390,4 +398,5 @@ class Snapshot:
     def degraded(self) -> tuple[str, ...]:
         """Why it does not run as it should, one line a reason; empty when all is well."""
         parts = (self.constituents, self.upstream, self.database, self.journal)
-        return tuple(part.message for part in parts if part.health in (Health.DEGRADED, Health.DOWN))
+        told = [(part.health, part.message) for part in parts] + [(self.broker_health, self.broker_message)]
+        return tuple(message for health, message in told if health in (Health.DEGRADED, Health.DOWN))

@@ -290,6 +290,19 @@ class FakePipeline:
         self.now_shows = replace(self.now_shows, stages=stages)
         return Scaled(stage, old, clamp_workers(size))
 
+    def scale_node(self, node: str, stage: StageName, size: int) -> Scaled:
+        self.calls.append(("scale_node", node, stage, size))
+        old = 0
+        nodes = []
+        for each in self.now_shows.nodes:
+            if each.name == node:
+                old = next(pool.size for pool in each.stages if pool.name is stage)
+                pools = [replace(pool, size=size) if pool.name is stage else pool for pool in each.stages]
+                each = replace(each, stages=tuple(pools))
+            nodes.append(each)
+        self.now_shows = replace(self.now_shows, nodes=tuple(nodes))
+        return Scaled(stage, old, size)
+
     def pause(self, stage: StageName | None = None) -> None:
         self.calls.append(("pause", stage))
         self._set_paused(stage, paused=True)
