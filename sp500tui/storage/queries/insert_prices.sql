@@ -1,10 +1,11 @@
 -- One batch, one atomic statement. A row that is there already is left alone, so that sending twice is harmless.
+-- In the list of a SELECT the arrays advance together row by row; under FROM each would first be copied whole.
 INSERT INTO public.prices (
     symbol, quote_time, price, change, percent_change, currency, converted_price,
     converted_currency, fx_rate, fx_time, market_state, volume, fetched_at
 )
-SELECT * FROM unnest(
-    $1::text[], $2::timestamptz[], $3::numeric[], $4::numeric[], $5::numeric[], $6::text[], $7::numeric[],
-    $8::text[], $9::numeric[], $10::timestamptz[], $11::text[], $12::bigint[], $13::timestamptz[]
-)
+SELECT
+    unnest($1::text[]), unnest($2::timestamptz[]), unnest($3::numeric[]), unnest($4::numeric[]),
+    unnest($5::numeric[]), unnest($6::text[]), unnest($7::numeric[]), unnest($8::text[]), unnest($9::numeric[]),
+    unnest($10::timestamptz[]), unnest($11::text[]), unnest($12::bigint[]), unnest($13::timestamptz[])
 ON CONFLICT DO NOTHING
