@@ -35,12 +35,6 @@ class EventKind(StrEnum):
     SCHEDULER = "scheduler"
     """Another node of the cluster starts the cycles from now on."""
     PHASE = "phase"
-    NODE_JOINED = "node joined"
-    NODE_LEFT = "node left"
-    NODE_LOST = "node lost"
-    """A node of the cluster is not heard any more."""
-    SCHEDULER = "scheduler"
-    """Another node of the cluster starts the cycles from now on."""
 
 
 @dataclass(frozen=True, slots=True)

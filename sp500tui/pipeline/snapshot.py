@@ -379,11 +379,6 @@ class Snapshot:
     """Address of the cluster's broker, password masked; empty without one."""
     broker_health: Health = Health.OK
     broker_message: str = ""
-    """Why the broker cannot be used, one line; empty when it can."""
-    broker_retry_in: float | None = None
-    """Seconds until the next attempt to reach it."""
-    broker_health: Health = Health.OK
-    broker_message: str = ""
     """Why the broker cannot be used, and when it is tried again."""
 
     def queue(self, name: QueueName) -> QueueSnapshot:
