@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 from sp500tui.pipeline.metrics import Meter
-from sp500tui.pipeline.queues import MemoryQueue
+from sp500tui.pipeline.queues import Depth
 from sp500tui.pipeline.snapshot import QueueName, QueueSnapshot
+
+
+class Gauged(Protocol):
+    """A queue that counts: `queues.MemoryQueue`, or what is known of one on a broker."""
+
+    @property
+    def total_in(self) -> int:
+        """Items ever put in."""
+
+    @property
+    def total_out(self) -> int:
+        """Items taken and acknowledged."""
+
+    @property
+    def high_water(self) -> int:
+        """Most items that were ready at once."""
+
+    def depth(self) -> Depth:
+        """How full it is now."""
 
 
 class QueueGauge:
     """Turns a queue's totals into rates. The supervisor samples; any thread takes a snapshot."""
 
-    def __init__(self, name: QueueName, queue: MemoryQueue[Any]) -> None:
+    def __init__(self, name: QueueName, queue: Gauged) -> None:
         self._name = name
         self._queue = queue
         self._in = Meter()

@@ -295,6 +295,11 @@ class Journal:
                 segment.close()
 
     @property
+    def spools(self) -> bool:
+        """Rows are brought here while the database is away: in this program's memory they would not be safe."""
+        return True
+
+    @property
     def has_waiting(self) -> bool:
         """Whether batches wait on disk for a writer."""
         return bool(self._waiting.batches)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
 
 from sp500tui.domain import ConvertedQuote, Sp500tuiError
 from sp500tui.paths import Paths
-from sp500tui.pipeline.conversion import Conversion
+from sp500tui.pipeline.assembly import Assembly, usual_sizes
 from sp500tui.pipeline.cycles import Cycles, Plan
 from sp500tui.pipeline.database_state import DatabaseState
 from sp500tui.pipeline.dead_letters import DeadLetters
@@ -20,21 +19,18 @@ from sp500tui.pipeline.journal import Journal
 from sp500tui.pipeline.keeper import Keeper
 from sp500tui.pipeline.metrics import Books, LatencyHistogram
 from sp500tui.pipeline.prices import PriceBoard
-from sp500tui.pipeline.pricing import MissingBook, Pricing
+from sp500tui.pipeline.pricing import MissingBook
 from sp500tui.pipeline.queues import MemoryQueue
-from sp500tui.pipeline.scraper import Roster, Scraping
-from sp500tui.pipeline.snapshot import Ledger, QueueName, StageName
-from sp500tui.pipeline.stage import Body, Stage, Worker
+from sp500tui.pipeline.scraper import Roster
+from sp500tui.pipeline.snapshot import Ledger, QueueName
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import Writing
 from sp500tui.settings import Settings
 from sp500tui.sources.throttle import Throttle
 from sp500tui.storage.database import mask_url
 
-_BURST = 16
+BURST = 16
 """Requests that may go out at once after a rest: one cycle over the whole index."""
-_GIVE_UP_AFTER = 60.0
-"""Seconds a symbol is tried for within one cycle."""
 
 
 class Parts:
@@ -52,7 +48,7 @@ class Parts:
         self.upstream: Upstream | None = None
         """The outside world; opened by the supervisor."""
         self.books = Books()
-        self.throttle = Throttle(settings.requests_per_second, burst=_BURST)
+        self.throttle = Throttle(settings.requests_per_second, burst=BURST)
         self.tickers: MemoryQueue[Ticker] = MemoryQueue(settings.tickers_capacity, self.books.lock)
         self.quotes: MemoryQueue[Fetched] = MemoryQueue(settings.quotes_capacity, self.books.lock)
         self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(settings.rows_capacity, self.books.lock)
@@ -98,40 +94,20 @@ class Parts:
             batch_size=settings.write_batch,
             commit_timeout=settings.commit_timeout,
         )
-        pricing = Pricing(
-            lambda: self.world().yahoo,
-            self.tickers,
-            self.quotes,
+        self.stages = Assembly(
+            world=self.world,
+            asked=self.tickers,
+            tickers=self.tickers,
+            quotes=self.quotes,
+            rows=self.rows,
             books=self.books,
             fx=self.fx,
             missing=self.missing,
-            batch_size=settings.batch_size,
-            max_attempts=settings.max_attempts,
-            give_up_after=_GIVE_UP_AFTER,
-        )
-        scraping = Scraping(self.roster, self.cycles, self.tickers, ended=cycles_ended)
-        conversion = Conversion(self.quotes, self.rows, fx=self.fx, board=self.board)
-
-        def stage(name: StageName, make_body: Callable[[Worker], Body], size: int, **kwargs: Any) -> Stage:
-            return Stage(name, make_body, size, listener=tell, **kwargs)
-
-        # A writer guards its own commits; its limit here is for a thread that hangs elsewhere.
-        self.stages = {
-            StageName.SCRAPER: stage(StageName.SCRAPER, scraping.make_body, 1),
-            StageName.PRICE: stage(
-                StageName.PRICE,
-                pricing.make_body,
-                settings.price_workers,
-                hang_after=12 * settings.request_timeout,
-            ),
-            StageName.CONVERTER: stage(StageName.CONVERTER, conversion.make_body, settings.converters),
-            StageName.WRITER: stage(
-                StageName.WRITER,
-                self.writing.make_body,
-                settings.writers,
-                hang_after=20 * settings.commit_timeout,
-            ),
-        }
+            board=self.board,
+            roster=self.roster,
+            cycles=self.cycles,
+            writing=self.writing,
+        ).stages(settings, usual_sizes(settings), tell=tell, cycles_ended=cycles_ended)
 
     def world(self) -> Upstream:
         """The outside world, once it is open."""

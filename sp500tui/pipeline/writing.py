@@ -8,12 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic
 
 from sp500tui.domain import ConvertedQuote, DatabaseError, JournalError
+from sp500tui.pipeline.custody import B, Custody
 from sp500tui.pipeline.database_state import DatabaseState
 from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.events import EventKind
-from sp500tui.pipeline.journal import Batch, Journal
 from sp500tui.pipeline.metrics import LatencyHistogram
 from sp500tui.pipeline.prices import PriceBoard
 from sp500tui.pipeline.queues import Lease, LeasedQueue
@@ -48,13 +49,13 @@ class _Outcome:
     """Single rows that the database will never take."""
 
 
-class Writing:
+class Writing(Generic[B]):
     """What all writers share, and the maker of their bodies."""
 
     def __init__(
         self,
         rows: LeasedQueue[ConvertedQuote],
-        journal: Journal,
+        journal: Custody[B],
         *,
         state: DatabaseState,
         dead_letters: DeadLetters,
@@ -76,15 +77,15 @@ class Writing:
         self.spooling_since: float | None = None
         """Tick of the stop ladder's second step: from then on rows go to the journal, not to the database."""
 
-    def make_body(self, worker: Worker) -> WriterBody:
+    def make_body(self, worker: Worker) -> WriterBody[B]:
         """One writer's body; its process is started when there is something to write."""
         return WriterBody(self, worker)
 
 
-class WriterBody:
+class WriterBody(Generic[B]):
     """One writer: this thread, its process and their pipe."""
 
-    def __init__(self, shared: Writing, worker: Worker) -> None:
+    def __init__(self, shared: Writing[B], worker: Worker) -> None:
         self._shared = shared
         self._worker = worker
         self._link: WriterLink | None = None
@@ -107,6 +108,10 @@ class WriterBody:
     def _bridge(self) -> None:
         """Spool rows when they pile up or the run is ending; else wait for the database."""
         shared, worker = self._shared, self._worker
+        if not shared.journal.spools:
+            pause = shared.state.retry_in
+            worker.wait(0.1 if pause is None else pause, WorkerState.WAITING, shared.state.message)
+            return
         depth = shared.rows.depth()
         spooling = shared.spooling_since is not None
         ended = not depth.ready and not shared.journal.has_waiting
@@ -138,7 +143,7 @@ class WriterBody:
 
     # --- from the queue to the commit --------------------------------------------------------------------------
 
-    def _admit(self) -> Batch | None:
+    def _admit(self) -> B | None:
         """Lease rows and have the journal take them over."""
         shared, worker = self._shared, self._worker
         lease = worker.take(shared.rows, shared.batch_size, linger=_LINGER)
@@ -147,7 +152,7 @@ class WriterBody:
         worker.begin(f"{len(lease.items)} rows to the journal")
         return self._to_journal(lease)
 
-    def _to_journal(self, lease: Lease[ConvertedQuote]) -> Batch | None:
+    def _to_journal(self, lease: Lease[ConvertedQuote]) -> B | None:
         """The journal's batch of a lease; None, and the rows back in the queue, while the disk takes nothing."""
         shared, worker = self._shared, self._worker
         rows, payload, unwritable = _encode(lease.items)
@@ -165,7 +170,7 @@ class WriterBody:
         finally:
             worker.lease = None
 
-    def _write(self, batch: Batch) -> None:
+    def _write(self, batch: B) -> None:
         shared, worker = self._shared, self._worker
         started = time.monotonic()
         worker.begin(f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else ""))
@@ -186,13 +191,15 @@ class WriterBody:
             self._disconnect(at_once=True)
             if not self._cut_short():
                 raise
-        except JournalError:
+        except Exception as error:
+            # Whatever it was, the rows stay; a batch that does this again and again is taken apart.
+            batch.deaths += not isinstance(error, JournalError)
             self._keep(batch)
             raise
         else:
             self._settle(batch, outcome, time.monotonic() - started)
 
-    def _keep(self, batch: Batch) -> None:
+    def _keep(self, batch: B) -> None:
         """Leave a batch to the journal until somebody can commit it."""
         while True:
             try:
@@ -221,7 +228,7 @@ class WriterBody:
             for half in rowcodec.split(payload):
                 self._commit(half, outcome)
 
-    def _isolate(self, batch: Batch, outcome: _Outcome) -> None:
+    def _isolate(self, batch: B, outcome: _Outcome) -> None:
         """Take a batch apart that killed its writers, until the row that does so stands alone."""
         if batch.rows == 1:
             reason = f"its writer process died {batch.deaths} times"
@@ -230,7 +237,7 @@ class WriterBody:
         self._shared.journal.divide(batch, _pieces(batch.payload), deaths=_POISON_AFTER - 1)
         batch.rows = 0
 
-    def _settle(self, batch: Batch, outcome: _Outcome, seconds: float) -> None:
+    def _settle(self, batch: B, outcome: _Outcome, seconds: float) -> None:
         shared, worker = self._shared, self._worker
         if not batch.rows:
             return

@@ -1,0 +1,98 @@
+"""How the stages are joined: which queue, book and source each one's bodies work with, here or in a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sp500tui.pipeline.conversion import Conversion
+from sp500tui.pipeline.cycles import Cycles
+from sp500tui.pipeline.events import PipelineEvent
+from sp500tui.pipeline.fx import FxBook
+from sp500tui.pipeline.items import Fetched, Ticker
+from sp500tui.pipeline.metrics import Books
+from sp500tui.pipeline.prices import PriceBoard
+from sp500tui.pipeline.pricing import MissingBook, Pricing
+from sp500tui.pipeline.queues import LeasedQueue
+from sp500tui.pipeline.scraper import Roster, Scraping
+from sp500tui.pipeline.snapshot import StageName
+from sp500tui.pipeline.stage import Body, Stage, Worker
+from sp500tui.pipeline.upstream import Upstream
+from sp500tui.pipeline.writing import Writing
+from sp500tui.settings import Settings
+
+_GIVE_UP_AFTER = 60.0
+"""Seconds a symbol is tried for within one cycle."""
+_HANG_AFTER = 120.0
+"""Seconds that a lease may be in a worker's hand where nothing makes it longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What the stages work on; they neither know nor care whether it is shared with other machines."""
+
+    world: Callable[[], Upstream]
+    asked: LeasedQueue[Ticker]
+    """Where the scraper puts tickers: the tickers queue, or a guard before it."""
+    tickers: LeasedQueue[Ticker]
+    quotes: LeasedQueue[Fetched]
+    rows: LeasedQueue[Any]
+    books: Books
+    fx: FxBook
+    missing: MissingBook
+    board: PriceBoard
+    roster: Roster
+    cycles: Cycles
+    writing: Writing[Any]
+
+    def stages(
+        self,
+        settings: Settings,
+        sizes: Mapping[StageName, int],
+        *,
+        tell: Callable[[PipelineEvent], None],
+        cycles_ended: Callable[[], None],
+    ) -> dict[StageName, Stage]:
+        """The stages named in `sizes`, in the order of the data, with so many workers each; not started yet."""
+        scraping = Scraping(self.roster, self.cycles, self.asked, ended=cycles_ended)
+        conversion = Conversion(self.quotes, self.rows, fx=self.fx, board=self.board)
+        makers: dict[StageName, Callable[[Worker], Body]] = {
+            StageName.SCRAPER: scraping.make_body,
+            StageName.PRICE: self._pricing(settings).make_body,
+            StageName.CONVERTER: conversion.make_body,
+            StageName.WRITER: self.writing.make_body,
+        }
+        # A writer guards its own commits; its limit here is for a thread that hangs elsewhere.
+        limits = {
+            StageName.PRICE: 12 * settings.request_timeout,
+            StageName.WRITER: 20 * settings.commit_timeout,
+        }
+        return {
+            name: Stage(name, make_body, sizes[name], listener=tell, hang_after=limits.get(name, _HANG_AFTER))
+            for name, make_body in makers.items()
+            if name in sizes
+        }
+
+    def _pricing(self, settings: Settings) -> Pricing:
+        return Pricing(
+            lambda: self.world().yahoo,
+            self.tickers,
+            self.quotes,
+            books=self.books,
+            fx=self.fx,
+            missing=self.missing,
+            batch_size=settings.batch_size,
+            max_attempts=settings.max_attempts,
+            give_up_after=_GIVE_UP_AFTER,
+        )
+
+
+def usual_sizes(settings: Settings) -> dict[StageName, int]:
+    """All stages, each with as many workers as the settings say."""
+    return {
+        StageName.SCRAPER: 1,
+        StageName.PRICE: settings.price_workers,
+        StageName.CONVERTER: settings.converters,
+        StageName.WRITER: settings.writers,
+    }
