@@ -7,7 +7,6 @@ import logging
 import os
 import select
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -15,14 +14,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
 from sp500tui.domain import Sp500tuiError
 from sp500tui.logs import reemit
+from sp500tui.pipeline.frames import FrameError, FrameReader, framed
 from sp500tui.pipeline.writer_process import NUMBER_BYTES
 
 _LOOK = 0.05
 """Seconds between two looks at `cancelled` while a commit is awaited."""
+_PIECE = 1 << 16
+"""Bytes read at once."""
 _FAREWELL = 2.0
 """Seconds a process gets to leave by itself."""
 
@@ -81,7 +82,9 @@ class WriterLink:
         self._socket = ours
         self._room = select.poll()
         self._room.register(ours, select.POLLOUT)
-        self._pipe = Connection(os.dup(ours.fileno()))
+        self._arrivals = select.poll()
+        self._arrivals.register(ours, select.POLLIN)
+        self._frames = FrameReader()
         self._name = name
         self.pid = self._process.pid
         self._configuration = json.dumps(
@@ -110,8 +113,8 @@ class WriterLink:
         return self._receive(number, deadline, cancelled)
 
     def _send(self, message: bytes, deadline: float, cancelled: Callable[[], bool]) -> None:
-        """Send in the framing of `Connection`, but never longer than asked: a stopped process reads nothing."""
-        data = memoryview(struct.pack("!i", len(message)) + message)
+        """Send a frame, but never longer than asked: a stopped process reads nothing."""
+        data = memoryview(framed(message))
         while data:
             try:
                 data = data[self._socket.send(data, socket.MSG_DONTWAIT) :]
@@ -123,18 +126,32 @@ class WriterLink:
 
     def _receive(self, number: int, deadline: float, cancelled: Callable[[], bool]) -> Answer:
         while True:
+            # The pipe is read to its end before the death is believed: an answer may still lie in it.
             try:
-                # The pipe is read to its end before the death is believed: an answer may still lie in it.
-                if self._pipe.poll(_LOOK):
-                    message = json.loads(self._pipe.recv_bytes())
+                while (frame := self._frames.take()) is not None:
+                    message = json.loads(frame)
                     if message["kind"] == "log":
                         reemit({**message, "worker": self._name})
                     elif message["number"] == number:
                         return _answer(message)
-                    continue
-            except (EOFError, OSError) as error:
-                raise self._death() from error
+            except (FrameError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+                raise WriterDiedError(
+                    f"{self._name} (process {self.pid}) sent no answer but: {error}"
+                ) from error
+            self._read()
             self._check_patience(deadline, cancelled)
+
+    def _read(self) -> None:
+        """Take over what the process has sent, waiting a moment where that is nothing yet."""
+        if not self._arrivals.poll(_LOOK * 1000):
+            return
+        try:
+            piece = self._socket.recv(_PIECE, socket.MSG_DONTWAIT)
+        except OSError as error:
+            raise self._death() from error
+        if not piece:
+            raise self._death()
+        self._frames.feed(piece)
 
     def _check_patience(self, deadline: float, cancelled: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
@@ -163,8 +180,6 @@ class WriterLink:
 
     def close(self, *, at_once: bool = False) -> None:
         """Let the process leave, or make it; nothing of it remains."""
-        with suppress(OSError):
-            self._pipe.close()
         # Shut down and not only closed: a child that is being started may hold a copy for a moment.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)

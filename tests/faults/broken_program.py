@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 from sp500tui.pipeline import segment
+from sp500tui.pipeline.frames import FrameReader
 from sp500tui.pipeline.writer_link import Answer, WriterLink
 from sp500tui.storage import rows as rowcodec
 
@@ -39,8 +41,25 @@ def change_prices() -> None:
     rowcodec.encode = rounded
 
 
+def garble_answers() -> None:
+    """Every fifth piece of what the writers answer is torn, and followed by what is no frame."""
+    feed, pieces = FrameReader.feed, itertools.count(1)
+
+    def torn(self: FrameReader, piece: bytes) -> None:
+        feed(self, piece if next(pieces) % 5 else piece[: len(piece) // 2] + b"\xff\xff\xff\xff" * 99)
+
+    FrameReader.feed = torn  # type: ignore[method-assign]
+
+
+FAULTS = {
+    "journal": forget_batches,
+    "ack": acknowledge_early,
+    "prices": change_prices,
+    "frames": garble_answers,
+}
+
 if __name__ == "__main__":
-    {"journal": forget_batches, "ack": acknowledge_early, "prices": change_prices}[sys.argv.pop(1)]()
+    FAULTS[sys.argv.pop(1)]()
     from sp500tui.cli import main
 
     sys.exit(main())

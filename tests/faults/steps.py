@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +15,8 @@ FIFTY = (
     "BAC,KO,CRM,NFLX,AMD,PEP,TMO,LIN,ADBE,WFC,MCD,CSCO,DIS,ABT,ACN,GE,TXN,QCOM,INTU,DHR,VZ,AMGN,IBM,CAT,PFE,PM"
 )
 """Symbols that trade every few seconds."""
+BROKEN = str(Path(__file__).with_name("broken_program.py"))
+"""The program with a fault of the named kind built in."""
 
 
 def running(launch: Launcher, database: str, **settings: Any) -> Program:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from sp500tui.simulator.ledger import HandedOut
 from tests.faults.checker import Checker, Place, judge
 from tests.faults.program import Launcher, pause, wait_for
-from tests.faults.steps import FIFTY, running
+from tests.faults.steps import BROKEN, FIFTY, running
 
-BROKEN = str(Path(__file__).with_name("broken_program.py"))
 A, B = HandedOut("A", 100, "10.50"), HandedOut("B", 100, "20")
 ROW_A, ROW_B = (("A", 100), Decimal("10.5")), (("B", 100), Decimal("20"))
 

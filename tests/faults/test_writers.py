@@ -10,7 +10,7 @@ import pytest
 from tests.faults.campaigns import kill_writers
 from tests.faults.checker import Checker, Handed, rows_in_journal
 from tests.faults.program import Launcher, wait_for
-from tests.faults.steps import FIFTY, ends_clean, goes_on, running
+from tests.faults.steps import BROKEN, FIFTY, ends_clean, goes_on, running
 
 
 @pytest.mark.thorough
@@ -58,4 +58,15 @@ def test_a_writer_that_hangs_is_replaced(launch: Launcher, check: Checker, datab
     program.hears("did not answer in time")
     goes_on(program, database_url)
     assert not psutil.pid_exists(writer.pid)
+    ends_clean(program, check, database_url)
+
+
+@pytest.mark.thorough
+def test_writers_that_answer_garbage_are_replaced(
+    launch: Launcher, check: Checker, database_url: str
+) -> None:
+    """Given answers that are torn or no frames at all, rows are sent again by other processes."""
+    program = running(launch, database_url, command=(BROKEN, "frames"), interval=0.5)
+    wait_for(lambda: program.said().count("sent no answer but") >= 3, "three replaced writers")
+    goes_on(program, database_url)
     ends_clean(program, check, database_url)

@@ -302,6 +302,22 @@ def test_without_the_journal_a_batch_waits_in_memory_until_the_disk_takes_it(
         assert desk.database.symbols == names(5)
 
 
+def test_a_fault_nobody_foresaw_costs_no_row(open_desk: Open, eventually: Wait) -> None:
+    """Given a writer that fails in its own code with a batch in hand, the batch goes to the next attempt."""
+    with open_desk() as desk:
+        faults = iter([True])
+
+        def fail(_symbols: list[str]) -> None:
+            if next(faults, False):
+                raise ZeroDivisionError("a slip of the program")
+
+        desk.database.before_commit = fail
+        desk.put(rows(5))
+        eventually(desk.settled)
+        assert desk.database.symbols == names(5)
+        assert desk.restarts() == 1
+
+
 def test_a_writer_can_be_killed_as_a_demonstration(open_desk: Open, eventually: Wait) -> None:
     with open_desk() as desk:
         assert not WriterBody(desk.writing, desk.stage.workers[0]).kill(), "there is no process yet"
