@@ -34,6 +34,7 @@ from sp500tui.tui.screens.main import MainScreen
 from sp500tui.tui.stopping import finish
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
+from sp500tui.tui.widgets.log_lines import LogLines
 
 _OPENING_PATIENCE = 5.0
 """Seconds that loading the pipeline may take after the person left."""
@@ -111,9 +112,9 @@ class DashboardApp(PipelineApp):
     # Steering
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the arrows to whoever types and to the other screens."""
+        """Leave the arrows to whoever types, to the log and to the other screens."""
         if action == "select_stage":
-            return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input)
+            return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input | LogLines)
         return super().check_action(action, parameters)
 
     def say(self, words: str) -> None:

@@ -14,6 +14,7 @@ from sp500tui.domain import ConfigurationError
 _SCALE = Binding.Group("Scale", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)
 _INTERVAL = Binding.Group("Interval", compact=True)
+_EXPORT = Binding.Group("Export prices", compact=True)
 
 STEERING: list[Binding] = [
     Binding(
@@ -134,24 +135,23 @@ VIEW: list[Binding] = [
     Binding(
         "y",
         "copy_row",
-        "Copy row",
-        show=False,
+        "Copy price",
         id="view.copy",
-        tooltip="Copy the marked row to the clipboard",
+        tooltip="Copy the marked row of the prices to the clipboard",
     ),
     Binding(
         "e",
         "export('csv')",
-        "Export CSV",
-        show=False,
+        "Export prices CSV",
+        group=_EXPORT,
         id="view.export_csv",
         tooltip="Write the prices shown to a CSV file",
     ),
     Binding(
         "E",
         "export('json')",
-        "Export JSON",
-        show=False,
+        "Export prices JSON",
+        group=_EXPORT,
         id="view.export_json",
         tooltip="Write the prices shown to a JSON file",
     ),

@@ -16,6 +16,7 @@ from sp500tui.pipeline.snapshot import LivePrice, Snapshot, StageName
 
 if TYPE_CHECKING:
     from sp500tui.logs import LogLine
+    from sp500tui.tui.export import Table
 
 
 @dataclass
@@ -86,3 +87,20 @@ class SymbolChosen(Message):
 
     symbol: str
     """As listed: `BRK.B`."""
+
+
+@dataclass
+class CopyWished(Message):
+    """The person wants a line in the clipboard."""
+
+    text: str
+    """One line; empty when there is none to copy."""
+
+
+@dataclass
+class ExportWished(Message):
+    """The person wants a table in a file."""
+
+    table: Table
+    form: str
+    """`csv` or `json`."""

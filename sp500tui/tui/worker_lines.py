@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot, WorkerState
-from sp500tui.tui.formats import clean, condensed, count, fit, milliseconds, rate, short_span, sparkline
-from sp500tui.tui.lines import Line, Role, Span, cut
+from sp500tui.tui.formats import (
+    clean,
+    condensed,
+    count,
+    fit,
+    milliseconds,
+    plural,
+    rate,
+    short_span,
+    sparkline,
+)
+from sp500tui.tui.lines import Line, Role, Span, cut, longest_that_fits
 from sp500tui.tui.words import WORKER_SIGNS
 
 _ERROR_WIDTH = 24
@@ -114,6 +125,35 @@ def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
     if name == "pid":
         return str(worker.pid) if worker.stage is StageName.WRITER else f"t{worker.thread}", Role.LABEL
     return clean(worker.last_error) or "none", Role.WARN if worker.last_error else Role.FAINT
+
+
+def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
+    """What a narrow panel has no column for, in `lines` lines: the process, the latencies, the whole last error."""
+    error = clean(worker.last_error)
+    words, role = (f"last error: {error}", Role.WARN) if error else ("no error so far", Role.LABEL)
+    place = (
+        f"pid {worker.pid}"
+        if worker.stage is StageName.WRITER
+        else f"thread {worker.thread} of pid {worker.pid}"
+    )
+    head = Span(f"↳ {place}", Role.LABEL)
+    if lines == 1:
+        return [cut((head, Span(" · ", Role.LABEL), Span(words, role)), width)]
+    restarts = Span(f" · {plural(worker.restarts, 'restart')}", Role.WARN if worker.restarts else Role.LABEL)
+    latency = worker.latency
+    percentiles = " · " + "  ".join(
+        f"{name} {milliseconds(value)}"
+        for name, value in (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
+    )
+    wrapped = wrap(words, max(width - 2, 1), max_lines=lines - 1, placeholder="…")
+    below = [cut((Span(f"  {text}", role),), width) for text in wrapped]
+    return [
+        longest_that_fits(
+            [(head, restarts, Span(percentiles, Role.LABEL)), (head, restarts), (head,)], width
+        ),
+        *below,
+        *[cut((), width)] * (lines - 1 - len(below)),
+    ]
 
 
 def title(stage_title: str | None) -> str:

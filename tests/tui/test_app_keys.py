@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -188,6 +189,37 @@ class TestView:
             driven.main.worker_list.focus()
             await driven.press("down", "y")
             assert driven.app.clipboard == "price-1 busy 50 symbols, AAPL to AXON"
+
+    async def test_y_and_e_in_the_workers_panel_mean_its_table(self, drive: Drive, tmp_path: Path) -> None:
+        async with drive(size=(160, 48)) as driven:
+            # given the price workers in the panel that has the keys
+            driven.main.worker_list.focus()
+            await driven.press("w")
+            assert "y copy worker" in driven.text()
+            assert "e E export workers" in driven.text()
+            # when they are exported both ways
+            await driven.press("e", "E")
+            paths = [tmp_path / f"sp500tui-workers-20260514-174600.{form}" for form in ("csv", "json")]
+            await driven.until(lambda: all(path.exists() for path in paths), "the files")
+            # then the files hold what the panel shows, and the note says what was written
+            assert "workers: 8 rows written to" in notes(driven.app)
+            rows = paths[0].read_text().splitlines()
+            assert rows[0].startswith("name,stage,state,")
+            assert [row.split(",")[0] for row in rows[1:]] == [f"price-{number}" for number in range(1, 9)]
+            assert [each["pid"] for each in json.loads(paths[1].read_text())] == [4100] * 8
+            # and with the keys on the prices they mean the prices again
+            driven.main.panel.table.focus()
+            await driven.press("g", "y")
+            assert driven.app.clipboard.startswith(f"{driven.main.panel.table.cursor_symbol}\t")
+
+    @pytest.mark.parametrize(
+        "title",
+        ["workers: Export workers CSV (e)", "log: Copy line (y)", "view: Export prices CSV (e)"],
+    )
+    async def test_the_palette_names_what_is_copied_or_exported(self, drive: Drive, title: str) -> None:
+        async with drive() as driven:
+            await driven.press("ctrl+p", *title.partition(": ")[2].partition(" (")[0].lower())
+            await driven.until(lambda: title in driven.text(), title)
 
     async def test_y_without_rows_says_so(self, drive: Drive) -> None:
         async with drive(FakePipeline(empty(), [])) as driven:

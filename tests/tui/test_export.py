@@ -1,4 +1,4 @@
-"""Prices that leave the program."""
+"""Tables that leave the program."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.domain import Sp500tuiError
-from sp500tui.tui.export import PriceRecord, as_csv, as_json, as_line, price_record, write_prices
+from sp500tui.pipeline.snapshot import Latency, StageName, WorkerState
+from sp500tui.tui.export import PriceRecord, Table, as_csv, as_json, as_line, price_record, write_table
 from sp500tui.tui.price_book import PriceBook
+from sp500tui.tui.worker_record import WorkerRecord, worker_record
+from tests.tui.fake_pipeline import running, worker
 from tests.tui.price_rows import NOW, constituent, live
 
 
@@ -32,12 +35,16 @@ def without_price() -> PriceRecord:
     return price_record(book.rows["A"])
 
 
+def prices(*records: PriceRecord) -> Table:
+    return Table("prices", PriceRecord, records)
+
+
 def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def test_csv_has_every_digit_and_utc_times() -> None:
-    row = rows_of(as_csv([record()]))[0]
+    row = rows_of(as_csv(prices(record())))[0]
 
     assert row["symbol"] == "BRK.B"
     assert (row["price"], row["change"], row["converted_price"]) == ("478.10", "-2.50", "3289.33")
@@ -46,8 +53,8 @@ def test_csv_has_every_digit_and_utc_times() -> None:
 
 
 def test_what_is_unknown_is_empty_in_csv_and_null_in_json() -> None:
-    row = rows_of(as_csv([without_price()]))[0]
-    told = json.loads(as_json([without_price()]))[0]
+    row = rows_of(as_csv(prices(without_price())))[0]
+    told = json.loads(as_json(prices(without_price())))[0]
 
     assert (row["price"], row["volume"], row["quote_time"]) == ("", "", "")
     assert (told["price"], told["volume"], told["quote_time"]) == (None, None, None)
@@ -55,20 +62,20 @@ def test_what_is_unknown_is_empty_in_csv_and_null_in_json() -> None:
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("x")'])
 def test_text_that_a_spreadsheet_would_compute_is_disarmed(name: str) -> None:
-    assert rows_of(as_csv([record(name=name)]))[0]["name"] == f"'{name}"
+    assert rows_of(as_csv(prices(record(name=name))))[0]["name"] == f"'{name}"
 
 
 def test_a_falling_price_stays_a_number() -> None:
-    assert rows_of(as_csv([record()]))[0]["change"] == "-2.50"
+    assert rows_of(as_csv(prices(record())))[0]["change"] == "-2.50"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40))
 def test_any_name_comes_back(name: str) -> None:
     known = replace(record(), name=name)
 
-    assert json.loads(as_json([known]))[0]["name"] == name
-    assert rows_of(as_csv([known]))[0]["name"].removeprefix("'") == name.removeprefix("'")
-    assert as_line(known).count("\t") == len(as_csv([record()]).splitlines()[0].split(",")) - 1
+    assert json.loads(as_json(prices(known)))[0]["name"] == name
+    assert rows_of(as_csv(prices(known)))[0]["name"].removeprefix("'") == name.removeprefix("'")
+    assert as_line(known).count("\t") == len(as_csv(prices(record())).splitlines()[0].split(",")) - 1
 
 
 def test_a_line_for_the_clipboard_is_one_line() -> None:
@@ -80,19 +87,62 @@ def test_a_line_for_the_clipboard_is_one_line() -> None:
 
 @pytest.mark.parametrize(("name", "begins"), [("prices.csv", "symbol,name"), ("prices.json", "[\n")])
 def test_the_file_name_chooses_the_form(tmp_path: Path, name: str, begins: str) -> None:
-    write_prices([record(), without_price()], tmp_path / name)
+    table = prices(record(), without_price())
+    write_table(table, tmp_path / name)
 
     text = (tmp_path / name).read_bytes().decode()
     assert text.startswith(begins)
-    assert text == (as_json if name.endswith("json") else as_csv)([record(), without_price()])
+    assert text == (as_json if name.endswith("json") else as_csv)(table)
 
 
 def test_a_file_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(Sp500tuiError, match=r"cannot export 1 rows to .*nowhere.*; choose a folder"):
-        write_prices([record()], tmp_path / "nowhere" / "prices.csv")
+        write_table(prices(record()), tmp_path / "nowhere" / "prices.csv")
 
 
 def test_nothing_is_lost_of_a_long_price() -> None:
     long = replace(record(), price=Decimal("0.000000012345678901234567890"))
 
-    assert rows_of(as_csv([long]))[0]["price"] == "0.000000012345678901234567890"
+    assert rows_of(as_csv(prices(long)))[0]["price"] == "0.000000012345678901234567890"
+
+
+class TestWorkers:
+    def told(self, **more: object) -> WorkerRecord:
+        latency = Latency(1.23456, 9.87654, 12.0)
+        one = worker(StageName.WRITER, 2, WorkerState.BACKOFF, "52 rows", 19.25, latency=latency, **more)
+        return worker_record(one)
+
+    def test_every_figure_of_a_worker_leaves_with_its_unit_in_its_name(self) -> None:
+        one = self.told(restarts=3, last_error="pipe broke", retry_in=4.5, items=9)
+        row = rows_of(as_csv(Table("workers", WorkerRecord, [one])))[0]
+
+        assert (row["name"], row["stage"], row["state"], row["doing"]) == (
+            "writer-2",
+            "writer",
+            "backoff",
+            "52 rows",
+        )
+        assert (row["p50_ms"], row["p95_ms"], row["p99_ms"]) == ("1.235", "9.877", "12.0")
+        assert (row["items"], row["rate_10s_per_second"], row["retry_in_seconds"]) == ("9", "19.25", "4.5")
+        assert (row["restarts"], row["last_error"]) == ("3", "pipe broke")
+        assert (row["pid"], row["thread"]) == ("4202", "4302")
+
+    def test_numbers_stay_numbers_and_what_is_unknown_null_in_json(self) -> None:
+        idle = worker_record(running().workers[0])
+        told = json.loads(as_json(Table("workers", WorkerRecord, [idle])))[0]
+
+        assert (told["p50_ms"], told["retry_in_seconds"]) == (None, None)
+        assert (told["pid"], told["rate_1s_per_second"]) == (4100, 0.0)
+
+    @pytest.mark.parametrize("error", ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("x")'])
+    def test_an_error_that_a_spreadsheet_would_compute_is_disarmed(self, error: str) -> None:
+        table = Table("workers", WorkerRecord, [self.told(last_error=error)])
+        assert rows_of(as_csv(table))[0]["last_error"] == f"'{error}"
+
+    def test_control_characters_of_an_error_do_not_leave(self) -> None:
+        assert self.told(last_error="\x1b[2Jgone\x07").last_error == "·[2Jgone·"
+
+    def test_a_table_without_rows_has_its_columns(self) -> None:
+        table = Table("workers", WorkerRecord, [])
+        assert as_csv(table).startswith("name,stage,state,")
+        assert json.loads(as_json(table)) == []

@@ -280,6 +280,58 @@ class TestOnScreen:
             await driven.press("x")
             assert any("no errors" in note.message for note in driven.app._notifications)
 
+    async def test_y_copies_the_newest_line_shown_or_the_marked_one(
+        self, drive: Drive, log: CannedLog
+    ) -> None:
+        async with drive() as driven:
+            await said(driven, log, "fox", *(f"line {number}" for number in range(60)))
+            lines_of(driven).focus()
+            # given nothing is marked, the newest line in view is copied
+            await driven.press("y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 59"
+            await driven.press("k", "y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 58"
+            # when one is marked by a search or a click, it is the one
+            await driven.press("slash", *"fox", "enter", "y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main fox"
+            await driven.pilot.click(LogLines, offset=(20, 1))
+            await driven.press("y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 0"
+            # and one that was scrolled out of view is not
+            await driven.press("G", "y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 59"
+
+    async def test_an_empty_log_has_no_line_to_copy(self, drive: Drive) -> None:
+        async with drive() as driven:
+            lines_of(driven).focus()
+            await driven.press("y")
+            assert any("no row to copy" in note.message for note in driven.app._notifications)
+
+    @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+    async def test_left_and_right_show_the_rest_of_a_long_line(
+        self, drive: Drive, log: CannedLog, size: tuple[int, int]
+    ) -> None:
+        async with drive(size=size) as driven:
+            # given a line far longer than the window
+            stage = driven.app.selected_stage
+            words = " ".join(f"word{number:02}" for number in range(30))
+            await said(driven, log, words)
+            lines_of(driven).focus()
+            assert "word29" not in seen(driven)[0]
+            # when it is moved to the side, then its end can be read, and the title says where it is
+            await driven.press(*["right"] * 12, "l")
+            await driven.until(lambda: "word29" in seen(driven)[0], "the end of the line")
+            assert "from character" in str(driven.main.log_view.border_title)
+            assert "17:46:00 info" in seen(driven)[0]
+            # and it goes no further than that, nor beyond the beginning
+            end = seen(driven)[0]
+            await driven.press("right", "right")
+            assert seen(driven)[0] == end
+            await driven.press(*["left"] * 20, "h")
+            assert "word00" in seen(driven)[0]
+            assert "from character" not in str(driven.main.log_view.border_title)
+            assert driven.app.selected_stage is stage
+
     async def test_hostile_text_stays_text(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:
             await said(driven, log, "[red]danger[/red] \x1b[2J \u202e", "y" * 100_000)

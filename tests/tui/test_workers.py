@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from sp500tui.pipeline.snapshot import StageName, WorkerState
 from sp500tui.tui.lines import Line, Role, width_of
-from sp500tui.tui.worker_lines import header_line, name_width, shown_columns, worker_line
+from sp500tui.tui.worker_lines import detail_lines, header_line, name_width, shown_columns, worker_line
 from tests.tui.conftest import Drive
 from tests.tui.fake_pipeline import FakePipeline, degraded, running, worker
 
@@ -107,14 +107,34 @@ async def test_w_shows_the_workers_of_the_selected_stage(drive: Drive) -> None:
         assert len(panel.shown()) == len(running().workers)
 
 
-async def test_the_marked_workers_error_is_shown_in_full(drive: Drive) -> None:
-    async with drive(FakePipeline(degraded())) as driven:
+@given(st.integers(20, 200), st.integers(1, 3), st.sampled_from(WorkerState), st.text(max_size=300))
+def test_the_details_are_exactly_as_large_as_their_place(
+    width: int, lines: int, state: WorkerState, words: str
+) -> None:
+    one = worker(StageName.PRICE, 3, state, words, 6.1, last_error=words)
+    assert [width_of(line) for line in detail_lines(one, width, lines)] == [width] * lines
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 48), (200, 60)])
+async def test_process_and_error_of_the_marked_worker_are_shown_at_every_size(
+    drive: Drive, size: tuple[int, int]
+) -> None:
+    async with drive(FakePipeline(degraded()), size=size) as driven:
+        # given a writer marked whose database is away
         panel = driven.main.worker_list
         panel.focus()
         await driven.press("G", "k")
-        assert "connection refused" in driven.text()
+        # then its process and its error are there, and its line is not hidden by them
+        await driven.until(lambda: "last error: connection refused" in driven.text(), "the error")
+        assert "↳ pid 4201" in driven.text()
+        assert "writer-1" in driven.text()
+        # and of a thread both it and its process
         await driven.press("g")
-        assert panel.cursor == 0
+        await driven.until(lambda: "↳ thread 4301 of pid 4100" in driven.text(), "the thread")
+        assert "no error so far" in driven.text()
+        # and nothing of it once another panel has the keys
+        driven.main.panel.table.focus()
+        await driven.until(lambda: "↳" not in driven.text(), "the panel without details")
 
 
 async def test_the_mark_follows_keys_and_clicks_and_stays_in_view(drive: Drive) -> None:
@@ -126,8 +146,12 @@ async def test_the_mark_follows_keys_and_clicks_and_stays_in_view(drive: Drive) 
         await driven.until(lambda: "writer-2" in driven.text(), "the last worker in view")
         await driven.press("home")
         await driven.until(lambda: "scraper " in driven.text(), "the first worker in view")
+        await driven.pilot.click("#workers", offset=(5, 2))
+        await driven.until(lambda: panel.cursor == 1)
+        # and the details below the workers are no worker
         await driven.pilot.click("#workers", offset=(5, 3))
-        await driven.until(lambda: panel.cursor == 2)
+        await driven.pilot.pause()
+        assert panel.cursor == 1
 
 
 async def test_no_workers_are_told_in_words(drive: Drive) -> None:

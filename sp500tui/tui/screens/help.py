@@ -20,7 +20,7 @@ from sp500tui.tui.widgets.line_canvas import LineCanvas
 from sp500tui.tui.words import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS
 
 _KEYS = 14
-_TITLE = 18
+_TITLE = 19
 _INDENT = 2
 _QUEUE_SIGNS: tuple[Line, ...] = (
     (Span("━━╸ ", Role.ACCENT), Span("filled   ")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import getters, on
@@ -21,10 +20,12 @@ from sp500tui.domain import Sp500tuiError
 from sp500tui.logs import RING_CAPACITY, LogLine
 from sp500tui.pipeline.snapshot import StageName
 from sp500tui.tui.bindings import VIEW
-from sp500tui.tui.export import as_line, write_prices
+from sp500tui.tui.export import PriceRecord, Table, as_line, write_table
 from sp500tui.tui.formats import clean, plural
 from sp500tui.tui.messages import (
     ConstituentsChanged,
+    CopyWished,
+    ExportWished,
     LogArrived,
     PricesChanged,
     SnapshotTaken,
@@ -167,6 +168,27 @@ class MainScreen(Screen[None]):
         """Select the stage that was clicked."""
         self.dashboard.selected_stage = message.stage
 
+    @on(CopyWished)
+    def copy(self, message: CopyWished) -> None:
+        """Put a line into the clipboard."""
+        if not message.text:
+            self.notify("there is no row to copy", severity="warning")
+            return
+        self.app.copy_to_clipboard(message.text)
+        self.notify(f"copied: {clean(message.text)}", markup=False)
+
+    @on(ExportWished)
+    def export(self, message: ExportWished) -> None:
+        """Write a table to a new file."""
+        table, now = message.table, self.dashboard.clock()
+        path = self.dashboard.export_folder / f"sp500tui-{table.name}-{now:%Y%m%d-%H%M%S}.{message.form}"
+        try:
+            write_table(table, path)
+        except Sp500tuiError as error:
+            self.notify(clean(str(error)), severity="error", markup=False)
+            return
+        self.notify(f"{table.name}: {plural(len(table.records), 'row')} written to {path}", markup=False)
+
     # What the keys do to the view
 
     def say(self, words: str) -> None:
@@ -204,29 +226,13 @@ class MainScreen(Screen[None]):
         )
 
     def action_copy_row(self) -> None:
-        """Copy the marked row of the focused panel."""
-        text = self.worker_list.row_text() if self.worker_list.has_focus else self._price_text()
-        if not text:
-            self.notify("there is no row to copy", severity="warning")
-            return
-        self.app.copy_to_clipboard(text)
-        self.notify(f"copied: {clean(text)}", markup=False)
-
-    def _price_text(self) -> str:
+        """Copy the marked row of the prices."""
         record = self.panel.table.cursor_record
-        return as_line(record) if record is not None else ""
+        self.post_message(CopyWished("" if record is None else as_line(record)))
 
     def action_export(self, kind: str) -> None:
         """Write the prices shown, in their order, to a new file."""
-        records = self.panel.table.rows()
-        now = self.dashboard.clock()
-        path = Path(self.dashboard.export_folder / f"sp500tui-prices-{now:%Y%m%d-%H%M%S}.{kind}")
-        try:
-            write_prices(records, path)
-        except Sp500tuiError as error:
-            self.notify(clean(str(error)), severity="error", markup=False)
-            return
-        self.notify(f"{plural(len(records), 'row')} written to {path}", markup=False)
+        self.post_message(ExportWished(Table("prices", PriceRecord, self.panel.table.rows()), kind))
 
     def action_zoom(self) -> None:
         """Give the focused panel the whole screen, or take it back."""

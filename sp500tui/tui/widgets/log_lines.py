@@ -7,14 +7,16 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import var
 
 from sp500tui.logs import LogLine
-from sp500tui.tui.formats import fit
+from sp500tui.tui.formats import ELLIPSIS, fit
 from sp500tui.tui.log_buffer import LogBuffer, next_choice, next_level
+from sp500tui.tui.messages import CopyWished
 from sp500tui.tui.widgets.painted_lines import PaintedLines
 
 _WORDS = {
@@ -28,6 +30,9 @@ _WORDS = {
 STYLES = ("line", "marked", "time", "worker", "message", "match", "debug", "info", "warn", "error", "notice")
 _TIME, _LEVEL, _WORKER = 8, 8, 11
 _EMPTY = "No lines yet"
+_SIDESTEP = 16
+"""Characters that one key moves the messages to the side."""
+_SIDEWAYS = Binding.Group("Sideways", compact=True)
 
 
 def level_word(level: int) -> str:
@@ -50,13 +55,24 @@ def pieces(message: str, wanted: str) -> list[tuple[str, str]]:
     return [part for part in (*parts, (message[at:], "message")) if part[0]]
 
 
+def shifted(message: str, shift: int) -> str:
+    """The message without its first `shift` characters, with a sign in place of what is hidden."""
+    return ELLIPSIS + message[shift + 1 :] if shift and message else message
+
+
+def as_text(line: LogLine) -> str:
+    """A line of the log as text, to copy."""
+    return f"{line.time.astimezone():%Y-%m-%d %H:%M:%S} {level_word(line.level)} {line.worker} {line.message}"
+
+
 class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
     """A window onto the buffer that stays where it is while lines come and go, or follows the newest."""
 
     HELP = """\
     ## Log
     `v` shows from another level up, `w` only one stage or worker. `/` searches, `n` and `N` go from match to match,
-    `x` to the next error. Scrolling up stops following; `f` or `G` follows again. Every line is in the log file.
+    `x` to the next error. Scrolling up stops following; `f` or `G` follows again. Left and right show the rest of long
+    lines, `y` copies the marked line, or the newest one shown. Every line is in the log file.
     """
     BINDING_GROUP_TITLE = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -70,6 +86,27 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
         Binding("x", "error", "Next error", id="log.next_error"),
         Binding(
             "f", "follow", "Follow", id="log.follow", tooltip="Stay at the newest line, or stop doing so"
+        ),
+        Binding(
+            "y", "copy", "Copy line", id="log.copy", tooltip="Copy the marked line, or the newest one shown"
+        ),
+        Binding(
+            "left,h",
+            "sideways(-1)",
+            "Left",
+            key_display="←",
+            group=_SIDEWAYS,
+            id="log.left",
+            tooltip="Show what is to the left in long lines",
+        ),
+        Binding(
+            "right,l",
+            "sideways(1)",
+            "Right",
+            key_display="→",
+            group=_SIDEWAYS,
+            id="log.right",
+            tooltip="Show what is to the right in long lines",
         ),
         Binding("escape", "release", "Clear search", id="log.release", show=False),
         Binding("up,k", "move(-1)", "Up", id="log.up", show=False),
@@ -85,6 +122,8 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
 
     wanted: var[str] = var("", init=False)
     """What is searched for; empty for nothing."""
+    shift: var[int] = var(0, init=False)
+    """Characters of every message that are out of view to the left."""
 
     @dataclass
     class Described(Message):
@@ -153,6 +192,8 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
         if self.wanted:
             found = buffer.count(self.wanted)
             parts.append(f"“{self.wanted}” in {found:,} {'line' if found == 1 else 'lines'}")
+        if self.shift:
+            parts.append(f"from character {self.shift + 1:,}")
         parts.append("following" if self.following else f"{self._new:,} new below" if self._new else "held")
         words = " · ".join(parts)
         if words != self._words:
@@ -162,12 +203,12 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
     # How a line looks
 
     def line_key(self, y: int) -> Hashable:
-        """The line's own number, and whether it is marked or searched."""
+        """The line's own number, and how it is marked, searched and shifted."""
         number = self.buffer.first + self.scroll_offset.y + y
         line = self.buffer.line(number)
         if line is None:
             return (y == 0 and not self.buffer.end,)
-        return line.seq, number == self._marked, self.wanted
+        return line.seq, number == self._marked, self.wanted, self.shift
 
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
         """Time, level, worker and message."""
@@ -177,18 +218,62 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
             empty = y == 0 and self.buffer.end == self.buffer.first
             return "line", [(f" {_EMPTY}", "notice")] if empty else []
         word, style = _WORDS.get(line.level, (level_word(line.level), "info"))
-        narrow = self.line_width < 60
         head = [
             ("▌" if number == self._marked else " ", style),
             (f"{line.time.astimezone():%H:%M:%S} ", "time"),
             (fit(word, _LEVEL) + " ", style),
-            *([] if narrow else [(fit(line.worker, _WORKER) + " ", "worker")]),
+            *([] if self._narrow else [(fit(line.worker, _WORKER) + " ", "worker")]),
         ]
-        room = self.line_width - sum(len(text) for text, _ in head)
-        message = fit(line.message.ljust(room), room)
+        message = fit(shifted(line.message, self.shift).ljust(self._room), self._room)
         return "marked" if number == self._marked else "line", [*head, *pieces(message, self.wanted)]
 
-    # What the keys do
+    # What the keys and the mouse do
+
+    def action_copy(self) -> None:
+        """Copy the marked line while it is in view, else the newest one in view."""
+        shown = self._numbers_shown
+        number = max(shown, default=-1) if self._marked is None or self._marked not in shown else self._marked
+        line = self.buffer.line(number)
+        self.post_message(CopyWished("" if line is None else as_text(line)))
+
+    @property
+    def _room(self) -> int:
+        """Cells of a line that are left for its message."""
+        worker = 0 if self._narrow else _WORKER + 1
+        return self.line_width - (1 + _TIME + 1 + _LEVEL + 1 + worker)
+
+    @property
+    def _narrow(self) -> bool:
+        """Whether there is no room for the workers' names."""
+        return self.line_width < 60
+
+    @property
+    def _numbers_shown(self) -> range:
+        """Of the lines on the screen."""
+        top = self.buffer.first + self.scroll_offset.y
+        return range(top, min(top + self.line_count, self.buffer.end))
+
+    def action_sideways(self, step: int) -> None:
+        """Move the messages to the side."""
+        self.shift += step * _SIDESTEP
+
+    def validate_shift(self, shift: int) -> int:
+        """Not further than the end of the longest message on the screen."""
+        lines = map(self.buffer.line, self._numbers_shown)
+        longest = max((len(line.message) for line in lines if line is not None), default=0)
+        return max(0, min(shift, longest - self._room))
+
+    def watch_shift(self) -> None:
+        """Show the other part."""
+        self.repaint_changed()
+        self._describe()
+
+    def on_click(self, event: events.Click) -> None:
+        """Mark the line under the pointer."""
+        offset = event.get_content_offset(self)
+        number = -1 if offset is None else self.buffer.first + self.scroll_offset.y + offset.y
+        if self.buffer.line(number) is not None:
+            self._mark(number)
 
     def action_level(self, step: int) -> None:
         """Show from another level up."""

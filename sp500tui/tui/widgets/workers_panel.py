@@ -12,15 +12,21 @@ from textual.geometry import Region, Size
 from textual.reactive import reactive
 
 from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot
-from sp500tui.tui.formats import clean, fit
+from sp500tui.tui.export import Table
+from sp500tui.tui.formats import clean
 from sp500tui.tui.lines import Line, Role
+from sp500tui.tui.messages import CopyWished, ExportWished
 from sp500tui.tui.panel_title import set_titles
 from sp500tui.tui.widgets.painted_lines import PaintedLines
 from sp500tui.tui.words import STAGE_TITLES
-from sp500tui.tui.worker_lines import empty_line, header_line, name_width, title, worker_line
+from sp500tui.tui.worker_lines import detail_lines, empty_line, header_line, name_width, title, worker_line
+from sp500tui.tui.worker_record import WorkerRecord, worker_record
 
 _HEADING_FROM = 4
 """Lines of the panel from which on one is spent on the names of the columns."""
+_DETAIL_FROM = ((20, 3), (9, 2), (3, 1))
+"""Lines of the panel, and how many of them tell more about the marked worker."""
+_EXPORT = Binding.Group("Export workers", compact=True)
 
 
 class WorkersPanel(PaintedLines):
@@ -43,6 +49,23 @@ class WorkersPanel(PaintedLines):
             id="workers.scope",
             tooltip="All workers or the selected stage's",
         ),
+        Binding("y", "copy", "Copy worker", id="workers.copy", tooltip="Copy the marked worker's line"),
+        Binding(
+            "e",
+            "export('csv')",
+            "Export workers CSV",
+            group=_EXPORT,
+            id="workers.export_csv",
+            tooltip="Write the workers shown to a CSV file",
+        ),
+        Binding(
+            "E",
+            "export('json')",
+            "Export workers JSON",
+            group=_EXPORT,
+            id="workers.export_json",
+            tooltip="Write the workers shown to a JSON file",
+        ),
     ]
     PREFIX = "line"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line--row", *(f"line--{role}" for role in Role)}
@@ -61,6 +84,7 @@ class WorkersPanel(PaintedLines):
         self._before = True
         self._rows: list[Line] = []
         self._heading: Line | None = None
+        self._detail: list[Line] = []
 
     def show(self, workers: Sequence[WorkerSnapshot]) -> None:
         """Bring the list up to date."""
@@ -85,6 +109,15 @@ class WorkersPanel(PaintedLines):
         """Move the mark."""
         self.cursor = max(0, min(len(self.shown()) - 1, self.cursor + steps))
 
+    def action_copy(self) -> None:
+        """Copy the marked worker's line."""
+        self.post_message(CopyWished(self.row_text()))
+
+    def action_export(self, form: str) -> None:
+        """Have the workers shown written to a file."""
+        records = [worker_record(worker) for worker in self.shown()]
+        self.post_message(ExportWished(Table("workers", WorkerRecord, records), form))
+
     def action_toggle_scope(self) -> None:
         """Change between all workers and those of the selected stage."""
         self.only_stage = not self.only_stage
@@ -103,15 +136,19 @@ class WorkersPanel(PaintedLines):
     def watch_cursor(self) -> None:
         """Keep the marked line in view."""
         self._draw()
-        self.scroll_to_region(Region(0, self.cursor, 1, 1 + self._top), animate=False, force=True)
+        self._keep_in_view()
+
+    def _keep_in_view(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor, 1, 1 + self._fixed), animate=False, force=True)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Lay the lines out for the new width."""
+        """Lay the lines out for the new size."""
         self._draw()
 
     def on_focus(self) -> None:
-        """Show the mark."""
+        """Show the mark, and below the workers more about the marked one."""
         self._draw()
+        self._keep_in_view()
 
     def on_blur(self) -> None:
         """Hide the mark."""
@@ -120,7 +157,7 @@ class WorkersPanel(PaintedLines):
     def on_click(self, event: events.Click) -> None:
         """Mark the worker under the pointer."""
         offset = event.get_content_offset(self)
-        if offset is not None and offset.y >= self._top:
+        if offset is not None and self._top <= offset.y < self.line_count - len(self._detail):
             self.cursor = max(0, min(len(self.shown()) - 1, offset.y - self._top + self.scroll_offset.y))
 
     def _draw(self) -> None:
@@ -133,30 +170,36 @@ class WorkersPanel(PaintedLines):
             for index, worker in enumerate(shown)
         ] or [empty_line(self.line_width, before=self._before)]
         self._heading = header_line(self.line_width, names) if self.line_count >= _HEADING_FROM else None
-        set_titles(
-            self, title(STAGE_TITLES[self.stage] if self.only_stage else None), self._mark_words(shown)
-        )
-        lines = len(self._rows) + self._top
+        self._detail = self._more(shown) if self.has_focus and shown else []
+        set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None))
+        lines = len(self._rows) + self._fixed
         if self.virtual_size.height != lines:
             self.virtual_size = Size(0, lines)
         self.repaint_changed()
 
     @property
     def _top(self) -> int:
-        """Lines that do not scroll."""
+        """Lines at the top that do not scroll."""
         return 0 if self._heading is None else 1
 
-    def _mark_words(self, shown: Sequence[WorkerSnapshot]) -> str:
-        """The whole last error of the marked worker, which its line may have no room for."""
-        if not self.has_focus or not shown:
-            return ""
-        error = clean(shown[min(self.cursor, len(shown) - 1)].last_error)
-        return fit(error, min(len(error), max(0, self.size.width - 6)))
+    @property
+    def _fixed(self) -> int:
+        """Lines that do not scroll, at the top and at the foot."""
+        return self._top + len(self._detail)
+
+    def _more(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
+        """What the marked worker's line may have no room for."""
+        lines = next((lines for least, lines in _DETAIL_FROM if self.line_count >= least), 0)
+        worker = shown[min(self.cursor, len(shown) - 1)]
+        return detail_lines(worker, self.line_width, lines) if lines else []
 
     def _line(self, y: int) -> Line:
-        """The heading on the first line, below it the workers from the scroll position on."""
+        """The heading on the first line, the marked worker's details on the last, the workers between them."""
         if self._heading is not None and y == 0:
             return self._heading
+        foot = y - self.line_count + len(self._detail)
+        if foot >= 0:
+            return self._detail[foot] if foot < len(self._detail) else ()
         index = y - self._top + self.scroll_offset.y
         return self._rows[index] if index < len(self._rows) else ()
 
