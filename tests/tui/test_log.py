@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.strip import Strip
 
 from sp500tui.logs import LogLine
 from sp500tui.tui.log_buffer import (
@@ -210,13 +210,13 @@ class TestOnScreen:
             widget.focus()
             await driven.press("g")
             painted: list[int] = []
-            paint = widget.paint
+            cells = widget.line_cells
 
-            def watched(y: int) -> Strip:
+            def watched(y: int) -> tuple[str, Sequence[tuple[str, str]]]:
                 painted.append(y)
-                return paint(y)
+                return cells(y)
 
-            monkeypatch.setattr(widget, "paint", watched)
+            monkeypatch.setattr(widget, "line_cells", watched)
 
             await said(driven, log, "below the screen")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.strip import Strip
 
 from sp500tui.pipeline.snapshot import StageName, WorkerState
 from sp500tui.tui.lines import Line, Role, width_of
@@ -173,13 +173,13 @@ async def test_only_changed_lines_are_painted(drive: Drive, monkeypatch: pytest.
     async with drive() as driven:
         panel = driven.main.worker_list
         painted: list[int] = []
-        original = panel.paint
+        cells = panel.line_cells
 
-        def paint(y: int) -> Strip:
+        def watched(y: int) -> tuple[str, Sequence[tuple[str, str]]]:
             painted.append(y)
-            return original(y)
+            return cells(y)
 
-        monkeypatch.setattr(panel, "paint", paint)
+        monkeypatch.setattr(panel, "line_cells", watched)
         workers = list(running().workers)
         workers[2] = replace(workers[2], doing="one symbol")
         driven.show(replace(running(), workers=tuple(workers)))

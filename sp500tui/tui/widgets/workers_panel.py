@@ -193,7 +193,7 @@ class WorkersPanel(PaintedLines):
         worker = shown[min(self.cursor, len(shown) - 1)]
         return detail_lines(worker, self.line_width, lines) if lines else []
 
-    def _line(self, y: int) -> Line:
+    def _line_shown(self, y: int) -> Line:
         """The heading on the first line, the marked worker's details on the last, the workers between them."""
         if self._heading is not None and y == 0:
             return self._heading
@@ -205,11 +205,11 @@ class WorkersPanel(PaintedLines):
 
     def line_key(self, y: int) -> Hashable:
         """A line is known by its text and roles."""
-        return self._line(y)
+        return self._line_shown(y)
 
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
         """The spans of a line, styled by their roles."""
-        return "row", [(span.text, str(span.role)) for span in self._line(y)]
+        return "row", [(span.text, str(span.role)) for span in self._line_shown(y)]
 
     def cell_style(self, line: str, cell: str) -> Style:
         """A span looks like its role, whatever line it is in."""
