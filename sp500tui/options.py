@@ -100,7 +100,7 @@ OPTIONS: tuple[Option, ...] = (
         "how long the end may take before the rest is spooled (default: 30)",
         STORAGE,
     ),
-    Option("price_workers", "N", "threads that fetch prices (default: 8)", WORKERS),
+    Option("price_workers", "N", "threads that fetch prices (default: 12)", WORKERS),
     Option("converters", "N", "threads that convert currencies (default: 2)", WORKERS),
     Option("writers", "N", "processes that write to the database (default: 2)", WORKERS),
     Option("batch_size", "N", "symbols in one request (default: 50)", WORKERS),

@@ -63,7 +63,8 @@ class Settings(BaseSettings):
     """Name of the outgoing address: nodes of one group share the rate limit towards Yahoo Finance."""
     data_dir: Path | None = None
     """Folder of the embedded database, journal and dead letters; None for the user's data folder."""
-    price_workers: int = Field(default=8, ge=1, le=64)
+    price_workers: int = Field(default=12, ge=1, le=64)
+    """By default one more than the index takes requests, so that a cycle waits for the network once."""
     converters: int = Field(default=2, ge=1, le=64)
     writers: int = Field(default=2, ge=1, le=64)
     batch_size: int = Field(default=50, ge=1, le=500)

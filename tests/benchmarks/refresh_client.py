@@ -16,15 +16,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sp500tui.settings import Settings
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo import YahooFinance
 from tests.benchmarks.rig import many_symbols
 
 _THREADS = 8
+"""Of the peers; ours are as many as by default."""
 
 
-def pipeline_stage(symbols: Sequence[str], batch: int) -> Callable[[], int]:
-    """The production price workers, from the tickers queue to the quotes queue."""
+def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable[[], int]:
+    """That many production price workers, from the tickers queue to the quotes queue."""
     from sp500tui.pipeline.fx import FxBook
     from sp500tui.pipeline.items import Fetched, Ticker
     from sp500tui.pipeline.metrics import Books
@@ -48,7 +50,7 @@ def pipeline_stage(symbols: Sequence[str], batch: int) -> Callable[[], int]:
         max_attempts=4,
         give_up_after=60.0,
     )
-    Stage(StageName.PRICE, pricing.make_body, _THREADS, listener=lambda event: None).start()
+    Stage(StageName.PRICE, pricing.make_body, workers, listener=lambda event: None).start()
 
     def refresh() -> int:
         now = time.monotonic()
@@ -107,8 +109,8 @@ def fast_info(symbols: Sequence[str]) -> Callable[[], int]:
 
 
 KINDS: dict[str, Callable[[Sequence[str]], Callable[[], int]]] = {
-    "ours": lambda symbols: pipeline_stage(symbols, 50),
-    "one-a-symbol": lambda symbols: pipeline_stage(symbols, 1),
+    "ours": lambda symbols: pipeline_stage(symbols, Settings().batch_size, Settings().price_workers),
+    "one-a-symbol": lambda symbols: pipeline_stage(symbols, 1, _THREADS),
     "round-trip": round_trip,
     "download": download,
     "fast-info": fast_info,

@@ -104,7 +104,7 @@ def test_from_the_start_to_q(home: Path) -> None:
         terminal.wait_for("● running", "503/503", "all 503", "cycle 1 finished")
         # then + adds a worker, and the symbol screen shows what was stored
         terminal.child.send("+")
-        terminal.wait_for("price workers 8 → 9", "price ×9")
+        terminal.wait_for("price workers 12 → 13", "×13")
         terminal.child.send("\r")
         terminal.wait_for("newest rows in PostgreSQL", "SEC CIK")
         # when q is pressed, it drains, leaves with 0 and gives the terminal back
