@@ -124,6 +124,7 @@ class Keeper:
         changes = self._roster.changes
         if self._upserted != changes and self._roster.listed:
             storage.upsert_constituents(connection, self._roster.listed, datetime.now(UTC))
+            storage.note_symbols(connection, self._roster.symbols)
             self._upserted = changes
 
     def _count(self) -> None:

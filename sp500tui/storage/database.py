@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sp500tui.storage.address import check_url, mask_url
 from sp500tui.storage.connection import Connection, connect
-from sp500tui.storage.insertion import insert, upsert_constituents
+from sp500tui.storage.insertion import insert, note_symbols, upsert_constituents
 from sp500tui.storage.migrations import apply_schema
 from sp500tui.storage.sqlstates import is_bad_row, is_transient
 
@@ -25,6 +25,7 @@ __all__ = [
     "is_bad_row",
     "is_transient",
     "mask_url",
+    "note_symbols",
     "upsert_constituents",
 ]
 

@@ -1,8 +1,8 @@
-"""Writing: price rows in batches, and the list of constituents."""
+"""Writing: price rows in batches, the list of constituents, and the symbols asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from weakref import WeakSet
 
@@ -14,6 +14,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from sp500tui.domain import Constituent
 from sp500tui.storage.connection import Connection, failure
 from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.repetition import repeated
 from sp500tui.storage.rows import parameters
 
 _INSERT = QUERIES["insert_prices"].encode()
@@ -38,14 +39,18 @@ def insert(connection: Connection, payload: bytes) -> int:
         if connection not in _prepared:
             _prepare(connection.pgconn)
             _prepared.add(connection)
-        # Below psycopg's cursor: the columns go out as they lie there, at half the cost a row.
-        result = connection.pgconn.exec_prepared(_NAME, columns)
-        if result.error_field(DiagnosticField.SQLSTATE) == _UNKNOWN_STATEMENT:
-            # A pooler has put another session behind this connection.
-            result = connection.pgconn.exec_params(_INSERT, columns)
-        return result.command_tuples or _done(result)
+        return repeated(lambda: _execute(connection.pgconn, columns))
     except psycopg.Error as error:
         raise failure("the database did not store a batch", error) from None
+
+
+def _execute(pgconn: PGconn, columns: Sequence[bytes]) -> int:
+    # Below psycopg's cursor: the columns go out as they lie there, at half the cost a row.
+    result = pgconn.exec_prepared(_NAME, columns)
+    if result.error_field(DiagnosticField.SQLSTATE) == _UNKNOWN_STATEMENT:
+        # A pooler has put another session behind this connection.
+        result = pgconn.exec_params(_INSERT, columns)
+    return result.command_tuples or _done(result)
 
 
 def _prepare(pgconn: PGconn) -> None:
@@ -72,7 +77,20 @@ def upsert_constituents(
     listed = sorted({(one.symbol, one.cik): one for one in constituents}.items())
     columns = ("symbol", "cik", "name", "sector", "sub_industry", "headquarters", "founded", "date_added")
     values: dict[str, object] = {column: [getattr(one, column) for _, one in listed] for column in columns}
+    _store(connection, "upsert_constituents", {**values, "seen_at": seen_at})
+
+
+def note_symbols(connection: Connection, symbols: Iterable[str]) -> None:
+    """Record the symbols that prices are asked for, listed or not.
+
+    Raises:
+        DatabaseError: with its SQLSTATE.
+    """
+    _store(connection, "note_symbols", {"symbols": sorted(set(symbols))})
+
+
+def _store(connection: Connection, query: str, values: Mapping[str, object]) -> None:
     try:
-        connection.execute(QUERIES["upsert_constituents"], {**values, "seen_at": seen_at})
+        repeated(lambda: connection.execute(QUERIES[query], values))
     except psycopg.Error as error:
         raise failure("the database did not store the list of constituents", error) from None

@@ -13,6 +13,7 @@ import psycopg
 from sp500tui.domain import DatabaseError
 from sp500tui.storage.connection import Connection, failure
 from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.repetition import repeated
 
 __all__ = [
     "QUERIES",
@@ -77,6 +78,8 @@ class RowTotal:
     """Counted; else the server's estimate."""
     bytes: int | None
     """On disk with its key; None where the server does not say."""
+    distributed: bool = False
+    """Whether the rows lie on other nodes or in pieces, where the server's own counters do not see them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +139,20 @@ def row_total(connection: Connection) -> RowTotal:
             raise
         # A relative of PostgreSQL that does not tell sizes.
         return RowTotal(_rows(connection, "row_count")[0][0], exact=True, bytes=None)
-    if table > COUNTED_BYTES and estimate is not None:
-        return RowTotal(estimate, exact=False, bytes=with_key)
-    return RowTotal(_rows(connection, "row_count")[0][0], exact=True, bytes=with_key)
+    distributed = _distributed_size(connection)
+    if distributed is not None:
+        table, with_key, estimate = distributed
+    counted = table <= COUNTED_BYTES or estimate is None
+    rows = _rows(connection, "row_count")[0][0] if counted else estimate
+    return RowTotal(rows, exact=counted, bytes=with_key, distributed=distributed is not None)
+
+
+def _distributed_size(connection: Connection) -> tuple[Any, ...] | None:
+    """What `table_size` tells, of a table that an extension has spread; None where none has."""
+    for (extension,) in _rows(connection, "extensions"):
+        for size in _rows(connection, f"table_size_{extension}"):
+            return size
+    return None
 
 
 def row_count(connection: Connection) -> int:
@@ -154,7 +168,8 @@ def newest(connection: Connection) -> Newest:
 def statistics(connection: Connection) -> Statistics:
     """The server and the table now."""
     version, taken_at, connections, most, inserted = _rows(connection, "server")[0]
-    return Statistics(row_total(connection), version, taken_at, connections, most, inserted)
+    total = row_total(connection)
+    return Statistics(total, version, taken_at, connections, most, None if total.distributed else inserted)
 
 
 def insert_rate(earlier: Statistics, later: Statistics) -> float | None:
@@ -174,6 +189,6 @@ def _rows(
     connection: Connection, query: str, arguments: Mapping[str, object] | None = None
 ) -> list[tuple[Any, ...]]:
     try:
-        return connection.execute(QUERIES[query], arguments).fetchall()
+        return repeated(lambda: connection.execute(QUERIES[query], arguments).fetchall())
     except psycopg.Error as error:
         raise failure(f"the database did not answer the query {query}", error) from None

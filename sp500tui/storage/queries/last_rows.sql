@@ -1,14 +1,8 @@
--- The newest rows of all symbols. The recursion walks the key from symbol to symbol, so that no index on time is needed.
-WITH RECURSIVE listed AS (
-    (SELECT symbol FROM public.prices ORDER BY symbol LIMIT 1)
-    UNION ALL
-    SELECT (SELECT symbol FROM public.prices WHERE symbol > listed.symbol ORDER BY symbol LIMIT 1)
-    FROM listed
-    WHERE listed.symbol IS NOT NULL
-)
-SELECT newest.symbol, quote_time, price, change, percent_change, currency, converted_price, converted_currency,
-       fx_rate, market_state, volume, fetched_at, stored_at
-FROM listed
+-- The newest rows of all symbols: each symbol's newest by the key, then the newest of them; no index on time is needed.
+SELECT newest.symbol, newest.quote_time, newest.price, newest.change, newest.percent_change, newest.currency,
+       newest.converted_price, newest.converted_currency, newest.fx_rate, newest.market_state, newest.volume,
+       newest.fetched_at, newest.stored_at
+FROM public.latest_prices AS listed
 CROSS JOIN LATERAL (
     SELECT *
     FROM public.prices
@@ -16,5 +10,5 @@ CROSS JOIN LATERAL (
     ORDER BY quote_time DESC
     LIMIT %(limit)s
 ) AS newest
-ORDER BY quote_time DESC, newest.symbol
+ORDER BY newest.quote_time DESC, newest.symbol
 LIMIT %(limit)s

@@ -1,0 +1,5 @@
+-- The size of a table that TimescaleDB has cut into pieces, and its rows by the server's last samples.
+SELECT size.table_bytes, size.total_bytes, nullif(approximate_row_count('public.prices'), 0)
+FROM timescaledb_information.hypertables
+CROSS JOIN LATERAL hypertable_detailed_size('public.prices') AS size
+WHERE hypertable_schema = 'public' AND hypertable_name = 'prices'
