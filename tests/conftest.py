@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.postgres",
+    "tests.fixtures.valkey",
     "tests.fixtures.market",
     "tests.fixtures.market_client",
     "tests.fixtures.faults",

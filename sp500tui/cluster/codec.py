@@ -1,0 +1,189 @@
+"""Tickers, quotes and rows as text on the broker: what a node writes, any node reads, or says clearly that it cannot.
+
+One JSON array an item. Numbers are texts exactly as the source printed them, times are ISO 8601. A tick is
+`time.monotonic()` here and the broker's clock there, so that the nodes' own clocks do not matter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol, TypeVar
+
+from sp500tui.cluster.errors import BrokerError
+from sp500tui.domain import ConvertedQuote, MarketState, Quote
+from sp500tui.pipeline.items import Fetched, Ticker
+from sp500tui.plain_text import plain
+
+T = TypeVar("T")
+
+Offset = Callable[[], float]
+"""Seconds to add to `time.monotonic()` for the broker's clock: `Broker.offset`."""
+
+
+class Codec(Protocol[T]):
+    """Turns items into bytes and back."""
+
+    def encode(self, item: T) -> bytes:
+        """The item as it lies on the broker."""
+
+    def decode(self, data: bytes) -> T:
+        """The item.
+
+        Raises:
+            BrokerError: the bytes are not what `encode` makes.
+        """
+
+
+class TickerCodec:
+    """Symbols to ask the price of."""
+
+    def __init__(self, offset: Offset) -> None:
+        self._offset = offset
+
+    def encode(self, item: Ticker) -> bytes:
+        """See `Codec.encode`."""
+        return _dump("ticker", item.symbol, round(item.asked_at + self._offset(), 6), item.attempts)
+
+    def decode(self, data: bytes) -> Ticker:
+        """See `Codec.decode`."""
+        symbol, asked_at, attempts = _load(data, "ticker", 3)
+        with _reading(data):
+            return Ticker(_text(symbol), float(asked_at) - self._offset(), int(attempts))
+
+
+class FetchedCodec:
+    """Quotes as they were fetched."""
+
+    def __init__(self, offset: Offset) -> None:
+        self._offset = offset
+
+    def encode(self, item: Fetched) -> bytes:
+        """See `Codec.encode`."""
+        return _dump("quote", *_of_quote(item.quote), round(item.tick + self._offset(), 6), item.worker)
+
+    def decode(self, data: bytes) -> Fetched:
+        """See `Codec.decode`."""
+        *fields, tick, worker = _load(data, "quote", _QUOTE_FIELDS + 2)
+        with _reading(data):
+            return Fetched(_to_quote(fields), float(tick) - self._offset(), _text(worker))
+
+
+class RowCodec:
+    """Converted quotes, the rows of `prices`."""
+
+    def __init__(self, offset: Offset) -> None:
+        self._offset = offset
+
+    def encode(self, item: ConvertedQuote) -> bytes:
+        """See `Codec.encode`."""
+        # A tick of 0 says that it is unknown, here as there.
+        tick = round(item.fetched_tick + self._offset(), 6) if item.fetched_tick else 0
+        return _dump(
+            "row",
+            *_of_quote(item.quote),
+            _number_text(item.converted_price),
+            item.converted_currency,
+            _number_text(item.fx_rate),
+            None if item.fx_time is None else item.fx_time.isoformat(),
+            tick,
+            item.fetched_by,
+        )
+
+    def decode(self, data: bytes) -> ConvertedQuote:
+        """See `Codec.decode`."""
+        fields = _load(data, "row", _QUOTE_FIELDS + 6)
+        price, currency, rate, time, tick, worker = fields[_QUOTE_FIELDS:]
+        with _reading(data):
+            return ConvertedQuote(
+                _to_quote(fields[:_QUOTE_FIELDS]),
+                None if price is None else _number(price),
+                _text(currency),
+                None if rate is None else _number(rate),
+                None if time is None else _time(time),
+                float(tick) - self._offset() if tick else 0.0,
+                _text(worker),
+            )
+
+
+_QUOTE_FIELDS = 9
+_SHOWN = 120
+"""Bytes of an unreadable entry that its message shows."""
+
+
+def _of_quote(quote: Quote) -> tuple[str | int | None, ...]:
+    return (
+        quote.symbol,
+        str(quote.price),
+        _number_text(quote.change),
+        _number_text(quote.percent_change),
+        quote.currency,
+        quote.quote_time.isoformat(),
+        quote.market_state.value,
+        quote.volume,
+        quote.fetched_at.isoformat(),
+    )
+
+
+def _to_quote(fields: list[Any]) -> Quote:
+    symbol, price, change, percent, currency, quote_time, state, volume, fetched_at = fields
+    return Quote(
+        _text(symbol),
+        _number(price),
+        None if change is None else _number(change),
+        None if percent is None else _number(percent),
+        _text(currency),
+        _time(quote_time),
+        MarketState(state),
+        None if volume is None else int(volume),
+        _time(fetched_at),
+    )
+
+
+def _number_text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _dump(kind: str, *fields: object) -> bytes:
+    return json.dumps([kind, *fields], separators=(",", ":")).encode()
+
+
+def _load(data: bytes, kind: str, count: int) -> list[Any]:
+    with _reading(data):
+        found = json.loads(data)
+        if not isinstance(found, list) or found[:1] != [kind] or len(found) != count + 1:
+            raise ValueError(f"no {kind}")
+        return found[1:]
+
+
+@contextmanager
+def _reading(data: bytes) -> Iterator[None]:
+    """Turn whatever unreadable bytes lead to into a `BrokerError` that shows their beginning."""
+    try:
+        yield
+    except (ValueError, TypeError, ArithmeticError) as error:
+        shown = plain(data[:_SHOWN].decode(errors="replace"))
+        raise BrokerError(f"an entry of the broker is not ours ({error}): {shown}") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: object) -> Decimal:
+    number = Decimal(_text(value))
+    if not number.is_finite():
+        raise ValueError(f"{value!r} is no finite number")
+    return number
+
+
+def _time(value: object) -> datetime:
+    time = datetime.fromisoformat(_text(value))
+    if time.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone")
+    return time

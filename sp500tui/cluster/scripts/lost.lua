@@ -1,0 +1,37 @@
+#!lua flags=allow-oom
+-- Give a node up that is not heard any more, after its leases were taken from it.
+-- KEYS: nodes, beats, details, lost, desired. ARGV: name, seconds of silence, seconds to remember,
+-- then queue and number of items it held, pair by pair. Returns 1 for the one caller that struck it off.
+local name = ARGV[1]
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local prefix = KEYS[4] .. ':' .. name
+local remember = tonumber(ARGV[3])
+for at = 4, #ARGV, 2 do
+    if tonumber(ARGV[at + 1]) > 0 then
+        redis.call('HINCRBY', prefix .. ':held', ARGV[at], ARGV[at + 1])
+        redis.call('EXPIRE', prefix .. ':held', remember)
+    end
+end
+local heard = redis.call('ZSCORE', KEYS[1], name)
+if not heard or now - heard < tonumber(ARGV[2]) then
+    return 0
+end
+redis.call('ZREM', KEYS[1], name)
+redis.call('HSET', KEYS[4], name, heard .. ' ' .. (redis.call('HGET', KEYS[2], name) or '{}'))
+redis.call('HDEL', KEYS[2], name)
+redis.call('HDEL', KEYS[3], name)
+local wishes = redis.call('HKEYS', KEYS[5])
+for _, wish in ipairs(wishes) do
+    if string.sub(wish, 1, #name + 1) == name .. '|' then
+        redis.call('HDEL', KEYS[5], wish)
+    end
+end
+local entries = redis.call('HGETALL', KEYS[4])
+for at = 1, #entries, 2 do
+    local since = tonumber(string.match(entries[at + 1], '^(%S+)'))
+    if not since or now - since > remember then
+        redis.call('HDEL', KEYS[4], entries[at])
+    end
+end
+return 1

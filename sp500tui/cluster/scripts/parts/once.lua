@@ -1,0 +1,13 @@
+-- KEYS[1] remembers the last result of its slot, ARGV[1] names the operation: a retry is answered, not applied.
+local function recall()
+  local last = redis.call('GET', KEYS[1])
+  if last and string.match(last, '^%S+') == ARGV[1] then
+    return string.sub(last, #ARGV[1] + 2)
+  end
+  return nil
+end
+
+local function remember(reply)
+  redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. reply, 'EX', 3600)
+  return reply
+end

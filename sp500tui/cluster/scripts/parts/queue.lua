@@ -1,0 +1,136 @@
+-- A queue is a stream and one consumer group. Beside it lie
+--   <queue>:returned  sorted set of the entries that were given back, in the order in which they come next
+--   <queue>:instead   hash entry -> payload that replaces the entry's own
+--   <queue>:dropped   hash entry -> 'times' or 'times node': how often the node that held it was lost
+--   <queue>:totals    hash in, out, high, front
+local GROUP = 'workers'
+local RETURNED = 'returned'
+
+local function ensure(queue)
+  if redis.call('EXISTS', queue) == 0 then
+    redis.call('XGROUP', 'CREATE', queue, GROUP, '0', 'MKSTREAM')
+  end
+end
+
+local function slice(list, first, count)
+  local part = {}
+  for at = first, math.min(first + count - 1, #list) do
+    part[#part + 1] = list[at]
+  end
+  return part
+end
+
+-- Lua's stack bounds how many arguments one call takes.
+local function in_parts(list, act)
+  for at = 1, #list, 1000 do
+    act(slice(list, at, 1000))
+  end
+end
+
+local function measure(queue)
+  local in_flight = redis.call('XPENDING', queue, GROUP)[1] - redis.call('ZCARD', queue .. ':returned')
+  return redis.call('XLEN', queue) - in_flight, in_flight
+end
+
+local function mark_high_water(queue)
+  local ready = measure(queue)
+  if ready > tonumber(redis.call('HGET', queue .. ':totals', 'high') or '0') then
+    redis.call('HSET', queue .. ':totals', 'high', ready)
+  end
+end
+
+-- Whether the consumer holds every entry, delivered to it as often as it knows of.
+local function held(queue, consumer, ids, deliveries)
+  if #ids == 0 then return true end
+  local known = {}
+  for _, line in ipairs(redis.call('XPENDING', queue, GROUP, ids[1], ids[#ids], 2 * #ids, consumer)) do
+    known[line[1]] = line[4]
+  end
+  for at, id in ipairs(ids) do
+    local count = known[id]
+    if not count then
+      local line = redis.call('XPENDING', queue, GROUP, id, id, 1, consumer)[1]
+      count = line and line[4]
+    end
+    if count ~= tonumber(deliveries[at]) then return false end
+  end
+  return true
+end
+
+local function forget(queue, ids)
+  if #ids == 0 then return end
+  in_parts(ids, function(part)
+    redis.call('XACK', queue, GROUP, unpack(part))
+    redis.call('XDEL', queue, unpack(part))
+    redis.call('HDEL', queue .. ':instead', unpack(part))
+    redis.call('HDEL', queue .. ':dropped', unpack(part))
+  end)
+  redis.call('HINCRBY', queue .. ':totals', 'out', #ids)
+end
+
+-- Before everything that waits, in their own order.
+local function give_back(queue, ids)
+  if #ids == 0 then return end
+  local front = redis.call('HINCRBY', queue .. ':totals', 'front', -#ids)
+  local at = 0
+  in_parts(ids, function(part)
+    local scored = {}
+    for _, id in ipairs(part) do
+      at = at + 1
+      scored[#scored + 1] = front + at
+      scored[#scored + 1] = id
+    end
+    redis.call('ZADD', queue .. ':returned', unpack(scored))
+    part[#part + 1] = 'JUSTID'
+    redis.call('XCLAIM', queue, GROUP, RETURNED, 0, unpack(part))
+  end)
+  mark_high_water(queue)
+end
+
+-- What a consumer holds goes back to the front and the consumer is forgotten; `lost_node` is '' at a goodbye.
+-- Returns how many entries that were.
+local function reclaim(queue, consumer, lost_node)
+  if redis.call('EXISTS', queue) == 0 then return 0 end
+  local ids = {}
+  for _, line in ipairs(redis.call('XPENDING', queue, GROUP, '-', '+', 10000000, consumer)) do
+    ids[#ids + 1] = line[1]
+    if lost_node ~= '' then
+      local times = string.match(redis.call('HGET', queue .. ':dropped', line[1]) or '0', '^%d+')
+      redis.call('HSET', queue .. ':dropped', line[1], (times + 1) .. ' ' .. lost_node)
+    end
+  end
+  give_back(queue, ids)
+  redis.call('XGROUP', 'DELCONSUMER', queue, GROUP, consumer)
+  return #ids
+end
+
+local function milliseconds_of(id)
+  return tonumber(string.match(id, '^%d+'))
+end
+
+-- Milliseconds that the oldest ready entry has waited, -1 without one.
+local function oldest_age(queue)
+  local oldest = redis.call('ZRANGE', queue .. ':returned', 0, 0)[1]
+  local group = redis.call('XINFO', 'GROUPS', queue)[1]
+  local delivered = '0-0'
+  for at = 1, #group, 2 do
+    if group[at] == 'last-delivered-id' then delivered = group[at + 1] end
+  end
+  local fresh = redis.call('XRANGE', queue, '(' .. delivered, '+', 'COUNT', 1)[1]
+  local since = fresh and milliseconds_of(fresh[1])
+  if oldest and (not since or milliseconds_of(oldest) < since) then since = milliseconds_of(oldest) end
+  if not since then return -1 end
+  local time = redis.call('TIME')
+  return math.max(0, math.floor(time[1] * 1000 + time[2] / 1000 - since))
+end
+
+-- ready, in flight, age of the oldest, high water, total in, total out
+local function reading(queue)
+  if redis.call('EXISTS', queue) == 0 then return {0, 0, -1, 0, 0, 0} end
+  local ready, in_flight = measure(queue)
+  local totals = redis.call('HMGET', queue .. ':totals', 'high', 'in', 'out')
+  return {
+    ready, in_flight, oldest_age(queue),
+    tonumber(totals[1] or '0'), tonumber(totals[2] or '0'), tonumber(totals[3] or '0'),
+  }
+end

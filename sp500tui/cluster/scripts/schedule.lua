@@ -1,0 +1,12 @@
+#!lua flags=allow-oom
+-- Take or keep the scheduler's lease. KEYS: scheduler, scheduler:token. ARGV: name, milliseconds it lasts.
+-- Returns the holder and its fencing token.
+local holder = redis.call('GET', KEYS[1])
+if not holder then
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    return {ARGV[1], redis.call('INCR', KEYS[2])}
+end
+if holder == ARGV[1] then
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return {holder, tonumber(redis.call('GET', KEYS[2]) or '0')}
