@@ -21,7 +21,11 @@ _KEEPALIVE = {
     "tcp_user_timeout": 30_000,
 }
 """A peer that vanished is noticed in about half a minute; seconds, `tcp_user_timeout` milliseconds."""
-_SETTINGS = "SELECT set_config('TimeZone', 'UTC', false), set_config('statement_timeout', %s, false)"
+_SETTINGS = (
+    "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
+    "set_config('statement_timeout', %s, false)"
+)
+"""Times come back the same whatever the database or the role is set to."""
 _READ_ONLY = ", set_config('default_transaction_read_only', 'on', false)"
 
 _CAUSES = (
@@ -76,7 +80,7 @@ def connect(
     statement_timeout: float = 0,
     read_only: bool = False,
 ) -> Connection:
-    """An autocommit connection with UTC as its time zone.
+    """An autocommit connection that tells times in UTC and as ISO 8601.
 
     Passwords come from where libpq takes them: the URL, `PGPASSWORD`, `.pgpass`, `?passfile=`.
 

@@ -100,7 +100,7 @@ def _prices(quotes: Iterable[HandedOut]) -> defaultdict[Key, set[Decimal]]:
 
 def rows_in_table(url: str) -> list[tuple[Key, Decimal]]:
     """What the table `prices` holds."""
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url, options="-c DateStyle=ISO") as connection:
         rows = connection.execute("SELECT symbol, quote_time, price FROM prices").fetchall()
     return [((symbol, round(time.timestamp())), price) for symbol, time, price in rows]
 

@@ -1,0 +1,175 @@
+"""Promise: whatever clocks say, no row is lost and none comes in the wrong order."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+
+from sp500tui.domain import ConvertedQuote
+from sp500tui.pipeline.snapshot import Snapshot
+from sp500tui.pipeline.writer_link import WriterLink
+from sp500tui.storage import rows as rowcodec
+from sp500tui.storage.database import apply_schema, connect
+from tests.faults.checker import Checker
+from tests.faults.engine import EngineStarter
+from tests.faults.steps import FIFTY
+from tests.fixtures.faults_rows import row
+
+NEW_YORK = ZoneInfo("America/New_York")
+SPRING = datetime(2026, 3, 8, 1, 0, tzinfo=NEW_YORK)
+"""An hour before clocks go from 2:00 to 3:00."""
+AUTUMN = datetime(2026, 11, 1, 0, 0, tzinfo=NEW_YORK)
+"""Two hours before clocks go from 2:00 back to 1:00."""
+ODD_DATABASE = (
+    "ALTER DATABASE {name} SET timezone = 'America/New_York'",
+    "ALTER DATABASE {name} SET datestyle = 'SQL, DMY'",
+)
+LATEST = "SELECT symbol, quote_time FROM latest_prices"
+NEWEST = "SELECT symbol, max(quote_time) FROM prices GROUP BY symbol"
+
+
+def row_at(symbol: str, moment: datetime, price: str) -> ConvertedQuote:
+    one = row(symbol=symbol)
+    return replace(one, quote=replace(one.quote, quote_time=moment, price=Decimal(price)))
+
+
+@contextmanager
+def writer(url: str) -> Iterator[WriterLink]:
+    """A writer process of its own, with the environment of this moment."""
+    apply_schema(url)
+    link = WriterLink(url, "writer-1", 20.0)
+    try:
+        assert link.greeting(20, lambda: False).committed
+        yield link
+    finally:
+        link.close(at_once=True)
+
+
+def goes_round(cycle: int, snapshot: Snapshot) -> bool:
+    return snapshot.cycle.number >= cycle
+
+
+def change_database(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.format(name=connection.info.dbname))
+
+
+@pytest.fixture
+def wall_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Steps the wall clock of this process to so many seconds beside the real one."""
+    real, offset = time.time, 0.0
+
+    class Stepped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.fromtimestamp(time.time(), tz)
+
+    def step(seconds: float) -> None:
+        nonlocal offset
+        offset = seconds
+
+    monkeypatch.setattr(time, "time", lambda: real() + offset)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sp500tui.") and getattr(module, "datetime", None) is datetime:
+            monkeypatch.setattr(module, "datetime", Stepped)
+    return step
+
+
+@pytest.mark.thorough
+def test_the_wall_clock_jumps_while_rows_come_in(
+    engine: EngineStarter, check: Checker, database_url: str, wall_clock: Callable[[float], None]
+) -> None:
+    """Cycles keep their rhythm, rows are stored under the trades' own times, the equation holds."""
+    run = engine(database_url, interval=0.5)
+    run.stores(20)
+    for hours in (20, -20, 0):
+        wall_clock(3600.0 * hours)
+        run.waits_for(partial(goes_round, run.snapshot().cycle.number + 2), "two cycles after the jump")
+        run.stores(5)
+    assert not run.snapshot().missing
+    assert run.ends().dead == 0
+    verdict = check.verdict(database_url)
+    assert verdict.clean, str(verdict)
+    with connect(database_url, application_name="test") as connection:
+        assert sorted(connection.execute(LATEST)) == sorted(connection.execute(NEWEST))
+
+
+@pytest.mark.thorough
+def test_a_clock_that_is_days_behind_names_every_symbol_and_recovers(
+    engine: EngineStarter, database_url: str, wall_clock: Callable[[float], None]
+) -> None:
+    """A trade of more than a day from now cannot be; it is said, and passes with the clock's fault."""
+    run = engine(database_url, interval=0.5)
+    run.stores(20)
+    wall_clock(-3 * 86_400.0)
+    run.waits_for(lambda s: len(s.missing) == len(FIFTY.split(",")), "every symbol named")
+    assert all("lies in the future" in symbol.reason for symbol in run.snapshot().missing)
+    wall_clock(0)
+    run.waits_for(lambda s: not s.missing, "every symbol priced again")
+    run.stores(5)
+    run.ends()
+
+
+@pytest.mark.parametrize("start", [SPRING, AUTUMN], ids=["spring", "autumn"])
+def test_new_yorks_clocks_change_and_no_hour_is_lost_or_doubled(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, start: datetime
+) -> None:
+    """Given a program and a database that both live in New York, a trade each half hour keeps its place."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    change_database(database_url, *ODD_DATABASE)
+    begin = start.astimezone(UTC)
+    times = [begin + timedelta(minutes=30 * number) for number in range(8)]
+    with writer(database_url) as link:
+        rows = [row_at("AAPL", moment, str(100 + number)) for number, moment in enumerate(times)]
+        assert link.commit(1, rowcodec.encode(rows), 20, lambda: False).stored == len(times)
+    with connect(database_url, application_name="test") as connection:
+        found = connection.execute("SELECT quote_time, price FROM prices ORDER BY quote_time").fetchall()
+    assert found == [(moment, Decimal(100 + number)) for number, moment in enumerate(times)]
+
+
+def test_of_two_prices_of_one_moment_the_first_stored_stays(database_url: str) -> None:
+    """A trade is known by symbol and second: a second price of it counts as a duplicate, in one batch or in two."""
+    moment = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
+    with writer(database_url) as link:
+        both = rowcodec.encode([row_at("AAPL", moment, "100.5"), row_at("AAPL", moment, "200")])
+        assert link.commit(1, both, 20, lambda: False).stored == 1
+        later = rowcodec.encode([row_at("AAPL", moment, "300")])
+        assert link.commit(2, later, 20, lambda: False).stored == 0
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT price FROM prices").fetchall() == [(Decimal("100.5"),)]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_database_whose_clock_and_zone_differ(
+    engine: EngineStarter, check: Checker, database_url: str, hours: int
+) -> None:
+    """Only `stored_at` is the database's word; the order of rows follows the trades."""
+    apply_schema(database_url)
+    change_database(
+        database_url,
+        *ODD_DATABASE,
+        f"ALTER TABLE prices ALTER stored_at SET DEFAULT now() + interval '{hours} hours'",
+    )
+    run = engine(database_url)
+    run.stores(60)
+    assert run.ends().dead == 0
+    verdict = check.verdict(database_url)
+    assert verdict.clean, str(verdict)
+    with connect(database_url, application_name="test") as connection:
+        assert sorted(connection.execute(LATEST)) == sorted(connection.execute(NEWEST))
+        off = connection.execute("SELECT min(abs(extract(epoch FROM stored_at - fetched_at))) FROM prices")
+        ((least,),) = off.fetchall()
+    assert least > 3600 * 29
