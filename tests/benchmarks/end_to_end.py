@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.metrics import LatencyHistogram
 from sp500tui.pipeline.pipeline import Pipeline
-from sp500tui.pipeline.snapshot import Snapshot
+from sp500tui.pipeline.snapshot import Latency, Snapshot
 from sp500tui.settings import Settings
 from sp500tui.simulator.process import DemoMarket
 from tests.benchmarks.figures import Figure, Scale, Spread
@@ -72,13 +73,15 @@ def full_speed(url: str, symbols: Sequence[str], seconds: float, market: DemoMar
         return quotes / (time.perf_counter() - started)
 
 
-def half_load(url: str, symbols: Sequence[str], rate: float, seconds: float, market: DemoMarket) -> Snapshot:
-    """The pipeline's own figures after that time at half the rate it can do."""
+def half_load(url: str, symbols: Sequence[str], rate: float, seconds: float, market: DemoMarket) -> Latency:
+    """Fetch to commit over that time at half the rate it can do, as the pipeline itself counts it."""
     interval = max(0.2, 2 * len(symbols) / rate)
     with pipeline(url, symbols, interval, market) as made:
-        wait_until(lambda: settled(made.snapshot()), 60.0, "the first stored quote")
-        time.sleep(seconds)
-        return made.snapshot()
+        wait_until(lambda: settled(made.snapshot()) > 2 * len(symbols), 60.0, "the first cycles")
+        # The first quotes wait for the writers to start and connect, which is no matter of the load.
+        counted = made._parts.writing.end_to_end = LatencyHistogram()
+        time.sleep(max(seconds, 5 * interval))
+        return counted.latency()
 
 
 def run(scale: Scale) -> list[Figure]:
@@ -99,11 +102,13 @@ def run(scale: Scale) -> list[Figure]:
             with fresh_database(server) as url:
                 ingests.append(ingest(url, quotes, 2))
             with fresh_database(server) as url:
-                shown = half_load(url, listed_symbols(), rates[-1], scale.seconds / 2, market)
-            p95.append(shown.end_to_end.p95 or 0.0)
+                latency = half_load(url, listed_symbols(), rates[-1], scale.seconds / 2, market)
+            if latency.p95 is None:
+                raise RuntimeError("no quote was committed in five cycles at half load")
+            p95.append(latency.p95)
     slower = [min(pair) for pair in zip(fetches, ingests, strict=True)]
     share = Spread.pairwise(rates, slower).times(100)
-    latency = Spread.of(p95)
+    tail = Spread.of(p95)
     return [
         Figure(
             "end-to-end",
@@ -124,10 +129,10 @@ def run(scale: Scale) -> list[Figure]:
             "end-to-end",
             "fetch to commit p95 at half load",
             "ms",
-            latency,
+            tail,
             _EQUAL,
             goal="< 250 ms",
-            met=latency.median < 250,
-            note="503 symbols a cycle at half the rate measured just before",
+            met=tail.median < 250,
+            note="503 symbols a cycle at half the rate measured just before, once two cycles are over",
         ),
     ]
