@@ -20,7 +20,7 @@ _EPILOG = (
 _COMMANDS = {
     "constituents": "print the companies of the index",
     "quote": "print the newest prices of some symbols, without a database",
-    "database": "url, psql, status: reach the database of the prices",
+    "database": "url, psql, status, prepare: reach the database of the prices",
     "dead-letters": "list, replay: the rows that the database refused",
     "simulate": "run the demo market alone, for other programs",
     "config": "show, path, init: the settings in force and where they come from",
@@ -135,7 +135,11 @@ def _complete(parser: argparse.ArgumentParser, command: str) -> None:
         parser.add_argument("quote_symbols", metavar="SYMBOL", nargs="+", help="as listed: AAPL, BRK.B")
         _add_json(parser)
     elif command == "database":
-        parser.add_argument("action", choices=("url", "psql", "status"), help="what to do")
+        parser.add_argument("action", choices=("url", "psql", "status", "prepare"), help="what to do")
+        _add_json(parser)
+        parser.add_argument(
+            "--dry-run", action="store_true", help="of prepare: only say what would be done, with the SQL"
+        )
     elif command == "dead-letters":
         parser.add_argument("action", choices=("list", "replay"), help="what to do")
         _add_json(parser)
@@ -184,6 +188,7 @@ def _refuse_unknown(arguments: Sequence[str], command: str) -> None:
         "--version",
         "--help",
         "--csv",
+        "--dry-run",
     ]
     index = 0
     while index < len(arguments) and command != "simulate":

@@ -1,7 +1,8 @@
-"""`sp500tui database url|psql|status`: reach the database of the prices, embedded or by URL."""
+"""`sp500tui database url|psql|status|prepare`: reach the database of the prices, embedded or by URL."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -36,7 +37,11 @@ def run(namespace: Namespace) -> int:
     try:
         if namespace.action == "psql":
             return _psql(database, namespace.psql)
-        return _url(database) if namespace.action == "url" else _status(database)
+        if namespace.action == "prepare":
+            return _prepare(database, dry_run=namespace.dry_run)
+        return (
+            _url(database) if namespace.action == "url" else _status(database, as_object=settings.json_output)
+        )
     finally:
         # Whoever asked for the address wants to find somebody there.
         database.close(keep_running=namespace.action == "url")
@@ -47,10 +52,24 @@ def _url(database: Database) -> int:
     return ExitCode.OK
 
 
-def _status(database: Database) -> int:
+def _status(database: Database, *, as_object: bool) -> int:
     from sp500tui.storage.inspection import status
 
-    sys.stdout.write("\n".join(plain(line) for line in status(database).lines()) + "\n")
+    found = status(database)
+    if as_object:
+        sys.stdout.write(json.dumps(found.as_json()) + "\n")
+    else:
+        sys.stdout.write("\n".join(plain(line) for line in found.lines()) + "\n")
+    return ExitCode.OK
+
+
+def _prepare(database: Database, *, dry_run: bool) -> int:
+    from sp500tui.storage.preparation import prepare
+
+    for line in prepare(database.url, dry_run=dry_run):
+        # A table of many rows takes its time: each step is told when it is done.
+        sys.stdout.write(plain(line) + "\n")
+        sys.stdout.flush()
     return ExitCode.OK
 
 

@@ -55,6 +55,25 @@ class Status:
             f"connections   {self.statistics.connections} of {self.statistics.max_connections}",
         ]
 
+    def as_json(self) -> dict[str, object]:
+        """The status as one object; what is not known is null, times are ISO 8601 in UTC."""
+        statistics, newest = self.statistics, self.newest
+        return {
+            "url": self.masked_url,
+            "embedded": self.embedded,
+            "server_version": self.server_version,
+            "schema_version": self.schema_version,
+            "rows": statistics.total.rows if statistics else None,
+            "rows_exact": statistics.total.exact if statistics else None,
+            "bytes": statistics.total.bytes if statistics else None,
+            "distributed": statistics.total.distributed if statistics else None,
+            "symbols": newest.symbols if newest else None,
+            "newest_trade": newest.quote_time.isoformat() if newest and newest.quote_time else None,
+            "constituents": self.constituents,
+            "connections": statistics.connections if statistics else None,
+            "max_connections": statistics.max_connections if statistics else None,
+        }
+
 
 def status(database: Database) -> Status:
     """Look at the database without changing anything.

@@ -83,6 +83,12 @@ class TestOneRun:
         assert capfd.readouterr().out == "503\n"
         assert cli.main(["database", "status", "--demo"]) == ExitCode.OK
         assert "prices        503 rows" in capfd.readouterr().out
+        assert cli.main(["database", "status", "--demo", "--json"]) == ExitCode.OK
+        status = json.loads(capfd.readouterr().out)
+        assert (status["rows"], status["symbols"], status["constituents"]) == (503, 503, 503)
+        assert (status["embedded"], status["distributed"], status["rows_exact"]) == (True, False, True)
+        assert cli.main(["database", "prepare", "--demo", "--dry-run"]) == ExitCode.OK
+        assert "nothing   is needed" in capfd.readouterr().out
         assert cli.main(["database", "url", "--demo"]) == ExitCode.OK
         with psycopg.connect(capfd.readouterr().out.strip()) as connection:
             assert connection.execute("select count(*) from constituents").fetchone() == (503,)

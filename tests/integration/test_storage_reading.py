@@ -181,14 +181,20 @@ class TestTotals:
 
 class TestStatus:
     def test_of_a_new_database_says_that_it_is_empty(self, database_url: str, tmp_path: Path) -> None:
-        lines = status(Database.open(database_url, tmp_path)).lines()
-        assert lines[-1] == "tables        none yet: the first run makes them"
+        found = status(Database.open(database_url, tmp_path))
+        assert found.lines()[-1] == "tables        none yet: the first run makes them"
+        assert found.as_json()["rows"] is None
         with connect(database_url, application_name="test") as connection:
             assert connection.execute("SELECT to_regclass('public.prices')").fetchone() == (None,)
 
     def test_tells_what_is_there(self, connection: Connection, database_url: str, tmp_path: Path) -> None:
         fill(connection, ["AAPL", "MSFT"], 1000)
-        lines = status(Database.open(database_url, tmp_path)).lines()
+        found = status(Database.open(database_url, tmp_path))
+        lines = found.lines()
+        assert (found.as_json()["rows"], found.as_json()["newest_trade"]) == (
+            2000,
+            "2026-05-02T06:09:00+00:00",
+        )
         assert lines[0].startswith("database      postgresql://sp500tui@/test_")
         assert lines[1].startswith("server        PostgreSQL 18")
         assert lines[1].endswith("by URL")

@@ -1,0 +1,5 @@
+-- The newest row of each symbol that was stored after a moment.
+SELECT symbol, price, change, percent_change, currency, quote_time, market_state, volume, fetched_at,
+       converted_price, converted_currency, fx_rate, fx_time, stored_at
+FROM public.latest_prices
+WHERE stored_at >= %(since)s
