@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -36,6 +37,8 @@ class Held:
 
     @classmethod
     def now(cls, url: str) -> Held:
+        # A price worker's connections to the market go when its thread's remains are collected.
+        gc.collect()
         me = psutil.Process()
         memory = int(me.memory_info().rss) >> 20
         return cls(threading.active_count(), len(me.children()), me.num_fds(), connections(url), memory)
