@@ -45,6 +45,21 @@ def next_move(
     return Move.START if asked or now >= due else Move.WAIT
 
 
+@dataclass(frozen=True, slots=True)
+class CycleRecord:
+    """How the schedule stands; times are ticks."""
+
+    number: int
+    total: int
+    running: bool
+    began: float
+    due: float
+    seconds: float
+    """How long the last cycle took."""
+    skipped: int
+    interval: float
+
+
 class Cycles:
     """The state behind the decision. Thread-safe."""
 
@@ -114,6 +129,27 @@ class Cycles:
             self._interval = seconds
             if self._number:
                 self._due = max(self._clock(), self._began + seconds)
+
+    def record(self) -> CycleRecord:
+        """How the schedule stands."""
+        with self._lock:
+            return CycleRecord(
+                self._number,
+                self._total,
+                self._running,
+                self._began,
+                self._due,
+                self._seconds,
+                self._skipped,
+                self._interval,
+            )
+
+    def restore(self, record: CycleRecord) -> None:
+        """Go on from where somebody else was."""
+        with self._lock:
+            self._number, self._total, self._running = record.number, record.total, record.running
+            self._began, self._due, self._seconds = record.began, record.due, record.seconds
+            self._skipped, self._interval = record.skipped, record.interval
 
     @property
     def running(self) -> bool:

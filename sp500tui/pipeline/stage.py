@@ -341,6 +341,11 @@ class Stage:
         return True
 
     @property
+    def size(self) -> int:
+        """The desired number of workers."""
+        return self._wanted
+
+    @property
     def busy(self) -> bool:
         """Whether any worker has work in hand."""
         return any(worker.busy for worker in self.workers)

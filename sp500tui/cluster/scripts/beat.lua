@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- A node's sign of life.
--- KEYS: nodes, beats, details, lost. ARGV: name, beat, details. Returns 1 when it had been given up for lost.
+-- KEYS: heard, beats, details, lost. ARGV: name, beat, details. Returns 1 when it had been given up for lost.
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], time[1] + time[2] / 1000000, ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Give a node up that is not heard any more, after its leases were taken from it.
--- KEYS: nodes, beats, details, lost, desired. ARGV: name, seconds of silence, seconds to remember,
+-- KEYS: heard, beats, details, lost, wishes. ARGV: name, seconds of silence, seconds to remember,
 -- then queue and number of items it held, pair by pair. Returns 1 for the one caller that struck it off.
 local name = ARGV[1]
 local time = redis.call('TIME')

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- Everything about the nodes and the schedule at one moment.
--- KEYS: nodes, beats, details, lost, scheduler, cycle, desired, missing, fx, list. ARGV: whether details are wanted.
+-- KEYS: heard, beats, details, lost, scheduler, cycle, wishes, missing, fx, list. ARGV: whether details are wanted.
 -- The two hashes of each lost node have its name in their key, with the tag of all others.
 local time = redis.call('TIME')
 local lost = redis.call('HGETALL', KEYS[4])

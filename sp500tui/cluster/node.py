@@ -1,0 +1,302 @@
+"""A program that is one node of a cluster, as its faces see it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sp500tui.cluster.broker import Broker
+from sp500tui.cluster.membership import node_name
+from sp500tui.cluster.node_life import NodeLife
+from sp500tui.cluster.node_parts import NodeParts
+from sp500tui.cluster.node_view import (
+    merged_stages,
+    merged_upstream,
+    node_snapshots,
+    own_workers,
+    since,
+    worst,
+)
+from sp500tui.cluster.password import broker_password
+from sp500tui.cluster.roll import spread
+from sp500tui.cluster.rounds import ASK, INTERVAL, Rounds, paused, sized
+from sp500tui.domain import ConfigurationError, Constituent
+from sp500tui.paths import Paths
+from sp500tui.pipeline.assembly import usual_sizes
+from sp500tui.pipeline.control import (
+    MAX_INTERVAL,
+    MIN_INTERVAL,
+    FaultControl,
+    Scaled,
+    StopStep,
+    clamp_workers,
+)
+from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.market_clock import MarketClock
+from sp500tui.pipeline.overview import bottleneck, upstream_snapshot
+from sp500tui.pipeline.report import RunReport
+from sp500tui.pipeline.snapshot import (
+    DatabaseSnapshot,
+    Health,
+    Ledger,
+    LivePrice,
+    NodeSnapshot,
+    Phase,
+    Snapshot,
+    StageName,
+)
+from sp500tui.pipeline.supervisor import Connect
+from sp500tui.pipeline.upstream import Upstream
+from sp500tui.pipeline.writing import WriterBody
+from sp500tui.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_LEVELS = {EventKind.PHASE: logging.DEBUG, EventKind.NODE_LOST: logging.WARNING}
+"""Of the events that the node as a whole tells, where not INFO."""
+STOP_WORDS = {
+    StopStep.DRAIN: "leaving the cluster: what this node has in hand is finished; once more gives it back",
+    StopStep.SPOOL: "giving back: what this node has in hand goes to the other nodes; once more kills",
+    StopStep.KILL: "killed",
+}
+"""What a step does and what the next one will do."""
+
+
+class ClusterNode:
+    """Implements `control.PipelineControl` for the whole cluster."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        sizes: Mapping[StageName, int] | None = None,
+        *,
+        connect: Connect = Upstream.open,
+    ) -> None:
+        """`sizes`: the stages that this node runs, with their workers; None for all, as the settings say.
+
+        Raises:
+            ConfigurationError: no broker is named, or its password cannot be read.
+        """
+        if settings.broker is None:
+            raise ConfigurationError("a node of a cluster needs its broker: add --broker redis://host:6379/0")
+        self._settings = settings
+        self._listeners: list[Callable[[PipelineEvent], None]] = []
+        self._started = time.monotonic()
+        self._stopped_early = False
+        self.name = node_name()
+        self._life = NodeLife(settings, paths, self.name, connect=connect, say=self._say)
+        self._parts = self._life.parts = NodeParts(
+            settings,
+            paths,
+            usual_sizes(settings) if sizes is None else sizes,
+            name=self.name,
+            broker=Broker(
+                settings.broker,
+                settings.cluster_name + "-demo" * settings.demo,
+                password=broker_password(settings),
+            ),
+            tell=self._tell,
+            fail=self._life.fail,
+            cycles_ended=self._life.cycles_ended,
+        )
+        self._rounds = self._life.rounds = Rounds(
+            settings, self._parts, self.name, say=self._say, heartbeat=self._life.heartbeat
+        )
+
+    def start(self) -> None:
+        """See `PipelineControl.start`."""
+        self._life.thread.start()
+
+    def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
+        """See `PipelineControl.prices_since`."""
+        return self._parts.board.since(version)
+
+    def price_of(self, symbol: str) -> LivePrice | None:
+        """See `PipelineControl.price_of`."""
+        return self._parts.board.of(symbol)
+
+    def constituents(self) -> Sequence[Constituent]:
+        """See `PipelineControl.constituents`."""
+        return self._parts.roster.constituents()
+
+    def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
+        """See `PipelineControl.subscribe`."""
+        self._listeners.append(listener)
+
+    # --- steering: wishes on the broker, which every node heeds ----------------------------------------------------
+
+    def scale(self, stage: StageName, size: int) -> Scaled:
+        """See `PipelineControl.scale`: spread over the nodes that run the stage, at least one worker on each."""
+        nodes = self._rounds.roll.running(stage)
+        if stage is StageName.SCRAPER:
+            return Scaled(stage, len(nodes), len(nodes))
+        old = sum(self._size(node, stage) for node in nodes)
+        shares = spread(size, nodes)
+        for node, wanted in shares.items():
+            self._rounds.wish(sized(node, stage), str(wanted))
+        return self._scaled(stage, old, sum(shares.values()))
+
+    def scale_node(self, node: str, stage: StageName, size: int) -> Scaled:
+        """See `PipelineControl.scale_node`."""
+        old = self._size(node, stage)
+        if stage is StageName.SCRAPER or node not in self._rounds.roll.running(stage):
+            return Scaled(stage, old, old)
+        self._rounds.wish(sized(node, stage), str(clamp_workers(size)))
+        return self._scaled(stage, old, clamp_workers(size))
+
+    def _scaled(self, stage: StageName, old: int, new: int) -> Scaled:
+        if old != new:
+            self._say(EventKind.SCALED, f"{stage} workers of the cluster {old} → {new}", stage)
+        return Scaled(stage, old, new)
+
+    def _wanted(self, node: str, stage: StageName) -> int | None:
+        text = self._rounds.wanted(sized(node, stage))
+        return int(text) if text.isdecimal() else None
+
+    def _size(self, node: str, stage: StageName) -> int:
+        beat = self._rounds.roll.beats.get(node)
+        found = beat.stage(stage) if beat is not None else None
+        return (self._wanted(node, stage) or found.size) if found is not None else 0
+
+    def pause(self, stage: StageName | None = None) -> None:
+        """See `PipelineControl.pause`; on all nodes."""
+        self._set_paused(stage, rest=True)
+
+    def resume(self, stage: StageName | None = None) -> None:
+        """See `PipelineControl.resume`; on all nodes."""
+        self._set_paused(stage, rest=False)
+
+    def _set_paused(self, stage: StageName | None, *, rest: bool) -> None:
+        for name in (StageName.SCRAPER, StageName.PRICE) if stage is None else (stage,):
+            self._rounds.wish(paused(name), str(int(rest)))
+        what = "the intake" if stage is None else f"the {stage} stage"
+        kind = EventKind.PAUSED if rest else EventKind.RESUMED
+        self._say(kind, f"{what} of the cluster is {kind}", stage)
+
+    def run_cycle_now(self) -> bool:
+        """See `PipelineControl.run_cycle_now`."""
+        if self._life.phase is not Phase.RUNNING or self._parts.cycles.running:
+            return False
+        self._rounds.wish(ASK, "1")
+        return True
+
+    def set_interval(self, seconds: float) -> float:
+        """See `PipelineControl.set_interval`."""
+        seconds = max(MIN_INTERVAL, min(MAX_INTERVAL, seconds))
+        self._rounds.wish(INTERVAL, repr(float(seconds)))
+        return seconds
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def stop(self, step: StopStep = StopStep.DRAIN) -> None:
+        """See `PipelineControl.stop`; only this node leaves."""
+        if step <= self._life.step:
+            return
+        self._stopped_early = True
+        self._say(EventKind.PHASE, STOP_WORDS[step])
+        self._life.stop(step)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """See `PipelineControl.join`."""
+        return self._life.over.wait(timeout)
+
+    def kill_worker(self, name: str) -> bool:
+        """See `PipelineControl.kill_worker`; only of this node."""
+        stage = self._parts.stages.get(StageName.WRITER)
+        return stage is not None and any(
+            worker.name == name and isinstance(worker.body, WriterBody) and worker.body.kill()
+            for worker in stage.workers
+        )
+
+    def stop_database(self, seconds: float) -> bool:
+        """See `PipelineControl.stop_database`."""
+        return self._parts.keeper.stop_server(seconds)
+
+    @property
+    def database_url(self) -> str | None:
+        """See `PipelineControl.database_url`."""
+        return self._parts.keeper.url if self._parts.database.ready.is_set() else None
+
+    @property
+    def demo_market(self) -> FaultControl | None:
+        """See `PipelineControl.demo_market`; this node's own."""
+        upstream = self._parts.upstream
+        return upstream.market if upstream is not None else None
+
+    def outcome(self) -> RunReport:
+        """The end of the run in numbers, from the moment this node joined."""
+        snapshot = self.snapshot()
+        joined_with = self._life.joined_with
+        if joined_with is not None:
+            snapshot = replace(snapshot, ledger=since(snapshot.ledger, joined_with))
+        return RunReport.of(snapshot, self._life.failure, stopped_early=self._stopped_early)
+
+    # --- the picture --------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """See `PipelineControl.snapshot`: what this node knows of all of them."""
+        parts, life, state, roll = self._parts, self._life, self._rounds.state, self._rounds.roll
+        own = life.heartbeat()
+        beats = [own, *(beat for beat in roll.living() if beat.name != self.name)]
+        workers = own_workers(parts, self.name) + tuple(
+            worker for beat in beats[1:] for worker in roll.workers.get(beat.name, ())
+        )
+        stages = merged_stages(beats, self._wanted)
+        queues = tuple(gauge.snapshot() for gauge in parts.gauges)
+        database = self._database()
+        health, message, retry_in = parts.broker.health()
+        session, clock = parts.board.market_state, life.market_clock
+        return Snapshot(
+            taken_at=datetime.now(UTC),
+            tick=time.monotonic(),
+            phase=self._phase(),
+            demo=self._settings.demo,
+            uptime=time.monotonic() - self._started,
+            ledger=state.ledger if state else Ledger(),
+            cycle=parts.cycles.snapshot(
+                state.outstanding if state else 0, stopping=life.phase is not Phase.RUNNING
+            ),
+            queues=queues,
+            stages=stages,
+            workers=workers,
+            constituents=parts.roster.snapshot(),
+            upstream=merged_upstream(upstream_snapshot(parts.throttle.state(), parts.fx), beats),
+            database=database,
+            market=clock.snapshot(session) if clock else MarketClock.unknown(session),
+            missing=parts.missing.listing(),
+            end_to_end=worst(beat.end_to_end for beat in beats),
+            bottleneck=bottleneck(stages, queues, workers, database),
+            failure=str(life.failure) if life.failure else "",
+            nodes=self._nodes(),
+            broker=parts.broker.address,
+            broker_health=health,
+            broker_message=message if retry_in is None else f"{message}; next attempt in {retry_in:.0f} s",
+        )
+
+    def _nodes(self) -> tuple[NodeSnapshot, ...]:
+        return node_snapshots(self._rounds.roll, self._life.heartbeat(), self._wanted)
+
+    def _phase(self) -> Phase:
+        phase = self._life.phase
+        resting = all(
+            self._rounds.wanted(paused(name)) == "1" for name in (StageName.SCRAPER, StageName.PRICE)
+        )
+        return Phase.PAUSED if resting and phase is Phase.RUNNING else phase
+
+    def _database(self) -> DatabaseSnapshot:
+        if self._parts.uses_database:
+            return self._parts.keeper.snapshot()
+        return DatabaseSnapshot(Health.OK, embedded=self._settings.database is None)
+
+    def _say(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:
+        level = _LEVELS.get(kind, logging.INFO)
+        self._tell(PipelineEvent(kind, message, level, datetime.now(UTC), stage))
+
+    def _tell(self, event: PipelineEvent) -> None:
+        _log.log(event.level, "%s", event.message)
+        for listener in self._listeners:
+            listener(event)

@@ -1,0 +1,247 @@
+"""The life of a node: how it joins the others, how long it stays, and how it leaves."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+
+from sp500tui.cluster.errors import BrokerAwayError
+from sp500tui.cluster.heartbeat import Heartbeat
+from sp500tui.cluster.node_parts import NodeParts
+from sp500tui.cluster.node_view import heartbeat_of
+from sp500tui.cluster.rounds import Rounds
+from sp500tui.domain import Sp500tuiError
+from sp500tui.paths import Paths
+from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.events import EventKind
+from sp500tui.pipeline.market_clock import MarketClock
+from sp500tui.pipeline.queues import CancelledError
+from sp500tui.pipeline.snapshot import Ledger, Phase, StageName
+from sp500tui.pipeline.supervisor import Connect, Say
+from sp500tui.pipeline.writing import WriterBody
+from sp500tui.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_LOOK = 0.05
+"""Seconds between two looks."""
+_LAST_WORDS = 5.0
+"""Seconds that giving leases back may take before the node leaves without: the others find them then."""
+
+
+class NodeLife:
+    """One thread that starts the stages, makes the rounds, and ends them."""
+
+    def __init__(self, settings: Settings, paths: Paths, name: str, *, connect: Connect, say: Say) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._name = name
+        self._connect = connect
+        self._say = say
+        self._host = socket.gethostname()
+        self._started = time.monotonic()
+        self._wake = threading.Event()
+        self._no_more_cycles = threading.Event()
+        self.over = threading.Event()
+        self.phase = Phase.STARTING
+        self.step = StopStep.NONE
+        self.failure: Sp500tuiError | None = None
+        self.market_clock: MarketClock | None = None
+        self.joined_with: Ledger | None = None
+        """The books as this node found them."""
+        self.parts: NodeParts
+        self.rounds: Rounds
+        self.thread = threading.Thread(target=self._run, name="node", daemon=True)
+
+    def cycles_ended(self) -> None:
+        """No cycle will be started by this node any more."""
+        self._no_more_cycles.set()
+        self._wake.set()
+
+    def fail(self, error: Sp500tuiError) -> None:
+        """The node cannot go on; what it holds goes back to the broker."""
+        if self.failure is None:
+            self.failure = error
+            # The face says it, on the console as its last line.
+            _log.error("%s", error, extra={"files_only": True})
+        self._wake.set()
+
+    def stop(self, step: StopStep) -> None:
+        """Climb the stop ladder."""
+        self.step = step
+        if step is StopStep.KILL:
+            self.parts.broker.abandon()
+            if StageName.WRITER in self.parts.stages:
+                for worker in self.parts.stages[StageName.WRITER].workers:
+                    if isinstance(worker.body, WriterBody):
+                        worker.body.kill()
+        self._wake.set()
+
+    def heartbeat(self) -> Heartbeat:
+        """What this node tells of itself now."""
+        database = self.parts.database
+        return heartbeat_of(
+            self.parts,
+            name=self._name,
+            host=self._host,
+            uptime=time.monotonic() - self._started,
+            phase=self.phase,
+            group=self._settings.fetch_group,
+            trouble=database.message if self.parts.uses_database and database.down else "",
+        )
+
+    def _run(self) -> None:
+        try:
+            if self._join():
+                self._open()
+                self._work()
+            self._drain()
+        except CancelledError:
+            _log.info("stopped before the broker was reached")
+        except Sp500tuiError as error:
+            self.fail(error)
+        except Exception as error:  # noqa: BLE001  # the node must leave in good order whatever happened
+            _log.error("the node failed", exc_info=error)
+            self.fail(Sp500tuiError(f"the node failed: {type(error).__name__}: {error}"))
+        finally:
+            self._close()
+
+    def _join(self) -> bool:
+        """Reach the broker and become one of the nodes; False when somebody stopped it first."""
+        parts = self.parts
+        impatient = self._settings.no_ui and parts.bounded
+        parts.broker.open(
+            patience=0.0 if impatient else None, cancelled=lambda: self.step is not StopStep.NONE
+        )
+        while self.step is StopStep.NONE:
+            try:
+                self.rounds.join()
+            except BrokerAwayError:
+                if impatient:
+                    raise
+                self._wake.wait(1.0)
+            else:
+                return True
+        return False
+
+    def _open(self) -> None:
+        parts = self.parts
+        if self.rounds.state is not None:
+            self.joined_with = self.rounds.state.ledger
+        if parts.uses_database:
+            parts.keeper.thread.start()
+        if StageName.WRITER in parts.stages:
+            parts.stages[StageName.WRITER].start()
+        if parts.asks:
+            parts.upstream = self._connect(self._settings, self._paths, parts.throttle)
+        self._await_database()
+        if self.failure or self.step is not StopStep.NONE:
+            return
+        for name in (StageName.CONVERTER, StageName.PRICE, StageName.SCRAPER):
+            if name in parts.stages:
+                parts.stages[name].start()
+        if not self._settings.no_ui:
+            parts.feed.thread.start()
+            if parts.upstream is not None:
+                self.market_clock = MarketClock(
+                    parts.upstream.yahoo.trading_periods, lambda: parts.board.market_state
+                )
+                self.market_clock.thread.start()
+        self._enter(Phase.RUNNING)
+
+    def _await_database(self) -> None:
+        """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
+        if self.parts.uses_database:
+            while not self.parts.keeper.tried.wait(_LOOK) and self.step is StopStep.NONE:
+                self.rounds.look()
+
+    def _work(self) -> None:
+        """Stay until this node's last cycle is done or somebody wants the end."""
+        while not (self._done() or self.step is not StopStep.NONE or self.failure):
+            self._wake.wait(_LOOK)
+            self._look()
+        if self.failure:
+            self.step = max(self.step, StopStep.SPOOL)
+
+    def _done(self) -> bool:
+        parts, duration = self.parts, self._settings.duration
+        if self._no_more_cycles.is_set() or parts.cycles.fulfilled:
+            return True
+        over = duration is not None and time.monotonic() - self._started >= duration
+        return over and not parts.cycles.running
+
+    def _look(self) -> None:
+        for stage in self.parts.stages.values():
+            stage.watch()
+        self.rounds.look()
+
+    def _drain(self) -> None:
+        """Take nothing new, finish what is in hand, and say goodbye; what is queued is the other nodes'."""
+        parts = self.parts
+        self._enter(Phase.DRAINING)
+        self.rounds.leaving = True
+        deadline = time.monotonic() + self._settings.drain_timeout
+        for stage in parts.stages.values():
+            stage.resume()
+            stage.dismiss()
+        for name in parts.stages:
+            self._await(name, deadline)
+        if self.step is not StopStep.KILL:
+            self._say_goodbye()
+
+    def _await(self, name: StageName, deadline: float) -> None:
+        """Wait until a stage is empty; past the deadline, or when asked to, give its leases back."""
+        give_up: float | None = None
+        while not self.parts.stages[name].join(_LOOK):
+            self._look()
+            now = time.monotonic()
+            if self.step is StopStep.KILL:
+                return
+            if give_up is None and (self.step >= StopStep.SPOOL or now > deadline):
+                self._let_go()
+                give_up = now + _LAST_WORDS
+            if give_up is not None and now > give_up:
+                self.parts.broker.abandon()
+            if give_up is not None and now > give_up + _LAST_WORDS:
+                _log.error("the %s stage did not end in time; it is abandoned", name)
+                return
+
+    def _let_go(self) -> None:
+        parts = self.parts
+        if parts.writing.spooling_since is None:
+            self._enter(Phase.SPOOLING)
+            for stage in parts.stages.values():
+                stage.hurry()
+            parts.writing.spooling_since = time.monotonic()
+            threading.Thread(target=parts.give_leases_back, name="give-back", daemon=True).start()
+
+    def _say_goodbye(self) -> None:
+        parts = self.parts
+        try:
+            parts.custody.release_all()
+            parts.reclaim(self._name, lost=False)
+            parts.membership.leave()
+        except BrokerAwayError as error:
+            _log.warning("left without a goodbye, the other nodes will miss this one in a moment: %s", error)
+            return
+        if self.rounds.state is not None and (left := self.rounds.state.outstanding):
+            _log.info("%d items wait on the broker for the other nodes", left)
+
+    def _close(self) -> None:
+        parts = self.parts
+        if self.market_clock is not None:
+            self.market_clock.close()
+        parts.feed.close()
+        if self.step is not StopStep.KILL and parts.uses_database:
+            parts.keeper.close()
+        if parts.upstream is not None:
+            parts.upstream.close()
+        parts.broker.close()
+        self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
+        self.over.set()
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._say(EventKind.PHASE, str(phase))

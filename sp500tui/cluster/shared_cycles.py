@@ -1,0 +1,151 @@
+"""The schedule of a cluster: the scheduler decides by it, all others follow what it writes on the broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from sp500tui.cluster.broker import Broker
+from sp500tui.cluster.errors import FencedError
+from sp500tui.cluster.scheduler_lease import SchedulerLease
+from sp500tui.pipeline.cycles import CycleRecord, Cycles, Move, Plan
+
+_PATIENCE = 2.0
+
+
+def to_fields(record: CycleRecord, complete: bool, offset: float) -> dict[str, str]:
+    """The schedule for the broker; `offset` is the broker's clock minus this node's ticks."""
+    return {
+        "number": str(record.number),
+        "total": str(record.total),
+        "running": str(int(record.running)),
+        "began": repr(record.began + offset),
+        "due": repr(record.due + offset),
+        "seconds": repr(record.seconds),
+        "skipped": str(record.skipped),
+        "interval": repr(record.interval),
+        "complete": str(int(complete)),
+    }
+
+
+def from_fields(fields: Mapping[str, str], offset: float) -> CycleRecord:
+    """The schedule that the broker holds, in this node's ticks."""
+    return CycleRecord(
+        number=int(fields["number"]),
+        total=int(fields["total"]),
+        running=fields["running"] == "1",
+        began=float(fields["began"]) - offset,
+        due=float(fields["due"]) - offset,
+        seconds=float(fields["seconds"]),
+        skipped=int(fields["skipped"]),
+        interval=float(fields["interval"]),
+    )
+
+
+def taken_over(fields: Mapping[str, str], offset: float, now: float) -> CycleRecord:
+    """Where a new scheduler goes on: with the same cycle, or anew where not all of its tickers had been put."""
+    record = from_fields(fields, offset)
+    if record.running and fields.get("complete") != "1":
+        return CycleRecord(
+            number=record.number - 1,
+            total=record.total,
+            running=False,
+            began=record.began,
+            due=now,
+            seconds=record.seconds,
+            skipped=record.skipped,
+            interval=record.interval,
+        )
+    return record
+
+
+class SharedCycles(Cycles):
+    """`Cycles` that only the scheduler moves."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        interval: float,
+        *,
+        broker: Broker,
+        lease: SchedulerLease,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(plan, interval, clock)
+        self._broker = broker
+        self._lease = lease
+        self._published: dict[str, str] = {}
+        self._complete = True
+
+    def count_from(self, number: int) -> None:
+        """Have the plan's cycles count from the one after `number`."""
+        with self._lock:
+            if self._plan.cycles is not None:
+                self._plan = Plan(number + self._plan.cycles, self._plan.duration)
+
+    @property
+    def fulfilled(self) -> bool:
+        """Whether as many cycles as planned are over, whoever started them."""
+        limit = self._plan.cycles
+        return limit is not None and self._number >= limit and not self._running
+
+    def move(self) -> Move:
+        """See `Cycles.move`; nothing to do for a node that is not the scheduler."""
+        return super().move() if self._lease.held else Move.WAIT
+
+    def begin(self, total: int) -> int:
+        """See `Cycles.begin`; the others know of it before its first ticker is put.
+
+        Raises:
+            FencedError: another node is the scheduler by now.
+        """
+        number = super().begin(total)
+        self._complete = False
+        self.publish()
+        return number
+
+    def completed(self) -> None:
+        """All tickers of the cycle have been put."""
+        self._complete = True
+
+    def publish(self) -> None:
+        """Write the schedule on the broker where it has changed.
+
+        Raises:
+            FencedError: another node is the scheduler by now.
+            BrokerError: the broker does not answer.
+        """
+        fields = to_fields(self.record(), self._complete, self._offset())
+        if _same(fields, self._published):
+            return
+        keys = [self._broker.key("scheduler:token"), self._broker.key("cycle")]
+        arguments = [str(self._lease.token), *(part for pair in fields.items() for part in pair)]
+        if not self._broker.run("cycle", keys, arguments, patience=_PATIENCE):
+            raise FencedError("another node has become the scheduler meanwhile; this one follows it")
+        self._published = fields
+
+    def follow(self, fields: Mapping[str, str]) -> None:
+        """Take over what the scheduler wrote."""
+        if fields:
+            self.restore(from_fields(fields, self._offset()))
+            self._complete = fields.get("complete") == "1"
+
+    def take_over(self, fields: Mapping[str, str]) -> None:
+        """Go on where the last scheduler was."""
+        if fields:
+            self.restore(taken_over(fields, self._offset(), self._clock()))
+            self._complete = True
+        self._published = {}
+
+    def _offset(self) -> float:
+        return self._broker.now() - self._clock()
+
+
+def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two schedules differ by no more than the clocks' trembling."""
+    if one.keys() != other.keys():
+        return False
+    times = ("began", "due")
+    return all(one[name] == other[name] for name in one if name not in times) and all(
+        abs(float(one[name]) - float(other[name])) < 0.05 for name in times
+    )
