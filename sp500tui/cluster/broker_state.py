@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sp500tui.cluster.broker import Broker
-from sp500tui.cluster.stream_queue import Reading
+from sp500tui.cluster.entries import Reading
 from sp500tui.pipeline.snapshot import Ledger, QueueName
 
 

@@ -164,7 +164,7 @@ def _reading(data: bytes) -> Iterator[None]:
     """Turn whatever unreadable bytes lead to into a `BrokerError` that shows their beginning."""
     try:
         yield
-    except (ValueError, TypeError, ArithmeticError) as error:
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         shown = plain(data[:_SHOWN].decode(errors="replace"))
         raise BrokerError(f"an entry of the broker is not ours ({error}): {shown}") from error
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sp500tui.cluster.broker import Argument, Broker, Operation
 from sp500tui.cluster.codec import Codec
+from sp500tui.cluster.entries import Delivery, Entry, Reading, deliveries_of, entries_of, named
 from sp500tui.cluster.errors import BrokerAwayError, BrokerError, FencedError
 from sp500tui.pipeline.queues import CancelledError, Depth, Lease, QueueClosedError
 from sp500tui.plain_text import plain
+
+__all__ = ["Poison", "Reading", "StreamLease", "StreamQueue"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,17 +25,10 @@ T = TypeVar("T")
 _SHORTEST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1
 """Seconds between two looks at the broker by whoever waits; one worker of a node looks for all of them."""
+_STRAY_AFTER = 60.0
+"""Seconds for which an entry may be pending here without a lease: an answer may still be on its way."""
 _READ_PATIENCE = 2.0
 """Seconds for which a reading is tried again while the broker is away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One item as the broker knows it."""
-
-    id: str
-    deliveries: int
-    """How often it was leased; what shows that a lease is still the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +39,6 @@ class Poison(Generic[T]):
     item: T | None
     """None where the bytes are unreadable."""
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A queue of the whole cluster at one moment. Counts are items."""
-
-    ready: int = 0
-    in_flight: int = 0
-    oldest_age: float | None = None
-    """Seconds the oldest ready item has waited; None when empty."""
-    high_water: int = 0
-    total_in: int = 0
-    total_out: int = 0
-
-    @classmethod
-    def of(cls, answer: Sequence[int]) -> Reading:
-        """From what the part `queue.lua` returns."""
-        ready, in_flight, age, high_water, total_in, total_out = answer
-        return cls(ready, in_flight, None if age < 0 else age / 1000, high_water, total_in, total_out)
 
 
 @dataclass(slots=True, eq=False)
@@ -137,6 +114,7 @@ class StreamQueue(Generic[T]):
         self._arrived = threading.Event()
         self._unfinished: list[Operation] = []
         """Takes whose answer was never heard: what they leased is asked for again."""
+        self._leases: set[StreamLease[T]] = set()
         self._closed = False
         self._unbounded = False
 
@@ -168,7 +146,7 @@ class StreamQueue(Generic[T]):
         if answer == b"fenced":
             raise FencedError(f"another node may put {self.name} now: nothing was put")
         if acking is not None:
-            acking.open = False
+            acking.queue.forget(acking)
         if answer == b"lost":
             return False
         self._arrived.set()
@@ -186,8 +164,8 @@ class StreamQueue(Generic[T]):
         fence_key, fence_value = self._fence() if self._fence is not None else (self._books, "")
         entries = acking.entries if acking is not None else ()
         keys = [self.key, self._books, fence_key, self.key if acking is None else acking.queue.key]
-        args: list[Argument] = [-1 if self._unbounded else self.capacity, self._counts, fence_value]
-        args += [len(payloads), self.consumer, len(entries), *payloads, *_flat(entries)]
+        capacity = -1 if self._unbounded else self.capacity
+        args = [capacity, self._counts, fence_value, self.consumer, named(entries), *payloads]
         script = "put" if acking is None else "hand_over"
         answer: bytes = self._broker.run_once(script, keys, args, cancelled=cancelled)
         return answer
@@ -227,17 +205,15 @@ class StreamQueue(Generic[T]):
 
     def _look(
         self, n: int, linger: float, end: float | None, cancelled: Callable[[], bool] | None
-    ) -> list[list[Any]]:
+    ) -> list[Delivery]:
         """Ask the broker until there is something, or enough of it, or the time is over."""
         pause = _SHORTEST_PAUSE
         patience: float | None = None
         while True:
             self._arrived.clear()
-            wait_for_more = (
-                linger > 0 and not self._closed and (patience is None or time.monotonic() < patience)
-            )
+            patient = linger > 0 and not self._closed and (patience is None or time.monotonic() < patience)
             try:
-                ready, in_flight, found = self._ask(n, n if wait_for_more else 1, end, cancelled)
+                ready, in_flight, found = self._ask(n, n if patient else 1, end, cancelled)
             except BrokerAwayError:
                 return []
             if found:
@@ -255,11 +231,11 @@ class StreamQueue(Generic[T]):
 
     def _ask(
         self, n: int, at_least: int, end: float | None, cancelled: Callable[[], bool] | None
-    ) -> tuple[int, int, list[list[Any]]]:
+    ) -> tuple[int, int, list[Delivery]]:
         operation = self._unfinished.pop() if self._unfinished else self._broker.operation()
         patience = None if end is None else max(0.0, end - time.monotonic())
         try:
-            ready, in_flight, found = self._broker.run(
+            ready, in_flight, notes, payloads = self._broker.run(
                 "take",
                 (self.key, self._lost),
                 (self.consumer, n, at_least),
@@ -271,16 +247,15 @@ class StreamQueue(Generic[T]):
             self._unfinished.append(operation)
             raise
         self._broker.settled(operation)
-        return ready, in_flight, found
+        return ready, in_flight, deliveries_of(notes, payloads)
 
-    def _lease(self, found: list[list[Any]]) -> StreamLease[T] | None:
+    def _lease(self, found: list[Delivery]) -> StreamLease[T] | None:
         """A lease on what is fit for work; None when nothing is."""
         items: list[T] = []
         entries: list[Entry] = []
         poison: list[Poison[T]] = []
         buried: list[Entry] = []
-        for id_, deliveries, drops, payload in found:
-            entry = Entry(id_.decode(), deliveries)
+        for entry, drops, payload in found:
             item, fault = self._decode(payload)
             if drops >= self._max_deliveries:
                 fault = f"{drops} nodes were lost with it"
@@ -291,6 +266,7 @@ class StreamQueue(Generic[T]):
                 items.append(item)
                 entries.append(entry)
         lease = StreamLease(self, items, tuple(entries), time.monotonic())
+        self._leases.add(lease)
         if poison:
             self._bury(lease, poison, buried)
         return lease if items else None
@@ -325,7 +301,7 @@ class StreamQueue(Generic[T]):
         with lease.lock:
             if not lease.open:
                 return False
-            lease.open = False
+            self.forget(lease)
         # The broker has the other payloads already.
         replaced = [
             (entry.id, self._codec.encode(new))
@@ -341,8 +317,7 @@ class StreamQueue(Generic[T]):
         replaced: Sequence[tuple[str, bytes]],
         counters: Mapping[str, int],
     ) -> bool:
-        args: list[Argument] = [self.consumer, len(entries), back, len(replaced), len(counters)]
-        args += _flat(entries)
+        args: list[Argument] = [self.consumer, named(entries), back, len(replaced)]
         args += (part for pair in replaced for part in pair)
         args += (part for pair in counters.items() for part in pair)
         try:
@@ -355,6 +330,24 @@ class StreamQueue(Generic[T]):
         if back:
             self._arrived.set()
         return bool(answer == b"ok")
+
+    def forget(self, lease: StreamLease[T]) -> None:
+        """Count a lease as ended; the broker knows already or is told next."""
+        lease.open = False
+        self._leases.discard(lease)
+
+    def return_strays(self, idle: float = _STRAY_AFTER) -> int:
+        """Put back what the broker thinks is leased here for `idle` seconds, and no worker here holds.
+
+        That happens when a broker comes back older than it went, or when the worker whose take was cut off never
+        asked again. Returns how many items that were.
+        """
+        held = frozenset(entry.id for lease in tuple(self._leases) for entry in lease.entries)
+        pending: bytes = self._broker.run("pending", (self.key,), (self.consumer, round(idle * 1000)))
+        strays = [entry for entry in entries_of(pending) if entry.id not in held]
+        if strays and self._settle(strays, len(strays), [], {}):
+            _log.warning("%d %s that nobody here held any more are put back", len(strays), self.name)
+        return len(strays)
 
     # --- the whole queue ----------------------------------------------------------------------------------------
 
@@ -394,11 +387,6 @@ class StreamQueue(Generic[T]):
     def high_water(self) -> int:
         """The most that were ever ready."""
         return self.reading().high_water
-
-
-def _flat(entries: Iterable[Entry]) -> list[Argument]:
-    entries = list(entries)
-    return [*(entry.id for entry in entries), *(entry.deliveries for entry in entries)]
 
 
 def _pause_until(end: float | None, longest: float) -> float:

@@ -1,4 +1,7 @@
-"""The leased queue, case by case; `test_queues_machine.py` looks for the cases nobody thought of."""
+"""The leased queue, case by case; `test_queues_machine.py` looks for the cases nobody thought of.
+
+What the protocol says holds for a queue in memory and for one on a real broker alike.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,20 @@ from collections.abc import Callable
 
 import pytest
 
+from sp500tui.cluster.stream_queue import StreamQueue
 from sp500tui.pipeline.queues import CancelledError, Depth, MemoryQueue, QueueClosedError
 
 Wait = Callable[[Callable[[], object]], None]
+Make = Callable[[int], MemoryQueue[int] | StreamQueue[int]]
+
+
+@pytest.fixture(params=["memory", "stream"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Makes a queue of the given capacity."""
+    if request.param == "memory":
+        return lambda capacity: MemoryQueue(capacity)
+    stream: Make = request.getfixturevalue("make_stream")
+    return stream
 
 
 class Clock:
@@ -20,8 +34,8 @@ class Clock:
         return self.now
 
 
-def test_items_come_out_in_the_order_they_went_in_across_puts() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_items_come_out_in_the_order_they_went_in_across_puts(make: Make) -> None:
+    queue = make(10)
     queue.put([1, 2, 3])
     queue.put([4, 5])
 
@@ -32,8 +46,8 @@ def test_items_come_out_in_the_order_they_went_in_across_puts() -> None:
     assert (first.items, second.items) == ([1, 2, 3, 4], [5])
 
 
-def test_released_items_go_back_to_the_front() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_released_items_go_back_to_the_front(make: Make) -> None:
+    queue = make(10)
     queue.put([1, 2, 3])
     lease = queue.take(2)
     assert lease is not None
@@ -45,8 +59,8 @@ def test_released_items_go_back_to_the_front() -> None:
     assert again.items == [1, 2, 3]
 
 
-def test_other_items_may_go_back_instead() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_other_items_may_go_back_instead(make: Make) -> None:
+    queue = make(10)
     queue.put([1, 2, 3])
     lease = queue.take(3)
     assert lease is not None
@@ -58,8 +72,8 @@ def test_other_items_may_go_back_instead() -> None:
 
 
 @pytest.mark.parametrize("end", ["ack", "release"])
-def test_a_lease_ends_once(end: str) -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_a_lease_ends_once(make: Make, end: str) -> None:
+    queue = make(10)
     queue.put([1])
     lease = queue.take(1)
     assert lease is not None
@@ -87,8 +101,8 @@ def test_the_age_is_that_of_the_oldest_item_even_after_a_release() -> None:
     assert queue.depth().oldest_age == 5
 
 
-def test_a_full_queue_holds_the_put_back_until_there_is_room(eventually: Wait) -> None:
-    queue: MemoryQueue[int] = MemoryQueue(2)
+def test_a_full_queue_holds_the_put_back_until_there_is_room(make: Make, eventually: Wait) -> None:
+    queue = make(2)
     queue.put([1, 2])
     put = threading.Thread(target=queue.put, args=([3],), daemon=True)
     put.start()
@@ -99,25 +113,26 @@ def test_a_full_queue_holds_the_put_back_until_there_is_room(eventually: Wait) -
 
     assert lease is not None
     eventually(lambda: queue.depth().ready == 2)
+    put.join(5)
 
 
-def test_more_than_the_capacity_is_let_into_an_empty_queue() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(2)
+def test_more_than_the_capacity_is_let_into_an_empty_queue(make: Make) -> None:
+    queue = make(2)
     queue.put([1, 2, 3, 4])
     assert queue.depth().ready == 4
     assert queue.high_water == 4
 
 
-def test_a_put_that_waits_can_be_called_off() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(1)
+def test_a_put_that_waits_can_be_called_off(make: Make) -> None:
+    queue = make(1)
     queue.put([1])
     with pytest.raises(CancelledError):
         queue.put([2], cancelled=lambda: True)
     assert queue.total_in == 1
 
 
-def test_lifting_the_capacity_lets_a_waiting_put_through(eventually: Wait) -> None:
-    queue: MemoryQueue[int] = MemoryQueue(1)
+def test_lifting_the_capacity_lets_a_waiting_put_through(make: Make, eventually: Wait) -> None:
+    queue = make(1)
     queue.put([1])
     put = threading.Thread(target=queue.put, args=([2, 3],), daemon=True)
     put.start()
@@ -125,6 +140,7 @@ def test_lifting_the_capacity_lets_a_waiting_put_through(eventually: Wait) -> No
     queue.lift_capacity()
 
     eventually(lambda: queue.depth().ready == 3)
+    put.join(5)
 
 
 def test_a_hand_over_acknowledges_and_puts_in_one_step() -> None:
@@ -143,8 +159,8 @@ def test_a_hand_over_acknowledges_and_puts_in_one_step() -> None:
     assert seen == [(0, 1)]
 
 
-def test_a_hand_over_of_a_lost_lease_puts_nothing() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_a_hand_over_of_a_lost_lease_puts_nothing(make: Make) -> None:
+    queue = make(10)
     queue.put([1])
     lease = queue.take(1)
     assert lease is not None
@@ -155,40 +171,41 @@ def test_a_hand_over_of_a_lost_lease_puts_nothing() -> None:
     assert queue.depth().ready == 1
 
 
-def test_take_returns_nothing_when_its_time_is_over() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_take_returns_nothing_when_its_time_is_over(make: Make) -> None:
+    queue = make(10)
     assert queue.take(1, timeout=0) is None
     assert queue.take(1, timeout=0.01) is None
 
 
-def test_take_can_be_called_off() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_take_can_be_called_off(make: Make) -> None:
+    queue = make(10)
     with pytest.raises(CancelledError):
         queue.take(1, cancelled=lambda: True)
 
 
-def test_a_lingering_take_gathers_what_still_comes() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_a_lingering_take_gathers_what_still_comes(make: Make) -> None:
+    queue = make(10)
     queue.put([1])
     later = threading.Timer(0.02, queue.put, ([2],))
     later.start()
 
     lease = queue.take(2, linger=5)
+    later.join(5)
 
     assert lease is not None
     assert lease.items == [1, 2]
 
 
-def test_a_lingering_take_does_not_wait_beyond_its_patience() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_a_lingering_take_does_not_wait_beyond_its_patience(make: Make) -> None:
+    queue = make(10)
     queue.put([1])
     lease = queue.take(2, linger=0.01)
     assert lease is not None
     assert lease.items == [1]
 
 
-def test_a_closed_queue_ends_only_when_nothing_is_leased_any_more() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_a_closed_queue_ends_only_when_nothing_is_leased_any_more(make: Make) -> None:
+    queue = make(10)
     queue.put([1])
     lease = queue.take(1)
     assert lease is not None
@@ -203,8 +220,8 @@ def test_a_closed_queue_ends_only_when_nothing_is_leased_any_more() -> None:
         queue.put([2])
 
 
-def test_whoever_waits_for_a_lease_to_come_back_hears_of_the_end() -> None:
-    queue: MemoryQueue[int] = MemoryQueue(10)
+def test_whoever_waits_for_a_lease_to_come_back_hears_of_the_end(make: Make) -> None:
+    queue = make(10)
     queue.put([1])
     lease = queue.take(1)
     assert lease is not None
@@ -233,9 +250,10 @@ def test_discarding_leaves_what_is_leased() -> None:
     assert queue.depth() == Depth(0, 1, 10, None)
 
 
-def test_many_takers_and_putters_lose_and_double_nothing() -> None:
+def test_many_takers_and_putters_lose_and_double_nothing(make: Make) -> None:
     """Threads that take, give back and acknowledge at random end with every number acknowledged once."""
-    queue: MemoryQueue[int] = MemoryQueue(50)
+    queue = make(50)
+    each = 500 if isinstance(queue, MemoryQueue) else 50
     acked: list[int] = []
     lock = threading.Lock()
 
@@ -257,11 +275,11 @@ def test_many_takers_and_putters_lose_and_double_nothing() -> None:
                     acked.extend(lease.items)
 
     def feed(start: int) -> None:
-        for number in range(start, start + 500, 5):
+        for number in range(start, start + each, 5):
             queue.put(list(range(number, number + 5)))
 
     workers = [threading.Thread(target=work, args=(n,)) for n in range(6)]
-    feeders = [threading.Thread(target=feed, args=(n * 500,)) for n in range(4)]
+    feeders = [threading.Thread(target=feed, args=(n * each,)) for n in range(4)]
     for thread in workers + feeders:
         thread.start()
     for thread in feeders:
@@ -270,4 +288,4 @@ def test_many_takers_and_putters_lose_and_double_nothing() -> None:
     for thread in workers:
         thread.join(20)
 
-    assert sorted(acked) == list(range(2000))
+    assert sorted(acked) == list(range(4 * each))

@@ -27,6 +27,16 @@ local function in_parts(list, act)
   end
 end
 
+-- The entries of a lease as a node names them: 'id,deliveries id,deliveries'.
+local function entries_of(text)
+  local ids, deliveries = {}, {}
+  for id, count in string.gmatch(text, '([^, ]+),(%d+)') do
+    ids[#ids + 1] = id
+    deliveries[#deliveries + 1] = tonumber(count)
+  end
+  return ids, deliveries
+end
+
 local function measure(queue)
   local in_flight = redis.call('XPENDING', queue, GROUP)[1] - redis.call('ZCARD', queue .. ':returned')
   return redis.call('XLEN', queue) - in_flight, in_flight
@@ -52,7 +62,7 @@ local function held(queue, consumer, ids, deliveries)
       local line = redis.call('XPENDING', queue, GROUP, id, id, 1, consumer)[1]
       count = line and line[4]
     end
-    if count ~= tonumber(deliveries[at]) then return false end
+    if count ~= deliveries[at] then return false end
   end
   return true
 end
@@ -62,8 +72,9 @@ local function forget(queue, ids)
   in_parts(ids, function(part)
     redis.call('XACK', queue, GROUP, unpack(part))
     redis.call('XDEL', queue, unpack(part))
-    redis.call('HDEL', queue .. ':instead', unpack(part))
-    redis.call('HDEL', queue .. ':dropped', unpack(part))
+    for _, notes in ipairs({':instead', ':dropped'}) do
+      if redis.call('EXISTS', queue .. notes) == 1 then redis.call('HDEL', queue .. notes, unpack(part)) end
+    end
   end)
   redis.call('HINCRBY', queue .. ':totals', 'out', #ids)
 end
