@@ -79,12 +79,7 @@ def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configurat
     notes = _resolve_conflicts(found)
     settings = _validated(found)
     settings = _with_symbols_of_file(settings)
-    if settings.database is not None:
-        from sp500tui.storage.address import (
-            check_url,
-        )  # brings the PostgreSQL client, which few commands need
-
-        check_url(settings.database)
+    _check_databases(settings, found)
     default = Origin(Level.DEFAULT, "default")
     origins = {name: found[name].origin if name in found else default for name in BY_FIELD}
     return Configuration(settings, origins, file, tuple(notes))
@@ -217,12 +212,13 @@ def _keep_demo_apart(found: dict[str, _Found]) -> list[str]:
                 f"leave it or {_place('demo', found['demo'])} out"
             )
         del found[name]
-    if "database" in found and found["database"].origin.level == Level.FILE < found["demo"].origin.level:
-        notes.append(
-            f"{_place('database', found['database'])} is set aside: simulated prices go to a database of their "
-            "own (--database URL chooses another)"
-        )
-        del found["database"]
+    for name in ("database", "read_database"):
+        if name in found and found[name].origin.level == Level.FILE < found["demo"].origin.level:
+            notes.append(
+                f"{_place(name, found[name])} is set aside: simulated prices go to a database of their "
+                "own (--database URL chooses another)"
+            )
+            del found[name]
     return notes
 
 
@@ -253,6 +249,21 @@ def _refused(name: str, found: _Found, reason: str) -> str:
             return f"{found.origin.name}={value} {reason}"
         case _:
             return f"{found.origin.name}: {option.key} = {value} {reason}"
+
+
+def _check_databases(settings: Settings, found: Mapping[str, _Found]) -> None:
+    """Raise ConfigurationError for a URL that no PostgreSQL client could use, or a replica of nothing."""
+    if settings.read_database is not None and settings.database is None:
+        raise ConfigurationError(
+            f"{_place('read_database', found['read_database'])} names a replica, but there is no database of which; "
+            "give --database too"
+        )
+    for url in (settings.database, settings.read_database):
+        if url is not None:
+            # Brings the PostgreSQL client, which few commands need.
+            from sp500tui.storage.address import check_url
+
+            check_url(url)
 
 
 def _with_symbols_of_file(settings: Settings) -> Settings:

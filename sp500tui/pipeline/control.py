@@ -79,7 +79,10 @@ class PipelineControl(Protocol):
 
     @property
     def database_url(self) -> str | None:
-        """Where a screen may read what is stored; None before the database is open. Holds the password."""
+        """Where a screen may read what is stored: the replica if there is one; None before the database is open.
+
+        Holds the password.
+        """
 
     @property
     def demo_market(self) -> FaultControl | None:

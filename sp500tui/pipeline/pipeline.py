@@ -39,6 +39,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings, paths: Paths, *, connect: Connect = Upstream.open) -> None:
         self._demo = settings.demo
+        self._replica = settings.read_database
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._started = time.monotonic()
         self._paused = False
@@ -137,6 +138,8 @@ class Pipeline:
     @property
     def database_url(self) -> str | None:
         """See `PipelineControl.database_url`."""
+        if self._replica is not None:
+            return self._replica
         return self._parts.keeper.url if self._parts.database.ready.is_set() else None
 
     @property

@@ -13,6 +13,7 @@ from sp500tui.domain import DatabaseError
 from sp500tui.storage.database import apply_schema
 from sp500tui.tui.archive import DatabaseArchive
 from sp500tui.tui.screens.symbol import SymbolScreen
+from tests.fixtures.postgres import free_port
 from tests.tui.conftest import Drive
 from tests.tui.fake_pipeline import NOON, FakePipeline
 
@@ -97,3 +98,13 @@ async def test_the_symbol_screen_draws_what_postgresql_holds(drive: Drive, fille
         await driven.press("2")
         await driven.until(lambda: "60 rows" in driven.text())
         assert "1,393.00 DKK" in driven.text()
+
+
+async def test_a_screen_says_which_server_does_not_answer(drive: Drive) -> None:
+    fake = FakePipeline()
+    fake.database_url = f"postgresql://me:s3cret@127.0.0.1:{free_port()}/replica"
+    async with drive(fake) as driven:
+        await driven.press("2")
+        await driven.until(lambda: "does not answer: no server listens there" in driven.text())
+        assert "me:***@127.0.0.1" in driven.text()
+        assert "s3cret" not in driven.text()

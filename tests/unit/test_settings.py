@@ -284,6 +284,24 @@ class TestConflicts:
         assert configuration.settings.database is None
         assert "set aside" in configuration.notes[0]
 
+    def test_nor_do_the_demos_screens_read_the_replica_of_the_file(self, tmp_path: Path) -> None:
+        both = 'database = "postgresql://me@host/real"\nread_database = "postgresql://me@replica/real"'
+        file = toml(tmp_path, both)
+        assert load({}, file).settings.read_database == "postgresql://me@replica/real"
+        configuration = load({"demo": True}, file)
+        assert configuration.settings.read_database is None
+        assert len(configuration.notes) == 2
+
+    def test_a_replica_needs_a_database_and_a_url_that_can_be_used(self) -> None:
+        message = refusal({"read_database": "postgresql://me:secret@replica/x"})
+        assert message.startswith("--read-database names a replica")
+        assert "give --database too" in message
+        message = refusal(
+            {"database": "postgresql://host/x", "read_database": "postgresql://me:secret@replica:x/y"}
+        )
+        assert "me:***@replica:x/y' has no usable port" in message
+        assert "secret" not in message
+
     def test_a_database_named_for_the_demo_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SP500TUI_DATABASE", "postgresql://me@host/demo")
         assert load({"demo": True}).settings.database == "postgresql://me@host/demo"

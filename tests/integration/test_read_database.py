@@ -1,0 +1,77 @@
+"""A replica that serves the dashboard's reading: the pipeline writes to the one, the screens read the other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from sp500tui.domain import DatabaseError
+from sp500tui.pipeline.snapshot import Health
+from sp500tui.simulator.process import DemoMarket
+from sp500tui.storage.database import apply_schema
+from sp500tui.tui.archive import DatabaseArchive
+from tests.faults.engine import Engine, EngineStarter
+from tests.fixtures.postgres import TcpPostgres, free_port, public_folder
+
+FEW = "AAPL,MSFT,BRK.B"
+
+
+@pytest.fixture
+def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
+    starter = EngineStarter(demo_market, public_folder())
+    yield starter
+    starter.close()
+    shutil.rmtree(starter.folder)
+
+
+def archive_of(run: Engine) -> DatabaseArchive:
+    """What the screens of a dashboard over this pipeline would read."""
+    return DatabaseArchive(lambda: run.pipeline.database_url)
+
+
+def test_the_screens_read_the_replica_and_the_writers_write_to_the_database(
+    start: EngineStarter, database_url: str, tcp_postgres: TcpPostgres
+) -> None:
+    # given a replica that is a little behind: it has one row, of another symbol
+    apply_schema(tcp_postgres.url)
+    tcp_postgres.execute(
+        "INSERT INTO prices (symbol, quote_time, price, currency, converted_currency, market_state, fetched_at) "
+        "VALUES ('NVDA', '2026-05-01 13:30+00', 100, 'USD', 'DKK', 'REGULAR', now())"
+    )
+
+    # when a pipeline has stored its first prices
+    run = start(database_url, symbols=FEW, read_database=tcp_postgres.url)
+    run.stores(3)
+    archive = archive_of(run)
+    stored = archive.of_all(10)
+    points = archive.of_symbol("AAPL", datetime(1970, 1, 1, tzinfo=UTC), 10, 10).points
+    archive.close()
+    run.ends()
+
+    # then the screens saw the replica's one row, and the database has the others
+    assert [row.symbol for row in stored.rows] == ["NVDA"]
+    assert points == ()
+    with psycopg.connect(database_url) as connection:
+        symbols = {row[0] for row in connection.execute("SELECT symbol FROM prices")}
+    assert symbols == set(FEW.split(","))
+
+
+def test_a_replica_that_is_away_costs_the_screens_only(start: EngineStarter, database_url: str) -> None:
+    # given a replica that nobody listens for
+    replica = f"postgresql://me:s3cret@127.0.0.1:{free_port()}/prices"
+    run = start(database_url, symbols=FEW, read_database=replica)
+
+    # when a screen asks, it is told which server does not answer, without its password
+    run.stores(3)
+    archive = archive_of(run)
+    with pytest.raises(DatabaseError, match=r"me:\*\*\*@127\.0\.0\.1:\d+/prices does not answer"):
+        archive.of_all(10)
+    archive.close()
+
+    # then the pipeline knows of no trouble, and ends with everything stored
+    assert run.snapshot().database.health is Health.OK
+    run.ends()
