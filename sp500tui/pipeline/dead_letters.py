@@ -68,6 +68,20 @@ class DeadLetters:
         with self._locked() as fd:
             return _parse(_read(fd), self._path)
 
+    def count(self) -> int:
+        """How many letters there are, by their lines; waits for nobody who writes or replays them.
+
+        Raises:
+            JournalError: the file cannot be read.
+        """
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise JournalError(f"cannot read {self._path}: {error.strerror}") from error
+        return data.count(b"\n") + (data[-1:] not in (b"", b"\n"))
+
     def replay(self, accept: Callable[[DeadLetter], bool]) -> tuple[int, int]:
         """Offer every letter to `accept` and keep those it refuses; returns how many went and how many stay.
 

@@ -47,6 +47,22 @@ def test_whatever_a_row_holds_the_file_is_plain_ascii(tmp_path: Path, text: str)
     assert DeadLetters(path).listing()[0].row["symbol"] == text
 
 
+def test_they_are_counted_without_being_read(tmp_path: Path) -> None:
+    path = tmp_path / "dead.jsonl"
+    letters = DeadLetters(path)
+    assert letters.count() == 0
+    letters.add([letter(1), letter(2)])
+    assert letters.count() == 2
+    # a letter that a crash tore counts, as it must be mended
+    with path.open("a") as file:
+        file.write('{"at"')
+    assert letters.count() == 3
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(JournalError, match="cannot read"):
+        letters.count()
+
+
 def test_what_is_accepted_goes_and_the_rest_stays(tmp_path: Path) -> None:
     path = tmp_path / "dead.jsonl"
     letters = DeadLetters(path)
