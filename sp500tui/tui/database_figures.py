@@ -45,7 +45,11 @@ class Figure:
 
 
 def figures(
-    snapshot: Snapshot, stored: StoredAll | None, rates: Sequence[float], now: datetime
+    snapshot: Snapshot,
+    stored: StoredAll | None,
+    rates: Sequence[float],
+    now: datetime,
+    letters: int | str | None = None,
 ) -> list[Figure]:
     """All figures in their order.
 
@@ -54,6 +58,7 @@ def figures(
         stored: What the database answered last; None before the first answer.
         rates: Rows a second at the last readings, oldest first.
         now: UTC.
+        letters: Dead letters kept in their file, or why they cannot be counted; None before they were.
     """
     return [
         _server(snapshot, stored),
@@ -62,7 +67,7 @@ def figures(
         _connections(stored),
         _commit(snapshot),
         _journal(snapshot),
-        _dead(snapshot),
+        _dead(snapshot, letters),
     ]
 
 
@@ -170,15 +175,23 @@ def _journal(snapshot: Snapshot) -> Figure:
     )
 
 
-def _dead(snapshot: Snapshot) -> Figure:
+def _dead(snapshot: Snapshot, letters: int | str | None) -> Figure:
     dead = snapshot.ledger.dead
+    note = f"{count(dead) if dead else 'none'} refused in this run"
+    if isinstance(letters, int):
+        value, note = plural(letters, "row"), f"kept; {note}"
+    elif letters is None:
+        value = "–"
+    else:
+        value, note = "not counted", f"{note}; {clean(letters)}"
     return Figure(
         "dead letters",
-        plural(dead, "row"),
-        "refused in this run" if dead else "none refused in this run",
+        value,
+        note,
         (),
-        "Rows that the database refuses for good, in a file beside it: sp500tui dead-letters list",
-        Role.WARN if dead else Role.VALUE,
+        "Rows that the database refuses for good, of this run and of earlier ones, in a file of the data folder: "
+        "sp500tui dead-letters list",
+        Role.WARN if dead or letters else Role.VALUE,
     )
 
 

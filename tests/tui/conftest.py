@@ -117,7 +117,7 @@ def build(log: CannedLog, tmp_path: Path) -> Callable[..., DashboardApp]:
     ) -> DashboardApp:
         return DashboardApp(
             lambda: pipeline,
-            Settings(**{"demo": True, **settings}),
+            Settings(**{"demo": True, "data_dir": tmp_path, **settings}),
             log=log,
             state_file=tmp_path / "state" / "dashboard.json",
             export_folder=tmp_path,

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sp500tui.domain import DatabaseError
+from sp500tui.paths import Paths
+from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.snapshot import Health, JournalSnapshot, Ledger, Snapshot
+from sp500tui.settings import Settings
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reading import RowTotal
 from sp500tui.tui.archive import StoredAll
@@ -28,9 +32,12 @@ def text(lines: Sequence[Line]) -> str:
 
 
 def told(
-    snapshot: Snapshot | None = None, stored: StoredAll | None = None, rates: Sequence[float] = ()
+    snapshot: Snapshot | None = None,
+    stored: StoredAll | None = None,
+    rates: Sequence[float] = (),
+    letters: int | str | None = None,
 ) -> dict[str, Figure]:
-    return {figure.name: figure for figure in figures(snapshot or running(), stored, rates, NOON)}
+    return {figure.name: figure for figure in figures(snapshot or running(), stored, rates, NOON, letters)}
 
 
 class TestFigures:
@@ -46,7 +53,7 @@ class TestFigures:
         assert words["connections"].startswith("5 of 100")
         assert words["commit"] == "p50 3.1 ms  p95 6.2 ms a batch"
         assert words["journal"] == "52 rows, 7.2 kB of 1.0 GB at most"
-        assert words["dead letters"] == "0 rows none refused in this run"
+        assert words["dead letters"] == "– none refused in this run"
         assert all(figure.origin.endswith((".", "list")) for figure in made.values())
 
     def test_before_the_first_answer_nothing_is_invented(self) -> None:
@@ -81,8 +88,24 @@ class TestFigures:
         made = told(full)
         assert made["journal"].note == "the journal is nearly full"
         assert "40 rows of an earlier run to come" in made["journal"].value
-        assert made["dead letters"].value == "3 rows"
+        assert made["dead letters"].note == "3 refused in this run"
         assert made["dead letters"].role is Role.WARN
+
+    @pytest.mark.parametrize(
+        ("kept", "refused", "value", "note", "role"),
+        [
+            (None, 2, "–", "2 refused in this run", Role.WARN),
+            ("no [b]", 0, "not counted", "none refused in this run; no [b]", Role.WARN),
+            (0, 0, "0 rows", "kept; none refused in this run", Role.VALUE),
+            (5, 0, "5 rows", "kept; none refused in this run", Role.WARN),
+            (5, 2, "5 rows", "kept; 2 refused in this run", Role.WARN),
+        ],
+    )
+    def test_dead_letters_of_earlier_runs_count_too(
+        self, kept: int | str | None, refused: int, value: str, note: str, role: Role
+    ) -> None:
+        figure = told(replace(running(), ledger=Ledger(dead=refused)), letters=kept)["dead letters"]
+        assert (figure.value, figure.note, figure.role) == (value, note, role)
 
     def test_few_connections_left_is_a_warning(self) -> None:
         stored = CannedArchive().of_all(1)
@@ -186,6 +209,23 @@ class TestScreen:
             archive.failure = None
             screen.ask()
             await driven.until(lambda: "not read" not in driven.text())
+
+    async def test_the_dead_letters_are_those_that_the_command_lists(
+        self, drive: Drive, tmp_path: Path
+    ) -> None:
+        # given two letters of an earlier run in the data folder
+        file = Paths.of(Settings(demo=True, data_dir=tmp_path)).dead_letters
+        letters = DeadLetters(file)
+        letters.add([DeadLetter.of({"symbol": "AAPL"}, "numeric field overflow", "22003")] * 2)
+        async with opened(drive) as (driven, screen, _):
+            # then both are counted, though this run refused none
+            await driven.until(lambda: "2 rows  kept; none refused in this run" in driven.text())
+            # and a file that cannot be read takes the other figures nothing
+            file.unlink()
+            file.mkdir()
+            screen.ask()
+            await driven.until(lambda: "not counted  none refused in this run; cannot" in driven.text())
+            assert "20,871 rows" in driven.text()
 
     async def test_the_connection_is_given_back(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, archive):

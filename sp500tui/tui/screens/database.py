@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from textual import getters, on
@@ -12,6 +14,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
+from sp500tui.domain import JournalError
+from sp500tui.paths import Paths
 from sp500tui.pipeline.snapshot import Snapshot
 from sp500tui.storage.queries import QUERIES
 from sp500tui.tui.archive import Archive, DatabaseArchive, StoredAll
@@ -29,6 +33,15 @@ _RATES = 120
 """Readings kept for the growth."""
 _LOADING = "asking the database …"
 _EMPTY = "the table is empty: no price has been stored yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found at one moment."""
+
+    stored: StoredAll
+    letters: int | str
+    """Dead letters kept in their file, or why they cannot be counted."""
 
 
 class DatabaseScreen(PanelScreen):
@@ -55,6 +68,7 @@ class DatabaseScreen(PanelScreen):
         super().__init__()
         self._archive: Archive = archive or DatabaseArchive(self.database_url)
         self._stored: StoredAll | None = None
+        self._letters: int | str | None = None
         self._rates: deque[float] = deque(maxlen=_RATES)
         self._trouble = ""
         self._figures: Sequence[Figure] = ()
@@ -71,16 +85,16 @@ class DatabaseScreen(PanelScreen):
         self.dashboard.run_worker(self._archive.close, thread=True, exit_on_error=False)
 
     def question(self) -> Callable[[], object]:
-        """All figures and the newest rows."""
-        return partial(self._archive.of_all, _ROWS)
+        """All figures, the newest rows and the number of dead letters."""
+        return partial(_read, self._archive, Paths.of(self.dashboard.settings).dead_letters)
 
     @on(PanelScreen.Answered)
     def show_stored(self, message: PanelScreen.Answered) -> None:
         """Draw what the database answered."""
         answer = message.answer
-        if isinstance(answer, StoredAll):
-            self._follow_growth(answer)
-            self._stored, self._trouble = answer, ""
+        if isinstance(answer, Reading):
+            self._follow_growth(answer.stored)
+            self._stored, self._letters, self._trouble = answer.stored, answer.letters, ""
             self._draw()
 
     def _follow_growth(self, later: StoredAll) -> None:
@@ -112,7 +126,7 @@ class DatabaseScreen(PanelScreen):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the figures up to date that the pipeline knows itself."""
         now = self.dashboard.clock()
-        self._figures = figures(snapshot, self._stored, list(self._rates), now)
+        self._figures = figures(snapshot, self._stored, list(self._rates), now, self._letters)
         width = self.figure_list.line_width
         self.figure_list.show_rows([figure.line(width) for figure in self._figures])
         set_titles(self.figure_list, "database" + self._stale)
@@ -146,3 +160,14 @@ class DatabaseScreen(PanelScreen):
             return
         self.app.copy_to_clipboard("\n".join(QUERIES[name].rstrip() + ";" for name in figure.queries))
         self.notify(f"copied: the SQL behind {figure.name}", markup=False)
+
+
+def _read(archive: Archive, dead_letters: Path) -> Reading:
+    """Ask the database and count the letters; runs on a background thread."""
+    from sp500tui.pipeline.dead_letters import DeadLetters
+
+    stored = archive.of_all(_ROWS)
+    try:
+        return Reading(stored, DeadLetters(dead_letters).count())
+    except JournalError as error:
+        return Reading(stored, str(error))
