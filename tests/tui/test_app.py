@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import random
 import sys
 import types
 from collections.abc import Callable
@@ -172,27 +171,6 @@ class TestStates:
             await driven.pilot.resize_terminal(120, 40)
             await driven.until(lambda: "bottleneck" in driven.text())
             assert "too small" not in driven.text()
-
-    @pytest.mark.thorough
-    async def test_keys_mashed_at_random_break_nothing(self, drive: Drive) -> None:
-        dice = random.Random(11)
-        keys = [
-            *"+-pr[]cyezbsSRgGhjklw?<>123456789",
-            "up",
-            "down",
-            "enter",
-            "escape",
-            "tab",
-            "space",
-            "slash",
-            "home",
-        ]
-        async with drive(size=(100, 30)) as driven:
-            for _ in range(6):
-                await driven.pilot.press(*(dice.choice(keys) for _ in range(12)))
-                if dice.random() < 0.3:
-                    await driven.pilot.resize_terminal(dice.randint(10, 200), dice.randint(5, 60))
-            assert driven.app.is_running
 
     @pytest.mark.parametrize("size", [(5, 3), (10, 5), (40, 4)])
     async def test_the_palette_turns_no_page_where_it_has_no_room(
