@@ -123,6 +123,10 @@ async def test_keys_mashed_at_random_break_nothing(
     seed = int(os.environ.get("SP500TUI_MASH_SEED", "11"))
     print(f"seed {seed}: SP500TUI_MASH_SEED={seed} repeats this run")  # noqa: T201
     async with dashboard.run_test(size=(120, 40)) as pilot:
+        for _ in range(400):
+            if dashboard.feed.pipeline is not None:
+                break
+            await pilot.pause(0.01)
         # when keys of every kind arrive in bursts, and the window changes its size between them
         pressed = await mash(dashboard, pilot, random.Random(seed))
         text = await calm(dashboard, pilot)
