@@ -17,12 +17,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psycopg
 
 from sp500tui.domain import ConvertedQuote, MarketState, Quote
 from sp500tui.storage.database import apply_schema
 from sp500tui.storage.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from tests.fixtures.postgres import TcpPostgres
 
 ROOT = Path(__file__).parents[2]
 OPENED = datetime(2026, 5, 14, 14, 0, tzinfo=UTC)
@@ -52,12 +57,12 @@ def scratch_server() -> Iterator[EmbeddedServer]:
 
 
 @contextmanager
-def fresh_database(server: EmbeddedServer) -> Iterator[str]:
+def fresh_database(server: EmbeddedServer | TcpPostgres) -> Iterator[str]:
     """The URL of an empty database with the program's own schema; nothing old is left to be flushed."""
     name = f"bench_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    url = server.url.replace("/sp500tui?", f"/{name}?")
+    url = urlsplit(server.url)._replace(path=f"/{name}").geturl()
     apply_schema(url)
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
