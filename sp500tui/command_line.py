@@ -22,6 +22,8 @@ _COMMANDS = {
     "quote": "print the newest prices of some symbols, without a database",
     "database": "url, psql, status, prepare: reach the database of the prices",
     "dead-letters": "list, replay: the rows that the database refused",
+    "worker": "run stages of a cluster on this machine: sp500tui worker --stages price=16 --broker URL",
+    "top": "the dashboard of a cluster, without stages of its own: sp500tui top --broker URL",
     "simulate": "run the demo market alone, for other programs",
     "config": "show, path, init: the settings in force and where they come from",
 }
@@ -126,7 +128,8 @@ def _complete(parser: argparse.ArgumentParser, command: str) -> None:
 
         add_arguments(parser)
         return
-    _add_options(parser, OPTIONS if command == "config" else [option for option in OPTIONS if option.shared])
+    takes_all = command in ("config", "worker", "top")
+    _add_options(parser, OPTIONS if takes_all else [option for option in OPTIONS if option.shared])
     if command == "constituents":
         form = parser.add_mutually_exclusive_group()
         _add_json(form)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -55,6 +55,10 @@ class Run(Protocol):
 
 
 def _build(settings: Settings, paths: Paths) -> Run:
+    if settings.broker is not None:
+        from sp500tui.cluster.node import ClusterNode
+
+        return ClusterNode(settings, paths)
     from sp500tui.pipeline.pipeline import Pipeline
 
     return Pipeline(settings, paths)
@@ -62,7 +66,7 @@ def _build(settings: Settings, paths: Paths) -> Run:
 
 def run_headless(configuration: Configuration, build: Callable[[Settings, Paths], Run] = _build) -> int:
     """Run to the end, tell it, and return the exit code. `build` makes the pipeline."""
-    face = HeadlessRun()
+    face = HeadlessRun(_stop_words(configuration.settings))
     with face.signals():
         report = _report_of(face, configuration, build)
         if face.first_signal is not None:
@@ -72,6 +76,14 @@ def run_headless(configuration: Configuration, build: Callable[[Settings, Paths]
     if face.abandoned:
         _leave_at_once(code)
     return code
+
+
+def _stop_words(settings: Settings) -> Mapping[StopStep, str]:
+    if settings.broker is None:
+        return STOP_WORDS
+    from sp500tui.cluster.node import STOP_WORDS as WORDS_OF_A_NODE
+
+    return WORDS_OF_A_NODE
 
 
 def _report_of(
@@ -106,7 +118,8 @@ def _early_report(settings: Settings) -> RunReport:
 class HeadlessRun:
     """Follows one pipeline from start to end, and lets every signal climb the stop ladder by one step."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop_words: Mapping[StopStep, str] = STOP_WORDS) -> None:
+        self._stop_words = stop_words
         self.step = StopStep.NONE
         self.first_signal: signal.Signals | None = None
         self.abandoned = False
@@ -154,7 +167,7 @@ class HeadlessRun:
             number = signal.Signals(self._pending.popleft())
             self.first_signal = self.first_signal or number
             self.step = next_step(self.step)
-            _log.warning("%s: %s", number.name, STOP_WORDS[self.step])
+            _log.warning("%s: %s", number.name, self._stop_words[self.step])
             pipeline.stop(self.step)
 
 

@@ -110,6 +110,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("broker", "URL", "Redis or Valkey URL: join the cluster there (default: run alone)", CLUSTER),
     Option("broker_password_file", "FILE", "the broker's password, where the URL holds none", CLUSTER),
     Option("cluster_name", "NAME", "keeps several clusters on one broker apart", CLUSTER),
+    Option("stages", "A=N,B", "only these stages on this node, with so many workers (default: all)", CLUSTER),
     Option("fetch_group", "NAME", "outgoing address: nodes of one group share the rate limit", CLUSTER),
     Option("theme", "NAME", "theme of the dashboard", SCREEN),
     Option("refresh_rate", "N", "looks at the pipeline a second (default: 4)", SCREEN),

@@ -20,6 +20,9 @@ from sp500tui.plain_text import plain
 
 if TYPE_CHECKING:
     from sp500tui.configuration import Configuration
+    from sp500tui.paths import Paths
+    from sp500tui.pipeline.control import PipelineControl
+    from sp500tui.settings import Settings
 
 _ONE_SHOTS = {
     "constituents": "sp500tui.commands.constituents",
@@ -27,6 +30,8 @@ _ONE_SHOTS = {
     "database": "sp500tui.commands.database",
     "dead-letters": "sp500tui.commands.dead_letters",
     "config": "sp500tui.commands.config",
+    "worker": "sp500tui.commands.worker",
+    "top": "sp500tui.commands.top",
 }
 
 
@@ -56,7 +61,9 @@ def _dispatch(namespace: Namespace) -> int:
     from sp500tui.configuration import configuration_of
 
     configuration = configuration_of(namespace)
-    return _headless(configuration) if configuration.settings.no_ui else _dashboard(configuration)
+    if configuration.settings.stages is not None and configuration.settings.broker is None:
+        raise ConfigurationError("--stages is for a node of a cluster; add --broker URL, or leave it out")
+    return _headless(configuration) if configuration.settings.no_ui else dashboard(configuration)
 
 
 def _headless(configuration: Configuration) -> int:
@@ -65,10 +72,12 @@ def _headless(configuration: Configuration) -> int:
     return run_headless(configuration)
 
 
-def _dashboard(configuration: Configuration) -> int:
+def dashboard(configuration: Configuration, *, stages: bool = True) -> int:
+    """Show the dashboard until the person leaves; with `stages` False one that only looks at a cluster."""
     settings = configuration.settings
     if settings.json_output:
         raise ConfigurationError("--json is for runs without the dashboard; add --no-ui")
+    build = _builder(settings, stages=stages)
     refuse_without_terminal()
     from sp500tui.logs import configure, log_uncaught
     from sp500tui.paths import Paths
@@ -83,7 +92,24 @@ def _dashboard(configuration: Configuration) -> int:
         logging.getLogger(__name__).warning("%s", note)
     from sp500tui.tui.app import run_dashboard
 
-    return run_dashboard(settings, paths)
+    return run_dashboard(settings, paths, build)
+
+
+def _builder(settings: Settings, *, stages: bool) -> Callable[[Settings, Paths], PipelineControl] | None:
+    """What makes the pipeline of a cluster's node, refused here and not on the screen; None where it runs alone."""
+    if settings.broker is None:
+        return None
+    from sp500tui.cluster.rules import check_node, sizes_of
+
+    sizes = sizes_of(settings) if stages else {}
+    check_node(settings, sizes)
+
+    def build(settings: Settings, paths: Paths) -> PipelineControl:
+        from sp500tui.cluster.node import ClusterNode
+
+        return ClusterNode(settings, paths, sizes)
+
+    return build
 
 
 def refuse_without_terminal() -> None:

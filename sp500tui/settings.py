@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from sp500tui import __version__
 from sp500tui.currencies import checked_currency
 from sp500tui.listed_symbols import listed_symbols, split_symbols
+from sp500tui.stage_choice import check_stages
 
 LIVE_INTERVAL = 15.0
 DEMO_INTERVAL = 2.0
@@ -59,6 +60,8 @@ class Settings(BaseSettings):
     """File whose first line is the broker's password, for a URL that holds none."""
     cluster_name: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,40}$")
     """Keeps several clusters on one broker apart."""
+    stages: str | None = None
+    """Stages that this node of a cluster runs, such as `price=16,writer`; None for all."""
     fetch_group: str = Field(default="shared", pattern=r"^[A-Za-z0-9_.-]{1,40}$")
     """Name of the outgoing address: nodes of one group share the rate limit towards Yahoo Finance."""
     data_dir: Path | None = None
@@ -183,6 +186,13 @@ class Settings(BaseSettings):
     def _is_a_broker(cls, value: str | None) -> str | None:
         if value is not None:
             check_url(value, _BROKER_SCHEMES, "redis://broker.example:6379/0")
+        return value
+
+    @field_validator("stages")
+    @classmethod
+    def _names_stages(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_stages(value)
         return value
 
     @field_validator("database", "read_database")

@@ -23,9 +23,9 @@ from sp500tui.cluster.node_view import (
 from sp500tui.cluster.password import broker_password
 from sp500tui.cluster.roll import spread
 from sp500tui.cluster.rounds import ASK, INTERVAL, Rounds, paused, sized
-from sp500tui.domain import ConfigurationError, Constituent
+from sp500tui.cluster.rules import check_node, sizes_of
+from sp500tui.domain import Constituent
 from sp500tui.paths import Paths
-from sp500tui.pipeline.assembly import usual_sizes
 from sp500tui.pipeline.control import (
     MAX_INTERVAL,
     MIN_INTERVAL,
@@ -76,13 +76,13 @@ class ClusterNode:
         *,
         connect: Connect = Upstream.open,
     ) -> None:
-        """`sizes`: the stages that this node runs, with their workers; None for all, as the settings say.
+        """`sizes`: the stages that this node runs, with their workers; None for those that the settings name.
 
         Raises:
-            ConfigurationError: no broker is named, or its password cannot be read.
+            ConfigurationError: no broker is named, its password cannot be read, or there is no common database.
         """
-        if settings.broker is None:
-            raise ConfigurationError("a node of a cluster needs its broker: add --broker redis://host:6379/0")
+        sizes = sizes_of(settings) if sizes is None else sizes
+        url = check_node(settings, sizes)
         self._settings = settings
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._started = time.monotonic()
@@ -92,10 +92,10 @@ class ClusterNode:
         self._parts = self._life.parts = NodeParts(
             settings,
             paths,
-            usual_sizes(settings) if sizes is None else sizes,
+            sizes,
             name=self.name,
             broker=Broker(
-                settings.broker,
+                url,
                 settings.cluster_name + "-demo" * settings.demo,
                 password=broker_password(settings),
             ),
@@ -232,7 +232,8 @@ class ClusterNode:
         snapshot = self.snapshot()
         joined_with = self._life.joined_with
         if joined_with is not None:
-            snapshot = replace(snapshot, ledger=since(snapshot.ledger, joined_with))
+            cycle = replace(snapshot.cycle, number=snapshot.cycle.number - self._life.joined_at)
+            snapshot = replace(snapshot, ledger=since(snapshot.ledger, joined_with), cycle=cycle)
         return RunReport.of(snapshot, self._life.failure, stopped_early=self._stopped_early)
 
     # --- the picture --------------------------------------------------------------------------------------------

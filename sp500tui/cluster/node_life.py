@@ -51,6 +51,8 @@ class NodeLife:
         self.market_clock: MarketClock | None = None
         self.joined_with: Ledger | None = None
         """The books as this node found them."""
+        self.joined_at = 0
+        """Number of the cycle that was the last one then."""
         self.parts: NodeParts
         self.rounds: Rounds
         self.thread = threading.Thread(target=self._run, name="node", daemon=True)
@@ -130,6 +132,7 @@ class NodeLife:
         parts = self.parts
         if self.rounds.state is not None:
             self.joined_with = self.rounds.state.ledger
+            self.joined_at = self.rounds.joined_at
         if parts.uses_database:
             parts.keeper.thread.start()
         if StageName.WRITER in parts.stages:

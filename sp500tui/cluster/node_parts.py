@@ -10,6 +10,7 @@ from sp500tui.cluster.codec import FetchedCodec, RowCodec, TickerCodec
 from sp500tui.cluster.custody import LeaseCustody, LeasedBatch
 from sp500tui.cluster.membership import Membership
 from sp500tui.cluster.price_feed import PriceFeed
+from sp500tui.cluster.rules import uses_database
 from sp500tui.cluster.scheduler_lease import SchedulerLease
 from sp500tui.cluster.shared_books import SharedFxBook, SharedMissingBook, SharedRoster
 from sp500tui.cluster.shared_cycles import SharedCycles
@@ -103,7 +104,7 @@ class NodeParts:
         )
         self._make_queues(settings, name, DeadLetters(paths.dead_letters))
         self.database = DatabaseState(tell)
-        self.uses_database = StageName.WRITER in sizes or not settings.no_ui
+        self.uses_database = uses_database(settings, sizes)
         """A node that only asks for prices needs no access to it."""
         self.keeper = Keeper(
             settings.database,

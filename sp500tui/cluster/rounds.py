@@ -68,6 +68,8 @@ class Rounds:
         """Tick from which on every heartbeat reached the broker."""
         self.leaving = False
         """Whether the node only finishes what it has in hand."""
+        self.joined_at = 0
+        """Number of the cycle that was the last one when this node joined."""
         self.roll = Roll()
         self.state: BrokerState | None = None
 
@@ -112,7 +114,8 @@ class Rounds:
         parts = self._parts
         roll = parts.membership.join()
         parts.cycles.follow(roll.cycle)
-        parts.cycles.count_from(parts.cycles.number)
+        self.joined_at = parts.cycles.number
+        parts.cycles.count_from(self.joined_at)
         parts.membership.wish(
             {sized(self._name, name): str(stage.size) for name, stage in parts.stages.items()}
             | ({ASK: "1"} if parts.bounded else {})

@@ -215,8 +215,12 @@ class DashboardApp(PipelineApp):
             self.notify(str(error), severity="warning", markup=False)
 
 
-def run_dashboard(settings: Settings, paths: Paths) -> int:
+def run_dashboard(
+    settings: Settings, paths: Paths, build: Callable[[Settings, Paths], PipelineControl] | None = None
+) -> int:
     """Show the dashboard until the person leaves; the result is the exit code.
+
+    `build` makes the pipeline of a cluster's node; without it the pipeline runs in this program alone.
 
     Raises:
         ConfigurationError: The theme or the keymap cannot be used.
@@ -227,6 +231,8 @@ def run_dashboard(settings: Settings, paths: Paths) -> int:
     resource_tracker.ensure_running()
 
     def open_pipeline() -> PipelineControl:
+        if build is not None:
+            return build(settings, paths)
         from sp500tui.pipeline.pipeline import Pipeline
 
         return Pipeline(settings, paths)
