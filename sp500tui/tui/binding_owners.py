@@ -8,6 +8,7 @@ from sp500tui.tui.screens.database import DatabaseScreen
 from sp500tui.tui.screens.demo import DemoScreen, FaultList
 from sp500tui.tui.screens.help import HelpScreen
 from sp500tui.tui.screens.main import MainScreen
+from sp500tui.tui.screens.nodes import NodesScreen
 from sp500tui.tui.screens.panel_screen import PanelScreen
 from sp500tui.tui.screens.quit import StopScreen
 from sp500tui.tui.screens.symbol import SymbolScreen
@@ -28,6 +29,7 @@ OWNERS: tuple[type[DOMNode], ...] = (
     DatabaseScreen,
     DemoScreen,
     FaultList,
+    NodesScreen,
     CursorList,
     StopScreen,
     HelpScreen,

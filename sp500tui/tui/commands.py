@@ -36,7 +36,7 @@ class PipelineCommands(Provider):
     def _entries(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
         app = cast("DashboardApp", self.app)
         for entry in SCREENS:
-            if entry.available(demo=app.settings.demo):
+            if entry.offered(demo=app.settings.demo, cluster=bool(app.settings.broker)):
                 yield f"screen: {entry.title}", entry.purpose, partial(app.action_show_screen, entry.name)
         for node in (app, self.screen, *self.screen.query("*")):
             for command in commands_of(kind for kind in type(node).__mro__ if issubclass(kind, DOMNode)):

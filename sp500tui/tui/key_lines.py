@@ -12,6 +12,8 @@ ALWAYS = ("help", "quit", "palette")
 
 _RANK = (
     "screen.back",
+    "nodes.more",
+    "nodes.previous_stage",
     "faults.switch",
     "faults.weaker",
     "symbol.next",

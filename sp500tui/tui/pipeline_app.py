@@ -9,17 +9,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from typing import Literal
 
 from textual import on
 from textual.app import App
 from textual.timer import Timer
 
 from sp500tui.pipeline.control import PipelineControl
-from sp500tui.pipeline.events import PipelineEvent
+from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.snapshot import Phase, Snapshot
 from sp500tui.settings import Settings
 from sp500tui.tui.feed import LogSource, News, PipelineFeed
 from sp500tui.tui.formats import clean
+from sp500tui.tui.leaving import farewell
 from sp500tui.tui.messages import (
     ConstituentsChanged,
     EventHappened,
@@ -41,6 +43,8 @@ _NOTE_AGAIN = 30.0
 """Seconds before the same trouble is noted again."""
 _EVENTS = 200
 """Events remembered."""
+_CLUSTER_NEWS = (EventKind.NODE_JOINED, EventKind.NODE_LEFT, EventKind.NODE_LOST, EventKind.SCHEDULER)
+"""Told as notes whatever their level: they change who does the work."""
 
 
 class PipelineApp(App[int]):
@@ -116,7 +120,7 @@ class PipelineApp(App[int]):
     def leave(self) -> None:
         """End the dashboard with the exit code of the present moment."""
         code = exit_code(self.snapshot, self.signal_number)
-        self.exit(int(code), return_code=int(code))
+        self.exit(int(code), return_code=int(code), message=farewell(self.snapshot) or None)
 
     def _handle_exception(self, error: Exception) -> None:
         LOG.critical("the dashboard failed", exc_info=error)
@@ -170,13 +174,18 @@ class PipelineApp(App[int]):
 
     @on(EventHappened)
     def tell_event(self, message: EventHappened) -> None:
-        """Remember it, and show what went wrong as a note, once; the log has everything."""
+        """Remember it, and show what went wrong or changed the cluster as a note; the log has everything."""
         event = message.event
         self.events.append(event)
         words, now = clean(event.message), time.monotonic()
         if event.level >= logging.ERROR and (words != self._noted[0] or now - self._noted[1] > _NOTE_AGAIN):
             self._noted = (words, now)
             self.notify(words, title=str(event.kind), severity="error", markup=False)
+        elif event.kind in _CLUSTER_NEWS:
+            severity: Literal["warning", "information"] = (
+                "warning" if event.level >= logging.WARNING else "information"
+            )
+            self.notify(words, title=str(event.kind), severity=severity, markup=False)
 
     # Stopping
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from sp500tui.pipeline.snapshot import CycleSnapshot, Health, Ledger, Phase, Snapshot
+from sp500tui.tui.cluster_words import nodes_words
 from sp500tui.tui.formats import (
     clean,
     count,
@@ -120,15 +121,33 @@ def _countdown(snapshot: Snapshot, words: str) -> str:
 
 
 def _health(snapshot: Snapshot, width: int) -> Line:
-    """Whether the database and Yahoo Finance can be used: a sign, and a word where all is not well."""
-    database = "DB" if width < _MEDIUM else "PostgreSQL"
+    """Whether the database, Yahoo Finance and a cluster can be used: a sign, and a word where all is not well."""
+    database = "DB" if width < _MEDIUM or (snapshot.broker and width < _WIDE) else "PostgreSQL"
     if width >= _WIDE:
         database = (
             "embedded PostgreSQL"
             if snapshot.database.embedded
             else f"PostgreSQL {_host(snapshot.database.url)}"
         )
-    return joined((_sign(database, snapshot.database.health), _sign("Yahoo", snapshot.upstream.health)), "  ")
+    parts = [_sign(database, snapshot.database.health), _sign("Yahoo", snapshot.upstream.health)]
+    return joined([*parts, *_cluster(snapshot, width)], "  ")
+
+
+def _cluster(snapshot: Snapshot, width: int) -> list[Line]:
+    """How many nodes there are, unless the broker that tells of them is away."""
+    if not snapshot.broker:
+        return []
+    words, role = nodes_words(snapshot)
+    nodes: Line = (Span(words, role),)
+    if width >= _WIDE:
+        return [_broker(snapshot), nodes]
+    return [nodes] if snapshot.broker_health is Health.OK else [_sign("broker", snapshot.broker_health)]
+
+
+def _broker(snapshot: Snapshot) -> Line:
+    if not snapshot.broker:
+        return ()
+    return _sign(f"broker {_host(snapshot.broker)}", snapshot.broker_health)
 
 
 def _sign(label: str, health: Health) -> Line:
@@ -138,8 +157,8 @@ def _sign(label: str, health: Health) -> Line:
 
 
 def _host(url: str) -> str:
-    """The host and database of a masked URL."""
-    return clean(url).rpartition("@")[2].removeprefix("postgresql://").partition("?")[0]
+    """The host of a masked URL with what stands behind it: the database, or the number of a broker's."""
+    return clean(url).rpartition("://")[2].rpartition("@")[2].partition("?")[0]
 
 
 def _second_line(snapshot: Snapshot, width: int) -> Line:
@@ -195,7 +214,8 @@ def _third_line(snapshot: Snapshot, width: int) -> Line:
     wrong = trouble(snapshot)
     if wrong is not None:
         return longest_that_fits([(Span(f"! {wrong[0]}", wrong[1]),)], width)
-    parts = [_latency(snapshot), _requests(snapshot), _missing(snapshot), _fx(snapshot), _journal(snapshot)]
+    calm = [_latency(snapshot), _requests(snapshot), _missing(snapshot), _fx(snapshot), _journal(snapshot)]
+    parts = calm if width >= _WIDE or not snapshot.broker else [_broker(snapshot), *calm]
     return longest_that_fits([joined(parts[:number]) for number in range(len(parts), 0, -1)], width)
 
 

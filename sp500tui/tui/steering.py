@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from sp500tui.pipeline.control import MAX_WORKERS, MIN_WORKERS, PipelineControl, clamp_workers, step_interval
-from sp500tui.pipeline.snapshot import Phase, Snapshot, StageName
-from sp500tui.tui.formats import span
+from sp500tui.pipeline.snapshot import Health, NodeSnapshot, Phase, Snapshot, StageName
+from sp500tui.tui.cluster_words import nodes_with, short_name, stage_of
+from sp500tui.tui.formats import plural, span
 from sp500tui.tui.words import STAGE_TITLES
 
 STAGES = tuple(StageName)
 REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Looks at the pipeline a second that the keys step through."""
+_SCRAPER_STAYS = "the scraper is always one worker"
 
 
 def neighbour(stage: StageName, steps: int) -> StageName:
@@ -25,15 +27,37 @@ def step_refresh(present: float, direction: int) -> float:
 
 
 def scale(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName, change: int) -> str:
-    """Add or take away workers of a stage."""
+    """Add or take away workers of a stage; in a cluster they are spread over its nodes."""
     name = STAGE_TITLES[stage]
     if stage is StageName.SCRAPER:
-        return "the scraper is always one worker"
-    wish = snapshot.stage(stage).size + change
+        return _SCRAPER_STAYS
+    nodes = len(nodes_with(snapshot, stage)) if snapshot.broker else 1
+    if not nodes:
+        return f"no node runs {name}: start one with sp500tui worker --stages {stage}=2"
+    present = snapshot.stage(stage).size
+    least, most = nodes * MIN_WORKERS, nodes * MAX_WORKERS
+    if not least <= present + change <= most:
+        return f"{name} stay at {present}: {least} to {most} are possible"
+    scaled = pipeline.scale(stage, present + change)
+    over = f" over {plural(nodes, 'node')}" if snapshot.broker else ""
+    return f"{name} {scaled.old} → {scaled.new}{over}"
+
+
+def scale_node(pipeline: PipelineControl, node: NodeSnapshot, stage: StageName, change: int) -> str:
+    """Add or take away workers of one node's stage."""
+    name, where = STAGE_TITLES[stage], short_name(node.name)
+    if node.health is not Health.OK:
+        return f"{where} is {'lost' if node.health is Health.DOWN else 'leaving'}: nothing is scaled there"
+    if stage is StageName.SCRAPER:
+        return _SCRAPER_STAYS
+    pool = stage_of(node, stage)
+    if pool is None:
+        return f"{where} runs no {name}"
+    wish = pool.size + change
     if clamp_workers(wish) != wish:
-        return f"{name} stay at {snapshot.stage(stage).size}: {MIN_WORKERS} to {MAX_WORKERS} are possible"
-    scaled = pipeline.scale(stage, wish)
-    return f"{name} {scaled.old} → {scaled.new}"
+        return f"{name} of {where} stay at {pool.size}: {MIN_WORKERS} to {MAX_WORKERS} are possible"
+    scaled = pipeline.scale_node(node.name, stage, wish)
+    return f"{name} of {where} {scaled.old} → {scaled.new}"
 
 
 def toggle_pause(pipeline: PipelineControl, snapshot: Snapshot) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import PipelineControl, StopStep, next_step
 from sp500tui.pipeline.snapshot import Health, Phase, Snapshot
+from sp500tui.tui.cluster_words import others_at_work
 from sp500tui.tui.formats import count, gauge, plural, span
 from sp500tui.tui.lines import Line, Role, Span
 
@@ -113,6 +114,8 @@ def exit_code(snapshot: Snapshot, signal_number: int | None) -> ExitCode:
         return ExitCode.SIGINT if signal_number == signal.SIGINT else ExitCode.SIGTERM
     if snapshot.phase is Phase.FAILED:
         return ExitCode.DATABASE if snapshot.database.health is Health.DOWN else ExitCode.NO_SOURCE
+    if others_at_work(snapshot):
+        return ExitCode.OK  # the run is the cluster's and goes on
     ledger = snapshot.ledger
     if ledger.dead or ledger.spooled or on_their_way(snapshot) or snapshot.missing:
         return ExitCode.INCOMPLETE

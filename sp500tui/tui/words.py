@@ -14,6 +14,7 @@ from sp500tui.pipeline.snapshot import (
     StageName,
     WorkerState,
 )
+from sp500tui.tui.cluster_words import lost_words
 from sp500tui.tui.formats import clean, short_span, span
 from sp500tui.tui.lines import Role
 
@@ -74,7 +75,7 @@ _STEADY = 0.05
 def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
     """Sign, word and role of what the pipeline does; a running one that has a trouble is `degraded`."""
     sign, role = PHASE_SIGNS[snapshot.phase]
-    if snapshot.phase is Phase.RUNNING and snapshot.degraded:
+    if snapshot.phase is Phase.RUNNING and (snapshot.degraded or lost_words(snapshot)):
         return "!", "degraded", Role.WARN
     return sign, str(snapshot.phase), role
 
@@ -123,7 +124,7 @@ def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:
     """What is wrong, in one line, with the time of the next attempt; None when all is well."""
     if snapshot.phase is Phase.FAILED:
         return clean(f"failed: {snapshot.failure or 'no reason given'}"), Role.BAD
-    reasons = list(snapshot.degraded)
+    reasons = [*snapshot.degraded, *lost_words(snapshot)]
     if not reasons:
         return None
     waits = [part.retry_in for part in (snapshot.upstream, snapshot.database) if part.retry_in is not None]

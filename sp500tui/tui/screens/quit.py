@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from sp500tui.pipeline.snapshot import Snapshot
+from sp500tui.tui.leaving import leaving_lines
 from sp500tui.tui.stopping import Stopping, stopping_lines
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.widgets.line_canvas import LineCanvas
@@ -39,4 +40,9 @@ class StopScreen(ModalScreen[None]):
     def show(self, stopping: Stopping, snapshot: Snapshot) -> None:
         """Bring the note up to date."""
         for canvas in self.query(LineCanvas):
-            canvas.show_lines(stopping_lines(stopping, snapshot, canvas.size.width or 60))
+            lines = (
+                leaving_lines(stopping, snapshot)
+                if snapshot.broker
+                else stopping_lines(stopping, snapshot, canvas.size.width or 60)
+            )
+            canvas.show_lines(lines)

@@ -18,10 +18,16 @@ class ScreenEntry:
     """What it shows, in a sentence."""
     make: Callable[[], Screen[None]]
     demo_only: bool = False
+    cluster_only: bool = False
+    """Offered in a cluster; elsewhere its key opens it all the same, and it says how to get there."""
 
     def available(self, *, demo: bool) -> bool:
         """Whether it can be opened in this run."""
         return demo or not self.demo_only
+
+    def offered(self, *, demo: bool, cluster: bool) -> bool:
+        """Whether the palette lists it."""
+        return self.available(demo=demo) and (cluster or not self.cluster_only)
 
 
 def _main() -> Screen[None]:
@@ -42,6 +48,12 @@ def _demo() -> Screen[None]:
     return DemoScreen()
 
 
+def _nodes() -> Screen[None]:
+    from sp500tui.tui.screens.nodes import NodesScreen
+
+    return NodesScreen()
+
+
 MAIN = "pipeline"
 SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry(MAIN, "Pipeline", "The pipeline, its workers, the prices and the log", _main),
@@ -50,6 +62,13 @@ SCREENS: tuple[ScreenEntry, ...] = (
     ),
     ScreenEntry(
         "demo", "Demo controls", "Let things go wrong and watch the pipeline cope", _demo, demo_only=True
+    ),
+    ScreenEntry(
+        "nodes",
+        "Nodes",
+        "The machines of a cluster, their workers, and what became of lost ones",
+        _nodes,
+        cluster_only=True,
     ),
 )
 """In the order of the number keys, the first one behind `1`."""

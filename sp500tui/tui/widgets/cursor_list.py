@@ -18,7 +18,11 @@ from sp500tui.tui.widgets.painted_lines import PaintedLines
 
 
 class CursorList(PaintedLines):
-    """Repaints the lines that changed; the line under the cursor is marked as a whole."""
+    """Repaints the lines that changed; the line under the cursor is marked as a whole.
+
+    Args:
+        always_marked: Whether the mark stays where the list has no focus; not beside another list that keeps it.
+    """
 
     BINDING_GROUP_TITLE = "List"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,8 +55,15 @@ class CursorList(PaintedLines):
 
         index: int
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        *,
+        always_marked: bool = True,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+    ) -> None:
         super().__init__(id=id, classes=classes)
+        self._always_marked = always_marked
         self._heading: Line | None = None
         self._rows: Sequence[Line] = ()
 
@@ -75,6 +86,14 @@ class CursorList(PaintedLines):
         self.repaint_changed()
         self.scroll_to_region(Region(0, cursor, 1, 1 + self._top), animate=False, force=True)
         self.post_message(self.Moved(cursor))
+
+    def on_focus(self) -> None:
+        """Show the mark."""
+        self.repaint_changed()
+
+    def on_blur(self) -> None:
+        """Hide the mark where it is only shown with the focus."""
+        self.repaint_changed()
 
     def action_move(self, steps: int) -> None:
         """Move the cursor."""
@@ -111,12 +130,15 @@ class CursorList(PaintedLines):
         index = y - self._top + self.scroll_offset.y
         return index if y >= self._top and index < len(self._rows) else None
 
+    def _is_marked(self, place: int) -> bool:
+        return place == self.cursor and (self._always_marked or self.has_focus)
+
     def line_key(self, y: int) -> Hashable:
         """A line is known by its text, its roles and the cursor."""
         place = self._place(y)
         if place is None:
             return self._heading if self._heading is not None and y == 0 else ()
-        return self._rows[place], place == self.cursor
+        return self._rows[place], self._is_marked(place)
 
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
         """The spans of a line, styled by their roles; those under the cursor all alike."""
@@ -124,5 +146,5 @@ class CursorList(PaintedLines):
         if place is None:
             line = self._heading if self._heading is not None and y == 0 else ()
             return "row", [(span.text, str(span.role)) for span in line]
-        marked = place == self.cursor
+        marked = self._is_marked(place)
         return "row", [(span.text, str(Role.CHOSEN if marked else span.role)) for span in self._rows[place]]
