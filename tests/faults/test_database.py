@@ -27,14 +27,6 @@ END $$;
 CREATE TRIGGER strike BEFORE INSERT ON prices FOR EACH ROW EXECUTE FUNCTION struck();
 """
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'sp500tui%'"
-REFUSE_ONE = """
-CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF NEW.symbol = 'XOM' THEN RAISE EXCEPTION 'no oil today' USING ERRCODE = '23514'; END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER refuse BEFORE INSERT ON prices FOR EACH ROW EXECUTE FUNCTION refused();
-"""
 
 
 def down(snapshot: Snapshot) -> bool:
@@ -96,7 +88,7 @@ def test_the_embedded_server_is_killed_and_started_again(engine: EngineStarter, 
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("sqlstate", ["53100", "40P01", "XX000"])
+@pytest.mark.parametrize("sqlstate", ["40P01", "XX000"])
 def test_a_database_that_refuses_everything_for_a_while(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres, sqlstate: str
 ) -> None:
@@ -154,7 +146,7 @@ def test_an_administrator_ends_the_connections_again_and_again(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
     run = engine(tcp_postgres.url)
-    for _ in range(8):
+    for _ in range(5):
         run.stores(5)
         tcp_postgres.execute(TERMINATE)
     run.stores()
@@ -174,25 +166,6 @@ def test_a_table_that_somebody_has_locked(
         pause(4)
     run.stores()
     fetched_all_and_stored(run, check, tcp_postgres.url)
-
-
-def test_only_the_refused_rows_become_dead_letters(
-    engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
-) -> None:
-    run = engine(tcp_postgres.url)
-    run.stores(20)
-    tcp_postgres.execute(REFUSE_ONE)
-    run.waits_for(lambda s: s.ledger.dead >= 2, "dead letters")
-    run.stores(20)
-    assert run.ends().dead >= 2
-    verdict = check.verdict(tcp_postgres.url)
-    assert verdict.clean, str(verdict)
-    assert verdict.in_dead_letters >= 1
-    with psycopg.connect(tcp_postgres.url) as connection:
-        found = connection.execute(
-            "SELECT count(DISTINCT symbol) FROM prices WHERE symbol <> 'XOM'"
-        ).fetchone()
-    assert found == (49,)
 
 
 @pytest.fixture
