@@ -32,6 +32,16 @@ class TestScaling:
             await driven.press("minus")
             assert driven.said == "price workers 9 → 8"
 
+    @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+    async def test_what_a_key_did_is_told_at_every_size(self, drive: Drive, size: tuple[int, int]) -> None:
+        async with drive(size=size) as driven:
+            await driven.press("plus")
+            await driven.until(lambda: "price workers 8 → 9" in driven.text(), "the words")
+            driven.main._fall_silent()
+            await driven.until(
+                lambda: "pipeline · price workers selected" in driven.text(), "the title again"
+            )
+
     async def test_the_unshifted_keys_work_too(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("equals_sign", "underscore")
@@ -183,6 +193,14 @@ class TestView:
         async with drive() as driven:
             await driven.press("g", "y")
             assert driven.app.clipboard.startswith(f"{driven.main.panel.table.cursor_symbol}\t")
+
+    async def test_y_copies_the_first_price_where_none_is_marked(self, drive: Drive) -> None:
+        async with drive() as driven:
+            table = driven.main.panel.table
+            assert table.cursor_symbol is None
+            await driven.press("y")
+            assert table.cursor_symbol == table.lines[0]
+            assert driven.app.clipboard.startswith(f"{table.lines[0]}\t")
 
     async def test_y_copies_the_marked_worker(self, drive: Drive) -> None:
         async with drive() as driven:

@@ -226,8 +226,11 @@ class MainScreen(Screen[None]):
         )
 
     def action_copy_row(self) -> None:
-        """Copy the marked row of the prices."""
-        record = self.panel.table.cursor_record
+        """Copy the marked row of the prices; without one, mark and copy the first on the screen."""
+        table = self.panel.table
+        if table.cursor_symbol is None:
+            table.action_move(0)
+        record = table.cursor_record
         self.post_message(CopyWished("" if record is None else as_line(record)))
 
     def action_export(self, kind: str) -> None:

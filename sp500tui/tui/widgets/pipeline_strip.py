@@ -32,17 +32,27 @@ class PipelineStrip(LineCanvas):
         self._draw()
 
     def say(self, words: str) -> None:
-        """Tell what a key did in the lower border; an empty text takes it away."""
+        """Tell what a key did in the border; an empty text takes it away."""
         self.said = words
-        set_titles(self, f"pipeline · {STAGE_TITLES[self.selected]} selected", words)
+        self._entitle()
 
     def watch_selected(self, selected: StageName) -> None:
         """Name the selected stage in the title, so that it is told by more than its colour."""
-        set_titles(self, f"pipeline · {STAGE_TITLES[selected]} selected", self.said)
+        del selected
+        self._entitle()
         self._draw()
+
+    def _entitle(self) -> None:
+        """Name the stage above; what a key did stands below, or above too where there is no lower border."""
+        title = f"pipeline · {STAGE_TITLES[self.selected]} selected"
+        if self.styles.border_bottom[0] in ("", "none"):
+            set_titles(self, f"pipeline · {self.said}" if self.said else title)
+        else:
+            set_titles(self, title, self.said)
 
     def on_resize(self, _event: events.Resize) -> None:
         """Lay the same contents out for the new size."""
+        self._entitle()
         self._draw()
 
     def on_click(self, event: events.Click) -> None:
