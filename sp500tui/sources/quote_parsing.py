@@ -176,17 +176,22 @@ def _market_state(value: object) -> MarketState:
 
 def _number(value: object) -> Decimal | None:
     """The number with the digits as printed; None for what is none, or too large or fine for a database."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return None
     number = Decimal(value)
-    if not number.is_finite() or abs(number) >= _LARGEST or _exponent(number) < _FINEST:
+    if not number.is_finite() or number.copy_abs() >= _LARGEST or _is_too_fine(number):
         return None
     return number
 
 
-def _exponent(number: Decimal) -> int:
+def _is_too_fine(number: Decimal) -> bool:
+    """Whether a finite number has digits beyond the finest place."""
+    text = str(number)
+    if len(text) <= -_FINEST and "E" not in text:
+        # Printed as briefly as this it cannot; taking a number apart costs more than all the other checks.
+        return False
     exponent = number.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
+    return not isinstance(exponent, int) or exponent < _FINEST
 
 
 def _price(value: object) -> Decimal:

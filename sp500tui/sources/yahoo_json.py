@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from decimal import Decimal
 
 from sp500tui.domain import SourceError
@@ -32,7 +31,7 @@ def entry(node: object, *path: str | int) -> object:
     """What lies at the path of keys and positions, None where it leads nowhere."""
     for step in path:
         if isinstance(step, str):
-            node = node.get(step) if isinstance(node, Mapping) else None
+            node = node.get(step) if isinstance(node, dict) else None
         else:
             node = node[step] if isinstance(node, list) and len(node) > step else None
     return node
