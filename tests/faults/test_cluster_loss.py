@@ -1,0 +1,100 @@
+"""Real programs as nodes: killed, stopped for a while and going on, and what the others make of it."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from sp500tui.pipeline.events import EventKind
+from sp500tui.pipeline.snapshot import Health, StageName
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.checker import Checker
+from tests.faults.program import Launcher, Program
+from tests.faults.steps import FIFTY
+from tests.fixtures.cluster import ClusterUnderTest, NodeUnderTest
+
+
+@pytest.fixture
+def busy(join: ClusterUnderTest, market: DemoMarket) -> ClusterUnderTest:
+    """A cluster on the market that the checker watches."""
+    join.market = market
+    return join
+
+
+def spawn(launch: Launcher, join: ClusterUnderTest, stages: str) -> Program:
+    """`sp500tui worker` as a process of its own, in the cluster of `join`."""
+    return launch(
+        command=("-m", "sp500tui", "worker"),
+        database=join.database,
+        symbols=FIFTY,
+        broker=join.broker.url,
+        cluster_name=join.cluster_name,
+        stages=stages,
+    )
+
+
+def of_process(node: NodeUnderTest, program: Program) -> str:
+    """The name under which `node` knows a program; empty while it does not."""
+    wanted = f":{program.process.pid}:"
+    return next((seen.name for seen in node.snapshot().nodes if wanted in seen.name), "")
+
+
+@pytest.mark.thorough
+def test_another_node_schedules_when_the_scheduler_is_killed(
+    busy: ClusterUnderTest, launch: Launcher, check: Checker
+) -> None:
+    # given a scheduler that does everything, and a node that could
+    scheduler = spawn(launch, busy, "scraper,price=4,converter=1,writer=1")
+    scheduler.hears("cycle 2 finished")
+    other = busy("scraper,price=2,converter=1,writer=1", symbols=FIFTY)
+    other.waits_for(lambda s: len(s.nodes) == 2 and s.cycle.number > 2, "both nodes")
+    name = of_process(other, scheduler)
+
+    # when it is killed
+    scheduler.kill()
+    before = other.snapshot().cycle.number
+
+    # then the other one says so, starts the cycles, and has what the first one held
+    other.waits_for(lambda _: other.told(EventKind.NODE_LOST), "the loss")
+    seen = other.waits_for(lambda s: s.cycle.number > before + 2 and not s.cycle.running, "further cycles")
+    lost = next(node for node in seen.nodes if node.name == name)
+    assert lost.health is Health.DOWN
+    assert lost.message.startswith("held ")
+    assert any(node.here and node.scheduler for node in seen.nodes)
+    assert other.told(EventKind.SCHEDULER)
+    other.stops()
+    verdict = check.verdict(busy.database)
+    assert verdict.clean, str(verdict)
+
+
+@pytest.mark.thorough
+def test_a_node_that_stood_still_finds_its_leases_gone_and_works_on(
+    busy: ClusterUnderTest, launch: Launcher, check: Checker
+) -> None:
+    # given two nodes, of which only the second schedules
+    stopped = spawn(launch, busy, "price=4,converter=1,writer=1")
+    other = busy("scraper,price=1,converter=1,writer=1", symbols=FIFTY)
+    other.waits_for(lambda s: of_process(other, stopped) and s.cycle.number > 2, "both nodes")
+    name = of_process(other, stopped)
+
+    # when the first one stands still until it is given up, and goes on
+    stopped.send(signal.SIGSTOP)
+    other.waits_for(lambda _: other.told(EventKind.NODE_LOST), "the loss")
+    stopped.send(signal.SIGCONT)
+
+    # then it is a node again, and nothing is lost or doubled
+    stopped.hears("had given this one up")
+    seen = other.waits_for(
+        lambda s: any(node.name == name and node.health is Health.OK for node in s.nodes), "its return"
+    )
+    number = seen.cycle.number
+    other.waits_for(lambda s: s.cycle.number > number + 2, "further cycles")
+    assert stopped.stops() == 143
+    other.waits_for(lambda s: len(s.nodes) == 1, "its goodbye")
+    other.node.pause(StageName.SCRAPER)
+    ledger = other.waits_for(lambda s: not s.cycle.running and s.ledger.queued == 0, "a rest").ledger
+    assert ledger.balanced
+    other.stops()
+    verdict = check.verdict(busy.database)
+    assert verdict.clean, str(verdict)
