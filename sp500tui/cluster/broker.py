@@ -98,20 +98,16 @@ class Broker:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        options: dict[str, Any] = {} if self._password is None else {"password": self._password}
-        client = redis.Redis.from_url(
+        # Where the URL has a password, redis-py takes that one.
+        return redis.Redis.from_url(
             self._url,
+            password=self._password,
             socket_timeout=self._timeout,
             socket_connect_timeout=self._timeout,
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
-            **options,
         )
-        if self._password is not None:
-            # redis-py lets the URL win, but only where it has a password.
-            client.connection_pool.connection_kwargs.setdefault("password", self._password)
-        return client
 
     def key(self, *parts: str) -> str:
         """A key in our namespace; the braces keep all of them on one node of a Redis Cluster."""

@@ -165,7 +165,7 @@ class StreamQueue(Generic[T]):
         entries = acking.entries if acking is not None else ()
         keys = [self.key, self._books, fence_key, self.key if acking is None else acking.queue.key]
         capacity = -1 if self._unbounded else self.capacity
-        args = [capacity, self._counts, fence_value, self.consumer, named(entries), *payloads]
+        args: list[Argument] = [capacity, self._counts, fence_value, self.consumer, named(entries), *payloads]
         script = "put" if acking is None else "hand_over"
         answer: bytes = self._broker.run_once(script, keys, args, cancelled=cancelled)
         return answer

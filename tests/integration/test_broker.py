@@ -1,0 +1,357 @@
+"""The broker when it is not well: away, killed, too full, read-only, or kept from us by a password."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from sp500tui.cluster.broker import Broker
+from sp500tui.cluster.broker_checks import check_server
+from sp500tui.cluster.errors import BrokerAwayError, BrokerError
+from sp500tui.cluster.stream_queue import StreamQueue
+from sp500tui.domain import ExitCode
+from sp500tui.pipeline.queues import CancelledError
+from sp500tui.pipeline.snapshot import Health
+from tests.fixtures.postgres import free_port
+from tests.fixtures.valkey import NumberCodec, ValkeyServer, new_server
+
+Wait = Callable[[Callable[[], object]], None]
+MakeBroker = Callable[..., Broker]
+
+
+def queue_on(broker: Broker, capacity: int = 1000) -> StreamQueue[int]:
+    return StreamQueue(broker, "quotes", NumberCodec(), capacity, consumer="here", counts="fetched")
+
+
+class CutBroker(Broker):
+    """Its connection is cut after the command was carried out and before the answer is there, so many times."""
+
+    cuts = 0
+
+    def _evaluate(self, *args: Any) -> Any:
+        answer = super()._evaluate(*args)
+        if self.cuts:
+            self.cuts -= 1
+            raise redis.ConnectionError("Connection closed by server.")
+        return answer
+
+
+@pytest.fixture
+def cut(valkey: ValkeyServer, broker: Broker) -> Iterator[CutBroker]:
+    cut = CutBroker(valkey.url, broker.cluster_name, dice=lambda: 0.0)
+    cut.open()
+    yield cut
+    cut.close()
+
+
+def test_what_was_carried_out_before_the_connection_was_cut_is_not_repeated(cut: CutBroker) -> None:
+    queue = queue_on(cut)
+
+    cut.cuts = 2
+    assert queue.put([1, 2])
+    assert queue.total_in == 2
+    cut.cuts = 1
+    lease = queue.take(5)
+    assert lease is not None
+    assert lease.items == [1, 2]
+    cut.cuts = 1
+    assert lease.ack({"stored": 2})
+
+    assert (queue.depth().ready, queue.depth().in_flight, queue.total_out) == (0, 0, 2)
+
+
+def test_a_lease_whose_answer_got_lost_is_given_out_by_the_next_take(cut: CutBroker) -> None:
+    queue = queue_on(cut)
+    queue.put([1, 2])
+    cut.cuts = 1
+    assert queue.take(5, timeout=0) is None
+    assert queue.depth().in_flight == 2
+
+    lease = queue.take(5)
+
+    assert lease is not None
+    assert lease.items == [1, 2]
+    assert lease.ack()
+
+
+def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_work(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
+) -> None:
+    """`kill -9` three times, while one thread puts numbers and two take them."""
+    queue = queue_on(make_broker(own_valkey, timeout=2.0), capacity=40)
+    acked: list[int] = []
+    lock = threading.Lock()
+    done = threading.Event()
+
+    def put_all() -> None:
+        for number in range(0, 400, 4):
+            queue.put(list(range(number, number + 4)))
+
+    def take_all() -> None:
+        while not done.is_set():
+            lease = queue.take(5, timeout=0.2)
+            if lease is not None and lease.ack():
+                with lock:
+                    acked.extend(lease.items)
+
+    threads = [threading.Thread(target=work) for work in (put_all, take_all, take_all)]
+    for thread in threads:
+        thread.start()
+    for share in (60, 150, 250):
+        eventually(lambda share=share: len(acked) >= share)  # type: ignore[misc]
+        own_valkey.kill()
+        own_valkey.start()
+    eventually(lambda: len(acked) >= 400)
+    done.set()
+    for thread in threads:
+        thread.join(10)
+
+    assert sorted(acked) == list(range(400))
+    assert (queue.total_in, queue.total_out, queue.depth().in_flight) == (400, 400, 0)
+
+
+def test_a_broker_that_goes_away_is_named_once_with_a_countdown_and_work_goes_on_when_it_is_back(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = make_broker(own_valkey)
+    queue = queue_on(broker)
+    own_valkey.kill()
+    put = threading.Thread(target=queue.put, args=([1],), daemon=True)
+    put.start()
+
+    eventually(lambda: broker.health()[0] is Health.DOWN)
+    health, message, retry_in = broker.health()
+    assert (health, retry_in is not None and retry_in <= 3.0) == (Health.DOWN, True)
+    assert message.startswith(f"the broker at redis://127.0.0.1:{own_valkey.port}/0 cannot be reached")
+    with pytest.raises(BrokerAwayError, match="cannot be reached"):
+        broker.run("depth", (queue.key,), patience=0)
+    assert queue.take(1, timeout=0) is None
+
+    own_valkey.start()
+    put.join(10)
+
+    assert queue.depth().ready == 1
+    assert broker.health() == (Health.OK, "", None)
+    told = [record.getMessage() for record in caplog.records if "the broker at" in record.getMessage()]
+    assert told[-1].endswith("works again")
+    assert len(told) == len(set(told))
+
+
+def test_nobody_waits_for_a_broker_that_was_abandoned(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
+) -> None:
+    broker = make_broker(own_valkey)
+    queue = queue_on(broker)
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    own_valkey.kill()
+    ended: list[bool] = []
+    thread = threading.Thread(target=lambda: ended.append(lease.ack()), daemon=True)
+    thread.start()
+    eventually(lambda: broker.health()[0] is Health.DOWN)
+
+    broker.abandon()
+
+    thread.join(10)
+    assert ended == [False]
+    with pytest.raises(BrokerAwayError):
+        queue.put([2])
+
+
+def test_a_wait_for_the_broker_can_be_called_off(own_valkey: ValkeyServer, make_broker: MakeBroker) -> None:
+    queue = queue_on(make_broker(own_valkey))
+    own_valkey.kill()
+    with pytest.raises(CancelledError):
+        queue.put([1], cancelled=lambda: True)
+    with pytest.raises(CancelledError):
+        queue.take(1, cancelled=lambda: True)
+
+
+def test_a_broker_that_is_away_at_the_start_is_tried_for_as_long_as_allowed() -> None:
+    broker = Broker(f"redis://:s3cret@127.0.0.1:{free_port()}/0", "test")
+
+    with pytest.raises(BrokerAwayError, match="cannot be reached") as refused:
+        broker.open(patience=0.2)
+    with pytest.raises(CancelledError):
+        broker.open(patience=None, cancelled=lambda: True)
+
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.exit_code is ExitCode.DATABASE
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[ValkeyServer]:
+    """A server with a password."""
+    server = new_server(password="s3cret")
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [(None, "wants a password"), ("wr0ng", "refuses the password")], ids=["none", "wrong"]
+)
+def test_a_password_that_does_not_fit_is_named_but_not_shown(
+    guarded: ValkeyServer, given: str | None, words: str
+) -> None:
+    url = f"redis://127.0.0.1:{guarded.port}/0"
+
+    with pytest.raises(BrokerError, match=words) as refused:
+        Broker(url, "test", password=given).open(patience=60)
+
+    assert not isinstance(refused.value, BrokerAwayError)
+    assert "wr0ng" not in str(refused.value)
+
+
+@pytest.mark.parametrize("where", ["in the URL", "beside it", "a wrong one beside it"])
+def test_the_password_comes_from_the_url_or_from_beside_it(guarded: ValkeyServer, where: str) -> None:
+    bare = f"redis://127.0.0.1:{guarded.port}/0"
+    beside = {"beside it": "s3cret", "a wrong one beside it": "wr0ng"}.get(where)
+    broker = Broker(bare if where == "beside it" else guarded.url, "test", password=beside)
+
+    broker.open()
+
+    assert "s3cret" not in broker.address
+    broker.close()
+
+
+def test_a_read_only_replica_is_refused(own_valkey: ValkeyServer, valkey: ValkeyServer) -> None:
+    own_valkey.client().replicaof("127.0.0.1", valkey.port)
+    with pytest.raises(BrokerError, match=f"read-only replica of 127.0.0.1:{valkey.port}: give the address"):
+        Broker(own_valkey.url, "test").open(patience=60)
+
+
+def test_a_primary_that_becomes_a_replica_is_waited_for_with_clear_words(
+    own_valkey: ValkeyServer, valkey: ValkeyServer, make_broker: MakeBroker
+) -> None:
+    queue = queue_on(make_broker(own_valkey))
+    queue.put([1])
+    client = own_valkey.client()
+    client.replicaof("127.0.0.1", valkey.port)
+
+    with pytest.raises(CancelledError):
+        queue.put([2], cancelled=lambda: True)
+
+    assert "read-only replica" in queue._broker.health()[1]
+
+
+def test_a_full_memory_holds_puts_back_and_can_be_emptied(
+    own_valkey: ValkeyServer, make_broker: MakeBroker
+) -> None:
+    broker = make_broker(own_valkey)
+    queue, further = (
+        queue_on(broker, 10**9),
+        StreamQueue(broker, "rows", NumberCodec(), 10**9, consumer="here"),
+    )
+    queue.put([10**500] * 200)
+    client = own_valkey.client()
+    client.config_set("maxmemory", "1mb")
+
+    with pytest.raises(CancelledError):
+        queue.put([1], cancelled=lambda: True)
+    health, message, retry_in = broker.health()
+    assert (health, retry_in is not None) == (Health.DEGRADED, True)
+    assert "is out of memory: raise its maxmemory" in message
+
+    lease = queue.take(100)
+    assert lease is not None
+    assert further.put([1], acking=lease), "what takes the room of what is done with is let in"
+    lease = queue.take(50)
+    assert lease is not None
+    assert lease.release()
+    assert further.take(1) is not None
+    client.config_set("maxmemory", "0")
+    assert queue.put([1])
+    assert broker.health()[0] is Health.OK
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--appendfsync", "everysec"), "has appendfsync everysec"),
+        (("--appendonly", "no"), "keeps its data in memory only"),
+        (("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), "may throw our keys away"),
+    ],
+    ids=["everysec", "memory only", "evicts"],
+)
+def test_what_may_cost_data_is_warned_of_once(
+    options: tuple[str, ...], words: str, make_broker: MakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = new_server(*options)
+    try:
+        queue = queue_on(make_broker(server))
+        queue.put([1])
+    finally:
+        server.close()
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert words in warnings[0]
+
+
+def test_a_safe_broker_is_not_warned_of(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    broker.open()
+    assert not caplog.records
+
+
+def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(BrokerError, match=r"needs the package redis: install sp500tui\[cluster\]"):
+        Broker("redis://127.0.0.1/0", "test").open()
+
+
+class OldServer:
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def ping(self) -> bool:
+        return True
+
+    def info(self) -> dict[str, object]:
+        return {"redis_version": self.version, "role": "master"}
+
+
+@pytest.mark.parametrize("version", ["6.2.14", "5.0", ""])
+def test_a_server_that_is_too_old_is_refused(version: str) -> None:
+    with pytest.raises(BrokerError, match=r"must be Redis 7\.0 or Valkey"):
+        check_server(OldServer(version), "the broker at redis://b")
+
+
+def test_two_clusters_on_one_broker_do_not_see_each_other(
+    valkey: ValkeyServer, make_broker: MakeBroker
+) -> None:
+    one, other = queue_on(make_broker(valkey, "one-a")), queue_on(make_broker(valkey, "one-b"))
+
+    one.put([1])
+
+    assert other.take(1, timeout=0) is None
+    assert (one.depth().ready, other.depth().ready, other.total_in) == (1, 0, 0)
+
+
+def test_foreign_data_under_our_keys_is_named(valkey: ValkeyServer, broker: Broker) -> None:
+    queue = queue_on(broker)
+    valkey.client().set(queue.key, "something else")
+
+    with pytest.raises(BrokerError, match="holds other data under our keys: choose another --cluster-name"):
+        queue.put([1])
+
+
+def test_a_script_outlives_a_broker_that_forgot_it(valkey: ValkeyServer, broker: Broker) -> None:
+    queue = queue_on(broker)
+    queue.put([1])
+    valkey.client().script_flush()
+    queue.put([2])
+    assert queue.depth().ready == 2
+
+
+def test_the_clock_is_the_brokers(valkey: ValkeyServer, broker: Broker) -> None:
+    seconds, microseconds = valkey.client().time()
+    assert abs(broker.now() - (seconds + microseconds / 1e6)) < 1.0
+    assert broker.now() - time.monotonic() == pytest.approx(broker.offset, abs=0.5)
