@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sp500tui.pipeline.snapshot import Health, NodeSnapshot, Snapshot, StageName, StageSnapshot
+from sp500tui.pipeline.snapshot import Health, NodeSnapshot, Phase, Snapshot, StageName, StageSnapshot
 from sp500tui.tui.formats import clean, plural, short_span
 from sp500tui.tui.lines import Role
 
@@ -14,6 +14,7 @@ HOW_TO_JOIN = (
 )
 """What the screen of the nodes says where there are none."""
 
+_LEAVING = (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED)
 _FRESH = 60.0
 """Seconds that a loss counts as a trouble of the cluster."""
 
@@ -28,12 +29,19 @@ def tail(text: str, width: int) -> str:
     return text.ljust(width) if len(text) <= width else "…" + text[len(text) - width + 1 :] if width else ""
 
 
+def leaving(node: NodeSnapshot) -> bool:
+    """Whether a node is about to go; its message then begins with the phase it is in."""
+    return node.health is Health.DEGRADED and node.message.partition(":")[0] in _LEAVING
+
+
 def node_state(node: NodeSnapshot) -> tuple[str, str, Role]:
     """Sign, words and role of what a node does."""
     if node.health is Health.DOWN:
         return "✗", f"LOST {short_span(node.heard)} ago", Role.BAD
+    if leaving(node):
+        return "▽", node.message.partition(":")[0], Role.WARN
     if node.health is Health.DEGRADED:
-        return "▽", "draining", Role.WARN
+        return "!", "degraded", Role.WARN
     if node.health is Health.STARTING:
         return "◌", "joining", Role.LABEL
     return "●", f"heard {short_span(node.heard)} ago", Role.GOOD

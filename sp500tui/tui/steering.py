@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sp500tui.pipeline.control import MAX_WORKERS, MIN_WORKERS, PipelineControl, clamp_workers, step_interval
 from sp500tui.pipeline.snapshot import Health, NodeSnapshot, Phase, Snapshot, StageName
-from sp500tui.tui.cluster_words import nodes_with, short_name, stage_of
+from sp500tui.tui.cluster_words import leaving, nodes_with, short_name, stage_of
 from sp500tui.tui.formats import plural, span
 from sp500tui.tui.words import STAGE_TITLES
 
@@ -46,7 +46,7 @@ def scale(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName, chang
 def scale_node(pipeline: PipelineControl, node: NodeSnapshot, stage: StageName, change: int) -> str:
     """Add or take away workers of one node's stage."""
     name, where = STAGE_TITLES[stage], short_name(node.name)
-    if node.health is not Health.OK:
+    if node.health is Health.DOWN or leaving(node):
         return f"{where} is {'lost' if node.health is Health.DOWN else 'leaving'}: nothing is scaled there"
     if stage is StageName.SCRAPER:
         return _SCRAPER_STAYS

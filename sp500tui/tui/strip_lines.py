@@ -222,6 +222,8 @@ def _pool(stage: StageSnapshot, width: int) -> Line:
     """A sign for each worker: busy ●, idle ○, draining ▽, still starting ◌; a gauge where they do not fit."""
     if stage.paused:
         return (Span("‖ paused", Role.WARN),)
+    if not stage.size and not stage.alive:
+        return (Span("none", Role.WARN),)
     busy = min(stage.busy, stage.alive)
     leaving = max(0, stage.alive - stage.size)
     idle = max(0, stage.alive - leaving - busy)

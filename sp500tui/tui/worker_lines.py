@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot, WorkerState
+from sp500tui.tui.cluster_words import short_name, tail
 from sp500tui.tui.formats import (
     clean,
     condensed,
@@ -33,6 +34,8 @@ _COLUMNS = (
 )
 """Name, width and the panel width from which a column is shown, in their order of importance."""
 _ORDER = ("rate", "trend", "trend 30 s", "p95", "restarts", "pid", "last error")
+_HOME, _NARROW_HOME, _ROOMY = 20, 10, 70
+"""Cells of a node's name at most, in a panel of at least `_ROOMY` cells and in a narrower one."""
 _QUIET = (WorkerState.IDLE, WorkerState.PAUSED)
 
 
@@ -44,11 +47,18 @@ def shown_columns(width: int) -> list[tuple[str, int]]:
     return [(name, chosen[name]) for name in _ORDER if name in chosen]
 
 
-def _widths(width: int, names: int) -> tuple[list[tuple[str, int]], int]:
+def _widths(width: int, names: int, homes: int) -> tuple[list[tuple[str, int]], int]:
     """The columns, and the cells left for what a worker works on."""
-    extra = shown_columns(width)
-    room = width - names - 1 - _STATE_WIDTH - 1 - sum(cells + 1 for _, cells in extra)
+    home = homes + 1 if homes else 0
+    extra = shown_columns(width - home)
+    room = width - names - 1 - home - _STATE_WIDTH - 1 - sum(cells + 1 for _, cells in extra)
     return extra, max(0, room)
+
+
+def home_width(workers: Sequence[WorkerSnapshot], width: int) -> int:
+    """Cells of the column that names a worker's node in a panel of `width` cells; 0 outside a cluster."""
+    longest = max((len(short_name(worker.node)) for worker in workers), default=0)
+    return min(longest, _NARROW_HOME if width < _ROOMY else _HOME)
 
 
 def name_width(workers: Sequence[WorkerSnapshot]) -> int:
@@ -56,10 +66,10 @@ def name_width(workers: Sequence[WorkerSnapshot]) -> int:
     return min(16, max((len(worker.name) for worker in workers), default=8))
 
 
-def header_line(width: int, names: int) -> Line:
+def header_line(width: int, names: int, homes: int = 0) -> Line:
     """The names of the columns."""
-    extra, room = _widths(width, names)
-    cells = [fit("worker", names), fit("state", _STATE_WIDTH), fit("works on", room)]
+    extra, room = _widths(width, names, homes)
+    cells = [fit("worker", names), fit("node", homes), fit("state", _STATE_WIDTH), fit("works on", room)]
     cells += [fit(_heading(name), cells_, _align(name)) for name, cells_ in extra]
     return cut((Span(" ".join(cell for cell in cells if cell), Role.LABEL),), width)
 
@@ -78,12 +88,16 @@ def empty_line(width: int, *, before: bool) -> Line:
     return cut((Span(words, Role.LABEL),), width)
 
 
-def worker_line(worker: WorkerSnapshot, width: int, names: int, *, chosen: bool = False) -> Line:
-    """One worker in exactly `width` cells."""
-    extra, room = _widths(width, names)
+def worker_line(
+    worker: WorkerSnapshot, width: int, names: int, *, homes: int = 0, chosen: bool = False
+) -> Line:
+    """One worker in exactly `width` cells, `names` of them for its name and `homes` for its node's."""
+    extra, room = _widths(width, names, homes)
     sign, role = WORKER_SIGNS[worker.state]
+    home = [Span(tail(short_name(worker.node), homes) + " ", Role.LABEL)] if homes else []
     spans = [
         Span(fit(clean(worker.name), names) + " ", Role.TITLE),
+        *home,
         Span(fit(f"{sign} {worker.state}", _STATE_WIDTH) + " ", role),
     ]
     if room:

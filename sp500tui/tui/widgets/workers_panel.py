@@ -12,6 +12,7 @@ from textual.geometry import Region, Size
 from textual.reactive import reactive
 
 from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot
+from sp500tui.tui.cluster_words import short_name
 from sp500tui.tui.export import Table
 from sp500tui.tui.formats import clean
 from sp500tui.tui.lines import Line, Role
@@ -19,7 +20,15 @@ from sp500tui.tui.messages import CopyWished, ExportWished
 from sp500tui.tui.panel_title import set_titles
 from sp500tui.tui.widgets.painted_lines import PaintedLines
 from sp500tui.tui.words import STAGE_TITLES
-from sp500tui.tui.worker_lines import detail_lines, empty_line, header_line, name_width, title, worker_line
+from sp500tui.tui.worker_lines import (
+    detail_lines,
+    empty_line,
+    header_line,
+    home_width,
+    name_width,
+    title,
+    worker_line,
+)
 from sp500tui.tui.worker_record import WorkerRecord, worker_record
 
 _HEADING_FROM = 4
@@ -103,7 +112,8 @@ class WorkersPanel(PaintedLines):
             return ""
         worker = shown[min(self.cursor, len(shown) - 1)]
         error = f", last error: {clean(worker.last_error)}" if worker.last_error else ""
-        return f"{clean(worker.name)} {worker.state} {clean(worker.doing)}{error}"
+        home = f" on {short_name(worker.node)}" if worker.node else ""
+        return f"{clean(worker.name)}{home} {worker.state} {clean(worker.doing)}{error}"
 
     def action_move(self, steps: int) -> None:
         """Move the mark."""
@@ -164,12 +174,13 @@ class WorkersPanel(PaintedLines):
         if self.line_width <= 0:
             return
         shown = self.shown()
-        names = name_width(shown)
+        width, names = self.line_width, name_width(shown)
+        homes = home_width(shown, width)
         self._rows = [
-            worker_line(worker, self.line_width, names, chosen=self.has_focus and index == self.cursor)
+            worker_line(worker, width, names, homes=homes, chosen=self.has_focus and index == self.cursor)
             for index, worker in enumerate(shown)
-        ] or [empty_line(self.line_width, before=self._before)]
-        self._heading = header_line(self.line_width, names) if self.line_count >= _HEADING_FROM else None
+        ] or [empty_line(width, before=self._before)]
+        self._heading = header_line(width, names, homes) if self.line_count >= _HEADING_FROM else None
         self._detail = self._more(shown) if self.has_focus and shown else []
         set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None))
         lines = len(self._rows) + self._fixed
