@@ -6,8 +6,9 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 
-from sp500tui.cluster.errors import BrokerAwayError
+from sp500tui.cluster.errors import BrokerAwayError, BrokerError
 from sp500tui.cluster.heartbeat import Heartbeat
 from sp500tui.cluster.node_parts import NodeParts
 from sp500tui.cluster.node_view import heartbeat_of
@@ -18,7 +19,7 @@ from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.market_clock import MarketClock
 from sp500tui.pipeline.queues import CancelledError
-from sp500tui.pipeline.snapshot import Ledger, Phase, StageName
+from sp500tui.pipeline.snapshot import Health, Ledger, Phase, StageName
 from sp500tui.pipeline.supervisor import Connect, Say
 from sp500tui.pipeline.writing import WriterBody
 from sp500tui.settings import Settings
@@ -96,19 +97,27 @@ class NodeLife:
 
     def _run(self) -> None:
         try:
-            if self._join():
-                self._open()
-                self._work()
-            self._drain()
+            self._guard(self._stay)
+            self._guard(self._drain)
+        finally:
+            self._close()
+
+    def _guard(self, act: Callable[[], None]) -> None:
+        """Whatever happens, the node leaves in good order."""
+        try:
+            act()
         except CancelledError:
             _log.info("stopped before the broker was reached")
         except Sp500tuiError as error:
             self.fail(error)
-        except Exception as error:  # noqa: BLE001  # the node must leave in good order whatever happened
+        except Exception as error:  # noqa: BLE001  # as above
             _log.error("the node failed", exc_info=error)
             self.fail(Sp500tuiError(f"the node failed: {type(error).__name__}: {error}"))
-        finally:
-            self._close()
+
+    def _stay(self) -> None:
+        if self._join():
+            self._open()
+            self._work()
 
     def _join(self) -> bool:
         """Reach the broker and become one of the nodes; False when somebody stopped it first."""
@@ -158,15 +167,13 @@ class NodeLife:
         """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
         if self.parts.uses_database:
             while not self.parts.keeper.tried.wait(_LOOK) and self.step is StopStep.NONE:
-                self.rounds.look()
+                self._look()
 
     def _work(self) -> None:
         """Stay until this node's last cycle is done or somebody wants the end."""
         while not (self._done() or self.step is not StopStep.NONE or self.failure):
             self._wake.wait(_LOOK)
             self._look()
-        if self.failure:
-            self.step = max(self.step, StopStep.SPOOL)
 
     def _done(self) -> bool:
         parts, duration = self.parts, self._settings.duration
@@ -178,11 +185,17 @@ class NodeLife:
     def _look(self) -> None:
         for stage in self.parts.stages.values():
             stage.watch()
-        self.rounds.look()
+        try:
+            self.rounds.look()
+        except BrokerError as error:
+            # Not merely away, which the rounds bear: only a person can mend it.
+            self.fail(error)
 
     def _drain(self) -> None:
         """Take nothing new, finish what is in hand, and say goodbye; what is queued is the other nodes'."""
         parts = self.parts
+        if self.failure:
+            self.step = max(self.step, StopStep.SPOOL)
         self._enter(Phase.DRAINING)
         self.rounds.leaving = True
         deadline = time.monotonic() + self._settings.drain_timeout
@@ -195,14 +208,19 @@ class NodeLife:
             self._say_goodbye()
 
     def _await(self, name: StageName, deadline: float) -> None:
-        """Wait until a stage is empty; past the deadline, or when asked to, give its leases back."""
+        """Wait until a stage is empty; past the deadline, or when asked to, give its leases back.
+
+        A broker that is away makes the deadline come soon: nothing can be finished without it.
+        """
         give_up: float | None = None
+        soon = time.monotonic() + _LAST_WORDS
         while not self.parts.stages[name].join(_LOOK):
             self._look()
             now = time.monotonic()
             if self.step is StopStep.KILL:
                 return
-            if give_up is None and (self.step >= StopStep.SPOOL or now > deadline):
+            late = now > (soon if self.parts.broker.health()[0] is Health.DOWN else deadline)
+            if give_up is None and (self.step >= StopStep.SPOOL or late):
                 self._let_go()
                 give_up = now + _LAST_WORDS
             if give_up is not None and now > give_up:
@@ -222,6 +240,8 @@ class NodeLife:
 
     def _say_goodbye(self) -> None:
         parts = self.parts
+        if self.rounds.state is None:
+            return
         try:
             parts.custody.release_all()
             parts.reclaim(self._name, lost=False)
@@ -229,7 +249,7 @@ class NodeLife:
         except BrokerAwayError as error:
             _log.warning("left without a goodbye, the other nodes will miss this one in a moment: %s", error)
             return
-        if self.rounds.state is not None and (left := self.rounds.state.outstanding):
+        if left := self.rounds.state.outstanding:
             _log.info("%d items wait on the broker for the other nodes", left)
 
     def _close(self) -> None:

@@ -30,6 +30,7 @@ from sp500tui.pipeline.metrics import Books, LatencyHistogram
 from sp500tui.pipeline.parts import BURST
 from sp500tui.pipeline.prices import PriceBoard
 from sp500tui.pipeline.queues import Depth
+from sp500tui.pipeline.scraper import Roster
 from sp500tui.pipeline.snapshot import QueueName, StageName
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import Writing
@@ -110,7 +111,10 @@ class NodeParts:
             settings.database,
             paths.data,
             state=self.database,
-            roster=self.roster,
+            # Who only looks may be somebody who may not write.
+            roster=self.roster
+            if StageName.WRITER in sizes
+            else Roster(lambda: self.world().wikipedia, (), 0),
             patient=not (settings.no_ui and self.bounded),
             give_up=fail,
         )

@@ -66,6 +66,8 @@ class Rounds:
         self._beat_due = self._look_due = 0.0
         self._contact_since: float | None = None
         """Tick from which on every heartbeat reached the broker."""
+        self._alone = False
+        """Whether nobody was there before this node: its settings begin the cluster's life."""
         self.leaving = False
         """Whether the node only finishes what it has in hand."""
         self.joined_at = 0
@@ -113,6 +115,7 @@ class Rounds:
         """
         parts = self._parts
         roll = parts.membership.join()
+        self._alone = not roll.living()
         parts.cycles.follow(roll.cycle)
         self.joined_at = parts.cycles.number
         parts.cycles.count_from(self.joined_at)
@@ -172,7 +175,8 @@ class Rounds:
             return
         if grant is Grant.NEW:
             # Read again: the last scheduler may have written until the lease was ours.
-            parts.cycles.take_over(parts.membership.roll(details=False).cycle)
+            parts.cycles.take_over(parts.membership.roll(details=False).cycle, anew=self._alone)
+            self._alone = False
             parts.lease.confirm()
             self._say(EventKind.SCHEDULER, f"this node starts the cycles from {parts.cycles.number + 1} on")
         if roll.wishes.get(ASK) and parts.cycles.ask():
@@ -230,7 +234,8 @@ class Rounds:
             dial.set(state.queues[name])
         for gauge in parts.gauges:
             gauge.sample()
-        parts.feed.stored(state.books.get("stored", 0) + state.books.get("duplicate", 0))
+        if parts.database.ready.is_set():
+            parts.feed.stored(state.books.get("stored", 0))
         if not put:
             return
         cycles.completed()
@@ -256,5 +261,15 @@ class Rounds:
             self._say(EventKind.NODE_LOST, f"node {short_name(name)} was lost; it held {held or 'nothing'}")
         for name in sorted(before.beats.keys() - now.beats.keys() - lost.keys()):
             self._say(EventKind.NODE_LEFT, f"node {short_name(name)} left")
+        if _finished(before, now) and now.scheduler != self._name:
+            number, seconds = now.cycle["number"], float(now.cycle["seconds"])
+            self._say(EventKind.CYCLE_FINISHED, f"cycle {number} finished in {seconds:.2f} s")
         if now.scheduler not in ("", before.scheduler, self._name) and before.time:
             self._say(EventKind.SCHEDULER, f"node {short_name(now.scheduler)} starts the cycles now")
+
+
+def _finished(before: Roll, now: Roll) -> bool:
+    """Whether a cycle came to its end between two rolls."""
+    if not before.cycle or now.cycle.get("running") != "0":
+        return False
+    return before.cycle["running"] == "1" or before.cycle["number"] != now.cycle["number"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.errors import FencedError
@@ -46,16 +47,7 @@ def taken_over(fields: Mapping[str, str], offset: float, now: float) -> CycleRec
     """Where a new scheduler goes on: with the same cycle, or anew where not all of its tickers had been put."""
     record = from_fields(fields, offset)
     if record.running and fields.get("complete") != "1":
-        return CycleRecord(
-            number=record.number - 1,
-            total=record.total,
-            running=False,
-            began=record.began,
-            due=now,
-            seconds=record.seconds,
-            skipped=record.skipped,
-            interval=record.interval,
-        )
+        return replace(record, number=record.number - 1, running=False, due=now)
     return record
 
 
@@ -87,7 +79,7 @@ class SharedCycles(Cycles):
     def fulfilled(self) -> bool:
         """Whether as many cycles as planned are over, whoever started them."""
         limit = self._plan.cycles
-        return limit is not None and self._number >= limit and not self._running
+        return limit is not None and (self._number > limit or (self._number == limit and not self._running))
 
     def move(self) -> Move:
         """See `Cycles.move`; nothing to do for a node that is not the scheduler."""
@@ -130,10 +122,13 @@ class SharedCycles(Cycles):
             self.restore(from_fields(fields, self._offset()))
             self._complete = fields.get("complete") == "1"
 
-    def take_over(self, fields: Mapping[str, str]) -> None:
-        """Go on where the last scheduler was."""
+    def take_over(self, fields: Mapping[str, str], *, anew: bool) -> None:
+        """Go on where the last scheduler was; `anew` with this node's own rhythm, from now on."""
         if fields:
-            self.restore(taken_over(fields, self._offset(), self._clock()))
+            record = taken_over(fields, self._offset(), self._clock())
+            if anew:
+                record = replace(record, due=self._clock(), interval=self._interval)
+            self.restore(record)
             self._complete = True
         self._published = {}
 

@@ -60,6 +60,8 @@ def _why(
     """The reason and the advice, in words."""
     if stage.paused:
         return "paused", "p resumes"
+    if not stage.size:
+        return "no node runs it", f"sp500tui worker --stages {stage.name} adds one"
     if stage.name is StageName.WRITER and database.health is Health.DOWN:
         return "the database takes no rows", "rows go to the journal until it is back"
     if not stage.size:
