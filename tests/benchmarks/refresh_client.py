@@ -27,6 +27,7 @@ _THREADS = 8
 
 def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable[[], int]:
     """That many production price workers, from the tickers queue to the quotes queue."""
+    from sp500tui.interpreter import tune
     from sp500tui.pipeline.fx import FxBook
     from sp500tui.pipeline.items import Fetched, Ticker
     from sp500tui.pipeline.metrics import Books
@@ -35,6 +36,7 @@ def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable
     from sp500tui.pipeline.snapshot import StageName
     from sp500tui.pipeline.stage import Stage
 
+    tune()
     books = Books()
     tickers: MemoryQueue[Ticker] = MemoryQueue(1_000_000, books.lock)
     quotes: MemoryQueue[Fetched] = MemoryQueue(1_000_000, books.lock)
