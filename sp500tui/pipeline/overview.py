@@ -64,9 +64,6 @@ def _why(
         return "no node runs it", f"sp500tui worker --stages {stage.name} adds one"
     if stage.name is StageName.WRITER and database.health is Health.DOWN:
         return "the database takes no rows", "rows go to the journal until it is back"
-    if not stage.size:
-        words = f"no node runs any, {queue.ready:,} {queue.name} wait"
-        return words, f"start one with sp500tui worker --stages {stage.name}=2"
     waiting = [w for w in workers if w.stage is stage.name and w.state is WorkerState.WAITING]
     if waiting and len(waiting) >= stage.alive:
         return f"all {stage.alive} wait: {waiting[0].doing}", ""
