@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from sp500tui.interpreter import tune
 from tests.benchmarks.figures import FULL, QUICK, Benchmark, Figure
 from tests.benchmarks.tables import table
 
@@ -23,6 +24,7 @@ NAMES = (
     "growth",
     "back-pressure",
     "budget",
+    "scaling",
 )
 
 
@@ -75,4 +77,6 @@ def kept_figures(path: Path) -> list[Figure]:
 
 
 if __name__ == "__main__":
+    # As the program itself is at the start of a run.
+    tune()
     sys.exit(main())

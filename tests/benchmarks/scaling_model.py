@@ -1,0 +1,131 @@
+"""The model of a round over many machines: how long it takes, what is busiest, and what has to be there for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from sp500tui.pipeline.parts import BURST
+from sp500tui.pipeline.writing import _LINGER
+from sp500tui.settings import LIVE_RATE, Settings
+
+HOPS = 3
+"""Queues that everything passes: tickers, quotes, rows."""
+SESSION = 6.5 * 3600
+"""Seconds a day in which prices change: the regular session of the New York exchanges."""
+HEADROOM = 0.8
+"""Share of a capacity that is planned with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one of each can do."""
+
+    broker: float
+    """Items a second that one broker takes in, hands out and forgets again."""
+    database: float
+    """Rows a second that one PostgreSQL commits."""
+    row_bytes: float
+    """Bytes of a row on disk, with its share of the key."""
+    requests: float = LIVE_RATE
+    """Requests a second from one outgoing address: the default limit towards Yahoo Finance."""
+    burst: int = BURST
+    """Requests that an address may send at once after a rest."""
+    latency: float = 0.25
+    """Seconds from request to answer. Assumed: it depends on the way to Yahoo Finance, which no test here takes."""
+    spread: float = 0.2
+    """Latencies lie evenly within this share around their mean. Assumed as well."""
+    batch: int = Settings.model_fields["batch_size"].default
+    """Symbols in a request."""
+    write_batch: int = Settings.model_fields["write_batch"].default
+    """Rows in a commit, at most."""
+    linger: float = _LINGER
+    """Seconds a writer waits for more rows than the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked for."""
+
+    symbols: int
+    interval: float = Settings.model_fields["interval"].get_default(
+        call_default_factory=True, validated_data={}
+    )
+    """Seconds from the start of a round to the start of the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What is there."""
+
+    addresses: int = 1
+    """Outgoing addresses, each with a rate limit of its own."""
+    brokers: int = 1
+    """Brokers, or parts of one, that share the queues evenly."""
+    databases: int = 1
+    """PostgreSQL nodes that share the rows evenly."""
+    workers: int = Settings.model_fields["price_workers"].default
+    """Price workers of an address."""
+    writers: int = Settings.model_fields["writers"].default
+    """Of a database node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What the model says of a round in the steady state."""
+
+    seconds: float
+    """From its start until its last row is committed."""
+    period: float
+    """Seconds to the next one: the interval, or the next multiple of it, since rounds are skipped, never stacked."""
+    busy: dict[str, float]
+    """Share of its time that each part is at work, by name."""
+
+    @property
+    def bottleneck(self) -> str:
+        """The busiest part."""
+        return max(self.busy, key=lambda name: self.busy[name])
+
+
+def round_of(load: Load, fleet: Fleet, rates: Rates) -> Round:
+    """How a round over these symbols goes with that fleet."""
+    requests = ceil(load.symbols / rates.batch)
+    own = ceil(requests / fleet.addresses)
+    work = {
+        "addresses": requests / (rates.requests * fleet.addresses),
+        "brokers": HOPS * load.symbols / (rates.broker * fleet.brokers),
+        "databases": load.symbols / (rates.database * fleet.databases),
+    }
+    fetched = max(
+        max(0, own - rates.burst) / rates.requests + rates.latency,
+        _waves(min(own, rates.burst), fleet, rates),
+    )
+    # The last commit holds what came while its writer waited for more.
+    last = min(load.symbols, rates.batch + load.symbols / fetched * rates.linger)
+    tail = rates.linger + last * fleet.writers / rates.database + HOPS * rates.batch / rates.broker
+    seconds = max(fetched + tail, rates.latency + max(work["brokers"], work["databases"]) + rates.linger)
+    period = load.interval * max(1, ceil(seconds / load.interval))
+    return Round(seconds, period, {name: taken / period for name, taken in work.items()})
+
+
+def _waves(requests: int, fleet: Fleet, rates: Rates) -> float:
+    """Seconds for requests that need not wait for the rate: wave after wave, as long as the slowest of the last."""
+    waves = ceil(requests / fleet.workers)
+    last = (requests - (waves - 1) * fleet.workers) * fleet.addresses
+    slowest = 1 - rates.spread + 2 * rates.spread * last / (last + 1)
+    return rates.latency * (waves - 1 + slowest)
+
+
+def fleet_for(load: Load, rates: Rates) -> Fleet:
+    """What has to be there for a round an interval, with some room left."""
+    usable = load.interval * HEADROOM
+    return Fleet(
+        addresses=max(1, ceil(load.symbols / rates.batch / (rates.requests * usable))),
+        brokers=max(1, ceil(HOPS * load.symbols / (rates.broker * usable))),
+        databases=max(1, ceil(load.symbols / (rates.database * usable))),
+    )
+
+
+def bytes_a_day(load: Load, rates: Rates, period: float) -> float:
+    """Growth of the table in a trading day in which every price differs from round to round."""
+    return load.symbols * SESSION / period * rates.row_bytes
