@@ -39,6 +39,8 @@ class Heartbeat:
     """Seconds for which its own circuit breaker lets no request out."""
     held_up_by: str = ""
     end_to_end: Latency = field(default_factory=Latency)
+    commit: Latency = field(default_factory=Latency)
+    """Of one commit of its writers."""
     trouble: str = ""
     """What does not go as it should, one line."""
 
@@ -72,6 +74,7 @@ def decode(name: str, text: bytes) -> Heartbeat:
                 "stages": tuple(_stage(stage) for stage in fields["stages"]),
                 "upstream": None if upstream is None else _upstream(upstream),
                 "end_to_end": Latency(**fields["end_to_end"]),
+                "commit": Latency(**fields["commit"]),
             }
         )
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -92,7 +92,8 @@ class Membership:
     def wish(self, wishes: Mapping[str, str]) -> None:
         """Set desired values, for every node to heed."""
         arguments = [part for pair in wishes.items() for part in pair]
-        self._broker.run("note", self._keys("wishes"), arguments, patience=_PATIENCE)
+        if arguments:
+            self._broker.run("note", self._keys("wishes"), arguments, patience=_PATIENCE)
 
     def strike_wishes(self, *names: str) -> None:
         """Take desired values back."""

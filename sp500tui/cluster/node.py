@@ -248,7 +248,7 @@ class ClusterNode:
         )
         stages = merged_stages(beats, self._wanted)
         queues = tuple(gauge.snapshot() for gauge in parts.gauges)
-        database = self._database()
+        database = replace(self._database(), commit=worst(beat.commit for beat in beats))
         health, message, retry_in = parts.broker.health()
         session, clock = parts.board.market_state, life.market_clock
         return Snapshot(

@@ -9,7 +9,7 @@ from sp500tui import __version__
 from sp500tui.cluster.heartbeat import Heartbeat
 from sp500tui.cluster.membership import short_name
 from sp500tui.cluster.node_parts import NodeParts
-from sp500tui.cluster.roll import LostNode, Roll
+from sp500tui.cluster.roll import SILENCE, LostNode, Roll
 from sp500tui.pipeline.overview import upstream_snapshot
 from sp500tui.pipeline.snapshot import (
     Health,
@@ -47,6 +47,7 @@ def heartbeat_of(
         held_up=held_up,
         held_up_by=reason,
         end_to_end=parts.end_to_end.latency(),
+        commit=parts.database.commit.latency(),
         trouble=trouble,
     )
 
@@ -132,23 +133,26 @@ def merged_upstream(own: UpstreamSnapshot, beats: Iterable[Heartbeat]) -> Upstre
 
 
 def node_snapshots(roll: Roll, own: Heartbeat, wanted: Wanted) -> tuple[NodeSnapshot, ...]:
-    """All nodes, this one first, then those that live, then the lost ones."""
-    others = [beat for beat in roll.living() if beat.name != own.name]
+    """All nodes: this one first, then the others by name, then the lost ones."""
+    others = [beat for name, beat in sorted(roll.beats.items()) if name != own.name]
     return (
         _node(own, roll, 0.0, wanted, here=True),
-        *(_node(beat, roll, max(0.0, roll.time - roll.heard[beat.name]), wanted) for beat in others),
+        *(_node(beat, roll, roll.silence(beat.name), wanted) for beat in others),
         *(_lost(node, roll.time) for node in roll.lost if node.beat.name != own.name),
     )
 
 
 def _node(beat: Heartbeat, roll: Roll, heard: float, wanted: Wanted, *, here: bool = False) -> NodeSnapshot:
-    draining = not beat.running
-    words = f"{beat.phase}: finishes what it has in hand, then leaves" if draining else beat.trouble
+    words = beat.trouble
+    if heard >= SILENCE:
+        words = f"not heard for {heard:.0f} s"
+    elif not beat.running:
+        words = f"{beat.phase}: finishes what it has in hand, then leaves"
     return NodeSnapshot(
         name=beat.name,
         host=beat.host,
         version=beat.version,
-        health=Health.DEGRADED if draining or beat.trouble else Health.OK,
+        health=Health.DEGRADED if words else Health.OK,
         message=words,
         heard=heard,
         uptime=beat.uptime,

@@ -59,6 +59,10 @@ class Roll:
         gone = set(self.silent())
         return tuple(beat for name, beat in sorted(self.beats.items()) if name not in gone)
 
+    def silence(self, node: str) -> float:
+        """Seconds since a node was heard."""
+        return max(0.0, self.time - self.heard.get(node, self.time))
+
     def running(self, stage: StageName) -> tuple[str, ...]:
         """The names of the living nodes that run a stage."""
         return tuple(beat.name for beat in self.living() if beat.stage(stage) is not None)

@@ -206,7 +206,7 @@ class Rounds:
             group = peers(roll.living(), self._settings.fetch_group)
             parts.throttle.divide(len(group))
             for beat in group:
-                left = beat.held_up - (roll.time - roll.heard[beat.name])
+                left = beat.held_up - roll.silence(beat.name)
                 if beat.name != self._name and left > 0:
                     parts.throttle.hold(left, f"{beat.held_up_by} (heard by {short_name(beat.name)})")
 
@@ -250,11 +250,11 @@ class Rounds:
 
     def _tell_changes(self, before: Roll, now: Roll) -> None:
         """Tell this node's listeners what became of the others."""
-        were = {beat.name for beat in before.living()} or {beat.name for beat in now.living()}
+        were = {*before.beats, self._name}
         lost = {node.beat.name: node for node in now.lost}
         known = {node.beat.name for node in before.lost}
         for beat in now.living():
-            if beat.name not in were:
+            if beat.name not in were and before.time:
                 self._say(EventKind.NODE_JOINED, f"node {short_name(beat.name)} joined")
         for name in sorted(lost.keys() - known) if before.time else ():
             held = ", ".join(f"{items:,} {queue}" for queue, items in lost[name].held.items() if items)
