@@ -6,11 +6,13 @@ one lock file for all users of the machine, lets every local user in, and takes 
 
 Two lock files say who does what, and the system drops them when a program dies, however it dies: `postgres.users` is
 held shared by each program that uses the server, so whoever can hold it alone is the last; `postgres.starting` is
-held alone while a server is looked for, started or stopped.
+held alone while a server is looked for, started or stopped. A watchdog process looks after both where the last
+program was killed.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import threading
@@ -29,6 +31,9 @@ from sp500tui.storage.cluster import create, refuse_foreign, socket_folder
 from sp500tui.storage.connection import connect, failure
 from sp500tui.storage.filelock import FileLock, open_private
 from sp500tui.storage.postmaster import Postmaster, clear_traces, end, live_process
+from sp500tui.storage.watchdog import watch
+
+_log = logging.getLogger(__name__)
 
 ROLE = DATABASE = "sp500tui"
 _PORT = 5432
@@ -67,6 +72,7 @@ class EmbeddedServer:
         self._sockets = socket_folder(self._pgdata, self._account)
         self._users = FileLock(data_dir / "postgres.users", self._account.owner)
         self._child: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._guard = threading.RLock()
 
     @classmethod
@@ -114,7 +120,9 @@ class EmbeddedServer:
             if not self._users.held:
                 return
             try:
-                if not keep_running and self._users.try_alone():
+                if keep_running:
+                    self._dismiss_watchdog()
+                elif self._users.try_alone():
                     self._shut_down()
             finally:
                 self._users.release()
@@ -184,6 +192,24 @@ class EmbeddedServer:
             )
         finally:
             os.close(output)
+        self._have_it_watched(self._child.pid)
+
+    def _have_it_watched(self, pid: int) -> None:
+        self._dismiss_watchdog()
+        try:
+            self._watchdog = watch(self._data_dir, pid)
+        except OSError as error:
+            _log.warning(
+                "nobody watches over the embedded database: %s; should this program be killed, it runs on until "
+                "the next one that uses it ends",
+                error.strerror,
+            )
+
+    def _dismiss_watchdog(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.kill()
+            self._watchdog.wait()
+            self._watchdog = None
 
     def _await_ready(self) -> None:
         begin = time.monotonic()
@@ -194,6 +220,7 @@ class EmbeddedServer:
             postmaster = Postmaster.read(self._pgdata)
             if postmaster is not None and postmaster.ready:
                 patience = min(patience, waited + _SILENCE)
+                self._sockets = postmaster.sockets
                 answer = self._answer()
                 if answer in _ALIVE:
                     return
@@ -233,6 +260,7 @@ class EmbeddedServer:
                 f"the embedded database (process {process.pid}) does not stop; end it by hand"
             )
         self._reap()
+        self._dismiss_watchdog()
         if self._sockets != self._pgdata:
             with suppress(OSError):
                 self._sockets.rmdir()

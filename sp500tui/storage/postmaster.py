@@ -36,6 +36,9 @@ class Postmaster:
         """The content of the file; None where there is none or it is half written."""
         try:
             lines = (pgdata / "postmaster.pid").read_text("utf-8").splitlines()
+            # The socket's folder is written after the rest.
+            if not lines[4]:
+                return None
             return cls(int(lines[0]), Path(lines[4]), len(lines) > 7 and lines[7].strip() == "ready")
         except (FileNotFoundError, IndexError, ValueError):
             return None

@@ -14,6 +14,7 @@ from tests.faults.campaigns import kill_programs
 from tests.faults.checker import Checker, Handed, rows_in_journal, rows_in_table
 from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import FIFTY, ends_clean, goes_on, gone, running
+from tests.fixtures.postgres import runs
 
 KEYS = "SELECT symbol, quote_time FROM prices"
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -61,6 +62,18 @@ def test_rows_wait_in_the_journal_and_are_replayed(
     assert again.stops() == 143
     assert rows_in_journal(again.journal) == []
     assert dict(rows_in_table(database_url)).items() >= held.items()
+
+
+@pytest.mark.thorough
+def test_a_killed_program_takes_its_server_with_it(launch: Launcher) -> None:
+    """Nobody is left to stop the embedded server, which shuts itself down in order."""
+    program = launch(database=None, symbols="AAPL", interval=1)
+    program.hears("cycle 1 finished")
+    family = program.family()
+    assert [process for process in family if process.name().startswith("postgres")]
+    program.kill()
+    wait_for(lambda: not any(map(runs, family)), "the end of everything it had started")
+    assert not (program.market_folder / "pgdata" / "postmaster.pid").exists()
 
 
 @pytest.mark.thorough

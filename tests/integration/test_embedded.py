@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,10 +17,11 @@ import pytest
 
 from sp500tui.domain import DatabaseError
 from sp500tui.storage import embedded
+from sp500tui.storage import watchdog as watchdog_module
 from sp500tui.storage.database import connect
 from sp500tui.storage.embedded import EmbeddedServer
 from sp500tui.storage.postmaster import live_process
-from tests.fixtures.postgres import answers, kill_server
+from tests.fixtures.postgres import answers, kill_server, runs
 
 PROGRAM = """
 import sys
@@ -51,9 +53,17 @@ class Program:
         self.process.communicate("\n", timeout=30)
         assert self.process.returncode == 0
 
-    def kill(self) -> None:
+    def kill(self, *, watchdog: bool = False) -> None:
+        """`kill -9`, of the server's watchdog too where that is asked for."""
+        if watchdog:
+            self.watchdog().kill()
         self.process.kill()
         self.process.communicate(timeout=30)
+
+    def watchdog(self) -> psutil.Process:
+        children = psutil.Process(self.process.pid).children()
+        (found,) = [child for child in children if "sp500tui.storage.watchdog" in child.cmdline()]
+        return found
 
 
 @pytest.fixture
@@ -100,7 +110,7 @@ class TestSharing:
         program = Program(made_dir)
         url = program.url()
         process = live_process(made_dir / "pgdata")
-        program.kill()
+        program.kill(watchdog=True)
         assert answers(url)
 
         server = EmbeddedServer.start(made_dir)
@@ -108,6 +118,41 @@ class TestSharing:
         assert live_process(made_dir / "pgdata") == process
         server.stop()
         assert not answers(url)
+
+    def test_one_left_by_a_killed_program_ends_by_itself(
+        self, made_dir: Path, eventually: Callable[[Callable[[], object]], None]
+    ) -> None:
+        program = Program(made_dir)
+        program.url()
+        watchdog, postmaster = program.watchdog(), live_process(made_dir / "pgdata")
+        assert postmaster is not None
+        program.kill()
+        eventually(lambda: not runs(postmaster) and not runs(watchdog))
+        assert not (made_dir / "pgdata" / "postmaster.pid").exists(), "it was shut down in order"
+
+    def test_one_in_use_is_left_alone_when_its_starter_is_killed(
+        self, made_dir: Path, eventually: Callable[[Callable[[], object]], None]
+    ) -> None:
+        starter = Program(made_dir)
+        url = starter.url()
+        watchdog = starter.watchdog()
+        user = Program(made_dir)
+        assert user.url() == url
+        starter.kill()
+        looked = threading.Event()
+        assert not looked.wait(3 * watchdog_module._LOOK)
+        assert runs(watchdog)
+        assert answers(url)
+        user.leave()
+        assert not answers(url)
+        eventually(lambda: not runs(watchdog))
+
+    def test_an_orderly_end_leaves_no_watchdog(self, made_dir: Path) -> None:
+        program = Program(made_dir)
+        program.url()
+        watchdog = program.watchdog()
+        program.leave()
+        assert not runs(watchdog)
 
     def test_a_killed_program_counts_as_gone(self, made_dir: Path, server: EmbeddedServer) -> None:
         program = Program(made_dir)
@@ -159,9 +204,10 @@ class TestRevival:
         again.stop()
         server.stop()
 
-    def test_a_torn_pid_file_is_no_obstacle(self, made_dir: Path, server: EmbeddedServer) -> None:
+    @pytest.mark.parametrize("text", ["12", "12\n/data\n1700000000\n5432\n\n"])
+    def test_a_torn_pid_file_is_no_obstacle(self, made_dir: Path, server: EmbeddedServer, text: str) -> None:
         kill_server(made_dir / "pgdata")
-        (made_dir / "pgdata" / "postmaster.pid").write_text("12")
+        (made_dir / "pgdata" / "postmaster.pid").write_text(text)
         assert server.restart_if_dead()
         assert server.alive()
 
