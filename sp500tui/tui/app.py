@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from multiprocessing import resource_tracker
@@ -31,7 +33,7 @@ from sp500tui.tui.palette import Palette
 from sp500tui.tui.pipeline_app import PipelineApp
 from sp500tui.tui.screens import registry
 from sp500tui.tui.screens.main import MainScreen
-from sp500tui.tui.stopping import finish
+from sp500tui.tui.stopping import finish, remainder
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
 from sp500tui.tui.widgets.log_lines import LogLines
@@ -248,9 +250,17 @@ def run_dashboard(
     app.opener.cancel(_OPENING_PATIENCE)
     if app.opener.pipeline is not None:
         finish(app.opener.pipeline, settings.drain_timeout)
+        _tell_remainder(app, app.opener.pipeline)
     if app.crashed:
         raise Sp500tuiError(f"the dashboard failed ({app.crashed}); details are in {logging_now.app_log}")
     return ExitCode.INCOMPLETE if code is None else code
+
+
+def _tell_remainder(app: DashboardApp, pipeline: PipelineControl) -> None:
+    """Say on the terminal what was not stored; nobody is there to read it once the terminal is gone."""
+    words = remainder(pipeline.snapshot())
+    if words and app.signal_number != signal.SIGHUP:
+        sys.stderr.write(f"sp500tui: left behind: {words}\n")
 
 
 def _export_folder(paths: Paths) -> Path:

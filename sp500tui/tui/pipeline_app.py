@@ -137,7 +137,8 @@ class PipelineApp(App[int]):
             return
         news = self.feed.take()
         self.snapshot = news.snapshot
-        for screen in {*self.screen_stack[:1], *self.screen_stack[-1:]}:
+        # The main screen keeps what arrives, and the one below a note or the palette can still be seen.
+        for screen in {*self.screen_stack[:1], *self.screen_stack[-2:]}:
             self._deliver(news, screen.post_message)
         if self.ladder.climbed:
             self._follow_stop()

@@ -12,7 +12,8 @@ from sp500tui.pipeline.control import PipelineControl, StopStep, next_step
 from sp500tui.pipeline.snapshot import Health, Phase, Snapshot
 from sp500tui.tui.cluster_words import others_at_work
 from sp500tui.tui.formats import count, gauge, plural, span
-from sp500tui.tui.lines import Line, Role, Span
+from sp500tui.tui.lines import Line, Role, Span, cut
+from sp500tui.tui.words import trouble
 
 KILL_PATIENCE = 2.0
 """Seconds after the third step when the dashboard leaves without waiting any longer."""
@@ -41,7 +42,7 @@ class Stopping:
     deadline: float
     """Seconds a drain may take in all."""
     before: int
-    """Quotes that were on their way when the first step was taken."""
+    """Quotes that were not stored when the first step was taken."""
 
 
 class Ladder:
@@ -73,7 +74,7 @@ class Ladder:
         """Take the next step."""
         self._last = self._clock()
         if not self.climbed:
-            self._first, self._before = self._last, on_their_way(snapshot)
+            self._first, self._before = self._last, _not_stored(snapshot)
         self._step = next_step(self._step)
         pipeline.stop(self._step)
 
@@ -83,26 +84,37 @@ def on_their_way(snapshot: Snapshot) -> int:
     return snapshot.ledger.queued + snapshot.ledger.in_flight
 
 
+def _not_stored(snapshot: Snapshot) -> int:
+    """Quotes that a drain has still to store: those on their way and those put aside in the journal."""
+    return on_their_way(snapshot) + snapshot.ledger.spooled
+
+
 def stopping_lines(stopping: Stopping, snapshot: Snapshot, width: int) -> list[Line]:
     """What is being done, how far it is, how long it may take, and what the next key does."""
-    left = on_their_way(snapshot)
+    ledger = snapshot.ledger
+    left = _not_stored(snapshot) if stopping.step is StopStep.DRAIN else on_their_way(snapshot)
     share = 1.0 if not stopping.before else max(0.0, 1 - left / stopping.before)
     alive = sum(stage.alive for stage in snapshot.stages)
     bar = gauge(share, max(8, width - 8))
     limit = f" of at most {span(stopping.deadline)}" if stopping.step is StopStep.DRAIN else ""
+    wrong = trouble(snapshot)
     return [
         (Span(_NOW[stopping.step], Role.TITLE),),
-        (),
+        () if wrong is None else cut((Span(*wrong),), width),
         (Span(bar, Role.ACCENT), Span(f" {share * 100:3.0f} %")),
         (
             Span("on their way ", Role.LABEL),
-            Span(f"{plural(left, 'quote')}"),
+            Span(plural(on_their_way(snapshot), "quote")),
+            Span("   in the journal ", Role.LABEL),
+            Span(count(ledger.spooled)),
             Span("   stored ", Role.LABEL),
-            Span(count(snapshot.ledger.stored)),
-            Span("   still there ", Role.LABEL),
-            Span(plural(alive, "worker")),
+            Span(count(ledger.stored)),
         ),
-        (Span(f"{span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),),
+        (
+            Span("still there ", Role.LABEL),
+            Span(plural(alive, "worker")),
+            Span(f"   {span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),
+        ),
         (),
         (Span(_NEXT[stopping.step], Role.WARN), Span("   esc hides this note", Role.LABEL)),
     ]
@@ -120,6 +132,23 @@ def exit_code(snapshot: Snapshot, signal_number: int | None) -> ExitCode:
     if ledger.dead or ledger.spooled or on_their_way(snapshot) or snapshot.missing:
         return ExitCode.INCOMPLETE
     return ExitCode.OK
+
+
+def remainder(snapshot: Snapshot) -> str:
+    """What a finished run did not store and where it is, for a line on the terminal; empty when nothing is left."""
+    if others_at_work(snapshot):
+        return ""
+    ledger = snapshot.ledger
+    parts = []
+    if ledger.spooled:
+        parts.append(f"{plural(ledger.spooled, 'quote')} in the journal, which the next start stores")
+    if on_their_way(snapshot):
+        parts.append(f"{plural(on_their_way(snapshot), 'quote')} not stored when the workers were killed")
+    if ledger.dead:
+        parts.append(f"{plural(ledger.dead, 'row')} refused by the database, see sp500tui dead-letters list")
+    if snapshot.missing:
+        parts.append(f"{plural(len(snapshot.missing), 'symbol')} without a price in the last cycle")
+    return "; ".join(parts)
 
 
 def finish(pipeline: PipelineControl, drain_timeout: float) -> bool:

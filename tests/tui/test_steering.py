@@ -21,10 +21,18 @@ from sp500tui.tui.feed import PipelineFeed
 from sp500tui.tui.key_lines import ShownKey, key_line
 from sp500tui.tui.lines import width_of
 from sp500tui.tui.opening import Opener, opening_snapshot
-from sp500tui.tui.stopping import Ladder, Stopping, exit_code, finish, on_their_way, stopping_lines
+from sp500tui.tui.stopping import (
+    Ladder,
+    Stopping,
+    exit_code,
+    finish,
+    on_their_way,
+    remainder,
+    stopping_lines,
+)
 from sp500tui.tui.themes import check_theme, known_themes, remember_theme, remembered_theme
 from tests.tui.conftest import CannedLog
-from tests.tui.fake_pipeline import NOON, FakePipeline, draining, empty, failed, live_price, running
+from tests.tui.fake_pipeline import NOON, FakePipeline, degraded, draining, empty, failed, live_price, running
 
 CLEAN = replace(running(), ledger=Ledger(10, 9, 1))
 
@@ -112,6 +120,37 @@ class TestLadder:
         assert "on their way 52 quotes" in text
         assert ("3 s of at most 30 s" in text) == (step is StopStep.DRAIN)
         assert all(width_of(line) <= 70 for line in lines)
+
+    def test_a_drain_is_not_over_while_the_database_is_away(self) -> None:
+        # given quotes put aside in the journal, because the database is down
+        away = replace(degraded(), ledger=replace(degraded().ledger, queued=0, spooled=50))
+        # when it drains, then they are still to be stored, and what it waits for is said
+        lines = stopping_lines(Stopping(StopStep.DRAIN, 3.0, 30.0, 100), away, 74)
+        text = "\n".join("".join(span.text for span in line) for line in lines)
+        assert "50 %" in text
+        assert "in the journal 50" in text
+        assert "next attempt in 3 s" in text
+        # and when it spools, the journal is where they belong
+        lines = stopping_lines(Stopping(StopStep.SPOOL, 3.0, 30.0, 100), away, 74)
+        assert "100 %" in "".join(span.text for span in lines[2])
+        assert all(width_of(line) <= 74 for line in lines)
+
+    @pytest.mark.parametrize(
+        ("ledger", "words"),
+        [
+            (Ledger(9, 9), ""),
+            (Ledger(9, 8, spooled=1), "1 quote in the journal, which the next start stores"),
+            (Ledger(9, 8, queued=1), "1 quote not stored when the workers were killed"),
+            (Ledger(9, 8, dead=1), "1 row refused by the database, see sp500tui dead-letters list"),
+        ],
+    )
+    def test_what_is_left_behind_is_told(self, ledger: Ledger, words: str) -> None:
+        assert remainder(replace(running(), ledger=ledger)) == words
+
+    def test_symbols_without_a_price_are_left_behind_too(self) -> None:
+        missing = (MissingSymbol("NOPE", "unknown"),)
+        left = replace(running(), ledger=Ledger(9, 8, spooled=1), missing=missing)
+        assert remainder(left).endswith("; 1 symbol without a price in the last cycle")
 
     def test_nothing_on_its_way_is_all_of_it(self) -> None:
         lines = stopping_lines(Stopping(StopStep.DRAIN, 0.0, 30.0, 0), CLEAN, 70)
