@@ -35,9 +35,9 @@ class SharedThrottle(Throttle):
         limit = share(self._whole, nodes)
         with self._changed:
             if limit != self._limit:
-                unhindered = self._rate >= self._limit
+                # What a 429 has lowered stays as low in proportion.
+                self._rate *= limit / self._limit
                 self._limit = limit
-                self._rate = limit if unhindered else min(self._rate, limit)
                 self._burst = max(1, self._whole_burst // max(1, nodes))
 
     def hold(self, seconds: float, reason: str) -> None:
