@@ -7,7 +7,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY sp500tui ./sp500tui
 COPY styles ./styles
 RUN uv venv /opt/sp500tui \
-    && uv pip install --no-cache --python /opt/sp500tui/bin/python .
+    && uv pip install --no-cache --python /opt/sp500tui/bin/python ".[cluster]"
 
 FROM python:3.13-slim-bookworm
 
