@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sp500tui.domain import JournalError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,13 @@ class DeadLetters:
             return
         data = _lines(letters)
         with self._locked() as fd:
-            size = os.fstat(fd).st_size
-            # A letter torn by a crash must not swallow the one after it.
-            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+            end, gap = _end(fd)
             try:
-                _write(fd, b"\n" * torn + data, size)
+                os.ftruncate(fd, end)
+                _write(fd, gap + data, end)
             except OSError as error:
                 with suppress(OSError):
-                    os.ftruncate(fd, size)
+                    os.ftruncate(fd, end)
                 raise JournalError(f"cannot write {self._path}: {error.strerror}") from error
 
     def listing(self) -> list[DeadLetter]:
@@ -133,6 +135,15 @@ def _lines(letters: Sequence[DeadLetter]) -> bytes:
     return "".join(json.dumps(asdict(letter)) + "\n" for letter in letters).encode()
 
 
+def _end(fd: int) -> tuple[int, bytes]:
+    """Where the next letter goes, and what must come before it. One torn by a crash is written over."""
+    size = os.fstat(fd).st_size
+    if not size or os.pread(fd, 1, size - 1) == b"\n":
+        return size, b""
+    tail = _read(fd).rpartition(b"\n")[2]
+    return (size - len(tail), b"") if _letter(tail.decode(errors="replace")) is None else (size, b"\n")
+
+
 def _read(fd: int) -> bytes:
     return os.pread(fd, os.fstat(fd).st_size, 0)
 
@@ -147,9 +158,21 @@ def _write(fd: int, data: bytes, at: int) -> None:
 
 def _parse(data: bytes, path: Path) -> list[DeadLetter]:
     letters = []
-    for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
-        try:
-            letters.append(DeadLetter(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            raise JournalError(f"line {number} of {path} is no dead letter: mend or remove it") from error
+    lines = data.decode(errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        letter = _letter(line)
+        if letter is not None:
+            letters.append(letter)
+        elif number < len(lines) or data.endswith(b"\n"):
+            raise JournalError(f"line {number} of {path} is no dead letter: mend or remove it")
+        else:
+            _log.warning("the last letter in %s was torn by a crash: the journal still has its row", path)
     return letters
+
+
+def _letter(line: str) -> DeadLetter | None:
+    """The letter in a line; None where that holds none, or not all of one."""
+    try:
+        return DeadLetter(**json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return None

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -176,14 +177,24 @@ class Journal:
         with self._own_lock:
             if self._own is None:
                 self._own = Segment.create(self._folder)
+            elif self._own.removed:
+                _log.error("somebody has removed the journal file %s; a new one is begun", self._own.path)
+                # Where the folder cannot be made either, making the file says so.
+                with suppress(OSError):
+                    self._folder.mkdir(parents=True, mode=0o700)
+                self._own = self._after(self._own)
             elif self._own.size > _ROTATE_ABOVE:
                 # Only those retired at an earlier turn are closed: a writer may still append to the last one.
                 for segment in [old for old in self._retired if not old.open_batches]:
                     self._retired.remove(segment)
                     segment.close()
-                self._retired.append(self._own)
-                self._own = Segment.create(self._folder)
+                self._own = self._after(self._own)
             return self._own
+
+    def _after(self, last: Segment) -> Segment:
+        following = Segment.create(self._folder)
+        self._retired.append(last)
+        return following
 
     def _segments(self) -> list[Segment]:
         return [*self._adopted, *self._retired, *([self._own] if self._own else [])]

@@ -220,13 +220,18 @@ class Segment:
         return self._size
 
     @property
+    def removed(self) -> bool:
+        """Whether somebody has removed the file: what is in it does not outlive this process."""
+        return not os.fstat(self._fd).st_nlink
+
+    @property
     def _kept_as(self) -> Path:
         return self.path.with_suffix(".damaged")
 
     def close(self) -> None:
         """Let the file go: removed when nothing is open in it, else left for the next start."""
         if not self.open_batches and self._fd >= 0:
-            if self.damaged:
+            if self.damaged and not self.removed:
                 self.path.rename(self._kept_as)
             else:
                 self.path.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ def test_they_are_counted_without_being_read(tmp_path: Path) -> None:
     assert letters.count() == 0
     letters.add([letter(1), letter(2)])
     assert letters.count() == 2
-    # a letter that a crash tore counts, as it must be mended
+    # a letter that a crash tore counts until the next one is written over it
     with path.open("a") as file:
         file.write('{"at"')
     assert letters.count() == 3
@@ -78,19 +78,33 @@ def test_what_is_accepted_goes_and_the_rest_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_letter_torn_by_a_crash_is_named_and_swallows_no_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", range(1, 80, 13))
+def test_a_letter_torn_by_a_crash_is_passed_over_and_written_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kept: int
+) -> None:
+    """Its batch is not settled: the journal still has the row, and it comes again."""
     path = tmp_path / "dead.jsonl"
     letters = DeadLetters(path)
     letters.add([letter(1)])
-    os.truncate(path, path.stat().st_size - 5)
-
+    whole = path.stat().st_size
     letters.add([letter(2)])
+    os.truncate(path, whole + kept)
 
-    with pytest.raises(JournalError, match=r"line 1 of .* is no dead letter: mend or remove it"):
-        letters.listing()
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[1:]))
-    assert [one.row["symbol"] for one in letters.listing()] == ["S2"]
+    assert [one.row["symbol"] for one in letters.listing()] == ["S1"]
+    assert "was torn by a crash" in caplog.text
+    letters.add([letter(3)])
+
+    assert [one.row["symbol"] for one in letters.listing()] == ["S1", "S3"]
+    assert path.stat().st_size == 2 * whole
+
+
+def test_a_letter_that_lacks_its_line_feed_only_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "dead.jsonl"
+    letters = DeadLetters(path)
+    letters.add([letter(1)])
+    os.truncate(path, path.stat().st_size - 1)
+    letters.add([letter(2)])
+    assert [one.row["symbol"] for one in letters.listing()] == ["S1", "S2"]
 
 
 @pytest.mark.parametrize("line", ["[]", "{}", "null", '{"at": 1, "more": 2}', "\xff"])

@@ -170,3 +170,22 @@ def test_a_letter_for_a_lost_batch_stays_when_letters_are_replayed() -> None:
     with pytest.raises(DatabaseError) as refused:
         encode_records([letter.row])
     assert is_bad_row(refused.value.sqlstate or "")
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_file_removed_under_its_hands_is_followed_by_a_new_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    """What was in it can still be read; what comes later outlives a crash again."""
+    shelf = Shelf(tmp_path)
+    shelf.file.unlink()
+    if what == "folder":
+        shelf.folder.rmdir()
+
+    admit(shelf.journal, shelf.books, 30, 2)
+
+    assert "somebody has removed the journal file" in caplog.text
+    assert shelf.takes() == ALL
+    crash(shelf.journal)
+    assert shelf.start() == 2
+    assert shelf.takes() == [["S30", "S31"]]
