@@ -12,6 +12,7 @@ import psycopg
 from sp500tui.domain import ConvertedQuote, MarketState, Quote
 from sp500tui.storage.connection import Connection, failure
 from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.repetition import repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def latest_since(connection: Connection, since: datetime) -> Latest:
         DatabaseError: with its SQLSTATE.
     """
     try:
-        found = connection.execute(QUERIES["latest_since"], {"since": since}).fetchall()
+        found = repeated(lambda: connection.execute(QUERIES["latest_since"], {"since": since}).fetchall())
     except psycopg.Error as error:
         raise failure("the database did not answer the query latest_since", error) from None
     stored = max((line[-1] for line in found), default=None)
