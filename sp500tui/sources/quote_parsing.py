@@ -44,7 +44,7 @@ FIELDS = (
 """What a request names under `fields=`."""
 
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
-_LARGEST = Decimal(10) ** 15
+_LARGEST = 10**15
 _FINEST = -30
 _LARGEST_VOLUME = 2**63
 _FUTURE = timedelta(days=1)
@@ -176,12 +176,11 @@ def _market_state(value: object) -> MarketState:
 
 def _number(value: object) -> Decimal | None:
     """The number with the digits as printed; None for what is none, or too large or fine for a database."""
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+    if isinstance(value, int):
+        return Decimal(value) if abs(value) < _LARGEST and not isinstance(value, bool) else None
+    if not isinstance(value, Decimal) or not value.is_finite():
         return None
-    number = Decimal(value)
-    if not number.is_finite() or number.copy_abs() >= _LARGEST or _is_too_fine(number):
-        return None
-    return number
+    return value if value.copy_abs() < _LARGEST and not _is_too_fine(value) else None
 
 
 def _is_too_fine(number: Decimal) -> bool:
