@@ -314,6 +314,28 @@ def test_a_long_file_is_followed_by_a_new_one(tmp_path: Path, monkeypatch: pytes
     assert journal.snapshot().batches == 1
 
 
+def test_a_new_file_that_cannot_be_made_is_tried_again_and_counts_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_ROTATE_ABOVE", 100)
+    journal, books = new_journal(tmp_path)
+    admit(journal, books, 1, 1)
+    held = journal.snapshot().bytes
+
+    def full(_folder: Path) -> segment_module.Segment:
+        raise JournalError("cannot write the journal: No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segment_module.Segment, "create", full)
+        for _ in range(2):
+            with pytest.raises(JournalError, match="No space left"):
+                admit(journal, books, 2, 1)
+
+    assert journal.snapshot().bytes == held
+    admit(journal, books, 3, 1)
+    assert journal.snapshot().batches == 2
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     journal, _ = new_journal(tmp_path / "file" / "journal")
