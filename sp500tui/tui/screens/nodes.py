@@ -211,7 +211,7 @@ def _no_workers(node: NodeSnapshot | None, width: int) -> Line:
     if node is None or not node.stages:
         words = "no workers here"
     elif node.health is Health.DOWN:
-        words = "its workers are gone; what they held is taken over by the other nodes"
+        words = "its workers are gone with it"
     else:
         words = "its workers have not been heard of yet"
     return cut((Span(words, Role.LABEL),), width)
