@@ -95,7 +95,7 @@ class TestList:
         scheduler = SharedRoster(lambda: source, ("BRK.B",), 3600, broker)
         other = SharedRoster(lambda: source, (), 3600, broker)
         other.look(self.version(broker))
-        assert not other.changes
+        assert other.snapshot().health is Health.STARTING
         scheduler.refresh()
         other.look(self.version(broker))
         assert other.listed == LISTED

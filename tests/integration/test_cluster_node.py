@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import StopStep
@@ -80,6 +81,7 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
     assert bare == (0,)
 
 
+@pytest.mark.thorough
 def test_wishes_are_heeded_wherever_they_are_meant(join: ClusterUnderTest) -> None:
     # given two nodes with price workers, and a third that only writes
     one, two = join("scraper,price=2", interval=60), join("price=2,converter=1")
