@@ -219,7 +219,9 @@ class ClusterNode:
     @property
     def database_url(self) -> str | None:
         """See `PipelineControl.database_url`."""
-        return self._parts.keeper.url if self._parts.database.ready.is_set() else None
+        if not self._parts.database.ready.is_set():
+            return None
+        return self._settings.read_database or self._parts.keeper.url
 
     @property
     def demo_market(self) -> FaultControl | None:

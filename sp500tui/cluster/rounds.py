@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 _BEAT = 1.0
 """Seconds between two heartbeats."""
+_TIDY = 30.0
+"""Seconds between two looks for leases that nobody here holds any more."""
 _LOOK_OF_A_FACE = 0.25
 _LOOK = 0.5
 """Seconds between two readings of queues and books, with and without somebody who looks at them."""
@@ -64,6 +66,7 @@ class Rounds:
         self._wishes: SimpleQueue[tuple[str, str]] = SimpleQueue()
         self._pending: dict[str, str] = {}
         self._beat_due = self._look_due = 0.0
+        self._tidy_due = time.monotonic() + _TIDY
         self._contact_since: float | None = None
         """Tick from which on every heartbeat reached the broker."""
         self._alone = False
@@ -137,6 +140,10 @@ class Rounds:
             if now >= self._look_due:
                 self._look_due = now + (_LOOK_OF_A_FACE if self._shown else _LOOK)
                 self._read()
+            if now >= self._tidy_due:
+                self._tidy_due = now + _TIDY
+                for queue in (self._parts.tickers, self._parts.quotes, self._parts.rows):
+                    queue.return_strays()
         except BrokerAwayError:
             # Told by the broker's own health, with the countdown.
             self._contact_since = None

@@ -341,9 +341,14 @@ class StreamQueue(Generic[T]):
 
         That happens when a broker comes back older than it went, or when the worker whose take was cut off never
         asked again. Returns how many items that were.
+
+        Raises:
+            BrokerAwayError: the broker was not reached within two seconds.
         """
         held = frozenset(entry.id for lease in tuple(self._leases) for entry in lease.entries)
-        pending: bytes = self._broker.run("pending", (self.key,), (self.consumer, round(idle * 1000)))
+        pending: bytes = self._broker.run(
+            "pending", (self.key,), (self.consumer, round(idle * 1000)), patience=_READ_PATIENCE
+        )
         strays = [entry for entry in entries_of(pending) if entry.id not in held]
         if strays and self._settle(strays, len(strays), [], {}):
             _log.warning("%d %s that nobody here held any more are put back", len(strays), self.name)

@@ -143,6 +143,13 @@ class TestDispatch:
             ([], "--no-ui"),
             (["--json"], "add --no-ui"),
             (["--symbols", "\x1b[2J"], r"\x1b[2J"),
+            (["--stages", "price", "--no-ui"], "add --broker URL"),
+            (["worker"], "add --broker redis://"),
+            (["worker", "--broker", "http://h"], "redis:// or rediss://"),
+            (["worker", "--broker", "redis://h", "--stages", "pirce=3"], "no stage with 'pirce'"),
+            (["top"], "add --broker redis://"),
+            (["top", "--broker", "redis://127.0.0.1", "--no-ui"], "run sp500tui worker"),
+            (["top", "--broker", "redis://10.1.1.1"], "add --database postgresql://"),
         ],
     )
     def test_a_refusal_is_one_line_and_exit_code_2(

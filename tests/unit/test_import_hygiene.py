@@ -18,7 +18,15 @@ HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "reques
         ("sp500tui.program", HEAVY),
         ("sp500tui.__init__", HEAVY),
         ("sp500tui.headless", ("textual", "yfinance", "pandas", "rich", "aiohttp")),
-        ("sp500tui.pipeline.pipeline", ("textual", "yfinance", "pandas", "aiohttp")),
+        (
+            "sp500tui.pipeline.pipeline",
+            ("textual", "yfinance", "pandas", "aiohttp", "redis", "sp500tui.cluster"),
+        ),
+        ("sp500tui.cluster.node", ("textual", "yfinance", "pandas", "aiohttp", "redis")),
+        (
+            "sp500tui.commands.worker",
+            ("textual", "yfinance", "pandas", "aiohttp", "redis", "sp500tui.cluster"),
+        ),
         (
             "sp500tui.pipeline.writer_process",
             ("textual", "yfinance", "pandas", "pydantic", "rich", "requests"),
