@@ -145,9 +145,9 @@ class PriceBook:
             quote = live.row.quote
             symbol = quote.symbol
             row = self.rows.get(symbol) or self._put(_unlisted(symbol), None, "", SessionTrack())
-            before = row.quote
             if row.live is not None and row.live.version >= live.version:
                 continue
+            before = row.live.row.quote if row.live else None
             if before is None or before.price != quote.price:
                 row.track.add(float(quote.price))
                 if before is not None:

@@ -64,6 +64,7 @@ _BY_NEED = (
     _C.CONVERTED, _C.VOLUME, _C.SECTOR, _C.MARKET, _C.INDUSTRY,
 )  # fmt: skip
 """Which column is given room first."""
+_WORDS = (_C.SYMBOL, _C.NAME, _C.SECTOR, _C.INDUSTRY)
 
 GAP = 2
 """Blank cells between two columns."""
@@ -82,13 +83,23 @@ class PlacedColumn:
     """Terminal cells, the gap not counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PriceLayout:
-    """The columns that fit a width, from left to right."""
+    """The columns that fit a width, from left to right; one and the same object for the same wishes."""
 
-    placed: tuple[PlacedColumn, ...]
+    words: tuple[PlacedColumn, ...]
+    """Of what the list of constituents says; left of the others."""
+    figures: tuple[PlacedColumn, ...]
+    """Of what changes with the prices."""
+    tail: str
+    """The blanks behind the last column."""
     width: int
     """Terminal cells of the whole line."""
+
+    @property
+    def placed(self) -> tuple[PlacedColumn, ...]:
+        """All columns."""
+        return self.words + self.figures
 
     def column_at(self, x: int) -> PriceColumn | None:
         """The column a click at cell `x` means: the gap right of a column belongs to it."""
@@ -143,4 +154,6 @@ def price_layout(width: int, converted_first: bool = False, grouped: bool = Fals
         if column in widths:
             placed.append(PlacedColumn(SPECS[column], start, widths[column]))
             start += widths[column] + GAP
-    return PriceLayout(tuple(placed), width)
+    words = sum(place.spec.column in _WORDS for place in placed)
+    tail = " " * max(0, width - placed[-1].start - placed[-1].width)
+    return PriceLayout(tuple(placed[:words]), tuple(placed[words:]), tail, width)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 from rich.cells import cell_len
 
-from sp500tui.domain import MarketState
+from sp500tui.domain import Constituent, MarketState
 from sp500tui.tui.cells import NOTHING, age_words, arrow, number, shares, signed
 from sp500tui.tui.formats import clean, fit
 from sp500tui.tui.price_book import PriceRow, SectorTally
@@ -34,6 +35,7 @@ SESSION_WORDS = {
     MarketState.POSTPOST: "closed",
     MarketState.CLOSED: "closed",
 }
+_GAP = " " * GAP
 _PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].narrowest
 _NO_CELL: Cell = (NOTHING, "muted")
 
@@ -91,11 +93,14 @@ def _trend(row: PriceRow, width: int) -> Cell:
     return row.track.line(min(width, row.track.LIMIT)), f"trend-{direction(row.track.gain)}"
 
 
-_CELLS: dict[PriceColumn, Callable[[PriceRow, int], Cell]] = {
-    PriceColumn.SYMBOL: lambda row, _: (clean(row.symbol), "symbol"),
-    PriceColumn.NAME: lambda row, _: (clean(row.constituent.name), "name"),
-    PriceColumn.SECTOR: lambda row, _: (clean(row.constituent.sector), "muted"),
-    PriceColumn.INDUSTRY: lambda row, _: (clean(row.constituent.sub_industry), "muted"),
+_WORDS: dict[PriceColumn, Callable[[Constituent], Cell]] = {
+    PriceColumn.SYMBOL: lambda constituent: (clean(constituent.symbol), "symbol"),
+    PriceColumn.NAME: lambda constituent: (clean(constituent.name), "name"),
+    PriceColumn.SECTOR: lambda constituent: (clean(constituent.sector), "muted"),
+    PriceColumn.INDUSTRY: lambda constituent: (clean(constituent.sub_industry), "muted"),
+}
+"""The columns that a price does not change; they stand left of the others."""
+_FIGURES: dict[PriceColumn, Callable[[PriceRow, int], Cell]] = {
     PriceColumn.LAST: _last,
     PriceColumn.CHANGE: _change,
     PriceColumn.PERCENT: _percent,
@@ -122,42 +127,57 @@ def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, mar
     """
     stale = row.stale(now)
     cells: list[Cell] = [(CURSOR_MARK if marked else " " * MARGIN, "mark")]
-    for place in layout.placed:
-        column = place.spec.column
+    cells += _words(row.constituent, layout, stale)
+    for place in layout.figures:
+        column, width = place.spec.column, place.width
         if column is PriceColumn.AGE:
             text, style = row_age(row, now), "missing" if row.missing else "muted"
         else:
-            text, style = _CELLS[column](row, place.width)
+            text, style = _FIGURES[column](row, width)
         if stale and style != "missing":
             style = "stale"
         if moved and column in _FLASHING:
-            style = "flash-up" if moved > 0 else "flash-down"
-        _place(cells, text, style, place)
+            _light(cells, text, "flash-up" if moved > 0 else "flash-down", place)
+        else:
+            cells.append((_figure(text, place), style))
     return _closed(cells, layout)
 
 
-def _place(cells: list[Cell], text: str, style: str, place: PlacedColumn) -> None:
-    """Add a column's text and the gap behind it.
+@lru_cache(maxsize=1024)
+def _words(constituent: Constituent, layout: PriceLayout, stale: bool) -> Sequence[Cell]:
+    """The cells of a row that stay the same from price to price."""
+    cells = []
+    for place in layout.words:
+        text, style = _WORDS[place.spec.column](constituent)
+        cells.append((_in_column(text, place), "stale" if stale else style))
+    return cells
 
-    Blanks go into the cell before them, as few cells are soon drawn; only what flashes keeps to its digits.
-    """
-    text = fit(text, place.width, place.spec.align)
-    shown = text.lstrip(" ")
-    if len(shown) < len(text):
-        before, before_style = cells[-1]
-        cells[-1] = (before + text[: len(text) - len(shown)], before_style)
-    if style.startswith("flash"):
-        cells += [(shown, style), (" " * GAP, "name")]
-    else:
-        cells.append((shown + " " * GAP, style))
+
+def _in_column(text: str, place: PlacedColumn) -> str:
+    """The text over its column and the gap behind it."""
+    return fit(text, place.width, place.spec.align) + _GAP
+
+
+def _figure(text: str, place: PlacedColumn) -> str:
+    """A text all of whose characters are one cell wide, over its column and the gap behind it."""
+    width = place.width
+    if len(text) > width:
+        return _in_column(text, place)
+    return (text.rjust(width) if place.spec.align == "right" else text.ljust(width)) + _GAP
+
+
+def _light(cells: list[Cell], text: str, style: str, place: PlacedColumn) -> None:
+    """Add a column of which only the digits are lit, not the blanks around them."""
+    whole = _figure(text, place)
+    shown = whole.strip(" ")
+    before = len(whole) - len(whole.lstrip(" "))
+    cells += [(whole[:before], "name"), (shown, style), (" " * (len(whole) - before - len(shown)), "name")]
 
 
 def _closed(cells: list[Cell], layout: PriceLayout) -> list[Cell]:
     """The cells with the last gap replaced by blanks up to the edge of the line."""
-    last = layout.placed[-1]
     text, style = cells[-1]
-    tail = max(0, layout.width - last.start - last.width)
-    cells[-1] = (text[:-GAP] + " " * tail, style)
+    cells[-1] = (text[:-GAP] + layout.tail, style)
     return cells
 
 
@@ -181,7 +201,7 @@ def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, c
     for place in layout.placed:
         sorted_by = place.spec.column is arrangement.sort
         title = _title(place, arrangement, currency, converted)
-        _place(cells, title, "sorted" if sorted_by else "header", place)
+        cells.append((_in_column(title, place), "sorted" if sorted_by else "header"))
     return _closed(cells, layout)
 
 
@@ -211,7 +231,7 @@ def sector_cells(line: SectorLine, tally: SectorTally, layout: PriceLayout) -> l
     for place in layout.placed:
         if place.start > end:
             text, style = figures.get(place.spec.column, ("", "sector"))
-            _place(cells, text, style, place)
+            cells.append((_in_column(text, place), style))
     return _closed(cells, layout)
 
 

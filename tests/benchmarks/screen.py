@@ -30,6 +30,7 @@ from sp500tui.paths import Paths
 from sp500tui.pipeline.snapshot import LivePrice, Snapshot
 from sp500tui.settings import Settings
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.frame import SparingApp
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK
 from sp500tui.tui.widgets.price_panel import PricePanel
@@ -138,13 +139,15 @@ class BareApp(App[None]):
         self.feed.begin()
 
 
-class OurTable(BareApp):
+class OurTable(SparingApp[None]):
     """The price table alone."""
 
     CSS_PATH = [style_sheet("prices.tcss")]  # noqa: RUF012
 
     def __init__(self, feed: Feed, looks: float) -> None:
-        super().__init__(feed, looks)
+        super().__init__()
+        self.feed = feed
+        self.looks = looks
         self.register_theme(DARK)
         self.theme = DARK.name
 
@@ -155,6 +158,7 @@ class OurTable(BareApp):
         table = self.query_one(PricePanel).table
         table.set_constituents(self.feed.constituents)
         table.update_prices(self.feed.first, datetime.now(UTC))
+        self.feed.begin()
         self.set_interval(1 / self.looks, lambda: table.update_prices(self.feed.changes(), datetime.now(UTC)))
 
 

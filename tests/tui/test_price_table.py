@@ -1,135 +1,23 @@
-"""The table as a person uses it: keys, mouse, filter, cursor, and what is repainted."""
+"""What the table shows and which cells of it are drawn anew."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import accumulate
 
 import pytest
-from rich.color import Color
-from textual import on
-from textual.app import App, ComposeResult
-from textual.message import Message
-from textual.pilot import Pilot
-from textual.strip import Strip
+from rich.segment import Segment
+from rich.style import Style
 
-from sp500tui.domain import Constituent
 from sp500tui.pipeline.snapshot import MissingSymbol
-from sp500tui.tui.price_columns import PriceColumn, price_layout
-from sp500tui.tui.styles import style_sheet
-from sp500tui.tui.themes import DARK, LIGHT
-from sp500tui.tui.widgets.price_panel import PricePanel
+from sp500tui.tui.price_columns import price_layout
+from sp500tui.tui.themes import LIGHT
+from sp500tui.tui.widgets.painted_lines import changed_spans
 from sp500tui.tui.widgets.price_table import WAITING, PriceTable
-from tests.tui.price_rows import Clock, constituent, live
+from tests.tui.price_bench import SYMBOLS, bench, listed
+from tests.tui.price_rows import constituent
 
-SYMBOLS = [f"S{number:02}" for number in range(40)]
-SECTORS = ("Energy", "Health Care")
-
-
-class TableApp(App[None]):
-    CSS_PATH = style_sheet("prices.tcss")
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self.panel = PricePanel(clock=clock)
-        self.heard: list[Message] = []
-
-    def compose(self) -> ComposeResult:
-        yield self.panel
-
-    def on_mount(self) -> None:
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = DARK.name
-
-    @on(PriceTable.Selected)
-    @on(PriceTable.Described)
-    def hear(self, message: Message) -> None:
-        self.heard.append(message)
-
-
-class Bench:
-    """A table of forty symbols, priced 100, 101, … with changes 0, 1, …, and the keys to it."""
-
-    def __init__(self, app: TableApp, pilot: Pilot[None], clock: Clock) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.clock = clock
-        self.version = 0
-        self.drawn: list[int] = []
-
-    @property
-    def table(self) -> PriceTable:
-        return self.app.panel.table
-
-    @property
-    def title(self) -> str:
-        return [m.text for m in self.app.heard if isinstance(m, PriceTable.Described)][-1]
-
-    @property
-    def selected(self) -> list[str]:
-        return [m.symbol for m in self.app.heard if isinstance(m, PriceTable.Selected)]
-
-    def price(self, symbol: str, price: float, change: float | None = None) -> None:
-        """A newer quote, seen now."""
-        self.version += 1
-        moved = None if change is None else f"{change:.2f}"
-        quote = live(symbol, f"{price:.2f}", moved, version=self.version, at=self.clock.now)
-        self.table.update_prices([quote], self.clock.now)
-
-    def price_all(self) -> None:
-        for number, symbol in enumerate(SYMBOLS):
-            self.price(symbol, 100 + number, number)
-        self.table.advance(self.clock.pass_by(3))
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
-    def line(self, y: int) -> str:
-        return self.table.render_line(y).text
-
-    def shown(self) -> list[str]:
-        """Symbols or headings on the screen below the header."""
-        return [words[0] for y in range(1, self.table.line_count) if (words := self.line(y)[1:].split())]
-
-    def backgrounds(self, y: int) -> set[Color | None]:
-        return {segment.style.bgcolor for segment in self.table.render_line(y) if segment.style}
-
-    def watch(self) -> None:
-        """Note from now on which lines the compositor has drawn."""
-        draw = self.table.render_line
-
-        def noted(y: int) -> Strip:
-            self.drawn.append(y)
-            return draw(y)
-
-        self.table.render_line = noted  # type: ignore[method-assign]
-
-    async def drawn_since(self) -> list[int]:
-        await self.pilot.pause()
-        drawn, self.drawn = sorted(self.drawn), []
-        return drawn
-
-
-def listed() -> list[Constituent]:
-    return [constituent(s, f"Company {s}", SECTORS[n % 2]) for n, s in enumerate(SYMBOLS)]
-
-
-@asynccontextmanager
-async def bench(width: int = 100, height: int = 12, *, priced: bool = True) -> AsyncIterator[Bench]:
-    clock = Clock()
-    app = TableApp(clock)
-    async with app.run_test(size=(width, height)) as pilot:
-        made = Bench(app, pilot, clock)
-        await pilot.pause()
-        if priced:
-            made.table.set_constituents(listed())
-            made.price_all()
-            made.table.focus()
-        await pilot.pause()
-        yield made
+PLAIN = Style()
 
 
 class TestPicture:
@@ -241,6 +129,36 @@ class TestPicture:
         assert {line.cell_length for line in lines} == {99}
 
 
+class TestFreezing:
+    async def test_the_picture_stands_still_and_then_catches_up(self) -> None:
+        async with bench() as b:
+            b.table.frozen = True
+            b.watch()
+            b.price("S39", 1, -99)
+            b.price("S39", 2, -98)
+            b.table.advance(b.clock.pass_by(60))
+            still = (await b.drawn_since(), b.line(1).split()[3])
+
+            b.table.frozen = False
+            b.table.advance(b.clock.pass_by(2))
+            await b.pilot.pause()
+
+            assert still == ([], "139.00")
+            assert b.shown()[0] == "S38"
+            row = b.table.row("S39")
+            assert row is not None
+            assert row.quote is not None
+            assert row.quote.price == 2
+
+    async def test_time_passes_without_news(self) -> None:
+        async with bench() as b:
+            b.clock.now += timedelta(seconds=40)
+
+            await b.pilot.pause(0.6)
+
+            assert "43 s" in b.line(1)
+
+
 class TestRepainting:
     async def test_an_update_off_the_screen_draws_nothing(self) -> None:
         async with bench() as b:
@@ -289,210 +207,38 @@ class TestRepainting:
             assert over == [4]
             assert await b.drawn_since() == [4]
 
-
-class TestOrder:
-    async def test_the_first_prices_are_in_order_at_once(self) -> None:
-        async with bench(priced=False) as b:
-            b.table.set_constituents(listed())
-            prices = [live(s, f"{100 + n}.00", f"{n}.00") for n, s in enumerate(SYMBOLS)]
-
-            b.table.update_prices(prices, b.clock.now)
-
-            assert b.shown()[:3] == ["S39", "S38", "S37"]
-
-    async def test_the_order_follows_at_most_once_a_second(self) -> None:
+    async def test_a_change_draws_only_the_cells_it_changed(self) -> None:
         async with bench() as b:
-            b.price("S00", 300, 200)
-            at_once = b.shown()[0]
-            b.table.advance(b.clock.pass_by(2))
-
-            assert at_once == "S39"
-            assert b.shown()[0] == "S00"
-
-    async def test_the_cursor_stays_on_its_symbol_and_its_place_on_the_screen(self) -> None:
-        async with bench() as b:
-            await b.press("down", "down", "down")
-            assert b.table.cursor_symbol == "S37"
-
-            for symbol in ("S00", "S01", "S02", "S03", "S04"):
-                b.price(symbol, 300, 200)
-            b.table.advance(b.clock.pass_by(2))
-            await b.pilot.pause()
-
-            assert b.table.cursor_symbol == "S37"
-            assert b.line(3).startswith("▸S37")
-
-    @pytest.mark.parametrize(
-        ("keys", "sort", "descending"),
-        [
-            (["s"], PriceColumn.CONVERTED, True),
-            (["S"], PriceColumn.CHANGE, True),
-            (["R"], PriceColumn.PERCENT, False),
-            (["s", "s", "s"], PriceColumn.MARKET, False),
-            (["s", "S", "R", "R"], PriceColumn.PERCENT, True),
-        ],
-    )
-    async def test_keys_choose_the_order(self, keys: list[str], sort: PriceColumn, descending: bool) -> None:
-        async with bench() as b:
-            await b.press(*keys)
-
-            assert (b.table.sort, b.table.descending) == (sort, descending)
-            assert b.title.startswith(f"by {sort} {'▼' if descending else '▲'}")
-
-    async def test_a_click_on_a_title_sorts_and_another_reverses(self) -> None:
-        async with bench() as b:
-            await b.pilot.click(PriceTable, offset=(2, 0))
-            first = (b.table.sort, b.table.descending, b.shown()[0])
-            await b.pilot.click(PriceTable, offset=(2, 0))
-
-            assert first == (PriceColumn.SYMBOL, False, "S00")
-            assert (b.table.descending, b.shown()[0]) == (True, "S39")
-
-    async def test_grouping_puts_headings_above_the_rows(self) -> None:
-        async with bench(height=50) as b:
-            await b.press("b")
-            assert b.line(1).split()[:6] == ["Health", "Care", "20", "▲20", "▼0", "weighted"]
-            assert b.shown()[21] == "Energy"
-            assert "grouped by sector" in b.title
-
-            await b.press("b")
-            assert "Energy" not in b.shown()
-
-
-class TestFilter:
-    async def test_it_narrows_with_every_key_and_enter_keeps_it(self) -> None:
-        async with bench() as b:
-            await b.press("slash", "s", "1")
-            assert b.shown() == [f"S{n}" for n in range(19, 9, -1)][: len(b.shown())]
-            assert b.title.endswith("10 of 40 match “s1”")
-
-            await b.press("7")
-            assert b.shown() == ["S17"]
-
-            await b.press("enter")
-            assert b.table.has_focus
-            assert b.table.filter_text == "s17"
-
-    @pytest.mark.parametrize("keys", [["escape"], ["enter", "escape"]])
-    async def test_escape_shows_all_again(self, keys: list[str]) -> None:
-        async with bench() as b:
-            await b.press("slash", "s", "1", *keys)
-
-            assert b.table.filter_text == ""
-            assert b.title == "by change % ▼ · all 40"
-            assert b.table.has_focus
-
-    async def test_nothing_that_matches_is_said(self) -> None:
-        async with bench() as b:
-            await b.press("slash", *"zz")
-
-            text = "".join(b.line(y) for y in range(b.table.line_count))
-            assert "No symbol, name or sector contains “zz”" in text
-            assert "escape shows all" in text
-            await b.press("enter", "down", "up", "G", "g", "pagedown", "enter")
-            assert b.selected == []
-
-
-class TestCursor:
-    async def test_the_first_move_puts_it_on_the_first_row_shown(self) -> None:
-        async with bench() as b:
-            assert b.table.cursor_record is None
-            assert b.selected == []
-
-            await b.press("j")
-            assert b.table.cursor_symbol == "S39"
-            assert b.table.cursor_record == b.table.rows()[0]
-
-    @pytest.mark.parametrize(
-        ("keys", "symbol"),
-        [
-            (["G"], "S00"),
-            (["end", "up"], "S01"),
-            (["G", "g"], "S39"),
-            (["home", "pagedown"], "S28"),
-            (["G", "pageup"], "S11"),
-            (["down", "down", "k"], "S39"),
-            (["down", "up", "up"], "S39"),
-        ],
-    )
-    async def test_keys_move_it_and_it_stays_on_the_screen(self, keys: list[str], symbol: str) -> None:
-        async with bench() as b:
-            await b.press(*keys)
-
-            assert b.table.cursor_symbol == symbol
-            assert any(b.line(y).startswith(f"▸{symbol}") for y in range(b.table.line_count))
-
-    async def test_it_passes_headings_both_ways(self) -> None:
-        async with bench() as b:
-            await b.press("b", "g")
-            assert b.table.cursor_symbol == "S39"
-            await b.press("up")
-            assert b.table.cursor_symbol == "S39"
-            assert b.shown()[0] == "Health"
-
-            await b.press(*["down"] * 20)
-            assert b.table.cursor_symbol == "S38"
-            await b.press("up")
-            assert b.table.cursor_symbol == "S01"
-
-    async def test_enter_and_a_double_click_choose_the_row(self) -> None:
-        async with bench() as b:
-            await b.pilot.click(PriceTable, offset=(5, 3))
-            assert b.table.cursor_symbol == "S37"
-            assert b.selected == []
-
-            await b.press("enter")
-            await b.pilot.click(PriceTable, offset=(5, 2), times=2)
-            await b.pilot.pause()
-
-            assert b.selected == ["S37", "S38"]
-
-    async def test_escape_lets_go_of_it(self) -> None:
-        async with bench() as b:
-            await b.press("G", "escape")
-
-            assert b.table.cursor_symbol is None
-            assert b.shown()[0] == "S39"
-
-    async def test_it_survives_a_filter_that_hides_it(self) -> None:
-        async with bench() as b:
-            await b.press("down", "slash", "s", "0", "5", "enter")
-            assert b.table.cursor_symbol == "S39"
-            await b.press("down")
-            assert b.table.cursor_symbol == "S05"
-
-    async def test_arrows_left_and_right_are_left_to_the_screen(self) -> None:
-        async with bench() as b:
-            keys = set(b.table._bindings.key_to_bindings)
-
-            assert not keys & {"left", "right", "h", "l", "space", "tab"}
-
-
-class TestFreezing:
-    async def test_the_picture_stands_still_and_then_catches_up(self) -> None:
-        async with bench() as b:
-            b.table.frozen = True
+            b.table.flashes = False
             b.watch()
-            b.price("S39", 1, -99)
-            b.price("S39", 2, -98)
-            b.table.advance(b.clock.pass_by(60))
-            still = (await b.drawn_since(), b.line(1).split()[3])
 
-            b.table.frozen = False
-            b.table.advance(b.clock.pass_by(2))
-            await b.pilot.pause()
+            b.price("S37", 137.5, 37)
 
-            assert still == ([], "139.00")
-            assert b.shown()[0] == "S38"
-            row = b.table.row("S39")
-            assert row is not None
-            assert row.quote is not None
-            assert row.quote.price == 2
+            drawn = await b.cells_since()
+            figures = price_layout(99).figures
+            assert {region.y for region in drawn} == {3}
+            assert figures[0].start <= drawn[0].x < figures[0].start + figures[0].width
+            assert sum(region.width for region in drawn) < 99 - figures[0].start
 
-    async def test_time_passes_without_news(self) -> None:
-        async with bench() as b:
-            b.clock.now += timedelta(seconds=40)
 
-            await b.pilot.pause(0.6)
+@pytest.mark.parametrize(
+    ("old", "new", "spans"),
+    [
+        (["same", "same"], ["same", "same"], []),
+        (["ab", "old "], ["ab", "new "], [(2, 6)]),
+        (["   1.5", "x"], ["   2.5", "x"], [(3, 6)]),
+        (["   1.5", "x"], ["  12.5", "x"], [(2, 6)]),
+        (["a", "0123456", "b"], ["A", "0123456", "B"], [(0, 9)]),
+        (["a", "01234567", "b"], ["A", "01234567", "B"], [(0, 1), (9, 10)]),
+        (["ab", "cd"], ["a", "bcd"], [(0, 4)]),
+    ],
+)
+def test_spans_hold_every_cell_that_differs(
+    old: list[str], new: list[str], spans: list[tuple[int, int]]
+) -> None:
+    assert changed_spans(cells(old), cells(new), len("".join(new))) == spans
 
-            assert "43 s" in b.line(1)
+
+def cells(texts: list[str]) -> dict[int, Segment]:
+    starts = accumulate((len(text) for text in texts), initial=0)
+    return {start: Segment(text, PLAIN) for start, text in zip(starts, texts, strict=False)}

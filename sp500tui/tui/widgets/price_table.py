@@ -1,4 +1,4 @@
-"""The live table of prices: a line-API widget that repaints only lines whose content changed."""
+"""The live table of prices: a line-API widget that repaints only the cells whose content changed."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class PriceTable(SymbolLines, can_focus=True):
     def _rearrange(self) -> None:
         """Show the rows as the reactive attributes now say."""
         place = self.cursor_place()
-        self._strips.clear()
+        self.forget_lines()
         self._view.arrange(Arrangement(self.sort, self.descending, self.filter_text, self.grouped))
         self._lines_changed(place)
 
@@ -232,17 +232,15 @@ class PriceTable(SymbolLines, can_focus=True):
     def line_cells(self, y: int) -> tuple[str, Sequence[Cell]]:
         """The cells of a row, a sector's heading, the header or the message in an empty table."""
         line = self.line_at(y)
+        layout = price_layout(self.drawn_width, self.show_converted, self.grouped)
         if isinstance(line, str):
             row, look = self._book.rows[line], self.row_look(line)
-            marked = look.startswith("cursor")
-            return look, row_cells(row, self._layout_now, self._now, self._moved(line), marked)
+            return look, row_cells(row, layout, self._now, self._moved(line), look.startswith("cursor"))
         if isinstance(line, SectorLine):
-            tally = self._book.sectors[line.sector]
-            return "sector", sector_cells(line, tally, self._layout_now)
+            return "sector", sector_cells(line, self._book.sectors[line.sector], layout)
         if y == 0 and self._view.lines:
-            arrangement = self._view.arrangement
-            return "header", header_cells(self._layout_now, arrangement, *self._book.currencies)
-        return "row", centred(self._message(), y, self.line_width, self.line_count)
+            return "header", header_cells(layout, self._view.arrangement, *self._book.currencies)
+        return "row", centred(self._message(), y, self.drawn_width, self.line_count)
 
     def _moved(self, symbol: str) -> int:
         """+1 or -1 shortly after the price rose or fell, else 0."""
@@ -264,7 +262,7 @@ class PriceTable(SymbolLines, can_focus=True):
 
     def watch_show_converted(self) -> None:
         """Lay the columns out anew."""
-        self._strips.clear()
+        self.forget_lines()
         self.refresh()
 
     def watch_frozen(self, frozen: bool) -> None:

@@ -1,0 +1,148 @@
+"""What the terminal gets of a frame: few bytes, and after them the same picture as a whole one gives."""
+
+from __future__ import annotations
+
+import random
+
+import pyte
+import pytest
+from rich.color import ColorSystem
+from rich.console import RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widgets import Static
+
+from sp500tui.tui.frame import SparingApp, SparingUpdate, between, change
+from sp500tui.tui.styles import style_sheet
+from sp500tui.tui.themes import DARK
+from sp500tui.tui.widgets.price_panel import PricePanel
+from tests.tui.price_rows import Clock, constituent, live
+
+WIDTH, HEIGHT = 120, 14
+SYMBOLS = [f"S{number:02}" for number in range(30)]
+
+
+class Watched(SparingApp[None]):
+    """Prices below a line of text, drawn on a terminal that is only thought of."""
+
+    CSS_PATH = style_sheet("prices.tcss")
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.panel = PricePanel(clock=clock)
+        self.terminal = pyte.Screen(WIDTH, HEIGHT)
+        self.stream = pyte.Stream(self.terminal)
+        self.sent = 0
+        """Bytes of partial frames."""
+        self.plain = 0
+        """Bytes Textual would have sent for them."""
+
+    def compose(self) -> ComposeResult:
+        yield Static("[link='https://example.org']prices[/] from 猫 to 犬", id="title")
+        yield self.panel
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.theme = DARK.name
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        super()._display(screen, renderable)
+        if isinstance(renderable, LayoutUpdate):
+            self.stream.feed(renderable.render_segments(self.console))
+        elif isinstance(renderable, ChopsUpdate):
+            update = SparingUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
+            words = update.render_segments(self.console)
+            self.sent += len(words.encode())
+            self.plain += len(renderable.render_segments(self.console).encode())
+            self.stream.feed(words)
+
+    def whole(self) -> pyte.Screen:
+        """A terminal that was sent the present picture at once."""
+        terminal = pyte.Screen(WIDTH, HEIGHT)
+        update = self.screen._compositor.render_full_update()
+        pyte.Stream(terminal).feed(update.render_segments(self.console))
+        return terminal
+
+
+def cells(terminal: pyte.Screen) -> list[list[pyte.screens.Char]]:
+    return [[terminal.buffer[y][x] for x in range(WIDTH)] for y in range(HEIGHT)]
+
+
+@pytest.mark.parametrize("theme", [DARK.name, "ansi-dark"])
+async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(theme: str) -> None:
+    # GIVEN a table in a terminal
+    dice, clock = random.Random(7), Clock()
+    app = Watched(clock)
+    async with app.run_test(size=(WIDTH, HEIGHT)) as pilot:
+        app.theme = theme
+        table = app.panel.table
+        table.set_constituents([constituent(symbol, f"Company {symbol} 株式会社") for symbol in SYMBOLS])
+        await pilot.pause()
+
+        # WHEN prices, order, cursor, flashes, grouping and the line above change
+        for version in range(1, 25):
+            prices = [
+                live(symbol, f"{dice.uniform(1, 2000):.2f}", f"{dice.gauss(0, 20):.2f}", version=version)
+                for symbol in dice.sample(SYMBOLS, 8)
+            ]
+            table.update_prices(prices, clock.pass_by(0.3))
+            if version % 3 == 0:
+                await pilot.press(dice.choice(["down", "G", "s", "b", "g", "pagedown"]))
+            if version % 5 == 0:
+                app.query_one("#title", Static).update(f"[b]猫{version}[/b]")
+            await pilot.pause()
+
+            # THEN every frame leaves the very picture
+            assert cells(app.terminal) == cells(app.whole())
+
+    # AND they took fewer bytes
+    assert 0 < app.sent < app.plain / 2
+
+
+async def test_a_price_that_changes_sends_its_cells_only() -> None:
+    clock = Clock()
+    app = Watched(clock)
+    async with app.run_test(size=(WIDTH, HEIGHT)) as pilot:
+        table = app.panel.table
+        table.flashes = False
+        table.set_constituents([constituent(symbol) for symbol in SYMBOLS])
+        table.update_prices([live("S05", "100.00", version=1)], clock.now)
+        await pilot.pause()
+        app.sent = 0
+
+        table.update_prices([live("S05", "100.25", version=2)], clock.now)
+        await pilot.pause()
+
+    assert 0 < app.sent < 250
+
+
+RED, BOLD_RED, ON_BLUE = Style(color="red"), Style(color="red", bold=True), Style(color="red", bgcolor="blue")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (RED, RED, ""),
+        (RED, Style(color="green"), "\x1b[32m"),
+        (RED, ON_BLUE, "\x1b[44m"),
+        (ON_BLUE, RED, "\x1b[0;31m"),
+        (RED, BOLD_RED, "\x1b[0;1;31m"),
+        (BOLD_RED, Style.null(), "\x1b[0m"),
+        (Style.null(), RED, "\x1b[31m"),
+    ],
+)
+def test_only_what_differs_of_a_style_is_told(old: Style, new: Style, words: str) -> None:
+    assert change(old, new, ColorSystem.STANDARD) == words
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "text"), [(0, 7, "ab猫犬c"), (1, 4, "b猫"), (4, 6, "犬"), (3, 6, " 犬"), (6, 9, "c")]
+)
+def test_cells_are_cut_by_columns(left: int, right: int, text: str) -> None:
+    strip = Strip([Segment("ab"), Segment("猫犬"), Segment("c")])
+
+    assert "".join(cell.text for cell in between(strip, left, right)) == text
