@@ -233,8 +233,7 @@ def _beside_connections(
         goal="≥ 500× a connection a row" if judged else "",
         met=factor.median >= 500 if judged else None,
         note=f"{len(quotes):,} rows beside {few:,}; 500× is {aim:,.0f} rows/s, {aim / limit:.0%} of the server-side "
-        "COPY above; psycopg.connect a row is the cheapest form of it: an engine of SQLAlchemy a row, as the original "
-        "had, costs more",
+        "COPY above; psycopg.connect a row is the cheapest form of it: an engine of SQLAlchemy a row costs more",
     )
 
 
