@@ -35,6 +35,8 @@ _SPOOL_AGE = 1.0
 _FULL_DISK_PAUSE = 1.0
 _LAST_COMMIT = 1.0
 """Seconds a commit under way may still take once spooling has begun."""
+_START_TIMEOUT = 20.0
+"""Seconds a new process gets to start and to reach the database, however short the commit time-out."""
 _PIECES = 32
 _SERVER_SHARE = 0.8
 """Share of the commit time-out after which the server is to give up by itself, which says more than silence."""
@@ -133,7 +135,7 @@ class WriterBody(Generic[B]):
         worker.enter(WorkerState.STARTING, "connects to the database")
         self._link = WriterLink(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
         worker.pid = self._link.pid
-        answer = self._link.greeting(shared.commit_timeout, self._cut_short)
+        answer = self._link.greeting(max(_START_TIMEOUT, shared.commit_timeout), self._cut_short)
         if answer.committed:
             shared.state.worked()
             return True

@@ -42,7 +42,7 @@ class Engine:
     def snapshot(self) -> Snapshot:
         return self.pipeline.snapshot()
 
-    def waits_for(self, condition: Callable[[Snapshot], object], what: str, patience: float = 40.0) -> None:
+    def waits_for(self, condition: Callable[[Snapshot], object], what: str, patience: float = 60.0) -> None:
         """Wait until a snapshot is as it should be."""
         wait_for(lambda: condition(self.snapshot()), what, patience)
 
@@ -54,7 +54,7 @@ class Engine:
     def ends(self) -> Ledger:
         """Stop in order; everything fetched is settled and the equation held at every moment."""
         self.pipeline.stop()
-        assert self.pipeline.join(40), "the pipeline did not end"
+        assert self.pipeline.join(60), "the pipeline did not end"
         self.close()
         ledger = self.snapshot().ledger
         assert (ledger.queued, ledger.in_flight, ledger.spooled) == (0, 0, 0), ledger

@@ -22,7 +22,7 @@ from sp500tui.simulator.process import DemoMarket
 WRITER_MODULE = "sp500tui.pipeline.writer_process"
 
 
-def wait_for(condition: Callable[[], object], what: str, patience: float = 40.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, patience: float = 60.0) -> None:
     """Wait until a condition holds; AssertionError with `what` after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not condition():
@@ -62,7 +62,7 @@ class Program:
         """What it has written to stderr so far."""
         return self.stderr.read_text(errors="replace")
 
-    def hears(self, words: str, patience: float = 40.0) -> None:
+    def hears(self, words: str, patience: float = 60.0) -> None:
         """Wait until it has said so."""
         wait_for(lambda: words in self.said() or self.process.poll() is not None, words, patience)
         assert words in self.said(), f"it ended with {self.process.returncode}: {self.said()[-2000:]}"
@@ -91,7 +91,7 @@ class Program:
         self.process.kill()
         self.process.wait(10)
 
-    def ends(self, patience: float = 40.0) -> int:
+    def ends(self, patience: float = 60.0) -> int:
         """Wait for its end; returns the exit code."""
         try:
             return self.process.wait(patience)
