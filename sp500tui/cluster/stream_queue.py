@@ -112,6 +112,10 @@ class StreamQueue(Generic[T]):
         self._turn = threading.Lock()
         """Held by the one worker of this node that looks at the broker for all."""
         self._arrived = threading.Event()
+        self._pause = _SHORTEST_PAUSE
+        """Seconds from look to look; longer the longer nothing has come, from take to take."""
+        self._next_look = 0.0
+        """Tick before which nobody looks, unless this node itself has put something."""
         self._unfinished: list[Operation] = []
         """Takes whose answer was never heard: what they leased is asked for again."""
         self._leases: set[StreamLease[T]] = set()
@@ -207,9 +211,11 @@ class StreamQueue(Generic[T]):
         self, n: int, linger: float, end: float | None, cancelled: Callable[[], bool] | None
     ) -> list[Delivery]:
         """Ask the broker until there is something, or enough of it, or the time is over."""
-        pause = _SHORTEST_PAUSE
         patience: float | None = None
+        ready = 0
         while True:
+            due = max(0.0, self._next_look - time.monotonic())
+            self._arrived.wait(_pause_until(patience if ready else end, due))
             self._arrived.clear()
             patient = linger > 0 and not self._closed and (patience is None or time.monotonic() < patience)
             try:
@@ -217,7 +223,10 @@ class StreamQueue(Generic[T]):
             except BrokerAwayError:
                 return []
             if found:
+                self._pause, self._next_look = _SHORTEST_PAUSE, 0.0
                 return found
+            self._next_look = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             if ready and patience is None:
                 patience = time.monotonic() + linger
             if not ready and self._closed and not in_flight:
@@ -226,8 +235,6 @@ class StreamQueue(Generic[T]):
                 raise CancelledError
             if not ready and end is not None and time.monotonic() >= end:
                 return []
-            self._arrived.wait(_pause_until(patience if ready else end, pause))
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _ask(
         self, n: int, at_least: int, end: float | None, cancelled: Callable[[], bool] | None
