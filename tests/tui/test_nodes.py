@@ -68,6 +68,15 @@ class TestTable:
             assert screen.marked is not None
             assert screen.marked.name == GAMMA
 
+    async def test_the_mark_moves_at_once(self, drive: Drive) -> None:
+        async with opened(drive, three_nodes()) as (_, screen):
+            # when a snapshot comes between the key and the list's word about it
+            screen.node_list.action_move(1)
+            screen.show_snapshot(three_nodes())
+            # then the mark is where the key has put it
+            assert screen.marked is not None
+            assert screen.marked.name == BETA
+
     async def test_a_marked_node_that_is_forgotten_gives_its_place_to_the_nearest(self, drive: Drive) -> None:
         async with opened(drive, three_nodes()) as (driven, screen):
             await driven.press("end")

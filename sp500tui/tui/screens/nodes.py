@@ -82,7 +82,6 @@ class NodesScreen(PanelScreen):
     def __init__(self) -> None:
         super().__init__()
         self._known: tuple[NodeSnapshot, ...] = ()
-        self._marked = ""
         self._said = ""
         self._silence: Timer | None = None
 
@@ -99,7 +98,8 @@ class NodesScreen(PanelScreen):
     @property
     def marked(self) -> NodeSnapshot | None:
         """The node under the cursor; None before there is one."""
-        return next((node for node in self._known if node.name == self._marked), None)
+        cursor = self.node_list.cursor
+        return self._known[cursor] if cursor < len(self._known) else None
 
     # Drawing
 
@@ -107,24 +107,24 @@ class NodesScreen(PanelScreen):
         """Bring the nodes to this moment; the cursor stays with its node."""
         joined = bool(snapshot.broker)
         self.set_class(not joined, "-alone")
-        self._known = snapshot.nodes
+        marked, self._known = self.marked, snapshot.nodes
         if not joined:
             self._tell_how_to_join()
             return
         width = self.node_list.line_width
         stage = self.dashboard.selected_stage
-        if self.marked is None and self._known:
-            self._marked = self._known[min(self.node_list.cursor, len(self._known) - 1)].name
         self.node_list.show_rows(
             [node_line(node, width) for node in self._known], nodes_heading(width, stage)
         )
-        self.node_list.cursor = self._place()
+        if marked is not None:
+            self.node_list.cursor = self._place(marked.name)
         self._set_title(snapshot)
         self._draw_marked(snapshot)
 
-    def _place(self) -> int:
+    def _place(self, name: str) -> int:
+        """Where a node is listed now; one that is gone leaves the cursor where it is."""
         names = [node.name for node in self._known]
-        return names.index(self._marked) if self._marked in names else 0
+        return names.index(name) if name in names else self.node_list.cursor
 
     def _tell_how_to_join(self) -> None:
         """The way to a cluster, in the place of everything else."""
@@ -170,9 +170,7 @@ class NodesScreen(PanelScreen):
     @on(CursorList.Moved)
     def mark(self) -> None:
         """Tell of the node under the cursor."""
-        if self._known and self.node_list.cursor < len(self._known):
-            self._marked = self._known[self.node_list.cursor].name
-            self._draw_again()
+        self._draw_again()
 
     def on_resize(self) -> None:
         """Lay everything out for the new size."""
