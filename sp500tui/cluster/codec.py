@@ -7,8 +7,7 @@ One JSON array an item. Numbers are texts exactly as the source printed them, ti
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
@@ -50,9 +49,11 @@ class TickerCodec:
 
     def decode(self, data: bytes) -> Ticker:
         """See `Codec.decode`."""
-        symbol, asked_at, attempts = _load(data, "ticker", 3)
-        with _reading(data):
-            return Ticker(_text(symbol), float(asked_at) - self._offset(), int(attempts))
+        return _read(data, "ticker", 3, self._ticker)
+
+    def _ticker(self, fields: list[Any]) -> Ticker:
+        symbol, asked_at, attempts = fields
+        return Ticker(_text(symbol), float(asked_at) - self._offset(), int(attempts))
 
 
 class FetchedCodec:
@@ -67,9 +68,11 @@ class FetchedCodec:
 
     def decode(self, data: bytes) -> Fetched:
         """See `Codec.decode`."""
-        *fields, tick, worker = _load(data, "quote", _QUOTE_FIELDS + 2)
-        with _reading(data):
-            return Fetched(_to_quote(fields), float(tick) - self._offset(), _text(worker))
+        return _read(data, "quote", _QUOTE_FIELDS + 2, self._fetched)
+
+    def _fetched(self, fields: list[Any]) -> Fetched:
+        *quote, tick, worker = fields
+        return Fetched(_to_quote(quote), float(tick) - self._offset(), _text(worker))
 
 
 class RowCodec:
@@ -95,21 +98,23 @@ class RowCodec:
 
     def decode(self, data: bytes) -> ConvertedQuote:
         """See `Codec.decode`."""
-        fields = _load(data, "row", _QUOTE_FIELDS + 6)
+        return _read(data, "row", _QUOTE_FIELDS + 6, self._row)
+
+    def _row(self, fields: list[Any]) -> ConvertedQuote:
         price, currency, rate, time, tick, worker = fields[_QUOTE_FIELDS:]
-        with _reading(data):
-            return ConvertedQuote(
-                _to_quote(fields[:_QUOTE_FIELDS]),
-                None if price is None else _number(price),
-                _text(currency),
-                None if rate is None else _number(rate),
-                None if time is None else _time(time),
-                float(tick) - self._offset() if tick else 0.0,
-                _text(worker),
-            )
+        return ConvertedQuote(
+            _to_quote(fields[:_QUOTE_FIELDS]),
+            None if price is None else _number(price),
+            _text(currency),
+            None if rate is None else _number(rate),
+            None if time is None else _time(time),
+            float(tick) - self._offset() if tick else 0.0,
+            _text(worker),
+        )
 
 
 _QUOTE_FIELDS = 9
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _SHOWN = 120
 """Bytes of an unreadable entry that its message shows."""
 
@@ -148,25 +153,23 @@ def _number_text(number: Decimal | None) -> str | None:
 
 
 def _dump(kind: str, *fields: object) -> bytes:
-    return json.dumps([kind, *fields], separators=(",", ":")).encode()
+    return _ENCODER.encode([kind, *fields]).encode()
 
 
-def _load(data: bytes, kind: str, count: int) -> list[Any]:
-    with _reading(data):
-        found = json.loads(data)
-        if not isinstance(found, list) or found[:1] != [kind] or len(found) != count + 1:
-            raise ValueError(f"no {kind}")
-        return found[1:]
-
-
-@contextmanager
-def _reading(data: bytes) -> Iterator[None]:
-    """Turn whatever unreadable bytes lead to into a `BrokerError` that shows their beginning."""
+def _read(data: bytes, kind: str, count: int, make: Callable[[list[Any]], T]) -> T:
+    """What `make` makes of the fields; a `BrokerError` that shows the beginning of unreadable bytes."""
     try:
-        yield
+        return make(_fields(data, kind, count))
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         shown = plain(data[:_SHOWN].decode(errors="replace"))
         raise BrokerError(f"an entry of the broker is not ours ({error}): {shown}") from error
+
+
+def _fields(data: bytes, kind: str, count: int) -> list[Any]:
+    found = json.loads(data)
+    if not isinstance(found, list) or found[:1] != [kind] or len(found) != count + 1:
+        raise ValueError(f"no {kind}")
+    return found[1:]
 
 
 def _text(value: object) -> str:
