@@ -25,6 +25,7 @@ NAMES = (
     "back-pressure",
     "budget",
     "scaling",
+    "broker",
 )
 
 
