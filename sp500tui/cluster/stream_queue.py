@@ -112,10 +112,8 @@ class StreamQueue(Generic[T]):
         self._turn = threading.Lock()
         """Held by the one worker of this node that looks at the broker for all."""
         self._arrived = threading.Event()
-        self._pause = _SHORTEST_PAUSE
-        """Seconds from look to look; longer the longer nothing has come, from take to take."""
-        self._next_look = 0.0
-        """Tick before which nobody looks, unless this node itself has put something."""
+        self._pause, self._next_look = _SHORTEST_PAUSE, 0.0
+        """Seconds from look to look, and the tick of the next one; this node's own puts are seen at once."""
         self._unfinished: list[Operation] = []
         """Takes whose answer was never heard: what they leased is asked for again."""
         self._leases: set[StreamLease[T]] = set()
@@ -347,15 +345,11 @@ class StreamQueue(Generic[T]):
         """Put back what the broker thinks is leased here for `idle` seconds, and no worker here holds.
 
         That happens when a broker comes back older than it went, or when the worker whose take was cut off never
-        asked again. Returns how many items that were.
-
-        Raises:
-            BrokerAwayError: the broker was not reached within two seconds.
+        asked again. Returns how many items that were; raises BrokerAwayError after two seconds without the broker.
         """
         held = frozenset(entry.id for lease in tuple(self._leases) for entry in lease.entries)
-        pending: bytes = self._broker.run(
-            "pending", (self.key,), (self.consumer, round(idle * 1000)), patience=_READ_PATIENCE
-        )
+        arguments = (self.consumer, round(idle * 1000))
+        pending: bytes = self._broker.run("pending", (self.key,), arguments, patience=_READ_PATIENCE)
         strays = [entry for entry in entries_of(pending) if entry.id not in held]
         if strays and self._settle(strays, len(strays), [], {}):
             _log.warning("%d %s that nobody here held any more are put back", len(strays), self.name)
