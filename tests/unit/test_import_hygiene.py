@@ -31,6 +31,7 @@ HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "reques
             "sp500tui.pipeline.writer_process",
             ("textual", "yfinance", "pandas", "pydantic", "rich", "requests"),
         ),
+        ("sp500tui.storage.watchdog", (*HEAVY, "psutil", "argparse", "logging")),
         ("sp500tui.commands.quote", ("textual", "aiohttp")),
         ("sp500tui.commands.constituents", ("textual", "yfinance", "pandas", "aiohttp")),
         ("sp500tui.commands.database", ("textual", "yfinance", "pandas", "aiohttp")),
