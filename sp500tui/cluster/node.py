@@ -17,6 +17,7 @@ from sp500tui.cluster.node_view import (
     merged_upstream,
     node_snapshots,
     own_workers,
+    settled,
     since,
     worst,
 )
@@ -235,7 +236,10 @@ class ClusterNode:
         joined_with = self._life.joined_with
         if joined_with is not None:
             cycle = replace(snapshot.cycle, number=snapshot.cycle.number - self._life.joined_at)
-            snapshot = replace(snapshot, ledger=since(snapshot.ledger, joined_with), cycle=cycle)
+            ledger = since(snapshot.ledger, joined_with)
+            if self._parts.cycles.fulfilled:
+                ledger = settled(ledger)
+            snapshot = replace(snapshot, ledger=ledger, cycle=cycle)
         return RunReport.of(snapshot, self._life.failure, stopped_early=self._stopped_early)
 
     # --- the picture --------------------------------------------------------------------------------------------

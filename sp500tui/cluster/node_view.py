@@ -203,3 +203,8 @@ def since(ledger: Ledger, start: Ledger) -> Ledger:
         duplicate=ledger.duplicate - start.duplicate,
         dead=ledger.dead - start.dead,
     )
+
+
+def settled(ledger: Ledger) -> Ledger:
+    """The equation of cycles that are over: what is under way belongs to a later one, of another node."""
+    return replace(ledger, fetched=ledger.fetched - ledger.queued - ledger.in_flight, queued=0, in_flight=0)

@@ -12,6 +12,7 @@ from sp500tui.cluster.node_view import (
     merged_stages,
     merged_upstream,
     node_snapshots,
+    settled,
     since,
     worst,
 )
@@ -135,3 +136,8 @@ def test_a_run_is_accounted_for_from_where_it_joined() -> None:
 
     assert told == Ledger(fetched=593, stored=500, duplicate=90, queued=3)
     assert told.balanced
+
+
+def test_what_the_next_cycle_has_under_way_is_no_part_of_a_finished_run() -> None:
+    ledger = Ledger(fetched=600, stored=500, duplicate=3, queued=60, in_flight=37)
+    assert settled(ledger) == Ledger(fetched=503, stored=500, duplicate=3)
