@@ -195,13 +195,14 @@ def _dead(snapshot: Snapshot, letters: int | str | None) -> Figure:
     )
 
 
-def sql_lines(figure: Figure, queries: Mapping[str, str], width: int) -> list[Line]:
+def sql_lines(figure: Figure, queries: Mapping[str, str], width: int, *, comments: bool = True) -> list[Line]:
     """Where a figure comes from: a sentence, then the SQL as it is sent.
 
     Args:
         figure: The one under the cursor.
         queries: SQL by name.
         width: Cells of a line.
+        comments: Whether those of the SQL are shown.
     """
     lines: list[Line] = [*_wrapped(figure.origin, width), cut((), width)]
     if not figure.queries:
@@ -209,10 +210,21 @@ def sql_lines(figure: Figure, queries: Mapping[str, str], width: int) -> list[Li
     for name in figure.queries:
         for text in queries[name].rstrip().splitlines():
             if text.startswith("--"):
-                lines += _wrapped(text, width)
+                lines += _wrapped(text, width) if comments else []
             else:
                 lines += _broken(text, width)
     return lines
+
+
+def sql_in(figure: Figure, queries: Mapping[str, str], width: int, height: int) -> list[Line]:
+    """As much of it as `height` lines have room for: comments go first; a last line tells how much is left out."""
+    for comments in (True, False):
+        lines = sql_lines(figure, queries, width, comments=comments)
+        if len(lines) <= height:
+            return lines
+    kept = max(height - 1, 0)
+    words = f"… {plural(len(lines) - kept, 'more line')}: y copies the SQL"
+    return [*lines[:kept], cut((Span(words, Role.LABEL),), width)]
 
 
 def _wrapped(text: str, width: int) -> list[Line]:

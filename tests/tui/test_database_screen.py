@@ -19,7 +19,7 @@ from sp500tui.settings import Settings
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reading import RowTotal
 from sp500tui.tui.archive import StoredAll
-from sp500tui.tui.database_figures import Figure, figures, sql_lines
+from sp500tui.tui.database_figures import Figure, figures, sql_in, sql_lines
 from sp500tui.tui.lines import Line, Role, width_of
 from sp500tui.tui.screens.database import DatabaseScreen
 from tests.tui.canned_archive import STATISTICS, CannedArchive
@@ -129,6 +129,17 @@ class TestSql:
                     line for line in QUERIES[figure.queries[0]].splitlines() if not line.startswith("--")
                 ]
                 assert "".join("".join(statements).split()) in shown
+
+    def test_what_there_is_no_room_for_is_counted(self) -> None:
+        figure = told()["server"]
+        whole, bare = (sql_lines(figure, QUERIES, 40, comments=comments) for comments in (True, False))
+        assert "--" in text(whole)
+        assert "--" not in text(bare)
+        assert sql_in(figure, QUERIES, 40, len(whole)) == whole
+        assert sql_in(figure, QUERIES, 40, len(whole) - 1) == bare
+        short = sql_in(figure, QUERIES, 40, 5)
+        assert short[:4] == bare[:4]
+        assert text(short[4:]).startswith(f"… {len(bare) - 4} more lines: y copies the SQL")
 
     def test_a_figure_of_the_pipeline_says_that_there_is_none(self) -> None:
         assert "no SQL" in text(sql_lines(told()["journal"], QUERIES, 60))

@@ -19,7 +19,7 @@ from sp500tui.paths import Paths
 from sp500tui.pipeline.snapshot import Snapshot
 from sp500tui.storage.queries import QUERIES
 from sp500tui.tui.archive import Archive, DatabaseArchive, StoredAll
-from sp500tui.tui.database_figures import Figure, figures, sql_lines
+from sp500tui.tui.database_figures import Figure, figures, sql_in
 from sp500tui.tui.lines import Role, Span, cut
 from sp500tui.tui.panel_title import set_titles
 from sp500tui.tui.screens.panel_screen import PanelScreen
@@ -116,7 +116,7 @@ class DatabaseScreen(PanelScreen):
         """Show where the marked figure comes from."""
         figure = self._marked
         if figure is not None:
-            self.sql.show_lines(sql_lines(figure, QUERIES, self.sql.size.width))
+            self.sql.show_lines(sql_in(figure, QUERIES, *self.sql.size))
             set_titles(self.sql, f"behind: {figure.name}")
 
     @property
@@ -129,7 +129,8 @@ class DatabaseScreen(PanelScreen):
         self._figures = figures(snapshot, self._stored, list(self._rates), now, self._letters)
         width = self.figure_list.line_width
         self.figure_list.show_rows([figure.line(width) for figure in self._figures])
-        set_titles(self.figure_list, "database" + self._stale)
+        source = ", read from its replica" if self.dashboard.settings.read_database else ""
+        set_titles(self.figure_list, f"database{source}{self._stale}")
         self.show_sql()
 
     def _draw(self) -> None:
