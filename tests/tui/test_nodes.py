@@ -141,7 +141,10 @@ class TestAlone:
         async with opened(drive, running()) as (driven, screen):
             assert "joining the cluster …" in driven.text()
             driven.show(three_nodes())
-            await driven.until(lambda: len(screen.node_list.rows_shown()) == 3)
+            await driven.until(lambda: len(screen.node_list.rows_shown()) == 3 and screen.node_list.has_focus)
+            await driven.press("down")
+            assert screen.marked is not None
+            assert screen.marked.name == BETA
 
     def test_the_palette_offers_the_screen_in_a_cluster_only(self) -> None:
         offered = {entry.name for entry in SCREENS if entry.offered(demo=True, cluster=False)}

@@ -106,6 +106,9 @@ class NodesScreen(PanelScreen):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Bring the nodes to this moment; the cursor stays with its node."""
         joined = bool(snapshot.broker)
+        if joined and self.has_class("-alone"):
+            # A hidden list has lost the keys.
+            self.call_after_refresh(self.node_list.focus)
         self.set_class(not joined, "-alone")
         marked, self._known = self.marked, snapshot.nodes
         if not joined:
