@@ -105,7 +105,10 @@ class Statistics:
     connections: int
     max_connections: int
     inserted: int | None
-    """Rows inserted since the server's statistics began; they lag by up to a second."""
+    """Rows inserted since the server's statistics began; they lag by up to a second.
+
+    None where the server does not count them: on a replica, or where they lie on other nodes.
+    """
 
 
 def history(
@@ -169,7 +172,8 @@ def statistics(connection: Connection) -> Statistics:
     """The server and the table now."""
     version, taken_at, connections, most, inserted = _rows(connection, "server")[0]
     total = row_total(connection)
-    return Statistics(total, version, taken_at, connections, most, None if total.distributed else inserted)
+    counts = not total.distributed and not _rows(connection, "is_replica")[0][0]
+    return Statistics(total, version, taken_at, connections, most, inserted if counts else None)
 
 
 def insert_rate(earlier: Statistics, later: Statistics) -> float | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import psycopg
@@ -15,9 +16,38 @@ from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.database import apply_schema
 from sp500tui.tui.archive import DatabaseArchive
 from tests.faults.engine import Engine, EngineStarter
-from tests.fixtures.postgres import TcpPostgres, free_port, public_folder
+from tests.fixtures.postgres import TcpPostgres, end_server, free_port, public_folder
 
 FEW = "AAPL,MSFT,BRK.B"
+
+
+@pytest.fixture
+def primary() -> Iterator[TcpPostgres]:
+    """A server of one's own, with the tables."""
+    server = TcpPostgres(public_folder(), free_port())
+    server.create()
+    server.start()
+    apply_schema(server.url)
+    yield server
+    end_server(server.pgdata)
+    shutil.rmtree(server.folder)
+
+
+@pytest.fixture
+def replica(primary: TcpPostgres) -> Iterator[TcpPostgres]:
+    """A hot standby that follows `primary`: a copy of it that is told so."""
+    server = TcpPostgres(public_folder(), free_port())
+    primary.stop()
+    subprocess.run(["cp", "-a", str(primary.pgdata), str(server.pgdata)], check=True)
+    (server.pgdata / "standby.signal").touch()
+    address = f"host=127.0.0.1 port={primary.port} user=admin password=''{primary.password}''"
+    with (server.pgdata / "postgresql.auto.conf").open("a", encoding="utf-8") as configuration:
+        configuration.write(f"primary_conninfo = '{address}'\n")
+    primary.start()
+    server.start()
+    yield server
+    end_server(server.pgdata)
+    shutil.rmtree(server.folder)
 
 
 @pytest.fixture
@@ -33,6 +63,7 @@ def archive_of(run: Engine) -> DatabaseArchive:
     return DatabaseArchive(lambda: run.pipeline.database_url)
 
 
+@pytest.mark.thorough
 def test_the_screens_read_the_replica_and_the_writers_write_to_the_database(
     start: EngineStarter, database_url: str, tcp_postgres: TcpPostgres
 ) -> None:
@@ -74,4 +105,22 @@ def test_a_replica_that_is_away_costs_the_screens_only(start: EngineStarter, dat
 
     # then the pipeline knows of no trouble, and ends with everything stored
     assert run.snapshot().database.health is Health.OK
+    run.ends()
+
+
+@pytest.mark.thorough
+def test_a_real_replica_shows_what_the_writers_stored(
+    start: EngineStarter,
+    primary: TcpPostgres,
+    replica: TcpPostgres,
+    eventually: Callable[[Callable[[], object]], None],
+) -> None:
+    run = start(primary.url, symbols=FEW, read_database=replica.url)
+    run.stores(3)
+    archive = archive_of(run)
+    eventually(lambda: archive.of_all(10).newest.symbols == 3)
+    statistics = archive.of_all(10).statistics
+    assert statistics.total.rows >= 3
+    assert statistics.inserted is None, "a replica does not count what it only repeats"
+    archive.close()
     run.ends()
