@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sp500tui.cluster.stream_queue import Poison
+from sp500tui.cluster.poison import Poison
 from sp500tui.domain import ConvertedQuote
 from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.items import Fetched, Ticker

@@ -13,10 +13,10 @@ from sp500tui.cluster.broker import Argument, Broker, Operation
 from sp500tui.cluster.codec import Codec
 from sp500tui.cluster.entries import Delivery, Entry, Reading, deliveries_of, entries_of, named
 from sp500tui.cluster.errors import BrokerAwayError, BrokerError, FencedError
+from sp500tui.cluster.poison import Poison, name_in_log
 from sp500tui.pipeline.queues import CancelledError, Depth, Lease, QueueClosedError
-from sp500tui.plain_text import plain
 
-__all__ = ["Poison", "Reading", "StreamLease", "StreamQueue"]
+__all__ = ["Reading", "StreamLease", "StreamQueue"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +29,6 @@ _STRAY_AFTER = 60.0
 """Seconds for which an entry may be pending here without a lease: an answer may still be on its way."""
 _READ_PATIENCE = 2.0
 """Seconds for which a reading is tried again while the broker is away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Poison(Generic[T]):
-    """An item that no worker is to get again."""
-
-    payload: bytes
-    item: T | None
-    """None where the bytes are unreadable."""
-    reason: str
 
 
 @dataclass(slots=True, eq=False)
@@ -62,12 +52,6 @@ class StreamLease(Generic[T]):
         return self.queue.settle(self, self.items if instead is None else instead, counters or {})
 
 
-def _name_in_log(poison: Sequence[Poison[Any]]) -> None:
-    for found in poison:
-        shown = plain(found.payload[:120].decode(errors="replace"))
-        _log.error("thrown away: %s (%s)", shown, found.reason)
-
-
 class StreamQueue(Generic[T]):
     """A `LeasedQueue` on the broker, shared by all nodes of the cluster.
 
@@ -86,7 +70,7 @@ class StreamQueue(Generic[T]):
         max_deliveries: int = 5,
         counts: str = "",
         buried: str = "",
-        on_poison: Callable[[Sequence[Poison[T]]], None] = _name_in_log,
+        on_poison: Callable[[Sequence[Poison[T]]], None] = name_in_log,
         fence: Callable[[], tuple[str, str]] | None = None,
     ) -> None:
         """A queue of the cluster.
@@ -271,10 +255,12 @@ class StreamQueue(Generic[T]):
                 items.append(item)
                 entries.append(entry)
         lease = StreamLease(self, items, tuple(entries), time.monotonic())
-        self._leases.add(lease)
         if poison:
             self._bury(lease, poison, buried)
-        return lease if items else None
+        if not items:
+            return None
+        self._leases.add(lease)
+        return lease
 
     def _decode(self, payload: bytes) -> tuple[T | None, str]:
         try:

@@ -81,6 +81,24 @@ def test_a_lease_whose_answer_got_lost_is_given_out_by_the_next_take(cut: CutBro
     assert lease.ack()
 
 
+def test_what_another_node_finished_meanwhile_is_not_given_out_again(cut: CutBroker) -> None:
+    queue = queue_on(cut)
+    other = StreamQueue(cut, "quotes", NumberCodec(), 100, consumer="other")
+    queue.put([1, 2])
+    cut.cuts = 1
+    assert queue.take(5, timeout=0) is None
+    cut.run("reclaim", [queue.key], ("here", "here"))
+    done = other.take(5)
+    assert done is not None
+    done.ack()
+    queue.put([3])
+
+    lease = queue.take(5)
+
+    assert lease is not None
+    assert lease.items == [3]
+
+
 def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_work(
     own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.broker_state import read_state
 from sp500tui.cluster.errors import BrokerError, FencedError
-from sp500tui.cluster.stream_queue import Poison, StreamLease, StreamQueue
+from sp500tui.cluster.poison import Poison
+from sp500tui.cluster.stream_queue import StreamLease, StreamQueue
 from sp500tui.pipeline.queues import MemoryQueue
 from sp500tui.pipeline.snapshot import QueueName
 from tests.fixtures.valkey import MakeQueue, ValkeyServer

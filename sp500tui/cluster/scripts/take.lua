@@ -42,7 +42,8 @@ if before then
     local entry = redis.call('XRANGE', queue, id, id)[1]
     if entry then deliver(id, deliveries, drops, newest_payload(entry)) end
   end
-  return {0, 0, table.concat(notes, ' '), payloads}
+  -- Entries that are gone by now were somebody else's meanwhile.
+  if #notes > 0 then return {#notes, 0, table.concat(notes, ' '), payloads} end
 end
 local ready, in_flight = measure(queue)
 if ready == 0 or ready < tonumber(ARGV[4]) then return {ready, in_flight, '', {}} end
