@@ -14,9 +14,15 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.screen import Screen
-from textual.strip import Strip
+from textual.strip import SGR_STYLES, Strip
 
 ReturnType = TypeVar("ReturnType")
+_BOLD, _DIM = 1, 2
+"""Rich's bits for them; one code takes back both."""
+_ON_BLANKS = sum(
+    1 << bit for bit, code in enumerate(SGR_STYLES) if code not in ("1", "2", "3", "5", "6", "8")
+)
+"""Rich's bits for what shows on a blank too: lines through or round it, and reversed colours."""
 
 
 class SparingApp(App[ReturnType]):
@@ -48,16 +54,16 @@ class SparingUpdate(ChopsUpdate):
                 if wanted is None:
                     wanted = plain
                 if wanted._link:
-                    words += [change(style, plain, system), Strip.render_style(wanted, text, system)]
+                    words += [change(style, plain, system)[0], Strip.render_style(wanted, text, system)]
                     style = plain
                 else:
                     if wanted is not style:
-                        words.append(change(style, wanted, system))
-                        style = wanted
+                        told, style = change(style, wanted, system, blank=not text.strip(" "))
+                        words.append(told)
                     words.append(text)
                 x += len(text) if text.isascii() else cell_len(text)
             at = (x, y)
-        words.append(change(style, plain, system))
+        words.append(change(style, plain, system)[0])
         return "".join(words)
 
     def _pieces(self) -> Iterator[tuple[int, int, Iterable[Segment]]]:
@@ -85,29 +91,32 @@ def between(cells: Iterable[Segment], left: int, right: int) -> Iterator[Segment
 
 
 @lru_cache(4096)
-def change(old: Style, new: Style, system: ColorSystem) -> str:
-    """What makes a terminal that draws in `old` draw in `new`; links apart."""
-    if old is new:
-        return ""
-    before, after = (Strip.render_ansi(style, system) for style in (old, new))
-    if before == after:
-        return ""
-    if not after:
-        return "\x1b[0m"
-    if old._attributes & old._set_attributes == new._attributes & new._set_attributes:
-        colours = _changed_colours(old, new, system)
-        if colours:
-            return f"\x1b[{';'.join(colours)}m"
-    return f"\x1b[0;{after}m"
+def change(old: Style, new: Style, system: ColorSystem, *, blank: bool = False) -> tuple[str, Style]:
+    """What makes a terminal that draws in `old` draw in `new`, and the style in which it draws then; links apart.
+
+    For blanks it is enough that the background is right.
+    """
+    had, has = (style._attributes & style._set_attributes for style in (old, new))
+    if blank and not (had | has) & _ON_BLANKS:
+        if old.bgcolor and not new.bgcolor:
+            return "\x1b[0m", Style.null()
+        new, has = old + Style(bgcolor=new.bgcolor), had
+    colours = _changed_colours(old, new, system)
+    if colours is None or (had & ~has) & ~_BOLD or (had & ~has and has & _DIM):
+        words = Strip.render_ansi(new, system)
+        return (f"\x1b[0;{words}m" if words else "\x1b[0m"), new
+    codes = ["22"] if had & ~has else []
+    codes += [code for bit, code in enumerate(SGR_STYLES) if has & ~had & (1 << bit)]
+    codes += colours
+    return (f"\x1b[{';'.join(codes)}m" if codes else ""), new
 
 
-def _changed_colours(old: Style, new: Style, system: ColorSystem) -> list[str]:
-    """The codes of the colours that differ; none where one of them has to be taken back."""
+def _changed_colours(old: Style, new: Style, system: ColorSystem) -> list[str] | None:
+    """The codes of the colours that differ; None where one of them has to be taken back."""
     codes: list[str] = []
     for before, after, foreground in ((old.color, new.color, True), (old.bgcolor, new.bgcolor, False)):
-        if before == after:
-            continue
-        if after is None:
-            return []
-        codes += after.downgrade(system).get_ansi_codes(foreground)
+        if before != after:
+            if after is None:
+                return None
+            codes += after.downgrade(system).get_ansi_codes(foreground)
     return codes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pyte
@@ -12,6 +13,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import ComposeResult
+from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widgets import Static
@@ -68,8 +70,29 @@ class Watched(SparingApp[None]):
         return terminal
 
 
+async def drawn(app: Watched, pilot: Pilot[None]) -> None:
+    """Wait until all that was asked to be drawn is drawn."""
+    waiting = True
+    async with asyncio.timeout(20):
+        while waiting:
+            await pilot.pause(0.01)
+            screen = app.screen
+            waiting = bool(
+                screen._dirty_widgets
+                or screen._layout_required
+                or screen._repaint_required
+                or app.panel.table._repaint_required
+            )
+
+
 def cells(terminal: pyte.Screen) -> list[list[pyte.screens.Char]]:
-    return [[terminal.buffer[y][x] for x in range(WIDTH)] for y in range(HEIGHT)]
+    """All cells as they look: the ink of a blank is none."""
+    return [[looks(terminal.buffer[y][x]) for x in range(WIDTH)] for y in range(HEIGHT)]
+
+
+def looks(cell: pyte.screens.Char) -> pyte.screens.Char:
+    drawn = cell.data != " " or cell.reverse or cell.underscore or cell.strikethrough
+    return cell if drawn else cell._replace(fg="default", bold=False, italics=False, blink=False)
 
 
 @pytest.mark.parametrize("theme", [DARK.name, "ansi-dark"])
@@ -94,7 +117,7 @@ async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(th
                 await pilot.press(dice.choice(["down", "G", "s", "b", "g", "pagedown"]))
             if version % 5 == 0:
                 app.query_one("#title", Static).update(f"[b]猫{version}[/b]")
-            await pilot.pause()
+            await drawn(app, pilot)
 
             # THEN every frame leaves the very picture
             assert cells(app.terminal) == cells(app.whole())
@@ -111,11 +134,11 @@ async def test_a_price_that_changes_sends_its_cells_only() -> None:
         table.flashes = False
         table.set_constituents([constituent(symbol) for symbol in SYMBOLS])
         table.update_prices([live("S05", "100.00", version=1)], clock.now)
-        await pilot.pause()
+        await drawn(app, pilot)
         app.sent = 0
 
         table.update_prices([live("S05", "100.25", version=2)], clock.now)
-        await pilot.pause()
+        await drawn(app, pilot)
 
     assert 0 < app.sent < 250
 
@@ -130,13 +153,30 @@ RED, BOLD_RED, ON_BLUE = Style(color="red"), Style(color="red", bold=True), Styl
         (RED, Style(color="green"), "\x1b[32m"),
         (RED, ON_BLUE, "\x1b[44m"),
         (ON_BLUE, RED, "\x1b[0;31m"),
-        (RED, BOLD_RED, "\x1b[0;1;31m"),
+        (RED, BOLD_RED, "\x1b[1m"),
+        (BOLD_RED, RED, "\x1b[22m"),
+        (BOLD_RED, Style(color="red", dim=True), "\x1b[0;2;31m"),
+        (Style(underline=True), RED, "\x1b[0;31m"),
         (BOLD_RED, Style.null(), "\x1b[0m"),
         (Style.null(), RED, "\x1b[31m"),
     ],
 )
 def test_only_what_differs_of_a_style_is_told(old: Style, new: Style, words: str) -> None:
-    assert change(old, new, ColorSystem.STANDARD) == words
+    assert change(old, new, ColorSystem.STANDARD) == (words, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words", "after"),
+    [
+        (BOLD_RED, Style(color="green"), "", BOLD_RED),
+        (BOLD_RED, ON_BLUE, "\x1b[44m", BOLD_RED + ON_BLUE),
+        (ON_BLUE, RED, "\x1b[0m", Style.null()),
+        (RED, Style(underline=True, color="red"), "\x1b[4m", Style(underline=True, color="red")),
+        (Style(reverse=True), RED, "\x1b[0;31m", RED),
+    ],
+)
+def test_blanks_need_no_ink(old: Style, new: Style, words: str, after: Style) -> None:
+    assert change(old, new, ColorSystem.STANDARD, blank=True) == (words, after)
 
 
 @pytest.mark.parametrize(
