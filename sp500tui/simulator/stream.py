@@ -94,7 +94,7 @@ def _subscribe(text: str, seen: dict[str, int]) -> None:
     try:
         wish = json.loads(text)
         added, removed = wish.get("subscribe", []), wish.get("unsubscribe", [])
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return
     for symbol in added if isinstance(added, list) else []:
         seen.setdefault(str(symbol).upper(), -1)
