@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.benchmarks import scaling
+from tests.benchmarks.__main__ import ALONE, NAMES, benchmark
 from tests.benchmarks.figures import TINY, Figure, Spread
 from tests.benchmarks.rig import distinct_rows, listed_symbols
 from tests.benchmarks.scaling_model import Fleet, Load, Rates, bytes_a_day, fleet_for, round_of
@@ -103,6 +104,12 @@ def test_what_one_of_each_does_is_measured() -> None:
     assert [figure.metric for figure in figures] == ["a broker", "a PostgreSQL", "a row with its key"]
     assert all(isinstance(figure, Figure) and figure.ours.min > 0 for figure in figures)
     assert 80 < rates.row_bytes < 400
+
+
+def test_it_is_measured_when_it_is_named() -> None:
+    assert benchmark("scaling") is scaling.run
+    assert "scaling" in ALONE
+    assert "scaling" not in NAMES, "it has a document of its own"
 
 
 def test_a_broker_forgets_what_it_handed_out() -> None:
