@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from sp500tui import __version__
 from sp500tui.cluster.broker import Argument, Broker
 from sp500tui.cluster.heartbeat import Heartbeat, encode, encode_workers
-from sp500tui.cluster.roll import SILENCE, Roll, parse
+from sp500tui.cluster.roll import REMEMBERED, SILENCE, Roll, parse
 from sp500tui.domain import ConfigurationError
 from sp500tui.pipeline.snapshot import WorkerSnapshot
 
-_REMEMBER = 600
-"""Seconds for which a lost node is shown."""
 _PATIENCE = 2.0
 """Seconds that the broker may take before the node goes on with what it knows."""
 
@@ -81,7 +79,7 @@ class Membership:
         """Strike a silent node off, of which so much was taken; whether it was this call that did."""
         keys = self._keys("heard", "beats", "details", "lost", "wishes")
         counts = [part for queue, items in held.items() for part in (queue, items)]
-        arguments = [name, SILENCE, _REMEMBER, *counts]
+        arguments = [name, SILENCE, int(REMEMBERED), *counts]
         return bool(self._broker.run("lost", keys, arguments, patience=_PATIENCE))
 
     def leave(self) -> None:

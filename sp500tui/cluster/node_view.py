@@ -9,7 +9,7 @@ from sp500tui import __version__
 from sp500tui.cluster.heartbeat import Heartbeat
 from sp500tui.cluster.membership import short_name
 from sp500tui.cluster.node_parts import NodeParts
-from sp500tui.cluster.roll import SILENCE, LostNode, Roll
+from sp500tui.cluster.roll import REMEMBERED, SILENCE, LostNode, Roll
 from sp500tui.pipeline.overview import upstream_snapshot
 from sp500tui.pipeline.snapshot import (
     Health,
@@ -138,7 +138,7 @@ def node_snapshots(roll: Roll, own: Heartbeat, wanted: Wanted) -> tuple[NodeSnap
     return (
         _node(own, roll, 0.0, wanted, here=True),
         *(_node(beat, roll, roll.silence(beat.name), wanted) for beat in others),
-        *(_lost(node, roll.time) for node in roll.lost if node.beat.name != own.name),
+        *(_lost(node, roll.time) for node in roll.lost if roll.time - node.heard < REMEMBERED),
     )
 
 

@@ -12,6 +12,8 @@ from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot
 
 SILENCE = 5.0
 """Seconds without a heartbeat after which a node counts as lost."""
+REMEMBERED = 600.0
+"""Seconds for which a lost node is shown."""
 
 
 @dataclass(frozen=True, slots=True)

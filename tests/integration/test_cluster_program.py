@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def launch(demo_market: DemoMarket) -> Iterator[Launcher]:
     shutil.rmtree(launcher.folder)
 
 
-def worker(launch: Launcher, join: ClusterUnderTest, *options: str, **settings: object) -> Program:
+def worker(launch: Launcher, join: ClusterUnderTest, *options: str, **settings: Any) -> Program:
     return launch(
         *options,
         command=("-m", "sp500tui", "worker"),
@@ -33,6 +34,7 @@ def worker(launch: Launcher, join: ClusterUnderTest, *options: str, **settings: 
     )
 
 
+@pytest.mark.thorough
 def test_one_cycle_for_a_script(launch: Launcher, join: ClusterUnderTest) -> None:
     # given a worker for one cycle, with all stages chosen by hand
     program = worker(launch, join, "--once", "--stages=scraper,price=2,converter=1,writer=1")

@@ -88,7 +88,8 @@ class TestNodes:
         }
         heard = {"vm:1:a": 99.0, "vm:2:b": 99.0, "vm:3:c": 99.0, "vm:4:d": 92.0}
         gone = LostNode(a_beat("vm:5:e"), 60.0, {}, {})
-        roll = Roll(time=100.0, heard=heard, beats=beats, lost=(gone,), scheduler="vm:1:a")
+        long_gone = LostNode(a_beat("vm:0:f"), -600.0, {}, {})
+        roll = Roll(time=100.0, heard=heard, beats=beats, lost=(gone, long_gone), scheduler="vm:1:a")
 
         nodes = node_snapshots(roll, a_beat("vm:9:z"), nobody_wished)
 
