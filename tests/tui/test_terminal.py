@@ -12,6 +12,8 @@ import pexpect
 import psutil
 import pytest
 
+from tests.tui.real_terminal import hang_up
+
 LEFT_SCREEN = "\x1b[?1049l"
 _START = 30
 _END = 15
@@ -76,8 +78,7 @@ def test_a_closed_terminal_ends_the_program(start: Start) -> None:
     child = start()
     child.expect("bottleneck")
     # when its terminal goes away
-    os.close(child.child_fd)
-    child.closed = True
+    hang_up(child)
     # then it ends by itself and says that a signal ended it
     assert psutil.Process(child.pid).wait(_END) == 143
 
@@ -104,5 +105,4 @@ def test_a_terminal_that_does_not_read_keeps_nobody_from_leaving(start: Start) -
     child.kill(signal.SIGTERM)
     # then it does
     assert psutil.Process(child.pid).wait(_END) == 143
-    os.close(child.child_fd)
-    child.closed = True
+    hang_up(child)

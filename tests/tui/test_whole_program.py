@@ -3,67 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
-COLUMNS, LINES = 120, 40
-_PATIENCE = 60.0
-_PROGRAM = [sys.executable, "-m", "sp500tui"]
-
-
-class Terminal:
-    """A terminal of 120x40 and the program in it."""
-
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
-        self.screen = pyte.Screen(COLUMNS, LINES)
-        self._stream = pyte.Stream(self.screen)
-        self.child: pexpect.spawn[str] = pexpect.spawn(
-            _PROGRAM[0],
-            [*_PROGRAM[1:], *arguments],
-            dimensions=(LINES, COLUMNS),
-            env=environment,
-            encoding="utf-8",
-        )
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.screen.display)
-
-    def wait_for(self, *words: str) -> str:
-        """Read on until all of `words` are on the screen at once."""
-        deadline = time.monotonic() + _PATIENCE
-        while not all(word in self.text for word in words):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{words} did not come:\n{self.text}")
-            self._read()
-        return self.text
-
-    def end(self) -> int | None:
-        """Read on until the program has ended; the result is its exit code."""
-        deadline = time.monotonic() + _PATIENCE
-        while self._read():
-            assert time.monotonic() < deadline, f"the program did not end:\n{self.text}"
-        self.child.close()
-        return self.child.exitstatus
-
-    def _read(self) -> bool:
-        try:
-            self._stream.feed(self.child.read_nonblocking(65_536, timeout=0.2))
-        except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
-            return False
-        return True
+from tests.tui.real_terminal import PATIENCE, PROGRAM, Terminal, environment
 
 
 @pytest.fixture
@@ -75,17 +23,17 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def stored(arguments: list[str], environment: dict[str, str]) -> dict[str, int]:
+def stored(arguments: list[str], home: Path) -> dict[str, int]:
     """Rows and symbols in the database, as `sp500tui database psql` finds them."""
     question = (
         "select json_build_object('rows', count(*), 'symbols', count(distinct symbol)) from public.prices"
     )
     answer = subprocess.run(
-        [*_PROGRAM, "database", "psql", *arguments, "-At", "-c", question],
-        env=environment,
+        [*PROGRAM, "database", "psql", *arguments, "-At", "-c", question],
+        env=environment(home),
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
+        timeout=PATIENCE,
         check=True,
     )
     found: dict[str, int] = json.loads(answer.stdout.splitlines()[-1])
@@ -93,11 +41,9 @@ def stored(arguments: list[str], environment: dict[str, str]) -> dict[str, int]:
 
 
 def test_from_the_start_to_q(home: Path) -> None:
-    environment = {**os.environ, "HOME": str(home), "TERM": "xterm-256color", "SP500TUI_MARKET_SEED": "7"}
-    environment |= {"XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config")}
     arguments = ["--demo", "--data-dir", str(home / "data")]
     # given the program in a terminal of its own
-    terminal = Terminal(arguments, environment)
+    terminal = Terminal(arguments, home)
     try:
         # when it has started, every panel is there, and the whole index has been stored at least once
         terminal.wait_for("pipeline ·", "workers ·", "prices ·", "log ·")
@@ -112,6 +58,6 @@ def test_from_the_start_to_q(home: Path) -> None:
         assert terminal.end() == 0
     finally:
         terminal.child.close(force=True)
-    found = stored(arguments, environment)
+    found = stored(arguments, home)
     assert found["symbols"] == 503
     assert found["rows"] >= 503

@@ -1,0 +1,89 @@
+"""The real program in a terminal of its own, read as a person sees it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pyte
+
+COLUMNS, LINES = 120, 40
+PATIENCE = 60.0
+"""Seconds that anything may take on a machine that has much else to do."""
+PROGRAM = [sys.executable, "-m", "sp500tui"]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """One in which the program keeps everything below `home` and the demo market is always the same."""
+    return {
+        **os.environ,
+        "HOME": str(home),
+        "TERM": "xterm-256color",
+        "SP500TUI_MARKET_SEED": "7",
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+    }
+
+
+def hang_up(child: pexpect.spawn[str]) -> None:
+    """Close a terminal as its window does."""
+    # Through the object that owns the descriptor: it would close the number once more when it is collected, and
+    # by then the number may be another terminal's.
+    child.ptyproc.fileobj.close()  # type: ignore[attr-defined]  # the stubs leave it out
+    child.closed = True
+
+
+class Terminal:
+    """A terminal of 120x40 and the program in it."""
+
+    def __init__(self, arguments: list[str], home: Path) -> None:
+        self.screen = pyte.Screen(COLUMNS, LINES)
+        self.written = ""
+        """Everything the program wrote."""
+        self._stream = pyte.Stream(self.screen)
+        self.child: pexpect.spawn[str] = pexpect.spawn(
+            PROGRAM[0],
+            [*PROGRAM[1:], *arguments],
+            dimensions=(LINES, COLUMNS),
+            env=environment(home),
+            encoding="utf-8",
+        )
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+    def wait_for(self, *words: str) -> str:
+        """Read on until all of `words` are on the screen at once."""
+        deadline = time.monotonic() + PATIENCE
+        while not all(word in self.text for word in words):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{words} did not come:\n{self.text}")
+            assert self._read(), f"the program ended before {words} came:\n{self.text}"
+        return self.text
+
+    def end(self) -> int | None:
+        """Read on until the program has ended; the result is its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read():
+            assert time.monotonic() < deadline, f"the program did not end:\n{self.text}"
+        self.child.close()
+        return self.child.exitstatus
+
+    def close_window(self) -> None:
+        """Take the terminal away from the program."""
+        hang_up(self.child)
+
+    def _read(self) -> bool:
+        try:
+            text = self.child.read_nonblocking(65_536, timeout=0.2)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.written += text
+        self._stream.feed(text)
+        return True
