@@ -66,7 +66,7 @@ KILL_WRITER = DemoAct(
 )
 STOP_DATABASE = DemoAct(
     "stop-database",
-    "stop the database for 10 s",
+    "stop database for 10 s",
     "Stops the embedded PostgreSQL and starts it again no sooner than after ten seconds.",
     "The rows queue fills, then the journal takes over (spooled rises); the status says when the next attempt "
     "comes. Once it is back, the backlog drains within seconds.",

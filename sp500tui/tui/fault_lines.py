@@ -58,7 +58,9 @@ def _fault_line(choice: FaultChoice, faults: Mapping[str, object] | None, width:
 
 
 def _act_line(act: DemoAct, width: int) -> Line:
-    return cut((Span("▸ ", Role.ACCENT), Span(fit(act.title, _TITLE + 4)), Span("enter", Role.LABEL)), width)
+    return cut(
+        (Span("▸ ", Role.ACCENT), Span(fit(act.title, _TITLE) + " "), Span("enter", Role.LABEL)), width
+    )
 
 
 def explanation_lines(

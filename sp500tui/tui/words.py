@@ -110,14 +110,22 @@ def flow_words(queue: QueueSnapshot) -> str:
 
 
 def bottleneck_words(snapshot: Snapshot) -> str:
-    """The stage that holds the others up, why, and what helps; or that there is none."""
+    """The stage that holds the others up, why, and what helps; or what all wait for; or that there is none."""
     found = snapshot.bottleneck
     if found is None:
-        return (
-            "no bottleneck: every stage keeps up" if snapshot.ledger.fetched else "no bottleneck: no work yet"
-        )
+        return _without_bottleneck(snapshot)
     advice = f": {found.advice}" if found.advice else ""
     return clean(f"bottleneck: {STAGE_TITLES[found.stage]} ({found.reason}){advice}")
+
+
+def _without_bottleneck(snapshot: Snapshot) -> str:
+    if not snapshot.ledger.fetched:
+        return "no bottleneck: no work yet"
+    if snapshot.database.health is Health.DOWN:
+        return "held up: the writers wait for PostgreSQL, the journal keeps the rows meanwhile"
+    if snapshot.upstream.health is Health.DOWN:
+        return "held up: the price workers wait for Yahoo Finance"
+    return "no bottleneck: every stage keeps up"
 
 
 def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:

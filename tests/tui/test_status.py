@@ -202,6 +202,13 @@ def test_bottlenecks_in_words() -> None:
     assert bottleneck_words(empty()) == "no bottleneck: no work yet"
 
 
+def test_what_all_wait_for_is_no_stage_that_keeps_up() -> None:
+    away = replace(degraded(), bottleneck=None)
+    assert bottleneck_words(away).startswith("held up: the writers wait for PostgreSQL")
+    refused = replace(running(), bottleneck=None, upstream=replace(running().upstream, health=Health.DOWN))
+    assert bottleneck_words(refused) == "held up: the price workers wait for Yahoo Finance"
+
+
 class TestNotice:
     def test_loading(self) -> None:
         notice = prices_notice(opening_snapshot(Settings(demo=True), NOON, 2.0))
