@@ -16,6 +16,7 @@ from sp500tui.cluster.node_view import own_workers
 from sp500tui.cluster.roll import SILENCE, Roll
 from sp500tui.cluster.scheduler_lease import Grant
 from sp500tui.cluster.shared_throttle import peers
+from sp500tui.cluster.unattended import unattended
 from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.snapshot import StageName
 from sp500tui.pipeline.supervisor import Say
@@ -30,6 +31,8 @@ _TIDY = 30.0
 _LOOK_OF_A_FACE = 0.25
 _LOOK = 0.5
 """Seconds between two readings of queues and books, with and without somebody who looks at them."""
+_MISSED_LONG = 10
+"""Rounds after which a stage that no node runs is worth a word."""
 ASK = "ask"
 """Wish for a cycle at once."""
 INTERVAL = "interval"
@@ -71,6 +74,8 @@ class Rounds:
         """Tick from which on every heartbeat reached the broker."""
         self._alone = False
         """Whether nobody was there before this node: its settings begin the cluster's life."""
+        self._missed: dict[StageName, int] = {}
+        """For how many rounds no node has run a stage that is needed."""
         self.leaving = False
         """Whether the node only finishes what it has in hand."""
         self.joined_at = 0
@@ -169,6 +174,7 @@ class Rounds:
         self._learn(roll)
         self._give_up_silent(roll)
         self._tell_changes(before, roll)
+        self._tell_unattended(roll)
 
     def _schedule(self, roll: Roll) -> None:
         """Be the scheduler where nobody is, else follow the one there is."""
@@ -273,6 +279,14 @@ class Rounds:
             self._say(EventKind.CYCLE_FINISHED, f"cycle {number} finished in {seconds:.2f} s")
         if now.scheduler not in ("", before.scheduler, self._name) and before.time:
             self._say(EventKind.SCHEDULER, f"node {short_name(now.scheduler)} starts the cycles now")
+
+    def _tell_unattended(self, roll: Roll) -> None:
+        """Say once of each stage that it should be run by somebody, where that lasts."""
+        found = unattended(roll, {name: dial.depth() for name, dial in self._parts.dials.items()})
+        self._missed = {stage: self._missed.get(stage, 0) + 1 for stage in found}
+        for stage, words in found.items():
+            if self._missed[stage] == _MISSED_LONG:
+                _log.warning("%s", words)
 
 
 def _finished(before: Roll, now: Roll) -> bool:
