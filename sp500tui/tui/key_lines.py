@@ -38,6 +38,10 @@ _RANK = (
 """Ids of the bindings that are shown first where there is not room for all."""
 
 
+_APART = 3
+"""Blanks at least between the keys of the moment and those at the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShownKey:
     """One key, or several of a group, with what they do."""
@@ -70,7 +74,7 @@ def key_line(entries: Iterable[ShownKey], width: int) -> tuple[Line, Sequence[Sp
     room = width - width_of(right) - 2
     chosen: list[ShownKey] = []
     for candidate in sorted(ordered, key=_rank):
-        if candidate not in fixed and width_of(_line([*chosen, candidate])) <= room - 1:
+        if candidate not in fixed and width_of(_line([*chosen, candidate])) <= room - _APART:
             chosen.append(candidate)
     chosen.sort(key=ordered.index)
     left = (Span(" "), *_line(chosen))

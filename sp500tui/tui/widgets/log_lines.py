@@ -217,11 +217,13 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
         if line is None:
             empty = y == 0 and self.buffer.end == self.buffer.first
             return "line", [(f" {_EMPTY}", "notice")] if empty else []
-        word, style = _WORDS.get(line.level, (level_word(line.level), "info"))
+        word, style = _WORDS.get(line.level, (level_word(line.level)[:_LEVEL], "info"))
+        # The level's style ends with its word: without colours an error is reversed.
         head = [
-            ("▌" if number == self._marked else " ", style),
+            ("▌", style) if number == self._marked else (" ", "time"),
             (f"{line.time.astimezone():%H:%M:%S} ", "time"),
-            (fit(word, _LEVEL) + " ", style),
+            (word, style),
+            (" " * (_LEVEL + 1 - len(word)), "time"),
             *([] if self._narrow else [(fit(line.worker, _WORKER) + " ", "worker")]),
         ]
         message = fit(shifted(line.message, self.shift).ljust(self._room), self._room)
