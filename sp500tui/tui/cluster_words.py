@@ -34,10 +34,12 @@ def leaving(node: NodeSnapshot) -> bool:
     return node.health is Health.DEGRADED and node.message.partition(":")[0] in _LEAVING
 
 
-def node_state(node: NodeSnapshot) -> tuple[str, str, Role]:
-    """Sign, words and role of what a node does."""
+def node_state(node: NodeSnapshot, *, current: bool = True) -> tuple[str, str, Role]:
+    """Sign, words and role of what a node does; without `current` nobody can be heard at present."""
     if node.health is Health.DOWN:
         return "✗", f"LOST {short_span(node.heard)} ago", Role.BAD
+    if not current and not node.here:
+        return "◌", "not heard now", Role.LABEL
     if leaving(node):
         return "▽", node.message.partition(":")[0], Role.WARN
     if node.health is Health.DEGRADED:

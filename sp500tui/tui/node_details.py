@@ -14,14 +14,15 @@ _LABEL = Role.LABEL
 _TITLE = 14
 
 
-def node_lines(node: NodeSnapshot, width: int) -> list[Line]:
+def node_lines(node: NodeSnapshot, width: int, *, current: bool = True) -> list[Line]:
     """What is known of a node, the most telling first.
 
     Args:
         node: The marked one.
         width: Cells of a line.
+        current: Whether nodes can be heard at present; without it they are shown as they were last heard.
     """
-    sign, words, role = node_state(node)
+    sign, words, role = node_state(node, current=current)
     state = (Span(f"{sign} {words}", role),)
     message = [
         (Span(line, Role.WARN if node.health is Health.DEGRADED else Role.VALUE),)

@@ -41,9 +41,9 @@ def nodes_heading(width: int, selected: StageName) -> Line:
     return cut(spans, width)
 
 
-def node_line(node: NodeSnapshot, width: int) -> Line:
-    """One node in exactly `width` cells."""
-    sign, words, role = node_state(node)
+def node_line(node: NodeSnapshot, width: int, *, current: bool = True) -> Line:
+    """One node in exactly `width` cells, as it is or, without `current`, as it was last heard."""
+    sign, words, role = node_state(node, current=current)
     lost = node.health is Health.DOWN
     name = short_name(node.name) + (" (here)" if node.here else "")
     starts = node.scheduler and not lost
@@ -84,7 +84,10 @@ def _cell(node: NodeSnapshot, name: str) -> tuple[str, Role]:
 
 
 def nodes_title(snapshot: Snapshot) -> str:
-    """How many nodes there are, and how many of them are lost."""
+    """How many nodes there are, and how many of them are lost; without the broker as far as it was known."""
     there = len(living(snapshot.nodes))
     lost = len(snapshot.nodes) - there
-    return f"nodes · {there} heard" + (f", {lost} lost" if lost else "")
+    heard = (
+        f"{there} heard" if snapshot.broker_health is not Health.DOWN else f"{there} before the broker went"
+    )
+    return f"nodes · {heard}" + (f", {lost} lost" if lost else "")

@@ -91,6 +91,14 @@ class TestTable:
             await driven.press("down", "plus")
             assert "beta:4711 is leaving" in driven.text()
 
+    async def test_without_the_broker_nobody_is_heard(self, drive: Drive) -> None:
+        away = replace(three_nodes(), broker_health=Health.DOWN, broker_message="the broker is away")
+        async with opened(drive, away) as (driven, screen):
+            here, *others = screen.node_list.rows_shown()
+            assert "● heard" in here
+            assert all("◌ not heard now" in row for row in others)
+            assert "3 before the broker went" in driven.text()
+
 
 class TestScaling:
     async def test_the_keys_scale_the_marked_node_alone(self, drive: Drive) -> None:

@@ -116,9 +116,9 @@ class NodesScreen(PanelScreen):
             return
         width = self.node_list.line_width
         stage = self.dashboard.selected_stage
-        self.node_list.show_rows(
-            [node_line(node, width) for node in self._known], nodes_heading(width, stage)
-        )
+        current = snapshot.broker_health is not Health.DOWN
+        rows = [node_line(node, width, current=current) for node in self._known]
+        self.node_list.show_rows(rows, nodes_heading(width, stage))
         if marked is not None:
             self.node_list.cursor = self._place(marked.name)
         self._set_title(snapshot)
@@ -157,7 +157,9 @@ class NodesScreen(PanelScreen):
         """The marked node and its workers."""
         node = self.marked
         set_titles(self.details, details_title(node))
-        self.details.show_lines([] if node is None else node_lines(node, self.details.size.width))
+        current = snapshot.broker_health is not Health.DOWN
+        lines = [] if node is None else node_lines(node, self.details.size.width, current=current)
+        self.details.show_lines(lines)
         workers = [worker for worker in snapshot.workers if node is not None and worker.node == node.name]
         names = name_width(workers)
         width = self.worker_list.line_width
