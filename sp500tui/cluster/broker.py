@@ -19,7 +19,7 @@ from sp500tui.cluster.refusals import Refusal, redis_package, refusal
 from sp500tui.cluster.scripts import Script, load
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health
-from sp500tui.plain_text import without_passwords
+from sp500tui.plain_text import plain, without_passwords
 from sp500tui.sources.backoff import BackOff
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ _TIMEOUT = 5.0
 """Seconds after which a silent broker counts as away."""
 _LOOK = 0.25
 """Seconds between two looks at `cancelled` while a call waits."""
+_CONVALESCENCE = 1.0
+"""Seconds without a refusal after which a broker that refused some commands counts as well again."""
 _CLOCK_KEPT = 60.0
 """Seconds after which the broker's clock is read again."""
 
@@ -98,16 +100,24 @@ class Broker:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        # Where the URL has a password, redis-py takes that one.
-        return redis.Redis.from_url(
-            self._url,
-            password=self._password,
-            socket_timeout=self._timeout,
-            socket_connect_timeout=self._timeout,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        try:
+            # Where the URL has a password, redis-py takes that one.
+            client = redis.Redis.from_url(
+                self._url,
+                password=self._password,
+                socket_timeout=self._timeout,
+                socket_connect_timeout=self._timeout,
+                socket_keepalive=True,
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+            )
+            # redis-py looks at most of the URL's options only when it makes a connection.
+            client.connection_pool.make_connection()
+        except (ValueError, TypeError, redis.RedisError) as error:
+            raise BrokerError(
+                f"the URL {self.address} is of no use ({plain(str(error))}): give one such as redis://host:6379/0"
+            ) from error
+        return client
 
     def key(self, *parts: str) -> str:
         """A key in our namespace; the braces keep all of them on one node of a Redis Cluster."""
@@ -192,6 +202,8 @@ class Broker:
                 answer = attempt()
             except (redis.RedisError, OSError) as error:
                 trouble = refusal(error)
+                if strike == 1 and trouble.passing and self._drop_idle_connections(error):
+                    continue
                 delay = _RETRY.delay(strike, self._dice())
                 message = self._ail(trouble, delay)
                 if not trouble.passing:
@@ -200,9 +212,16 @@ class Broker:
                     raise BrokerAwayError(message) from error
                 self._rest(delay, message, cancelled)
             else:
-                self._recover()
+                self._recover(strike > 1)
                 return answer
         return None
+
+    def _drop_idle_connections(self, error: Exception) -> bool:
+        """After a restart of the broker every idle connection is dead: that alone is no trouble worth a word."""
+        stale = isinstance(error, redis_package().ConnectionError) and self._health[0] is Health.OK
+        if stale:
+            self._client.connection_pool.disconnect(inuse_connections=False)
+        return stale
 
     def _rest(self, seconds: float, message: str, cancelled: Callable[[], bool] | None) -> None:
         until = time.monotonic() + seconds
@@ -230,8 +249,13 @@ class Broker:
             _log.warning("%s", message)
         return message
 
-    def _recover(self) -> None:
-        if self._health[0] is Health.OK:
+    def _recover(self, healed: bool) -> None:
+        """A command worked; `healed` when the same one had failed before."""
+        health, _, until = self._health
+        if health is Health.OK:
+            return
+        # What lets some commands through and others not, as a full memory does, is not over with one of the former.
+        if health is Health.DEGRADED and not healed and time.monotonic() < until + _CONVALESCENCE:
             return
         with self._lock:
             before, self._health = self._health[0], (Health.OK, "", 0.0)
