@@ -125,3 +125,17 @@ def test_a_node_that_leaves_is_not_missed(join: ClusterUnderTest) -> None:
     ledger = one.snapshot().ledger
     assert ledger.balanced
     assert one.node.outcome().outcome == "interrupted"
+
+
+def test_nodes_behind_one_address_share_the_rate_limit(join: ClusterUnderTest) -> None:
+    # given two nodes that ask through one address, and one through another
+    one, two = join("scraper,price=1", fetch_group="office"), join("price=1", fetch_group="office")
+    elsewhere = join("price=1", fetch_group="home")
+
+    def limits() -> list[float]:
+        return [node.node._parts.throttle.state().limit for node in (one, two, elsewhere)]
+
+    # when they know of each other, each of the two has half, and all of it once the other has left
+    one.waits_for(lambda _: limits() == [50.0, 50.0, 100.0], "two shares and a whole limit")
+    two.stops()
+    one.waits_for(lambda _: limits()[0] == 100.0, "the whole limit")
