@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 
 from rich.color import Color
 from textual import on
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
 
 from sp500tui.domain import Constituent
+from sp500tui.tui.frame import SparingApp
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK, LIGHT
 from sp500tui.tui.widgets.price_panel import PricePanel
@@ -23,7 +24,7 @@ SYMBOLS = [f"S{number:02}" for number in range(40)]
 SECTORS = ("Energy", "Health Care")
 
 
-class TableApp(App[None]):
+class TableApp(SparingApp[None]):
     CSS_PATH = style_sheet("prices.tcss")
 
     def __init__(self, clock: Clock) -> None:

@@ -14,6 +14,8 @@ from textual.geometry import Region
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from sp500tui.tui.frame import SparingApp
+
 _WORTH_A_MOVE = 8
 """Unchanged cells between two changed ones from which on it takes fewer bytes to pass over them."""
 
@@ -174,6 +176,10 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
                 changed.append(Region(0, y, area.width, 1))
             elif before is not now:
                 spans = changed_spans(before.cells, now.cells, area.width)
+                if spans and not isinstance(self.app, SparingApp):
+                    spans = [
+                        (0, area.width)
+                    ]  # by itself Textual would write each span from the line's edge on
                 changed += [Region(left, y, right - left, 1) for left, right in spans]
         if changed:
             self.refresh(*changed)
