@@ -78,8 +78,9 @@ def test_a_killed_program_takes_its_server_with_it(launch: Launcher) -> None:
 
 @pytest.mark.thorough
 def test_two_programs_share_a_data_folder(launch: Launcher, check: Checker, database_url: str) -> None:
-    one = running(launch, database_url)
-    two = running(launch, database_url)
+    one, two = (launch(database=database_url, symbols=FIFTY) for _ in range(2))
+    for program in (one, two):
+        program.hears("cycle 1 finished")
     one.kill()
     goes_on(two, database_url)
     assert two.process.poll() is None
