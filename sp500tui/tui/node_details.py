@@ -40,7 +40,8 @@ def _present(node: NodeSnapshot) -> list[Line]:
     """What it does for the cycles, and since when it is there."""
     cycles, role = cycles_words(node)
     starts: Line = () if cycles == "–" else (Span(f"{cycles} {_cycles_object(node)}", role),)
-    return [starts, (Span("up ", _LABEL), Span(span(node.uptime)))]
+    up = "was up " if node.health is Health.DOWN else "up "
+    return [starts, (Span(up, _LABEL), Span(span(node.uptime)))]
 
 
 def _identity(node: NodeSnapshot) -> list[Line]:
