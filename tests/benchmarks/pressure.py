@@ -66,12 +66,11 @@ class ListOfAll:
     """The list of constituents, without Wikipedia."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
-        self._symbols = symbols
+        self._lines = tuple(Constituent(symbol, symbol, "", "", "", None, "", "") for symbol in symbols)
 
     def load(self) -> ConstituentList:
         """A line for every symbol."""
-        lines = tuple(Constituent(symbol, symbol, "", "", "", None, "", "") for symbol in self._symbols)
-        return ConstituentList(lines, "wikipedia", datetime.now(UTC), "")
+        return ConstituentList(self._lines, "wikipedia", datetime.now(UTC), "")
 
 
 class Watch:

@@ -207,6 +207,14 @@ class TestRepainting:
             assert over == [4]
             assert await b.drawn_since() == [4]
 
+    async def test_the_same_list_again_draws_nothing(self) -> None:
+        async with bench() as b:
+            b.watch()
+
+            b.table.set_constituents(listed())
+
+            assert await b.drawn_since() == []
+
     async def test_a_change_draws_only_the_cells_it_changed(self) -> None:
         async with bench() as b:
             b.table.flashes = False

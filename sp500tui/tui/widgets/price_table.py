@@ -105,12 +105,16 @@ class PriceTable(SymbolLines, can_focus=True):
         self._book = PriceBook()
         self._view = PriceView(self._book)
         self._held: dict[str, LivePrice] = {}
+        self._listed: tuple[Constituent, ...] = ()
         self._words = ""
 
     # What comes in
 
     def set_constituents(self, constituents: Sequence[Constituent]) -> None:
-        """Show this list; prices known already stay."""
+        """Show this list; prices known already stay. The same list again, as every cycle brings it, costs nothing."""
+        if self._listed == (listed := tuple(constituents)):
+            return
+        self._listed = listed
         self._book.set_constituents(constituents)
         self._sorted_at = LONG_AGO
         self._view.rebuild()
