@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.membership import node_name
-from sp500tui.cluster.node_life import NodeLife
+from sp500tui.cluster.node_life import Connect, NodeLife
 from sp500tui.cluster.node_parts import NodeParts
 from sp500tui.cluster.node_view import (
     merged_stages,
@@ -49,7 +49,6 @@ from sp500tui.pipeline.snapshot import (
     Snapshot,
     StageName,
 )
-from sp500tui.pipeline.supervisor import Connect
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import WriterBody
 from sp500tui.settings import Settings

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from sp500tui.cluster.demo_walk import agree
 from sp500tui.cluster.errors import BrokerAwayError, BrokerError
 from sp500tui.cluster.heartbeat import Heartbeat
 from sp500tui.cluster.node_parts import NodeParts
@@ -20,12 +21,15 @@ from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.market_clock import MarketClock
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health, Ledger, Phase, StageName
-from sp500tui.pipeline.supervisor import Connect, Say
+from sp500tui.pipeline.supervisor import Say
+from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import WriterBody
 from sp500tui.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+Connect = Callable[..., Upstream]
+"""`Upstream.open`, or a test's own."""
 _LOOK = 0.05
 """Seconds between two looks."""
 _LAST_WORDS = 5.0
@@ -147,7 +151,7 @@ class NodeLife:
         if StageName.WRITER in parts.stages:
             parts.stages[StageName.WRITER].start()
         if parts.asks:
-            parts.upstream = self._connect(self._settings, self._paths, parts.throttle)
+            parts.upstream = self._reach_sources()
         self._await_database()
         if self.failure or self.step is not StopStep.NONE:
             return
@@ -162,6 +166,15 @@ class NodeLife:
                 )
                 self.market_clock.thread.start()
         self._enter(Phase.RUNNING)
+
+    def _reach_sources(self) -> Upstream:
+        """The outside world, or a demo market that walks as those of the other nodes do."""
+        settings, throttle = self._settings, self.parts.throttle
+        if not settings.demo:
+            return self._connect(settings, self._paths, throttle)
+        walk = agree(self.parts.broker, settings, anew=self.rounds.alone)
+        alike = settings.model_copy(update={"market_seed": walk.seed})
+        return self._connect(alike, self._paths, throttle, start_at=walk.start_at)
 
     def _await_database(self) -> None:
         """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""

@@ -72,8 +72,9 @@ class Rounds:
         self._tidy_due = time.monotonic() + _TIDY
         self._contact_since: float | None = None
         """Tick from which on every heartbeat reached the broker."""
-        self._alone = False
+        self.alone = False
         """Whether nobody was there before this node: its settings begin the cluster's life."""
+        self._has_led = False
         self._missed: dict[StageName, int] = {}
         """For how many rounds no node has run a stage that is needed."""
         self.leaving = False
@@ -123,7 +124,7 @@ class Rounds:
         """
         parts = self._parts
         roll = parts.membership.join()
-        self._alone = not roll.living()
+        self.alone = not roll.living()
         parts.cycles.follow(roll.cycle)
         self.joined_at = parts.cycles.number
         parts.cycles.count_from(self.joined_at)
@@ -188,8 +189,9 @@ class Rounds:
             return
         if grant is Grant.NEW:
             # Read again: the last scheduler may have written until the lease was ours.
-            parts.cycles.take_over(parts.membership.roll(details=False).cycle, anew=self._alone)
-            self._alone = False
+            anew = self.alone and not self._has_led
+            parts.cycles.take_over(parts.membership.roll(details=False).cycle, anew=anew)
+            self._has_led = True
             parts.lease.confirm()
             self._say(EventKind.SCHEDULER, f"this node starts the cycles from {parts.cycles.number + 1} on")
         if roll.wishes.get(ASK) and parts.cycles.ask():

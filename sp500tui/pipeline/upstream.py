@@ -22,8 +22,10 @@ class Upstream:
     market: DemoMarket | None = None
 
     @classmethod
-    def open(cls, settings: Settings, paths: Paths, throttle: Throttle) -> Upstream:
-        """Get the sources ready; starts the demo market when the settings say so.
+    def open(
+        cls, settings: Settings, paths: Paths, throttle: Throttle, *, start_at: str | None = None
+    ) -> Upstream:
+        """Get the sources ready; starts the demo market, at `start_at` in New York, when the settings say so.
 
         Raises:
             SourceError: the demo market did not start.
@@ -32,7 +34,9 @@ class Upstream:
         proxy: str | None = settings.proxy
         ca_file: Path | None = settings.ca_file
         if settings.demo:
-            market = DemoMarket.start(speed=settings.market_speed, seed=settings.market_seed)
+            market = DemoMarket.start(
+                speed=settings.market_speed, seed=settings.market_seed, start_at=start_at
+            )
             proxy, ca_file = market.proxy_url, market.ca_file
         wikipedia = Wikipedia(
             settings.wikipedia_url,
