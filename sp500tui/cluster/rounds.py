@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -26,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 _BEAT = 1.0
 """Seconds between two heartbeats."""
+_GAP = 3.0
+"""Seconds without a heartbeat of one's own after which the others' silence says nothing: the broker was away."""
 _TIDY = 30.0
 """Seconds between two looks for leases that nobody here holds any more."""
 _LOOK_OF_A_FACE = 0.25
@@ -70,8 +73,8 @@ class Rounds:
         self._pending: dict[str, str] = {}
         self._beat_due = self._look_due = 0.0
         self._tidy_due = time.monotonic() + _TIDY
-        self._contact_since: float | None = None
-        """Tick from which on every heartbeat reached the broker."""
+        self._beaten = self._contact_since = -math.inf
+        """Tick of the last heartbeat that reached the broker, and of the first one without a gap since."""
         self.alone = False
         """Whether nobody was there before this node: its settings begin the cluster's life."""
         self._has_led = False
@@ -152,7 +155,7 @@ class Rounds:
                     queue.return_strays()
         except BrokerAwayError:
             # Told by the broker's own health, with the countdown.
-            self._contact_since = None
+            return
         except FencedError as error:
             _log.warning("%s", error)
 
@@ -163,8 +166,10 @@ class Rounds:
             membership.wish(
                 {sized(self._name, name): str(stage.size) for name, stage in parts.stages.items()}
             )
-        if self._contact_since is None:
-            self._contact_since = time.monotonic()
+        now = time.monotonic()
+        if now - self._beaten > _GAP:
+            self._contact_since = now
+        self._beaten = now
         roll = membership.roll(details=self._shown)
         before, self.roll = self.roll, roll
         if self._wishes.empty():
@@ -230,8 +235,7 @@ class Rounds:
 
         Not soon after the broker was away: nobody was heard then.
         """
-        watched = time.monotonic() - (self._contact_since or time.monotonic())
-        if watched <= SILENCE:
+        if time.monotonic() - self._contact_since <= SILENCE:
             return
         for name in roll.silent():
             if name != self._name:

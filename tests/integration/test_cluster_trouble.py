@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.membership import Membership
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import StopStep
+from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.snapshot import Health, Phase, StageName
 from tests.fixtures.cluster import ClusterUnderTest
@@ -115,6 +117,30 @@ class TestLater:
         assert sum(stage.restarts for stage in seen.stages if stage.name is not StageName.SCRAPER) == 0
         one.stops()
         two.stops()
+
+    @pytest.mark.thorough
+    def test_a_broker_that_stands_still_makes_nobody_count_as_lost(
+        self, join: ClusterUnderTest, own_valkey: ValkeyServer
+    ) -> None:
+        # given two nodes at work for a while
+        one, two = join(broker=own_valkey.url), join(broker=own_valkey.url)
+        for node in (one, two):
+            node.waits_for(lambda s: s.ledger.stored >= 3 and len(s.nodes) == 2, "stored rows")
+
+        # when the broker hears nobody for longer than a node may be silent
+        assert own_valkey.process is not None
+        own_valkey.process.send_signal(signal.SIGSTOP)
+        for node in (one, two):
+            node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
+        own_valkey.process.send_signal(signal.SIGCONT)
+
+        # then both go on, and none has given the other one up
+        number = one.snapshot().cycle.number
+        for node in (one, two):
+            node.waits_for(lambda s: s.cycle.number > number + 2, "further cycles")
+            node.waits_for(lambda s: all(seen.health is Health.OK for seen in s.nodes), "heartbeats")
+            assert node.told(EventKind.NODE_LOST) == []
+            node.stops()
 
     @pytest.mark.thorough
     def test_a_node_whose_broker_is_gone_ends_when_it_is_told_to(
