@@ -78,7 +78,6 @@ ALL = [["S0", "S1"], ["S10", "S11"], ["S20", "S21"]]
 @pytest.mark.parametrize(
     ("harm", "left"),
     [(change_first, ALL[1:]), (cut_last, ALL[:-1]), (empty, [])],
-    ids=lambda value: str(value),
 )
 def test_a_harmed_batch_is_set_aside_and_the_others_go_on(
     tmp_path: Path,
