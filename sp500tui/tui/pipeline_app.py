@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Literal
 
 from textual import on
-from textual.app import App
 from textual.timer import Timer
 
 from sp500tui.pipeline.control import PipelineControl
@@ -21,6 +20,7 @@ from sp500tui.pipeline.snapshot import Phase, Snapshot
 from sp500tui.settings import Settings
 from sp500tui.tui.feed import LogSource, News, PipelineFeed
 from sp500tui.tui.formats import clean
+from sp500tui.tui.frame import SparingApp
 from sp500tui.tui.leaving import farewell
 from sp500tui.tui.messages import (
     ConstituentsChanged,
@@ -47,7 +47,7 @@ _CLUSTER_NEWS = (EventKind.NODE_JOINED, EventKind.NODE_LEFT, EventKind.NODE_LOST
 """Told as notes whatever their level: they change who does the work."""
 
 
-class PipelineApp(App[int]):
+class PipelineApp(SparingApp[int]):
     """Owns the one timer, the feed and the stop ladder; its result is the exit code.
 
     Args:
