@@ -247,7 +247,8 @@ def _database_cells(snapshot: Snapshot, width: int) -> list[Line]:
     word = "ready" if database.health is Health.OK else str(database.health)
     retry: Line = ()
     if database.retry_in is not None:
-        retry = (Span("again in ", _LABEL), Span(short_span(database.retry_in), Role.WARN))
+        span = Span(short_span(database.retry_in), Role.WARN)
+        retry = longest_that_fits([(Span(words, _LABEL), span) for words in ("again in ", "in ")], width)
     return [
         longest_that_fits([(Span(name, Role.TITLE),) for name in ("PostgreSQL", "Postgres", "PgSQL")], width),
         (Span(sign, role), Span(f" {word}")),
