@@ -19,6 +19,8 @@ from tests.faults.program import pause, wait_for
 
 IN_HAND = 1.0
 """Seconds before a `kill -9` of a fetching worker from which quotes may be in its memory only."""
+ON_THE_WAY = 0.3
+"""Seconds before a cut from which an answer may still be on the way."""
 CUT = 9.0
 """Seconds without a cable: longer than the others wait before they give a node up."""
 
@@ -91,26 +93,42 @@ def kill_schedulers(rig: ClusterRig, dice: random.Random, times: int) -> Campaig
 def pull_cables(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
     """A node without a network until the others have given it up; it comes back with what it had in hand.
 
-    Where the machine has no network namespaces, the node stands still instead.
+    Where the machine has no network namespaces, the node stands still instead. An answer that the market sends to
+    a node that cannot be reached is nobody's: the request fails, and is made again.
     """
     started = time.monotonic()
     nodes = _whole_cluster(rig)
     rig.start(STORER)
+    excused: set[Key] = set()
     for _ in range(times):
         pause(dice.uniform(0, 2))
         node = dice.choice(nodes)
-        if rig.network is not None and node.namespace is not None:
-            rig.network.cut(node.namespace)
-            pause(CUT)
-            rig.network.mend(node.namespace)
-        else:
-            node.program.send(signal.SIGSTOP)
-            pause(CUT)
-            node.program.send(signal.SIGCONT)
-        node.program.hears("had given this one up")
+        safe, losses = rig.handed.now(), _losses(rig)
+        pause(ON_THE_WAY)
+        _cut_off(rig, node)
+        if node.stages == FETCHER:
+            last = Handed(rig.handed.path, safe).quotes(rig.handed.now())
+            excused |= {(quote.symbol, quote.quote_time) for quote in last}
+        wait_for(lambda losses=losses: _losses(rig) > losses, "its loss to be noticed")  # type: ignore[misc]
         rig.goes_on()
     fault = "cable pulled for 9 s" if rig.network is not None else "SIGSTOP for 9 s"
-    return _verdict(rig, fault, times, started)
+    return _verdict(rig, fault, times, started, excused)
+
+
+def _cut_off(rig: ClusterRig, node: Node) -> None:
+    if rig.network is not None and node.namespace is not None:
+        rig.network.cut(node.namespace)
+        pause(CUT)
+        rig.network.mend(node.namespace)
+    else:
+        node.program.send(signal.SIGSTOP)
+        pause(CUT)
+        node.program.send(signal.SIGCONT)
+
+
+def _losses(rig: ClusterRig) -> int:
+    """How often nodes have told of the loss of another."""
+    return sum(node.program.said().count("was lost") for node in rig.nodes)
 
 
 def _whole_cluster(rig: ClusterRig) -> list[Node]:
