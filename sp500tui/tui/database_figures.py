@@ -161,6 +161,9 @@ def _commit(snapshot: Snapshot) -> Figure:
 
 
 def _journal(snapshot: Snapshot) -> Figure:
+    if snapshot.broker:
+        why = "A cluster's broker keeps what is not committed yet; no node has a journal of its own."
+        return Figure("journal", "none", "the broker keeps it", (), why)
     journal = snapshot.journal
     left = f", {plural(journal.replay_left, 'row')} of an earlier run to come" if journal.replay_left else ""
     bad = journal.health in (Health.DEGRADED, Health.DOWN)

@@ -9,6 +9,7 @@ from textwrap import wrap
 
 from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.snapshot import Snapshot, StageName, WorkerState
+from sp500tui.tui.cluster_words import stage_of
 from sp500tui.tui.fault_choices import ACTS, FAULTS, OFF, DemoAct, FaultChoice, strength_of
 from sp500tui.tui.formats import clean, fit
 from sp500tui.tui.lines import Line, Role, Span, cut
@@ -132,10 +133,21 @@ def _event_role(event: PipelineEvent) -> Role:
     return Role.BAD if event.level >= ERROR else Role.WARN if event.level >= WARNING else Role.LABEL
 
 
+def no_market(snapshot: Snapshot) -> str:
+    """Why this node of a cluster has no demo market; empty where it has one or soon will."""
+    here = next((node for node in snapshot.nodes if node.here), None)
+    if here is None or any(stage_of(here, stage) for stage in (StageName.SCRAPER, StageName.PRICE)):
+        return ""
+    return "this node fetches nothing and has no demo market: faults are set where prices are fetched"
+
+
 def writer_to_kill(snapshot: Snapshot) -> str | None:
-    """The name of the writer whose death shows most: one that is busy, else any that is there."""
+    """The name of the writer whose death shows most: one of this node that is busy, else any that is there."""
+    here = next((node.name for node in snapshot.nodes if node.here), "")
     writers = [
-        worker for worker in snapshot.workers if worker.stage is StageName.WRITER and worker.state in _ALIVE
+        worker
+        for worker in snapshot.workers
+        if worker.stage is StageName.WRITER and worker.state in _ALIVE and worker.node == here
     ]
     busy = [worker for worker in writers if worker.state is WorkerState.BUSY]
     return (busy or writers)[0].name if writers else None

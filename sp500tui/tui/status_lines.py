@@ -260,6 +260,8 @@ def _fx(snapshot: Snapshot) -> Line:
 
 
 def _journal(snapshot: Snapshot) -> Line:
+    if snapshot.broker:
+        return ()  # the broker keeps what is not committed yet
     journal = snapshot.journal
     left = f", replaying {plural(journal.replay_left, 'row')}" if journal.replay_left else ""
     return (

@@ -13,6 +13,8 @@ from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.overview import bottleneck
 from sp500tui.pipeline.snapshot import DatabaseSnapshot, Health, Ledger, Snapshot, StageName
 from sp500tui.tui.cluster_words import short_name, tail
+from sp500tui.tui.database_figures import figures
+from sp500tui.tui.fault_lines import no_market, writer_to_kill
 from sp500tui.tui.leaving import farewell, leaving_lines
 from sp500tui.tui.lines import width_of
 from sp500tui.tui.node_details import node_lines
@@ -200,3 +202,32 @@ class TestLeaving:
             await driven.until(lambda: driven.result is not None)
             assert driven.result == ExitCode.OK
             assert driven.app._exit_renderables == ["The cluster goes on: 2 other nodes work."]
+
+
+def test_a_cluster_has_no_journal() -> None:
+    journal = next(figure for figure in figures(three_nodes(), None, [], NOON) if figure.name == "journal")
+    assert (journal.value, journal.note) == ("none", "the broker keeps it")
+    assert "journal" not in bar(three_nodes(), 300)
+    assert "journal" in bar(running(), 300)
+
+
+class TestDemoControls:
+    def test_a_writer_is_killed_here_and_not_elsewhere(self) -> None:
+        snapshot = three_nodes()
+        workers = tuple(
+            replace(worker, node=BETA) if worker.name == "writer-1" else worker for worker in snapshot.workers
+        )
+        assert writer_to_kill(replace(snapshot, workers=workers)) == "writer-2"
+        assert writer_to_kill(watching()) is None
+
+    def test_where_nothing_is_fetched_there_is_no_market(self) -> None:
+        assert no_market(three_nodes()) == no_market(running()) == ""
+        assert "faults are set where prices are fetched" in no_market(watching())
+
+    async def test_the_screen_says_so(self, drive: Drive) -> None:
+        async with drive(FakePipeline(watching())) as driven:
+            await driven.press("3")
+            await driven.until(lambda: "this node fetches nothing" in driven.text())
+            await driven.press("x", "K")
+            await driven.until(lambda: "faults are set where prices are fetched" in notes(driven.app))
+            assert "no writer to kill here" in notes(driven.app)

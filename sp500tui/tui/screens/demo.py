@@ -21,6 +21,7 @@ from sp500tui.tui.fault_lines import (
     entries,
     event_lines,
     explanation_lines,
+    no_market,
     trouble_lines,
     writer_to_kill,
 )
@@ -181,7 +182,7 @@ class DemoScreen(PanelScreen):
         happened = self._market.happened if self._market is not None else None
         entry = entries()[self.fault_list.cursor]
         width, height = self.explanation.size
-        trouble = trouble_lines(self._trouble, width)
+        trouble = trouble_lines(self._trouble or no_market(self.dashboard.snapshot), width)
         self.explanation.show_lines(
             [*trouble, *explanation_lines(entry, happened, width, height - len(trouble))]
         )
@@ -221,7 +222,8 @@ class DemoScreen(PanelScreen):
     def _set(self, change: Callable[[Mapping[str, object]], dict[str, object]]) -> None:
         control = self._control
         if control is None:
-            self.notify("the demo market is still starting", severity="warning")
+            words = no_market(self.dashboard.snapshot) or "the demo market is still starting"
+            self.notify(words, severity="warning")
             return
         self._do(partial(_change, control, change))
 
@@ -229,7 +231,7 @@ class DemoScreen(PanelScreen):
         """Kill one writer's process."""
         pipeline, name = self.dashboard.feed.pipeline, writer_to_kill(self.dashboard.snapshot)
         if pipeline is None or name is None:
-            self.notify("there is no writer to kill", severity="warning")
+            self.notify("there is no writer to kill here", severity="warning")
         elif pipeline.kill_worker(name):
             self.notify(f"{name} killed", markup=False)
         else:
