@@ -40,6 +40,21 @@ def of_process(node: NodeUnderTest, program: Program) -> str:
     return next((seen.name for seen in node.snapshot().nodes if wanted in seen.name), "")
 
 
+def comes_to_rest(node: NodeUnderTest) -> None:
+    """Let the last cycle be finished and have no other begin, then leave: a node leaves to others what is queued."""
+    node.node.pause(StageName.SCRAPER)
+    node.waits_for(
+        lambda s: (
+            s.stage(StageName.SCRAPER).paused and not s.stage(StageName.SCRAPER).busy and not s.cycle.running
+        ),
+        "a rest",
+    )
+    node.stops()
+    ledger = node.snapshot().ledger
+    assert (ledger.queued, ledger.in_flight) == (0, 0)
+    assert ledger.balanced
+
+
 @pytest.mark.thorough
 def test_another_node_schedules_when_the_scheduler_is_killed(
     busy: ClusterUnderTest, launch: Launcher, check: Checker
@@ -63,7 +78,7 @@ def test_another_node_schedules_when_the_scheduler_is_killed(
     assert lost.message.startswith("held ")
     assert any(node.here and node.scheduler for node in seen.nodes)
     assert other.told(EventKind.SCHEDULER)
-    other.stops()
+    comes_to_rest(other)
     verdict = check.verdict(busy.database)
     assert verdict.clean, str(verdict)
 
@@ -92,9 +107,6 @@ def test_a_node_that_stood_still_finds_its_leases_gone_and_works_on(
     other.waits_for(lambda s: s.cycle.number > number + 2, "further cycles")
     assert stopped.stops() == 143
     other.waits_for(lambda s: len(s.nodes) == 1, "its goodbye")
-    other.node.pause(StageName.SCRAPER)
-    ledger = other.waits_for(lambda s: not s.cycle.running and s.ledger.queued == 0, "a rest").ledger
-    assert ledger.balanced
-    other.stops()
+    comes_to_rest(other)
     verdict = check.verdict(busy.database)
     assert verdict.clean, str(verdict)
