@@ -15,7 +15,7 @@ from typing import Any
 
 from sp500tui.cluster.broker_checks import check_server
 from sp500tui.cluster.errors import BrokerAwayError, BrokerError
-from sp500tui.cluster.refusals import Refusal, redis_package, refusal
+from sp500tui.cluster.refusals import Cure, Refusal, redis_package, refusal
 from sp500tui.cluster.scripts import Script, load
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health
@@ -93,7 +93,7 @@ class Broker:
                 _log.warning("%s", warning)
             self._read_clock()
 
-        self._insist(greet, patience, cancelled)
+        self._insist(greet, patience, cancelled, curable=(Cure.TIME,))
 
     def _connect(self) -> Any:
         redis = redis_package()
@@ -137,11 +137,12 @@ class Broker:
     ) -> Any:
         """Run a script of `cluster/scripts` and return what it returns: bytes, integers, lists of them.
 
-        While the broker is away or takes nothing it is tried again, for `patience` seconds or, with None, until it
-        answers. With an `operation` its slot goes before `keys` and its name before `args`.
+        While the broker is away or lets us do nothing it is tried again, for `patience` seconds or, with None, until
+        it answers: what a worker has in hand is not to be lost by somebody's change of a password. With an
+        `operation` its slot goes before `keys` and its name before `args`.
 
         Raises:
-            BrokerError: it refuses the command for good.
+            BrokerError: the command is at fault.
             BrokerAwayError: the patience is over, or `abandon` was called.
             CancelledError: `cancelled` said so.
         """
@@ -194,6 +195,8 @@ class Broker:
         attempt: Callable[[], Any],
         patience: float | None,
         cancelled: Callable[[], bool] | None,
+        *,
+        curable: tuple[Cure, ...] = (Cure.TIME, Cure.SOMEBODY),
     ) -> Any:
         redis = redis_package()
         end = None if patience is None else time.monotonic() + patience
@@ -202,11 +205,11 @@ class Broker:
                 answer = attempt()
             except (redis.RedisError, OSError) as error:
                 trouble = refusal(error)
-                if strike == 1 and trouble.passing and self._drop_idle_connections(error):
+                if strike == 1 and self._drop_idle_connections(error):
                     continue
                 delay = _RETRY.delay(strike, self._dice())
                 message = self._ail(trouble, delay)
-                if not trouble.passing:
+                if trouble.cure not in curable:
                     raise BrokerError(message) from error
                 if end is not None and time.monotonic() + delay > end:
                     raise BrokerAwayError(message) from error

@@ -3,33 +3,71 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sp500tui.cluster.errors import BrokerError
 from sp500tui.pipeline.snapshot import Health
 from sp500tui.plain_text import plain
 
-_WORDS: tuple[tuple[str, Health, bool, str], ...] = (
-    ("NOAUTH", Health.DOWN, False, "wants a password: give it in the URL or with --broker-password-file"),
-    ("WRONGPASS", Health.DOWN, False, "refuses the password: mend it in the URL or --broker-password-file"),
-    ("NOPERM", Health.DOWN, False, "lets this user do too little: allow it keys sp500tui:* and scripts"),
-    ("READONLY", Health.DOWN, True, "is a read-only replica: give the address of the primary"),
-    ("OOM", Health.DEGRADED, True, "is out of memory: raise its maxmemory, or start more writers"),
-    ("MISCONF", Health.DEGRADED, True, "cannot write to its disk: mend that there"),
-    ("NOREPLICAS", Health.DEGRADED, True, "has too few replicas in reach to take writes: mend that there"),
-    ("LOADING", Health.DOWN, True, "is still reading its data after a start"),
-    ("BUSY", Health.DEGRADED, True, "is busy with a script of somebody"),
-    ("MASTERDOWN", Health.DOWN, True, "has lost its primary"),
+
+class Cure(StrEnum):
+    """What helps against a refusal."""
+
+    TIME = "time"
+    """It may pass by itself."""
+    SOMEBODY = "somebody"
+    """Whoever runs the broker can mend it, also while we wait."""
+    NOTHING = "nothing"
+    """The command itself is at fault."""
+
+
+_WORDS: tuple[tuple[str, Health, Cure, str], ...] = (
+    (
+        "NOAUTH",
+        Health.DOWN,
+        Cure.SOMEBODY,
+        "wants a password: give it in the URL or with --broker-password-file",
+    ),
+    (
+        "WRONGPASS",
+        Health.DOWN,
+        Cure.SOMEBODY,
+        "refuses the password: mend it in the URL or --broker-password-file",
+    ),
+    (
+        "NOPERM",
+        Health.DOWN,
+        Cure.SOMEBODY,
+        "lets this user do too little: allow it keys sp500tui:* and scripts",
+    ),
+    ("READONLY", Health.DOWN, Cure.TIME, "is a read-only replica: give the address of the primary"),
+    ("OOM", Health.DEGRADED, Cure.TIME, "is out of memory: raise its maxmemory, or start more writers"),
+    ("MISCONF", Health.DEGRADED, Cure.TIME, "cannot write to its disk: mend that there"),
+    (
+        "NOREPLICAS",
+        Health.DEGRADED,
+        Cure.TIME,
+        "has too few replicas in reach to take writes: mend that there",
+    ),
+    ("LOADING", Health.DOWN, Cure.TIME, "is still reading its data after a start"),
+    ("BUSY", Health.DEGRADED, Cure.TIME, "is busy with a script of somebody"),
+    ("MASTERDOWN", Health.DOWN, Cure.TIME, "has lost its primary"),
     (
         "MOVED",
         Health.DOWN,
-        False,
+        Cure.SOMEBODY,
         "is one node of a Redis Cluster that keeps our keys elsewhere: name that node",
     ),
-    ("CLUSTERDOWN", Health.DOWN, True, "is a node of a Redis Cluster that is down"),
-    ("WRONGTYPE", Health.DOWN, False, "holds other data under our keys: choose another --cluster-name"),
+    ("CLUSTERDOWN", Health.DOWN, Cure.TIME, "is a node of a Redis Cluster that is down"),
+    (
+        "WRONGTYPE",
+        Health.DOWN,
+        Cure.SOMEBODY,
+        "holds other data under our keys: choose another --cluster-name",
+    ),
 )
-"""First word of the error → how bad it is, whether it may pass by itself, the words."""
+"""First word of the error → how bad it is, what helps, the words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +77,7 @@ class Refusal:
     words: str
     """Goes on after `the broker at …`."""
     health: Health
-    passing: bool
-    """Whether the same command may work later, with nobody doing anything here."""
+    cure: Cure
 
 
 def redis_package() -> Any:
@@ -61,16 +98,16 @@ def refusal(error: Exception) -> Refusal:
     redis = redis_package()
     text = plain(str(error))
     code = type(error).__name__
-    for word, health, passing, words in _WORDS:
+    for word, health, cure, words in _WORDS:
         if word in _codes(error, text):
-            return Refusal(words, health, passing)
+            return Refusal(words, health, cure)
     if isinstance(error, redis.AuthenticationError):
-        return Refusal(f"refuses to let us in: {text}", Health.DOWN, False)
+        return Refusal(f"refuses to let us in: {text}", Health.DOWN, Cure.SOMEBODY)
     if isinstance(error, redis.TimeoutError):
-        return Refusal("does not answer", Health.DOWN, True)
+        return Refusal("does not answer", Health.DOWN, Cure.TIME)
     if isinstance(error, (redis.ConnectionError, OSError)):
-        return Refusal(f"cannot be reached: {text or code}", Health.DOWN, True)
-    return Refusal(f"refuses a command: {text or code}", Health.DOWN, False)
+        return Refusal(f"cannot be reached: {text or code}", Health.DOWN, Cure.TIME)
+    return Refusal(f"refuses a command: {text or code}", Health.DOWN, Cure.NOTHING)
 
 
 _CLASSES = {

@@ -313,7 +313,7 @@ class StreamQueue(Generic[T]):
         args += (part for pair in counters.items() for part in pair)
         try:
             answer = self._broker.run_once("settle", (self.key, self._books), args)
-        except BrokerAwayError as error:
+        except BrokerError as error:
             _log.warning(
                 "%d %s stay leased until another node takes them over: %s", len(entries), self.name, error
             )

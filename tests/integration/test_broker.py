@@ -11,7 +11,8 @@ import pytest
 import redis
 
 from sp500tui.cluster.broker import Broker
-from sp500tui.cluster.errors import BrokerAwayError, BrokerError
+from sp500tui.cluster.entries import Entry
+from sp500tui.cluster.errors import BrokerAwayError
 from sp500tui.cluster.stream_queue import StreamQueue
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health
@@ -262,8 +263,43 @@ def test_foreign_data_under_our_keys_is_named(valkey: ValkeyServer, broker: Brok
     queue = queue_on(broker)
     valkey.client().set(queue.key, "something else")
 
-    with pytest.raises(BrokerError, match="holds other data under our keys: choose another --cluster-name"):
-        queue.put([1])
+    with pytest.raises(CancelledError):
+        queue.put([1], cancelled=lambda: True)
+
+    assert broker.health()[1].endswith("holds other data under our keys: choose another --cluster-name")
+
+
+def test_a_password_that_changes_under_work_costs_nothing(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
+) -> None:
+    broker = make_broker(own_valkey)
+    queue, client = queue_on(broker), own_valkey.client()
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    client.config_set("requirepass", "new")
+    client.client_kill_filter(_type="normal", skipme=True)
+    work = threading.Thread(target=lambda: (queue.put([2]), lease.ack()), daemon=True)
+    work.start()
+    eventually(lambda: "wants a password" in broker.health()[1])
+
+    client.config_set("requirepass", "")
+    work.join(10)
+
+    assert (queue.depth().ready, queue.depth().in_flight) == (1, 0)
+
+
+def test_a_lease_that_cannot_be_ended_is_left_to_the_sweep(broker: Broker, valkey: ValkeyServer) -> None:
+    queue = queue_on(broker)
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    lease.entries = (Entry("no entry", 1),)
+
+    assert not lease.release()
+
+    assert queue.return_strays(idle=0) == 1
+    assert queue.depth().ready == 1
 
 
 def test_a_script_outlives_a_broker_that_forgot_it(valkey: ValkeyServer, broker: Broker) -> None:
