@@ -145,3 +145,10 @@ def test_how_yahoo_finance_does(state: ThrottleState, health: Health, message: s
 
 def test_before_the_first_rate_there_is_none_to_show() -> None:
     assert upstream_snapshot(CALM, FxBook("DKK")).fx_rate == ""
+
+
+def test_a_stage_that_no_node_of_the_cluster_runs_is_the_bottleneck() -> None:
+    found = bottleneck(stages(StageName.WRITER, size=0, alive=0), queues(QueueName.ROWS, 90), [], UP)
+    assert found is not None
+    assert (found.stage, found.reason) == (StageName.WRITER, "no node runs it")
+    assert found.advice == "sp500tui worker --stages writer adds one"
