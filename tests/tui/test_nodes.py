@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from sp500tui.pipeline.snapshot import Health, Snapshot, StageName
 from sp500tui.tui.screens.main import MainScreen
 from sp500tui.tui.screens.nodes import NodesScreen
@@ -117,16 +119,25 @@ class TestScaling:
             assert driven.app.selected_stage is StageName.SCRAPER
             assert "the scraper is always one worker" in driven.text()
 
-    async def test_what_cannot_be_scaled_is_told(self, drive: Drive) -> None:
-        async with opened(drive, one_lost()) as (driven, _):
-            await driven.press("down", "down", "plus")
-            assert "gamma:4712 is lost" in driven.text()
-        async with opened(drive, watching()) as (driven, _):
-            await driven.press("plus")
-            assert "delta:99 runs no price workers" in driven.text()
-        async with opened(drive, three_nodes()) as (driven, _):
-            await driven.press("right", "minus")
-            assert "converters of alpha:4100 stay at 1: 1 to 64 are possible" in driven.text()
+    @pytest.mark.parametrize(
+        ("shown", "keys", "words"),
+        [
+            (one_lost(), ("end", "plus"), "gamma:4712 is lost"),
+            (watching(), ("plus",), "delta:99 runs no price workers"),
+            (
+                three_nodes(),
+                ("right", "minus"),
+                "converters of alpha:4100 stay at 1: 1 to 64 are possible",
+            ),
+        ],
+        ids=["lost", "without the stage", "at its least"],
+    )
+    async def test_what_cannot_be_scaled_is_told(
+        self, drive: Drive, shown: Snapshot, keys: tuple[str, ...], words: str
+    ) -> None:
+        async with opened(drive, shown) as (driven, _):
+            await driven.press(*keys)
+            await driven.until(lambda: words in driven.text())
             assert all(call[0] != "scale_node" for call in driven.pipeline.calls)
 
     async def test_the_words_are_seen_in_a_small_window_too(self, drive: Drive) -> None:
