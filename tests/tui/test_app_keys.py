@@ -197,8 +197,9 @@ class TestView:
     async def test_y_copies_the_first_price_where_none_is_marked(self, drive: Drive) -> None:
         async with drive() as driven:
             table = driven.main.panel.table
-            assert table.cursor_symbol is None
+            before = table.cursor_symbol
             await driven.press("y")
+            assert before is None
             assert table.cursor_symbol == table.lines[0]
             assert driven.app.clipboard.startswith(f"{table.lines[0]}\t")
 
