@@ -39,7 +39,7 @@ _WORDS: tuple[tuple[str, Health, Cure, str], ...] = (
         "NOPERM",
         Health.DOWN,
         Cure.SOMEBODY,
-        "lets this user do too little: allow it keys sp500tui:* and scripts",
+        "lets this user do too little: allow it the keys sp500tui:*, scripts and INFO",
     ),
     ("READONLY", Health.DOWN, Cure.TIME, "is a read-only replica: give the address of the primary"),
     ("OOM", Health.DEGRADED, Cure.TIME, "is out of memory: raise its maxmemory, or start more writers"),
