@@ -10,12 +10,9 @@ from sp500tui.tui.formats import clean
 
 def set_titles(widget: Widget, title: str, subtitle: str = "") -> None:
     """Write both titles of a panel's border; text from outside stays text."""
-    if _plain(widget.border_title) != title:
-        widget.border_title = Content(clean(title))
-    if _plain(widget.border_subtitle) != subtitle:
-        widget.border_subtitle = Content(clean(subtitle))
-
-
-def _plain(markup: str | None) -> str:
-    """The text of a title as the widget gives it back."""
-    return Content.from_markup(markup).plain if markup else ""
+    above, below = Content(clean(title)), Content(clean(subtitle))
+    # A widget gives its title back as markup, which is compared as such: not all of it can be read again.
+    if widget.border_title != above.markup:
+        widget.border_title = above
+    if (widget.border_subtitle or "") != below.markup:
+        widget.border_subtitle = below

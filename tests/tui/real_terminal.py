@@ -18,8 +18,10 @@ PROGRAM = [sys.executable, "-m", "sp500tui"]
 
 def environment(home: Path) -> dict[str, str]:
     """One in which the program keeps everything below `home` and the demo market is always the same."""
+    # A size named in the environment would win over the terminal's own.
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     return {
-        **os.environ,
+        **kept,
         "HOME": str(home),
         "TERM": "xterm-256color",
         "SP500TUI_MARKET_SEED": "7",

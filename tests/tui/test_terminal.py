@@ -27,17 +27,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
     children: list[pexpect.spawn[str]] = []
 
     def run(*wishes: str) -> pexpect.spawn[str]:
-        environment = {
-            **os.environ,
-            "HOME": str(tmp_path),
-            "XDG_STATE_HOME": str(tmp_path),
-            "TERM": "xterm-256color",
-        }
+        # A size named in the environment would win over the terminal's own.
+        kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        own = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "TERM": "xterm-256color"}
         child = pexpect.spawn(
             sys.executable,
             ["-m", "tests.tui.fake_dashboard", str(tmp_path), *wishes],
             dimensions=(40, 120),
-            env=environment,
+            env=kept | own,
             encoding="utf-8",
             timeout=_START,
         )
