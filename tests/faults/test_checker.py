@@ -61,6 +61,7 @@ def test_altered_prices_are_caught(launch: Launcher, check: Checker, database_ur
     assert check.verdict(database_url).altered
 
 
+@pytest.mark.thorough
 def test_a_broken_journal_is_caught(launch: Launcher, check: Checker, database_url: str) -> None:
     """Given rows in the hand of a stopped writer, when the whole program is killed, only the journal has them."""
     program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "journal"), interval=3, writers=1)

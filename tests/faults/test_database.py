@@ -72,6 +72,7 @@ def test_a_database_that_goes_away_while_rows_come_in(
     fetched_all_and_stored(run, check, tcp_postgres.url)
 
 
+@pytest.mark.thorough
 def test_the_embedded_server_is_killed_and_started_again(engine: EngineStarter, check: Checker) -> None:
     run = engine(None)
     run.stores(50)

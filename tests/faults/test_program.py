@@ -107,6 +107,7 @@ def test_one_signal_drains(
     assert verdict.in_journal == 0
 
 
+@pytest.mark.thorough
 def test_a_second_signal_spools_and_the_next_start_stores(
     launch: Launcher, check: Checker, database_url: str
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_second_signal_spools_and_the_next_start_stores(
     ends_clean(again, check, database_url)
 
 
+@pytest.mark.thorough
 def test_a_third_signal_kills_at_once(launch: Launcher, check: Checker, database_url: str) -> None:
     program = running(launch, database_url)
     for writer in program.writers():
@@ -155,6 +157,7 @@ def test_a_signal_to_the_whole_group_drains_too(launch: Launcher, check: Checker
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.thorough
 def test_its_reader_leaves(launch: Launcher, check: Checker, database_url: str) -> None:
     """`sp500tui --no-ui --json | head -c 0` runs on and ends like any other run."""
     program = launch(database=database_url, symbols=FIFTY, stdout=subprocess.PIPE)

@@ -255,6 +255,7 @@ class TestRevival:
         server.restart_if_dead()
         assert server.alive()
 
+    @pytest.mark.thorough
     def test_one_that_hangs_is_told(
         self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:

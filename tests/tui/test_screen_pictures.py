@@ -18,6 +18,8 @@ from tests.tui.canned_archive import CannedArchive
 from tests.tui.canned_market import CannedMarket
 from tests.tui.fake_pipeline import FakePipeline, degraded
 
+pytestmark = pytest.mark.thorough
+
 Compare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
 
