@@ -55,6 +55,7 @@ def test_a_database_that_is_away_at_the_start_is_waited_for(
     fetched_all_and_stored(run, check, tcp_postgres.url)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_a_database_that_goes_away_while_rows_come_in(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres, how: str

@@ -113,6 +113,7 @@ class TestBroker:
         (tmp_path / "valkey-server").symlink_to(get_binary_path())
         return command, {"PATH": f"{tmp_path}:{os.defpath}"}, port
 
+    @pytest.mark.thorough
     def test_keeps_every_change_and_shows_the_password_to_nobody(
         self, shell: tuple[list[str], dict[str, str], int], services: dict[str, Any]
     ) -> None:

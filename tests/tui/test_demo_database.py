@@ -13,6 +13,7 @@ from sp500tui.pipeline.scraper import Roster
 from sp500tui.pipeline.snapshot import Health
 
 
+@pytest.mark.thorough
 def test_it_stays_away_and_comes_back(
     data_dir: Path, eventually: Callable[[Callable[[], object]], None]
 ) -> None:

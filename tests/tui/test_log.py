@@ -307,6 +307,7 @@ class TestOnScreen:
             await driven.press("y")
             assert any("no row to copy" in note.message for note in driven.app._notifications)
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
     async def test_left_and_right_show_the_rest_of_a_long_line(
         self, drive: Drive, log: CannedLog, size: tuple[int, int]
