@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from sp500tui.pipeline.database_state import DatabaseState
 from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.keeper import Keeper
