@@ -1,8 +1,12 @@
-"""What Python itself is told so that a program of many threads answers its user quickly. Imports nothing heavy."""
+"""What Python and its libraries are told so that a program of many threads answers its user quickly.
+
+Imports nothing heavy.
+"""
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 _SWITCH_INTERVAL = 0.001
@@ -14,6 +18,8 @@ _YOUNG_ROUNDS, _MIDDLE_ROUNDS = 20, 100
 
 
 def tune() -> None:
-    """Hand over between threads more often, and look for garbage less often."""
+    """Hand over between threads more often, look for garbage less often, and for pydantic's plugins not at all."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_YOUNG_OBJECTS, _YOUNG_ROUNDS, _MIDDLE_ROUNDS)
+    # They are looked for in the metadata of every package there is, before the first picture.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

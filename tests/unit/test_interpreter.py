@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 
@@ -12,11 +13,13 @@ from sp500tui.interpreter import tune
 
 
 @pytest.fixture
-def as_before() -> Iterator[None]:
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Start from Python's own settings, and give the test run its interpreter's back."""
     interval, threshold = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(0.005)
     gc.set_threshold(700, 10, 10)
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "to be put back")
+    monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS")
     yield
     sys.setswitchinterval(interval)
     gc.set_threshold(*threshold)
@@ -31,3 +34,11 @@ def test_threads_hand_over_sooner_and_garbage_is_looked_for_less_often() -> None
     assert sys.getswitchinterval() < interval
     assert gc.get_threshold()[0] > young
     assert gc.isenabled()
+    assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__"
+
+
+@pytest.mark.usefixtures("as_before")
+def test_who_wants_pydantics_plugins_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "one-of-them")
+    tune()
+    assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "one-of-them"
