@@ -23,7 +23,7 @@ from sp500tui.cluster.node import ClusterNode
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import PipelineControl
 from sp500tui.pipeline.pipeline import Pipeline
-from sp500tui.pipeline.snapshot import Health
+from sp500tui.pipeline.snapshot import Health, StageName, WorkerState
 from sp500tui.settings import Settings
 from sp500tui.tui.app import DashboardApp
 from tests.fixtures.valkey import new_server
@@ -31,7 +31,7 @@ from tests.fixtures.valkey import new_server
 FOLDER = Path("docs/pictures")
 _PATIENCE = 120.0
 _CYCLES = 8
-_SLOW = 12.0
+_SLOW = 2.0
 """Requests a second of the cluster, so that whoever is killed has something in hand."""
 
 
@@ -106,6 +106,12 @@ def _cluster(data: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
         server.close()
 
 
+def _at_work(app: DashboardApp) -> bool:
+    """Whether every price worker of the cluster has tickers in its hand."""
+    workers = [worker for worker in app.snapshot.workers if worker.stage is StageName.PRICE]
+    return bool(workers) and all(worker.state is WorkerState.BUSY for worker in workers)
+
+
 def _taken_over(app: DashboardApp) -> bool:
     """Whether another node has what the killed one held."""
     return any(node.health is Health.DOWN and "taken over" in node.message for node in app.snapshot.nodes)
@@ -116,7 +122,7 @@ async def cluster_picture(folder: Path, size: tuple[int, int]) -> None:
     with _folder() as data, _cluster(data) as (url, workers):
         app = _dashboard(data, lambda settings, paths: ClusterNode(settings, paths, {}), broker=url)
         async with app.run_test(size=size) as pilot:
-            await _until(pilot, lambda: app.snapshot.cycle.number > 1 and app.snapshot.cycle.running)
+            await _until(pilot, lambda: app.snapshot.cycle.number > 1 and _at_work(app))
             first = next(node for node in app.snapshot.nodes if node.scheduler)
             next(worker for worker in workers if f":{worker.pid}:" in first.name).kill()
             await _until(pilot, lambda: _taken_over(app))
