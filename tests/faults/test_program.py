@@ -36,7 +36,7 @@ def test_rows_wait_in_the_journal_and_are_replayed(
     launch: Launcher, check: Checker, database_url: str
 ) -> None:
     """Given rows that the database has not taken, when the program is killed, the next start stores them first."""
-    program = running(launch, database_url, interval=0.5)
+    program = running(launch, database_url, interval=0.5, commit_timeout=5)
     with psycopg.connect(database_url) as locker:
         locker.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
         stored = {(symbol, round(time.timestamp())) for symbol, time in locker.execute(KEYS)}
