@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -25,38 +25,30 @@ from sp500tui.cluster.password import broker_password
 from sp500tui.cluster.roll import spread
 from sp500tui.cluster.rounds import ASK, INTERVAL, Rounds, paused, sized
 from sp500tui.cluster.rules import check_node, sizes_of
-from sp500tui.domain import Constituent
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import (
     MAX_INTERVAL,
     MIN_INTERVAL,
-    FaultControl,
     Scaled,
     StopStep,
     clamp_workers,
 )
-from sp500tui.pipeline.events import EventKind, PipelineEvent
-from sp500tui.pipeline.market_clock import MarketClock
+from sp500tui.pipeline.events import EventKind
+from sp500tui.pipeline.face import RunFace
 from sp500tui.pipeline.overview import bottleneck, upstream_snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.snapshot import (
     DatabaseSnapshot,
     Health,
     Ledger,
-    LivePrice,
     NodeSnapshot,
     Phase,
     Snapshot,
     StageName,
 )
 from sp500tui.pipeline.upstream import Upstream
-from sp500tui.pipeline.writing import WriterBody
 from sp500tui.settings import Settings
 
-_log = logging.getLogger(__name__)
-
-_LEVELS = {EventKind.PHASE: logging.DEBUG, EventKind.NODE_LOST: logging.WARNING}
-"""Of the events that the node as a whole tells, where not INFO."""
 STOP_WORDS = {
     StopStep.DRAIN: "leaving the cluster: what this node has in hand is finished; once more gives it back",
     StopStep.SPOOL: "giving back: what this node has in hand goes to the other nodes; once more kills",
@@ -65,7 +57,7 @@ STOP_WORDS = {
 """What a step does and what the next one will do."""
 
 
-class ClusterNode:
+class ClusterNode(RunFace[NodeParts, NodeLife]):
     """Implements `control.PipelineControl` for the whole cluster."""
 
     def __init__(
@@ -81,12 +73,11 @@ class ClusterNode:
         Raises:
             ConfigurationError: no broker is named, its password cannot be read, or there is no common database.
         """
+        super().__init__({EventKind.PHASE: logging.DEBUG, EventKind.NODE_LOST: logging.WARNING}, STOP_WORDS)
         sizes = sizes_of(settings) if sizes is None else sizes
         url = check_node(settings, sizes)
         self._settings = settings
-        self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._started = time.monotonic()
-        self._stopped_early = False
         self.name = node_name()
         self._life = NodeLife(settings, paths, self.name, connect=connect, say=self._say)
         self._parts = self._life.parts = NodeParts(
@@ -106,26 +97,6 @@ class ClusterNode:
         self._rounds = self._life.rounds = Rounds(
             settings, self._parts, self.name, say=self._say, heartbeat=self._life.heartbeat
         )
-
-    def start(self) -> None:
-        """See `PipelineControl.start`."""
-        self._life.thread.start()
-
-    def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
-        """See `PipelineControl.prices_since`."""
-        return self._parts.board.since(version)
-
-    def price_of(self, symbol: str) -> LivePrice | None:
-        """See `PipelineControl.price_of`."""
-        return self._parts.board.of(symbol)
-
-    def constituents(self) -> Sequence[Constituent]:
-        """See `PipelineControl.constituents`."""
-        return self._parts.roster.constituents()
-
-    def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
-        """See `PipelineControl.subscribe`."""
-        self._listeners.append(listener)
 
     # --- steering: wishes on the broker, which every node heeds ----------------------------------------------------
 
@@ -192,42 +163,12 @@ class ClusterNode:
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def stop(self, step: StopStep = StopStep.DRAIN) -> None:
-        """See `PipelineControl.stop`; only this node leaves."""
-        if step <= self._life.step:
-            return
-        self._stopped_early = True
-        self._say(EventKind.PHASE, STOP_WORDS[step])
-        self._life.stop(step)
-
-    def join(self, timeout: float | None = None) -> bool:
-        """See `PipelineControl.join`."""
-        return self._life.over.wait(timeout)
-
-    def kill_worker(self, name: str) -> bool:
-        """See `PipelineControl.kill_worker`; only of this node."""
-        stage = self._parts.stages.get(StageName.WRITER)
-        return stage is not None and any(
-            worker.name == name and isinstance(worker.body, WriterBody) and worker.body.kill()
-            for worker in stage.workers
-        )
-
-    def stop_database(self, seconds: float) -> bool:
-        """See `PipelineControl.stop_database`."""
-        return self._parts.keeper.stop_server(seconds)
-
     @property
     def database_url(self) -> str | None:
         """See `PipelineControl.database_url`."""
         if not self._parts.database.ready.is_set():
             return None
         return self._settings.read_database or self._parts.keeper.url
-
-    @property
-    def demo_market(self) -> FaultControl | None:
-        """See `PipelineControl.demo_market`; this node's own."""
-        upstream = self._parts.upstream
-        return upstream.market if upstream is not None else None
 
     def outcome(self) -> RunReport:
         """The end of the run in numbers, from the moment this node joined."""
@@ -255,7 +196,6 @@ class ClusterNode:
         queues = tuple(gauge.snapshot() for gauge in parts.gauges)
         database = replace(self._database(), commit=worst(beat.commit for beat in beats))
         health, message, retry_in = parts.broker.health()
-        session, clock = parts.board.market_state, life.market_clock
         return Snapshot(
             taken_at=datetime.now(UTC),
             tick=time.monotonic(),
@@ -272,7 +212,7 @@ class ClusterNode:
             constituents=parts.roster.snapshot(),
             upstream=merged_upstream(upstream_snapshot(parts.throttle.state(), parts.fx), beats),
             database=database,
-            market=clock.snapshot(session) if clock else MarketClock.unknown(session),
+            market=self._market(),
             missing=parts.missing.listing(),
             end_to_end=worst(beat.end_to_end for beat in beats),
             bottleneck=bottleneck(stages, queues, workers, database),
@@ -297,12 +237,3 @@ class ClusterNode:
         if self._parts.uses_database:
             return self._parts.keeper.snapshot()
         return DatabaseSnapshot(Health.OK, embedded=self._settings.database is None)
-
-    def _say(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:
-        level = _LEVELS.get(kind, logging.INFO)
-        self._tell(PipelineEvent(kind, message, level, datetime.now(UTC), stage))
-
-    def _tell(self, event: PipelineEvent) -> None:
-        _log.log(event.level, "%s", event.message)
-        for listener in self._listeners:
-            listener(event)

@@ -17,74 +17,44 @@ from sp500tui.cluster.rounds import Rounds
 from sp500tui.domain import Sp500tuiError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.events import EventKind
-from sp500tui.pipeline.market_clock import MarketClock
+from sp500tui.pipeline.life import LOOK, Life, Say
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health, Ledger, Phase, StageName
-from sp500tui.pipeline.supervisor import Say
 from sp500tui.pipeline.upstream import Upstream
-from sp500tui.pipeline.writing import WriterBody
 from sp500tui.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 Connect = Callable[..., Upstream]
 """`Upstream.open`, or a test's own."""
-_LOOK = 0.05
-"""Seconds between two looks."""
 _LAST_WORDS = 5.0
 """Seconds that giving leases back may take before the node leaves without: the others find them then."""
 
 
-class NodeLife:
+class NodeLife(Life):
     """One thread that starts the stages, makes the rounds, and ends them."""
 
+    parts: NodeParts
+    rounds: Rounds
+
     def __init__(self, settings: Settings, paths: Paths, name: str, *, connect: Connect, say: Say) -> None:
+        super().__init__("node", say)
         self._settings = settings
         self._paths = paths
         self._name = name
         self._connect = connect
-        self._say = say
         self._host = socket.gethostname()
         self._started = time.monotonic()
-        self._wake = threading.Event()
-        self._no_more_cycles = threading.Event()
-        self.over = threading.Event()
-        self.phase = Phase.STARTING
-        self.step = StopStep.NONE
-        self.failure: Sp500tuiError | None = None
-        self.market_clock: MarketClock | None = None
         self.joined_with: Ledger | None = None
         """The books as this node found them."""
         self.joined_at = 0
         """Number of the cycle that was the last one then."""
-        self.parts: NodeParts
-        self.rounds: Rounds
-        self.thread = threading.Thread(target=self._run, name="node", daemon=True)
-
-    def cycles_ended(self) -> None:
-        """No cycle will be started by this node any more."""
-        self._no_more_cycles.set()
-        self._wake.set()
-
-    def fail(self, error: Sp500tuiError) -> None:
-        """The node cannot go on; what it holds goes back to the broker."""
-        if self.failure is None:
-            self.failure = error
-            # The face says it, on the console as its last line.
-            _log.error("%s", error, extra={"files_only": True})
-        self._wake.set()
 
     def stop(self, step: StopStep) -> None:
-        """Climb the stop ladder."""
-        self.step = step
+        """Climb the stop ladder; what this node holds goes to the others."""
+        super().stop(step)
         if step is StopStep.KILL:
             self.parts.broker.abandon()
-            if StageName.WRITER in self.parts.stages:
-                for worker in self.parts.stages[StageName.WRITER].workers:
-                    if isinstance(worker.body, WriterBody):
-                        worker.body.kill()
-        self._wake.set()
 
     def heartbeat(self) -> Heartbeat:
         """What this node tells of itself now."""
@@ -160,11 +130,7 @@ class NodeLife:
                 parts.stages[name].start()
         if not self._settings.no_ui:
             parts.feed.thread.start()
-            if parts.upstream is not None:
-                self.market_clock = MarketClock(
-                    parts.upstream.yahoo.trading_periods, lambda: parts.board.market_state
-                )
-                self.market_clock.thread.start()
+            self._open_market_clock()
         self._enter(Phase.RUNNING)
 
     def _reach_sources(self) -> Upstream:
@@ -179,13 +145,13 @@ class NodeLife:
     def _await_database(self) -> None:
         """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
         if self.parts.uses_database:
-            while not self.parts.keeper.tried.wait(_LOOK) and self.step is StopStep.NONE:
+            while not self.parts.keeper.tried.wait(LOOK) and self.step is StopStep.NONE:
                 self._look()
 
     def _work(self) -> None:
         """Stay until this node's last cycle is done or somebody wants the end."""
         while not (self._done() or self.step is not StopStep.NONE or self.failure):
-            self._wake.wait(_LOOK)
+            self._wake.wait(LOOK)
             self._look()
 
     def _done(self) -> bool:
@@ -227,7 +193,7 @@ class NodeLife:
         """
         give_up: float | None = None
         soon = time.monotonic() + _LAST_WORDS
-        while not self.parts.stages[name].join(_LOOK):
+        while not self.parts.stages[name].join(LOOK):
             self._look()
             now = time.monotonic()
             if self.step is StopStep.KILL:
@@ -277,7 +243,3 @@ class NodeLife:
         parts.broker.close()
         self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
         self.over.set()
-
-    def _enter(self, phase: Phase) -> None:
-        self.phase = phase
-        self._say(EventKind.PHASE, str(phase))

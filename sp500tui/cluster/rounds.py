@@ -19,8 +19,8 @@ from sp500tui.cluster.scheduler_lease import Grant
 from sp500tui.cluster.shared_throttle import peers
 from sp500tui.cluster.unattended import unattended
 from sp500tui.pipeline.events import EventKind
+from sp500tui.pipeline.life import Say
 from sp500tui.pipeline.snapshot import StageName
-from sp500tui.pipeline.supervisor import Say
 from sp500tui.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,18 +10,15 @@ from sp500tui.domain import SourceError, Sp500tuiError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.events import EventKind
-from sp500tui.pipeline.market_clock import MarketClock
+from sp500tui.pipeline.life import LOOK, Life, Say
 from sp500tui.pipeline.parts import Parts
 from sp500tui.pipeline.snapshot import Phase, StageName
 from sp500tui.pipeline.upstream import Upstream
-from sp500tui.pipeline.writing import WriterBody
 from sp500tui.settings import Settings
 from sp500tui.sources.throttle import Throttle
 
 _log = logging.getLogger(__name__)
 
-_LOOK = 0.05
-"""Seconds between two looks."""
 _SPOOL_DEADLINE = 5.0
 """Seconds that spooling may take before what is left is abandoned."""
 
@@ -31,48 +27,18 @@ _NO_PRICES_AFTER = 15.0
 _FAILURES = 3
 
 Connect = Callable[[Settings, Paths, Throttle], Upstream]
-Say = Callable[[EventKind, str], None]
 
 
-class Supervisor:
+class Supervisor(Life):
     """One thread that starts the stages, watches over them, and ends them one after the other."""
 
+    parts: Parts
+
     def __init__(self, settings: Settings, paths: Paths, *, connect: Connect, say: Say) -> None:
+        super().__init__("supervisor", say)
         self._settings = settings
         self._paths = paths
         self._connect = connect
-        self._say = say
-        self._wake = threading.Event()
-        self._no_more_cycles = threading.Event()
-        self.over = threading.Event()
-        self.phase = Phase.STARTING
-        self.step = StopStep.NONE
-        self.failure: Sp500tuiError | None = None
-        self.market_clock: MarketClock | None = None
-        self.parts: Parts
-        self.thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
-
-    def cycles_ended(self) -> None:
-        """No cycle will come any more."""
-        self._no_more_cycles.set()
-        self._wake.set()
-
-    def fail(self, error: Sp500tuiError) -> None:
-        """The run cannot go on; what has been fetched is kept in the journal."""
-        if self.failure is None:
-            self.failure = error
-            # The face says it, on the console as its last line.
-            _log.error("%s", error, extra={"files_only": True})
-        self._wake.set()
-
-    def stop(self, step: StopStep) -> None:
-        """Climb the stop ladder."""
-        self.step = step
-        if step is StopStep.KILL:
-            for worker in self.parts.stages[StageName.WRITER].workers:
-                if isinstance(worker.body, WriterBody):
-                    worker.body.kill()
-        self._wake.set()
 
     def _run(self) -> None:
         try:
@@ -108,21 +74,18 @@ class Supervisor:
             return
         parts.stages[StageName.SCRAPER].start()
         if not self._settings.no_ui:
-            self.market_clock = MarketClock(
-                parts.upstream.yahoo.trading_periods, lambda: parts.board.market_state
-            )
-            self.market_clock.thread.start()
+            self._open_market_clock()
         self._enter(Phase.RUNNING)
 
     def _await_database(self) -> None:
         """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
-        while not self.parts.keeper.tried.wait(_LOOK) and self.step is StopStep.NONE:
+        while not self.parts.keeper.tried.wait(LOOK) and self.step is StopStep.NONE:
             pass
 
     def _work(self) -> None:
         """Watch until the last cycle is done or somebody wants the end."""
         while not self._no_more_cycles.is_set() and self.step is StopStep.NONE and not self.failure:
-            self._wake.wait(_LOOK)
+            self._wake.wait(LOOK)
             self._look()
         if self.failure:
             self.step = max(self.step, StopStep.SPOOL)
@@ -192,7 +155,7 @@ class Supervisor:
     def _await(self, name: StageName, deadline: float) -> None:
         """Wait until a stage is empty; past the deadline, or when asked to, spool instead of draining."""
         give_up: float | None = None
-        while not self.parts.stages[name].join(_LOOK):
+        while not self.parts.stages[name].join(LOOK):
             self._look()
             now = time.monotonic()
             if self.step is StopStep.KILL:
@@ -229,7 +192,3 @@ class Supervisor:
             parts.upstream.close()
         self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
         self.over.set()
-
-    def _enter(self, phase: Phase) -> None:
-        self.phase = phase
-        self._say(EventKind.PHASE, str(phase))
