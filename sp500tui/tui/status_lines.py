@@ -184,6 +184,7 @@ def equation(ledger: Ledger) -> list[Line]:
     return [
         _sum("fetched", ledger, full, count),
         _sum("fetched", ledger, plain, count),
+        _sum("got", ledger, brief, count),
         _sum("got", ledger, brief, short_count),
         _sum("got", ledger, brief[:1] + tuple(term for term in brief[1:] if term[1]), short_count),
         _sum("got", ledger, least, partial(short_count, whole=True)),
