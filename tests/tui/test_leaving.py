@@ -15,8 +15,8 @@ from tests.tui.real_terminal import PATIENCE, Terminal
 
 pytestmark = pytest.mark.thorough
 LEFT_SCREEN = "\x1b[?1049l"
-_GONE = 10.0
-"""Seconds after the end in which every process of the run has to be gone; three do on a machine at rest."""
+_GONE = 3.0
+"""Seconds after the end in which every process of the run has to be gone, as promised."""
 
 
 @pytest.fixture(scope="module")
