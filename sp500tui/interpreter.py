@@ -13,8 +13,8 @@ _SWITCH_INTERVAL = 0.001
 """Seconds a busy thread may keep the others waiting; Python's 5 ms times the busy threads is a late screen."""
 _YOUNG_OBJECTS = 50_000
 """New objects between two looks for garbage: imports and quotes make many and next to no cycles."""
-_YOUNG_ROUNDS, _MIDDLE_ROUNDS = 20, 100
-"""Rounds after which the older, far larger generations are looked through as well."""
+_YOUNG_ROUNDS, _MIDDLE_ROUNDS = 5, 20
+"""Rounds after which the older generations are looked through as well: more, and garbage fills megabytes meanwhile."""
 
 
 def tune() -> None:
