@@ -9,6 +9,7 @@ import pytest
 pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.valkey",
+    "tests.fixtures.tls_door",
     "tests.fixtures.cluster",
     "tests.fixtures.market",
     "tests.fixtures.market_client",

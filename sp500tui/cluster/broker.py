@@ -17,6 +17,7 @@ from sp500tui.cluster.broker_checks import check_server
 from sp500tui.cluster.errors import BrokerAwayError, BrokerError
 from sp500tui.cluster.refusals import Cure, Refusal, redis_package, refusal
 from sp500tui.cluster.scripts import Script, load
+from sp500tui.cluster.tls import check_files, check_language
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health
 from sp500tui.plain_text import plain, without_passwords
@@ -60,6 +61,8 @@ class Broker:
     ) -> None:
         """`password`: used where the URL holds none. `timeout`: seconds a silent broker is waited for."""
         self.address = without_passwords(url)
+        self._name = f"the broker at {self.address}"
+        self._tls = url.startswith("rediss:")
         self.cluster_name = cluster_name
         self._url = url
         self._password = password
@@ -68,7 +71,7 @@ class Broker:
         self._client: Any = None
         self._abandoned = threading.Event()
         self._lock = threading.Lock()
-        self._health = (Health.STARTING, f"the broker at {self.address} has not been asked yet", 0.0)
+        self._health = (Health.STARTING, f"{self._name} has not been asked yet", 0.0)
         self._free_slots: deque[str] = deque()
         self._instance = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
@@ -81,14 +84,22 @@ class Broker:
         `patience`: seconds for which a broker that is away is tried again; None for as long as it takes.
 
         Raises:
-            BrokerError: the package is missing, or the server refuses us, is too old or is a replica.
+            BrokerError: the package is missing, the server refuses us, is too old or is a replica, or with TLS
+                there is something that only a person can mend.
             BrokerAwayError: it was not reached in time.
             CancelledError: `cancelled` said so.
         """
         self._client = self._connect()
+        redis = redis_package()
+        options = self._client.connection_pool.connection_kwargs
 
         def greet() -> None:
-            warnings = check_server(self._client, f"the broker at {self.address}")
+            try:
+                warnings = check_server(self._client, self._name)
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if refusal(error).cure is Cure.TIME:
+                    check_language(options, self._name, tls=self._tls)
+                raise
             for warning in warnings:
                 _log.warning("%s", warning)
             self._read_clock()
@@ -117,6 +128,7 @@ class Broker:
             raise BrokerError(
                 f"the URL {self.address} is of no use ({plain(str(error))}): give one such as redis://host:6379/0"
             ) from error
+        check_files(client.connection_pool.connection_kwargs, self._name)
         return client
 
     def key(self, *parts: str) -> str:
@@ -244,7 +256,7 @@ class Broker:
         return health, message, max(0.0, retry_at - time.monotonic()) if waiting else None
 
     def _ail(self, trouble: Refusal, delay: float) -> str:
-        message = f"the broker at {self.address} {trouble.words}"
+        message = f"{self._name} {trouble.words}"
         with self._lock:
             told = self._health[:2] == (trouble.health, message)
             self._health = (trouble.health, message, time.monotonic() + delay)
@@ -263,7 +275,7 @@ class Broker:
         with self._lock:
             before, self._health = self._health[0], (Health.OK, "", 0.0)
         if before in (Health.DOWN, Health.DEGRADED):
-            _log.warning("the broker at %s works again", self.address)
+            _log.warning("%s works again", self._name)
 
     # --- its clock ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from sp500tui.cluster.errors import BrokerError
+from sp500tui.cluster.tls import refused_certificate
 from sp500tui.pipeline.snapshot import Health
 from sp500tui.plain_text import plain
 
@@ -103,6 +104,8 @@ def refusal(error: Exception) -> Refusal:
             return Refusal(words, health, cure)
     if isinstance(error, redis.AuthenticationError):
         return Refusal(f"refuses to let us in: {text}", Health.DOWN, Cure.SOMEBODY)
+    if (certificate := refused_certificate(error)) is not None:
+        return Refusal(certificate, Health.DOWN, Cure.SOMEBODY)
     if isinstance(error, redis.TimeoutError):
         return Refusal("does not answer", Health.DOWN, Cure.TIME)
     if isinstance(error, (redis.ConnectionError, OSError)):
