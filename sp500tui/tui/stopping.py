@@ -125,7 +125,9 @@ def exit_code(snapshot: Snapshot, signal_number: int | None) -> ExitCode:
     if signal_number is not None:
         return ExitCode.SIGINT if signal_number == signal.SIGINT else ExitCode.SIGTERM
     if snapshot.phase is Phase.FAILED:
-        return ExitCode.DATABASE if snapshot.database.health is Health.DOWN else ExitCode.NO_SOURCE
+        # A broker that was not even asked, for what its URL says, is none that could be used.
+        unusable = snapshot.database.health is Health.DOWN or snapshot.broker_health is not Health.OK
+        return ExitCode.DATABASE if unusable else ExitCode.NO_SOURCE
     if others_at_work(snapshot):
         return ExitCode.OK  # the run is the cluster's and goes on
     ledger = snapshot.ledger

@@ -65,6 +65,8 @@ class TestExitCode:
                 None,
                 ExitCode.DATABASE,
             ),
+            (replace(failed(), broker_health=Health.DOWN), None, ExitCode.DATABASE),
+            (replace(failed(), broker_health=Health.STARTING), None, ExitCode.DATABASE),
             (CLEAN, signal.SIGTERM, ExitCode.SIGTERM),
             (CLEAN, signal.SIGHUP, ExitCode.SIGTERM),
             (CLEAN, signal.SIGINT, ExitCode.SIGINT),
