@@ -8,7 +8,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-
 _PASSWORD_IN_URL = re.compile(r"(://[^\s:/?#]*):[^\s]*@")
 _PASSWORD_NAMED = re.compile(
     r"""(?ix)
-    \b(password|passwd|pgpassword|sslpassword) (["']?\s*[=:]\s*)   # name, separator
+    \b(password|passwd|pgpassword|ssl_?password) (["']?\s*[=:]\s*)   # name, separator
     ("[^"]*" | '[^']*' | [^\s&"']+)                                # value
     """
 )

@@ -26,6 +26,7 @@ from sp500tui.plain_text import plain, without_passwords
         ("http://user@host/path", "http://user@host/path"),
         ("postgresql://h/db?password=secret&x=1", "postgresql://h/db?password=***&x=1"),
         ("host=h password='se cret' x", "host=h password=*** x"),
+        ("rediss://h/0?ssl_password=secret&x=1", "rediss://h/0?ssl_password=***&x=1"),
         ("PGPASSWORD=secret psql", "PGPASSWORD=*** psql"),
         ('{"password": "secret"}', '{"password": ***}'),
     ],
