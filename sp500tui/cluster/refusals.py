@@ -131,4 +131,5 @@ def _codes(error: Exception, text: str) -> set[str]:
     if type(error).__name__ == "AuthenticationError":
         lowered = text.lower()
         known = "NOAUTH" if "required" in lowered else "WRONGPASS" if "invalid" in lowered else ""
-    return {first, known}
+    # What Redis says to a command of more than ten words from somebody who has given no password.
+    return {first, "NOAUTH" if "unauthenticated" in text else known}
