@@ -19,7 +19,11 @@ from sp500tui.cluster.refusals import Cure, refusal
             "wants a password",
             Cure.SOMEBODY,
         ),
-        (redis.ResponseError("MISCONF Errors writing to the AOF file"), "cannot write to its disk", Cure.TIME),
+        (
+            redis.ResponseError("MISCONF Errors writing to the AOF file"),
+            "cannot write to its disk",
+            Cure.TIME,
+        ),
         (redis.ResponseError("ERR unknown command"), "refuses a command: ERR unknown command", Cure.NOTHING),
         (redis.TimeoutError("Timeout reading from socket"), "does not answer", Cure.TIME),
         (redis.ConnectionError("Connection closed by server."), "cannot be reached: ", Cure.TIME),
