@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sp500tui.pipeline.report import RunReport
-from sp500tui.pipeline.snapshot import QueueSnapshot, Snapshot, StageSnapshot
+from sp500tui.pipeline.snapshot import DatabaseSnapshot, QueueSnapshot, Snapshot, StageSnapshot
 from sp500tui.plain_text import plain
 
 if TYPE_CHECKING:
@@ -88,13 +88,18 @@ def queue_line(queue: QueueSnapshot) -> str:
 
 def summary(report: RunReport) -> str:
     """The run in one line."""
-    database = "the embedded database" if report.database.embedded else report.database.url
     missing = f", {len(report.missing):,} missing" if report.missing else ""
     return (
         f"{report.outcome} after {report.elapsed:,.1f} s and {_counted(report.cycles, 'cycle')}: "
-        f"{report.ledger}{missing}; {database} holds "
-        f"{'an unknown number of' if report.database.rows_total is None else f'{report.database.rows_total:,}'} rows"
+        f"{report.ledger}{missing}; {_content(report.database)}"
     )
+
+
+def _content(database: DatabaseSnapshot) -> str:
+    if not (database.embedded or database.url):
+        return "this node uses no database"
+    name = "the embedded database" if database.embedded else database.url
+    return f"{name} holds {'an unknown number of' if database.rows_total is None else f'{database.rows_total:,}'} rows"
 
 
 def missing_in_words(symbols: Sequence[str]) -> str:

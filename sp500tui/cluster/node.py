@@ -236,4 +236,4 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
     def _database(self) -> DatabaseSnapshot:
         if self._parts.uses_database:
             return self._parts.keeper.snapshot()
-        return DatabaseSnapshot(Health.OK, embedded=self._settings.database is None)
+        return DatabaseSnapshot(Health.OK, embedded=False)

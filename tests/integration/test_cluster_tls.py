@@ -69,6 +69,7 @@ def test_one_cycle_with_the_help_of_another_program(
     # then the other one has stored it, nothing else was spoken, and nobody was told the password
     quotes = once.report()["quotes"]
     assert (quotes["fetched"], quotes["stored"] + quotes["duplicate"]) == (3, 3)
+    assert "; this node uses no database" in once.said()
     assert storer.stops() == ExitCode.SIGTERM
     assert door.passed >= 2
     assert "s3cret" not in once.said() + storer.said()

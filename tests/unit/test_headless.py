@@ -311,6 +311,22 @@ class TestPicture:
         assert "the embedded database holds an unknown number of rows" in words
         assert "1 cycle:" in summary(RunReport(cycles=1))
 
+    @pytest.mark.parametrize(
+        ("database", "words"),
+        [
+            (DatabaseSnapshot(rows_total=1503), "; the embedded database holds 1,503 rows"),
+            (
+                DatabaseSnapshot(url="postgresql://h/p", embedded=False, rows_total=0),
+                "; postgresql://h/p holds 0 rows",
+            ),
+            (DatabaseSnapshot(embedded=False), "; this node uses no database"),
+        ],
+    )
+    def test_the_summary_names_the_database_where_there_is_one(
+        self, database: DatabaseSnapshot, words: str
+    ) -> None:
+        assert summary(RunReport(database=database)).endswith(words)
+
     def test_many_missing_symbols_are_cut_short_for_people(self) -> None:
         assert missing_in_words(["A", "B"]) == "without a price: A, B"
         assert missing_in_words([f"S{number}" for number in range(503)]).endswith(
