@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 
@@ -70,7 +70,7 @@ class CursorList(PaintedLines):
     def show_rows(self, rows: Sequence[Line], heading: Line | None = None) -> None:
         """Replace the contents; the cursor stays at its index."""
         self._heading, self._rows = heading, rows
-        self.virtual_size = Size(0, len(rows) + self._top)
+        self.set_line_total(len(rows) + self._top)
         self.repaint_changed()
 
     def rows_shown(self) -> list[str]:

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import var
 
@@ -159,7 +158,7 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
 
     def _settle(self, fallen: int = 0) -> None:
         """Bring size, place and picture to the buffer, of which `fallen` lines have gone at the top."""
-        self.virtual_size = Size(0, self.buffer.end - self.buffer.first)
+        self.set_line_total(self.buffer.end - self.buffer.first)
         self._go(self.max_scroll_y if self.following else self.scroll_offset.y - fallen)
         self.repaint_changed()
         self._describe()

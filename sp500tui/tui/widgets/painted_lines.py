@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.cache import LRUCache
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -18,6 +18,20 @@ from sp500tui.tui.frame import SparingApp
 
 _WORTH_A_MOVE = 8
 """Unchanged cells between two changed ones from which on it takes fewer bytes to pass over them."""
+
+
+class WholeStrip(Strip):
+    """A strip that is not kept alive by itself: Textual's own remembers, uncut, itself as the way it was cut.
+
+    Lines that come and go many times a second would pile up until Python looks for such circles.
+    """
+
+    def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
+        """The parts between the cuts; itself where there is none before its end."""
+        cuts = [cut for cut in cuts if cut <= self.cell_length]
+        if cuts == [self.cell_length]:
+            return [self]
+        return super().divide(cuts)
 
 
 class Painted(NamedTuple):
@@ -78,6 +92,22 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
     def line_count(self) -> int:
         """Lines on the screen."""
         return self.scrollable_content_region.height
+
+    def set_line_total(self, total: int) -> None:
+        """Take over how many lines there are, on the screen and beyond it.
+
+        A new virtual size has Textual place every widget of the screen anew. That is needed where the scroll bar
+        comes or goes; else the bar is all that it changes.
+        """
+        size = Size(0, total)
+        if size == self.virtual_size:
+            return
+        if self.show_vertical_scrollbar is not (total > self.container_size.height):
+            self.virtual_size = size
+            return
+        self.set_reactive(PaintedLines.virtual_size, size)
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = total
 
     def cell_style(self, line: str, cell: str) -> Style:
         """The style of a cell in a line of the given style: the line's background and emphasis below its own."""
@@ -146,7 +176,7 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
             cells[at] = Segment(" " * (width - at), self._style(row, row))
         elif at > width:
             cells = _placed(Strip(cells.values(), at).crop(0, width))
-        return Painted(Strip(cells.values(), width), cells)
+        return Painted(WholeStrip(cells.values(), width), cells)
 
     def _style(self, row: str, cell: str) -> Style:
         """The style of a cell as the terminal can show it: filtered once, not with every line."""

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import var
 
@@ -185,7 +184,7 @@ class PriceTable(SymbolLines, can_focus=True):
     def _lines_changed(self, place: int | None) -> None:
         """Fit scrolling, title and picture to other lines; the cursor's row stays at screen line `place`."""
         lines = self._view.lines
-        self.virtual_size = Size(0, len(lines) + 1 if lines else 0)
+        self.set_line_total(len(lines) + 1 if lines else 0)
         self.keep_cursor_at(place)
         words = self._view.arrangement.words(self._view.shown, len(self._book.rows))
         if words != self._words:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.reactive import reactive
 
 from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot
@@ -183,9 +183,7 @@ class WorkersPanel(PaintedLines):
         self._heading = header_line(width, names, homes) if self.line_count >= _HEADING_FROM else None
         self._detail = self._more(shown) if self.has_focus and shown else []
         set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None))
-        lines = len(self._rows) + self._fixed
-        if self.virtual_size.height != lines:
-            self.virtual_size = Size(0, lines)
+        self.set_line_total(len(self._rows) + self._fixed)
         self.repaint_changed()
 
     @property
