@@ -101,8 +101,15 @@ class WriterLink:
         self._send(self._configuration, deadline, cancelled)
         return self._receive(0, deadline, cancelled)
 
-    def commit(self, number: int, payload: bytes, timeout: float, cancelled: Callable[[], bool]) -> Answer:
-        """Have a payload written; returns when it is committed or refused.
+    def commit(
+        self,
+        number: int,
+        payload: bytes,
+        timeout: float,
+        cancelled: Callable[[], bool],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """Have a payload written; returns when it is committed or refused. `meanwhile` is called once it is sent.
 
         Raises:
             WriterDiedError: the process ended, did not answer within `timeout` seconds, or `cancelled` said to
@@ -110,6 +117,7 @@ class WriterLink:
         """
         deadline = time.monotonic() + timeout
         self._send(number.to_bytes(NUMBER_BYTES, "big") + payload, deadline, cancelled)
+        meanwhile()
         return self._receive(number, deadline, cancelled)
 
     def _send(self, message: bytes, deadline: float, cancelled: Callable[[], bool]) -> None:

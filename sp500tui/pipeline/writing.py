@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -17,7 +18,7 @@ from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.metrics import LatencyHistogram
 from sp500tui.pipeline.prices import PriceBoard
-from sp500tui.pipeline.queues import Lease, LeasedQueue
+from sp500tui.pipeline.queues import Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.snapshot import WorkerState
 from sp500tui.pipeline.stage import Worker
 from sp500tui.pipeline.writer_link import Answer, WriterDiedError, WriterLink
@@ -91,10 +92,12 @@ class WriterBody(Generic[B]):
         self._shared = shared
         self._worker = worker
         self._link: WriterLink | None = None
+        self._ahead: B | None = None
+        """The batch after the one that is being committed; only within a step."""
         self._sent = 0
 
     def step(self) -> None:
-        """Bring one batch to the database, or rows to the disk while there is no database."""
+        """Bring a batch to the database, and the full ones behind it; or rows to the disk while there is none."""
         shared = self._shared
         if shared.spooling_since is not None or not shared.state.ready.is_set() or shared.state.retry_in:
             self._bridge()
@@ -102,8 +105,9 @@ class WriterBody(Generic[B]):
         if self._link is None and not self._connect():
             return
         batch = shared.journal.take_waiting() or self._admit()
-        if batch is not None:
+        while batch is not None:
             self._write(batch)
+            batch, self._ahead = self._ahead, None
 
     # --- while the database cannot be used ---------------------------------------------------------------------
 
@@ -156,7 +160,21 @@ class WriterBody(Generic[B]):
 
     def _to_journal(self, lease: Lease[ConvertedQuote]) -> B | None:
         """The journal's batch of a lease; None, and the rows back in the queue, while the disk takes nothing."""
-        shared, worker = self._shared, self._worker
+        worker = self._worker
+        try:
+            return self._taken_over(lease)
+        except JournalError as error:
+            worker.last_error = str(error)
+            worker.wait(_FULL_DISK_PAUSE, WorkerState.WAITING, str(error))
+            return None
+
+    def _taken_over(self, lease: Lease[ConvertedQuote]) -> B | None:
+        """The journal's batch of a lease.
+
+        Raises:
+            JournalError: the disk takes nothing now; the rows are back in the queue.
+        """
+        shared = self._shared
         rows, payload, unwritable = _encode(lease.items)
         try:
             if unwritable:
@@ -164,13 +182,26 @@ class WriterBody(Generic[B]):
                 shared.journal.bury(lease, rows, len(unwritable))
                 return None
             return shared.journal.admit(lease, rows, payload)
-        except JournalError as error:
+        except JournalError:
             lease.release()
-            worker.last_error = str(error)
-            worker.wait(_FULL_DISK_PAUSE, WorkerState.WAITING, str(error))
-            return None
+            raise
         finally:
-            worker.lease = None
+            self._worker.lease = None
+
+    def _prepare(self) -> None:
+        """While the database commits one batch, bring the next to the journal, if it is full already."""
+        shared, worker = self._shared, self._worker
+        if self._ahead is not None or worker.leaving.is_set() or worker.stage.paused:
+            return
+        if shared.spooling_since is not None or shared.journal.has_waiting:
+            return
+        if shared.rows.depth().ready < shared.batch_size:
+            return
+        # Whatever hinders it is met again, and told, when this batch's turn has come.
+        with suppress(QueueClosedError, JournalError):
+            worker.lease = shared.rows.take(shared.batch_size, timeout=0.0)
+            if worker.lease is not None:
+                self._ahead = self._taken_over(worker.lease)
 
     def _write(self, batch: B) -> None:
         shared, worker = self._shared, self._worker
@@ -202,20 +233,26 @@ class WriterBody(Generic[B]):
             self._settle(batch, outcome, time.monotonic() - started)
 
     def _keep(self, batch: B) -> None:
-        """Leave a batch to the journal until somebody can commit it."""
-        while True:
-            try:
-                return self._shared.journal.release(batch)
-            except JournalError as error:
-                # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
-                self._worker.enter(WorkerState.WAITING, str(error))
-                time.sleep(_FULL_DISK_PAUSE)
+        """Leave a batch, and the one behind it, to the journal until somebody can commit them."""
+        ahead, self._ahead = self._ahead, None
+        # What is given back last is taken first.
+        for each in (ahead, batch):
+            while each is not None:
+                try:
+                    self._shared.journal.release(each)
+                    break
+                except JournalError as error:
+                    # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
+                    self._worker.enter(WorkerState.WAITING, str(error))
+                    time.sleep(_FULL_DISK_PAUSE)
 
     def _commit(self, payload: bytes, outcome: _Outcome) -> None:
         """Have a payload committed; where a row is at fault, halve it until that row stands alone."""
         shared = self._shared
         assert self._link is not None  # noqa: S101  # step() connects first
-        answer = self._link.commit(self._next_number(), payload, shared.commit_timeout, self._cut_short)
+        answer = self._link.commit(
+            self._next_number(), payload, shared.commit_timeout, self._cut_short, self._prepare
+        )
         if answer.committed:
             shared.state.worked()
             shared.state.commit.record(answer.seconds)
@@ -276,7 +313,10 @@ class WriterBody(Generic[B]):
         return True
 
     def close(self) -> None:
-        """Let the process go."""
+        """Let the process go, and the batch behind the one that failed."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            self._keep(ahead)
         self._disconnect()
 
 
