@@ -124,14 +124,14 @@ class FxBook:
     def convert(self, quote: Quote, *, tick: float, worker: str) -> ConvertedQuote:
         """The quote with its price in the target currency, to all its digits; without one when no rate is known."""
         base, units = major_unit(quote.currency)
+        price = quote.price if units == 1 else _EXACT.divide(quote.price, Decimal(units))
         if base == self.target:
-            price = _EXACT.divide(quote.price, Decimal(units))
             return ConvertedQuote(quote, price, self.target, _ONE, quote.quote_time, tick, worker)
         pair = self._pairs.get(base)
         rate = pair.rate if pair else None
         if rate is None:
             return ConvertedQuote(quote, None, self.target, None, None, tick, worker)
-        price = _EXACT.divide(_EXACT.multiply(quote.price, rate.rate), Decimal(units))
+        price = _EXACT.multiply(price, rate.rate)
         return ConvertedQuote(quote, price, self.target, rate.rate, rate.time, tick, worker)
 
     def primary(self) -> tuple[str, FxRate | None, float | None]:

@@ -140,6 +140,9 @@ class MemoryQueue(Generic[T]):
         self._lock = lock if lock is not None else threading.RLock()
         self._not_empty = threading.Condition(self._lock)
         self._not_full = threading.Condition(self._lock)
+        self._gathered = threading.Condition(self._lock)
+        self._lingering: list[int] = []
+        """How many items each of those wants who wait for more than the first."""
         self._chunks: deque[_Chunk[T]] = deque()
         self._ready = 0
         self._leases: set[MemoryLease[T]] = set()
@@ -174,6 +177,9 @@ class MemoryQueue(Generic[T]):
                 self.total_in += len(items)
                 self.high_water = max(self.high_water, self._ready)
                 self._not_empty.notify()
+                # Those who gather are not woken for every few items: each time would cost all threads a turn.
+                if self._lingering and self._ready >= min(self._lingering):
+                    self._gathered.notify_all()
             if then is not None:
                 then()
             return True
@@ -192,22 +198,32 @@ class MemoryQueue(Generic[T]):
             while not self._ready:
                 if self._closed and not self._in_flight:
                     raise QueueClosedError
-                if not self._wait(deadline, cancelled):
+                if not self._wait(self._not_empty, deadline, cancelled):
                     return None
             if linger:
-                patience = self._clock() + linger
-                while 0 < self._ready < n and not self._closed and self._wait(patience, cancelled):
-                    pass
+                self._gather(n, self._clock() + linger, cancelled)
             return self._lease(n) if self._ready else None
 
-    def _wait(self, deadline: float | None, cancelled: Callable[[], bool] | None) -> bool:
-        """Wait for a put, a moment at most; False when the deadline has passed."""
+    def _gather(self, n: int, patience: float, cancelled: Callable[[], bool] | None) -> None:
+        """Wait until there are `n` items, at most until that tick."""
+        self._lingering.append(n)
+        try:
+            while 0 < self._ready < n and not self._closed:
+                if not self._wait(self._gathered, patience, cancelled):
+                    return
+        finally:
+            self._lingering.remove(n)
+
+    def _wait(
+        self, sign: threading.Condition, deadline: float | None, cancelled: Callable[[], bool] | None
+    ) -> bool:
+        """Wait for the sign, a moment at most; False when the deadline has passed."""
         if cancelled is not None and cancelled():
             raise CancelledError
         wait = _POLL if deadline is None else min(_POLL, deadline - self._clock())
         if wait <= 0:
             return False
-        self._not_empty.wait(wait)
+        sign.wait(wait)
         return True
 
     def _lease(self, n: int) -> MemoryLease[T]:
@@ -253,6 +269,7 @@ class MemoryQueue(Generic[T]):
         with self._lock:
             self._closed = True
             self._not_empty.notify_all()
+            self._gathered.notify_all()
 
     def lift_capacity(self) -> None:
         """Let every put through: the stop ladder's second step bounds what can still come."""

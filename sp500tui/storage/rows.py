@@ -119,7 +119,7 @@ class _TimeText(dict[datetime, str]):
     """Times and their ISO texts; most times of a batch are the same few."""
 
     def __missing__(self, time: datetime) -> str:
-        text = self[time] = time.astimezone(UTC).isoformat()
+        text = self[time] = (time if time.tzinfo is UTC else time.astimezone(UTC)).isoformat()
         return text
 
 
