@@ -255,10 +255,11 @@ class Stage:
 
     def hold(self, worker: Worker) -> bool:
         """Let a worker wait here while the stage is paused; False when it should look again."""
-        if self._running.is_set() or self._ending:
-            return True
-        worker.enter(WorkerState.PAUSED)
-        return self._running.wait(_TAKE_TIMEOUT)
+        if not (self._running.is_set() or self._ending):
+            worker.enter(WorkerState.PAUSED)
+            if not self._running.wait(_TAKE_TIMEOUT):
+                return False
+        return not worker.leaving.is_set()
 
     def pause(self) -> None:
         """Take no new leases."""
@@ -323,11 +324,12 @@ class Stage:
         self.hurried = True
 
     def dismiss(self) -> None:
-        """Have every worker leave after the lease in hand."""
-        self.end()
+        """Have every worker leave after the lease in hand; who rests takes none first."""
         with self._lock:
+            self._ending = True
             for worker in self._workers.values():
                 worker.leaving.set()
+        self._running.set()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until all workers have left; False when `timeout` seconds passed first."""

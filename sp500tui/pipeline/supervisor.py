@@ -133,14 +133,14 @@ class Supervisor(Life):
         """End the stages one after the other, each when nothing can reach it any more."""
         parts = self.parts
         self._enter(Phase.DRAINING)
-        for stage in parts.stages.values():
-            stage.resume()
         deadline = time.monotonic() + self._settings.drain_timeout
         if self.step is not StopStep.NONE:
             # Who stops by hand wants no new requests; what was fetched goes its way to the end.
             parts.tickers.discard_ready()
             parts.stages[StageName.PRICE].dismiss()
         parts.stages[StageName.SCRAPER].dismiss()
+        for stage in parts.stages.values():
+            stage.resume()
         for name, queue in (
             (StageName.SCRAPER, parts.tickers),
             (StageName.PRICE, parts.quotes),

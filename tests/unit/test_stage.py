@@ -244,6 +244,25 @@ def test_a_paused_pool_takes_nothing_until_it_is_resumed(eventually: Wait) -> No
         eventually(lambda: sorted(pool.done) == [1, 2, 3])
 
 
+def test_who_is_dismissed_while_resting_does_not_take_another_step(eventually: Wait) -> None:
+    steps = []
+
+    class Stepper:
+        def step(self) -> None:
+            steps.append(1)
+
+        def close(self) -> None:
+            """Has nothing."""
+
+    stage = Stage(StageName.SCRAPER, lambda _worker: Stepper(), 1, listener=lambda _event: None)
+    stage.pause()
+    stage.start()
+    eventually(lambda: [worker.snapshot().state for worker in stage.workers] == [WorkerState.PAUSED])
+    stage.dismiss()
+    assert stage.join(10)
+    assert steps == []
+
+
 def test_a_paused_pool_can_be_dismissed() -> None:
     pool = Pool(2)
     pool.stage.start()
