@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sp500tui import __version__
 from sp500tui.cluster.broker import Argument, Broker
@@ -16,6 +16,8 @@ from sp500tui.pipeline.snapshot import WorkerSnapshot
 
 _PATIENCE = 2.0
 """Seconds that the broker may take before the node goes on with what it knows."""
+_COUNTED = 86_400
+"""Seconds for which a lost node can still be told that it was given up."""
 
 
 def node_name() -> str:
@@ -49,6 +51,8 @@ class Membership:
         self._broker = broker
         self.name = name
         self._currency = currency
+        self._times_lost = 0
+        """How often the others had given this node up, by the last heartbeat that was answered."""
 
     def join(self) -> Roll:
         """Look who is there before the first heartbeat; whoever finds nobody starts with no wishes of yesterday.
@@ -67,7 +71,9 @@ class Membership:
         """Be heard; whether the others had given this node up meanwhile."""
         keys = self._keys("heard", "beats", "details", "lost")
         arguments: list[Argument] = [self.name, encode(beat), encode_workers(workers)]
-        return bool(self._broker.run("beat", keys, arguments, patience=_PATIENCE))
+        times = int(self._broker.run("beat", keys, arguments, patience=_PATIENCE))
+        before, self._times_lost = self._times_lost, times
+        return times > before
 
     def roll(self, *, details: bool) -> Roll:
         """Who is there now; with `details` every node's workers too."""
@@ -75,11 +81,13 @@ class Membership:
         keys = [*self._keys(*names), self._broker.key("fx", self._currency), self._broker.key("list")]
         return parse(self._broker.run("roll", keys, [int(details)], patience=_PATIENCE))
 
-    def give_up(self, name: str, held: Mapping[str, int]) -> bool:
-        """Strike a silent node off, of which so much was taken; whether it was this call that did."""
-        keys = self._keys("heard", "beats", "details", "lost", "wishes")
-        counts = [part for queue, items in held.items() for part in (queue, items)]
-        arguments = [name, SILENCE, int(REMEMBERED), *counts]
+    def give_up(self, name: str, queues: Sequence[str]) -> bool:
+        """Strike a silent node off and give back to `queues` (keys) what it holds; whether it was this call that did.
+
+        A node that is heard after all keeps everything.
+        """
+        keys = [*self._keys("heard", "beats", "details", "lost", "wishes"), *queues]
+        arguments: list[Argument] = [name, SILENCE, int(REMEMBERED), _COUNTED]
         return bool(self._broker.run("lost", keys, arguments, patience=_PATIENCE))
 
     def leave(self) -> None:

@@ -179,7 +179,6 @@ class NodeLife(Life):
         self.rounds.leaving = True
         deadline = time.monotonic() + self._settings.drain_timeout
         for stage in parts.stages.values():
-            stage.resume()
             stage.dismiss()
         for name in parts.stages:
             self._await(name, deadline)
@@ -223,7 +222,7 @@ class NodeLife(Life):
             return
         try:
             parts.custody.release_all()
-            parts.reclaim(self._name, lost=False)
+            parts.give_everything_back()
             parts.membership.leave()
         except BrokerAwayError as error:
             _log.warning("left without a goodbye, the other nodes will miss this one in a moment: %s", error)

@@ -203,11 +203,14 @@ class NodeParts:
         """Whether a stage of this node asks the outside world."""
         return StageName.SCRAPER in self.stages or StageName.PRICE in self.stages
 
-    def reclaim(self, consumer: str, *, lost: bool) -> dict[str, int]:
-        """Give back to the queues what a node holds; returns how many items of each."""
-        keys = [queue.key for queue in (self.tickers, self.quotes, self.rows)]
-        counts = self.broker.run("reclaim", keys, [consumer, consumer if lost else ""], patience=2.0)
-        return dict(zip(("tickers", "quotes", "rows"), counts, strict=True))
+    @property
+    def queue_keys(self) -> list[str]:
+        """The queues as the broker names them."""
+        return [queue.key for queue in (self.tickers, self.quotes, self.rows)]
+
+    def give_everything_back(self) -> None:
+        """Give back to the queues whatever the broker knows this node to hold."""
+        self.broker.run("reclaim", self.queue_keys, [self.membership.name], patience=2.0)
 
     def give_leases_back(self) -> None:
         """Take every lease out of this node's hands; whoever works on one finds it lost."""

@@ -239,8 +239,7 @@ class Rounds:
             return
         for name in roll.silent():
             if name != self._name:
-                held = self._parts.reclaim(name, lost=True)
-                self._parts.membership.give_up(name, held)
+                self._parts.membership.give_up(name, self._parts.queue_keys)
                 self._beat_due = 0.0
 
     def _read(self) -> None:

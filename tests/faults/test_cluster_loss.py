@@ -106,6 +106,7 @@ def test_a_node_that_stood_still_finds_its_leases_gone_and_works_on(
     number = seen.cycle.number
     other.waits_for(lambda s: s.cycle.number > number + 2, "further cycles")
     assert stopped.stops() == 143
+    assert stopped.said().count("had given this one up") == 1
     other.waits_for(lambda s: len(s.nodes) == 1, "its goodbye")
     comes_to_rest(other)
     verdict = check.verdict(busy.database)

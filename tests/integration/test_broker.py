@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-import redis
 
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.entries import Entry
@@ -16,7 +14,7 @@ from sp500tui.cluster.errors import BrokerAwayError
 from sp500tui.cluster.stream_queue import StreamQueue
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health
-from tests.fixtures.valkey import NumberCodec, ValkeyServer
+from tests.fixtures.valkey import CutBroker, NumberCodec, ValkeyServer
 
 Wait = Callable[[Callable[[], object]], None]
 MakeBroker = Callable[..., Broker]
@@ -24,27 +22,6 @@ MakeBroker = Callable[..., Broker]
 
 def queue_on(broker: Broker, capacity: int = 1000) -> StreamQueue[int]:
     return StreamQueue(broker, "quotes", NumberCodec(), capacity, consumer="here", counts="fetched")
-
-
-class CutBroker(Broker):
-    """Its connection is cut after the command was carried out and before the answer is there, so many times."""
-
-    cuts = 0
-
-    def _evaluate(self, *args: Any) -> Any:
-        answer = super()._evaluate(*args)
-        if self.cuts:
-            self.cuts -= 1
-            raise redis.ConnectionError("Connection closed by server.")
-        return answer
-
-
-@pytest.fixture
-def cut(valkey: ValkeyServer, broker: Broker) -> Iterator[CutBroker]:
-    cut = CutBroker(valkey.url, broker.cluster_name, dice=lambda: 0.0)
-    cut.open()
-    yield cut
-    cut.close()
 
 
 def test_what_was_carried_out_before_the_connection_was_cut_is_not_repeated(cut: CutBroker) -> None:
@@ -83,7 +60,7 @@ def test_what_another_node_finished_meanwhile_is_not_given_out_again(cut: CutBro
     queue.put([1, 2])
     cut.cuts = 2
     assert queue.take(5, timeout=0) is None
-    cut.run("reclaim", [queue.key], ("here", "here"))
+    cut.run("reclaim", [queue.key], ("here",))
     done = other.take(5)
     assert done is not None
     done.ack()

@@ -188,7 +188,7 @@ class TestCustody:
     def test_a_lost_lease_counts_nothing(self, broker: Broker, rows: StreamQueue[ConvertedQuote]) -> None:
         custody = LeaseCustody()
         batch = self.admitted(custody, rows, 3)
-        broker.run("reclaim", [rows.key], ["here", "here"])
+        broker.run("reclaim", [rows.key], ["here"])
         custody.settle(batch, stored=3, dead=0)
         assert rows.depth().ready == 3
         assert read_state(broker).books == {}

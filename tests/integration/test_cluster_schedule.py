@@ -12,7 +12,7 @@ from sp500tui.cluster.membership import Membership
 from sp500tui.cluster.scheduler_lease import LASTS, Grant, SchedulerLease
 from sp500tui.cluster.shared_cycles import SharedCycles, from_fields, taken_over, to_fields
 from sp500tui.pipeline.cycles import CycleRecord, Move, Plan
-from tests.fixtures.valkey import MakeQueue
+from tests.fixtures.valkey import CutBroker, MakeQueue
 from tests.unit.test_cluster_roll import a_beat
 
 RECORD = CycleRecord(
@@ -182,22 +182,45 @@ class TestGivingUp:
     def test_only_the_silent_are_given_up_and_by_one_caller_only(
         self,
         broker: Broker,
+        make_stream: MakeQueue,
         monkeypatch: pytest.MonkeyPatch,
         eventually: Callable[[Callable[[], object]], None],
     ) -> None:
         monkeypatch.setattr("sp500tui.cluster.membership.SILENCE", 0.3)
-        here = Membership(broker, "here", "DKK")
-        Membership(broker, "gone", "DKK").beat(a_beat("gone"), ())
+        here, gone = Membership(broker, "here", "DKK"), Membership(broker, "gone", "DKK")
+        rows = make_stream(name="rows", consumer="gone")
+        rows.put([1, 2, 3])
+        lease = rows.take(2)
+        assert lease is not None
+        assert not gone.beat(a_beat("gone"), ())
         here.wish({"gone|price": "3", "here|price": "2"})
-        assert not here.give_up("gone", {"rows": 5, "quotes": 0})
-        eventually(lambda: here.give_up("gone", {"rows": 2}))
-        assert not here.give_up("gone", {})
+        assert not here.give_up("gone", [rows.key])
+        assert rows.depth().in_flight == 2, "who is heard keeps what it holds"
+        eventually(lambda: here.give_up("gone", [rows.key]))
+        assert not here.give_up("gone", [rows.key])
 
+        assert (rows.depth().ready, rows.depth().in_flight) == (3, 0)
+        assert not lease.ack()
         roll = here.roll(details=False)
         assert "gone" not in roll.beats
         assert roll.wishes == {"here|price": "2"}
         (lost,) = roll.lost
         assert lost.beat.name == "gone"
-        assert lost.held["rows"] >= 7
-        assert Membership(broker, "gone", "DKK").beat(a_beat("gone"), ()), "it hears that it was given up"
+        assert lost.held == {"rows": 2}
+        assert gone.beat(a_beat("gone"), ()), "it hears that it was given up"
+        assert not gone.beat(a_beat("gone"), ()), "and only once"
         assert here.roll(details=False).lost == ()
+        eventually(lambda: here.give_up("gone", [rows.key]))
+        assert gone.beat(a_beat("gone"), ()), "and of every time"
+
+    def test_a_node_hears_that_it_was_given_up_though_the_first_answer_got_lost(
+        self, broker: Broker, cut: CutBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sp500tui.cluster.membership.SILENCE", 0.0)
+        gone = Membership(cut, "gone", "DKK")
+        gone.beat(a_beat("gone"), ())
+        assert Membership(broker, "here", "DKK").give_up("gone", [])
+
+        cut.cuts = 2
+        assert gone.beat(a_beat("gone"), ())
+        assert not gone.beat(a_beat("gone"), ())

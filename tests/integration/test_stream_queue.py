@@ -25,10 +25,11 @@ def lease_of(queue: StreamQueue[int], n: int = 10) -> StreamLease[int]:
     return lease
 
 
-def lose(broker: Broker, node: str, *queues: StreamQueue[int]) -> list[int]:
+def lose(broker: Broker, node: str, *queues: StreamQueue[int]) -> None:
     """Give a node up for lost, as another one does that misses its heartbeat."""
-    counts: list[int] = broker.run("reclaim", [queue.key for queue in queues], (node, node))
-    return counts
+    keys = [broker.key(name) for name in ("heard", "beats", "details", "lost", "wishes")]
+    broker.run("beat", keys[:4], (node, "{}", "[]"))
+    assert broker.run("lost", [*keys, *(queue.key for queue in queues)], (node, 0, 60, 60)) == 1
 
 
 def test_what_a_lost_node_held_is_another_ones_and_the_lost_one_can_end_nothing(
@@ -39,7 +40,7 @@ def test_what_a_lost_node_held_is_another_ones_and_the_lost_one_can_end_nothing(
     lost.put([1, 2, 3])
     stale = lease_of(lost, 2)
 
-    assert lose(broker, "lost", lost) == [2]
+    lose(broker, "lost", lost)
     taken = lease_of(other)
 
     assert taken.items == [1, 2, 3]
@@ -218,7 +219,7 @@ def test_a_goodbye_returns_everything_and_counts_against_no_item(
     queue.put([1])
     lease_of(queue)
 
-    assert broker.run("reclaim", (queue.key, broker.key("queue", "never-used")), ("here", "")) == [1, 0]
+    assert broker.run("reclaim", (queue.key, broker.key("queue", "never-used")), ("here",)) == [1, 0]
 
     assert lease_of(queue).items == [1]
 

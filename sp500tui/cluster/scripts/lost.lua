@@ -1,22 +1,27 @@
 #!lua flags=allow-oom
--- Give a node up that is not heard any more, after its leases were taken from it.
--- KEYS: heard, beats, details, lost, wishes. ARGV: name, seconds of silence, seconds to remember,
--- then queue and number of items it held, pair by pair. Returns 1 for the one caller that struck it off.
+-- needs: queue
+-- Give a node up that is not heard any more: the queues get back what it holds, and it is struck off. In one step, so
+-- that a node is heard again either before and keeps everything, or afterwards and is told.
+-- KEYS: heard, beats, details, lost, wishes, queues … ARGV: name, seconds of silence, seconds to remember it,
+-- seconds to remember how often. Returns 1 for the one caller that struck it off.
 local name = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local prefix = KEYS[4] .. ':' .. name
 local remember = tonumber(ARGV[3])
-for at = 4, #ARGV, 2 do
-    if tonumber(ARGV[at + 1]) > 0 then
-        redis.call('HINCRBY', prefix .. ':held', ARGV[at], ARGV[at + 1])
-        redis.call('EXPIRE', prefix .. ':held', remember)
-    end
-end
 local heard = redis.call('ZSCORE', KEYS[1], name)
 if not heard or now - heard < tonumber(ARGV[2]) then
     return 0
 end
+for at = 6, #KEYS do
+    local items = reclaim(KEYS[at], name, name)
+    if items > 0 then
+        redis.call('HINCRBY', prefix .. ':held', string.match(KEYS[at], '[^:]+$'), items)
+        redis.call('EXPIRE', prefix .. ':held', remember)
+    end
+end
+redis.call('INCR', prefix .. ':times')
+redis.call('EXPIRE', prefix .. ':times', ARGV[4])
 redis.call('ZREM', KEYS[1], name)
 redis.call('HSET', KEYS[4], name, heard .. ' ' .. (redis.call('HGET', KEYS[2], name) or '{}'))
 redis.call('HDEL', KEYS[2], name)
