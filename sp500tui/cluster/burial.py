@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sp500tui.cluster.poison import Poison
-from sp500tui.domain import ConvertedQuote
+from sp500tui.domain import ConvertedQuote, DatabaseError
 from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.items import Fetched, Ticker
 from sp500tui.pipeline.pricing import MissingBook
@@ -13,24 +13,30 @@ from sp500tui.plain_text import plain
 from sp500tui.storage import rows as rowcodec
 
 
-def letters_of(poison: Sequence[Poison[Fetched]] | Sequence[Poison[ConvertedQuote]]) -> list[DeadLetter]:
-    """A dead letter for each item, with as much of its row as is known."""
-    return [DeadLetter.of(_record(found), found.reason, None) for found in poison]
+def letters_of(
+    poison: Sequence[Poison[Fetched]] | Sequence[Poison[ConvertedQuote]], currency: str
+) -> list[DeadLetter]:
+    """A dead letter for each item, that a replay can store; a quote without a price in `currency`, its second one."""
+    return [DeadLetter.of(_record(found, currency), found.reason, None) for found in poison]
 
 
-def _record(found: Poison[Fetched] | Poison[ConvertedQuote]) -> dict[str, str | None]:
+def _record(found: Poison[Fetched] | Poison[ConvertedQuote], currency: str) -> dict[str, str | None]:
     item = found.item
     if item is None:
         return {"payload": plain(found.payload[:400].decode(errors="replace"))}
-    fields = {name: getattr(item.quote, name, getattr(item, name, None)) for name in rowcodec.COLUMNS}
-    return {name: None if value is None else str(value) for name, value in fields.items()}
+    row = item if isinstance(item, ConvertedQuote) else ConvertedQuote(item.quote, None, currency, None, None)
+    try:
+        return rowcodec.decode(rowcodec.encode([row]))[0]
+    except DatabaseError:
+        fields = {name: getattr(row.quote, name, getattr(row, name, None)) for name in rowcodec.COLUMNS}
+        return {name: None if value is None else str(value) for name, value in fields.items()}
 
 
 def into(
-    letters: DeadLetters,
+    letters: DeadLetters, currency: str
 ) -> Callable[[Sequence[Poison[Fetched]] | Sequence[Poison[ConvertedQuote]]], None]:
     """The burial of quotes and rows."""
-    return lambda poison: letters.add(letters_of(poison))
+    return lambda poison: letters.add(letters_of(poison, currency))
 
 
 def among(missing: MissingBook) -> Callable[[Sequence[Poison[Ticker]]], None]:

@@ -140,7 +140,7 @@ class NodeParts:
             consumer=name,
             counts="fetched",
             buried="dead",
-            on_poison=burial.into(dead_letters),
+            on_poison=burial.into(dead_letters, settings.currency),
         )
         self.rows: StreamQueue[ConvertedQuote] = StreamQueue(
             broker,
@@ -149,7 +149,7 @@ class NodeParts:
             settings.rows_capacity,
             consumer=name,
             buried="dead",
-            on_poison=burial.into(dead_letters),
+            on_poison=burial.into(dead_letters, settings.currency),
         )
         self.dials = {
             QueueName.TICKERS: QueueDial(settings.tickers_capacity),
