@@ -95,6 +95,8 @@ class PriceLayout:
     """The blanks behind the last column."""
     width: int
     """Terminal cells of the whole line."""
+    lit: PriceColumn
+    """The price that lights up when it changes: the preferred one, as the other moves with it."""
 
     @property
     def placed(self) -> tuple[PlacedColumn, ...]:
@@ -156,4 +158,5 @@ def price_layout(width: int, converted_first: bool = False, grouped: bool = Fals
             start += widths[column] + GAP
     words = sum(place.spec.column in _WORDS for place in placed)
     tail = " " * max(0, width - placed[-1].start - placed[-1].width)
-    return PriceLayout(tuple(placed[:words]), tuple(placed[words:]), tail, width)
+    lit = _C.CONVERTED if converted_first else _C.LAST
+    return PriceLayout(tuple(placed[:words]), tuple(placed[words:]), tail, width, lit)

@@ -109,7 +109,6 @@ _FIGURES: dict[PriceColumn, Callable[[PriceRow, int], Cell]] = {
     PriceColumn.MARKET: _market,
     PriceColumn.TREND: _trend,
 }
-_FLASHING = (PriceColumn.LAST, PriceColumn.CONVERTED)
 
 
 def row_age(row: PriceRow, now: datetime) -> str:
@@ -128,6 +127,7 @@ def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, mar
     stale = row.stale(now)
     cells: list[Cell] = [(CURSOR_MARK if marked else " " * MARGIN, "mark")]
     cells += _words(row.constituent, layout, stale)
+    blanks = ""
     for place in layout.figures:
         column, width = place.spec.column, place.width
         if column is PriceColumn.AGE:
@@ -136,10 +136,14 @@ def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, mar
             text, style = _FIGURES[column](row, width)
         if stale and style != "missing":
             style = "stale"
-        if moved and column in _FLASHING:
-            _light(cells, text, "flash-up" if moved > 0 else "flash-down", place)
+        figure = _figure(text, place)
+        if moved and column is layout.lit:
+            blanks = _light(cells, blanks + figure, "flash-up" if moved > 0 else "flash-down")
         else:
-            cells.append((_figure(text, place), style))
+            cells.append((blanks + figure, style))
+            blanks = ""
+    if blanks:
+        cells.append((blanks, "row"))
     return _closed(cells, layout)
 
 
@@ -166,12 +170,15 @@ def _figure(text: str, place: PlacedColumn) -> str:
     return (text.rjust(width) if place.spec.align == "right" else text.ljust(width)) + _GAP
 
 
-def _light(cells: list[Cell], text: str, style: str, place: PlacedColumn) -> None:
-    """Add a column of which only the digits are lit, not the blanks around them."""
-    whole = _figure(text, place)
-    shown = whole.strip(" ")
-    before = len(whole) - len(whole.lstrip(" "))
-    cells += [(whole[:before], "name"), (shown, style), (" " * (len(whole) - before - len(shown)), "name")]
+def _light(cells: list[Cell], text: str, style: str) -> str:
+    """Add a column of which only the digits are lit; the blanks behind them are returned, for the next column.
+
+    A cell of their own would cost a change of colours more.
+    """
+    shown = text.strip(" ")
+    start = text.index(shown)
+    cells += [(text[:start], "name"), (shown, style)]
+    return text[start + len(shown) :]
 
 
 def _closed(cells: list[Cell], layout: PriceLayout) -> list[Cell]:

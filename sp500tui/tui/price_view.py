@@ -116,6 +116,7 @@ class PriceView:
         self._present: list[str] = []
         self._absent: dict[str, None] = {}
         self._arrived: list[str] = []
+        self._touched: set[str] = set()
         self._unsettled = False
         self._unsplit = False
 
@@ -142,15 +143,20 @@ class PriceView:
             else:
                 self._keys[symbol] = (value, symbol)
         self._present, self._arrived = list(self._keys), []
+        self._touched.clear()
         self._absent = dict.fromkeys(sorted(absent))
         self._unsettled, self._unsplit = True, False
         self.settle()
 
     def touch(self, symbols: Iterable[str]) -> None:
-        """Note that these rows changed; costs nothing for rows the filter hides."""
+        """Note that these rows changed; what that means for their order is looked at when it is settled."""
+        self._touched.update(symbols)
+
+    def _sort_in(self) -> None:
+        """Take over the sort keys of the rows that changed; costs nothing for rows the filter hides."""
         key = _KEYS[self.arrangement.sort]
         keys, absent, rows = self._keys, self._absent, self._book.rows
-        for symbol in symbols:
+        for symbol in self._touched:
             if symbol in keys:
                 value = key(rows[symbol])
                 if value is None:
@@ -167,9 +173,11 @@ class PriceView:
                     self._unsettled = True
             elif symbol not in self._texts:
                 self._unsplit = True
+        self._touched.clear()
 
     def settle(self) -> bool:
         """Bring the lines into order after changes; whether there was anything to do."""
+        self._sort_in()
         if self._unsplit:
             self.rebuild()
             return True

@@ -127,7 +127,7 @@ class CursorList(PaintedLines):
 
     def _place(self, y: int) -> int | None:
         """Index of the line at screen line `y`; None for the heading and below the end."""
-        index = y - self._top + self.scroll_offset.y
+        index = y - self._top + self.scrolled
         return index if y >= self._top and index < len(self._rows) else None
 
     def _is_marked(self, place: int) -> bool:

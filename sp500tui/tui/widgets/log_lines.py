@@ -203,7 +203,7 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
 
     def line_key(self, y: int) -> Hashable:
         """The line's own number, and how it is marked, searched and shifted."""
-        number = self.buffer.first + self.scroll_offset.y + y
+        number = self.buffer.first + self.scrolled + y
         line = self.buffer.line(number)
         if line is None:
             return (y == 0 and not self.buffer.end,)
@@ -211,7 +211,7 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
 
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
         """Time, level, worker and message."""
-        number = self.buffer.first + self.scroll_offset.y + y
+        number = self.buffer.first + self.scrolled + y
         line = self.buffer.line(number)
         if line is None:
             empty = y == 0 and self.buffer.end == self.buffer.first

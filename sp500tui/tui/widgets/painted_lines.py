@@ -69,6 +69,8 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(name=name, id=id, classes=classes)
         self.drawn_width = 0
         """Terminal cells of the line for which `line_cells` is asked."""
+        self.scrolled = 0
+        """Lines above the first on the screen; cheaper to read for every line than `scroll_offset`."""
         self._shown: dict[int, tuple[Hashable, Painted | None]] = {}
         """By screen line the key and the look it has, or will have with the next frame."""
         self._finished: LRUCache[Hashable, Painted] = LRUCache(self.KEPT)
@@ -128,6 +130,11 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
             return self.get_visual_style(line).rich_style + Style(reverse=True)
         style = self.get_visual_style(*dict.fromkeys((line, cell))).rich_style
         return style + Style(reverse=True) if self.get_component_styles(cell).text_style.reverse else style
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Know what is on the screen."""
+        self.scrolled = round(new_value)
+        super().watch_scroll_y(old_value, new_value)
 
     def render_line(self, y: int) -> Strip:
         """The line for the compositor."""

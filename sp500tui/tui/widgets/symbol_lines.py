@@ -60,7 +60,7 @@ class SymbolLines(PaintedLines, can_focus=True, inherit_bindings=False):
 
     def line_at(self, y: int) -> Line | None:
         """The line at screen line `y`; None on the header and below the end."""
-        index = self.scroll_offset.y + y - 1
+        index = self.scrolled + y - 1
         return self.lines[index] if y > 0 and index < len(self.lines) else None
 
     def row_look(self, symbol: str) -> str:

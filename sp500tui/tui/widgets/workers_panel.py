@@ -209,7 +209,7 @@ class WorkersPanel(PaintedLines):
         foot = y - self.line_count + len(self._detail)
         if foot >= 0:
             return self._detail[foot] if foot < len(self._detail) else ()
-        index = y - self._top + self.scroll_offset.y
+        index = y - self._top + self.scrolled
         return self._rows[index] if index < len(self._rows) else ()
 
     def line_key(self, y: int) -> Hashable:
