@@ -1,4 +1,4 @@
-"""What Python and its libraries are told so that a program of many threads answers its user quickly.
+"""What Python and its libraries are told, so that a program of many threads is quick and answers its user quickly.
 
 Imports nothing heavy.
 """
@@ -18,8 +18,12 @@ _YOUNG_ROUNDS, _MIDDLE_ROUNDS = 5, 20
 
 
 def tune() -> None:
-    """Hand over between threads more often, look for garbage less often, and for pydantic's plugins not at all."""
-    sys.setswitchinterval(_SWITCH_INTERVAL)
+    """Look for garbage less often, and for pydantic's plugins not at all."""
     gc.set_threshold(_YOUNG_OBJECTS, _YOUNG_ROUNDS, _MIDDLE_ROUNDS)
     # They are looked for in the metadata of every package there is, before the first picture.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+def tune_for_screen() -> None:
+    """Hand over between threads more often, at the price of some throughput: for a program that has a screen."""
+    sys.setswitchinterval(_SWITCH_INTERVAL)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sp500tui.command_line import parse
 from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
-from sp500tui.interpreter import tune
+from sp500tui.interpreter import tune, tune_for_screen
 from sp500tui.plain_text import plain
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def dashboard(configuration: Configuration, *, stages: bool = True) -> int:
         raise ConfigurationError("--json is for runs without the dashboard; add --no-ui")
     build = _builder(settings, stages=stages)
     refuse_without_terminal()
+    tune_for_screen()
     from sp500tui.logs import configure, log_uncaught
     from sp500tui.paths import Paths
 

@@ -22,7 +22,7 @@ import psutil
 import psycopg
 
 from sp500tui.domain import Constituent, FxRate, MarketState, Quote, SourceError
-from sp500tui.interpreter import tune
+from sp500tui.interpreter import tune, tune_for_screen
 from sp500tui.logs import configure
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
@@ -141,6 +141,7 @@ def _let_go(pipeline: Pipeline, url: str) -> None:
 def main(url: str, count: int, seconds: float, target: Path) -> None:
     """Run in the present terminal."""
     tune()
+    tune_for_screen()
     symbols = many_symbols(count)
     settings = Settings(database=url, interval=0.2, data_dir=target.parent / "data")
     paths = Paths.of(settings)

@@ -24,7 +24,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import DataTable
 
 from sp500tui.domain import Constituent
-from sp500tui.interpreter import tune
+from sp500tui.interpreter import tune, tune_for_screen
 from sp500tui.logs import LogLine
 from sp500tui.paths import Paths
 from sp500tui.pipeline.snapshot import LivePrice, Snapshot
@@ -251,6 +251,7 @@ async def _measure(app: App[Any], feed: Feed, seconds: float, target: Path) -> N
 def main(kind: str, rows: int, looks: float, seconds: float, target: Path) -> None:
     """Run the screen in the present terminal."""
     tune()
+    tune_for_screen()
     feed = Feed(rows, seconds, still=kind == "idle")
     app = make(kind, feed, looks, target.parent)
 

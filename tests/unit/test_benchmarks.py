@@ -172,7 +172,9 @@ def test_the_peers_of_ingest_store_their_rows(empty_table: str, folder: Path) ->
 
 @pytest.mark.thorough
 def test_end_to_end_counts_what_is_stored(empty_table: str, demo_market: DemoMarket) -> None:
-    assert end_to_end.full_speed(empty_table, listed_symbols()[:100], 0.5, demo_market) > 1
+    speed = end_to_end.full_speed(empty_table, listed_symbols()[:100], 0.5, demo_market)
+    assert speed.rate > 1
+    assert 1 < speed.cost < 1e6
 
 
 @pytest.mark.thorough
