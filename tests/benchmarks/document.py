@@ -1,4 +1,4 @@
-"""Puts the figures into a document between its markers: a table a benchmark, and a plot of ours beside the others."""
+"""Puts the figures into a document between its markers: a table and a plot a benchmark, or the few that say most."""
 
 from __future__ import annotations
 
@@ -13,26 +13,63 @@ _BAR, _GAP, _LEFT, _WIDTH = 18, 10, 330, 860
 _COLOURS = {"ours": "#2b7a9e", "peer": "#b7bfc9", "limit": "#6b9e4a"}
 
 
+_SUMMARY = "summary"
+_HEADLINES = {
+    ("refresh", "wall at 100 ms beside yf.download"): "all 503 prices once, from 100 ms away",
+    (
+        "ingest",
+        "2 writers beside a connection a row, TCP and a password",
+    ): "rows, from the queue to the commit",
+    (
+        "dashboard",
+        "processor a look with 503 changes: whole dashboard",
+    ): "a look at 503 changed rows, processor",
+}
+"""Of the figures that a summary shows the benchmark and the beginning of the metric, and what they are called there."""
+
+
 def write(document: Path, figures: Sequence[Figure]) -> None:
     """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->` for every benchmark measured.
+
+    A document with a place for a `summary` gets that and nothing else.
 
     Raises:
         ValueError: the document has no such markers.
     """
     text = document.read_text(encoding="utf-8")
+    if f"<!-- {_SUMMARY} -->" in text:
+        document.write_text(_with_block(document, text, _SUMMARY, summary(figures)), encoding="utf-8")
+        return
     for name in dict.fromkeys(figure.benchmark for figure in figures):
         chosen = [figure for figure in figures if figure.benchmark == name]
         plot = document.parent / "plots" / f"{name}.svg"
         plot.parent.mkdir(exist_ok=True)
         plot.write_text(bars(chosen), encoding="utf-8")
         block = f"![{name}](plots/{plot.name})\n\n{markdown(chosen)}"
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, found, rest = text.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"{document} has no place for {name}: write {begin.strip()} and {end}")
-        text = f"{before}{begin}{block}\n{end}{after}"
+        text = _with_block(document, text, name, block)
     document.write_text(text, encoding="utf-8")
+
+
+def _with_block(document: Path, text: str, name: str, block: str) -> str:
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{document} has no place for {name}: write {begin.strip()} and {end}")
+    return f"{before}{begin}{block}\n{end}{after}"
+
+
+def summary(figures: Sequence[Figure]) -> str:
+    """A table of the figures that say most, each beside its first peer; those not measured are left out."""
+    lines = ["| | sp500tui | beside it | ratio |", "|---|---|---|---|"]
+    for (benchmark, metric), words in _HEADLINES.items():
+        for figure in figures:
+            if figure.benchmark == benchmark and figure.metric.startswith(metric) and figure.ratio:
+                name, peer = next(iter(figure.peers.items()))
+                ours, theirs, ratio = (value(each.median) for each in (figure.ours, peer, figure.ratio))
+                cells = words, f"{ours} {figure.unit}", f"`{name}`: {theirs} {figure.unit}", f"{ratio}×"
+                lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+    return "\n".join(lines)
 
 
 def markdown(figures: Sequence[Figure]) -> str:

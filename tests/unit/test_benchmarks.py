@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -119,6 +120,19 @@ def test_the_document_takes_tables_and_plots_from_kept_figures(tmp_path: Path) -
     plot = (tmp_path / "plots" / "ingest.svg").read_text()
     assert plot.count("<rect") == 4
     assert "the server itself" in plot
+
+
+def test_a_summary_shows_the_few_that_say_most(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- summary -->\nold\n<!-- /summary -->\nafter\n")
+    metric = "2 writers beside a connection a row, TCP and a password"
+
+    document.write(page, [a_figure(), replace(a_figure(), metric=metric)])
+
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| rows")]
+    assert rows == ["| rows, from the queue to the commit | 100 rows/s | `a / peer`: 10 rows/s | 10× |"]
+    assert "old" not in page.read_text()
+    assert not (tmp_path / "plots").exists()
 
 
 def test_a_document_without_a_place_is_refused(tmp_path: Path) -> None:
