@@ -25,6 +25,7 @@ from sp500tui.cluster.password import broker_password
 from sp500tui.cluster.roll import spread
 from sp500tui.cluster.rounds import ASK, INTERVAL, Rounds, paused, sized
 from sp500tui.cluster.rules import check_node, sizes_of
+from sp500tui.domain import ExitCode
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import (
     MAX_INTERVAL,
@@ -217,6 +218,7 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
             end_to_end=worst(beat.end_to_end for beat in beats),
             bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(life.failure) if life.failure else "",
+            failure_code=life.failure.exit_code if life.failure else ExitCode.INCOMPLETE,
             nodes=self._nodes(),
             broker=parts.broker.address,
             broker_health=health,

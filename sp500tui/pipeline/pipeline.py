@@ -6,6 +6,7 @@ import logging
 import time
 from datetime import UTC, datetime
 
+from sp500tui.domain import ExitCode
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import (
     MAX_INTERVAL,
@@ -124,4 +125,5 @@ class Pipeline(RunFace[Parts, Supervisor]):
             end_to_end=parts.end_to_end.latency(),
             bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(life.failure) if life.failure else "",
+            failure_code=life.failure.exit_code if life.failure else ExitCode.INCOMPLETE,
         )

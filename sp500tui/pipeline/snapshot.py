@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sp500tui.domain import ConvertedQuote, MarketState
+from sp500tui.domain import ConvertedQuote, ExitCode, MarketState
 
 
 class StageName(StrEnum):
@@ -373,6 +373,7 @@ class Snapshot:
     bottleneck: Bottleneck | None = None
     failure: str = ""
     """Why the phase is `failed`."""
+    failure_code: ExitCode = ExitCode.INCOMPLETE
     nodes: tuple[NodeSnapshot, ...] = ()
     """All nodes of the cluster, this one first; empty when the pipeline runs in this program alone."""
     broker: str = ""

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from textual.message import Message
 
+from sp500tui.domain import ExitCode, Sp500tuiError
 from sp500tui.pipeline.control import PipelineControl
 from sp500tui.pipeline.snapshot import (
     CycleSnapshot,
@@ -22,6 +23,7 @@ from sp500tui.pipeline.snapshot import (
     StageSnapshot,
 )
 from sp500tui.settings import Settings
+from sp500tui.tui.formats import clean
 from sp500tui.tui.messages import PipelineFailed, PipelineOpened
 
 
@@ -65,7 +67,9 @@ class Opener:
             self._post(PipelineOpened(pipeline))
 
 
-def opening_snapshot(settings: Settings, now: datetime, uptime: float, failure: str = "") -> Snapshot:
+def opening_snapshot(
+    settings: Settings, now: datetime, uptime: float, failure: Exception | None = None
+) -> Snapshot:
     """A pipeline that does nothing yet, or that could not be opened for the reason `failure`."""
     sizes = {
         StageName.SCRAPER: 1,
@@ -89,5 +93,6 @@ def opening_snapshot(settings: Settings, now: datetime, uptime: float, failure: 
         queues=tuple(QueueSnapshot(name, 0, 0, room, 0, None, 0.0, 0.0) for name, room in capacities.items()),
         stages=tuple(StageSnapshot(name, n, 0, 0, 0, 0, 0.0, Latency(), 0) for name, n in sizes.items()),
         workers=(),
-        failure=failure,
+        failure=clean(str(failure)) if failure else "",
+        failure_code=failure.exit_code if isinstance(failure, Sp500tuiError) else ExitCode.INCOMPLETE,
     )

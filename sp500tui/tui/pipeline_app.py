@@ -75,7 +75,7 @@ class PipelineApp(SparingApp[int]):
         """The last ones, oldest first."""
         self.crashed = ""
         """Why the dashboard itself failed."""
-        self._failure = ""
+        self._failure: Exception | None = None
         self.snapshot: Snapshot = self._opening()
         """The newest one."""
         self.feed = PipelineFeed(self._opening, log, clock)
@@ -171,7 +171,7 @@ class PipelineApp(SparingApp[int]):
     def show_failure(self, message: PipelineFailed) -> None:
         """Keep the screen and say what failed."""
         LOG.error("the pipeline could not be opened: %s", message.error)
-        self._failure = clean(str(message.error))
+        self._failure = message.error
 
     @on(EventHappened)
     def tell_event(self, message: EventHappened) -> None:

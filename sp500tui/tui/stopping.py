@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import PipelineControl, StopStep, next_step
-from sp500tui.pipeline.snapshot import Health, Phase, Snapshot
+from sp500tui.pipeline.snapshot import Phase, Snapshot
 from sp500tui.tui.cluster_words import others_at_work
 from sp500tui.tui.formats import count, gauge, plural, span
 from sp500tui.tui.lines import Line, Role, Span, cut
@@ -125,9 +125,7 @@ def exit_code(snapshot: Snapshot, signal_number: int | None) -> ExitCode:
     if signal_number is not None:
         return ExitCode.SIGINT if signal_number == signal.SIGINT else ExitCode.SIGTERM
     if snapshot.phase is Phase.FAILED:
-        # A broker that was not even asked, for what its URL says, is none that could be used.
-        unusable = snapshot.database.health is Health.DOWN or snapshot.broker_health is not Health.OK
-        return ExitCode.DATABASE if unusable else ExitCode.NO_SOURCE
+        return snapshot.failure_code
     if others_at_work(snapshot):
         return ExitCode.OK  # the run is the cluster's and goes on
     ledger = snapshot.ledger

@@ -237,4 +237,4 @@ def test_the_opening_snapshot_has_the_configured_sizes_and_balances() -> None:
     assert snapshot.ledger.balanced
     assert snapshot.phase is Phase.STARTING
     assert snapshot.end_to_end == Latency()
-    assert opening_snapshot(Settings(), NOON, 1.0, "broken").phase is Phase.FAILED
+    assert opening_snapshot(Settings(), NOON, 1.0, ValueError("broken")).phase is Phase.FAILED

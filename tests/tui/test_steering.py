@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from textual.message import Message
 
-from sp500tui.domain import ConfigurationError, ExitCode
+from sp500tui.domain import ConfigurationError, DatabaseError, ExitCode
 from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.snapshot import Health, Ledger, MissingSymbol, Phase, Snapshot, StageName
+from sp500tui.pipeline.snapshot import Ledger, MissingSymbol, Phase, Snapshot, StageName
 from sp500tui.settings import Settings
 from sp500tui.tui import steering
 from sp500tui.tui.app import DashboardApp
@@ -59,14 +59,11 @@ class TestExitCode:
             (replace(CLEAN, ledger=Ledger(10, 9, 0, 0, 0, 1)), None, ExitCode.INCOMPLETE),
             (replace(CLEAN, ledger=Ledger(10, 9, 0, 1)), None, ExitCode.INCOMPLETE),
             (replace(CLEAN, missing=(MissingSymbol("X", "unknown"),)), None, ExitCode.INCOMPLETE),
-            (failed(), None, ExitCode.NO_SOURCE),
-            (
-                replace(failed(), database=replace(failed().database, health=Health.DOWN)),
-                None,
-                ExitCode.DATABASE,
-            ),
-            (replace(failed(), broker_health=Health.DOWN), None, ExitCode.DATABASE),
-            (replace(failed(), broker_health=Health.STARTING), None, ExitCode.DATABASE),
+            (failed(), None, ExitCode.INCOMPLETE),
+            (replace(failed(), failure_code=ExitCode.DATABASE), None, ExitCode.DATABASE),
+            (opening_snapshot(Settings(), NOON, 1.0, DatabaseError("away")), None, ExitCode.DATABASE),
+            (opening_snapshot(Settings(), NOON, 1.0, ConfigurationError("no")), None, ExitCode.USAGE),
+            (opening_snapshot(Settings(), NOON, 1.0, ValueError("odd")), None, ExitCode.INCOMPLETE),
             (CLEAN, signal.SIGTERM, ExitCode.SIGTERM),
             (CLEAN, signal.SIGHUP, ExitCode.SIGTERM),
             (CLEAN, signal.SIGINT, ExitCode.SIGINT),
