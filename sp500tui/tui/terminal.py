@@ -14,8 +14,10 @@ from textual.drivers.linux_driver import LinuxDriver
 
 _MOST_KEPT = 1 << 20
 """Characters that may wait for the terminal; when there are more, they are dropped for one full picture later."""
+_MOUTHFUL = 4096
+"""Bytes offered at once, as many as a terminal holds: what it has taken of more would be known only at the end."""
 _FAREWELL = 1.0
-"""Seconds that the last words may take."""
+"""Seconds that the terminal may take nothing of the last words before they are given up."""
 
 
 class TerminalFile:
@@ -35,6 +37,8 @@ class TerminalFile:
         self._busy = False
         self._dropped = False
         self._gone = False
+        self._written = 0
+        """Bytes that the file has taken."""
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
         self._thread.start()
 
@@ -63,10 +67,35 @@ class TerminalFile:
         """The file's descriptor."""
         return self._file.fileno()
 
-    def drain(self, seconds: float) -> bool:
-        """Wait until everything is written; False when `seconds` passed first."""
+    def forget(self) -> None:
+        """Drop what waits, but for a piece that is half written."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._gone or not (self._pieces or self._busy), seconds)
+            self._pieces.clear()
+            self._kept = 0
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until everything is written; False when the file has taken nothing for `seconds`."""
+        with self._changed:
+            while not self._is_done():
+                if not self._goes_on(self._written, seconds):
+                    return False
+        return True
+
+    def _goes_on(self, written: int, seconds: float) -> bool:
+        return self._changed.wait_for(lambda: self._is_done() or self._written != written, seconds)
+
+    def _is_done(self) -> bool:
+        return self._gone or not (self._pieces or self._busy)
+
+    def _write_all(self, data: bytes) -> None:
+        # Past the file's own buffer: a thread that hangs in it would keep the interpreter from ending.
+        view = memoryview(data)
+        while view:
+            taken = os.write(self._file.fileno(), view[:_MOUTHFUL])
+            view = view[taken:]
+            with self._changed:
+                self._written += taken
+                self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
@@ -80,7 +109,7 @@ class TerminalFile:
                 last = not self._pieces
                 repaint, self._dropped = self._dropped and last, self._dropped and not last
             try:
-                _write_all(self._file.fileno(), piece.encode(errors="replace"))
+                self._write_all(piece.encode(errors="replace"))
             except (OSError, ValueError):
                 with self._changed:
                     self._gone = True
@@ -89,13 +118,6 @@ class TerminalFile:
                 return
             if repaint:
                 self._caught_up()
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    # Past the file's own buffer: a thread that hangs in it would keep the interpreter from ending.
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def driver_class() -> type[Driver] | None:
@@ -118,6 +140,11 @@ class PatientDriver(LinuxDriver):
 
     def _repaint(self) -> None:
         self._app.call_later(self._app.refresh, layout=True)
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back. Pictures that it has not taken yet must not keep it from hearing that."""
+        self._terminal.forget()
+        super().stop_application_mode()
 
     def close(self) -> None:
         """Let the last words out, if the terminal takes them."""

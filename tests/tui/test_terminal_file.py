@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -74,6 +75,33 @@ def test_a_terminal_that_does_not_read_holds_nobody_up_and_is_told_everything_an
     assert frames == [f"frame {number}" for number in range(5000 - len(frames), 5000)]
     assert caught_up.wait(5)
     assert terminal.drain(5)
+
+
+def test_a_slow_terminal_hears_the_last_words(pipe: Pipe) -> None:
+    # given a terminal with a long picture on the way and others that wait
+    terminal = TerminalFile(pipe.file, lambda: None)
+    terminal.write("a" * 2 * _PIPE + "|")
+    assert pipe.read(1) == "a"
+    for _ in range(100):
+        terminal.write("picture.")
+
+    # when the end is near
+    terminal.forget()
+    terminal.write("farewell!")
+    read: list[str] = []
+
+    def read_slowly() -> None:
+        while not read or not read[-1].endswith("!"):
+            time.sleep(0.02)
+            read.append(pipe.read(65_536))
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+
+    # then only what was begun comes before the last words, and they are waited for while anything is taken
+    assert terminal.drain(0.3)
+    reader.join()
+    assert "".join(read).endswith("a|farewell!")
 
 
 def test_a_terminal_that_is_gone_swallows_everything(pipe: Pipe) -> None:
