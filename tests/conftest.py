@@ -30,8 +30,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="a soak run: give --long"))
         if item.get_closest_marker("thorough") and not thorough:
             item.add_marker(pytest.mark.skip(reason="takes its time: runs where CI is set, or with --long"))
-        if item.get_closest_marker("thorough") or "pictures" in item.path.name:
-            # Being traced doubles their time; what the others cover has to be enough.
+        if item.get_closest_marker("thorough") or item.path.stem.endswith(("pictures", "keys")):
+            # They go through the whole screen again and again, and being traced doubles their time; what the others
+            # cover has to be enough.
             item.add_marker(pytest.mark.no_cover)
 
 
