@@ -14,14 +14,11 @@ from sp500tui.cluster.errors import BrokerAwayError
 from sp500tui.cluster.stream_queue import StreamQueue
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health
+from tests.fixtures.broker_work import assert_work_survives, queue_on
 from tests.fixtures.valkey import CutBroker, NumberCodec, ValkeyServer
 
 Wait = Callable[[Callable[[], object]], None]
 MakeBroker = Callable[..., Broker]
-
-
-def queue_on(broker: Broker, capacity: int = 1000) -> StreamQueue[int]:
-    return StreamQueue(broker, "quotes", NumberCodec(), capacity, consumer="here", counts="fetched")
 
 
 def test_what_was_carried_out_before_the_connection_was_cut_is_not_repeated(cut: CutBroker) -> None:
@@ -75,37 +72,11 @@ def test_what_another_node_finished_meanwhile_is_not_given_out_again(cut: CutBro
 def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_work(
     own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
 ) -> None:
-    """`kill -9` three times, while one thread puts numbers and two take them."""
-    queue = queue_on(make_broker(own_valkey, timeout=2.0), capacity=40)
-    acked: list[int] = []
-    lock = threading.Lock()
-    done = threading.Event()
-
-    def put_all() -> None:
-        for number in range(0, 400, 4):
-            queue.put(list(range(number, number + 4)))
-
-    def take_all() -> None:
-        while not done.is_set():
-            lease = queue.take(5, timeout=0.2)
-            if lease is not None and lease.ack():
-                with lock:
-                    acked.extend(lease.items)
-
-    threads = [threading.Thread(target=work) for work in (put_all, take_all, take_all)]
-    for thread in threads:
-        thread.start()
-    for share in (60, 150, 250):
-        eventually(lambda share=share: len(acked) >= share)  # type: ignore[misc]
+    def kill() -> None:
         own_valkey.kill()
         own_valkey.start()
-    eventually(lambda: len(acked) >= 400)
-    done.set()
-    for thread in threads:
-        thread.join(10)
 
-    assert sorted(acked) == list(range(400))
-    assert (queue.total_in, queue.total_out, queue.depth().in_flight) == (400, 400, 0)
+    assert_work_survives(make_broker(own_valkey, timeout=2.0), eventually, kill)
 
 
 def test_a_broker_that_goes_away_is_named_once_with_a_countdown_and_work_goes_on_when_it_is_back(

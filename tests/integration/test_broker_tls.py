@@ -13,11 +13,11 @@ import pytest
 
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.errors import BrokerAwayError, BrokerError
-from sp500tui.cluster.stream_queue import StreamQueue
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.snapshot import Health
+from tests.fixtures.broker_work import assert_work_survives, queue_on
 from tests.fixtures.tls_door import Authority, MakeDoor, TlsDoor
-from tests.fixtures.valkey import NumberCodec, ValkeyServer, low_port, new_server
+from tests.fixtures.valkey import ValkeyServer, low_port, new_server
 
 Wait = Callable[[Callable[[], object]], None]
 SERVICE = 60.0
@@ -36,10 +36,6 @@ def secure(door: TlsDoor, authority: Authority) -> Iterator[Broker]:
     broker.open()
     yield broker
     broker.close()
-
-
-def queue_on(broker: Broker, capacity: int = 1000) -> StreamQueue[int]:
-    return StreamQueue(broker, "quotes", NumberCodec(), capacity, consumer="here")
 
 
 def refused(url: str) -> str:
@@ -187,38 +183,12 @@ def test_a_broker_that_wants_a_certificate_of_ours_is_understood(
 
 class TestAConnectionThatIsCut:
     def test_nothing_is_lost_or_doubled(self, secure: Broker, door: TlsDoor, eventually: Wait) -> None:
-        """Three times, while one thread puts numbers and two take them."""
-        queue = queue_on(secure, capacity=40)
-        acked: list[int] = []
-        lock = threading.Lock()
-        done = threading.Event()
-
-        def put_all() -> None:
-            for number in range(0, 400, 4):
-                queue.put(list(range(number, number + 4)))
-
-        def take_all() -> None:
-            while not done.is_set():
-                lease = queue.take(5, timeout=0.2)
-                if lease is not None and lease.ack():
-                    with lock:
-                        acked.extend(lease.items)
-
-        threads = [threading.Thread(target=work) for work in (put_all, take_all, take_all)]
-        for thread in threads:
-            thread.start()
-        for share in (60, 150, 250):
-            eventually(lambda share=share: len(acked) >= share)  # type: ignore[misc]
+        def cut() -> None:
             door.shut()
             eventually(lambda: secure.health()[0] is Health.DOWN)
             door.open()
-        eventually(lambda: len(acked) >= 400)
-        done.set()
-        for thread in threads:
-            thread.join(10)
 
-        assert sorted(acked) == list(range(400))
-        assert (queue.total_in, queue.total_out, queue.depth().in_flight) == (400, 400, 0)
+        assert_work_survives(secure, eventually, cut)
 
     def test_a_certificate_that_expires_under_work_is_waited_for(
         self, secure: Broker, door: TlsDoor, authority: Authority, eventually: Wait

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import Launcher, Program
 from tests.fixtures.cluster import ClusterUnderTest
-from tests.fixtures.postgres import public_folder
-
-
-@pytest.fixture
-def launch(demo_market: DemoMarket) -> Iterator[Launcher]:
-    launcher = Launcher(demo_market, public_folder())
-    yield launcher
-    launcher.close()
-    shutil.rmtree(launcher.folder)
 
 
 def worker(launch: Launcher, join: ClusterUnderTest, *options: str, **settings: Any) -> Program:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,10 @@ import pytest
 
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.snapshot import Health, StageName
-from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import Launcher, Program
 from tests.fixtures.cluster import ClusterUnderTest
-from tests.fixtures.postgres import public_folder
 from tests.fixtures.tls_door import Authority, MakeDoor
 from tests.fixtures.valkey import ValkeyServer, new_server
-
-
-@pytest.fixture
-def launch(demo_market: DemoMarket) -> Iterator[Launcher]:
-    launcher = Launcher(demo_market, public_folder())
-    yield launcher
-    launcher.close()
-    shutil.rmtree(launcher.folder)
 
 
 @pytest.fixture
