@@ -191,7 +191,7 @@ class WriterBody(Generic[B]):
     def _prepare(self) -> None:
         """While the database commits one batch, bring the next to the journal, if it is full already."""
         shared, worker = self._shared, self._worker
-        if self._ahead is not None or worker.leaving.is_set() or worker.stage.paused:
+        if self._ahead is not None or worker.leaving.is_set() or worker.abandoned or worker.stage.paused:
             return
         if shared.spooling_since is not None or shared.journal.has_waiting:
             return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from sp500tui.pipeline.writer_link import WriterDiedError
 from tests.fixtures.faults_database import RefusedError
 from tests.fixtures.faults_rows import row
@@ -76,11 +78,16 @@ def test_a_writer_that_dies_leaves_both_batches_to_the_next(open_desk: Open, eve
         assert (desk.ledger().stored, desk.ledger().duplicate) == (10, 10)
 
 
-def test_a_writer_that_is_to_leave_takes_no_more(open_desk: Open, eventually: Wait) -> None:
+@pytest.mark.parametrize("replaced", [False, True], ids=["scaled-down", "replaced"])
+def test_a_writer_that_is_to_leave_takes_no_more(open_desk: Open, eventually: Wait, replaced: bool) -> None:
     with open_desk(batch=10) as desk:
         go = waits_for_a_commit(desk, 40)
         eventually(lambda: desk.database.batches)
-        desk.stage.workers[0].leaving.set()
+        worker = desk.stage.workers[0]
+        if replaced:
+            worker.abandoned = True
+        else:
+            worker.leaving.set()
         go.set()
         eventually(lambda: desk.ledger().stored == 20)
         eventually(lambda: not desk.stage.workers)
