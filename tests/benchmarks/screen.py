@@ -42,7 +42,7 @@ RATE = 10
 _MARGIN = 4.0
 """Seconds of changes beyond those measured."""
 CHANGING = 503
-_PULSE = 0.02
+_PULSE = 0.01
 """Seconds between two looks at the event loop's lag."""
 _SETTLE = 1.0
 """Seconds after the start that are not measured."""
