@@ -13,6 +13,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given == ["--version"]:
         sys.stdout.write(f"sp500tui {__version__}\n")
         return 0
+    from sp500tui.child_processes import forget_current_folder
+
+    forget_current_folder()
     from sp500tui.program import run
 
     return run(given)

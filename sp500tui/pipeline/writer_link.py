@@ -8,13 +8,13 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sp500tui.child_processes import python_command, python_environment
 from sp500tui.domain import Sp500tuiError
 from sp500tui.logs import reemit
 from sp500tui.pipeline.frames import FrameError, FrameReader, framed
@@ -64,14 +64,14 @@ class WriterLink:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sp500tui.pipeline.writer_process", str(theirs.fileno())],
+                python_command("sp500tui.pipeline.writer_process", str(theirs.fileno())),
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
                 # A session of its own: the terminal's signals are the parent's to answer.
                 start_new_session=True,
-                env=_environment(),
+                env=python_environment(),
             )
         except OSError as error:
             ours.close()
@@ -212,9 +212,3 @@ def _answer(message: dict[str, object]) -> Answer:
     return Answer(
         False, sqlstate=None if sqlstate is None else str(sqlstate), message=str(message["message"])
     )
-
-
-def _environment() -> dict[str, str]:
-    """The parent's environment, with its import path: a writer must import the very same package."""
-    path = os.pathsep.join(p for p in sys.path if p)
-    return {**os.environ, "PYTHONPATH": path}

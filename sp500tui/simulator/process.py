@@ -8,7 +8,6 @@ import os
 import select
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import IO, Self
 from urllib.parse import urlsplit
 
+from sp500tui.child_processes import python_command, python_environment
 from sp500tui.domain import SourceError
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 
@@ -27,14 +27,6 @@ _STOP_TIMEOUT = 3.0
 _CONTROL_TIMEOUT = 5.0
 _NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 """The child calls nobody, so it need not read this machine's certificates, which is a quarter of its start."""
-_PACKAGE_ROOT = Path(__file__).parents[2]
-_PROGRAM = """
-import sys
-sys.path.append(sys.argv.pop(1))
-from sp500tui.simulator.__main__ import main
-sys.exit(main())
-"""
-"""`python -m sp500tui.simulator` of this very package, whatever lies in the folder the user happens to be in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ class DemoMarket:
         Raises:
             SourceError: It did not start; the message says why.
         """
-        command = [sys.executable, "-P", "-c", _PROGRAM, str(_PACKAGE_ROOT), "--child"]
+        command = python_command("sp500tui.simulator", "--child")
         command += [f"--port={port}", f"--speed={speed}", f"--latency={latency}"]
         command += [f"--extra-symbols={extra_symbols}", f"--faults={json.dumps(dict(faults or {}))}"]
         optional = {"seed": seed, "ledger": ledger, "ca-dir": ca_dir, "start-at": start_at}
@@ -99,7 +91,7 @@ class DemoMarket:
                 stdout=subprocess.PIPE,
                 stderr=complaints,
                 start_new_session=True,
-                env=os.environ | _NO_CERTIFICATES,
+                env=python_environment() | _NO_CERTIFICATES,
             )
             try:
                 ready = _read_ready(process, timeout, complaints)

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sp500tui.child_processes import find_program
 from sp500tui.domain import ConfigurationError
 
 SYSTEM_ACCOUNT = "sp500tui-db"
 ROOT_DATA_DIR = "/var/lib/sp500tui"
 _USERADD = (
-    "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
+    "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
     "--shell", "/usr/sbin/nologin", SYSTEM_ACCOUNT,
 )  # fmt: skip
 
@@ -132,7 +133,8 @@ def _system_account() -> pwd.struct_passwd:
     except KeyError:
         pass
     try:
-        subprocess.run(_USERADD, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+        useradd = find_program("useradd", system=True) or "/usr/sbin/useradd"
+        subprocess.run((useradd, *_USERADD), check=True, capture_output=True, stdin=subprocess.DEVNULL)
         return pwd.getpwnam(SYSTEM_ACCOUNT)
     except (OSError, subprocess.CalledProcessError, KeyError):
         raise ConfigurationError(

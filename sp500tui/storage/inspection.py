@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from sp500tui.child_processes import find_program
 from sp500tui.domain import ConfigurationError, DatabaseError
 from sp500tui.storage.binaries import bin_folder
 from sp500tui.storage.connection import Connection, connect, failure
@@ -116,7 +116,7 @@ def psql_command(database: Database, arguments: Sequence[str]) -> tuple[list[str
 
 
 def _psql() -> str:
-    found = shutil.which("psql")
+    found = find_program("psql")
     if found:
         return found
     try:

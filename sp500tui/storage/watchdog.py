@@ -1,6 +1,6 @@
 """Stops an embedded server whose users are all gone, killed ones too: a small process beside the server.
 
-Run as `python -S -m sp500tui.storage.watchdog DATA_DIR PID`. Whoever uses the server holds a lock that the system
+Run as `python -P -S -m sp500tui.storage.watchdog DATA_DIR PID`. Whoever uses the server holds a lock that the system
 drops with its process, so nobody has to say farewell. Imports next to nothing: it lives as long as the server.
 """
 
@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sp500tui.child_processes import python_command, python_environment
+
 _LOOK = 0.5
 """Seconds between two looks."""
 _LOOKS = 2
@@ -24,10 +26,9 @@ _LOOKS = 2
 def watch(data_dir: Path, pid: int) -> subprocess.Popen[bytes]:
     """Start the process that watches over the server `pid` of this data directory; OSError where that fails."""
     return subprocess.Popen(
-        # Without the site module, which costs more than all the rest; what may be imported is told.
-        [sys.executable, "-S", "-m", __name__, str(data_dir), str(pid)],
+        python_command(__name__, str(data_dir), str(pid), site=False),
         cwd="/",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        env=python_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

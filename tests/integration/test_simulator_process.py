@@ -242,7 +242,7 @@ def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
 def test_a_child_that_says_nothing_sensible_is_given_up(
     monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
-    monkeypatch.setattr(process_module, "_PROGRAM", program)
+    monkeypatch.setattr(process_module, "python_command", lambda *_: [sys.executable, "-c", program])
     monkeypatch.setattr(process_module, "_STOP_TIMEOUT", 0.1)
     with pytest.raises(SourceError, match=reason):
         DemoMarket.start(timeout=0.2 if "sleep" in program else PATIENCE)

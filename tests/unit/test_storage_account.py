@@ -63,7 +63,7 @@ def test_root_without_a_way_to_make_the_account_is_told(
 ) -> None:
     act_as(monkeypatch, 0)
     monkeypatch.setattr(accounts, "SYSTEM_ACCOUNT", "no-such-account")
-    monkeypatch.setattr(accounts, "_USERADD", ("false",))
+    monkeypatch.setattr(accounts, "find_program", lambda name, system: "/bin/false")
     with pytest.raises(ConfigurationError, match=r"'no-such-account'.* could not be made"):
         Account.of(tmp_path / "pgdata")
 
