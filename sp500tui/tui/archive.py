@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sp500tui.domain import DatabaseError, Sp500tuiError
+from sp500tui.domain import DatabaseError
 
 if TYPE_CHECKING:
     from sp500tui.storage.connection import Connection
@@ -50,11 +50,11 @@ class Archive(Protocol):
         """The figures of the server and the newest rows."""
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection; every later call raises DatabaseError."""
 
 
 class DatabaseArchive:
-    """Reads PostgreSQL; connects anew after every failure.
+    """Reads PostgreSQL; after a failure the next call opens a new connection.
 
     Args:
         url: Gives the database's address, None while there is none yet.
@@ -64,6 +64,7 @@ class DatabaseArchive:
         self._url = url
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._closed = False
 
     def of_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
         """See `Archive.of_symbol`."""
@@ -87,14 +88,18 @@ class DatabaseArchive:
 
     def close(self) -> None:
         """See `Archive.close`."""
+        # Set before the lock is taken: a call that waits for the lock must not open another connection.
+        self._closed = True
         with self._lock:
             self._drop()
 
     def _ask(self, question: Callable[[Connection], T]) -> T:
         with self._lock:
+            if self._closed:
+                raise DatabaseError("the stored prices are not read any more: this screen was closed")
             try:
                 return question(self._connected())
-            except Sp500tuiError:
+            except BaseException:
                 self._drop()
                 raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -87,6 +88,86 @@ class TestArchive:
         archive.of_all(1)
         archive.close()
         archive.close()
+
+    def test_a_closed_archive_opens_no_connection(self, archive: DatabaseArchive) -> None:
+        archive.of_all(1)
+        archive.close()
+        with pytest.raises(DatabaseError, match="this screen was closed"):
+            archive.of_all(1)
+        assert archive._connection is None
+
+
+class Opened:
+    """Stands in for `connect`: counts the connections and knows which were closed."""
+
+    def __init__(self) -> None:
+        self.connections: list[Opened.Connection] = []
+
+    class Connection:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    def __call__(self, url: str, **options: object) -> Connection:
+        self.connections.append(self.Connection())
+        return self.connections[-1]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """Every connection of the test."""
+    made = Opened()
+    monkeypatch.setattr("sp500tui.storage.connection.connect", made)
+    return made
+
+
+class TestClosing:
+    def test_a_question_that_waits_while_it_is_closed_opens_no_connection(self, opened: Opened) -> None:
+        # given a question under way, a close that waits for it, and another question behind both
+        archive = DatabaseArchive(lambda: "postgresql://host/x")
+        asked, answered = threading.Event(), threading.Event()
+        refused: list[DatabaseError] = []
+
+        def slow(_: object) -> None:
+            asked.set()
+            answered.wait(10)
+
+        def late() -> None:
+            try:
+                archive._ask(lambda _: None)
+            except DatabaseError as error:
+                refused.append(error)
+
+        first = threading.Thread(target=archive._ask, args=(slow,))
+        first.start()
+        assert asked.wait(10)
+        closing = threading.Thread(target=archive.close)
+        closing.start()
+        while not archive._closed:
+            closing.join(0.001)
+        second = threading.Thread(target=late)
+        second.start()
+        # when the first one is answered
+        answered.set()
+        for thread in (first, closing, second):
+            thread.join(10)
+            assert not thread.is_alive()
+        # then the second one is refused, and no connection stays open
+        assert len(refused) == 1
+        assert [connection.closed for connection in opened.connections] == [True]
+
+    def test_an_error_of_any_kind_closes_the_connection(self, opened: Opened) -> None:
+        archive = DatabaseArchive(lambda: "postgresql://host/x")
+
+        def broken(_: object) -> None:
+            raise ValueError("year 12026 is out of range")
+
+        with pytest.raises(ValueError, match="12026"):
+            archive._ask(broken)
+        assert [connection.closed for connection in opened.connections] == [True]
+        archive._ask(lambda _: None)
+        assert len(opened.connections) == 2
 
 
 async def test_the_symbol_screen_draws_what_postgresql_holds(drive: Drive, filled: str) -> None:
