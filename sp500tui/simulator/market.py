@@ -124,7 +124,9 @@ class Instrument:
             state = self._clock.state(due)
             self._trade(due, state, factors)
             longest = self._gap if state is MarketState.REGULAR else 4 * self._gap
-            self._next = due + (1 + int(longest * self._dice.uniform())) * stretch
+            step = 1 + int(longest * self._dice.uniform())
+            # A longer step ends in the past: the trade after `second` comes as soon as any other.
+            self._next = due + (step * stretch if due + step * stretch <= second else step)
 
     def _trade(self, second: int, state: MarketState, factors: Factors) -> None:
         day = self._clock.day(second)

@@ -202,6 +202,24 @@ def test_a_long_sleep_is_made_up_for_in_bounded_work() -> None:
     assert known(market, "MMM").today.time >= time.now - 120
 
 
+@pytest.mark.parametrize("asleep", [5_400, 5 * 3_600, 3 * 86_400])
+def test_trades_come_as_fast_as_ever_after_a_long_sleep(asleep: int) -> None:
+    # given the largest shares, not looked at for hours, brought up to now
+    time = SettableTime()
+    market = new_market(time, start_at=OPENING + 1_800)
+    large = sorted((known(market, symbol) for symbol in market.symbols()), key=lambda share: share._gap)[:6]
+    time.now += asleep
+    for share in large:
+        known(market, share.symbol)
+
+    # then the newest trade of each is never older than usual in the half minute that follows
+    for _ in range(30):
+        time.now += 1
+        for share in large:
+            known(market, share.symbol)
+            assert share.today.time >= int(time.now) - share._gap
+
+
 def test_the_sweep_brings_everyone_along_within_half_a_minute() -> None:
     # given a market that nobody asks
     time = SettableTime()
