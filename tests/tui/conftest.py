@@ -35,6 +35,27 @@ class CannedLog:
         return len(self.lines), self.lines[seq:], 0
 
 
+async def until(
+    pilot: Pilot[Any], condition: Callable[[], object], what: str = "the condition", seconds: float = 30.0
+) -> None:
+    """Let the app run until `condition` holds; AssertionError with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        await pilot.pause(0.01)
+
+
+async def until_shown(pilot: Pilot[Any]) -> None:
+    """Let the app run until it shows the newest snapshot of its fake pipeline."""
+    app = pilot.app
+    assert isinstance(app, DashboardApp)
+    await until(
+        pilot,
+        lambda: app.feed.pipeline is not None and app.snapshot is app.feed.pipeline.snapshot(),
+        "the snapshot on the screen",
+    )
+
+
 class Driven:
     """A running dashboard, the keys to it, and what it looks like."""
 
@@ -65,11 +86,7 @@ class Driven:
 
     async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
         """Let the app run until it is so."""
-        for _ in range(400):
-            if condition():
-                return
-            await self.pilot.pause(0.01)
-        raise AssertionError(f"{what} did not come true")
+        await until(self.pilot, condition, what)
 
     def show(self, snapshot: Snapshot) -> None:
         """Have the pipeline look like this from now on."""

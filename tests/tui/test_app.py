@@ -28,7 +28,7 @@ from sp500tui.tui.messages import PricesChanged, SnapshotTaken
 from sp500tui.tui.screens import registry
 from sp500tui.tui.screens.main import MainScreen
 from sp500tui.tui.screens.quit import StopScreen
-from tests.tui.conftest import CannedLog, Drive, notes, top_of
+from tests.tui.conftest import CannedLog, Drive, notes, top_of, until
 from tests.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, failed, live_price, running
 
 
@@ -130,10 +130,7 @@ class TestStates:
 
         app = build(Broken())
         async with app.run_test(size=(120, 40)) as pilot:
-            for _ in range(200):
-                if app.snapshot.phase is Phase.FAILED:
-                    break
-                await pilot.pause(0.01)
+            await until(pilot, lambda: app.snapshot.phase is Phase.FAILED, "the failure")
             assert "choose another with --data-dir" in app.snapshot.failure
 
     async def test_errors_in_the_pipeline_become_one_note(self, drive: Drive) -> None:

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.screens.main import MainScreen
 from tests.tui.canned_market import CannedMarket
-from tests.tui.conftest import CannedLog, notes
+from tests.tui.conftest import CannedLog, notes, until
 from tests.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, live_price, running
 
 SIGNS = {
@@ -100,19 +100,17 @@ async def mash(app: DashboardApp, pilot: Pilot[int], dice: random.Random) -> int
     return pressed
 
 
-async def calm(app: DashboardApp, pilot: Pilot[int]) -> str:
-    """The main screen as text, once its first panel is whole again."""
+async def calm(app: DashboardApp, pilot: Pilot[int]) -> None:
+    """Go back to the main screen and wait until its first panel is whole."""
     await pilot.resize_terminal(120, 40)
     app.action_show_screen("pipeline")
     await pilot.pause()
     app.screen.minimize()
-    text = ""
-    for _ in range(400):
-        text = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
-        if "Wikipedia" in text and "PostgreSQL" in text:
-            break
-        await pilot.pause(0.01)
-    return text
+
+    def text() -> str:
+        return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+    await until(pilot, lambda: "Wikipedia" in text() and "PostgreSQL" in text(), "the whole main screen")
 
 
 @pytest.mark.thorough
@@ -123,19 +121,14 @@ async def test_keys_mashed_at_random_break_nothing(
     seed = int(os.environ.get("SP500TUI_MASH_SEED", "11"))
     print(f"seed {seed}: SP500TUI_MASH_SEED={seed} repeats this run")  # noqa: T201
     async with dashboard.run_test(size=(120, 40)) as pilot:
-        for _ in range(400):
-            if dashboard.feed.pipeline is not None:
-                break
-            await pilot.pause(0.01)
+        await until(pilot, lambda: dashboard.feed.pipeline is not None, "the pipeline")
         # when keys of every kind arrive in bursts, and the window changes its size between them
         pressed = await mash(dashboard, pilot, random.Random(seed))
-        text = await calm(dashboard, pilot)
+        await calm(dashboard, pilot)
         # then it lives, finds the way back to a whole picture, and nothing unforeseen happened
         assert pressed >= 5 * BURST
         assert dashboard.is_running
         assert isinstance(dashboard.screen, MainScreen)
-        assert "Wikipedia" in text
-        assert "PostgreSQL" in text
         assert dashboard._exception is None
         assert dashboard.crashed == ""
         assert "unforeseen" not in notes(dashboard)

@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from sp500tui.tui.app import DashboardApp
-from tests.tui.conftest import CannedLog
+from tests.tui.conftest import CannedLog, until_shown
 from tests.tui.fake_pipeline import FakePipeline, degraded, empty
 
 Compare = Callable[..., bool]
@@ -17,12 +17,7 @@ Compare = Callable[..., bool]
 
 async def whole(pilot: Pilot[Any]) -> None:
     """Wait until the fake pipeline is on the screen and nothing is left to draw."""
-    app = pilot.app
-    assert isinstance(app, DashboardApp)
-    for _ in range(400):
-        if app.feed.pipeline is not None and app.snapshot is app.feed.pipeline.snapshot():
-            break
-        await pilot.pause(0.01)
+    await until_shown(pilot)
     for _ in range(3):
         await pilot.pause()
 

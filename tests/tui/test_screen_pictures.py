@@ -16,6 +16,7 @@ from sp500tui.tui.screens.help import HelpScreen
 from sp500tui.tui.screens.symbol import SymbolScreen
 from tests.tui.canned_archive import CannedArchive
 from tests.tui.canned_market import CannedMarket
+from tests.tui.conftest import until, until_shown
 from tests.tui.fake_pipeline import FakePipeline, degraded
 
 pytestmark = pytest.mark.thorough
@@ -25,28 +26,34 @@ SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["
 
 
 def reaching(
-    open_screen: Callable[[DashboardApp], Screen[Any]], ready: Callable[[Any], bool] = lambda _screen: True
+    open_screen: Callable[[DashboardApp], Screen[Any]],
+    ready: Callable[[Any], bool] = lambda _screen: True,
+    seconds: float = 30.0,
 ) -> Callable[[Pilot[Any]], Awaitable[None]]:
-    """Opens a screen once the fake pipeline is there, and waits until it shows what it read."""
+    """Opens a screen once the fake pipeline is there, and waits until it shows what it read.
+
+    AssertionError where that takes longer than `seconds`.
+    """
 
     async def run(pilot: Pilot[Any]) -> None:
         app = pilot.app
         assert isinstance(app, DashboardApp)
-        for _ in range(400):
-            if app.feed.pipeline is not None and app.snapshot is app.feed.pipeline.snapshot():
-                break
-            await pilot.pause(0.01)
+        await until_shown(pilot)
         screen = open_screen(app)
         await app.push_screen(screen)
-        for _ in range(400):
-            if ready(screen):
-                break
-            await pilot.pause(0.01)
+        await until(pilot, lambda: ready(screen), "what the screen reads", seconds)
         app.look()
         for _ in range(3):
             await pilot.pause()
 
     return run
+
+
+async def test_a_state_that_is_never_reached_is_a_failure(build: Callable[..., DashboardApp]) -> None:
+    opened = reaching(lambda _app: DemoScreen(), lambda _screen: False, seconds=0.2)
+    async with build(FakePipeline()).run_test() as pilot:
+        with pytest.raises(AssertionError, match="in vain for what the screen reads"):
+            await opened(pilot)
 
 
 @SIZES
