@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import select
 import socket
-import threading
 from collections.abc import Callable
+
+from sp500tui.pipeline.service_thread import ServiceThread
 
 
 class Wakeup:
@@ -26,11 +27,12 @@ class Wakeup:
     def ring_after(self, wait: Callable[[], object]) -> None:
         """Ring once `wait` has returned, which happens on a thread of its own."""
 
-        def run() -> None:
+        def step() -> None:
             wait()
             self.ring()
 
-        threading.Thread(target=run, name="wakeup", daemon=True).start()
+        # Tried again without end: the main thread sleeps until then.
+        ServiceThread("wakeup", step).start()
 
     def sleep(self, seconds: float | None) -> None:
         """Sleep until the bell rings, at most so many seconds; None sets no limit."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.life import LOOK, Life, Say
 from sp500tui.pipeline.queues import CancelledError
+from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import Health, Ledger, Phase, StageName
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.settings import Settings
@@ -29,6 +29,7 @@ Connect = Callable[..., Upstream]
 """`Upstream.open`, or a test's own."""
 _LAST_WORDS = 5.0
 """Seconds that giving leases back may take before the node leaves without: the others find them then."""
+_GIVE_BACK_ATTEMPTS = 3
 
 
 class NodeLife(Life):
@@ -214,7 +215,8 @@ class NodeLife(Life):
             for stage in parts.stages.values():
                 stage.hurry()
             parts.writing.spooling_since = time.monotonic()
-            threading.Thread(target=parts.give_leases_back, name="give-back", daemon=True).start()
+            # What cannot be given back, the other nodes find once this one is silent.
+            ServiceThread("give-back", parts.give_leases_back, attempts=_GIVE_BACK_ATTEMPTS).start()
 
     def _say_goodbye(self) -> None:
         parts = self.parts

@@ -12,6 +12,7 @@ import psycopg
 
 from sp500tui.domain import DatabaseError
 from sp500tui.pipeline.prices import PriceBoard
+from sp500tui.pipeline.service_thread import FOREVER, ServiceThread
 from sp500tui.storage.connection import Connection, connect
 from sp500tui.storage.live import latest_since
 
@@ -24,40 +25,49 @@ _OVERLAP = timedelta(seconds=10)
 
 
 class PriceFeed:
-    """One thread, one connection, only in nodes with a face."""
+    """One thread, one connection, only in nodes with a face.
+
+    An unforeseen error is retried without end: the prices of this node itself are shown all the same.
+    """
 
     def __init__(self, board: PriceBoard, url: Callable[[], str]) -> None:
         self._board = board
         self._url = url
-        self._leaving = threading.Event()
         self._news = threading.Event()
         self._stored = -1
         self._since = datetime.min.replace(tzinfo=UTC)
         self._connection: Connection | None = None
         self._told = ""
-        self.thread = threading.Thread(target=self._run, name="price-feed", daemon=True)
+        self.thread = ServiceThread("price-feed", self._step, finished=self._disconnect)
 
     def stored(self, rows: int) -> None:
         """So many rows have been stored by all nodes; more than the last time makes it look."""
         if rows != self._stored:
             self._stored = rows
             self._news.set()
+            self.thread.wake()
 
-    def _run(self) -> None:
-        while not self._leaving.wait(_ROUND):
-            if not self._news.is_set():
-                continue
-            self._news.clear()
-            try:
-                self._look()
-                self._told = ""
-            except DatabaseError as error:
-                self._disconnect()
-                self._news.set()
-                if self._told != str(error):
-                    self._told = str(error)
-                    _log.warning("prices of other nodes are not shown for now: %s", error)
-        self._disconnect()
+    def _step(self) -> float:
+        """Read what is new; returns after how many seconds to look again."""
+        if not self._news.is_set():
+            return FOREVER
+        self._news.clear()
+        try:
+            self._look()
+            self._told = ""
+        except DatabaseError as error:
+            self._disconnect()
+            self._news.set()
+            if self._told != str(error):
+                self._told = str(error)
+                _log.warning("prices of other nodes are not shown for now: %s", error)
+        except Exception:
+            self._disconnect()
+            self._news.set()
+            raise
+        # However often rows are stored, the database is not asked more often than that.
+        self.thread.wait(_ROUND)
+        return 0.0
 
     def _look(self) -> None:
         if self._connection is None or self._connection.closed:
@@ -75,4 +85,4 @@ class PriceFeed:
 
     def close(self) -> None:
         """End the thread."""
-        self._leaving.set()
+        self.thread.stop()

@@ -16,6 +16,7 @@ import psycopg
 from sp500tui.domain import ConfigurationError, DatabaseError, Sp500tuiError
 from sp500tui.pipeline.database_state import DatabaseState
 from sp500tui.pipeline.scraper import Roster
+from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import DatabaseSnapshot
 from sp500tui.storage import database as storage
 from sp500tui.storage.database import Database
@@ -26,6 +27,8 @@ _log = logging.getLogger(__name__)
 _ROUND = 1.0
 """Seconds between two looks at the server."""
 _COUNT_EVERY = 5.0
+_ATTEMPTS_TO_OPEN = 5
+"""Unforeseen errors in a row after which a run that waits for its database fails all the same."""
 _LASTING = ("28", "3D", "42", "25006", "0A")
 """SQLSTATE classes that waiting does not mend: authentication, unknown database, privileges, read-only."""
 
@@ -37,8 +40,16 @@ def lasting(error: Sp500tuiError) -> bool:
     return isinstance(error, DatabaseError) and (error.sqlstate or "").startswith(_LASTING)
 
 
+def _unforeseen(error: BaseException) -> str:
+    return f"the database cannot be used: unforeseen {type(error).__name__}: {error}"
+
+
 class Keeper:
-    """One thread, one connection, the life of the database."""
+    """One thread, one connection, the life of the database.
+
+    An unforeseen error fails the run as long as the database has not been opened: at once where the run ends by
+    itself, else after five in a row. Later it is retried without end: the writers have connections of their own.
+    """
 
     def __init__(
         self,
@@ -56,7 +67,6 @@ class Keeper:
         self._roster = roster
         self._patient = patient
         self._give_up = give_up
-        self._leaving = threading.Event()
         self.tried = threading.Event()
         """Set after the first attempt to open the database, whatever came of it."""
         self._database: Database | None = None
@@ -66,7 +76,13 @@ class Keeper:
         self._counted_at = 0.0
         self._away_until = 0.0
         self._troubled = False
-        self.thread = threading.Thread(target=self._run, name="database-keeper", daemon=True)
+        self.thread = ServiceThread(
+            "database-keeper",
+            self._step,
+            attempts=_ATTEMPTS_TO_OPEN if patient else 1,
+            give_up=self._failed,
+            finished=self._finish,
+        )
 
     @property
     def url(self) -> str:
@@ -75,24 +91,36 @@ class Keeper:
             raise DatabaseError("the database has not been opened yet")
         return self._database.url
 
-    def _run(self) -> None:
+    def _step(self) -> float | None:
+        """Go one round; returns the seconds to the next, None when the database will never be opened."""
         try:
-            while not self._leaving.is_set():
-                try:
-                    self._round()
-                except Sp500tuiError as error:
-                    if not self._state.ready.is_set() and (lasting(error) or not self._patient):
-                        self._state.given_up(str(error), getattr(error, "sqlstate", None))
-                        self._give_up(error)
-                        return
-                    self._disconnect()
-                    self._troubled = True
-                    self._state.failed(str(error), getattr(error, "sqlstate", None))
-                self.tried.set()
-                self._leaving.wait(self._state.retry_in or _ROUND)
-        finally:
-            self.tried.set()
+            self._round()
+        except Sp500tuiError as error:
+            if not self._state.ready.is_set() and (lasting(error) or not self._patient):
+                self._state.given_up(str(error), getattr(error, "sqlstate", None))
+                self._give_up(error)
+                return None
             self._disconnect()
+            self._troubled = True
+            self._state.failed(str(error), getattr(error, "sqlstate", None))
+        except BaseException as error:
+            self._disconnect()
+            if not self._state.ready.is_set():
+                self._state.failed(_unforeseen(error), None)
+                if self._patient:
+                    self.tried.set()
+            raise
+        self.tried.set()
+        return self._state.retry_in or _ROUND
+
+    def _failed(self, error: BaseException) -> None:
+        failure = DatabaseError(_unforeseen(error))
+        self._state.given_up(str(failure), None)
+        self._give_up(failure)
+
+    def _finish(self) -> None:
+        self.tried.set()
+        self._disconnect()
 
     def _round(self) -> None:
         """Open it if it is not open, else see that it lives; then bring the list and the count up to date."""
@@ -107,6 +135,7 @@ class Keeper:
         if not self._state.ready.is_set():
             storage.apply_schema(self._database.url)
             self._state.ready.set()
+            self.thread.attempts = None
             self._state.worked()
         if self._connection is None or self._connection.closed:
             self._connection = storage.connect(self._database.url, application_name="sp500tui keeper")
@@ -161,14 +190,13 @@ class Keeper:
 
     def abandon(self) -> None:
         """Forget the count: after a kill nobody looks again, and an older number would pass for the end's."""
-        self._leaving.set()
+        self.thread.stop()
         self._rows_total = None
 
     def close(self) -> None:
         """Bring list and count up to date a last time, and let the database go."""
-        self._leaving.set()
-        if self.thread.ident is not None:
-            self.thread.join(10.0)
+        self.thread.stop()
+        self.thread.join(10.0)
         if self._database is None:
             return
         if self._state.ready.is_set() and not self._state.down:
@@ -178,5 +206,7 @@ class Keeper:
                 self._count()
             except DatabaseError as error:
                 _log.warning("could not look at the database at the end: %s", error)
+            except Exception as error:  # noqa: BLE001  # the database is closed all the same
+                _log.error("could not look at the database at the end: %s", error, exc_info=error)
             self._disconnect()
         self._database.close()

@@ -14,6 +14,7 @@ from sp500tui.pipeline.keeper import Keeper
 from sp500tui.pipeline.market_clock import MarketClock
 from sp500tui.pipeline.prices import PriceBoard
 from sp500tui.pipeline.scraper import Roster
+from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import Phase, StageName
 from sp500tui.pipeline.stage import Stage
 from sp500tui.pipeline.upstream import Upstream
@@ -59,7 +60,10 @@ def writer_bodies(parts: RunParts) -> dict[str, WriterBody[Any]]:
 
 
 class Life:
-    """State and steps of a run; who inherits says what happens on the thread."""
+    """State and steps of a run; who inherits says what happens on the thread.
+
+    The thread runs once: an unforeseen error is the run's failure.
+    """
 
     parts: RunParts
 
@@ -73,11 +77,21 @@ class Life:
         self.step = StopStep.NONE
         self.failure: Sp500tuiError | None = None
         self.market_clock: MarketClock | None = None
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.thread = ServiceThread(name, self._run, attempts=1, give_up=self._crashed, finished=self._finish)
 
     def _run(self) -> None:
         """Start, work and end; the thread does it."""
         raise NotImplementedError
+
+    def _crashed(self, error: BaseException) -> None:
+        """What the run did not foresee ends it: no other thread would end it in good order."""
+        self.fail(Sp500tuiError(f"the {self.thread.name} failed: {type(error).__name__}: {error}"))
+
+    def _finish(self) -> None:
+        """Let those who wait for the run's end go on, however the thread came to its own."""
+        if self.failure and self.phase is not Phase.FAILED:
+            self.phase = Phase.FAILED
+        self.over.set()
 
     def cycles_ended(self) -> None:
         """No cycle will come from here any more."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sp500tui.domain import MarketState, SourceError
+from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import MarketSnapshot
 from sp500tui.sources.yahoo import TradingPeriods
 
@@ -20,28 +20,31 @@ _LOOK = 1.0
 
 
 class MarketClock:
-    """One thread that asks for the trading periods now and then: holidays and early closes are in the answer."""
+    """One thread that asks for the trading periods now and then: holidays and early closes are in the answer.
+
+    An unforeseen error is retried without end: the run does not depend on the periods.
+    """
 
     def __init__(self, ask: Callable[[], TradingPeriods], state: Callable[[], MarketState | None]) -> None:
         self._ask = ask
         self._state = state
-        self._leaving = threading.Event()
         self._periods: TradingPeriods | None = None
-        self.thread = threading.Thread(target=self._run, name="market-clock", daemon=True)
+        self._due = 0.0
+        self._seen = state()
+        self.thread = ServiceThread("market-clock", self._step)
 
-    def _run(self) -> None:
-        due, seen = 0.0, self._state()
-        while not self._leaving.wait(_LOOK):
-            state = self._state()
-            if state is None or (time.monotonic() < due and state == seen):
-                continue
-            try:
-                self._periods = self._ask()
-                due = time.monotonic() + _ASK_AGAIN
-            except SourceError as error:
-                _log.debug("no trading periods: %s", error)
-                due = time.monotonic() + _AFTER_FAILURE
-            seen = state
+    def _step(self) -> float:
+        state = self._state()
+        if state is None or (time.monotonic() < self._due and state == self._seen):
+            return _LOOK
+        try:
+            self._periods = self._ask()
+            self._due = time.monotonic() + _ASK_AGAIN
+        except SourceError as error:
+            _log.debug("no trading periods: %s", error)
+            self._due = time.monotonic() + _AFTER_FAILURE
+        self._seen = state
+        return _LOOK
 
     @staticmethod
     def unknown(state: MarketState | None) -> MarketSnapshot:
@@ -60,4 +63,4 @@ class MarketClock:
 
     def close(self) -> None:
         """End the thread."""
-        self._leaving.set()
+        self.thread.stop()

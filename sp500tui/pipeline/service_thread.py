@@ -39,13 +39,14 @@ class ServiceThread:
         finished: Callable[[], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`attempts`: how often in a row the step may fail; None to repeat it without end."""
+        """`attempts`: see the attribute."""
         self.name = name
         self.failures = 0
         """How often the step has failed since the start."""
         self.last_error = ""
+        self.attempts = attempts
+        """How often in a row the step may fail; None to repeat it without end. May change while the thread runs."""
         self._step = step
-        self._attempts = attempts
         self._give_up = give_up
         self._finished = finished
         self._jitter = jitter
@@ -118,7 +119,8 @@ class ServiceThread:
                     self._in_a_row = 0
                     if due is None:
                         return
-                    self._sleep(due)
+                    if due > 0:
+                        self._sleep(due)
         finally:
             self._report(self._finished)
 
@@ -127,7 +129,7 @@ class ServiceThread:
         self._in_a_row += 1
         self.failures += 1
         self.last_error = f"{type(error).__name__}: {error}"
-        last = self._attempts is not None and self._in_a_row >= self._attempts
+        last = self.attempts is not None and self._in_a_row >= self.attempts
         delay = 0.0 if last else restart_delay(self._in_a_row, self._jitter())
         what = "given up" if last else f"next attempt in {delay:.1f} s"
         _log.error(

@@ -8,7 +8,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from sp500tui.pipeline.control import Scaled, clamp_workers
 from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.queues import CancelledError, Lease, LeasedQueue, QueueClosedError
+from sp500tui.pipeline.service_thread import ServiceThread, restart_delay
 from sp500tui.pipeline.snapshot import StageName, StageSnapshot, WorkerSnapshot, WorkerState
 
 _log = logging.getLogger(__name__)
@@ -29,12 +29,6 @@ _HEALTHY_AFTER = 60.0
 """Seconds of work without a fault after which the restart back-off starts from the beginning."""
 _FAULTS_WITH_SUCCESS = 3
 """Faults in a row that count for a worker that got something done since: it is back within two seconds."""
-_MAX_BACKOFF = 30.0
-
-
-def restart_delay(faults: int, jitter: float) -> float:
-    """Seconds before restart number `faults` in a row, full jitter: 0 to 0.1·2ⁿ, at most 30."""
-    return float(jitter * min(_MAX_BACKOFF, 0.1 * 2 ** min(faults, 16)))
 
 
 class Body(Protocol):
@@ -74,7 +68,8 @@ class Worker:
         self._until: float | None = None
         self._faults = 0
         self._fault_at = 0.0
-        self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._announced = False
+        self.thread = ServiceThread(self.name, self._turn, finished=self._leave)
 
     def enter(self, state: WorkerState, doing: str = "", until: float | None = None) -> None:
         """Say what it does now; `until` is the tick of the next attempt."""
@@ -113,34 +108,48 @@ class Worker:
                 return True
         return False
 
-    def _run(self) -> None:
-        self.stage.tell(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
+    def leave(self) -> None:
+        """Have it leave after the lease in hand."""
+        self.leaving.set()
+        self.thread.stop()
+
+    def _turn(self) -> float | None:
+        """Work off one lease, or wait for one; None when the worker has left."""
+        if self.leaving.is_set() or self.abandoned:
+            return None
+        if not self._announced:
+            self._announced = True
+            self.stage.tell(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
         try:
-            while not self.leaving.is_set() and not self.abandoned:
-                try:
-                    if self.body is None:
-                        self.enter(WorkerState.STARTING)
-                        self.body = self.stage.make_body(self)
-                    if self.stage.hold(self):
-                        self.body.step()
-                except (QueueClosedError, CancelledError):
-                    break
-                except Exception as error:  # noqa: BLE001  # whatever a worker dies of, it is restarted
-                    self._recover(error)
-        finally:
+            if self.body is None:
+                self.enter(WorkerState.STARTING)
+                self.body = self.stage.make_body(self)
+            if self.stage.hold(self):
+                self.body.step()
+        except (QueueClosedError, CancelledError):
+            return None
+        except BaseException as error:  # noqa: BLE001  # whatever a worker dies of, it is restarted
+            self._recover(error)
+        return 0.0
+
+    def _leave(self) -> None:
+        try:
             self._give_back()
+        finally:
             self.stage.left(self)
 
     def _give_back(self) -> None:
+        """Close the body and end the lease; neither may keep the worker from going on or leaving."""
         body, self.body = self.body, None
-        if body is not None:
-            with suppress(Exception):
-                body.close()
-
-    def _recover(self, error: Exception) -> None:
         lease, self.lease = self.lease, None
-        if lease is not None:
-            lease.release()
+        for step in (lease.release if lease is not None else None, body.close if body is not None else None):
+            try:
+                if step is not None:
+                    step()
+            except Exception as error:  # noqa: BLE001
+                _log.error("%s could not give back what it held", self.name, exc_info=error)
+
+    def _recover(self, error: BaseException) -> None:
         self._give_back()
         self._faults += 1
         self._fault_at = time.monotonic()
@@ -178,7 +187,7 @@ class Worker:
             last_error=self.last_error,
             retry_in=max(0.0, until - now) if until is not None else None,
             pid=self.pid,
-            thread=self.thread.native_id or 0,
+            thread=self.thread.native_id,
             history=self.meter.history(30),
         )
 
@@ -246,12 +255,13 @@ class Stage:
         """Make the pool what is wanted. The lock is held."""
         staying = sorted(n for n, worker in self._workers.items() if not worker.leaving.is_set())
         for number in staying[self._wanted :]:
-            self._workers[number].leaving.set()
+            self._workers[number].leave()
         free = (n for n in range(1, 10_000) if n not in self._workers)
         for _ in range(self._wanted - len(staying)):
             worker = Worker(self, next(free))
-            self._workers[worker.number] = worker
+            # Registered only once it runs: where the system has no room for another thread, nobody waits for it.
             worker.thread.start()
+            self._workers[worker.number] = worker
 
     def hold(self, worker: Worker) -> bool:
         """Let a worker wait here while the stage is paused; False when it should look again."""
@@ -328,7 +338,7 @@ class Stage:
         with self._lock:
             self._ending = True
             for worker in self._workers.values():
-                worker.leaving.set()
+                worker.leave()
         self._running.set()
 
     def join(self, timeout: float | None = None) -> bool:

@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -22,6 +21,7 @@ from typing import Any
 import psycopg
 
 from sp500tui.domain import DatabaseError
+from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.storage import database
 
 NUMBER_BYTES = 8
@@ -35,7 +35,10 @@ def main(fd: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     _have_the_system_end_this()
     pipe = Connection(fd)
-    threading.Thread(target=_die_with_parent, args=(fd,), daemon=True).start()
+    # Where the end of the pipe cannot be watched, no process is left that might outlive the program.
+    ServiceThread(
+        "end-of-pipe", lambda: _die_with_parent(fd), attempts=1, give_up=lambda _: os._exit(1)
+    ).start()
     writer = _Writer(pipe, json.loads(pipe.recv_bytes()))
     try:
         writer.greet()

@@ -30,7 +30,7 @@ class PipelineOpened(Message):
 class PipelineFailed(Message):
     """The pipeline could not be built or started."""
 
-    error: Exception
+    error: BaseException
 
 
 @dataclass

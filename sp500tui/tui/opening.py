@@ -11,6 +11,7 @@ from textual.message import Message
 
 from sp500tui.domain import ExitCode, Sp500tuiError
 from sp500tui.pipeline.control import PipelineControl
+from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import (
     CycleSnapshot,
     Latency,
@@ -28,7 +29,10 @@ from sp500tui.tui.messages import PipelineFailed, PipelineOpened
 
 
 class Opener:
-    """Builds and starts the pipeline on a thread of its own, because its modules take long to load."""
+    """Builds and starts the pipeline on a thread of its own, because its modules take long to load.
+
+    Building is tried once: a failure ends the run.
+    """
 
     def __init__(self, build: Callable[[], PipelineControl], post: Callable[[Message], bool]) -> None:
         self.pipeline: PipelineControl | None = None
@@ -37,7 +41,7 @@ class Opener:
         self._post = post
         self._since = time.monotonic()
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._open, name="pipeline-opener", daemon=True)
+        self._thread = ServiceThread("pipeline-opener", self._open, attempts=1, give_up=self._failed)
 
     @property
     def seconds(self) -> float:
@@ -51,8 +55,7 @@ class Opener:
     def cancel(self, patience: float) -> None:
         """Start nothing any more; waits at most `patience` seconds for what is under way."""
         self._cancelled.set()
-        if self._thread.ident is not None:
-            self._thread.join(patience)
+        self._thread.join(patience)
 
     def _open(self) -> None:
         try:
@@ -61,14 +64,18 @@ class Opener:
                 return
             self.pipeline = pipeline
             pipeline.start()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the person must see it on the screen
-            self._post(PipelineFailed(error))
+        except Sp500tuiError as error:
+            self._failed(error)
         else:
             self._post(PipelineOpened(pipeline))
 
+    def _failed(self, error: BaseException) -> None:
+        """Show on the screen why there is no pipeline, whatever it was."""
+        self._post(PipelineFailed(error))
+
 
 def opening_snapshot(
-    settings: Settings, now: datetime, uptime: float, failure: Exception | None = None
+    settings: Settings, now: datetime, uptime: float, failure: BaseException | None = None
 ) -> Snapshot:
     """A pipeline that does nothing yet, or that could not be opened for the reason `failure`."""
     sizes = {

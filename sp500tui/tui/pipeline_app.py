@@ -75,7 +75,7 @@ class PipelineApp(SparingApp[int]):
         """The last ones, oldest first."""
         self.crashed = ""
         """Why the dashboard itself failed."""
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self.snapshot: Snapshot = self._opening()
         """The newest one."""
         self.feed = PipelineFeed(self._opening, log, clock)

@@ -12,6 +12,8 @@ from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 
+from sp500tui.pipeline.service_thread import ServiceThread
+
 _MOST_KEPT = 1 << 20
 """Characters that may wait for the terminal; when there are more, they are dropped for one full picture later."""
 _MOUTHFUL = 4096
@@ -39,7 +41,7 @@ class TerminalFile:
         self._gone = False
         self._written = 0
         """Bytes that the file has taken."""
-        self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
+        self._thread = ServiceThread("terminal", self._step)
         self._thread.start()
 
     def write(self, text: str) -> int:
@@ -97,27 +99,35 @@ class TerminalFile:
                 self._written += taken
                 self._changed.notify_all()
 
-    def _run(self) -> None:
-        while True:
+    def _step(self) -> float | None:
+        """Write the oldest piece; None, the thread's end, after the file has failed."""
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: bool(self._pieces))
+            piece = self._pieces.popleft()
+            self._kept -= len(piece)
+            self._busy = True
+            last = not self._pieces
+            repaint, self._dropped = self._dropped and last, self._dropped and not last
+        try:
+            self._write_all(piece.encode(errors="replace"))
+        except (OSError, ValueError):
+            with self._changed:
+                self._gone = True
+                self._pieces.clear()
+                self._changed.notify_all()
+            return None
+        except Exception:
+            # An unforeseen error costs this piece alone: a full picture follows with the next.
             with self._changed:
                 self._busy = False
+                self._dropped = True
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: bool(self._pieces))
-                piece = self._pieces.popleft()
-                self._kept -= len(piece)
-                self._busy = True
-                last = not self._pieces
-                repaint, self._dropped = self._dropped and last, self._dropped and not last
-            try:
-                self._write_all(piece.encode(errors="replace"))
-            except (OSError, ValueError):
-                with self._changed:
-                    self._gone = True
-                    self._pieces.clear()
-                    self._changed.notify_all()
-                return
-            if repaint:
-                self._caught_up()
+            raise
+        if repaint:
+            self._caught_up()
+        return 0.0
 
 
 def driver_class() -> type[Driver] | None:

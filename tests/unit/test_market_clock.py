@@ -50,5 +50,5 @@ def test_it_asks_when_quotes_come_and_again_when_the_session_changes(
     assert clock.snapshot(MarketState.POST, after) == MarketSnapshot(MarketState.POST)
     assert MarketClock.unknown(None) == MarketSnapshot(None)
     clock.close()
-    clock.thread.join(5)
+    assert clock.thread.join(5)
     assert not clock.thread.is_alive()

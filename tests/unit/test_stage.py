@@ -12,8 +12,9 @@ import pytest
 from sp500tui.domain import SourceError
 from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.queues import CancelledError, MemoryQueue, QueueClosedError
+from sp500tui.pipeline.service_thread import restart_delay
 from sp500tui.pipeline.snapshot import StageName, WorkerState
-from sp500tui.pipeline.stage import Body, Stage, Worker, restart_delay
+from sp500tui.pipeline.stage import Body, Stage, Worker
 
 Wait = Callable[[Callable[[], object]], None]
 
