@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 
 
 class MarketState(StrEnum):
-    """The session of the exchange as Yahoo Finance names it in every quote."""
+    """The sessions of an exchange that are known by name; a quote may carry any other text."""
 
     PREPRE = "PREPRE"
     PRE = "PRE"
@@ -17,6 +17,10 @@ class MarketState(StrEnum):
     POST = "POST"
     POSTPOST = "POSTPOST"
     CLOSED = "CLOSED"
+    OVERNIGHT = "OVERNIGHT"
+    """Trading between the post-market and the next pre-market, on an alternative venue."""
+    UNKNOWN = "UNKNOWN"
+    """The source did not name a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Quote:
     """ISO 4217 code, or a minor unit as Yahoo writes it (`GBp`)."""
     quote_time: datetime
     """Time of that trade at the exchange, UTC."""
-    market_state: MarketState
+    market_state: str
+    """A `MarketState`, or a name that Yahoo introduced later: at most 24 of `A-Z 0-9 . _ -`."""
     volume: int | None
     """Shares traded in the regular session."""
     fetched_at: datetime
@@ -126,10 +131,12 @@ class SourceError(Sp500tuiError):
 class ThrottledError(SourceError):
     """The source asked for fewer requests, or our own circuit breaker is open."""
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float, *, by_source: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds until the next request may be tried."""
+        self.by_source = by_source
+        """Whether the source itself asked for it just now."""
 
 
 class DatabaseError(Sp500tuiError):

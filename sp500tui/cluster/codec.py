@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from sp500tui.cluster.errors import BrokerError
-from sp500tui.domain import ConvertedQuote, MarketState, Quote
+from sp500tui.domain import ConvertedQuote, Quote
 from sp500tui.pipeline.items import Fetched, Ticker
 from sp500tui.plain_text import plain
 
@@ -127,7 +127,7 @@ def _of_quote(quote: Quote) -> tuple[str | int | None, ...]:
         _number_text(quote.percent_change),
         quote.currency,
         quote.quote_time.isoformat(),
-        quote.market_state.value,
+        quote.market_state,
         quote.volume,
         quote.fetched_at.isoformat(),
     )
@@ -142,7 +142,7 @@ def _to_quote(fields: list[Any]) -> Quote:
         None if percent is None else _number(percent),
         _text(currency),
         _time(quote_time),
-        MarketState(state),
+        _text(state),
         None if volume is None else int(volume),
         _time(fetched_at),
     )

@@ -103,7 +103,7 @@ def _record(row: ConvertedQuote) -> dict[str, Value]:
         "converted_currency": row.converted_currency,
         "fx_rate": row.fx_rate,
         "quote_time": quote.quote_time,
-        "market_state": quote.market_state.value,
+        "market_state": quote.market_state,
         "volume": quote.volume,
     }
 
@@ -119,7 +119,7 @@ def _line(row: ConvertedQuote) -> tuple[str, ...]:
         "–" if row.converted_price is None else f"{row.converted_price:,.2f}",
         row.converted_currency,
         "–" if quote.volume is None else f"{quote.volume:,}",
-        quote.market_state.value,
+        quote.market_state,
         f"{quote.quote_time:%Y-%m-%d %H:%M:%S} UTC",
     )
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sp500tui.domain import MarketState, SourceError
+from sp500tui.domain import SourceError
 from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import MarketSnapshot
 from sp500tui.sources.yahoo import TradingPeriods
@@ -25,7 +25,7 @@ class MarketClock:
     An unforeseen error is retried without end: the run does not depend on the periods.
     """
 
-    def __init__(self, ask: Callable[[], TradingPeriods], state: Callable[[], MarketState | None]) -> None:
+    def __init__(self, ask: Callable[[], TradingPeriods], state: Callable[[], str | None]) -> None:
         self._ask = ask
         self._state = state
         self._periods: TradingPeriods | None = None
@@ -47,11 +47,11 @@ class MarketClock:
         return _LOOK
 
     @staticmethod
-    def unknown(state: MarketState | None) -> MarketSnapshot:
+    def unknown(state: str | None) -> MarketSnapshot:
         """The session that the quotes say, without the next one."""
         return MarketSnapshot(state)
 
-    def snapshot(self, state: MarketState | None, now: datetime | None = None) -> MarketSnapshot:
+    def snapshot(self, state: str | None, now: datetime | None = None) -> MarketSnapshot:
         """The session that the quotes say, and the next one by the trading periods."""
         periods = self._periods
         if periods is None:

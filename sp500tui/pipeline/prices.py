@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sp500tui.domain import ConvertedQuote, MarketState
+from sp500tui.domain import ConvertedQuote
 from sp500tui.pipeline.snapshot import LivePrice
 
 
@@ -19,7 +19,7 @@ class PriceBoard:
         # In the order of the last change, so that what changed since a version is a run at the end.
         self._prices: dict[str, LivePrice] = {}
         self._writers: dict[str, tuple[datetime, str]] = {}
-        self._market_state: MarketState | None = None
+        self._market_state: str | None = None
 
     def show(self, rows: Iterable[ConvertedQuote]) -> None:
         """Take over rows that are newer than what is shown."""
@@ -64,7 +64,7 @@ class PriceBoard:
         return LivePrice(price.row, price.version, mark[1])
 
     @property
-    def market_state(self) -> MarketState | None:
+    def market_state(self) -> str | None:
         """The session that the newest quote was in."""
         return self._market_state
 

@@ -284,7 +284,7 @@ class JournalSnapshot:
 class MarketSnapshot:
     """The session of the exchange."""
 
-    state: MarketState | None = None
+    state: str | None = None
     next_state: MarketState | None = None
     next_change: datetime | None = None
     """When the session changes, UTC; None when unknown."""

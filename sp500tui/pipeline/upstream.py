@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sp500tui.paths import Paths
 from sp500tui.settings import USER_AGENT, Settings
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.sources.throttle import Throttle
+from sp500tui.sources.trust import trusted_authorities
 from sp500tui.sources.wikipedia import Wikipedia
 from sp500tui.sources.yahoo import YahooFinance
 
@@ -29,11 +31,14 @@ class Upstream:
 
         Raises:
             SourceError: the demo market did not start.
+            ConfigurationError: the environment names certificate authorities that cannot be used.
         """
         market = None
         proxy: str | None = settings.proxy
-        ca_file: Path | None = settings.ca_file
-        if settings.demo:
+        ca_file: Path | None = None
+        if not settings.demo:
+            ca_file = trusted_authorities(settings.ca_file, os.environ, paths.cache)
+        else:
             market = DemoMarket.start(
                 speed=settings.market_speed, seed=settings.market_seed, start_at=start_at
             )

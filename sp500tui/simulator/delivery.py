@@ -74,6 +74,8 @@ class Delivery:
             seconds = self._dice.faults.retry_after
             headers = {} if seconds is None else {"Retry-After": f"{seconds:.0f}"}
             return Answer(b"Edge: Too Many Requests", TEXT, 429, headers)
+        if self._dice.happens("throttle_text"):
+            return Answer(b"Edge: Too Many Requests", TEXT)
         if self._dice.happens("server_error"):
             status = _SERVER_ERRORS[self._dice.pick(len(_SERVER_ERRORS))]
             return Answer(_MAINTENANCE, HTML, status)

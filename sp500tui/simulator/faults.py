@@ -11,6 +11,7 @@ from sp500tui.domain import ConfigurationError
 TOKEN_HEADER = "X-Demo-Market-Token"  # noqa: S105 - the header's name
 """What a change of faults has to carry: a header that no web page can send here without asking first."""
 WIKIPEDIA_FAULTS = ("ok", "down", "garbled", "forbidden")
+SESSION_FAULTS = ("ok", "overnight", "new")
 FX_FAULTS = ("ok", "missing", "zero", "old")
 _SECONDS = frozenset({"latency", "jitter", "retry_after", "drip_seconds"})
 
@@ -27,6 +28,10 @@ class Faults:
     """Quote and chart requests answered with 429."""
     retry_after: float | None = None
     """Seconds named in the `Retry-After` of those; None leaves the header out."""
+    throttle_text: float = 0.0
+    """Quote and chart requests answered with status 200 and the text `Too Many Requests`."""
+    consent_loop: float = 0.0
+    """Quote requests redirected to the page that asks for consent, also after consent was given."""
     poisoned_crumb: float = 0.0
     """`getcrumb` requests answered with 429 and a text instead of a crumb."""
     invalid_crumb: float = 0.0
@@ -62,6 +67,8 @@ class Faults:
     """`ok`, `down` (503), `garbled` (a page without a usable table) or `forbidden` (403)."""
     fx: str = "ok"
     """Currency pairs: `ok`, `missing`, `zero` or `old` (three days)."""
+    session: str = "ok"
+    """Shares' `marketState`: that of the demo day, `overnight` with overnight prices, or a `new` unknown name."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """How often a fault happens before it stops by itself, by its name; without an entry it goes on."""
 
@@ -90,7 +97,7 @@ class Faults:
 
 
 def _check(name: str, value: object) -> None:
-    words = {"wikipedia": WIKIPEDIA_FAULTS, "fx": FX_FAULTS}.get(name)
+    words = {"wikipedia": WIKIPEDIA_FAULTS, "fx": FX_FAULTS, "session": SESSION_FAULTS}.get(name)
     if words is not None:
         if value not in words:
             raise ConfigurationError(f"fault {name}={value!r}: choose one of {', '.join(words)}")

@@ -30,6 +30,12 @@ CORE: Final = frozenset(
     }
 )  # fmt: skip
 """Keys that come back whatever `fields=` asks for."""
+OVERNIGHT_FIELDS: Final = frozenset(
+    f"overnightMarket{part}" for part in ("Price", "Time", "Change", "ChangePercent")
+)
+"""Keys that Yahoo Finance prints only where `overnightPrice=true` asks for them."""
+NEW_SESSION: Final = "LATE_NIGHT"
+"""A `marketState` that no reader knows."""
 _YEAR_PREFIXES = ("fifty", "twoHundred")
 _NEW_YORK = ZoneInfo("America/New_York")
 
@@ -184,16 +190,48 @@ def select(fields: Fields, wanted: frozenset[str]) -> Fields:
 def latest_trade(fields: Mapping[str, object]) -> PrintedPrice | None:
     """The price a reader takes from a printed quote: that of the present session; None where it prints none."""
     state = fields.get("marketState")
+    if state in (NEW_SESSION, MarketState.OVERNIGHT):
+        return _newest_trade(fields)
     prefixes = ["regularMarket"]
     if state == MarketState.PRE.value:
         prefixes.insert(0, "preMarket")
     elif state != MarketState.REGULAR.value:
         prefixes.insert(0, "postMarket")
     for prefix in prefixes:
-        price, time = fields.get(f"{prefix}Price"), fields.get(f"{prefix}Time")
-        if isinstance(price, float) and 0 < price < inf and isinstance(time, int):
-            return PrintedPrice(price, time)
+        if (trade := _trade_of(fields, prefix)) is not None:
+            return trade
     return None
+
+
+def _newest_trade(fields: Mapping[str, object]) -> PrintedPrice | None:
+    sessions = ("overnightMarket", "preMarket", "postMarket", "regularMarket")
+    trades = [trade for prefix in sessions if (trade := _trade_of(fields, prefix)) is not None]
+    return max(trades, key=lambda trade: trade.time, default=None)
+
+
+def _trade_of(fields: Mapping[str, object], prefix: str) -> PrintedPrice | None:
+    price, time = fields.get(f"{prefix}Price"), fields.get(f"{prefix}Time")
+    if isinstance(price, float) and 0 < price < inf and isinstance(time, int):
+        return PrintedPrice(price, time)
+    return None
+
+
+def in_session(fields: Fields, session: str) -> Fields:
+    """The quote in the session `overnight`, with a trade after the newest one, or in a `new` unknown one."""
+    if session == "new":
+        return fields | {"marketState": NEW_SESSION}
+    newest = _newest_trade(fields)
+    if newest is None:
+        return fields | {"marketState": MarketState.OVERNIGHT.value}
+    price = round(newest.price * 1.001, 2)
+    change = round(price - newest.price, 4)
+    return fields | {
+        "marketState": MarketState.OVERNIGHT.value,
+        "overnightMarketPrice": price,
+        "overnightMarketTime": newest.time + 1,
+        "overnightMarketChange": change,
+        "overnightMarketChangePercent": round(100 * change / newest.price, 7),
+    }
 
 
 def printed(fields: Fields) -> str:

@@ -13,6 +13,7 @@ from sp500tui.simulator.quotes import (
     Fields,
     dead_quote,
     formatted,
+    in_session,
     latest_trade,
     pair_quote,
     printed,
@@ -114,6 +115,9 @@ class QuoteRenderer:
     def _spoilt(self, instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields | None:
         if self._dice.happens("stale"):
             return select(_stale(share_quote(instrument, state), instrument), wanted)
+        session = self._dice.choice("session")
+        if session != "ok":
+            return select(in_session(share_quote(instrument, state), session), wanted)
         for fault in _PRICE_FAULTS:
             if self._dice.happens(fault):
                 return select(_with_price(share_quote(instrument, state), fault), wanted)

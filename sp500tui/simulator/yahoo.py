@@ -11,6 +11,7 @@ from sp500tui.simulator.charts import ChartError, chart
 from sp500tui.simulator.delivery import HTML, TEXT, Answer, Delivery
 from sp500tui.simulator.fault_dice import FaultDice
 from sp500tui.simulator.market import Market
+from sp500tui.simulator.quotes import OVERNIGHT_FIELDS
 from sp500tui.simulator.rendering import QuoteRenderer
 from sp500tui.simulator.sessions import Sessions, consent_page
 from sp500tui.simulator.tally import Tally
@@ -106,10 +107,14 @@ class Yahoo:
         trespass = self._trespass(request)
         if trespass is not None:
             return trespass
+        if self._dice.happens("consent_loop"):
+            return _redirect("https://guce.yahoo.com/consent")
         symbols = [word for word in request.query.get("symbols", "").upper().split(",") if word]
         if not symbols:
             return _refusal(400, "Bad Request", 'Missing value for the "symbols" argument')
         wanted = frozenset(word for word in request.query.get("fields", "").split(",") if word)
+        if request.query.get("overnightPrice") != "true":
+            wanted -= OVERNIGHT_FIELDS
         formatted = request.query.get("formatted") == "true"
         rendered = self._renderer.render(list(dict.fromkeys(symbols)), wanted, formatted)
         body = '{"quoteResponse":{"result":[' + ",".join(rendered.fragments) + '],"error":null}}'

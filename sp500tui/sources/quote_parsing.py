@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 NOT_ANSWERED = "not in Yahoo's answer"
 """The reason of a symbol that Yahoo left out; it drops some at random, so another try may bring it."""
 
-_SESSIONS = {
+_OVERNIGHT = "overnightMarket"
+_SESSIONS: Mapping[str, tuple[str, ...]] = {
     MarketState.PRE: ("preMarket", "postMarket", "regularMarket"),
     MarketState.REGULAR: ("regularMarket",),
     MarketState.POST: ("postMarket", "regularMarket"),
@@ -27,7 +28,13 @@ _SESSIONS = {
     MarketState.CLOSED: ("postMarket", "regularMarket"),
     MarketState.PREPRE: ("postMarket", "regularMarket"),
 }
-"""Whose latest trade counts in which state; the first of equally late ones."""
+"""The sessions whose latest trade counts in each state; the first wins a tie.
+
+Any other state takes the newest usable trade of all sessions in the answer.
+"""
+_SESSION_PRICE = re.compile(r"([a-z][A-Za-z]{0,30}Market)Price")
+_NOT_IN_STATE = re.compile(r"[^A-Z0-9._-]+")
+_LONGEST_STATE = 24
 
 FIELDS = (
     "symbol",
@@ -37,7 +44,7 @@ FIELDS = (
     "regularMarketVolume",
     *(
         session + part
-        for session in ("regularMarket", "preMarket", "postMarket")
+        for session in ("regularMarket", "preMarket", "postMarket", _OVERNIGHT)
         for part in ("Price", "Time", "Change", "ChangePercent")
     ),
 )
@@ -114,7 +121,7 @@ def _quote(symbol: str, line: Mapping[str, object] | None, now: datetime) -> Quo
         raise _UnusableError(NOT_ANSWERED)
     if line.get("quoteType") == "NONE":
         raise _UnusableError("unknown to Yahoo Finance, or no longer traded")
-    state = _market_state(line.get("marketState"))
+    state = market_state(line.get("marketState"))
     trade = _latest_trade(line, state, now)
     return Quote(
         symbol=symbol,
@@ -149,29 +156,51 @@ def _fx_trade(line: Mapping[str, object] | None, target: str, now: datetime) -> 
     return _latest_trade(line, MarketState.REGULAR, now)
 
 
-def _latest_trade(line: Mapping[str, object], state: MarketState, now: datetime) -> _Trade:
+def _latest_trade(line: Mapping[str, object], state: str, now: datetime) -> _Trade:
     """The latest trade of the sessions that count in this state.
 
-    A session that has not traded yet has no price at all and is passed over; one with a price that is
-    no price, or without a time, makes the whole entry unusable: an older trade must not stand in for it.
+    A session without a price has not traded and is skipped. In a known state, a malformed price or a missing
+    time of one of its sessions makes the entry unusable, because an older trade must not replace the current
+    one. Overnight trades, and every trade in an unknown state, are used where they are usable.
     """
-    trades = [
-        _Trade(session, _price(line[session + "Price"]), _time(line.get(session + "Time"), now))
-        for session in _SESSIONS[state]
-        if line.get(session + "Price") is not None
-    ]
+    required = _SESSIONS.get(state, ())
+    trades = [_trade(line, session, now) for session in required if line.get(session + "Price") is not None]
+    optional = () if state == MarketState.REGULAR else (_OVERNIGHT,) if required else _all_sessions(line)
+    unusable: _UnusableError | None = None
+    for session in optional:
+        if line.get(session + "Price") is None:
+            continue
+        try:
+            trades.append(_trade(line, session, now))
+        except _UnusableError as reason:
+            unusable = unusable or reason
     if not trades:
-        raise _UnusableError("no price in Yahoo's answer")
+        raise unusable or _UnusableError("no price in Yahoo's answer")
     return max(trades, key=lambda trade: trade.time)
 
 
-def _market_state(value: object) -> MarketState:
+def _trade(line: Mapping[str, object], session: str, now: datetime) -> _Trade:
+    return _Trade(session, _price(line[session + "Price"]), _time(line.get(session + "Time"), now))
+
+
+def _all_sessions(line: Mapping[str, object]) -> tuple[str, ...]:
+    """Every session that the entry has a price of, the known ones first."""
+    known = (_OVERNIGHT, "preMarket", "postMarket", "regularMarket")
+    named = (match[1] for key in line if (match := _SESSION_PRICE.fullmatch(key)))
+    return tuple(dict.fromkeys((*known, *named)))
+
+
+def market_state(value: object) -> str:
+    """The session's name as stored: a `MarketState`, or the source's text in capitals.
+
+    Characters that a stored state cannot hold are replaced by underscores. A value that names no session is
+    `UNKNOWN`.
+    """
     if not isinstance(value, str):
-        raise _UnusableError("no market state in Yahoo's answer")
-    try:
-        return MarketState(value)
-    except ValueError:
-        raise _UnusableError(f"unknown market state {one_line(value, 24)!r}") from None
+        return MarketState.UNKNOWN
+    text = _NOT_IN_STATE.sub("_", value[: 8 * _LONGEST_STATE].strip().upper())[:_LONGEST_STATE].strip("_")
+    # NULL would be read as an absent value by the database.
+    return text if text not in ("", "NULL", "NONE") else MarketState.UNKNOWN
 
 
 def _number(value: object) -> Decimal | None:

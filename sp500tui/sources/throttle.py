@@ -129,8 +129,14 @@ class Throttle:
             self._rate = faster(self._rate, self._limit)
             self._changed.notify_all()
 
-    def throttled(self, retry_after: float | None) -> None:
-        """A request of this thread was answered with 429, maybe with the seconds to hold back."""
+    def charge(self, requests: int) -> None:
+        """Count requests that went out without `acquire`, such as redirects; the next ones wait for them."""
+        with self._changed:
+            self._requests += requests
+            self._spent_until = max(self._spent_until, self._clock()) + requests / self._rate
+
+    def throttled(self, retry_after: float | None, reason: str = "asked for fewer requests (429)") -> None:
+        """Record that this thread's request was refused for now; `retry_after` in seconds, where it was named."""
         with self._changed:
             now = self._clock()
             self._throttled += 1
@@ -142,7 +148,7 @@ class Throttle:
             self._rate = slower(self._rate, self._limit)
             self._strikes += 1
             delay = max(asked, AFTER_THROTTLING.delay(self._strikes, self._jitter()))
-            self._open(now, delay, "asked for fewer requests (429)")
+            self._open(now, delay, reason)
 
     def failed(self, reason: str) -> None:
         """A request of this thread brought no usable answer, for this one-line reason."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from sp500tui.sources.list_cache import (
     read_cache,
     write_cache,
 )
-from sp500tui.sources.wording import one_line
+from sp500tui.sources.wording import one_line, proxy_words
 
 __all__ = ["ConstituentList", "Wikipedia", "parse_constituents"]
 
@@ -31,7 +32,8 @@ _log = logging.getLogger(__name__)
 
 _LARGEST_PAGE = 16 << 20
 _CHUNK = 64 << 10
-_OK, _NOT_MODIFIED = 200, 304
+_OK, _NOT_MODIFIED, _PROXY_LOGIN = 200, 304, 407
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Wikipedia:
         self._timeout = timeout
         self._user_agent = user_agent
         self._clock = clock
+        self._host = one_line(urlsplit(url).hostname or url, 60)
 
     def load(self) -> ConstituentList:
         """Wikipedia's list, else the last good one, else the bundled one; never fails."""
@@ -125,6 +128,8 @@ class Wikipedia:
     def _page(self, response: requests.Response) -> _Page | None:
         if response.status_code == _NOT_MODIFIED:
             return None
+        if response.status_code == _PROXY_LOGIN:
+            raise SourceError(proxy_words(response.status_code, self._host))
         if response.status_code != _OK:
             raise SourceError(
                 f"Wikipedia answered {response.status_code} {one_line(response.reason or '', 40)}".strip()
@@ -139,11 +144,13 @@ class Wikipedia:
         return _Page(bytes(body), etag, header_value(response.headers, "Last-Modified"))
 
     def _failure_words(self, error: Exception) -> str:
-        host = one_line(urlsplit(self._url).hostname or self._url, 60)
+        host = self._host
         if isinstance(error, requests.exceptions.ProxyError):
+            if refused := _TUNNEL_REFUSED.search(str(error)):
+                return proxy_words(int(refused[1]), host)
             return f"the proxy did not connect to {host}; check --proxy"
         if isinstance(error, requests.exceptions.SSLError):
-            return f"the certificate of {host} is not trusted; behind a proxy give --ca-file"
+            return f"the certificate of {host} is not trusted; behind a proxy give --ca-file or set SSL_CERT_FILE"
         if isinstance(error, requests.Timeout):
             return f"{host} did not answer within {self._timeout:g} s"
         if isinstance(

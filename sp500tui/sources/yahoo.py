@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
-from sp500tui.domain import SourceError, ThrottledError
+from sp500tui.domain import MarketState, SourceError, ThrottledError
 from sp500tui.sources.quote_parsing import FIELDS, NOT_ANSWERED, FetchResult, answered_symbols, parse_quotes
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.trading_periods import TradingPeriods, parse_trading_periods
@@ -43,6 +44,8 @@ _CHART = "https://query1.finance.yahoo.com/v8/finance/chart/"
 _NOTHING: object = {"quoteResponse": {"result": []}}
 _MOST_STRANGERS = 1000
 """Symbols nobody asked for that are remembered as told."""
+_MOST_STATES = 50
+"""Session names that are remembered as reported; more are noise and are not logged."""
 _WHO = "Yahoo Finance"
 _CACHE_PREFIX = "yfinance-"
 
@@ -72,7 +75,9 @@ class YahooFinance:
         self._data: Any = None
         """yfinance's `YfData`, one for the whole process."""
         self._remove_cache: Callable[[], object] = lambda: None
+        self._reporting = threading.Lock()
         self._strangers: set[str] = set()
+        self._reported_states: set[str] = {state.value for state in MarketState} - {MarketState.UNKNOWN}
 
     def open(self) -> None:
         """Import yfinance and put the gated session under it; harmless when repeated.
@@ -131,11 +136,15 @@ class YahooFinance:
         def read(body: bytes) -> FetchResult:
             answer = read_json(body)
             self._tell_strangers(answered_symbols(answer) - known)
-            return parse_quotes(answer, symbols, fx_pairs, self._clock())
+            result = parse_quotes(answer, symbols, fx_pairs, self._clock())
+            self._report_new_states({quote.market_state for quote in result.quotes})
+            return result
 
         params = {
             "symbols": ",".join(asked),
             "fields": ",".join(FIELDS),
+            # Without it, Yahoo leaves overnight prices out whatever the fields say.
+            "overnightPrice": "true",
             "formatted": "false",
             "lang": "en-US",
             "region": "US",
@@ -171,8 +180,7 @@ class YahooFinance:
             data._set_session(session)
         session.begin()
         try:
-            response = data.get(url, params=params, timeout=self._timeout)
-            answer = read(_body(response))
+            answer = read(_body(self._response(session, data, url, params)))
         except ThrottledError:
             raise
         except SourceError as error:
@@ -192,6 +200,17 @@ class YahooFinance:
                 with data._cookie_lock:
                     data._crumb = None
 
+    def _response(self, session: GatedSession, data: Any, url: str, params: dict[str, str]) -> Any:
+        """The response to the question itself, asked again where consent was asked for and given instead."""
+        for _ in range(2):
+            response = data.get(url, params=params, timeout=self._timeout)
+            if urlsplit(response.url).hostname == urlsplit(url).hostname:
+                return response
+            # Consent comes with a new cookie, to which the old crumb does not belong.
+            with data._cookie_lock:
+                data._crumb = None
+        raise session.refused_consent()
+
     def _private_cache(self) -> Path:
         """A folder of this process alone for yfinance's cookies, which are pickles; older ones are removed."""
         try:
@@ -208,13 +227,27 @@ class YahooFinance:
         self._remove_cache = weakref.finalize(self, shutil.rmtree, cache, ignore_errors=True)
         return Path(cache)
 
+    def _report_new_states(self, states: set[str]) -> None:
+        """Log each unknown session name once; the quotes are used with their newest trade."""
+        with self._reporting:
+            new = states - self._reported_states
+            if not new or len(self._reported_states) >= _MOST_STATES:
+                return
+            self._reported_states |= new
+        _log.warning(
+            "Yahoo Finance names a market session that is not known here: %s; its newest trades are used",
+            ", ".join(sorted(new)),
+        )
+
     def _tell_strangers(self, symbols: frozenset[str]) -> None:
-        new = symbols - self._strangers
-        if new and len(self._strangers) < _MOST_STRANGERS:
+        with self._reporting:
+            new = symbols - self._strangers
+            if not new or len(self._strangers) >= _MOST_STRANGERS:
+                return
             self._strangers |= new
-            _log.warning(
-                "Yahoo Finance answered for symbols nobody asked for: %s", one_line(", ".join(sorted(new)))
-            )
+        _log.warning(
+            "Yahoo Finance returned symbols that were not requested: %s", one_line(", ".join(sorted(new)))
+        )
 
 
 def _reason(error: SourceError) -> str:

@@ -46,6 +46,16 @@ def error_words(answer: object) -> str:
     return ""
 
 
+def error_text(answer: object) -> str:
+    """All that the answer says went wrong: code and description of every error in it."""
+    if isinstance(answer, dict):
+        nodes = [answer, *(entry(answer, envelope) for envelope in _ENVELOPES)]
+        return " ".join(
+            one_line(entry(node, key)) for node in nodes for key in ("error", "message") if entry(node, key)
+        )
+    return ""
+
+
 def _kind(body: bytes) -> str:
     start = body[:512].lstrip().lower()
     if not start:

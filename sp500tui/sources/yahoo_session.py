@@ -14,15 +14,15 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from curl_cffi import CurlOpt
+from curl_cffi import CurlECode, CurlOpt
 from curl_cffi.requests import Response, Session
 from curl_cffi.requests import exceptions as curl
 
 from sp500tui.domain import SourceError, ThrottledError
 from sp500tui.sources.backoff import parse_retry_after
 from sp500tui.sources.throttle import Throttle
-from sp500tui.sources.wording import one_line
-from sp500tui.sources.yahoo_json import error_words, read_json
+from sp500tui.sources.wording import one_line, proxy_words
+from sp500tui.sources.yahoo_json import error_text, error_words, read_json
 
 COOKIE_HOST = "fc.yahoo.com"
 """Hands out the cookie with a 404; some block lists name it, and yfinance has a way round."""
@@ -32,11 +32,25 @@ _CRUMB = re.compile(rb"[\x21-\x3b\x3d\x3f-\x7a\x7c\x7e]{4,64}")
 _NO_CRUMB = b"<html>"
 """The one body that yfinance takes for "no crumb"; it would send any other refusal along as if it were one."""
 _LARGEST_BODY = 32 << 20
-_MOST_REQUESTS = 10
-"""The way through a consent page takes eight; a source that refuses everything ends here."""
+_MOST_REQUESTS = 12
+"""Requests of one question, redirects included. The way through a consent page takes nine or ten."""
+_MOST_REDIRECTS = 5
+_MOST_CONSENTS = 1
+"""Consent forms sent for one question; a second one means that Yahoo does not accept the first."""
+_TUNNEL_REFUSED = re.compile(r"CONNECT tunnel failed, response (\d{3})|HTTP code (\d{3}) from proxy")
 _PATIENCE = 3.0
 """Times the limit of one request that all requests of one question may take together."""
-_TOO_MANY, _UNAVAILABLE = 429, 503
+_TOO_MANY, _UNAVAILABLE, _DENIED = 429, 503, 999
+"""999 is what Yahoo's edge servers answer to an address that they block for a while."""
+_FORBIDDEN = 403
+_PROXY_LOGIN = 407
+_REFUSAL_LENGTH = 4096
+"""Bytes at the start of a body in which a refusal is looked for."""
+_TOO_MANY_WORDS = re.compile(r"(?i)too[\s+_-]*many[\s+_-]*requests|rate[\s_-]*limit")
+_BLOCKED_WORDS = re.compile(
+    r"(?i)(access|request|permission)\b.{0,40}\bdenied|unusual traffic|automated (queries|requests|access)|captcha"
+)
+_CONSENT_HOST = "consent.yahoo.com"
 _REFUSED = frozenset({401, 403})
 """What yfinance answers with a new cookie and crumb."""
 
@@ -47,6 +61,7 @@ class _Allowance:
 
     requests: int = 0
     until: float = 0.0
+    consents: int = _MOST_CONSENTS
 
 
 class GatedSession(Session[Response]):
@@ -73,10 +88,11 @@ class GatedSession(Session[Response]):
             proxies={"http": proxy, "https": proxy} if proxy else None,
             verify=trusted,
             timeout=timeout,
-            max_redirects=8,
+            max_redirects=_MOST_REDIRECTS,
             curl_options=options,
         )
         self._throttle = throttle
+        self._proxied = proxy is not None
         self._limit = timeout
         self._cancelled = cancelled
         self._now = now
@@ -86,14 +102,14 @@ class GatedSession(Session[Response]):
         """Set when the crumb in use may be why a request was refused."""
 
     def begin(self) -> None:
-        """A new question begins on this thread: up to ten requests, three times the time limit together."""
+        """Start a question on this thread: up to 12 requests, three times the time limit together."""
         self._allowances.own = _Allowance(_MOST_REQUESTS, self._ticks() + _PATIENCE * self._limit)
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Response:
-        """Send one request when the throttle lets it through.
+        """Send one request when the throttle lets it through; every redirect counts as a request.
 
         Raises:
-            ThrottledError: not now, or the answer was a 429.
+            ThrottledError: not now, or the answer asked for fewer requests.
             SourceError: no answer, or one that no repetition by yfinance would better.
         """
         allowance: _Allowance = getattr(self._allowances, "own", None) or _Allowance()
@@ -105,33 +121,50 @@ class GatedSession(Session[Response]):
             )
         if allowance.requests <= 0:
             raise SourceError(f"Yahoo Finance refuses every cookie and crumb ({host}); try again later")
+        if method == "POST" and is_consent(url):
+            if not allowance.consents:
+                raise self.refused_consent()
+            allowance.consents -= 1
         self._throttle.acquire(left, self._cancelled)
         allowance.requests -= 1
         kwargs["timeout"] = min(self._limit, max(0.1, allowance.until - self._ticks()))
+        kwargs["max_redirects"] = redirects = min(_MOST_REDIRECTS, allowance.requests)
         try:
             response: Response = super().request(method, url, *args, **kwargs)
         except curl.RequestException as error:
-            if host == COOKIE_HOST:
-                raise
-            raise SourceError(failure_words(error, host, self._limit)) from error
+            if isinstance(error, curl.TooManyRedirects):
+                self._charge(allowance, redirects)
+            if host == COOKIE_HOST and _proxy_status(error) != _PROXY_LOGIN:
+                # Of all errors, yfinance takes only this one as a reason to get its cookie in another way.
+                raise curl.DNSError(str(error)) from error
+            raise SourceError(failure_words(error, host, self._limit, proxied=self._proxied)) from error
+        self._charge(allowance, response.redirect_count)
         return self._judged(response, host, urlsplit(url).path)
+
+    def refused_consent(self) -> ThrottledError:
+        """Close the throttle because Yahoo asks for consent again after it was given; the error to raise."""
+        self.crumb_doubtful = True
+        return self._hold_back(None, "asks for cookie consent again after it was given")
+
+    def _charge(self, allowance: _Allowance, redirects: int) -> None:
+        allowance.requests -= redirects
+        self._throttle.charge(redirects)
+
+    def _hold_back(self, retry_after: float | None, reason: str) -> ThrottledError:
+        self._throttle.throttled(retry_after, reason)
+        wait = self._throttle.state().retry_in or 0.0
+        return ThrottledError(f"Yahoo Finance {reason}; next attempt in {wait:.0f} s", wait, by_source=True)
 
     def _judged(self, response: Response, host: str, path: str) -> Response:
         status = response.status_code
         retry_after = parse_retry_after(response.headers.get("Retry-After"), self._now())
         crumb = path == _CRUMB_PATH
-        if (
-            status == _TOO_MANY
-            or (status == _UNAVAILABLE and retry_after is not None)
-            or (crumb and b"Too Many Requests" in response.content[:4096])
-        ):
-            # A refused question says nothing against the crumb it came with; a new one would cost requests.
+        if status == _PROXY_LOGIN:
+            raise SourceError(f"Yahoo Finance: {proxy_words(status, host)}")
+        if asks_for_fewer(status, retry_after, response.content):
+            # A throttled request says nothing against its crumb, and a new crumb would cost requests.
             self.crumb_doubtful |= crumb
-            self._throttle.throttled(retry_after)
-            wait = self._throttle.state().retry_in or 0.0
-            raise ThrottledError(
-                f"Yahoo Finance asked for fewer requests ({status}); next attempt in {wait:.0f} s", wait
-            )
+            raise self._hold_back(retry_after, f"asked for fewer requests ({status})")
         if host == COOKIE_HOST:
             return response
         if status in _REFUSED:
@@ -144,6 +177,34 @@ class GatedSession(Session[Response]):
         return response
 
 
+def is_consent(url: str) -> bool:
+    """Whether the address is one of Yahoo's pages that ask for consent to cookies."""
+    host = urlsplit(url).hostname or ""
+    return host == _CONSENT_HOST or host.endswith(f".{_CONSENT_HOST}")
+
+
+def asks_for_fewer(status: int, retry_after: float | None, body: bytes) -> bool:
+    """Whether an answer asks for fewer requests, by its status or in words.
+
+    Yahoo says so with status 429 or 999, with 503 and `Retry-After`, and as text, web page or JSON error with
+    any other status, 200 included.
+    """
+    if status in (_TOO_MANY, _DENIED) or (status == _UNAVAILABLE and retry_after is not None):
+        return True
+    start = body[:_REFUSAL_LENGTH].decode("utf-8", "replace")
+    blocked = status == _FORBIDDEN and _BLOCKED_WORDS.search(start) is not None
+    if not blocked and not _TOO_MANY_WORDS.search(start):
+        return False
+    if not start.lstrip().startswith(("{", "[")):
+        return True
+    # The words may be part of a company's name: in JSON only those of the error count.
+    try:
+        words = error_text(read_json(body))
+    except SourceError:
+        return False
+    return _TOO_MANY_WORDS.search(words) is not None or (blocked and _BLOCKED_WORDS.search(words) is not None)
+
+
 def refusal_words(response: Response, host: str) -> str:
     """What a status of 400 or above says, one line."""
     try:
@@ -153,18 +214,32 @@ def refusal_words(response: Response, host: str) -> str:
     return f"Yahoo Finance answered {response.status_code} ({host}){': ' + why if why else ''}"
 
 
-def failure_words(error: curl.RequestException, host: str, timeout: float) -> str:
-    """Why there was no answer and what may help, one line."""
+def _proxy_status(error: curl.RequestException) -> int | None:
+    """The status with which a proxy refused a tunnel; None for other errors."""
+    found = _TUNNEL_REFUSED.search(str(error))
+    return int(found[1] or found[2]) if found else None
+
+
+def failure_words(error: curl.RequestException, host: str, timeout: float, *, proxied: bool = False) -> str:
+    """Why there was no answer and what may help, one line; `proxied`: whether a proxy was given."""
+    status = _proxy_status(error)
+    if status is not None:
+        return f"Yahoo Finance: {proxy_words(status, host)}"
+    if isinstance(error, curl.TooManyRedirects):
+        return f"Yahoo Finance redirects in a circle ({host}); try again later"
     if isinstance(error, curl.Timeout):
         return (
             f"Yahoo Finance did not answer within {timeout:g} s ({host}); check the network, or give --proxy"
         )
     if isinstance(error, curl.DNSError):
         return f"Yahoo Finance: no address for {host}; check the network, or give --proxy"
-    if isinstance(error, curl.ProxyError):
+    if isinstance(error, curl.ProxyError) or (proxied and error.code == CurlECode.COULDNT_CONNECT):
         return f"Yahoo Finance: the proxy did not connect to {host}; check --proxy"
     if isinstance(error, curl.SSLError):
-        return f"Yahoo Finance: the certificate of {host} is not trusted; behind a proxy give --ca-file"
+        return (
+            f"Yahoo Finance: the certificate of {host} is not trusted; "
+            "behind a proxy give --ca-file or set SSL_CERT_FILE"
+        )
     if isinstance(error, curl.IncompleteRead):
         return f"Yahoo Finance broke off in the middle of an answer ({host})"
     if isinstance(error, curl.ConnectionError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from sp500tui.domain import ConvertedQuote, MarketState, Quote
+from sp500tui.domain import ConvertedQuote, Quote
 from sp500tui.storage.connection import Connection, failure
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.repetition import repeated
@@ -40,6 +40,6 @@ def latest_since(connection: Connection, since: datetime) -> Latest:
 
 def _row(line: Sequence[Any]) -> ConvertedQuote:
     symbol, price, change, percent, currency, time, state, volume, fetched_at, *converted, _ = line
-    quote = Quote(symbol, price, change, percent, currency, time, MarketState(state), volume, fetched_at)
+    quote = Quote(symbol, price, change, percent, currency, time, state, volume, fetched_at)
     converted_price, converted_currency, rate, rate_time = converted
     return ConvertedQuote(quote, converted_price, converted_currency, rate, rate_time)

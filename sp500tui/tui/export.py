@@ -68,7 +68,7 @@ def price_record(row: PriceRow) -> PriceRecord:
         converted.converted_price if converted else None,
         converted.converted_currency if converted else "",
         quote.volume if quote else None,
-        quote.market_state.value if quote else "",
+        quote.market_state if quote else "",
         quote.quote_time if quote else None,
     )
 

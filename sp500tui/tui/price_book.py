@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from sp500tui.domain import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.snapshot import LivePrice, MissingSymbol
 from sp500tui.tui.session_track import SessionTrack
 
-_STALE_AFTER = {
+_STALE_AFTER: Mapping[str, float] = {
     MarketState.PRE: 3600.0,
     MarketState.REGULAR: 300.0,
     MarketState.POST: 3600.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -27,13 +27,15 @@ STYLES = (
 )  # fmt: skip
 """Names of all styles of cells and whole lines."""
 CURSOR_MARK = "▸"
-SESSION_WORDS = {
+SESSION_WORDS: Mapping[str, str] = {
     MarketState.PREPRE: "closed",
     MarketState.PRE: "pre",
     MarketState.REGULAR: "open",
     MarketState.POST: "post",
     MarketState.POSTPOST: "closed",
     MarketState.CLOSED: "closed",
+    MarketState.OVERNIGHT: "night",
+    MarketState.UNKNOWN: NOTHING,
 }
 _GAP = " " * GAP
 _PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].narrowest
@@ -86,7 +88,8 @@ def _market(row: PriceRow, _width: int) -> Cell:
     quote = row.quote
     if quote is None:
         return _NO_CELL
-    return SESSION_WORDS[quote.market_state], "open" if quote.market_state is MarketState.REGULAR else "muted"
+    word = SESSION_WORDS.get(quote.market_state) or clean(quote.market_state).lower()
+    return word, "open" if quote.market_state == MarketState.REGULAR else "muted"
 
 
 def _trend(row: PriceRow, width: int) -> Cell:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,7 +12,9 @@ from sp500tui.tui.price_columns import SPECS, PriceColumn
 
 SortKey: TypeAlias = float | str
 
-_SESSIONS = {state: float(place) for place, state in enumerate(MarketState)}
+_SESSIONS: Mapping[str, float] = {state: float(place) for place, state in enumerate(MarketState)}
+_LAST_SESSION = float(len(_SESSIONS))
+"""Unknown sessions sort after the known ones."""
 
 
 def _change(row: PriceRow) -> float | None:
@@ -32,6 +34,10 @@ def _volume(row: PriceRow) -> float | None:
     return float(row.quote.volume) if row.quote and row.quote.volume is not None else None
 
 
+def _session(row: PriceRow) -> float | None:
+    return _SESSIONS.get(row.quote.market_state, _LAST_SESSION) if row.quote else None
+
+
 _KEYS: dict[PriceColumn, Callable[[PriceRow], SortKey | None]] = {
     PriceColumn.SYMBOL: lambda row: row.symbol,
     PriceColumn.NAME: lambda row: row.constituent.name.casefold() or None,
@@ -42,7 +48,7 @@ _KEYS: dict[PriceColumn, Callable[[PriceRow], SortKey | None]] = {
     PriceColumn.PERCENT: _percent,
     PriceColumn.CONVERTED: _converted,
     PriceColumn.VOLUME: _volume,
-    PriceColumn.MARKET: lambda row: _SESSIONS[row.quote.market_state] if row.quote else None,
+    PriceColumn.MARKET: _session,
     PriceColumn.AGE: lambda row: -row.quote.quote_time.timestamp() if row.quote else None,
     PriceColumn.TREND: lambda row: row.track.gain,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from sp500tui.storage.reading import StoredRow
 
 _LABEL = 13
-_SESSIONS = {
+_SESSIONS: Mapping[str, str] = {
     MarketState.PREPRE: "closed",
     MarketState.PRE: "pre-market",
     MarketState.REGULAR: "regular session",
     MarketState.POST: "after hours",
     MarketState.POSTPOST: "closed",
     MarketState.CLOSED: "closed",
+    MarketState.OVERNIGHT: "overnight session",
+    MarketState.UNKNOWN: "session unknown",
 }
 
 
@@ -55,7 +58,8 @@ def _value_variants(row: ConvertedQuote) -> list[Line]:
         Span(f" {clean(row.converted_currency)}", Role.LABEL),
     )
     volume = _volume(quote.volume, short=False)
-    session: Line = (Span(_SESSIONS[quote.market_state]),)
+    word = _SESSIONS.get(quote.market_state) or f"{clean(quote.market_state).lower()} session"
+    session: Line = (Span(word),)
     return [
         joined((price, percent, change, converted, volume, session)),
         joined((price, percent, change, converted, _volume(quote.volume, short=True), session)),

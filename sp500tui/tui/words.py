@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sp500tui.domain import MarketState
@@ -54,13 +55,15 @@ WORKER_SIGNS = {
     WorkerState.STUCK: ("✗", Role.BAD),
 }
 
-_SESSIONS = {
+_SESSIONS: Mapping[str, str] = {
     MarketState.PREPRE: "NYSE closed",
     MarketState.PRE: "NYSE pre-market",
     MarketState.REGULAR: "NYSE open",
     MarketState.POST: "NYSE after hours",
     MarketState.POSTPOST: "NYSE closed",
     MarketState.CLOSED: "NYSE closed",
+    MarketState.OVERNIGHT: "NYSE overnight",
+    MarketState.UNKNOWN: "NYSE",
 }
 _CHANGES = {
     MarketState.PRE: "pre-market in",
@@ -84,10 +87,10 @@ def session_words(market: MarketSnapshot, now: datetime) -> tuple[str, str]:
     """The session (`NYSE open`) and the time to its next change (`closes in 2 h 14 min`), each may be empty."""
     if market.state is None:
         return "NYSE", "session not known yet"
-    session = _SESSIONS[market.state]
+    session = _SESSIONS.get(market.state) or f"NYSE {clean(market.state).lower()}"
     if market.next_change is None or market.next_state is None:
         return session, ""
-    change = _CHANGES.get(market.next_state, "ends in" if market.state is MarketState.POST else "changes in")
+    change = _CHANGES.get(market.next_state, "ends in" if market.state == MarketState.POST else "changes in")
     return session, f"{change} {span(max((market.next_change - now).total_seconds(), 0.0))}"
 
 

@@ -177,6 +177,75 @@ def test_a_429_costs_one_request_and_is_waited_for(
     assert throttle.state().throttled == 1
 
 
+def test_too_many_requests_as_text_with_status_200_is_throttling(
+    yahoo: YahooFinance, demo_market: DemoMarket, throttle: Throttle, clock: Clock
+) -> None:
+    yahoo.fetch(["AAPL"])
+    demo_market.set_faults(throttle_text=1.0)
+    before = counts(demo_market)
+    for _ in range(5):
+        with pytest.raises(ThrottledError):
+            yahoo.fetch(["AAPL"])
+    assert since(before, demo_market) == {"quote": 1}
+    assert throttle.state().throttled == 1
+    demo_market.clear_faults()
+    clock.ahead += 5
+    assert yahoo.fetch(["AAPL"]).quotes
+
+
+def test_consent_that_is_never_accepted_costs_one_question_and_is_throttling(
+    yahoo: YahooFinance, demo_market: DemoMarket, throttle: Throttle, clock: Clock
+) -> None:
+    yahoo.fetch(["AAPL"])
+    demo_market.set_faults(consent_loop=1.0)
+    before = counts(demo_market)
+    for _ in range(5):
+        with pytest.raises(ThrottledError, match="asks for cookie consent again after it was given"):
+            yahoo.fetch(["AAPL"])
+    sent = since(before, demo_market)
+    assert sent["quote"] == 2
+    assert sum(sent.values()) <= 12
+    assert throttle.state().requests >= sum(sent.values())
+    demo_market.clear_faults()
+    clock.ahead += 5
+    assert yahoo.fetch(["AAPL"]).quotes
+
+
+def test_consent_that_is_accepted_leads_to_the_answer(yahoo: YahooFinance, demo_market: DemoMarket) -> None:
+    demo_market.set_faults(consent_loop=1.0, limits={"consent_loop": 1})
+    before = counts(demo_market)
+    assert yahoo.fetch(["AAPL"]).quotes
+    assert since(before, demo_market)["quote"] == 2
+
+
+@pytest.mark.parametrize(
+    ("session", "state", "warnings"), [("overnight", "OVERNIGHT", 0), ("new", "LATE_NIGHT", 1)]
+)
+def test_an_overnight_or_unknown_session_costs_no_price_and_is_reported_once(
+    yahoo: YahooFinance,
+    demo_market: DemoMarket,
+    caplog: pytest.LogCaptureFixture,
+    session: str,
+    state: str,
+    warnings: int,
+) -> None:
+    # given the prices of the regular session
+    regular = {quote.symbol: quote for quote in yahoo.fetch(SYMBOLS[:40]).quotes}
+    # when every quote names another session
+    demo_market.set_faults(session=session)
+    results = [yahoo.fetch(SYMBOLS[:40]) for _ in range(3)]
+    # then every symbol has a price, no older than before, and the name is reported once
+    for result in results:
+        assert {quote.market_state for quote in result.quotes} == {state}
+        assert not result.missing
+        assert all(quote.quote_time >= regular[quote.symbol].quote_time for quote in result.quotes)
+    told = [text for text in caplog.messages if "market session that is not known here" in text]
+    assert len(told) == warnings
+    # and overnight prices are new trades
+    if session == "overnight":
+        assert all(quote.quote_time > regular[quote.symbol].quote_time for quote in results[0].quotes)
+
+
 def test_a_poisoned_crumb_is_never_sent_along(
     yahoo: YahooFinance, demo_market: DemoMarket, clock: Clock
 ) -> None:
@@ -244,7 +313,7 @@ def test_symbols_nobody_asked_for_are_ignored_and_told_once(
     demo_market.set_faults(other_symbols=1.0)
     result = yahoo.fetch(SYMBOLS[:5])
     assert (len(result.quotes), len(result.missing)) == (4, 1)
-    assert "answered for symbols nobody asked for" in caplog.text
+    assert "returned symbols that were not requested" in caplog.text
     yahoo._tell_strangers(frozenset({"XYZ"}))
     caplog.clear()
     yahoo._tell_strangers(frozenset({"XYZ"}))

@@ -25,7 +25,7 @@ def live(
     *,
     version: int = 1,
     at: datetime = NOW,
-    state: MarketState = MarketState.REGULAR,
+    state: str = MarketState.REGULAR,
     volume: int | None = 1_234_567,
 ) -> LivePrice:
     moved = None if change is None else Decimal(change)

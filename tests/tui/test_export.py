@@ -52,6 +52,16 @@ def test_csv_has_every_digit_and_utc_times() -> None:
     assert row["quote_time"] == "2026-05-14T15:00:00+00:00"
 
 
+def test_an_unknown_session_is_exported_as_text() -> None:
+    book = PriceBook()
+    book.set_constituents([constituent("A")])
+    book.update([live("A", state="LATE_NIGHT")], NOW)
+    table = prices(price_record(book.rows["A"]))
+
+    assert rows_of(as_csv(table))[0]["market_state"] == "LATE_NIGHT"
+    assert json.loads(as_json(table))[0]["market_state"] == "LATE_NIGHT"
+
+
 def test_what_is_unknown_is_empty_in_csv_and_null_in_json() -> None:
     row = rows_of(as_csv(prices(without_price())))[0]
     told = json.loads(as_json(prices(without_price())))[0]

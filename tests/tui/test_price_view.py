@@ -53,6 +53,16 @@ def test_a_column_of_missing_values_sorts_by_symbol(column: PriceColumn, descend
         assert symbols_of(view) == list("ABCDE")
 
 
+def test_unknown_sessions_sort_after_the_known_ones() -> None:
+    book, view = view_of()
+    states = {"A": "LATE_NIGHT", "B": "OVERNIGHT", "C": "UNKNOWN", "D": "PRE", "E": "Z" * 24}
+    book.update([live(symbol, state=state) for symbol, state in states.items()], NOW)
+
+    view.arrange(Arrangement(PriceColumn.MARKET, descending=False))
+
+    assert symbols_of(view) == ["D", "B", "C", "A", "E"]
+
+
 @pytest.mark.parametrize("column", list(PriceColumn))
 def test_every_column_sorts_by_one_type(column: PriceColumn) -> None:
     book, _ = view_of()

@@ -158,10 +158,13 @@ class TestEquation:
         (MarketState.POST, MarketState.POSTPOST, ("NYSE after hours", "ends in 1 h")),
         (MarketState.CLOSED, MarketState.PRE, ("NYSE closed", "pre-market in 1 h")),
         (MarketState.CLOSED, None, ("NYSE closed", "")),
+        (MarketState.OVERNIGHT, MarketState.PRE, ("NYSE overnight", "pre-market in 1 h")),
+        (MarketState.UNKNOWN, MarketState.PRE, ("NYSE", "pre-market in 1 h")),
+        ("LATE_NIGHT", MarketState.PRE, ("NYSE late_night", "pre-market in 1 h")),
         (None, None, ("NYSE", "session not known yet")),
     ],
 )
-def test_sessions(state: MarketState | None, following: MarketState | None, words: tuple[str, str]) -> None:
+def test_sessions(state: str | None, following: MarketState | None, words: tuple[str, str]) -> None:
     change = NOON + timedelta(hours=1) if following else None
     assert session_words(MarketSnapshot(state, following, change), NOON) == words
 

@@ -67,6 +67,18 @@ class TestQuote:
         assert "closed" in words
         assert "close before" not in words
 
+    @pytest.mark.parametrize(
+        ("state", "words"),
+        [
+            ("OVERNIGHT", "overnight session"),
+            ("UNKNOWN", "session unknown"),
+            ("LATE_NIGHT", "late_night session"),
+            ("X" * 24, f"{'x' * 24} session"),
+        ],
+    )
+    def test_every_session_has_words(self, state: str, words: str) -> None:
+        assert words in text(quote_lines(price(market_state=state), None, NOON, 160))
+
     def test_without_a_price_the_reason_stands_there(self) -> None:
         assert "waited for" in text(quote_lines(None, None, NOON, 80))
         missing = MissingSymbol("NOPE", f"unknown to Yahoo Finance {HOSTILE}")

@@ -30,7 +30,7 @@ quotes = st.builds(
     percent_change=st.none() | numbers,
     currency=words,
     quote_time=times,
-    market_state=st.sampled_from(MarketState),
+    market_state=words | st.sampled_from([state.value for state in MarketState]),
     volume=st.none() | st.integers(0, 2**63),
     fetched_at=times,
 )
@@ -117,7 +117,7 @@ GOOD = json.loads(FetchedCodec(lambda: 0.0).encode(Fetched(_quote(), 1.0, "price
                 (3, "sNaN"),
                 (6, "yesterday"),
                 (6, "2026-01-02T03:04:05"),
-                (7, "OPEN"),
+                (7, 5),
                 (8, "many"),
                 (9, None),
                 (10, "now"),

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from sp500tui.domain import FxRate, MarketState, Quote, SourceError
+from sp500tui.cluster.codec import RowCodec
+from sp500tui.domain import ConvertedQuote, FxRate, MarketState, Quote, SourceError
 from sp500tui.sources.quote_parsing import FIELDS, NOT_ANSWERED, answered_symbols, parse_quotes
 from sp500tui.sources.trading_periods import TradingPeriods, parse_trading_periods
 from sp500tui.sources.yahoo_json import entry, error_words, read_json
 from sp500tui.sources.yahoo_symbols import listed_symbol
+from sp500tui.storage.rows import decode, encode
 
 RECORDINGS = Path(__file__).parents[2] / ".." / "shared" / "recordings" / "yahoo"
 needs_recordings = pytest.mark.skipif(
@@ -101,6 +103,80 @@ def test_the_price_is_the_latest_trade_of_the_session(
     assert (str(quote.price), str(quote.change), quote.market_state) == (price, change, state)
 
 
+OVERNIGHT = {
+    "overnightMarketPrice": 13,
+    "overnightMarketTime": AT - 7,
+    "overnightMarketChange": 2,
+    "overnightMarketChangePercent": 18.2,
+}
+
+
+@pytest.mark.parametrize(
+    ("state", "extra", "price", "change"),
+    [
+        ("OVERNIGHT", OVERNIGHT | POST | REGULAR_LONG_AGO, "13", "2"),
+        ("OVERNIGHT", POST | REGULAR_LONG_AGO, "12", "-1"),
+        ("OVERNIGHT", OVERNIGHT | POST | {"overnightMarketPrice": None}, "187.22", "3.41"),
+        ("OVERNIGHT", OVERNIGHT | {"overnightMarketPrice": -1} | POST | REGULAR_LONG_AGO, "12", "-1"),
+        ("OVERNIGHT", OVERNIGHT | {"overnightMarketTime": None} | POST | REGULAR_LONG_AGO, "12", "-1"),
+        ("CLOSED", OVERNIGHT | POST | REGULAR_LONG_AGO, "13", "2"),
+        ("PREPRE", OVERNIGHT | {"overnightMarketPrice": 0} | POST | REGULAR_LONG_AGO, "12", "-1"),
+        ("PRE", OVERNIGHT | PRE | {"preMarketTime": AT - 6} | REGULAR_LONG_AGO, "11", "0.5"),
+        ("REGULAR", OVERNIGHT | REGULAR_LONG_AGO, "187.22", "3.41"),
+        ("LUNCH", {"lunchMarketPrice": 9, "lunchMarketTime": AT - 1}, "9", "None"),
+        ("LUNCH", {"lunchMarketPrice": "9", "lunchMarketTime": AT - 1}, "187.22", "3.41"),
+        ("LUNCH", {"lunchMarketPrice": 9, "lunchMarketTime": AT + 90_000}, "187.22", "3.41"),
+        ("LUNCH", {"lunchMarketPrice": 9}, "187.22", "3.41"),
+        ("LUNCH", PRE | POST, "187.22", "3.41"),
+        ("LUNCH", PRE | POST | REGULAR_LONG_AGO, "11", "0.5"),
+    ],
+)
+def test_overnight_and_unknown_sessions_use_the_newest_usable_trade(
+    state: str, extra: dict[str, Any], price: str, change: str
+) -> None:
+    quote = one({"marketState": state, **extra})
+    assert isinstance(quote, Quote)
+    assert (str(quote.price), str(quote.change), quote.market_state) == (price, change, state)
+
+
+def test_an_unknown_session_without_a_usable_trade_is_missing_with_the_reason() -> None:
+    quote = one({"marketState": "LUNCH", "regularMarketPrice": 0, "lunchMarketPrice": None})
+    assert quote == "its price is no amount above zero: 0"
+
+
+@pytest.mark.parametrize(
+    ("value", "state"),
+    [
+        ("absent", "UNKNOWN"),
+        (None, "UNKNOWN"),
+        (7, "UNKNOWN"),
+        (True, "UNKNOWN"),
+        ({"raw": "PRE"}, "UNKNOWN"),
+        (["PRE"], "UNKNOWN"),
+        ("", "UNKNOWN"),
+        ("  ", "UNKNOWN"),
+        ("\x00\x1b", "UNKNOWN"),
+        ("NULL", "UNKNOWN"),
+        ("null", "UNKNOWN"),
+        ("夜", "UNKNOWN"),
+        ("regular", "REGULAR"),
+        (" Post ", "POST"),
+        ("Late Night", "LATE_NIGHT"),
+        ("LUNCH\x1b[2J", "LUNCH_2J"),
+        ('A,"B"}', "A_B"),
+        ("X" * 5000, "X" * 24),
+    ],
+)
+def test_any_market_state_keeps_the_price_and_can_be_stored(value: Any, state: str) -> None:
+    quote = one({"marketState": value})
+    assert isinstance(quote, Quote)
+    assert (str(quote.price), quote.market_state) == ("187.22", state)
+    row = ConvertedQuote(quote, None, "DKK", None, None)
+    assert decode(encode([row]))[0]["market_state"] == state
+    codec = RowCodec(lambda: 0.0)
+    assert codec.decode(codec.encode(row)) == row
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -124,8 +200,6 @@ def test_the_price_is_the_latest_trade_of_the_session(
         ({"currency": "absent"}, "no currency in Yahoo's answer"),
         ({"currency": None}, "no currency in Yahoo's answer"),
         ({"currency": "US$"}, "no currency in Yahoo's answer"),
-        ({"marketState": "absent"}, "no market state in Yahoo's answer"),
-        ({"marketState": "LUNCH\x1b[2J"}, "unknown market state 'LUNCH[2J'"),
         ({"marketState": "POST", "postMarketPrice": -1}, "its price is no amount above zero: -1"),
     ],
 )
@@ -302,9 +376,15 @@ def test_trading_periods_that_make_no_sense_are_an_error(answer: object, words: 
 
 
 def test_fields_name_currency_state_and_all_sessions() -> None:
-    assert {"currency", "marketState", "postMarketTime", "preMarketPrice", "regularMarketVolume"} <= set(
-        FIELDS
-    )
+    assert {
+        "currency",
+        "marketState",
+        "overnightMarketPrice",
+        "overnightMarketTime",
+        "postMarketTime",
+        "preMarketPrice",
+        "regularMarketVolume",
+    } <= set(FIELDS)
 
 
 def recorded(name: str) -> Any:

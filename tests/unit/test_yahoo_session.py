@@ -105,6 +105,18 @@ def test_every_request_passes_the_gate_with_a_time_limit(
         (response(503, Retry_After="20"), QUOTE, 20),
         (response(429), COOKIE, 4),
         (response(200, b"Too Many Requests\r\n"), CRUMB, 4),
+        (response(200, b"Too Many Requests\r\n"), QUOTE, 4),
+        (response(200, b"Edge: Too Many Requests"), COOKIE, 4),
+        (response(200, b"too many requests", Retry_After="30"), QUOTE, 30),
+        (response(200, b"<html><head><title>429 Too Many Requests</title></head></html>"), QUOTE, 4),
+        (response(403, b"<!DOCTYPE html><h1>Access Denied</h1>"), QUOTE, 4),
+        (response(403, b"Your request has been denied because of unusual traffic."), QUOTE, 4),
+        (response(500, b"<html>Rate limit exceeded"), QUOTE, 4),
+        (response(999, b"<html>Sorry, Unable to process request at this time -- error 999."), QUOTE, 4),
+        (response(999, b""), CRUMB, 4),
+        (response(200, b'{"finance":{"result":null,"error":{"code":"Too Many Requests"}}}'), QUOTE, 4),
+        (response(401, b'{"finance":{"error":{"code":"x","description":"Rate-limit hit"}}}'), QUOTE, 4),
+        (response(403, b'{"message":"Too many requests, slow down"}'), QUOTE, 4),
     ],
 )
 def test_a_request_to_slow_down_opens_the_circuit_and_yfinance_gets_no_second_try(
@@ -119,6 +131,60 @@ def test_a_request_to_slow_down_opens_the_circuit_and_yfinance_gets_no_second_tr
     assert len(net.sent) == 1
     assert gate.state().circuit is CircuitState.OPEN
     assert session.crumb_doubtful == (url == CRUMB)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"quoteResponse":{"result":[{"symbol":"A","longName":"Too Many Requests Inc"}],"error":null}}',
+        b'{"quoteResponse":{"result":[{"symbol":"A","longName":"Rate Limit Corp"}],"err',
+        b'{"chart":{"result":[{"meta":{"longName":"Access Denied"}}],"error":null}}',
+    ],
+)
+def test_the_words_of_a_refusal_in_a_name_are_no_refusal(
+    net: Net, session: GatedSession, gate: Throttle, body: bytes
+) -> None:
+    net.answer = lambda: response(200, body)
+    assert session.get(QUOTE).content == body
+    assert gate.state().throttled == 0
+
+
+def test_every_redirect_counts_as_a_request(net: Net, session: GatedSession, gate: Throttle) -> None:
+    def redirected() -> Response:
+        made = response()
+        made.redirect_count = 5
+        return made
+
+    net.answer = redirected
+    session.get(QUOTE)
+    session.get(QUOTE)
+    assert [sent["max_redirects"] for sent in net.sent] == [5, 5]
+    assert gate.state().requests == 12
+    with pytest.raises(SourceError, match="refuses every cookie and crumb"):
+        session.get(QUOTE)
+
+
+def test_the_last_requests_of_a_question_may_not_be_redirected_further(
+    net: Net, session: GatedSession
+) -> None:
+    for _ in range(10):
+        session.get(QUOTE)
+    net.answer = raising(curl.TooManyRedirects("47"))
+    with pytest.raises(SourceError, match="redirects in a circle"):
+        session.get(QUOTE)
+    assert net.sent[-1]["max_redirects"] == 1
+
+
+def test_consent_is_given_once_for_a_question(net: Net, session: GatedSession, gate: Throttle) -> None:
+    form = "https://consent.yahoo.com/v2/collectConsent?sessionId=1"
+    session.post(form)
+    with pytest.raises(ThrottledError, match="asks for cookie consent again after it was given"):
+        session.post(form)
+    assert len(net.sent) == 1
+    assert gate.state().circuit is CircuitState.OPEN
+    session.begin()
+    with pytest.raises(ThrottledError):
+        session.get(QUOTE)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +226,34 @@ def test_the_cookie_may_come_with_any_status(net: Net, session: GatedSession) ->
         session.get(COOKIE)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        curl.ProxyError("CONNECT tunnel failed, response 403"),
+        curl.TooManyRedirects("47"),
+        curl.CertificateVerifyError("60"),
+        curl.ReadTimeout("28"),
+    ],
+)
+def test_a_blocked_cookie_host_sends_yfinance_its_other_way(
+    net: Net, session: GatedSession, error: curl.RequestException
+) -> None:
+    net.answer = raising(error)
+    with pytest.raises(curl.DNSError):
+        session.get(COOKIE)
+
+
+def test_a_refused_log_in_at_the_proxy_ends_the_question_at_the_first_host(
+    net: Net, session: GatedSession
+) -> None:
+    net.answer = raising(curl.ProxyError("CONNECT tunnel failed, response 407"))
+    with pytest.raises(SourceError, match="the proxy refused the log-in"):
+        session.get(COOKIE)
+    net.answer = lambda: response(407, b"<html>Access Denied")
+    with pytest.raises(SourceError, match="the proxy refused the log-in"):
+        session.get(COOKIE)
+
+
 def test_a_good_crumb_stays_as_it_is(net: Net, session: GatedSession) -> None:
     net.answer = lambda: response(200, b"aB3/x.Y-9_z")
     assert session.get(CRUMB).text == "aB3/x.Y-9_z"
@@ -185,12 +279,12 @@ def test_what_is_no_crumb_is_put_so_that_yfinance_sees_it(
     assert session.crumb_doubtful
 
 
-def test_one_question_costs_ten_requests_at_most(net: Net, session: GatedSession) -> None:
-    for _ in range(10):
+def test_one_question_costs_twelve_requests_at_most(net: Net, session: GatedSession) -> None:
+    for _ in range(12):
         session.get(QUOTE)
     with pytest.raises(SourceError, match="refuses every cookie and crumb"):
         session.get(QUOTE)
-    assert len(net.sent) == 10
+    assert len(net.sent) == 12
     session.begin()
     session.get(QUOTE)
 
@@ -219,7 +313,25 @@ def test_one_question_takes_three_time_limits_at_most(net: Net, session: GatedSe
         (curl.ProxyError("7"), "Yahoo Finance: the proxy did not connect to a.b; check --proxy"),
         (
             curl.CertificateVerifyError("60"),
-            "Yahoo Finance: the certificate of a.b is not trusted; behind a proxy give --ca-file",
+            "Yahoo Finance: the certificate of a.b is not trusted; behind a proxy give --ca-file or set SSL_CERT_FILE",
+        ),
+        (
+            curl.ProxyError("Failed: CONNECT tunnel failed, response 407. See http://me:secret@proxy"),
+            (
+                "Yahoo Finance: the proxy refused the log-in (407); give a valid user and password, "
+                "as in --proxy http://USER:PASSWORD@HOST:PORT"
+            ),
+        ),
+        (
+            curl.ProxyError("CONNECT tunnel failed, response 451"),
+            (
+                "Yahoo Finance: the proxy refused to connect to a.b (451); ask for access, "
+                "or give another with --proxy"
+            ),
+        ),
+        (
+            curl.TooManyRedirects("47"),
+            "Yahoo Finance redirects in a circle (a.b); try again later",
         ),
         (curl.IncompleteRead("18"), "Yahoo Finance broke off in the middle of an answer (a.b)"),
         (

@@ -1,0 +1,109 @@
+"""Which certificate authorities the sources trust: `--ca-file`, else the file that the environment names."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from sp500tui.domain import ConfigurationError
+
+VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""Environment variables that name a file or folder of trusted authorities; the first one set is used."""
+DIRECTORY = "SSL_CERT_DIR"
+"""Folders of authorities, separated by colons; used where none of `VARIABLES` is set."""
+
+_BUNDLE = "authorities.pem"
+_LARGEST_CERTIFICATE = 1 << 20
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+
+def trusted_authorities(ca_file: Path | None, environment: Mapping[str, str], cache_dir: Path) -> Path | None:
+    """The PEM file of authorities for both sources; None for the libraries' own.
+
+    `requests` and `curl_cffi` read different variables, so the choice is made here for both. The authorities of a
+    folder are collected in a file in `cache_dir`.
+
+    Raises:
+        ConfigurationError: the file or folder that a variable names cannot be used.
+    """
+    if ca_file is not None:
+        return ca_file
+    for name in VARIABLES:
+        value = environment.get(name, "").strip()
+        if value:
+            path = Path(value)
+            return _collected(name, [path], cache_dir) if path.is_dir() else _checked(name, path)
+    folders = [Path(folder) for folder in environment.get(DIRECTORY, "").split(os.pathsep) if folder.strip()]
+    # OpenSSL skips folders that are absent; distributions and environment modules rely on it.
+    present = [folder for folder in folders if folder.is_dir()]
+    return _collected(DIRECTORY, present, cache_dir) if present else None
+
+
+def _checked(name: str, path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except ssl.SSLError:
+        raise ConfigurationError(
+            f"{name} names {path}, which holds no PEM certificate; correct the variable, unset it or give --ca-file"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"{name} names {path}, which cannot be read: {reason}; correct the variable, unset it or give --ca-file"
+        ) from None
+    return path
+
+
+def _collected(name: str, folders: list[Path], cache_dir: Path) -> Path:
+    """One file with the certificates of all files in these folders."""
+    shown = os.pathsep.join(map(str, folders))
+    certificates: dict[str, None] = {}
+    try:
+        # The same certificate is often there twice, under its name and under its hash.
+        files = {entry.resolve() for folder in folders for entry in folder.iterdir() if entry.is_file()}
+        for file in sorted(files):
+            certificates |= dict.fromkeys(_certificates(file))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{name} names {shown}, which cannot be read: {error.strerror}; correct the variable, unset it or give "
+            "--ca-file"
+        ) from None
+    if not certificates:
+        raise ConfigurationError(
+            f"{name} names {shown}, which holds no PEM certificate; correct the variable, unset it or give --ca-file"
+        )
+    bundle = cache_dir / _BUNDLE
+    _replace(bundle, "\n".join(certificates))
+    return _checked(name, bundle)
+
+
+def _certificates(file: Path) -> list[str]:
+    """The PEM certificates of a file; none where it is unreadable or something else."""
+    try:
+        if file.stat().st_size > _LARGEST_CERTIFICATE:
+            return []
+        text = file.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return []
+    parts = (part.partition(_END)[0] for part in text.split(_BEGIN)[1:])
+    return [f"{_BEGIN}{part}{_END}\n" for part in parts]
+
+
+def _replace(path: Path, text: str) -> None:
+    name = ""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{_BUNDLE}-", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="ascii", errors="replace") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            Path(name or path.parent / _BUNDLE).unlink(missing_ok=True)
+        raise ConfigurationError(
+            f"trusted certificates cannot be collected in {path.parent}: {error.strerror}; make it writable"
+        ) from None
