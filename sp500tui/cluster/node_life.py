@@ -6,6 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sp500tui.cluster.demo_walk import agree
 from sp500tui.cluster.errors import BrokerAwayError, BrokerError
@@ -13,11 +14,9 @@ from sp500tui.cluster.heartbeat import Heartbeat
 from sp500tui.cluster.node_parts import NodeParts
 from sp500tui.cluster.node_view import heartbeat_of
 from sp500tui.cluster.rounds import Rounds
-from sp500tui.domain import Sp500tuiError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.life import LOOK, Life, Say
-from sp500tui.pipeline.queues import CancelledError
+from sp500tui.pipeline.life import LOOK, ClosingStep, Life, Say
 from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import Health, Ledger, Phase, StageName
 from sp500tui.pipeline.upstream import Upstream
@@ -39,7 +38,7 @@ class NodeLife(Life):
     rounds: Rounds
 
     def __init__(self, settings: Settings, paths: Paths, name: str, *, connect: Connect, say: Say) -> None:
-        super().__init__("node", say)
+        super().__init__("node", say, what="the node")
         self._settings = settings
         self._paths = paths
         self._name = name
@@ -69,25 +68,6 @@ class NodeLife(Life):
             group=self._settings.fetch_group,
             trouble=database.message if self.parts.uses_database and database.down else "",
         )
-
-    def _run(self) -> None:
-        try:
-            self._guard(self._stay)
-            self._guard(self._drain)
-        finally:
-            self._close()
-
-    def _guard(self, act: Callable[[], None]) -> None:
-        """Whatever happens, the node leaves in good order."""
-        try:
-            act()
-        except CancelledError:
-            _log.info("stopped before the broker was reached")
-        except Sp500tuiError as error:
-            self.fail(error)
-        except Exception as error:  # noqa: BLE001  # as above
-            _log.error("the node failed", exc_info=error)
-            self.fail(Sp500tuiError(f"the node failed: {type(error).__name__}: {error}"))
 
     def _stay(self) -> None:
         if self._join():
@@ -176,13 +156,13 @@ class NodeLife(Life):
         parts = self.parts
         if self.failure:
             self.step = max(self.step, StopStep.SPOOL)
-        self._enter(Phase.DRAINING)
+        self._guard(partial(self._enter, Phase.DRAINING))
         self.rounds.leaving = True
         deadline = time.monotonic() + self._settings.drain_timeout
         for stage in parts.stages.values():
             stage.dismiss()
         for name in parts.stages:
-            self._await(name, deadline)
+            self._guard(partial(self._await, name, deadline))
         if self.step is not StopStep.KILL:
             self._say_goodbye()
 
@@ -194,7 +174,7 @@ class NodeLife(Life):
         give_up: float | None = None
         soon = time.monotonic() + _LAST_WORDS
         while not self.parts.stages[name].join(LOOK):
-            self._look()
+            self._guard(self._look)
             now = time.monotonic()
             if self.step is StopStep.KILL:
                 return
@@ -223,24 +203,25 @@ class NodeLife(Life):
         if self.rounds.state is None:
             return
         try:
-            parts.custody.release_all()
-            parts.give_everything_back()
-            parts.membership.leave()
+            for act in (parts.custody.release_all, parts.give_everything_back, parts.membership.leave):
+                self._guard(act, reraise=(BrokerAwayError,))
         except BrokerAwayError as error:
-            _log.warning("left without a goodbye, the other nodes will miss this one in a moment: %s", error)
+            _log.warning(
+                "left without telling the other nodes, which notice it after a few seconds: %s", error
+            )
             return
         if left := self.rounds.state.outstanding:
             _log.info("%d items wait on the broker for the other nodes", left)
 
-    def _close(self) -> None:
+    def _closing_steps(self) -> list[ClosingStep]:
         parts = self.parts
+        steps: list[ClosingStep] = []
         if self.market_clock is not None:
-            self.market_clock.close()
-        parts.feed.close()
+            steps.append(("the market clock", self.market_clock.close))
+        steps.append(("the price feed", parts.feed.close))
         if self.step is not StopStep.KILL and parts.uses_database:
-            parts.keeper.close()
+            steps.append(("the database", parts.keeper.close))
         if parts.upstream is not None:
-            parts.upstream.close()
-        parts.broker.close()
-        self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
-        self.over.set()
+            steps.append(("the sources", parts.upstream.close))
+        steps.append(("the broker", parts.broker.close))
+        return steps

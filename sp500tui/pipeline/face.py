@@ -37,7 +37,7 @@ class RunFace(Generic[PartsT, LifeT]):
 
     def start(self) -> None:
         """See `PipelineControl.start`."""
-        self._life.thread.start()
+        self._life.start()
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
@@ -60,8 +60,10 @@ class RunFace(Generic[PartsT, LifeT]):
         if step <= self._life.step:
             return
         self._stopped_early = True
-        self._say(EventKind.PHASE, self._stop_words[step])
-        self._life.stop(step)
+        try:
+            self._say(EventKind.PHASE, self._stop_words[step])
+        finally:
+            self._life.stop(step)
 
     def join(self, timeout: float | None = None) -> bool:
         """See `PipelineControl.join`."""

@@ -199,14 +199,21 @@ class Keeper:
         self.thread.join(10.0)
         if self._database is None:
             return
-        if self._state.ready.is_set() and not self._state.down:
-            try:
-                self._connection = storage.connect(self._database.url, application_name="sp500tui keeper")
-                self._keep_list(self._connection)
-                self._count()
-            except DatabaseError as error:
-                _log.warning("could not look at the database at the end: %s", error)
-            except Exception as error:  # noqa: BLE001  # the database is closed all the same
-                _log.error("could not look at the database at the end: %s", error, exc_info=error)
+        try:
+            if self._state.ready.is_set() and not self._state.down:
+                self._bring_up_to_date(self._database.url)
+        finally:
+            self._database.close()
+
+    def _bring_up_to_date(self, url: str) -> None:
+        """Store the list in force and count the rows a last time."""
+        try:
+            self._connection = storage.connect(url, application_name="sp500tui keeper")
+            self._keep_list(self._connection)
+            self._count()
+        except DatabaseError as error:
+            _log.warning("could not look at the database at the end: %s", error)
+        except Exception as error:  # noqa: BLE001  # the database is closed all the same
+            _log.error("could not look at the database at the end: %s", error, exc_info=error)
+        finally:
             self._disconnect()
-        self._database.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sp500tui.domain import Sp500tuiError
@@ -13,6 +14,7 @@ from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.keeper import Keeper
 from sp500tui.pipeline.market_clock import MarketClock
 from sp500tui.pipeline.prices import PriceBoard
+from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.scraper import Roster
 from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import Phase, StageName
@@ -25,7 +27,14 @@ _log = logging.getLogger(__name__)
 LOOK = 0.05
 """Seconds between two looks."""
 
+CLOSING_LIMIT = 60.0
+"""Seconds that one closing step may take; a server that is slow to shut down needs the most."""
+_KILLED_LIMIT = 0.5
+"""Seconds that one closing step may take once the run was killed."""
+
 Say = Callable[[EventKind, str], None]
+ClosingStep = tuple[str, Callable[[], object]]
+"""What is closed, in words, and the call that does it."""
 
 
 class RunParts(Protocol):
@@ -60,38 +69,109 @@ def writer_bodies(parts: RunParts) -> dict[str, WriterBody[Any]]:
 
 
 class Life:
-    """State and steps of a run; who inherits says what happens on the thread.
-
-    The thread runs once: an unforeseen error is the run's failure.
-    """
+    """State and steps of a run: it stays, drains and closes. An error in one step keeps no other from running."""
 
     parts: RunParts
 
-    def __init__(self, name: str, say: Say) -> None:
-        """`name`: of the thread."""
+    def __init__(self, name: str, say: Say, *, what: str) -> None:
+        """`name`: of the thread; `what`: the run in words, for the message of its failure."""
         self._say = say
+        self._what = what
         self._wake = threading.Event()
         self._no_more_cycles = threading.Event()
         self.over = threading.Event()
+        """Set once the run has ended, also where an error ended it."""
         self.phase = Phase.STARTING
         self.step = StopStep.NONE
         self.failure: Sp500tuiError | None = None
         self.market_clock: MarketClock | None = None
         self.thread = ServiceThread(name, self._run, attempts=1, give_up=self._crashed, finished=self._finish)
 
+    def start(self) -> None:
+        """Start the thread; a run whose thread cannot be started is over.
+
+        Raises:
+            RuntimeError: the system has no room for another thread.
+        """
+        try:
+            self.thread.start()
+        except BaseException:
+            self.over.set()
+            raise
+
     def _run(self) -> None:
         """Start, work and end; the thread does it."""
+        self._guard(self._stay)
+        self._guard(self._drain)
+        for what, close in self._closing_steps():
+            self._close(what, close)
+
+    def _stay(self) -> None:
+        """Start the parts, and watch over them until the last cycle is done or the run is to end."""
         raise NotImplementedError
 
+    def _drain(self) -> None:
+        """End the stages that were started."""
+        raise NotImplementedError
+
+    def _closing_steps(self) -> Sequence[ClosingStep]:
+        """What is closed at the end, in this order; a part that was never started closes without effect."""
+        raise NotImplementedError
+
+    def _guard(self, act: Callable[[], object], *, reraise: tuple[type[BaseException], ...] = ()) -> None:
+        """Do something; an error in it, unless it is to be raised again, fails the run and stops nothing else."""
+        try:
+            act()
+        except reraise:
+            raise
+        except CancelledError:
+            _log.info("stopped before the start was complete")
+        except Sp500tuiError as error:
+            self.fail(error)
+        except BaseException as error:  # noqa: BLE001  # the steps that follow must happen whatever it was
+            message = f"{self._what} failed: {type(error).__name__}: {error}"
+            if self.failure is None or str(self.failure) != message:
+                _log.error("%s failed", self._what, exc_info=error)
+            self.fail(Sp500tuiError(message))
+
+    def _close(self, what: str, close: Callable[[], object]) -> None:
+        """Take one closing step on a thread of its own: neither an error nor a call that hangs stops the others."""
+        errors: list[BaseException] = []
+
+        def step() -> None:
+            close()
+
+        thread = ServiceThread(f"closing {what}", step, attempts=1, give_up=errors.append)
+        try:
+            thread.start()
+        except RuntimeError:  # no room for another thread: without a time limit then
+            self._guard(close)
+            return
+        if not self._await_closing(thread) and self.step is not StopStep.KILL:
+            errors.append(Sp500tuiError(f"no end after {CLOSING_LIMIT:g} s"))
+        for error in errors:
+            words = str(error) if isinstance(error, Sp500tuiError) else f"{type(error).__name__}: {error}"
+            self.fail(Sp500tuiError(f"{what} could not be closed: {words}"))
+
+    def _await_closing(self, thread: ServiceThread) -> bool:
+        """Whether a closing step ended within its time."""
+        started = time.monotonic()
+        while not thread.join(LOOK):
+            limit = _KILLED_LIMIT if self.step is StopStep.KILL else CLOSING_LIMIT
+            if time.monotonic() - started > limit:
+                return False
+        return True
+
     def _crashed(self, error: BaseException) -> None:
-        """What the run did not foresee ends it: no other thread would end it in good order."""
-        self.fail(Sp500tuiError(f"the {self.thread.name} failed: {type(error).__name__}: {error}"))
+        """Fail the run for what none of its guards has caught."""
+        self.fail(Sp500tuiError(f"{self._what} failed: {type(error).__name__}: {error}"))
 
     def _finish(self) -> None:
-        """Let those who wait for the run's end go on, however the thread came to its own."""
-        if self.failure and self.phase is not Phase.FAILED:
-            self.phase = Phase.FAILED
-        self.over.set()
+        """Say how the run ended; nothing keeps it from being over."""
+        try:
+            self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
+        finally:
+            self.over.set()
 
     def cycles_ended(self) -> None:
         """No cycle will come from here any more."""
@@ -109,10 +189,10 @@ class Life:
     def stop(self, step: StopStep) -> None:
         """Climb the stop ladder."""
         self.step = step
+        self._wake.set()
         if step is StopStep.KILL:
             for body in writer_bodies(self.parts).values():
                 body.kill()
-        self._wake.set()
 
     def _open_market_clock(self) -> None:
         upstream, board = self.parts.upstream, self.parts.board

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
-from sp500tui.domain import SourceError, Sp500tuiError
+from sp500tui.domain import SourceError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.events import EventKind
-from sp500tui.pipeline.life import LOOK, Life, Say
+from sp500tui.pipeline.life import LOOK, ClosingStep, Life, Say
 from sp500tui.pipeline.parts import Parts
 from sp500tui.pipeline.snapshot import Phase, StageName
 from sp500tui.pipeline.upstream import Upstream
@@ -35,24 +36,14 @@ class Supervisor(Life):
     parts: Parts
 
     def __init__(self, settings: Settings, paths: Paths, *, connect: Connect, say: Say) -> None:
-        super().__init__("supervisor", say)
+        super().__init__("supervisor", say, what="the pipeline")
         self._settings = settings
         self._paths = paths
         self._connect = connect
 
-    def _run(self) -> None:
-        try:
-            self._open()
-            self._work()
-            self._drain()
-            self._look_for_silence()
-        except Sp500tuiError as error:
-            self.fail(error)
-        except Exception as error:  # noqa: BLE001  # the run must end in good order whatever happened
-            _log.error("the supervisor failed", exc_info=error)
-            self.fail(Sp500tuiError(f"the pipeline failed: {type(error).__name__}: {error}"))
-        finally:
-            self._close()
+    def _stay(self) -> None:
+        self._open()
+        self._work()
 
     def _open(self) -> None:
         parts = self.parts
@@ -87,8 +78,6 @@ class Supervisor(Life):
         while not self._no_more_cycles.is_set() and self.step is StopStep.NONE and not self.failure:
             self._wake.wait(LOOK)
             self._look()
-        if self.failure:
-            self.step = max(self.step, StopStep.SPOOL)
 
     def _look(self) -> None:
         parts = self.parts
@@ -131,8 +120,10 @@ class Supervisor(Life):
 
     def _drain(self) -> None:
         """End the stages one after the other, each when nothing can reach it any more."""
+        if self.failure:
+            self.step = max(self.step, StopStep.SPOOL)
         parts = self.parts
-        self._enter(Phase.DRAINING)
+        self._guard(partial(self._enter, Phase.DRAINING))
         deadline = time.monotonic() + self._settings.drain_timeout
         if self.step is not StopStep.NONE:
             # Who stops by hand wants no new requests; what was fetched goes its way to the end.
@@ -147,16 +138,17 @@ class Supervisor(Life):
             (StageName.CONVERTER, parts.rows),
             (StageName.WRITER, None),
         ):
-            parts.stages[name].end()
-            self._await(name, deadline)
+            self._guard(parts.stages[name].end)
+            self._guard(partial(self._await, name, deadline))
             if queue is not None:
-                queue.close()
+                self._guard(queue.close)
+        self._look_for_silence()
 
     def _await(self, name: StageName, deadline: float) -> None:
         """Wait until a stage is empty; past the deadline, or when asked to, spool instead of draining."""
         give_up: float | None = None
         while not self.parts.stages[name].join(LOOK):
-            self._look()
+            self._guard(self._look)
             now = time.monotonic()
             if self.step is StopStep.KILL:
                 return
@@ -179,16 +171,15 @@ class Supervisor(Life):
                 parts.stages[name].hurry()
             parts.writing.spooling_since = time.monotonic()
 
-    def _close(self) -> None:
+    def _closing_steps(self) -> list[ClosingStep]:
         parts = self.parts
+        steps: list[ClosingStep] = []
         if self.market_clock is not None:
-            self.market_clock.close()
-        if self.step is StopStep.KILL:
-            parts.keeper.abandon()
-        else:
-            parts.keeper.close()
-        parts.journal.close()
+            steps.append(("the market clock", self.market_clock.close))
+        steps.append(
+            ("the database", parts.keeper.abandon if self.step is StopStep.KILL else parts.keeper.close)
+        )
+        steps.append(("the journal", parts.journal.close))
         if parts.upstream is not None:
-            parts.upstream.close()
-        self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
-        self.over.set()
+            steps.append(("the sources", parts.upstream.close))
+        return steps

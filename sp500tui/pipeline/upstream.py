@@ -43,25 +43,32 @@ class Upstream:
                 speed=settings.market_speed, seed=settings.market_seed, start_at=start_at
             )
             proxy, ca_file = market.proxy_url, market.ca_file
-        wikipedia = Wikipedia(
-            settings.wikipedia_url,
-            cache_dir=paths.cache,
-            proxy=proxy,
-            ca_file=ca_file,
-            timeout=settings.request_timeout,
-            user_agent=USER_AGENT,
-        )
-        yahoo = YahooFinance(
-            throttle,
-            proxy=proxy,
-            ca_file=ca_file,
-            timeout=settings.request_timeout,
-            cache_dir=paths.cache,
-        )
+        try:
+            wikipedia = Wikipedia(
+                settings.wikipedia_url,
+                cache_dir=paths.cache,
+                proxy=proxy,
+                ca_file=ca_file,
+                timeout=settings.request_timeout,
+                user_agent=USER_AGENT,
+            )
+            yahoo = YahooFinance(
+                throttle,
+                proxy=proxy,
+                ca_file=ca_file,
+                timeout=settings.request_timeout,
+                cache_dir=paths.cache,
+            )
+        except BaseException:
+            if market is not None:
+                market.stop()
+            raise
         return cls(wikipedia, yahoo, market)
 
     def close(self) -> None:
         """Close the sessions and end the demo market."""
-        self.yahoo.close()
-        if self.market is not None:
-            self.market.stop()
+        try:
+            self.yahoo.close()
+        finally:
+            if self.market is not None:
+                self.market.stop()

@@ -165,9 +165,11 @@ class YahooFinance:
     def close(self) -> None:
         """End waits for the throttle, and remove the cookies; requests under way end by their time limit."""
         self._closed.set()
-        if self._session is not None:
-            self._session.close()
-        self._remove_cache()
+        try:
+            if self._session is not None:
+                self._session.close()
+        finally:
+            self._remove_cache()
 
     def _ask(self, url: str, params: dict[str, str], read: Callable[[bytes], _Answer]) -> _Answer:
         if self._closed.is_set():
