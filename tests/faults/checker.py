@@ -117,8 +117,8 @@ def rows_in_journal(folder: Path) -> list[tuple[Key, Decimal]]:
 
 
 def rows_in_dead_letters(path: Path) -> list[tuple[Key, Decimal]]:
-    """The rows in the dead-letter file."""
-    return [_entry(letter.row) for letter in DeadLetters(path).listing()]
+    """The rows in the dead-letter file; a letter of bytes that could not be read has none, and saves no row."""
+    return [_entry(letter.row) for letter in DeadLetters(path).listing() if "quote_time" in letter.row]
 
 
 def _entry(row: Mapping[str, str | None]) -> tuple[Key, Decimal]:
