@@ -203,7 +203,7 @@ class NodeLife(Life):
         if self.rounds.state is None:
             return
         try:
-            for act in (parts.custody.release_all, parts.give_everything_back, parts.membership.leave):
+            for act in (parts.give_everything_back, parts.membership.leave):
                 self._guard(act, reraise=(BrokerAwayError,))
         except BrokerAwayError as error:
             _log.warning(

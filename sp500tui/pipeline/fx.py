@@ -92,6 +92,7 @@ class FxBook:
 
         A jump of more than 10 % is believed only when it comes three times running.
         """
+        doubted: list[FxRate] = []
         with self._changed:
             for rate in rates:
                 pair = self._pairs.get(rate.base)
@@ -101,10 +102,13 @@ class FxBook:
                     # What is no rate at all neither counts as a jump nor ends a row of them.
                     pair.doubted += plausible(None, rate.rate)
                     if not plausible(None, rate.rate) or pair.doubted < _BELIEVE_AFTER:
-                        _log.warning("did not believe the rate %s%s = %s", rate.base, rate.target, rate.rate)
+                        doubted.append(rate)
                         continue
                 pair.rate, pair.received, pair.doubted = rate, self._clock(), 0
             self._changed.notify_all()
+        # Outside the lock: a log on a terminal or a pipe that is not read may wait.
+        for rate in doubted:
+            _log.warning("did not believe the rate %s%s = %s", rate.base, rate.target, rate.rate)
 
     def worth_waiting(self, currencies: Iterable[str]) -> bool:
         """Whether one of these currencies has no rate yet but was asked for only moments ago."""

@@ -154,9 +154,12 @@ class PriceBody:
     def _hand_over(self, lease: Lease[Ticker], result: FetchResult) -> None:
         shared, worker = self._shared, self._worker
         tick = time.monotonic()
+        # From here on it may wait for the broker, which is no reason to take it for stuck.
+        worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
         shared.fx.learn(result.rates)
         shared.fx.need({quote.currency for quote in result.quotes})
         self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
+        worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
         once_more = forgotten(lease.items, result.missing)
         shared.missing.name(
             (symbol, why)
@@ -177,6 +180,7 @@ class PriceBody:
         pairs = [pair for pair in shared.fx.unknown() if pair[0] in currencies and pair[0] != "USD"]
         if not pairs:
             return
+        self._worker.begin(f"rates of {', '.join(base for base, _ in pairs)}")
         try:
             shared.fx.learn(shared.source().fetch((), pairs).rates)
         except SourceError as error:
@@ -193,6 +197,7 @@ class PriceBody:
             max_attempts=shared.max_attempts,
             give_up_after=shared.give_up_after,
         )
+        self._worker.enter(WorkerState.BLOCKED, f"returning {len(again)} tickers to the queue")
         shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)
         lease.release(again)
         self._worker.lease = None

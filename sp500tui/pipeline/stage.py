@@ -27,8 +27,11 @@ _TAKE_TIMEOUT = 0.25
 """Seconds after which an idle worker looks whether it is still wanted."""
 _HEALTHY_AFTER = 60.0
 """Seconds of work without a fault after which the restart back-off starts from the beginning."""
+_RELEASE_ATTEMPTS = 5
+"""How often releasing the leases of workers that hang may fail; the broker's own outages are waited for."""
 _FAULTS_WITH_SUCCESS = 3
 """Faults in a row that count for a worker that got something done since: it is back within two seconds."""
+
 
 
 class Body(Protocol):
@@ -302,7 +305,7 @@ class Stage:
         self.tell(EventKind.WORKER_LEFT, f"{worker.name} left", logging.DEBUG, worker.name)
 
     def watch(self) -> None:
-        """Replace workers whose lease has been in work for too long."""
+        """Replace workers whose lease has been in work for too long. Waits for no queue."""
         with self._lock:
             hung = [
                 w for w in self._workers.values() if w.busy_seconds > self._hang_after and not w.abandoned
@@ -312,11 +315,12 @@ class Stage:
                 worker.restarts += 1
                 del self._workers[worker.number]
                 self._lost.append(worker)
-                # A thread cannot be ended from outside: its work goes to another, and it leaves when it wakes.
-                if worker.lease is not None:
-                    worker.lease.release()
             if hung and not self._ending:
                 self._reconcile()
+        # A thread cannot be ended from outside: its work goes to another, and it leaves when it wakes. The broker
+        # may be away, and neither the lock nor the thread that watches may wait for it.
+        if leases := [worker.lease for worker in hung if worker.lease is not None]:
+            ServiceThread(f"{self.name}-release", lambda: _release(leases), attempts=_RELEASE_ATTEMPTS).start()
         for worker in hung:
             message = (
                 f"{worker.name} has been stuck for {self._hang_after:.0f} s; replaced, its work given back"
@@ -386,3 +390,8 @@ class Stage:
     def tell(self, kind: EventKind, message: str, level: int, worker: str = "") -> None:
         """Have an event heard."""
         self._listener(PipelineEvent(kind, message, level, datetime.now(UTC), self.name, worker))
+
+
+def _release(leases: list[Lease[Any]]) -> None:
+    for lease in leases:
+        lease.release()

@@ -218,6 +218,39 @@ def test_a_worker_that_hangs_is_named_and_replaced_and_its_work_done_by_another(
     assert pool.stage.snapshot([]).restarts == 1
 
 
+def test_a_pool_answers_while_the_lease_of_a_stuck_worker_cannot_be_released(eventually: Wait) -> None:
+    # given a stuck worker whose lease is on a broker that is away
+    pool = Pool(1, hang_after=0.02)
+    woken, back = threading.Event(), threading.Event()
+
+    class Away:
+        def release(self) -> bool:
+            return back.wait(20)
+
+    def hang(worker: Worker, items: object) -> None:
+        worker.lease = Away()  # type: ignore[assignment]
+        woken.wait(20)
+
+    pool.act = hang
+    with running(pool):
+        pool.queue.put([1])
+        eventually(lambda: pool.stage.busy)
+
+        # when it is replaced
+        looks = threading.Thread(
+            target=lambda: eventually(pool.watched(lambda: EventKind.WORKER_STUCK in pool.kinds()))
+        )
+        looks.start()
+        looks.join(10)
+
+        # then neither that nor a look at the pool has waited for the broker
+        assert not looks.is_alive()
+        assert len(pool.stage.workers) == 2
+        assert not back.is_set()
+        back.set()
+        woken.set()
+
+
 def test_a_stuck_worker_holds_up_no_end(eventually: Wait) -> None:
     pool = Pool(1, hang_after=0.02)
     woken = threading.Event()
