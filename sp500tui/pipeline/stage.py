@@ -33,7 +33,6 @@ _FAULTS_WITH_SUCCESS = 3
 """Faults in a row that count for a worker that got something done since: it is back within two seconds."""
 
 
-
 class Body(Protocol):
     """What one worker of a stage does; made anew after every fault."""
 
@@ -320,7 +319,9 @@ class Stage:
         # A thread cannot be ended from outside: its work goes to another, and it leaves when it wakes. The broker
         # may be away, and neither the lock nor the thread that watches may wait for it.
         if leases := [worker.lease for worker in hung if worker.lease is not None]:
-            ServiceThread(f"{self.name}-release", lambda: _release(leases), attempts=_RELEASE_ATTEMPTS).start()
+            ServiceThread(
+                f"{self.name}-release", lambda: _release(leases), attempts=_RELEASE_ATTEMPTS
+            ).start()
         for worker in hung:
             message = (
                 f"{worker.name} has been stuck for {self._hang_after:.0f} s; replaced, its work given back"
