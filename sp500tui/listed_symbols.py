@@ -8,7 +8,15 @@ from pathlib import Path
 
 from sp500tui.domain import ConfigurationError
 
-_LISTED = re.compile(r"\^?[A-Z0-9]{1,12}(\.[A-Z0-9]{1,4})?")
+_LISTED = re.compile(r"\^?[A-Z0-9&]{1,12}(\.[A-Z0-9]{1,4})?")
+_AS_YAHOO_SPELLS = re.compile(
+    r"""(?x)
+      [A-Z0-9&]{1,12}-[A-Z0-9]{1,5}\.[A-Z]{1,4}       # share class at an exchange abroad: NOVO-B.CO, DX-Y.NYB
+    | [A-Z0-9]{1,12}-[A-Z]{2,5}                       # cryptocurrency, preferred share, warrant: BTC-USD, BAC-PL
+    | [A-Z0-9]{1,12}=[FX]                             # future, currency pair: ES=F, EURUSD=X
+    | [A-Z]{1,6}[0-9]{6}[CP][0-9]{8}                  # option: AAPL270115C00200000
+    """
+)
 _DASHED = re.compile(r"([A-Z0-9]{1,12})[-/]([A-Z])")
 _LARGEST_FILE = 4 << 20
 
@@ -19,14 +27,18 @@ def split_symbols(text: str) -> list[str]:
 
 
 def listed_symbol(text: str) -> str:
-    """The symbol in capitals, as listed; raises ValueError with the remedy when it cannot be one."""
+    """The symbol in capitals, as listed or, for anything but US shares, as Yahoo Finance spells it.
+
+    Raises:
+        ValueError: it cannot be a symbol, or is a US share spelled as Yahoo does (`BRK-B`); with the remedy.
+    """
     symbol = text.strip().upper()
-    if _LISTED.fullmatch(symbol):
+    if _LISTED.fullmatch(symbol) or _AS_YAHOO_SPELLS.fullmatch(symbol):
         return symbol
     shown = repr(text if len(text) <= 24 else text[:24] + "…")
     if dashed := _DASHED.fullmatch(symbol):
         raise ValueError(f"{shown} is not how it is listed; write {dashed[1]}.{dashed[2]}")
-    raise ValueError(f"{shown} is not a symbol; write it as listed, such as AAPL or BRK.B")
+    raise ValueError(f"{shown} is not a symbol; write it as listed, such as AAPL, BRK.B or NOVO-B.CO")
 
 
 def listed_symbols(texts: Iterable[str]) -> tuple[str, ...]:

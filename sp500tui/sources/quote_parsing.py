@@ -12,7 +12,7 @@ from decimal import Decimal
 from sp500tui.domain import FxRate, MarketState, Quote, SourceError
 from sp500tui.sources.wording import one_line
 from sp500tui.sources.yahoo_json import entry, error_words
-from sp500tui.sources.yahoo_symbols import fx_names, fx_symbol, yahoo_symbol
+from sp500tui.sources.yahoo_symbols import answer_names, fx_names, fx_symbol
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def parse_quotes(
     missing: dict[str, str] = {}
     for symbol in dict.fromkeys(symbols):
         try:
-            quotes.append(_quote(symbol, found.get(yahoo_symbol(symbol)), now))
+            quotes.append(_quote(symbol, _entry_of(symbol, found), now))
         except _UnusableError as reason:
             missing[symbol] = str(reason)
     rates = [rate for pair in dict.fromkeys(fx_pairs) if (rate := _rate(*pair, found, now)) is not None]
@@ -114,6 +114,11 @@ def _by_symbol(answer: object) -> dict[str, Mapping[str, object]]:
         if isinstance(symbol, str) and isinstance(line, Mapping):
             found.setdefault(symbol, line)
     return found
+
+
+def _entry_of(symbol: str, found: Mapping[str, Mapping[str, object]]) -> Mapping[str, object] | None:
+    """The entry for a symbol asked for; Yahoo answers for the pairs of the dollar under their short names."""
+    return next((found[name] for name in answer_names(symbol) if name in found), None)
 
 
 def _quote(symbol: str, line: Mapping[str, object] | None, now: datetime) -> Quote:

@@ -21,7 +21,13 @@ from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.trading_periods import TradingPeriods, parse_trading_periods
 from sp500tui.sources.wording import one_line
 from sp500tui.sources.yahoo_json import read_json
-from sp500tui.sources.yahoo_symbols import fx_names, fx_symbol, listed_symbol, yahoo_symbol
+from sp500tui.sources.yahoo_symbols import (
+    answer_names,
+    fx_names,
+    fx_symbol,
+    listed_symbol,
+    yahoo_symbol,
+)
 
 if TYPE_CHECKING:
     from sp500tui.sources.yahoo_session import GatedSession
@@ -131,7 +137,10 @@ class YahooFinance:
         asked = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
         if not asked:
             return parse_quotes(_NOTHING, (), fx_pairs, self._clock())
-        known = {*asked, *(name for pair in fx_pairs for name in fx_names(*pair))}
+        known = {
+            *(name for symbol in symbols for name in answer_names(symbol)),
+            *(name for pair in fx_pairs for name in fx_names(*pair)),
+        }
 
         def read(body: bytes) -> FetchResult:
             answer = read_json(body)

@@ -6,6 +6,7 @@ import re
 
 _SHARE_CLASS = re.compile(r"([A-Z0-9]+)\.([A-Z])")
 _YAHOO_CLASS = re.compile(r"([A-Z0-9]+)-([A-Z])")
+_DOLLAR_PAIR = re.compile(r"USD([A-Z]{3})=X")
 _EXCHANGES = frozenset("FLTV")
 """One-letter suffixes that name an exchange (Frankfurt, London, Tokyo, TSX Venture), not a share class."""
 
@@ -20,6 +21,13 @@ def listed_symbol(yahoo: str) -> str:
     """Yahoo's `BRK-B` as it is listed, `BRK.B`."""
     match = _YAHOO_CLASS.fullmatch(yahoo)
     return f"{match[1]}.{match[2]}" if match and match[2] not in _EXCHANGES else yahoo
+
+
+def answer_names(listed: str) -> tuple[str, ...]:
+    """The symbols under which the answer for a symbol may come: `USDDKK=X` is answered as `DKK=X`."""
+    asked = yahoo_symbol(listed)
+    match = _DOLLAR_PAIR.fullmatch(asked)
+    return fx_names("USD", match[1]) if match else (asked,)
 
 
 def fx_symbol(base: str, target: str) -> str:

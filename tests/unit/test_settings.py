@@ -117,6 +117,13 @@ class TestSources:
         monkeypatch.setenv("SP500TUI_KEYMAP", '{"quit": "y"}')
         assert load({}).settings.keymap == {"quit": "y"}
 
+    def test_symbols_may_be_spelled_as_yahoo_does(self, tmp_path: Path) -> None:
+        symbols = ("NOVO-B.CO", "BTC-USD", "ES=F", "EURUSD=X", "^GSPC", "0700.HK")
+        file = tmp_path / "symbols.txt"
+        file.write_text("\n".join(symbols))
+        assert load({"symbols": ",".join(symbols)}).settings.symbols == symbols
+        assert load({"symbols_file": str(file)}).settings.symbols == symbols
+
     def test_a_home_is_expanded_in_paths(self, tmp_path: Path) -> None:
         assert load({"data_dir": "~/data"}).settings.data_dir == tmp_path / "data"
 
