@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 
 from sp500tui.domain import Constituent, SourceError
-from sp500tui.sources.constituent_table import parse_constituents
+from sp500tui.sources.constituent_table import ParsedPage, parse_constituents, parse_page
 from sp500tui.sources.list_cache import (
     BUNDLED_DATE,
     CachedList,
@@ -32,6 +32,11 @@ _log = logging.getLogger(__name__)
 
 _LARGEST_PAGE = 16 << 20
 _CHUNK = 64 << 10
+_TOLERATED_ROWS = 5
+"""Unreadable rows, 1 % of the list, up to which the page is better than the last good list."""
+_SHORTEST = 0.98
+"""Share of the last good list's length below which a page lost rows; the index has had 500 to 505 lines."""
+_NAMED = 5
 _OK, _NOT_MODIFIED, _PROXY_LOGIN = 200, 304, 407
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
@@ -100,7 +105,9 @@ class Wikipedia:
             if cached is None:
                 raise SourceError("Wikipedia says the page has not changed, but there is no copy of it here")
             return replace(cached, date=now)
-        return CachedList(self._url, parse_constituents(page.body), now, page.etag, page.last_modified)
+        parsed = parse_page(page.body)
+        _check_losses(parsed, bundled_list() if cached is None else cached.constituents)
+        return CachedList(self._url, parsed.constituents, now, page.etag, page.last_modified)
 
     def _ask(self, cached: CachedList | None) -> _Page | None:
         """The page, or None when it is as it was when it was cached."""
@@ -160,6 +167,29 @@ class Wikipedia:
         if isinstance(error, requests.ConnectionError):
             return f"no connection to {host}; check the network, or give --proxy"
         return f"{host} cannot be asked: {one_line(error)}"
+
+
+def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
+    """Log the rows that cannot be read, and refuse a page that lost more than a few.
+
+    Raises:
+        SourceError: more than 5 rows cannot be read, or the list is more than 2 % shorter than the known one.
+    """
+    lost, usable = parsed.unreadable, len(parsed.constituents)
+    names = ", ".join(repr(name) for name in lost[:_NAMED]) + (", …" if len(lost) > _NAMED else "")
+    if len(lost) > _TOLERATED_ROWS:
+        raise SourceError(
+            f"{len(lost)} of {usable + len(lost)} rows of Wikipedia's table cannot be read: {names}"
+        )
+    if usable < _SHORTEST * len(known):
+        raise SourceError(f"Wikipedia's table has {usable} rows, where the last good list has {len(known)}")
+    if lost:
+        _log.warning(
+            "%d of %d rows of Wikipedia's table cannot be read and are left out: %s",
+            len(lost),
+            usable + len(lost),
+            names,
+        )
 
 
 def _fallback(cached: CachedList | None, reason: str) -> ConstituentList:

@@ -161,6 +161,53 @@ def test_the_last_good_list_comes_before_the_bundled_one(
     assert words in found.warning
 
 
+def spoilt(count: int, total: int = 503) -> bytes:
+    lines = rows(total)
+    for cells in lines[10 : 10 + count]:
+        cells[0] = "n/a?"
+    return page(lines).encode()
+
+
+def test_a_few_unreadable_rows_are_left_out_with_one_warning(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answer = lambda: (200, spoilt(5), {})
+    found = wikipedia(tmp_path).load()
+    assert (found.origin, len(found.constituents), found.warning) == ("wikipedia", 498, "")
+    assert caplog.messages == [
+        (
+            "5 of 503 rows of Wikipedia's table cannot be read and are left out: "
+            "'n/a? Company 10', 'n/a? Company 11', 'n/a? Company 12', 'n/a? Company 13', 'n/a? Company 14'"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (spoilt(6), "6 of 503 rows of Wikipedia's table cannot be read: 'n/a? Company 10', "),
+        (spoilt(90), "90 of 503 rows of Wikipedia's table cannot be read: 'n/a? Company 10', "),
+        (page(rows(413)).encode(), "Wikipedia's table has 413 rows, where the last good list has "),
+    ],
+)
+@pytest.mark.parametrize("origin", ["cache", "bundled"])
+def test_the_last_good_list_is_better_than_a_page_that_lost_rows(
+    server: Server, tmp_path: Path, body: bytes, words: str, origin: str
+) -> None:
+    if origin == "cache":
+        cached(tmp_path, 502)
+    server.answer = lambda: (200, body, {})
+    found = wikipedia(tmp_path).load()
+    assert (found.origin, len(found.constituents)) == (origin, 502 if origin == "cache" else 503)
+    assert words in found.warning
+
+
+def test_a_list_shorter_by_a_few_companies_is_the_new_list(server: Server, tmp_path: Path) -> None:
+    cached(tmp_path, 503)
+    server.answer = lambda: (200, page(rows(493)).encode(), {})
+    assert len(wikipedia(tmp_path).load().constituents) == 493
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

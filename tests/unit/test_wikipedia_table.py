@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.domain import SourceError
+from sp500tui.sources.constituent_table import parse_page
 from sp500tui.sources.wikipedia import parse_constituents
 
 RECORDINGS = Path(__file__).parents[2] / ".." / "shared" / "recordings" / "wikipedia"
@@ -115,9 +117,9 @@ def test_a_symbol_counts_once_and_unreadable_lines_do_not() -> None:
 SENSELESS = {
     "empty": ("", "no table of constituents"),
     "other page": ("<html>rate limited</html>", "no table of constituents"),
-    "moved": (page(rows(), attributes='id="moved"'), "no table of constituents"),
     "no table": ('<div id="constituents"></div>', "no table of constituents"),
-    "no row": ('<table id="constituents"></table>', "no column 'symbol'"),
+    "no row": ('<table id="constituents"></table>', "no table of constituents"),
+    "no symbol": (page(rows(), ["Security", "Sector", "Sub-Industry"]), "no column 'symbol'"),
     "no sub-industry": (page(rows(), ["Symbol", "Security", "Sector"]), "no column 'sub industry'"),
     "399 lines": (page(rows(399)), "has 399 usable lines"),
     "601 lines": (page(rows(601)), "has 601 usable lines"),
@@ -130,6 +132,102 @@ SENSELESS = {
 def test_a_page_that_makes_no_sense_is_an_error(html: str | bytes, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         parse_constituents(html)
+
+
+def test_text_is_read_as_printed() -> None:
+    lines = rows()
+    lines[0][1] = "<a>Vistra Corp</a>."
+    lines[0][4] = '<a>Milwaukee</a>, <a>Wisconsin</a><sup class="reference"><a>[note 12]</a></sup>'
+    lines[1][1] = "<i>Lamb</i>&nbsp;Weston<!-- renamed? --> (<b>LW</b>)"
+    lines[1][4] = "Eagle,<br>Idaho<style>.x{}</style><span style='display: none'>0042</span>"
+    lines[2][1] = "Moody<b>'</b>s<sup class='reference'>[<a>citation needed</a>]</sup>"
+    lines[2][4] = "<div>Paris,</div><div>France</div>"
+    lines[3][1] = "M<sup>2</sup>&shy;Co\u200b"
+    found = parse_constituents(page(lines))
+    assert [(line.name, line.headquarters) for line in found[:3]] == [
+        ("Vistra Corp.", "Milwaukee, Wisconsin"),
+        ("Lamb Weston (LW)", "Eagle, Idaho"),
+        ("Moody's", "Paris, France"),
+    ]
+    assert found[3].name == "M2Co"
+
+
+@pytest.mark.parametrize(
+    ("position", "headers"),
+    [
+        (0, ("Ticker symbol", "Ticker\u00a0Symbol", "TICKER", "Stock symbol", "Symbol [a]", "Symbol:")),
+        (1, ("Company name", "Company", "Security name")),
+        (2, ("GICS<br>Sector", "Sector", "GICS\u2011sector")),
+        (3, ("GICS sub\u2010industry", "Sub industry", "GICS Subindustry", "GICS Sub\u2013Industry")),
+        (4, ("Address of Headquarters", "Headquarters")),
+        (5, ("Date of addition", "Date first added", "Date added[3]")),
+        (6, ("Central Index Key", "Central Index Key (CIK)", "CIK number")),
+        (7, ("Year founded", "Founded")),
+    ],
+)
+def test_headers_are_known_by_many_names(position: int, headers: tuple[str, ...]) -> None:
+    expected = parse_constituents(page(rows()))
+    for header in headers:
+        named = [*HEADERS[:position], header, *HEADERS[position + 1 :]]
+        assert parse_constituents(page(rows(), named)) == expected, header
+
+
+@pytest.mark.parametrize(
+    "attributes", ["", 'id="moved"', 'class="wikitable sortable"', 'id="constituents-1"'], ids=repr
+)
+def test_the_table_is_found_anywhere_on_the_page(attributes: str) -> None:
+    html = page(rows(), attributes=attributes)
+    decoys = page(rows(4), ["Ticker", "Security", "Sector", "Sub-Industry"], 'id="changes"')
+    assert parse_constituents(decoys + html) == parse_constituents(page(rows()))
+    assert parse_constituents(html + page(rows(4))) == parse_constituents(page(rows()))
+
+
+def test_a_table_inside_another_is_read_and_its_rows_count_once() -> None:
+    inner = page(rows(), attributes="").partition("</table>")[2].removesuffix("</html>")
+    html = f"<table><tr><td>Contents</td></tr><tr><td>{inner}</td></tr></table>"
+    assert parse_constituents(html) == parse_constituents(page(rows()))
+
+
+def test_headers_may_stand_below_a_title_and_span_columns() -> None:
+    head = "".join(f"<th>{header}</th>" for header in HEADERS[2:])
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{cell}</td>" for cell in [cells[0], "logo", *cells[1:]]) + "</tr>"
+        for cells in rows()
+    )
+    html = (
+        "<table><thead><tr><th colspan='9'>S&amp;P 500 component stocks</th></tr>"
+        f"<tr><th colspan='2'>Symbol</th><th>Security</th>{head}</tr></thead><tbody>{lines}</tbody></table>"
+    )
+    assert parse_constituents(html) == parse_constituents(page(rows()))
+
+
+@pytest.mark.parametrize("symbol", ["BRK-B", "BRK/B", "NYSE: BRK.B", "NYSE:\u00a0BRK.B", "brk.b"])
+def test_a_symbol_is_read_however_it_is_written(symbol: str) -> None:
+    lines = rows()
+    lines[0][0] = symbol
+    assert parse_constituents(page(lines))[0].symbol == "BRK.B"
+
+
+def test_rows_that_cannot_be_read_are_named() -> None:
+    lines = rows()
+    lines[4][0] = "???"
+    lines[5][1] = ""
+    lines += [[], ["", "", "", ""], lines[0]]
+    parsed = parse_page(page(lines))
+    assert len(parsed.constituents) == 501
+    assert parsed.unreadable == ("??? Company 4", "S5")
+
+
+@needs_recordings
+@pytest.mark.parametrize(
+    "name",
+    ["wikipedia_sp500_2022-11-10_rev1120976287_parsoid.html", "wikipedia_sp500_2024-10_rev1250356709.html"],
+)
+def test_recorded_pages_have_no_blank_before_punctuation(name: str) -> None:
+    parsed = parse_page((RECORDINGS / name).read_bytes())
+    assert parsed.unreadable == ()
+    for line in parsed.constituents:
+        assert not re.search(r" [,.;:)]|\( ", f"{line.name}|{line.headquarters}|{line.founded}"), line
 
 
 @needs_recordings
