@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.postgres",
+    "tests.fixtures.pgbouncer",
     "tests.fixtures.valkey",
     "tests.fixtures.tls_door",
     "tests.fixtures.cluster",

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -70,7 +69,7 @@ class Keeper:
         self.tried = threading.Event()
         """Set after the first attempt to open the database, whatever came of it."""
         self._database: Database | None = None
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: storage.Connection | None = None
         self._upserted = 0
         self._rows_total: int | None = None
         self._counted_at = 0.0
@@ -148,7 +147,7 @@ class Keeper:
             self._troubled = False
             self._state.worked()
 
-    def _keep_list(self, connection: psycopg.Connection[Any]) -> None:
+    def _keep_list(self, connection: storage.Connection) -> None:
         """Bring the table of constituents to the list in force."""
         changes = self._roster.changes
         if self._upserted != changes and self._roster.listed:

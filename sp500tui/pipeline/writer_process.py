@@ -18,8 +18,6 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-import psycopg
-
 from sp500tui.domain import DatabaseError
 from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.storage import database
@@ -76,7 +74,7 @@ class _Writer:
         self._url: str = configuration["url"]
         self._name: str = configuration["name"]
         self._statement_timeout: float = configuration["statement_timeout"]
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: database.Connection | None = None
 
     def _answer(self, **fields: Any) -> None:
         self._pipe.send_bytes(json.dumps(fields).encode())
@@ -93,7 +91,7 @@ class _Writer:
         else:
             self._answer(kind="ready", number=0)
 
-    def _connected(self) -> psycopg.Connection[Any]:
+    def _connected(self) -> database.Connection:
         if self._connection is None or self._connection.closed:
             self._connection = database.connect(
                 self._url,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sp500tui.domain import DatabaseError
+from sp500tui.storage.adaptation import adapt
 from sp500tui.storage.address import check_url, mask_url
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.transaction import Connection, transaction
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+__all__ = ["Connection", "connect", "failure", "refusal"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _KEEPALIVE = {
@@ -21,16 +24,29 @@ _KEEPALIVE = {
     "tcp_user_timeout": 30_000,
 }
 """A peer that vanished is noticed in about half a minute; seconds, `tcp_user_timeout` milliseconds."""
-_SETTINGS = (
-    "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
-    "set_config('statement_timeout', %s, false)"
-)
-"""Times come back the same whatever the database or the role is set to."""
-_READ_ONLY = ", set_config('default_transaction_read_only', 'on', false)"
+_PREPARE_AFTER = 5
+"""Executions after which a statement is prepared by name; psycopg's default."""
+_AMBIGUOUS = (None, "08P01")
+"""SQLSTATEs that leave the cause to the message: libpq gives none before the log-in, PgBouncer this one for all."""
 
 _CAUSES = (
     (
-        "password authentication failed",
+        "transaction blocks not allowed in statement pooling",
+        "0A000",
+        "is behind a pooler in statement mode; set pool_mode = transaction (or session) for it",
+    ),
+    (
+        "unsupported startup parameter",
+        "0A000",
+        "is behind a pooler that refuses a parameter of the URL or PGOPTIONS; see its ignore_startup_parameters",
+    ),
+    (
+        "conversion between .* is not supported",
+        "0A000",
+        "has an encoding that cannot be converted to UTF-8; use a database with another one",
+    ),
+    (
+        "(password|SASL) authentication failed",
         "28P01",
         "refuses the password; correct it in the URL, PGPASSWORD or .pgpass",
     ),
@@ -42,13 +58,17 @@ _CAUSES = (
     ("no pg_hba.conf entry", "28000", "lets nobody in from here; allow this host in its pg_hba.conf"),
     ("peer authentication failed", "28000", "lets in only its owner; run as that user"),
     (
-        "too many (clients|connections)",
+        "too many (clients|connections)|no more connections allowed",
         "53300",
         "has no connection left; raise its limit or use fewer writers",
     ),
     ("connection slots", "53300", "has no connection left; raise its limit or use fewer writers"),
-    ('role ".*" does not exist', "28000", "does not know the user; correct the URL"),
-    ('database ".*" does not exist', "3D000", "has no such database; create it or correct the URL"),
+    ('role ".*" does not exist|no such user', "28000", "does not know the user; correct the URL"),
+    (
+        'database ".*" does not exist|no such database',
+        "3D000",
+        "has no such database; create it or correct the URL",
+    ),
     (
         "starting up|not yet accepting|in recovery mode",
         "57P03",
@@ -80,7 +100,7 @@ def connect(
     statement_timeout: float = 0,
     read_only: bool = False,
 ) -> Connection:
-    """An autocommit connection that tells times in UTC and as ISO 8601.
+    """Connect, and make sure that the server answers; nothing is set for the session, so that it can be a pooler's.
 
     Passwords come from where libpq takes them: the URL, `PGPASSWORD`, `.pgpass`, `?passfile=`.
 
@@ -89,7 +109,7 @@ def connect(
         application_name: What `pg_stat_activity` shows.
         connect_timeout: Seconds the server may take to let us in.
         statement_timeout: Seconds a statement may take; 0 for no limit.
-        read_only: Refuse every write of this session.
+        read_only: Refuse every write of this connection.
 
     Raises:
         ConfigurationError: for a malformed URL.
@@ -103,18 +123,38 @@ def connect(
     }
     given = conninfo_to_dict(url)
     options = {name: value for name, value in defaults.items() if name not in given}
+    # UTF-8 whatever the URL or PGCLIENTENCODING says: the values are Python's, not those of a terminal.
+    options["client_encoding"] = "UTF8"
     try:
-        connection = psycopg.connect(make_conninfo(url, **options), autocommit=True)
-    except psycopg.Error as error:
-        raise refusal(url, error) from None
-    try:
-        connection.execute(
-            _SETTINGS + (_READ_ONLY if read_only else ""), (str(round(statement_timeout * 1000)),)
+        # Without prepared statements until the session is known to belong to this connection alone.
+        connection = Connection.connect(
+            make_conninfo(url, **options), autocommit=True, prepare_threshold=None
         )
     except psycopg.Error as error:
+        raise refusal(url, error) from None
+    connection.isolation_level = IsolationLevel.READ_COMMITTED
+    connection.read_only = read_only or None
+    connection.statement_timeout = statement_timeout
+    connection.prepared = set()
+    adapt(connection)
+    try:
+        _examine(connection)
+    except psycopg.Error as error:
         connection.close()
-        raise failure(f"the database {mask_url(url)} cannot be used", error) from None
+        raise refusal(url, error) from None
     return connection
+
+
+def _examine(connection: Connection) -> None:
+    """Find out whether a pooler stands between, and whether it allows transactions.
+
+    A pooler in statement mode ends the connection at a transaction of several messages; it lets `run` pass as long as
+    nothing fails.
+    """
+    with transaction(connection):
+        row = connection.execute(QUERIES["backend_pid"]).fetchone()
+    if row is not None and row[0] == connection.info.backend_pid:
+        connection.prepare_threshold = _PREPARE_AFTER
 
 
 def refusal(url: str, error: psycopg.Error) -> DatabaseError:
@@ -122,7 +162,8 @@ def refusal(url: str, error: psycopg.Error) -> DatabaseError:
     text = str(error)
     for pattern, sqlstate, sentence in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
-            return DatabaseError(f"the database {mask_url(url)} {sentence}", error.sqlstate or sqlstate)
+            own = None if error.sqlstate in _AMBIGUOUS else error.sqlstate
+            return DatabaseError(f"the database {mask_url(url)} {sentence}", own or sqlstate)
     # Libpq quotes what it cannot read, and that may be a piece of the password.
     words = "libpq cannot use this URL" if "invalid" in text else _one_line(text)
     return DatabaseError(

@@ -16,6 +16,7 @@ from sp500tui.storage.connection import Connection, connect, failure
 from sp500tui.storage.database import Database
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reading import Newest, Statistics, newest, statistics
+from sp500tui.storage.transaction import run
 
 _NO_TABLE = "42P01"
 
@@ -139,7 +140,7 @@ def _schema_version(connection: Connection) -> int | None:
 
 def _number(connection: Connection, query: str) -> int | None:
     try:
-        row = connection.execute(QUERIES[query]).fetchone()
+        row = run(connection, QUERIES[query]).fetchone()
     except psycopg.Error as error:
         raise failure(f"the database did not answer the query {query}", error) from None
     return row[0] if row else None

@@ -13,6 +13,7 @@ from sp500tui.domain import ConvertedQuote, Quote
 from sp500tui.storage.connection import Connection, failure
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.repetition import repeated
+from sp500tui.storage.transaction import run
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def latest_since(connection: Connection, since: datetime) -> Latest:
         DatabaseError: with its SQLSTATE.
     """
     try:
-        found = repeated(lambda: connection.execute(QUERIES["latest_since"], {"since": since}).fetchall())
+        found = repeated(lambda: run(connection, QUERIES["latest_since"], {"since": since}).fetchall())
     except psycopg.Error as error:
         raise failure("the database did not answer the query latest_since", error) from None
     stored = max((line[-1] for line in found), default=None)

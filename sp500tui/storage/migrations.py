@@ -13,6 +13,7 @@ from sp500tui.storage.address import mask_url
 from sp500tui.storage.connection import Connection, connect, failure
 from sp500tui.storage.rows import COLUMNS
 from sp500tui.storage.sqlstates import is_transient
+from sp500tui.storage.transaction import run, transaction
 
 _FOLDER = Path(__file__).parent / "schema"
 _ATTEMPTS = 20
@@ -71,16 +72,16 @@ def _bring_up(connection: Connection) -> None:
     missing = {version: path for version, path in files.items() if version not in applied}
     if not missing:
         return
-    connection.execute(_VERSIONS)
+    run(connection, _VERSIONS)
     for version, path in missing.items():
-        with connection.transaction():
+        with transaction(connection):
             if connection.execute(_CLAIM, (version, path.stem)).fetchone():
                 connection.execute(path.read_text("utf-8"))
 
 
 def _applied_versions(connection: Connection) -> set[int]:
     try:
-        return {row[0] for row in connection.execute("SELECT version FROM public.schema_version")}
+        return {row[0] for row in run(connection, "SELECT version FROM public.schema_version")}
     except psycopg.errors.UndefinedTable:
         return set()
 
@@ -89,7 +90,7 @@ def _refuse_strangers(connection: Connection, url: str) -> None:
     """Refuse a table `prices` of another make, before anything is changed."""
     columns = ", ".join((*COLUMNS, "stored_at"))
     try:
-        connection.execute(f"SELECT {columns} FROM public.prices LIMIT 0")  # noqa: S608
+        run(connection, f"SELECT {columns} FROM public.prices LIMIT 0")  # noqa: S608
     except psycopg.errors.UndefinedTable:
         pass
     except psycopg.errors.UndefinedColumn as error:
@@ -100,7 +101,7 @@ def _refuse_strangers(connection: Connection, url: str) -> None:
 
 
 def _refuse_readers(connection: Connection, url: str) -> None:
-    row = connection.execute(_MAY_WRITE).fetchone()
+    row = run(connection, _MAY_WRITE).fetchone()
     if row is None or not all(row):
         raise _read_only(url, "42501" if row and row[0] else "25006")
 

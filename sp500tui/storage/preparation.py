@@ -12,6 +12,7 @@ from sp500tui.storage.connection import Connection, connect, failure
 from sp500tui.storage.migrations import apply_schema
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.repetition import repeated
+from sp500tui.storage.transaction import run
 
 CITUS, TIMESCALEDB = "citus", "timescaledb"
 _NAMES = {CITUS: "Citus", TIMESCALEDB: "TimescaleDB"}
@@ -128,7 +129,7 @@ def _spread(connection: Connection, extension: str) -> set[str]:
 
 def _ask(connection: Connection, query: str, words: str) -> list[tuple[Any, ...]]:
     def once() -> list[tuple[Any, ...]]:
-        cursor = connection.execute(QUERIES[query])
+        cursor = run(connection, QUERIES[query])
         return cursor.fetchall() if cursor.description else []
 
     try:

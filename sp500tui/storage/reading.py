@@ -14,6 +14,7 @@ from sp500tui.domain import DatabaseError
 from sp500tui.storage.connection import Connection, failure
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.repetition import repeated
+from sp500tui.storage.transaction import run
 
 __all__ = [
     "QUERIES",
@@ -193,6 +194,6 @@ def _rows(
     connection: Connection, query: str, arguments: Mapping[str, object] | None = None
 ) -> list[tuple[Any, ...]]:
     try:
-        return repeated(lambda: connection.execute(QUERIES[query], arguments).fetchall())
+        return repeated(lambda: run(connection, QUERIES[query], arguments).fetchall())
     except psycopg.Error as error:
         raise failure(f"the database did not answer the query {query}", error) from None

@@ -12,6 +12,7 @@ import pytest
 
 from sp500tui.domain import ConfigurationError, DatabaseError
 from sp500tui.storage.database import Database, apply_schema, connect
+from sp500tui.storage.transaction import run
 from tests.fixtures.postgres import TcpPostgres, free_port
 
 
@@ -46,14 +47,14 @@ class TestConnect:
             connect(database_url, application_name="test", read_only=True) as connection,
             pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
         ):
-            connection.execute("CREATE TABLE t (x int)")
+            run(connection, "CREATE TABLE t (x int)")
 
     def test_a_slow_statement_is_ended(self, database_url: str) -> None:
         with (
             connect(database_url, application_name="test", statement_timeout=0.05) as connection,
             pytest.raises(psycopg.errors.QueryCanceled),
         ):
-            connection.execute("SELECT pg_sleep(10)")
+            run(connection, "SELECT pg_sleep(10)")
 
     def test_the_urls_own_parameters_win(self, tcp_postgres: TcpPostgres) -> None:
         url = f"{tcp_postgres.url}?application_name=mine&options=-c%20work_mem%3D5MB"

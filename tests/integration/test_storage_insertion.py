@@ -111,11 +111,13 @@ class TestInsert:
         assert insert(connection, encode([row("A"), row("B")])) == 1
 
     def test_survives_a_session_that_knows_the_statement_already(self, connection: Connection) -> None:
+        # given a pooler's session in which another program has prepared a statement by that name
         connection.execute("PREPARE insert_prices AS SELECT 1")
-        with pytest.raises(DatabaseError):
-            insert(connection, encode([row("A")]))
-        connection.execute("DEALLOCATE ALL")
+
+        # then the rows are stored all the same, and its statement is still there
         assert insert(connection, encode([row("A")])) == 1
+        assert insert(connection, encode([row("A"), row("B")])) == 1
+        assert connection.execute("EXECUTE insert_prices").fetchone() == (1,)
 
     def test_tells_a_missing_table(self, database_url: str) -> None:
         with (

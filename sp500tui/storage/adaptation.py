@@ -1,0 +1,43 @@
+"""How values cross between Python and PostgreSQL, independent of the settings of database, role and session."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""Zero of PostgreSQL's binary `timestamptz`, which counts microseconds."""
+_TEXT_TYPES = ("text", "varchar", "bpchar", "name")
+
+
+class _TimeLoader(Loader):
+    """A `timestamptz` in UTC, whatever the time zone of the session."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return _EPOCH + timedelta(microseconds=int.from_bytes(data, "big", signed=True))
+        except OverflowError:
+            raise psycopg.DataError("a stored time lies outside the years 1 to 9999") from None
+
+
+class _TextLoader(Loader):
+    """A text; bytes that are not UTF-8, which a database in SQL_ASCII may hold, become U+FFFD."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode("utf-8", "replace")
+
+
+def adapt(connection: AdaptContext) -> None:
+    """Register the conversions for one connection."""
+    adapters = connection.adapters
+    adapters.register_loader("timestamptz", _TimeLoader)
+    for name in _TEXT_TYPES:
+        adapters.register_loader(name, _TextLoader)

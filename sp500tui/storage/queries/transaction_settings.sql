@@ -1,0 +1,9 @@
+-- Settings of one transaction, whatever the role, the database or an earlier user of a pooled session has set. They end
+-- with it. The schema public is searched last: an extension may have been created there.
+SELECT set_config('statement_timeout', %s, true),
+       set_config('lock_timeout', '0', true),
+       set_config('idle_in_transaction_session_timeout', '0', true),
+       CASE WHEN current_setting('transaction_timeout', true) <> '0'
+            THEN set_config('transaction_timeout', '0', true)
+       END,
+       set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), 'public'), true)

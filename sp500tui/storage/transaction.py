@@ -1,0 +1,152 @@
+"""Transactions that leave nothing behind in the session, which a connection pooler lends to other programs as well.
+
+Every statement runs inside an explicit transaction with its own time-outs (`SET LOCAL`), read-only where the
+connection is. A pooler in transaction mode (PgBouncer) lends a session for the length of a transaction; whatever is set
+for the session would reach the next program. Values come back in binary format, which no session setting changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+from sp500tui.storage.queries import QUERIES
+
+Arguments = Mapping[str, object] | Sequence[object] | None
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_SETTINGS = QUERIES["transaction_settings"]
+_RAW_SETTINGS = _SETTINGS.replace("%s", "$1").encode()
+_PREPARATION = 2
+"""Place of the command that prepares the statement, where there is one."""
+_COMMANDS = 4
+"""Commands of a transaction that `_send` sends, at least."""
+_OPEN = (TransactionStatus.INERROR, TransactionStatus.INTRANS)
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection in autocommit mode, whose statements go through `run` or `transaction`."""
+
+    statement_timeout: float = 0
+    """Seconds a statement may take; 0 for no limit."""
+    prepared: set[str]
+    """Names of the statements that `run_raw` has prepared."""
+
+
+def run(connection: Connection, query: str, arguments: Arguments = None) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Run one statement in a transaction of its own, in one round trip.
+
+    Args:
+        connection: The connection, outside a transaction.
+        query: One SQL statement.
+        arguments: Its parameters.
+
+    Raises:
+        psycopg.Error: nothing has been changed, or, where the connection broke, everything may have been.
+    """
+    mode = " READ ONLY" if connection.read_only else ""
+    cursor = connection.cursor(binary=True)
+    try:
+        with connection.pipeline():
+            connection.execute(f"{_BEGIN}{mode}")
+            _set_locally(connection)
+            cursor.execute(query, arguments)
+            connection.execute("COMMIT")
+    finally:
+        # A statement that fails takes the COMMIT behind it in the pipeline with it.
+        if connection.info.transaction_status in _OPEN:
+            connection.rollback()
+    return cursor
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Commit the statements of the block together, or none of them."""
+    with connection.transaction():
+        _set_locally(connection)
+        yield
+
+
+def run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> int:
+    """Run a statement of `QUERIES` as `run` does, at a third of its cost; returns how many rows it changed.
+
+    Below psycopg's cursor: the parameters go out as they are, in text format, for the placeholders `$1`, `$2`, ...
+
+    Raises:
+        psycopg.Error: as `run`.
+    """
+    try:
+        return _run_raw(connection, name, parameters)
+    except (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement):
+        # Another program uses this session too: a pooler that passes process ids on.
+        connection.prepare_threshold = None
+        connection.prepared.clear()
+        return _run_raw(connection, name, parameters)
+
+
+def _run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> int:
+    pgconn = connection.pgconn
+    pgconn.enter_pipeline_mode()
+    try:
+        prepares = _send(connection, name, parameters)
+        results = _results(pgconn)
+    finally:
+        with suppress(psycopg.OperationalError):
+            pgconn.exit_pipeline_mode()
+        if pgconn.transaction_status in _OPEN:
+            pgconn.exec_(b"ROLLBACK")
+    for place, result in enumerate(results):
+        _check(result)
+        if prepares and place == _PREPARATION:
+            # It outlives the transaction, even one that fails.
+            connection.prepared.add(name)
+    if len(results) < _COMMANDS:
+        raise psycopg.OperationalError(pgconn.get_error_message())
+    return results[-2].command_tuples or 0
+
+
+def _send(connection: Connection, name: str, parameters: Sequence[bytes]) -> bool:
+    """Send the commands of the transaction; returns whether one of them prepares the statement."""
+    pgconn, statement = connection.pgconn, QUERIES[name].encode()
+    prepares = connection.prepare_threshold is not None and name not in connection.prepared
+    pgconn.send_query_params(_BEGIN.encode(), None)
+    pgconn.send_query_params(_RAW_SETTINGS, [_milliseconds(connection).encode()])
+    if prepares:
+        # Behind the settings: parsing waits for locks, too.
+        pgconn.send_prepare(name.encode(), statement)
+    if prepares or name in connection.prepared:
+        pgconn.send_query_prepared(name.encode(), parameters)
+    else:
+        pgconn.send_query_params(statement, parameters)
+    pgconn.send_query_params(b"COMMIT", None)
+    pgconn.pipeline_sync()
+    return prepares
+
+
+def _results(pgconn: PGconn) -> list[PGresult]:
+    """The results up to the synchronisation point."""
+    results: list[PGresult] = []
+    while (result := pgconn.get_result()) is None or result.status != ExecStatus.PIPELINE_SYNC:
+        if result is not None:
+            results.append(result)
+        elif pgconn.status != ConnStatus.OK:
+            break
+    return results
+
+
+def _check(result: PGresult) -> None:
+    if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+        raise error_from_result(result, "utf-8")
+
+
+def _set_locally(connection: Connection) -> None:
+    connection.execute(_SETTINGS, (_milliseconds(connection),))
+
+
+def _milliseconds(connection: Connection) -> str:
+    return str(round(connection.statement_timeout * 1000))
