@@ -244,9 +244,9 @@ class Rounds:
 
     def _read(self) -> None:
         parts = self._parts
-        cycles, scraper = parts.cycles, parts.stages.get(StageName.SCRAPER)
+        cycles = parts.cycles
         # In this order: once the scraper has put everything, what the broker says afterwards holds it all.
-        put = parts.lease.held and cycles.running and scraper is not None and not scraper.busy
+        complete = parts.lease.held and cycles.complete
         state = self.state = read_state(parts.broker)
         for name, dial in parts.dials.items():
             dial.set(state.queues[name])
@@ -254,9 +254,8 @@ class Rounds:
             gauge.sample()
         if parts.database.ready.is_set():
             parts.feed.stored(state.books.get("stored", 0))
-        if not put:
+        if not complete:
             return
-        cycles.completed()
         if not state.outstanding:
             seconds = cycles.finish()
             parts.missing.forget_unless(parts.roster.symbols)

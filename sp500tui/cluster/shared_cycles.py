@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sp500tui.cluster.broker import Broker
-from sp500tui.cluster.errors import FencedError
+from sp500tui.cluster.errors import BrokerError, FencedError
 from sp500tui.cluster.scheduler_lease import SchedulerLease
 from sp500tui.pipeline.cycles import CycleRecord, Cycles, Move, Plan
 
@@ -67,7 +67,6 @@ class SharedCycles(Cycles):
         self._broker = broker
         self._lease = lease
         self._published: dict[str, str] = {}
-        self._complete = True
 
     def count_from(self, number: int) -> None:
         """Have the plan's cycles count from the one after `number`."""
@@ -90,15 +89,15 @@ class SharedCycles(Cycles):
 
         Raises:
             FencedError: another node is the scheduler by now.
+            BrokerError: the broker does not answer. The cycle has not begun then.
         """
         number = super().begin(total)
-        self._complete = False
-        self.publish()
+        try:
+            self.publish()
+        except BrokerError:
+            self.retract(number)
+            raise
         return number
-
-    def completed(self) -> None:
-        """All tickers of the cycle have been put."""
-        self._complete = True
 
     def publish(self) -> None:
         """Write the schedule on the broker where it has changed.

@@ -71,6 +71,7 @@ class Cycles:
         self._interval = interval
         self._asked = False
         self._running = False
+        self._complete = True
         self._number = 0
         self._total = 0
         self._skipped = 0
@@ -105,8 +106,22 @@ class Cycles:
             self._due = (now if late else self._due) + self._interval
             self._asked = False
             self._running, self._began, self._total, self._skipped = True, now, total, 0
+            self._complete = False
             self._number += 1
             return self._number
+
+    def completed(self) -> None:
+        """Record that every ticker of the cycle has been put on the queue; the scraper calls it."""
+        with self._lock:
+            self._complete = True
+
+    def retract(self, number: int) -> None:
+        """Undo the start of cycle `number`, whose tickers could not all be put; it is due again at once."""
+        with self._lock:
+            if self._running and not self._complete and self._number == number:
+                self._number -= 1
+                self._running, self._complete = False, True
+                self._due = self._clock()
 
     def finish(self) -> float:
         """The cycle is over; returns how many seconds it took."""
@@ -155,6 +170,11 @@ class Cycles:
     def running(self) -> bool:
         """Whether a cycle is under way."""
         return self._running
+
+    @property
+    def complete(self) -> bool:
+        """Whether a cycle is under way and all of its tickers have been put on the queue."""
+        return self._running and self._complete
 
     @property
     def number(self) -> int:

@@ -12,7 +12,7 @@ from sp500tui.domain import Constituent, SourceError
 from sp500tui.pipeline.cycles import Cycles, Move
 from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.items import Ticker
-from sp500tui.pipeline.queues import LeasedQueue, QueueClosedError
+from sp500tui.pipeline.queues import CancelledError, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.snapshot import Health, ListSnapshot, WorkerState
 from sp500tui.pipeline.stage import Worker
 from sp500tui.sources.wikipedia import ConstituentList
@@ -145,13 +145,24 @@ class ScraperBody:
         message = f"cycle {number} started: {len(symbols)} symbols"
         worker.stage.tell(EventKind.CYCLE_STARTED, message, logging.DEBUG, worker.name)
         worker.enter(WorkerState.BLOCKED, f"{len(symbols)} tickers for cycle {number}")
+        try:
+            self._put(symbols, now)
+        except (CancelledError, QueueClosedError):
+            raise
+        except BaseException:
+            shared.cycles.retract(number)
+            raise
+        shared.cycles.completed()
+        worker.done(len(symbols), time.monotonic() - started)
+
+    def _put(self, symbols: Sequence[str], now: float) -> None:
+        shared, worker = self._shared, self._worker
         portion = max(1, shared.tickers.depth().capacity // 4)
         for at in range(0, len(symbols), portion):
             shared.tickers.put(
                 [Ticker(symbol, now) for symbol in symbols[at : at + portion]],
                 cancelled=worker.leaving.is_set,
             )
-        worker.done(len(symbols), time.monotonic() - started)
 
     def close(self) -> None:
         """Nothing to give back."""

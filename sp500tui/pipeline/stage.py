@@ -363,11 +363,6 @@ class Stage:
         return self._wanted
 
     @property
-    def busy(self) -> bool:
-        """Whether any worker has work in hand."""
-        return any(worker.busy for worker in self.workers)
-
-    @property
     def workers(self) -> list[Worker]:
         """The workers there now, in the order of their numbers, lost ones last."""
         with self._lock:

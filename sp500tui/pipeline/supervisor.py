@@ -86,7 +86,8 @@ class Supervisor(Life):
         for stage in parts.stages.values():
             stage.watch()
         self._look_for_prices()
-        if parts.cycles.running and not parts.stages[StageName.SCRAPER].busy:
+        # Read before the queues: what was put by then is either in them or settled.
+        if parts.cycles.complete:
             with parts.books.lock:
                 ledger = parts.ledger()
                 finished = not parts.outstanding(ledger)

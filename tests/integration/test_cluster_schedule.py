@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sp500tui.cluster.broker import Broker
-from sp500tui.cluster.errors import FencedError
+from sp500tui.cluster.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership import Membership
 from sp500tui.cluster.scheduler_lease import LASTS, Grant, SchedulerLease
 from sp500tui.cluster.shared_cycles import SharedCycles, from_fields, taken_over, to_fields
@@ -99,6 +99,10 @@ class TestFence:
         assert queue.depth().ready == 1
 
 
+def raise_away(*_: object, **__: object) -> None:
+    raise BrokerAwayError("the broker cannot be reached")
+
+
 class TestTakingOver:
     def test_the_schedule_means_the_same_on_every_clock(self) -> None:
         fields = to_fields(RECORD, complete=True, offset=1_700_000_000.0)
@@ -133,6 +137,21 @@ class TestTakingOver:
         # then its next cycle is the third, in the same rhythm
         assert (second.number, second.interval, second.running) == (2, 0.7, False)
         assert second.begin(3) == 3
+
+    def test_a_cycle_that_could_not_be_published_has_not_begun(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # given a broker that is away just as a cycle begins
+        _, cycles = scheduler(broker, "first")
+        with monkeypatch.context() as patched:
+            patched.setattr(broker, "run", raise_away)
+            with pytest.raises(BrokerAwayError):
+                cycles.begin(3)
+
+        # then the cycle is neither under way nor over, and starts when the broker is back
+        assert (cycles.number, cycles.running, cycles.complete) == (0, False, False)
+        assert cycles.move() is Move.START
+        assert cycles.begin(3) == 1
 
     def test_whoever_finds_nobody_begins_at_once_with_its_own_rhythm(self, broker: Broker) -> None:
         lease, first = scheduler(broker, "first")

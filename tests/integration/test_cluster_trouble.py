@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from sp500tui import __version__
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.membership import Membership
+from sp500tui.cluster.shared_cycles import SharedCycles
 from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.events import EventKind
@@ -187,6 +189,36 @@ class TestPoison:
             lambda s: s.ledger.dead == 1 and s.cycle.number > number + 1 and not s.cycle.running, "its burial"
         )
         assert seen.stage(StageName.CONVERTER).restarts == 0
+
+
+@pytest.mark.thorough
+def test_a_broker_away_as_a_cycle_begins_costs_no_price_of_it(
+    join: ClusterUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a broker that is killed between the decision to begin a cycle and its publication
+    server = new_server()
+    publish = SharedCycles.publish
+    killed = threading.Event()
+
+    def publish_to_a_dead_broker(self: SharedCycles) -> None:
+        if self._running and not killed.is_set():
+            killed.set()
+            server.kill()
+            threading.Timer(3.0, server.start).start()
+        publish(self)
+
+    monkeypatch.setattr(SharedCycles, "publish", publish_to_a_dead_broker)
+    try:
+        # when the only cycle of a node begins
+        node = join(broker=server.url, once=True)
+        assert node.node.join(60)
+
+        # then all its symbols are stored all the same
+        report = node.node.outcome()
+        assert exit_code(report) is ExitCode.OK
+        assert (report.ledger.fetched, report.ledger.stored) == (3, 3)
+    finally:
+        server.close()
 
 
 @pytest.mark.thorough

@@ -234,7 +234,7 @@ def test_a_pool_answers_while_the_lease_of_a_stuck_worker_cannot_be_released(eve
     pool.act = hang
     with running(pool):
         pool.queue.put([1])
-        eventually(lambda: pool.stage.busy)
+        eventually(lambda: any(worker.busy for worker in pool.stage.workers))
 
         # when it is replaced
         looks = threading.Thread(
@@ -324,7 +324,7 @@ def test_workers_finish_the_lease_in_hand_before_they_leave(eventually: Wait) ->
     pool.act = lambda _worker, _items: go_on.wait(20)
     pool.stage.start()
     pool.queue.put([1, 2, 3, 4])
-    eventually(lambda: pool.stage.busy)
+    eventually(lambda: any(worker.busy for worker in pool.stage.workers))
     pool.stage.dismiss()
     assert pool.stage.workers[0].snapshot().state is WorkerState.DRAINING
     assert not pool.stage.join(0.01)
