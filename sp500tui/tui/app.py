@@ -27,6 +27,7 @@ from sp500tui.settings import Settings
 from sp500tui.tui import steering
 from sp500tui.tui.bindings import STEERING, Command, check_keymap, commands_of
 from sp500tui.tui.commands import PipelineCommands
+from sp500tui.tui.confirmation import WITHIN, Confirmation
 from sp500tui.tui.feed import LogSource
 from sp500tui.tui.messages import SymbolChosen
 from sp500tui.tui.palette import Palette
@@ -37,6 +38,7 @@ from sp500tui.tui.stopping import finish, remainder
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
 from sp500tui.tui.widgets.log_lines import LogLines
+from sp500tui.tui.words import STAGE_TITLES
 
 _OPENING_PATIENCE = 5.0
 """Seconds that loading the pipeline may take after the person left."""
@@ -90,6 +92,7 @@ class DashboardApp(PipelineApp):
         super().__init__(open_pipeline, settings, log=log, clock=clock)
         self.export_folder = export_folder
         self._state_file = state_file
+        self._confirmation = Confirmation()
         for theme in OWN:
             self.register_theme(theme)
         self.theme = check_theme(settings.theme or remembered_theme(state_file) or DARK.name)
@@ -126,6 +129,13 @@ class DashboardApp(PipelineApp):
         else:
             self.notify(words, markup=False)
 
+    def confirmed(self, act: str) -> bool:
+        """Whether `act`, as words, was asked for twice; the first time it tells how to confirm it."""
+        if self._confirmation.given(act):
+            return True
+        self.say(f"{act}? Again within {WITHIN:.0f} s to confirm")
+        return False
+
     def _steer(self, act: Callable[[PipelineControl], str]) -> None:
         pipeline = self.feed.pipeline
         if pipeline is None:
@@ -147,7 +157,10 @@ class DashboardApp(PipelineApp):
         self._steer(lambda pipeline: steering.toggle_pause(pipeline, self.snapshot))
 
     def action_toggle_stage_pause(self) -> None:
-        """Pause or resume the selected stage."""
+        """Pause the selected stage once that is confirmed, or resume it."""
+        paused = self.snapshot.stage(self.selected_stage).paused
+        if not paused and not self.confirmed(f"pause {STAGE_TITLES[self.selected_stage]}"):
+            return
         self._steer(
             lambda pipeline: steering.toggle_stage_pause(pipeline, self.snapshot, self.selected_stage)
         )
@@ -189,7 +202,7 @@ class DashboardApp(PipelineApp):
     def action_command_palette(self) -> None:
         """Open the command palette."""
         if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(id="--command-palette"))
+            self.push_screen(Palette())
 
     def action_show_help(self) -> None:
         """Open the sheet of keys and signs."""

@@ -64,7 +64,7 @@ STEERING: list[Binding] = [
         "Pause stage",
         show=False,
         id="stage.pause",
-        tooltip="Pause the selected stage only, or resume it",
+        tooltip="Pause the selected stage only (press twice), or resume it",
     ),
     Binding("r", "run_cycle", "Run cycle", id="cycle.run", tooltip="Start the next cycle now"),
     Binding(

@@ -12,6 +12,8 @@ from textual.message import Message
 
 from sp500tui.pipeline.snapshot import StageName
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.palette import Palette
+from sp500tui.tui.screens.database import DatabaseScreen
 from sp500tui.tui.screens.help import HelpScreen
 from sp500tui.tui.screens.main import MainScreen
 from sp500tui.tui.widgets.line_canvas import LineCanvas
@@ -110,8 +112,11 @@ class TestPipelineKeys:
             assert driven.said == "cannot pause: the pipeline is draining"
             assert ("pause", None) not in driven.pipeline.calls
 
-    async def test_capital_p_pauses_one_stage(self, drive: Drive) -> None:
+    async def test_capital_p_pauses_one_stage_when_pressed_twice(self, drive: Drive) -> None:
         async with drive() as driven:
+            await driven.press("P")
+            assert driven.said == "pause price workers? Again within 5 s to confirm"
+            assert ("pause", StageName.PRICE) not in driven.pipeline.calls
             await driven.press("P")
             assert driven.said == "price workers paused"
             await driven.until(lambda: "‖ paused" in driven.text())
@@ -314,3 +319,34 @@ class TestView:
             await driven.press("question_mark")
             await driven.app.run_action("show_screen('pipeline')")
             assert top_of(driven.app) is MainScreen
+
+
+async def test_a_palette_closed_twice_at_once_closes_nothing_else(drive: Drive) -> None:
+    async with drive() as driven:
+        # given the palette above the database screen
+        await driven.press("2")
+        await driven.press("ctrl+p")
+        palette = driven.app.screen
+        assert isinstance(palette, Palette)
+        # when two clicks beside it arrive together, or it is opened again while it closes
+        palette.dismiss()
+        palette.dismiss()
+        driven.app.action_command_palette()
+        await driven.pilot.pause()
+        driven.app.screen.dismiss()
+        await driven.pilot.pause()
+        # then the screen below is still there
+        assert isinstance(driven.app.screen, DatabaseScreen)
+        assert driven.app.crashed == ""
+
+
+async def test_help_and_other_screens_close_only_themselves(drive: Drive) -> None:
+    async with drive() as driven:
+        await driven.press("question_mark")
+        sheet = driven.app.screen
+        assert isinstance(sheet, HelpScreen)
+        sheet.dismiss()
+        sheet.dismiss()
+        await driven.pilot.pause()
+        assert isinstance(driven.app.screen, MainScreen)
+        assert driven.app.crashed == ""

@@ -113,10 +113,18 @@ class TestFaults:
 class TestActs:
     async def test_a_writer_is_killed(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
+            # given that it was asked for once, and for something else between
+            await driven.press("K", "D", "K")
+            await driven.until(lambda: noted(driven, "kill a writer? Again within 5 s"))
+            assert ("kill_worker", "writer-1") not in driven.pipeline.calls
+            # when it is asked for twice
             await driven.press("K")
+            # then it happens, and as well from the list
             assert ("kill_worker", "writer-1") in driven.pipeline.calls
             await driven.until(lambda: noted(driven, "writer-1 killed"))
             await mark(driven, screen, KILL_WRITER)
+            await driven.press("enter")
+            assert driven.pipeline.calls.count(("kill_worker", "writer-1")) == 1
             await driven.press("enter")
             assert driven.pipeline.calls.count(("kill_worker", "writer-1")) == 2
 
@@ -131,12 +139,15 @@ class TestActs:
     ) -> None:
         monkeypatch.setattr(FakePipeline, "kill_worker", lambda self, name: False)
         async with opened(drive) as (driven, _, _):
-            await driven.press("K")
+            await driven.press("K", "K")
             await driven.until(lambda: noted(driven, "no process at this moment"))
 
     async def test_the_database_is_stopped_for_a_while(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
             await mark(driven, screen, STOP_DATABASE)
+            await driven.press("space")
+            await driven.until(lambda: noted(driven, "stop the database for 10 s? Again"))
+            assert ("stop_database", AWAY) not in driven.pipeline.calls
             await driven.press("space")
             await driven.until(lambda: ("stop_database", AWAY) in driven.pipeline.calls)
             await driven.until(lambda: noted(driven, "the database is stopped for 10 s"))
@@ -146,7 +157,7 @@ class TestActs:
     ) -> None:
         monkeypatch.setattr(FakePipeline, "stop_database", lambda self, seconds: False)
         async with opened(drive) as (driven, _, _):
-            await driven.press("D")
+            await driven.press("D", "D")
             await driven.until(lambda: noted(driven, "only the embedded database can be stopped"))
 
     async def test_a_server_that_does_not_stop_is_told(
@@ -157,7 +168,7 @@ class TestActs:
 
         monkeypatch.setattr(FakePipeline, "stop_database", fail)
         async with opened(drive) as (driven, _, _):
-            await driven.press("D")
+            await driven.press("D", "D")
             await driven.until(lambda: noted(driven, "the server does not stop; end it by hand"))
 
 

@@ -93,7 +93,12 @@ class DemoScreen(PanelScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "clear_faults", "Clear all", id="faults.clear", tooltip="Switch every fault off"),
         Binding(
-            "K", "kill_writer", "Kill a writer", show=False, id="faults.kill_writer", tooltip=KILL_WRITER.what
+            "K",
+            "kill_writer",
+            "Kill a writer",
+            show=False,
+            id="faults.kill_writer",
+            tooltip=KILL_WRITER.what + " Press twice.",
         ),
         Binding(
             "D",
@@ -101,7 +106,7 @@ class DemoScreen(PanelScreen):
             "Stop database",
             show=False,
             id="faults.stop_database",
-            tooltip="Stop the embedded PostgreSQL for ten seconds",
+            tooltip="Stop the embedded PostgreSQL for ten seconds; press twice",
         ),
     ]
     AUTO_FOCUS = "FaultList"
@@ -228,22 +233,25 @@ class DemoScreen(PanelScreen):
         self._do(partial(_change, control, change))
 
     def action_kill_writer(self) -> None:
-        """Kill one writer's process."""
+        """Kill one writer's process once that is confirmed."""
         pipeline, name = self.dashboard.feed.pipeline, writer_to_kill(self.dashboard.snapshot)
         if pipeline is None or name is None:
             self.notify("there is no writer to kill here", severity="warning")
+        elif not self.dashboard.confirmed("kill a writer"):
+            return
         elif pipeline.kill_worker(name):
             self.notify(f"{name} killed", markup=False)
         else:
             self.notify(f"{name} has no process at this moment: try again", severity="warning", markup=False)
 
     def action_stop_database(self) -> None:
-        """Stop the embedded database for a while."""
+        """Stop the embedded database for a while once that is confirmed."""
         pipeline = self.dashboard.feed.pipeline
         if pipeline is None:
             self.notify("the pipeline is still starting", severity="warning")
             return
-        self._do(partial(_stop_database, pipeline))
+        if self.dashboard.confirmed(f"stop the database for {AWAY:.0f} s"):
+            self._do(partial(_stop_database, pipeline))
 
     def _do(self, act: Callable[[], object]) -> None:
         """Carry something out on a background thread of its own, so that no reading cancels it."""

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from sp500tui.tui.bindings import Command
 from sp500tui.tui.formats import fit
 from sp500tui.tui.lines import Line, Role, Span, width_of
+from sp500tui.tui.screens.closing import ClosableScreen
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.widgets.line_canvas import LineCanvas
 from sp500tui.tui.words import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS
@@ -70,7 +71,7 @@ def _sign_lines(title: str, words: Sequence[Line], width: int) -> list[Line]:
     return [*lines, line]
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ModalScreen[None], ClosableScreen[None]):
     """A scrollable sheet over the dashboard."""
 
     CSS_PATH: ClassVar = [style_sheet("help.tcss")]

@@ -12,7 +12,6 @@ from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
@@ -21,6 +20,7 @@ from sp500tui.domain import Sp500tuiError
 from sp500tui.pipeline.snapshot import Snapshot
 from sp500tui.tui.formats import clean
 from sp500tui.tui.messages import SnapshotTaken
+from sp500tui.tui.screens.closing import ClosableScreen
 from sp500tui.tui.screens.main import SMALLEST, MainScreen
 from sp500tui.tui.status_lines import View
 from sp500tui.tui.widgets.key_bar import KeyBar
@@ -35,7 +35,7 @@ READ_EVERY = 2.0
 _GROUP = "reading"
 
 
-class PanelScreen(Screen[None]):
+class PanelScreen(ClosableScreen[None]):
     """A screen under the status bar that asks somebody slow every two seconds while it is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -105,8 +105,7 @@ class PanelScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Leave the screen."""
-        if self.is_current:
-            self.dismiss()
+        self.dismiss()
 
     # Asking
 

@@ -10,12 +10,13 @@ from textual.screen import ModalScreen
 
 from sp500tui.pipeline.snapshot import Snapshot
 from sp500tui.tui.leaving import leaving_lines
+from sp500tui.tui.screens.closing import ClosableScreen
 from sp500tui.tui.stopping import Stopping, stopping_lines
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.widgets.line_canvas import LineCanvas
 
 
-class StopScreen(ModalScreen[None]):
+class StopScreen(ModalScreen[None], ClosableScreen[None]):
     """A small note over the dashboard; `q` still climbs the ladder."""
 
     CSS_PATH: ClassVar = [style_sheet("quit.tcss")]
