@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -13,10 +13,12 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.app import App
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 from textual.strip import SGR_STYLES, Strip
 
 ReturnType = TypeVar("ReturnType")
+_NO_COLOR, _GREY = NoColor(), Monochrome()
 _BOLD, _DIM = 1, 2
 """Rich's bits for them; one code takes back both."""
 _ON_BLANKS = sum(
@@ -26,11 +28,22 @@ _ON_BLANKS = sum(
 
 
 class SparingApp(App[ReturnType]):
-    """An app whose partial updates hold nothing but the cells of the regions that were to be drawn anew.
+    """An app whose partial updates hold nothing but the cells of the regions that were to be redrawn.
 
     Textual 8.2 writes a widget's line from its left edge to the end of each such region, and every piece of a line
     with all its colours and a reset. Most of what a live table sends is then what the terminal shows already.
     """
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The filters of a frame; with NO_COLOR the one that fits the present theme.
+
+        Textual chooses it before the theme is set, and grey made of the terminal's own colours is black on black.
+        """
+        filters = super().get_line_filters()
+        if not self.no_color:
+            return filters
+        without = _NO_COLOR if self.native_ansi_color else _GREY
+        return [*(one for one in filters if not isinstance(one, NoColor | Monochrome)), without]
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if type(renderable) is ChopsUpdate:
