@@ -1,16 +1,22 @@
-"""The way to the terminal: one that does not read, or is gone, holds nobody up."""
+"""The driver of an ordinary terminal: one that does not read, is gone or sends garbage stops nothing."""
 
 from __future__ import annotations
 
 import os
+import selectors
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import IO, Any
 
+from textual import events
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+from sp500tui.tui.terminal_input import TerminalInput
 
 from sp500tui.pipeline.service_thread import ServiceThread
 
@@ -20,6 +26,10 @@ _MOUTHFUL = 4096
 """Bytes offered at once, as many as a terminal holds: what it has taken of more would be known only at the end."""
 _FAREWELL = 1.0
 """Seconds that the terminal may take nothing of the last words before they are given up."""
+_TICK = 0.05
+"""Seconds after which an unfinished sequence is looked at when nothing more comes."""
+_LARGEST = (2000, 1000)
+"""Columns and lines that are drawn at most."""
 
 
 class TerminalFile:
@@ -132,14 +142,15 @@ class TerminalFile:
 
 def driver_class() -> type[Driver] | None:
     """The driver for an ordinary terminal; None, Textual's choice, where the environment names another."""
-    return None if "TEXTUAL_DRIVER" in os.environ else PatientDriver
+    return None if "TEXTUAL_DRIVER" in os.environ else TerminalDriver
 
 
-class PatientDriver(LinuxDriver):
-    """Textual's driver on a `TerminalFile`.
+class TerminalDriver(LinuxDriver):
+    """Textual's driver, writing through a `TerminalFile` and reading through a `TerminalInput`.
 
     Textual's own writer waits for the terminal with a short queue, and the event loop waits with it: a stalled
-    terminal stops the dashboard, and one that is gone keeps the program from ending.
+    terminal stops the dashboard, and one that is gone keeps the program from ending. Its reader ends the program
+    at the first byte that is not UTF-8.
     """
 
     def __init__(self, app: App[Any], **options: Any) -> None:
@@ -160,3 +171,44 @@ class PatientDriver(LinuxDriver):
         """Let the last words out, if the terminal takes them."""
         super().close()
         self._terminal.drain(_FAREWELL)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The size the kernel knows, within what can be drawn in reasonable time."""
+        width, height = super()._get_terminal_size()
+        return min(width, _LARGEST[0]), min(height, _LARGEST[1])
+
+    def _query_in_band_window_resize(self) -> None:
+        """Ask for no reports of the size: any text can claim one, and SIGWINCH says the same."""
+
+    def run_input_thread(self) -> None:
+        """Hand what the terminal sends to the app, until the driver stops or the terminal is gone."""
+        source = TerminalInput()
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if not selector.select(_TICK):
+                    self._hand_over(source.tick())
+                    continue
+                try:
+                    data = os.read(self.fileno, _MOUTHFUL)
+                except OSError:
+                    data = b""
+                if not data:
+                    self._hang_up()
+                    return
+                self._hand_over(source.feed(data))
+
+    def _hand_over(self, found: Iterable[Message]) -> None:
+        for event in found:
+            # Textual looks for the widget under a click and fails where there is none.
+            if isinstance(event, events.MouseEvent) and not self._app.size.contains(event.x, event.y):
+                continue
+            try:
+                self.process_message(event)
+            except RuntimeError:
+                return  # the event loop has ended
+
+    def _hang_up(self) -> None:
+        """End as a terminal's hang-up does, which sends no signal to a program in a session of its own."""
+        if not self.exit_event.is_set():
+            os.kill(os.getpid(), signal.SIGHUP)

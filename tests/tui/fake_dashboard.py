@@ -1,6 +1,7 @@
 """The dashboard as a program of its own over a fake pipeline, for tests that need a real terminal.
 
-Arguments: a folder to write to, and `crash` to have the dashboard fail soon after its first frame.
+Arguments: a folder to write to; `crash` to have the dashboard fail soon after its first frame, `stay` to have only
+a signal end it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ class _Crashing(dashboard.DashboardApp):
         self.set_timer(0.2, lambda: int("no number"))
 
 
+class _Staying(dashboard.DashboardApp):
+    def action_request_stop(self) -> None:
+        if self.signal_number is not None:
+            super().action_request_stop()
+
+
 def main(folder: Path, *wishes: str) -> int:
     """Run it and tell failures as the command line does."""
     stand_in = types.ModuleType("sp500tui.pipeline.pipeline")
@@ -38,6 +45,8 @@ def main(folder: Path, *wishes: str) -> int:
     sys.modules[stand_in.__name__] = stand_in
     if "crash" in wishes:
         dashboard.DashboardApp = _Crashing  # type: ignore[misc]
+    if "stay" in wishes:
+        dashboard.DashboardApp = _Staying  # type: ignore[misc]
     settings = Settings(demo=True, data_dir=folder, drain_timeout=1.0)
     logs.configure(console=False, folder=folder)
     try:

@@ -41,17 +41,18 @@ def hang_up(child: pexpect.spawn[str]) -> None:
 class Terminal:
     """A terminal of 120x40 and the program in it."""
 
-    def __init__(self, arguments: list[str], home: Path) -> None:
+    def __init__(self, arguments: list[str], home: Path, program: list[str] = PROGRAM) -> None:
         self.screen = pyte.Screen(COLUMNS, LINES)
         self.written = ""
         """Everything the program wrote."""
         self._stream = pyte.Stream(self.screen)
         self.child: pexpect.spawn[str] = pexpect.spawn(
-            PROGRAM[0],
-            [*PROGRAM[1:], *arguments],
+            program[0],
+            [*program[1:], *arguments],
             dimensions=(LINES, COLUMNS),
             env=environment(home),
             encoding="utf-8",
+            codec_errors="replace",
         )
 
     @property
@@ -64,13 +65,13 @@ class Terminal:
         while not all(word in self.text for word in words):
             if time.monotonic() > deadline:
                 raise AssertionError(f"{words} did not come:\n{self.text}")
-            assert self._read(), f"the program ended before {words} came:\n{self.text}"
+            assert self.read(), f"the program ended before {words} came:\n{self.text}"
         return self.text
 
     def end(self) -> int | None:
         """Read on until the program has ended; the result is its exit code."""
         deadline = time.monotonic() + PATIENCE
-        while self._read():
+        while self.read():
             assert time.monotonic() < deadline, f"the program did not end:\n{self.text}"
         self.child.close()
         return self.child.exitstatus
@@ -79,7 +80,8 @@ class Terminal:
         """Take the terminal away from the program."""
         hang_up(self.child)
 
-    def _read(self) -> bool:
+    def read(self) -> bool:
+        """Read what there is; False once the program has ended."""
         try:
             text = self.child.read_nonblocking(65_536, timeout=0.2)
         except pexpect.TIMEOUT:

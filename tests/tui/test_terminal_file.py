@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 from textual.drivers.linux_driver import LinuxDriver
 
-from sp500tui.tui.terminal import PatientDriver, TerminalFile, driver_class
+from sp500tui.tui.terminal import TerminalDriver, TerminalFile, driver_class
 
 _PIPE = 1 << 20
 
@@ -117,7 +117,7 @@ def test_a_terminal_that_is_gone_swallows_everything(pipe: Pipe) -> None:
 
 def test_another_driver_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEXTUAL_DRIVER", raising=False)
-    assert driver_class() is PatientDriver
-    assert issubclass(PatientDriver, LinuxDriver)
+    assert driver_class() is TerminalDriver
+    assert issubclass(TerminalDriver, LinuxDriver)
     monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.web_driver:WebDriver")
     assert driver_class() is None

@@ -1,0 +1,269 @@
+"""What a terminal sends, as Textual's events: bytes that mean nothing are dropped and never raise.
+
+Textual's Linux driver decodes strictly, and its parser types out the characters of a sequence that it does not know:
+the reply `ESC ] 11 ; rgb:1010/…` to a question about colours opens the filter, since it contains a `/`. Here the
+bytes are split as ECMA-48 describes, and Textual's parser gets one sequence at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum, auto
+
+from textual import events
+from textual._xterm_parser import XTermParser
+from textual.constants import ESCAPE_DELAY
+from textual.message import Message
+from textual.messages import InBandWindowResize
+
+LOG = logging.getLogger(__name__)
+SILENCE = 1.0
+"""Seconds without a byte after which the rest of an unfinished sequence is not waited for any more."""
+LONGEST = 3.0
+"""Seconds that an unfinished sequence may take when its bytes come a few at a time, as keys do."""
+_FEW = 16
+"""Bytes read at once; more of them are no keys and prolong the time."""
+_LONGEST_SEQUENCE = 32
+"""Characters after which Textual's parser types a sequence out."""
+_MOST_PASTED = 1 << 20
+"""Bytes of a paste; the rest is dropped."""
+_MOUSE_BYTES = 3
+"""That follow `ESC [ M`: the button and the place, as X10 sends them. They can be any byte from 32 on."""
+_ESC, _BEL = 0x1B, 0x07
+_PASTE_START, _PASTE_END = "\x1b[200~", b"\x1b[201~"
+_STRINGS = frozenset(b"]P_^X")
+"""What begins an OSC, DCS, APC, PM or SOS string after ESC."""
+_IN_STRINGS = frozenset(range(0x08, 0x0E))
+"""Control characters that a string may contain, ECMA-48 5.6."""
+_DROPPED = (events.Resize, InBandWindowResize, events.CursorPosition)
+"""The kernel alone says how large the terminal is, and nothing asks where its cursor is."""
+
+
+class _State(Enum):
+    """Where in a sequence the last byte was."""
+
+    GROUND = auto()
+    ESCAPE = auto()
+    """After ESC."""
+    SS3 = auto()
+    """After ESC O."""
+    CSI = auto()
+    """After ESC [."""
+    MOUSE = auto()
+    STRING = auto()
+    STRING_ESCAPE = auto()
+    """After an ESC in a string."""
+    PASTE = auto()
+
+
+class TerminalInput:
+    """Turns bytes into events.
+
+    Args:
+        clock: Gives seconds that only rise.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._state = _State.GROUND
+        self._began = self._last = clock()
+        self._sequence = ""
+        self._parser: XTermParser | None = None
+        """Of the sequence under way; None once that is known to mean nothing."""
+        self._keys = XTermParser()
+        self._decode = getincrementaldecoder("utf-8")("replace").decode
+        self._mouse_at = (0.0, 0.0)
+        self._mouse_left = 0
+        self._paste = bytearray()
+        self._warned = False
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The events of what was read."""
+        self._last = self._clock()
+        if len(data) > _FEW:
+            self._began = self._last
+        elif self._state is not _State.GROUND and self._last - self._began >= LONGEST:
+            yield from self._give_up()
+        for byte in data:
+            yield from self._take(byte)
+
+    def tick(self) -> Iterator[Message]:
+        """The events of a sequence that is not waited for any more; to be called when there is nothing to read."""
+        if self._state is _State.GROUND:
+            return
+        now = self._clock()
+        silence = ESCAPE_DELAY if self._state is _State.ESCAPE else SILENCE
+        if now - self._last >= silence or now - self._began >= LONGEST:
+            yield from self._give_up()
+
+    # One byte
+
+    def _take(self, byte: int) -> Iterator[Message]:
+        match self._state:
+            case _State.PASTE:
+                yield from self._take_pasted(byte)
+            case _State.STRING | _State.STRING_ESCAPE:
+                yield from self._take_of_string(byte)
+            case _State.GROUND:
+                yield from self._take_key(byte)
+            case _State.ESCAPE:
+                yield from self._take_after_escape(byte)
+            case _ if byte < 0x20:
+                # The sequence was torn, and this is a key such as ctrl+c, or the next sequence.
+                self._state = _State.GROUND
+                yield from self._take(byte)
+            case _State.MOUSE:
+                self._mouse_left -= 1
+                if not self._mouse_left:
+                    self._state = _State.GROUND
+            case _State.SS3:
+                self._state = _State.GROUND
+                yield from self._parsed(chr(byte))
+            case _State.CSI:
+                yield from self._take_of_csi(byte)
+
+    def _take_key(self, byte: int) -> Iterator[Message]:
+        if byte == _ESC:
+            self._decode(b"", final=True)
+            self._begin()
+            return
+        for character in self._decode(bytes([byte])):
+            if character == "�":
+                continue
+            try:
+                yield from _meant(self._keys.feed(character))
+            except Exception as error:  # noqa: BLE001 - whatever the parser makes of it, the next key must work
+                self._keys = XTermParser()
+                self._warn(error)
+
+    def _take_after_escape(self, byte: int) -> Iterator[Message]:
+        if byte == _ESC:
+            yield events.Key("escape", "\x1b")
+            self._begin()
+        elif byte in _STRINGS:
+            self._state = _State.STRING
+        elif byte in b"[O":
+            self._state = _State.CSI if byte == ord("[") else _State.SS3
+            yield from self._parsed(chr(byte))
+        else:
+            self._state = _State.GROUND
+            if byte < 0x80:
+                yield from self._with_alt(chr(byte))
+            else:
+                yield from self._take(byte)
+
+    def _take_of_csi(self, byte: int) -> Iterator[Message]:
+        if byte >= 0x7F:
+            self._state = _State.GROUND
+            yield from self._take(byte)
+            return
+        if byte == ord("M") and self._sequence == "\x1b[":
+            self._state, self._mouse_left = _State.MOUSE, _MOUSE_BYTES
+            return
+        # The Linux console's function keys are ESC [ [ A to ESC [ [ E.
+        last = byte >= 0x40 and not (byte == ord("[") and self._sequence == "\x1b[")
+        if self._sequence + chr(byte) == _PASTE_START:
+            self._paste.clear()
+            self._state = _State.PASTE
+            return
+        found = list(self._parsed(chr(byte)))
+        if found or last:
+            self._state = _State.GROUND
+        yield from found
+
+    def _take_of_string(self, byte: int) -> Iterator[Message]:
+        if self._state is _State.STRING_ESCAPE and byte != ord("\\"):
+            # No end of the string: the ESC before has begun another sequence.
+            self._begin()
+            yield from self._take(byte)
+        elif self._state is _State.STRING_ESCAPE or byte == _BEL:
+            self._state = _State.GROUND
+        elif byte == _ESC:
+            self._state = _State.STRING_ESCAPE
+        elif byte < 0x20 and byte not in _IN_STRINGS:
+            self._state = _State.GROUND
+            yield from self._take(byte)
+
+    def _take_pasted(self, byte: int) -> Iterator[Message]:
+        self._paste.append(byte)
+        if self._paste.endswith(_PASTE_END):
+            self._state = _State.GROUND
+            del self._paste[-len(_PASTE_END) :]
+            yield self._pasted()
+        elif len(self._paste) > _MOST_PASTED + len(_PASTE_END):
+            del self._paste[_MOST_PASTED]
+
+    def _pasted(self) -> Message:
+        text = self._paste[:_MOST_PASTED].decode(errors="replace")
+        self._paste.clear()
+        # A control character would reach the terminal with the text and steer it from there.
+        return events.Paste("".join(filter(_is_harmless, text)))
+
+    # Sequences
+
+    def _begin(self) -> None:
+        self._state, self._sequence, self._began = _State.ESCAPE, "", self._clock()
+        self._parser = XTermParser()
+        self._parser.last_x, self._parser.last_y = self._mouse_at
+        self._feed_parser("\x1b")
+
+    def _parsed(self, character: str) -> Iterator[Message]:
+        """The events of the sequence with this character added, if that completes one that is known."""
+        if len(self._sequence) >= _LONGEST_SEQUENCE - 1:
+            self._parser = None
+        return _meant(self._feed_parser(character))
+
+    def _with_alt(self, character: str) -> Iterator[Message]:
+        """A sequence of two characters that is known, else the key pressed with alt."""
+        found = self._feed_parser(character)
+        return _meant(found or self._feed_parser(""))
+
+    def _feed_parser(self, character: str) -> list[Message]:
+        self._sequence += character
+        if self._parser is None:
+            return []
+        try:
+            found = list(self._parser.feed(character))
+        except Exception as error:  # noqa: BLE001 - a broken sequence must not end the program
+            self._parser = None
+            self._warn(error)
+            return []
+        self._mouse_at = self._parser.last_x, self._parser.last_y
+        return found
+
+    def _give_up(self) -> Iterator[Message]:
+        """What an unfinished sequence meant: a paste what came of it, ESC alone a key, all others nothing."""
+        state, self._state = self._state, _State.GROUND
+        if state is _State.PASTE:
+            yield self._pasted()
+        elif state is _State.ESCAPE:
+            yield events.Key("escape", "\x1b")
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            LOG.warning(
+                "the terminal sent a broken sequence, which was ignored (%s); more are not reported",
+                type(error).__name__,
+            )
+
+
+def _meant(found: Iterable[Message]) -> Iterator[Message]:
+    """Without what nothing here asks for, and without text that cannot be encoded."""
+    for event in found:
+        if isinstance(event, _DROPPED):
+            continue
+        if isinstance(event, events.Key) and not _is_text(event.key + (event.character or "")):
+            continue
+        yield event
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or character.isspace()
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
