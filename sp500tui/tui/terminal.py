@@ -16,9 +16,8 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from sp500tui.tui.terminal_input import TerminalInput
-
 from sp500tui.pipeline.service_thread import ServiceThread
+from sp500tui.tui.terminal_input import TerminalInput
 
 _MOST_KEPT = 1 << 20
 """Characters that may wait for the terminal; when there are more, they are dropped for one full picture later."""
