@@ -19,6 +19,7 @@ from sp500tui.command_line import flags_of, parse
 from sp500tui.configuration import load
 from sp500tui.options import BY_FIELD, OPTIONS
 from sp500tui.stage_choice import STAGES, parse_stages
+from sp500tui.storage.binaries import MAJOR_VERSION
 from tests.fixtures.postgres import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -97,8 +98,18 @@ def test_passwords_and_ports_are_in_the_example() -> None:
         assert f"\n{name}=" in example
 
 
-def test_the_image_brings_what_a_cluster_needs() -> None:
-    assert '".[cluster]"' in (ROOT / "Dockerfile").read_text("utf-8")
+def test_the_image_brings_what_a_cluster_needs_and_the_servers_version_in_use() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    assert "['optional-dependencies']['cluster']" in dockerfile
+    assert set(re.findall(r"pginstall\d+", dockerfile)) == {f"pginstall{MAJOR_VERSION}"}
+
+
+def test_every_image_is_named_with_its_registry(services: dict[str, Any]) -> None:
+    # Podman asks no registry for a name without one, as Docker does.
+    images = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    images += [service["image"] for service in services.values() if "image" in service]
+    assert len(images) == 4
+    assert all(image.startswith("docker.io/") for image in images)
 
 
 class TestBroker:
@@ -118,8 +129,8 @@ class TestBroker:
         self, shell: tuple[list[str], dict[str, str], int], services: dict[str, Any]
     ) -> None:
         command, environment, port = shell
-        assert list(services["broker"]["environment"]) == ["VALKEYCLI_AUTH"]
-        environment["VALKEYCLI_AUTH"] = "s3cret"
+        assert list(services["broker"]["environment"]) == ["REDISCLI_AUTH"]
+        environment["REDISCLI_AUTH"] = "s3cret"
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         try:
             client = redis.Redis(port=port, password="s3cret", socket_timeout=5)
