@@ -25,6 +25,7 @@ from urllib.parse import quote
 import psycopg
 
 from sp500tui.domain import ConfigurationError, DatabaseError
+from sp500tui.storage import libpq_environment
 from sp500tui.storage.account import Account, admit, refuse_private
 from sp500tui.storage.binaries import bin_folder_for
 from sp500tui.storage.cluster import create, refuse_foreign, socket_folder
@@ -62,7 +63,10 @@ _OPTIONS = {
 
 
 class EmbeddedServer:
-    """One program's use of the server of a data directory."""
+    """One program's use of the server of a data directory.
+
+    While a program uses one, libpq's environment variables are removed: they name another server.
+    """
 
     def __init__(self, data_dir: Path, account: Account) -> None:
         self._data_dir = data_dir
@@ -74,6 +78,10 @@ class EmbeddedServer:
         self._child: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._guard = threading.RLock()
+        self._log_start = 0
+        """Bytes of the log that were there before this start."""
+        self._refusal = ""
+        """Why the server did not answer last."""
 
     @classmethod
     def start(cls, data_dir: Path) -> EmbeddedServer:
@@ -83,6 +91,7 @@ class EmbeddedServer:
             ConfigurationError: where the folder cannot be used, with the remedy.
             DatabaseError: where the server does not start.
         """
+        libpq_environment.clear()
         server = cls(*_usable(data_dir))
         with server._starting():
             server._users.share()
@@ -148,6 +157,7 @@ class EmbeddedServer:
     def _ensure_running(self) -> bool:
         """Make sure that the server answers; returns whether it had to be started."""
         self._reap()
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
         postmaster = Postmaster.read(self._pgdata)
         if postmaster is not None:
             # Whoever started it may have had another folder for temporary files.
@@ -174,6 +184,7 @@ class EmbeddedServer:
         clear_traces(self._pgdata, self._sockets)
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._log.with_suffix(".log.1"))
+            self._log_start = 0
         command = [str(programs / "postgres"), "-D", str(self._pgdata)]
         for name, value in {**_OPTIONS, "unix_socket_directories": _quoted(self._sockets)}.items():
             command += ["-c", f"{name}={value}"]
@@ -229,7 +240,7 @@ class EmbeddedServer:
             time.sleep(0.005)
         raise DatabaseError(
             f"the embedded database in {str(self._pgdata)!r} does not answer after {patience:.0f} s: "
-            f"{self._last_words()}; see {str(self._log)!r}"
+            f"{self._refusal or self._last_words()}; see {str(self._log)!r}"
         )
 
     def _create_database(self) -> None:
@@ -251,6 +262,7 @@ class EmbeddedServer:
         except DatabaseError as error:
             if (error.sqlstate or "").startswith("28"):
                 raise
+            self._refusal = str(error)
             return error.sqlstate
 
     def _shut_down(self) -> None:
@@ -271,12 +283,13 @@ class EmbeddedServer:
             self._child = None
 
     def _last_words(self) -> str:
+        """The line of the log that says most about this start, and none of an earlier one."""
         try:
-            lines = self._log.read_text("utf-8", "replace").splitlines()
+            lines = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()
         except OSError:
             lines = []
         telling = [line for line in lines[-40:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
-        return (telling or lines or ["it left no log"])[-1][:300]
+        return (telling[-1] if telling else " ".join(lines) or "it left no log")[:300]
 
     def _url(self, database: str) -> str:
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='/')}&port={_PORT}"

@@ -7,6 +7,7 @@ for the session would reach the next program. Values come back in binary format,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -26,6 +27,8 @@ _PREPARATION = 2
 """Place of the command that prepares the statement, where there is one."""
 _COMMANDS = 4
 """Commands of a transaction that `_send` sends, at least."""
+# Where a statement of a pipeline fails, psycopg raises its error and warns of the commands that were skipped for it.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 _OPEN = (TransactionStatus.INERROR, TransactionStatus.INTRANS)
 
 

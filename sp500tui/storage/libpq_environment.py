@@ -1,0 +1,28 @@
+"""The environment variables of libpq, which are about a server of the user's own and not about the embedded one."""
+
+from __future__ import annotations
+
+import os
+
+from psycopg.pq import Conninfo
+
+_UNLISTED = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR", "PGREQUIRESSL", "PGTZ", "PGDATESTYLE", "PGGEQO")
+"""Variables that belong to no connection parameter (PostgreSQL documentation, 32.15)."""
+_NO_FILE = os.devnull + "/none"
+
+
+def variable_names() -> list[str]:
+    """The names of all variables that libpq reads."""
+    listed = [option.envvar.decode() for option in Conninfo.get_defaults() if option.envvar]
+    return [*listed, *_UNLISTED]
+
+
+def clear() -> None:
+    """Remove libpq's variables from the environment of this process and of its children.
+
+    Explicit connection parameters would not be enough: a PGSERVICE that names an unknown service fails every
+    connection. The user's password file is not read either, since libpq warns about its permissions on stderr.
+    """
+    for name in variable_names():
+        os.environ.pop(name, None)
+    os.environ["PGPASSFILE"] = _NO_FILE
