@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.metrics import LatencyHistogram
 from sp500tui.pipeline.snapshot import Health
 
@@ -85,4 +85,4 @@ class DatabaseState:
         return max(0.0, self._retry_at - time.monotonic()) if self.down else None
 
     def _tell(self, kind: EventKind, message: str, level: int) -> None:
-        self._listener(PipelineEvent(kind, message, level, datetime.now(UTC)))
+        deliver(PipelineEvent(kind, message, level, datetime.now(UTC)), self._listener)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sp500tui.pipeline.snapshot import StageName
+
+_log = logging.getLogger(__name__)
 
 
 class EventKind(StrEnum):
@@ -50,3 +54,12 @@ class PipelineEvent:
     """UTC."""
     stage: StageName | None = None
     worker: str = ""
+
+
+def deliver(event: PipelineEvent, *listeners: Callable[[PipelineEvent], None]) -> None:
+    """Call every listener; one that raises is logged, and harms neither the others nor the caller."""
+    for listener in listeners:
+        try:
+            listener(event)
+        except Exception as error:  # noqa: BLE001  # a listener belongs to somebody else
+            _log.error("a listener failed at the event %r", event.message, exc_info=error)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from sp500tui.domain import Constituent
 from sp500tui.pipeline.control import STOP_WORDS, FaultControl, StopStep
-from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.life import Life, RunParts, writer_bodies
 from sp500tui.pipeline.market_clock import MarketClock
 from sp500tui.pipeline.snapshot import LivePrice, MarketSnapshot, StageName
@@ -94,5 +94,4 @@ class RunFace(Generic[PartsT, LifeT]):
 
     def _tell(self, event: PipelineEvent) -> None:
         _log.log(event.level, "%s", event.message)
-        for listener in self._listeners:
-            listener(event)
+        deliver(event, *self._listeners)
