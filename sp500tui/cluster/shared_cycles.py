@@ -12,6 +12,8 @@ from sp500tui.cluster.scheduler_lease import SchedulerLease
 from sp500tui.pipeline.cycles import CycleRecord, Cycles, Move, Plan
 
 _PATIENCE = 2.0
+_LONGEST_IDLE = 0.5
+"""Seconds after which the scheduler's lease, which changes elsewhere, is asked for again."""
 
 
 def to_fields(record: CycleRecord, complete: bool, offset: float) -> dict[str, str]:
@@ -83,6 +85,10 @@ class SharedCycles(Cycles):
     def move(self) -> Move:
         """See `Cycles.move`; nothing to do for a node that is not the scheduler."""
         return super().move() if self._lease.held else Move.WAIT
+
+    def idle_time(self) -> float:
+        """See `Cycles.idle_time`."""
+        return min(_LONGEST_IDLE, super().idle_time() if self._lease.held else _LONGEST_IDLE)
 
     def begin(self, total: int) -> int:
         """See `Cycles.begin`; the others know of it before its first ticker is put.

@@ -27,6 +27,8 @@ _LONGEST_PAUSE = 0.1
 """Seconds between two looks at the broker by whoever waits; one worker of a node looks for all of them."""
 _STRAY_AFTER = 60.0
 """Seconds for which an entry may be pending here without a lease: an answer may still be on its way."""
+_LONGEST_TAKE = 0.25
+"""Seconds for which an idle worker waits for the broker before it looks whether it is still wanted."""
 _READ_PATIENCE = 2.0
 """Seconds for which a reading is tried again while the broker is away."""
 
@@ -58,6 +60,8 @@ class StreamQueue(Generic[T]):
     Closing it is this node's own affair: it puts nothing more, and its takers hear when the queue has run empty.
     A broker that is away holds a call up; only `take` gives up after its time-out, with None.
     """
+
+    longest_take: float | None = _LONGEST_TAKE
 
     def __init__(
         self,
@@ -346,6 +350,10 @@ class StreamQueue(Generic[T]):
     def close(self) -> None:
         """See `LeasedQueue.close`. Only for this node."""
         self._closed = True
+        self._arrived.set()
+
+    def interrupt(self) -> None:
+        """See `LeasedQueue.interrupt`; those who wait look often enough in any case."""
         self._arrived.set()
 
     def lift_capacity(self) -> None:

@@ -24,6 +24,8 @@ from sp500tui.settings import Settings
 
 _GIVE_UP_AFTER = 60.0
 """Seconds a symbol is tried for within one cycle."""
+_REQUESTS_AT_MOST = 12
+"""Time limits of one request that a piece of work which asks the outside world can take, with time to spare."""
 _HANG_AFTER = 120.0
 """Seconds that a lease may be in a worker's hand where nothing makes it longer."""
 
@@ -65,14 +67,18 @@ class Assembly:
         }
         # A writer guards its own commits; its limit here is for a thread that hangs elsewhere.
         limits = {
-            StageName.PRICE: 12 * settings.request_timeout,
+            StageName.SCRAPER: _REQUESTS_AT_MOST * settings.request_timeout,
+            StageName.PRICE: _REQUESTS_AT_MOST * settings.request_timeout,
             StageName.WRITER: 20 * settings.commit_timeout,
         }
-        return {
+        stages = {
             name: Stage(name, make_body, sizes[name], listener=tell, hang_after=limits.get(name, _HANG_AFTER))
             for name, make_body in makers.items()
             if name in sizes
         }
+        if StageName.SCRAPER in stages:
+            self.cycles.subscribe(stages[StageName.SCRAPER].nudge)
+        return stages
 
     def _pricing(self, settings: Settings) -> Pricing:
         return Pricing(

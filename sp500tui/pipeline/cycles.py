@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +46,14 @@ def next_move(
     return Move.START if asked or now >= due else Move.WAIT
 
 
+def idle_time(plan: Plan, *, now: float, started: float, due: float, number: int) -> float:
+    """Seconds for which `next_move` goes on to say WAIT, unless a cycle ends or is asked for; infinite at the end."""
+    moments = [] if plan.cycles is not None and number >= plan.cycles else [due]
+    if plan.duration is not None:
+        moments.append(started + plan.duration)
+    return max(0.0, min(moments, default=math.inf) - now)
+
+
 @dataclass(frozen=True, slots=True)
 class CycleRecord:
     """How the schedule stands; times are ticks."""
@@ -77,6 +86,22 @@ class Cycles:
         self._skipped = 0
         self._began = 0.0
         self._seconds = 0.0
+        self._listeners: list[Callable[[], None]] = []
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called after every change of the schedule, from whatever thread makes it."""
+        self._listeners.append(listener)
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def idle_time(self) -> float:
+        """Seconds until `move` has to be asked again, unless the schedule changes before."""
+        with self._lock:
+            return idle_time(
+                self._plan, now=self._clock(), started=self._started, due=self._due, number=self._number
+            )
 
     def move(self) -> Move:
         """What to do now; a skipped start is counted here."""
@@ -108,7 +133,9 @@ class Cycles:
             self._running, self._began, self._total, self._skipped = True, now, total, 0
             self._complete = False
             self._number += 1
-            return self._number
+            number = self._number
+        self._tell()
+        return number
 
     def completed(self) -> None:
         """Record that every ticker of the cycle has been put on the queue; the scraper calls it."""
@@ -122,13 +149,15 @@ class Cycles:
                 self._number -= 1
                 self._running, self._complete = False, True
                 self._due = self._clock()
+        self._tell()
 
     def finish(self) -> float:
         """The cycle is over; returns how many seconds it took."""
         with self._lock:
             self._running = False
-            self._seconds = self._clock() - self._began
-            return self._seconds
+            seconds = self._seconds = self._clock() - self._began
+        self._tell()
+        return seconds
 
     def ask(self) -> bool:
         """Have the next cycle start at once; False while one is under way."""
@@ -136,7 +165,8 @@ class Cycles:
             if self._running:
                 return False
             self._asked = True
-            return True
+        self._tell()
+        return True
 
     def set_interval(self, seconds: float) -> None:
         """Change the rhythm; the next cycle falls due one new interval after the last one began."""
@@ -144,6 +174,7 @@ class Cycles:
             self._interval = seconds
             if self._number:
                 self._due = max(self._clock(), self._began + seconds)
+        self._tell()
 
     def record(self) -> CycleRecord:
         """How the schedule stands."""
@@ -165,6 +196,7 @@ class Cycles:
             self._number, self._total, self._running = record.number, record.total, record.running
             self._began, self._due, self._seconds = record.began, record.due, record.seconds
             self._skipped, self._interval = record.skipped, record.interval
+        self._tell()
 
     @property
     def running(self) -> bool:

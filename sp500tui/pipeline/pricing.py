@@ -159,6 +159,7 @@ class PriceBody:
         shared.fx.learn(result.rates)
         shared.fx.need({quote.currency for quote in result.quotes})
         self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
+        # Put even when the lease was given to somebody else meanwhile: a fetched quote is never dropped.
         worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
         once_more = forgotten(lease.items, result.missing)
         shared.missing.name(
@@ -170,7 +171,6 @@ class PriceBody:
         if result.quotes:
             items = [Fetched(quote, tick, worker.name) for quote in result.quotes]
             worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
-            # Put even when the lease was given to somebody else meanwhile: a fetched quote is never dropped.
             shared.quotes.put(items, then=lambda: shared.books.count_fetched(len(items)))
         lease.release(once_more)
 

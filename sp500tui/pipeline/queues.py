@@ -11,9 +11,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
-_POLL = 0.25
-"""Seconds between two looks at `cancelled` while a call waits."""
-
 
 class QueueClosedError(Exception):
     """Nothing more will come: the queue was closed, is empty, and nothing of it is leased any more."""
@@ -58,7 +55,13 @@ class Lease(Protocol[T]):
 
 
 class LeasedQueue(Protocol[T]):
-    """What is between two stages, on one machine or on many."""
+    """What is between two stages, on one machine or on many.
+
+    A call asks its `cancelled` before it waits, and again after `interrupt`.
+    """
+
+    longest_take: float | None
+    """Seconds after which a take should end without items all the same; None when `interrupt` is enough."""
 
     def put(
         self,
@@ -72,6 +75,10 @@ class LeasedQueue(Protocol[T]):
 
         In the same step `acking`, the lease they were made from, is acknowledged and `then` is called. False,
         and nothing put, when that lease was lost in the meantime: somebody else has its items.
+
+        Raises:
+            QueueClosedError: the queue was closed, before the call or while it waited; nothing was put.
+            CancelledError: `cancelled` said so; nothing was put.
         """
 
     def take(
@@ -90,7 +97,10 @@ class LeasedQueue(Protocol[T]):
         """
 
     def close(self) -> None:
-        """No more puts will come; what is there can still be taken."""
+        """Refuse every put from now on, those that wait included; what is there can still be taken."""
+
+    def interrupt(self) -> None:
+        """Have every call that waits here ask its `cancelled` now."""
 
     def depth(self) -> Depth:
         """How full it is now."""
@@ -129,6 +139,8 @@ class MemoryQueue(Generic[T]):
     All queues of a pipeline share one lock, so that a hand-over from one to the next is a single step.
     """
 
+    longest_take: float | None = None
+
     def __init__(
         self,
         capacity: int,
@@ -163,12 +175,10 @@ class MemoryQueue(Generic[T]):
     ) -> bool:
         """See `LeasedQueue.put`. More items than the capacity are let in when the queue is empty."""
         with self._lock:
-            if self._closed:
-                raise QueueClosedError
-            while self._ready and self._ready + len(items) > self.capacity and not self._unbounded:
+            while self._refuses(len(items)):
                 if cancelled is not None and cancelled():
                     raise CancelledError
-                self._not_full.wait(_POLL)
+                self._not_full.wait()
             if acking is not None and not acking.ack():
                 return False
             if items:
@@ -183,6 +193,12 @@ class MemoryQueue(Generic[T]):
             if then is not None:
                 then()
             return True
+
+    def _refuses(self, count: int) -> bool:
+        """Whether so many items have to wait. Raises QueueClosedError when they will never be let in."""
+        if self._closed:
+            raise QueueClosedError
+        return self._ready > 0 and self._ready + count > self.capacity and not self._unbounded
 
     def take(
         self,
@@ -211,19 +227,23 @@ class MemoryQueue(Generic[T]):
             while 0 < self._ready < n and not self._closed:
                 if not self._wait(self._gathered, patience, cancelled):
                     return
+        except CancelledError:
+            # The items stay: another taker has to hear of them, for this one was woken for them alone.
+            self._not_empty.notify()
+            raise
         finally:
             self._lingering.remove(n)
 
     def _wait(
         self, sign: threading.Condition, deadline: float | None, cancelled: Callable[[], bool] | None
     ) -> bool:
-        """Wait for the sign, a moment at most; False when the deadline has passed."""
+        """Wait for the sign; False when the deadline has passed."""
         if cancelled is not None and cancelled():
             raise CancelledError
-        wait = _POLL if deadline is None else min(_POLL, deadline - self._clock())
-        if wait <= 0:
+        left = None if deadline is None else deadline - self._clock()
+        if left is not None and left <= 0:
             return False
-        sign.wait(wait)
+        sign.wait(left)
         return True
 
     def _lease(self, n: int) -> MemoryLease[T]:
@@ -268,8 +288,16 @@ class MemoryQueue(Generic[T]):
         """See `LeasedQueue.close`."""
         with self._lock:
             self._closed = True
-            self._not_empty.notify_all()
-            self._gathered.notify_all()
+            self._wake_all()
+
+    def interrupt(self) -> None:
+        """See `LeasedQueue.interrupt`."""
+        with self._lock:
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        for sign in (self._not_empty, self._not_full, self._gathered):
+            sign.notify_all()
 
     def lift_capacity(self) -> None:
         """Let every put through: the stop ladder's second step bounds what can still come."""

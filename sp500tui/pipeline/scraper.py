@@ -19,8 +19,6 @@ from sp500tui.sources.wikipedia import ConstituentList
 
 _log = logging.getLogger(__name__)
 
-_LOOK = 0.05
-"""Seconds between two looks at the schedule."""
 _RETRY_LIST = 60.0
 """Seconds after which a list that came from a fallback is asked for again."""
 
@@ -40,18 +38,22 @@ class Roster:
         self._chosen = tuple(chosen)
         self._refresh = refresh
         self._due = 0.0
-        self._loading = threading.Lock()
+        self._changing = threading.Lock()
         self.listed: tuple[Constituent, ...] = ()
         self.changes = 0
         """How many lists have come so far."""
         self._snapshot = ListSnapshot(message="the list of constituents is being read")
 
     def refresh(self) -> None:
-        """Read the list anew when it is old."""
-        with self._loading:
-            if time.monotonic() < self._due:
-                return
-            found = self._source().load()
+        """Read the list when the one in force is old."""
+        changes = self.changes
+        if time.monotonic() < self._due:
+            return
+        # Without the lock: a reading that hangs must not hold up the one that follows it.
+        found = self._source().load()
+        with self._changing:
+            if self.changes != changes:
+                return  # another reading was faster, and began later
             fresh = found.origin == "wikipedia"
             self._due = time.monotonic() + (self._refresh if fresh else min(_RETRY_LIST, self._refresh))
             if found.warning:
@@ -116,8 +118,8 @@ class ScraperBody:
         self._shared = shared
         self._worker = worker
 
-    def step(self) -> None:
-        """Look at the schedule, and do what is due."""
+    def step(self) -> float:
+        """Do what the schedule says; returns in how many seconds there is something to do."""
         shared, worker = self._shared, self._worker
         move = shared.cycles.move()
         if move is Move.START:
@@ -130,13 +132,16 @@ class ScraperBody:
             raise QueueClosedError
         else:
             worker.enter(WorkerState.IDLE, "waits for the next cycle")
-            worker.leaving.wait(_LOOK)
+            return shared.cycles.idle_time()
+        return 0.0
 
     def _start_cycle(self) -> None:
         shared, worker = self._shared, self._worker
         started = time.monotonic()
         worker.begin("reads the list of constituents")
         shared.roster.refresh()
+        # Two that have read the list at once, the first because it was slow, must not both start a cycle.
+        worker.continue_with("starts a cycle")
         symbols = shared.roster.symbols
         if not symbols:
             raise SourceError("there is no list of constituents: name symbols with --symbols, or try --demo")
@@ -159,10 +164,7 @@ class ScraperBody:
         shared, worker = self._shared, self._worker
         portion = max(1, shared.tickers.depth().capacity // 4)
         for at in range(0, len(symbols), portion):
-            shared.tickers.put(
-                [Ticker(symbol, now) for symbol in symbols[at : at + portion]],
-                cancelled=worker.leaving.is_set,
-            )
+            worker.put(shared.tickers, [Ticker(symbol, now) for symbol in symbols[at : at + portion]])
 
     def close(self) -> None:
         """Nothing to give back."""

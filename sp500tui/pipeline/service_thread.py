@@ -92,6 +92,11 @@ class ServiceThread:
         return self._stopping
 
     @property
+    def woken(self) -> bool:
+        """Whether `wake` or `stop` was called since the running step began."""
+        return self._woken or self._stopping
+
+    @property
     def started(self) -> bool:
         """Whether `start` was called."""
         return self._thread.ident is not None
@@ -105,6 +110,11 @@ class ServiceThread:
         """Sleep inside a step; True, and early, when the thread is to stop."""
         with self._changed:
             return self._changed.wait_for(lambda: self._stopping, _limit(seconds))
+
+    def rest(self, seconds: float) -> None:
+        """Sleep inside a step until `wake` or `stop` is called, at most so many seconds."""
+        self._sleep(seconds)
+        self._woken = False
 
     def _run(self) -> None:
         try:

@@ -7,24 +7,22 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sp500tui.domain import Sp500tuiError
 from sp500tui.pipeline.control import Scaled, clamp_workers
-from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.queues import CancelledError, Lease, LeasedQueue, QueueClosedError
-from sp500tui.pipeline.service_thread import ServiceThread, restart_delay
+from sp500tui.pipeline.service_thread import FOREVER, ServiceThread, restart_delay
 from sp500tui.pipeline.snapshot import StageName, StageSnapshot, WorkerSnapshot, WorkerState
 
 _log = logging.getLogger(__name__)
 
-_NAP = 0.1
-"""Seconds after which a waiting worker looks whether there is a hurry."""
-_TAKE_TIMEOUT = 0.25
-"""Seconds after which an idle worker looks whether it is still wanted."""
+T = TypeVar("T")
+
 _HEALTHY_AFTER = 60.0
 """Seconds of work without a fault after which the restart back-off starts from the beginning."""
 _RELEASE_ATTEMPTS = 5
@@ -36,8 +34,8 @@ _FAULTS_WITH_SUCCESS = 3
 class Body(Protocol):
     """What one worker of a stage does; made anew after every fault."""
 
-    def step(self) -> None:
-        """Take one lease and work it off, or return soon when there is none.
+    def step(self) -> float | None:
+        """Take one lease and work it off, or return when the worker is nudged; maybe after how many seconds to go on.
 
         Raises:
             QueueClosedError: the stage's input has ended.
@@ -71,6 +69,7 @@ class Worker:
         self._faults = 0
         self._fault_at = 0.0
         self._announced = False
+        self._waits_in: LeasedQueue[Any] | None = None
         self.thread = ServiceThread(self.name, self._turn, finished=self._leave)
 
     def enter(self, state: WorkerState, doing: str = "", until: float | None = None) -> None:
@@ -84,13 +83,54 @@ class Worker:
         self.enter(WorkerState.BUSY, doing)
         self._since = time.monotonic()
 
+    def continue_with(self, doing: str) -> None:
+        """Go on to the next part of a piece of work; its age counts from here.
+
+        Raises:
+            CancelledError: the worker was abandoned meanwhile: the work is another's.
+        """
+        with self.stage.watching:
+            if self.abandoned:
+                raise CancelledError
+            self.begin(doing)
+
     def take(
-        self, queue: LeasedQueue[Any], n: int, linger: float = 0.0, timeout: float = _TAKE_TIMEOUT
+        self, queue: LeasedQueue[Any], n: int, linger: float = 0.0, timeout: float | None = None
     ) -> Lease[Any] | None:
-        """Lease up to `n` items; None when there is nothing for now."""
+        """Lease up to `n` items; None when there are none within `timeout` seconds, or when the worker was nudged."""
         self.enter(WorkerState.IDLE)
-        self.lease = queue.take(n, linger=linger, timeout=timeout)
+        self._waits_in = queue
+        try:
+            self.lease = queue.take(
+                n,
+                linger=linger,
+                timeout=queue.longest_take if timeout is None else timeout,
+                cancelled=lambda: self.thread.woken,
+            )
+        except CancelledError:
+            self.lease = None
+        finally:
+            self._waits_in = None
         return self.lease
+
+    def put(self, queue: LeasedQueue[T], items: Sequence[T]) -> None:
+        """Put items that came from no lease, waiting for room.
+
+        Raises:
+            CancelledError: the worker is to leave; nothing was put.
+        """
+        self._waits_in = queue
+        try:
+            queue.put(items, cancelled=self.leaving.is_set)
+        finally:
+            self._waits_in = None
+
+    def nudge(self) -> None:
+        """Have it look whether it is still wanted, and whether there is something else to do."""
+        self.thread.wake()
+        queue = self._waits_in
+        if queue is not None:
+            queue.interrupt()
 
     def done(self, items: int, seconds: float) -> None:
         """Count a lease that was worked off."""
@@ -105,15 +145,18 @@ class Worker:
         """Wait with a countdown, cut short when the stage is in a hurry; False when the worker should leave."""
         until = time.monotonic() + seconds
         self.enter(state, doing, until)
-        while not self.leaving.wait(max(0.0, min(_NAP, until - time.monotonic()))):
-            if time.monotonic() >= until or self.stage.hurried:
+        while not self.leaving.is_set():
+            left = until - time.monotonic()
+            if left <= 0 or self.stage.hurried:
                 return True
+            self.thread.rest(left)
         return False
 
     def leave(self) -> None:
         """Have it leave after the lease in hand."""
         self.leaving.set()
         self.thread.stop()
+        self.nudge()
 
     def _turn(self) -> float | None:
         """Work off one lease, or wait for one; None when the worker has left."""
@@ -126,8 +169,10 @@ class Worker:
             if self.body is None:
                 self.enter(WorkerState.STARTING)
                 self.body = self.stage.make_body(self)
-            if self.stage.hold(self):
-                self.body.step()
+            if self.stage.is_resting:
+                self.enter(WorkerState.PAUSED)
+                return FOREVER
+            return self.body.step() or 0.0
         except (QueueClosedError, CancelledError):
             return None
         except BaseException as error:  # noqa: BLE001  # whatever a worker dies of, it is restarted
@@ -226,15 +271,16 @@ class Stage:
         self._listener = listener
         self._hang_after = hang_after
         self._wanted = size
-        self._lock = threading.Lock()
+        self.watching = self._lock = threading.Lock()
+        """Held while workers are judged, and while one begins what an abandoned worker must not begin."""
         self._counting = threading.Lock()
         self._workers: dict[int, Worker] = {}
         self._lost: list[Worker] = []
         self._past_restarts = 0
-        self._running = threading.Event()
-        self._running.set()
         self._empty = threading.Condition(self._lock)
         self._ending = False
+        self.paused = False
+        """Whether its workers take no new leases."""
         self.hurried = False
         """Whether back-offs and other waits are cut short."""
 
@@ -247,44 +293,46 @@ class Stage:
         size = clamp_workers(size)
         with self._lock:
             old, self._wanted = self._wanted, size
-            if not self._ending:
-                self._reconcile()
+            leaving = [] if self._ending else self._reconcile()
+        for worker in leaving:
+            worker.leave()
         if old != size:
             self.tell(EventKind.SCALED, f"{self.name} workers {old} → {size}", logging.INFO)
         return Scaled(self.name, old, size)
 
-    def _reconcile(self) -> None:
-        """Make the pool what is wanted. The lock is held."""
+    def _reconcile(self) -> list[Worker]:
+        """Start the workers that are wanted; returns those that must leave. The lock is held."""
         staying = sorted(n for n, worker in self._workers.items() if not worker.leaving.is_set())
-        for number in staying[self._wanted :]:
-            self._workers[number].leave()
         free = (n for n in range(1, 10_000) if n not in self._workers)
         for _ in range(self._wanted - len(staying)):
             worker = Worker(self, next(free))
             # Registered only once it runs: where the system has no room for another thread, nobody waits for it.
             worker.thread.start()
             self._workers[worker.number] = worker
-
-    def hold(self, worker: Worker) -> bool:
-        """Let a worker wait here while the stage is paused; False when it should look again."""
-        if not (self._running.is_set() or self._ending):
-            worker.enter(WorkerState.PAUSED)
-            if not self._running.wait(_TAKE_TIMEOUT):
-                return False
-        return not worker.leaving.is_set()
+        leaving = [self._workers[number] for number in staying[self._wanted :]]
+        for worker in leaving:
+            worker.leaving.set()
+        return leaving
 
     def pause(self) -> None:
         """Take no new leases."""
-        self._running.clear()
+        self.paused = True
+        self.nudge()
 
     def resume(self) -> None:
         """Take leases again."""
-        self._running.set()
+        self.paused = False
+        self.nudge()
 
     @property
-    def paused(self) -> bool:
-        """Whether it takes no new leases."""
-        return not self._running.is_set()
+    def is_resting(self) -> bool:
+        """Whether its workers wait for the end of the pause."""
+        return self.paused and not self._ending
+
+    def nudge(self) -> None:
+        """Have every worker that waits look whether there is something else to do."""
+        for worker in self.workers:
+            worker.nudge()
 
     def count(self, items: int, seconds: float) -> None:
         """Add a lease that one of the workers has worked off."""
@@ -301,6 +349,8 @@ class Stage:
             if worker in self._lost:
                 self._lost.remove(worker)
             self._empty.notify_all()
+        # What it gave back is there for the others, whether or not they can see it from where they wait.
+        self.nudge()
         self.tell(EventKind.WORKER_LEFT, f"{worker.name} left", logging.DEBUG, worker.name)
 
     def watch(self) -> None:
@@ -332,19 +382,22 @@ class Stage:
         """Expect the workers to leave: their input has ended. Nobody is replaced any more."""
         with self._lock:
             self._ending = True
-        self._running.set()
+        self.nudge()
 
     def hurry(self) -> None:
         """Have nobody wait for better times any more: the stop ladder's second step."""
         self.hurried = True
+        self.nudge()
 
     def dismiss(self) -> None:
         """Have every worker leave after the lease in hand; who rests takes none first."""
         with self._lock:
             self._ending = True
-            for worker in self._workers.values():
-                worker.leave()
-        self._running.set()
+            there = list(self._workers.values())
+            for worker in there:
+                worker.leaving.set()
+        for worker in there:
+            worker.leave()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until all workers have left; False when `timeout` seconds passed first."""
@@ -384,8 +437,8 @@ class Stage:
         )
 
     def tell(self, kind: EventKind, message: str, level: int, worker: str = "") -> None:
-        """Have an event heard."""
-        self._listener(PipelineEvent(kind, message, level, datetime.now(UTC), self.name, worker))
+        """Have an event heard; a listener that fails is logged and harms no worker."""
+        deliver(PipelineEvent(kind, message, level, datetime.now(UTC), self.name, worker), self._listener)
 
 
 def _release(leases: list[Lease[Any]]) -> None:

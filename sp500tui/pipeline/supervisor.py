@@ -20,6 +20,8 @@ from sp500tui.sources.throttle import Throttle
 
 _log = logging.getLogger(__name__)
 
+_IDLE_LOOK = 1.0
+"""Seconds between two looks while there is nothing to do; the start of a cycle ends the wait."""
 _SPOOL_DEADLINE = 5.0
 """Seconds that spooling may take before what is left is abandoned."""
 
@@ -63,6 +65,7 @@ class Supervisor(Life):
             self._await_database()
         if self.failure or self.step is not StopStep.NONE:
             return
+        parts.cycles.subscribe(self._wake.set)
         parts.stages[StageName.SCRAPER].start()
         if not self._settings.no_ui:
             self._open_market_clock()
@@ -76,8 +79,14 @@ class Supervisor(Life):
     def _work(self) -> None:
         """Watch until the last cycle is done or somebody wants the end."""
         while not self._no_more_cycles.is_set() and self.step is StopStep.NONE and not self.failure:
-            self._wake.wait(LOOK)
+            self._wake.wait(LOOK if self._is_busy() else _IDLE_LOOK)
+            self._wake.clear()
             self._look()
+
+    def _is_busy(self) -> bool:
+        """Whether something goes on that has to be followed closely."""
+        stages = self.parts.stages.values()
+        return self.parts.cycles.running or any(worker.busy for stage in stages for worker in stage.workers)
 
     def _look(self) -> None:
         parts = self.parts

@@ -108,6 +108,10 @@ class WriterBody(Generic[B]):
         while batch is not None:
             self._write(batch)
             batch, self._ahead = self._ahead, None
+            if batch is not None and self._worker.abandoned:
+                # Its successor commits it.
+                self._keep(batch)
+                return
 
     # --- while the database cannot be used ---------------------------------------------------------------------
 
@@ -224,7 +228,7 @@ class WriterBody(Generic[B]):
             self._disconnect(at_once=True)
             if not self._cut_short():
                 raise
-        except Exception as error:
+        except BaseException as error:
             # Whatever it was, the rows stay; a batch that does this again and again is taken apart.
             batch.deaths += not isinstance(error, JournalError)
             self._keep(batch)
@@ -245,6 +249,8 @@ class WriterBody(Generic[B]):
                     # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
                     self._worker.enter(WorkerState.WAITING, str(error))
                     time.sleep(_FULL_DISK_PAUSE)
+        # The journal wakes nobody: those who wait for rows learn here that a batch waits.
+        self._worker.stage.nudge()
 
     def _commit(self, payload: bytes, outcome: _Outcome) -> None:
         """Have a payload committed; where a row is at fault, halve it until that row stands alone."""
@@ -275,6 +281,7 @@ class WriterBody(Generic[B]):
             return
         self._shared.journal.divide(batch, _pieces(batch.payload), deaths=_POISON_AFTER - 1)
         batch.rows = 0
+        self._worker.stage.nudge()
 
     def _settle(self, batch: B, outcome: _Outcome, seconds: float) -> None:
         shared, worker = self._shared, self._worker

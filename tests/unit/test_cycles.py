@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import math
 
-from sp500tui.pipeline.cycles import Cycles, Move, Plan, next_move
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from sp500tui.pipeline.cycles import Cycles, Move, Plan, idle_time, next_move
 from tests.unit.test_queues import Clock
 
 
@@ -134,3 +138,33 @@ def test_more_outstanding_than_asked_for_counts_as_nothing_done() -> None:
     cycles = Cycles(Plan(), 10, Clock())
     cycles.begin(5)
     assert cycles.snapshot(9, stopping=False).done == 0
+
+
+@given(
+    plan=st.builds(
+        Plan,
+        st.one_of(st.none(), st.integers(1, 3)),
+        st.one_of(st.none(), st.floats(0.1, 100)),
+    ),
+    now=st.floats(0, 100),
+    due=st.floats(0, 100),
+    number=st.integers(0, 4),
+    running=st.booleans(),
+    share=st.floats(0, 0.99),
+)
+def test_nothing_is_missed_by_a_scheduler_that_sleeps(
+    plan: Plan, now: float, due: float, number: int, running: bool, share: float
+) -> None:
+    # Given a schedule that says to wait
+    def move_at(tick: float) -> Move:
+        return next_move(plan, now=tick, started=0.0, due=due, number=number, running=running, asked=False)
+
+    assume(move_at(now) is Move.WAIT)
+
+    # When somebody sleeps for as long as it says
+    seconds = idle_time(plan, now=now, started=0.0, due=due, number=number)
+
+    # Then nothing would have been done meanwhile, and something is to be done afterwards
+    assert move_at(now + min(seconds, 1e6) * share) is Move.WAIT
+    if seconds < math.inf:
+        assert move_at(now + seconds + 1e-6) is not Move.WAIT

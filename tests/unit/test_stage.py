@@ -368,3 +368,114 @@ def test_a_hurry_cuts_every_back_off_short(eventually: Wait) -> None:
         pool.stage.hurry()
         # then it takes up its work at once
         eventually(lambda: pool.done == [1])
+
+
+@pytest.mark.parametrize("kind", [EventKind.WORKER_STARTED, EventKind.WORKER_DIED, EventKind.WORKER_LEFT])
+def test_a_listener_that_fails_harms_no_worker(
+    eventually: Wait, caplog: pytest.LogCaptureFixture, kind: EventKind
+) -> None:
+    # Given a listener that raises at one kind of event, and a worker that fails once
+    pool = Pool(2)
+    faults = iter([ValueError("once")])
+
+    def listen(event: PipelineEvent) -> None:
+        if event.kind is kind:
+            raise RuntimeError("Event loop is closed")
+
+    def act(_worker: Worker, _items: object) -> None:
+        for fault in faults:
+            raise fault
+
+    pool.stage._listener = listen
+    pool.act = act
+
+    # When it works and is dismissed
+    with running(pool):
+        pool.queue.put([1, 2, 3])
+        eventually(lambda: sorted(pool.done) == [1, 2, 3])
+        assert len(pool.stage.workers) == 2
+
+    # Then all have left, and the listener's fault is in the log with its traceback
+    eventually(lambda: not pool.threads())
+    assert "RuntimeError: Event loop is closed" in caplog.text
+
+
+class Sleeper:
+    """Waits for items without a time limit, as every worker on a queue in memory does."""
+
+    def __init__(self, pool: Pool, worker: Worker) -> None:
+        self.pool = pool
+        self.worker = worker
+
+    def step(self) -> None:
+        lease = self.worker.take(self.pool.queue, 3)
+        if lease is not None:
+            self.pool.act(self.worker, lease.items)
+            lease.ack()
+            self.pool.done.extend(lease.items)
+
+    def close(self) -> None:
+        """Has nothing."""
+
+
+def idle(pool: Pool) -> bool:
+    return [worker.snapshot().state for worker in pool.stage.workers] == [WorkerState.IDLE]
+
+
+def test_a_worker_that_waits_for_items_hears_of_everything_else(eventually: Wait) -> None:
+    # Given an idle worker
+    pool = Pool(1)
+    pool.stage.make_body = lambda worker: Sleeper(pool, worker)
+    with running(pool):
+        eventually(lambda: idle(pool))
+
+        # When the stage is paused and resumed, then it rests and goes back to waiting
+        pool.stage.pause()
+        eventually(lambda: pool.stage.workers[0].snapshot().state is WorkerState.PAUSED)
+        pool.queue.put([1])
+        pool.stage.resume()
+        eventually(lambda: pool.done == [1] and idle(pool))
+
+        # When there is one more, and one fewer, then both get work and one leaves
+        pool.stage.scale(2)
+        eventually(lambda: len(pool.stage.workers) == 2)
+        pool.stage.scale(1)
+        eventually(lambda: len(pool.stage.workers) == 1)
+        pool.queue.put([2])
+        eventually(lambda: pool.done == [1, 2])
+    # and the end of the block has shown that it hears of its dismissal
+
+
+def test_a_worker_that_left_with_a_lease_gives_it_back(eventually: Wait) -> None:
+    # Given a worker whose output was closed while it held a lease
+    pool = Pool(1)
+    output: MemoryQueue[int] = MemoryQueue(1)
+    output.put([0])
+    pool.act = lambda _worker, items: output.put([1])
+    pool.stage.make_body = lambda worker: Sleeper(pool, worker)
+    pool.stage.start()
+    pool.queue.put([7, 8])
+    eventually(lambda: pool.queue.depth().in_flight == 2)
+
+    # When the output is closed
+    output.close()
+
+    # Then it leaves, and its items count as ready, not as lost
+    assert pool.stage.join(10)
+    eventually(lambda: pool.queue.depth().in_flight == 0)
+    assert pool.queue.depth().ready == 2
+
+
+def test_a_system_without_room_for_another_thread_leaves_no_worker_that_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = Pool(2)
+
+    def no_room(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room)
+        with pytest.raises(RuntimeError):
+            pool.stage.start()
+    assert pool.stage.join(0)
