@@ -145,6 +145,7 @@ class NodeLife(Life):
     def _look(self) -> None:
         for stage in self.parts.stages.values():
             stage.watch()
+        self.parts.watches.settle()
         try:
             self.rounds.look()
         except BrokerError as error:
@@ -218,6 +219,7 @@ class NodeLife(Life):
         steps: list[ClosingStep] = []
         if self.market_clock is not None:
             steps.append(("the market clock", self.market_clock.close))
+        steps.append(("the reports of the sources", parts.watches.close))
         steps.append(("the price feed", parts.feed.close))
         if self.step is not StopStep.KILL and parts.uses_database:
             steps.append(("the database", parts.keeper.close))

@@ -32,6 +32,7 @@ from sp500tui.pipeline.prices import PriceBoard
 from sp500tui.pipeline.queues import Depth
 from sp500tui.pipeline.scraper import Roster
 from sp500tui.pipeline.snapshot import QueueName, StageName
+from sp500tui.pipeline.source_health import SourceWatches
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import Writing
 from sp500tui.settings import Settings
@@ -100,8 +101,13 @@ class NodeParts:
         self.bounded = plan != Plan()
         """Whether this node ends by itself."""
         self.cycles = SharedCycles(plan, settings.interval, broker=broker, lease=self.lease)
+        self.watches = SourceWatches(tell)
         self.roster = SharedRoster(
-            lambda: self.world().wikipedia, settings.symbols, settings.list_refresh, broker
+            lambda: self.world().wikipedia,
+            settings.symbols,
+            settings.list_refresh,
+            broker,
+            watch=self.watches.wikipedia,
         )
         self._make_queues(settings, name, DeadLetters(paths.dead_letters))
         self.database = DatabaseState(tell)
@@ -190,6 +196,7 @@ class NodeParts:
             roster=self.roster,
             cycles=self.cycles,
             writing=self.writing,
+            watches=self.watches,
         )
 
     def world(self) -> Upstream:

@@ -16,6 +16,7 @@ from sp500tui.pipeline.fx import FxBook, major_unit
 from sp500tui.pipeline.pricing import MissingBook
 from sp500tui.pipeline.scraper import ListSource, Roster
 from sp500tui.pipeline.snapshot import Health, ListSnapshot
+from sp500tui.pipeline.source_health import SourceWatch
 
 _PATIENCE = 2.0
 
@@ -117,9 +118,15 @@ class SharedRoster(Roster):
     """The list of constituents: the scheduler reads it, the others get it from the broker."""
 
     def __init__(
-        self, source: Callable[[], ListSource], chosen: Sequence[str], refresh: float, broker: Broker
+        self,
+        source: Callable[[], ListSource],
+        chosen: Sequence[str],
+        refresh: float,
+        broker: Broker,
+        *,
+        watch: SourceWatch | None = None,
     ) -> None:
-        super().__init__(source, chosen, refresh)
+        super().__init__(source, chosen, refresh, watch=watch)
         self._broker = broker
         self._told = 0
         self._version = ""

@@ -17,6 +17,7 @@ from sp500tui.pipeline.pricing import MissingBook, Pricing
 from sp500tui.pipeline.queues import LeasedQueue
 from sp500tui.pipeline.scraper import Roster, Scraping
 from sp500tui.pipeline.snapshot import StageName
+from sp500tui.pipeline.source_health import SourceWatches
 from sp500tui.pipeline.stage import Body, Stage, Worker
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import Writing
@@ -47,6 +48,7 @@ class Assembly:
     roster: Roster
     cycles: Cycles
     writing: Writing[Any]
+    watches: SourceWatches
 
     def stages(
         self,
@@ -91,6 +93,7 @@ class Assembly:
             batch_size=settings.batch_size,
             max_attempts=settings.max_attempts,
             give_up_after=_GIVE_UP_AFTER,
+            watches=self.watches,
         )
 
 

@@ -69,6 +69,31 @@ class CycleRecord:
     interval: float
 
 
+class FoldedSkips:
+    """Words for skipped starts: the first at once, then at most one line a minute with their number."""
+
+    _PAUSE = 60.0
+    """Seconds between two lines."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._skipped = 0
+        self._unreported = 0
+        self._reported_at: float | None = None
+
+    def note(self, now: float, number: int, skipped: int) -> str:
+        """Count that cycle `number` has cost `skipped` starts so far; the line to report now, else empty."""
+        self._unreported += skipped - (self._skipped if number == self._number else 0)
+        self._number, self._skipped = number, skipped
+        last = self._reported_at
+        if not self._unreported or (last is not None and now - last < self._PAUSE):
+            return ""
+        count, self._unreported, self._reported_at = self._unreported, 0, now
+        starts = "a start was" if count == 1 else f"{count:,} starts were"
+        span = "" if last is None or count == 1 else f" in the last {now - last:.0f} s"
+        return f"cycle {number} is still under way: {starts} skipped{span}"
+
+
 class Cycles:
     """The state behind the decision. Thread-safe."""
 

@@ -27,6 +27,7 @@ class EventKind(StrEnum):
     CYCLE_FINISHED = "cycle finished"
     CYCLE_SKIPPED = "cycle skipped"
     THROTTLED = "throttled"
+    SOURCE_SLOW = "source slow"
     SOURCE_FAILED = "source failed"
     SOURCE_RECOVERED = "source recovered"
     DATABASE_DOWN = "database down"

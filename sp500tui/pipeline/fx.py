@@ -43,6 +43,8 @@ class _Pair:
     wanted_since: float = 0.0
     doubted: int = 0
     """Implausible answers in a row."""
+    rejected: bool = False
+    """Whether a rate was rejected, which was logged, since the last accepted one."""
 
 
 class FxBook:
@@ -102,13 +104,15 @@ class FxBook:
                     # What is no rate at all neither counts as a jump nor ends a row of them.
                     pair.doubted += plausible(None, rate.rate)
                     if not plausible(None, rate.rate) or pair.doubted < _BELIEVE_AFTER:
-                        doubted.append(rate)
+                        if not pair.rejected:
+                            doubted.append(rate)
+                        pair.rejected = True
                         continue
-                pair.rate, pair.received, pair.doubted = rate, self._clock(), 0
+                pair.rate, pair.received, pair.doubted, pair.rejected = rate, self._clock(), 0, False
             self._changed.notify_all()
         # Outside the lock: a log on a terminal or a pipe that is not read may wait.
         for rate in doubted:
-            _log.warning("did not believe the rate %s%s = %s", rate.base, rate.target, rate.rate)
+            _log.warning("rejected the rate %s%s = %s", rate.base, rate.target, rate.rate)
 
     def worth_waiting(self, currencies: Iterable[str]) -> bool:
         """Whether one of these currencies has no rate yet but was asked for only moments ago."""

@@ -23,6 +23,7 @@ from sp500tui.pipeline.pricing import MissingBook
 from sp500tui.pipeline.queues import MemoryQueue
 from sp500tui.pipeline.scraper import Roster
 from sp500tui.pipeline.snapshot import Ledger, QueueName
+from sp500tui.pipeline.source_health import SourceWatches
 from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import Writing
 from sp500tui.settings import Settings
@@ -65,7 +66,13 @@ class Parts:
         self.bounded = plan != Plan()
         """Whether the run ends by itself."""
         self.cycles = Cycles(plan, settings.interval)
-        self.roster = Roster(lambda: self.world().wikipedia, settings.symbols, settings.list_refresh)
+        self.watches = SourceWatches(tell)
+        self.roster = Roster(
+            lambda: self.world().wikipedia,
+            settings.symbols,
+            settings.list_refresh,
+            watch=self.watches.wikipedia,
+        )
         dead_letters = DeadLetters(paths.dead_letters)
         self.journal = Journal(
             paths.journal / database_key(settings.database),
@@ -107,6 +114,7 @@ class Parts:
             roster=self.roster,
             cycles=self.cycles,
             writing=self.writing,
+            watches=self.watches,
         ).stages(settings, usual_sizes(settings), tell=tell, cycles_ended=cycles_ended)
 
     def world(self) -> Upstream:

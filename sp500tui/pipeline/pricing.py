@@ -13,6 +13,7 @@ from sp500tui.pipeline.items import Fetched, Ticker
 from sp500tui.pipeline.metrics import Books
 from sp500tui.pipeline.queues import Lease, LeasedQueue
 from sp500tui.pipeline.snapshot import MissingSymbol, WorkerState
+from sp500tui.pipeline.source_health import Outcome, SourceWatches
 from sp500tui.pipeline.stage import Worker
 from sp500tui.sources.yahoo import NOT_ANSWERED, FetchResult
 
@@ -100,7 +101,9 @@ class Pricing:
         batch_size: int,
         max_attempts: int,
         give_up_after: float,
+        watches: SourceWatches,
     ) -> None:
+        self.watches = watches
         self.source = source
         self.tickers = tickers
         self.quotes = quotes
@@ -133,13 +136,17 @@ class PriceBody:
         symbols = [ticker.symbol for ticker in lease.items]
         worker.begin(_describe(symbols))
         started = time.monotonic()
+        pairs = shared.fx.wanted()
+        yahoo = shared.watches.yahoo
         try:
-            result = shared.source().fetch(symbols, shared.fx.wanted())
+            result = shared.source().fetch(symbols, pairs)
         except ThrottledError as error:
             self._again(lease, error, tried=False)
+            yahoo.observe(Outcome.THROTTLED if error.by_source else Outcome.HELD_BACK, str(error), symbols)
             worker.wait(error.retry_after, WorkerState.WAITING, f"{error}")
         except SourceError as error:
             self._again(lease, error, tried=True)
+            yahoo.observe(Outcome.FAILED, str(error), symbols)
             worker.last_error = str(error)
             delay = _RETRY_DELAY * (0.5 + worker.stage.jitter())
             worker.wait(delay, WorkerState.WAITING, f"{error}")
@@ -148,15 +155,17 @@ class PriceBody:
             self._again(lease, error, tried=True)
             raise
         else:
-            self._hand_over(lease, result)
+            yahoo.answered(result.seconds)
+            self._hand_over(lease, result, pairs)
             worker.done(len(symbols), time.monotonic() - started)
 
-    def _hand_over(self, lease: Lease[Ticker], result: FetchResult) -> None:
+    def _hand_over(self, lease: Lease[Ticker], result: FetchResult, pairs: Sequence[tuple[str, str]]) -> None:
         shared, worker = self._shared, self._worker
         tick = time.monotonic()
         # From here on it may wait for the broker, which is no reason to take it for stuck.
         worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
         shared.fx.learn(result.rates)
+        self._watch_rates(pairs, result)
         shared.fx.need({quote.currency for quote in result.quotes})
         self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
         # Put even when the lease was given to somebody else meanwhile: a fetched quote is never dropped.
@@ -173,6 +182,20 @@ class PriceBody:
             worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
             shared.quotes.put(items, then=lambda: shared.books.count_fetched(len(items)))
         lease.release(once_more)
+
+    def _watch_rates(self, pairs: Sequence[tuple[str, str]], result: FetchResult) -> None:
+        """Take note of whether the rates asked for came and were plausible."""
+        if not pairs:
+            return
+        lacking = sorted(set(pairs) & set(self._shared.fx.wanted()))
+        if not lacking:
+            self._shared.watches.rates.answered()
+            return
+        bases = {base for base, _ in lacking}
+        symbols = [quote.symbol for quote in result.quotes if major_unit(quote.currency)[0] in bases]
+        words = ", ".join(f"{base}/{target}" for base, target in lacking)
+        reason = f"no usable rate for {words}; the last known one is used where there is one"
+        self._shared.watches.rates.observe(Outcome.FAILED, reason, symbols)
 
     def _ask_new_rates(self, currencies: set[str]) -> None:
         """Ask at once for rates that the quotes just fetched are the first to need."""

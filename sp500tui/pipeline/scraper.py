@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sp500tui.domain import Constituent, SourceError
-from sp500tui.pipeline.cycles import Cycles, Move
+from sp500tui.pipeline.cycles import Cycles, FoldedSkips, Move
 from sp500tui.pipeline.events import EventKind
 from sp500tui.pipeline.items import Ticker
 from sp500tui.pipeline.queues import CancelledError, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.snapshot import Health, ListSnapshot, WorkerState
+from sp500tui.pipeline.source_health import Outcome, SourceWatch
 from sp500tui.pipeline.stage import Worker
 from sp500tui.sources.wikipedia import ConstituentList
 
@@ -33,7 +34,16 @@ class ListSource(Protocol):
 class Roster:
     """The list in force, and the symbols asked for. Thread-safe: replaced as a whole."""
 
-    def __init__(self, source: Callable[[], ListSource], chosen: Sequence[str], refresh: float) -> None:
+    def __init__(
+        self,
+        source: Callable[[], ListSource],
+        chosen: Sequence[str],
+        refresh: float,
+        *,
+        watch: SourceWatch | None = None,
+    ) -> None:
+        """`watch` reports a list that is not Wikipedia's present one, once for as long as that lasts."""
+        self._watch = watch
         self._source = source
         self._chosen = tuple(chosen)
         self._refresh = refresh
@@ -57,8 +67,10 @@ class Roster:
             fresh = found.origin == "wikipedia"
             self._due = time.monotonic() + (self._refresh if fresh else min(_RETRY_LIST, self._refresh))
             if found.warning:
-                _log.warning("%s", found.warning)
+                self._report(found)
             else:
+                if self._watch is not None:
+                    self._watch.answered()
                 _log.info("the list has %d constituents, from Wikipedia", len(found.constituents))
             self.listed = found.constituents
             self.changes += 1
@@ -69,6 +81,13 @@ class Roster:
                 found.origin,
                 found.date,
             )
+
+    def _report(self, found: ConstituentList) -> None:
+        if self._watch is None:
+            _log.warning("%s", found.warning)
+        else:
+            symbols = self._chosen or [constituent.symbol for constituent in found.constituents]
+            self._watch.observe(Outcome.FAILED, found.warning, symbols)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -103,6 +122,7 @@ class Scraping:
         self.roster = roster
         self.cycles = cycles
         self.tickers = tickers
+        self.skips = FoldedSkips()
         self.ended = ended
         """Called when no cycle will come any more."""
 
@@ -125,8 +145,10 @@ class ScraperBody:
         if move is Move.START:
             self._start_cycle()
         elif move is Move.SKIP:
-            message = f"cycle {shared.cycles.number} is still under way: a start was skipped"
-            worker.stage.tell(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
+            record = shared.cycles.record()
+            message = shared.skips.note(time.monotonic(), record.number, record.skipped)
+            if message:
+                worker.stage.tell(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
         elif move is Move.END:
             shared.ended()
             raise QueueClosedError

@@ -94,6 +94,7 @@ class Supervisor(Life):
             gauge.sample()
         for stage in parts.stages.values():
             stage.watch()
+        parts.watches.settle()
         self._look_for_prices()
         # Read before the queues: what was put by then is either in them or settled.
         if parts.cycles.complete:
@@ -186,6 +187,7 @@ class Supervisor(Life):
         steps: list[ClosingStep] = []
         if self.market_clock is not None:
             steps.append(("the market clock", self.market_clock.close))
+        steps.append(("the reports of the sources", parts.watches.close))
         steps.append(
             ("the database", parts.keeper.abandon if self.step is StopStep.KILL else parts.keeper.close)
         )

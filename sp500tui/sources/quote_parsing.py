@@ -65,6 +65,8 @@ class FetchResult:
     rates: tuple[FxRate, ...]
     missing: Mapping[str, str]
     """Symbol as listed → why it has no price, in words."""
+    seconds: float = 0.0
+    """How long the source took for its answer, without waits for the throttle."""
 
 
 class _UnusableError(Exception):
@@ -148,7 +150,7 @@ def _rate(base: str, target: str, found: Mapping[str, Mapping[str, object]], now
     try:
         trade = _fx_trade(line, target, now)
     except _UnusableError as reason:
-        _log.info("no rate from %s: %s", fx_symbol(base, target), reason)
+        _log.debug("no rate from %s: %s", fx_symbol(base, target), reason)
         return None
     return FxRate(base, target, trade.price, trade.time)
 

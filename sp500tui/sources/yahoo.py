@@ -10,6 +10,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -158,7 +159,9 @@ class YahooFinance:
             "lang": "en-US",
             "region": "US",
         }
-        return self._ask(_QUOTES, params, read)
+        result = self._ask(_QUOTES, params, read)
+        session = self._session
+        return replace(result, seconds=session.seconds()) if session else result
 
     def trading_periods(self, symbol: str = "AAPL") -> TradingPeriods:
         """Ask for the sessions of the exchange's current trading day, in one request.

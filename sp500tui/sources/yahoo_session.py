@@ -62,6 +62,8 @@ class _Allowance:
     requests: int = 0
     until: float = 0.0
     consents: int = _MOST_CONSENTS
+    seconds: float = 0.0
+    """How long the last request took."""
 
 
 class GatedSession(Session[Response]):
@@ -129,6 +131,7 @@ class GatedSession(Session[Response]):
         allowance.requests -= 1
         kwargs["timeout"] = min(self._limit, max(0.1, allowance.until - self._ticks()))
         kwargs["max_redirects"] = redirects = min(_MOST_REDIRECTS, allowance.requests)
+        started = self._ticks()
         try:
             response: Response = super().request(method, url, *args, **kwargs)
         except curl.RequestException as error:
@@ -138,8 +141,15 @@ class GatedSession(Session[Response]):
                 # Of all errors, yfinance takes only this one as a reason to get its cookie in another way.
                 raise curl.DNSError(str(error)) from error
             raise SourceError(failure_words(error, host, self._limit, proxied=self._proxied)) from error
+        finally:
+            allowance.seconds = self._ticks() - started
         self._charge(allowance, response.redirect_count)
         return self._judged(response, host, urlsplit(url).path)
+
+    def seconds(self) -> float:
+        """How long the last request of this thread's question took, without the wait for the throttle."""
+        allowance: _Allowance | None = getattr(self._allowances, "own", None)
+        return allowance.seconds if allowance else 0.0
 
     def refused_consent(self) -> ThrottledError:
         """Close the throttle because Yahoo asks for consent again after it was given; the error to raise."""

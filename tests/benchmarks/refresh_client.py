@@ -34,6 +34,7 @@ def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable
     from sp500tui.pipeline.pricing import MissingBook, Pricing
     from sp500tui.pipeline.queues import MemoryQueue
     from sp500tui.pipeline.snapshot import StageName
+    from sp500tui.pipeline.source_health import SourceWatches
     from sp500tui.pipeline.stage import Stage
 
     tune()
@@ -51,6 +52,7 @@ def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable
         batch_size=batch,
         max_attempts=4,
         give_up_after=60.0,
+        watches=SourceWatches(lambda event: None),
     )
     Stage(StageName.PRICE, pricing.make_body, workers, listener=lambda event: None).start()
 

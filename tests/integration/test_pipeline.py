@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -77,6 +79,30 @@ def test_cycles_that_come_too_fast_are_skipped_and_never_stacked(
     assert crowded == []
     assert (report.cycles, report.ledger.fetched) == (3, 3 * SYMBOLS)
     assert EventKind.CYCLE_SKIPPED in {event.kind for event in run.events}
+
+
+def test_an_outage_of_the_source_is_reported_with_its_end(
+    start: EngineStarter, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a run that fetches
+    caplog.set_level(logging.INFO)
+    run = start(database_url, symbols=FIFTY, interval=0.5, batch_size=5)
+    run.stores(SYMBOLS)
+    # when the source answers every request with an error, then works again
+    start.market.set_faults(server_error=1.0)
+
+    def reported(kind: EventKind) -> bool:
+        return kind in [event.kind for event in run.events]
+
+    run.waits_for(lambda _: reported(EventKind.SOURCE_FAILED), "the report of the outage")
+    start.market.clear_faults()
+    run.waits_for(lambda _: reported(EventKind.SOURCE_RECOVERED), "the report of its end")
+    run.ends()
+    # then the log has a line for each, with the duration and the number of symbols
+    (down,) = [text for text in caplog.messages if text.startswith("Yahoo Finance is down: ")]
+    (back,) = [text for text in caplog.messages if text.startswith("Yahoo Finance is back: ")]
+    assert "answered 50" in down
+    assert re.search(r"down for [0-9.]+ s.*; [0-9]+ symbols affected", back)
 
 
 def test_a_face_sees_prices_workers_and_queues(start: EngineStarter, database_url: str) -> None:

@@ -10,12 +10,14 @@ from decimal import Decimal
 import pytest
 
 from sp500tui.domain import FxRate, SourceError, ThrottledError
+from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.fx import FxBook
 from sp500tui.pipeline.items import Fetched, Ticker
 from sp500tui.pipeline.metrics import Books
 from sp500tui.pipeline.pricing import MissingBook, Pricing, forgotten, worth_another_try
 from sp500tui.pipeline.queues import MemoryQueue
 from sp500tui.pipeline.snapshot import StageName, WorkerState
+from sp500tui.pipeline.source_health import SourceWatches
 from sp500tui.pipeline.stage import Stage
 from sp500tui.sources.quote_parsing import NOT_ANSWERED, FetchResult
 from tests.fixtures.faults_rows import OPENING, quote
@@ -76,6 +78,7 @@ class Shop:
         self.tickers: MemoryQueue[Ticker] = MemoryQueue(100, self.books.lock)
         self.quotes: MemoryQueue[Fetched] = MemoryQueue(3, self.books.lock)
         self.missing = MissingBook()
+        self.events: list[PipelineEvent] = []
         self.fx = FxBook("DKK")
         pricing = Pricing(
             lambda: self.source,
@@ -87,6 +90,7 @@ class Shop:
             batch_size=2,
             max_attempts=max_attempts,
             give_up_after=60.0,
+            watches=SourceWatches(self.events.append),
         )
         self.stage = Stage(
             StageName.PRICE, pricing.make_body, 1, listener=lambda _: None, jitter=lambda: -0.49
@@ -207,6 +211,62 @@ def test_tickers_that_kill_their_worker_use_their_attempts_up(eventually: Wait) 
         assert shop.stage.snapshot(shop.stage.workers).restarts >= 1
         shop.ask("B")
         eventually(lambda: shop.fetched() == ["B"])
+
+
+def test_an_outage_and_its_end_are_reported_once(eventually: Wait) -> None:
+    failures = [SourceError("Yahoo Finance answered 503")] * 4
+    with open_shop(*failures, max_attempts=9) as shop:
+        shop.ask("A", "B")
+        eventually(shop.settled)
+    assert [event.kind for event in shop.events] == [EventKind.SOURCE_FAILED, EventKind.SOURCE_RECOVERED]
+    assert shop.events[0].message == "Yahoo Finance is down: Yahoo Finance answered 503"
+    assert shop.events[1].message.startswith("Yahoo Finance is back: down for ")
+    assert shop.events[1].message.endswith("; 2 symbols affected")
+
+
+def test_only_a_refusal_by_the_source_itself_is_reported_as_throttling(eventually: Wait) -> None:
+    refusals = [
+        ThrottledError("waits for the throttle", 0.0),
+        ThrottledError("asked for fewer requests (429)", 0.0, by_source=True),
+        ThrottledError("waits for the throttle", 0.0),
+    ]
+    with open_shop(*refusals) as shop:
+        shop.ask("A")
+        eventually(shop.settled)
+    assert [event.message.partition(";")[0] for event in shop.events][:1] == [
+        "Yahoo Finance is throttled: asked for fewer requests (429)"
+    ]
+    assert [event.kind for event in shop.events] == [EventKind.THROTTLED, EventKind.SOURCE_RECOVERED]
+
+
+def test_slow_answers_are_reported(eventually: Wait) -> None:
+    slow = [FetchResult(answer([name]).quotes, (), {}, seconds=4.2) for name in "AB"]
+    with open_shop(*slow) as shop:
+        for name in "ABC":
+            shop.ask(name)
+            eventually(shop.settled)
+        assert shop.fetched() == ["A", "B", "C"]
+    messages = [event.message for event in shop.events if event.message.startswith("Yahoo Finance")]
+    assert messages[0] == "Yahoo Finance is slow: its answers take 4.2 s"
+    assert messages[1].startswith("Yahoo Finance is back: slow for ")
+    assert len(messages) == 2
+
+
+def test_rates_that_do_not_come_are_reported_with_the_symbols(eventually: Wait) -> None:
+    rate = FxRate("USD", "DKK", Decimal("6.8"), OPENING)
+    with open_shop(*(answer([name]) for name in "ABCD"), FetchResult((), (rate,), {})) as shop:
+        for name in "ABCDE":
+            shop.ask(name)
+            eventually(shop.settled)
+            shop.fetched()
+    assert [event.message.partition(" for 0.")[0] for event in shop.events] == [
+        (
+            "exchange rates are not available: no usable rate for USD/DKK; "
+            "the last known one is used where there is one"
+        ),
+        "exchange rates are available again: down",
+    ]
+    assert shop.events[1].message.endswith("; 4 symbols affected")
 
 
 def test_a_rate_that_a_quote_is_the_first_to_need_is_asked_for_at_once(eventually: Wait) -> None:
