@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NoReturn
 
 from sp500tui import __version__
 from sp500tui.domain import ConfigurationError
-from sp500tui.options import ALIKE, BY_FIELD, OPTIONS, Option
+from sp500tui.options import BY_FIELD, OPTIONS, Option
+from sp500tui.redaction import MASK
+from sp500tui.suggestions import suggestion
 
 _DESCRIPTION = "Watch and steer a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL."
 _EPILOG = (
@@ -29,11 +31,18 @@ _COMMANDS = {
 }
 
 
+_HELP = "`sp500tui --help` lists the commands and options"
+_WORD = re.compile(r"[\w-]+")
+_ADDRESS_LIKE = re.compile(r"\S*[:@]\S.*")
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises ConfigurationError, one line, where argparse prints its usage and leaves."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigurationError(f"{message}; `{self.prog} --help` lists what there is")
+        # It quotes arguments, and an address that stands in the wrong place may have a password in it.
+        shown = _ADDRESS_LIKE.sub(MASK, message)
+        raise ConfigurationError(f"{shown}; {_HELP}")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -198,14 +207,9 @@ def _refuse_unknown(arguments: Sequence[str], command: str) -> None:
         width = _width(arguments[index])
         name = arguments[index].partition("=")[0]
         if not width and name.startswith("-") and name not in (*known, "-h"):
-            raise ConfigurationError(f"unknown option {name}; {_nearest(name, known)}")
+            shown = f" {name}" if _WORD.fullmatch(name) else ""
+            raise ConfigurationError(f"unknown option{shown}; {suggestion(name, known) or _HELP}")
         index += max(width, 1)
     if command and command not in _COMMANDS:
-        raise ConfigurationError(f"unknown command {command!r}; {_nearest(command, list(_COMMANDS))}")
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    """The remedy for a name nobody knows: the one it was meant to be if that is plain, else where all are listed."""
-    bare = {each.lstrip("-"): each for each in known}
-    near = get_close_matches(name.lstrip("-"), bare, n=1, cutoff=ALIKE)
-    return f"did you mean {bare[near[0]]}?" if near else "`sp500tui --help` lists what there is"
+        shown = f" {command!r}" if _WORD.fullmatch(command) else ""
+        raise ConfigurationError(f"unknown command{shown}; {suggestion(command, _COMMANDS) or _HELP}")

@@ -7,7 +7,6 @@ import tomllib
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,13 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 from sp500tui.command_line import flags_of
 from sp500tui.domain import ConfigurationError
 from sp500tui.listed_symbols import read_symbols
-from sp500tui.options import ALIKE, BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
+from sp500tui.options import BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
 from sp500tui.refusals import refusal, shown_value, type_refusal
 from sp500tui.settings import Settings, expanded
+from sp500tui.suggestions import suggestion
 
 _LARGEST_FILE = 1 << 20
+_NAMES = "`sp500tui config show` lists the names"
 _CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 
 
@@ -121,7 +122,7 @@ def _from_environment() -> dict[str, _Found]:
     for name in given:
         if name not in known and name != _CONFIG_VARIABLE:
             raise ConfigurationError(
-                f"environment variable {given[name]} is unknown; {_nearest(name, known)}"
+                f"environment variable {given[name]} is unknown; {suggestion(name, known) or _NAMES}"
             )
     try:
         values = EnvSettingsSource(Settings)()
@@ -140,9 +141,12 @@ def _from_file(file: Path, *, must_exist: bool) -> dict[str, _Found]:
     content = _read(file, must_exist=must_exist)
     for key, value in content.items():
         if key not in BY_KEY:
-            raise ConfigurationError(f"{file}: unknown key {shown_value(key)}; {_nearest(key, BY_KEY)}")
+            raise ConfigurationError(
+                f"{file}: unknown key {shown_value(key)}; {suggestion(key, BY_KEY) or _NAMES}"
+            )
         if reason := type_refusal(BY_KEY[key].field, value):
-            shown = f'"{shown_value(value)}"' if isinstance(value, str) else shown_value(value)
+            shown = shown_value(value, key=key)
+            shown = f'"{shown}"' if isinstance(value, str) else shown
             raise ConfigurationError(f"{file}: {key} = {shown} {reason}")
     origin = Origin(Level.FILE, str(file))
     return {BY_KEY[key].field: _Found(value, origin) for key, value in content.items()}
@@ -173,13 +177,6 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigurationError(
             f"configuration file {file} is not TOML: {error or 'nested too deeply'}; write lines such as interval = 30"
         ) from None
-
-
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    bare = {each.removeprefix(ENVIRONMENT_PREFIX): each for each in known}
-    wished = name.replace("-", "_").removeprefix(ENVIRONMENT_PREFIX)
-    near = get_close_matches(wished, bare, n=1, cutoff=ALIKE)
-    return f"did you mean {bare[near[0]]}?" if near else "`sp500tui config show` lists the names"
 
 
 def _resolve_conflicts(found: dict[str, _Found]) -> list[str]:
@@ -241,7 +238,7 @@ def _validated(found: Mapping[str, _Found]) -> Settings:
 
 
 def _refused(name: str, found: _Found, reason: str) -> str:
-    option, value = BY_FIELD[name], shown_value(found.value)
+    option, value = BY_FIELD[name], shown_value(found.value, key=BY_FIELD[name].key)
     match found.origin.level:
         case Level.FLAG:
             return f"{found.origin.name} {value} {reason}"

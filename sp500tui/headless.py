@@ -19,8 +19,8 @@ from sp500tui.paths import Paths
 from sp500tui.pipeline.control import STOP_WORDS, StopStep, next_step
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.snapshot import DatabaseSnapshot, Snapshot
-from sp500tui.plain_text import plain, without_passwords
 from sp500tui.progress import missing_in_words, summary
+from sp500tui.redaction import plain, redact_url
 from sp500tui.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _report_of(
 
 def _early_report(settings: Settings) -> RunReport:
     """The report of a run that ended before there was a pipeline to ask."""
-    url = without_passwords(settings.database or "")
+    url = redact_url(settings.database) if settings.database else ""
     return RunReport(database=DatabaseSnapshot(url=url, embedded=settings.database is None))
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sp500tui.domain import ConfigurationError
 from sp500tui.paths import default_log_folder, ensure_folder
-from sp500tui.plain_text import plain, without_control, without_passwords
+from sp500tui.redaction import plain, redact, without_control
 from sp500tui.rotating_log import RotatingLog
 
 OWN = "sp500tui"
@@ -114,7 +114,7 @@ def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
     if record.exc_info and not record.exc_text:
         cleaned.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
     if cleaned.exc_text:
-        lines = without_passwords(cleaned.exc_text).splitlines()
+        lines = redact(cleaned.exc_text).splitlines()
         cleaned.exc_text = "\n".join("    " + without_control(line) for line in lines)
     cleaned.exc_info = None
     return cleaned

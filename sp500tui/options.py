@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ENVIRONMENT_PREFIX = "SP500TUI_"
-ALIKE = 0.7
-"""How like a known name, from 0 to 1, an unknown one must be to be taken for a slip of the finger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,11 @@ class Option:
     """Whether the switch also has a `--no-` form."""
     flag: bool = True
     """Whether it can be given on the command line at all."""
+
+    @property
+    def is_address(self) -> bool:
+        """Whether its value is a URL, which may hold a password."""
+        return self.metavar == "URL"
 
     @property
     def key(self) -> str:

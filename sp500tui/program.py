@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sp500tui.command_line import parse
 from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.interpreter import tune, tune_for_screen
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 if TYPE_CHECKING:
     from sp500tui.configuration import Configuration

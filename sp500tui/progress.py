@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.snapshot import DatabaseSnapshot, QueueSnapshot, Snapshot, StageSnapshot
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,14 +7,20 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from sp500tui.plain_text import plain
+from sp500tui.options import BY_KEY
+from sp500tui.redaction import plain, redact_url
 from sp500tui.settings import Settings
 
 _LONGEST = 80
 
 
-def shown_value(value: object) -> str:
-    """The value on one line: passwords masked, control characters replaced, cut to a readable length."""
+def shown_value(value: object, key: str = "") -> str:
+    """The value on one line: passwords masked, control characters replaced, cut to a readable length.
+
+    `key` is the name of its setting: of an address that cannot be read nothing is shown.
+    """
+    if key in BY_KEY and BY_KEY[key].is_address:
+        return redact_url(str(value))
     text = plain(str(value).lower() if isinstance(value, bool) else str(value)) or "''"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 

@@ -20,7 +20,7 @@ from sp500tui.cluster.scripts import Script, load
 from sp500tui.cluster.tls import check_files, check_language
 from sp500tui.pipeline.queues import CancelledError
 from sp500tui.pipeline.snapshot import Health
-from sp500tui.plain_text import plain, without_passwords
+from sp500tui.redaction import plain, redact_url
 from sp500tui.sources.backoff import BackOff
 
 _log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Broker:
         dice: Callable[[], float] = random.random,
     ) -> None:
         """`password`: used where the URL holds none. `timeout`: seconds a silent broker is waited for."""
-        self.address = without_passwords(url)
+        self.address = redact_url(url)
         self._name = f"the broker at {self.address}"
         self._tls = url.startswith("rediss:")
         self.cluster_name = cluster_name

@@ -7,7 +7,7 @@ from typing import Any
 
 from sp500tui.cluster.errors import BrokerError
 from sp500tui.cluster.refusals import redis_package
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 _OLDEST = (7, 0)
 """Version of Redis from which scripts may use the broker's clock and say what they do in a full memory."""

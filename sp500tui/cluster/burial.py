@@ -9,7 +9,7 @@ from sp500tui.domain import ConvertedQuote, DatabaseError
 from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.items import Fetched, Ticker
 from sp500tui.pipeline.pricing import MissingBook
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 from sp500tui.storage import rows as rowcodec
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from sp500tui.cluster.errors import BrokerError
 from sp500tui.domain import ConvertedQuote, Quote
 from sp500tui.pipeline.items import Fetched, Ticker
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 _log = logging.getLogger(__name__)
 

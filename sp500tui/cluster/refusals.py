@@ -9,7 +9,7 @@ from typing import Any
 from sp500tui.cluster.errors import BrokerError
 from sp500tui.cluster.tls import refused_certificate
 from sp500tui.pipeline.snapshot import Health
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 
 class Cure(StrEnum):
@@ -28,13 +28,13 @@ _WORDS: tuple[tuple[str, Health, Cure, str], ...] = (
         "NOAUTH",
         Health.DOWN,
         Cure.SOMEBODY,
-        "wants a password: give it in the URL or with --broker-password-file",
+        "asks for a password; give it in the URL or with --broker-password-file",
     ),
     (
         "WRONGPASS",
         Health.DOWN,
         Cure.SOMEBODY,
-        "refuses the password: mend it in the URL or --broker-password-file",
+        "refuses the password; correct it in the URL or --broker-password-file",
     ),
     (
         "NOPERM",

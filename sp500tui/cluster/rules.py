@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sp500tui.domain import ConfigurationError
 from sp500tui.pipeline.assembly import usual_sizes
 from sp500tui.pipeline.snapshot import StageName
-from sp500tui.plain_text import without_passwords
+from sp500tui.redaction import redact_url
 from sp500tui.settings import Settings
 from sp500tui.stage_choice import parse_stages
 
@@ -39,7 +39,7 @@ def check_node(settings: Settings, sizes: Mapping[StageName, int]) -> str:
     if settings.broker is None:
         raise ConfigurationError("a node of a cluster needs its broker: add --broker redis://host:6379/0")
     if settings.database is None and uses_database(settings, sizes) and not _here(settings.broker):
-        address = without_passwords(settings.broker)
+        address = redact_url(settings.broker)
         raise ConfigurationError(
             f"the broker {address} is on another machine, so all nodes need one database that they reach: "
             "add --database postgresql://user@host:5432/database"

@@ -14,7 +14,7 @@ from sp500tui.configuration import Configuration, Level, config_file_of, configu
 from sp500tui.domain import ConfigurationError, ExitCode
 from sp500tui.options import OPTIONS, Option
 from sp500tui.paths import Paths, ensure_folder
-from sp500tui.plain_text import without_control, without_passwords
+from sp500tui.redaction import plain, redact_url
 from sp500tui.refusals import kinds
 from sp500tui.settings import Settings
 
@@ -43,6 +43,8 @@ def shown(configuration: Configuration) -> Iterator[str]:
     for option in OPTIONS:
         value = getattr(configuration.settings, option.field)
         origin = configuration.origins[option.field]
+        if option.is_address and value is not None:
+            value = redact_url(value)
         line = f"# {option.key} is not set" if value is None else f"{option.key} = {toml_value(value)}"
         yield f"{line:<50} # {'default' if origin.level is Level.DEFAULT else origin.name}"
 
@@ -57,7 +59,7 @@ def toml_value(value: object) -> str:
         return "[" + ", ".join(toml_value(each) for each in value) + "]"
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    return json.dumps(without_control(without_passwords(str(value))), ensure_ascii=False)
+    return json.dumps(plain(str(value)), ensure_ascii=False)
 
 
 def write_commented(file: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from sp500tui.commands.output import as_columns, as_csv, as_json
 from sp500tui.commands.sources import log_quietly, opened_sources
 from sp500tui.configuration import configuration_of
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 
 def run(namespace: Namespace) -> int:

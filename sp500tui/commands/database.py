@@ -15,7 +15,7 @@ from sp500tui.commands.sources import log_quietly
 from sp500tui.configuration import configuration_of
 from sp500tui.domain import ExitCode
 from sp500tui.paths import Paths
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 if TYPE_CHECKING:
     from sp500tui.storage.database import Database

@@ -14,7 +14,7 @@ from sp500tui.commands.sources import log_quietly, opened_sources
 from sp500tui.configuration import configuration_of
 from sp500tui.domain import ConfigurationError, ConvertedQuote, ExitCode, Quote, SourceError, ThrottledError
 from sp500tui.listed_symbols import listed_symbols, split_symbols
-from sp500tui.plain_text import plain
+from sp500tui.redaction import plain
 
 if TYPE_CHECKING:
     from sp500tui.pipeline.fx import FxBook

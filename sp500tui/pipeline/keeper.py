@@ -17,6 +17,7 @@ from sp500tui.pipeline.database_state import DatabaseState
 from sp500tui.pipeline.scraper import Roster
 from sp500tui.pipeline.service_thread import ServiceThread
 from sp500tui.pipeline.snapshot import DatabaseSnapshot
+from sp500tui.redaction import redact_url
 from sp500tui.storage import database as storage
 from sp500tui.storage.database import Database
 from sp500tui.storage.reading import row_count
@@ -172,7 +173,7 @@ class Keeper:
         return DatabaseSnapshot(
             health=state.health,
             message=state.message,
-            url=database.masked_url if database else storage.mask_url(self._url) if self._url else "",
+            url=database.masked_url if database else redact_url(self._url) if self._url else "",
             embedded=self._url is None,
             retry_in=state.retry_in,
             commit=state.commit.latency(),

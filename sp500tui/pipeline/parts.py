@@ -28,7 +28,7 @@ from sp500tui.pipeline.upstream import Upstream
 from sp500tui.pipeline.writing import Writing
 from sp500tui.settings import Settings
 from sp500tui.sources.throttle import Throttle
-from sp500tui.storage.database import mask_url
+from sp500tui.storage.address import without_password
 
 BURST = 16
 """Requests that may go out at once after a rest: one cycle over the whole index."""
@@ -146,4 +146,4 @@ def database_key(url: str | None) -> str:
     """The name of the journal's folder for a database: rows meant for one never reach another."""
     if url is None:
         return "embedded"
-    return hashlib.sha256(mask_url(url).encode()).hexdigest()[:12]
+    return hashlib.sha256(without_password(url).encode()).hexdigest()[:12]

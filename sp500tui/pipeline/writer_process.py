@@ -20,6 +20,7 @@ from typing import Any
 
 from sp500tui.domain import DatabaseError
 from sp500tui.pipeline.service_thread import ServiceThread
+from sp500tui.redaction import redact_url
 from sp500tui.storage import database
 
 NUMBER_BYTES = 8
@@ -98,7 +99,7 @@ class _Writer:
                 application_name=f"sp500tui {self._name}",
                 statement_timeout=self._statement_timeout,
             )
-            self._log(f"connected to {database.mask_url(self._url)}")
+            self._log(f"connected to {redact_url(self._url)}")
         return self._connection
 
     def write(self, number: int, payload: bytes) -> None:

@@ -10,7 +10,7 @@ from datetime import date
 from bs4 import BeautifulSoup, NavigableString, SoupStrainer, Tag
 
 from sp500tui.domain import Constituent, SourceError
-from sp500tui.sources.wording import one_line
+from sp500tui.redaction import one_line
 
 FEWEST, MOST = 400, 600
 """Lines outside of which a list cannot be the S&P 500; it has had 500 to 505."""

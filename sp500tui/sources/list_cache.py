@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 
 from sp500tui.domain import Constituent, SourceError
+from sp500tui.redaction import one_line
 from sp500tui.sources.constituent_table import checked, parse_day, plausible_symbol
-from sp500tui.sources.wording import one_line
 from sp500tui.sources.yahoo_json import entry
 
 _FILE = "constituents.json"

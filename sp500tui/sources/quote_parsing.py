@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sp500tui.domain import FxRate, MarketState, Quote, SourceError
-from sp500tui.sources.wording import one_line
+from sp500tui.redaction import one_line
 from sp500tui.sources.yahoo_json import entry, error_words
 from sp500tui.sources.yahoo_symbols import answer_names, fx_names, fx_symbol
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import requests
 
 from sp500tui.domain import Constituent, SourceError
+from sp500tui.redaction import one_line
 from sp500tui.sources.constituent_table import ParsedPage, parse_constituents, parse_page
 from sp500tui.sources.list_cache import (
     BUNDLED_DATE,
@@ -24,7 +25,7 @@ from sp500tui.sources.list_cache import (
     read_cache,
     write_cache,
 )
-from sp500tui.sources.wording import one_line, proxy_words
+from sp500tui.sources.proxy_refusals import proxy_words
 
 __all__ = ["ConstituentList", "Wikipedia", "parse_constituents"]
 

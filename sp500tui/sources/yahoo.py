@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from sp500tui.domain import MarketState, SourceError, ThrottledError
+from sp500tui.redaction import one_line
 from sp500tui.sources.quote_parsing import FIELDS, NOT_ANSWERED, FetchResult, answered_symbols, parse_quotes
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.trading_periods import TradingPeriods, parse_trading_periods
-from sp500tui.sources.wording import one_line
 from sp500tui.sources.yahoo_json import read_json
 from sp500tui.sources.yahoo_symbols import (
     answer_names,

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 from sp500tui.domain import SourceError
-from sp500tui.sources.wording import one_line
+from sp500tui.redaction import one_line
 
 _ENVELOPES = ("finance", "quoteResponse", "chart")
 """The top-level keys; errors of the service as a whole come under `finance`."""

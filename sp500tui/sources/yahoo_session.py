@@ -19,9 +19,10 @@ from curl_cffi.requests import Response, Session
 from curl_cffi.requests import exceptions as curl
 
 from sp500tui.domain import SourceError, ThrottledError
+from sp500tui.redaction import one_line
 from sp500tui.sources.backoff import parse_retry_after
+from sp500tui.sources.proxy_refusals import proxy_words
 from sp500tui.sources.throttle import Throttle
-from sp500tui.sources.wording import one_line, proxy_words
 from sp500tui.sources.yahoo_json import error_text, error_words, read_json
 
 COOKIE_HOST = "fc.yahoo.com"

@@ -9,14 +9,15 @@ from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sp500tui.domain import DatabaseError
+from sp500tui.redaction import one_line, redact_url
 from sp500tui.storage.adaptation import adapt
-from sp500tui.storage.address import check_url, mask_url
+from sp500tui.storage.address import check_url, impossible_value
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.transaction import Connection, transaction
 
 __all__ = ["Connection", "connect", "failure", "refusal"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_LONGEST = 300
 _KEEPALIVE = {
     "keepalives_idle": 20,
     "keepalives_interval": 5,
@@ -163,20 +164,22 @@ def refusal(url: str, error: psycopg.Error) -> DatabaseError:
     for pattern, sqlstate, sentence in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
             own = None if error.sqlstate in _AMBIGUOUS else error.sqlstate
-            return DatabaseError(f"the database {mask_url(url)} {sentence}", own or sqlstate)
+            return DatabaseError(f"the database {redact_url(url)} {sentence}", own or sqlstate)
+    if found := impossible_value(text):
+        return DatabaseError(f"the database {redact_url(url)} cannot be reached: {found}", "08001")
     # Libpq quotes what it cannot read, and that may be a piece of the password.
-    words = "libpq cannot use this URL" if "invalid" in text else _one_line(text)
+    words = "libpq cannot use its parameters" if "invalid" in text else _first_line(text)
     return DatabaseError(
-        f"the database {mask_url(url)} cannot be reached: {words}", error.sqlstate or "08001"
+        f"the database {redact_url(url)} cannot be reached: {words}", error.sqlstate or "08001"
     )
 
 
 def failure(what: str, error: psycopg.Error) -> DatabaseError:
     """`what` failed, with the server's own words on one line and its SQLSTATE; 08006 for a broken connection."""
-    words = _one_line(error.diag.message_primary or str(error) or type(error).__name__)
+    words = _first_line(error.diag.message_primary or str(error) or type(error).__name__)
     sqlstate = error.sqlstate or ("22021" if isinstance(error, psycopg.DataError) else "08006")
     return DatabaseError(f"{what}: {words}", sqlstate)
 
 
-def _one_line(text: str) -> str:
-    return _CONTROL.sub(" ", text.strip().partition("\n")[0])[:300]
+def _first_line(text: str) -> str:
+    return one_line(text.strip().partition("\n")[0], _LONGEST)

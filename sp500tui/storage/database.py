@@ -6,7 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from sp500tui.storage.address import check_url, mask_url
+from sp500tui.redaction import redact_url
+from sp500tui.storage.address import check_url
 from sp500tui.storage.connection import Connection, connect
 from sp500tui.storage.insertion import insert, note_symbols, upsert_constituents
 from sp500tui.storage.migrations import apply_schema
@@ -24,7 +25,6 @@ __all__ = [
     "insert",
     "is_bad_row",
     "is_transient",
-    "mask_url",
     "note_symbols",
     "upsert_constituents",
 ]
@@ -35,7 +35,7 @@ class Database:
 
     def __init__(self, url: str, server: EmbeddedServer | None) -> None:
         self.url = url
-        self.masked_url = mask_url(url)
+        self.masked_url = redact_url(url)
         self.embedded = server is not None
         self._server = server
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from sp500tui.domain import DatabaseError
-from sp500tui.storage.address import mask_url
+from sp500tui.redaction import redact_url
 from sp500tui.storage.connection import Connection, connect, failure
 from sp500tui.storage.rows import COLUMNS
 from sp500tui.storage.sqlstates import is_transient
@@ -95,7 +95,7 @@ def _refuse_strangers(connection: Connection, url: str) -> None:
         pass
     except psycopg.errors.UndefinedColumn as error:
         raise DatabaseError(
-            f"the database {mask_url(url)} has a table public.prices of another program; use another database",
+            f"the database {redact_url(url)} has a table public.prices of another program; use another database",
             error.sqlstate,
         ) from None
 
@@ -113,12 +113,12 @@ def _worth_retrying(error: psycopg.Error) -> bool:
 def _explained(url: str, error: psycopg.Error) -> DatabaseError:
     if error.sqlstate in _FORBIDDEN:
         return _read_only(url, error.sqlstate or "42501")
-    return failure(f"the tables could not be made in the database {mask_url(url)}", error)
+    return failure(f"the tables could not be made in the database {redact_url(url)}", error)
 
 
 def _read_only(url: str, sqlstate: str) -> DatabaseError:
     return DatabaseError(
-        f"the user of the database {mask_url(url)} may only read it; "
+        f"the user of the database {redact_url(url)} may only read it; "
         "grant it CREATE on the schema public (first run) or INSERT and UPDATE on its tables, or use another user",
         sqlstate,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 from sp500tui.domain import ConfigurationError
+from sp500tui.suggestions import suggestion
 
 _SCALE = Binding.Group("Scale", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)
@@ -223,8 +223,7 @@ def check_keymap(keymap: Mapping[str, str], commands: Iterable[Command]) -> None
     known = {command.binding.id or "" for command in commands}
     for binding_id, keys in keymap.items():
         if binding_id not in known:
-            near = difflib.get_close_matches(binding_id, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+            hint = suggestion(binding_id, known) or f"known are {', '.join(sorted(known))}"
             raise ConfigurationError(f"keymap: no binding is called {binding_id!r}; {hint}")
         if not all(key.strip() for key in keys.split(",")):
             raise ConfigurationError(

@@ -60,8 +60,8 @@ class TestParse:
         ("line", "words"),
         [
             ("--intervall 3", "unknown option --intervall; did you mean --interval?"),
-            ("--bogus", "unknown option --bogus; `sp500tui --help` lists what there is"),
-            ("--xyzzy", "unknown option --xyzzy; `sp500tui --help` lists what there is"),
+            ("--bogus", "unknown option --bogus; `sp500tui --help` lists the commands and options"),
+            ("--xyzzy", "unknown option --xyzzy; `sp500tui --help` lists the commands and options"),
             ("-x", "unknown option -x"),
             ("--interval", "expected one argument"),
             ("qoute AAPL", "unknown command 'qoute'; did you mean quote?"),

@@ -319,3 +319,56 @@ def test_the_program_can_be_run_as_a_module(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(SystemExit) as caught:
         runpy.run_module("sp500tui", run_name="__main__")
     assert not caught.value.code
+
+
+BADLY_WRITTEN = [
+    "me:s3cr3t]/@host/db",
+    "plain:s3cr3t@h/db",
+    "postgresql://me:s3cr3t]/@host:5432/db",
+    "postgresql:me:s3cr3t@host/db",
+    "redis://me:[s3cr3t@host/0",
+    "http://me:12 s3cr3t@host:x",
+    "host=h user=me password=s3cr3t",
+    "host=h password = 's3 s3cr3t",
+    "postgresql://me:%zzs3cr3t@host/db",
+    "s3cr3t",
+]
+
+
+@pytest.mark.parametrize("address", BADLY_WRITTEN)
+@pytest.mark.parametrize("name", ["database", "read_database", "broker", "proxy", "wikipedia_url"])
+@pytest.mark.parametrize("way", ["flag", "environment", "file", "list in the file"])
+def test_a_badly_written_address_is_quoted_nowhere(
+    address: str,
+    name: str,
+    way: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    arguments = ["config", "show", "--config", str(file)]
+    match way:
+        case "flag":
+            arguments.append(f"--{name.replace('_', '-')}={address}")
+        case "environment":
+            monkeypatch.setenv(f"SP500TUI_{name.upper()}", address)
+        case "file":
+            file.write_text(f"{name} = {json.dumps(address)}\n")
+        case _:
+            file.write_text(f"{name} = [{json.dumps(address)}]\n")
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert "s3cr3t" not in out + err
+    assert name.replace("_", "-") in err.lower().replace("_", "-") or "database" in err
+
+
+@pytest.mark.parametrize("address", BADLY_WRITTEN[:8])
+@pytest.mark.parametrize("before", [[], ["config"], ["database"], ["config", "show"], ["--cycles"]])
+def test_an_address_in_the_wrong_place_is_not_quoted(
+    address: str, before: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*before, address]) == 2
+    out, err = capsys.readouterr()
+    assert "s3cr3t" not in out + err

@@ -16,7 +16,7 @@ from sp500tui.cluster.refusals import Cure, refusal
         # Redis 7.0 to a long command, where Valkey says NOAUTH.
         (
             redis.ResponseError("Protocol error: unauthenticated multibulk length"),
-            "wants a password",
+            "asks for a password",
             Cure.SOMEBODY,
         ),
         (

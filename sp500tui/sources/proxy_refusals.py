@@ -1,0 +1,15 @@
+"""What a proxy means that refuses a connection."""
+
+from __future__ import annotations
+
+_PROXY_LOGIN = 407
+_UNREACHABLE = frozenset({500, 502, 503, 504})
+
+
+def proxy_words(status: int, host: str) -> str:
+    """What a proxy's refusal of a connection to `host` means, and what to do; one line."""
+    if status == _PROXY_LOGIN:
+        return "the proxy refused the log-in (407); give a valid user and password in the URL of --proxy"
+    if status in _UNREACHABLE:
+        return f"the proxy could not reach {host} ({status}); check the proxy, or give another with --proxy"
+    return f"the proxy refused to connect to {host} ({status}); ask for access, or give another with --proxy"
