@@ -19,10 +19,7 @@ from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.wikipedia import Wikipedia
 from sp500tui.sources.yahoo import YahooFinance
 
-LOG_IN = (
-    "the proxy refused the log-in (407); give a valid user and password, "
-    "as in --proxy http://USER:PASSWORD@HOST:PORT"
-)
+LOG_IN = "the proxy refused the log-in (407); give a valid user and password in the URL of --proxy"
 
 
 @contextmanager

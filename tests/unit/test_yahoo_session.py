@@ -318,8 +318,8 @@ def test_one_question_takes_three_time_limits_at_most(net: Net, session: GatedSe
         (
             curl.ProxyError("Failed: CONNECT tunnel failed, response 407. See http://me:secret@proxy"),
             (
-                "Yahoo Finance: the proxy refused the log-in (407); give a valid user and password, "
-                "as in --proxy http://USER:PASSWORD@HOST:PORT"
+                "Yahoo Finance: the proxy refused the log-in (407); give a valid user and password "
+                "in the URL of --proxy"
             ),
         ),
         (
