@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -33,6 +35,15 @@ class _TextLoader(Loader):
 
     def load(self, data: Buffer) -> str:
         return bytes(data).decode("utf-8", "replace")
+
+
+def python_codec(server_encoding: str) -> str:
+    """Python's codec for an encoding of PostgreSQL; ASCII, which all of them contain, where it has none."""
+    name = re.sub(r"^WIN(\d+)$", r"cp\1", server_encoding.upper()).replace("KOI8", "koi8-")
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return "ascii"
 
 
 def adapt(connection: AdaptContext) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import psycopg
 from psycopg import IsolationLevel
@@ -25,6 +26,7 @@ _KEEPALIVE = {
     "tcp_user_timeout": 30_000,
 }
 """A peer that vanished is noticed in about half a minute; seconds, `tcp_user_timeout` milliseconds."""
+_NO_ENCODING = "SQL_ASCII"
 _PREPARE_AFTER = 5
 """Executions after which a statement is prepared by name; psycopg's default."""
 _AMBIGUOUS = (None, "08P01")
@@ -124,15 +126,11 @@ def connect(
     }
     given = conninfo_to_dict(url)
     options = {name: value for name, value in defaults.items() if name not in given}
-    # UTF-8 whatever the URL or PGCLIENTENCODING says: the values are Python's, not those of a terminal.
-    options["client_encoding"] = "UTF8"
-    try:
-        # Without prepared statements until the session is known to belong to this connection alone.
-        connection = Connection.connect(
-            make_conninfo(url, **options), autocommit=True, prepare_threshold=None
-        )
-    except psycopg.Error as error:
-        raise refusal(url, error) from None
+    connection = _open(url, options, "UTF8")
+    if connection.info.parameter_status("server_encoding") == _NO_ENCODING:
+        # Such a server checks all that it sends against the client's encoding; without one it sends any bytes.
+        connection.close()
+        connection = _open(url, options, _NO_ENCODING)
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     connection.read_only = read_only or None
     connection.statement_timeout = statement_timeout
@@ -144,6 +142,17 @@ def connect(
         connection.close()
         raise refusal(url, error) from None
     return connection
+
+
+def _open(url: str, options: Mapping[str, str | int], encoding: str) -> Connection:
+    """A connection in this encoding, whatever the URL or PGCLIENTENCODING says: its values are not for a terminal."""
+    try:
+        # Without prepared statements until the session is known to belong to this connection alone.
+        return Connection.connect(
+            make_conninfo(url, **options, client_encoding=encoding), autocommit=True, prepare_threshold=None
+        )
+    except psycopg.Error as error:
+        raise refusal(url, error) from None
 
 
 def _examine(connection: Connection) -> None:

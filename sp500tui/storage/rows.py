@@ -87,10 +87,13 @@ def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
 
 
 def decode(payload: bytes) -> list[dict[str, str | None]]:
-    """The rows of a payload as records of column name → text, None for NULL."""
+    """The rows of a payload as records of column name → text, None for NULL; bytes that are no UTF-8 become U+FFFD."""
     columns = [_elements(column) for column in _columns(payload)]
     return [
-        {name: None if value == b"NULL" else value.decode() for name, value in zip(COLUMNS, row, strict=True)}
+        {
+            name: None if value == b"NULL" else value.decode("utf-8", "replace")
+            for name, value in zip(COLUMNS, row, strict=True)
+        }
         for row in zip(*columns, strict=True)
     ]
 
