@@ -19,11 +19,10 @@ from sp500tui.sources.quote_parsing import FIELDS, FetchResult, parse_quotes
 from sp500tui.sources.trading_periods import parse_trading_periods
 from sp500tui.sources.wikipedia import parse_constituents
 from sp500tui.sources.yahoo_json import read_json
+from tests.fixtures.recordings import FOLDERS
 from tests.unit.test_wikipedia_table import page, row
 from tests.unit.test_yahoo_parsing import body, line
 
-RECORDINGS = Path(__file__).parents[2] / ".." / "shared" / "recordings"
-needs_recordings = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings beside the project")
 NOW = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
 ASKED = ("AAPL", "BRK.B", "OCDO.L", "TSLA")
 PAIRS = (("USD", "DKK"), ("EUR", "USD"), ("DKK", "DKK"))
@@ -153,9 +152,11 @@ def mutations(raw: bytes, count: int, seed: int) -> list[bytes]:
     return made
 
 
-@needs_recordings
-def test_mutated_answers_are_survived() -> None:
-    for file in sorted((RECORDINGS / "yahoo").glob("20*.json")):
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_mutated_answers_are_survived(folder: Path) -> None:
+    files = sorted((folder / "yahoo").glob("20*.json"))
+    assert len(files) >= 10
+    for file in files:
         answer = json.loads(file.read_bytes())["response"]["bodyJson"]
         for raw in mutations(json.dumps(answer).encode(), 150, SEED):
             read(raw)
@@ -172,9 +173,11 @@ def read_page(html: bytes) -> None:
         assert all(text.isprintable() and len(text) <= 120 for text in texts)
 
 
-@needs_recordings
-def test_mutated_pages_are_survived() -> None:
-    for file in sorted((RECORDINGS / "wikipedia").glob("*.html")):
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_mutated_pages_are_survived(folder: Path) -> None:
+    files = sorted((folder / "wikipedia").glob("*.html"))
+    assert len(files) == 2
+    for file in files:
         whole = file.read_bytes()
         start = whole.index(b'id="constituents"')
         # The table and no more: what surrounds it costs time only.

@@ -17,10 +17,10 @@ from sp500tui.simulator.charts import ChartError, chart
 from sp500tui.simulator.clock import OPENING
 from sp500tui.simulator.history import daily_bars, local_date
 from sp500tui.simulator.market import Market
+from tests.fixtures.recordings import own_and_real
 from tests.unit.test_simulator_clock import NOON, SettableTime
 from tests.unit.test_simulator_market import known, new_market
 
-RECORDING = Path(__file__).parents[3] / "shared" / "recordings" / "yahoo" / "2025_chart-AAPL.json"
 INTERVALS = ["1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo"]
 RANGES = ["1d", "7d", "2wk", "ytd", "max"]
 
@@ -77,10 +77,9 @@ def test_bars_are_in_order_and_possible(interval: str, span: str, young_market: 
     assert shown[-1].close == known(market, "MMM").today.price
 
 
-def test_the_chart_has_the_shape_of_a_recorded_one() -> None:
-    if not RECORDING.exists():
-        pytest.skip("the recorded chart is not on this machine")
-    real = json.loads(RECORDING.read_text("utf-8"))["response"]["bodyJson"]["chart"]["result"][0]
+@pytest.mark.parametrize("path", own_and_real("yahoo/2026_chart-day.json", "yahoo/2025_chart-AAPL.json"))
+def test_the_chart_has_the_shape_of_a_recorded_one(path: Path) -> None:
+    real = json.loads(path.read_text("utf-8"))["response"]["bodyJson"]["chart"]["result"][0]
     ours = result(after(60), range="5d", interval="1d")
     assert ours.keys() == real.keys()
     assert real["meta"].keys() - ours["meta"].keys() <= {"fiftyTwoWeekHigh", "fiftyTwoWeekLow"}

@@ -27,11 +27,11 @@ from sp500tui.simulator.listing import constituents
 from sp500tui.simulator.sessions import Sessions, consent_page
 from sp500tui.simulator.stream import pricing_data, signed, varint
 from sp500tui.simulator.wikipedia import constituents_page
+from tests.fixtures.recordings import own_and_real
 from tests.unit.test_simulator_clock import SettableTime
 from tests.unit.test_simulator_market import known, new_market
 
 QUOTES = [HandedOut("BRK.B", 1_764_000_000, "477.6701"), HandedOut('"\n', 1, "1e-05")]
-FRAMES = Path(__file__).parents[3] / "shared" / "recordings" / "yahoo" / "ws_pricing_frames.json"
 
 
 def test_the_ledger_reads_back_what_was_written(tmp_path: Path) -> None:
@@ -120,10 +120,9 @@ def test_a_frame_reads_back_with_the_real_decoder(pricing_pb2: ModuleType) -> No
     assert frame.previous_close == pytest.approx(day.previous_close, rel=1e-6)
 
 
-def test_a_frame_has_the_fields_of_a_recorded_one(pricing_pb2: ModuleType) -> None:
-    if not FRAMES.exists():
-        pytest.skip("the recorded frames are not on this machine")
-    share = json.loads(FRAMES.read_text("utf-8"))["frames"][1]["b64"]
+@pytest.mark.parametrize("path", own_and_real("yahoo/ws_pricing_frames.json", "yahoo/ws_pricing_frames.json"))
+def test_a_frame_has_the_fields_of_a_recorded_one(pricing_pb2: ModuleType, path: Path) -> None:
+    share = json.loads(path.read_text("utf-8"))["frames"][1]["b64"]
     real, ours = pricing_pb2.PricingData(), pricing_pb2.PricingData()
     real.ParseFromString(base64.b64decode(share))
     ours.ParseFromString(pricing_data(known(new_market(SettableTime()), "MMM"), MarketState.REGULAR))

@@ -17,10 +17,10 @@ from sp500tui.simulator.listing import constituents
 from sp500tui.simulator.market import Market
 from sp500tui.simulator.quotes import CORE, dead_quote, latest_trade, pair_quote, share_quote
 from sp500tui.simulator.rendering import QuoteRenderer, Rendered
+from tests.fixtures.recordings import own_and_real
 from tests.unit.test_simulator_clock import SettableTime
 from tests.unit.test_simulator_market import known, new_market
 
-RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings" / "yahoo"
 CALENDAR_FACTS = {
     "dividendDate", "dividendRate", "dividendYield", "trailingAnnualDividendRate", "trailingAnnualDividendYield",
     "earningsTimestamp", "earningsTimestampStart", "earningsTimestampEnd", "earningsCallTimestampStart",
@@ -52,12 +52,10 @@ class Desk:
         ]
 
 
-def recorded(name: str) -> dict[str, Any]:
-    path = RECORDINGS / name
-    if not path.exists():
-        pytest.skip(f"the recording {name} is not on this machine")
-    body = json.loads(path.read_text("utf-8"))["response"]["bodyJson"]
-    quote: dict[str, Any] = body["quoteResponse"]["result"][0]
+def recorded(path: Path) -> dict[str, Any]:
+    quote: dict[str, Any] = json.loads(path.read_text("utf-8"))["response"]["bodyJson"]["quoteResponse"][
+        "result"
+    ][0]
     return quote
 
 
@@ -67,9 +65,12 @@ def kinds(quote: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def test_a_share_has_the_keys_and_types_of_a_recorded_one() -> None:
+@pytest.mark.parametrize(
+    "path", own_and_real("yahoo/2026_quote-closed.json", "yahoo/2025_quote-AAPL-BABA.json")
+)
+def test_a_share_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
     # given a recorded quote of a closed market, and one of ours in the evening
-    real = kinds(recorded("2025_quote-AAPL-BABA.json"))
+    real = kinds(recorded(path))
     ours = kinds(Desk(start_at=22.5 * 3600).quotes("MMM")[0])
 
     # then ours has all of its keys but what only a real company has, with the same types
@@ -80,19 +81,24 @@ def test_a_share_has_the_keys_and_types_of_a_recorded_one() -> None:
     assert ours.keys() <= real.keys()
 
 
-def test_a_pair_has_the_keys_and_types_of_a_recorded_one() -> None:
-    real, ours = kinds(recorded("2025_quote-EURUSD=X.json")), kinds(Desk().quotes("EURUSD=X")[0])
+@pytest.mark.parametrize("path", own_and_real("yahoo/2026_quote-pair.json", "yahoo/2025_quote-EURUSD=X.json"))
+def test_a_pair_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
+    real, ours = kinds(recorded(path)), kinds(Desk().quotes("EURUSD=X")[0])
     assert real == ours
 
 
-def test_a_dead_symbol_looks_like_a_recorded_one() -> None:
+@pytest.mark.parametrize("path", own_and_real("yahoo/2026_quote-dead.json", "yahoo/2025_quote-BRKS.json"))
+def test_a_dead_symbol_looks_like_a_recorded_one(path: Path) -> None:
     (quote,) = Desk().quotes("BRKS")
     assert quote == dead_quote("BRKS")
-    assert set(recorded("2025_quote-BRKS.json")) - set(quote) <= {"messageBoardId"}
+    assert set(recorded(path)) - set(quote) <= {"messageBoardId"}
 
 
-def test_a_filtered_quote_has_the_recorded_core_and_what_was_asked_for() -> None:
-    real = set(recorded("2025_quote-MSFT-fields-beta.json")) - {"beta"}
+@pytest.mark.parametrize(
+    "path", own_and_real("yahoo/2026_quote-fields-beta.json", "yahoo/2025_quote-MSFT-fields-beta.json")
+)
+def test_a_filtered_quote_has_the_recorded_core_and_what_was_asked_for(path: Path) -> None:
+    real = set(recorded(path)) - {"beta"}
     ours = set(Desk().quotes("MMM", wanted=frozenset({"currency"}))[0])
     assert ours == real | {"currency"}
     assert real == CORE

@@ -18,11 +18,7 @@ from sp500tui.sources.trading_periods import TradingPeriods, parse_trading_perio
 from sp500tui.sources.yahoo_json import entry, error_words, read_json
 from sp500tui.sources.yahoo_symbols import listed_symbol
 from sp500tui.storage.rows import decode, encode
-
-RECORDINGS = Path(__file__).parents[2] / ".." / "shared" / "recordings" / "yahoo"
-needs_recordings = pytest.mark.skipif(
-    not RECORDINGS.is_dir(), reason="no recorded answers beside the project"
-)
+from tests.fixtures.recordings import OWN, REAL, body_of, needs_real, own_and_real
 
 NOW = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -395,12 +391,35 @@ def test_fields_name_currency_state_and_all_sessions() -> None:
     } <= set(FIELDS)
 
 
-def recorded(name: str) -> Any:
-    content = json.loads((RECORDINGS / name).read_text(), parse_float=Decimal)
-    return content["response"]["bodyJson"]
+def check_recording(path: Path, expected: dict[str, Any]) -> None:
+    answer = body_of(path)
+    result = parse_quotes(answer, [listed_symbol(symbol) for symbol in answered_symbols(answer)], [], NOW)
+    read: dict[str, Any] = {q.symbol: (str(q.price), q.market_state, q.currency) for q in result.quotes}
+    assert read | dict(result.missing) == expected
 
 
-@needs_recordings
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "2026_quote-closed.json",
+            {"ZQA": ("84.55", "CLOSED", "USD"), "ZQB.B": ("84.17", "CLOSED", "USD")},
+        ),
+        ("2026_quote-pre.json", {"ZQA": ("85.02", "PRE", "USD"), "ZQB.B": ("85.02", "PRE", "USD")}),
+        ("2026_quote-overnight.json", {"ZQA": ("84.7", "OVERNIGHT", "USD")}),
+        ("2026_quote-pence.json", {"ZQP.L": ("512.4", "REGULAR", "GBp")}),
+        ("2026_quote-dead.json", {"ZQX": "unknown to Yahoo Finance, or no longer traded"}),
+        ("2026_quote-fields-symbol.json", {"ZQA": "no currency in Yahoo's answer"}),
+        ("2026_quote-fields-beta.json", {"ZQA": "no currency in Yahoo's answer"}),
+    ],
+)
+def test_answers_of_the_real_shape_become_quotes_or_a_named_reason(
+    name: str, expected: dict[str, Any]
+) -> None:
+    check_recording(OWN / "yahoo" / name, expected)
+
+
+@needs_real
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -419,34 +438,41 @@ def recorded(name: str) -> Any:
     ],
 )
 def test_recorded_answers_become_quotes_or_a_named_reason(name: str, expected: dict[str, Any]) -> None:
-    answer = recorded(name)
-    result = parse_quotes(answer, [listed_symbol(symbol) for symbol in answered_symbols(answer)], [], NOW)
-    read: dict[str, Any] = {q.symbol: (str(q.price), q.market_state, q.currency) for q in result.quotes}
-    assert read | dict(result.missing) == expected
+    check_recording(REAL / "yahoo" / name, expected)
 
 
-@needs_recordings
-def test_the_recorded_pair_becomes_a_rate() -> None:
-    (rate,) = parse_quotes(recorded("2025_quote-EURUSD=X.json"), [], [("EUR", "USD")], NOW).rates
-    assert (rate.base, rate.target, str(rate.rate)) == ("EUR", "USD", "1.0489877")
+@pytest.mark.parametrize(
+    ("path", "rate"),
+    [
+        (OWN / "yahoo/2026_quote-pair.json", "1.1203604"),
+        pytest.param(REAL / "yahoo/2025_quote-EURUSD=X.json", "1.0489877", marks=needs_real),
+    ],
+)
+def test_the_recorded_pair_becomes_a_rate(path: Path, rate: str) -> None:
+    (found,) = parse_quotes(body_of(path), [], [("EUR", "USD")], NOW).rates
+    assert (found.base, found.target, str(found.rate)) == ("EUR", "USD", rate)
 
 
-@needs_recordings
-def test_the_recorded_chart_tells_the_trading_day() -> None:
-    periods = parse_trading_periods(recorded("2025_chart-AAPL.json"))
-    assert periods.regular == (
-        datetime(2025, 3, 24, 13, 30, tzinfo=UTC),
-        datetime(2025, 3, 24, 20, 0, tzinfo=UTC),
-    )
-    assert periods.next_change(datetime(2025, 3, 24, 14, tzinfo=UTC)) == (
-        MarketState.POST,
-        periods.regular[1],
-    )
+@pytest.mark.parametrize(
+    ("path", "opening"),
+    [
+        (OWN / "yahoo/2026_chart-day.json", datetime(2026, 5, 1, 13, 30, tzinfo=UTC)),
+        pytest.param(
+            REAL / "yahoo/2025_chart-AAPL.json", datetime(2025, 3, 24, 13, 30, tzinfo=UTC), marks=needs_real
+        ),
+    ],
+)
+def test_the_recorded_chart_tells_the_trading_day(path: Path, opening: datetime) -> None:
+    periods = parse_trading_periods(body_of(path))
+    assert periods.regular == (opening, opening + timedelta(hours=6, minutes=30))
+    assert periods.next_change(opening + timedelta(minutes=30)) == (MarketState.POST, periods.regular[1])
 
 
-@needs_recordings
-def test_transcribed_error_bodies_are_told_in_yahoos_words() -> None:
-    bodies = json.loads((RECORDINGS / "TRANSCRIBED_error_bodies.json").read_text())
+@pytest.mark.parametrize(
+    "path", own_and_real("yahoo/error_bodies.json", "yahoo/TRANSCRIBED_error_bodies.json")
+)
+def test_error_bodies_are_told_in_yahoos_words(path: Path) -> None:
+    bodies = json.loads(path.read_text())
     for name in ("quote_401_cookie", "quote_401_feature", "chart_500_wrapped", "chart_404"):
         assert error_words(bodies[name]["body"])
         with pytest.raises(SourceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,8 @@ from curl_cffi.requests.headers import Headers
 
 from sp500tui.domain import SourceError, ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
-from sp500tui.sources.yahoo_session import GatedSession, failure_words
+from sp500tui.sources.yahoo_session import GatedSession, asks_for_fewer, failure_words
+from tests.fixtures.recordings import OWN
 
 QUOTE = "https://query1.finance.yahoo.com/v7/finance/quote"
 CRUMB = "https://query1.finance.yahoo.com/v1/test/getcrumb"
@@ -131,6 +133,20 @@ def test_a_request_to_slow_down_opens_the_circuit_and_yfinance_gets_no_second_tr
     assert len(net.sent) == 1
     assert gate.state().circuit is CircuitState.OPEN
     assert session.crumb_doubtful == (url == CRUMB)
+
+
+def test_the_recorded_refusals_are_told_from_other_errors() -> None:
+    bodies = json.loads((OWN / "yahoo/error_bodies.json").read_text())
+    refusals = {
+        name
+        for name, each in bodies.items()
+        if asks_for_fewer(
+            each["status"],
+            None,
+            (each["body"] if isinstance(each["body"], str) else json.dumps(each["body"])).encode(),
+        )
+    }
+    assert refusals == {"quote_429_json", "edge_429", "text_200", "page_999", "page_403"}
 
 
 @pytest.mark.parametrize(
