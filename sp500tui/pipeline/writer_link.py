@@ -24,6 +24,8 @@ _LOOK = 0.05
 """Seconds between two looks at `cancelled` while a commit is awaited."""
 _PIECE = 1 << 16
 """Bytes read at once."""
+_LATE_PIECES = 64
+"""Pieces that are read after the time limit: more than a socket holds, so that an answer in it is always found."""
 _FAREWELL = 2.0
 """Seconds a process gets to leave by itself."""
 
@@ -133,6 +135,7 @@ class WriterLink:
                 raise self._death() from error
 
     def _receive(self, number: int, deadline: float, cancelled: Callable[[], bool]) -> Answer:
+        late = 0
         while True:
             # The pipe is read to its end before the death is believed: an answer may still lie in it.
             try:
@@ -146,13 +149,15 @@ class WriterLink:
                 raise WriterDiedError(
                     f"{self._name} (process {self.pid}) sent no answer but: {error}"
                 ) from error
-            self._read()
-            self._check_patience(deadline, cancelled)
+            # The socket before the clock: an answer may have come in time while this thread did something else.
+            late += self._is_over(deadline, cancelled)
+            if not self._read(0.0 if late else _LOOK) or late > _LATE_PIECES:
+                self._check_patience(deadline, cancelled)
 
-    def _read(self) -> None:
-        """Take over what the process has sent, waiting a moment where that is nothing yet."""
-        if not self._arrivals.poll(_LOOK * 1000):
-            return
+    def _read(self, seconds: float) -> bool:
+        """Take over what the process has sent, waiting so long where that is nothing yet; whether there was any."""
+        if not self._arrivals.poll(seconds * 1000):
+            return False
         try:
             piece = self._socket.recv(_PIECE, socket.MSG_DONTWAIT)
         except OSError as error:
@@ -160,6 +165,11 @@ class WriterLink:
         if not piece:
             raise self._death()
         self._frames.feed(piece)
+        return True
+
+    @staticmethod
+    def _is_over(deadline: float, cancelled: Callable[[], bool]) -> bool:
+        return time.monotonic() > deadline or cancelled()
 
     def _check_patience(self, deadline: float, cancelled: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 
 from sp500tui.pipeline import writer_process
+from sp500tui.pipeline.frames import framed
 from sp500tui.pipeline.writer_link import WriterDiedError, WriterLink
 from sp500tui.storage import rows as rowcodec
 from sp500tui.storage.database import apply_schema
@@ -183,3 +186,54 @@ def test_many_at_once_leave_nothing_open(database_url: str) -> None:
     for link in links:
         link.close()
     assert psutil.Process().num_fds() == before
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["late", "told-to-stop"])
+def test_an_answer_that_came_in_time_counts_although_it_is_read_late(link: WriterLink, stopped: bool) -> None:
+    # Given a journal whose write beside the commit outlasts the time limit, and the answer that came meanwhile
+    limit = 1.0 if not stopped else 30.0
+    started = time.monotonic()
+    written = threading.Event()
+
+    def write_slowly() -> None:
+        assert select.select([link._socket], [], [], 20)[0]
+        # A log line may come first: wait for the answer itself.
+        while b"committed" not in link._socket.recv(1 << 16, socket.MSG_PEEK):
+            time.sleep(0.001)
+        while not stopped and time.monotonic() - started <= limit:
+            time.sleep(0.01)
+        written.set()
+
+    # When it is read, then it counts
+    answer = link.commit(1, payload(1, 2), limit, lambda: stopped and written.is_set(), write_slowly)
+    assert (answer.committed, answer.stored) == (True, 2)
+
+
+def test_a_process_that_only_talks_is_not_waited_for(link: WriterLink) -> None:
+    # Given a process that sends log lines without end, and no answer
+    ours, theirs = socket.socketpair()
+    link._socket, real = ours, link._socket
+    link._arrivals.unregister(real)
+    link._arrivals.register(ours, select.POLLIN)
+    line = framed(json.dumps({"kind": "log", "name": "x", "level": 1, "message": "m", "created": 0}).encode())
+    talking = threading.Event()
+    talking.set()
+
+    def talk() -> None:
+        while talking.is_set():
+            try:
+                theirs.sendall(line * 1000)
+            except OSError:
+                return
+
+    talker = threading.Thread(target=talk, daemon=True)
+    talker.start()
+
+    # When the time is over, then it counts as late all the same
+    with pytest.raises(WriterDiedError, match="did not answer in time"):
+        link._receive(1, time.monotonic() + 0.2, never)
+    talking.clear()
+    ours.close()
+    theirs.close()
+    talker.join(10)
+    link._socket = real
