@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -15,6 +16,10 @@ from pathlib import Path
 from sp500tui.domain import JournalError
 
 _log = logging.getLogger(__name__)
+
+_PIECE = 1 << 20
+_MARK = 256
+"""Bytes by which a file that has only grown is told from one that was written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,48 @@ class DeadLetter:
         return cls(datetime.now(UTC).isoformat(timespec="seconds"), reason, sqlstate, row)
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """How far a file has been counted."""
+
+    state: tuple[int, int, int] = (0, 0, 0)
+    """Inode, bytes and time of the last change (ns) then."""
+    lines: int = 0
+    """Line feeds."""
+    end: int = 0
+    """Bytes from the start to the last line feed, it included."""
+    mark: bytes = b""
+    """What stands before `end`: unchanged unless letters were taken out."""
+    torn: bool = False
+    """Whether something without a line feed follows."""
+
+    def brought_up_to_date(self, fd: int) -> _Counted:
+        """The same for the file as it is now; reads only what was appended, where nothing else has changed."""
+        status = os.fstat(fd)
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if state == self.state:
+            return self
+        continued = (
+            status.st_ino == self.state[0]
+            and os.pread(fd, len(self.mark), self.end - len(self.mark)) == self.mark
+        )
+        lines, end, mark = (self.lines, self.end, self.mark) if continued else (0, 0, b"")
+        at, last = end, b""
+        while piece := os.pread(fd, _PIECE, at):
+            lines += piece.count(b"\n")
+            if b"\n" in piece:
+                end = at + piece.rindex(b"\n") + 1
+            at, last = at + len(piece), piece[-1:]
+        mark = os.pread(fd, min(_MARK, end), end - min(_MARK, end))
+        return _Counted(state, lines, end, mark, torn=last not in (b"", b"\n"))
+
+
 class DeadLetters:
     """A file of JSON lines, shared by every program that uses the same data folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._counted = _Counted()
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
         """Append letters; they are safe on the disk when this returns.
@@ -71,21 +113,29 @@ class DeadLetters:
             return _parse(_read(fd), self._path)
 
     def count(self) -> int:
-        """How many letters there are, by their lines; waits for nobody who writes or replays them.
+        """How many letters there are, by their lines; takes no lock, and reads only what is new since the last call.
 
         Raises:
             JournalError: the file cannot be read.
         """
         try:
-            data = self._path.read_bytes()
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return 0
         except OSError as error:
             raise JournalError(f"cannot read {self._path}: {error.strerror}") from error
-        return data.count(b"\n") + (data[-1:] not in (b"", b"\n"))
+        try:
+            self._counted = counted = self._counted.brought_up_to_date(fd)
+        except OSError as error:
+            raise JournalError(f"cannot read {self._path}: {error.strerror}") from error
+        finally:
+            os.close(fd)
+        return counted.lines + counted.torn
 
     def replay(self, accept: Callable[[DeadLetter], bool]) -> tuple[int, int]:
         """Offer every letter to `accept` and keep those it refuses; returns how many went and how many stay.
+
+        The file is not locked meanwhile: letters that are added stay, and are not counted.
 
         Raises:
             JournalError: the file cannot be read or written. Letters that went may then be offered once more.
@@ -93,11 +143,29 @@ class DeadLetters:
         if not self._path.exists():
             return 0, 0
         with self._locked() as fd:
-            letters = _parse(_read(fd), self._path)
-            kept = [letter for letter in letters if not accept(letter)]
-            if len(kept) < len(letters):
-                self._replace(fd, _lines(kept))
-        return len(letters) - len(kept), len(kept)
+            offered = _parse(_read(fd), self._path)
+        went: Counter[bytes] = Counter()
+        try:
+            for letter in offered:
+                if accept(letter):
+                    went[_lines([letter])] += 1
+        finally:
+            # Also when the database went away in the middle: what it has taken need not be offered again.
+            if went:
+                self._remove(went.copy())
+        return went.total(), len(offered) - went.total()
+
+    def _remove(self, went: Counter[bytes]) -> None:
+        """Take letters out of the file as it is by now; one that another replay has taken out is no matter."""
+        with self._locked() as fd:
+            kept = []
+            for letter in _parse(_read(fd), self._path):
+                line = _lines([letter])
+                if went[line] > 0:
+                    went[line] -= 1
+                else:
+                    kept.append(letter)
+            self._replace(fd, _lines(kept))
 
     def _replace(self, fd: int, data: bytes) -> None:
         # In place and not by renaming: a program that waits for the lock holds this very file. What stays is a

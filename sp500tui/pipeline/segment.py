@@ -154,6 +154,8 @@ class Segment:
             JournalError: the disk is full or failed; nothing of the batch remains.
         """
         with self._lock:
+            if self._fd < 0:
+                raise JournalError(f"the journal file {self.path} is closed: the run has ended")
             start = self._size
             try:
                 _write_all(self._fd, _frame(_BATCH, number, rows, payload) + payload, start)
@@ -164,12 +166,16 @@ class Segment:
             self._size = start + _HEADER.size + len(payload)
             self.open_batches[number] = Record(start + _HEADER.size, len(payload), rows)
             self.open_bytes += len(payload)
+            # A descriptor of its own: the file may be closed meanwhile, and its number given to another.
+            synced = os.dup(self._fd)
         try:
             # Outside the lock: two writers' syncs may overlap.
-            os.fdatasync(self._fd) if hasattr(os, "fdatasync") else os.fsync(self._fd)
+            os.fdatasync(synced) if hasattr(os, "fdatasync") else os.fsync(synced)
         except OSError as error:
             self.done(number)
             raise JournalError(_disk_words(self.path, error)) from error
+        finally:
+            os.close(synced)
 
     def read(self, number: int) -> bytes:
         """The payload of an open batch, as it was written.
@@ -180,7 +186,8 @@ class Segment:
         """
         record = self.open_batches[number]
         try:
-            frame = os.pread(self._fd, _HEADER.size + record.length, record.offset - _HEADER.size)
+            with self._lock:
+                frame = os.pread(self._fd, _HEADER.size + record.length, record.offset - _HEADER.size)
         except OSError as error:
             raise JournalError(
                 f"batch {number} of the journal file {self.path} cannot be read: {error.strerror}"
@@ -201,6 +208,8 @@ class Segment:
         with self._lock:
             record = self.open_batches.pop(number, None)
             self.open_bytes -= record.length if record else 0
+            if self._fd < 0:
+                return
             try:
                 if not self.open_batches and self._size > _REUSE_ABOVE and not self.damaged:
                     os.ftruncate(self._fd, 0)
@@ -222,22 +231,27 @@ class Segment:
     @property
     def removed(self) -> bool:
         """Whether somebody has removed the file: what is in it does not outlive this process."""
-        return not os.fstat(self._fd).st_nlink
+        with self._lock:
+            return self._fd >= 0 and not os.fstat(self._fd).st_nlink
 
     @property
     def _kept_as(self) -> Path:
         return self.path.with_suffix(".damaged")
 
     def close(self) -> None:
-        """Let the file go: removed when nothing is open in it, else left for the next start."""
-        if not self.open_batches and self._fd >= 0:
-            if self.damaged and not self.removed:
-                self.path.rename(self._kept_as)
-            else:
-                self.path.unlink(missing_ok=True)
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Let the file go: removed when nothing is open in it, else left for the next start. May be repeated."""
+        with self._lock:
+            if self._fd < 0:
+                return
+            fd, self._fd = self._fd, -1
+            try:
+                if not self.open_batches:
+                    if self.damaged and os.fstat(fd).st_nlink:
+                        self.path.rename(self._kept_as)
+                    else:
+                        self.path.unlink(missing_ok=True)
+            finally:
+                os.close(fd)
 
 
 def leftovers(folder: Path) -> Iterator[Segment]:

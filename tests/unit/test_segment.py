@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -279,3 +280,51 @@ def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Callable[[int], 
 
     assert adopted is not None
     assert set(range(1, written)) <= set(adopted.open_batches) <= set(range(written))
+
+
+def test_a_file_is_closed_once_and_takes_nothing_afterwards(tmp_path: Path) -> None:
+    """Given a file with a batch, when it was closed, then a late writer's calls touch no file of somebody else."""
+    segment = Segment.create(tmp_path)
+    segment.append(1, 1, b"one")
+    segment.close()
+    with (tmp_path / "other").open("w+b") as other:
+        segment.close()
+        with pytest.raises(JournalError, match="is closed"):
+            segment.append(2, 1, b"two")
+        assert not segment.removed
+        other.seek(0)
+        assert other.read() == b""
+    (left,) = leftovers(tmp_path)
+    assert [left.read(number) for number in left.open_batches] == [b"one"]
+    left.close()
+
+
+def test_a_file_that_is_closed_while_many_write_holds_what_they_were_promised(tmp_path: Path) -> None:
+    """Given writers at work, when the file is closed meanwhile, then each batch was kept or refused, never both."""
+    for round_number in range(10):
+        folder = tmp_path / str(round_number)
+        folder.mkdir()
+        segment = Segment.create(folder)
+        kept: list[int] = []
+        begun = threading.Barrier(4)
+
+        def write(first: int, segment: Segment = segment, kept: list[int] = kept) -> None:
+            begun.wait(10)  # noqa: B023  # every round joins its threads
+            for number in range(first, first + 50):
+                try:
+                    segment.append(number, 1, b"x" * 100)
+                except JournalError:
+                    return
+                kept.append(number)
+
+        writers = [threading.Thread(target=write, args=(first,)) for first in (1, 1001, 2001)]
+        for writer in writers:
+            writer.start()
+        begun.wait(10)
+        segment.close()
+        for writer in writers:
+            writer.join(20)
+        found = list(leftovers(folder))
+        assert sorted(number for each in found for number in each.open_batches) == sorted(kept)
+        for each in found:
+            each.close()

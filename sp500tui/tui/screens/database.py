@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
@@ -27,6 +27,9 @@ from sp500tui.tui.stored_rows import stored_lines
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.widgets.cursor_list import CursorList
 from sp500tui.tui.widgets.line_canvas import LineCanvas
+
+if TYPE_CHECKING:
+    from sp500tui.pipeline.dead_letters import DeadLetters
 
 _ROWS = 60
 _RATES = 120
@@ -165,10 +168,16 @@ class DatabaseScreen(PanelScreen):
 
 def _read(archive: Archive, dead_letters: Path) -> Reading:
     """Ask the database and count the letters; runs on a background thread."""
-    from sp500tui.pipeline.dead_letters import DeadLetters
-
     stored = archive.of_all(_ROWS)
     try:
-        return Reading(stored, DeadLetters(dead_letters).count())
+        return Reading(stored, _letters(dead_letters).count())
     except JournalError as error:
         return Reading(stored, str(error))
+
+
+@cache
+def _letters(path: Path) -> DeadLetters:
+    """The file of dead letters, which remembers how far it has been counted."""
+    from sp500tui.pipeline.dead_letters import DeadLetters
+
+    return DeadLetters(path)
