@@ -16,6 +16,19 @@ def main(arguments: list[str] | None = None) -> int:
     from sp500tui.child_processes import forget_current_folder
 
     forget_current_folder()
-    from sp500tui.program import run
+    try:
+        from sp500tui.program import run
 
-    return run(given)
+        code = run(given)
+    except KeyboardInterrupt:
+        return 130
+    if arguments is None:
+        _end_quietly_on_signals()
+    return code
+
+
+def _end_quietly_on_signals() -> None:
+    """From now on, while the interpreter ends, a Ctrl-C ends the process without a traceback."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from sp500tui.domain import Sp500tuiError
@@ -19,24 +16,22 @@ from sp500tui.paths import Paths
 from sp500tui.pipeline.control import STOP_WORDS, StopStep, next_step
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.snapshot import DatabaseSnapshot, Snapshot
+from sp500tui.pipeline.unattended_stop import KILL_LIMIT, stop_unattended
 from sp500tui.progress import missing_in_words, summary
 from sp500tui.redaction import plain, redact_url
-from sp500tui.wakeup import Wakeup
+from sp500tui.stop_signals import StopSignals, exit_at_once
 
 if TYPE_CHECKING:
     from sp500tui.configuration import Configuration
     from sp500tui.settings import Settings
 
 _log = logging.getLogger(__name__)
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REDRAW = 0.25
 """Seconds between two pictures on a terminal."""
-_GRACE = 2.0
-"""Seconds the pipeline gets to end by itself after it was killed."""
 
 
 class Run(Protocol):
-    """What this face needs of `PipelineControl`, and the report at the end."""
+    """What this front end needs of `PipelineControl`."""
 
     def start(self) -> None:
         """See `PipelineControl.start`."""
@@ -51,7 +46,7 @@ class Run(Protocol):
         """See `PipelineControl.join`."""
 
     def outcome(self) -> RunReport:
-        """The report of the run so far."""
+        """See `PipelineControl.outcome`."""
 
 
 def _build(settings: Settings, paths: Paths) -> Run:
@@ -66,15 +61,15 @@ def _build(settings: Settings, paths: Paths) -> Run:
 
 def run_headless(configuration: Configuration, build: Callable[[Settings, Paths], Run] = _build) -> int:
     """Run to the end, tell it, and return the exit code. `build` makes the pipeline."""
-    face = HeadlessRun(_stop_words(configuration.settings))
-    with face.signals():
+    with StopSignals() as signals:
+        face = HeadlessRun(signals, configuration.settings.drain_timeout, _stop_words(configuration.settings))
         report = _report_of(face, configuration, build)
-        if face.first_signal is not None:
-            report = report.interrupted(face.first_signal)
+        if signals.first is not None:
+            report = report.interrupted(signals.first)
         tell(report, as_json=configuration.settings.json_output)
     code = exit_code(report)
     if face.abandoned:
-        _leave_at_once(code)
+        exit_at_once(code)
     return code
 
 
@@ -102,11 +97,17 @@ def _report_of(
     except Sp500tuiError as error:
         return _early_report(settings).failed(error)
     except Exception as error:  # noqa: BLE001 - told in one line and in the report; the traceback is in the log
-        words = f"unforeseen {type(error).__name__}: {error}"
-        _log.critical("%s", words, exc_info=error, extra={"files_only": True})
-        where = current()
-        details = f"details in {where.errors_log}" if where else "please report it"
-        return _early_report(settings).failed(Sp500tuiError(f"{words}; {details}"))
+        return _early_report(settings).failed(unforeseen(error))
+
+
+def unforeseen(error: Exception) -> Sp500tuiError:
+    """The failure for an exception that has no message of its own for the user; its traceback goes to the log."""
+    if isinstance(error, Sp500tuiError):
+        return error
+    words = f"unforeseen {type(error).__name__}: {error}"
+    _log.critical("%s", words, exc_info=error, extra={"files_only": True})
+    where = current()
+    return Sp500tuiError(f"{words}; {f'details in {where.errors_log}' if where else 'please report it'}")
 
 
 def _early_report(settings: Settings) -> RunReport:
@@ -116,59 +117,50 @@ def _early_report(settings: Settings) -> RunReport:
 
 
 class HeadlessRun:
-    """Follows one pipeline from start to end, and lets every signal climb the stop ladder by one step."""
+    """Follows one pipeline from start to end; every signal climbs the stop ladder by one step."""
 
-    def __init__(self, stop_words: Mapping[StopStep, str] = STOP_WORDS) -> None:
+    def __init__(
+        self, signals: StopSignals, drain_timeout: float, stop_words: Mapping[StopStep, str] = STOP_WORDS
+    ) -> None:
+        self._signals = signals
+        self._drain_timeout = drain_timeout
         self._stop_words = stop_words
-        self.step = StopStep.NONE
-        self.first_signal: signal.Signals | None = None
+        self._step = StopStep.NONE
         self.abandoned = False
         """Whether the pipeline was killed and had not ended even then."""
-        self._bell = Wakeup()
-        self._pending: deque[int] = deque()
-
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """Receive the stop signals; a SIGHUP that `nohup` has switched off stays off."""
-        before = {}
-        for number in _STOP_SIGNALS:
-            if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                continue
-            before[number] = signal.signal(number, self._note)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self._bell.close()
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        # Nothing more: a handler runs between any two steps of the main thread, which may hold a lock.
-        self._pending.append(number)
-        self._bell.ring()
 
     def follow(self, pipeline: Run) -> RunReport:
-        """Start the pipeline and stay with it until it has ended or was killed."""
+        """Start the pipeline and stay with it until it has ended or was killed.
+
+        An error of this front end stops the pipeline in good order, and is the failure of the report.
+        """
+        failure: Sp500tuiError | None = None
+        try:
+            self._attend(pipeline)
+        except Exception as error:  # noqa: BLE001  # the pipeline must be stopped whatever it was
+            failure = unforeseen(error)
+            self.abandoned = not stop_unattended(pipeline, self._drain_timeout, self._signals, self._step)
+        if self._step is StopStep.KILL:
+            self.abandoned = not pipeline.join(KILL_LIMIT)
+        report = pipeline.outcome()
+        return report.failed(failure) if failure and not report.failure else report
+
+    def _attend(self, pipeline: Run) -> None:
         pipeline.start()
-        self._bell.ring_after(pipeline.join)
+        self._signals.wake_after(pipeline.join)
         _log.info("started; process %d", os.getpid())
         with picture_on_terminal() as draw:
-            while not pipeline.join(0) and self.step is not StopStep.KILL:
-                self._bell.sleep(_REDRAW if draw else None)
+            while not pipeline.join(0) and self._step is not StopStep.KILL:
+                self._signals.sleep(_REDRAW if draw else None)
                 self._climb(pipeline)
                 if draw:
                     draw(pipeline.snapshot())
-        if self.step is StopStep.KILL:
-            self.abandoned = not pipeline.join(_GRACE)
-        return pipeline.outcome()
 
     def _climb(self, pipeline: Run) -> None:
-        while self._pending:
-            number = signal.Signals(self._pending.popleft())
-            self.first_signal = self.first_signal or number
-            self.step = next_step(self.step)
-            _log.warning("%s: %s", number.name, self._stop_words[self.step])
-            pipeline.stop(self.step)
+        while (number := self._signals.take()) is not None:
+            self._step = next_step(self._step)
+            _log.warning("%s: %s", number.name, self._stop_words[self._step])
+            pipeline.stop(self._step)
 
 
 @contextmanager
@@ -230,10 +222,3 @@ def _turn_away(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):
         return  # no descriptor behind it: nothing to complain about
-
-
-def _leave_at_once(code: int) -> None:
-    """End this process without waiting for threads that would not end."""
-    if (logs := current()) is not None:
-        logs.close()
-    os._exit(code)

@@ -17,6 +17,7 @@ from sp500tui.command_line import parse
 from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.interpreter import tune, tune_for_screen
 from sp500tui.redaction import plain
+from sp500tui.stop_signals import StoppedBySignal, raised_signals, signal_code
 
 if TYPE_CHECKING:
     from sp500tui.configuration import Configuration
@@ -38,7 +39,10 @@ _ONE_SHOTS = {
 def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit code; every failure is one line on stderr."""
     try:
-        return _flushed(_dispatch(parse(arguments)))
+        with raised_signals():
+            return _flushed(_dispatch(parse(arguments)))
+    except StoppedBySignal as stopped:
+        return signal_code(stopped.number)
     except Sp500tuiError as error:
         return _refuse(str(error), error.exit_code)
     except KeyboardInterrupt:

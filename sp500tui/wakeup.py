@@ -34,6 +34,10 @@ class Wakeup:
         # Tried again without end: the main thread sleeps until then.
         ServiceThread("wakeup", step).start()
 
+    def fileno(self) -> int:
+        """A descriptor that is readable while the bell is rung."""
+        return self._hears.fileno()
+
     def sleep(self, seconds: float | None) -> None:
         """Sleep until the bell rings, at most so many seconds; None sets no limit."""
         select.select([self._hears], [], [], seconds)

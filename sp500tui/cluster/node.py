@@ -172,7 +172,7 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
         return self._settings.read_database or self._parts.keeper.url
 
     def outcome(self) -> RunReport:
-        """The end of the run in numbers, from the moment this node joined."""
+        """See `PipelineControl.outcome`; counted from the moment this node joined."""
         snapshot = self.snapshot()
         joined_with = self._life.joined_with
         if joined_with is not None:
@@ -181,7 +181,7 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
             if self._parts.cycles.fulfilled:
                 ledger = settled(ledger)
             snapshot = replace(snapshot, ledger=ledger, cycle=cycle)
-        return RunReport.of(snapshot, self._life.failure, stopped_early=self._stopped_early)
+        return RunReport.of(snapshot, stopped_early=self._stopped_early)
 
     # --- the picture --------------------------------------------------------------------------------------------
 

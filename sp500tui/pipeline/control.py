@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sp500tui.domain import Constituent
 from sp500tui.pipeline.events import PipelineEvent
+from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.snapshot import LivePrice, Snapshot, StageName
 
 MIN_WORKERS = 1
@@ -129,6 +130,9 @@ class PipelineControl(Protocol):
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; False when `timeout` seconds passed first."""
+
+    def outcome(self) -> RunReport:
+        """The report of the run so far."""
 
     def kill_worker(self, name: str) -> bool:
         """End one writer's process with SIGKILL, as the demonstration of a fault; False for other workers."""

@@ -57,7 +57,7 @@ class RunFace(Generic[PartsT, LifeT]):
 
     def stop(self, step: StopStep = StopStep.DRAIN) -> None:
         """See `PipelineControl.stop`; of a cluster only this node leaves."""
-        if step <= self._life.step:
+        if step <= self._life.step or self._life.over.is_set():
             return
         self._stopped_early = True
         try:

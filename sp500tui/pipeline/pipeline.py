@@ -89,9 +89,8 @@ class Pipeline(RunFace[Parts, Supervisor]):
         return self._parts.keeper.url if self._parts.database.ready.is_set() else None
 
     def outcome(self) -> RunReport:
-        """The end of the run in numbers."""
-        failure = self._life.failure
-        return RunReport.of(self.snapshot(), failure, stopped_early=self._stopped_early)
+        """See `PipelineControl.outcome`."""
+        return RunReport.of(self.snapshot(), stopped_early=self._stopped_early)
 
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`."""

@@ -1,4 +1,4 @@
-"""The end of a run in numbers: what `--json` prints, and the exit code that it means."""
+"""The end of a run in numbers: what `--json` prints, and the exit code that every front end ends with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 
 from sp500tui import __version__
 from sp500tui.domain import ExitCode, Sp500tuiError
-from sp500tui.pipeline.snapshot import DatabaseSnapshot, Health, Latency, Ledger, Snapshot, StageName
+from sp500tui.pipeline.snapshot import (
+    DatabaseSnapshot,
+    Health,
+    Latency,
+    Ledger,
+    Phase,
+    Snapshot,
+    StageName,
+)
 
 _REPORTED = (StageName.PRICE, StageName.CONVERTER, StageName.WRITER)
 
@@ -52,12 +60,15 @@ class RunReport:
     """The signal that ended the run before its time."""
     stopped_early: bool = False
     """Whether a person ended it before its time, without a signal."""
+    goes_on: bool = False
+    """Whether other nodes of the cluster continue the run: what waits on the broker is theirs."""
 
     @classmethod
-    def of(
-        cls, snapshot: Snapshot, failure: Sp500tuiError | None = None, *, stopped_early: bool = False
-    ) -> RunReport:
-        """The report behind the last snapshot of a run, and what made it fail if something did."""
+    def of(cls, snapshot: Snapshot, *, stopped_early: bool = False) -> RunReport:
+        """The report behind the last snapshot of a run.
+
+        A run that came to its end by itself and left quotes unstored has failed, whatever kept them back.
+        """
         upstream = snapshot.upstream
         workers = {
             stage.name: WorkersReport(stage.size, stage.restarts)
@@ -79,9 +90,13 @@ class RunReport:
             workers=workers,
             database=snapshot.database,
             failure=snapshot.failure,
+            failure_code=snapshot.failure_code if snapshot.failure else None,
             stopped_early=stopped_early,
+            goes_on=bool(snapshot.others_at_work),
         )
-        return report.failed(failure) if failure else report
+        if report.waiting and snapshot.phase is Phase.STOPPED and not (report.failure or stopped_early):
+            return replace(report, failure=_unstored(report), failure_code=exit_code(report))
+        return report
 
     def failed(self, error: Sp500tuiError) -> RunReport:
         """The same run, ended by `error`."""
@@ -90,6 +105,12 @@ class RunReport:
     def interrupted(self, by: Signals) -> RunReport:
         """The same run, ended by a signal."""
         return replace(self, signal=by)
+
+    @property
+    def waiting(self) -> int:
+        """Quotes that were fetched and are neither stored nor refused, and that no other node takes care of."""
+        ledger = self.ledger
+        return 0 if self.goes_on else ledger.queued + ledger.in_flight + ledger.spooled
 
     @property
     def outcome(self) -> str:
@@ -143,18 +164,28 @@ class RunReport:
 
 
 def exit_code(report: RunReport) -> ExitCode:
-    """What the program's exit code says about a run; SIGHUP counts as SIGTERM."""
+    """The exit code of a run, the same for every front end and every kind of node; SIGHUP counts as SIGTERM."""
     if report.signal is not None:
         return ExitCode.SIGINT if report.signal is SIGINT else ExitCode.SIGTERM
     if report.failure:
         return report.failure_code or ExitCode.INCOMPLETE
-    ledger = report.ledger
-    waiting = ledger.queued + ledger.in_flight + ledger.spooled
-    if waiting and report.database.health is Health.DOWN:
+    if report.goes_on and report.stopped_early:
+        return ExitCode.OK  # the node has left; what the cluster has not stored yet, it still will
+    if report.waiting and report.database.health is Health.DOWN:
         return ExitCode.DATABASE
-    if not ledger.fetched and report.missing and report.failed_requests + report.throttled_requests:
+    fetched, dead = report.ledger.fetched, report.ledger.dead
+    if not fetched and report.missing and report.failed_requests + report.throttled_requests:
         return ExitCode.NO_SOURCE
-    return ExitCode.INCOMPLETE if waiting or ledger.dead or report.missing else ExitCode.OK
+    return ExitCode.INCOMPLETE if report.waiting or dead or report.missing else ExitCode.OK
+
+
+def _unstored(report: RunReport) -> str:
+    """The failure of a run that left quotes unstored."""
+    ledger = report.ledger
+    quotes = "1 quote was" if report.waiting == 1 else f"{report.waiting:,} quotes were"
+    kept = f"; {ledger.spooled:,} are in the journal, which the next start stores" if ledger.spooled else ""
+    reason = report.database.message if report.database.health is Health.DOWN else ""
+    return f"{quotes} not stored{f': {reason}' if reason else ''}{kept}"
 
 
 def _rounded(milliseconds: float | None) -> float | None:

@@ -391,6 +391,13 @@ class Snapshot:
         return next(stage for stage in self.stages if stage.name is name)
 
     @property
+    def others_at_work(self) -> int:
+        """Nodes of the cluster besides this one that are heard and run a stage."""
+        return sum(
+            not node.here and node.health is not Health.DOWN and bool(node.stages) for node in self.nodes
+        )
+
+    @property
     def degraded(self) -> tuple[str, ...]:
         """Why it does not run as it should, one line a reason; empty when all is well."""
         parts = (self.constituents, self.upstream, self.database, self.journal)

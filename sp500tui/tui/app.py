@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -19,11 +21,15 @@ from textual.reactive import var
 from textual.widgets import Input
 
 from sp500tui import logs
-from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
+from sp500tui.domain import ConfigurationError
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import PipelineControl
-from sp500tui.pipeline.snapshot import StageName
+from sp500tui.pipeline.report import RunReport, exit_code
+from sp500tui.pipeline.snapshot import Snapshot, StageName
+from sp500tui.pipeline.unattended_stop import stop_unattended
+from sp500tui.redaction import plain
 from sp500tui.settings import Settings
+from sp500tui.stop_signals import StopSignals, exit_at_once
 from sp500tui.tui import steering
 from sp500tui.tui.bindings import STEERING, Command, check_keymap, commands_of
 from sp500tui.tui.commands import PipelineCommands
@@ -34,14 +40,14 @@ from sp500tui.tui.palette import Palette
 from sp500tui.tui.pipeline_app import PipelineApp
 from sp500tui.tui.screens import registry
 from sp500tui.tui.screens.main import MainScreen
-from sp500tui.tui.stopping import finish, remainder
+from sp500tui.tui.stopping import remainder
 from sp500tui.tui.styles import style_sheet
 from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
 from sp500tui.tui.widgets.log_lines import LogLines
 from sp500tui.tui.words import STAGE_TITLES
 
-_OPENING_PATIENCE = 5.0
-"""Seconds that loading the pipeline may take after the person left."""
+_OPENING_LIMIT = 5.0
+"""Seconds that loading the pipeline may take once the dashboard was left."""
 
 
 def utc_now() -> datetime:
@@ -88,8 +94,9 @@ class DashboardApp(PipelineApp):
         state_file: Path,
         export_folder: Path,
         clock: Callable[[], datetime] = utc_now,
+        signals: StopSignals | None = None,
     ) -> None:
-        super().__init__(open_pipeline, settings, log=log, clock=clock)
+        super().__init__(open_pipeline, settings, log=log, clock=clock, signals=signals)
         self.export_folder = export_folder
         self._state_file = state_file
         self._confirmation = Confirmation()
@@ -237,9 +244,10 @@ def run_dashboard(
 
     `build` makes the pipeline of a cluster's node; without it the pipeline runs in this program alone.
 
+    Whatever ends it, the dashboard's own failure too, the pipeline is stopped in good order.
+
     Raises:
         ConfigurationError: The theme or the keymap cannot be used.
-        Sp500tuiError: The dashboard itself failed; the pipeline was stopped in good order.
     """
     logging_now = logs.current() or logs.configure(level=settings.log_level, console=False, folder=paths.logs)
     # Started while the terminal is still an ordinary one: inside the app its file descriptors are refused.
@@ -252,28 +260,44 @@ def run_dashboard(
 
         return Pipeline(settings, paths)
 
-    app = DashboardApp(
-        open_pipeline,
-        settings,
-        log=logging_now.ring,
-        state_file=user_state_path("sp500tui", appauthor=False) / "dashboard.json",
-        export_folder=_export_folder(paths),
-    )
-    code = app.run()
-    app.opener.cancel(_OPENING_PATIENCE)
-    if app.opener.pipeline is not None:
-        finish(app.opener.pipeline, settings.drain_timeout)
-        _tell_remainder(app, app.opener.pipeline)
-    if app.crashed:
-        raise Sp500tuiError(f"the dashboard failed ({app.crashed}); details are in {logging_now.app_log}")
-    return ExitCode.INCOMPLETE if code is None else code
+    with StopSignals() as signals:
+        app = DashboardApp(
+            open_pipeline,
+            settings,
+            log=logging_now.ring,
+            state_file=user_state_path("sp500tui", appauthor=False) / "dashboard.json",
+            export_folder=_export_folder(paths),
+            signals=signals,
+        )
+        try:
+            app.run()
+        except Exception as error:  # noqa: BLE001  # the pipeline must be stopped whatever it was
+            app.failed(error)
+        app.opener.cancel(_OPENING_LIMIT)
+        pipeline = app.opener.pipeline
+        ended = pipeline is None or stop_unattended(
+            pipeline, settings.drain_timeout, signals, app.ladder.step
+        )
+        report = app.report()
+        if app.crashed:
+            report = replace(report, failure=f"{report.failure}; details are in {logging_now.app_log}")
+        _tell(report, app.snapshot if pipeline is None else pipeline.snapshot())
+        code = exit_code(report)
+    if not ended:
+        exit_at_once(code)
+    return code
 
 
-def _tell_remainder(app: DashboardApp, pipeline: PipelineControl) -> None:
-    """Say on the terminal what was not stored; nobody is there to read it once the terminal is gone."""
-    words = remainder(pipeline.snapshot())
-    if words and app.signal_number != signal.SIGHUP:
-        sys.stderr.write(f"sp500tui: left behind: {words}\n")
+def _tell(report: RunReport, snapshot: Snapshot) -> None:
+    """Say on the terminal why the run failed and what was not stored, unless the terminal is gone."""
+    if report.signal is signal.SIGHUP:
+        return
+    lines = [report.failure] if report.failure else []
+    if words := remainder(snapshot):
+        lines.append(f"left behind: {words}")
+    with suppress(OSError):
+        sys.stderr.writelines(f"sp500tui: {plain(line)}\n" for line in lines)
+        sys.stderr.flush()
 
 
 def _export_folder(paths: Paths) -> Path:

@@ -96,16 +96,11 @@ def only_watches(snapshot: Snapshot) -> bool:
     return any(node.here and not node.stages for node in snapshot.nodes)
 
 
-def others_at_work(snapshot: Snapshot) -> int:
-    """Nodes besides this one that are heard and run a stage."""
-    return sum(not node.here and bool(node.stages) for node in living(snapshot.nodes))
-
-
 def goes_on(snapshot: Snapshot) -> str:
     """What happens without this program; empty where it runs alone."""
     if not snapshot.broker:
         return ""
-    others = others_at_work(snapshot)
+    others = snapshot.others_at_work
     if not others:
         return "no other node works: the cluster stands still until one joins"
     verb = "works" if others == 1 else "work"

@@ -14,10 +14,13 @@ from typing import Literal
 from textual import on
 from textual.timer import Timer
 
+from sp500tui.domain import Sp500tuiError
 from sp500tui.pipeline.control import PipelineControl
 from sp500tui.pipeline.events import EventKind, PipelineEvent
+from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.snapshot import Phase, Snapshot
 from sp500tui.settings import Settings
+from sp500tui.stop_signals import StopSignals
 from sp500tui.tui.feed import LogSource, News, PipelineFeed
 from sp500tui.tui.formats import clean
 from sp500tui.tui.frame import SparingApp
@@ -33,7 +36,7 @@ from sp500tui.tui.messages import (
 )
 from sp500tui.tui.opening import Opener, opening_snapshot
 from sp500tui.tui.screens.quit import StopScreen
-from sp500tui.tui.stopping import Ladder, exit_code
+from sp500tui.tui.stopping import Ladder
 from sp500tui.tui.terminal import driver_class
 
 LOG = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class PipelineApp(SparingApp[int]):
     Args:
         open_pipeline: Loads and builds the pipeline; called on a thread of its own after the first frame.
         log: The lines of the log view.
+        signals: The signals that climb the stop ladder; without them the app hears of none.
         clock: Gives the present moment, UTC.
     """
 
@@ -63,6 +67,7 @@ class PipelineApp(SparingApp[int]):
         *,
         log: LogSource,
         clock: Callable[[], datetime],
+        signals: StopSignals | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class())
         self.settings = settings
@@ -70,7 +75,7 @@ class PipelineApp(SparingApp[int]):
         self.opener = Opener(open_pipeline, self.post_message)
         self.ladder = Ladder(settings.drain_timeout)
         self.refresh_rate = settings.refresh_rate
-        self.signal_number: int | None = None
+        self._signals = signals
         self.events: deque[PipelineEvent] = deque(maxlen=_EVENTS)
         """The last ones, oldest first."""
         self.crashed = ""
@@ -90,26 +95,37 @@ class PipelineApp(SparingApp[int]):
 
     def on_mount(self) -> None:
         """Draw first; then load the pipeline and start looking at it."""
-        self._handle_signals()
+        self._follow_signals()
         self.start_ticker()
         self.call_after_refresh(self.opener.start)
         self.look()
 
-    def _handle_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            loop.add_signal_handler(signal.SIGTERM, self._on_signal, signal.SIGTERM)
-            loop.add_signal_handler(signal.SIGHUP, self._on_signal, signal.SIGHUP)
-        except (RuntimeError, ValueError):
-            LOG.debug("signals stay as they are: the dashboard does not run on the main thread")
+    def _follow_signals(self) -> None:
+        if self._signals is not None:
+            asyncio.get_running_loop().add_reader(self._signals.fileno(), self._on_signals)
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        self.signal_number = number
-        if number is signal.SIGHUP:
-            # The terminal is gone: drawing to it would block, so the drain goes on without a screen.
-            self.leave()
-        else:
-            self.action_request_stop()
+    def _on_signals(self) -> None:
+        """Climb the stop ladder by one step for each signal that has arrived."""
+        assert self._signals is not None  # noqa: S101  # they have called this
+        self._signals.sleep(0)
+        while (number := self._signals.take()) is not None:
+            if number is signal.SIGHUP:
+                # The terminal is gone: drawing to it would block, so the drain goes on without a screen.
+                self.leave()
+            else:
+                self.action_request_stop()
+
+    def report(self) -> RunReport:
+        """How the run stands now, whether or not there ever was a pipeline."""
+        pipeline = self.opener.pipeline
+        report = RunReport.of(self._opening()) if pipeline is None else pipeline.outcome()
+        if self.crashed:
+            report = report.failed(Sp500tuiError(f"the dashboard failed ({self.crashed})"))
+        elif isinstance(self._failure, Sp500tuiError) and not report.failure:
+            report = report.failed(self._failure)
+        if self._signals is not None and self._signals.first is not None:
+            report = report.interrupted(self._signals.first)
+        return report
 
     def start_ticker(self) -> None:
         """Look at the pipeline `refresh_rate` times a second."""
@@ -119,13 +135,17 @@ class PipelineApp(SparingApp[int]):
 
     def leave(self) -> None:
         """End the dashboard with the exit code of the present moment."""
-        code = exit_code(self.snapshot, self.signal_number)
+        code = exit_code(self.report())
         self.exit(int(code), return_code=int(code), message=farewell(self.snapshot) or None)
 
-    def _handle_exception(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
+        """Note that the dashboard itself failed; the first failure is reported."""
         LOG.critical("the dashboard failed", exc_info=error)
-        super()._handle_exception(error)
         self.crashed = self.crashed or clean(f"{type(error).__name__}: {error}")
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.failed(error)
+        super()._handle_exception(error)
         # What happened is told in one line once the terminal is an ordinary one again.
         self._exit_renderables.clear()
 

@@ -1,24 +1,17 @@
-"""The stop ladder as the dashboard tells it, and the exit code that tells the truth afterwards."""
+"""The stop ladder as the dashboard shows it."""
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import PipelineControl, StopStep, next_step
-from sp500tui.pipeline.snapshot import Phase, Snapshot
-from sp500tui.tui.cluster_words import others_at_work
+from sp500tui.pipeline.snapshot import Snapshot
+from sp500tui.pipeline.unattended_stop import KILL_LIMIT
 from sp500tui.tui.formats import count, gauge, plural, span
 from sp500tui.tui.lines import Line, Role, Span, cut
 from sp500tui.tui.words import trouble
-
-KILL_PATIENCE = 2.0
-"""Seconds after the third step when the dashboard leaves without waiting any longer."""
-SPOOL_PATIENCE = 10.0
-"""Seconds that writing the rest to disk may take once nobody watches."""
 
 _NOW = {
     StopStep.DRAIN: "Draining: everything fetched is being stored.",
@@ -56,6 +49,11 @@ class Ladder:
         self._before = 0
 
     @property
+    def step(self) -> StopStep:
+        """The last step taken."""
+        return self._step
+
+    @property
     def climbed(self) -> bool:
         """Whether any step was taken."""
         return self._step is not StopStep.NONE
@@ -63,7 +61,7 @@ class Ladder:
     @property
     def exhausted(self) -> bool:
         """Whether the last step was taken long enough ago to leave without waiting for its effect."""
-        return self._step is StopStep.KILL and self._clock() - self._last > KILL_PATIENCE
+        return self._step is StopStep.KILL and self._clock() - self._last > KILL_LIMIT
 
     @property
     def stopping(self) -> Stopping:
@@ -120,23 +118,9 @@ def stopping_lines(stopping: Stopping, snapshot: Snapshot, width: int) -> list[L
     ]
 
 
-def exit_code(snapshot: Snapshot, signal_number: int | None) -> ExitCode:
-    """What the run's last snapshot means to a script."""
-    if signal_number is not None:
-        return ExitCode.SIGINT if signal_number == signal.SIGINT else ExitCode.SIGTERM
-    if snapshot.phase is Phase.FAILED:
-        return snapshot.failure_code
-    if others_at_work(snapshot):
-        return ExitCode.OK  # the run is the cluster's and goes on
-    ledger = snapshot.ledger
-    if ledger.dead or ledger.spooled or on_their_way(snapshot) or snapshot.missing:
-        return ExitCode.INCOMPLETE
-    return ExitCode.OK
-
-
 def remainder(snapshot: Snapshot) -> str:
     """What a finished run did not store and where it is, for a line on the terminal; empty when nothing is left."""
-    if others_at_work(snapshot):
+    if snapshot.others_at_work:
         return ""
     ledger = snapshot.ledger
     parts = []
@@ -149,21 +133,3 @@ def remainder(snapshot: Snapshot) -> str:
     if snapshot.missing:
         parts.append(f"{plural(len(snapshot.missing), 'symbol')} without a price in the last cycle")
     return "; ".join(parts)
-
-
-def finish(pipeline: PipelineControl, drain_timeout: float) -> bool:
-    """Climb the ladder without anybody watching; True when the pipeline ended in its time.
-
-    Args:
-        pipeline: May have ended already, then this returns at once.
-        drain_timeout: Seconds before what is left is spooled.
-    """
-    for step, patience in (
-        (StopStep.DRAIN, drain_timeout + KILL_PATIENCE),
-        (StopStep.SPOOL, SPOOL_PATIENCE),
-        (StopStep.KILL, KILL_PATIENCE),
-    ):
-        pipeline.stop(step)
-        if pipeline.join(patience):
-            return step is not StopStep.KILL
-    return False

@@ -34,7 +34,7 @@ class _Crashing(dashboard.DashboardApp):
 
 class _Staying(dashboard.DashboardApp):
     def action_request_stop(self) -> None:
-        if self.signal_number is not None:
+        if self._signals is not None and self._signals.first is not None:
             super().action_request_stop()
 
 

@@ -13,6 +13,7 @@ from importlib.resources import files
 from sp500tui.domain import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.control import FaultControl, Scaled, StopStep, clamp_workers
 from sp500tui.pipeline.events import PipelineEvent
+from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.snapshot import (
     Bottleneck,
     CycleSnapshot,
@@ -337,6 +338,9 @@ class FakePipeline:
 
     def join(self, timeout: float | None = None) -> bool:
         return self.step >= self.ends_at
+
+    def outcome(self) -> RunReport:
+        return RunReport.of(self.now_shows, stopped_early=self.step is not StopStep.NONE)
 
     def kill_worker(self, name: str) -> bool:
         self.calls.append(("kill_worker", name))

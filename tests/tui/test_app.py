@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
 import sys
 import types
 from collections.abc import Callable
@@ -17,11 +19,14 @@ from textual.message import Message
 from textual.strip import Strip
 
 from sp500tui import logs
-from sp500tui.domain import ConfigurationError, Sp500tuiError
+from sp500tui.configuration import Configuration
+from sp500tui.domain import ConfigurationError, ExitCode
+from sp500tui.headless import run_headless
+from sp500tui.options import BY_FIELD
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.events import EventKind, PipelineEvent
-from sp500tui.pipeline.snapshot import Phase
+from sp500tui.pipeline.snapshot import Ledger, MissingSymbol, Phase, Snapshot
 from sp500tui.settings import Settings
 from sp500tui.tui.app import DashboardApp, run_dashboard
 from sp500tui.tui.messages import PricesChanged, SnapshotTaken
@@ -29,6 +34,7 @@ from sp500tui.tui.screens import registry
 from sp500tui.tui.screens.main import MainScreen
 from sp500tui.tui.screens.quit import StopScreen
 from tests.tui.conftest import CannedLog, Drive, notes, top_of, until
+from tests.tui.fake_cluster import three_nodes
 from tests.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, failed, live_price, running
 
 
@@ -275,16 +281,21 @@ class TestRun:
         logs.configure(console=False, folder=tmp_path)
         return Paths.of(Settings(data_dir=tmp_path))
 
-    def lived(self, monkeypatch: pytest.MonkeyPatch, code: int | None, crash: str = "") -> FakePipeline:
-        """Have the app open its pipeline and end at once."""
-        pipeline = FakePipeline()
+    def lived(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        snapshot: Snapshot | None = None,
+        crash: Exception | None = None,
+    ) -> FakePipeline:
+        """Have the app open its pipeline and end at once, by a key or by `crash`."""
+        pipeline = FakePipeline(snapshot)
         pipeline.ends_at = StopStep.DRAIN
 
-        def run(app: DashboardApp) -> int | None:
+        def run(app: DashboardApp) -> None:
             app.opener.start()
             app.opener.cancel(5)
-            app.crashed = crash
-            return code
+            if crash is not None:
+                raise crash
 
         stand_in = types.ModuleType("sp500tui.pipeline.pipeline")
         monkeypatch.setattr(stand_in, "Pipeline", lambda settings, paths: pipeline, raising=False)
@@ -292,20 +303,76 @@ class TestRun:
         monkeypatch.setattr(DashboardApp, "run", run)
         return pipeline
 
-    @pytest.mark.parametrize(("code", "result"), [(0, 0), (143, 143), (None, 1)])
+    @pytest.mark.parametrize("crash", [None, ValueError("no number")])
     def test_the_pipeline_is_stopped_whatever_ended_the_screen(
-        self, paths: Paths, monkeypatch: pytest.MonkeyPatch, code: int | None, result: int
+        self, paths: Paths, monkeypatch: pytest.MonkeyPatch, crash: Exception | None
     ) -> None:
-        pipeline = self.lived(monkeypatch, code)
-        assert run_dashboard(Settings(drain_timeout=0.1), paths) == result
-        assert not pipeline.calls or pipeline.calls[-1] == ("stop", StopStep.DRAIN)
+        pipeline = self.lived(monkeypatch, crash=crash)
+        run_dashboard(Settings(drain_timeout=0.1), paths)
+        assert pipeline.calls[-1] == ("stop", StopStep.DRAIN)
 
-    def test_a_crash_names_the_log(self, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.lived(monkeypatch, None, "ValueError: no number")
-        with pytest.raises(
-            Sp500tuiError, match=r"the dashboard failed \(ValueError: no number\); details are in .*app.log"
-        ):
-            run_dashboard(Settings(drain_timeout=0.1), paths)
+    def test_a_crash_names_the_log(
+        self, paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.lived(monkeypatch, crash=ValueError("no number"))
+        assert run_dashboard(Settings(drain_timeout=0.1), paths) == ExitCode.INCOMPLETE
+        told = capsys.readouterr().err
+        assert "sp500tui: the dashboard failed (ValueError: no number); details are in " in told
+        assert "app.log" in told
+
+    @pytest.mark.parametrize(
+        "signals", [(), (signal.SIGINT,), (signal.SIGTERM,), (signal.SIGHUP, signal.SIGINT)]
+    )
+    @pytest.mark.parametrize(
+        "snapshot",
+        [
+            replace(running(), phase=Phase.STOPPED, ledger=Ledger(9, 9)),
+            replace(running(), phase=Phase.STOPPED, ledger=Ledger(9, 8, dead=1)),
+            replace(running(), phase=Phase.STOPPED, ledger=Ledger(9, 4, spooled=5)),
+            replace(
+                running(), phase=Phase.STOPPED, ledger=Ledger(9, 9), missing=(MissingSymbol("X", "unknown"),)
+            ),
+            replace(degraded(), phase=Phase.STOPPED, ledger=Ledger(5, spooled=5)),
+            replace(
+                empty(), phase=Phase.STOPPED, ledger=Ledger(), missing=(MissingSymbol("X", "no answer"),)
+            ),
+            failed(),
+            replace(failed(), failure_code=ExitCode.DATABASE),
+            replace(three_nodes(), ledger=Ledger(9, 8, queued=1)),
+            replace(three_nodes(), ledger=Ledger(9, 8, queued=1), nodes=three_nodes().nodes[:1]),
+        ],
+    )
+    def test_both_front_ends_give_the_same_exit_code(
+        self,
+        paths: Paths,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        snapshot: Snapshot,
+        signals: tuple[signal.Signals, ...],
+    ) -> None:
+        def ended(pipeline: FakePipeline) -> FakePipeline:
+            """The pipeline at its end, and the signals that came before."""
+            pipeline.step = StopStep.DRAIN
+            for number in signals:
+                os.kill(os.getpid(), number)
+            return pipeline
+
+        # given a run that ends like this, once with the dashboard
+        pipeline = self.lived(monkeypatch, snapshot)
+        monkeypatch.setattr(pipeline, "start", lambda: ended(pipeline))
+        with_screen = run_dashboard(Settings(drain_timeout=0.1), paths)
+        # and once without
+        other = FakePipeline(snapshot)
+        other.ends_at = StopStep.DRAIN
+        monkeypatch.setattr(other, "start", lambda: ended(other))
+        settings = Settings(data_dir=paths.data, no_ui=True, database="postgresql://host/x")
+        configuration = Configuration(settings, dict.fromkeys(BY_FIELD), paths.data / "config.toml")  # type: ignore[arg-type]
+        without = run_headless(configuration, lambda *_: other)
+        # then the exit code is the same, and a signal's is the first one's
+        assert with_screen == without, capsys.readouterr().err
+        if signals:
+            assert with_screen == (130 if signals[0] is signal.SIGINT else 143)
+        assert "Traceback" not in capsys.readouterr().err
 
 
 async def test_the_demo_screen_needs_a_demo(drive: Drive) -> None:

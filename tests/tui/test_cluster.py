@@ -11,7 +11,16 @@ from sp500tui.domain import ExitCode
 from sp500tui.pipeline.control import StopStep
 from sp500tui.pipeline.events import EventKind, PipelineEvent
 from sp500tui.pipeline.overview import bottleneck
-from sp500tui.pipeline.snapshot import DatabaseSnapshot, Health, Ledger, Snapshot, StageName
+from sp500tui.pipeline.report import RunReport, exit_code
+from sp500tui.pipeline.snapshot import (
+    DatabaseSnapshot,
+    Health,
+    Ledger,
+    MissingSymbol,
+    Phase,
+    Snapshot,
+    StageName,
+)
 from sp500tui.tui.cluster_words import short_name, tail
 from sp500tui.tui.database_figures import figures
 from sp500tui.tui.fault_lines import no_market, writer_to_kill
@@ -21,7 +30,7 @@ from sp500tui.tui.node_details import node_lines
 from sp500tui.tui.node_lines import node_line, nodes_heading
 from sp500tui.tui.status_lines import View, status_lines
 from sp500tui.tui.steering import scale
-from sp500tui.tui.stopping import Stopping, exit_code
+from sp500tui.tui.stopping import Stopping
 from sp500tui.tui.strip_lines import strip_lines
 from sp500tui.tui.words import phase_word, trouble
 from tests.tui.conftest import Drive, notes
@@ -188,10 +197,17 @@ class TestLeaving:
         assert farewell(alone) == "No other node works: the cluster stands still until one joins."
         assert farewell(running()) == ""
 
-    def test_what_the_others_have_in_hand_is_no_failure_of_this_one(self) -> None:
-        under_way = replace(three_nodes(), ledger=Ledger(10, 9, 0, 1))
-        assert exit_code(under_way, None) is ExitCode.OK
-        assert exit_code(replace(under_way, nodes=under_way.nodes[:1]), None) is ExitCode.INCOMPLETE
+    def test_what_the_other_nodes_still_store_is_no_failure_of_the_one_that_leaves(self) -> None:
+        under_way = replace(
+            three_nodes(), ledger=Ledger(10, 8, 0, 1, 0, 0, 1), missing=(MissingSymbol("X", "unknown"),)
+        )
+        left = RunReport.of(under_way, stopped_early=True)
+        assert exit_code(left) is ExitCode.OK
+        alone = RunReport.of(replace(under_way, nodes=under_way.nodes[:1]), stopped_early=True)
+        assert exit_code(alone) is ExitCode.INCOMPLETE
+        to_its_end = RunReport.of(replace(under_way, phase=Phase.STOPPED))
+        assert to_its_end.waiting == 0
+        assert exit_code(to_its_end) is ExitCode.INCOMPLETE, "a row was refused"
 
     async def test_the_note_is_shown_and_the_terminal_gets_the_last_word(self, drive: Drive) -> None:
         async with drive(FakePipeline(three_nodes())) as driven:

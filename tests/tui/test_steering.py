@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import pytest
 from textual.message import Message
 
-from sp500tui.domain import ConfigurationError, DatabaseError, ExitCode
+from sp500tui.domain import ConfigurationError
 from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.snapshot import Ledger, MissingSymbol, Phase, Snapshot, StageName
+from sp500tui.pipeline.snapshot import Ledger, MissingSymbol, Phase, StageName
 from sp500tui.settings import Settings
 from sp500tui.tui import steering
 from sp500tui.tui.app import DashboardApp
@@ -24,15 +23,13 @@ from sp500tui.tui.opening import Opener, opening_snapshot
 from sp500tui.tui.stopping import (
     Ladder,
     Stopping,
-    exit_code,
-    finish,
     on_their_way,
     remainder,
     stopping_lines,
 )
 from sp500tui.tui.themes import check_theme, known_themes, remember_theme, remembered_theme
 from tests.tui.conftest import CannedLog
-from tests.tui.fake_pipeline import NOON, FakePipeline, degraded, draining, empty, failed, live_price, running
+from tests.tui.fake_pipeline import NOON, FakePipeline, degraded, draining, empty, live_price, running
 
 CLEAN = replace(running(), ledger=Ledger(10, 9, 1))
 
@@ -48,29 +45,6 @@ def test_refresh_rates_step_within_bounds(present: float, direction: int, then: 
 def test_stages_go_round() -> None:
     assert steering.neighbour(StageName.WRITER, 1) is StageName.SCRAPER
     assert steering.neighbour(StageName.SCRAPER, -1) is StageName.WRITER
-
-
-class TestExitCode:
-    @pytest.mark.parametrize(
-        ("snapshot", "number", "code"),
-        [
-            (CLEAN, None, ExitCode.OK),
-            (replace(CLEAN, ledger=Ledger(10, 9, 0, 0, 0, 0, 1)), None, ExitCode.INCOMPLETE),
-            (replace(CLEAN, ledger=Ledger(10, 9, 0, 0, 0, 1)), None, ExitCode.INCOMPLETE),
-            (replace(CLEAN, ledger=Ledger(10, 9, 0, 1)), None, ExitCode.INCOMPLETE),
-            (replace(CLEAN, missing=(MissingSymbol("X", "unknown"),)), None, ExitCode.INCOMPLETE),
-            (failed(), None, ExitCode.INCOMPLETE),
-            (replace(failed(), failure_code=ExitCode.DATABASE), None, ExitCode.DATABASE),
-            (opening_snapshot(Settings(), NOON, 1.0, DatabaseError("away")), None, ExitCode.DATABASE),
-            (opening_snapshot(Settings(), NOON, 1.0, ConfigurationError("no")), None, ExitCode.USAGE),
-            (opening_snapshot(Settings(), NOON, 1.0, ValueError("odd")), None, ExitCode.INCOMPLETE),
-            (CLEAN, signal.SIGTERM, ExitCode.SIGTERM),
-            (CLEAN, signal.SIGHUP, ExitCode.SIGTERM),
-            (CLEAN, signal.SIGINT, ExitCode.SIGINT),
-        ],
-    )
-    def test_it_tells_the_truth(self, snapshot: Snapshot, number: int | None, code: ExitCode) -> None:
-        assert exit_code(snapshot, number) is code
 
 
 class TestLadder:
@@ -155,25 +129,6 @@ class TestLadder:
         lines = stopping_lines(Stopping(StopStep.DRAIN, 0.0, 30.0, 0), CLEAN, 70)
         assert "100 %" in "".join(span.text for span in lines[2])
         assert on_their_way(CLEAN) == 0
-
-    @pytest.mark.parametrize(
-        ("ends_at", "calls", "orderly"),
-        [(StopStep.DRAIN, 1, True), (StopStep.SPOOL, 2, True), (StopStep.KILL, 3, False)],
-    )
-    def test_without_a_screen_it_climbs_as_far_as_needed(
-        self, ends_at: StopStep, calls: int, orderly: bool
-    ) -> None:
-        pipeline = FakePipeline()
-        pipeline.ends_at = ends_at
-        assert finish(pipeline, 0.0) is orderly
-        assert len(pipeline.calls) == calls
-
-    def test_a_pipeline_that_never_ends_is_given_up(self) -> None:
-        class Stuck(FakePipeline):
-            def join(self, timeout: float | None = None) -> bool:
-                return False
-
-        assert finish(Stuck(), 0.0) is False
 
 
 class TestFeed:

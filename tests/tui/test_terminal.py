@@ -62,11 +62,14 @@ def test_q_leaves_with_zero_and_gives_the_terminal_back(start: Start) -> None:
     assert LEFT_SCREEN in (child.before or "")
 
 
-def test_a_signal_drains_and_gives_the_terminal_back(start: Start) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
+def test_a_signal_drains_and_gives_the_terminal_back(start: Start, number: signal.Signals, code: int) -> None:
     child = start()
     child.expect("bottleneck")
-    child.kill(signal.SIGTERM)
-    assert ended(child) == 143
+    child.kill(number)
+    assert ended(child) == code
     assert LEFT_SCREEN in (child.before or "")
 
 

@@ -215,7 +215,7 @@ class TestStopLadder:
         def leave(code: int) -> None:
             raise Left(code)
 
-        monkeypatch.setattr(headless, "_GRACE", 0.01)
+        monkeypatch.setattr(headless, "KILL_LIMIT", 0.01)
         monkeypatch.setattr(os, "_exit", leave)
         pipeline = FakeRun(ends_at=StopStep.KILL, when_started=sends(SIGINT, SIGINT, SIGINT))
         monkeypatch.setattr(pipeline, "stop", pipeline.steps.append)

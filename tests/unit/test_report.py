@@ -11,7 +11,7 @@ import pytest
 from sp500tui import __version__
 from sp500tui.domain import ConfigurationError, DatabaseError, ExitCode, Sp500tuiError
 from sp500tui.pipeline.report import RunReport, exit_code
-from sp500tui.pipeline.snapshot import DatabaseSnapshot, Health, Ledger
+from sp500tui.pipeline.snapshot import DatabaseSnapshot, Health, Ledger, Phase
 from tests.fixtures.fake_run import a_snapshot
 
 CLEAN = RunReport(ledger=Ledger(fetched=3, stored=2, duplicate=1))
@@ -41,6 +41,9 @@ DOWN = DatabaseSnapshot(health=Health.DOWN)
         (CLEAN.interrupted(SIGHUP), ExitCode.SIGTERM),
         (CLEAN.failed(DatabaseError("gone")).interrupted(SIGINT), ExitCode.SIGINT),
         (replace(CLEAN, stopped_early=True), ExitCode.OK),
+        (RunReport(ledger=Ledger(fetched=2, queued=2), goes_on=True), ExitCode.OK),
+        (RunReport(ledger=Ledger(fetched=2, stored=1, dead=1), goes_on=True), ExitCode.INCOMPLETE),
+        (RunReport(missing=("A",), goes_on=True, stopped_early=True), ExitCode.OK),
     ],
 )
 def test_the_exit_code_tells_the_truth(report: RunReport, code: ExitCode) -> None:
@@ -59,6 +62,22 @@ def test_the_exit_code_tells_the_truth(report: RunReport, code: ExitCode) -> Non
 def test_the_outcome_is_one_of_three_words(report: RunReport, outcome: str) -> None:
     assert report.outcome == outcome
     assert report.as_json()["outcome"] == outcome
+
+
+def test_a_run_that_left_quotes_unstored_has_failed() -> None:
+    # given a run that came to its end while the database could not be used
+    down = DatabaseSnapshot(health=Health.DOWN, message="the database does not answer")
+    ended = replace(a_snapshot(Ledger(fetched=5, spooled=5)), phase=Phase.STOPPED, database=down)
+    report = RunReport.of(ended)
+    # then it is reported as failed, with the reason and where the quotes are
+    assert report.outcome == "failed"
+    assert exit_code(report) is ExitCode.DATABASE
+    assert report.failure == (
+        "5 quotes were not stored: the database does not answer; 5 are in the journal, which the next start stores"
+    )
+    # but while it runs, or where it was stopped by hand, that is no failure
+    assert RunReport.of(replace(ended, phase=Phase.RUNNING)).outcome == "completed"
+    assert RunReport.of(ended, stopped_early=True).outcome == "interrupted"
 
 
 def test_the_json_is_the_contracts() -> None:
