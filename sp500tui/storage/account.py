@@ -6,6 +6,7 @@ own, which must be able to enter the data directory, without any folder being op
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import stat
@@ -16,6 +17,8 @@ from typing import Any
 
 from sp500tui.child_processes import find_program
 from sp500tui.domain import ConfigurationError
+
+_log = logging.getLogger(__name__)
 
 SYSTEM_ACCOUNT = "sp500tui-db"
 ROOT_DATA_DIR = "/var/lib/sp500tui"
@@ -46,7 +49,7 @@ class Account:
         if uid:
             return cls(_name(uid), uid, os.getegid(), foreign=False)
         owner = pgdata.stat().st_uid if pgdata.exists() else 0
-        entry = pwd.getpwuid(owner) if owner else _system_account()
+        entry = _owner(owner, pgdata) if owner else _system_account()
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, foreign=True)
 
     def popen_arguments(self) -> dict[str, Any]:
@@ -127,17 +130,47 @@ def _name(uid: int) -> str:
         ) from None
 
 
-def _system_account() -> pwd.struct_passwd:
+def _owner(uid: int, pgdata: Path) -> pwd.struct_passwd:
     try:
-        return pwd.getpwnam(SYSTEM_ACCOUNT)
+        return pwd.getpwuid(uid)
     except KeyError:
-        pass
-    try:
-        useradd = find_program("useradd", system=True) or "/usr/sbin/useradd"
-        subprocess.run((useradd, *_USERADD), check=True, capture_output=True, stdin=subprocess.DEVNULL)
-        return pwd.getpwnam(SYSTEM_ACCOUNT)
-    except (OSError, subprocess.CalledProcessError, KeyError):
         raise ConfigurationError(
-            f"the account {SYSTEM_ACCOUNT!r}, as which the embedded database runs for root, could not be made; "
-            "run as an ordinary user, or use --database with a PostgreSQL URL"
+            f"the database folder {str(pgdata)!r} belongs to the user id {uid}, which has no name in /etc/passwd; "
+            "run as that user, or choose another folder with --data-dir"
         ) from None
+
+
+def _system_account() -> pwd.struct_passwd:
+    """The account for root's servers, made where it is missing."""
+    found = _entry(SYSTEM_ACCOUNT)
+    if found is not None:
+        return found
+    useradd = find_program("useradd", system=True) or "/usr/sbin/useradd"
+    try:
+        result = subprocess.run(
+            (useradd, *_USERADD), check=False, capture_output=True, stdin=subprocess.DEVNULL
+        )
+        reason = " ".join(result.stderr.decode(errors="replace").split())[:200]
+    except OSError as error:
+        reason = f"{useradd}: {error.strerror}"
+    # Another program of root's may have made it meanwhile.
+    found = _entry(SYSTEM_ACCOUNT)
+    if found is None:
+        raise ConfigurationError(
+            f"the system account {SYSTEM_ACCOUNT!r}, as which the embedded database runs for root, could not be "
+            f"made ({reason or 'useradd failed'}); run as an ordinary user, or use --database with a PostgreSQL URL"
+        )
+    _log.warning(
+        "created the system account %s (user id %d, without log-in): PostgreSQL refuses to run as root, "
+        "so the embedded database runs as this account",
+        SYSTEM_ACCOUNT,
+        found.pw_uid,
+    )
+    return found
+
+
+def _entry(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None

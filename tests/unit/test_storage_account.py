@@ -68,6 +68,63 @@ def test_root_without_a_way_to_make_the_account_is_told(
         Account.of(tmp_path / "pgdata")
 
 
+def entry(name: str, uid: int = 990) -> pwd.struct_passwd:
+    return pwd.struct_passwd((name, "x", uid, uid, "", "/nonexistent", "/usr/sbin/nologin"))
+
+
+def test_the_account_that_is_made_for_root_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a system without the account, where useradd makes it
+    act_as(monkeypatch, 0)
+    made: list[str] = []
+
+    def add(command: tuple[str, ...], **options: object) -> subprocess.CompletedProcess[bytes]:
+        made.append(command[-1])
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    def find(name: str) -> pwd.struct_passwd:
+        if name not in made:
+            raise KeyError(name)
+        return entry(name)
+
+    monkeypatch.setattr(subprocess, "run", add)
+    monkeypatch.setattr(pwd, "getpwnam", find)
+
+    # when two programs of root's come to use it
+    with caplog.at_level("WARNING"):
+        found = [Account.of(tmp_path / "pgdata") for _ in range(2)]
+
+    # then it was made once, and one line says so
+    assert made == [accounts.SYSTEM_ACCOUNT]
+    assert [each.uid for each in found] == [990, 990]
+    (line,) = caplog.messages
+    assert f"created the system account {accounts.SYSTEM_ACCOUNT} (user id 990" in line
+
+
+def test_another_program_may_make_the_account_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act_as(monkeypatch, 0)
+    answers = [None, entry(accounts.SYSTEM_ACCOUNT)]
+    monkeypatch.setattr(accounts, "_entry", lambda name: answers.pop(0))
+    monkeypatch.setattr(accounts, "find_program", lambda name, system: "/bin/false")
+    assert Account.of(tmp_path / "pgdata").uid == 990
+
+
+def test_a_data_directory_of_a_user_without_a_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act_as(monkeypatch, 0)
+
+    def unknown(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(ConfigurationError, match="user id 4711, which has no name"):
+        accounts._owner(4711, tmp_path)
+
+
 def test_the_account_of_root_can_do_nothing_else() -> None:
     command = " ".join(accounts._USERADD)
     assert "--system" in command
