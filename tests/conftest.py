@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.fixtures.valkey",
     "tests.fixtures.tls_door",
     "tests.fixtures.cluster",
+    "tests.fixtures.containers",
     "tests.fixtures.market",
     "tests.fixtures.market_client",
     "tests.fixtures.faults",
