@@ -225,6 +225,34 @@ class TestStopLadder:
         pipeline.over.set()
         assert json.loads(capsys.readouterr().out)["outcome"] == "interrupted"
 
+    def test_an_error_of_the_front_end_stops_the_pipeline_in_good_order(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given a terminal on which nothing can be drawn
+        def broken(_: object) -> None:
+            raise LookupError("unknown encoding")
+
+        monkeypatch.setattr("sp500tui.progress.display", broken)
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        monkeypatch.setenv("TERM", "xterm")
+        # when a run is followed there
+        pipeline = FakeRun(ends_at=StopStep.DRAIN)
+        code = run(tmp_path, pipeline, json_output=True)
+        # then the run is drained and reported as failed
+        assert code == ExitCode.INCOMPLETE
+        assert pipeline.steps == [StopStep.DRAIN]
+        assert json.loads(capsys.readouterr().out)["outcome"] == "failed"
+
+    def test_a_pipeline_that_cannot_be_started_is_reported(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def refuse(pipeline: FakeRun) -> None:
+            pipeline.over.set()
+            raise RuntimeError("can't start new thread")
+
+        assert run(tmp_path, FakeRun(when_started=refuse), json_output=True) == ExitCode.INCOMPLETE
+        assert "can't start new thread" in capsys.readouterr().err
+
     def test_a_hangup_that_was_switched_off_stays_off(self, tmp_path: Path) -> None:
         before = signal.signal(SIGHUP, signal.SIG_IGN)
         try:
