@@ -14,6 +14,7 @@ from sp500tui.commands.sources import log_quietly, opened_sources
 from sp500tui.configuration import configuration_of
 from sp500tui.domain import ConfigurationError, ConvertedQuote, ExitCode, Quote, SourceError, ThrottledError
 from sp500tui.listed_symbols import listed_symbols, split_symbols
+from sp500tui.price_text import change_text, price_text
 from sp500tui.redaction import plain
 
 if TYPE_CHECKING:
@@ -112,11 +113,11 @@ def _line(row: ConvertedQuote) -> tuple[str, ...]:
     quote = row.quote
     return (
         quote.symbol,
-        f"{quote.price:,.2f}",
+        price_text(quote.price),
         quote.currency,
-        _signed(quote.change),
+        change_text(quote.change, quote.price),
         f"{_signed(quote.percent_change)} %" if quote.percent_change is not None else "–",
-        "–" if row.converted_price is None else f"{row.converted_price:,.2f}",
+        price_text(row.converted_price),
         row.converted_currency,
         "–" if quote.volume is None else f"{quote.volume:,}",
         quote.market_state,

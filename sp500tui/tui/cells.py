@@ -5,15 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import lru_cache
 
-NOTHING = "–"
-"""Stands where there is no value."""
-
-
-def number(value: Decimal | None) -> str:
-    """A price with thousands separators: two decimals, four below one, so that columns keep their point."""
-    if value is None:
-        return NOTHING
-    return f"{value:,.4f}" if abs(value) < 1 else f"{value:,.2f}"
+from sp500tui.price_text import NOTHING
 
 
 def signed(value: Decimal | float | None, unit: str = "") -> str:

@@ -17,6 +17,8 @@ _TIME_STEPS = (
 """Seconds between two labels."""
 _LEAST_SPREAD = 0.001
 """Share of the price that the axis spans at least, so that a standing price is a line and not an empty picture."""
+_FINEST = 17
+"""Decimals of the finest label."""
 _DAY = 86_400
 
 
@@ -41,7 +43,7 @@ class ValueAxis:
 
 def value_axis(low: float, high: float, most: int) -> ValueAxis:
     """An axis from `low` to `high` with at most `most` (two or more) labels on round numbers."""
-    least = max(abs(high), abs(low), 1e-6) * _LEAST_SPREAD
+    least = max(abs(high), abs(low), 1e-12) * _LEAST_SPREAD
     if high - low < least:
         middle = (low + high) / 2
         low, high = middle - least / 2, middle + least / 2
@@ -57,7 +59,9 @@ def value_axis(low: float, high: float, most: int) -> ValueAxis:
 
 def _decimals(step: float) -> int:
     """Decimals that a step needs: 2.5 needs one, 0.25 two; prices have two unless they are finer."""
-    needed = next((places for places in range(9) if abs(round(step, places) - step) < step * 1e-6), 9)
+    needed = next(
+        (places for places in range(_FINEST) if abs(round(step, places) - step) < step * 1e-6), _FINEST
+    )
     return needed if needed != 1 else 2
 
 

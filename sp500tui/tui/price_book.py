@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -122,6 +123,8 @@ class PriceBook:
         """Symbol to direction (+1, -1) and time of its last price change, oldest first."""
         self.currencies = ("", "")
         """Codes of the price and the converted price of the newest quote."""
+        self._priced_in: Counter[str] = Counter()
+        """How many rows have a price in each currency."""
         self._missing: set[str] = set()
         self._revision = 0
 
@@ -137,6 +140,7 @@ class PriceBook:
             else:
                 self._put(constituent, known.live, known.missing, known.track)
         self.moved = {symbol: move for symbol, move in self.moved.items() if symbol in self.rows}
+        self._priced_in = Counter(row.quote.currency for row in self.rows.values() if row.quote is not None)
 
     def update(self, prices: Iterable[LivePrice], now: datetime) -> list[str]:
         """Take over newer prices; returns the symbols whose rows changed. Repeated and older ones are ignored."""
@@ -148,6 +152,9 @@ class PriceBook:
             if row.live is not None and row.live.version >= live.version:
                 continue
             before = row.live.row.quote if row.live else None
+            if before is None or before.currency != quote.currency:
+                self._count_currency(before, -1)
+                self._count_currency(quote, 1)
             if before is None or before.price != quote.price:
                 row.track.add(float(quote.price))
                 if before is not None:
@@ -159,6 +166,17 @@ class PriceBook:
             self.currencies = (quote.currency, live.row.converted_currency)
             changed.append(symbol)
         return changed
+
+    @property
+    def several_currencies(self) -> bool:
+        """Whether the prices are in more than one currency; pence and pounds are two."""
+        return len(self._priced_in) > 1
+
+    def _count_currency(self, quote: Quote | None, times: int) -> None:
+        if quote is not None:
+            self._priced_in[quote.currency] += times
+            if not self._priced_in[quote.currency]:
+                del self._priced_in[quote.currency]
 
     def set_missing(self, missing: Iterable[MissingSymbol]) -> list[str]:
         """Note which symbols have no price in this cycle; returns the symbols whose rows changed."""

@@ -60,12 +60,14 @@ SPECS = {
     )
 }
 _BY_NEED = (
-    _C.SYMBOL, _C.LAST, _C.PERCENT, _C.AGE, _C.NAME, _C.CHANGE, _C.TREND,
-    _C.CONVERTED, _C.VOLUME, _C.SECTOR, _C.MARKET, _C.INDUSTRY,
+    _C.SYMBOL, _C.LAST, _C.PERCENT, _C.CONVERTED, _C.NAME, _C.AGE, _C.CHANGE, _C.TREND,
+    _C.VOLUME, _C.SECTOR, _C.MARKET, _C.INDUSTRY,
 )  # fmt: skip
 """Which column is given room first."""
 _WORDS = (_C.SYMBOL, _C.NAME, _C.SECTOR, _C.INDUSTRY)
 
+UNIT = 4
+"""Cells of a blank and a currency's code behind a price, where the rows have several currencies."""
 GAP = 2
 """Blank cells between two columns."""
 MARGIN = 1
@@ -97,6 +99,8 @@ class PriceLayout:
     """Terminal cells of the whole line."""
     lit: PriceColumn
     """The price that lights up when it changes: the preferred one, as the other moves with it."""
+    units: bool
+    """Each row says the currency of its price."""
 
     @property
     def placed(self) -> tuple[PlacedColumn, ...]:
@@ -116,7 +120,15 @@ class PriceLayout:
         return tuple(place.spec.column for place in self.placed)
 
 
-def _chosen(width: int, converted_first: bool, grouped: bool) -> list[PriceColumn]:
+def _narrowest(column: PriceColumn, units: bool) -> int:
+    """Cells below which a column is left out; the name makes room for the currencies."""
+    narrowest = SPECS[column].narrowest
+    if not units:
+        return narrowest
+    return narrowest + UNIT if column is _C.LAST else narrowest - UNIT if column is _C.NAME else narrowest
+
+
+def _chosen(width: int, converted_first: bool, grouped: bool, units: bool) -> list[PriceColumn]:
     """The columns that fit, by need; the second currency takes the place of the first where it is preferred."""
     needs: Iterable[PriceColumn] = _BY_NEED
     if converted_first:
@@ -127,7 +139,7 @@ def _chosen(width: int, converted_first: bool, grouped: bool) -> list[PriceColum
     room = width - 2 * MARGIN + GAP
     chosen: list[PriceColumn] = []
     for column in needs:
-        cost = SPECS[column].narrowest + GAP
+        cost = _narrowest(column, units) + GAP
         if cost > room and chosen:
             break
         room -= cost
@@ -136,14 +148,16 @@ def _chosen(width: int, converted_first: bool, grouped: bool) -> list[PriceColum
 
 
 @lru_cache(maxsize=64)
-def price_layout(width: int, converted_first: bool = False, grouped: bool = False) -> PriceLayout:
+def price_layout(
+    width: int, converted_first: bool = False, grouped: bool = False, units: bool = False
+) -> PriceLayout:
     """The columns for a table `width` terminal cells wide, at fixed widths so that numbers never jitter.
 
     What room is left over widens the name, then the session, then the sub-industry. Grouped rows need no column
-    for the sector, which stands above them.
+    for the sector, which stands above them. With `units` the price has room for its currency.
     """
-    chosen = _chosen(width, converted_first, grouped)
-    widths = {column: SPECS[column].narrowest for column in chosen}
+    chosen = _chosen(width, converted_first, grouped, units)
+    widths = {column: _narrowest(column, units) for column in chosen}
     spare = width - 2 * MARGIN + GAP - sum(size + GAP for size in widths.values())
     for column in (_C.NAME, _C.TREND, _C.INDUSTRY):
         if column in widths and spare > 0:
@@ -159,4 +173,4 @@ def price_layout(width: int, converted_first: bool = False, grouped: bool = Fals
     words = sum(place.spec.column in _WORDS for place in placed)
     tail = " " * max(0, width - placed[-1].start - placed[-1].width)
     lit = _C.CONVERTED if converted_first else _C.LAST
-    return PriceLayout(tuple(placed[:words]), tuple(placed[words:]), tail, width, lit)
+    return PriceLayout(tuple(placed[:words]), tuple(placed[words:]), tail, width, lit, units)

@@ -8,7 +8,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from sp500tui.tui.cells import number, signed
+from sp500tui.price_text import price_text
+from sp500tui.tui.cells import signed
 from sp500tui.tui.chart_lines import Sample
 from sp500tui.tui.formats import clean, plural, short_span
 from sp500tui.tui.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
@@ -113,4 +114,4 @@ def _marked(samples: Sequence[Sample], currency: str, mark: int) -> list[Line]:
 
 
 def _amount(value: float) -> str:
-    return number(Decimal(repr(value)))
+    return price_text(Decimal(repr(value)))

@@ -11,10 +11,11 @@ from typing import TypeAlias
 from rich.cells import cell_len
 
 from sp500tui.domain import Constituent, MarketState
-from sp500tui.tui.cells import NOTHING, age_words, arrow, number, shares, signed
+from sp500tui.price_text import NOTHING, change_text, price_text
+from sp500tui.tui.cells import age_words, arrow, shares, signed
 from sp500tui.tui.formats import clean, fit
 from sp500tui.tui.price_book import PriceRow, SectorTally
-from sp500tui.tui.price_columns import GAP, MARGIN, SPECS, PlacedColumn, PriceColumn, PriceLayout
+from sp500tui.tui.price_columns import GAP, MARGIN, SPECS, UNIT, PlacedColumn, PriceColumn, PriceLayout
 from sp500tui.tui.price_view import Arrangement, SectorLine
 
 Cell: TypeAlias = tuple[str, str]
@@ -39,6 +40,7 @@ SESSION_WORDS: Mapping[str, str] = {
 }
 _GAP = " " * GAP
 _PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].narrowest
+_PRICE_WIDTH = SPECS[PriceColumn.LAST].narrowest
 _NO_CELL: Cell = (NOTHING, "muted")
 
 
@@ -47,15 +49,24 @@ def direction(value: Decimal | float | None) -> str:
     return "level" if not value else "up" if value > 0 else "down"
 
 
+def _within(text: str, value: Decimal, width: int) -> str:
+    """The text, or a power of ten where it would be cut: a price without its last digits is a wrong one."""
+    return text if len(text) <= width else f"{text[:1] if text[0] in '+−' else ''}{abs(value):.2E}"
+
+
 def _last(row: PriceRow, _width: int) -> Cell:
-    return (number(row.quote.price), "last") if row.quote else _NO_CELL
+    return (
+        (_within(price_text(row.quote.price), row.quote.price, _PRICE_WIDTH), "last")
+        if row.quote
+        else _NO_CELL
+    )
 
 
-def _change(row: PriceRow, _width: int) -> Cell:
+def _change(row: PriceRow, width: int) -> Cell:
     quote = row.quote
     if quote is None or quote.change is None:
         return _NO_CELL
-    return signed(quote.change), direction(quote.change)
+    return _within(change_text(quote.change, quote.price), quote.change, width), direction(quote.change)
 
 
 def _percent(row: PriceRow, _width: int) -> Cell:
@@ -70,11 +81,12 @@ def _percent_cell(percent: Decimal | None, style: str) -> Cell:
     return arrow(percent) + signed(percent, " %").rjust(_PERCENT_WIDTH - 1), style
 
 
-def _converted(row: PriceRow, _width: int) -> Cell:
+def _converted(row: PriceRow, width: int) -> Cell:
     converted = row.converted
     if converted is None or converted.converted_price is None:
         return _NO_CELL
-    return number(converted.converted_price), "converted"
+    price = converted.converted_price
+    return _within(price_text(price), price, width), "converted"
 
 
 def _volume(row: PriceRow, _width: int) -> Cell:
@@ -137,6 +149,8 @@ def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, mar
             text, style = row_age(row, now), "missing" if row.missing else "muted"
         else:
             text, style = _FIGURES[column](row, width)
+            if column is PriceColumn.LAST and layout.units and row.quote is not None:
+                text += f" {clean(row.quote.currency):<{UNIT - 1}}"
         if stale and style != "missing":
             style = "stale"
         figure = _figure(text, place)
@@ -206,7 +220,11 @@ def _title(place: PlacedColumn, arrangement: Arrangement, currency: str, convert
 
 
 def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, converted: str) -> list[Cell]:
-    """The titles over the full width; `currency` and `converted` are the codes of the two prices."""
+    """The titles over the full width; `currency` and `converted` are the codes of the two prices.
+
+    Where the rows say their currencies themselves, the title has none.
+    """
+    currency = "" if layout.units else currency
     cells: list[Cell] = [(" " * MARGIN, "header")]
     for place in layout.placed:
         sorted_by = place.spec.column is arrangement.sort

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sp500tui.tui.cells import arrow, number, signed
+from sp500tui.price_text import change_text, price_text
+from sp500tui.tui.cells import arrow, signed
 from sp500tui.tui.formats import clean, count, fit, milliseconds
 from sp500tui.tui.lines import Line, Role, Span, cut
 from sp500tui.tui.moments import MOMENT_WIDTH, moment
@@ -45,21 +47,32 @@ def _under_way(row: StoredRow) -> str:
     return milliseconds(1000 * (row.stored_at - row.fetched_at).total_seconds())
 
 
+def _rate_text(rate: Decimal | None) -> str:
+    """Four decimals, as currency pairs have; more for a currency of little worth."""
+    return f"{rate:.4f}" if rate is not None and rate >= 1 else price_text(rate)
+
+
 _SYMBOL = _Column("symbol", 6, 0, lambda row, _: clean(row.symbol), lambda _: Role.TITLE, "left")
 _COLUMNS = (
     _Column("traded", MOMENT_WIDTH, 0, lambda row, now: moment(row.quote_time, now), align="left"),
     _Column(
-        "price", 14, 0, lambda row, _: f"{number(row.price)} {clean(row.currency)}", lambda _: Role.TITLE
+        "price", 14, 0, lambda row, _: f"{price_text(row.price)} {clean(row.currency)}", lambda _: Role.TITLE
     ),
-    _Column("change", 11, 2, lambda row, _: f"{arrow(row.change)} {signed(row.change):>8}", _direction),
+    _Column(
+        "change",
+        11,
+        2,
+        lambda row, _: f"{arrow(row.change)} {change_text(row.change, row.price):>8}",
+        _direction,
+    ),
     _Column("change %", 10, 1, lambda row, _: signed(row.percent_change, " %"), _direction),
     _Column(
         "converted",
         15,
         3,
-        lambda row, _: f"{number(row.converted_price)} {clean(row.converted_currency)}",
+        lambda row, _: f"{price_text(row.converted_price)} {clean(row.converted_currency)}",
     ),
-    _Column("rate", 9, 7, lambda row, _: "–" if row.fx_rate is None else f"{row.fx_rate:.4f}", _muted),
+    _Column("rate", 9, 7, lambda row, _: _rate_text(row.fx_rate), _muted),
     _Column("volume", 13, 6, lambda row, _: "–" if row.volume is None else count(row.volume), _muted),
     _Column("session", 8, 8, lambda row, _: clean(row.market_state).lower(), _muted, "left"),
     _Column("fetched", MOMENT_WIDTH, 5, lambda row, now: moment(row.fetched_at, now), _muted, "left"),

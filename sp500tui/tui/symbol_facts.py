@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sp500tui.domain import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.snapshot import LivePrice, MissingSymbol
-from sp500tui.tui.cells import arrow, number, signed
+from sp500tui.price_text import change_text, price_text
+from sp500tui.tui.cells import arrow, signed
 from sp500tui.tui.formats import clean, count, fit, milliseconds, short_count, span
 from sp500tui.tui.lines import Line, Role, Span, cut, joined, longest_that_fits
 from sp500tui.tui.moments import moment, seconds_between
@@ -47,14 +48,14 @@ def quote_lines(
 def _value_variants(row: ConvertedQuote) -> list[Line]:
     quote = row.quote
     currency = clean(quote.currency)
-    price: Line = (Span(number(quote.price), Role.TITLE), Span(f" {currency}", Role.LABEL))
+    price: Line = (Span(price_text(quote.price), Role.TITLE), Span(f" {currency}", Role.LABEL))
     role = Role.LABEL if not quote.change else Role.GOOD if quote.change > 0 else Role.BAD
     percent: Line = (
         Span(f"{arrow(quote.change or quote.percent_change)} {signed(quote.percent_change, ' %')}", role),
     )
-    change: Line = (Span(signed(quote.change), role), Span(f" {currency}", Role.LABEL))
+    change: Line = (Span(change_text(quote.change, quote.price), role), Span(f" {currency}", Role.LABEL))
     converted: Line = (
-        Span(number(row.converted_price)),
+        Span(price_text(row.converted_price)),
         Span(f" {clean(row.converted_currency)}", Role.LABEL),
     )
     volume = _volume(quote.volume, short=False)
@@ -98,7 +99,7 @@ def _previous_close(quote: Quote) -> Line:
         return ()
     return (
         Span("close before ", Role.LABEL),
-        Span(number(quote.price - quote.change)),
+        Span(price_text(quote.price - quote.change)),
         Span(f" {clean(quote.currency)}", Role.LABEL),
     )
 

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.tui.cells import age_words, arrow, number, shares, signed
+from sp500tui.tui.cells import age_words, arrow, shares, signed
 from sp500tui.tui.session_track import SessionTrack, course
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [("1286.584", "1,286.58"), ("0.1234", "0.1234"), ("1", "1.00"), ("700000", "700,000.00"), (None, "–")],
-)
-def test_a_price_has_two_decimals_and_four_below_one(value: str | None, words: str) -> None:
-    assert number(None if value is None else Decimal(value)) == words
 
 
 @pytest.mark.parametrize(

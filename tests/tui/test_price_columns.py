@@ -25,8 +25,9 @@ widths = st.integers(40, 260)
     ("width", "columns"),
     [
         (24, (C.SYMBOL, C.LAST)),
-        (60, (C.SYMBOL, C.NAME, C.LAST, C.PERCENT, C.AGE)),
-        (80, (C.SYMBOL, C.NAME, C.LAST, C.CHANGE, C.PERCENT, C.AGE, C.TREND)),
+        (45, (C.SYMBOL, C.LAST, C.PERCENT)),
+        (62, (C.SYMBOL, C.NAME, C.LAST, C.PERCENT, C.CONVERTED)),
+        (80, (C.SYMBOL, C.NAME, C.LAST, C.PERCENT, C.CONVERTED, C.AGE)),
         (100, (C.SYMBOL, C.NAME, C.LAST, C.CHANGE, C.PERCENT, C.CONVERTED, C.AGE, C.TREND)),
         (200, tuple(PriceColumn)),
     ],
@@ -37,9 +38,18 @@ def test_more_width_brings_more_columns(width: int, columns: tuple[PriceColumn, 
 
 @pytest.mark.parametrize(("converted_first", "kept"), [(False, C.LAST), (True, C.CONVERTED)])
 def test_where_one_price_fits_it_is_the_chosen_one(converted_first: bool, kept: PriceColumn) -> None:
-    columns = price_layout(60, converted_first).columns
+    columns = price_layout(45, converted_first).columns
 
     assert {C.LAST, C.CONVERTED} & set(columns) == {kept}
+
+
+@given(st.integers(62, 260), st.booleans(), st.booleans(), st.booleans())
+def test_both_prices_and_the_name_fit_half_of_120_columns(
+    width: int, converted_first: bool, grouped: bool, units: bool
+) -> None:
+    assert {C.SYMBOL, C.NAME, C.LAST, C.CONVERTED} <= set(
+        price_layout(width, converted_first, grouped, units).columns
+    )
 
 
 def test_grouped_rows_need_no_sector() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import accumulate
 
@@ -9,13 +10,13 @@ import pytest
 from rich.segment import Segment
 from rich.style import Style
 
-from sp500tui.pipeline.snapshot import MissingSymbol
+from sp500tui.pipeline.snapshot import LivePrice, MissingSymbol
 from sp500tui.tui.price_columns import price_layout
 from sp500tui.tui.themes import LIGHT
 from sp500tui.tui.widgets.painted_lines import changed_spans
 from sp500tui.tui.widgets.price_table import WAITING, PriceTable
 from tests.tui.price_bench import SYMBOLS, bench, listed
-from tests.tui.price_rows import constituent
+from tests.tui.price_rows import constituent, live
 
 PLAIN = Style()
 
@@ -250,3 +251,41 @@ def test_spans_hold_every_cell_that_differs(
 def cells(texts: list[str]) -> dict[int, Segment]:
     starts = accumulate((len(text) for text in texts), initial=0)
     return {start: Segment(text, PLAIN) for start, text in zip(starts, texts, strict=False)}
+
+
+class TestCurrencies:
+    async def test_one_currency_stands_in_the_title(self) -> None:
+        async with bench() as b:
+            assert "Last USD" in b.table.render_line(0).text
+            assert " USD" not in b.table.render_line(1).text
+
+    async def test_several_currencies_stand_in_the_rows(self) -> None:
+        # given prices in dollars
+        async with bench() as b:
+            # when one of them comes in pence and another in rupiah
+            b.table.update_prices(
+                [
+                    in_currency(live("S39", "12054.00", "39.00", version=99), "GBp"),
+                    in_currency(live("S38", "9225.00", "38.00", version=99), "IDR"),
+                ],
+                b.clock.now,
+            )
+            await b.pilot.pause()
+            text = "\n".join(b.table.render_line(y).text for y in range(b.table.size.height))
+            # then each row says its unit, and the title none
+            assert "12,054.00 GBp" in text
+            assert "9,225.00 IDR" in text
+            assert "Last USD" not in text
+            assert " USD" in text
+
+    async def test_a_price_below_a_cent_is_shown(self) -> None:
+        async with bench() as b:
+            b.table.update_prices([live("S39", "0.00012", "0.00002", version=99)], b.clock.now)
+            await b.pilot.pause()
+            text = "\n".join(b.table.render_line(y).text for y in range(b.table.size.height))
+            assert "0.00012 " in text
+            assert "+0.00002 " in text
+
+
+def in_currency(price: LivePrice, currency: str) -> LivePrice:
+    return replace(price, row=replace(price.row, quote=replace(price.row.quote, currency=currency)))

@@ -124,7 +124,11 @@ class PriceTable(SymbolLines, can_focus=True):
         if self.frozen:
             self._held.update((live.row.quote.symbol, live) for live in prices)
             return
+        units = self._book.several_currencies
         self._view.touch(self._book.update(prices, now))
+        if units != self._book.several_currencies:
+            self.forget_lines()
+            self.refresh()
         self.advance(now)
 
     def set_missing(self, missing: Sequence[MissingSymbol]) -> None:
@@ -204,7 +208,7 @@ class PriceTable(SymbolLines, can_focus=True):
 
     @property
     def _layout_now(self) -> PriceLayout:
-        return price_layout(self.line_width, self.show_converted, self.grouped)
+        return price_layout(self.line_width, self.show_converted, self.grouped, self._book.several_currencies)
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -229,13 +233,16 @@ class PriceTable(SymbolLines, can_focus=True):
             tally = self._book.sectors[line.sector]
             return line, tally.members, tally.advancers, tally.decliners, tally.change, tally.previous
         if y == 0 and self._view.lines:
-            return self._view.arrangement, self.show_converted, self._book.currencies
+            book = self._book
+            return self._view.arrangement, self.show_converted, book.currencies, book.several_currencies
         return y, self.line_count, self._message()
 
     def line_cells(self, y: int) -> tuple[str, Sequence[Cell]]:
         """The cells of a row, a sector's heading, the header or the message in an empty table."""
         line = self.line_at(y)
-        layout = price_layout(self.drawn_width, self.show_converted, self.grouped)
+        layout = price_layout(
+            self.drawn_width, self.show_converted, self.grouped, self._book.several_currencies
+        )
         if isinstance(line, str):
             row, look = self._book.rows[line], self.row_look(line)
             return look, row_cells(row, layout, self._now, self._moved(line), look.startswith("cursor"))
