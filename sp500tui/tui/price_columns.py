@@ -46,7 +46,7 @@ SPECS = {
     spec.column: spec
     for spec in (
         ColumnSpec(_C.SYMBOL, "Symbol", 8, 8),
-        ColumnSpec(_C.NAME, "Name", 12, 34),
+        ColumnSpec(_C.NAME, "Name", 11, 34),
         ColumnSpec(_C.SECTOR, "Sector", 22, 22),
         ColumnSpec(_C.INDUSTRY, "Sub-industry", 20, 36),
         ColumnSpec(_C.LAST, "Last", 10, 10, align="right", falling=True),
