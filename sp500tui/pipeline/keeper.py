@@ -29,7 +29,7 @@ _ROUND = 1.0
 _COUNT_EVERY = 5.0
 _ATTEMPTS_TO_OPEN = 5
 """Unforeseen errors in a row after which a run that waits for its database fails all the same."""
-_LASTING = ("28", "3D", "42", "25006", "0A")
+_LASTING = ("28", "3D", "3F", "42", "25006", "0A")
 """SQLSTATE classes that waiting does not mend: authentication, unknown database, privileges, read-only."""
 
 

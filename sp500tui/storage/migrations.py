@@ -11,6 +11,7 @@ import psycopg
 from sp500tui.domain import DatabaseError
 from sp500tui.redaction import redact_url
 from sp500tui.storage.connection import Connection, connect, failure
+from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.rows import COLUMNS
 from sp500tui.storage.sqlstates import is_transient
 from sp500tui.storage.transaction import run, transaction
@@ -19,6 +20,7 @@ _FOLDER = Path(__file__).parent / "schema"
 _ATTEMPTS = 20
 _RACES = frozenset({"23505", "42P07", "42710", "XX000"})
 """What a concurrent CREATE … IF NOT EXISTS may end in: unique violation, duplicate table or object, tuple updated."""
+_NO_SCHEMA = "3F000"
 _FORBIDDEN = frozenset({"42501", "25006"})
 
 _VERSIONS = """
@@ -29,13 +31,6 @@ CREATE TABLE IF NOT EXISTS public.schema_version (
 )
 """
 _CLAIM = "INSERT INTO public.schema_version (version, name) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING version"
-_MAY_WRITE = """
-SELECT current_setting('transaction_read_only') = 'off',
-       has_table_privilege('public.prices', 'INSERT') AND has_table_privilege('public.prices', 'SELECT')
-   AND has_table_privilege('public.constituents', 'INSERT') AND has_table_privilege('public.constituents', 'UPDATE')
-   AND has_table_privilege('public.constituents', 'SELECT')
-   AND has_table_privilege('public.known_symbols', 'INSERT')
-"""
 
 
 def apply_schema(url: str) -> None:
@@ -51,6 +46,7 @@ def apply_schema(url: str) -> None:
     with connect(url, application_name="sp500tui schema") as connection:
         for attempt in range(_ATTEMPTS):
             try:
+                _refuse_read_only(connection, url)
                 _refuse_strangers(connection, url)
                 _bring_up(connection)
                 _refuse_readers(connection, url)
@@ -100,10 +96,25 @@ def _refuse_strangers(connection: Connection, url: str) -> None:
         ) from None
 
 
+def _refuse_read_only(connection: Connection, url: str) -> None:
+    """Refuse a server or a session that takes no writes, with the cause."""
+    standby, read_only = run(connection, QUERIES["read_only"]).fetchone() or (False, False)
+    if standby:
+        raise DatabaseError(
+            f"the database {redact_url(url)} is a standby, which is read-only; use the address of its primary",
+            "25006",
+        )
+    if read_only:
+        raise DatabaseError(
+            f"the database {redact_url(url)} is read-only: default_transaction_read_only is on for the server, the "
+            "database, the role or the session; turn it off, or use another user",
+            "25006",
+        )
+
+
 def _refuse_readers(connection: Connection, url: str) -> None:
-    row = run(connection, _MAY_WRITE).fetchone()
-    if row is None or not all(row):
-        raise _read_only(url, "42501" if row and row[0] else "25006")
+    if not all(run(connection, QUERIES["may_write"]).fetchone() or (False,)):
+        raise _read_only(url, "42501")
 
 
 def _worth_retrying(error: psycopg.Error) -> bool:
@@ -113,6 +124,12 @@ def _worth_retrying(error: psycopg.Error) -> bool:
 def _explained(url: str, error: psycopg.Error) -> DatabaseError:
     if error.sqlstate in _FORBIDDEN:
         return _read_only(url, error.sqlstate or "42501")
+    if error.sqlstate == _NO_SCHEMA:
+        return DatabaseError(
+            f"the database {redact_url(url)} has no schema public, which holds the tables; "
+            "run CREATE SCHEMA public in it",
+            error.sqlstate,
+        )
     return failure(f"the tables could not be made in the database {redact_url(url)}", error)
 
 

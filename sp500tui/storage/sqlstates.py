@@ -4,7 +4,8 @@ from __future__ import annotations
 
 _TRANSIENT_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
 """Connection, rollback, resources, object state, operator intervention, system error."""
-_READ_ONLY = "25006"
+_TRANSIENT = frozenset({"25006", "25P03", "25P04"})
+"""Read-only transaction; session ended by `idle_in_transaction_session_timeout` or `transaction_timeout`."""
 _BAD_ROW_CLASSES = frozenset({"22", "23"})
 """Data exception, integrity constraint violation."""
 
@@ -14,7 +15,7 @@ def is_transient(sqlstate: str | None) -> bool:
 
     No SQLSTATE at all means that the connection broke.
     """
-    return sqlstate is None or sqlstate == _READ_ONLY or sqlstate[:2] in _TRANSIENT_CLASSES
+    return sqlstate is None or sqlstate in _TRANSIENT or sqlstate[:2] in _TRANSIENT_CLASSES
 
 
 def is_bad_row(sqlstate: str | None) -> bool:

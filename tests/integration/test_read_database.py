@@ -124,3 +124,10 @@ def test_a_real_replica_shows_what_the_writers_stored(
     assert statistics.inserted is None, "a replica does not count what it only repeats"
     archive.close()
     run.ends()
+
+
+def test_a_standby_as_the_database_is_refused_with_the_remedy(replica: TcpPostgres) -> None:
+    with pytest.raises(
+        DatabaseError, match="is a standby, which is read-only; use the address of its primary"
+    ):
+        apply_schema(replica.url)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from sp500tui.domain import ConfigurationError, DatabaseError
+from sp500tui.pipeline.keeper import lasting
 from sp500tui.storage.database import Database, apply_schema, connect
 from sp500tui.storage.transaction import run
 from tests.fixtures.postgres import TcpPostgres, free_port
@@ -175,9 +176,26 @@ class TestSchema:
     def test_refuses_a_database_that_is_read_only(self, tcp_postgres: TcpPostgres) -> None:
         apply_schema(tcp_postgres.url)
         tcp_postgres.execute(f"ALTER DATABASE {tcp_postgres.database} SET default_transaction_read_only = on")
-        with pytest.raises(DatabaseError, match="may only read it") as caught:
+        with pytest.raises(DatabaseError, match="read-only: default_transaction_read_only is on") as caught:
             apply_schema(tcp_postgres.url)
         assert caught.value.sqlstate == "25006"
+
+    def test_refuses_a_role_that_is_read_only_before_the_first_run(
+        self, tcp_postgres: TcpPostgres, reader: str
+    ) -> None:
+        tcp_postgres.execute(
+            "GRANT CREATE ON SCHEMA public TO reader",
+            "ALTER ROLE reader SET default_transaction_read_only = on",
+        )
+        with pytest.raises(DatabaseError, match="default_transaction_read_only is on") as caught:
+            apply_schema(reader)
+        assert caught.value.sqlstate == "25006"
+
+    def test_refuses_a_database_without_the_schema_public(self, tcp_postgres: TcpPostgres) -> None:
+        tcp_postgres.execute("DROP SCHEMA public CASCADE")
+        with pytest.raises(DatabaseError, match=r"no schema public.*CREATE SCHEMA public") as caught:
+            apply_schema(tcp_postgres.url)
+        assert lasting(caught.value)
 
     def test_refuses_the_table_of_another_program(self, tcp_postgres: TcpPostgres) -> None:
         tcp_postgres.execute("CREATE TABLE public.prices (ticker text, price float)")

@@ -2,6 +2,7 @@
 -- with it. The schema public is searched last: an extension may have been created there.
 SELECT set_config('statement_timeout', %s, true),
        set_config('lock_timeout', '0', true),
+       set_config('array_nulls', 'on', true),
        set_config('idle_in_transaction_session_timeout', '0', true),
        CASE WHEN current_setting('transaction_timeout', true) <> '0'
             THEN set_config('transaction_timeout', '0', true)
