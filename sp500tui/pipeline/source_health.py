@@ -150,7 +150,9 @@ class SourceHealth:
     def _enter(self, now: float, condition: Condition, reason: str) -> None:
         if self.condition is not Condition.OK:
             self._seconds[self.condition] = self._seconds.get(self.condition, 0.0) + now - self._changed_at
-        self.condition, self._changed_at, self._reason = condition, now, reason
+        self.condition, self._changed_at = condition, now
+        # Messages of errors begin with the source's name, as the line does.
+        self._reason = reason.removeprefix(self._name).lstrip(": ")
         self._unreported += 1
 
     def _message(self, now: float) -> str:

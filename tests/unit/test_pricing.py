@@ -219,7 +219,7 @@ def test_an_outage_and_its_end_are_reported_once(eventually: Wait) -> None:
         shop.ask("A", "B")
         eventually(shop.settled)
     assert [event.kind for event in shop.events] == [EventKind.SOURCE_FAILED, EventKind.SOURCE_RECOVERED]
-    assert shop.events[0].message == "Yahoo Finance is down: Yahoo Finance answered 503"
+    assert shop.events[0].message == "Yahoo Finance is down: answered 503"
     assert shop.events[1].message.startswith("Yahoo Finance is back: down for ")
     assert shop.events[1].message.endswith("; 2 symbols affected")
 
