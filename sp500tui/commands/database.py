@@ -84,7 +84,17 @@ def _psql(database: Database, arguments: Sequence[str]) -> int:
     # Ctrl-C in psql is about its query, not about us; a handler, unlike SIG_IGN, is not handed down to it.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        code = subprocess.call(command, env=os.environ | environment)
+        code = _end_with_us(subprocess.Popen(command, env=os.environ | environment))
     finally:
         signal.signal(signal.SIGINT, before)
     return ExitCode.DATABASE if code == _PSQL_NOT_CONNECTED else code
+
+
+def _end_with_us(child: subprocess.Popen[bytes]) -> int:
+    """The exit code of a child, which is terminated, and gives the terminal back, where a signal ends this command."""
+    try:
+        return child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise

@@ -78,8 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
 
 
+Ended = asyncio.Future[ExitCode]
+"""Done with the exit code once the market is to end."""
+
+
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM, or as a child until its parent is gone; returns the exit code."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, or as a child until its parent is gone; returns the exit code."""
     try:
         return asyncio.run(_serve(args))
     except Sp500tuiError as error:
@@ -100,18 +104,21 @@ async def _serve(args: argparse.Namespace) -> int:
         folder = Path(args.ca_dir or tempfile.mkdtemp(prefix="sp500tui-market-"))
         ca_file = folder / CA_FILE
         _write_certificate(ca_file, server.certificate_pem)
-        ended = asyncio.Event()
-        await _end_with_parent(ended) if args.child else _end_on_signals(ended, signal.SIGINT)
-        _end_on_signals(ended, signal.SIGTERM)
+        ended: Ended = asyncio.get_running_loop().create_future()
+        if args.child:
+            await _end_with_parent(ended)
+        else:
+            _end_on_signal(ended, signal.SIGINT, ExitCode.SIGINT)
+        _end_on_signal(ended, signal.SIGTERM, ExitCode.SIGTERM)
+        _end_on_signal(ended, signal.SIGHUP, ExitCode.SIGTERM)
         _announce(args, server.port, server.token, ca_file)
-        await ended.wait()
+        return int(await ended)
     finally:
         await server.close()
         if folder is not None:
             (folder / CA_FILE).unlink(missing_ok=True)
             if args.ca_dir is None:
                 shutil.rmtree(folder, ignore_errors=True)
-    return int(ExitCode.OK)
 
 
 def _options(args: argparse.Namespace) -> MarketOptions:
@@ -168,18 +175,23 @@ def _write_certificate(path: Path, pem: bytes) -> None:
         ) from error
 
 
-def _end_on_signals(ended: asyncio.Event, *signals: signal.Signals) -> None:
-    for number in signals:
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+def _end_on_signal(ended: Ended, number: signal.Signals, code: ExitCode) -> None:
+    if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` sets it for SIGHUP
+        asyncio.get_running_loop().add_signal_handler(number, _end, ended, code)
 
 
-async def _end_with_parent(ended: asyncio.Event) -> None:
+def _end(ended: Ended, code: ExitCode) -> None:
+    if not ended.done():
+        ended.set_result(code)
+
+
+async def _end_with_parent(ended: Ended) -> None:
     """End at the end of stdin, which comes with the parent's; Ctrl-C is the parent's to judge."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     class ParentWatch(asyncio.Protocol):
         def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-            ended.set()
+            _end(ended, ExitCode.OK)
 
     await asyncio.get_running_loop().connect_read_pipe(ParentWatch, sys.stdin)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -161,3 +162,44 @@ def test_signals_end_a_one_shot_command(
         # then it ends with that signal's exit code, without a message and without files of its own
         assert (process.returncode, errors) == (CODES[number], "")
     assert list(folder.glob("sp500tui-*")) == []
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_ends_the_simulator_of_its_own(folder: Path, number: signal.Signals) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "sp500tui", "simulate", "--json"],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(folder)},
+    )
+    with program:
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith(b"{")
+        program.send_signal(number)
+        assert program.wait(IN_TIME) == CODES[number]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_signal_ends_psql_with_the_command_that_runs_it(database_url: str) -> None:
+    # given psql in the middle of a query
+    program = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "sp500tui",
+            "database",
+            "psql",
+            "--database",
+            database_url,
+            "-c",
+            "select pg_sleep(600)",
+        ]
+    )
+    ours = psutil.Process(program.pid)
+    wait_for(ours.children, "psql", IN_TIME)
+    (psql,) = ours.children()
+    wait_for(lambda: "psql" in psql.name(), "psql itself", IN_TIME)
+    # when the command is told to end, then so is psql
+    program.send_signal(SIGTERM)
+    assert program.wait(IN_TIME) == 143
+    psutil.wait_procs([psql], 10)
+    assert not psql.is_running()
