@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,8 @@ from sp500tui.simulator.stream import Stream
 from sp500tui.simulator.tally import Tally
 from sp500tui.simulator.wikipedia import Wikipedia
 from sp500tui.simulator.yahoo import Yahoo
+
+_log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 _LONGEST_LINE = 1_048_576
@@ -130,13 +133,24 @@ class MarketServer:
 
     def _track(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            _log.error("a task of the simulated market failed", exc_info=error)
 
     async def _sweep(self) -> None:
         """Keep everybody close to the present: the first round at once, so that the first to ask need not wait."""
         rounds = 0
         while True:
-            self.market.sweep()
+            try:
+                self.market.sweep()
+            except Exception:  # noqa: BLE001
+                # The next round may do better, and requests bring single shares to the present in any case.
+                _log.exception("a round over all shares failed")
+                rounds = SWEEPS
             rounds += 1
             await asyncio.sleep(1.0 if rounds > SWEEPS else 0.0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import struct
 from collections.abc import Iterable
 
@@ -14,6 +15,8 @@ from sp500tui.domain import MarketState
 from sp500tui.simulator.market import Instrument, Market
 from sp500tui.simulator.quotes import exchange_names, latest_trade, share_quote
 from sp500tui.simulator.tally import Tally
+
+_log = logging.getLogger(__name__)
 
 _EQUITY = 8
 """The stream's number of the quote type."""
@@ -49,12 +52,19 @@ class Stream:
         return socket
 
     async def _send_prices(self, socket: web.WebSocketResponse, seen: dict[str, int], wrapped: bool) -> None:
-        while not socket.closed:
-            for frame in self._frames(seen):
-                text = json.dumps({"type": "pricing", "message": frame}) if wrapped else frame
-                await socket.send_str(text)
-                self._tally.count("stream_frames")
-            await asyncio.sleep(_TICK)
+        """Send until the client has left; where that fails otherwise, end the connection instead of falling silent."""
+        try:
+            while not socket.closed:
+                for frame in self._frames(seen):
+                    text = json.dumps({"type": "pricing", "message": frame}) if wrapped else frame
+                    await socket.send_str(text)
+                    self._tally.count("stream_frames")
+                await asyncio.sleep(_TICK)
+        except ConnectionError:
+            return
+        except Exception:  # noqa: BLE001
+            _log.exception("a stream of prices failed")
+            await socket.close()
 
     def _frames(self, seen: dict[str, int]) -> Iterable[str]:
         state = self._market.state()

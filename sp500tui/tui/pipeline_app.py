@@ -13,6 +13,7 @@ from typing import Literal
 
 from textual import on
 from textual.timer import Timer
+from textual.worker import Worker, WorkerState
 
 from sp500tui.domain import Sp500tuiError
 from sp500tui.pipeline.control import PipelineControl
@@ -192,6 +193,11 @@ class PipelineApp(SparingApp[int]):
         """Keep the screen and say what failed."""
         LOG.error("the pipeline could not be opened: %s", message.error)
         self._failure = message.error
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Log what a background thread of the app itself, such as the closing of a connection, did not foresee."""
+        if event.state is WorkerState.ERROR:
+            LOG.error("a background thread failed", exc_info=event.worker.error)
 
     @on(EventHappened)
     def tell_event(self, message: EventHappened) -> None:

@@ -150,8 +150,8 @@ class PanelScreen(ClosableScreen[None]):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Say that something unforeseen happened instead of ending the program for it."""
-        if event.worker.group == _GROUP and event.state is WorkerState.ERROR:
-            LOG.error("%s could not be read", self, exc_info=event.worker.error)
+        if event.state is WorkerState.ERROR:
+            LOG.error("%s: a background thread failed", self, exc_info=event.worker.error)
             self.post_message(self.Refused(clean(f"unforeseen: {event.worker.error}; see the log")))
 
 
