@@ -66,12 +66,6 @@ class Roster:
                 return  # another reading was faster, and began later
             fresh = found.origin == "wikipedia"
             self._due = time.monotonic() + (self._refresh if fresh else min(_RETRY_LIST, self._refresh))
-            if found.warning:
-                self._report(found)
-            else:
-                if self._watch is not None:
-                    self._watch.answered()
-                _log.info("the list has %d constituents, from Wikipedia", len(found.constituents))
             self.listed = found.constituents
             self.changes += 1
             self._snapshot = ListSnapshot(
@@ -81,9 +75,15 @@ class Roster:
                 found.origin,
                 found.date,
             )
+        # Outside the lock: a line of the log and a listener may wait.
+        self._report(found)
 
     def _report(self, found: ConstituentList) -> None:
-        if self._watch is None:
+        if not found.warning:
+            _log.info("the list has %d constituents, from Wikipedia", len(found.constituents))
+            if self._watch is not None:
+                self._watch.answered()
+        elif self._watch is None:
             _log.warning("%s", found.warning)
         else:
             symbols = self._chosen or [constituent.symbol for constituent in found.constituents]

@@ -271,7 +271,8 @@ class Stage:
         self._listener = listener
         self._hang_after = hang_after
         self._wanted = size
-        self.watching = self._lock = threading.Lock()
+        self._lock = threading.Lock()
+        self.watching = self._lock
         """Held while workers are judged, and while one begins what an abandoned worker must not begin."""
         self._counting = threading.Lock()
         self._workers: dict[int, Worker] = {}
