@@ -10,12 +10,19 @@ from sp500tui import __version__
 def main(arguments: list[str] | None = None) -> int:
     """Run the program with these arguments, or those of the command line; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given == ["--version"]:
-        sys.stdout.write(f"sp500tui {__version__}\n")
-        return 0
+    if given == ["--version"] and sys.stdout is not None:
+        try:
+            sys.stdout.write(f"sp500tui {__version__}\n")
+            sys.stdout.flush()
+        except OSError:
+            pass  # reported below, as for every other command
+        else:
+            return 0
     from sp500tui.child_processes import forget_current_folder
+    from sp500tui.standard_streams import prepare
 
     forget_current_folder()
+    prepare()
     try:
         from sp500tui.program import run
 

@@ -11,6 +11,7 @@ from sp500tui import __version__
 from sp500tui.domain import ConfigurationError
 from sp500tui.options import BY_FIELD, OPTIONS, Option
 from sp500tui.redaction import MASK
+from sp500tui.standard_streams import write_output
 from sp500tui.suggestions import suggestion
 
 _DESCRIPTION = "Watch and steer a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL."
@@ -38,6 +39,9 @@ _ADDRESS_LIKE = re.compile(r"\S*[:@]\S.*")
 
 class _Parser(argparse.ArgumentParser):
     """Raises ConfigurationError, one line, where argparse prints its usage and leaves."""
+
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - argparse's signature
+        write_output(message)
 
     def error(self, message: str) -> NoReturn:
         # It quotes arguments, and an address that stands in the wrong place may have a password in it.

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol
 
-from sp500tui.domain import Sp500tuiError
+from sp500tui.domain import ExitCode, Sp500tuiError
 from sp500tui.logs import configure, current, log_uncaught
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import STOP_WORDS, StopStep, next_step
@@ -19,6 +19,7 @@ from sp500tui.pipeline.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.pipeline.unattended_stop import KILL_LIMIT, stop_unattended
 from sp500tui.progress import missing_in_words, summary
 from sp500tui.redaction import plain, redact_url
+from sp500tui.standard_streams import OutputError, write_json, write_message, write_output
 from sp500tui.stop_signals import StopSignals, exit_at_once
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ def run_headless(configuration: Configuration, build: Callable[[Settings, Paths]
         report = _report_of(face, configuration, build)
         if signals.first is not None:
             report = report.interrupted(signals.first)
-        tell(report, as_json=configuration.settings.json_output)
-    code = exit_code(report)
+        complete = tell(report, as_json=configuration.settings.json_output)
+    code = exit_code(report) if complete else exit_code(report) or ExitCode.INCOMPLETE
     if face.abandoned:
         exit_at_once(code)
     return code
@@ -191,34 +192,27 @@ def picture_on_terminal() -> Iterator[Callable[[Snapshot], None] | None]:
         sys.stderr = terminal
 
 
-def tell(report: RunReport, *, as_json: bool) -> None:
-    """Say how the run ended: one JSON object on stdout, or one line; failures and missing symbols on stderr."""
+def tell(report: RunReport, *, as_json: bool) -> bool:
+    """Write how the run ended: one JSON object on stdout, or one line; failures and missing symbols on stderr.
+
+    Returns whether all of it could be written; what could not is in the log.
+    """
+    outputs: list[tuple[Callable[[str], None], str]] = []
     if report.failure:
-        _say(f"sp500tui: {plain(report.failure)}", sys.stderr)
+        outputs.append((write_message, plain(report.failure)))
     if report.missing and not (report.failure and not report.ledger.fetched):
-        _say(f"sp500tui: {missing_in_words(report.missing)}", sys.stderr)
+        outputs.append((write_message, missing_in_words(report.missing)))
     words = summary(report)
     _log.info("%s", words, extra={"files_only": not as_json})
     if as_json:
-        _say(json.dumps(report.as_json()), sys.stdout)
+        outputs.append((write_json, json.dumps(report.as_json()) + "\n"))
     elif report.cycles or not report.failure:  # what never began needs no figures
-        _say(plain(words), sys.stdout)
-
-
-def _say(line: str, stream: TextIO | None) -> None:
-    """Write a line to somebody who may have left."""
-    if stream is None:
-        return
-    try:
-        stream.write(line + "\n")
-        stream.flush()
-    except (OSError, ValueError):
-        _turn_away(stream)
-
-
-def _turn_away(stream: TextIO) -> None:
-    """Point a closed pipe at nothing, so that the interpreter does not complain about it at its end."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except (OSError, ValueError):
-        return  # no descriptor behind it: nothing to complain about
+        outputs.append((write_output, plain(words) + "\n"))
+    complete = True
+    for write, text in outputs:
+        try:
+            write(text)
+        except OutputError as error:
+            _log.error("the report of the run is incomplete: %s", error)
+            complete = False
+    return complete

@@ -10,6 +10,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from sp500tui.command_line import parse
 from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.interpreter import tune, tune_for_screen
 from sp500tui.redaction import plain
+from sp500tui.standard_streams import OutputError, write_message
 from sp500tui.stop_signals import StoppedBySignal, raised_signals, signal_code
 
 if TYPE_CHECKING:
@@ -40,15 +42,13 @@ def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit code; every failure is one line on stderr."""
     try:
         with raised_signals():
-            return _flushed(_dispatch(parse(arguments)))
+            return _dispatch(parse(arguments))
     except StoppedBySignal as stopped:
         return signal_code(stopped.number)
     except Sp500tuiError as error:
         return _refuse(str(error), error.exit_code)
     except KeyboardInterrupt:
         return ExitCode.SIGINT
-    except BrokenPipeError:
-        return _end_quietly()
     except Exception as error:  # noqa: BLE001 - the last line of defence: a user never sees a traceback
         return _refuse(_unforeseen(error), ExitCode.INCOMPLETE)
 
@@ -127,12 +127,9 @@ def refuse_without_terminal() -> None:
 
 
 def _refuse(message: str, code: ExitCode) -> int:
-    if sys.stderr is not None:
-        try:
-            sys.stderr.write(f"sp500tui: {plain(message)}\n")
-            sys.stderr.flush()
-        except OSError:
-            return code  # nobody is left who could read it
+    # Without a usable stderr the exit code alone has to do.
+    with suppress(OutputError):
+        write_message(plain(message))
     return code
 
 
@@ -147,15 +144,3 @@ def _unforeseen(error: Exception) -> str:
         return f"{words}; please report it"
     logging.getLogger(__name__).critical("%s", words, exc_info=error, extra={"files_only": True})
     return f"{words}; details in {log.errors_log}"
-
-
-def _flushed(code: int) -> int:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    return code
-
-
-def _end_quietly() -> int:
-    """The reader of stdout has gone, which is its right; keep the interpreter from complaining at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.OK

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from itertools import groupby
@@ -17,18 +16,19 @@ from sp500tui.paths import Paths, ensure_folder
 from sp500tui.redaction import plain, redact_url
 from sp500tui.refusals import kinds
 from sp500tui.settings import Settings
+from sp500tui.standard_streams import write_output
 
 
 def run(namespace: Namespace) -> int:
     """Do what `action` says."""
     if namespace.action == "show":
         configuration = configuration_of(namespace)
-        sys.stdout.write("\n".join(shown(configuration)) + "\n")
+        write_output("\n".join(shown(configuration)) + "\n")
         return ExitCode.OK
     file = config_file_of(namespace)
     if namespace.action == "init":
         write_commented(file)
-    sys.stdout.write(f"{file}\n")
+    write_output(f"{file}\n")
     return ExitCode.OK
 
 

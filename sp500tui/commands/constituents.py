@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from dataclasses import asdict
 
@@ -10,6 +9,7 @@ from sp500tui.commands.output import as_columns, as_csv, as_json
 from sp500tui.commands.sources import log_quietly, opened_sources
 from sp500tui.configuration import configuration_of
 from sp500tui.redaction import plain
+from sp500tui.standard_streams import write_json, write_message, write_output
 
 
 def run(namespace: Namespace) -> int:
@@ -19,13 +19,13 @@ def run(namespace: Namespace) -> int:
     with opened_sources(configuration) as upstream:
         found = upstream.wikipedia.load()
     if found.warning:
-        sys.stderr.write(f"sp500tui: {plain(found.warning)}\n")
+        write_message(f"{plain(found.warning)}")
     records = [asdict(constituent) for constituent in found.constituents]
     if namespace.csv:
-        sys.stdout.write(as_csv(records))
+        write_output(as_csv(records))
     elif configuration.settings.json_output:
-        sys.stdout.write(as_json(records))
+        write_json(as_json(records))
     else:
         rows = [(each.symbol, each.name, each.sector, each.sub_industry) for each in found.constituents]
-        sys.stdout.write(as_columns(rows))
+        write_output(as_columns(rows))
     return 0

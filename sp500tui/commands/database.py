@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from sp500tui.configuration import configuration_of
 from sp500tui.domain import ExitCode
 from sp500tui.paths import Paths
 from sp500tui.redaction import plain
+from sp500tui.standard_streams import write_json, write_output
 
 if TYPE_CHECKING:
     from sp500tui.storage.database import Database
@@ -48,7 +48,7 @@ def run(namespace: Namespace) -> int:
 
 
 def _url(database: Database) -> int:
-    sys.stdout.write(database.masked_url + "\n")
+    write_output(database.masked_url + "\n")
     return ExitCode.OK
 
 
@@ -57,9 +57,9 @@ def _status(database: Database, *, as_object: bool) -> int:
 
     found = status(database)
     if as_object:
-        sys.stdout.write(json.dumps(found.as_json()) + "\n")
+        write_json(json.dumps(found.as_json()) + "\n")
     else:
-        sys.stdout.write("\n".join(plain(line) for line in found.lines()) + "\n")
+        write_output("\n".join(plain(line) for line in found.lines()) + "\n")
     return ExitCode.OK
 
 
@@ -68,8 +68,7 @@ def _prepare(database: Database, *, dry_run: bool) -> int:
 
     for line in prepare(database.url, dry_run=dry_run):
         # A table of many rows takes its time: each step is told when it is done.
-        sys.stdout.write(plain(line) + "\n")
-        sys.stdout.flush()
+        write_output(plain(line) + "\n")
     return ExitCode.OK
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from sp500tui.commands.sources import log_quietly
 from sp500tui.configuration import Configuration, configuration_of
 from sp500tui.domain import DatabaseError, ExitCode
 from sp500tui.paths import Paths
+from sp500tui.standard_streams import write_json, write_output
 
 if TYPE_CHECKING:
     from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
@@ -32,16 +32,16 @@ def run(namespace: Namespace) -> int:
 def _list(letters: DeadLetters, *, as_array: bool) -> int:
     listing = letters.listing()
     if as_array:
-        sys.stdout.write(
+        write_json(
             as_json(
                 {"at": each.at, "reason": each.reason, "sqlstate": each.sqlstate, **each.row}
                 for each in listing
             )
         )
     elif listing:
-        sys.stdout.write(as_columns([_line(letter) for letter in listing]))
+        write_output(as_columns([_line(letter) for letter in listing]))
     else:
-        sys.stdout.write("no dead letters\n")
+        write_output("no dead letters\n")
     return ExitCode.OK
 
 
@@ -63,7 +63,7 @@ def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) ->
     from sp500tui.storage.rows import encode_records
 
     if not letters.listing():
-        sys.stdout.write("no dead letters\n")
+        write_output("no dead letters\n")
         return ExitCode.OK
     paths.prepare()
     with Database.open(configuration.settings.database, paths.data) as database:
@@ -80,5 +80,5 @@ def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) ->
                 return True
 
             gone, left = letters.replay(accept)
-    sys.stdout.write(f"{gone} stored, {left} refused again\n")
+    write_output(f"{gone} stored, {left} refused again\n")
     return ExitCode.INCOMPLETE if left else ExitCode.OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from sp500tui.domain import ConfigurationError, ConvertedQuote, ExitCode, Quote,
 from sp500tui.listed_symbols import listed_symbols, split_symbols
 from sp500tui.price_text import change_text, price_text
 from sp500tui.redaction import plain
+from sp500tui.standard_streams import write_json, write_message, write_output
 
 if TYPE_CHECKING:
     from sp500tui.pipeline.fx import FxBook
@@ -40,11 +40,11 @@ def run(namespace: Namespace) -> int:
         upstream.yahoo.open()
         rows, missing = _prices(upstream.yahoo, fx, symbols, settings)
     if settings.json_output:
-        sys.stdout.write(as_json(_record(row) for row in rows))
+        write_json(as_json(_record(row) for row in rows))
     elif rows:
-        sys.stdout.write(as_columns([_line(row) for row in rows], _NUMBERS))
+        write_output(as_columns([_line(row) for row in rows], _NUMBERS))
     for symbol, reason in missing.items():
-        sys.stderr.write(f"sp500tui: no price for {plain(symbol)}: {plain(reason)}\n")
+        write_message(f"no price for {plain(symbol)}: {plain(reason)}")
     return ExitCode.INCOMPLETE if missing else ExitCode.OK
 
 

@@ -10,12 +10,14 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
+from sp500tui.standard_streams import OutputError, write_message, write_output
 
 if TYPE_CHECKING:
     from sp500tui.simulator.server import MarketOptions
@@ -88,9 +90,11 @@ def run(args: argparse.Namespace) -> int:
         return asyncio.run(_serve(args))
     except Sp500tuiError as error:
         if args.child:
-            sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+            with suppress(OutputError):
+                write_output(json.dumps({"error": str(error)}) + "\n")
         else:
-            sys.stderr.write(f"sp500tui simulate: {error}\n")
+            with suppress(OutputError):
+                write_message(f"simulate: {error}")
         return int(error.exit_code)
 
 
@@ -209,5 +213,4 @@ def _announce(args: argparse.Namespace, port: int, token: str, ca_file: Path) ->
         text = json.dumps(ready)
     else:
         text = _USAGE.format(address=address, ca=ca_file, token=token, header=TOKEN_HEADER)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    write_output(text + "\n")

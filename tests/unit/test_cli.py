@@ -239,18 +239,6 @@ class TestDispatch:
         assert cli.main([]) == ExitCode.INCOMPLETE
         assert "please report it" in errors()
 
-    def test_a_reader_who_left_is_no_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(_: Namespace) -> int:
-            raise BrokenPipeError
-
-        reading, writing = os.pipe()
-        os.close(reading)
-        monkeypatch.setattr(program, "_dispatch", fail)
-        with os.fdopen(writing, "w") as stdout:
-            monkeypatch.setattr(sys, "stdout", stdout)
-            assert cli.main([]) == ExitCode.OK
-            stdout.write("goes nowhere, and that is no error")
-
     def test_a_closed_stderr_is_no_error_either(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stderr", None)
         assert cli.main(["--price-workers", "0"]) == ExitCode.USAGE

@@ -163,14 +163,14 @@ class TestEnd:
         assert f"RuntimeError: never thought of; details in {configuration.errors_log}" in captured.err
         assert "Traceback" in configuration.errors_log.read_text()
 
-    def test_a_reader_who_left_is_no_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_reader_who_left_fails_the_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         reading, writing = os.pipe()
         os.close(reading)
         with os.fdopen(writing, "w") as stdout:
             monkeypatch.setattr(sys, "stdout", stdout)
-            assert run(tmp_path, FakeRun(), json_output=True) == ExitCode.OK
+            assert run(tmp_path, FakeRun(), json_output=True) == ExitCode.INCOMPLETE
         monkeypatch.setattr(sys, "stdout", None)
-        assert run(tmp_path, FakeRun()) == ExitCode.OK
+        assert run(tmp_path, FakeRun()) == ExitCode.INCOMPLETE
 
 
 class TestStopLadder:
