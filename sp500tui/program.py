@@ -118,7 +118,12 @@ def _builder(settings: Settings, *, stages: bool) -> Callable[[Settings, Paths],
 
 
 def refuse_without_terminal() -> None:
-    """Raise ConfigurationError where a dashboard cannot be shown."""
+    """Raise ConfigurationError where a dashboard cannot be shown.
+
+    A driver named by `TEXTUAL_DRIVER`, as textual-serve does, needs no terminal: it talks through pipes.
+    """
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return
     for name, stream in (("stdout", sys.stdout), ("stdin", sys.stdin), ("stderr", sys.stderr)):
         if stream is None or not stream.isatty():
             raise ConfigurationError(f"the dashboard needs a terminal, and {name} is none; use --no-ui")

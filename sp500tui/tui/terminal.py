@@ -141,7 +141,7 @@ class TerminalFile:
 
 def driver_class() -> type[Driver] | None:
     """The driver for an ordinary terminal; None, Textual's choice, where the environment names another."""
-    return None if "TEXTUAL_DRIVER" in os.environ else TerminalDriver
+    return None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver
 
 
 class TerminalDriver(LinuxDriver):
