@@ -21,6 +21,7 @@ from sp500tui.pipeline.snapshot import Snapshot
 from sp500tui.pipeline.writer_link import WriterLink
 from sp500tui.storage import rows as rowcodec
 from sp500tui.storage.database import apply_schema, connect
+from sp500tui.storage.transaction import run
 from tests.faults.checker import Checker
 from tests.faults.engine import EngineStarter
 from tests.faults.steps import FIFTY
@@ -135,7 +136,7 @@ def test_new_yorks_clocks_change_and_no_hour_is_lost_or_doubled(
         rows = [row_at("AAPL", moment, str(100 + number)) for number, moment in enumerate(times)]
         assert link.commit(1, rowcodec.encode(rows), 20, lambda: False).stored == len(times)
     with connect(database_url, application_name="test") as connection:
-        found = connection.execute("SELECT quote_time, price FROM prices ORDER BY quote_time").fetchall()
+        found = run(connection, "SELECT quote_time, price FROM prices ORDER BY quote_time").fetchall()
     assert found == [(moment, Decimal(100 + number)) for number, moment in enumerate(times)]
 
 

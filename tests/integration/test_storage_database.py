@@ -109,9 +109,9 @@ class TestRefusals:
         assert error.sqlstate == "53300"
         assert "fewer writers" in str(error)
 
-    def test_what_libpq_cannot_read_is_not_repeated(self) -> None:
-        error = refused("postgresql://127.0.0.1/db?sslmode=s3cr3t")
-        assert str(error).endswith("cannot be reached: libpq cannot use this URL")
+    def test_a_value_that_libpq_does_not_permit_is_refused_with_those_it_does(self) -> None:
+        with pytest.raises(ConfigurationError, match="sslmode is not one of disable, allow"):
+            connect("postgresql://127.0.0.1/db?sslmode=foo", application_name="test")
 
 
 class TestPasswords:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -248,7 +247,7 @@ class TestPsql:
         def nothing() -> Path:
             raise ConfigurationError("no package")
 
-        monkeypatch.setattr(shutil, "which", lambda name: None)
+        monkeypatch.setattr(inspection, "find_program", lambda name: None)
         monkeypatch.setattr(inspection, "bin_folder", nothing)
         with pytest.raises(ConfigurationError, match="no psql on PATH; install"):
             psql_command(Database.open("postgresql://host/db", tmp_path), [])
