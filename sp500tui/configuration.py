@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from argparse import Namespace
@@ -23,6 +24,7 @@ from sp500tui.refusals import refusal, shown_value, type_refusal
 from sp500tui.settings import Settings, expanded
 from sp500tui.suggestions import suggestion
 
+_log = logging.getLogger(__name__)
 _LARGEST_FILE = 1 << 20
 _NAMES = "`sp500tui config show` lists the names"
 _CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
@@ -163,6 +165,9 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
             ) from None
         return {}
     except (OSError, ValueError) as error:
+        if isinstance(error, PermissionError) and not must_exist:
+            _log.warning("configuration file %s cannot be read and is ignored: %s", file, error.strerror)
+            return {}
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
             f"configuration file {file} cannot be read: {reason}; name a file that this user can read"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,7 @@ _AS_YAHOO_SPELLS = re.compile(
 )
 _DASHED = re.compile(r"([A-Z0-9]{1,12})[-/]([A-Z])")
 _LARGEST_FILE = 4 << 20
+_HEADERS = frozenset({"symbol", "symbols", "ticker", "tickers", "ticker symbol", "stock symbol"})
 
 
 def split_symbols(text: str) -> list[str]:
@@ -49,17 +51,42 @@ def listed_symbols(texts: Iterable[str]) -> tuple[str, ...]:
 def read_symbols(path: Path) -> tuple[str, ...]:
     """The symbols of a file: one a line or separated by commas, `#` starts a comment.
 
+    Below a header, such as that of `sp500tui constituents --csv`, only the column of the symbols is read.
+
     Raises ConfigurationError naming the file, and the line where there is one.
     """
     symbols: dict[str, None] = {}
+    column: int | None = None
+    has_content = False
     for number, line in enumerate(_text(path).splitlines(), start=1):
+        cells = _cells(line.partition("#")[0])
+        if not has_content and (column := _symbol_column(cells)) is not None:
+            has_content = True
+            column = column if len(cells) > 1 else None
+            continue
+        has_content = has_content or any(cells)
         try:
-            symbols |= dict.fromkeys(listed_symbols(split_symbols(line.partition("#")[0])))
+            texts = cells if column is None else cells[column : column + 1]
+            symbols |= dict.fromkeys(listed_symbols(part for text in texts for part in split_symbols(text)))
         except ValueError as error:
             raise ConfigurationError(f"symbols file {path}, line {number}: {error}") from None
     if not symbols:
         raise ConfigurationError(f"symbols file {path} names no symbol; write one a line, such as AAPL")
     return tuple(symbols)
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of a line of CSV, separated by tabs, semicolons or commas."""
+    separator = next((each for each in "\t;" if each in line), ",")
+    return [
+        cell.strip() for row in csv.reader([line], delimiter=separator, skipinitialspace=True) for cell in row
+    ]
+
+
+def _symbol_column(cells: list[str]) -> int | None:
+    """Which cell of a header holds the symbols; None for a line that is no header."""
+    names = [" ".join(cell.lower().replace("_", " ").split()) for cell in cells]
+    return next((index for index, name in enumerate(names) if name in _HEADERS), None)
 
 
 def _text(path: Path) -> str:

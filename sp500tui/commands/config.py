@@ -35,7 +35,7 @@ def run(namespace: Namespace) -> int:
 def shown(configuration: Configuration) -> Iterator[str]:
     """The settings as TOML, one a line, each with its origin."""
     file = configuration.file
-    yield f"# configuration file: {file}{'' if file.exists() else ' (does not exist)'}"
+    yield f"# configuration file: {file}{'' if os.path.exists(file) else ' (does not exist)'}"  # noqa: PTH110 - Path.exists raises below a folder that cannot be read
     paths = Paths.of(configuration.settings, file)
     yield f"# data folder: {paths.data}"
     yield f"# log folder: {paths.logs}"
