@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from sp500tui.simulator.ledger import HandedOut
-from tests.faults.checker import Checker, Handed, Place, judge
+from tests.faults.checker import Checker, Handed, Key, Place, judge
 from tests.faults.program import Launcher, pause, wait_for
 from tests.faults.steps import BROKEN, FIFTY, running
 
@@ -49,16 +49,21 @@ def test_what_need_not_be_there_may_be_there() -> None:
 def test_a_broken_acknowledgement_is_caught(launch: Launcher, check: Checker, database_url: str) -> None:
     """Given a price of each symbol that was overtaken several times, when most commits are made up, some are lost."""
     program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "ack"), interval=1)
-    wait_for(lambda: trades_of_the_slowest(check.handed) >= 4, "four prices of every symbol")
+    wait_for(lambda: fewest(trades_in(check.handed)) >= 4, "four prices of every symbol")
     assert program.stops() == 143
     verdict = check.verdict(database_url)
     assert verdict.lost, str(verdict)
 
 
-def trades_of_the_slowest(handed: Handed) -> int:
-    """How many different trades were handed out of the symbol with the fewest; 0 before all symbols were."""
-    trades = Counter(symbol for symbol, _ in {(quote.symbol, quote.quote_time) for quote in handed.quotes()})
-    return min(trades.values()) if len(trades) == len(FIFTY.split(",")) else 0
+def trades_in(handed: Handed) -> set[Key]:
+    """The different trades handed out so far."""
+    return {(quote.symbol, quote.quote_time) for quote in handed.quotes()}
+
+
+def fewest(trades: set[Key]) -> int:
+    """How many trades there are of the symbol with the fewest; 0 until all symbols have one."""
+    counts = Counter(symbol for symbol, _ in trades)
+    return min(counts.values()) if len(counts) == len(FIFTY.split(",")) else 0
 
 
 @pytest.mark.thorough
@@ -76,8 +81,9 @@ def test_a_broken_journal_is_caught(launch: Launcher, check: Checker, database_u
     program.hears("cycle 1 finished")
     (writer,) = program.writers()
     writer.suspend()
-    # The ledger's size would not do: the market writes an answer down a moment after the program has it.
-    wait_for(lambda: trades_of_the_slowest(check.handed) >= 2, "a second price of every symbol")
+    before = trades_in(check.handed)
+    # One would not do: the market writes an answer down a moment after the program has it.
+    wait_for(lambda: fewest(trades_in(check.handed) - before) >= 2, "two more prices of every symbol")
     pause(1.0)
     handed_out = check.handed.now()
     program.kill()
