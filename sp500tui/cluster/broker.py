@@ -32,10 +32,28 @@ _LOOK = 0.25
 """Seconds between two looks at `cancelled` while a call waits."""
 _CONVALESCENCE = 1.0
 """Seconds without a refusal after which a broker that refused some commands counts as well again."""
+_REPAIRS = 3
+"""How often the keys of one command are repaired before its failure counts."""
 _CLOCK_KEPT = 60.0
 """Seconds after which the broker's clock is read again."""
 
 Argument = str | bytes | int | float
+
+_KINDS = {
+    "heard": "zset",
+    "scheduler": "string",
+    "scheduler:token": "number",
+    "op": "string",
+    "books": "counts",
+    "queue": "stream",
+    **dict.fromkeys(("beats", "details", "lost", "cycle", "wishes", "missing", "fx", "list", "walk"), "hash"),
+}
+"""Keys of the namespace, or their first part, and what they are: see `repair.lua`."""
+
+
+def kind_of(name: str) -> str:
+    """What the key of that name in our namespace must be; empty for a name that is not known."""
+    return _KINDS.get(name) or _KINDS.get(name.partition(":")[0], "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +179,7 @@ class Broker:
         program = load(script)
         if operation is not None:
             keys, args = (operation.slot, *keys), (operation.name, *args)
-        return self._insist(lambda: self._evaluate(program, keys, args), patience, cancelled)
+        return self._insist(lambda: self._evaluate(program, keys, args), patience, cancelled, keys=keys)
 
     def run_once(
         self,
@@ -209,6 +227,7 @@ class Broker:
         cancelled: Callable[[], bool] | None,
         *,
         curable: tuple[Cure, ...] = (Cure.TIME, Cure.SOMEBODY),
+        keys: Sequence[str] = (),
     ) -> Any:
         redis = redis_package()
         end = None if patience is None else time.monotonic() + patience
@@ -217,6 +236,8 @@ class Broker:
                 answer = attempt()
             except (redis.RedisError, OSError) as error:
                 trouble = refusal(error)
+                if trouble.data and strike <= _REPAIRS and self._repair(keys):
+                    continue
                 if strike == 1 and self._drop_idle_connections(error):
                     continue
                 delay = _RETRY.delay(strike, self._dice())
@@ -230,6 +251,20 @@ class Broker:
                 self._recover(strike > 1)
                 return answer
         return None
+
+    def _repair(self, keys: Sequence[str]) -> bool:
+        """Make keys usable that another program has written to; whether any had to be changed."""
+        prefix = self.key("")
+        kinds = {key: kind for key in keys if (kind := kind_of(key.removeprefix(prefix)))}
+        suffix = f":unreadable-{uuid.uuid4().hex[:8]}"
+        try:
+            changes = self._evaluate(load("repair"), list(kinds), [*kinds.values(), suffix])
+        except (redis_package().RedisError, OSError) as error:
+            _log.warning("%s: its keys could not be checked: %s", self._name, plain(str(error)))
+            return False
+        for change in changes:
+            _log.warning("%s held what is not ours: %s", self._name, plain(change.decode("utf-8", "replace")))
+        return bool(changes)
 
     def _drop_idle_connections(self, error: Exception) -> bool:
         """After a restart of the broker every idle connection is dead: that alone is no trouble worth a word."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from sp500tui.cluster.errors import BrokerError
 from sp500tui.cluster.refusals import redis_package
+from sp500tui.cluster.untrusted import whole
 from sp500tui.redaction import plain
 
 _OLDEST = (7, 0)
@@ -47,7 +48,7 @@ def _fsync(client: Any) -> str:
 
 def _flaws(info: Mapping[str, Any], fsync: str) -> list[str]:
     flaws = []
-    if not int(info.get("aof_enabled", 0)):
+    if not whole(info.get("aof_enabled")):
         flaws.append(
             "keeps its data in memory only: a restart loses what is queued; set appendonly yes, appendfsync always"
         )
@@ -56,7 +57,7 @@ def _flaws(info: Mapping[str, Any], fsync: str) -> list[str]:
             f"has appendfsync {plain(fsync)}: a loss of power can lose what is queued; set appendfsync always"
         )
     policy = str(info.get("maxmemory_policy", "noeviction"))
-    if int(info.get("maxmemory", 0)) and policy != "noeviction":
+    if whole(info.get("maxmemory")) and policy != "noeviction":
         flaws.append(
             f"may throw our keys away when its memory is full ({plain(policy)}): set maxmemory-policy noeviction"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.entries import Reading
+from sp500tui.cluster.untrusted import fields, whole
 from sp500tui.pipeline.snapshot import Ledger, QueueName
 
 
@@ -47,9 +48,10 @@ def read_state(broker: Broker, *, patience: float | None = 0.0) -> BrokerState:
         BrokerError: it refuses.
     """
     keys = [broker.key("books"), *(broker.key("queue", name) for name in QueueName)]
-    time, queues, books = broker.run("state", keys, patience=patience)
+    time, queues, flat = broker.run("state", keys, patience=patience)
+    books = ((name, whole(count)) for name, count in fields(flat).items())
     return BrokerState(
         now=int(time[0]) + int(time[1]) / 1e6,
         queues={name: Reading.of(found) for name, found in zip(QueueName, queues, strict=True)},
-        books={books[at].decode(): int(books[at + 1]) for at in range(0, len(books), 2)},
+        books={name: count for name, count in books if count is not None},
     )

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from sp500tui.cluster.errors import BrokerError
+from sp500tui.cluster.untrusted import loads, real, whole
 from sp500tui.domain import ConvertedQuote, Quote
 from sp500tui.pipeline.items import Fetched, Ticker
 from sp500tui.redaction import plain
@@ -53,7 +54,7 @@ class TickerCodec:
 
     def _ticker(self, fields: list[Any]) -> Ticker:
         symbol, asked_at, attempts = fields
-        return Ticker(_text(symbol), float(asked_at) - self._offset(), int(attempts))
+        return Ticker(_text(symbol), _tick(asked_at) - self._offset(), _whole(attempts))
 
 
 class FetchedCodec:
@@ -72,7 +73,7 @@ class FetchedCodec:
 
     def _fetched(self, fields: list[Any]) -> Fetched:
         *quote, tick, worker = fields
-        return Fetched(_to_quote(quote), float(tick) - self._offset(), _text(worker))
+        return Fetched(_to_quote(quote), _tick(tick) - self._offset(), _text(worker))
 
 
 class RowCodec:
@@ -108,13 +109,15 @@ class RowCodec:
             _text(currency),
             None if rate is None else _number(rate),
             None if time is None else _time(time),
-            float(tick) - self._offset() if tick else 0.0,
+            _tick(tick) - self._offset() if tick else 0.0,
             _text(worker),
         )
 
 
 _QUOTE_FIELDS = 9
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
+_MAGNITUDE = 60
+"""Digits before or after the point beyond which a number is no price: written out it would fill the memory."""
 _SHOWN = 120
 """Bytes of an unreadable entry that its message shows."""
 
@@ -143,7 +146,7 @@ def _to_quote(fields: list[Any]) -> Quote:
         _text(currency),
         _time(quote_time),
         _text(state),
-        None if volume is None else int(volume),
+        None if volume is None else _whole(volume),
         _time(fetched_at),
     )
 
@@ -160,13 +163,13 @@ def _read(data: bytes, kind: str, count: int, make: Callable[[list[Any]], T]) ->
     """What `make` makes of the fields; a `BrokerError` that shows the beginning of unreadable bytes."""
     try:
         return make(_fields(data, kind, count))
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         shown = plain(data[:_SHOWN].decode(errors="replace"))
         raise BrokerError(f"an entry of the broker is not ours ({error}): {shown}") from error
 
 
 def _fields(data: bytes, kind: str, count: int) -> list[Any]:
-    found = json.loads(data)
+    found = loads(data)
     if not isinstance(found, list) or found[:1] != [kind] or len(found) != count + 1:
         raise ValueError(f"no {kind}")
     return found[1:]
@@ -180,8 +183,22 @@ def _text(value: object) -> str:
 
 def _number(value: object) -> Decimal:
     number = Decimal(_text(value))
-    if not number.is_finite():
-        raise ValueError(f"{value!r} is no finite number")
+    if not number.is_finite() or (number and abs(number.adjusted()) > _MAGNITUDE):
+        raise ValueError(f"{value!r} is no finite number of usual size")
+    return number
+
+
+def _tick(value: object) -> float:
+    tick = real(value)
+    if tick is None:
+        raise ValueError(f"{value!r} is no time")
+    return tick
+
+
+def _whole(value: object) -> int:
+    number = whole(value, high=2**63 - 1)
+    if number is None:
+        raise ValueError(f"{value!r} is no whole number within bounds")
     return number
 
 

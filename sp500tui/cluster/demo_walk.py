@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 
 from sp500tui.cluster.broker import Broker
+from sp500tui.cluster.untrusted import fields, real, report, whole
 from sp500tui.settings import Settings
 
 _DAY = 86_400
@@ -34,11 +35,17 @@ def agree(broker: Broker, settings: Settings, *, anew: bool) -> Walk:
         BrokerError: the broker does not answer.
     """
     own = secrets.randbits(32) if settings.market_seed is None else settings.market_seed
-    arguments = [str(int(anew)), "seed", str(own), "began", repr(broker.now())]
-    flat = broker.run("agree", [broker.key("walk")], arguments, patience=_PATIENCE)
-    agreed = dict(zip(flat[::2], flat[1::2], strict=True))
-    passed = max(0.0, broker.now() - float(agreed[b"began"]))
-    return Walk(int(agreed[b"seed"]), time_of_day(_BEGINS + passed * settings.market_speed))
+    for forget in (anew, True):
+        arguments = [str(int(forget)), "seed", str(own), "began", repr(broker.now())]
+        agreed = fields(broker.run("agree", [broker.key("walk")], arguments, patience=_PATIENCE))
+        seed, began = whole(agreed.get("seed"), -(2**63), 2**63), real(agreed.get("began"))
+        if seed is not None and began is not None:
+            break
+        report("the seed of the demo markets", str(agreed))
+    else:
+        seed, began = own, broker.now()
+    passed = max(0.0, broker.now() - began)
+    return Walk(seed, time_of_day(_BEGINS + passed * settings.market_speed))
 
 
 def time_of_day(seconds: float) -> str:

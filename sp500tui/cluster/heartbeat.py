@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any
 
+from sp500tui.cluster.untrusted import loads, report
 from sp500tui.pipeline.snapshot import (
-    Health,
     Latency,
     Phase,
     StageName,
     StageSnapshot,
     UpstreamSnapshot,
     WorkerSnapshot,
-    WorkerState,
 )
+from sp500tui.redaction import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +59,29 @@ def encode(beat: Heartbeat) -> bytes:
     return json.dumps(asdict(beat)).encode()
 
 
+@cache
+def _of(type_: Any) -> Any:
+    """Makes a dataclass of what JSON holds, checking every field."""
+    # Heavy, and needed by nodes only.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(type_)
+
+
 def decode(name: str, text: bytes) -> Heartbeat:
     """A heartbeat from the broker; of one that this version cannot read, only name, host and version."""
+    found: Any = None
     try:
-        fields: dict[str, Any] = json.loads(text)
+        found = loads(text)
+        beat: Heartbeat = _of(Heartbeat).validate_python(found)
     except ValueError:
-        fields = {}
-    try:
-        upstream = fields.get("upstream")
-        return Heartbeat(
-            **{
-                **fields,
-                "phase": Phase(fields["phase"]),
-                "stages": tuple(_stage(stage) for stage in fields["stages"]),
-                "upstream": None if upstream is None else _upstream(upstream),
-                "end_to_end": Latency(**fields["end_to_end"]),
-                "commit": Latency(**fields["commit"]),
-            }
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        known = fields if isinstance(fields, dict) else {}
+        report(f"the heartbeat of {name}", text)
+        known = found if isinstance(found, dict) else {}
         host, version = str(known.get("host", name)), str(known.get("version", "unknown"))
-        return Heartbeat(name, host, version, trouble="its heartbeat cannot be read")
+        return Heartbeat(name, plain(host), plain(version), trouble="its heartbeat cannot be read")
+    return replace(
+        beat, name=name, host=plain(beat.host), version=plain(beat.version), trouble=plain(beat.trouble)
+    )
 
 
 def encode_workers(workers: tuple[WorkerSnapshot, ...]) -> bytes:
@@ -91,29 +92,11 @@ def encode_workers(workers: tuple[WorkerSnapshot, ...]) -> bytes:
 def decode_workers(node: str, text: bytes) -> tuple[WorkerSnapshot, ...]:
     """A node's workers from the broker, each with the name of its node; none where they cannot be read."""
     try:
-        return tuple(_worker(fields, node) for fields in json.loads(text))
-    except (KeyError, TypeError, ValueError):
+        workers: tuple[WorkerSnapshot, ...] = _of(tuple[WorkerSnapshot, ...]).validate_python(loads(text))
+    except ValueError:
+        report(f"the workers of {node}", text)
         return ()
-
-
-def _stage(fields: Mapping[str, Any]) -> StageSnapshot:
-    return StageSnapshot(
-        **{**fields, "name": StageName(fields["name"]), "latency": Latency(**fields["latency"])}
-    )
-
-
-def _upstream(fields: Mapping[str, Any]) -> UpstreamSnapshot:
-    return UpstreamSnapshot(**{**fields, "health": Health(fields["health"])})
-
-
-def _worker(fields: Mapping[str, Any], node: str) -> WorkerSnapshot:
-    return WorkerSnapshot(
-        **{
-            **fields,
-            "stage": StageName(fields["stage"]),
-            "state": WorkerState(fields["state"]),
-            "latency": Latency(**fields["latency"]),
-            "history": tuple(fields["history"]),
-            "node": node,
-        }
+    return tuple(
+        replace(each, node=node, doing=plain(each.doing), last_error=plain(each.last_error))
+        for each in workers
     )

@@ -25,11 +25,14 @@ from sp500tui.cluster.password import broker_password
 from sp500tui.cluster.roll import spread
 from sp500tui.cluster.rounds import ASK, INTERVAL, Rounds, paused, sized
 from sp500tui.cluster.rules import check_node, sizes_of
+from sp500tui.cluster.untrusted import whole
 from sp500tui.domain import ExitCode
 from sp500tui.paths import Paths
 from sp500tui.pipeline.control import (
     MAX_INTERVAL,
+    MAX_WORKERS,
     MIN_INTERVAL,
+    MIN_WORKERS,
     Scaled,
     StopStep,
     clamp_workers,
@@ -126,8 +129,7 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
         return Scaled(stage, old, new)
 
     def _wanted(self, node: str, stage: StageName) -> int | None:
-        text = self._rounds.wanted(sized(node, stage))
-        return int(text) if text.isdecimal() else None
+        return whole(self._rounds.wanted(sized(node, stage)), MIN_WORKERS, MAX_WORKERS)
 
     def _size(self, node: str, stage: StageName) -> int:
         beat = self._rounds.roll.beats.get(node)

@@ -79,6 +79,8 @@ class Refusal:
     """Goes on after `the broker at …`."""
     health: Health
     cure: Cure
+    data: bool = False
+    """Whether what lies under our keys may be at fault: another program can have written to them."""
 
 
 def redis_package() -> Any:
@@ -101,7 +103,7 @@ def refusal(error: Exception) -> Refusal:
     code = type(error).__name__
     for word, health, cure, words in _WORDS:
         if word in _codes(error, text):
-            return Refusal(words, health, cure)
+            return Refusal(words, health, cure, data=word == "WRONGTYPE")
     if isinstance(error, redis.AuthenticationError):
         return Refusal(f"refuses to let us in: {text}", Health.DOWN, Cure.SOMEBODY)
     if (certificate := refused_certificate(error)) is not None:
@@ -110,7 +112,7 @@ def refusal(error: Exception) -> Refusal:
         return Refusal("does not answer", Health.DOWN, Cure.TIME)
     if isinstance(error, (redis.ConnectionError, OSError)):
         return Refusal(f"cannot be reached: {text or code}", Health.DOWN, Cure.TIME)
-    return Refusal(f"refuses a command: {text or code}", Health.DOWN, Cure.NOTHING)
+    return Refusal(f"refuses a command: {text or code}", Health.DOWN, Cure.NOTHING, data=True)
 
 
 _CLASSES = {

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sp500tui.cluster.heartbeat import Heartbeat, decode, decode_workers
-from sp500tui.pipeline.control import MAX_WORKERS, MIN_WORKERS
+from sp500tui.cluster.schedule_fields import readable
+from sp500tui.cluster.untrusted import fields, real, report, text, texts, whole
+from sp500tui.pipeline.control import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS
 from sp500tui.pipeline.snapshot import StageName, WorkerSnapshot
+from sp500tui.redaction import plain
 
 SILENCE = 5.0
 """Seconds without a heartbeat after which a node counts as lost."""
+_STAGES = frozenset(map(str, StageName))
 REMEMBERED = 600.0
 """Seconds for which a lost node is shown."""
 
@@ -71,8 +75,12 @@ class Roll:
 
     def wanted(self, node: str, stage: StageName) -> int | None:
         """The desired number of workers of one stage on one node; None where nobody said."""
-        text = self.wishes.get(f"{node}|{stage}", "")
-        return int(text) if text.isdecimal() else None
+        return whole(self.wishes.get(f"{node}|{stage}"), MIN_WORKERS, MAX_WORKERS)
+
+    @property
+    def interval(self) -> float | None:
+        """The desired seconds from cycle to cycle; None where none is set."""
+        return real(self.wishes.get("interval"), MIN_INTERVAL, MAX_INTERVAL)
 
 
 def silent(heard: Mapping[str, float], now: float) -> tuple[str, ...]:
@@ -90,44 +98,63 @@ def spread(total: int, nodes: Sequence[str]) -> dict[str, int]:
 
 
 def parse(answer: Sequence[Any]) -> Roll:
-    """The roll from what `roll.lua` answers."""
-    time, heard, beats, details, lost, scheduler, cycle, wishes, missing, rates, listed = answer
+    """The roll from what `roll.lua` answers. What cannot be read is left out and reported once."""
+    time, heard, beats, details, lost, scheduler, cycle, desired, missing, rates, listed = answer
+    now = real(time) or 0.0
+    # The clock is the broker's own: a heartbeat of the future was never sent by a node.
+    times = {
+        name: at
+        for name, at in ((name, real(at)) for name, at in fields(heard).items())
+        if at is not None and at <= now + SILENCE
+    }
     return Roll(
-        time=float(time),
-        heard={_text(name): float(at) for name, at in _pairs(heard)},
-        beats={_text(name): decode(_text(name), text) for name, text in _pairs(beats)},
-        workers={_text(name): decode_workers(_text(name), text) for name, text in _pairs(details)},
-        lost=tuple(_lost(*entry) for entry in lost),
-        scheduler=_text(scheduler),
-        cycle=_texts(cycle),
-        wishes=_texts(wishes),
-        missing=_texts(missing),
-        rates={_text(base): rate for base, rate in _pairs(rates)},
-        list_version=_text(listed),
+        time=now,
+        heard=times,
+        beats={name: decode(name, data) for name, data in fields(beats).items() if name in times},
+        workers={name: decode_workers(name, data) for name, data in fields(details).items() if name in times},
+        lost=tuple(node for node in map(_lost, lost) if node is not None),
+        scheduler=text(scheduler),
+        cycle=readable(texts(cycle)),
+        wishes=_desired(texts(desired)),
+        missing={symbol: plain(why) for symbol, why in texts(missing).items()},
+        rates=fields(rates),
+        list_version=text(listed),
     )
 
 
-def _lost(name: bytes, record: bytes, held: Sequence[bytes], takers: Sequence[bytes]) -> LostNode:
-    heard, _, text = record.partition(b" ")
+def _desired(values: Mapping[str, str]) -> dict[str, str]:
+    """The desired values without those that are out of bounds or no numbers."""
+    found = {}
+    for name, value in values.items():
+        stage = name.rpartition("|")[2]
+        bad = (
+            real(value, MIN_INTERVAL, MAX_INTERVAL) is None
+            if name == "interval"
+            else value not in ("0", "1")
+            if name == "ask" or name.startswith("paused|")
+            else stage in _STAGES and whole(value) is None
+        )
+        if bad:
+            report(f"the desired value {name}", value)
+        else:
+            found[name] = value
+    return found
+
+
+def _lost(entry: Sequence[Any]) -> LostNode | None:
+    name, record, held, takers = entry
+    since, _, beat = record.partition(b" ")
+    heard = real(since)
+    if heard is None:
+        report(f"the record of the lost node {text(name)}", record)
+        return None
     taken: dict[tuple[str, str], int] = {}
-    for key, number in _texts(takers).items():
+    for key, number in _counts(takers).items():
         queue, _, node = key.partition(" ")
-        taken[node, queue] = int(number)
-    return LostNode(
-        decode(_text(name), text),
-        float(heard),
-        {queue: int(number) for queue, number in _texts(held).items()},
-        taken,
-    )
+        taken[node, queue] = number
+    return LostNode(decode(text(name), beat), heard, _counts(held), taken)
 
 
-def _pairs(flat: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _texts(flat: Sequence[bytes]) -> dict[str, str]:
-    return {_text(key): _text(value) for key, value in _pairs(flat)}
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _counts(flat: object) -> dict[str, int]:
+    counts = ((name, whole(number)) for name, number in fields(flat).items())
+    return {name: number for name, number in counts if number is not None}

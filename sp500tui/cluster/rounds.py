@@ -201,6 +201,8 @@ class Rounds:
             self._say(EventKind.SCHEDULER, f"this node starts the cycles from {parts.cycles.number + 1} on")
         if roll.wishes.get(ASK) and parts.cycles.ask():
             parts.membership.strike_wishes(ASK)
+        if not roll.cycle:
+            parts.cycles.publish_again()
         parts.cycles.publish()
 
     def _heed(self, roll: Roll) -> None:
@@ -212,9 +214,9 @@ class Rounds:
             rest = roll.wishes.get(paused(name)) == "1"
             if rest != stage.paused:
                 (stage.pause if rest else stage.resume)()
-        interval = roll.wishes.get(INTERVAL)
-        if interval and float(interval) != self._parts.cycles.interval:
-            self._parts.cycles.set_interval(float(interval))
+        interval = roll.interval
+        if interval is not None and interval != self._parts.cycles.interval:
+            self._parts.cycles.set_interval(interval)
 
     def _learn(self, roll: Roll) -> None:
         """Take over what other nodes found out."""
@@ -238,8 +240,7 @@ class Rounds:
         if time.monotonic() - self._contact_since <= SILENCE:
             return
         for name in roll.silent():
-            if name != self._name:
-                self._parts.membership.give_up(name, self._parts.queue_keys)
+            if name != self._name and self._parts.membership.give_up(name, self._parts.queue_keys):
                 self._beat_due = 0.0
 
     def _read(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from sp500tui.cluster.broker import Broker
+from sp500tui.cluster.untrusted import text
 
 LASTS = 5.0
 """Seconds after which an unrenewed lease ends."""
@@ -46,7 +47,7 @@ class SchedulerLease:
         holder, token = self._broker.run(
             "schedule", keys, [self._name, int(LASTS * 1000)], patience=_PATIENCE
         )
-        if holder.decode() != self._name:
+        if text(holder) != self._name:
             self._confirmed = False
             return Grant.REFUSED
         new = not self._confirmed or int(token) != self.token

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import date, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from sp500tui.cluster.broker import Broker
-from sp500tui.domain import Constituent, FxRate, Sp500tuiError
-from sp500tui.pipeline.fx import FxBook, major_unit
+from sp500tui.cluster.untrusted import fields, loads, report
+from sp500tui.domain import Constituent, FxRate
+from sp500tui.pipeline.fx import FxBook, major_unit, plausible
 from sp500tui.pipeline.pricing import MissingBook
 from sp500tui.pipeline.scraper import ListSource, Roster
 from sp500tui.pipeline.snapshot import Health, ListSnapshot
 from sp500tui.pipeline.source_health import SourceWatch
+from sp500tui.redaction import plain
 
 _PATIENCE = 2.0
+_CURRENCY = re.compile("[A-Za-z]{3}")
+_MAGNITUDE = 12
+"""Digits before or after the point that a rate may have."""
+_AHEAD = timedelta(days=1)
+"""How far a rate's time may lie in the future: the clocks of nodes differ."""
 
 
 class SharedFxBook(FxBook):
@@ -44,16 +53,18 @@ class SharedFxBook(FxBook):
         known = self._rates()
         if any(base != self.target and base not in known for base in bases):
             flat = self._broker.run("look_up", [self._key()], [])
-            self.adopt(dict(zip([name.decode() for name in flat[::2]], flat[1::2], strict=True)))
+            self.adopt(fields(flat))
         return super().worth_waiting(bases)
 
     def adopt(self, rates: Mapping[str, bytes]) -> None:
         """Take over the others' rates where they are newer."""
-        self.need(rates)
+        found = [_rate_of(base, self.target, data) for base, data in rates.items()]
+        known = [rate for rate in found if rate is not None]
+        self.need(rate.base for rate in known)
         with self._changed:
-            for base, text in rates.items():
-                pair, rate = self._pairs.get(base), _rate_of(base, self.target, text)
-                if pair is None or rate is None or (pair.rate is not None and pair.rate.time >= rate.time):
+            for rate in known:
+                pair = self._pairs.get(rate.base)
+                if pair is None or (pair.rate is not None and pair.rate.time >= rate.time):
                     continue
                 pair.rate, pair.received, pair.doubted = rate, self._clock(), 0
             self._changed.notify_all()
@@ -70,13 +81,24 @@ def _rate_text(rate: FxRate) -> str:
     return json.dumps([str(rate.rate), rate.time.isoformat()])
 
 
-def _rate_of(base: str, target: str, text: bytes) -> FxRate | None:
-    """The rate of another node; None for one that cannot be read."""
+def _rate_of(base: str, target: str, data: bytes) -> FxRate | None:
+    """The rate of another node; None for one that cannot be read or makes no sense."""
     try:
-        rate, time = json.loads(text)
-        return FxRate(base, target, Decimal(rate), datetime.fromisoformat(time))
+        digits, moment = loads(data)
+        rate, time = Decimal(digits), datetime.fromisoformat(moment)
+        # A time of the far future would keep out every later rate.
+        makes_sense = (
+            _CURRENCY.fullmatch(base) is not None
+            and plausible(None, rate)
+            and abs(rate.adjusted()) <= _MAGNITUDE
+            and time <= datetime.now(UTC) + _AHEAD
+        )
     except (ValueError, TypeError, InvalidOperation):
+        makes_sense = False
+    if not makes_sense:
+        report(f"the exchange rate of {base}", data)
         return None
+    return FxRate(base, target, rate, time)
 
 
 class SharedMissingBook(MissingBook):
@@ -156,30 +178,39 @@ class SharedRoster(Roster):
         if not version or version == self._version:
             return
         flat = self._broker.run("look_up", [self._broker.key("list")], [], patience=_PATIENCE)
-        found = dict(zip(flat[::2], flat[1::2], strict=True))
-        self._adopt(found[b"record"])
+        self._adopt(fields(flat).get("record", b""))
+        # One that cannot be read is not read again before another version comes.
         self._version = version
 
-    def _adopt(self, text: bytes) -> None:
+    def _adopt(self, data: bytes) -> None:
         try:
-            record = json.loads(text)
-            listed = tuple(_constituent(fields) for fields in record["listed"])
-            told = record["date"]
-            shown = ListSnapshot(
-                Health(record["health"]),
-                str(record["message"]),
-                len(listed),
-                str(record["origin"]),
-                None if told is None else datetime.fromisoformat(told),
-            )
-            chosen = tuple(map(str, record["chosen"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise Sp500tuiError(f"the list of constituents on the broker cannot be read: {error}") from error
-        self.listed, self._chosen, self._snapshot = listed, chosen, shown
+            record: _Record = _reader().validate_python(loads(data))
+        except ValueError:
+            report("the list of constituents", data)
+            return
+        shown = ListSnapshot(
+            record.health, plain(record.message), len(record.listed), plain(record.origin), record.date
+        )
+        self.listed, self._chosen, self._snapshot = record.listed, record.chosen, shown
         self.changes += 1
         self._told = self.changes
 
 
-def _constituent(fields: Mapping[str, Any]) -> Constituent:
-    added = fields["date_added"]
-    return Constituent(**{**fields, "date_added": None if added is None else date.fromisoformat(added)})
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The list of constituents as the scheduler writes it down."""
+
+    health: Health
+    message: str
+    origin: str
+    date: datetime | None
+    listed: tuple[Constituent, ...]
+    chosen: tuple[str, ...]
+
+
+@cache
+def _reader() -> Any:
+    # Heavy, and needed by nodes only.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_Record)

@@ -8,49 +8,13 @@ from dataclasses import replace
 
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.errors import BrokerError, FencedError
+from sp500tui.cluster.schedule_fields import from_fields, taken_over, to_fields
 from sp500tui.cluster.scheduler_lease import SchedulerLease
-from sp500tui.pipeline.cycles import CycleRecord, Cycles, Move, Plan
+from sp500tui.pipeline.cycles import Cycles, Move, Plan
 
 _PATIENCE = 2.0
 _LONGEST_IDLE = 0.5
 """Seconds after which the scheduler's lease, which changes elsewhere, is asked for again."""
-
-
-def to_fields(record: CycleRecord, complete: bool, offset: float) -> dict[str, str]:
-    """The schedule for the broker; `offset` is the broker's clock minus this node's ticks."""
-    return {
-        "number": str(record.number),
-        "total": str(record.total),
-        "running": str(int(record.running)),
-        "began": repr(record.began + offset),
-        "due": repr(record.due + offset),
-        "seconds": repr(record.seconds),
-        "skipped": str(record.skipped),
-        "interval": repr(record.interval),
-        "complete": str(int(complete)),
-    }
-
-
-def from_fields(fields: Mapping[str, str], offset: float) -> CycleRecord:
-    """The schedule that the broker holds, in this node's ticks."""
-    return CycleRecord(
-        number=int(fields["number"]),
-        total=int(fields["total"]),
-        running=fields["running"] == "1",
-        began=float(fields["began"]) - offset,
-        due=float(fields["due"]) - offset,
-        seconds=float(fields["seconds"]),
-        skipped=int(fields["skipped"]),
-        interval=float(fields["interval"]),
-    )
-
-
-def taken_over(fields: Mapping[str, str], offset: float, now: float) -> CycleRecord:
-    """Where a new scheduler goes on: with the same cycle, or anew where not all of its tickers had been put."""
-    record = from_fields(fields, offset)
-    if record.running and fields.get("complete") != "1":
-        return replace(record, number=record.number - 1, running=False, due=now)
-    return record
 
 
 class SharedCycles(Cycles):
@@ -120,6 +84,10 @@ class SharedCycles(Cycles):
         if not self._broker.run("cycle", keys, arguments, patience=_PATIENCE):
             raise FencedError("another node has become the scheduler meanwhile; this one follows it")
         self._published = fields
+
+    def publish_again(self) -> None:
+        """Write the schedule with the next `publish`, changed or not: the broker has lost it."""
+        self._published = {}
 
     def follow(self, fields: Mapping[str, str]) -> None:
         """Take over what the scheduler wrote."""

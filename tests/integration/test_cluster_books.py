@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from sp500tui.cluster import untrusted
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.broker_state import read_state
 from sp500tui.cluster.codec import RowCodec
@@ -15,7 +16,7 @@ from sp500tui.cluster.custody import LeaseCustody, LeasedBatch
 from sp500tui.cluster.membership import Membership
 from sp500tui.cluster.shared_books import SharedFxBook, SharedMissingBook, SharedRoster
 from sp500tui.cluster.stream_queue import StreamQueue
-from sp500tui.domain import Constituent, ConvertedQuote, FxRate, Sp500tuiError
+from sp500tui.domain import Constituent, ConvertedQuote, FxRate
 from sp500tui.pipeline.snapshot import Health
 from sp500tui.sources.wikipedia import ConstituentList
 from sp500tui.storage import rows as rowcodec
@@ -106,12 +107,17 @@ class TestList:
         other.look(self.version(broker))
         assert other.changes == 1
 
-    def test_an_unreadable_list_is_said_to_be(self, broker: Broker) -> None:
+    def test_an_unreadable_list_is_reported_and_leaves_the_one_in_force(
+        self, broker: Broker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        untrusted._report.cache_clear()
         broker.run("note", [broker.key("list")], ["version", "1", "record", "{}"])
-        with pytest.raises(Sp500tuiError, match="list of constituents on the broker cannot be read"):
-            SharedRoster(
-                lambda: Listing(ConstituentList(LISTED, "wikipedia", NOON, "")), (), 3600, broker
-            ).look("1")
+        roster = SharedRoster(
+            lambda: Listing(ConstituentList(LISTED, "wikipedia", NOON, "")), ("AAPL",), 3600, broker
+        )
+        roster.look("1")
+        assert roster.symbols == ("AAPL",)
+        assert "ignored the list of constituents on the broker" in caplog.text
 
 
 class TestCustody:

@@ -9,8 +9,9 @@ import pytest
 from sp500tui.cluster.broker import Broker
 from sp500tui.cluster.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership import Membership
+from sp500tui.cluster.schedule_fields import from_fields, taken_over, to_fields
 from sp500tui.cluster.scheduler_lease import LASTS, Grant, SchedulerLease
-from sp500tui.cluster.shared_cycles import SharedCycles, from_fields, taken_over, to_fields
+from sp500tui.cluster.shared_cycles import SharedCycles
 from sp500tui.pipeline.cycles import CycleRecord, Move, Plan
 from tests.fixtures.valkey import CutBroker, MakeQueue
 from tests.unit.test_cluster_roll import a_beat

@@ -67,6 +67,19 @@ class TestWanted:
         assert roll.running(StageName.PRICE) == ("a",)
 
 
+CYCLE = {
+    "number": "7",
+    "total": "3",
+    "running": "0",
+    "began": "90.0",
+    "due": "110.0",
+    "seconds": "1.5",
+    "skipped": "0",
+    "interval": "10.0",
+    "complete": "1",
+}
+
+
 def test_the_roll_is_read_from_what_the_broker_answers() -> None:
     beat = a_beat("vm:1:ab", StageName.PRICE)
     roll = parse(
@@ -84,7 +97,7 @@ def test_the_roll_is_read_from_what_the_broker_answers() -> None:
                 ]
             ],
             b"vm:1:ab",
-            [b"number", b"7"],
+            [part.encode() for pair in CYCLE.items() for part in pair],
             [b"interval", b"2.0"],
             [b"AAPL", b"no answer"],
             [b"USD", b"[]"],
@@ -95,7 +108,7 @@ def test_the_roll_is_read_from_what_the_broker_answers() -> None:
     assert roll.silence("vm:1:ab") == 0.5
     assert roll.scheduler == "vm:1:ab"
     assert (roll.cycle, roll.wishes, roll.missing) == (
-        {"number": "7"},
+        CYCLE,
         {"interval": "2.0"},
         {"AAPL": "no answer"},
     )

@@ -19,6 +19,7 @@ local function drops_of(id)
   local note = redis.call('HGET', queue .. ':dropped', id)
   if not note then return 0 end
   local times, node = string.match(note, '^(%d+) ?(.*)$')
+  if not times then return 0 end
   if node ~= '' then
     redis.call('HSET', queue .. ':dropped', id, times)
     redis.call('HINCRBY', KEYS[3] .. ':' .. node .. ':takers', string.match(queue, '[^:]+$') .. ' ' .. consumer, 1)

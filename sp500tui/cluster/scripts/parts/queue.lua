@@ -44,7 +44,7 @@ end
 
 local function mark_high_water(queue)
   local ready = measure(queue)
-  if ready > tonumber(redis.call('HGET', queue .. ':totals', 'high') or '0') then
+  if ready > (tonumber(redis.call('HGET', queue .. ':totals', 'high') or '0') or 0) then
     redis.call('HSET', queue .. ':totals', 'high', ready)
   end
 end
@@ -106,7 +106,7 @@ local function reclaim(queue, consumer, lost_node)
   for _, line in ipairs(redis.call('XPENDING', queue, GROUP, '-', '+', 10000000, consumer)) do
     ids[#ids + 1] = line[1]
     if lost_node ~= '' then
-      local times = string.match(redis.call('HGET', queue .. ':dropped', line[1]) or '0', '^%d+')
+      local times = string.match(redis.call('HGET', queue .. ':dropped', line[1]) or '0', '^%d+') or '0'
       redis.call('HSET', queue .. ':dropped', line[1], (times + 1) .. ' ' .. lost_node)
     end
   end
@@ -142,6 +142,6 @@ local function reading(queue)
   local totals = redis.call('HMGET', queue .. ':totals', 'high', 'in', 'out')
   return {
     ready, in_flight, oldest_age(queue),
-    tonumber(totals[1] or '0'), tonumber(totals[2] or '0'), tonumber(totals[3] or '0'),
+    tonumber(totals[1] or '0') or 0, tonumber(totals[2] or '0') or 0, tonumber(totals[3] or '0') or 0,
   }
 end
