@@ -1,5 +1,5 @@
 """`python -m sp500tui` is the same as `sp500tui`."""
 
-from sp500tui.cli import main
+from sp500tui.cli.main import main
 
 raise SystemExit(main())

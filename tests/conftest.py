@@ -1,4 +1,4 @@
-"""Fixtures live beside what they stand for, in `tests/fixtures/`."""
+"""Command-line options, markers and fixture modules of the test suite."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import os
 import pytest
 
 pytest_plugins = [
-    "tests.fixtures.postgres",
-    "tests.fixtures.pgbouncer",
-    "tests.fixtures.valkey",
-    "tests.fixtures.tls_door",
-    "tests.fixtures.cluster",
-    "tests.fixtures.containers",
-    "tests.fixtures.market",
-    "tests.fixtures.market_client",
-    "tests.fixtures.faults",
-    "tests.fixtures.faults_writers",
+    "tests.support.postgres",
+    "tests.support.pgbouncer",
+    "tests.support.valkey",
+    "tests.support.tls_proxy",
+    "tests.support.cluster",
+    "tests.support.containers",
+    "tests.support.market",
+    "tests.support.market_client",
+    "tests.support.faults",
+    "tests.support.faults_writers",
 ]
 
 

@@ -15,12 +15,12 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sp500tui.domain import ConfigurationError, ExitCode, Sp500tuiError
+from sp500tui.logs.standard_streams import OutputError, write_message, write_output
+from sp500tui.model import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
-from sp500tui.standard_streams import OutputError, write_message, write_output
 
 if TYPE_CHECKING:
-    from sp500tui.simulator.server import MarketOptions
+    from sp500tui.simulator.http.server import MarketOptions
 
 CA_FILE = "demo-market-ca.pem"
 _USAGE = """The demo market answers for Wikipedia and Yahoo Finance. Invented prices; nothing leaves this machine.
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace) -> int:
-    from sp500tui.simulator.server import MarketServer
+    from sp500tui.simulator.http.server import MarketServer
 
     server = MarketServer(_options(args))
     folder = None
@@ -126,7 +126,7 @@ async def _serve(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> MarketOptions:
-    from sp500tui.simulator.server import MarketOptions
+    from sp500tui.simulator.http.server import MarketOptions
 
     _check_range("--port", args.port, 0, 65_535)
     _check_range("--speed", args.speed, 1e-6, 100_000)

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from sp500tui.simulator.delivery import HTML, TEXT, Answer, Delivery
-from sp500tui.simulator.fault_dice import FaultDice
-from sp500tui.simulator.listing import Listing
+from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.http.delivery import HTML, TEXT, Answer, Delivery
+from sp500tui.simulator.market.instruments import Listing
 from sp500tui.simulator.tally import Tally
 
 _PATH = "/wiki/List_of_S&P_500_companies"

@@ -6,15 +6,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from sp500tui.redaction import redact_url
-from sp500tui.storage.address import check_url
+from sp500tui.logs.redaction import redact_url
 from sp500tui.storage.connection import Connection, connect
-from sp500tui.storage.insertion import insert, note_symbols, upsert_constituents
-from sp500tui.storage.migrations import apply_schema
-from sp500tui.storage.sqlstates import is_bad_row, is_transient
+from sp500tui.storage.errors import is_bad_row, is_transient
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.url import check_url
+from sp500tui.storage.writes import insert, note_symbols, upsert_constituents
 
 if TYPE_CHECKING:
-    from sp500tui.storage.embedded import EmbeddedServer
+    from sp500tui.storage.embedded.server import EmbeddedServer
 
 __all__ = [
     "Connection",
@@ -50,7 +50,7 @@ class Database:
         if url is not None:
             check_url(url)
             return cls(url, None)
-        from sp500tui.storage.embedded import EmbeddedServer
+        from sp500tui.storage.embedded.server import EmbeddedServer
 
         server = EmbeddedServer.start(data_dir)
         return cls(server.url, server)

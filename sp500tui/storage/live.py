@@ -9,10 +9,10 @@ from typing import Any
 
 import psycopg
 
-from sp500tui.domain import ConvertedQuote, Quote
+from sp500tui.model import ConvertedQuote, Quote
 from sp500tui.storage.connection import Connection, failure
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.repetition import repeated
+from sp500tui.storage.retry import repeated
 from sp500tui.storage.transaction import run
 
 

@@ -20,31 +20,31 @@ from textual.binding import Binding, BindingType
 from textual.reactive import var
 from textual.widgets import Input
 
-from sp500tui import logs
-from sp500tui.domain import ConfigurationError
-from sp500tui.paths import Paths
-from sp500tui.pipeline.control import PipelineControl
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.logs import setup as logs
+from sp500tui.logs.redaction import plain
+from sp500tui.model import ConfigurationError
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.pipeline.report import RunReport, exit_code
-from sp500tui.pipeline.snapshot import Snapshot, StageName
-from sp500tui.pipeline.unattended_stop import stop_unattended
-from sp500tui.redaction import plain
-from sp500tui.settings import Settings
-from sp500tui.stop_signals import StopSignals, exit_at_once
-from sp500tui.tui import steering
-from sp500tui.tui.bindings import STEERING, Command, check_keymap, commands_of
-from sp500tui.tui.commands import PipelineCommands
-from sp500tui.tui.confirmation import WITHIN, Confirmation
-from sp500tui.tui.feed import LogSource
+from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
+from sp500tui.pipeline.runtime.unattended_stop import stop_unattended
+from sp500tui.tui import screens as registry
+from sp500tui.tui.base_app import PipelineApp
+from sp500tui.tui.dashboard.screen import MainScreen
+from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.messages import SymbolChosen
-from sp500tui.tui.palette import Palette
-from sp500tui.tui.pipeline_app import PipelineApp
-from sp500tui.tui.screens import registry
-from sp500tui.tui.screens.main import MainScreen
-from sp500tui.tui.stopping import remainder
-from sp500tui.tui.styles import style_sheet
-from sp500tui.tui.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
-from sp500tui.tui.widgets.log_lines import LogLines
-from sp500tui.tui.words import STAGE_TITLES
+from sp500tui.tui.polling import LogSource
+from sp500tui.tui.quit.shutdown import remainder
+from sp500tui.tui.render.labels import STAGE_TITLES
+from sp500tui.tui.shell import pipeline_actions as steering
+from sp500tui.tui.shell.bindings import STEERING, Command, check_keymap, commands_of
+from sp500tui.tui.shell.commands import PipelineCommands
+from sp500tui.tui.shell.confirmation import WITHIN, Confirmation
+from sp500tui.tui.shell.palette import Palette
+from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.shell.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
 
 _OPENING_LIMIT = 5.0
 """Seconds that loading the pipeline may take once the dashboard was left."""
@@ -109,7 +109,7 @@ class DashboardApp(PipelineApp):
 
     def commands(self) -> list[Command]:
         """Everything keys can do, by panel."""
-        from sp500tui.tui.binding_owners import OWNERS
+        from sp500tui.tui.binding_classes import OWNERS
 
         return list(commands_of([DashboardApp, *OWNERS]))
 
@@ -214,7 +214,7 @@ class DashboardApp(PipelineApp):
     def action_show_help(self) -> None:
         """Open the sheet of keys and signs."""
         shown = [(command, self.keys_of(command)) for command in self.commands()]
-        from sp500tui.tui.screens.help import HelpScreen
+        from sp500tui.tui.help.screen import HelpScreen
 
         self.push_screen(HelpScreen(shown))
 
@@ -256,7 +256,7 @@ def run_dashboard(
     def open_pipeline() -> PipelineControl:
         if build is not None:
             return build(settings, paths)
-        from sp500tui.pipeline.pipeline import Pipeline
+        from sp500tui.pipeline.runtime.pipeline import Pipeline
 
         return Pipeline(settings, paths)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from sp500tui.domain import Constituent
-from sp500tui.pipeline.control import PipelineControl
-from sp500tui.pipeline.events import PipelineEvent
-from sp500tui.pipeline.snapshot import LivePrice, Snapshot, StageName
+from sp500tui.model import Constituent
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
 
 if TYPE_CHECKING:
-    from sp500tui.logs import LogLine
-    from sp500tui.tui.export import Table
+    from sp500tui.logs.setup import LogLine
+    from sp500tui.tui.shell.export import Table
 
 
 @dataclass

@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from sp500tui.interpreter import tune
+from sp500tui.cli.runtime_tuning import tune
 from tests.benchmarks.figures import FULL, QUICK, Benchmark, Figure
 from tests.benchmarks.tables import table
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sp500tui.cluster.broker import Broker
-from sp500tui.cluster.broker_state import BrokerState, read_state
-from sp500tui.cluster.codec import FetchedCodec, RowCodec
-from sp500tui.cluster.stream_queue import StreamQueue
-from sp500tui.domain import ConvertedQuote
-from sp500tui.pipeline.items import Fetched
-from sp500tui.pipeline.queues import LeasedQueue, MemoryQueue
+from sp500tui.cluster.broker.client import Broker
+from sp500tui.cluster.node.broker_state import BrokerState, read_state
+from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec
+from sp500tui.cluster.queue.stream_queue import StreamQueue
+from sp500tui.model import ConvertedQuote
+from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
+from sp500tui.pipeline.core.queue_items import Fetched
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.storage.embedded import EmbeddedServer
+from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import (
     distinct_rows,
@@ -30,7 +30,7 @@ from tests.benchmarks.rig import (
     wait_until,
 )
 from tests.faults.program import Launcher, Program
-from tests.fixtures.valkey import ValkeyServer, new_server
+from tests.support.valkey import ValkeyServer, new_server
 
 _PATIENCE = 120.0
 _LOOK = 0.05

@@ -12,22 +12,22 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from sp500tui.domain import ConvertedQuote, FxRate, Quote
-from sp500tui.pipeline.fx import FxBook
-from sp500tui.pipeline.items import Fetched
-from sp500tui.pipeline.journal import Journal
-from sp500tui.pipeline.metrics import Books
-from sp500tui.pipeline.prices import PriceBoard
-from sp500tui.pipeline.queues import MemoryQueue
-from sp500tui.settings import Settings
+from sp500tui.config.settings import Settings
+from sp500tui.model import ConvertedQuote, FxRate, Quote
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.queue_items import Fetched
+from sp500tui.pipeline.journal.journal import Journal
+from sp500tui.pipeline.stages.fx import FxBook
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.sources.quote_parsing import parse_quotes
 from sp500tui.sources.throttle import Throttle
-from sp500tui.sources.yahoo import YahooFinance
-from sp500tui.sources.yahoo_json import read_json
+from sp500tui.sources.yahoo.client import YahooFinance
+from sp500tui.sources.yahoo.json_values import read_json
+from sp500tui.sources.yahoo.parsing import parse_quotes
+from sp500tui.storage.batch_codec import encode
 from sp500tui.storage.database import connect, insert
-from sp500tui.storage.embedded import EmbeddedServer
-from sp500tui.storage.rows import encode
+from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.benchmarks.end_to_end import pipeline, settled
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import (
@@ -166,7 +166,7 @@ def _spent(url: str) -> float:
     writers = [
         child.pid
         for child in psutil.Process(os.getpid()).children()
-        if "sp500tui.pipeline.writer_process" in " ".join(child.cmdline())
+        if "sp500tui.pipeline.writer.process" in " ".join(child.cmdline())
     ]
     others = sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in (*sessions, *writers))
     return time.process_time() + others

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sp500tui.settings import Settings
+from sp500tui.config.settings import Settings
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import public_folder
 from tests.benchmarks.screen import RATE

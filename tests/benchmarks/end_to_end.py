@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import psutil
 
-from sp500tui.paths import Paths
-from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.metrics import LatencyHistogram
-from sp500tui.pipeline.pipeline import Pipeline
-from sp500tui.pipeline.snapshot import Latency, Snapshot
-from sp500tui.settings import Settings
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.metrics import LatencyHistogram
+from sp500tui.pipeline.core.snapshot import Latency, Snapshot
+from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.ingest import ingest

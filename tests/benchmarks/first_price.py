@@ -12,13 +12,13 @@ import time
 
 def main(started: float, options: list[str]) -> None:
     """Go the way of the command line, and look at the ledger all the time."""
-    from sp500tui.interpreter import tune
+    from sp500tui.cli.runtime_tuning import tune
 
     tune()
-    from sp500tui.command_line import parse
-    from sp500tui.configuration import configuration_of
-    from sp500tui.paths import Paths
-    from sp500tui.pipeline.pipeline import Pipeline
+    from sp500tui.cli.parser import parse
+    from sp500tui.config.loader import configuration_of
+    from sp500tui.config.paths import Paths
+    from sp500tui.pipeline.runtime.pipeline import Pipeline
 
     settings = configuration_of(parse(["--no-ui", "--once", *options])).settings
     paths = Paths.of(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from sp500tui.settings import Settings
+from sp500tui.config.settings import Settings
 from sp500tui.simulator.process import DemoMarket
 from tests.benchmarks.dashboard import show
 from tests.benchmarks.figures import Figure, Scale, Spread

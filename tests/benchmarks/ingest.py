@@ -11,19 +11,19 @@ from pathlib import Path
 
 import psycopg
 
-from sp500tui.domain import ConvertedQuote
-from sp500tui.pipeline.database_state import DatabaseState
-from sp500tui.pipeline.dead_letters import DeadLetters
-from sp500tui.pipeline.journal import Journal
-from sp500tui.pipeline.metrics import Books, LatencyHistogram
-from sp500tui.pipeline.prices import PriceBoard
-from sp500tui.pipeline.queues import MemoryQueue
-from sp500tui.pipeline.snapshot import StageName
-from sp500tui.pipeline.stage import Stage
-from sp500tui.pipeline.writing import Writing
-from sp500tui.settings import Settings
-from sp500tui.storage.embedded import EmbeddedServer
-from sp500tui.storage.rows import COLUMNS, decode, encode
+from sp500tui.config.settings import Settings
+from sp500tui.model import ConvertedQuote
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.journal.dead_letters import DeadLetters
+from sp500tui.pipeline.journal.journal import Journal
+from sp500tui.pipeline.writer.database_health import DatabaseState
+from sp500tui.pipeline.writer.worker import Writing
+from sp500tui.storage.batch_codec import COLUMNS, decode, encode
+from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import (
     distinct_rows,
@@ -33,7 +33,7 @@ from tests.benchmarks.rig import (
     scratch_server,
     wait_until,
 )
-from tests.fixtures.postgres import TcpPostgres, free_port
+from tests.support.postgres import TcpPostgres, free_port
 
 _CYCLE = 503
 _PATIENCE = 300.0

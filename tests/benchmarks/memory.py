@@ -42,7 +42,7 @@ def writer_processes(pid: int) -> list[psutil.Process]:
 
 def _is_writer(process: psutil.Process) -> bool:
     try:
-        return "sp500tui.pipeline.writer_process" in process.cmdline()
+        return "sp500tui.pipeline.writer.process" in process.cmdline()
     except psutil.Error:
         return False  # it has ended meanwhile
 

@@ -21,16 +21,16 @@ from typing import Any, cast
 import psutil
 import psycopg
 
-from sp500tui.domain import Constituent, FxRate, MarketState, Quote, SourceError
-from sp500tui.interpreter import tune, tune_for_screen
-from sp500tui.logs import configure
-from sp500tui.paths import Paths
-from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.pipeline import Pipeline
-from sp500tui.pipeline.upstream import Upstream
-from sp500tui.settings import Settings
-from sp500tui.sources.wikipedia import ConstituentList, Wikipedia
-from sp500tui.sources.yahoo import FetchResult, TradingPeriods, YahooFinance
+from sp500tui.cli.runtime_tuning import tune, tune_for_screen
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.logs.setup import configure
+from sp500tui.model import Constituent, FxRate, MarketState, Quote, SourceError
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.runtime.pipeline import Pipeline
+from sp500tui.pipeline.runtime.sources import Upstream
+from sp500tui.sources.wikipedia.client import ConstituentList, Wikipedia
+from sp500tui.sources.yahoo.client import FetchResult, TradingPeriods, YahooFinance
 from sp500tui.tui.app import DashboardApp
 from tests.benchmarks.rig import many_symbols
 from tests.benchmarks.screen import percentile

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sp500tui.settings import Settings
+from sp500tui.config.settings import Settings
 from sp500tui.sources.throttle import Throttle
-from sp500tui.sources.yahoo import YahooFinance
+from sp500tui.sources.yahoo.client import YahooFinance
 from tests.benchmarks.rig import many_symbols
 
 _THREADS = 8
@@ -27,15 +27,15 @@ _THREADS = 8
 
 def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable[[], int]:
     """That many production price workers, from the tickers queue to the quotes queue."""
-    from sp500tui.interpreter import tune
-    from sp500tui.pipeline.fx import FxBook
-    from sp500tui.pipeline.items import Fetched, Ticker
-    from sp500tui.pipeline.metrics import Books
-    from sp500tui.pipeline.pricing import MissingBook, Pricing
-    from sp500tui.pipeline.queues import MemoryQueue
-    from sp500tui.pipeline.snapshot import StageName
-    from sp500tui.pipeline.source_health import SourceWatches
-    from sp500tui.pipeline.stage import Stage
+    from sp500tui.cli.runtime_tuning import tune
+    from sp500tui.pipeline.core.metrics import Books
+    from sp500tui.pipeline.core.queue import MemoryQueue
+    from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+    from sp500tui.pipeline.core.snapshot import StageName
+    from sp500tui.pipeline.core.worker_pool import Stage
+    from sp500tui.pipeline.stages.fetcher import MissingBook, Pricing
+    from sp500tui.pipeline.stages.fx import FxBook
+    from sp500tui.pipeline.stages.source_health import SourceWatches
 
     tune()
     books = Books()

@@ -22,12 +22,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from sp500tui.domain import ConvertedQuote, MarketState, Quote
+from sp500tui.model import ConvertedQuote, MarketState, Quote
 from sp500tui.storage.database import apply_schema
-from sp500tui.storage.embedded import EmbeddedServer
+from sp500tui.storage.embedded.server import EmbeddedServer
 
 if TYPE_CHECKING:
-    from tests.fixtures.postgres import TcpPostgres
+    from tests.support.postgres import TcpPostgres
 
 ROOT = Path(__file__).parents[2]
 OPENED = datetime(2026, 5, 14, 14, 0, tzinfo=UTC)
@@ -73,7 +73,7 @@ def fresh_database(server: EmbeddedServer | TcpPostgres) -> Iterator[str]:
 
 def listed_symbols() -> list[str]:
     """The 503 symbols that the program ships."""
-    text = (files("sp500tui") / "constituents.csv").read_text(encoding="utf-8")
+    text = (files("sp500tui.sources.wikipedia") / "constituents.csv").read_text(encoding="utf-8")
     return [row["symbol"] for row in csv.DictReader(text.splitlines())]
 
 

@@ -8,16 +8,16 @@ from statistics import mean
 import psutil
 import psycopg
 
-from sp500tui.cluster.broker import Broker
-from sp500tui.cluster.codec import RowCodec
-from sp500tui.cluster.stream_queue import StreamQueue
-from sp500tui.domain import ConvertedQuote
+from sp500tui.cluster.broker.client import Broker
+from sp500tui.cluster.queue.codec import RowCodec
+from sp500tui.cluster.queue.stream_queue import StreamQueue
+from sp500tui.model import ConvertedQuote
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.rig import distinct_rows, fresh_database, listed_symbols, scratch_server
 from tests.benchmarks.scaling_model import Fleet, Load, Rates, bytes_a_day, fleet_for, round_of
 from tests.benchmarks.scaling_simulation import Observed, simulate
-from tests.fixtures.valkey import new_server
+from tests.support.valkey import new_server
 
 _BATCH = 50
 _SEEDS = 3

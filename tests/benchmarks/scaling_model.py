@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from sp500tui.pipeline.parts import BURST
-from sp500tui.pipeline.writing import _LINGER
-from sp500tui.settings import LIVE_RATE, Settings
+from sp500tui.config.settings import LIVE_RATE, Settings
+from sp500tui.pipeline.runtime.wiring import BURST
+from sp500tui.pipeline.writer.worker import _LINGER
 
 HOPS = 3
 """Queues that everything passes: tickers, quotes, rows."""

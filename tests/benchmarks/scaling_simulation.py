@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 
-from sp500tui.settings import Settings
+from sp500tui.config.settings import Settings
 from tests.benchmarks.scaling_model import Fleet, Load, Rates
 
 _WAITING: int = Settings.model_fields["tickers_capacity"].default

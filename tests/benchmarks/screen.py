@@ -23,19 +23,19 @@ from typing import Any
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable
 
-from sp500tui.domain import Constituent
-from sp500tui.interpreter import tune, tune_for_screen
-from sp500tui.logs import LogLine
-from sp500tui.paths import Paths
-from sp500tui.pipeline.snapshot import LivePrice, Snapshot
-from sp500tui.settings import Settings
+from sp500tui.cli.runtime_tuning import tune, tune_for_screen
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.logs.setup import LogLine
+from sp500tui.model import Constituent
+from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.tui.app import DashboardApp
-from sp500tui.tui.frame import SparingApp
-from sp500tui.tui.styles import style_sheet
-from sp500tui.tui.themes import DARK
-from sp500tui.tui.widgets.price_panel import PricePanel
+from sp500tui.tui.prices.panel import PricePanel
+from sp500tui.tui.render.terminal_diff import SparingApp
+from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.shell.themes import DARK
 from tests.benchmarks.rig import many_symbols
-from tests.tui.fake_pipeline import FakePipeline, listed, live_price
+from tests.support.tui.fake_pipeline import FakePipeline, listed, live_price
 
 RATE = 10
 """Changes of every changing row a second."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.storage.embedded import EmbeddedServer
+from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import public_folder, run_child
 from tests.benchmarks.terminal import HEIGHT, WIDTH, Terminal

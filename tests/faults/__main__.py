@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.storage.embedded import EmbeddedServer
+from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults import cluster_campaign
 from tests.faults.campaigns import Campaign, kill_programs, kill_servers, kill_writers
 from tests.faults.checker import Handed
 from tests.faults.program import Launcher
-from tests.fixtures.postgres import end_server, public_folder
+from tests.support.postgres import end_server, public_folder
 
 
 def main() -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 
-from sp500tui.pipeline import segment
-from sp500tui.pipeline.frames import FrameReader
-from sp500tui.pipeline.writer_link import Answer, WriterLink
-from sp500tui.storage import rows as rowcodec
+from sp500tui.pipeline.journal import segment
+from sp500tui.pipeline.writer.client import Answer, WriterLink
+from sp500tui.pipeline.writer.framing import FrameReader
+from sp500tui.storage import batch_codec as rowcodec
 
 
 def forget_batches() -> None:
@@ -60,6 +60,6 @@ FAULTS = {
 
 if __name__ == "__main__":
     FAULTS[sys.argv.pop(1)]()
-    from sp500tui.cli import main
+    from sp500tui.cli.main import main
 
     sys.exit(main())

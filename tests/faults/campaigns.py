@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from sp500tui.storage.embedded import EmbeddedServer
+from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.checker import Checker, Handed, Key, Verdict
 from tests.faults.program import Launcher, Program, pause, wait_for
 from tests.faults.steps import FIFTY, goes_on, gone, running
-from tests.fixtures.postgres import kill_server
+from tests.support.postgres import kill_server
 
 WINDOW = 1.5
 """Seconds before a `kill -9` of the whole program from which quotes may be in its memory only."""

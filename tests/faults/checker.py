@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psycopg
 
-from sp500tui.pipeline.dead_letters import DeadLetters
-from sp500tui.pipeline.segment import SUFFIX, scan
-from sp500tui.simulator.ledger import HandedOut, read_ledger
-from sp500tui.storage import rows as rowcodec
+from sp500tui.pipeline.journal.dead_letters import DeadLetters
+from sp500tui.pipeline.journal.segment import SUFFIX, scan
+from sp500tui.simulator.served_quotes import HandedOut, read_ledger
+from sp500tui.storage import batch_codec as rowcodec
 
 Key = tuple[str, int]
 """Symbol as listed, and the trade's time in seconds since 1970: the primary key."""

@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from sp500tui.cluster.broker import Broker
-from sp500tui.cluster.broker_state import BrokerState, read_state
+from sp500tui.cluster.broker.client import Broker
+from sp500tui.cluster.node.broker_state import BrokerState, read_state
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker, Handed, Verdict, rows_in_table
 from tests.faults.namespaces import Network, NotAllowedError, Relay, inside
 from tests.faults.program import Launcher, Program, wait_for
 from tests.faults.steps import FIFTY
-from tests.fixtures.postgres import TcpPostgres, end_server, free_port, public_folder
-from tests.fixtures.valkey import ValkeyServer, new_server
+from tests.support.postgres import TcpPostgres, end_server, free_port, public_folder
+from tests.support.valkey import ValkeyServer, new_server
 
 SCHEDULER = "scraper"
 FETCHER = "price=2"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sp500tui.paths import Paths
-from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.events import PipelineEvent
-from sp500tui.pipeline.pipeline import Pipeline
-from sp500tui.pipeline.snapshot import Ledger, Snapshot
-from sp500tui.settings import Settings
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.snapshot import Ledger, Snapshot
+from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import pause, wait_for
 from tests.faults.steps import FIFTY

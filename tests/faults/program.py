@@ -19,7 +19,7 @@ import psutil
 
 from sp500tui.simulator.process import DemoMarket
 
-WRITER_MODULE = "sp500tui.pipeline.writer_process"
+WRITER_MODULE = "sp500tui.pipeline.writer.process"
 
 
 def wait_for(condition: Callable[[], object], what: str, patience: float = 60.0) -> None:

@@ -6,13 +6,13 @@ import signal
 
 import pytest
 
-from sp500tui.pipeline.events import EventKind
-from sp500tui.pipeline.snapshot import Health, StageName
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.snapshot import Health, StageName
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker
 from tests.faults.program import Launcher, Program
 from tests.faults.steps import FIFTY
-from tests.fixtures.cluster import ClusterUnderTest, NodeUnderTest
+from tests.support.cluster import ClusterUnderTest, NodeUnderTest
 
 
 @pytest.fixture

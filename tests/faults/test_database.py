@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from sp500tui.pipeline.events import EventKind
-from sp500tui.pipeline.snapshot import Health, Snapshot
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from tests.faults.checker import Checker
 from tests.faults.engine import Engine, EngineStarter
 from tests.faults.program import pause
 from tests.faults.toxics import ToxicProxy
-from tests.fixtures.postgres import TcpPostgres, kill_server
+from tests.support.postgres import TcpPostgres, kill_server
 
 STRIKE = """
 CREATE TABLE strike (sqlstate text);

@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from sp500tui.pipeline.dead_letters import DeadLetter, DeadLetters
-from sp500tui.storage import rows as rowcodec
+from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
+from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.database import apply_schema
 from tests.faults.checker import Checker
 from tests.faults.engine import EngineStarter
-from tests.fixtures.faults_rows import row
-from tests.fixtures.postgres import TcpPostgres
+from tests.support.faults_rows import row
+from tests.support.postgres import TcpPostgres
 
 REFUSE_OIL = "ALTER TABLE prices ADD CONSTRAINT no_oil CHECK (symbol <> 'XOM') NOT VALID"
 ALLOW_OIL = "ALTER TABLE prices DROP CONSTRAINT no_oil"

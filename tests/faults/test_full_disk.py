@@ -9,11 +9,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sp500tui.pipeline.snapshot import Health, Snapshot
+from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from tests.faults.checker import Checker, Handed
 from tests.faults.engine import EngineStarter
 from tests.faults.program import pause
-from tests.fixtures.postgres import TcpPostgres, end_server, free_port
+from tests.support.postgres import TcpPostgres, end_server, free_port
 
 pytestmark = pytest.mark.thorough
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sp500tui.storage.postmaster import live_process
+from sp500tui.storage.embedded.process import live_process
 from tests.faults.engine import EngineStarter
 from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import running
-from tests.fixtures.postgres import TcpPostgres
+from tests.support.postgres import TcpPostgres
 
 
 def readable_by_others(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sp500tui.pipeline.snapshot import Health, Snapshot
+from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker
 from tests.faults.engine import Engine, EngineStarter

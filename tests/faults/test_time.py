@@ -16,16 +16,16 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from sp500tui.domain import ConvertedQuote
-from sp500tui.pipeline.snapshot import Snapshot
-from sp500tui.pipeline.writer_link import WriterLink
-from sp500tui.storage import rows as rowcodec
+from sp500tui.model import ConvertedQuote
+from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.pipeline.writer.client import WriterLink
+from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.database import apply_schema, connect
 from sp500tui.storage.transaction import run
 from tests.faults.checker import Checker
 from tests.faults.engine import EngineStarter
 from tests.faults.steps import FIFTY
-from tests.fixtures.faults_rows import row
+from tests.support.faults_rows import row
 
 NEW_YORK = ZoneInfo("America/New_York")
 SPRING = datetime(2026, 3, 8, 1, 0, tzinfo=NEW_YORK)

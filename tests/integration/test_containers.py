@@ -9,7 +9,7 @@ import pexpect
 import pyte
 import pytest
 
-from tests.fixtures.containers import HARDENED, Compose, Podman, report_of, waits_for
+from tests.support.containers import HARDENED, Compose, Podman, report_of, waits_for
 
 pytestmark = [pytest.mark.thorough, pytest.mark.no_cover]
 

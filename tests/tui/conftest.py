@@ -14,12 +14,12 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from sp500tui.logs import LogLine
-from sp500tui.pipeline.snapshot import Snapshot
-from sp500tui.settings import Settings
+from sp500tui.config.settings import Settings
+from sp500tui.logs.setup import LogLine
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.app import DashboardApp
-from sp500tui.tui.screens.main import MainScreen
-from tests.tui.fake_pipeline import NOON, FakePipeline
+from sp500tui.tui.dashboard.screen import MainScreen
+from tests.support.tui.fake_pipeline import NOON, FakePipeline
 
 
 class CannedLog:

@@ -18,24 +18,24 @@ import pytest
 from textual.message import Message
 from textual.strip import Strip
 
-from sp500tui import logs
-from sp500tui.configuration import Configuration
-from sp500tui.domain import ConfigurationError, ExitCode
-from sp500tui.headless import run_headless
-from sp500tui.options import BY_FIELD
-from sp500tui.paths import Paths
-from sp500tui.pipeline.control import StopStep
-from sp500tui.pipeline.events import EventKind, PipelineEvent
-from sp500tui.pipeline.snapshot import Ledger, MissingSymbol, Phase, Snapshot
-from sp500tui.settings import Settings
+from sp500tui.config.loader import Configuration
+from sp500tui.config.options import BY_FIELD
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.headless.runner import run_headless
+from sp500tui.logs import setup as logs
+from sp500tui.model import ConfigurationError, ExitCode
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.snapshot import Ledger, MissingSymbol, Phase, Snapshot
+from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp, run_dashboard
+from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.messages import PricesChanged, SnapshotTaken
-from sp500tui.tui.screens import registry
-from sp500tui.tui.screens.main import MainScreen
-from sp500tui.tui.screens.quit import StopScreen
+from sp500tui.tui.quit.screen import StopScreen
+from tests.support.tui.fake_cluster import three_nodes
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, failed, live_price, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of, until
-from tests.tui.fake_cluster import three_nodes
-from tests.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, failed, live_price, running
 
 
 class TestStopping:
@@ -297,7 +297,7 @@ class TestRun:
             if crash is not None:
                 raise crash
 
-        stand_in = types.ModuleType("sp500tui.pipeline.pipeline")
+        stand_in = types.ModuleType("sp500tui.pipeline.runtime.pipeline")
         monkeypatch.setattr(stand_in, "Pipeline", lambda settings, paths: pipeline, raising=False)
         monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
         monkeypatch.setattr(DashboardApp, "run", run)

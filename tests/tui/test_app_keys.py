@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from textual.message import Message
 
-from sp500tui.pipeline.snapshot import StageName
+from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.tui.app import DashboardApp
-from sp500tui.tui.palette import Palette
-from sp500tui.tui.screens.database import DatabaseScreen
-from sp500tui.tui.screens.help import HelpScreen
-from sp500tui.tui.screens.main import MainScreen
-from sp500tui.tui.widgets.line_canvas import LineCanvas
+from sp500tui.tui.dashboard.screen import MainScreen
+from sp500tui.tui.database.screen import DatabaseScreen
+from sp500tui.tui.help.screen import HelpScreen
+from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.shell.palette import Palette
+from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of
-from tests.tui.fake_pipeline import FakePipeline, draining, empty, running
 
 
 class TestScaling:

@@ -14,10 +14,10 @@ from textual import events
 from textual.pilot import Pilot
 
 from sp500tui.tui.app import DashboardApp
-from sp500tui.tui.screens.main import MainScreen
-from tests.tui.canned_market import CannedMarket
+from sp500tui.tui.dashboard.screen import MainScreen
+from tests.support.tui.canned_market import CannedMarket
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, live_price, running
 from tests.tui.conftest import CannedLog, notes, until
-from tests.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, live_price, running
 
 SIGNS = {
     "plus": "+",

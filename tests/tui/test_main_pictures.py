@@ -9,8 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from sp500tui.tui.app import DashboardApp
+from tests.support.tui.fake_pipeline import FakePipeline, degraded, empty
 from tests.tui.conftest import CannedLog, until_shown
-from tests.tui.fake_pipeline import FakePipeline, degraded, empty
 
 Compare = Callable[..., bool]
 

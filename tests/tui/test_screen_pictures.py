@@ -10,14 +10,14 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from sp500tui.tui.app import DashboardApp
-from sp500tui.tui.screens.database import DatabaseScreen
-from sp500tui.tui.screens.demo import DemoScreen
-from sp500tui.tui.screens.help import HelpScreen
-from sp500tui.tui.screens.symbol import SymbolScreen
-from tests.tui.canned_archive import CannedArchive
-from tests.tui.canned_market import CannedMarket
+from sp500tui.tui.database.screen import DatabaseScreen
+from sp500tui.tui.demo.screen import DemoScreen
+from sp500tui.tui.help.screen import HelpScreen
+from sp500tui.tui.symbol.screen import SymbolScreen
+from tests.support.tui.canned_market import CannedMarket
+from tests.support.tui.canned_reader import CannedArchive
+from tests.support.tui.fake_pipeline import FakePipeline, degraded
 from tests.tui.conftest import until, until_shown
-from tests.tui.fake_pipeline import FakePipeline, degraded
 
 pytestmark = pytest.mark.thorough
 

@@ -9,16 +9,16 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.screen import Screen
 
-from sp500tui.pipeline.snapshot import Snapshot, StageName
-from sp500tui.tui.bindings import STEERING
-from sp500tui.tui.status_lines import View
-from sp500tui.tui.styles import style_sheet
-from sp500tui.tui.themes import OWN
-from sp500tui.tui.widgets.key_bar import KeyBar
-from sp500tui.tui.widgets.pipeline_strip import PipelineStrip
-from sp500tui.tui.widgets.status_bar import StatusBar
-from sp500tui.tui.widgets.workers_panel import WorkersPanel
-from tests.tui.fake_pipeline import NOON, degraded, draining, empty, running
+from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.tui.shell.bindings import STEERING
+from sp500tui.tui.shell.key_bar import KeyBar
+from sp500tui.tui.shell.pipeline_strip import PipelineStrip
+from sp500tui.tui.shell.status_bar import StatusBar
+from sp500tui.tui.shell.status_lines import View
+from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.shell.themes import OWN
+from sp500tui.tui.workers.panel import WorkersPanel
+from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, running
 
 Compare = Callable[..., bool]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.real_terminal import PATIENCE, PROGRAM, Terminal, environment
+from tests.support.tui.real_terminal import PATIENCE, PROGRAM, Terminal, environment
 
 
 @pytest.fixture

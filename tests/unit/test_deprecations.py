@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.mark.parametrize("category", [DeprecationWarning, PendingDeprecationWarning])
-@pytest.mark.parametrize("module", ["sp500tui", "sp500tui.storage.rows"])
+@pytest.mark.parametrize("module", ["sp500tui", "sp500tui.storage.batch_codec"])
 def test_a_deprecated_call_of_our_own_is_an_error(category: type[Warning], module: str) -> None:
     with pytest.raises(category):
         warnings.warn_explicit("old", category, f"{module}.py", 1, module=module)

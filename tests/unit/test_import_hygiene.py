@@ -14,29 +14,29 @@ HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "reques
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [
-        ("sp500tui.cli", (*HEAVY, *NEEDLESS)),
-        ("sp500tui.program", HEAVY),
+        ("sp500tui.cli.main", (*HEAVY, *NEEDLESS)),
+        ("sp500tui.cli.program", HEAVY),
         ("sp500tui.__init__", HEAVY),
-        ("sp500tui.headless", ("textual", "yfinance", "pandas", "rich", "aiohttp")),
+        ("sp500tui.headless.runner", ("textual", "yfinance", "pandas", "rich", "aiohttp")),
         (
-            "sp500tui.pipeline.pipeline",
+            "sp500tui.pipeline.runtime.pipeline",
             ("textual", "yfinance", "pandas", "aiohttp", "redis", "sp500tui.cluster"),
         ),
-        ("sp500tui.cluster.node", ("textual", "yfinance", "pandas", "aiohttp", "redis")),
+        ("sp500tui.cluster.node.node", ("textual", "yfinance", "pandas", "aiohttp", "redis")),
         (
-            "sp500tui.commands.worker",
+            "sp500tui.cli.commands.worker",
             ("textual", "yfinance", "pandas", "aiohttp", "redis", "sp500tui.cluster"),
         ),
         (
-            "sp500tui.pipeline.writer_process",
+            "sp500tui.pipeline.writer.process",
             ("textual", "yfinance", "pandas", "pydantic", "rich", "requests"),
         ),
-        ("sp500tui.storage.watchdog", (*HEAVY, "psutil", "argparse", "logging")),
-        ("sp500tui.commands.quote", ("textual", "aiohttp")),
-        ("sp500tui.commands.constituents", ("textual", "yfinance", "pandas", "aiohttp")),
-        ("sp500tui.commands.database", ("textual", "yfinance", "pandas", "aiohttp")),
-        ("sp500tui.commands.config", ("textual", "yfinance", "pandas", "aiohttp", "psycopg")),
-        ("sp500tui.commands.dead_letters", ("textual", "yfinance", "pandas", "aiohttp")),
+        ("sp500tui.storage.embedded.watchdog", (*HEAVY, "psutil", "argparse", "logging")),
+        ("sp500tui.cli.commands.quote", ("textual", "aiohttp")),
+        ("sp500tui.cli.commands.constituents", ("textual", "yfinance", "pandas", "aiohttp")),
+        ("sp500tui.cli.commands.database", ("textual", "yfinance", "pandas", "aiohttp")),
+        ("sp500tui.cli.commands.config", ("textual", "yfinance", "pandas", "aiohttp", "psycopg")),
+        ("sp500tui.cli.commands.dead_letters", ("textual", "yfinance", "pandas", "aiohttp")),
         ("sp500tui.tui.app", ("yfinance", "pandas", "aiohttp", "psycopg", "curl_cffi")),
         ("sp500tui.simulator.process", ("textual", "yfinance", "pandas", "aiohttp", "pydantic", "psycopg")),
     ],
@@ -52,7 +52,7 @@ def test_a_module_loads_nothing_it_should_not(module: str, forbidden: tuple[str,
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_version_and_help_load_nothing_heavy(option: str) -> None:
     program = (
-        "import atexit, sys; from sp500tui.cli import main\n"
+        "import atexit, sys; from sp500tui.cli.main import main\n"
         f"atexit.register(lambda: print('loaded', *sorted(set(sys.modules) & set({HEAVY!r}))))\n"
         f"main([{option!r}])"
     )

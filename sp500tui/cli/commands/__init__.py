@@ -1,0 +1,1 @@
+"""The one-shot commands, one module each. None of them loads Textual."""

@@ -1,0 +1,96 @@
+"""`sp500tui config show|path|init`: the settings in force, where they come from, and a file to write them in."""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from sp500tui.config.loader import Configuration, Level, config_file_of, configuration_of
+from sp500tui.config.messages import kinds
+from sp500tui.config.options import OPTIONS, Option
+from sp500tui.config.paths import Paths, ensure_folder
+from sp500tui.config.settings import Settings
+from sp500tui.logs.redaction import plain, redact_url
+from sp500tui.logs.standard_streams import write_output
+from sp500tui.model import ConfigurationError, ExitCode
+
+
+def run(namespace: Namespace) -> int:
+    """Do what `action` says."""
+    if namespace.action == "show":
+        configuration = configuration_of(namespace)
+        write_output("\n".join(shown(configuration)) + "\n")
+        return ExitCode.OK
+    file = config_file_of(namespace)
+    if namespace.action == "init":
+        write_commented(file)
+    write_output(f"{file}\n")
+    return ExitCode.OK
+
+
+def shown(configuration: Configuration) -> Iterator[str]:
+    """The settings as TOML, one a line, each with its origin."""
+    file = configuration.file
+    yield f"# configuration file: {file}{'' if os.path.exists(file) else ' (does not exist)'}"  # noqa: PTH110 - Path.exists raises below a folder that cannot be read
+    paths = Paths.of(configuration.settings, file)
+    yield f"# data folder: {paths.data}"
+    yield f"# log folder: {paths.logs}"
+    yield from (f"# {note}" for note in configuration.notes)
+    for option in OPTIONS:
+        value = getattr(configuration.settings, option.field)
+        origin = configuration.origins[option.field]
+        if option.is_address and value is not None:
+            value = redact_url(value)
+        line = f"# {option.key} is not set" if value is None else f"{option.key} = {toml_value(value)}"
+        yield f"{line:<50} # {'default' if origin.level is Level.DEFAULT else origin.name}"
+
+
+def toml_value(value: object) -> str:
+    """A setting as TOML writes it, without passwords."""
+    if isinstance(value, dict):
+        return (
+            "{" + ", ".join(f"{json.dumps(name)} = {toml_value(each)}" for name, each in value.items()) + "}"
+        )
+    if isinstance(value, tuple):
+        return "[" + ", ".join(toml_value(each) for each in value) + "]"
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return json.dumps(plain(str(value)), ensure_ascii=False)
+
+
+def write_commented(file: Path) -> None:
+    """Write a file that names every setting, switched off by a `#`; raises ConfigurationError when it exists."""
+    ensure_folder(file.parent, "configuration folder", "name another file with --config FILE")
+    try:
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"{file} exists already; edit it, or name another with --config FILE"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be written: {error.strerror}; name another with --config FILE"
+        ) from None
+    with open(opened, "w", encoding="utf-8") as writer:  # noqa: PTH123 - from a descriptor made with the right mode
+        writer.write("\n".join(commented()) + "\n")
+
+
+def commented() -> Iterator[str]:
+    """The lines of a configuration file that changes nothing."""
+    yield "# sp500tui. Flags win over SP500TUI_<NAME> in the environment, that over this file."
+    for group, options in groupby(OPTIONS, key=lambda option: option.group):
+        yield f"\n# --- {group} ---"
+        for option in options:
+            yield f"# {option.help}"
+            yield f"# {option.key} = {_example(option)}"
+
+
+def _example(option: Option) -> str:
+    default = Settings.model_fields[option.field].get_default(call_default_factory=True, validated_data={})
+    if default is not None:
+        return toml_value(default)
+    return option.metavar if kinds(option.field) & {int, float} else f'"{option.metavar}"'

@@ -1,0 +1,41 @@
+"""What the one-shot commands share: quiet logs, and the sources opened for the length of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sp500tui.config.paths import Paths
+from sp500tui.logs.setup import configure
+
+if TYPE_CHECKING:
+    from sp500tui.config.loader import Configuration
+    from sp500tui.config.settings import Settings
+    from sp500tui.pipeline.runtime.sources import Upstream
+
+
+def log_quietly(settings: Settings) -> None:
+    """Everything into the log files, only warnings onto stderr."""
+    configure(
+        level=settings.log_level,
+        log_file=settings.log_file,
+        log_format=settings.log_format,
+        console_level="WARNING",
+    )
+
+
+@contextmanager
+def opened_sources(configuration: Configuration) -> Iterator[Upstream]:
+    """Wikipedia and Yahoo Finance, or the demo market in their place, which ends with the block."""
+    from sp500tui.pipeline.runtime.sources import Upstream
+    from sp500tui.sources.throttle import Throttle
+
+    settings = configuration.settings
+    paths = Paths.of(settings, configuration.file)
+    paths.prepare_cache()
+    upstream = Upstream.open(settings, paths, Throttle(settings.requests_per_second))
+    try:
+        yield upstream
+    finally:
+        upstream.close()

@@ -1,0 +1,84 @@
+"""`sp500tui dead-letters list|replay`: the rows that the database refused."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from sp500tui.cli.commands.context import log_quietly
+from sp500tui.cli.output import as_columns, as_json
+from sp500tui.config.loader import Configuration, configuration_of
+from sp500tui.config.paths import Paths
+from sp500tui.logs.standard_streams import write_json, write_output
+from sp500tui.model import DatabaseError, ExitCode
+
+if TYPE_CHECKING:
+    from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
+
+
+def run(namespace: Namespace) -> int:
+    """List the dead letters, or offer them to the database again; exit code 1 when some stay."""
+    from sp500tui.pipeline.journal.dead_letters import DeadLetters
+
+    configuration = configuration_of(namespace)
+    log_quietly(configuration.settings)
+    paths = Paths.of(configuration.settings, configuration.file)
+    letters = DeadLetters(paths.dead_letters)
+    if namespace.action == "list":
+        return _list(letters, as_array=configuration.settings.json_output)
+    return _replay(letters, configuration, paths)
+
+
+def _list(letters: DeadLetters, *, as_array: bool) -> int:
+    listing = letters.listing()
+    if as_array:
+        write_json(
+            as_json(
+                {"at": each.at, "reason": each.reason, "sqlstate": each.sqlstate, **each.row}
+                for each in listing
+            )
+        )
+    elif listing:
+        write_output(as_columns([_line(letter) for letter in listing]))
+    else:
+        write_output("no dead letters\n")
+    return ExitCode.OK
+
+
+def _line(letter: DeadLetter) -> tuple[str, ...]:
+    row = letter.row
+    return (
+        letter.at,
+        row.get("symbol") or "–",
+        row.get("quote_time") or "–",
+        row.get("price") or "–",
+        letter.sqlstate or "–",
+        letter.reason,
+    )
+
+
+def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) -> int:
+    """Insert every letter; what the database still refuses stays. Raises DatabaseError when it is out of reach."""
+    from sp500tui.storage.batch_codec import encode_records
+    from sp500tui.storage.database import Database, apply_schema, connect, insert, is_bad_row
+
+    if not letters.listing():
+        write_output("no dead letters\n")
+        return ExitCode.OK
+    paths.prepare()
+    with Database.open(configuration.settings.database, paths.data) as database:
+        apply_schema(database.url)
+        with connect(database.url, application_name="sp500tui dead-letters") as connection:
+
+            def accept(letter: DeadLetter) -> bool:
+                try:
+                    insert(connection, encode_records([letter.row]))
+                except DatabaseError as error:
+                    if error.sqlstate is None or not is_bad_row(error.sqlstate):
+                        raise
+                    return False
+                return True
+
+            gone, left = letters.replay(accept)
+    write_output(f"{gone} stored, {left} refused again\n")
+    return ExitCode.INCOMPLETE if left else ExitCode.OK

@@ -1,0 +1,1 @@
+"""Nodes of a cluster: heartbeats, membership and the cluster view."""

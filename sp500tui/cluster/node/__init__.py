@@ -1,0 +1,1 @@
+"""One node of a cluster: wiring, life cycle, control loop and snapshot."""

@@ -1,0 +1,301 @@
+"""What a node does beside its stages' work: it is heard, learns of the others, and does what is wanted of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
+from sp500tui.cluster.membership.heartbeat import Heartbeat
+from sp500tui.cluster.membership.membership import short_name
+from sp500tui.cluster.membership.unserved_stages import unattended
+from sp500tui.cluster.membership.view import SILENCE, Roll
+from sp500tui.cluster.node.broker_state import BrokerState, read_state
+from sp500tui.cluster.node.snapshot import own_workers
+from sp500tui.cluster.node.wiring import NodeParts
+from sp500tui.cluster.scheduling.leader_election import Grant
+from sp500tui.cluster.shared.throttle import peers
+from sp500tui.config.settings import Settings
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.runtime.lifecycle import Say
+
+_log = logging.getLogger(__name__)
+
+_BEAT = 1.0
+"""Seconds between two heartbeats."""
+_GAP = 3.0
+"""Seconds without a heartbeat of one's own after which the others' silence says nothing: the broker was away."""
+_TIDY = 30.0
+"""Seconds between two looks for leases that nobody here holds any more."""
+_LOOK_OF_A_FACE = 0.25
+_LOOK = 0.5
+"""Seconds between two readings of queues and books, with and without somebody who looks at them."""
+_MISSED_LONG = 10
+"""Rounds after which a stage that no node runs is worth a word."""
+ASK = "ask"
+"""Wish for a cycle at once."""
+INTERVAL = "interval"
+
+
+def paused(stage: StageName) -> str:
+    """The wish that a stage rests on all nodes."""
+    return f"paused|{stage}"
+
+
+def sized(node: str, stage: StageName) -> str:
+    """The wish for a number of workers of one stage on one node."""
+    return f"{node}|{stage}"
+
+
+class Rounds:
+    """Run by the node's own thread; the last readings may be looked at from any."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: NodeParts,
+        name: str,
+        *,
+        say: Say,
+        heartbeat: Callable[[], Heartbeat],
+    ) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._name = name
+        self._say = say
+        self._heartbeat = heartbeat
+        self._shown = not settings.no_ui
+        self._wishes: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self._pending: dict[str, str] = {}
+        self._beat_due = self._look_due = 0.0
+        self._tidy_due = time.monotonic() + _TIDY
+        self._beaten = self._contact_since = -math.inf
+        """Tick of the last heartbeat that reached the broker, and of the first one without a gap since."""
+        self.alone = False
+        """Whether nobody was there before this node: its settings begin the cluster's life."""
+        self._has_led = False
+        self._missed: dict[StageName, int] = {}
+        """For how many rounds no node has run a stage that is needed."""
+        self.leaving = False
+        """Whether the node only finishes what it has in hand."""
+        self.joined_at = 0
+        """Number of the cycle that was the last one when this node joined."""
+        self.roll = Roll()
+        self.state: BrokerState | None = None
+
+    # --- wishes -------------------------------------------------------------------------------------------------
+
+    def wish(self, name: str, value: str) -> None:
+        """Have a desired value set for all nodes; counts here at once. Returns at once, from any thread."""
+        self._pending[name] = value
+        self._wishes.put((name, value))
+
+    def wanted(self, name: str) -> str:
+        """A desired value, as wished here last or as the broker has it; empty without one."""
+        return self._pending.get(name, self.roll.wishes.get(name, ""))
+
+    def _send_wishes(self) -> None:
+        wishes: dict[str, str] = {}
+        while True:
+            try:
+                name, value = self._wishes.get_nowait()
+            except Empty:
+                break
+            wishes[name] = value
+        if not wishes:
+            return
+        try:
+            self._parts.membership.wish(wishes)
+        except BrokerAwayError:
+            for pair in wishes.items():
+                self._wishes.put(pair)
+            raise
+        self._beat_due = 0.0
+
+    # --- the rounds ---------------------------------------------------------------------------------------------
+
+    def join(self) -> None:
+        """Become one of the nodes.
+
+        Raises:
+            ConfigurationError: a node of another version is there.
+            BrokerError: the broker cannot be used.
+        """
+        parts = self._parts
+        roll = parts.membership.join()
+        self.alone = not roll.living()
+        parts.cycles.follow(roll.cycle)
+        self.joined_at = parts.cycles.number
+        parts.cycles.count_from(self.joined_at)
+        parts.membership.wish(
+            {sized(self._name, name): str(stage.size) for name, stage in parts.stages.items()}
+            | ({ASK: "1"} if parts.bounded else {})
+        )
+        self.roll = roll
+        self.look()
+
+    def look(self) -> None:
+        """Do what is due; nothing of it waits long for a broker that is away."""
+        now = time.monotonic()
+        try:
+            self._send_wishes()
+            if now >= self._beat_due:
+                self._beat_due = now + _BEAT
+                self._beat()
+            if now >= self._look_due:
+                self._look_due = now + (_LOOK_OF_A_FACE if self._shown else _LOOK)
+                self._read()
+            if now >= self._tidy_due:
+                self._tidy_due = now + _TIDY
+                for queue in (self._parts.tickers, self._parts.quotes, self._parts.rows):
+                    queue.return_strays()
+        except BrokerAwayError:
+            # Told by the broker's own health, with the countdown.
+            return
+        except FencedError as error:
+            _log.warning("%s", error)
+
+    def _beat(self) -> None:
+        parts, membership = self._parts, self._parts.membership
+        if membership.beat(self._heartbeat(), own_workers(parts, self._name)):
+            _log.warning("the other nodes had given this one up; what it held is theirs now")
+            membership.wish(
+                {sized(self._name, name): str(stage.size) for name, stage in parts.stages.items()}
+            )
+        now = time.monotonic()
+        if now - self._beaten > _GAP:
+            self._contact_since = now
+        self._beaten = now
+        roll = membership.roll(details=self._shown)
+        before, self.roll = self.roll, roll
+        if self._wishes.empty():
+            self._pending.clear()
+        if not self.leaving:
+            self._schedule(roll)
+            self._heed(roll)
+        self._learn(roll)
+        self._give_up_silent(roll)
+        self._tell_changes(before, roll)
+        self._tell_unattended(roll)
+
+    def _schedule(self, roll: Roll) -> None:
+        """Be the scheduler where nobody is, else follow the one there is."""
+        parts = self._parts
+        if StageName.SCRAPER not in parts.stages:
+            parts.cycles.follow(roll.cycle)
+            return
+        grant = parts.lease.renew()
+        if grant is Grant.REFUSED:
+            parts.cycles.follow(roll.cycle)
+            return
+        if grant is Grant.NEW:
+            # Read again: the last scheduler may have written until the lease was ours.
+            anew = self.alone and not self._has_led
+            parts.cycles.take_over(parts.membership.roll(details=False).cycle, anew=anew)
+            self._has_led = True
+            parts.lease.confirm()
+            self._say(EventKind.SCHEDULER, f"this node starts the cycles from {parts.cycles.number + 1} on")
+        if roll.wishes.get(ASK) and parts.cycles.ask():
+            parts.membership.strike_wishes(ASK)
+        if not roll.cycle:
+            parts.cycles.publish_again()
+        parts.cycles.publish()
+
+    def _heed(self, roll: Roll) -> None:
+        """Do what is wanted of this node."""
+        for name, stage in self._parts.stages.items():
+            size = roll.wanted(self._name, name)
+            if size is not None and size != stage.size and name is not StageName.SCRAPER:
+                stage.scale(size)
+            rest = roll.wishes.get(paused(name)) == "1"
+            if rest != stage.paused:
+                (stage.pause if rest else stage.resume)()
+        interval = roll.interval
+        if interval is not None and interval != self._parts.cycles.interval:
+            self._parts.cycles.set_interval(interval)
+
+    def _learn(self, roll: Roll) -> None:
+        """Take over what other nodes found out."""
+        parts = self._parts
+        parts.fx.adopt(roll.rates)
+        parts.missing.adopt(roll.missing)
+        parts.roster.look(roll.list_version)
+        if StageName.PRICE in parts.stages:
+            group = peers(roll.living(), self._settings.fetch_group)
+            parts.throttle.divide(len(group))
+            for beat in group:
+                left = beat.held_up - roll.silence(beat.name)
+                if beat.name != self._name and left > 0:
+                    parts.throttle.hold(left, f"{beat.held_up_by} (heard by {short_name(beat.name)})")
+
+    def _give_up_silent(self, roll: Roll) -> None:
+        """Take from nodes that are not heard any more what they hold.
+
+        Not soon after the broker was away: nobody was heard then.
+        """
+        if time.monotonic() - self._contact_since <= SILENCE:
+            return
+        for name in roll.silent():
+            if name != self._name and self._parts.membership.give_up(name, self._parts.queue_keys):
+                self._beat_due = 0.0
+
+    def _read(self) -> None:
+        parts = self._parts
+        cycles = parts.cycles
+        # In this order: once the scraper has put everything, what the broker says afterwards holds it all.
+        complete = parts.lease.held and cycles.complete
+        state = self.state = read_state(parts.broker)
+        for name, dial in parts.dials.items():
+            dial.set(state.queues[name])
+        for gauge in parts.gauges:
+            gauge.sample()
+        if parts.database.ready.is_set():
+            parts.feed.stored(state.books.get("stored", 0))
+        if not complete:
+            return
+        if not state.outstanding:
+            seconds = cycles.finish()
+            parts.missing.forget_unless(parts.roster.symbols)
+            message = f"cycle {cycles.number} finished in {seconds:.2f} s: {state.ledger.brief}"
+            self._say(EventKind.CYCLE_FINISHED, message)
+        cycles.publish()
+
+    # --- what is told -------------------------------------------------------------------------------------------
+
+    def _tell_changes(self, before: Roll, now: Roll) -> None:
+        """Tell this node's listeners what became of the others."""
+        were = {*before.beats, self._name}
+        lost = {node.beat.name: node for node in now.lost}
+        known = {node.beat.name for node in before.lost}
+        for beat in now.living():
+            if beat.name not in were and before.time:
+                self._say(EventKind.NODE_JOINED, f"node {short_name(beat.name)} joined")
+        for name in sorted(lost.keys() - known) if before.time else ():
+            held = ", ".join(f"{items:,} {queue}" for queue, items in lost[name].held.items() if items)
+            self._say(EventKind.NODE_LOST, f"node {short_name(name)} was lost; it held {held or 'nothing'}")
+        for name in sorted(before.beats.keys() - now.beats.keys() - lost.keys()):
+            self._say(EventKind.NODE_LEFT, f"node {short_name(name)} left")
+        if _finished(before, now) and now.scheduler != self._name:
+            number, seconds = now.cycle["number"], float(now.cycle["seconds"])
+            self._say(EventKind.CYCLE_FINISHED, f"cycle {number} finished in {seconds:.2f} s")
+        if now.scheduler not in ("", before.scheduler, self._name) and before.time:
+            self._say(EventKind.SCHEDULER, f"node {short_name(now.scheduler)} starts the cycles now")
+
+    def _tell_unattended(self, roll: Roll) -> None:
+        """Say once of each stage that it should be run by somebody, where that lasts."""
+        found = unattended(roll, {name: dial.depth() for name, dial in self._parts.dials.items()})
+        self._missed = {stage: self._missed.get(stage, 0) + 1 for stage in found}
+        for stage, words in found.items():
+            if self._missed[stage] == _MISSED_LONG:
+                _log.warning("%s", words)
+
+
+def _finished(before: Roll, now: Roll) -> bool:
+    """Whether a cycle came to its end between two rolls."""
+    if not before.cycle or now.cycle.get("running") != "0":
+        return False
+    return before.cycle["running"] == "1" or before.cycle["number"] != now.cycle["number"]

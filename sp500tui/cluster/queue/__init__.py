@@ -1,0 +1,1 @@
+"""The leased queue over broker streams."""

@@ -1,0 +1,1 @@
+"""State shared between nodes through the broker."""

@@ -1,1 +1,0 @@
-"""The one-shot commands for scripts, one a module; none of them loads Textual."""

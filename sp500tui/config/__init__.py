@@ -1,0 +1,1 @@
+"""Settings: their definition, their sources, and the paths of the program's files."""

@@ -1,0 +1,275 @@
+"""Where the settings come from: flags over environment over TOML file over defaults, each with its origin."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tomllib
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource, SettingsError
+
+from sp500tui.cli.parser import flags_of
+from sp500tui.config.messages import refusal, shown_value, type_refusal
+from sp500tui.config.options import BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
+from sp500tui.config.settings import Settings, expanded
+from sp500tui.config.suggestions import suggestion
+from sp500tui.config.symbols import read_symbols
+from sp500tui.model import ConfigurationError
+
+_log = logging.getLogger(__name__)
+_LARGEST_FILE = 1 << 20
+_NAMES = "`sp500tui config show` lists the names"
+_CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+
+
+class Level(IntEnum):
+    """Where a value can come from, weakest first."""
+
+    DEFAULT = 0
+    FILE = 1
+    ENVIRONMENT = 2
+    FLAG = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one value comes from."""
+
+    level: Level
+    name: str
+    """`--interval`, `SP500TUI_INTERVAL`, the file's path, or `default`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What is in force, and where each value came from."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    """By the attributes of `Settings`."""
+    file: Path
+    """The TOML file that was read, or would be if it existed."""
+    notes: tuple[str, ...] = ()
+    """Values that were set aside, one line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    value: Any
+    origin: Origin
+
+
+def default_file() -> Path:
+    """The TOML file that is read when none is named."""
+    return user_config_path("sp500tui", appauthor=False) / "config.toml"
+
+
+def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configuration:
+    """Gather the settings; `flags` holds the attributes named on the command line.
+
+    Raises ConfigurationError, one line with the flag, variable or file and key, the value and the remedy.
+    """
+    file, is_named = _file(config_file)
+    found = _from_file(file, must_exist=is_named) | _from_environment() | _from_flags(flags)
+    notes = _resolve_conflicts(found)
+    settings = _validated(found)
+    settings = _with_symbols_of_file(settings)
+    _check_databases(settings, found)
+    default = Origin(Level.DEFAULT, "default")
+    origins = {name: found[name].origin if name in found else default for name in BY_FIELD}
+    return Configuration(settings, origins, file, tuple(notes))
+
+
+def configuration_of(namespace: Namespace) -> Configuration:
+    """The settings behind a command line; errors as `load`."""
+    return load(flags_of(namespace), getattr(namespace, "config", None))
+
+
+def config_file_of(namespace: Namespace) -> Path:
+    """The TOML file that a command line means, which need not exist."""
+    return _file(getattr(namespace, "config", None))[0]
+
+
+def _file(named: str | None) -> tuple[Path, bool]:
+    """The TOML file in force, and whether somebody named it."""
+    name = named or os.environ.get(_CONFIG_VARIABLE)
+    if not name:
+        return default_file(), False
+    try:
+        return expanded(Path(name)), True
+    except ValueError as error:
+        raise ConfigurationError(f"configuration file {shown_value(name)} {error}") from None
+
+
+def _from_flags(flags: Mapping[str, Any]) -> dict[str, _Found]:
+    return {name: _Found(value, Origin(Level.FLAG, _flag(name, value))) for name, value in flags.items()}
+
+
+def _flag(name: str, value: object) -> str:
+    option = BY_FIELD[name]
+    return option.switch.replace("--", "--no-", 1) if value is False else option.switch
+
+
+def _from_environment() -> dict[str, _Found]:
+    known = {option.variable: option.field for option in OPTIONS}
+    given = {name.upper(): name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)}
+    for name in given:
+        if name not in known and name != _CONFIG_VARIABLE:
+            raise ConfigurationError(
+                f"environment variable {given[name]} is unknown; {suggestion(name, known) or _NAMES}"
+            )
+    try:
+        values = EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        name = next((variable for variable, field in known.items() if f'"{field}"' in str(error)), "")
+        raise ConfigurationError(f"environment variable {name} cannot be read; give JSON") from None
+    if machine_readable := os.environ.get(BY_FIELD["json_output"].variable):
+        values["json_output"] = machine_readable
+    return {
+        name: _Found(value, Origin(Level.ENVIRONMENT, BY_FIELD[name].variable))
+        for name, value in values.items()
+    }
+
+
+def _from_file(file: Path, *, must_exist: bool) -> dict[str, _Found]:
+    content = _read(file, must_exist=must_exist)
+    for key, value in content.items():
+        if key not in BY_KEY:
+            raise ConfigurationError(
+                f"{file}: unknown key {shown_value(key)}; {suggestion(key, BY_KEY) or _NAMES}"
+            )
+        if reason := type_refusal(BY_KEY[key].field, value):
+            shown = shown_value(value, key=key)
+            shown = f'"{shown}"' if isinstance(value, str) else shown
+            raise ConfigurationError(f"{file}: {key} = {shown} {reason}")
+    origin = Origin(Level.FILE, str(file))
+    return {BY_KEY[key].field: _Found(value, origin) for key, value in content.items()}
+
+
+def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST_FILE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        if must_exist:
+            raise ConfigurationError(
+                f"configuration file {file} does not exist; name another, or write it: sp500tui config init"
+            ) from None
+        return {}
+    except (OSError, ValueError) as error:
+        if isinstance(error, PermissionError) and not must_exist:
+            _log.warning("configuration file %s cannot be read and is ignored: %s", file, error.strerror)
+            return {}
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"configuration file {file} cannot be read: {reason}; name a file that this user can read"
+        ) from None
+    if len(content) > _LARGEST_FILE:
+        raise ConfigurationError(f"configuration file {file} is larger than 1 MB; name a TOML file")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"configuration file {file} is not UTF-8 text; name a TOML file") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError(
+            f"configuration file {file} is not TOML: {error or 'nested too deeply'}; write lines such as interval = 30"
+        ) from None
+
+
+def _resolve_conflicts(found: dict[str, _Found]) -> list[str]:
+    """Drop the weaker of two that exclude each other; equally strong ones are an error."""
+    for one, other in (("once", "cycles"), ("symbols", "symbols_file")):
+        if not (_truthy(found, one) and _truthy(found, other)):
+            continue
+        if found[one].origin.level == found[other].origin.level:
+            names = f"{_place(one, found[one])} and {_place(other, found[other])}"
+            raise ConfigurationError(f"{names} exclude each other; give one of them")
+        del found[min(one, other, key=lambda name: found[name].origin.level)]
+    return _keep_demo_apart(found) if _truthy(found, "demo") else []
+
+
+def _place(name: str, found: _Found) -> str:
+    """Where a value was given: `--once`, `SP500TUI_ONCE`, `once in /home/…/config.toml`."""
+    origin = found.origin
+    return f"{BY_FIELD[name].key} in {origin.name}" if origin.level is Level.FILE else origin.name
+
+
+def _keep_demo_apart(found: dict[str, _Found]) -> list[str]:
+    """The demo market brings its own proxy and certificate, and by default its own database."""
+    notes = []
+    for name in ("proxy", "ca_file"):
+        if name not in found:
+            continue
+        if found[name].origin.level >= found["demo"].origin.level:
+            raise ConfigurationError(
+                f"{_place(name, found[name])} cannot be used with the demo market, which brings its own; "
+                f"leave it or {_place('demo', found['demo'])} out"
+            )
+        del found[name]
+    for name in ("database", "read_database"):
+        if name in found and found[name].origin.level == Level.FILE < found["demo"].origin.level:
+            notes.append(
+                f"{_place(name, found[name])} is set aside: simulated prices go to a database of their "
+                "own (--database URL chooses another)"
+            )
+            del found[name]
+    return notes
+
+
+def _truthy(found: Mapping[str, _Found], name: str) -> bool:
+    if name not in found:
+        return False
+    value = found[name].value
+    if isinstance(value, str) and name in ("once", "demo"):
+        return value.strip().lower() in ("1", "true", "t", "yes", "y", "on")
+    return bool(value)
+
+
+def _validated(found: Mapping[str, _Found]) -> Settings:
+    try:
+        return Settings(**{name: each.value for name, each in found.items()})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        raise ConfigurationError(_refused(name, found[name], refusal(name, first))) from None
+
+
+def _refused(name: str, found: _Found, reason: str) -> str:
+    option, value = BY_FIELD[name], shown_value(found.value, key=BY_FIELD[name].key)
+    match found.origin.level:
+        case Level.FLAG:
+            return f"{found.origin.name} {value} {reason}"
+        case Level.ENVIRONMENT:
+            return f"{found.origin.name}={value} {reason}"
+        case _:
+            return f"{found.origin.name}: {option.key} = {value} {reason}"
+
+
+def _check_databases(settings: Settings, found: Mapping[str, _Found]) -> None:
+    """Raise ConfigurationError for a URL that no PostgreSQL client could use, or a replica of nothing."""
+    if settings.read_database is not None and settings.database is None:
+        raise ConfigurationError(
+            f"{_place('read_database', found['read_database'])} names a replica, but there is no database of which; "
+            "give --database too"
+        )
+    for url in (settings.database, settings.read_database):
+        if url is not None:
+            # Brings the PostgreSQL client, which few commands need.
+            from sp500tui.storage.url import check_url
+
+            check_url(url)
+
+
+def _with_symbols_of_file(settings: Settings) -> Settings:
+    """The settings with the symbols of `symbols_file`, when that is what was asked for."""
+    if settings.symbols_file is None:
+        return settings
+    return settings.model_copy(update={"symbols": read_symbols(settings.symbols_file)})

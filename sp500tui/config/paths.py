@@ -1,0 +1,114 @@
+"""Where the program keeps what: data, journal, cache, logs, configuration; each private to its owner."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from platformdirs import user_cache_path, user_config_path, user_data_path, user_log_path
+
+from sp500tui.model import ConfigurationError
+
+if TYPE_CHECKING:
+    from sp500tui.config.settings import Settings
+
+_APP = "sp500tui"
+_ROOT_DATA = Path("/var/lib/sp500tui")
+"""The embedded server of a root session runs as another user, who cannot enter root's home."""
+_PRIVATE = 0o700
+_PASSABLE = 0o711
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The folders and files of one run. Live and demo share none but logs and configuration."""
+
+    base: Path
+    """Parent of the data of both markets."""
+    data: Path
+    """Everything this market keeps: `<base>/live` or `<base>/demo`, with the embedded server's own folder."""
+    journal: Path
+    """Folder."""
+    dead_letters: Path
+    """File, JSON lines."""
+    cache: Path
+    """Folder; losing it costs requests, no data."""
+    logs: Path
+    """Folder."""
+    config_file: Path
+    embedded: bool = True
+    """Whether an embedded server will live in the data folder."""
+
+    @classmethod
+    def of(cls, settings: Settings, config_file: Path | None = None) -> Paths:
+        """The paths that these settings lead to; creates nothing."""
+        base = (settings.data_dir or default_data_folder()).absolute()
+        market = "demo" if settings.demo else "live"
+        data = base / market
+        return cls(
+            base=base,
+            data=data,
+            journal=data / "journal",
+            dead_letters=data / "dead-letters.jsonl",
+            cache=user_cache_path(_APP, appauthor=False) / market,
+            logs=default_log_folder(),
+            config_file=config_file or user_config_path(_APP, appauthor=False) / "config.toml",
+            embedded=settings.database is None,
+        )
+
+    def prepare(self) -> None:
+        """Create the folders for data, journal and cache; ConfigurationError when one cannot be written."""
+        root = os.geteuid() == 0
+        if root and self.embedded:
+            self._refuse_private_parent()
+        mode = _PASSABLE if root else _PRIVATE
+        remedy = "name another with --data-dir DIR"
+        for folder in (self.base, self.data):
+            ensure_folder(folder, "data folder", remedy, mode)
+        ensure_folder(self.journal, "journal folder", remedy)
+        self.prepare_cache()
+
+    def _refuse_private_parent(self) -> None:
+        """Root's server runs as another user; say so before anything has been created."""
+        for folder in reversed(self.base.parents):
+            if folder.is_dir() and not folder.stat().st_mode & stat.S_IXOTH:
+                raise ConfigurationError(
+                    f"data folder {self.base} lies in the private folder {folder}, which the embedded server's "
+                    f"account may not enter when root runs it; name another, such as --data-dir {_ROOT_DATA}"
+                )
+
+    def prepare_cache(self) -> None:
+        """Create the cache folder alone, for commands that keep no data."""
+        ensure_folder(self.cache.parent, "cache folder", "set XDG_CACHE_HOME to a folder that can be written")
+        ensure_folder(self.cache, "cache folder", "set XDG_CACHE_HOME to a folder that can be written")
+
+
+def default_data_folder() -> Path:
+    """The data folder when none is named; root has one outside its home."""
+    return _ROOT_DATA if os.geteuid() == 0 else user_data_path(_APP, appauthor=False)
+
+
+def default_log_folder() -> Path:
+    """The folder of `app.log` and `errors.log`."""
+    return user_log_path(_APP, appauthor=False)
+
+
+def ensure_folder(folder: Path, kind: str, remedy: str, mode: int = _PRIVATE) -> None:
+    """Create `folder` (and its parents) with `mode`; one that exists keeps its own.
+
+    Raises ConfigurationError naming kind, folder, reason and remedy.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        created = not folder.is_dir()
+        folder.mkdir(mode=mode, exist_ok=True)
+        if created:
+            folder.chmod(mode)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"{kind} {folder} cannot be created: {reason}; {remedy}") from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{kind} {folder} cannot be written: Permission denied; {remedy}")

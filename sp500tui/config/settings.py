@@ -1,0 +1,248 @@
+"""The settings: their names, types, limits and defaults. `configuration.py` finds their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sp500tui import __version__
+from sp500tui.config.currencies import checked_currency
+from sp500tui.config.stages import check_stages
+from sp500tui.config.symbols import listed_symbols, split_symbols
+
+LIVE_INTERVAL = 15.0
+DEMO_INTERVAL = 2.0
+LIVE_RATE = 5.0
+DEMO_RATE = 200.0
+_BROKER_SCHEMES = ("redis", "rediss")
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def _usual_interval(known: dict[str, Any]) -> float:
+    return DEMO_INTERVAL if known.get("demo") else LIVE_INTERVAL
+
+
+def _usual_rate(known: dict[str, Any]) -> float:
+    return DEMO_RATE if known.get("demo") else LIVE_RATE
+
+
+class Settings(BaseSettings):
+    """Everything a run can be told: flags win over the environment, it over the TOML file, that over this."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SP500TUI_", env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False
+    )
+
+    demo: bool = False
+    """Use the demo market instead of Wikipedia and Yahoo Finance, with a database of its own."""
+    no_ui: bool = False
+    once: bool = False
+    """One cycle, then drain and end."""
+    cycles: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    duration: float | None = Field(default=None, gt=0, le=31_536_000)
+    """Seconds after which intake stops."""
+    interval: float = Field(default_factory=_usual_interval, ge=0.2, le=86_400)
+    """Seconds from the start of a cycle to the start of the next: 15, in the demo 2."""
+    symbols: Annotated[tuple[str, ...], NoDecode] = ()
+    """Only these symbols, as listed; empty for the whole index."""
+    symbols_file: Path | None = None
+    database: str | None = None
+    """PostgreSQL URL; None for the embedded server."""
+    read_database: str | None = None
+    """PostgreSQL URL of a replica that serves the dashboard's reading; None for the database itself."""
+    broker: str | None = None
+    """Redis or Valkey URL that joins this program to a cluster; None to run alone."""
+    broker_password_file: Path | None = None
+    """File whose first line is the broker's password, for a URL that holds none."""
+    cluster_name: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    """Keeps several clusters on one broker apart."""
+    stages: str | None = None
+    """Stages that this node of a cluster runs, such as `price=16,writer`; None for all."""
+    fetch_group: str = Field(default="shared", pattern=r"^[A-Za-z0-9_.-]{1,40}$")
+    """Name of the outgoing address: nodes of one group share the rate limit towards Yahoo Finance."""
+    data_dir: Path | None = None
+    """Folder of the embedded database, journal and dead letters; None for the user's data folder."""
+    price_workers: int = Field(default=12, ge=1, le=64)
+    """By default one more than the index takes requests, so that a cycle waits for the network once."""
+    converters: int = Field(default=2, ge=1, le=64)
+    writers: int = Field(default=2, ge=1, le=64)
+    batch_size: int = Field(default=50, ge=1, le=500)
+    """Symbols in one price request."""
+    currency: str = "DKK"
+    """ISO 4217 code of the second currency."""
+    proxy: str | None = None
+    ca_file: Path | None = None
+    wikipedia_url: str = "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_file: Path | None = None
+    log_format: Literal["text", "json"] = "text"
+    json_output: bool = False
+    requests_per_second: float = Field(default_factory=_usual_rate, gt=0, le=1_000)
+    """Upper limit of the request rate towards Yahoo Finance: 5, towards the demo market 200."""
+    request_timeout: float = Field(default=10.0, gt=0, le=120)
+    """Seconds one request may take."""
+    max_attempts: int = Field(default=4, ge=1, le=100)
+    """How often a symbol is asked for in one cycle before it is named missing."""
+    tickers_capacity: int = Field(default=2048, ge=1, le=1_000_000)
+    quotes_capacity: int = Field(default=4096, ge=1, le=1_000_000)
+    rows_capacity: int = Field(default=4096, ge=1, le=1_000_000)
+    write_batch: int = Field(default=1000, ge=1, le=10_000)
+    """Rows a writer commits at once, at most."""
+    commit_timeout: float = Field(default=30.0, gt=0, le=3_600)
+    """Seconds without an acknowledgement after which a writer process is replaced."""
+    drain_timeout: float = Field(default=30.0, gt=0, le=3_600)
+    """Seconds a drain may take before the rest is spooled."""
+    journal: bool = True
+    """Keep every batch on disk until it is committed."""
+    journal_limit_mb: int = Field(default=1024, ge=1, le=1_048_576)
+    """Megabytes of journal after which the stages hold back."""
+    list_refresh: float = Field(default=21_600.0, ge=60, le=31_536_000)
+    """Seconds after which the list of constituents is asked for again."""
+    market_speed: float = Field(default=1.0, gt=0, le=100_000)
+    """Demo market: how many times faster its trading day passes."""
+    market_seed: int | None = None
+    """Demo market: seed of its prices and faults."""
+    theme: str | None = None
+    refresh_rate: float = Field(default=4.0, ge=0.5, le=30)
+    """Times a second the dashboard looks at the pipeline."""
+    keymap: dict[str, str] = Field(default_factory=dict)
+    """Dashboard: binding id → keys."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing unasked: `configuration.load` gathers the sources and knows each origin."""
+        return (init_settings,)
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _as_listed(cls, value: object) -> object:
+        if isinstance(value, str):
+            if not (parts := split_symbols(value)):
+                raise ValueError("names no symbol; give some such as AAPL,BRK.B")
+            value = parts
+        if not isinstance(value, (list, tuple)) or not all(isinstance(part, str) for part in value):
+            return value
+        try:
+            return listed_symbols(value)
+        except ValueError as error:
+            raise ValueError(f"is refused: {error}") from None
+
+    @field_validator("currency", mode="before")
+    @classmethod
+    def _has_a_rate(cls, value: object) -> object:
+        return checked_currency(value) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("symbols_file", "data_dir", "ca_file", "log_file", "broker_password_file", mode="before")
+    @classmethod
+    def _from_home(cls, value: object) -> object:
+        if not isinstance(value, (str, Path)):
+            return value
+        if not str(value).strip() or "\0" in str(value):
+            raise ValueError("is not a path; give one, or leave the option out")
+        return expanded(Path(value))
+
+    @field_validator("ca_file")
+    @classmethod
+    def _holds_a_certificate(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            check_certificate(value)
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_url(value, _PROXY_SCHEMES, "http://proxy.example:3128")
+        return value
+
+    @field_validator("wikipedia_url")
+    @classmethod
+    def _is_a_page(cls, value: str) -> str:
+        check_url(value, ("http", "https"), "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies")
+        return value
+
+    @field_validator("broker")
+    @classmethod
+    def _is_a_broker(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_url(value, _BROKER_SCHEMES, "redis://broker.example:6379/0")
+        return value
+
+    @field_validator("stages")
+    @classmethod
+    def _names_stages(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_stages(value)
+        return value
+
+    @field_validator("database", "read_database")
+    @classmethod
+    def _is_a_database(cls, value: str | None) -> str | None:
+        # Only what can be said without a PostgreSQL client; the storage checks the rest before it connects.
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("does not begin with postgresql://; write postgresql://user@host:5432/database")
+        return value
+
+
+def expanded(path: Path) -> Path:
+    """The path with `~` replaced; raises ValueError when there is no such home."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("names a home folder that is not known; write the path in full") from None
+
+
+def check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
+    """Raise ValueError with the remedy unless `url` has such a scheme, a host and a possible port."""
+    remedy = f"give one such as {example}"
+    if url != url.strip() or not url.isprintable() or " " in url:
+        raise ValueError(f"holds a space or a control character; {remedy}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"is not a URL (host or port cannot be read); {remedy}") from None
+    if "://" not in url or parts.scheme not in schemes:
+        raise ValueError(
+            f"is not a URL that starts with {' or '.join(f'{name}://' for name in schemes)}; {remedy}"
+        )
+    if port == 0 or not parts.hostname:
+        raise ValueError(f"names no host or an impossible port; {remedy}")
+
+
+def check_certificate(path: Path) -> None:
+    """Raise ValueError with the remedy unless the file holds a certificate in PEM form."""
+    import ssl  # costs more than the rest of this module, and few need it
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        raise ValueError("holds no certificate; give a PEM file (-----BEGIN CERTIFICATE-----)") from None
+    except OSError as error:
+        raise ValueError(
+            f"cannot be read ({error.strerror}); give a PEM file that this user can read"
+        ) from None
+
+
+USER_AGENT = f"sp500tui/{__version__} (+https://github.com/sp500tui/sp500tui)"
+"""An honest name and a contact, as Wikimedia's robot policy asks for."""

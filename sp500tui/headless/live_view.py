@@ -1,0 +1,113 @@
+"""The run in a few lines of text: what the headless face shows on a terminal, and says at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sp500tui.logs.redaction import plain
+from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, QueueSnapshot, Snapshot, StageSnapshot
+from sp500tui.pipeline.report import RunReport
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_BAR = 24
+_NAMED = 20
+"""Symbols that are named in one line."""
+
+
+def display(snapshot: Snapshot) -> Table:
+    """A compact picture of this moment, about ten lines high."""
+    from rich.table import Table
+    from rich.text import Text
+
+    picture = Table.grid(padding=(0, 2))
+    picture.add_column(no_wrap=True, overflow="ellipsis")
+    picture.add_row(Text(headline(snapshot), style="bold"))
+    picture.add_row(Text(str(snapshot.ledger)))
+    picture.add_row(_stages(snapshot))
+    for reason in snapshot.degraded:
+        picture.add_row(Text(f"! {reason}", style="yellow"))
+    return picture
+
+
+def _stages(snapshot: Snapshot) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for _ in range(2):
+        table.add_column(no_wrap=True)
+    queues = {queue.name.value: queue for queue in snapshot.queues}
+    following = {"scraper": "tickers", "price": "quotes", "converter": "rows"}
+    for stage in snapshot.stages:
+        queue = queues.get(following.get(stage.name.value, ""))
+        table.add_row(Text(stage_line(stage)), Text(queue_line(queue) if queue else ""))
+    return table
+
+
+def headline(snapshot: Snapshot) -> str:
+    """Phase, cycle with a bar, rate and what comes next."""
+    cycle = snapshot.cycle
+    market = "demo" if snapshot.demo else "live"
+    done = min(cycle.done, cycle.total)
+    filled = round(_BAR * done / cycle.total) if cycle.total else 0
+    bar = "█" * filled + "░" * (_BAR - filled)
+    parts = [
+        f"sp500tui {market}  {snapshot.phase.value}",
+        f"cycle {cycle.number}  {bar} {done:,}/{cycle.total:,}",
+    ]
+    rate = snapshot.stages[-1].rate if snapshot.stages else 0.0
+    parts.append(f"{rate:,.1f} rows/s")
+    if (left := eta(snapshot)) is not None:
+        parts.append(f"{left:,.0f} s left")
+    elif cycle.next_in is not None:
+        parts.append(f"next cycle in {cycle.next_in:,.0f} s")
+    return "  ".join(parts)
+
+
+def eta(snapshot: Snapshot) -> float | None:
+    """Seconds until the present cycle is done, at its rate so far; None when that is unknown."""
+    cycle = snapshot.cycle
+    if not cycle.running or not cycle.done or cycle.done >= cycle.total:
+        return None
+    return cycle.seconds / cycle.done * (cycle.total - cycle.done)
+
+
+def stage_line(stage: StageSnapshot) -> str:
+    """`price      ×4  busy 3   41.2/s  p95 98 ms`, in fixed columns."""
+    p95 = "     –" if stage.latency.p95 is None else f"{stage.latency.p95:>6,.0f}"
+    return f"{stage.name.value:<10}×{stage.size:<3} busy {stage.busy:<3} {stage.rate:>8,.1f}/s  p95 {p95} ms"
+
+
+def queue_line(queue: QueueSnapshot) -> str:
+    """`→ quotes      12/4,096, 2 in flight`."""
+    return f"→ {queue.name.value:<8}{queue.ready:>6,}/{queue.capacity:,}, {queue.in_flight:,} in flight"
+
+
+def summary(report: RunReport) -> str:
+    """The run in one line."""
+    missing = f", {len(report.missing):,} missing" if report.missing else ""
+    return (
+        f"{report.outcome} after {report.elapsed:,.1f} s and {_counted(report.cycles, 'cycle')}: "
+        f"{report.ledger}{missing}; {_content(report.database)}"
+    )
+
+
+def _content(database: DatabaseSnapshot) -> str:
+    if not (database.embedded or database.url):
+        return "this node uses no database"
+    name = "the embedded database" if database.embedded else database.url
+    return f"{name} holds {'an unknown number of' if database.rows_total is None else f'{database.rows_total:,}'} rows"
+
+
+def missing_in_words(symbols: Sequence[str]) -> str:
+    """The symbols without a price; of many, the first ones and where to find the others."""
+    named = plain(", ".join(symbols[:_NAMED]))
+    more = len(symbols) - _NAMED
+    return f"without a price: {named}" + (f" and {more:,} more; --json names all" if more > 0 else "")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,316 @@
+"""One logging configuration for all threads and processes.
+
+Every record is cleaned once, at the root, and then goes to `app.log`, `errors.log`, the console and a ring
+buffer that the dashboard reads. Writer processes send theirs over their pipe; `reemit` feeds them in.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sp500tui.config.paths import default_log_folder, ensure_folder
+from sp500tui.logs.redaction import plain, redact, without_control
+from sp500tui.logs.rotation import RotatingLog
+from sp500tui.model import ConfigurationError
+
+OWN = "sp500tui"
+RING_CAPACITY = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One record as a screen shows it."""
+
+    seq: int
+    """Grows by one with every record of the process; 1 is the first."""
+    time: datetime
+    """UTC."""
+    level: int
+    """A level of the `logging` module."""
+    worker: str
+    """`price-3`, `writer-1`, `main` …"""
+    message: str
+    """One line, cleaned."""
+
+
+class RingHandler(logging.Handler):
+    """Keeps the newest records in memory; older ones are dropped and counted by who reads too late."""
+
+    def __init__(self, capacity: int = RING_CAPACITY) -> None:
+        super().__init__()
+        self._lines: deque[LogLine] = deque(maxlen=capacity)
+        self._last = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add the record."""
+        time = datetime.fromtimestamp(record.created, UTC)
+        self._last += 1
+        self._lines.append(
+            LogLine(self._last, time, record.levelno, worker_of(record), plain(record.getMessage()))
+        )
+
+    def since(self, seq: int) -> tuple[int, tuple[LogLine, ...], int]:
+        """The newest sequence number, the records after `seq`, and how many of those are gone already."""
+        self.acquire()
+        try:
+            last = self._last
+            new = max(0, last - seq)
+            kept = tuple(itertools.islice(reversed(self._lines), new))[::-1]
+        finally:
+            self.release()
+        return last, kept, new - len(kept)
+
+
+class _Gate(logging.Handler):
+    """The one handler at the root: cleans a record and hands it to the sinks that want it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sinks: tuple[logging.Handler, ...] = ()
+        self.configuration: Logging | None = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        # Without the handler's lock: the sinks have their own.
+        try:
+            cleaned = _cleaned(record)
+        except Exception:  # noqa: BLE001 - a record whose arguments do not fit its text must not stop a worker
+            cleaned = _twin(record)
+            cleaned.exc_info = None
+            cleaned.msg, cleaned.args = plain(f"unreadable log record: {record.msg!r}"), None
+        for sink in self.sinks:
+            if cleaned.levelno >= sink.level:
+                sink.handle(cleaned)
+        return True
+
+    def tell(self, message: str) -> None:
+        """Show a warning about the log itself, everywhere but in the files."""
+        record = logging.LogRecord(OWN, logging.WARNING, __file__, 0, message, None, None)
+        for sink in self.sinks:
+            if not isinstance(sink, RotatingLog):
+                sink.handle(record)
+
+
+def _twin(record: logging.LogRecord) -> logging.LogRecord:
+    # Several times faster than copy.copy, and this happens for every record.
+    twin = logging.LogRecord.__new__(logging.LogRecord)
+    twin.__dict__.update(record.__dict__)
+    return twin
+
+
+def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
+    cleaned = _twin(record)
+    cleaned.msg, cleaned.args = plain(record.getMessage()), None
+    cleaned.worker = worker_of(record)
+    if record.exc_info and not record.exc_text:
+        cleaned.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+    if cleaned.exc_text:
+        lines = redact(cleaned.exc_text).splitlines()
+        cleaned.exc_text = "\n".join("    " + without_control(line) for line in lines)
+    cleaned.exc_info = None
+    return cleaned
+
+
+def worker_of(record: logging.LogRecord) -> str:
+    """The name of the worker that spoke: its thread, or what a writer process said."""
+    named = getattr(record, "worker", None) or record.threadName or "main"
+    return "main" if named == "MainThread" else str(named)
+
+
+class TextFormat(logging.Formatter):
+    """`2026-11-20T15:30:00.123Z INFO price-3 sp500tui.pipeline.stages.fetcher: message`, a traceback below."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        line = (
+            f"{_stamp(record)} {record.levelname:<7} {worker_of(record)} {record.name}: {record.getMessage()}"
+        )
+        return f"{line}\n{record.exc_text}" if record.exc_text else line
+
+
+class JsonFormat(logging.Formatter):
+    """One JSON object a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        content = {
+            "time": _stamp(record),
+            "level": record.levelname,
+            "worker": worker_of(record),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_text:
+            content["exception"] = record.exc_text
+        return json.dumps(content, ensure_ascii=False)
+
+
+class _ConsoleFormat(logging.Formatter):
+    """For people: local time, no traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).astimezone()
+        return f"{time:%H:%M:%S} {record.levelname:<7} {worker_of(record)}: {record.getMessage()}"
+
+
+def _stamp(record: logging.LogRecord) -> str:
+    return (
+        datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        + f"{int(record.msecs):03d}Z"
+    )
+
+
+class _Console(logging.Handler):
+    """Writes to whatever stderr is at that moment, so that a live display can catch the lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Other people's deprecations belong in the files, and what is told in another form need not be seen twice.
+        if sys.stderr is None or record.name == "py.warnings" or getattr(record, "files_only", False):
+            return
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.setLevel(logging.CRITICAL + 1)  # stderr is closed: nobody is left who could read it
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """The configuration in force."""
+
+    ring: RingHandler
+    app_log: Path
+    errors_log: Path
+    gate: logging.Handler
+
+    def close(self) -> None:
+        """Take the handlers away again and close the files."""
+        remove(self.gate)
+
+
+def configure(
+    *,
+    level: str = "INFO",
+    log_file: Path | None = None,
+    log_format: str = "text",
+    console: bool = True,
+    console_level: str = "DEBUG",
+    folder: Path | None = None,
+) -> Logging:
+    """Set up logging for this process; `console` is off while the dashboard owns the terminal.
+
+    With `log_file` everything goes there, and errors beside it. Raises ConfigurationError when it cannot be
+    written.
+    """
+    for old in [each for each in logging.getLogger().handlers if isinstance(each, _Gate)]:
+        remove(old)
+    gate = _Gate()
+    app_log, errors_log = _places(log_file, folder)
+    formatter = JsonFormat() if log_format == "json" else TextFormat()
+    ring = RingHandler()
+    sinks: list[logging.Handler] = [ring]
+    for path, least in ((app_log, logging.DEBUG), (errors_log, logging.WARNING)):
+        sink = _open(path, gate)
+        sink.setLevel(least)
+        sink.setFormatter(formatter)
+        sinks.append(sink)
+    if console:
+        sinks.append(_Console(logging.getLevelNamesMapping()[console_level]))
+        sinks[-1].setFormatter(formatter if log_format == "json" else _ConsoleFormat())
+    gate.sinks = tuple(sinks)
+    root = logging.getLogger()
+    root.addHandler(gate)
+    root.setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
+    logging.getLogger(OWN).setLevel(level)
+    logging.captureWarnings(capture=True)
+    gate.configuration = Logging(ring, app_log, errors_log, gate)
+    return gate.configuration
+
+
+def current() -> Logging | None:
+    """The configuration in force; None before the first."""
+    gates = (handler for handler in logging.getLogger().handlers if isinstance(handler, _Gate))
+    return next((gate.configuration for gate in gates), None)
+
+
+def _places(log_file: Path | None, folder: Path | None) -> tuple[Path, Path]:
+    if log_file is not None:
+        return log_file, log_file.with_name(f"{log_file.stem}.errors{log_file.suffix}")
+    folder = folder or default_log_folder()
+    ensure_folder(folder, "log folder", "name a file with --log-file FILE")
+    return folder / "app.log", folder / "errors.log"
+
+
+def _open(path: Path, gate: _Gate) -> RotatingLog:
+    try:
+        return RotatingLog(path, tell=gate.tell)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"log file {path} cannot be opened: {reason}; name another with --log-file FILE"
+        ) from None
+
+
+def remove(gate: logging.Handler) -> None:
+    """Detach a gate from the root and close its sinks."""
+    logging.getLogger().removeHandler(gate)
+    for sink in gate.sinks if isinstance(gate, _Gate) else ():
+        sink.close()
+    gate.close()
+
+
+def log_uncaught() -> None:
+    """Have exceptions that end a thread logged with their traceback instead of printed over the screen."""
+
+    def report(failure: threading.ExceptHookArgs) -> None:
+        name = failure.thread.name if failure.thread else "a thread"
+        error = failure.exc_value or failure.exc_type()
+        logging.getLogger(OWN).error(
+            "%s ended by %s: %s", name, type(error).__name__, error, exc_info=error, extra={"worker": name}
+        )
+
+    threading.excepthook = report
+
+
+def as_message(record: logging.LogRecord) -> dict[str, str | int | float]:
+    """A record as plain values that can cross a pipe; `reemit` is the way back."""
+    cleaned = _cleaned(record)
+    return {
+        "name": cleaned.name,
+        "level": cleaned.levelno,
+        "message": cleaned.msg,
+        "created": cleaned.created,
+        "worker": worker_of(cleaned),
+        "exception": cleaned.exc_text or "",
+    }
+
+
+def reemit(message: Mapping[str, str | int | float]) -> None:
+    """Log what another process said, under that worker's name, at its own time."""
+    created = float(message["created"])
+    logger = logging.getLogger(str(message["name"]))
+    if not logger.isEnabledFor(int(message["level"])):
+        return
+    logger.handle(
+        logging.makeLogRecord(
+            {
+                "name": str(message["name"]),
+                "levelno": int(message["level"]),
+                "levelname": logging.getLevelName(int(message["level"])),
+                "msg": str(message["message"]),
+                "created": created,
+                "msecs": created % 1 * 1000,
+                "worker": str(message.get("worker", "")),
+                "exc_text": str(message.get("exception", "")) or None,
+            }
+        )
+    )

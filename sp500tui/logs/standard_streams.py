@@ -1,0 +1,84 @@
+"""Standard output and standard error: what cannot be written is an error, in every command."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+from typing import TextIO
+
+from sp500tui.model import Sp500tuiError
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+class OutputError(Sp500tuiError):
+    """Output could not be written: the stream is closed, its reader has gone or its disk is full."""
+
+
+def prepare() -> None:
+    """Make the standard streams safe to use; called once, before any file is opened.
+
+    Characters that the locale's encoding lacks are written as `?`. Closed descriptors are opened on the null device, or
+    the next file opened would get their number and receive what is meant for a terminal.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def write_output(text: str) -> None:
+    """Write what a command prints to standard output, and flush it.
+
+    Raises:
+        OutputError: with the system's reason.
+    """
+    _write(text, sys.stdout, "standard output")
+
+
+def write_json(text: str) -> None:
+    """Write JSON to standard output; in an encoding other than UTF-8, with escapes for all but ASCII.
+
+    Raises:
+        OutputError: as `write_output`.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    if encoding.lower().replace("-", "") != "utf8":
+        text = _NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
+    write_output(text)
+
+
+def write_message(message: str) -> None:
+    """Write a line to standard error.
+
+    Raises:
+        OutputError: as `write_output`.
+    """
+    _write(f"sp500tui: {message}\n", sys.stderr, "standard error")
+
+
+def _write(text: str, stream: TextIO | None, name: str) -> None:
+    if stream is None:
+        raise OutputError(f"{name} is closed, so the output could not be written; redirect it to a file")
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError) as error:
+        _redirect_to_null(stream)
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"the output could not be written to {name}: {reason}") from None
+
+
+def _redirect_to_null(stream: TextIO) -> None:
+    """Keep the interpreter from reporting the same failure again when it flushes the stream at exit."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        return  # a stream without a descriptor

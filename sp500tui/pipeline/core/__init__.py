@@ -1,0 +1,1 @@
+"""Building blocks of the pipeline: leased queues, worker pools, metrics, events and snapshots."""

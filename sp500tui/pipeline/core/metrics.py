@@ -1,0 +1,148 @@
+"""Where every number comes from: rates, latencies and the counters of the one equation."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from sp500tui.pipeline.core.snapshot import Latency
+
+Clock = Callable[[], float]
+
+_SECONDS_KEPT = 64
+_BUCKET_GROWTH = 1.15
+_SMALLEST_MS = 0.01
+_BUCKETS = 130
+_WINDOW_SECONDS = 60.0
+_WINDOWS = 5
+
+
+class Meter:
+    """Counts items by the second. One thread adds; any thread reads, at worst a moment late."""
+
+    __slots__ = ("_buckets", "_clock", "_last", "_started", "total")
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._buckets = [0] * _SECONDS_KEPT
+        self._last = int(clock())
+        self._started = clock()
+        self.total = 0
+        """Items since the start."""
+
+    def add(self, items: int) -> None:
+        """Count `items` at the present second."""
+        self._advance(int(self._clock()))
+        self._buckets[self._last % _SECONDS_KEPT] += items
+        self.total += items
+
+    def _advance(self, second: int) -> None:
+        if second - self._last >= _SECONDS_KEPT:
+            self._buckets = [0] * _SECONDS_KEPT
+        else:
+            for passed in range(self._last + 1, second + 1):
+                self._buckets[passed % _SECONDS_KEPT] = 0
+        self._last = max(second, self._last)
+
+    def rate(self, seconds: int) -> float:
+        """Items a second over the last `seconds` whole seconds (at most 60), or since the start if shorter."""
+        now = self._clock()
+        lived = max(1.0, min(float(seconds), now - self._started))
+        return sum(self._last_buckets(int(now), seconds)) / lived
+
+    def history(self, seconds: int) -> tuple[float, ...]:
+        """Items of each of the last `seconds` whole seconds, oldest first."""
+        return tuple(float(n) for n in self._last_buckets(int(self._clock()), seconds))
+
+    def _last_buckets(self, now: int, seconds: int) -> list[int]:
+        # The running second is left out: it would make every rate dip at each turn of the clock.
+        return [
+            self._buckets[second % _SECONDS_KEPT] if self._last - _SECONDS_KEPT < second <= self._last else 0
+            for second in range(now - seconds, now)
+        ]
+
+
+def _bucket_of(milliseconds: float) -> int:
+    if milliseconds <= _SMALLEST_MS:
+        return 0
+    return min(_BUCKETS - 1, 1 + int(math.log(milliseconds / _SMALLEST_MS, _BUCKET_GROWTH)))
+
+
+def _upper_bound(bucket: int) -> float:
+    return _SMALLEST_MS * _BUCKET_GROWTH**bucket
+
+
+class LatencyHistogram:
+    """Durations in log-spaced buckets (15 % wide, 10 µs to 18 min), forgotten after five minutes."""
+
+    __slots__ = ("_clock", "_lock", "_turned", "_windows")
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._windows: deque[list[int]] = deque([[0] * _BUCKETS], maxlen=_WINDOWS)
+        self._turned = clock()
+
+    def record(self, seconds: float, count: int = 1) -> None:
+        """Count `count` things that took `seconds` each."""
+        with self._lock:
+            self._turn()
+            self._windows[-1][_bucket_of(seconds * 1000)] += count
+
+    def _turn(self) -> None:
+        now = self._clock()
+        while now - self._turned >= _WINDOW_SECONDS:
+            self._turned = max(self._turned + _WINDOW_SECONDS, now - _WINDOW_SECONDS * _WINDOWS)
+            self._windows.append([0] * _BUCKETS)
+
+    def latency(self) -> Latency:
+        """The percentiles of what is remembered."""
+        with self._lock:
+            self._turn()
+            counts = [sum(column) for column in zip(*self._windows, strict=True)]
+        return percentiles(counts)
+
+
+def percentiles(counts: list[int]) -> Latency:
+    """p50, p95 and p99 in milliseconds of a histogram's bucket counts, each at its bucket's middle."""
+    total = sum(counts)
+    if not total:
+        return Latency()
+    found: list[float] = []
+    seen, bucket = 0, -1
+    for share in (0.5, 0.95, 0.99):
+        while seen < share * total:
+            bucket += 1
+            seen += counts[bucket]
+        found.append(_upper_bound(bucket) / math.sqrt(_BUCKET_GROWTH))
+    return Latency(*found)
+
+
+class Books:
+    """The counters of the equation, and the one lock under which quotes change places.
+
+    Every hand-over of quotes (queue to queue, queue to journal, journal to database) takes `lock`, so that
+    whoever holds it sees each quote in exactly one place.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.fetched = 0
+        self.stored = 0
+        self.duplicate = 0
+        self.dead = 0
+
+    def count_fetched(self, quotes: int) -> None:
+        """Quotes entered the first queue after Yahoo Finance."""
+        with self.lock:
+            self.fetched += quotes
+
+    def count_settled(self, stored: int, duplicate: int, dead: int) -> None:
+        """Rows reached the database, were there already, or were refused for good."""
+        with self.lock:
+            self.stored += stored
+            self.duplicate += duplicate
+            self.dead += dead

@@ -1,0 +1,1 @@
+"""The on-disk journal of batches and the dead letters."""

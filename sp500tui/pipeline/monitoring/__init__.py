@@ -1,0 +1,1 @@
+"""Values derived from the running pipeline: latest prices, diagnostics and the market clock."""

@@ -1,0 +1,98 @@
+"""Conclusions from the numbers: which stage holds the others up, how the source does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sp500tui.pipeline.api import MAX_WORKERS
+from sp500tui.pipeline.core.snapshot import (
+    Bottleneck,
+    DatabaseSnapshot,
+    Health,
+    QueueName,
+    QueueSnapshot,
+    StageName,
+    StageSnapshot,
+    UpstreamSnapshot,
+    WorkerSnapshot,
+    WorkerState,
+)
+from sp500tui.pipeline.stages.fx import FxBook
+from sp500tui.sources.throttle import CircuitState, ThrottleState
+
+_FULL = 0.75
+"""Share of its capacity from which a queue counts as full."""
+_OLD = 1.0
+"""Seconds an item may wait before its queue counts as falling behind."""
+
+_FED_BY = {
+    StageName.PRICE: QueueName.TICKERS,
+    StageName.CONVERTER: QueueName.QUOTES,
+    StageName.WRITER: QueueName.ROWS,
+}
+
+
+def bottleneck(
+    stages: Sequence[StageSnapshot],
+    queues: Sequence[QueueSnapshot],
+    workers: Sequence[WorkerSnapshot],
+    database: DatabaseSnapshot,
+) -> Bottleneck | None:
+    """The last stage whose queue is full or grows old: what is before it can only wait for it. None when all flow."""
+    by_queue = {queue.name: queue for queue in queues}
+    for stage in reversed(stages):
+        if stage.name not in _FED_BY:
+            continue
+        queue = by_queue[_FED_BY[stage.name]]
+        old = (queue.oldest_age or 0.0) >= _OLD
+        if queue.fill < _FULL and not old:
+            continue
+        return Bottleneck(stage.name, *_why(stage, queue, workers, database))
+    return None
+
+
+def _why(
+    stage: StageSnapshot,
+    queue: QueueSnapshot,
+    workers: Sequence[WorkerSnapshot],
+    database: DatabaseSnapshot,
+) -> tuple[str, str]:
+    """The reason and the advice, in words."""
+    if stage.paused:
+        return "paused", "p resumes"
+    if not stage.size:
+        return "no node runs it", f"sp500tui worker --stages {stage.name} adds one"
+    if stage.name is StageName.WRITER and database.health is Health.DOWN:
+        return "the database takes no rows", "rows go to the journal until it is back"
+    waiting = [w for w in workers if w.stage is stage.name and w.state is WorkerState.WAITING]
+    if waiting and len(waiting) >= stage.alive:
+        return f"all {stage.alive} wait: {waiting[0].doing}", ""
+    if stage.busy >= stage.alive:
+        advice = "+ adds one" if stage.size < MAX_WORKERS else ""
+        return f"all {stage.alive} busy, {queue.ready:,} {queue.name} wait", advice
+    return f"{queue.ready:,} {queue.name} wait", ""
+
+
+def upstream_snapshot(state: ThrottleState, fx: FxBook) -> UpstreamSnapshot:
+    """Yahoo Finance as the throttle and the rates see it."""
+    pair, rate, age = fx.primary()
+    if state.circuit is CircuitState.CLOSED:
+        slow = state.rate < state.limit
+        started = state.last_success_age is not None
+        health = Health.DEGRADED if slow else Health.OK if started else Health.STARTING
+        message = f"Yahoo Finance: {state.rate:.1f} of {state.limit:.1f} requests/s allowed" if slow else ""
+    else:
+        health, message = Health.DOWN, f"Yahoo Finance: {state.message}"
+    return UpstreamSnapshot(
+        health=health,
+        message=message,
+        rate_limit=state.rate,
+        retry_in=state.retry_in,
+        requests=state.requests,
+        failed=state.failed,
+        throttled=state.throttled,
+        last_success=state.last_success_age,
+        fx_pair=pair,
+        fx_rate=str(rate.rate) if rate else "",
+        fx_age=age,
+    )

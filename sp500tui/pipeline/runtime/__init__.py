@@ -1,0 +1,1 @@
+"""Assembly and life cycle of a pipeline."""

@@ -1,0 +1,97 @@
+"""The part of `control.PipelineControl` that is the same for a pipeline alone and for a node of a cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from sp500tui.model import Constituent
+from sp500tui.pipeline.api import STOP_WORDS, FaultControl, StopStep
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
+from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName
+from sp500tui.pipeline.monitoring.market_clock import MarketClock
+from sp500tui.pipeline.runtime.lifecycle import Life, RunParts, writer_bodies
+
+_log = logging.getLogger(__name__)
+
+PartsT = TypeVar("PartsT", bound=RunParts)
+LifeT = TypeVar("LifeT", bound=Life)
+
+
+class RunFace(Generic[PartsT, LifeT]):
+    """Answers from the parts, and tells every event once: to the log and to who subscribed."""
+
+    _parts: PartsT
+    _life: LifeT
+
+    def __init__(
+        self, levels: Mapping[EventKind, int], stop_words: Mapping[StopStep, str] = STOP_WORDS
+    ) -> None:
+        """`levels`: of the events that the run as a whole tells, where not INFO; `stop_words`: for each step down."""
+        self._levels = levels
+        self._stop_words = stop_words
+        self._listeners: list[Callable[[PipelineEvent], None]] = []
+        self._stopped_early = False
+
+    def start(self) -> None:
+        """See `PipelineControl.start`."""
+        self._life.start()
+
+    def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
+        """See `PipelineControl.prices_since`."""
+        return self._parts.board.since(version)
+
+    def price_of(self, symbol: str) -> LivePrice | None:
+        """See `PipelineControl.price_of`."""
+        return self._parts.board.of(symbol)
+
+    def constituents(self) -> Sequence[Constituent]:
+        """See `PipelineControl.constituents`."""
+        return self._parts.roster.constituents()
+
+    def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
+        """See `PipelineControl.subscribe`."""
+        self._listeners.append(listener)
+
+    def stop(self, step: StopStep = StopStep.DRAIN) -> None:
+        """See `PipelineControl.stop`; of a cluster only this node leaves."""
+        if step <= self._life.step or self._life.over.is_set():
+            return
+        self._stopped_early = True
+        try:
+            self._say(EventKind.PHASE, self._stop_words[step])
+        finally:
+            self._life.stop(step)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """See `PipelineControl.join`."""
+        return self._life.over.wait(timeout)
+
+    def kill_worker(self, name: str) -> bool:
+        """See `PipelineControl.kill_worker`; only of this program."""
+        body = writer_bodies(self._parts).get(name)
+        return body is not None and body.kill()
+
+    def stop_database(self, seconds: float) -> bool:
+        """See `PipelineControl.stop_database`."""
+        return self._parts.keeper.stop_server(seconds)
+
+    @property
+    def demo_market(self) -> FaultControl | None:
+        """See `PipelineControl.demo_market`; this program's own."""
+        upstream = self._parts.upstream
+        return upstream.market if upstream is not None else None
+
+    def _market(self) -> MarketSnapshot:
+        session, clock = self._parts.board.market_state, self._life.market_clock
+        return clock.snapshot(session) if clock else MarketClock.unknown(session)
+
+    def _say(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:
+        level = self._levels.get(kind, logging.INFO)
+        self._tell(PipelineEvent(kind, message, level, datetime.now(UTC), stage))
+
+    def _tell(self, event: PipelineEvent) -> None:
+        _log.log(event.level, "%s", event.message)
+        deliver(event, *self._listeners)

@@ -1,0 +1,205 @@
+"""What the life of every run has in common, whether it is the whole pipeline or one node of a cluster."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sp500tui.model import Sp500tuiError
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.queue import CancelledError
+from sp500tui.pipeline.core.service_thread import ServiceThread
+from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.monitoring.market_clock import MarketClock
+from sp500tui.pipeline.runtime.database_monitor import Keeper
+from sp500tui.pipeline.runtime.sources import Upstream
+from sp500tui.pipeline.stages.scraper import Roster
+from sp500tui.pipeline.writer.worker import WriterBody
+
+_log = logging.getLogger(__name__)
+
+LOOK = 0.05
+"""Seconds between two looks."""
+
+CLOSING_LIMIT = 60.0
+"""Seconds that one closing step may take; a server that is slow to shut down needs the most."""
+_KILLED_LIMIT = 0.5
+"""Seconds that one closing step may take once the run was killed."""
+
+Say = Callable[[EventKind, str], None]
+ClosingStep = tuple[str, Callable[[], object]]
+"""What is closed, in words, and the call that does it."""
+
+
+class RunParts(Protocol):
+    """What a run is made of, as far as every run is."""
+
+    @property
+    def stages(self) -> Mapping[StageName, Stage]:
+        """The stages that run here."""
+
+    @property
+    def board(self) -> PriceBoard:
+        """The newest prices."""
+
+    @property
+    def roster(self) -> Roster:
+        """The list in force."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """Who looks after the database."""
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """The outside world; None before it is open, and where no stage needs it."""
+
+
+def writer_bodies(parts: RunParts) -> dict[str, WriterBody[Any]]:
+    """The writers at work here, by name."""
+    stage = parts.stages.get(StageName.WRITER)
+    workers = stage.workers if stage is not None else ()
+    return {worker.name: worker.body for worker in workers if isinstance(worker.body, WriterBody)}
+
+
+class Life:
+    """State and steps of a run: it stays, drains and closes. An error in one step keeps no other from running."""
+
+    parts: RunParts
+
+    def __init__(self, name: str, say: Say, *, what: str) -> None:
+        """`name`: of the thread; `what`: the run in words, for the message of its failure."""
+        self._say = say
+        self._what = what
+        self._wake = threading.Event()
+        self._no_more_cycles = threading.Event()
+        self.over = threading.Event()
+        """Set once the run has ended, also where an error ended it."""
+        self.phase = Phase.STARTING
+        self.step = StopStep.NONE
+        self.failure: Sp500tuiError | None = None
+        self.market_clock: MarketClock | None = None
+        self.thread = ServiceThread(name, self._run, attempts=1, give_up=self._crashed, finished=self._finish)
+
+    def start(self) -> None:
+        """Start the thread; a run whose thread cannot be started is over.
+
+        Raises:
+            RuntimeError: the system has no room for another thread.
+        """
+        try:
+            self.thread.start()
+        except BaseException:
+            self.over.set()
+            raise
+
+    def _run(self) -> None:
+        """Start, work and end; the thread does it."""
+        self._guard(self._stay)
+        self._guard(self._drain)
+        for what, close in self._closing_steps():
+            self._close(what, close)
+
+    def _stay(self) -> None:
+        """Start the parts, and watch over them until the last cycle is done or the run is to end."""
+        raise NotImplementedError
+
+    def _drain(self) -> None:
+        """End the stages that were started."""
+        raise NotImplementedError
+
+    def _closing_steps(self) -> Sequence[ClosingStep]:
+        """What is closed at the end, in this order; a part that was never started closes without effect."""
+        raise NotImplementedError
+
+    def _guard(self, act: Callable[[], object], *, reraise: tuple[type[BaseException], ...] = ()) -> None:
+        """Do something; an error in it, unless it is to be raised again, fails the run and stops nothing else."""
+        try:
+            act()
+        except reraise:
+            raise
+        except CancelledError:
+            _log.info("stopped before the start was complete")
+        except Sp500tuiError as error:
+            self.fail(error)
+        except BaseException as error:  # noqa: BLE001  # the steps that follow must happen whatever it was
+            message = f"{self._what} failed: {type(error).__name__}: {error}"
+            if self.failure is None or str(self.failure) != message:
+                _log.error("%s failed", self._what, exc_info=error)
+            self.fail(Sp500tuiError(message))
+
+    def _close(self, what: str, close: Callable[[], object]) -> None:
+        """Take one closing step on a thread of its own: neither an error nor a call that hangs stops the others."""
+        errors: list[BaseException] = []
+
+        def step() -> None:
+            close()
+
+        thread = ServiceThread(f"closing {what}", step, attempts=1, give_up=errors.append)
+        try:
+            thread.start()
+        except RuntimeError:  # no room for another thread: without a time limit then
+            self._guard(close)
+            return
+        if not self._await_closing(thread) and self.step is not StopStep.KILL:
+            errors.append(Sp500tuiError(f"no end after {CLOSING_LIMIT:g} s"))
+        for error in errors:
+            words = str(error) if isinstance(error, Sp500tuiError) else f"{type(error).__name__}: {error}"
+            self.fail(Sp500tuiError(f"{what} could not be closed: {words}"))
+
+    def _await_closing(self, thread: ServiceThread) -> bool:
+        """Whether a closing step ended within its time."""
+        started = time.monotonic()
+        while not thread.join(LOOK):
+            limit = _KILLED_LIMIT if self.step is StopStep.KILL else CLOSING_LIMIT
+            if time.monotonic() - started > limit:
+                return False
+        return True
+
+    def _crashed(self, error: BaseException) -> None:
+        """Fail the run for what none of its guards has caught."""
+        self.fail(Sp500tuiError(f"{self._what} failed: {type(error).__name__}: {error}"))
+
+    def _finish(self) -> None:
+        """Say how the run ended; nothing keeps it from being over."""
+        try:
+            self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
+        finally:
+            self.over.set()
+
+    def cycles_ended(self) -> None:
+        """No cycle will come from here any more."""
+        self._no_more_cycles.set()
+        self._wake.set()
+
+    def fail(self, error: Sp500tuiError) -> None:
+        """The run cannot go on; what has been fetched is kept where it is safe."""
+        if self.failure is None:
+            self.failure = error
+            # The face says it, on the console as its last line.
+            _log.error("%s", error, extra={"files_only": True})
+        self._wake.set()
+
+    def stop(self, step: StopStep) -> None:
+        """Climb the stop ladder."""
+        self.step = step
+        self._wake.set()
+        if step is StopStep.KILL:
+            for body in writer_bodies(self.parts).values():
+                body.kill()
+
+    def _open_market_clock(self) -> None:
+        upstream, board = self.parts.upstream, self.parts.board
+        if upstream is not None:
+            self.market_clock = MarketClock(upstream.yahoo.trading_periods, lambda: board.market_state)
+            self.market_clock.thread.start()
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._say(EventKind.PHASE, str(phase))

@@ -1,0 +1,149 @@
+"""The parts of the pipeline and how they are joined: queues between stages, books over all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.model import ConvertedQuote, Sp500tuiError
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.gauges import QueueGauge
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.snapshot import Ledger, QueueName
+from sp500tui.pipeline.journal.dead_letters import DeadLetters
+from sp500tui.pipeline.journal.journal import Journal
+from sp500tui.pipeline.runtime.assembly import Assembly, usual_sizes
+from sp500tui.pipeline.runtime.database_monitor import Keeper
+from sp500tui.pipeline.runtime.sources import Upstream
+from sp500tui.pipeline.stages.fetcher import MissingBook
+from sp500tui.pipeline.stages.fx import FxBook
+from sp500tui.pipeline.stages.schedule import Cycles, Plan
+from sp500tui.pipeline.stages.scraper import Roster
+from sp500tui.pipeline.stages.source_health import SourceWatches
+from sp500tui.pipeline.writer.database_health import DatabaseState
+from sp500tui.pipeline.writer.worker import Writing
+from sp500tui.sources.throttle import Throttle
+from sp500tui.storage.url import without_password
+
+BURST = 16
+"""Requests that may go out at once after a rest: one cycle over the whole index."""
+
+
+class Parts:
+    """Everything a run consists of, made and tied together without starting or importing anything heavy."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        *,
+        tell: Callable[[PipelineEvent], None],
+        fail: Callable[[Sp500tuiError], None],
+        cycles_ended: Callable[[], None],
+    ) -> None:
+        self.upstream: Upstream | None = None
+        """The outside world; opened by the supervisor."""
+        self.books = Books()
+        self.throttle = Throttle(settings.requests_per_second, burst=BURST)
+        self.tickers: MemoryQueue[Ticker] = MemoryQueue(settings.tickers_capacity, self.books.lock)
+        self.quotes: MemoryQueue[Fetched] = MemoryQueue(settings.quotes_capacity, self.books.lock)
+        self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(settings.rows_capacity, self.books.lock)
+        self.gauges = (
+            QueueGauge(QueueName.TICKERS, self.tickers),
+            QueueGauge(QueueName.QUOTES, self.quotes),
+            QueueGauge(QueueName.ROWS, self.rows),
+        )
+        self.fx = FxBook(settings.currency)
+        self.missing = MissingBook()
+        self.board = PriceBoard()
+        self.end_to_end = LatencyHistogram()
+        plan = Plan(1 if settings.once else settings.cycles, settings.duration)
+        self.bounded = plan != Plan()
+        """Whether the run ends by itself."""
+        self.cycles = Cycles(plan, settings.interval)
+        self.watches = SourceWatches(tell)
+        self.roster = Roster(
+            lambda: self.world().wikipedia,
+            settings.symbols,
+            settings.list_refresh,
+            watch=self.watches.wikipedia,
+        )
+        dead_letters = DeadLetters(paths.dead_letters)
+        self.journal = Journal(
+            paths.journal / database_key(settings.database),
+            self.books,
+            limit_bytes=settings.journal_limit_mb << 20,
+            write_ahead=settings.journal,
+            dead_letters=dead_letters,
+        )
+        self.database = DatabaseState(tell)
+        self.keeper = Keeper(
+            settings.database,
+            paths.data,
+            state=self.database,
+            roster=self.roster,
+            patient=not (settings.no_ui and self.bounded),
+            give_up=fail,
+        )
+        self.writing = Writing(
+            self.rows,
+            self.journal,
+            state=self.database,
+            dead_letters=dead_letters,
+            board=self.board,
+            end_to_end=self.end_to_end,
+            url=lambda: self.keeper.url,
+            batch_size=settings.write_batch,
+            commit_timeout=settings.commit_timeout,
+        )
+        self.stages = Assembly(
+            world=self.world,
+            asked=self.tickers,
+            tickers=self.tickers,
+            quotes=self.quotes,
+            rows=self.rows,
+            books=self.books,
+            fx=self.fx,
+            missing=self.missing,
+            board=self.board,
+            roster=self.roster,
+            cycles=self.cycles,
+            writing=self.writing,
+            watches=self.watches,
+        ).stages(settings, usual_sizes(settings), tell=tell, cycles_ended=cycles_ended)
+
+    def world(self) -> Upstream:
+        """The outside world, once it is open."""
+        if self.upstream is None:
+            raise Sp500tuiError("the sources are not open yet")
+        return self.upstream
+
+    def ledger(self) -> Ledger:
+        """The equation, exact while the books' lock is held."""
+        quotes, rows, books = self.quotes.depth(), self.rows.depth(), self.books
+        return Ledger(
+            fetched=books.fetched,
+            stored=books.stored,
+            duplicate=books.duplicate,
+            queued=quotes.ready + rows.ready,
+            in_flight=quotes.in_flight + rows.in_flight + self.journal.in_hand,
+            spooled=self.journal.spooled,
+            dead=books.dead,
+        )
+
+    def outstanding(self, ledger: Ledger) -> int:
+        """Symbols of the cycle that are not settled; what is spooled is safe and holds no cycle up."""
+        tickers = self.tickers.depth()
+        return tickers.ready + tickers.in_flight + ledger.queued + ledger.in_flight
+
+
+def database_key(url: str | None) -> str:
+    """The name of the journal's folder for a database: rows meant for one never reach another."""
+    if url is None:
+        return "embedded"
+    return hashlib.sha256(without_password(url).encode()).hexdigest()[:12]

@@ -1,0 +1,1 @@
+"""The stages before storage: scraper, fetcher and converter."""

@@ -1,0 +1,68 @@
+"""The converters: a lease of quotes, a price in the second currency beside each, a hand-over of rows."""
+
+from __future__ import annotations
+
+import time
+
+from sp500tui.model import ConvertedQuote
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.queue import LeasedQueue
+from sp500tui.pipeline.core.queue_items import Fetched
+from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.worker_pool import Worker
+from sp500tui.pipeline.stages.fx import FxBook
+
+_LEASE_SIZE = 500
+_LOOK_AGAIN = 0.2
+
+
+class Conversion:
+    """What all converters share, and the maker of their bodies."""
+
+    def __init__(
+        self,
+        quotes: LeasedQueue[Fetched],
+        rows: LeasedQueue[ConvertedQuote],
+        *,
+        fx: FxBook,
+        board: PriceBoard,
+    ) -> None:
+        self.quotes = quotes
+        self.rows = rows
+        self.fx = fx
+        self.board = board
+
+    def make_body(self, worker: Worker) -> ConverterBody:
+        """One converter's body."""
+        return ConverterBody(self, worker)
+
+
+class ConverterBody:
+    """One converter."""
+
+    def __init__(self, shared: Conversion, worker: Worker) -> None:
+        self._shared = shared
+        self._worker = worker
+
+    def step(self) -> None:
+        """Convert one lease of quotes."""
+        shared, worker = self._shared, self._worker
+        lease = worker.take(shared.quotes, _LEASE_SIZE)
+        if lease is None:
+            return
+        started = time.monotonic()
+        currencies = {item.quote.currency for item in lease.items}
+        # In a hurry a row without its converted price is better than a quote that never reaches the disk.
+        while shared.fx.worth_waiting(currencies) and not (worker.leaving.is_set() or worker.stage.hurried):
+            worker.enter(WorkerState.WAITING, f"the rate to {shared.fx.target} has not come yet")
+            shared.fx.wait(_LOOK_AGAIN)
+        worker.begin(f"{len(lease.items)} quotes")
+        rows = [shared.fx.convert(item.quote, tick=item.tick, worker=item.worker) for item in lease.items]
+        shared.board.show(rows)
+        worker.enter(WorkerState.BLOCKED, f"{len(rows)} rows wait for room in the rows queue")
+        # Should the lease have been given to another converter meanwhile, these rows are its, not ours.
+        shared.rows.put(rows, acking=lease)
+        worker.done(len(rows), time.monotonic() - started)
+
+    def close(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,235 @@
+"""The price workers: a lease of tickers, one request, a hand-over of quotes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from sp500tui.model import SourceError, ThrottledError
+from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.queue import Lease, LeasedQueue
+from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
+from sp500tui.pipeline.core.worker_pool import Worker
+from sp500tui.pipeline.stages.fx import FxBook, major_unit
+from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches
+from sp500tui.sources.yahoo.client import NOT_ANSWERED, FetchResult
+
+_RETRY_DELAY = 0.5
+"""Seconds a worker holds still after a failed request; the throttle does the real back-off."""
+
+
+class PriceSource(Protocol):
+    """Where prices come from: `sources.yahoo.YahooFinance`, or a test's own."""
+
+    def open(self) -> None:
+        """Get ready; heavy, and harmless when repeated."""
+
+    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+        """Ask for prices and rates in one request.
+
+        Raises:
+            ThrottledError: not now.
+            SourceError: no answer, or one that makes no sense.
+        """
+
+
+class MissingBook:
+    """The symbols without a price, and why. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reasons: dict[str, str] = {}
+
+    def name(self, reasons: Iterable[tuple[str, str]]) -> None:
+        """Name symbols missing."""
+        with self._lock:
+            self._reasons.update(reasons)
+
+    def found(self, symbols: Iterable[str]) -> None:
+        """These have a price after all."""
+        with self._lock:
+            if self._reasons:
+                for symbol in symbols:
+                    self._reasons.pop(symbol, None)
+
+    def listing(self) -> tuple[MissingSymbol, ...]:
+        """All of them, in alphabetical order."""
+        with self._lock:
+            return tuple(MissingSymbol(symbol, why) for symbol, why in sorted(self._reasons.items()))
+
+
+def worth_another_try(
+    tickers: Iterable[Ticker], now: float, *, max_attempts: int, give_up_after: float
+) -> tuple[list[Ticker], list[Ticker]]:
+    """Part tickers into those to ask again and those to give up, by their attempts and their age in seconds."""
+    again: list[Ticker] = []
+    given_up: list[Ticker] = []
+    for ticker in tickers:
+        tired = ticker.attempts >= max_attempts or now - ticker.asked_at >= give_up_after
+        (given_up if tired else again).append(ticker)
+    return again, given_up
+
+
+def forgotten(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> list[Ticker]:
+    """The tickers that the answer leaves out and that have not been asked for again yet.
+
+    Yahoo drops some symbols of a large request at random; those are worth one more try. A symbol it does not know
+    is left out again, and named missing then.
+    """
+    return [
+        Ticker(ticker.symbol, ticker.asked_at, ticker.attempts + 1)
+        for ticker in tickers
+        if missing.get(ticker.symbol) == NOT_ANSWERED and not ticker.attempts
+    ]
+
+
+class Pricing:
+    """What all price workers share, and the maker of their bodies."""
+
+    def __init__(
+        self,
+        source: Callable[[], PriceSource],
+        tickers: LeasedQueue[Ticker],
+        quotes: LeasedQueue[Fetched],
+        *,
+        books: Books,
+        fx: FxBook,
+        missing: MissingBook,
+        batch_size: int,
+        max_attempts: int,
+        give_up_after: float,
+        watches: SourceWatches,
+    ) -> None:
+        self.watches = watches
+        self.source = source
+        self.tickers = tickers
+        self.quotes = quotes
+        self.books = books
+        self.fx = fx
+        self.missing = missing
+        self.batch_size = batch_size
+        self.max_attempts = max_attempts
+        self.give_up_after = give_up_after
+
+    def make_body(self, worker: Worker) -> PriceBody:
+        """One price worker's body; waits until the source is ready."""
+        self.source().open()
+        return PriceBody(self, worker)
+
+
+class PriceBody:
+    """One price worker."""
+
+    def __init__(self, shared: Pricing, worker: Worker) -> None:
+        self._shared = shared
+        self._worker = worker
+
+    def step(self) -> None:
+        """Fetch one lease of tickers."""
+        shared, worker = self._shared, self._worker
+        lease = worker.take(shared.tickers, shared.batch_size)
+        if lease is None:
+            return
+        symbols = [ticker.symbol for ticker in lease.items]
+        worker.begin(_describe(symbols))
+        started = time.monotonic()
+        pairs = shared.fx.wanted()
+        yahoo = shared.watches.yahoo
+        try:
+            result = shared.source().fetch(symbols, pairs)
+        except ThrottledError as error:
+            self._again(lease, error, tried=False)
+            yahoo.observe(Outcome.THROTTLED if error.by_source else Outcome.HELD_BACK, str(error), symbols)
+            worker.wait(error.retry_after, WorkerState.WAITING, f"{error}")
+        except SourceError as error:
+            self._again(lease, error, tried=True)
+            yahoo.observe(Outcome.FAILED, str(error), symbols)
+            worker.last_error = str(error)
+            delay = _RETRY_DELAY * (0.5 + worker.stage.jitter())
+            worker.wait(delay, WorkerState.WAITING, f"{error}")
+        except Exception as error:
+            # Whoever dies of these tickers has tried them too, or they would kill one worker after the other.
+            self._again(lease, error, tried=True)
+            raise
+        else:
+            yahoo.answered(result.seconds)
+            self._hand_over(lease, result, pairs)
+            worker.done(len(symbols), time.monotonic() - started)
+
+    def _hand_over(self, lease: Lease[Ticker], result: FetchResult, pairs: Sequence[tuple[str, str]]) -> None:
+        shared, worker = self._shared, self._worker
+        tick = time.monotonic()
+        # From here on it may wait for the broker, which is no reason to take it for stuck.
+        worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
+        shared.fx.learn(result.rates)
+        self._watch_rates(pairs, result)
+        shared.fx.need({quote.currency for quote in result.quotes})
+        self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
+        # Put even when the lease was given to somebody else meanwhile: a fetched quote is never dropped.
+        worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
+        once_more = forgotten(lease.items, result.missing)
+        shared.missing.name(
+            (symbol, why)
+            for symbol, why in result.missing.items()
+            if all(ticker.symbol != symbol for ticker in once_more)
+        )
+        shared.missing.found(quote.symbol for quote in result.quotes)
+        if result.quotes:
+            items = [Fetched(quote, tick, worker.name) for quote in result.quotes]
+            worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
+            shared.quotes.put(items, then=lambda: shared.books.count_fetched(len(items)))
+        lease.release(once_more)
+
+    def _watch_rates(self, pairs: Sequence[tuple[str, str]], result: FetchResult) -> None:
+        """Take note of whether the rates asked for came and were plausible."""
+        if not pairs:
+            return
+        lacking = sorted(set(pairs) & set(self._shared.fx.wanted()))
+        if not lacking:
+            self._shared.watches.rates.answered()
+            return
+        bases = {base for base, _ in lacking}
+        symbols = [quote.symbol for quote in result.quotes if major_unit(quote.currency)[0] in bases]
+        words = ", ".join(f"{base}/{target}" for base, target in lacking)
+        reason = f"no usable rate for {words}; the last known one is used where there is one"
+        self._shared.watches.rates.observe(Outcome.FAILED, reason, symbols)
+
+    def _ask_new_rates(self, currencies: set[str]) -> None:
+        """Ask at once for rates that the quotes just fetched are the first to need."""
+        shared = self._shared
+        pairs = [pair for pair in shared.fx.unknown() if pair[0] in currencies and pair[0] != "USD"]
+        if not pairs:
+            return
+        self._worker.begin(f"rates of {', '.join(base for base, _ in pairs)}")
+        try:
+            shared.fx.learn(shared.source().fetch((), pairs).rates)
+        except SourceError as error:
+            self._worker.last_error = f"no rate for {', '.join(base for base, _ in pairs)}: {error}"
+
+    def _again(self, lease: Lease[Ticker], error: Exception, *, tried: bool) -> None:
+        """Put tickers back for another try, or name them missing when they have had their share."""
+        shared = self._shared
+        self._worker.stage.failed += 1
+        tickers = [Ticker(ticker.symbol, ticker.asked_at, ticker.attempts + tried) for ticker in lease.items]
+        again, given_up = worth_another_try(
+            tickers,
+            time.monotonic(),
+            max_attempts=shared.max_attempts,
+            give_up_after=shared.give_up_after,
+        )
+        self._worker.enter(WorkerState.BLOCKED, f"returning {len(again)} tickers to the queue")
+        shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)
+        lease.release(again)
+        self._worker.lease = None
+
+    def close(self) -> None:
+        """Nothing to give back: the session belongs to the source."""
+
+
+def _describe(symbols: Sequence[str]) -> str:
+    if len(symbols) == 1:
+        return symbols[0]
+    return f"{len(symbols)} symbols, {symbols[0]} … {symbols[-1]}"

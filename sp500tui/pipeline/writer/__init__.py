@@ -1,0 +1,1 @@
+"""The storage stage: writer threads and their writer processes."""

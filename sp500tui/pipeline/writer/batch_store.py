@@ -1,0 +1,62 @@
+"""Who answers for a batch between the rows queue and the commit: the journal on disk, or a lease on a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from sp500tui.model import ConvertedQuote
+from sp500tui.pipeline.core.queue import Lease
+
+
+class HeldBatch(Protocol):
+    """Rows on their way to the database, in one writer's hand."""
+
+    rows: int
+    deaths: int
+    """How many writer processes died with it."""
+
+    @property
+    def payload(self) -> bytes:
+        """As `storage.rows.encode` made it."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether an earlier run fetched them."""
+
+    @property
+    def quotes(self) -> Sequence[ConvertedQuote]:
+        """The rows themselves; empty when only the payload is known."""
+
+
+B = TypeVar("B", bound=HeldBatch)
+
+
+class Custody(Protocol[B]):
+    """What the writers need of it; `journal.Journal` is the one of a program that runs alone."""
+
+    @property
+    def spools(self) -> bool:
+        """Whether rows are brought here while the database is away; else they wait in the queue, as safe there."""
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether batches wait here for a writer."""
+
+    def take_waiting(self) -> B | None:
+        """The oldest batch that waits here; None when none does."""
+
+    def admit(self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes) -> B | None:
+        """Answer for the rows of a lease from now on; None when the lease was lost."""
+
+    def bury(self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int) -> None:
+        """Take `buried` rows, dead letters now, out of the queue; the `survivors` go back to it."""
+
+    def divide(self, batch: B, pieces: Sequence[bytes], *, deaths: int) -> None:
+        """Put a batch back as several smaller ones, those of many rows already charged with `deaths`."""
+
+    def release(self, batch: B) -> None:
+        """A writer could not commit it: it waits for the next."""
+
+    def settle(self, batch: B, *, stored: int, dead: int) -> None:
+        """It is committed: `stored` rows were new, `dead` were refused for good, the others known already."""

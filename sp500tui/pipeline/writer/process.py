@@ -1,0 +1,127 @@
+"""The body of a writer's process: rows come in over a pipe, go to PostgreSQL, and each commit is answered.
+
+Run as `python -m sp500tui.pipeline.writer.process FD`, with a connected socket at that file descriptor. The first
+message is the configuration (JSON); every other one is an eight-byte batch number and a payload of `storage.rows`.
+Every answer is JSON. Imports psycopg and nothing else that is heavy.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from sp500tui.logs.redaction import redact_url
+from sp500tui.model import DatabaseError
+from sp500tui.pipeline.core.service_thread import ServiceThread
+from sp500tui.storage import database
+
+NUMBER_BYTES = 8
+_PR_SET_PDEATHSIG = 1
+
+
+def main(fd: int) -> None:
+    """Serve until the parent closes its end of the pipe."""
+    # The parent decides when to stop: a Ctrl-C of the terminal reaches it alone.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _have_the_system_end_this()
+    pipe = Connection(fd)
+    # Where the end of the pipe cannot be watched, no process is left that might outlive the program.
+    ServiceThread(
+        "end-of-pipe", lambda: _die_with_parent(fd), attempts=1, give_up=lambda _: os._exit(1)
+    ).start()
+    writer = _Writer(pipe, json.loads(pipe.recv_bytes()))
+    try:
+        writer.greet()
+        while True:
+            message = pipe.recv_bytes()
+            writer.write(int.from_bytes(message[:NUMBER_BYTES], "big"), message[NUMBER_BYTES:])
+    except (EOFError, OSError):
+        writer.disconnect()
+
+
+def _have_the_system_end_this() -> None:
+    """On Linux, be killed with the parent's thread that owns this process, even while stopped (prctl(2))."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    # Where the C library has no prctl, the end of the pipe must do.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _die_with_parent(fd: int) -> None:
+    """End this process when the other end of the pipe is gone, even in the middle of a hanging statement."""
+    poller = select.poll()
+    poller.register(fd, 0)
+    poller.poll()
+    # The main thread sees the end of the pipe too; it gets a moment to close its connection in good order.
+    time.sleep(1.0)
+    os._exit(0)
+
+
+class _Writer:
+    def __init__(self, pipe: Connection, configuration: dict[str, Any]) -> None:
+        self._pipe = pipe
+        self._url: str = configuration["url"]
+        self._name: str = configuration["name"]
+        self._statement_timeout: float = configuration["statement_timeout"]
+        self._connection: database.Connection | None = None
+
+    def _answer(self, **fields: Any) -> None:
+        self._pipe.send_bytes(json.dumps(fields).encode())
+
+    def _log(self, message: str) -> None:
+        self._answer(kind="log", name=__package__, level=logging.DEBUG, message=message, created=time.time())
+
+    def greet(self) -> None:
+        """Connect, and say how that went."""
+        try:
+            self._connected()
+        except DatabaseError as error:
+            self._answer(kind="failed", number=0, sqlstate=error.sqlstate, message=str(error))
+        else:
+            self._answer(kind="ready", number=0)
+
+    def _connected(self) -> database.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = database.connect(
+                self._url,
+                application_name=f"sp500tui {self._name}",
+                statement_timeout=self._statement_timeout,
+            )
+            self._log(f"connected to {redact_url(self._url)}")
+        return self._connection
+
+    def write(self, number: int, payload: bytes) -> None:
+        """Commit one batch, and say how that went."""
+        started = time.perf_counter()
+        try:
+            stored = database.insert(self._connected(), payload)
+        except DatabaseError as error:
+            if error.sqlstate is None or database.is_transient(error.sqlstate):
+                self.disconnect()
+            self._answer(kind="failed", number=number, sqlstate=error.sqlstate, message=str(error))
+        else:
+            self._answer(
+                kind="committed", number=number, stored=stored, seconds=time.perf_counter() - started
+            )
+
+    def disconnect(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,371 @@
+"""The writers: a batch from the queue or the journal, through a process of its own, to a commit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Generic
+
+from sp500tui.model import ConvertedQuote, DatabaseError, JournalError
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.metrics import LatencyHistogram
+from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
+from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.worker_pool import Worker
+from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
+from sp500tui.pipeline.writer.batch_store import B, Custody
+from sp500tui.pipeline.writer.client import Answer, WriterDiedError, WriterLink
+from sp500tui.pipeline.writer.database_health import DatabaseState
+from sp500tui.storage import batch_codec as rowcodec
+from sp500tui.storage.database import is_bad_row
+
+_LINGER = 0.05
+"""Seconds a writer waits for more rows than the first, to commit them together."""
+_POISON_AFTER = 3
+"""Processes that may die with a batch before it is taken apart."""
+_SPOOL_FILL = 0.5
+"""Share of the rows queue above which rows go to the journal while the database is away."""
+_SPOOL_AGE = 1.0
+"""Seconds after which they go there in any case, so that an end of this program costs no more than that."""
+_FULL_DISK_PAUSE = 1.0
+_LAST_COMMIT = 1.0
+"""Seconds a commit under way may still take once spooling has begun."""
+_START_TIMEOUT = 20.0
+"""Seconds a new process gets to start and to reach the database, however short the commit time-out."""
+_PIECES = 32
+_SERVER_SHARE = 0.8
+"""Share of the commit time-out after which the server is to give up by itself, which says more than silence."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of a batch, part by part."""
+
+    stored: int = 0
+    refused: list[DeadLetter] = field(default_factory=list)
+    """Single rows that the database will never take."""
+
+
+class Writing(Generic[B]):
+    """What all writers share, and the maker of their bodies."""
+
+    def __init__(
+        self,
+        rows: LeasedQueue[ConvertedQuote],
+        journal: Custody[B],
+        *,
+        state: DatabaseState,
+        dead_letters: DeadLetters,
+        board: PriceBoard,
+        end_to_end: LatencyHistogram,
+        url: Callable[[], str],
+        batch_size: int,
+        commit_timeout: float,
+    ) -> None:
+        self.rows = rows
+        self.journal = journal
+        self.state = state
+        self.dead_letters = dead_letters
+        self.board = board
+        self.end_to_end = end_to_end
+        self.url = url
+        self.batch_size = batch_size
+        self.commit_timeout = commit_timeout
+        self.spooling_since: float | None = None
+        """Tick of the stop ladder's second step: from then on rows go to the journal, not to the database."""
+
+    def make_body(self, worker: Worker) -> WriterBody[B]:
+        """One writer's body; its process is started when there is something to write."""
+        return WriterBody(self, worker)
+
+
+class WriterBody(Generic[B]):
+    """One writer: this thread, its process and their pipe."""
+
+    def __init__(self, shared: Writing[B], worker: Worker) -> None:
+        self._shared = shared
+        self._worker = worker
+        self._link: WriterLink | None = None
+        self._ahead: B | None = None
+        """The batch after the one that is being committed; only within a step."""
+        self._sent = 0
+
+    def step(self) -> None:
+        """Bring a batch to the database, and the full ones behind it; or rows to the disk while there is none."""
+        shared = self._shared
+        if shared.spooling_since is not None or not shared.state.ready.is_set() or shared.state.retry_in:
+            self._bridge()
+            return
+        if self._link is None and not self._connect():
+            return
+        batch = shared.journal.take_waiting() or self._admit()
+        while batch is not None:
+            self._write(batch)
+            batch, self._ahead = self._ahead, None
+            if batch is not None and self._worker.abandoned:
+                # Its successor commits it.
+                self._keep(batch)
+                return
+
+    # --- while the database cannot be used ---------------------------------------------------------------------
+
+    def _bridge(self) -> None:
+        """Spool rows when they pile up or the run is ending; else wait for the database."""
+        shared, worker = self._shared, self._worker
+        if not shared.journal.spools:
+            pause = shared.state.retry_in
+            worker.wait(0.1 if pause is None else pause, WorkerState.WAITING, shared.state.message)
+            return
+        depth = shared.rows.depth()
+        spooling = shared.spooling_since is not None
+        ended = not depth.ready and not shared.journal.has_waiting
+        old = (depth.oldest_age or 0.0) > _SPOOL_AGE
+        if spooling or ended or old or depth.ready > depth.capacity * _SPOOL_FILL:
+            # Looking for rows is also how a writer learns that there will be none any more.
+            lease = worker.take(shared.rows, shared.batch_size, timeout=0.0 if ended else 0.1)
+            batch = None if lease is None else self._to_journal(lease)
+            if batch is not None:
+                self._keep(batch)
+            if lease is not None:
+                return
+        pause = shared.state.retry_in
+        worker.wait(min(0.1 if pause is None else pause, 0.1), WorkerState.WAITING, shared.state.message)
+
+    def _connect(self) -> bool:
+        """Start the process; whether it reached the database."""
+        shared, worker = self._shared, self._worker
+        worker.enter(WorkerState.STARTING, "connects to the database")
+        self._link = WriterLink(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
+        worker.pid = self._link.pid
+        answer = self._link.greeting(max(_START_TIMEOUT, shared.commit_timeout), self._cut_short)
+        if answer.committed:
+            shared.state.worked()
+            return True
+        self._disconnect()
+        shared.state.failed(answer.message, answer.sqlstate)
+        return False
+
+    # --- from the queue to the commit --------------------------------------------------------------------------
+
+    def _admit(self) -> B | None:
+        """Lease rows and have the journal take them over."""
+        shared, worker = self._shared, self._worker
+        lease = worker.take(shared.rows, shared.batch_size, linger=_LINGER)
+        if lease is None:
+            return None
+        worker.begin(f"{len(lease.items)} rows to the journal")
+        return self._to_journal(lease)
+
+    def _to_journal(self, lease: Lease[ConvertedQuote]) -> B | None:
+        """The journal's batch of a lease; None, and the rows back in the queue, while the disk takes nothing."""
+        worker = self._worker
+        try:
+            return self._taken_over(lease)
+        except JournalError as error:
+            worker.last_error = str(error)
+            worker.wait(_FULL_DISK_PAUSE, WorkerState.WAITING, str(error))
+            return None
+
+    def _taken_over(self, lease: Lease[ConvertedQuote]) -> B | None:
+        """The journal's batch of a lease.
+
+        Raises:
+            JournalError: the disk takes nothing now; the rows are back in the queue.
+        """
+        shared = self._shared
+        rows, payload, unwritable = _encode(lease.items)
+        try:
+            if unwritable:
+                shared.dead_letters.add(unwritable)
+                shared.journal.bury(lease, rows, len(unwritable))
+                return None
+            return shared.journal.admit(lease, rows, payload)
+        except JournalError:
+            lease.release()
+            raise
+        finally:
+            self._worker.lease = None
+
+    def _prepare(self) -> None:
+        """While the database commits one batch, bring the next to the journal, if it is full already."""
+        shared, worker = self._shared, self._worker
+        if self._ahead is not None or worker.leaving.is_set() or worker.abandoned or worker.stage.paused:
+            return
+        if shared.spooling_since is not None or shared.journal.has_waiting:
+            return
+        if shared.rows.depth().ready < shared.batch_size:
+            return
+        # Whatever hinders it is met again, and told, when this batch's turn has come.
+        with suppress(QueueClosedError, JournalError):
+            worker.lease = shared.rows.take(shared.batch_size, timeout=0.0)
+            if worker.lease is not None:
+                self._ahead = self._taken_over(worker.lease)
+
+    def _write(self, batch: B) -> None:
+        shared, worker = self._shared, self._worker
+        started = time.monotonic()
+        worker.begin(f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else ""))
+        outcome = _Outcome()
+        try:
+            if batch.deaths >= _POISON_AFTER:
+                self._isolate(batch, outcome)
+            else:
+                self._commit(batch.payload, outcome)
+            shared.dead_letters.add(outcome.refused)
+        except _UnavailableError as refusal:
+            self._keep(batch)
+            shared.state.failed(str(refusal), refusal.sqlstate)
+        except WriterDiedError as death:
+            # One that was made to end, or that a slow database made late, says nothing against the rows.
+            batch.deaths += death.by_itself
+            self._keep(batch)
+            self._disconnect(at_once=True)
+            if not self._cut_short():
+                raise
+        except BaseException as error:
+            # Whatever it was, the rows stay; a batch that does this again and again is taken apart.
+            batch.deaths += not isinstance(error, JournalError)
+            self._keep(batch)
+            raise
+        else:
+            self._settle(batch, outcome, time.monotonic() - started)
+
+    def _keep(self, batch: B) -> None:
+        """Leave a batch, and the one behind it, to the journal until somebody can commit them."""
+        ahead, self._ahead = self._ahead, None
+        # What is given back last is taken first.
+        for each in (ahead, batch):
+            while each is not None:
+                try:
+                    self._shared.journal.release(each)
+                    break
+                except JournalError as error:
+                    # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
+                    self._worker.enter(WorkerState.WAITING, str(error))
+                    time.sleep(_FULL_DISK_PAUSE)
+        # The journal wakes nobody: those who wait for rows learn here that a batch waits.
+        self._worker.stage.nudge()
+
+    def _commit(self, payload: bytes, outcome: _Outcome) -> None:
+        """Have a payload committed; where a row is at fault, halve it until that row stands alone."""
+        shared = self._shared
+        assert self._link is not None  # noqa: S101  # step() connects first
+        answer = self._link.commit(
+            self._next_number(), payload, shared.commit_timeout, self._cut_short, self._prepare
+        )
+        if answer.committed:
+            shared.state.worked()
+            shared.state.commit.record(answer.seconds)
+            outcome.stored += answer.stored
+        elif not is_bad_row(answer.sqlstate or ""):
+            raise _UnavailableError(answer)
+        elif rowcodec.count(payload) == 1:
+            outcome.refused.append(
+                DeadLetter.of(rowcodec.decode(payload)[0], answer.message, answer.sqlstate)
+            )
+        else:
+            for half in rowcodec.split(payload):
+                self._commit(half, outcome)
+
+    def _isolate(self, batch: B, outcome: _Outcome) -> None:
+        """Take a batch apart that killed its writers, until the row that does so stands alone."""
+        if batch.rows == 1:
+            reason = f"its writer process died {batch.deaths} times"
+            outcome.refused.append(DeadLetter.of(rowcodec.decode(batch.payload)[0], reason, None))
+            return
+        self._shared.journal.divide(batch, _pieces(batch.payload), deaths=_POISON_AFTER - 1)
+        batch.rows = 0
+        self._worker.stage.nudge()
+
+    def _settle(self, batch: B, outcome: _Outcome, seconds: float) -> None:
+        shared, worker = self._shared, self._worker
+        if not batch.rows:
+            return
+        shared.journal.settle(batch, stored=outcome.stored, dead=len(outcome.refused))
+        now = time.monotonic()
+        for tick, quotes in Counter(row.fetched_tick for row in batch.quotes).items():
+            shared.end_to_end.record(now - tick, quotes)
+        shared.board.written(batch.quotes, worker.name)
+        worker.done(batch.rows, seconds)
+        for letter in outcome.refused:
+            message = f"{letter.row.get('symbol')} is a dead letter: {letter.reason}"
+            worker.stage.tell(EventKind.DEAD_LETTER, message, logging.WARNING, worker.name)
+
+    def _next_number(self) -> int:
+        self._sent += 1
+        return self._sent
+
+    def _cut_short(self) -> bool:
+        since = self._shared.spooling_since
+        return since is not None and time.monotonic() - since > _LAST_COMMIT
+
+    def _disconnect(self, *, at_once: bool = False) -> None:
+        link, self._link = self._link, None
+        self._worker.pid = os.getpid()
+        if link is not None:
+            link.close(at_once=at_once)
+
+    def kill(self) -> bool:
+        """End the process as a fault would; False when there is none."""
+        link = self._link
+        if link is None:
+            return False
+        link.kill()
+        return True
+
+    def close(self) -> None:
+        """Let the process go, and the batch behind the one that failed."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            self._keep(ahead)
+        self._disconnect()
+
+
+class _UnavailableError(Exception):
+    """The database refused a batch for a reason that will pass, or that a person has to mend."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.message)
+        self.sqlstate = answer.sqlstate
+
+
+def _encode(
+    rows: Sequence[ConvertedQuote],
+) -> tuple[Sequence[ConvertedQuote], bytes, list[DeadLetter]]:
+    """The payload of the rows that can be written, those rows, and the others with the reason."""
+    try:
+        return rows, rowcodec.encode(rows), []
+    except DatabaseError:
+        good: list[ConvertedQuote] = []
+        bad: list[DeadLetter] = []
+        for row in rows:
+            try:
+                rowcodec.encode([row])
+                good.append(row)
+            except DatabaseError as error:
+                bad.append(DeadLetter.of(_record(row), str(error), error.sqlstate))
+        return good, rowcodec.encode(good), bad
+
+
+def _record(row: ConvertedQuote) -> dict[str, str | None]:
+    """A row that the codec refuses, for a person to read."""
+    fields = {name: getattr(row.quote, name, getattr(row, name, None)) for name in rowcodec.COLUMNS}
+    return {name: None if value is None else str(value) for name, value in fields.items()}
+
+
+def _pieces(payload: bytes) -> list[bytes]:
+    """The payload in up to 32 parts."""
+    parts = [payload]
+    while len(parts) < _PIECES and any(rowcodec.count(part) > 1 for part in parts):
+        parts = [
+            piece
+            for part in parts
+            for piece in (rowcodec.split(part) if rowcodec.count(part) > 1 else (part,))
+        ]
+    return parts

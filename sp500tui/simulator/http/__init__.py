@@ -1,0 +1,1 @@
+"""The HTTPS forward proxy of the demo market and its control endpoint."""

@@ -1,0 +1,66 @@
+"""The control endpoint: health, statistics, and faults at run time, for who holds the token."""
+
+from __future__ import annotations
+
+import hmac
+import json
+
+from aiohttp import web
+
+from sp500tui.model import ConfigurationError
+from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.faults import TOKEN_HEADER, Faults
+from sp500tui.simulator.market.model import Market
+from sp500tui.simulator.tally import Tally
+
+_LOCAL_NAMES = ("127.0.0.1", "localhost")
+_LARGEST_BODY = 65_536
+
+
+class Control:
+    """Answers plain requests on the proxy's own port."""
+
+    def __init__(self, market: Market, dice: FaultDice, tally: Tally, token: str) -> None:
+        self._market = market
+        self._dice = dice
+        self._tally = tally
+        self._token = token
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """`GET /health`; with the token `GET /statistics` and `GET`, `POST /faults`."""
+        if request.host.rpartition(":")[0] not in _LOCAL_NAMES:
+            return _json({"error": "the control endpoint answers to 127.0.0.1 only"}, 403)
+        if (request.method, request.path) == ("GET", "/health"):
+            return _json(self._health())
+        if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self._token.encode()):
+            return _json({"error": f"send the token in the header {TOKEN_HEADER}"}, 403)
+        if (request.method, request.path) == ("GET", "/statistics"):
+            return _json(self._tally.report())
+        if (request.method, request.path) == ("GET", "/faults"):
+            return _json(self._dice.faults.as_json())
+        if (request.method, request.path) == ("POST", "/faults"):
+            return await self._set_faults(request)
+        return _json({"error": f"{request.method} {request.path} does not exist"}, 404)
+
+    def _health(self) -> dict[str, object]:
+        following, change = self._market.clock.next_change(self._market.clock.elapsed())
+        return {
+            "status": "ok",
+            "market_state": self._market.state().value,
+            "next_state": following.value,
+            "next_change": change,
+        }
+
+    async def _set_faults(self, request: web.BaseRequest) -> web.Response:
+        if (request.content_length or 0) > _LARGEST_BODY:
+            return _json({"error": "the faults are too long"}, 413)
+        try:
+            faults = Faults.parse(json.loads(await request.read()))
+        except (ConfigurationError, ValueError) as error:
+            return _json({"error": str(error)}, 400)
+        self._dice.set(faults)
+        return _json(faults.as_json())
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.json_response(body, status=status)

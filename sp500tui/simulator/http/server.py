@@ -1,0 +1,159 @@
+"""The demo market as a whole: one listener on the loopback interface, and everything behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import time
+
+from aiohttp import web
+
+from sp500tui.model import ConfigurationError
+from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.faults import Faults
+from sp500tui.simulator.http.ca import Authority
+from sp500tui.simulator.http.control import Control
+from sp500tui.simulator.http.delivery import Delivery
+from sp500tui.simulator.http.proxy import ProxyConnection
+from sp500tui.simulator.market.clock import OPENING, DemoClock
+from sp500tui.simulator.market.instruments import constituents, extras
+from sp500tui.simulator.market.model import SWEEPS, Market
+from sp500tui.simulator.served_quotes import Ledger
+from sp500tui.simulator.tally import Tally
+from sp500tui.simulator.wikipedia import Wikipedia
+from sp500tui.simulator.yahoo.routes import Yahoo
+from sp500tui.simulator.yahoo.stream import Stream
+
+_log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+_LONGEST_LINE = 1_048_576
+"""Bytes a request line may have: enough for 50,000 symbols."""
+_IDLE = 300.0
+"""Seconds a connection may stay open without a request."""
+_SHUTDOWN = 1.0
+"""Seconds that open connections get to finish."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketOptions:
+    """How a demo market is to be."""
+
+    port: int = 0
+    """0 for any free one."""
+    speed: float = 1.0
+    """How many times faster its trading day passes."""
+    seed: int | None = None
+    """Of its prices and faults; None for another market every time."""
+    start_at: float = OPENING + 20
+    """Seconds after midnight, New York, at which its first day begins."""
+    extra_symbols: int = 0
+    """Invented shares beyond the index."""
+    ledger: Path | None = None
+    faults: Faults = field(default_factory=Faults)
+
+
+class MarketServer:
+    """Listens once `start` was called, until `close` is."""
+
+    def __init__(self, options: MarketOptions, now: Callable[[], float] = time) -> None:
+        listings = constituents()
+        seed = secrets.randbits(64) if options.seed is None else options.seed
+        clock = DemoClock(options.speed, options.start_at, now)
+        self.market = Market([*listings, *extras(options.extra_symbols)], clock, seed)
+        self.tally = Tally()
+        self.dice = FaultDice(options.faults, seed, self.tally.fault)
+        self.token = secrets.token_urlsafe(24)
+        """What the control endpoint asks for."""
+        self.port = options.port
+        self._ledger = None if options.ledger is None else Ledger(options.ledger)
+        delivery = Delivery(self.dice, self.tally, self._ledger)
+        yahoo = Yahoo(self.market, self.dice, delivery, self.tally)
+        wikipedia = Wikipedia(listings, self.dice, delivery, self.tally)
+        control = Control(self.market, self.dice, self.tally, self.token)
+        self._control = _web_server(control.serve)
+        self._hosts = {
+            "en.wikipedia.org": _web_server(wikipedia.page),
+            "fc.yahoo.com": _web_server(yahoo.cookie),
+            "query1.finance.yahoo.com": _web_server(yahoo.data),
+            "query2.finance.yahoo.com": _web_server(yahoo.data),
+            "guce.yahoo.com": _web_server(yahoo.consent),
+            "consent.yahoo.com": _web_server(yahoo.consent),
+            "finance.yahoo.com": _web_server(yahoo.page),
+            "www.yahoo.com": _web_server(yahoo.page),
+            "streamer.finance.yahoo.com": _web_server(Stream(self.market, self.tally).serve),
+        }
+        self._authority = Authority(self._hosts)
+        self._listener: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """The certificate that clients have to trust."""
+        return self._authority.certificate_pem
+
+    async def start(self) -> None:
+        """Listen on the loopback interface.
+
+        Raises:
+            ConfigurationError: The port is in use or not ours to use.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._listener = await loop.create_server(self._connection, HOST, self.port)
+        except OSError as error:
+            # asyncio tells the address a second time in `strerror`.
+            reason = os.strerror(error.errno) if error.errno else error
+            raise ConfigurationError(
+                f"cannot listen on {HOST}:{self.port}: {reason}; choose another --port, or 0 for a free one"
+            ) from error
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._track(asyncio.create_task(self._sweep()))
+
+    async def close(self) -> None:
+        """Stop listening and end all connections."""
+        if self._listener is not None:
+            self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(
+            *(server.shutdown(_SHUTDOWN) for server in [self._control, *self._hosts.values()])
+        )
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _connection(self) -> ProxyConnection:
+        return ProxyConnection(self._hosts, self._control, self._authority.context, self.tally, self._track)
+
+    def _track(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            _log.error("a task of the simulated market failed", exc_info=error)
+
+    async def _sweep(self) -> None:
+        """Keep everybody close to the present: the first round at once, so that the first to ask need not wait."""
+        rounds = 0
+        while True:
+            try:
+                self.market.sweep()
+            except Exception:  # noqa: BLE001
+                # The next round may do better, and requests bring single shares to the present in any case.
+                _log.exception("a round over all shares failed")
+                rounds = SWEEPS
+            rounds += 1
+            await asyncio.sleep(1.0 if rounds > SWEEPS else 0.0)
+
+
+def _web_server(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
+    return web.Server(handler, access_log=None, max_line_size=_LONGEST_LINE, keepalive_timeout=_IDLE)

@@ -1,0 +1,1 @@
+"""The market model of the demo: instruments, clock, prices and bars."""

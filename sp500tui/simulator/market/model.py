@@ -1,0 +1,233 @@
+"""The market model: correlated random walks around the starting prices, advanced only as far as somebody looks."""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Sequence
+from math import exp, sqrt
+
+from sp500tui.model import MarketState
+from sp500tui.simulator.market.bars import Bar, DayRecord, MinuteBars
+from sp500tui.simulator.market.clock import CLOSING, OPENING, TRADING, DemoClock
+from sp500tui.simulator.market.currencies import Currencies, CurrencyPair
+from sp500tui.simulator.market.instruments import Listing, fraction
+from sp500tui.simulator.market.prng import Dice
+
+_SESSION = CLOSING - OPENING
+_MARKET_VOLATILITY = 6.5e-5
+_SECTOR_VOLATILITY = 3.5e-5
+_OWN_VOLATILITY = 1.0e-4
+"""Standard deviation of the logarithm of a price over one second of the exchange's time."""
+_PULL = 1 / (60 * _SESSION)
+"""Share of its distance from the starting level a walk loses in a second: prices stay plausible for weeks."""
+_GAP_VOLATILITY = 0.006
+"""Standard deviation of the jump from a close to the next opening."""
+_FACTOR_MEMORY = 30_000
+"""Seconds of market and sector levels kept."""
+_FINE_SECONDS = 3_600
+"""Seconds the shared levels make up for one by one; a longer sleep is made up for in as many longer steps."""
+_FINE_STEPS = 900
+"""Trades an instrument makes up for one by one; a longer sleep is made up for in as many longer steps."""
+_LONGEST_GAP = 30
+"""Seconds between two trades of the smallest shares, at most, in the regular session."""
+_KEPT_DAYS = 60
+"""Days of the demo market's own past kept as daily bars."""
+SWEEPS = 30
+"""Seconds in which the background sweep passes over all instruments once."""
+
+
+class Factors:
+    """The levels that instruments share: the market's and each sector's, second by second."""
+
+    def __init__(self, clock: DemoClock, sectors: int, seed: object) -> None:
+        self._clock = clock
+        self._dice = Dice(seed, "factors")
+        self._width = sectors + 1
+        self._levels = array("d", [0.0] * self._width)
+        self._first = 0
+        self.second = 0
+        """The last second that has levels."""
+
+    def advance(self, second: int) -> None:
+        """Walk on to `second`; the levels stand still while the market is closed."""
+        stride = max(1, (second - self.second) // _FINE_SECONDS)
+        while self.second < second:
+            stride = min(stride, second - self.second)
+            self._levels.extend(self._step(self._levels[-self._width :], stride) * stride)
+            self.second += stride
+        surplus = len(self._levels) // self._width - _FACTOR_MEMORY
+        if surplus > _FACTOR_MEMORY // 10:
+            del self._levels[: surplus * self._width]
+            self._first += surplus
+
+    def _step(self, levels: array[float], stride: int) -> array[float]:
+        state = self._clock.state(self.second + stride)
+        if state not in TRADING:
+            return levels
+        passed = min(stride * self._clock.speed, _SESSION) * (1.0 if state is MarketState.REGULAR else 0.2)
+        scale, keep = sqrt(passed), 1 - _PULL * passed
+        sizes = [_MARKET_VOLATILITY, *[_SECTOR_VOLATILITY] * (self._width - 1)]
+        normal = self._dice.normal
+        return array(
+            "d", [level * keep + size * scale * normal() for level, size in zip(levels, sizes, strict=True)]
+        )
+
+    def at(self, second: int, sector: int) -> tuple[float, float]:
+        """The market's and one sector's level, as logarithms relative to the start."""
+        row = max(0, second - self._first) * self._width
+        return self._levels[row], self._levels[row + 1 + sector]
+
+
+class Instrument:
+    """One share: its walk, its present day and the days before."""
+
+    def __init__(self, listing: Listing, sector: int, clock: DemoClock, seed: object, gap: int) -> None:
+        """Trade about every `gap` seconds."""
+        self.listing = listing
+        self.symbol = listing.yahoo_symbol
+        self.seed = seed
+        self.trades = 0
+        """Trades so far: two looks at the same number see the same quote."""
+        self.pre: tuple[float, int] | None = None
+        self.post: tuple[float, int] | None = None
+        """Price and real time of the latest trade before and after the regular session, of the present day."""
+        self.minutes = MinuteBars()
+        self.past: deque[Bar] = deque(maxlen=_KEPT_DAYS)
+        """Regular sessions gone by since the start, oldest first."""
+        self._sector = sector
+        self._clock = clock
+        self._gap = gap
+        self._dice = Dice(seed, listing.symbol)
+        self._beta = 0.5 + fraction(listing.symbol, "beta")
+        pace = min(clock.speed, _SESSION)
+        self._lot = max(1.0, listing.shares * 0.005 * gap / _SESSION) * pace
+        self._own = 0.0
+        self._next = 0
+        self._last = 0
+        self._day = -1
+        self.today = self._opening_record(listing.price)
+
+    def _opening_record(self, close: float) -> DayRecord:
+        start = self._clock.real(0, OPENING)
+        closed = min(self._clock.real(-1, CLOSING), start - 1)
+        return DayRecord(start, close, closed, close, close, close, close, start, 0)
+
+    def advance(self, second: int, factors: Factors) -> None:
+        """Make all trades up to and including `second`."""
+        stretch = max(1, (second - self._next) // _FINE_STEPS)
+        while self._next <= second:
+            due = self._clock.next_trading(self._next)
+            if due > second:
+                self._next = due
+                return
+            state = self._clock.state(due)
+            self._trade(due, state, factors)
+            longest = self._gap if state is MarketState.REGULAR else 4 * self._gap
+            step = 1 + int(longest * self._dice.uniform())
+            # A longer step ends in the past: the trade after `second` comes as soon as any other.
+            self._next = due + (step * stretch if due + step * stretch <= second else step)
+
+    def _trade(self, second: int, state: MarketState, factors: Factors) -> None:
+        day = self._clock.day(second)
+        opens = state is MarketState.REGULAR and day != self._day
+        price = self._price(second, factors, opens)
+        volume = round(self._lot * (0.25 + 1.5 * self._dice.uniform()))
+        stamp = self._clock.stamp(second)
+        if opens:
+            self._open(day, stamp, price)
+        if state is MarketState.REGULAR:
+            self.today.trade(stamp, price, volume)
+        elif state is MarketState.PRE:
+            self.pre = (price, stamp)
+        else:
+            self.post = (price, stamp)
+        self.minutes.trade(stamp, price, volume)
+        self._last = second
+        self.trades += 1
+
+    def _price(self, second: int, factors: Factors, opens: bool) -> float:
+        passed = min((second - self._last) * self._clock.speed, _SESSION)
+        self._own *= 1 - _PULL * passed
+        self._own += _OWN_VOLATILITY * sqrt(passed) * self._dice.normal()
+        if opens:
+            self._own += _GAP_VOLATILITY * self._dice.normal()
+        market, sector = factors.at(second, self._sector)
+        level = self.listing.price * exp(self._beta * market + sector + self._own)
+        digits = 4 if level < 1 or self._dice.uniform() < 0.1 else 2
+        return max(0.0001, round(level, digits))
+
+    def _open(self, day: int, stamp: int, price: float) -> None:
+        before = self.today
+        if self._day >= 0:
+            self.past.append(before.bar())
+            self.minutes.forget_before(self._clock.real(day, 14_400))
+        known = before.price if self._day >= 0 else before.previous_close
+        known_at = before.time if self._day >= 0 else before.previous_time
+        self.today = DayRecord(
+            self._clock.real(day, OPENING), known, known_at, price, price, price, price, stamp, 0
+        )
+        self._day = day
+        self.pre = self.post = None
+
+
+class Market:
+    """All instruments and currency pairs, at one clock."""
+
+    def __init__(self, listings: Sequence[Listing], clock: DemoClock, seed: object) -> None:
+        """The same `seed` leads to the same prices second by second."""
+        self.clock = clock
+        self.seed = seed
+        sectors = sorted({listing.sector for listing in listings})
+        self._factors = Factors(clock, len(sectors), seed)
+        largest = sorted(listings, key=lambda listing: -listing.shares * listing.price)
+        rank = {listing.symbol: place for place, listing in enumerate(largest)}
+        self._instruments = {
+            listing.yahoo_symbol: Instrument(
+                listing,
+                sectors.index(listing.sector),
+                clock,
+                seed,
+                min(_LONGEST_GAP, 1 + rank[listing.symbol] // 150),
+            )
+            for listing in listings
+        }
+        self._order = list(self._instruments.values())
+        self._currencies = Currencies(clock, seed)
+        self._swept = 0
+
+    def now(self) -> int:
+        """The present second, with all shared levels advanced to it."""
+        second = int(self.clock.elapsed())
+        self._factors.advance(second)
+        return second
+
+    def state(self) -> MarketState:
+        """The exchange's session at present."""
+        return self.clock.state(self.clock.elapsed())
+
+    def instrument(self, yahoo_symbol: str) -> Instrument | None:
+        """A share with all its trades up to now; None for an unknown symbol."""
+        instrument = self._instruments.get(yahoo_symbol)
+        if instrument is not None:
+            instrument.advance(self.now(), self._factors)
+        return instrument
+
+    def pair(self, yahoo_symbol: str) -> CurrencyPair | None:
+        """A currency pair such as `EURDKK=X` with its present rate; None for an unknown one."""
+        pair = self._currencies.pair(yahoo_symbol)
+        if pair is not None:
+            pair.advance(int(self.clock.elapsed()))
+        return pair
+
+    def symbols(self) -> Sequence[str]:
+        """All shares as Yahoo Finance spells them, in the order of the list."""
+        return list(self._instruments)
+
+    def sweep(self) -> None:
+        """Let a part of the instruments catch up, so that nobody who looks has long to wait; once a second."""
+        second = self.now()
+        size = -(-len(self._order) // SWEEPS)
+        for instrument in self._order[self._swept : self._swept + size]:
+            instrument.advance(second, self._factors)
+        self._swept = self._swept + size if self._swept + size < len(self._order) else 0

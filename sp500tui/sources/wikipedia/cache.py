@@ -1,0 +1,133 @@
+"""The last good list of constituents on disk, and the one that comes with the package."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+from sp500tui.logs.redaction import one_line
+from sp500tui.model import Constituent, SourceError
+from sp500tui.sources.wikipedia.table import checked, parse_day, plausible_symbol
+from sp500tui.sources.yahoo.json_values import entry
+
+_FILE = "constituents.json"
+_LARGEST = 8 << 20
+BUNDLED_DATE = datetime(2026, 5, 1, tzinfo=UTC)
+"""The month of the list in the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedList:
+    """A list of Wikipedia's as it was once read, with what a conditional request needs."""
+
+    url: str
+    constituents: tuple[Constituent, ...]
+    date: datetime
+    """When Wikipedia last confirmed it, UTC."""
+    etag: str
+    last_modified: str
+
+
+def read_cache(folder: Path) -> CachedList | None:
+    """The list in the cache folder; None when there is none or it is damaged."""
+    try:
+        with (folder / _FILE).open("rb") as file:
+            content = json.loads(file.read(_LARGEST))
+        lines = content["constituents"]
+        constituents = tuple(_constituent(line) for line in lines)
+        return CachedList(
+            url=str(content["url"]),
+            constituents=checked(constituents, "the cached list"),
+            date=datetime.fromisoformat(content["date"]).astimezone(UTC),
+            etag=_header(content["etag"]),
+            last_modified=_header(content["last_modified"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError, SourceError):
+        return None
+
+
+def write_cache(folder: Path, cached: CachedList) -> None:
+    """Replace the list in the cache folder in one step; readable by its owner only.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lines = [
+        {**asdict(line), "date_added": line.date_added.isoformat() if line.date_added else ""}
+        for line in cached.constituents
+    ]
+    content = {
+        "url": cached.url,
+        "date": cached.date.isoformat(),
+        "etag": cached.etag,
+        "last_modified": cached.last_modified,
+        "constituents": lines,
+    }
+    handle, name = tempfile.mkstemp(prefix=f".{_FILE}-", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, ensure_ascii=False)
+        Path(name).replace(folder / _FILE)
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def bundled_list() -> tuple[Constituent, ...]:
+    """The list in the package."""
+    text = resources.files(__package__).joinpath("constituents.csv").read_text(encoding="utf-8")
+    return tuple(
+        Constituent(
+            symbol=line["symbol"],
+            name=line["security"],
+            sector=line["gics_sector"],
+            sub_industry=line["gics_sub_industry"],
+            headquarters=line["headquarters"],
+            date_added=parse_day(line["date_added"]),
+            cik=line["cik"],
+            founded=line["founded"],
+        )
+        for line in csv.DictReader(text.splitlines())
+    )
+
+
+def _constituent(line: object) -> Constituent:
+    def text(name: str) -> str:
+        value = entry(line, name)
+        if not isinstance(value, str):
+            raise TypeError(name)
+        return one_line(value)
+
+    symbol = text("symbol")
+    if not plausible_symbol(symbol):
+        raise ValueError(symbol)
+    return Constituent(
+        symbol=symbol,
+        name=text("name"),
+        sector=text("sector"),
+        sub_industry=text("sub_industry"),
+        headquarters=text("headquarters"),
+        date_added=parse_day(text("date_added")),
+        cik=text("cik"),
+        founded=text("founded"),
+    )
+
+
+def _header(value: object) -> str:
+    """A value fit to be sent back in a request header; empty when it is not."""
+    return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
+
+
+def header_value(headers: Mapping[str, str], name: str) -> str:
+    """A response header fit to be sent back later; empty when absent or unfit."""
+    return _header(headers.get(name, ""))

@@ -1,0 +1,201 @@
+"""The constituents of the S&P 500 from Wikipedia, with two fallbacks for when the page cannot be had."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import requests
+
+from sp500tui.logs.redaction import one_line
+from sp500tui.model import Constituent, SourceError
+from sp500tui.sources.proxy_refusals import proxy_words
+from sp500tui.sources.wikipedia.cache import (
+    BUNDLED_DATE,
+    CachedList,
+    bundled_list,
+    header_value,
+    read_cache,
+    write_cache,
+)
+from sp500tui.sources.wikipedia.table import ParsedPage, parse_constituents, parse_page
+
+__all__ = ["ConstituentList", "Wikipedia", "parse_constituents"]
+
+_log = logging.getLogger(__name__)
+
+_LARGEST_PAGE = 16 << 20
+_CHUNK = 64 << 10
+_TOLERATED_ROWS = 5
+"""Unreadable rows, 1 % of the list, up to which the page is better than the last good list."""
+_SHORTEST = 0.98
+"""Share of the last good list's length below which a page lost rows; the index has had 500 to 505 lines."""
+_NAMED = 5
+_OK, _NOT_MODIFIED, _PROXY_LOGIN = 200, 304, 407
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class ConstituentList:
+    """A list of constituents and how good it is."""
+
+    constituents: tuple[Constituent, ...]
+    origin: Literal["wikipedia", "cache", "bundled"]
+    date: datetime
+    """When Wikipedia last confirmed it, UTC; the month of the bundled one."""
+    warning: str
+    """One line when it is not Wikipedia's present list: which it is, of which date, and why; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    body: bytes
+    etag: str
+    last_modified: str
+
+
+class Wikipedia:
+    """The page of constituents, asked for conditionally. Not for several threads at once."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        cache_dir: Path,
+        proxy: str | None,
+        ca_file: Path | None,
+        timeout: float,
+        user_agent: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._url = url
+        self._cache_dir = cache_dir
+        self._proxy = proxy
+        self._ca_file = ca_file
+        self._timeout = timeout
+        self._user_agent = user_agent
+        self._clock = clock
+        self._host = one_line(urlsplit(url).hostname or url, 60)
+
+    def load(self) -> ConstituentList:
+        """Wikipedia's list, else the last good one, else the bundled one; never fails."""
+        cached = read_cache(self._cache_dir)
+        if cached is not None and cached.url != self._url:
+            cached = None
+        try:
+            fresh = self._fresh(cached)
+        except SourceError as error:
+            return _fallback(cached, str(error))
+        try:
+            write_cache(self._cache_dir, fresh)
+        except OSError as error:
+            _log.warning("the list of constituents was not cached in %s: %s", self._cache_dir, error.strerror)
+        return ConstituentList(fresh.constituents, "wikipedia", fresh.date, "")
+
+    def _fresh(self, cached: CachedList | None) -> CachedList:
+        page = self._ask(cached)
+        now = self._clock()
+        if page is None:
+            if cached is None:
+                raise SourceError("Wikipedia says the page has not changed, but there is no copy of it here")
+            return replace(cached, date=now)
+        parsed = parse_page(page.body)
+        _check_losses(parsed, bundled_list() if cached is None else cached.constituents)
+        return CachedList(self._url, parsed.constituents, now, page.etag, page.last_modified)
+
+    def _ask(self, cached: CachedList | None) -> _Page | None:
+        """The page, or None when it is as it was when it was cached."""
+        headers = {"User-Agent": self._user_agent, "Accept": "text/html"}
+        if cached is not None and cached.etag:
+            headers["If-None-Match"] = cached.etag
+        elif cached is not None and cached.last_modified:
+            headers["If-Modified-Since"] = cached.last_modified
+        try:
+            with requests.Session() as session:
+                response = session.get(
+                    self._url,
+                    headers=headers,
+                    timeout=self._timeout,
+                    stream=True,
+                    # Both given here because the environment would win over the session's.
+                    proxies={"http": self._proxy, "https": self._proxy} if self._proxy else None,
+                    verify=str(self._ca_file) if self._ca_file else True,
+                )
+                with response:
+                    return self._page(response)
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise SourceError(self._failure_words(error)) from error
+
+    def _page(self, response: requests.Response) -> _Page | None:
+        if response.status_code == _NOT_MODIFIED:
+            return None
+        if response.status_code == _PROXY_LOGIN:
+            raise SourceError(proxy_words(response.status_code, self._host))
+        if response.status_code != _OK:
+            raise SourceError(
+                f"Wikipedia answered {response.status_code} {one_line(response.reason or '', 40)}".strip()
+            )
+        body = bytearray()
+        deadline = time.monotonic() + 3 * self._timeout
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > _LARGEST_PAGE or time.monotonic() > deadline:
+                raise SourceError("the page is too large or comes too slowly")
+        etag = header_value(response.headers, "ETag")
+        return _Page(bytes(body), etag, header_value(response.headers, "Last-Modified"))
+
+    def _failure_words(self, error: Exception) -> str:
+        host = self._host
+        if isinstance(error, requests.exceptions.ProxyError):
+            if refused := _TUNNEL_REFUSED.search(str(error)):
+                return proxy_words(int(refused[1]), host)
+            return f"the proxy did not connect to {host}; check --proxy"
+        if isinstance(error, requests.exceptions.SSLError):
+            return f"the certificate of {host} is not trusted; behind a proxy give --ca-file or set SSL_CERT_FILE"
+        if isinstance(error, requests.Timeout):
+            return f"{host} did not answer within {self._timeout:g} s"
+        if isinstance(
+            error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
+        ):
+            return f"{host} broke off in the middle of the page"
+        if isinstance(error, requests.ConnectionError):
+            return f"no connection to {host}; check the network, or give --proxy"
+        return f"{host} cannot be asked: {one_line(error)}"
+
+
+def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
+    """Log the rows that cannot be read, and refuse a page that lost more than a few.
+
+    Raises:
+        SourceError: more than 5 rows cannot be read, or the list is more than 2 % shorter than the known one.
+    """
+    lost, usable = parsed.unreadable, len(parsed.constituents)
+    names = ", ".join(repr(name) for name in lost[:_NAMED]) + (", …" if len(lost) > _NAMED else "")
+    if len(lost) > _TOLERATED_ROWS:
+        raise SourceError(
+            f"{len(lost)} of {usable + len(lost)} rows of Wikipedia's table cannot be read: {names}"
+        )
+    if usable < _SHORTEST * len(known):
+        raise SourceError(f"Wikipedia's table has {usable} rows, where the last good list has {len(known)}")
+    if lost:
+        _log.warning(
+            "%d of %d rows of Wikipedia's table cannot be read and are left out: %s",
+            len(lost),
+            usable + len(lost),
+            names,
+        )
+
+
+def _fallback(cached: CachedList | None, reason: str) -> ConstituentList:
+    if cached is not None:
+        which = f"the last good list, of {cached.date:%Y-%m-%d %H:%M} UTC"
+        return ConstituentList(cached.constituents, "cache", cached.date, f"using {which}, because {reason}")
+    which = f"the list that comes with sp500tui, of {BUNDLED_DATE:%B %Y}"
+    return ConstituentList(bundled_list(), "bundled", BUNDLED_DATE, f"using {which}, because {reason}")

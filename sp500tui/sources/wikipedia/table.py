@@ -1,0 +1,225 @@
+"""Reads the table of constituents out of Wikipedia's page, whatever its columns are called this year."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from datetime import date
+
+from bs4 import BeautifulSoup, NavigableString, SoupStrainer, Tag
+
+from sp500tui.logs.redaction import one_line
+from sp500tui.model import Constituent, SourceError
+
+FEWEST, MOST = 400, 600
+"""Lines outside of which a list cannot be the S&P 500; it has had 500 to 505."""
+
+_COLUMNS = {
+    "symbol": ("symbol", "ticker symbol", "ticker", "stock symbol", "trading symbol", "stock ticker"),
+    "name": ("security", "company", "company name", "security name", "name"),
+    "sector": ("gics sector", "sector"),
+    "sub_industry": ("gics sub industry", "sub industry", "gics subindustry", "subindustry"),
+    "headquarters": ("headquarters location", "headquarters", "address of headquarters", "location"),
+    "date_added": ("date added", "date first added", "date of addition", "added"),
+    "cik": ("cik", "central index key", "cik number", "sec cik", "central index key cik"),
+    "founded": ("founded", "year founded", "founding year", "established"),
+}
+"""Field → headers it has had on the page or may get, as `_header` writes them; the first match wins."""
+_NEEDED = ("symbol", "name", "sector", "sub_industry")
+_SYMBOL = re.compile(r"[A-Z0-9]{1,8}(\.[A-Z0-9]{1,3})?")
+_SHARE_CLASS = re.compile(r"[-/]([A-Z])$")
+_EXCHANGE = re.compile(r"^(NYSE|NASDAQ|CBOE|BATS)[A-Z ]*:")
+_NO_WORD = re.compile(r"[\W_]+")
+_FOOTNOTE = re.compile(r"\[[^\[\]]{1,12}\]")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LONGEST = 120
+_HEADER_ROWS = 4
+"""Rows at the top of a table among which the headers are looked for."""
+_BREAKS = frozenset({"br", "p", "div", "li", "tr", "td"})
+"""Elements that part words when they are printed."""
+_UNPRINTED = frozenset({"style", "script", "template"})
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPage:
+    """The table of constituents on a page."""
+
+    constituents: tuple[Constituent, ...]
+    """In the page's order, each symbol once."""
+    unreadable: tuple[str, ...]
+    """The beginnings of the rows without a usable symbol or a name."""
+
+
+def parse_constituents(html: str | bytes) -> tuple[Constituent, ...]:
+    """The constituents on the page; see `parse_page`."""
+    return parse_page(html).constituents
+
+
+def parse_page(html: str | bytes) -> ParsedPage:
+    """Read the page "List of S&P 500 companies": the table with the id `constituents`, or any with its columns.
+
+    Raises:
+        SourceError: no such table, a column missing, or not 400 to 600 lines.
+    """
+    try:
+        page = _longest(_tables(html, "constituents"))
+        if page is None or len(page.constituents) < FEWEST:
+            tables = _tables(html, None)
+            page = _longest(tables)
+            if page is None:
+                raise SourceError(_without_columns(tables))
+    except (ValueError, AssertionError, RecursionError) as error:
+        raise SourceError(f"Wikipedia's page cannot be read: {one_line(error)}") from error
+    checked(page.constituents, "Wikipedia's table of constituents")
+    return page
+
+
+def _longest(tables: list[Tag]) -> ParsedPage | None:
+    """The longest list among the tables that have the columns; None where none has them."""
+    found = [_read(table, columns, first) for table in tables for columns, first in _headers(table)]
+    return max(found, key=lambda page: len(page.constituents), default=None)
+
+
+def checked(constituents: tuple[Constituent, ...], what: str) -> tuple[Constituent, ...]:
+    """The same list, when its length is that of an S&P 500; SourceError otherwise."""
+    if not FEWEST <= len(constituents) <= MOST:
+        raise SourceError(f"{what} has {len(constituents)} usable lines, where about 503 are expected")
+    return constituents
+
+
+def plausible_symbol(text: str) -> bool:
+    """Whether the text can be a ticker as listed: `BRK.B`."""
+    return _SYMBOL.fullmatch(text) is not None
+
+
+def parse_day(text: str) -> date | None:
+    """The ISO day at the start of the text; None where there is none."""
+    match = _DAY.match(text)
+    try:
+        return date.fromisoformat(match[0]) if match else None
+    except ValueError:
+        return None
+
+
+def _tables(html: str | bytes, identifier: str | None) -> list[Tag]:
+    """The tables of the page with that id, all of them without one."""
+    # A page that is something else altogether is told by our own error, not by a warning on the terminal.
+    warnings.filterwarnings("ignore", category=UserWarning, module=re.escape(__name__))
+    attributes = {} if identifier is None else {"id": identifier}
+    only = SoupStrainer("table", attrs=attributes)
+    return BeautifulSoup(html, "lxml", parse_only=only).find_all("table", attrs=attributes)
+
+
+def _rows(table: Tag) -> list[Tag]:
+    """The table's own rows, not those of tables inside its cells."""
+    return [row for row in table.find_all("tr") if row.find_parent("table") is table]
+
+
+def _headers(table: Tag) -> list[tuple[dict[str, int], int]]:
+    """The positions of the columns and the number of the first row below them; empty without the needed columns."""
+    for number, row in enumerate(_rows(table)[:_HEADER_ROWS], start=1):
+        columns = _columns(row)
+        if all(name in columns for name in _NEEDED):
+            return [(columns, number)]
+    return []
+
+
+def _without_columns(tables: list[Tag]) -> str:
+    """Why none of the tables is that of the constituents."""
+    rows = [row for table in tables for row in _rows(table)[:_HEADER_ROWS]]
+    best = max((_columns(row) for row in rows), key=len, default={})
+    lacking = [name.replace("_", " ") for name in _NEEDED if name not in best]
+    # A single word such as "symbol" heads tables of all kinds.
+    if len(best) <= 1:
+        return "Wikipedia's page has no table of constituents"
+    return f"Wikipedia's table of constituents has no column {lacking[0]!r}"
+
+
+def _read(table: Tag, columns: dict[str, int], first: int) -> ParsedPage:
+    found: dict[str, Constituent] = {}
+    unreadable: list[str] = []
+    for row in _rows(table)[first:]:
+        cells = _cells(row)
+        constituent = _constituent(cells, columns)
+        if constituent is not None:
+            found.setdefault(constituent.symbol, constituent)
+        elif words := " ".join(filter(None, map(_text, cells[:2]))):
+            unreadable.append(one_line(words, 40))
+    return ParsedPage(tuple(found.values()), tuple(unreadable))
+
+
+def _columns(header: Tag) -> dict[str, int]:
+    """Position of every column that is there; the first one where two bear the same header."""
+    texts = [_header(cell) for cell in _cells(header)]
+    return {
+        name: texts.index(header)
+        for name, headers in _COLUMNS.items()
+        for header in reversed(headers)
+        if header in texts
+    }
+
+
+def _header(cell: Tag) -> str:
+    """The header in small letters, its words parted by single blanks."""
+    return _NO_WORD.sub(" ", _text(cell).casefold()).strip()
+
+
+def _cells(row: Tag) -> list[Tag]:
+    """The cells of a row, one that spans several columns as often as it does."""
+    return [
+        cell
+        for cell in row.find_all(["td", "th"], recursive=False)
+        for _ in range(_span(str(cell.get("colspan", ""))))
+    ]
+
+
+def _span(text: str) -> int:
+    return min(int(text), 20) if text.isascii() and text.isdigit() and int(text) else 1
+
+
+def _text(cell: Tag) -> str:
+    """The cell's text as a browser prints it, on one line, without its footnotes."""
+    parts: list[str] = []
+    _collect(cell, parts)
+    return one_line(_FOOTNOTE.sub("", "".join(parts)), _LONGEST)
+
+
+def _collect(node: Tag, parts: list[str]) -> None:
+    for child in node.children:
+        if isinstance(child, Tag):
+            if child.name in _BREAKS:
+                parts.append(" ")
+            if not _is_unprinted(child):
+                _collect(child, parts)
+            if child.name in _BREAKS:
+                parts.append(" ")
+        elif type(child) is NavigableString:  # comments and the like are subclasses
+            parts.append(child)
+
+
+def _is_unprinted(tag: Tag) -> bool:
+    classes = tag.get("class") or ()
+    hidden = "display:none" in str(tag.get("style", "")).replace(" ", "").casefold()
+    return hidden or tag.name in _UNPRINTED or (tag.name == "sup" and "reference" in classes)
+
+
+def _constituent(cells: list[Tag], columns: dict[str, int]) -> Constituent | None:
+    def text(name: str) -> str:
+        position = columns.get(name, len(cells))
+        return _text(cells[position]) if position < len(cells) else ""
+
+    symbol = _SHARE_CLASS.sub(r".\1", _EXCHANGE.sub("", text("symbol").upper()).replace(" ", ""))
+    if not plausible_symbol(symbol) or not text("name"):
+        return None
+    cik = text("cik")
+    return Constituent(
+        symbol=symbol,
+        name=text("name"),
+        sector=text("sector"),
+        sub_industry=text("sub_industry"),
+        headquarters=text("headquarters"),
+        date_added=parse_day(text("date_added")),
+        cik=cik.zfill(10) if cik.isascii() and cik.isdigit() else "",
+        founded=text("founded"),
+    )

@@ -1,0 +1,1 @@
+"""Yahoo Finance: session, quote requests, parsing and the trading calendar."""

@@ -1,0 +1,293 @@
+"""Yahoo Finance through yfinance's session: prices and rates in one request, and the trading day."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from sp500tui.logs.redaction import one_line
+from sp500tui.model import MarketState, SourceError, ThrottledError
+from sp500tui.sources.throttle import Throttle
+from sp500tui.sources.yahoo.json_values import read_json
+from sp500tui.sources.yahoo.parsing import FIELDS, NOT_ANSWERED, FetchResult, answered_symbols, parse_quotes
+from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol, listed_symbol, yahoo_symbol
+from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
+
+if TYPE_CHECKING:
+    from sp500tui.sources.yahoo.session import GatedSession
+
+__all__ = [
+    "NOT_ANSWERED",
+    "FetchResult",
+    "TradingPeriods",
+    "YahooFinance",
+    "fx_symbol",
+    "listed_symbol",
+    "yahoo_symbol",
+]
+
+_log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
+
+_QUOTES = "https://query1.finance.yahoo.com/v7/finance/quote"
+_CHART = "https://query1.finance.yahoo.com/v8/finance/chart/"
+_NOTHING: object = {"quoteResponse": {"result": []}}
+_MOST_STRANGERS = 1000
+"""Symbols nobody asked for that are remembered as told."""
+_MOST_STATES = 50
+"""Session names that are remembered as reported; more are noise and are not logged."""
+_WHO = "Yahoo Finance"
+_CACHE_PREFIX = "yfinance-"
+
+
+class YahooFinance:
+    """The one user of yfinance in a process; thread-safe. Nothing heavy is imported before `open`."""
+
+    def __init__(
+        self,
+        throttle: Throttle,
+        *,
+        proxy: str | None,
+        ca_file: Path | None,
+        timeout: float,
+        cache_dir: Path,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._throttle = throttle
+        self._proxy = proxy
+        self._ca_file = ca_file
+        self._timeout = timeout
+        self._cache_dir = cache_dir
+        self._clock = clock
+        self._opening = threading.Lock()
+        self._closed = threading.Event()
+        self._session: GatedSession | None = None
+        self._data: Any = None
+        """yfinance's `YfData`, one for the whole process."""
+        self._remove_cache: Callable[[], object] = lambda: None
+        self._reporting = threading.Lock()
+        self._strangers: set[str] = set()
+        self._reported_states: set[str] = {state.value for state in MarketState} - {MarketState.UNKNOWN}
+
+    def open(self) -> None:
+        """Import yfinance and put the gated session under it; harmless when repeated.
+
+        Raises:
+            SourceError: the cache folder cannot be used, or yfinance is not installed properly.
+        """
+        with self._opening:
+            if self._data is not None:
+                return
+            cache = self._private_cache()
+            from sp500tui.sources.yahoo.session import GatedSession
+
+            _quieten()
+            try:
+                import yfinance
+                from yfinance import cache as yfinance_cache
+                from yfinance.data import YfData
+            except ImportError as error:
+                raise SourceError(
+                    f"yfinance cannot be loaded: {one_line(error)}; reinstall sp500tui"
+                ) from error
+            warnings.filterwarnings("ignore", module=r"^yfinance")
+            yfinance.set_tz_cache_location(str(cache))
+            # Without this the cookies stay where an earlier source of this process had them.
+            yfinance_cache._CookieCacheManager._Cookie_cache = None
+            self._session = GatedSession(
+                self._throttle,
+                timeout=self._timeout,
+                cancelled=self._closed.is_set,
+                now=self._clock,
+                proxy=self._proxy,
+                ca_file=str(self._ca_file) if self._ca_file else None,
+            )
+            data = YfData(session=self._session)
+            with data._cookie_lock:
+                data._crumb = data._cookie = None
+                data._cookie_strategy = "basic"
+            self._data = data
+
+    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+        """Ask for the prices of symbols (as listed) and the rates of pairs in one request.
+
+        A pair without a usable rate is left out of the result; a currency against itself costs no request.
+
+        Raises:
+            ThrottledError: the throttle is closed, or Yahoo asked for fewer requests.
+            SourceError: no answer, or one that makes no sense.
+        """
+        pairs = [fx_symbol(base, target) for base, target in dict.fromkeys(fx_pairs) if base != target]
+        asked = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
+        if not asked:
+            return parse_quotes(_NOTHING, (), fx_pairs, self._clock())
+        known = {
+            *(name for symbol in symbols for name in answer_names(symbol)),
+            *(name for pair in fx_pairs for name in fx_names(*pair)),
+        }
+
+        def read(body: bytes) -> FetchResult:
+            answer = read_json(body)
+            self._tell_strangers(answered_symbols(answer) - known)
+            result = parse_quotes(answer, symbols, fx_pairs, self._clock())
+            self._report_new_states({quote.market_state for quote in result.quotes})
+            return result
+
+        params = {
+            "symbols": ",".join(asked),
+            "fields": ",".join(FIELDS),
+            # Without it, Yahoo leaves overnight prices out whatever the fields say.
+            "overnightPrice": "true",
+            "formatted": "false",
+            "lang": "en-US",
+            "region": "US",
+        }
+        result = self._ask(_QUOTES, params, read)
+        session = self._session
+        return replace(result, seconds=session.seconds()) if session else result
+
+    def trading_periods(self, symbol: str = "AAPL") -> TradingPeriods:
+        """Ask for the sessions of the exchange's current trading day, in one request.
+
+        Raises:
+            ThrottledError: the throttle is closed, or Yahoo asked for fewer requests.
+            SourceError: no answer, or one that makes no sense.
+        """
+        params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
+        url = _CHART + yahoo_symbol(symbol)
+        return self._ask(url, params, lambda body: parse_trading_periods(read_json(body)))
+
+    def close(self) -> None:
+        """End waits for the throttle, and remove the cookies; requests under way end by their time limit."""
+        self._closed.set()
+        try:
+            if self._session is not None:
+                self._session.close()
+        finally:
+            self._remove_cache()
+
+    def _ask(self, url: str, params: dict[str, str], read: Callable[[bytes], _Answer]) -> _Answer:
+        if self._closed.is_set():
+            raise SourceError("Yahoo Finance is not asked any more: the run is ending")
+        self.open()
+        session, data = self._session, self._data
+        assert session is not None  # noqa: S101  # open() set it
+        if data._session is not session:
+            # Anything that calls yfinance without session= puts one of its own in place of ours.
+            data._set_session(session)
+        session.begin()
+        try:
+            answer = read(_body(self._response(session, data, url, params)))
+        except ThrottledError:
+            raise
+        except SourceError as error:
+            session.crumb_doubtful = True
+            self._throttle.failed(_reason(error))
+            raise
+        except Exception as error:  # yfinance lets through whatever it stumbles over
+            failure = SourceError(f"{_WHO}: yfinance failed with {type(error).__name__}: {one_line(error)}")
+            self._throttle.failed(_reason(failure))
+            raise failure from error
+        else:
+            self._throttle.succeeded()
+            return answer
+        finally:
+            if session.crumb_doubtful:
+                session.crumb_doubtful = False
+                with data._cookie_lock:
+                    data._crumb = None
+
+    def _response(self, session: GatedSession, data: Any, url: str, params: dict[str, str]) -> Any:
+        """The response to the question itself, asked again where consent was asked for and given instead."""
+        for _ in range(2):
+            response = data.get(url, params=params, timeout=self._timeout)
+            if urlsplit(response.url).hostname == urlsplit(url).hostname:
+                return response
+            # Consent comes with a new cookie, to which the old crumb does not belong.
+            with data._cookie_lock:
+                data._crumb = None
+        raise session.refused_consent()
+
+    def _private_cache(self) -> Path:
+        """A folder of this process alone for yfinance's cookies, which are pickles; older ones are removed."""
+        try:
+            self._cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self._cache_dir.glob(f"{_CACHE_PREFIX}*"):
+                if not _is_running(left.name.split("-")[1]):
+                    shutil.rmtree(left, ignore_errors=True)
+            cache = tempfile.mkdtemp(prefix=f"{_CACHE_PREFIX}{os.getpid()}-", dir=self._cache_dir)
+        except OSError as error:
+            reason = error.strerror or error
+            raise SourceError(
+                f"cache folder {self._cache_dir} cannot be used: {reason}; make it writable"
+            ) from error
+        self._remove_cache = weakref.finalize(self, shutil.rmtree, cache, ignore_errors=True)
+        return Path(cache)
+
+    def _report_new_states(self, states: set[str]) -> None:
+        """Log each unknown session name once; the quotes are used with their newest trade."""
+        with self._reporting:
+            new = states - self._reported_states
+            if not new or len(self._reported_states) >= _MOST_STATES:
+                return
+            self._reported_states |= new
+        _log.warning(
+            "Yahoo Finance names a market session that is not known here: %s; its newest trades are used",
+            ", ".join(sorted(new)),
+        )
+
+    def _tell_strangers(self, symbols: frozenset[str]) -> None:
+        with self._reporting:
+            new = symbols - self._strangers
+            if not new or len(self._strangers) >= _MOST_STRANGERS:
+                return
+            self._strangers |= new
+        _log.warning(
+            "Yahoo Finance returned symbols that were not requested: %s", one_line(", ".join(sorted(new)))
+        )
+
+
+def _reason(error: SourceError) -> str:
+    """The message without the name of who failed, which those who show the throttle put before it."""
+    return str(error).removeprefix(_WHO).lstrip(": ")
+
+
+def _body(response: Any) -> bytes:
+    if response.status_code != 200:
+        from sp500tui.sources.yahoo.session import refusal_words
+
+        raise SourceError(refusal_words(response, "cookie and crumb refused"))
+    body: bytes = response.content
+    return body
+
+
+def _is_running(pid: str) -> bool:
+    if not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _quieten() -> None:
+    """Keep libraries from writing to the terminal: what matters of theirs is told by our own errors."""
+    for name in ("yfinance", "peewee"):
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        # Their debug records hold cookies and crumbs.
+        logger.setLevel(logging.ERROR)

@@ -1,0 +1,67 @@
+"""Reads Yahoo Finance's JSON: numbers exactly as printed, and the places where it tells of errors."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+from sp500tui.logs.redaction import one_line
+from sp500tui.model import SourceError
+
+_ENVELOPES = ("finance", "quoteResponse", "chart")
+"""The top-level keys; errors of the service as a whole come under `finance`."""
+
+
+def read_json(body: bytes) -> object:
+    """The decoded body, its fractions as Decimal; NaN stays one, so that it spoils its own entry only.
+
+    Raises:
+        SourceError: the body is no JSON: a web page, half an answer, or nested beyond sense.
+    """
+    try:
+        decoded: object = json.loads(
+            body.decode("utf-8", "replace"), parse_float=Decimal, parse_constant=Decimal
+        )
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise SourceError(f"Yahoo Finance answered {_kind(body)} instead of quotes") from error
+    return decoded
+
+
+def entry(node: object, *path: str | int) -> object:
+    """What lies at the path of keys and positions, None where it leads nowhere."""
+    for step in path:
+        if isinstance(step, str):
+            node = node.get(step) if isinstance(node, dict) else None
+        else:
+            node = node[step] if isinstance(node, list) and len(node) > step else None
+    return node
+
+
+def error_words(answer: object) -> str:
+    """What the answer says went wrong, one line; empty where it says nothing."""
+    for envelope in _ENVELOPES:
+        error = entry(answer, envelope, "error")
+        if error:
+            return one_line(entry(error, "description") or entry(error, "code") or error)
+    return ""
+
+
+def error_text(answer: object) -> str:
+    """All that the answer says went wrong: code and description of every error in it."""
+    if isinstance(answer, dict):
+        nodes = [answer, *(entry(answer, envelope) for envelope in _ENVELOPES)]
+        return " ".join(
+            one_line(entry(node, key)) for node in nodes for key in ("error", "message") if entry(node, key)
+        )
+    return ""
+
+
+def _kind(body: bytes) -> str:
+    start = body[:512].lstrip().lower()
+    if not start:
+        return "nothing"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
+        return "a web page"
+    if start.startswith((b"{", b"[")):
+        return "broken JSON, or half of it,"
+    return f"'{one_line(body[:60].decode('utf-8', 'replace'), 40)}'"

@@ -1,0 +1,74 @@
+"""The trading day of an exchange as Yahoo Finance's chart tells it: holidays and early closes are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sp500tui.model import MarketState, SourceError
+from sp500tui.sources.yahoo.json_values import entry, error_words
+
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradingPeriods:
+    """The sessions of the current or next trading day: start and end of each, UTC."""
+
+    pre: tuple[datetime, datetime]
+    regular: tuple[datetime, datetime]
+    post: tuple[datetime, datetime]
+
+    def state_at(self, now: datetime) -> MarketState | None:
+        """The session at that moment; None outside the day that is known."""
+        for state, (start, end) in self._sessions():
+            if start <= now < end:
+                return state
+        return None
+
+    def next_change(self, now: datetime) -> tuple[MarketState, datetime] | None:
+        """The session that begins next and when (UTC); None after the end of the day that is known."""
+        for state, (start, end) in self._sessions():
+            if now < start:
+                return state, start
+            if now < end and state is MarketState.POST:
+                return MarketState.CLOSED, end
+        return None
+
+    def _sessions(self) -> tuple[tuple[MarketState, tuple[datetime, datetime]], ...]:
+        return (
+            (MarketState.PRE, self.pre),
+            (MarketState.REGULAR, self.regular),
+            (MarketState.POST, self.post),
+        )
+
+
+def parse_trading_periods(answer: object) -> TradingPeriods:
+    """The periods in an answer of `v8/finance/chart`, from `meta.currentTradingPeriod` (epoch seconds).
+
+    Raises:
+        SourceError: there are none, or they are in no order.
+    """
+    periods = entry(answer, "chart", "result", 0, "meta", "currentTradingPeriod")
+    if not isinstance(periods, Mapping):
+        why = error_words(answer) or "no trading periods in the answer"
+        raise SourceError(f"Yahoo Finance does not say when the market opens: {why}")
+    pre, regular, post = (_span(periods.get(name)) for name in ("pre", "regular", "post"))
+    edges = (*pre, *regular, *post)
+    if list(edges) != sorted(edges):
+        raise SourceError("Yahoo Finance does not say when the market opens: its trading periods overlap")
+    return TradingPeriods(pre, regular, post)
+
+
+def _span(period: object) -> tuple[datetime, datetime]:
+    return _moment(entry(period, "start")), _moment(entry(period, "end"))
+
+
+def _moment(value: object) -> datetime:
+    if type(value) is not int or not 0 < value <= _LAST_SECOND:
+        raise SourceError(
+            "Yahoo Finance does not say when the market opens: its trading periods are unreadable"
+        )
+    return datetime.fromtimestamp(value, UTC)

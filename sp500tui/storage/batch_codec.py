@@ -1,0 +1,168 @@
+"""The ready-made bytes of a batch: what lies in the journal, crosses the pipe and reaches the server.
+
+A payload holds one PostgreSQL array literal a column (`{AAPL,MSFT}`, `{1.5,NULL}`), in the order of
+`COLUMNS`, separated by line feeds. No value needs quoting, which `encode` checks, so that taking a payload
+apart is plain splitting and the server receives the columns as they lie there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from operator import attrgetter, itemgetter
+
+from sp500tui.model import ConvertedQuote, DatabaseError
+
+COLUMNS: tuple[str, ...] = (
+    "symbol",
+    "quote_time",
+    "price",
+    "change",
+    "percent_change",
+    "currency",
+    "converted_price",
+    "converted_currency",
+    "fx_rate",
+    "fx_time",
+    "market_state",
+    "volume",
+    "fetched_at",
+)
+"""Columns of `prices` in the order of the payload; `stored_at` is the server's."""
+
+_FIELDS = attrgetter(
+    *(name if name.startswith(("converted_", "fx_")) else f"quote.{name}" for name in COLUMNS)
+)
+_KEY = itemgetter(0, 1)
+_EMPTY = b"\n".join([b"{}"] * len(COLUMNS))
+_NULL = "NULL"
+_TIME_COLUMNS = frozenset({"quote_time", "fx_time", "fetched_at"})
+_WORD_COLUMNS = frozenset({"symbol", "currency", "converted_currency", "market_state"})
+_IN_TIMES = b"0123456789T:.+-NUL"
+_IN_NUMBERS = b"0123456789.eE+-NUL"
+_IN_WORDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.^=_&/:+-"
+"""The characters a column may hold: none that an array literal would need quotes for, no `NaN`."""
+_NULL_WORD = re.compile(rb"(?i)(?<![^,])null(?![^,])")
+
+_UNREADABLE = "22P02"
+"""SQLSTATE `invalid_text_representation`: the row is at fault, not the database."""
+
+
+def encode(rows: Sequence[ConvertedQuote]) -> bytes:
+    """The payload of these rows, sorted by symbol and quote time; equal keys are all kept.
+
+    Numbers are written as they print, times as ISO 8601 in UTC.
+
+    Raises:
+        DatabaseError: with SQLSTATE 22P02 where a value cannot be written without quoting.
+    """
+    table = sorted(map(_FIELDS, rows), key=_KEY)
+    if not table:
+        return _EMPTY
+    time_text = _TimeText()
+    columns: list[Sequence[str]] = []
+    for name, values in zip(COLUMNS, zip(*table, strict=True), strict=True):
+        if name in _TIME_COLUMNS:
+            columns.append([_NULL if value is None else time_text[value] for value in values])
+        elif name in _WORD_COLUMNS:
+            columns.append(values)
+        else:
+            columns.append([_NULL if value is None else str(value) for value in values])
+    return _join(columns)
+
+
+def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
+    """The payload of records as `decode` returns them, in the order given.
+
+    Raises:
+        DatabaseError: with SQLSTATE 22P02 where a value cannot be written without quoting, or is absent.
+    """
+    try:
+        return _join(
+            [_NULL if record[name] is None else str(record[name]) for record in records] for name in COLUMNS
+        )
+    except KeyError as error:
+        raise DatabaseError(f"a row without the column {error} cannot be stored", _UNREADABLE) from error
+
+
+def decode(payload: bytes) -> list[dict[str, str | None]]:
+    """The rows of a payload as records of column name → text, None for NULL; bytes that are no UTF-8 become U+FFFD."""
+    columns = [_elements(column) for column in _columns(payload)]
+    return [
+        {
+            name: None if value == b"NULL" else value.decode("utf-8", "replace")
+            for name, value in zip(COLUMNS, row, strict=True)
+        }
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def count(payload: bytes) -> int:
+    """How many rows the payload holds."""
+    return len(_elements(payload.partition(b"\n")[0]))
+
+
+def split(payload: bytes) -> tuple[bytes, bytes]:
+    """The payload's first and second half; the second is the longer of the two."""
+    columns = [_elements(column) for column in _columns(payload)]
+    middle = len(columns[0]) // 2
+    return (
+        b"\n".join(_literal(column[:middle]) for column in columns),
+        b"\n".join(_literal(column[middle:]) for column in columns),
+    )
+
+
+def parameters(payload: bytes) -> list[bytes]:
+    """The payload's array literals, one a column: the parameters of the insert statement."""
+    return _columns(payload)
+
+
+class _TimeText(dict[datetime, str]):
+    """Times and their ISO texts; most times of a batch are the same few."""
+
+    def __missing__(self, time: datetime) -> str:
+        text = self[time] = (time if time.tzinfo is UTC else time.astimezone(UTC)).isoformat()
+        return text
+
+
+def _join(columns: Iterable[Sequence[str]]) -> bytes:
+    return b"\n".join(
+        b"{" + _checked(name, column) + b"}" for name, column in zip(COLUMNS, columns, strict=True)
+    )
+
+
+def _checked(name: str, column: Sequence[str]) -> bytes:
+    text = ",".join(column).encode("utf-8", "replace")
+    if not column or _is_plain(name, text, len(column)):
+        return text
+    odd = next(value for value in column if not _is_plain(name, value.encode("utf-8", "replace"), 1))
+    raise DatabaseError(f"the {name} {odd[:40]!r} cannot be stored: odd characters", _UNREADABLE)
+
+
+def _is_plain(name: str, text: bytes, values: int) -> bool:
+    """Whether the joined values can be taken apart at their commas and mean what they say."""
+    is_word = name in _WORD_COLUMNS
+    allowed = _IN_WORDS if is_word else _IN_TIMES if name in _TIME_COLUMNS else _IN_NUMBERS
+    if text.translate(None, allowed) != b"," * (values - 1):
+        return False
+    if not text or text.startswith(b",") or text.endswith(b",") or b",," in text:
+        return False
+    return not (is_word and b"NULL" in text.upper() and _NULL_WORD.search(text))
+
+
+def _columns(payload: bytes) -> list[bytes]:
+    columns = payload.split(b"\n")
+    if len(columns) != len(COLUMNS):
+        raise DatabaseError(
+            f"a batch of {len(columns)} columns cannot be stored: {len(COLUMNS)} expected", _UNREADABLE
+        )
+    return columns
+
+
+def _elements(literal: bytes) -> list[bytes]:
+    return literal[1:-1].split(b",") if len(literal) > 2 else []
+
+
+def _literal(elements: Sequence[bytes]) -> bytes:
+    return b"{" + b",".join(elements) + b"}"

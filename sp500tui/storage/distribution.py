@@ -1,0 +1,138 @@
+"""`sp500tui database prepare`: spread the tables with the extension that the database has, Citus or TimescaleDB."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from sp500tui.storage.connection import Connection, connect, failure
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.retry import repeated
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import run
+
+CITUS, TIMESCALEDB = "citus", "timescaledb"
+_NAMES = {CITUS: "Citus", TIMESCALEDB: "TimescaleDB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement of the preparation."""
+
+    query: str
+    """Its name in `QUERIES`."""
+    makes: str
+    """The table or view that has been spread once it is done."""
+    words: str
+    """What it does, as the rest of a sentence."""
+
+
+_STEPS = {
+    CITUS: (
+        Step("distribute_prices", "prices", "spread the table prices over the nodes by symbol"),
+        Step("distribute_constituents", "constituents", "put the constituents beside their prices"),
+        Step("distribute_known_symbols", "known_symbols", "put the known symbols beside their prices"),
+        Step("fill_known_symbols", "latest_prices", "note the symbols that have prices already"),
+        Step(
+            "latest_prices_citus", "latest_prices", "let every node answer the view latest_prices for itself"
+        ),
+    ),
+    TIMESCALEDB: (
+        Step(
+            "make_hypertable", "prices", "cut the table prices into pieces of a day by the time of the trade"
+        ),
+    ),
+}
+"""By extension, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the server has of the two extensions."""
+
+    version: str
+    """Of PostgreSQL."""
+    created: str | None
+    """The extension in this database, Citus before TimescaleDB; None for neither."""
+    created_version: str = ""
+    only_installed: tuple[str, ...] = ()
+    """Extensions that the server has and this database has not created."""
+
+    @classmethod
+    def of(cls, rows: Collection[tuple[Any, ...]], version: str) -> Server:
+        """From the rows of `available_extensions`."""
+        created = {name: own for name, own in rows if own is not None}
+        missing = tuple(sorted(name for name, own in rows if own is None))
+        first = next((name for name in _STEPS if name in created), None)
+        return cls(version, first, created[first] if first else "", () if first else missing)
+
+    def line(self) -> str:
+        """The server in words."""
+        if self.created is None:
+            return f"server    PostgreSQL {self.version} without Citus or TimescaleDB"
+        return f"server    PostgreSQL {self.version} with {_NAMES[self.created]} {self.created_version}"
+
+
+def steps_left(extension: str, spread: Collection[str]) -> tuple[Step, ...]:
+    """What is still to be done where `spread` tables and views are there already."""
+    return tuple(step for step in _STEPS[extension] if step.makes not in spread)
+
+
+def prepare(url: str, *, dry_run: bool = False) -> Generator[str, None, None]:
+    """Make the tables, then spread them; each line tells what was done, or with `dry_run` what would be.
+
+    A second call does what the first has left. Where the database has neither extension, nothing else is needed.
+
+    Raises:
+        ConfigurationError: for a malformed URL.
+        DatabaseError: where the database cannot be reached, or refuses a step; it can be called again then.
+    """
+    if not dry_run:
+        apply_schema(url)
+    with connect(url, application_name="sp500tui prepare", read_only=dry_run) as connection:
+        rows = _ask(connection, "available_extensions", "say which extensions it has")
+        server = Server.of(rows, connection.info.parameter_status("server_version") or "of unknown version")
+        yield server.line()
+        if server.created is None:
+            yield from _nothing_needed(server)
+            return
+        left = steps_left(server.created, _spread(connection, server.created))
+        for step in left:
+            if dry_run:
+                yield f"would     {step.words}:"
+                yield from (f"          {line}" for line in QUERIES[step.query].rstrip().splitlines())
+            else:
+                _ask(connection, step.query, step.words)
+                yield f"done      {step.words}"
+        if not left:
+            yield "nothing   to do: the tables are spread already"
+
+
+def _nothing_needed(server: Server) -> Iterator[str]:
+    yield "nothing   is needed: a single PostgreSQL takes the tables as they are"
+    for name in server.only_installed:
+        yield (
+            f"hint      the server has {_NAMES[name]}, this database has not: "
+            f"run CREATE EXTENSION {name}, then prepare again"
+        )
+
+
+def _spread(connection: Connection, extension: str) -> set[str]:
+    # Before the first run there is nothing, not even the view that the question is about.
+    if not _ask(connection, "has_prices", "say whether the tables are there")[0][0]:
+        return set()
+    return {name for (name,) in _ask(connection, f"spread_{extension}", "say what is spread already")}
+
+
+def _ask(connection: Connection, query: str, words: str) -> list[tuple[Any, ...]]:
+    def once() -> list[tuple[Any, ...]]:
+        cursor = run(connection, QUERIES[query])
+        return cursor.fetchall() if cursor.description else []
+
+    try:
+        return repeated(once)
+    except psycopg.Error as error:
+        raise failure(f"the database did not {words}", error) from None

@@ -1,0 +1,176 @@
+"""The operating-system account that the embedded server runs as, and whether it can reach its files.
+
+PostgreSQL refuses to run as root. An ordinary user's server runs as that user; root's runs as a system account of its
+own, which must be able to enter the data directory, without any folder being opened to everybody for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sp500tui.config.child_processes import find_program
+from sp500tui.model import ConfigurationError
+
+_log = logging.getLogger(__name__)
+
+SYSTEM_ACCOUNT = "sp500tui-db"
+ROOT_DATA_DIR = "/var/lib/sp500tui"
+_USERADD = (
+    "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
+    "--shell", "/usr/sbin/nologin", SYSTEM_ACCOUNT,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who runs the server."""
+
+    name: str
+    uid: int
+    gid: int
+    foreign: bool
+    """Whether it is another account than this process's own; only root can have that."""
+
+    @classmethod
+    def of(cls, pgdata: Path) -> Account:
+        """The account for this data directory: its owner's, this user's, or root's stand-in.
+
+        Raises:
+            ConfigurationError: where this user has no name, or root's account cannot be made.
+        """
+        uid = os.geteuid()
+        if uid:
+            return cls(_name(uid), uid, os.getegid(), foreign=False)
+        owner = pgdata.stat().st_uid if pgdata.exists() else 0
+        entry = _owner(owner, pgdata) if owner else _system_account()
+        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, foreign=True)
+
+    def popen_arguments(self) -> dict[str, Any]:
+        """What `subprocess` needs to run a program as this account."""
+        if not self.foreign:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": ()}
+
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        """User and group id that files made for it are given to; None where they are its own anyway."""
+        return (self.uid, self.gid) if self.foreign else None
+
+    def owns(self, path: Path) -> None:
+        """Give the folder or file to this account."""
+        if self.foreign:
+            os.chown(path, self.uid, self.gid)
+
+    def may_enter(self, path: Path) -> bool:
+        """Whether the mode lets this account pass through the folder, or run the program."""
+        status = path.stat()
+        if status.st_uid == self.uid:
+            return bool(status.st_mode & stat.S_IXUSR)
+        if status.st_gid == self.gid:
+            return bool(status.st_mode & stat.S_IXGRP)
+        return bool(status.st_mode & stat.S_IXOTH)
+
+
+def refuse_private(account: Account, data_dir: Path) -> None:
+    """Refuse a data directory below a folder that the account cannot enter; such a folder is never opened for it.
+
+    Raises:
+        ConfigurationError: naming the folder in the way and the remedy.
+    """
+    if account.foreign:
+        for folder in reversed(data_dir.parents):
+            if folder.is_dir() and not account.may_enter(folder):
+                raise _private(account, data_dir, folder)
+
+
+def admit(account: Account, data_dir: Path) -> None:
+    """Let the account pass through the data directory itself.
+
+    Where it is root's alone and nobody's home, the account's own group is let through; everybody else stays out.
+
+    Raises:
+        ConfigurationError: where it belongs to somebody else.
+    """
+    refuse_private(account, data_dir)
+    if account.may_enter(data_dir) or not account.foreign:
+        return
+    status = data_dir.stat()
+    # Another program of root's may be between the two steps below.
+    if (
+        status.st_uid
+        or status.st_gid not in (0, account.gid)
+        or any(entry.pw_dir == str(data_dir) for entry in pwd.getpwall())
+    ):
+        raise _private(account, data_dir, data_dir)
+    os.chown(data_dir, -1, account.gid)
+    data_dir.chmod(stat.S_IMODE(status.st_mode) & ~stat.S_IRWXG | stat.S_IXGRP)
+
+
+def _private(account: Account, data_dir: Path, folder: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"the data directory {str(data_dir)!r} lies in the private folder {str(folder)!r}, which the server's "
+        f"account {account.name} may not enter when run by root; use --data-dir {ROOT_DATA_DIR}"
+    )
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise ConfigurationError(
+            f"the user id {uid} has no name in /etc/passwd, which the embedded database needs; "
+            "add one, or use --database with a PostgreSQL URL"
+        ) from None
+
+
+def _owner(uid: int, pgdata: Path) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        raise ConfigurationError(
+            f"the database folder {str(pgdata)!r} belongs to the user id {uid}, which has no name in /etc/passwd; "
+            "run as that user, or choose another folder with --data-dir"
+        ) from None
+
+
+def _system_account() -> pwd.struct_passwd:
+    """The account for root's servers, made where it is missing."""
+    found = _entry(SYSTEM_ACCOUNT)
+    if found is not None:
+        return found
+    useradd = find_program("useradd", system=True) or "/usr/sbin/useradd"
+    try:
+        result = subprocess.run(
+            (useradd, *_USERADD), check=False, capture_output=True, stdin=subprocess.DEVNULL
+        )
+        reason = " ".join(result.stderr.decode(errors="replace").split())[:200]
+    except OSError as error:
+        reason = f"{useradd}: {error.strerror}"
+    # Another program of root's may have made it meanwhile.
+    found = _entry(SYSTEM_ACCOUNT)
+    if found is None:
+        raise ConfigurationError(
+            f"the system account {SYSTEM_ACCOUNT!r}, as which the embedded database runs for root, could not be "
+            f"made ({reason or 'useradd failed'}); run as an ordinary user, or use --database with a PostgreSQL URL"
+        )
+    _log.warning(
+        "created the system account %s (user id %d, without log-in): PostgreSQL refuses to run as root, "
+        "so the embedded database runs as this account",
+        SYSTEM_ACCOUNT,
+        found.pw_uid,
+    )
+    return found
+
+
+def _entry(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None

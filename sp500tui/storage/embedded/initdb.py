@@ -1,0 +1,124 @@
+"""The data directory of the embedded server: made once, and its socket's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+from sp500tui.model import ConfigurationError, DatabaseError
+from sp500tui.storage.embedded.account import Account
+from sp500tui.storage.embedded.binaries import MAJOR_VERSION
+from sp500tui.storage.embedded.process import SOCKET_NAME
+
+_LONGEST_SOCKET = 103
+"""Bytes of a socket's path that every system takes: 107 on Linux, 103 on macOS."""
+_INITDB = (
+    "--auth=peer",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-instructions",
+)
+_HBA = (
+    "# Only this data directory's owner, by the word of the operating system.\nlocal all all peer map=owner\n"
+)
+
+
+def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
+    """Make the data directory where there is none; complete or not at all.
+
+    Raises:
+        DatabaseError: with initdb's own words.
+    """
+    if (pgdata / "PG_VERSION").exists():
+        return
+    partial = pgdata.with_name("pgdata.partial")
+    try:
+        if pgdata.exists():
+            pgdata.rmdir()
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o700)
+        account.owns(partial)
+        _run_initdb(programs / "initdb", partial, account, role)
+        (partial / "pg_hba.conf").write_text(_HBA, "utf-8")
+        owners = "".join(f"owner {name} {role}\n" for name in sorted({account.name, "root"}))
+        (partial / "pg_ident.conf").write_text(owners, "utf-8")
+        partial.rename(pgdata)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the database folder {str(pgdata)!r} cannot be made: {error.strerror}; "
+            "free some space, or choose another with --data-dir"
+        ) from None
+
+
+def refuse_foreign(pgdata: Path) -> None:
+    """Refuse a data directory of another PostgreSQL version or that this user cannot use.
+
+    Raises:
+        ConfigurationError: with the remedy.
+    """
+    try:
+        version = (pgdata / "PG_VERSION").read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the database folder {str(pgdata)!r} cannot be read: {error.strerror}; "
+            "run as its owner, or choose another with --data-dir"
+        ) from None
+    if version != str(MAJOR_VERSION):
+        raise ConfigurationError(
+            f"the database folder {str(pgdata)!r} was made by PostgreSQL {version[:20]}, not {MAJOR_VERSION}; "
+            "choose another with --data-dir, or move its data with pg_upgrade"
+        )
+
+
+def socket_folder(pgdata: Path, account: Account) -> Path:
+    """The private folder of the server's socket: the data directory, or one with a shorter name where needed.
+
+    A comma needs one too: libpq takes what is on its two sides for two hosts.
+
+    Raises:
+        ConfigurationError: where the shorter one belongs to somebody else.
+    """
+    if len(os.fsencode(pgdata / SOCKET_NAME)) <= _LONGEST_SOCKET and "," not in str(pgdata):
+        return pgdata
+    name = hashlib.sha256(os.fsencode(pgdata)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"sp500tui-{account.uid}-{name}"
+    if len(os.fsencode(folder / SOCKET_NAME)) > _LONGEST_SOCKET:
+        folder = Path("/tmp") / folder.name  # noqa: S108
+    try:
+        folder.mkdir(mode=0o700)
+        account.owns(folder)
+    except FileExistsError:
+        pass
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != account.uid or status.st_mode & 0o077:
+        raise ConfigurationError(
+            f"the folder {str(folder)!r} for the database's socket belongs to somebody else; "
+            "choose a data directory with a shorter path by --data-dir"
+        )
+    return folder
+
+
+def _run_initdb(program: Path, pgdata: Path, account: Account, role: str) -> None:
+    result = subprocess.run(
+        [str(program), "-D", str(pgdata), "-U", role, *_INITDB],
+        cwd="/",
+        env={"LC_ALL": "C", "PATH": os.defpath},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        umask=0o077,
+        check=False,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        **account.popen_arguments(),
+    )
+    if result.returncode:
+        words = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise DatabaseError(f"the embedded database could not be made in {str(pgdata)!r}: {words[:300]}")

@@ -1,0 +1,83 @@
+"""A lock on a file, held shared or alone; the system drops it when its program dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+
+from sp500tui.model import ConfigurationError
+
+
+def open_private(path: Path, flags: int, owner: tuple[int, int] | None) -> int:
+    """A descriptor of a file that only its owner may read; never by way of a symbolic link."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    if owner is not None:
+        os.fchown(descriptor, *owner)
+    return descriptor
+
+
+class FileLock:
+    """One holder's grip on the lock; two of one program are two holders."""
+
+    def __init__(self, path: Path, owner: tuple[int, int] | None = None) -> None:
+        """`owner`: user and group id the file is given to, where root makes it for somebody."""
+        self._path = path
+        self._owner = owner
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this holder has the lock, shared or alone."""
+        return self._descriptor is not None
+
+    def share(self) -> None:
+        """Hold it together with others; waits for one who holds it alone."""
+        self._flock(fcntl.LOCK_SH)
+
+    def try_alone(self) -> bool:
+        """Hold it alone; False, and nothing is held any more, where somebody else holds it."""
+        try:
+            self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            return False
+        return True
+
+    def wait_alone(self, patience: float) -> bool:
+        """Hold it alone as soon as nobody else does; False after `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while not self.try_alone():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def release(self) -> None:
+        """Hold it no longer."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _flock(self, operation: int) -> None:
+        try:
+            if self._descriptor is None:
+                self._descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT, self._owner)
+            fcntl.flock(self._descriptor, operation)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise ConfigurationError(
+                f"the lock file {str(self._path)!r} cannot be used: {error.strerror}; "
+                "choose a data directory of your own on a local disk with --data-dir"
+            ) from None
+
+    def __enter__(self) -> FileLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

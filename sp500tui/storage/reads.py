@@ -1,0 +1,199 @@
+"""Reading: what the screens and `database status` show of the stored data. Each figure's SQL is in `QUERIES`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from sp500tui.model import DatabaseError
+from sp500tui.storage.connection import Connection, failure
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.retry import repeated
+from sp500tui.storage.transaction import run
+
+__all__ = [
+    "QUERIES",
+    "Newest",
+    "PricePoint",
+    "RowTotal",
+    "Statistics",
+    "StoredRow",
+    "history",
+    "insert_rate",
+    "last_rows",
+    "newest",
+    "row_count",
+    "row_total",
+    "statistics",
+]
+
+_NO_SUCH_FUNCTION = "42883"
+MAX_POINTS = 2000
+MAX_ROWS = 200
+COUNTED_BYTES = 256 * 2**20
+"""A table up to this size is counted, one above it is estimated: about 1.5 million rows, 0.1 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class PricePoint:
+    """One point of a symbol's price chart."""
+
+    time: datetime
+    """Of the trade, UTC."""
+    price: Decimal
+    converted_price: Decimal | None
+    volume: int | None
+    market_state: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One row of `prices` as the table holds it; times in UTC."""
+
+    symbol: str
+    quote_time: datetime
+    price: Decimal
+    change: Decimal | None
+    percent_change: Decimal | None
+    currency: str
+    converted_price: Decimal | None
+    converted_currency: str
+    fx_rate: Decimal | None
+    market_state: str
+    volume: int | None
+    fetched_at: datetime
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RowTotal:
+    """How many rows `prices` holds."""
+
+    rows: int
+    exact: bool
+    """Counted; else the server's estimate."""
+    bytes: int | None
+    """On disk with its key; None where the server does not say."""
+    distributed: bool = False
+    """Whether the rows lie on other nodes or in pieces, where the server's own counters do not see them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest of the stored prices."""
+
+    symbols: int
+    """Symbols with at least one price."""
+    quote_time: datetime | None
+    """Newest trade, UTC."""
+    stored_at: datetime | None
+    """When the newest trades were stored, by the server's clock, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The server and the table at one moment."""
+
+    total: RowTotal
+    version: str
+    taken_at: datetime
+    """By the server's clock, UTC."""
+    connections: int
+    max_connections: int
+    inserted: int | None
+    """Rows inserted since the server's statistics began; they lag by up to a second.
+
+    None where the server does not count them: on a replica, or where they lie on other nodes.
+    """
+
+
+def history(
+    connection: Connection, symbol: str, since: datetime, points: int = MAX_POINTS
+) -> tuple[PricePoint, ...]:
+    """A symbol's prices since `since`, oldest first, thinned evenly to `points` (at most 2000).
+
+    Raises:
+        DatabaseError: with its SQLSTATE, as every function here.
+    """
+    arguments = {"symbol": symbol, "since": since, "points": max(1, min(points, MAX_POINTS))}
+    return tuple(PricePoint(*row) for row in _rows(connection, "history", arguments))
+
+
+def last_rows(connection: Connection, symbol: str | None, limit: int) -> tuple[StoredRow, ...]:
+    """The newest rows, of one symbol or of all, newest trade first; at most 200."""
+    arguments: dict[str, object] = {"limit": max(1, min(limit, MAX_ROWS))}
+    if symbol is None:
+        rows = _rows(connection, "last_rows", arguments)
+    else:
+        rows = _rows(connection, "last_rows_of_symbol", {**arguments, "symbol": symbol})
+    return tuple(StoredRow(*row) for row in rows)
+
+
+def row_total(connection: Connection) -> RowTotal:
+    """The table's rows: counted while it is small, else estimated from the server's last sample."""
+    try:
+        table, with_key, estimate = _rows(connection, "table_size")[0]
+    except DatabaseError as error:
+        if error.sqlstate != _NO_SUCH_FUNCTION:
+            raise
+        # A relative of PostgreSQL that does not tell sizes.
+        return RowTotal(_rows(connection, "row_count")[0][0], exact=True, bytes=None)
+    distributed = _distributed_size(connection)
+    if distributed is not None:
+        table, with_key, estimate = distributed
+    counted = table <= COUNTED_BYTES or estimate is None
+    rows = _rows(connection, "row_count")[0][0] if counted else estimate
+    return RowTotal(rows, exact=counted, bytes=with_key, distributed=distributed is not None)
+
+
+def _distributed_size(connection: Connection) -> tuple[Any, ...] | None:
+    """What `table_size` tells, of a table that an extension has spread; None where none has."""
+    for (extension,) in _rows(connection, "extensions"):
+        for size in _rows(connection, f"table_size_{extension}"):
+            return size
+    return None
+
+
+def row_count(connection: Connection) -> int:
+    """The table's rows, estimated where it is large."""
+    return row_total(connection).rows
+
+
+def newest(connection: Connection) -> Newest:
+    """The newest trade and how many symbols have a price."""
+    return Newest(*_rows(connection, "newest")[0])
+
+
+def statistics(connection: Connection) -> Statistics:
+    """The server and the table now."""
+    version, taken_at, connections, most, inserted = _rows(connection, "server")[0]
+    total = row_total(connection)
+    counts = not total.distributed and not _rows(connection, "is_replica")[0][0]
+    return Statistics(total, version, taken_at, connections, most, inserted if counts else None)
+
+
+def insert_rate(earlier: Statistics, later: Statistics) -> float | None:
+    """Rows a second that the table grew by from one look to a later one; None where it cannot be said."""
+    seconds = (later.taken_at - earlier.taken_at).total_seconds()
+    if (
+        earlier.inserted is None
+        or later.inserted is None
+        or seconds <= 0
+        or later.inserted < earlier.inserted
+    ):
+        return None
+    return (later.inserted - earlier.inserted) / seconds
+
+
+def _rows(
+    connection: Connection, query: str, arguments: Mapping[str, object] | None = None
+) -> list[tuple[Any, ...]]:
+    try:
+        return repeated(lambda: run(connection, QUERIES[query], arguments).fetchall())
+    except psycopg.Error as error:
+        raise failure(f"the database did not answer the query {query}", error) from None

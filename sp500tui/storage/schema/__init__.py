@@ -1,0 +1,1 @@
+"""The database schema: SQL migrations and the code that applies them."""

@@ -1,0 +1,141 @@
+"""The schema: plain SQL files applied in order, once, by whichever program comes first."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import psycopg
+
+from sp500tui.logs.redaction import redact_url
+from sp500tui.model import DatabaseError
+from sp500tui.storage.batch_codec import COLUMNS
+from sp500tui.storage.connection import Connection, connect, failure
+from sp500tui.storage.errors import is_transient
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.transaction import run, transaction
+
+_FOLDER = Path(__file__).parent
+_ATTEMPTS = 20
+_RACES = frozenset({"23505", "42P07", "42710", "XX000"})
+"""What a concurrent CREATE … IF NOT EXISTS may end in: unique violation, duplicate table or object, tuple updated."""
+_NO_SCHEMA = "3F000"
+_FORBIDDEN = frozenset({"42501", "25006"})
+
+_VERSIONS = """
+CREATE TABLE IF NOT EXISTS public.schema_version (
+    version    integer     NOT NULL PRIMARY KEY,
+    name       text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+_CLAIM = "INSERT INTO public.schema_version (version, name) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING version"
+
+
+def apply_schema(url: str) -> None:
+    """Bring the database to this version's schema and make sure that it can be written.
+
+    Programs that start at once apply each file once: the row of its version in `schema_version` is the lock. Where
+    everything is applied already, no right to create anything is needed.
+
+    Raises:
+        ConfigurationError: for a malformed URL.
+        DatabaseError: where the database cannot be reached, or its user may not create or write the tables.
+    """
+    with connect(url, application_name="sp500tui schema") as connection:
+        for attempt in range(_ATTEMPTS):
+            try:
+                _refuse_read_only(connection, url)
+                _refuse_strangers(connection, url)
+                _bring_up(connection)
+                _refuse_readers(connection, url)
+            except psycopg.Error as error:
+                if attempt + 1 == _ATTEMPTS or connection.broken or not _worth_retrying(error):
+                    raise _explained(url, error) from None
+                time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
+            else:
+                return
+
+
+def _bring_up(connection: Connection) -> None:
+    applied = _applied_versions(connection)
+    files = {int(path.name.partition("_")[0]): path for path in sorted(_FOLDER.glob("*.sql"))}
+    if applied and max(applied) > max(files):
+        raise DatabaseError(
+            "the database was made by a newer sp500tui; update this one or use another database"
+        )
+    missing = {version: path for version, path in files.items() if version not in applied}
+    if not missing:
+        return
+    run(connection, _VERSIONS)
+    for version, path in missing.items():
+        with transaction(connection):
+            if connection.execute(_CLAIM, (version, path.stem)).fetchone():
+                connection.execute(path.read_text("utf-8"))
+
+
+def _applied_versions(connection: Connection) -> set[int]:
+    try:
+        return {row[0] for row in run(connection, "SELECT version FROM public.schema_version")}
+    except psycopg.errors.UndefinedTable:
+        return set()
+
+
+def _refuse_strangers(connection: Connection, url: str) -> None:
+    """Refuse a table `prices` of another make, before anything is changed."""
+    columns = ", ".join((*COLUMNS, "stored_at"))
+    try:
+        run(connection, f"SELECT {columns} FROM public.prices LIMIT 0")  # noqa: S608
+    except psycopg.errors.UndefinedTable:
+        pass
+    except psycopg.errors.UndefinedColumn as error:
+        raise DatabaseError(
+            f"the database {redact_url(url)} has a table public.prices of another program; use another database",
+            error.sqlstate,
+        ) from None
+
+
+def _refuse_read_only(connection: Connection, url: str) -> None:
+    """Refuse a server or a session that takes no writes, with the cause."""
+    standby, read_only = run(connection, QUERIES["read_only"]).fetchone() or (False, False)
+    if standby:
+        raise DatabaseError(
+            f"the database {redact_url(url)} is a standby, which is read-only; use the address of its primary",
+            "25006",
+        )
+    if read_only:
+        raise DatabaseError(
+            f"the database {redact_url(url)} is read-only: default_transaction_read_only is on for the server, the "
+            "database, the role or the session; turn it off, or use another user",
+            "25006",
+        )
+
+
+def _refuse_readers(connection: Connection, url: str) -> None:
+    if not all(run(connection, QUERIES["may_write"]).fetchone() or (False,)):
+        raise _read_only(url, "42501")
+
+
+def _worth_retrying(error: psycopg.Error) -> bool:
+    return error.sqlstate in _RACES or (is_transient(error.sqlstate) and error.sqlstate not in _FORBIDDEN)
+
+
+def _explained(url: str, error: psycopg.Error) -> DatabaseError:
+    if error.sqlstate in _FORBIDDEN:
+        return _read_only(url, error.sqlstate or "42501")
+    if error.sqlstate == _NO_SCHEMA:
+        return DatabaseError(
+            f"the database {redact_url(url)} has no schema public, which holds the tables; "
+            "run CREATE SCHEMA public in it",
+            error.sqlstate,
+        )
+    return failure(f"the tables could not be made in the database {redact_url(url)}", error)
+
+
+def _read_only(url: str, sqlstate: str) -> DatabaseError:
+    return DatabaseError(
+        f"the user of the database {redact_url(url)} may only read it; "
+        "grant it CREATE on the schema public (first run) or INSERT and UPDATE on its tables, or use another user",
+        sqlstate,
+    )

@@ -1,0 +1,178 @@
+"""Where the database is: its URL checked."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from sp500tui.config.suggestions import suggestion
+from sp500tui.logs.redaction import redact_url
+from sp500tui.model import ConfigurationError
+
+_EXAMPLE = "postgresql://user@host:5432/database"
+_SCHEMES = ("postgresql", "postgres")
+_SECRET_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password=)[^&#]*")
+_BLANK = re.compile(r"[\x00-\x20\x7f-\x9f]")
+_SHARED_BITS = stat.S_IRWXG | stat.S_IRWXO
+_TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+_WIRE_VERSIONS = ("3.0", "3.2", "latest")
+_FLAGS = ("0", "1")
+PERMITTED = {
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssdelegation": _FLAGS,
+    "gssencmode": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "max_protocol_version": _WIRE_VERSIONS,
+    "min_protocol_version": _WIRE_VERSIONS,
+    "ssl_max_protocol_version": _TLS_VERSIONS,
+    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "sslcertmode": ("disable", "allow", "require"),
+    "sslcompression": _FLAGS,
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "sslsni": _FLAGS,
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
+"""Values of libpq's enumerated parameters, from PostgreSQL 18's documentation (section 32.1.2)."""
+_AUTHENTICATION = ("password", "md5", "gss", "sspi", "scram-sha-256", "oauth", "none")
+"""Elements of `require_auth`, each of which may follow a `!`."""
+_INTEGERS = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "tcp_user_timeout",
+)
+_REFUSED_VALUE = re.compile(r'invalid (\w+) value: "')
+_REFUSED_INTEGER = re.compile(r'invalid integer value ".*" for connection option "(\w+)"')
+
+
+def check_url(url: str) -> None:
+    """Refuse a database URL that libpq could not use.
+
+    Raises:
+        ConfigurationError: naming the masked URL, what is wrong with it and how to write it.
+    """
+    fault = _fault(url)
+    if fault:
+        raise ConfigurationError(f"the database URL {redact_url(url)!r} {fault}; write it as {_EXAMPLE}")
+    for passfile in parse_qs(urlsplit(url).query).get("passfile", []):
+        _check_passfile(passfile)
+
+
+def without_password(url: str) -> str:
+    """A URL that passed `check_url`, with each password replaced by the same text.
+
+    Tells databases apart, whatever password is in force; journals are found by it.
+    """
+    scheme, separator, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, hosts = authority.rpartition("@")
+    name, colon, _ = user.partition(":")
+    shown = f"{name}{':***' if colon else ''}{at}{hosts}"
+    return _SECRET_PARAMETER.sub(r"\1***", scheme + separator + shown + rest[len(authority) :])
+
+
+def impossible_value(message: str) -> str:
+    """What libpq's message says about a parameter's value, and what it may be; empty where it says nothing of one."""
+    if found := _REFUSED_VALUE.search(message):
+        name = found[1]
+        return f"{_expected(name)}; correct it in the URL, PG{name.upper()} or the service file"
+    if found := _REFUSED_INTEGER.search(message):
+        return f"{_expected(found[1])}; correct it in the URL, the environment or the service file"
+    return ""
+
+
+def _expected(name: str) -> str:
+    if name in PERMITTED:
+        return f"the value of {name} is not one of {', '.join(PERMITTED[name])}"
+    if name == "require_auth":
+        return f"{name} is not a list of {', '.join(_AUTHENTICATION)}"
+    if name in _INTEGERS:
+        return f"the value of {name} is not a whole number"
+    return f"the value of {name} is not possible"
+
+
+def _impossible_parameter(query: str) -> str:
+    """The fault of the first parameter with a value that libpq would refuse; empty where there is none."""
+    for name, values in parse_qs(query, keep_blank_values=True).items():
+        if not all(_is_possible(name, value) for value in values):
+            return f"is not possible: {_expected(name)}"
+    return ""
+
+
+def _is_possible(name: str, value: str) -> bool:
+    if name == "require_auth":
+        return all(element.removeprefix("!") in ("", *_AUTHENTICATION) for element in value.split(","))
+    if name in _INTEGERS:
+        return re.fullmatch(r"\s*[+-]?\d{1,9}\s*", value) is not None
+    if name.endswith("protocol_version"):
+        # libpq ignores the case of these alone.
+        return value.lower() in ("", *(permitted.lower() for permitted in PERMITTED[name]))
+    return name not in PERMITTED or value in ("", *PERMITTED[name])
+
+
+def _fault(url: str) -> str:
+    """What is wrong with the URL, as the rest of a sentence; empty when nothing is."""
+    if _BLANK.search(url) or any(character.isspace() for character in url):
+        return "holds blanks or control characters"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "has no usable host (escape special characters of the password as %XX)"
+    if parts.scheme not in _SCHEMES or "://" not in url:
+        return "does not begin with postgresql://"
+    if not all(map(_is_port, _ports(parts.netloc))):
+        return "has no usable port (escape special characters of the password as %XX)"
+    if parts.fragment:
+        return "has a `#` in it (escape special characters of the password as %XX)"
+    # Imported here so that showing a masked URL does not cost the load of psycopg.
+    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.errors import ProgrammingError
+
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError as error:
+        return _reason(str(error))
+    return _impossible_parameter(parts.query)
+
+
+def _ports(authority: str) -> list[str]:
+    """The ports of `user:password@host:port,host:port`."""
+    hosts = authority.rpartition("@")[2].split(",")
+    named = (host.rpartition("]")[2].rpartition(":") for host in hosts)
+    return [port for _, colon, port in named if colon and port]
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) <= 5 and 0 < int(text) < 65_536
+
+
+def _reason(message: str) -> str:
+    """Libpq's objection without what it quotes, since that may be the password."""
+    parameter = re.search(r'URI query parameter: "(\w{1,40})"', message)
+    if parameter:
+        from psycopg import pq
+
+        known = [each.keyword.decode() for each in pq.Conninfo.get_defaults()]
+        if parameter[1] in known:
+            return f"has the parameter {parameter[1]!r} without a value"
+        return f"has an unknown parameter; {suggestion(parameter[1], known) or 'leave it out'}"
+    if "percent-encoded" in message:
+        return "has a broken %XX in it"
+    return "cannot be read (escape special characters of the password as %XX)"
+
+
+def _check_passfile(name: str) -> None:
+    path = Path(name)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ConfigurationError(
+            f"the passfile {name!r} cannot be read: {error.strerror}; check its path"
+        ) from error
+    if mode & _SHARED_BITS:
+        raise ConfigurationError(f"the passfile {name!r} is open to other users; run chmod 600 on it")

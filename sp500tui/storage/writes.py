@@ -1,0 +1,111 @@
+"""Writing: price rows in batches, the list of constituents, and the symbols asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from sp500tui.model import Constituent, DatabaseError
+from sp500tui.storage.adaptation import python_codec
+from sp500tui.storage.batch_codec import parameters
+from sp500tui.storage.connection import Connection, failure
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.retry import repeated
+from sp500tui.storage.transaction import run, run_raw
+
+_log = logging.getLogger(__name__)
+
+_TEXTS = ("symbol", "cik", "name", "sector", "sub_industry", "headquarters", "founded")
+"""Columns of `constituents` that are texts."""
+_UNTRANSLATABLE = "22P05"
+"""SQLSTATE `untranslatable_character`: the database's encoding lacks it."""
+
+
+def insert(connection: Connection, payload: bytes) -> int:
+    """Store one batch in one atomic statement; returns how many of its rows were new.
+
+    When it returns, the rows are committed. When it raises, none is, or, where the connection broke, all may be:
+    sending the batch again is harmless. One thread at a time may use the connection.
+
+    Raises:
+        DatabaseError: with its SQLSTATE, for `is_transient` and `is_bad_row`.
+    """
+    columns = parameters(payload)
+    try:
+        return repeated(lambda: run_raw(connection, "insert_prices", columns))
+    except psycopg.Error as error:
+        raise failure("the database did not store a batch", error) from None
+
+
+def upsert_constituents(
+    connection: Connection, constituents: Iterable[Constituent], seen_at: datetime
+) -> None:
+    """Record the list of constituents as seen at `seen_at`; a known one keeps its first_seen.
+
+    Characters that the database's encoding cannot hold are replaced by `?`, with a warning.
+
+    Raises:
+        DatabaseError: with its SQLSTATE.
+    """
+    listed = tuple(constituents)
+    server_encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    for codec in ("utf-8", python_codec(server_encoding), "ascii"):
+        spelled = sorted(
+            {(one.symbol, one.cik): one for one in (_spelled(each, codec) for each in listed)}.items()
+        )
+        values: dict[str, object] = {
+            column: [getattr(one, column) for _, one in spelled] for column in (*_TEXTS, "date_added")
+        }
+        try:
+            _store(connection, "upsert_constituents", {**values, "seen_at": seen_at})
+        except DatabaseError as error:
+            if error.sqlstate != _UNTRANSLATABLE or codec == "ascii":
+                raise
+        else:
+            _warn_of_replacements(server_encoding, listed, codec)
+            return
+
+
+def _spelled(constituent: Constituent, codec: str) -> Constituent:
+    """The constituent with every character replaced by `?` that the encoding lacks, and without NUL characters."""
+    texts = {name: getattr(constituent, name).replace("\0", "") for name in _TEXTS}
+    spelled: dict[str, Any] = {
+        name: text.encode(codec, "replace").decode(codec) for name, text in texts.items()
+    }
+    return replace(constituent, **spelled)
+
+
+def _warn_of_replacements(server_encoding: str, listed: Iterable[Constituent], codec: str) -> None:
+    changed = [one.name for one in listed if _spelled(one, codec) != one]
+    if changed:
+        _log.warning(
+            "the database's encoding %s cannot hold all characters of %d constituents (%s); they are stored with ? "
+            "in their place; a database in UTF8 holds them",
+            server_encoding,
+            len(changed),
+            ", ".join(changed[:3]),
+        )
+
+
+def note_symbols(connection: Connection, symbols: Iterable[str]) -> None:
+    """Record the symbols that prices are asked for, listed or not.
+
+    A symbol outside ASCII is left out: no price of it can be stored, and not every database could hold it.
+
+    Raises:
+        DatabaseError: with its SQLSTATE.
+    """
+    plain = sorted({symbol for symbol in symbols if symbol.isascii()})
+    _store(connection, "note_symbols", {"symbols": plain})
+
+
+def _store(connection: Connection, query: str, values: Mapping[str, object]) -> None:
+    try:
+        repeated(lambda: run(connection, QUERIES[query], values))
+    except psycopg.Error as error:
+        raise failure("the database did not store the list of constituents", error) from None

@@ -1,0 +1,266 @@
+"""The main screen: status, pipeline strip, workers, prices and log."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.reactive import var
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Static
+
+from sp500tui.logs.setup import RING_CAPACITY, LogLine
+from sp500tui.model import Sp500tuiError
+from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.tui.log.lines import LogLines
+from sp500tui.tui.log.panel import LogView
+from sp500tui.tui.messages import (
+    ConstituentsChanged,
+    CopyWished,
+    ExportWished,
+    LogArrived,
+    PricesChanged,
+    SnapshotTaken,
+    StageChosen,
+    SymbolChosen,
+)
+from sp500tui.tui.prices.empty_state import prices_notice
+from sp500tui.tui.prices.panel import PricePanel
+from sp500tui.tui.prices.table import PriceTable
+from sp500tui.tui.render.formats import clean, plural
+from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.shell.bindings import VIEW
+from sp500tui.tui.shell.export import PriceRecord, Table, as_line, write_table
+from sp500tui.tui.shell.key_bar import KeyBar
+from sp500tui.tui.shell.pipeline_strip import PipelineStrip
+from sp500tui.tui.shell.status_bar import StatusBar
+from sp500tui.tui.shell.status_lines import View
+from sp500tui.tui.workers.panel import WorkersPanel
+
+if TYPE_CHECKING:
+    from sp500tui.tui.app import DashboardApp
+
+SMALLEST = (60, 16)
+"""Columns and lines below which nothing useful can be drawn."""
+_WIDTHS = [(0, "-tiny-width"), (SMALLEST[0], "-narrow"), (104, "-medium"), (160, "-wide")]
+_HEIGHTS = [
+    (0, "-tiny-height"),
+    (SMALLEST[1], "-low"),
+    (22, "-short"),
+    (30, "-middle"),
+    (38, "-tall"),
+    (52, "-high"),
+]
+_SAID_FOR = 5.0
+"""Seconds that the words about a key's effect stay."""
+
+
+class MainScreen(Screen[None]):
+    """Hands what the feed brings to its panels, and their wishes to the app."""
+
+    BINDING_GROUP_TITLE = "View"
+    BINDINGS: ClassVar[list[BindingType]] = [*VIEW]
+    HORIZONTAL_BREAKPOINTS = _WIDTHS
+    VERTICAL_BREAKPOINTS = _HEIGHTS
+    ALLOW_IN_MAXIMIZED_VIEW = "#status, #keys"
+    AUTO_FOCUS = "PriceTable"
+
+    frozen: var[bool] = var(False, init=False)
+    """The panels stand still; status bar and pipeline strip go on."""
+
+    status = getters.query_one(StatusBar)
+    strip = getters.query_one(PipelineStrip)
+    worker_list = getters.query_one(WorkersPanel)
+    panel = getters.query_one(PricePanel)
+    log_view = getters.query_one(LogView)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._silence: Timer | None = None
+        self._held: deque[LogLine] = deque(maxlen=RING_CAPACITY)
+
+    @property
+    def dashboard(self) -> DashboardApp:
+        """The app, as what it is."""
+        return cast("DashboardApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """The panels in the order of the data, the log below them."""
+        yield StatusBar()
+        yield PipelineStrip()
+        with Container(id="middle"):
+            yield WorkersPanel()
+            yield PricePanel(clock=self.dashboard.clock, id="prices", classes="panel")
+        yield LogView(id="log", classes="panel")
+        yield Static(_too_small(), id="too-small")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Follow the app's selected stage."""
+        set_titles(self.panel, "prices")
+        set_titles(self.log_view, "log")
+        self.watch(self.app, "selected_stage", self._select)
+
+    def _select(self, stage: StageName) -> None:
+        self.strip.selected = stage
+        self.worker_list.stage = stage
+
+    # What the feed brings
+
+    @on(SnapshotTaken)
+    def show_snapshot(self, message: SnapshotTaken) -> None:
+        """Bring the panels to the pipeline of this moment."""
+        snapshot = message.snapshot
+        self.status.show(snapshot, self._view(self.dashboard.clock()))
+        self.strip.show(snapshot, tell_trouble=self.status.size.height < 3)
+        if not self.frozen:
+            self.worker_list.show(snapshot.workers)
+            self.panel.table.set_missing(snapshot.missing)
+        self.panel.table.notice = prices_notice(snapshot)
+
+    def _view(self, now: datetime) -> View:
+        return View(f"{now.astimezone():%H:%M:%S}", now, self.frozen)
+
+    @on(ConstituentsChanged)
+    def show_constituents(self, message: ConstituentsChanged) -> None:
+        """Show another list."""
+        self.panel.table.set_constituents(message.constituents)
+
+    @on(PricesChanged)
+    def show_prices(self, message: PricesChanged) -> None:
+        """Show newer prices."""
+        self.panel.table.update_prices(message.prices, message.now)
+
+    @on(LogArrived)
+    def show_log(self, message: LogArrived) -> None:
+        """Show new lines of the log, or keep the newest of them while the view is frozen."""
+        self._held.extend(message.lines)
+        if not self.frozen:
+            self.log_view.extend(self._held)
+            self._held.clear()
+
+    # What the panels wish
+
+    @on(PriceTable.Described)
+    def describe_prices(self, message: PriceTable.Described) -> None:
+        """Tell order, filter and grouping in the panel's title."""
+        set_titles(self.panel, f"prices · {message.text}")
+
+    @on(LogLines.Described)
+    def describe_log(self, message: LogLines.Described) -> None:
+        """Tell level, filter and following in the panel's title."""
+        set_titles(self.log_view, f"log · {message.text}")
+
+    @on(PriceTable.Selected)
+    def open_symbol(self, message: PriceTable.Selected) -> None:
+        """Ask for the details of a symbol."""
+        self.post_message(SymbolChosen(message.symbol))
+
+    @on(StageChosen)
+    def choose_stage(self, message: StageChosen) -> None:
+        """Select the stage that was clicked."""
+        self.dashboard.selected_stage = message.stage
+
+    @on(CopyWished)
+    def copy(self, message: CopyWished) -> None:
+        """Put a line into the clipboard."""
+        if not message.text:
+            self.notify("there is no row to copy", severity="warning")
+            return
+        self.app.copy_to_clipboard(message.text)
+        self.notify(f"copied: {clean(message.text)}", markup=False)
+
+    @on(ExportWished)
+    def export(self, message: ExportWished) -> None:
+        """Write a table to a new file."""
+        table, now = message.table, self.dashboard.clock()
+        path = self.dashboard.export_folder / f"sp500tui-{table.name}-{now:%Y%m%d-%H%M%S}.{message.form}"
+        try:
+            write_table(table, path)
+        except Sp500tuiError as error:
+            self.notify(clean(str(error)), severity="error", markup=False)
+            return
+        self.notify(f"{table.name}: {plural(len(table.records), 'row')} written to {path}", markup=False)
+
+    # What the keys do to the view
+
+    def say(self, words: str) -> None:
+        """Tell the effect of a key in the strip's border for a while."""
+        self.strip.say(words)
+        if self._silence is not None:
+            self._silence.stop()
+        self._silence = self.set_timer(_SAID_FOR, self._fall_silent)
+
+    def _fall_silent(self) -> None:
+        self.strip.say("")
+
+    def action_toggle_freeze(self) -> None:
+        """Hold the panels still, or let them catch up."""
+        self.frozen = not self.frozen
+
+    def watch_frozen(self, frozen: bool) -> None:
+        """Hand it on to the panels that keep what arrives meanwhile."""
+        self.panel.table.frozen = frozen
+        if not frozen:
+            self.log_view.extend(self._held)
+            self._held.clear()
+        self.say(
+            "view frozen: the pipeline goes on, space shows it again" if frozen else "view follows again"
+        )
+
+    def action_switch_currency(self) -> None:
+        """Change which currency comes first."""
+        table = self.panel.table
+        table.show_converted = not table.show_converted
+        self.say(
+            f"prices in {self.dashboard.settings.currency} first"
+            if table.show_converted
+            else "prices as quoted first"
+        )
+
+    def action_copy_row(self) -> None:
+        """Copy the marked row of the prices; without one, mark and copy the first on the screen."""
+        table = self.panel.table
+        if table.cursor_symbol is None:
+            table.action_move(0)
+        record = table.cursor_record
+        self.post_message(CopyWished("" if record is None else as_line(record)))
+
+    def action_export(self, kind: str) -> None:
+        """Write the prices shown, in their order, to a new file."""
+        self.post_message(ExportWished(Table("prices", PriceRecord, self.panel.table.rows()), kind))
+
+    def action_zoom(self) -> None:
+        """Give the focused panel the whole screen, or take it back."""
+        if self.maximized is not None:
+            self.minimize()
+            return
+        panel = _panel_of(self.focused)
+        if panel is not None:
+            self.maximized = panel
+
+
+def _panel_of(widget: Widget | None) -> Widget | None:
+    """The bordered panel a widget is in."""
+    if widget is None:
+        return None
+    panels = [
+        node for node in widget.ancestors_with_self if isinstance(node, Widget) and node.has_class("panel")
+    ]
+    return panels[0] if panels else None
+
+
+def _too_small() -> str:
+    columns, lines = SMALLEST
+    return (
+        "This window is too small.\n"
+        f"The dashboard needs at least {columns} columns and {lines} lines.\n"
+        "The pipeline goes on; q stops it."
+    )

@@ -1,0 +1,1 @@
+"""The demo screen, which injects faults into the demo market."""

@@ -1,0 +1,113 @@
+"""The help screen: every key and every sign, from the same bindings that the keys come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from textwrap import wrap
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+
+from sp500tui.tui.render.formats import fit
+from sp500tui.tui.render.labels import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS
+from sp500tui.tui.render.lines import Line, Role, Span, width_of
+from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.shell.bindings import Command
+from sp500tui.tui.shell.closing import ClosableScreen
+from sp500tui.tui.shell.styles import style_sheet
+
+_KEYS = 14
+_TITLE = 19
+_INDENT = 2
+_QUEUE_SIGNS: tuple[Line, ...] = (
+    (Span("━━╸ ", Role.ACCENT), Span("filled   ")),
+    (Span("┼ ", Role.FAINT), Span("highest so far   ")),
+    (Span("▲ "), Span("fills   ")),
+    (Span("▼ "), Span("drains   ")),
+    (Span("= "), Span("steady   ")),
+)
+
+
+def help_lines(commands: Iterable[tuple[Command, str]], width: int) -> list[Line]:
+    """Keys by group, then the signs and what they mean, no line wider than `width`.
+
+    Each command comes with its keys as the person has them.
+    """
+    lines: list[Line] = []
+    for group, members in groupby(commands, key=lambda entry: entry[0].group):
+        lines.append((Span(group, Role.ACCENT),))
+        for command, keys in members:
+            lines += _command_lines(command, keys, width)
+        lines.append(())
+    lines.append((Span("Signs", Role.ACCENT),))
+    for title, signs in (("pipeline", PHASE_SIGNS), ("worker", WORKER_SIGNS), ("health", HEALTH_SIGNS)):
+        words = [(Span(f"{sign} ", role), Span(f"{state}   ")) for state, (sign, role) in signs.items()]
+        lines += _sign_lines(title, words, width)
+    return lines + _sign_lines("queue", _QUEUE_SIGNS, width)
+
+
+def _command_lines(command: Command, keys: str, width: int) -> list[Line]:
+    """Keys, title and what it does, wrapped beside them."""
+    told = command.explanation if command.explanation != command.title else ""
+    first, *rest = wrap(told, max(12, width - _INDENT - _KEYS - _TITLE - 1)) or [""]
+    head = (Span(" " * _INDENT + fit(keys, _KEYS), Role.TITLE), Span(fit(command.title, _TITLE) + " "))
+    more = [(Span(" " * (_INDENT + _KEYS + _TITLE + 1) + line, Role.LABEL),) for line in rest]
+    return [(*head, Span(first, Role.LABEL)), *more]
+
+
+def _sign_lines(title: str, words: Sequence[Line], width: int) -> list[Line]:
+    """Signs with their words, as many on a line as fit."""
+    lines: list[Line] = []
+    line: Line = (Span(" " * _INDENT + fit(title, _KEYS), Role.TITLE),)
+    for entry in words:
+        if width_of(line) + width_of(entry) > width:
+            lines.append(line)
+            line = (Span(" " * (_INDENT + _KEYS)),)
+        line = (*line, *entry)
+    return [*lines, line]
+
+
+class HelpScreen(ModalScreen[None], ClosableScreen[None]):
+    """A scrollable sheet over the dashboard."""
+
+    CSS_PATH: ClassVar = [style_sheet("help.tcss")]
+    BINDING_GROUP_TITLE = "Help"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,f1,q", "dismiss", "Close", id="help.close"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="help.down"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="help.up"),
+        Binding("pagedown,space", "scroll(10)", "Page down", show=False, id="help.page_down"),
+        Binding("pageup", "scroll(-10)", "Page up", show=False, id="help.page_up"),
+        Binding("home,g", "scroll(-9999)", "Top", show=False, id="help.top"),
+        Binding("end,G", "scroll(9999)", "Bottom", show=False, id="help.bottom"),
+    ]
+
+    def __init__(self, commands: Sequence[tuple[Command, str]]) -> None:
+        super().__init__()
+        self._commands = commands
+
+    def compose(self) -> ComposeResult:
+        """The sheet in a frame that scrolls."""
+        with VerticalScroll(id="sheet") as sheet:
+            sheet.can_focus = False
+            sheet.border_title = "help"
+            sheet.border_subtitle = "esc closes · ↑ ↓ scroll"
+            yield LineCanvas(id="help-lines")
+
+    def on_resize(self) -> None:
+        """Wrap the sheet to the window."""
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        canvas = self.query_one(LineCanvas)
+        lines = help_lines(self._commands, canvas.size.width)
+        canvas.styles.height = len(lines)
+        canvas.show_lines(lines)
+
+    def action_scroll(self, lines: int) -> None:
+        """Move the sheet."""
+        self.query_one("#sheet", VerticalScroll).scroll_relative(y=lines, animate=False)

@@ -1,0 +1,1 @@
+"""The nodes screen of a cluster."""

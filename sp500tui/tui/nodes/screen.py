@@ -1,0 +1,220 @@
+"""The nodes screen: the machines of a cluster, and everything about the marked one."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import ClassVar
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+
+from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot
+from sp500tui.tui.nodes.details import details_title, node_lines
+from sp500tui.tui.nodes.render import node_line, nodes_heading, nodes_title
+from sp500tui.tui.render.cluster_labels import HOW_TO_JOIN, short_name
+from sp500tui.tui.render.cursor_list import CursorList
+from sp500tui.tui.render.labels import STAGE_TITLES
+from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.render.worker_lines import header_line, name_width, worker_line
+from sp500tui.tui.shell import pipeline_actions as steering
+from sp500tui.tui.shell.base_screen import PanelScreen
+from sp500tui.tui.shell.styles import style_sheet
+
+_SCALE = Binding.Group("Scale node", compact=True)
+_STAGE = Binding.Group("Stage", compact=True)
+_SAID_FOR = 5.0
+"""Seconds that the words about a key's effect stay."""
+
+
+class NodesScreen(PanelScreen):
+    """The nodes above the marked one's work and its workers; the scaling keys act on it alone."""
+
+    CSS_PATH: ClassVar = [style_sheet("panels.tcss"), style_sheet("nodes.tcss")]
+    BINDING_GROUP_TITLE = "Nodes"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "plus,equals_sign",
+            "scale_node(1)",
+            "More on a node",
+            key_display="+",
+            group=_SCALE,
+            id="nodes.more",
+            tooltip="One worker more for the selected stage of the marked node",
+        ),
+        Binding(
+            "minus,underscore",
+            "scale_node(-1)",
+            "Fewer on a node",
+            key_display="-",
+            group=_SCALE,
+            id="nodes.fewer",
+            tooltip="One worker fewer for the selected stage of the marked node",
+        ),
+        Binding(
+            "left,h",
+            "select_stage(-1)",
+            "Previous stage",
+            key_display="←",
+            group=_STAGE,
+            id="nodes.previous_stage",
+            tooltip="Select the stage before, as the target of the scaling keys",
+        ),
+        Binding(
+            "right,l",
+            "select_stage(1)",
+            "Next stage",
+            key_display="→",
+            group=_STAGE,
+            id="nodes.next_stage",
+            tooltip="Select the next stage, as the target of the scaling keys",
+        ),
+    ]
+    AUTO_FOCUS = "#nodes"
+
+    node_list = getters.query_one("#nodes", CursorList)
+    details = getters.query_one("#node", LineCanvas)
+    worker_list = getters.query_one("#node-workers", CursorList)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: tuple[NodeSnapshot, ...] = ()
+        self._said = ""
+        self._silence: Timer | None = None
+
+    def compose_panels(self) -> ComposeResult:
+        """The nodes, the marked one, its workers."""
+        yield CursorList(id="nodes", classes="panel")
+        yield LineCanvas(id="node", classes="panel")
+        yield CursorList(always_marked=False, id="node-workers", classes="panel")
+
+    def on_mount(self) -> None:
+        """Follow the app's selected stage, which the main screen's scaling keys act on too."""
+        self.watch(self.app, "selected_stage", self._draw_again, init=False)
+
+    @property
+    def marked(self) -> NodeSnapshot | None:
+        """The node under the cursor; None before there is one."""
+        cursor = self.node_list.cursor
+        return self._known[cursor] if cursor < len(self._known) else None
+
+    # Drawing
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring the nodes to this moment; the cursor stays with its node."""
+        joined = bool(snapshot.broker)
+        if joined and self.has_class("-alone"):
+            # A hidden list has lost the keys.
+            self.call_after_refresh(self.node_list.focus)
+        self.set_class(not joined, "-alone")
+        marked, self._known = self.marked, snapshot.nodes
+        if not joined:
+            self._tell_how_to_join()
+            return
+        width = self.node_list.line_width
+        stage = self.dashboard.selected_stage
+        current = snapshot.broker_health is not Health.DOWN
+        rows = [node_line(node, width, current=current) for node in self._known]
+        self.node_list.show_rows(rows, nodes_heading(width, stage))
+        if marked is not None:
+            self.node_list.cursor = self._place(marked.name)
+        self._set_title(snapshot)
+        self._draw_marked(snapshot)
+
+    def _place(self, name: str) -> int:
+        """Where a node is listed now; one that is gone leaves the cursor where it is."""
+        names = [node.name for node in self._known]
+        return names.index(name) if name in names else self.node_list.cursor
+
+    def _tell_how_to_join(self) -> None:
+        """The way to a cluster, in the place of everything else."""
+        words = ("joining the cluster …",) if self.dashboard.settings.broker else HOW_TO_JOIN
+        width = self.details.size.width
+        lines = [line for text in words for line in wrap(text, max(width, 10))]
+        self.details.show_lines([cut((Span(line, Role.LABEL),), width) for line in lines])
+        set_titles(self.details, "nodes")
+
+    def _keys_words(self) -> str:
+        """What the last key did, or what the scaling keys act on."""
+        node = self.marked
+        if self._said or node is None or node.health is Health.DOWN:
+            return self._said
+        return f"+ - {STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}"
+
+    def _set_title(self, snapshot: Snapshot) -> None:
+        """How many nodes, and what the keys did: in the lower border where there is one."""
+        title, words = nodes_title(snapshot), self._keys_words()
+        if self.has_class("-narrow"):
+            title, words = (f"{title} · {words}" if words else title), ""
+        else:
+            title = f"{title} · broker {snapshot.broker}"
+        set_titles(self.node_list, title, words)
+
+    def _draw_marked(self, snapshot: Snapshot) -> None:
+        """The marked node and its workers."""
+        node = self.marked
+        set_titles(self.details, details_title(node))
+        current = snapshot.broker_health is not Health.DOWN
+        lines = [] if node is None else node_lines(node, self.details.size.width, current=current)
+        self.details.show_lines(lines)
+        workers = [worker for worker in snapshot.workers if node is not None and worker.node == node.name]
+        names = name_width(workers)
+        width = self.worker_list.line_width
+        self.worker_list.show_rows(
+            [worker_line(worker, width, names) for worker in workers] or [_no_workers(node, width)],
+            header_line(width, names) if workers else None,
+        )
+        set_titles(self.worker_list, f"its workers · {len(workers) or 'none'}")
+
+    def _draw_again(self) -> None:
+        self.show_snapshot(self.dashboard.snapshot)
+
+    @on(CursorList.Moved)
+    def mark(self) -> None:
+        """Tell of the node under the cursor."""
+        self._draw_again()
+
+    def on_resize(self) -> None:
+        """Lay everything out for the new size."""
+        self.call_after_refresh(self._show, self.dashboard.snapshot)
+
+    # Steering
+
+    def action_select_stage(self, steps: int) -> None:
+        """Select another stage along the data's way."""
+        self.dashboard.selected_stage = steering.neighbour(self.dashboard.selected_stage, steps)
+
+    def action_scale_node(self, change: int) -> None:
+        """Add or take away workers of the selected stage on the marked node."""
+        pipeline, node = self.dashboard.feed.pipeline, self.marked
+        if pipeline is None or node is None:
+            self.say("there is no node to scale yet")
+            return
+        self.say(steering.scale_node(pipeline, node, self.dashboard.selected_stage, change))
+        self.dashboard.look()
+
+    def say(self, words: str) -> None:
+        """Tell the effect of a key in the border for a while."""
+        self._said = words
+        if self._silence is not None:
+            self._silence.stop()
+        self._silence = self.set_timer(_SAID_FOR, self._fall_silent)
+        self._draw_again()
+
+    def _fall_silent(self) -> None:
+        self._said = ""
+        self._draw_again()
+
+
+def _no_workers(node: NodeSnapshot | None, width: int) -> Line:
+    """Why there is nobody to list."""
+    if node is None or not node.stages:
+        words = "no workers here"
+    elif node.health is Health.DOWN:
+        words = "its workers are gone with it"
+    else:
+        words = "its workers have not been heard of yet"
+    return cut((Span(words, Role.LABEL),), width)

@@ -1,0 +1,71 @@
+"""The one place that asks the pipeline: takes what is new since the last time, at the rhythm of the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from sp500tui.model import Constituent
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.snapshot import ListSnapshot, LivePrice, Snapshot
+
+if TYPE_CHECKING:
+    from sp500tui.logs.setup import LogLine
+
+
+class LogSource(Protocol):
+    """A bounded memory of the log."""
+
+    def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
+        """The lines after `seq`, the newest number, and how many were dropped unread between."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Everything that is new at one tick of the screen."""
+
+    now: datetime
+    """UTC."""
+    snapshot: Snapshot
+    prices: Sequence[LivePrice]
+    constituents: Sequence[Constituent] | None
+    """The list when it changed."""
+    lines: Sequence[LogLine]
+
+
+class PipelineFeed:
+    """Keeps how far each stream was read; without a pipeline it tells of one that starts."""
+
+    def __init__(
+        self, opening: Callable[[], Snapshot], log: LogSource, clock: Callable[[], datetime]
+    ) -> None:
+        self.pipeline: PipelineControl | None = None
+        """Set once the pipeline is open."""
+        self._opening = opening
+        self._log = log
+        self._clock = clock
+        self._version = 0
+        self._seq = 0
+        self._list: ListSnapshot | None = None
+        self._empty = True
+
+    def take(self) -> News:
+        """Read everything that is new."""
+        self._seq, lines, _ = self._log.since(self._seq)
+        pipeline = self.pipeline
+        if pipeline is None:
+            return News(self._clock(), self._opening(), (), None, lines)
+        snapshot = pipeline.snapshot()
+        constituents = self._changed_list(pipeline, snapshot)
+        self._version, prices = pipeline.prices_since(self._version)
+        return News(self._clock(), snapshot, prices, constituents, lines)
+
+    def _changed_list(self, pipeline: PipelineControl, snapshot: Snapshot) -> Sequence[Constituent] | None:
+        """The list of constituents when another one than last time is in force."""
+        if snapshot.constituents == self._list and not self._empty:
+            return None
+        constituents = pipeline.constituents()
+        self._list, self._empty = snapshot.constituents, not constituents
+        return constituents or None

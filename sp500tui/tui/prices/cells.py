@@ -1,0 +1,272 @@
+"""How a row, a heading or a sector of the price table is worded: cells of fixed width with their style's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import TypeAlias
+
+from rich.cells import cell_len
+
+from sp500tui.model import Constituent, MarketState
+from sp500tui.price_text import NOTHING, change_text, price_text
+from sp500tui.tui.prices.columns import GAP, MARGIN, SPECS, UNIT, PlacedColumn, PriceColumn, PriceLayout
+from sp500tui.tui.prices.model import PriceRow, SectorTally
+from sp500tui.tui.prices.view import Arrangement, SectorLine
+from sp500tui.tui.render.cells import age_words, arrow, shares, signed
+from sp500tui.tui.render.formats import clean, fit
+
+Cell: TypeAlias = tuple[str, str]
+"""Text, and the name of its style."""
+
+STYLES = (
+    "row", "cursor", "cursor-blurred", "hover", "mark", "symbol", "name", "muted", "last", "converted", "up", "down",
+    "level", "open", "stale", "missing", "trend-up", "trend-down", "trend-level", "flash-up", "flash-down", "header",
+    "sorted", "sector", "sector-up", "sector-down", "sector-level", "sector-note", "notice",
+)  # fmt: skip
+"""Names of all styles of cells and whole lines."""
+CURSOR_MARK = "▸"
+SESSION_WORDS: Mapping[str, str] = {
+    MarketState.PREPRE: "closed",
+    MarketState.PRE: "pre",
+    MarketState.REGULAR: "open",
+    MarketState.POST: "post",
+    MarketState.POSTPOST: "closed",
+    MarketState.CLOSED: "closed",
+    MarketState.OVERNIGHT: "night",
+    MarketState.UNKNOWN: NOTHING,
+}
+_GAP = " " * GAP
+_PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].narrowest
+_PRICE_WIDTH = SPECS[PriceColumn.LAST].narrowest
+_NO_CELL: Cell = (NOTHING, "muted")
+
+
+def direction(value: Decimal | float | None) -> str:
+    """Style of a change: up, down or level."""
+    return "level" if not value else "up" if value > 0 else "down"
+
+
+def _within(text: str, value: Decimal, width: int) -> str:
+    """The text, or a power of ten where it would be cut: a price without its last digits is a wrong one."""
+    return text if len(text) <= width else f"{text[:1] if text[0] in '+−' else ''}{abs(value):.2E}"
+
+
+def _last(row: PriceRow, _width: int) -> Cell:
+    return (
+        (_within(price_text(row.quote.price), row.quote.price, _PRICE_WIDTH), "last")
+        if row.quote
+        else _NO_CELL
+    )
+
+
+def _change(row: PriceRow, width: int) -> Cell:
+    quote = row.quote
+    if quote is None or quote.change is None:
+        return _NO_CELL
+    return _within(change_text(quote.change, quote.price), quote.change, width), direction(quote.change)
+
+
+def _percent(row: PriceRow, _width: int) -> Cell:
+    quote = row.quote
+    return _percent_cell(quote.percent_change, direction(quote.percent_change)) if quote else _NO_CELL
+
+
+def _percent_cell(percent: Decimal | None, style: str) -> Cell:
+    """A change in percent with its arrow, which stands in one line with the others."""
+    if percent is None:
+        return _NO_CELL
+    return arrow(percent) + signed(percent, " %").rjust(_PERCENT_WIDTH - 1), style
+
+
+def _converted(row: PriceRow, width: int) -> Cell:
+    converted = row.converted
+    if converted is None or converted.converted_price is None:
+        return _NO_CELL
+    price = converted.converted_price
+    return _within(price_text(price), price, width), "converted"
+
+
+def _volume(row: PriceRow, _width: int) -> Cell:
+    volume = row.quote.volume if row.quote else None
+    return _NO_CELL if volume is None else (shares(volume), "muted")
+
+
+def _market(row: PriceRow, _width: int) -> Cell:
+    if row.missing:
+        return "missing", "missing"
+    quote = row.quote
+    if quote is None:
+        return _NO_CELL
+    word = SESSION_WORDS.get(quote.market_state) or clean(quote.market_state).lower()
+    return word, "open" if quote.market_state == MarketState.REGULAR else "muted"
+
+
+def _trend(row: PriceRow, width: int) -> Cell:
+    return row.track.line(min(width, row.track.LIMIT)), f"trend-{direction(row.track.gain)}"
+
+
+_WORDS: dict[PriceColumn, Callable[[Constituent], Cell]] = {
+    PriceColumn.SYMBOL: lambda constituent: (clean(constituent.symbol), "symbol"),
+    PriceColumn.NAME: lambda constituent: (clean(constituent.name), "name"),
+    PriceColumn.SECTOR: lambda constituent: (clean(constituent.sector), "muted"),
+    PriceColumn.INDUSTRY: lambda constituent: (clean(constituent.sub_industry), "muted"),
+}
+"""The columns that a price does not change; they stand left of the others."""
+_FIGURES: dict[PriceColumn, Callable[[PriceRow, int], Cell]] = {
+    PriceColumn.LAST: _last,
+    PriceColumn.CHANGE: _change,
+    PriceColumn.PERCENT: _percent,
+    PriceColumn.CONVERTED: _converted,
+    PriceColumn.VOLUME: _volume,
+    PriceColumn.MARKET: _market,
+    PriceColumn.TREND: _trend,
+}
+
+
+def row_age(row: PriceRow, now: datetime) -> str:
+    """The quote's age, or in its place that the price is missing or not there yet."""
+    age = row.age(now)
+    if age is None:
+        return "none" if row.missing else NOTHING
+    return age_words(age)
+
+
+def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, marked: bool) -> list[Cell]:
+    """One row over the full width.
+
+    `moved` is +1 or -1 shortly after the price rose or fell, else 0; `marked` draws the cursor's mark.
+    """
+    stale = row.stale(now)
+    cells: list[Cell] = [(CURSOR_MARK if marked else " " * MARGIN, "mark")]
+    cells += _words(row.constituent, layout, stale)
+    blanks = ""
+    for place in layout.figures:
+        column, width = place.spec.column, place.width
+        if column is PriceColumn.AGE:
+            text, style = row_age(row, now), "missing" if row.missing else "muted"
+        else:
+            text, style = _FIGURES[column](row, width)
+            if column is PriceColumn.LAST and layout.units and row.quote is not None:
+                text += f" {clean(row.quote.currency):<{UNIT - 1}}"
+        if stale and style != "missing":
+            style = "stale"
+        figure = _figure(text, place)
+        if moved and column is layout.lit:
+            blanks = _light(cells, blanks + figure, "flash-up" if moved > 0 else "flash-down")
+        else:
+            cells.append((blanks + figure, style))
+            blanks = ""
+    if blanks:
+        cells.append((blanks, "row"))
+    return _closed(cells, layout)
+
+
+@lru_cache(maxsize=1024)
+def _words(constituent: Constituent, layout: PriceLayout, stale: bool) -> Sequence[Cell]:
+    """The cells of a row that stay the same from price to price."""
+    cells = []
+    for place in layout.words:
+        text, style = _WORDS[place.spec.column](constituent)
+        cells.append((_in_column(text, place), "stale" if stale else style))
+    return cells
+
+
+def _in_column(text: str, place: PlacedColumn) -> str:
+    """The text over its column and the gap behind it."""
+    return fit(text, place.width, place.spec.align) + _GAP
+
+
+def _figure(text: str, place: PlacedColumn) -> str:
+    """A text all of whose characters are one cell wide, over its column and the gap behind it."""
+    width = place.width
+    if len(text) > width:
+        return _in_column(text, place)
+    return (text.rjust(width) if place.spec.align == "right" else text.ljust(width)) + _GAP
+
+
+def _light(cells: list[Cell], text: str, style: str) -> str:
+    """Add a column of which only the digits are lit; the blanks behind them are returned, for the next column.
+
+    A cell of their own would cost a change of colours more.
+    """
+    shown = text.strip(" ")
+    start = text.index(shown)
+    cells += [(text[:start], "name"), (shown, style)]
+    return text[start + len(shown) :]
+
+
+def _closed(cells: list[Cell], layout: PriceLayout) -> list[Cell]:
+    """The cells with the last gap replaced by blanks up to the edge of the line."""
+    text, style = cells[-1]
+    cells[-1] = (text[:-GAP] + layout.tail, style)
+    return cells
+
+
+def _title(place: PlacedColumn, arrangement: Arrangement, currency: str, converted: str) -> str:
+    """A column's title with the arrow of the sort order on its inner side."""
+    column = place.spec.column
+    title = place.spec.title
+    if column is PriceColumn.LAST and currency:
+        title = f"{title} {currency}"
+    elif column is PriceColumn.CONVERTED and converted:
+        title = converted
+    if column is arrangement.sort:
+        mark = "▼" if arrangement.descending else "▲"
+        title = f"{mark} {title}" if place.spec.align == "right" else f"{title} {mark}"
+    return title
+
+
+def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, converted: str) -> list[Cell]:
+    """The titles over the full width; `currency` and `converted` are the codes of the two prices.
+
+    Where the rows say their currencies themselves, the title has none.
+    """
+    currency = "" if layout.units else currency
+    cells: list[Cell] = [(" " * MARGIN, "header")]
+    for place in layout.placed:
+        sorted_by = place.spec.column is arrangement.sort
+        title = _title(place, arrangement, currency, converted)
+        cells.append((_in_column(title, place), "sorted" if sorted_by else "header"))
+    return _closed(cells, layout)
+
+
+def sector_cells(line: SectorLine, tally: SectorTally, layout: PriceLayout) -> list[Cell]:
+    """A sector's heading.
+
+    Its name and number of rows stand above the words, advancers and decliners above the prices, and the
+    weighted change above the changes in percent.
+    """
+    percent = tally.percent
+    shown = f"{line.shown:,}" if line.shown == tally.members else f"{line.shown:,} of {tally.members:,}"
+    counts = f"▲{tally.advancers:,} ▼{tally.decliners:,}"
+    figures: dict[PriceColumn, Cell] = {
+        PriceColumn.CHANGE: ("weighted", "sector-note"),
+        PriceColumn.PERCENT: _percent_cell(percent, f"sector-{direction(percent)}"),
+    }
+    start = next((place.start for place in layout.placed if place.spec.align == "right"), layout.width)
+    end = next((p.start + p.width for p in layout.placed if p.spec.align == "right"), layout.width)
+    room = max(0, min(end - len(counts), start) - MARGIN - 1)
+    name = fit(f"{clean(line.sector) or 'no sector'}  {shown}", room)
+    space = " " * (end - len(counts) - MARGIN - cell_len(name))
+    cells: list[Cell] = [
+        (" " * MARGIN, "mark"),
+        (name + space, "sector"),
+        (counts + " " * GAP, "sector-note"),
+    ]
+    for place in layout.placed:
+        if place.start > end:
+            text, style = figures.get(place.spec.column, ("", "sector"))
+            cells.append((_in_column(text, place), style))
+    return _closed(cells, layout)
+
+
+def centred(message: str, y: int, width: int, height: int) -> list[Cell]:
+    """Screen line `y` of a message of some lines in the middle of an empty table."""
+    words = message.split("\n")
+    index = y - max(0, (height - len(words)) // 2)
+    text = fit(words[index], min(width, cell_len(words[index]))) if 0 <= index < len(words) else ""
+    left = (width - cell_len(text)) // 2
+    return [(" " * left, "row"), (text, "notice")]

@@ -1,0 +1,43 @@
+"""What an empty price table says: what is waited for or failed, since when, the next attempt, a way out."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
+from sp500tui.tui.render.formats import clean, span
+
+_WIDTH = 54
+"""Cells of a line, so that it fits the panel at every size."""
+_DEMO = "sp500tui --demo shows everything with a simulated market, without any network"
+
+
+def prices_notice(snapshot: Snapshot) -> str:
+    """The lines shown instead of prices."""
+    if snapshot.phase is Phase.FAILED:
+        return _lines(f"The pipeline failed: {snapshot.failure}", "q leaves", snapshot)
+    listed, upstream = snapshot.constituents, snapshot.upstream
+    if not listed.count:
+        if listed.health is Health.DOWN:
+            return _lines(f"No list of constituents: {listed.message}", _attempt(snapshot), snapshot)
+        return _lines("Loading the list of constituents …", _elapsed(snapshot), snapshot)
+    if upstream.health is Health.DOWN:
+        return _lines(f"No prices: {upstream.message}", _attempt(snapshot), snapshot)
+    return _lines("Waiting for the first prices …", _elapsed(snapshot), snapshot)
+
+
+def _elapsed(snapshot: Snapshot) -> str:
+    return f"for {span(max(1.0, snapshot.uptime))}"
+
+
+def _attempt(snapshot: Snapshot) -> str:
+    """Since when, and when it is tried again."""
+    waits = [wait for wait in (snapshot.upstream.retry_in, snapshot.cycle.next_in) if wait is not None]
+    again = f", next attempt in {span(min(waits))}" if waits else ""
+    since = snapshot.upstream.last_success
+    return f"for {span(max(1.0, snapshot.uptime if since is None else since))}{again}"
+
+
+def _lines(what: str, when: str, snapshot: Snapshot) -> str:
+    paragraphs = [what, when] if snapshot.demo else [what, when, "", _DEMO]
+    return "\n".join(line for paragraph in paragraphs for line in wrap(clean(paragraph), _WIDTH) or [""])

@@ -1,0 +1,1 @@
+"""The quit dialog and the shutdown controller."""

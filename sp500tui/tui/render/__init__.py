@@ -1,0 +1,1 @@
+"""Line rendering and list widgets shared by all slices."""

@@ -1,0 +1,143 @@
+"""States in words and signs, so that nothing on the screen is told by colour alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sp500tui.model import MarketState
+from sp500tui.pipeline.core.snapshot import (
+    Health,
+    MarketSnapshot,
+    Phase,
+    QueueSnapshot,
+    Snapshot,
+    StageName,
+    WorkerState,
+)
+from sp500tui.tui.render.cluster_labels import lost_words
+from sp500tui.tui.render.formats import clean, short_span, span
+from sp500tui.tui.render.lines import Role
+
+STAGE_TITLES = {
+    StageName.SCRAPER: "scraper",
+    StageName.PRICE: "price workers",
+    StageName.CONVERTER: "converters",
+    StageName.WRITER: "writers",
+}
+
+PHASE_SIGNS = {
+    Phase.STARTING: ("◌", Role.LABEL),
+    Phase.RUNNING: ("●", Role.GOOD),
+    Phase.PAUSED: ("‖", Role.WARN),
+    Phase.DRAINING: ("▽", Role.WARN),
+    Phase.SPOOLING: ("▽", Role.WARN),
+    Phase.STOPPED: ("■", Role.LABEL),
+    Phase.FAILED: ("✗", Role.BAD),
+}
+
+HEALTH_SIGNS = {
+    Health.STARTING: ("◌", Role.LABEL),
+    Health.OK: ("✓", Role.GOOD),
+    Health.DEGRADED: ("!", Role.WARN),
+    Health.DOWN: ("✗", Role.BAD),
+}
+
+WORKER_SIGNS = {
+    WorkerState.STARTING: ("◌", Role.LABEL),
+    WorkerState.IDLE: ("○", Role.FAINT),
+    WorkerState.BUSY: ("●", Role.GOOD),
+    WorkerState.BLOCKED: ("◧", Role.WARN),
+    WorkerState.WAITING: ("◔", Role.WARN),
+    WorkerState.BACKOFF: ("↻", Role.BAD),
+    WorkerState.PAUSED: ("‖", Role.WARN),
+    WorkerState.DRAINING: ("▽", Role.WARN),
+    WorkerState.STUCK: ("✗", Role.BAD),
+}
+
+_SESSIONS: Mapping[str, str] = {
+    MarketState.PREPRE: "NYSE closed",
+    MarketState.PRE: "NYSE pre-market",
+    MarketState.REGULAR: "NYSE open",
+    MarketState.POST: "NYSE after hours",
+    MarketState.POSTPOST: "NYSE closed",
+    MarketState.CLOSED: "NYSE closed",
+    MarketState.OVERNIGHT: "NYSE overnight",
+    MarketState.UNKNOWN: "NYSE",
+}
+_CHANGES = {
+    MarketState.PRE: "pre-market in",
+    MarketState.REGULAR: "opens in",
+    MarketState.POST: "closes in",
+}
+
+_STEADY = 0.05
+"""Rates that differ by less than this share count as equal."""
+
+
+def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
+    """Sign, word and role of what the pipeline does; a running one that has a trouble is `degraded`."""
+    sign, role = PHASE_SIGNS[snapshot.phase]
+    if snapshot.phase is Phase.RUNNING and (snapshot.degraded or lost_words(snapshot)):
+        return "!", "degraded", Role.WARN
+    return sign, str(snapshot.phase), role
+
+
+def session_words(market: MarketSnapshot, now: datetime) -> tuple[str, str]:
+    """The session (`NYSE open`) and the time to its next change (`closes in 2 h 14 min`), each may be empty."""
+    if market.state is None:
+        return "NYSE", "session not known yet"
+    session = _SESSIONS.get(market.state) or f"NYSE {clean(market.state).lower()}"
+    if market.next_change is None or market.next_state is None:
+        return session, ""
+    change = _CHANGES.get(market.next_state, "ends in" if market.state == MarketState.POST else "changes in")
+    return session, f"{change} {span(max((market.next_change - now).total_seconds(), 0.0))}"
+
+
+def trend(queue: QueueSnapshot) -> tuple[str, str]:
+    """Whether a queue fills, drains or stands, as a sign and a word."""
+    if not queue.ready:
+        return "·", "empty"
+    difference = queue.rate_in - queue.rate_out
+    if abs(difference) <= _STEADY * max(queue.rate_in, queue.rate_out):
+        return "=", "steady"
+    return ("▲", "filling") if difference > 0 else ("▼", "draining")
+
+
+def flow_words(queue: QueueSnapshot) -> str:
+    """Where the queue's depth is going: `empty in 12 s`, `full in 40 s`, `steady`, `empty`."""
+    _, word = trend(queue)
+    if word == "draining" and queue.seconds_to_empty is not None:
+        return f"empty in {short_span(queue.seconds_to_empty)}"
+    return word
+
+
+def bottleneck_words(snapshot: Snapshot) -> str:
+    """The stage that holds the others up, why, and what helps; or what all wait for; or that there is none."""
+    found = snapshot.bottleneck
+    if found is None:
+        return _without_bottleneck(snapshot)
+    advice = f": {found.advice}" if found.advice else ""
+    return clean(f"bottleneck: {STAGE_TITLES[found.stage]} ({found.reason}){advice}")
+
+
+def _without_bottleneck(snapshot: Snapshot) -> str:
+    if not snapshot.ledger.fetched:
+        return "no bottleneck: no work yet"
+    if snapshot.database.health is Health.DOWN:
+        return "held up: the writers wait for PostgreSQL, the journal keeps the rows meanwhile"
+    if snapshot.upstream.health is Health.DOWN:
+        return "held up: the price workers wait for Yahoo Finance"
+    return "no bottleneck: every stage keeps up"
+
+
+def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:
+    """What is wrong, in one line, with the time of the next attempt; None when all is well."""
+    if snapshot.phase is Phase.FAILED:
+        return clean(f"failed: {snapshot.failure or 'no reason given'}"), Role.BAD
+    reasons = [*snapshot.degraded, *lost_words(snapshot)]
+    if not reasons:
+        return None
+    waits = [part.retry_in for part in (snapshot.upstream, snapshot.database) if part.retry_in is not None]
+    again = f", next attempt in {span(min(waits))}" if waits else ""
+    return clean(f"degraded{again}: " + "; ".join(reasons)), Role.WARN

@@ -1,0 +1,110 @@
+"""Rows read back from the table `prices`, as lines under a heading; as many columns as the width has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sp500tui.price_text import change_text, price_text
+from sp500tui.tui.render.cells import arrow, signed
+from sp500tui.tui.render.formats import clean, count, fit, milliseconds
+from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.moments import MOMENT_WIDTH, moment
+
+if TYPE_CHECKING:
+    from sp500tui.storage.reads import StoredRow
+
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column; those of a low rank are shown first."""
+
+    title: str
+    width: int
+    rank: int
+    text: Callable[[StoredRow, datetime], str]
+    role: Callable[[StoredRow], Role] = lambda _: Role.VALUE
+    align: str = "right"
+
+
+def _direction(row: StoredRow) -> Role:
+    if not row.change:
+        return Role.LABEL
+    return Role.GOOD if row.change > 0 else Role.BAD
+
+
+def _muted(_row: StoredRow) -> Role:
+    return Role.LABEL
+
+
+def _under_way(row: StoredRow) -> str:
+    """How long the row took from the fetch to the table, by the clocks of both machines."""
+    return milliseconds(1000 * (row.stored_at - row.fetched_at).total_seconds())
+
+
+def _rate_text(rate: Decimal | None) -> str:
+    """Four decimals, as currency pairs have; more for a currency of little worth."""
+    return f"{rate:.4f}" if rate is not None and rate >= 1 else price_text(rate)
+
+
+_SYMBOL = _Column("symbol", 6, 0, lambda row, _: clean(row.symbol), lambda _: Role.TITLE, "left")
+_COLUMNS = (
+    _Column("traded", MOMENT_WIDTH, 0, lambda row, now: moment(row.quote_time, now), align="left"),
+    _Column(
+        "price", 14, 0, lambda row, _: f"{price_text(row.price)} {clean(row.currency)}", lambda _: Role.TITLE
+    ),
+    _Column(
+        "change",
+        11,
+        2,
+        lambda row, _: f"{arrow(row.change)} {change_text(row.change, row.price):>8}",
+        _direction,
+    ),
+    _Column("change %", 10, 1, lambda row, _: signed(row.percent_change, " %"), _direction),
+    _Column(
+        "converted",
+        15,
+        3,
+        lambda row, _: f"{price_text(row.converted_price)} {clean(row.converted_currency)}",
+    ),
+    _Column("rate", 9, 7, lambda row, _: _rate_text(row.fx_rate), _muted),
+    _Column("volume", 13, 6, lambda row, _: "–" if row.volume is None else count(row.volume), _muted),
+    _Column("session", 8, 8, lambda row, _: clean(row.market_state).lower(), _muted, "left"),
+    _Column("fetched", MOMENT_WIDTH, 5, lambda row, now: moment(row.fetched_at, now), _muted, "left"),
+    _Column("stored", MOMENT_WIDTH, 4, lambda row, now: moment(row.stored_at, now), align="left"),
+    _Column("took", 8, 9, lambda row, _: _under_way(row), _muted),
+)
+
+
+def stored_lines(
+    rows: Sequence[StoredRow], now: datetime, width: int, height: int, *, with_symbol: bool
+) -> list[Line]:
+    """A heading and the rows below it, at most `height` lines of `width` cells."""
+    columns = _fitting((_SYMBOL, *_COLUMNS) if with_symbol else _COLUMNS, width)
+    heading = _GAP.join(fit(column.title, column.width, column.align) for column in columns)
+    lines = [cut((Span(heading, Role.LABEL),), width)]
+    for row in rows[: max(0, height - 1)]:
+        spans: list[Span] = []
+        for column in columns:
+            if spans:
+                spans.append(Span(_GAP))
+            spans.append(Span(fit(column.text(row, now), column.width, column.align), column.role(row)))
+        lines.append(cut(spans, width))
+    return lines
+
+
+def _fitting(columns: Sequence[_Column], width: int) -> list[_Column]:
+    """The columns of the lowest ranks that fit beside each other, in their usual order."""
+    kept: list[_Column] = []
+    left = width + len(_GAP)
+    for column in sorted(columns, key=lambda column: column.rank):
+        left -= column.width + len(_GAP)
+        if left < 0:
+            break
+        kept.append(column)
+    return [column for column in columns if column in kept]

@@ -1,0 +1,175 @@
+"""The workers panel's lines: one a worker, its columns chosen by the width at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+
+from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot, WorkerState
+from sp500tui.tui.render.cluster_labels import short_name, tail
+from sp500tui.tui.render.formats import (
+    clean,
+    condensed,
+    count,
+    fit,
+    milliseconds,
+    plural,
+    rate,
+    short_span,
+    sparkline,
+)
+from sp500tui.tui.render.labels import WORKER_SIGNS
+from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
+
+_ERROR_WIDTH = 24
+_STATE_WIDTH = 10
+_COLUMNS = (
+    ("rate", 7, 0),
+    ("trend", 5, 46),
+    ("p95", 7, 58),
+    ("restarts", 8, 80),
+    ("pid", 8, 86),
+    ("trend 30 s", 14, 106),
+    ("last error", _ERROR_WIDTH, 124),
+)
+"""Name, width and the panel width from which a column is shown, in their order of importance."""
+_ORDER = ("rate", "trend", "trend 30 s", "p95", "restarts", "pid", "last error")
+_HOME, _NARROW_HOME, _ROOMY = 20, 10, 70
+"""Cells of a node's name at most, in a panel of at least `_ROOMY` cells and in a narrower one."""
+_QUIET = (WorkerState.IDLE, WorkerState.PAUSED)
+
+
+def shown_columns(width: int) -> list[tuple[str, int]]:
+    """The columns behind name, state and work that a panel of `width` cells has room for."""
+    chosen = {name: room for name, room, least in _COLUMNS if width >= least}
+    if "trend 30 s" in chosen:
+        del chosen["trend"]
+    return [(name, chosen[name]) for name in _ORDER if name in chosen]
+
+
+def _widths(width: int, names: int, homes: int) -> tuple[list[tuple[str, int]], int]:
+    """The columns, and the cells left for what a worker works on."""
+    home = homes + 1 if homes else 0
+    extra = shown_columns(width - home)
+    room = width - names - 1 - home - _STATE_WIDTH - 1 - sum(cells + 1 for _, cells in extra)
+    return extra, max(0, room)
+
+
+def home_width(workers: Sequence[WorkerSnapshot], width: int) -> int:
+    """Cells of the column that names a worker's node in a panel of `width` cells; 0 outside a cluster."""
+    longest = max((len(short_name(worker.node)) for worker in workers), default=0)
+    return min(longest, _NARROW_HOME if width < _ROOMY else _HOME)
+
+
+def name_width(workers: Sequence[WorkerSnapshot]) -> int:
+    """Cells of the name column."""
+    return min(16, max((len(worker.name) for worker in workers), default=8))
+
+
+def header_line(width: int, names: int, homes: int = 0) -> Line:
+    """The names of the columns."""
+    extra, room = _widths(width, names, homes)
+    cells = [fit("worker", names), fit("node", homes), fit("state", _STATE_WIDTH), fit("works on", room)]
+    cells += [fit(_heading(name), cells_, _align(name)) for name, cells_ in extra]
+    return cut((Span(" ".join(cell for cell in cells if cell), Role.LABEL),), width)
+
+
+def _heading(name: str) -> str:
+    return "30 s" if name.startswith("trend") else name
+
+
+def _align(name: str) -> str:
+    return "left" if name in {"last error", "trend", "trend 30 s"} else "right"
+
+
+def empty_line(width: int, *, before: bool) -> Line:
+    """What stands there `before` the first worker, and once there is none any more."""
+    words = "no workers yet: they come with the pipeline" if before else "no workers are left here"
+    return cut((Span(words, Role.LABEL),), width)
+
+
+def worker_line(
+    worker: WorkerSnapshot, width: int, names: int, *, homes: int = 0, chosen: bool = False
+) -> Line:
+    """One worker in exactly `width` cells, `names` of them for its name and `homes` for its node's."""
+    extra, room = _widths(width, names, homes)
+    sign, role = WORKER_SIGNS[worker.state]
+    home = [Span(tail(short_name(worker.node), homes) + " ", Role.LABEL)] if homes else []
+    spans = [
+        Span(fit(clean(worker.name), names) + " ", Role.TITLE),
+        *home,
+        Span(fit(f"{sign} {worker.state}", _STATE_WIDTH) + " ", role),
+    ]
+    if room:
+        doing = _doing(worker, told=any(name == "last error" for name, _ in extra))
+        spans.append(Span(fit(doing, room), Role.LABEL if worker.state in _QUIET else Role.VALUE))
+    for name, cells in extra:
+        text, cell_role = _cell(worker, name, cells)
+        spans.append(Span(" " + fit(text, cells, _align(name)), cell_role))
+    if chosen:
+        return cut((Span("".join(span.text for span in spans), Role.CHOSEN),), width)
+    return cut(spans, width)
+
+
+def _doing(worker: WorkerSnapshot, *, told: bool) -> str:
+    """What the worker works on, its countdown first where it waits for one."""
+    doing = clean(worker.doing)
+    if worker.retry_in is not None:
+        error = clean(worker.last_error) if worker.state is WorkerState.BACKOFF and not told else doing
+        return f"again in {short_span(worker.retry_in)}" + (f": {error}" if error else "")
+    if worker.state in (WorkerState.DRAINING, WorkerState.STUCK, WorkerState.BLOCKED):
+        return f"{doing or 'its lease'}, for {short_span(worker.state_seconds)}"
+    if worker.state is WorkerState.IDLE and not doing:
+        return f"for {short_span(worker.state_seconds)}"
+    return doing
+
+
+def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
+    """The text and role of one cell."""
+    if name == "rate":
+        return rate(worker.rate_10), Role.VALUE if worker.rate_10 > 0 else Role.FAINT
+    if name.startswith("trend"):
+        return sparkline(condensed(worker.history, cells), cells), Role.ACCENT if any(
+            worker.history
+        ) else Role.FAINT
+    if name == "p95":
+        return milliseconds(worker.latency.p95), Role.VALUE if worker.latency.p95 is not None else Role.FAINT
+    if name == "restarts":
+        return count(worker.restarts), Role.WARN if worker.restarts else Role.FAINT
+    if name == "pid":
+        return str(worker.pid) if worker.stage is StageName.WRITER else f"t{worker.thread}", Role.LABEL
+    return clean(worker.last_error) or "none", Role.WARN if worker.last_error else Role.FAINT
+
+
+def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
+    """What a narrow panel has no column for, in `lines` lines: the process, the latencies, the whole last error."""
+    error = clean(worker.last_error)
+    words, role = (f"last error: {error}", Role.WARN) if error else ("no error so far", Role.LABEL)
+    place = (
+        f"pid {worker.pid}"
+        if worker.stage is StageName.WRITER
+        else f"thread {worker.thread} of pid {worker.pid}"
+    )
+    head = Span(f"↳ {place}", Role.LABEL)
+    if lines == 1:
+        return [cut((head, Span(" · ", Role.LABEL), Span(words, role)), width)]
+    restarts = Span(f" · {plural(worker.restarts, 'restart')}", Role.WARN if worker.restarts else Role.LABEL)
+    latency = worker.latency
+    percentiles = " · " + "  ".join(
+        f"{name} {milliseconds(value)}"
+        for name, value in (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
+    )
+    wrapped = wrap(words, max(width - 2, 1), max_lines=lines - 1, placeholder="…")
+    below = [cut((Span(f"  {text}", role),), width) for text in wrapped]
+    return [
+        longest_that_fits(
+            [(head, restarts, Span(percentiles, Role.LABEL)), (head, restarts), (head,)], width
+        ),
+        *below,
+        *[cut((), width)] * (lines - 1 - len(below)),
+    ]
+
+
+def title(stage_title: str | None) -> str:
+    """The panel's title: whose workers it shows."""
+    return f"workers · {stage_title or 'all stages'}"

@@ -1,0 +1,1 @@
+"""What all screens share: driver, key bindings, themes, status bar, key bar and base screen."""

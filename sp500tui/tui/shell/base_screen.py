@@ -1,0 +1,164 @@
+"""What the screens beside the main one share: the status bar, the keys, and reading on a background thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState, get_current_worker
+
+from sp500tui.model import Sp500tuiError
+from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.tui.dashboard.screen import SMALLEST, MainScreen
+from sp500tui.tui.messages import SnapshotTaken
+from sp500tui.tui.render.formats import clean
+from sp500tui.tui.shell.closing import ClosableScreen
+from sp500tui.tui.shell.key_bar import KeyBar
+from sp500tui.tui.shell.status_bar import StatusBar
+from sp500tui.tui.shell.status_lines import View
+
+if TYPE_CHECKING:
+    from sp500tui.tui.app import DashboardApp
+
+LOG = logging.getLogger(__name__)
+READ_EVERY = 2.0
+"""Seconds between two readings of a screen that is shown."""
+_GROUP = "reading"
+
+
+class PanelScreen(ClosableScreen[None]):
+    """A screen under the status bar that asks somebody slow every two seconds while it is shown."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape", "back", "Back", id="screen.back", tooltip="Back to the pipeline, its prices and its log"
+        ),
+    ]
+    HORIZONTAL_BREAKPOINTS = MainScreen.HORIZONTAL_BREAKPOINTS
+    VERTICAL_BREAKPOINTS = MainScreen.VERTICAL_BREAKPOINTS
+
+    status = getters.query_one(StatusBar)
+
+    @dataclass
+    class Answered(Message, bubble=False):
+        """What was asked on the background thread."""
+
+        answer: object
+
+    @dataclass
+    class Refused(Message, bubble=False):
+        """Why it could not be had, in one line."""
+
+        reason: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rhythm: Timer | None = None
+        self._asking: Worker[None] | None = None
+
+    @property
+    def dashboard(self) -> DashboardApp:
+        """The app, as what it is."""
+        return cast("DashboardApp", self.app)
+
+    def database_url(self) -> str | None:
+        """Where the stored data are; None before the database is open. Called on background threads too."""
+        pipeline = self.dashboard.feed.pipeline
+        return None if pipeline is None else pipeline.database_url
+
+    def compose(self) -> ComposeResult:
+        """The panels between the status bar and the keys."""
+        yield StatusBar()
+        yield from self.compose_panels()
+        yield Static(_too_small(), id="too-small")
+        yield KeyBar()
+
+    def compose_panels(self) -> ComposeResult:
+        """What is special to a screen."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        """Show the pipeline as it was a moment ago."""
+        self.call_after_refresh(self._show, self.dashboard.snapshot)
+
+    @on(SnapshotTaken)
+    def follow(self, message: SnapshotTaken) -> None:
+        """Bring the screen to the pipeline of this moment."""
+        self._show(message.snapshot)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        now = self.dashboard.clock()
+        self.status.show(snapshot, View(f"{now.astimezone():%H:%M:%S}", now))
+        self.show_snapshot(snapshot)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Bring the panels to the pipeline of this moment."""
+
+    def action_back(self) -> None:
+        """Leave the screen."""
+        self.dismiss()
+
+    # Asking
+
+    def question(self) -> Callable[[], object] | None:
+        """What to ask now, to be called on a background thread; None for nothing."""
+        return None
+
+    def on_screen_resume(self) -> None:
+        """Ask at once, and again while the screen is shown."""
+        self.ask()
+        if self._rhythm is None:
+            self._rhythm = self.set_interval(READ_EVERY, self._ask_if_idle)
+        else:
+            self._rhythm.resume()
+
+    def on_screen_suspend(self) -> None:
+        """Stop asking while something else is shown."""
+        if self._rhythm is not None:
+            self._rhythm.pause()
+
+    def _ask_if_idle(self) -> None:
+        if self._asking is None or self._asking.is_finished:
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask now; the answer to an earlier question is not wanted any more."""
+        question = self.question()
+        if question is not None:
+            self._asking = self.run_worker(
+                partial(self._fetch, question), thread=True, exclusive=True, group=_GROUP, exit_on_error=False
+            )
+
+    def _fetch(self, question: Callable[[], object]) -> None:
+        """Runs on a background thread."""
+        worker = get_current_worker()
+        try:
+            message: Message = self.Answered(question())
+        except Sp500tuiError as error:
+            message = self.Refused(clean(str(error)))
+        if not worker.is_cancelled:
+            self.post_message(message)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Say that something unforeseen happened instead of ending the program for it."""
+        if event.state is WorkerState.ERROR:
+            LOG.error("%s: a background thread failed", self, exc_info=event.worker.error)
+            self.post_message(self.Refused(clean(f"unforeseen: {event.worker.error}; see the log")))
+
+
+def _too_small() -> str:
+    columns, lines = SMALLEST
+    return (
+        "This window is too small.\n"
+        f"The dashboard needs at least {columns} columns and {lines} lines.\n"
+        "The pipeline goes on; esc goes back, q stops it."
+    )

@@ -1,0 +1,231 @@
+"""The keys that work on every screen, and the check of the keys that the configuration changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+from sp500tui.config.suggestions import suggestion
+from sp500tui.model import ConfigurationError
+
+_SCALE = Binding.Group("Scale", compact=True)
+_STAGE = Binding.Group("Stage", compact=True)
+_INTERVAL = Binding.Group("Interval", compact=True)
+_EXPORT = Binding.Group("Export prices", compact=True)
+
+STEERING: list[Binding] = [
+    Binding(
+        "plus,equals_sign",
+        "scale(1)",
+        "More workers",
+        key_display="+",
+        group=_SCALE,
+        id="stage.more",
+        tooltip="One worker more for the selected stage",
+    ),
+    Binding(
+        "minus,underscore",
+        "scale(-1)",
+        "Fewer workers",
+        key_display="-",
+        group=_SCALE,
+        id="stage.fewer",
+        tooltip="One worker fewer for the selected stage; it finishes what it has in hand",
+    ),
+    Binding(
+        "left,h",
+        "select_stage(-1)",
+        "Previous stage",
+        key_display="←",
+        group=_STAGE,
+        id="stage.previous",
+        priority=True,
+        tooltip="Select the stage before, as the target of the scaling keys",
+    ),
+    Binding(
+        "right,l",
+        "select_stage(1)",
+        "Next stage",
+        key_display="→",
+        group=_STAGE,
+        id="stage.next",
+        priority=True,
+        tooltip="Select the next stage, as the target of the scaling keys",
+    ),
+    Binding(
+        "p", "toggle_pause", "Pause", id="pipeline.pause", tooltip="Pause the pipeline's intake, or resume it"
+    ),
+    Binding(
+        "P",
+        "toggle_stage_pause",
+        "Pause stage",
+        show=False,
+        id="stage.pause",
+        tooltip="Pause the selected stage only (press twice), or resume it",
+    ),
+    Binding("r", "run_cycle", "Run cycle", id="cycle.run", tooltip="Start the next cycle now"),
+    Binding(
+        "left_square_bracket",
+        "change_interval(-1)",
+        "Shorter interval",
+        key_display="[",
+        group=_INTERVAL,
+        id="interval.shorter",
+        tooltip="Less time from cycle to cycle",
+    ),
+    Binding(
+        "right_square_bracket",
+        "change_interval(1)",
+        "Longer interval",
+        key_display="]",
+        group=_INTERVAL,
+        id="interval.longer",
+        tooltip="More time from cycle to cycle",
+    ),
+    Binding(
+        "less_than_sign",
+        "change_refresh(-1)",
+        "Slower screen",
+        show=False,
+        key_display="<",
+        id="refresh.slower",
+        tooltip="Look at the pipeline less often",
+    ),
+    Binding(
+        "greater_than_sign",
+        "change_refresh(1)",
+        "Faster screen",
+        show=False,
+        key_display=">",
+        id="refresh.faster",
+        tooltip="Look at the pipeline more often",
+    ),
+    Binding(
+        "question_mark,f1", "show_help", "Help", key_display="?", id="help", tooltip="All keys and signs"
+    ),
+    Binding(
+        "q,ctrl+c",
+        "request_stop",
+        "Quit",
+        id="quit",
+        tooltip="Stop: first drain, once more spools to disk, a third time kills",
+    ),
+]
+"""Bindings of the app itself."""
+
+VIEW: list[Binding] = [
+    Binding(
+        "space",
+        "toggle_freeze",
+        "Freeze",
+        id="view.freeze",
+        tooltip="Hold the panels still, or let them go on",
+    ),
+    Binding(
+        "c",
+        "switch_currency",
+        "Currency",
+        show=False,
+        id="view.currency",
+        tooltip="Change which currency is shown first",
+    ),
+    Binding(
+        "y",
+        "copy_row",
+        "Copy price",
+        id="view.copy",
+        tooltip="Copy the marked row of the prices to the clipboard",
+    ),
+    Binding(
+        "e",
+        "export('csv')",
+        "Export prices CSV",
+        group=_EXPORT,
+        id="view.export_csv",
+        tooltip="Write the prices shown to a CSV file",
+    ),
+    Binding(
+        "E",
+        "export('json')",
+        "Export prices JSON",
+        group=_EXPORT,
+        id="view.export_json",
+        tooltip="Write the prices shown to a JSON file",
+    ),
+    Binding(
+        "z",
+        "zoom",
+        "Zoom",
+        id="view.zoom",
+        tooltip="Give the focused panel the whole screen, or take it back",
+    ),
+    Binding(
+        "tab",
+        "app.focus_next",
+        "Next panel",
+        show=False,
+        id="view.next_panel",
+        tooltip="Focus the next panel",
+    ),
+    Binding(
+        "shift+tab",
+        "app.focus_previous",
+        "Previous panel",
+        show=False,
+        id="view.previous_panel",
+        tooltip="Focus the panel before",
+    ),
+]
+"""Bindings of the main screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing a key does, as help and the command palette tell it."""
+
+    group: str
+    """Title of the panel or screen it belongs to."""
+    binding: Binding
+    owner: type[DOMNode]
+    """The class whose action it is."""
+
+    @property
+    def title(self) -> str:
+        """What it does, in a few words."""
+        return self.binding.description
+
+    @property
+    def explanation(self) -> str:
+        """What it does, in a sentence."""
+        return self.binding.tooltip or self.binding.description
+
+
+def commands_of(owners: Iterable[type[DOMNode]]) -> Iterator[Command]:
+    """The bindings with an id of these classes, each once, in the order they are written down."""
+    seen: set[str] = set()
+    for owner in owners:
+        group = str(getattr(owner, "BINDING_GROUP_TITLE", None) or "Everywhere")
+        for binding in owner.__dict__.get("BINDINGS", ()):
+            if isinstance(binding, Binding) and binding.id and binding.id not in seen:
+                seen.add(binding.id)
+                yield Command(group, binding, owner)
+
+
+def check_keymap(keymap: Mapping[str, str], commands: Iterable[Command]) -> None:
+    """Refuse what cannot be remapped.
+
+    Raises:
+        ConfigurationError: An id that no binding has, or an id without a key.
+    """
+    known = {command.binding.id or "" for command in commands}
+    for binding_id, keys in keymap.items():
+        if binding_id not in known:
+            hint = suggestion(binding_id, known) or f"known are {', '.join(sorted(known))}"
+            raise ConfigurationError(f"keymap: no binding is called {binding_id!r}; {hint}")
+        if not all(key.strip() for key in keys.split(",")):
+            raise ConfigurationError(
+                f"keymap: {binding_id!r} has the empty key {keys!r}; name one, such as 'f5' or 'ctrl+r,r'"
+            )

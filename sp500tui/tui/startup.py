@@ -1,0 +1,105 @@
+"""Opening the pipeline behind the first frame, and the snapshot that is shown until it exists."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from textual.message import Message
+
+from sp500tui.config.settings import Settings
+from sp500tui.model import ExitCode, Sp500tuiError
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.service_thread import ServiceThread
+from sp500tui.pipeline.core.snapshot import (
+    CycleSnapshot,
+    Latency,
+    Ledger,
+    Phase,
+    QueueName,
+    QueueSnapshot,
+    Snapshot,
+    StageName,
+    StageSnapshot,
+)
+from sp500tui.tui.messages import PipelineFailed, PipelineOpened
+from sp500tui.tui.render.formats import clean
+
+
+class Opener:
+    """Builds and starts the pipeline on a thread of its own, because its modules take long to load.
+
+    Building is tried once: a failure ends the run.
+    """
+
+    def __init__(self, build: Callable[[], PipelineControl], post: Callable[[Message], bool]) -> None:
+        self.pipeline: PipelineControl | None = None
+        """Set as soon as it may have been started."""
+        self._build = build
+        self._post = post
+        self._since = time.monotonic()
+        self._cancelled = threading.Event()
+        self._thread = ServiceThread("pipeline-opener", self._open, attempts=1, give_up=self._failed)
+
+    @property
+    def seconds(self) -> float:
+        """Since the program began."""
+        return time.monotonic() - self._since
+
+    def start(self) -> None:
+        """Begin; the outcome arrives as a message."""
+        self._thread.start()
+
+    def cancel(self, patience: float) -> None:
+        """Start nothing any more; waits at most `patience` seconds for what is under way."""
+        self._cancelled.set()
+        self._thread.join(patience)
+
+    def _open(self) -> None:
+        try:
+            pipeline = self._build()
+            if self._cancelled.is_set():
+                return
+            self.pipeline = pipeline
+            pipeline.start()
+        except Sp500tuiError as error:
+            self._failed(error)
+        else:
+            self._post(PipelineOpened(pipeline))
+
+    def _failed(self, error: BaseException) -> None:
+        """Show on the screen why there is no pipeline, whatever it was."""
+        self._post(PipelineFailed(error))
+
+
+def opening_snapshot(
+    settings: Settings, now: datetime, uptime: float, failure: BaseException | None = None
+) -> Snapshot:
+    """A pipeline that does nothing yet, or that could not be opened for the reason `failure`."""
+    sizes = {
+        StageName.SCRAPER: 1,
+        StageName.PRICE: settings.price_workers,
+        StageName.CONVERTER: settings.converters,
+        StageName.WRITER: settings.writers,
+    }
+    capacities = {
+        QueueName.TICKERS: settings.tickers_capacity,
+        QueueName.QUOTES: settings.quotes_capacity,
+        QueueName.ROWS: settings.rows_capacity,
+    }
+    return Snapshot(
+        taken_at=now,
+        tick=uptime,
+        phase=Phase.FAILED if failure else Phase.STARTING,
+        demo=settings.demo,
+        uptime=uptime,
+        ledger=Ledger(),
+        cycle=CycleSnapshot(interval=settings.interval),
+        queues=tuple(QueueSnapshot(name, 0, 0, room, 0, None, 0.0, 0.0) for name, room in capacities.items()),
+        stages=tuple(StageSnapshot(name, n, 0, 0, 0, 0, 0.0, Latency(), 0) for name, n in sizes.items()),
+        workers=(),
+        failure=clean(str(failure)) if failure else "",
+        failure_code=failure.exit_code if isinstance(failure, Sp500tuiError) else ExitCode.INCOMPLETE,
+    )

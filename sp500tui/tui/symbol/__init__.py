@@ -1,0 +1,1 @@
+"""The screen of one symbol, with its chart."""

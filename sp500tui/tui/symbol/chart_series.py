@@ -1,0 +1,117 @@
+"""The stored prices of a symbol as a curve: which span, which currency, and the words above it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from sp500tui.price_text import price_text
+from sp500tui.tui.render.cells import signed
+from sp500tui.tui.render.formats import clean, plural, short_span
+from sp500tui.tui.render.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
+from sp500tui.tui.symbol.chart_lines import Sample
+
+if TYPE_CHECKING:
+    from sp500tui.storage.reads import PricePoint
+
+_GAP = 1
+"""Cells between two tabs."""
+
+
+class ChartSpan(Enum):
+    """How far back the chart reaches."""
+
+    HOUR = ("1 h", "the last hour", 3600)
+    DAY = ("1 d", "the last day", 86_400)
+    ALL = ("all", "everything stored", None)
+
+    def __init__(self, tab: str, words: str, seconds: int | None) -> None:
+        self.tab = tab
+        self.words = words
+        self.seconds = seconds
+
+    def since(self, now: datetime) -> datetime:
+        """The moment from which on prices are shown, UTC."""
+        if self.seconds is None:
+            return datetime(1970, 1, 1, tzinfo=UTC)
+        return now - timedelta(seconds=self.seconds)
+
+    def step(self, direction: int) -> ChartSpan:
+        """The next longer (+1) or shorter (-1) span, from the last on to the first again."""
+        spans = list(ChartSpan)
+        return spans[(spans.index(self) + direction) % len(spans)]
+
+
+def samples_of(points: Sequence[PricePoint], *, converted: bool) -> list[Sample]:
+    """The curve in the quoted or the second currency; points without that price are left out."""
+    values = ((point.time, point.converted_price if converted else point.price) for point in points)
+    return [Sample(time.timestamp(), float(value)) for time, value in values if value is not None]
+
+
+def curve_role(samples: Sequence[Sample]) -> Role:
+    """Green or red by where the curve ends; its words have a sign."""
+    if len(samples) < 2 or samples[-1].value == samples[0].value:
+        return Role.ACCENT
+    return Role.GOOD if samples[-1].value > samples[0].value else Role.BAD
+
+
+def tab_at(x: int) -> ChartSpan | None:
+    """The span whose tab is at cell `x` of the first line."""
+    left = 0
+    for candidate in ChartSpan:
+        right = left + len(candidate.tab) + 2
+        if left <= x < right:
+            return candidate
+        left = right + _GAP
+    return None
+
+
+def head_line(
+    chosen: ChartSpan, samples: Sequence[Sample], currency: str, mark: int | None, width: int
+) -> Line:
+    """The tabs, and beside them what the mark stands on or what the curve did over the span."""
+    tabs: list[Span] = []
+    for candidate in ChartSpan:
+        role = Role.CHOSEN if candidate is chosen else Role.LABEL
+        tabs += [Span(f" {candidate.tab} ", role), Span(" " * _GAP)]
+    if not samples:
+        return spread(tuple(tabs), (), width)
+    room = width - width_of(tabs) - 1
+    variants = _summary(samples, currency) if mark is None else _marked(samples, currency, mark)
+    words = longest_that_fits([*variants, ()], max(room, 0))
+    return spread(tuple(tabs), tuple(piece for piece in words if piece.text.strip() or piece.role), width)
+
+
+def _summary(samples: Sequence[Sample], currency: str) -> list[Line]:
+    first, last = samples[0], samples[-1]
+    values = [sample.value for sample in samples]
+    percent = (last.value / first.value - 1) * 100 if first.value else None
+    over: Line = (
+        Span(signed(percent, " %"), curve_role(samples)),
+        Span(f" over {short_span(last.at - first.at)}", Role.LABEL),
+    )
+    low = (Span("low ", Role.LABEL), Span(_amount(min(values))))
+    high = (Span("high ", Role.LABEL), Span(_amount(max(values))), Span(f" {clean(currency)}", Role.LABEL))
+    drawn = (Span(plural(len(samples), "point"), Role.LABEL),)
+    return [joined((over, low, high, drawn)), joined((over, low, high)), over]
+
+
+def _marked(samples: Sequence[Sample], currency: str, mark: int) -> list[Line]:
+    sample = samples[min(mark, len(samples) - 1)]
+    local = datetime.fromtimestamp(sample.at, UTC).astimezone()
+    price = (Span(_amount(sample.value), Role.TITLE), Span(f" {clean(currency)}", Role.LABEL))
+    since = (sample.value / samples[0].value - 1) * 100 if samples[0].value else None
+    long: Line = (Span(f"{local:%Y-%m-%d %H:%M:%S}"),)
+    short: Line = (Span(f"{local:%H:%M:%S}"),)
+    change: Line = (
+        Span(signed(since, " %"), curve_role((samples[0], sample))),
+        Span(" since the left end", Role.LABEL),
+    )
+    return [joined((long, price, change)), joined((long, price)), joined((short, price))]
+
+
+def _amount(value: float) -> str:
+    return price_text(Decimal(repr(value)))

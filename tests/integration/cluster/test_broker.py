@@ -1,0 +1,264 @@
+"""The broker when it is not well: away, killed, too full, read-only, or kept from us by a password."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from sp500tui.cluster.broker.client import Broker
+from sp500tui.cluster.broker.errors import BrokerAwayError
+from sp500tui.cluster.queue.entries import Entry
+from sp500tui.cluster.queue.stream_queue import StreamQueue
+from sp500tui.pipeline.core.queue import CancelledError
+from sp500tui.pipeline.core.snapshot import Health
+from tests.support.broker_work import assert_work_survives, queue_on
+from tests.support.valkey import CutBroker, NumberCodec, ValkeyServer
+
+Wait = Callable[[Callable[[], object]], None]
+MakeBroker = Callable[..., Broker]
+
+
+def test_what_was_carried_out_before_the_connection_was_cut_is_not_repeated(cut: CutBroker) -> None:
+    queue = queue_on(cut)
+
+    cut.cuts = 2
+    assert queue.put([1, 2])
+    assert queue.total_in == 2
+    cut.cuts = 1
+    lease = queue.take(5)
+    assert lease is not None
+    assert lease.items == [1, 2]
+    cut.cuts = 1
+    assert lease.ack({"stored": 2})
+
+    assert (queue.depth().ready, queue.depth().in_flight, queue.total_out) == (0, 0, 2)
+
+
+def test_a_lease_whose_answer_got_lost_is_given_out_by_the_next_take(cut: CutBroker) -> None:
+    queue = queue_on(cut)
+    queue.put([1, 2])
+    cut.cuts = 2
+    assert queue.take(5, timeout=0) is None
+    assert queue.depth().in_flight == 2
+
+    lease = queue.take(5)
+
+    assert lease is not None
+    assert lease.items == [1, 2]
+    assert lease.ack()
+
+
+def test_what_another_node_finished_meanwhile_is_not_given_out_again(cut: CutBroker) -> None:
+    queue = queue_on(cut)
+    other = StreamQueue(cut, "quotes", NumberCodec(), 100, consumer="other")
+    queue.put([1, 2])
+    cut.cuts = 2
+    assert queue.take(5, timeout=0) is None
+    cut.run("reclaim", [queue.key], ("here",))
+    done = other.take(5)
+    assert done is not None
+    done.ack()
+    queue.put([3])
+
+    lease = queue.take(5)
+
+    assert lease is not None
+    assert lease.items == [3]
+
+
+def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_work(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
+) -> None:
+    def kill() -> None:
+        own_valkey.kill()
+        own_valkey.start()
+
+    assert_work_survives(make_broker(own_valkey, timeout=2.0), eventually, kill)
+
+
+def test_a_broker_that_goes_away_is_named_once_with_a_countdown_and_work_goes_on_when_it_is_back(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = make_broker(own_valkey)
+    queue = queue_on(broker)
+    own_valkey.kill()
+    put = threading.Thread(target=queue.put, args=([1],), daemon=True)
+    put.start()
+
+    eventually(lambda: broker.health()[0] is Health.DOWN)
+    health, message, retry_in = broker.health()
+    assert (health, retry_in is not None and retry_in <= 3.0) == (Health.DOWN, True)
+    assert message.startswith(f"the broker at redis://127.0.0.1:{own_valkey.port}/0 cannot be reached")
+    with pytest.raises(BrokerAwayError, match="cannot be reached"):
+        broker.run("depth", (queue.key,), patience=0)
+    assert queue.take(1, timeout=0) is None
+
+    own_valkey.start()
+    put.join(10)
+
+    assert queue.depth().ready == 1
+    assert broker.health() == (Health.OK, "", None)
+    told = [record.getMessage() for record in caplog.records if "the broker at" in record.getMessage()]
+    assert told[-1].endswith("works again")
+    assert len(told) == len(set(told))
+
+
+def test_nobody_waits_for_a_broker_that_was_abandoned(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
+) -> None:
+    broker = make_broker(own_valkey)
+    queue = queue_on(broker)
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    own_valkey.kill()
+    ended: list[bool] = []
+    thread = threading.Thread(target=lambda: ended.append(lease.ack()), daemon=True)
+    thread.start()
+    eventually(lambda: broker.health()[0] is Health.DOWN)
+
+    broker.abandon()
+
+    thread.join(10)
+    assert ended == [False]
+    with pytest.raises(BrokerAwayError):
+        queue.put([2])
+
+
+def test_a_wait_for_the_broker_can_be_called_off(own_valkey: ValkeyServer, make_broker: MakeBroker) -> None:
+    queue = queue_on(make_broker(own_valkey))
+    own_valkey.kill()
+    with pytest.raises(CancelledError):
+        queue.put([1], cancelled=lambda: True)
+    with pytest.raises(CancelledError):
+        queue.take(1, cancelled=lambda: True)
+
+
+def test_a_quick_restart_of_the_broker_is_not_worth_a_word(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = queue_on(make_broker(own_valkey))
+    queue.put([1])
+    own_valkey.kill()
+    own_valkey.start()
+
+    queue.put([2])
+
+    assert queue.depth().ready == 2
+    assert not caplog.records
+
+
+def test_a_primary_that_becomes_a_replica_is_waited_for_with_clear_words(
+    own_valkey: ValkeyServer, valkey: ValkeyServer, make_broker: MakeBroker
+) -> None:
+    queue = queue_on(make_broker(own_valkey))
+    queue.put([1])
+    client = own_valkey.client()
+    client.replicaof("127.0.0.1", valkey.port)
+
+    with pytest.raises(CancelledError):
+        queue.put([2], cancelled=lambda: True)
+
+    assert "read-only replica" in queue._broker.health()[1]
+
+
+def test_a_full_memory_holds_puts_back_and_can_be_emptied(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
+) -> None:
+    broker = make_broker(own_valkey)
+    queue, further = (
+        queue_on(broker, 10**9),
+        StreamQueue(broker, "rows", NumberCodec(), 10**9, consumer="here"),
+    )
+    queue.put([10**500] * 200)
+    client = own_valkey.client()
+    client.config_set("maxmemory", "1mb")
+
+    with pytest.raises(CancelledError):
+        queue.put([1], cancelled=lambda: True)
+    health, message, retry_in = broker.health()
+    assert (health, retry_in is not None) == (Health.DEGRADED, True)
+    assert "is out of memory: raise its maxmemory" in message
+
+    lease = queue.take(100)
+    assert lease is not None
+    assert further.put([1], acking=lease), "what takes the room of what is done with is let in"
+    lease = queue.take(50)
+    assert lease is not None
+    assert lease.release()
+    assert further.take(1) is not None
+    assert broker.health()[0] is Health.DEGRADED, "that some commands are let in does not make it well"
+    client.config_set("maxmemory", "0")
+    assert queue.put([1])
+    eventually(lambda: queue.depth() and broker.health()[0] is Health.OK)
+
+
+def test_two_clusters_on_one_broker_do_not_see_each_other(
+    valkey: ValkeyServer, make_broker: MakeBroker
+) -> None:
+    one, other = queue_on(make_broker(valkey, "one-a")), queue_on(make_broker(valkey, "one-b"))
+
+    one.put([1])
+
+    assert other.take(1, timeout=0) is None
+    assert (one.depth().ready, other.depth().ready, other.total_in) == (1, 0, 0)
+
+
+def test_foreign_data_under_our_keys_is_named(valkey: ValkeyServer, broker: Broker) -> None:
+    queue = queue_on(broker)
+    valkey.client().set(queue.key, "something else")
+
+    with pytest.raises(CancelledError):
+        queue.put([1], cancelled=lambda: True)
+
+    assert broker.health()[1].endswith("holds other data under our keys: choose another --cluster-name")
+
+
+def test_a_password_that_changes_under_work_costs_nothing(
+    own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
+) -> None:
+    broker = make_broker(own_valkey)
+    queue, client = queue_on(broker), own_valkey.client()
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    client.config_set("requirepass", "new")
+    client.client_kill_filter(_type="normal", skipme=True)
+    work = threading.Thread(target=lambda: (queue.put([2]), lease.ack()), daemon=True)
+    work.start()
+    eventually(lambda: "wants a password" in broker.health()[1])
+
+    client.config_set("requirepass", "")
+    work.join(10)
+
+    assert (queue.depth().ready, queue.depth().in_flight) == (1, 0)
+
+
+def test_a_lease_that_cannot_be_ended_is_left_to_the_sweep(broker: Broker, valkey: ValkeyServer) -> None:
+    queue = queue_on(broker)
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    lease.entries = (Entry("no entry", 1),)
+
+    assert not lease.release()
+
+    assert queue.return_strays(idle=0) == 1
+    assert queue.depth().ready == 1
+
+
+def test_a_script_outlives_a_broker_that_forgot_it(valkey: ValkeyServer, broker: Broker) -> None:
+    queue = queue_on(broker)
+    queue.put([1])
+    valkey.client().script_flush()
+    queue.put([2])
+    assert queue.depth().ready == 2
+
+
+def test_the_clock_is_the_brokers(valkey: ValkeyServer, broker: Broker) -> None:
+    seconds, microseconds = valkey.client().time()
+    assert abs(broker.now() - (seconds + microseconds / 1e6)) < 1.0
+    assert broker.now() - time.monotonic() == pytest.approx(broker.offset, abs=0.5)

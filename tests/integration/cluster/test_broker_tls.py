@@ -1,0 +1,213 @@
+"""The broker over TLS: whom we believe, what is refused in words, and a connection that is cut."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from sp500tui.cluster.broker.client import Broker
+from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
+from sp500tui.model import ExitCode
+from sp500tui.pipeline.core.snapshot import Health
+from tests.support.broker_work import assert_work_survives, queue_on
+from tests.support.tls_proxy import Authority, MakeDoor, TlsDoor
+from tests.support.valkey import ValkeyServer, low_port, new_server
+
+Wait = Callable[[Callable[[], object]], None]
+SERVICE = 60.0
+"""A patience with which no test gets to its end when something is tried again that only a person can mend."""
+
+
+@pytest.fixture
+def door(make_door: MakeDoor) -> TlsDoor:
+    return make_door()
+
+
+@pytest.fixture
+def secure(door: TlsDoor, authority: Authority) -> Iterator[Broker]:
+    """An open broker over TLS, in a namespace that only this test's port has."""
+    broker = Broker(door.url(authority.file), f"test-{door.port}")
+    broker.open()
+    yield broker
+    broker.close()
+
+
+def refused(url: str) -> str:
+    """The words with which a start with this URL, which holds a password, is refused once and for all."""
+    with pytest.raises(BrokerError) as refusal:
+        Broker(url, "test", timeout=2.0).open(patience=SERVICE)
+    words = str(refusal.value)
+    assert not isinstance(refusal.value, BrokerAwayError)
+    assert refusal.value.exit_code is ExitCode.DATABASE
+    assert "\n" not in words
+    address = url.replace(":s3cret@", ":***@")
+    assert words.startswith(f"the broker at {address} ")
+    return words.removeprefix(f"the broker at {address} ")
+
+
+class TestWhomWeBelieve:
+    def test_items_go_round_a_queue(self, secure: Broker, door: TlsDoor) -> None:
+        queue = queue_on(secure)
+        queue.put([1, 2, 3])
+        lease = queue.take(5)
+        assert lease is not None
+        assert lease.items == [1, 2, 3]
+        assert lease.ack()
+        assert (queue.total_in, queue.total_out, queue.depth().in_flight) == (3, 3, 0)
+        assert door.passed >= 1
+
+    def test_the_authority_may_be_one_that_the_machine_knows(
+        self, door: TlsDoor, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        broker = Broker(door.url(host="localhost"), "test")
+        broker.open()
+        broker.close()
+
+    def test_a_broker_may_want_to_know_us_too(
+        self, door: TlsDoor, authority: Authority, tmp_path: Path
+    ) -> None:
+        door.context.verify_mode = ssl.CERT_REQUIRED
+        door.context.load_verify_locations(authority.file)
+        file = tmp_path / "us.pem"
+        authority.certificate("us").private_key_and_cert_chain_pem.write_to_path(str(file))
+        broker = Broker(door.url(authority.file) + f"&ssl_certfile={file}", "test")
+        broker.open()
+        broker.close()
+
+    @pytest.mark.parametrize("where", ["in the URL", "beside it"])
+    def test_the_password_goes_through_it(
+        self, make_door: MakeDoor, authority: Authority, where: str
+    ) -> None:
+        server = new_server(password="s3cret")
+        try:
+            door = make_door(broker=server)
+            url = door.url(authority.file, password="s3cret" if where == "in the URL" else "")
+            broker = Broker(url, "test", password="s3cret" if where == "beside it" else None)
+            broker.open()
+            assert "s3cret" not in broker.address
+            broker.close()
+            with pytest.raises(BrokerError, match="refuses the password"):
+                Broker(door.url(authority.file), "test", password="wr0ng").open(patience=SERVICE)
+        finally:
+            server.close()
+
+
+class TestWhatIsRefused:
+    def test_a_certificate_that_nobody_here_vouches_for(self, door: TlsDoor, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        stranger = Authority(tmp_path / "other" / "ca.pem")
+        for url in (door.url(password="s3cret"), door.url(stranger.file, password="s3cret")):
+            words = refused(url)
+            assert words.startswith("shows a certificate that no authority known here has signed")
+            assert words.endswith("name its authority in the URL, rediss://…?ssl_ca_certs=/path/ca.pem")
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    def test_a_certificate_for_another_name(
+        self, make_door: MakeDoor, authority: Authority, host: str
+    ) -> None:
+        door = make_door("elsewhere.example")
+        words = refused(door.url(authority.file, host=host, password="s3cret"))
+        assert words.startswith("shows a certificate for another name (")
+        assert f"'{host}'" in words
+        assert words.endswith("put a name that it holds into the URL")
+
+    def test_a_certificate_that_has_expired(self, make_door: MakeDoor, authority: Authority) -> None:
+        door = make_door(expired=True)
+        words = refused(door.url(authority.file, password="s3cret"))
+        assert words == "shows a certificate that has expired: renew it there"
+
+    def test_a_broker_that_speaks_tls_where_the_url_does_not(self, door: TlsDoor) -> None:
+        words = refused(f"redis://:s3cret@127.0.0.1:{door.port}/0")
+        assert words == "speaks TLS: write rediss:// in its URL"
+
+    def test_a_broker_that_speaks_none_where_the_url_does(self, valkey: ValkeyServer) -> None:
+        words = refused(f"rediss://:s3cret@127.0.0.1:{valkey.port}/0")
+        assert words == "speaks no TLS: switch it on there, or write redis:// in its URL"
+
+    def test_a_file_that_is_not_there_or_holds_no_certificate(self, door: TlsDoor, tmp_path: Path) -> None:
+        absent, empty = tmp_path / "absent.pem", tmp_path / "empty.pem"
+        empty.write_text("no certificate\n")
+        start = "cannot be asked: ssl_ca_certs in its URL"
+        assert refused(door.url(absent, password="s3cret")) == (
+            f"{start} cannot be read (No such file or directory); give a PEM file that this user can read"
+        )
+        assert refused(door.url(empty, password="s3cret")) == (
+            f"{start} holds no certificate; give a PEM file (-----BEGIN …-----)"
+        )
+
+    def test_a_key_of_ours_that_does_not_go_with_the_certificate(
+        self, door: TlsDoor, authority: Authority, tmp_path: Path
+    ) -> None:
+        certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+        authority.certificate("me").cert_chain_pems[0].write_to_path(str(certificate))
+        authority.certificate("me").private_key_pem.write_to_path(str(key))
+        url = door.url(authority.file, password="s3cret") + f"&ssl_certfile={certificate}&ssl_keyfile={key}"
+        assert "ssl_keyfile in its URL holds no certificate with its key" in refused(url)
+
+
+@pytest.fixture
+def suspicious(authority: Authority) -> Iterator[int]:
+    """The port of somebody who wants to see a certificate, as Redis does by default, and says so when it gets none."""
+    context = authority.context(authority.certificate())
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.file)
+    with socket.create_server(("127.0.0.1", low_port())) as listener:
+
+        def refuse_all() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with suppress(OSError), context.wrap_socket(connection, server_side=True) as talk:
+                        talk.recv(1)
+
+        thread = threading.Thread(target=refuse_all, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def test_a_broker_that_wants_a_certificate_of_ours_is_understood(
+    suspicious: int, authority: Authority
+) -> None:
+    words = refused(f"rediss://:s3cret@127.0.0.1:{suspicious}/0?ssl_ca_certs={authority.file}")
+    assert words.startswith("wants a certificate of ours: name it in the URL, rediss://…?ssl_certfile=")
+
+
+class TestAConnectionThatIsCut:
+    def test_nothing_is_lost_or_doubled(self, secure: Broker, door: TlsDoor, eventually: Wait) -> None:
+        def cut() -> None:
+            door.shut()
+            eventually(lambda: secure.health()[0] is Health.DOWN)
+            door.open()
+
+        assert_work_survives(secure, eventually, cut)
+
+    def test_a_certificate_that_expires_under_work_is_waited_for(
+        self, secure: Broker, door: TlsDoor, authority: Authority, eventually: Wait
+    ) -> None:
+        # given a door that comes back with an old certificate while somebody has work to do
+        queue, good = queue_on(secure), door.context
+        door.shut()
+        door.context = authority.context(authority.certificate(expired=True))
+        door.open()
+        put = threading.Thread(target=queue.put, args=([1],), daemon=True)
+        put.start()
+        eventually(lambda: "has expired: renew it there" in secure.health()[1])
+
+        # when it is renewed
+        door.shut()
+        door.context = good
+        door.open()
+        put.join(10)
+
+        # then nothing was lost
+        assert queue.depth().ready == 1
+        assert secure.health() == (Health.OK, "", None)

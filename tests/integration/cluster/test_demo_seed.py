@@ -1,0 +1,42 @@
+"""The demo markets of several nodes agree on one walk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sp500tui.cluster.broker.client import Broker
+from sp500tui.cluster.shared.demo_seed import agree, time_of_day
+from sp500tui.config.settings import Settings
+from tests.support.valkey import ValkeyServer
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(34_220, "09:30:20"), (34_279.9, "09:31:19"), (86_399, "23:59:59"), (86_400 + 61, "00:01:01")],
+)
+def test_seconds_are_told_as_a_time_of_day(seconds: float, text: str) -> None:
+    assert time_of_day(seconds) == text
+
+
+def test_the_first_node_says_how_all_walk(
+    valkey: ValkeyServer, make_broker: Callable[..., Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a first node with a seed of its own
+    one, two = make_broker(valkey), make_broker(valkey)
+    first = agree(one, Settings(demo=True, market_seed=7), anew=True)
+    assert (first.seed, first.start_at) == (7, "09:30:20")
+
+    # when others join, the day is as far for them as for the first one, whatever they would have chosen
+    with monkeypatch.context() as later:
+        later.setattr(two, "now", lambda: one.now() + 60)
+        second = agree(two, Settings(demo=True, market_seed=8), anew=False)
+    assert second.seed == 7
+    assert "09:31:20" <= second.start_at < "09:32:20"
+
+    # and whoever finds nobody begins anew
+    third = agree(two, Settings(demo=True, market_seed=8), anew=True)
+    assert (third.seed, third.start_at) == (8, "09:30:20")
+    unseeded = agree(two, Settings(demo=True), anew=True).seed
+    assert agree(one, Settings(demo=True), anew=False).seed == unseeded

@@ -1,0 +1,71 @@
+"""Another program writes into a cluster's keys: the node repairs or ignores it, says so, and goes on."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from sp500tui.pipeline.core.snapshot import Health, Phase
+from tests.support.cluster import ClusterUnderTest
+
+HASHES = ("beats", "details", "lost", "cycle", "wishes", "missing", "fx:DKK", "list", "walk", "books")
+STRINGS = ("scheduler", "scheduler:token")
+QUEUES = ("tickers", "quotes", "rows")
+KEYS = (
+    "heard",
+    *HASHES,
+    *STRINGS,
+    *(f"queue:{name}" for name in QUEUES),
+    *(f"queue:{name}:{part}" for name in QUEUES for part in ("returned", "instead", "dropped", "totals")),
+)
+
+
+def poisoned_values(client: Any, key: str) -> None:
+    """Leave the key its type, but no value that makes sense."""
+    kind = client.type(key).decode()
+    if kind == "hash":
+        for field in [*client.hkeys(key), b"\xff", b"nan|price", b"interval", b"ask", b"paused|price"]:
+            client.hset(key, field, b"\xffnan")
+    elif kind == "zset":
+        client.zadd(key, {b"\xff": float("inf"), b"nobody": -1.0})
+    elif kind == "string":
+        client.set(key, b"\xffmany")
+    elif kind == "stream":
+        client.xadd(key, {b"\xff": b"", b"d": b"[1"})
+
+
+def wrong_type(client: Any, key: str) -> None:
+    client.pipeline().delete(key).sadd(key, "other data").execute()
+
+
+def removed(client: Any, key: str) -> None:
+    client.delete(key)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("harm", [poisoned_values, wrong_type, removed])
+def test_a_node_goes_on_whatever_is_written_into_its_keys(
+    join: ClusterUnderTest, harm: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a node with everything
+    node = join(no_ui=False, interval=0.3)
+    node.waits_for(lambda seen: seen.ledger.stored >= 3, "stored rows")
+    client = join.broker.client()
+    prefix = f"sp500tui:{{{join.cluster_name}}}:"
+
+    # when each key in turn gets what does not belong there
+    for key in KEYS:
+        cycle = node.snapshot().cycle.number
+        with caplog.at_level(logging.WARNING):
+            harm(client, prefix + key)
+            # then cycles go on
+            node.waits_for(
+                lambda seen, cycle=cycle: seen.phase is Phase.RUNNING and seen.cycle.number > cycle + 1,  # type: ignore[misc]
+                f"a cycle after {harm.__name__} of {key}",
+            )
+    assert node.snapshot().broker_health is Health.OK
+    assert not [record for record in caplog.records if record.exc_info]
+    node.stops()
+    assert node.snapshot().failure == ""

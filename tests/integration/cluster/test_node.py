@@ -1,0 +1,141 @@
+"""Nodes of a cluster in one process: stages apart from each other, prices seen by all, wishes heeded by all."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from sp500tui.model import ExitCode
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.snapshot import Health, Phase, StageName
+from sp500tui.pipeline.report import exit_code
+from tests.support.cluster import ClusterUnderTest
+
+SYMBOLS = ["AAPL", "BRK.B", "MSFT"]
+
+
+def test_a_node_with_all_stages_stores_one_cycle_and_ends(join: ClusterUnderTest) -> None:
+    # given a cluster of one
+    node = join(once=True)
+
+    # when its only cycle is over
+    assert node.node.join(40)
+
+    # then everything is stored, counted and left in order
+    report = node.node.outcome()
+    assert exit_code(report) is ExitCode.OK
+    assert (report.outcome, report.cycles, report.ledger.fetched, report.ledger.stored) == (
+        "completed",
+        1,
+        3,
+        3,
+    )
+    with psycopg.connect(join.database) as connection:
+        rows = connection.execute(
+            "SELECT symbol, price * fx_rate = converted_price FROM prices ORDER BY symbol"
+        ).fetchall()
+    assert rows == [(symbol, True) for symbol in SYMBOLS]
+
+
+def test_a_run_counts_from_where_it_joined(join: ClusterUnderTest) -> None:
+    # given what an earlier run left in the books
+    first = join(once=True)
+    assert first.node.join(40)
+
+    # when another run joins the same cluster
+    second = join(once=True)
+    assert second.node.join(40)
+
+    # then its report is about itself, and the faces show the whole cluster
+    report = second.node.outcome()
+    assert (report.cycles, report.ledger.fetched) == (1, 3)
+    assert report.ledger.balanced
+    assert second.snapshot().ledger.fetched == 6
+
+
+def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) -> None:
+    # given a node for each stage, and one that only looks
+    scheduler = join("scraper")
+    join("price=2")
+    join("converter=1")
+    join("writer=1")
+    face = join(no_ui=False, stages="converter=1")
+
+    # when cycles go round
+    seen = face.waits_for(lambda s: s.cycle.number >= 3 and s.ledger.stored >= 3, "stored rows")
+
+    # then the face knows every node, every worker, the list and the prices
+    assert seen.ledger.balanced
+    assert len(seen.nodes) == 5
+    assert seen.nodes[0].here
+    assert [stage.size for stage in seen.stages] == [1, 2, 2, 1]
+    assert [node.name for node in seen.nodes if node.scheduler] == [scheduler.name]
+    assert {worker.stage for worker in seen.workers} == set(StageName)
+    assert all(worker.node for worker in seen.workers)
+    face.waits_for(
+        lambda s: sorted(p.row.quote.symbol for p in face.node.prices_since(0)[1]) == SYMBOLS, "prices"
+    )
+    assert sorted(one.symbol for one in face.node.constituents()) == SYMBOLS
+    with psycopg.connect(join.database) as connection:
+        bare = connection.execute("SELECT count(*) FROM prices WHERE converted_price IS NULL").fetchone()
+    assert bare == (0,)
+
+
+@pytest.mark.thorough
+def test_wishes_are_heeded_wherever_they_are_meant(join: ClusterUnderTest) -> None:
+    # given two nodes with price workers, and a third that only writes
+    one, two = join("scraper,price=2", interval=60), join("price=2,converter=1")
+    face = join("writer=1")
+    face.waits_for(lambda s: s.stage(StageName.PRICE).alive == 4, "four price workers")
+
+    # when somebody asks for seven of them, and then for one more on the second node
+    assert face.node.scale(StageName.PRICE, 7).new == 7
+    face.waits_for(lambda s: s.stage(StageName.PRICE).alive == 7, "seven price workers")
+    asking = [
+        stage for node in face.snapshot().nodes for stage in node.stages if stage.name is StageName.PRICE
+    ]
+    assert sorted(stage.size for stage in asking) == [3, 4]
+    assert face.node.scale_node(two.name, StageName.PRICE, 6).new == 6
+    two.waits_for(lambda s: any(n.here and n.stages[0].alive == 6 for n in s.nodes), "six on the second node")
+
+    # then a pause, a cycle at once and another rhythm reach the scheduler as well
+    face.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
+    assert face.node.run_cycle_now()
+    face.waits_for(lambda s: s.cycle.number == 2 and not s.cycle.running, "the second cycle")
+    face.node.pause()
+    one.waits_for(lambda s: s.phase is Phase.PAUSED and s.stage(StageName.PRICE).paused, "the pause")
+    face.node.resume()
+    assert face.node.set_interval(0.3) == 0.3
+    face.waits_for(lambda s: s.cycle.number > 4, "the quicker rhythm")
+
+
+def test_a_node_that_leaves_is_not_missed(join: ClusterUnderTest) -> None:
+    # given two nodes
+    one, two = join(), join("price=1,converter=1,writer=1")
+    one.waits_for(lambda s: len(s.nodes) == 2 and s.ledger.stored >= 3, "both")
+
+    # when one leaves by the first step, and later the other by the second
+    two.stops()
+    seen = one.waits_for(lambda s: len(s.nodes) == 1, "the goodbye")
+
+    # then nothing is lost and nobody counts as lost
+    assert seen.nodes[0].health is Health.OK
+    one.node.stop(StopStep.SPOOL)
+    assert one.node.join(20)
+    ledger = one.snapshot().ledger
+    assert ledger.balanced
+    assert one.node.outcome().outcome == "interrupted"
+
+
+def test_nodes_behind_one_address_share_the_rate_limit(join: ClusterUnderTest) -> None:
+    # given two nodes that ask through one address, and one through another
+    one, two = join("scraper,price=1", fetch_group="office"), join("price=1", fetch_group="office")
+    elsewhere = join("price=1", fetch_group="home")
+
+    def limits() -> list[float]:
+        return [node.node._parts.throttle.state().limit for node in (one, two, elsewhere)]
+
+    # when they know of each other, each of the two has half, and all of it once the other has left
+    one.waits_for(lambda _: limits() == [50.0, 50.0, 100.0], "two shares and a whole limit")
+    two.stops()
+    one.waits_for(lambda _: limits()[0] == 100.0, "the whole limit")

@@ -1,0 +1,246 @@
+"""One scheduler at a time: the lease, its token, and how the next one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sp500tui.cluster.broker.client import Broker
+from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
+from sp500tui.cluster.membership.membership import Membership
+from sp500tui.cluster.scheduling.leader_election import LASTS, Grant, SchedulerLease
+from sp500tui.cluster.scheduling.schedule import SharedCycles
+from sp500tui.cluster.scheduling.schedule_fields import from_fields, taken_over, to_fields
+from sp500tui.pipeline.stages.schedule import CycleRecord, Move, Plan
+from tests.support.valkey import CutBroker, MakeQueue
+from tests.unit.cluster.test_view import a_beat
+
+RECORD = CycleRecord(
+    number=7, total=503, running=True, began=10.0, due=25.0, seconds=2.5, skipped=1, interval=15.0
+)
+
+
+def cycles_of(broker: Broker, lease: SchedulerLease, plan: Plan | None = None) -> SharedCycles:
+    return SharedCycles(plan or Plan(), 15.0, broker=broker, lease=lease)
+
+
+def fields_of(broker: Broker) -> dict[str, str]:
+    return dict(Membership(broker, "any", "DKK").roll(details=False).cycle)
+
+
+def scheduler(broker: Broker, name: str) -> tuple[SchedulerLease, SharedCycles]:
+    """A node that has just become the scheduler."""
+    lease = SchedulerLease(broker, name)
+    cycles = cycles_of(broker, lease)
+    assert lease.renew() is Grant.NEW
+    cycles.take_over(fields_of(broker), anew=False)
+    lease.confirm()
+    return lease, cycles
+
+
+class TestLease:
+    def test_one_node_has_it_and_keeps_it(self, broker: Broker) -> None:
+        one, other = SchedulerLease(broker, "one"), SchedulerLease(broker, "other")
+        assert (one.renew(), one.held) == (Grant.NEW, False), "not before the schedule has been taken over"
+        one.confirm()
+        assert one.held
+        assert other.renew() is Grant.REFUSED
+        assert one.renew() is Grant.HELD
+        assert not other.held
+
+    def test_it_is_trusted_no_longer_than_it_lasts_by_this_nodes_own_ticks(self, broker: Broker) -> None:
+        now = [100.0]
+        lease = SchedulerLease(broker, "one", clock=lambda: now[0])
+        lease.renew()
+        lease.confirm()
+        now[0] += LASTS - 0.6
+        assert lease.held
+        now[0] += 0.2
+        assert not lease.held
+
+    def test_who_steps_down_makes_room_and_the_next_token_is_higher(self, broker: Broker) -> None:
+        one, other = SchedulerLease(broker, "one"), SchedulerLease(broker, "other")
+        one.renew()
+        one.confirm()
+        other.step_down()
+        assert one.renew() is Grant.HELD, "only the holder can give it back"
+        one.step_down()
+        assert not one.held
+        assert other.renew() is Grant.NEW
+        assert other.token > one.token
+
+
+class TestFence:
+    def test_an_old_scheduler_writes_nothing_any_more(self, broker: Broker) -> None:
+        # given a scheduler that stood still while another took over
+        _, old = scheduler(broker, "old")
+        old.begin(503)
+        broker.run("step_down", [broker.key("scheduler")], ["old"])
+        _, new = scheduler(broker, "new")
+
+        # when both want to write
+        number = new.begin(10)
+        with pytest.raises(FencedError, match="another node has become the scheduler"):
+            old.begin(503)
+
+        # then only the new one's word counts
+        assert fields_of(broker)["number"] == str(number)
+        assert fields_of(broker)["total"] == "10"
+
+    def test_its_tickers_are_not_let_in(self, broker: Broker, make_stream: MakeQueue) -> None:
+        old, _ = scheduler(broker, "old")
+        key = broker.key("scheduler:token")
+        queue = make_stream(name="tickers", fence=lambda: (key, str(old.token)))
+        assert queue.put([1])
+        broker.run("step_down", [broker.key("scheduler")], ["old"])
+        SchedulerLease(broker, "new").renew()
+        with pytest.raises(FencedError):
+            queue.put([2])
+        assert queue.depth().ready == 1
+
+
+def raise_away(*_: object, **__: object) -> None:
+    raise BrokerAwayError("the broker cannot be reached")
+
+
+class TestTakingOver:
+    def test_the_schedule_means_the_same_on_every_clock(self) -> None:
+        fields = to_fields(RECORD, complete=True, offset=1_700_000_000.0)
+        assert from_fields(fields, offset=1_700_000_000.0) == RECORD
+        shifted = from_fields(fields, offset=1_700_000_000.0 + 500)
+        assert shifted.due == pytest.approx(RECORD.due - 500)
+
+    def test_a_cycle_under_way_goes_on(self) -> None:
+        fields = to_fields(RECORD, complete=True, offset=0.0)
+        assert taken_over(fields, 0.0, now=12.0) == RECORD
+
+    def test_a_cycle_whose_tickers_were_not_all_put_starts_anew(self) -> None:
+        fields = to_fields(RECORD, complete=False, offset=0.0)
+        found = taken_over(fields, 0.0, now=12.0)
+        assert (found.number, found.running, found.due) == (6, False, 12.0)
+
+    def test_the_next_scheduler_goes_on_with_number_and_rhythm(self, broker: Broker) -> None:
+        # given a scheduler in its second cycle
+        lease, first = scheduler(broker, "first")
+        for _ in range(2):
+            assert first.move() is Move.START or first.ask()
+            first.begin(3)
+            first.completed()
+            first.finish()
+        first.set_interval(0.7)
+        first.publish()
+
+        # when another takes over
+        lease.step_down()
+        _, second = scheduler(broker, "second")
+
+        # then its next cycle is the third, in the same rhythm
+        assert (second.number, second.interval, second.running) == (2, 0.7, False)
+        assert second.begin(3) == 3
+
+    def test_a_cycle_that_could_not_be_published_has_not_begun(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # given a broker that is away just as a cycle begins
+        _, cycles = scheduler(broker, "first")
+        with monkeypatch.context() as patched:
+            patched.setattr(broker, "run", raise_away)
+            with pytest.raises(BrokerAwayError):
+                cycles.begin(3)
+
+        # then the cycle is neither under way nor over, and starts when the broker is back
+        assert (cycles.number, cycles.running, cycles.complete) == (0, False, False)
+        assert cycles.move() is Move.START
+        assert cycles.begin(3) == 1
+
+    def test_whoever_finds_nobody_begins_at_once_with_its_own_rhythm(self, broker: Broker) -> None:
+        lease, first = scheduler(broker, "first")
+        first.begin(3)
+        first.completed()
+        first.finish()
+        first.publish()
+        lease.step_down()
+        fresh = SchedulerLease(broker, "fresh")
+        cycles = SharedCycles(Plan(), 60.0, broker=broker, lease=fresh)
+        fresh.renew()
+        cycles.take_over(fields_of(broker), anew=True)
+        fresh.confirm()
+        assert cycles.interval == 60.0
+        assert cycles.move() is Move.START
+
+
+class TestFollowing:
+    def test_who_is_not_the_scheduler_starts_nothing_and_shows_the_same(self, broker: Broker) -> None:
+        _, leading = scheduler(broker, "leading")
+        other = SchedulerLease(broker, "other")
+        following = cycles_of(broker, other)
+        leading.begin(503)
+        assert other.renew() is Grant.REFUSED
+        following.follow(fields_of(broker))
+        assert following.move() is Move.WAIT
+        seen = following.snapshot(100, stopping=False)
+        assert (seen.number, seen.total, seen.done, seen.running) == (1, 503, 403, True)
+        leading.finish()
+        leading.publish()
+        following.follow(fields_of(broker))
+        assert not following.running
+
+    def test_planned_cycles_count_from_the_one_found(self, broker: Broker) -> None:
+        cycles = cycles_of(broker, SchedulerLease(broker, "one"), Plan(cycles=2))
+        cycles.restore(RECORD)
+        cycles.count_from(7)
+        assert not cycles.fulfilled
+        for number, running, fulfilled in ((9, True, False), (9, False, True), (10, True, True)):
+            cycles.restore(
+                CycleRecord(number, 503, running, began=0, due=0, seconds=0, skipped=0, interval=15)
+            )
+            assert cycles.fulfilled is fulfilled
+
+
+class TestGivingUp:
+    def test_only_the_silent_are_given_up_and_by_one_caller_only(
+        self,
+        broker: Broker,
+        make_stream: MakeQueue,
+        monkeypatch: pytest.MonkeyPatch,
+        eventually: Callable[[Callable[[], object]], None],
+    ) -> None:
+        monkeypatch.setattr("sp500tui.cluster.membership.membership.SILENCE", 0.3)
+        here, gone = Membership(broker, "here", "DKK"), Membership(broker, "gone", "DKK")
+        rows = make_stream(name="rows", consumer="gone")
+        rows.put([1, 2, 3])
+        lease = rows.take(2)
+        assert lease is not None
+        assert not gone.beat(a_beat("gone"), ())
+        here.wish({"gone|price": "3", "here|price": "2"})
+        assert not here.give_up("gone", [rows.key])
+        assert rows.depth().in_flight == 2, "who is heard keeps what it holds"
+        eventually(lambda: here.give_up("gone", [rows.key]))
+        assert not here.give_up("gone", [rows.key])
+
+        assert (rows.depth().ready, rows.depth().in_flight) == (3, 0)
+        assert not lease.ack()
+        roll = here.roll(details=False)
+        assert "gone" not in roll.beats
+        assert roll.wishes == {"here|price": "2"}
+        (lost,) = roll.lost
+        assert lost.beat.name == "gone"
+        assert lost.held == {"rows": 2}
+        assert gone.beat(a_beat("gone"), ()), "it hears that it was given up"
+        assert not gone.beat(a_beat("gone"), ()), "and only once"
+        assert here.roll(details=False).lost == ()
+        eventually(lambda: here.give_up("gone", [rows.key]))
+        assert gone.beat(a_beat("gone"), ()), "and of every time"
+
+    def test_a_node_hears_that_it_was_given_up_though_the_first_answer_got_lost(
+        self, broker: Broker, cut: CutBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sp500tui.cluster.membership.membership.SILENCE", 0.0)
+        gone = Membership(cut, "gone", "DKK")
+        gone.beat(a_beat("gone"), ())
+        assert Membership(broker, "here", "DKK").give_up("gone", [])
+
+        cut.cuts = 2
+        assert gone.beat(a_beat("gone"), ())
+        assert not gone.beat(a_beat("gone"), ())

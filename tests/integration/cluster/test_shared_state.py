@@ -1,0 +1,208 @@
+"""What nodes learn from each other over a real broker: rates, missing symbols, the list, and who keeps a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from sp500tui.cluster.broker import values as untrusted
+from sp500tui.cluster.broker.client import Broker
+from sp500tui.cluster.membership.membership import Membership
+from sp500tui.cluster.node.broker_state import read_state
+from sp500tui.cluster.queue.batch_store import LeaseCustody, LeasedBatch
+from sp500tui.cluster.queue.codec import RowCodec
+from sp500tui.cluster.queue.stream_queue import StreamQueue
+from sp500tui.cluster.shared.state import SharedFxBook, SharedMissingBook, SharedRoster
+from sp500tui.model import Constituent, ConvertedQuote, FxRate
+from sp500tui.pipeline.core.snapshot import Health
+from sp500tui.sources.wikipedia.client import ConstituentList
+from sp500tui.storage import batch_codec as rowcodec
+from tests.support.faults_rows import row
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+LISTED = (
+    Constituent("MMM", "3M", "Industrials", "Conglomerates", "Saint Paul", NOON.date(), "0000066740", "1902"),
+    Constituent("BRK.B", "Berkshire", "Financials", "Holdings", "Omaha", None, "0001067983", "1839"),
+)
+
+
+def rate(value: str, at: datetime = NOON, base: str = "USD") -> FxRate:
+    return FxRate(base, "DKK", Decimal(value), at)
+
+
+class TestRates:
+    def test_a_converter_knows_what_another_node_asked_for(self, broker: Broker) -> None:
+        asking, converting = SharedFxBook("DKK", broker), SharedFxBook("DKK", broker)
+        asking.need(["EUR"])
+        asking.learn([rate("6.87"), rate("7.46", base="EUR")])
+        assert not converting.worth_waiting(["USD", "EUR"])
+        assert converting.primary()[1] == rate("6.87")
+        assert not converting.unknown()
+
+    def test_what_nobody_knows_is_waited_for(self, broker: Broker) -> None:
+        assert SharedFxBook("DKK", broker).worth_waiting(["GBp"])
+
+    def test_of_two_rates_the_newer_one_holds(self, broker: Broker) -> None:
+        book = SharedFxBook("DKK", broker)
+        book.learn([rate("6.87")])
+        older, newer = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
+        book.adopt({"USD": b'["6.50", "%s"]' % older.isoformat().encode()})
+        assert book.primary()[1] == rate("6.87")
+        book.adopt({"USD": b'["6.90", "%s"]' % newer.isoformat().encode()})
+        assert book.primary()[1] == rate("6.90", newer)
+
+    @pytest.mark.parametrize("text", [b"", b"null", b'["x", "y"]', b'["6.5"]', b"\xff"])
+    def test_an_unreadable_rate_is_none(self, broker: Broker, text: bytes) -> None:
+        book = SharedFxBook("DKK", broker)
+        book.adopt({"USD": text})
+        assert book.primary()[1] is None
+
+
+def missing_on(broker: Broker) -> dict[str, str]:
+    return dict(Membership(broker, "any", "DKK").roll(details=False).missing)
+
+
+def test_missing_symbols_are_named_found_and_forgotten_for_all(broker: Broker) -> None:
+    one, other = SharedMissingBook(broker), SharedMissingBook(broker)
+    one.name([("AAPL", "no answer"), ("MSFT", "no answer"), ("GONE", "left the index")])
+    other.adopt(missing_on(broker))
+    other.found(["MSFT", "NVDA"])
+    assert missing_on(broker) == {"AAPL": "no answer", "GONE": "left the index"}
+    other.forget_unless(["AAPL", "MSFT"])
+    assert missing_on(broker) == {"AAPL": "no answer"}
+    one.adopt(missing_on(broker))
+    assert [each.symbol for each in one.listing()] == ["AAPL"]
+
+
+@dataclass
+class Listing:
+    """A source of lists."""
+
+    found: ConstituentList
+
+    def load(self) -> ConstituentList:
+        return self.found
+
+
+class TestList:
+    def version(self, broker: Broker) -> str:
+        return Membership(broker, "any", "DKK").roll(details=False).list_version
+
+    def test_the_schedulers_list_is_everybodys(self, broker: Broker) -> None:
+        source = Listing(ConstituentList(LISTED, "wikipedia", NOON, ""))
+        scheduler = SharedRoster(lambda: source, ("BRK.B",), 3600, broker)
+        other = SharedRoster(lambda: source, (), 3600, broker)
+        other.look(self.version(broker))
+        assert other.snapshot().health is Health.STARTING
+        scheduler.refresh()
+        other.look(self.version(broker))
+        assert other.listed == LISTED
+        assert other.symbols == ("BRK.B",)
+        assert other.snapshot() == scheduler.snapshot()
+        assert other.snapshot().health is Health.OK
+        assert other.changes == 1
+        other.look(self.version(broker))
+        assert other.changes == 1
+
+    def test_an_unreadable_list_is_reported_and_leaves_the_one_in_force(
+        self, broker: Broker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        untrusted._report.cache_clear()
+        broker.run("note", [broker.key("list")], ["version", "1", "record", "{}"])
+        roster = SharedRoster(
+            lambda: Listing(ConstituentList(LISTED, "wikipedia", NOON, "")), ("AAPL",), 3600, broker
+        )
+        roster.look("1")
+        assert roster.symbols == ("AAPL",)
+        assert "ignored the list of constituents on the broker" in caplog.text
+
+
+class TestCustody:
+    """Rows between the queue and the commit are leased, and counted once."""
+
+    @pytest.fixture
+    def rows(self, broker: Broker) -> StreamQueue[ConvertedQuote]:
+        return StreamQueue(
+            broker, "rows", RowCodec(lambda: broker.offset), 100, consumer="here", buried="dead"
+        )
+
+    def admitted(self, custody: LeaseCustody, rows: StreamQueue[ConvertedQuote], count: int) -> LeasedBatch:
+        rows.put([row(number) for number in range(count)])
+        lease = rows.take(count)
+        assert lease is not None
+        batch = custody.admit(lease, lease.items, rowcodec.encode(lease.items))
+        assert batch is not None
+        return batch
+
+    def test_a_committed_batch_is_counted_with_the_end_of_its_lease(
+        self, broker: Broker, rows: StreamQueue[ConvertedQuote]
+    ) -> None:
+        custody = LeaseCustody()
+        batch = self.admitted(custody, rows, 5)
+        assert rows.depth().in_flight == 5
+        custody.settle(batch, stored=3, dead=1)
+        assert (rows.depth().ready, rows.depth().in_flight) == (0, 0)
+        books = read_state(broker).books
+        assert (books["stored"], books["duplicate"], books["dead"]) == (3, 1, 1)
+
+    def test_an_uncommitted_batch_is_everybodys_again(self, rows: StreamQueue[ConvertedQuote]) -> None:
+        custody = LeaseCustody()
+        custody.release(self.admitted(custody, rows, 5))
+        assert (rows.depth().ready, rows.depth().in_flight) == (5, 0)
+        assert not custody.has_waiting
+
+    def test_a_batch_that_killed_its_writer_stays_here_and_is_divided(
+        self, broker: Broker, rows: StreamQueue[ConvertedQuote]
+    ) -> None:
+        # given a batch that is taken apart
+        custody = LeaseCustody()
+        batch = self.admitted(custody, rows, 4)
+        batch.deaths = 3
+        custody.release(batch)
+        again = custody.take_waiting()
+        assert again is batch
+        custody.divide(batch, rowcodec.split(batch.payload), deaths=2)
+
+        # when one part is committed and the other refused
+        first, second = custody.take_waiting(), custody.take_waiting()
+        assert first is not None
+        assert second is not None
+        assert custody.take_waiting() is None
+        assert (first.rows, first.deaths) == (2, 2)
+        custody.settle(first, stored=2, dead=0)
+        assert rows.depth().in_flight == 4, "the lease lasts until all is settled"
+        custody.settle(second, stored=0, dead=2)
+
+        # then the lease is over and everything counted
+        assert rows.depth().in_flight == 0
+        assert read_state(broker).books == {"stored": 2, "duplicate": 0, "dead": 2}
+
+    def test_refused_rows_are_counted_as_the_others_go_back(
+        self, broker: Broker, rows: StreamQueue[ConvertedQuote]
+    ) -> None:
+        custody = LeaseCustody()
+        rows.put([row(number) for number in range(3)])
+        lease = rows.take(3)
+        assert lease is not None
+        custody.bury(lease, lease.items[:2], 1)
+        assert (rows.depth().ready, rows.depth().in_flight) == (2, 0)
+        assert read_state(broker).books == {"dead": 1}
+
+    def test_a_lost_lease_counts_nothing(self, broker: Broker, rows: StreamQueue[ConvertedQuote]) -> None:
+        custody = LeaseCustody()
+        batch = self.admitted(custody, rows, 3)
+        broker.run("reclaim", [rows.key], ["here"])
+        custody.settle(batch, stored=3, dead=0)
+        assert rows.depth().ready == 3
+        assert read_state(broker).books == {}
+
+    def test_a_node_that_leaves_keeps_nothing(self, rows: StreamQueue[ConvertedQuote]) -> None:
+        custody = LeaseCustody()
+        batch = self.admitted(custody, rows, 4)
+        custody.divide(batch, rowcodec.split(batch.payload), deaths=2)
+        custody.release_all()
+        assert (rows.depth().ready, rows.depth().in_flight) == (4, 0)
+        assert not custody.has_waiting

@@ -1,0 +1,114 @@
+"""Whole programs and nodes whose broker speaks TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sp500tui.model import ExitCode
+from sp500tui.pipeline.core.snapshot import Health, StageName
+from tests.faults.program import Launcher, Program
+from tests.support.cluster import ClusterUnderTest
+from tests.support.tls_proxy import Authority, MakeDoor
+from tests.support.valkey import ValkeyServer, new_server
+
+
+@pytest.fixture
+def guarded() -> Iterator[ValkeyServer]:
+    """A server with a password."""
+    server = new_server(password="s3cret")
+    yield server
+    server.close()
+
+
+def worker(launch: Launcher, *options: str, **settings: Any) -> Program:
+    return launch(
+        *options, command=("-m", "sp500tui", "worker"), symbols="AAPL,MSFT,BRK.B", database=None, **settings
+    )
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("where", ["in the environment", "in a file"])
+def test_one_cycle_with_the_help_of_another_program(
+    launch: Launcher,
+    guarded: ValkeyServer,
+    make_door: MakeDoor,
+    authority: Authority,
+    database_url: str,
+    tmp_path: Path,
+    where: str,
+) -> None:
+    # given a program that stores, and one for a cycle that fetches; both know the password
+    door = make_door(broker=guarded)
+    given: dict[str, Any] = {"broker": door.url(authority.file, password="s3cret")}
+    if where == "in a file":
+        file = tmp_path / "password"
+        file.write_text("s3cret\n")
+        given = {"broker": door.url(authority.file), "broker_password_file": file}
+    storer = worker(launch, f"--database={database_url}", stages="converter=1,writer=1", **given)
+    storer.hears("started")
+
+    # when the cycle is over
+    once = worker(launch, "--once", stages="scraper,price=1", **given)
+    assert once.ends() == 0, once.said()
+
+    # then the other one has stored it, nothing else was spoken, and nobody was told the password
+    quotes = once.report()["quotes"]
+    assert (quotes["fetched"], quotes["stored"] + quotes["duplicate"]) == (3, 3)
+    assert "; this node uses no database" in once.said()
+    assert storer.stops() == ExitCode.SIGTERM
+    assert door.passed >= 2
+    assert "s3cret" not in once.said() + storer.said()
+
+
+@pytest.mark.parametrize("fault", ["nobody vouches for it", "the wrong scheme"])
+def test_a_service_does_not_wait_for_what_only_a_person_can_mend(
+    launch: Launcher, make_door: MakeDoor, fault: str
+) -> None:
+    door = make_door()
+    url, words = {
+        "nobody vouches for it": (
+            door.url(password="s3cret"),
+            "shows a certificate that no authority known here has signed",
+        ),
+        "the wrong scheme": (f"redis://:s3cret@127.0.0.1:{door.port}/0", "speaks TLS: write rediss://"),
+    }[fault]
+
+    program = worker(launch, stages="price=1", broker=url)
+
+    assert program.ends() == ExitCode.DATABASE
+    assert program.report()["outcome"] == "failed"
+    told = [line for line in program.said().splitlines() if line.startswith("sp500tui: ")]
+    assert len(told) == 1
+    assert told[0].startswith(f"sp500tui: the broker at {url.replace('s3cret', '***')} {words}")
+    assert "Traceback" not in program.said()
+    assert "s3cret" not in program.said()
+
+
+@pytest.mark.thorough
+def test_nodes_whose_connections_are_cut_go_on(
+    join: ClusterUnderTest, make_door: MakeDoor, authority: Authority
+) -> None:
+    # given two nodes at work
+    door = make_door()
+    url = door.url(authority.file)
+    one = join("scraper,price=2,writer=1", broker=url)
+    two = join("price=1,converter=1,writer=1", broker=url)
+    two.waits_for(lambda s: s.ledger.stored >= 3 and len(s.nodes) == 2, "stored rows")
+
+    # when the door falls shut, and opens again
+    door.shut()
+    for node in (one, two):
+        node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
+    number = two.snapshot().cycle.number
+    door.open()
+
+    # then they go on and the equation holds
+    seen = two.waits_for(lambda s: s.cycle.number > number + 2 and s.broker_health is Health.OK, "cycles")
+    assert seen.ledger.balanced
+    assert sum(stage.restarts for stage in seen.stages if stage.name is not StageName.SCRAPER) == 0
+    one.stops()
+    two.stops()

@@ -1,0 +1,232 @@
+"""Runs inside this process whose start, drain or closing fails: they end in time, report it, and close every part."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from sp500tui.cluster.node.node import ClusterNode
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.model import ExitCode
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
+from sp500tui.pipeline.report import exit_code
+from sp500tui.pipeline.runtime import lifecycle as life
+from sp500tui.pipeline.runtime.pipeline import Pipeline
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.program import wait_for
+from tests.support.postgres import public_folder
+from tests.support.valkey import ValkeyServer
+
+Run = Pipeline | ClusterNode
+Begin = Callable[..., Run]
+
+IN_TIME = 20.0
+"""Seconds that an orderly end may take on a crowded machine; without failures it takes less than one."""
+STEPS = {
+    "pipeline": [
+        "_life.market_clock.close",
+        "_parts.keeper.close",
+        "_parts.keeper._database.close",
+        "_parts.journal.close",
+        "_parts.upstream.close",
+        "_parts.upstream.yahoo.close",
+    ],
+    "worker": [
+        "_life.market_clock.close",
+        "_parts.custody.release_all",
+        "_parts.give_everything_back",
+        "_parts.membership.leave",
+        "_parts.feed.close",
+        "_parts.keeper.close",
+        "_parts.upstream.close",
+        "_parts.broker.close",
+    ],
+    "top": [
+        "_parts.membership.leave",
+        "_parts.feed.close",
+        "_parts.keeper.close",
+        "_parts.broker.close",
+    ],
+}
+"""The calls with which each kind of run ends."""
+EACH_STEP = [(kind, step) for kind, steps in STEPS.items() for step in steps]
+DESCENT = (StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL)
+
+
+@pytest.fixture
+def begin(
+    valkey: ValkeyServer, demo_market: DemoMarket, database_url: str, request: pytest.FixtureRequest
+) -> Iterator[Begin]:
+    """Makes runs with every part that the program with a screen has; they are ended by force where a test did not."""
+    made: list[Run] = []
+    folder = public_folder()
+
+    def make(kind: str, **settings: Any) -> Run:
+        given: dict[str, Any] = {
+            "database": database_url,
+            "symbols": "AAPL,MSFT",
+            "interval": 0.2,
+            "proxy": demo_market.proxy_url,
+            "ca_file": demo_market.ca_file,
+            "data_dir": folder / "data",
+            "requests_per_second": 100.0,
+        }
+        if kind != "pipeline":
+            given |= {"broker": valkey.url, "cluster_name": folder.name.replace(".", "-")}
+        chosen = Settings(**(given | settings))
+        paths = Paths.of(chosen)
+        paths.prepare()
+        if kind == "pipeline":
+            made.append(Pipeline(chosen, paths))
+        else:
+            made.append(ClusterNode(chosen, paths, {} if kind == "top" else None))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.stop(StopStep.KILL)
+        run.join(5)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def at_work(run: Run, kind: str) -> Run:
+    """The run once it is started and does what it is for."""
+    run.start()
+
+    def works(seen: Snapshot) -> bool:
+        if kind == "top":
+            return seen.phase is Phase.RUNNING and seen.database.health is Health.OK
+        return seen.ledger.stored > 0
+
+    wait_for(lambda: works(run.snapshot()), f"the {kind} at work")
+    return run
+
+
+class Breaker:
+    """Replaces methods by ones that do their work and then fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.called: list[str] = []
+
+    def __call__(self, run: Run, path: str, failure: BaseException | None = None) -> None:
+        *way, name = path.split(".")
+        owner = type(functools.reduce(getattr, way, run))
+        works = getattr(owner, name)
+
+        def fails(*args: Any, **options: Any) -> None:
+            works(*args, **options)
+            self.called.append(path)
+            raise failure or RuntimeError(f"injected into {path}")
+
+        self._monkeypatch.setattr(owner, name, fails)
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Breaker:
+    return Breaker(monkeypatch)
+
+
+def children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+class TestClosing:
+    @pytest.mark.parametrize(("kind", "step"), EACH_STEP)
+    def test_a_closing_step_that_fails_keeps_no_other_from_happening(
+        self, begin: Begin, broken: Breaker, kind: str, step: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        # given a run at work, and one of its closing steps broken
+        before = children()
+        run = at_work(begin(kind), kind)
+        broken(run, step)
+
+        # when it is stopped
+        run.stop(StopStep.DRAIN)
+
+        # then it ends in time, says what failed and leaves no process and no thread of its own behind
+        assert run.join(IN_TIME)
+        report = run.outcome()
+        assert broken.called == [step]
+        assert f"injected into {step}" in report.failure
+        assert (report.outcome, exit_code(report)) == ("failed", ExitCode.INCOMPLETE)
+        assert run.snapshot().phase is Phase.FAILED
+        assert any(record.exc_info and "injected" in str(record.exc_info[1]) for record in caplog.records)
+        wait_for(lambda: children() <= before, "the end of the children", 10)
+        assert (report.ledger.queued, report.ledger.in_flight, report.ledger.spooled) == (0, 0, 0)
+
+    @pytest.mark.parametrize("kind", STEPS)
+    @pytest.mark.parametrize("last", DESCENT)
+    def test_with_every_step_broken_a_run_ends_at_each_step_of_the_ladder(
+        self, begin: Begin, broken: Breaker, kind: str, last: StopStep
+    ) -> None:
+        run = at_work(begin(kind), kind)
+        for path in STEPS[kind]:
+            broken(run, path)
+        for step in DESCENT[:last]:
+            run.stop(step)
+        assert run.join(IN_TIME)
+        report = run.outcome()
+        assert report.outcome == "failed"
+        assert exit_code(report) is ExitCode.INCOMPLETE
+
+    @pytest.mark.parametrize("kind", STEPS)
+    def test_a_closing_step_that_hangs_is_abandoned(
+        self, begin: Begin, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        # given a database that is never closed
+        run = at_work(begin(kind), kind)
+        release = threading.Event()
+        monkeypatch.setattr(life, "CLOSING_LIMIT", 0.5)
+        monkeypatch.setattr(type(run._parts.keeper), "close", lambda _: release.wait())
+
+        # when the run is stopped, then it ends, and says so
+        run.stop(StopStep.DRAIN)
+        assert run.join(IN_TIME)
+        release.set()
+        assert run.outcome().failure == "the database could not be closed: no end after 0.5 s"
+
+    def test_a_kill_waits_for_no_closing_step(self, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = at_work(begin("pipeline"), "pipeline")
+        closing, release = threading.Event(), threading.Event()
+
+        def hang(_: object) -> None:
+            closing.set()
+            release.wait()
+
+        monkeypatch.setattr(type(run._parts.keeper), "close", hang)
+        run.stop(StopStep.DRAIN)
+        assert closing.wait(IN_TIME)
+        run.stop(StopStep.KILL)
+        assert run.join(IN_TIME / 2)
+        release.set()
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(0), MemoryError()])
+    def test_exceptions_that_are_no_errors_end_nothing_early(
+        self, begin: Begin, broken: Breaker, error: BaseException
+    ) -> None:
+        run = at_work(begin("top"), "top")
+        broken(run, "_parts.feed.close", error)
+        run.stop(StopStep.DRAIN)
+        assert run.join(IN_TIME)
+        assert run.outcome().failure == (
+            f"the price feed could not be closed: {type(error).__name__}: {error}"
+        )
+        assert run.snapshot().phase is Phase.FAILED
+
+    def test_stopping_and_joining_again_does_nothing(self, begin: Begin) -> None:
+        run = at_work(begin("pipeline"), "pipeline")
+        run.stop(StopStep.DRAIN)
+        assert run.join(IN_TIME)
+        for step in DESCENT:
+            run.stop(step)
+        assert run.join(0)
+        assert exit_code(run.outcome()) is ExitCode.OK

@@ -1,0 +1,119 @@
+"""No lock is held across a call that can wait, and all of them are taken in one order."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.snapshot import Health
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.engine import EngineStarter
+from tests.faults.steps import FIFTY
+from tests.support.cluster import ClusterUnderTest
+from tests.support.locks import Watch, watching
+from tests.support.postgres import public_folder
+from tests.support.valkey import ValkeyServer, new_server
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    with watching(monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
+    starter = EngineStarter(demo_market, public_folder())
+    yield starter
+    starter.close()
+    shutil.rmtree(starter.folder)
+
+
+@pytest.fixture
+def own_broker() -> Iterator[ValkeyServer]:
+    server = new_server()
+    yield server
+    server.close()
+
+
+def is_in_order(watch: Watch, *expected: str) -> None:
+    assert watch.names >= set(expected), "the locks that this is about were not made"
+    assert watch.waits == []
+    assert watch.cycles() == [], watch.taken
+    assert watch.out_of_order() == []
+
+
+def test_the_pipeline_takes_its_locks_in_order(watch: Watch, start: EngineStarter, database_url: str) -> None:
+    # given a market that throttles and loses answers, pools that are scaled, and snapshots all the time
+    start.market.set_faults(throttle=0.2)
+    run = start(database_url, symbols=FIFTY, interval=0.3, cycles=3, write_batch=20)
+    run.waits_for(lambda seen: seen.ledger.stored >= 50, "stored rows")
+    start.market.clear_faults()
+    assert run.pipeline.join(60)
+
+    # then
+    is_in_order(watch, "Stage._lock", "Books.lock", "Segment._lock", "FxBook._changed", "Throttle._changed")
+
+
+@pytest.mark.thorough
+def test_a_node_takes_its_locks_in_order_also_without_its_broker(
+    watch: Watch, join: ClusterUnderTest, own_broker: ValkeyServer
+) -> None:
+    # given a node with a screen whose broker goes away and comes back
+    node = join(broker=own_broker.url, no_ui=False, symbols=FIFTY)
+    node.waits_for(lambda seen: seen.ledger.stored >= 50, "stored rows")
+    own_broker.kill()
+    seen = node.waits_for(lambda seen: seen.broker_health is Health.DOWN, "the news")
+    own_broker.start()
+    node.waits_for(lambda later: later.ledger.stored > seen.ledger.stored, "more rows")
+    node.stops()
+
+    # then
+    is_in_order(watch, "Stage._lock", "StreamQueue._turn", "LeaseCustody._lock", "Cycles._lock")
+
+
+def test_a_call_under_a_lock_is_found(watch: Watch) -> None:
+    """The watch itself must be seen to fail."""
+    from sp500tui.pipeline.core.latest_prices import PriceBoard
+    from sp500tui.pipeline.stages.schedule import Cycles, Plan
+
+    cycles, board = Cycles(Plan(), 1.0), PriceBoard()
+    with cycles._lock, board._lock:
+        threading.Event().wait(0)
+    with board._lock, cycles._lock:
+        watch.waiting("a query")
+
+    assert watch.cycles() == ["Cycles._lock", "PriceBoard._lock"]
+    assert [each.partition(" in ")[0] for each in watch.out_of_order()] == [
+        "PriceBoard._lock after Cycles._lock",
+        "Cycles._lock after PriceBoard._lock",
+    ]
+    assert [wait.partition(" in ")[0] for wait in watch.waits] == [
+        "a query while ['PriceBoard._lock', 'Cycles._lock'] is held,"
+    ]
+
+
+@pytest.mark.thorough
+def test_a_node_without_its_broker_answers_and_can_be_stopped(
+    join: ClusterUnderTest, own_broker: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a broker that goes away while a price worker waits for an answer, and is soon taken for stuck
+    node = join(broker=own_broker.url, interval=0.5, price_workers=2)
+    node.waits_for(lambda seen: seen.ledger.stored >= 3, "stored rows")
+    stage = next(stage for name, stage in node.node._parts.stages.items() if name == "price")
+    join.market.set_faults(latency=3.0)
+    node.waits_for(lambda _seen: any(worker.busy_seconds for worker in stage.workers), "a request")
+    own_broker.kill()
+    stage._hang_after = 0.1
+    node.waits_for(lambda seen: any(w.state == "stuck" for w in seen.workers), "a stuck worker")
+
+    # when it is asked to stop while the broker stays away
+    node.node.stop(StopStep.DRAIN)
+
+    # then snapshots still come, and it ends
+    assert node.snapshot().broker_health is Health.DOWN
+    assert node.node.join(40)

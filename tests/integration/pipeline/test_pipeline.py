@@ -1,0 +1,191 @@
+"""The whole pipeline in this process: the demo market's quotes, real writer processes, a real database."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from sp500tui.model import ExitCode
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.snapshot import Phase, QueueName, Snapshot, StageName, WorkerState
+from sp500tui.pipeline.report import exit_code
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.engine import EngineStarter
+from tests.faults.steps import FIFTY
+from tests.support.postgres import public_folder
+
+Wait = Callable[[Callable[[], object]], None]
+FEW = "AAPL,MSFT,BRK.B"
+SYMBOLS = len(FIFTY.split(","))
+
+
+@pytest.fixture
+def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
+    """Starts pipelines that keep what they keep in one folder."""
+    starter = EngineStarter(demo_market, public_folder())
+    yield starter
+    starter.close()
+    shutil.rmtree(starter.folder)
+
+
+def test_one_cycle_stores_every_symbol_once(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW, once=True)
+    assert run.pipeline.join(40)
+
+    report = run.pipeline.outcome()
+
+    assert exit_code(report) is ExitCode.OK
+    assert (report.outcome, report.cycles, report.ledger.fetched, report.ledger.stored) == (
+        "completed",
+        1,
+        3,
+        3,
+    )
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT symbol, price * fx_rate = converted_price FROM prices").fetchall()
+    assert sorted(rows) == [("AAPL", True), ("BRK.B", True), ("MSFT", True)]
+    seen = run.snapshot()
+    assert seen.phase is Phase.STOPPED
+    assert seen.database.rows_total == 3
+    assert run.unbalanced == []
+    kinds = {event.kind for event in run.events}
+    assert {EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED, EventKind.WORKER_LEFT} <= kinds
+
+
+def test_cycles_that_come_too_fast_are_skipped_and_never_stacked(
+    start: EngineStarter, database_url: str
+) -> None:
+    """Full pools, a slow market, a start every 0.2 s: each cycle ends before the next begins."""
+    start.market.set_faults(latency=0.3)
+    run = start(database_url, symbols=FIFTY, interval=0.2, cycles=3, price_workers=8, writers=2)
+    crowded: list[Snapshot] = []
+
+    def is_over(seen: Snapshot) -> bool:
+        if seen.queue(QueueName.TICKERS).ready + seen.queue(QueueName.TICKERS).in_flight > SYMBOLS:
+            crowded.append(seen)
+        return run.pipeline.join(0)
+
+    run.waits_for(is_over, "the end of the run")
+
+    report = run.pipeline.outcome()
+    assert exit_code(report) is ExitCode.OK
+    assert run.unbalanced == []
+    assert crowded == []
+    assert (report.cycles, report.ledger.fetched) == (3, 3 * SYMBOLS)
+    assert EventKind.CYCLE_SKIPPED in {event.kind for event in run.events}
+
+
+def test_an_outage_of_the_source_is_reported_with_its_end(
+    start: EngineStarter, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a run that fetches
+    caplog.set_level(logging.INFO)
+    run = start(database_url, symbols=FIFTY, interval=0.5, batch_size=5)
+    run.stores(SYMBOLS)
+    # when the source answers every request with an error, then works again
+    start.market.set_faults(server_error=1.0)
+
+    def reported(kind: EventKind) -> bool:
+        return kind in [event.kind for event in run.events]
+
+    run.waits_for(lambda _: reported(EventKind.SOURCE_FAILED), "the report of the outage")
+    start.market.clear_faults()
+    run.waits_for(lambda _: reported(EventKind.SOURCE_RECOVERED), "the report of its end")
+    run.ends()
+    # then the log has a line for each, with the duration and the number of symbols
+    (down,) = [text for text in caplog.messages if text.startswith("Yahoo Finance is down: ")]
+    (back,) = [text for text in caplog.messages if text.startswith("Yahoo Finance is back: ")]
+    assert "answered 50" in down
+    assert re.search(r"down for [0-9.]+ s.*; [0-9]+ symbols affected", back)
+
+
+def test_a_face_sees_prices_workers_and_queues(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW)
+    run.stores(3)
+    version, prices = run.pipeline.prices_since(0)
+    assert {price.row.quote.symbol for price in prices} == set(FEW.split(","))
+    assert version >= 3
+    price = run.pipeline.price_of("BRK.B")
+    assert price is not None
+    assert price.row.fetched_by.startswith("price-")
+    run.waits_for(lambda _: (p := run.pipeline.price_of("BRK.B")) and p.written_by, "the writer's name")
+    seen = run.snapshot()
+    assert seen.queue(QueueName.ROWS).capacity > 0
+    assert seen.stage(StageName.WRITER).alive == 2
+    assert [line.symbol for line in run.pipeline.constituents()] == FEW.split(",")
+    assert run.pipeline.database_url == database_url
+    assert not run.pipeline.kill_worker("price-1")
+    run.ends()
+
+
+def test_what_a_person_asks_for_is_done(start: EngineStarter, database_url: str) -> None:
+    """Pause, resume, a cycle at once, another rhythm, other pool sizes."""
+    run = start(database_url, symbols=FEW, interval=60)
+    run.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
+    assert run.pipeline.run_cycle_now()
+    run.waits_for(lambda s: s.cycle.number == 2 and not s.cycle.running, "the second cycle")
+    run.pipeline.pause()
+    assert run.snapshot().phase is Phase.PAUSED
+    run.pipeline.pause(StageName.WRITER)
+    run.waits_for(
+        lambda s: all(w.state is WorkerState.PAUSED for w in s.workers if w.stage is StageName.WRITER),
+        "paused writers",
+    )
+    run.pipeline.resume(StageName.WRITER)
+    run.pipeline.resume()
+    assert run.pipeline.set_interval(0.01) == 0.2
+    run.waits_for(lambda s: s.cycle.number > 3, "a quicker rhythm")
+    assert run.pipeline.scale(StageName.SCRAPER, 9).new == 1
+    assert run.pipeline.scale(StageName.CONVERTER, 4).new == 4
+    run.waits_for(lambda s: s.stage(StageName.CONVERTER).alive == 4, "four converters")
+    run.ends()
+
+
+def test_a_writer_killed_as_a_demonstration_is_replaced(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW, writers=1)
+    run.stores(3)
+    run.waits_for(lambda _: run.pipeline.kill_worker("writer-1"), "a writer to kill")
+    run.waits_for(lambda s: s.stage(StageName.WRITER).restarts == 1, "its replacement")
+    run.stores()
+    run.ends()
+
+
+def test_the_second_step_ends_at_once_and_keeps_everything(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW)
+    run.stores(3)
+    run.pipeline.stop(StopStep.SPOOL)
+    assert run.pipeline.join(20)
+    ledger = run.snapshot().ledger
+    assert ledger.queued + ledger.in_flight == 0
+    assert ledger.balanced
+    assert run.pipeline.outcome().outcome == "interrupted"
+
+
+def test_a_killed_run_claims_no_count_of_rows(start: EngineStarter, database_url: str) -> None:
+    # given a run that has counted the rows of its database
+    run = start(database_url, interval=60)
+    run.waits_for(lambda snapshot: snapshot.database.rows_total is not None, "a count")
+
+    # when it is killed
+    run.pipeline.stop(StopStep.KILL)
+    assert run.pipeline.join(10)
+
+    # then its report says that nobody knows, rather than an older number
+    assert run.pipeline.outcome().database.rows_total is None
+
+
+def test_a_folder_that_cannot_hold_a_journal_fails_in_words(
+    start: EngineStarter,
+) -> None:
+    journal = start.folder / "data" / "live" / "journal"
+    journal.mkdir(parents=True)
+    (journal / "embedded").touch()
+    run = start(None, symbols=FEW, once=True)
+    assert run.pipeline.join(40)
+    assert "cannot make the journal folder" in run.pipeline.outcome().failure

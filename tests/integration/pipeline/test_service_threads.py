@@ -1,0 +1,338 @@
+"""Every thread of the program raises once: what it does is logged, counted, and retried or the run's failure."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+import sp500tui
+from sp500tui.cluster.node.lifecycle import NodeLife
+from sp500tui.cluster.shared.price_feed import PriceFeed
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.model import ExitCode
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.core.worker_pool import Stage, Worker
+from sp500tui.pipeline.monitoring.market_clock import MarketClock
+from sp500tui.pipeline.report import RunReport
+from sp500tui.pipeline.runtime.database_monitor import Keeper
+from sp500tui.pipeline.runtime.pipeline import Pipeline
+from sp500tui.pipeline.runtime.self_pipe import Wakeup
+from sp500tui.pipeline.runtime.supervisor import Supervisor
+from sp500tui.tui.shell.driver import TerminalFile
+from sp500tui.tui.startup import Opener
+
+PACKAGE = Path(sp500tui.__file__).parent
+Wait = Callable[[Callable[[], object]], None]
+
+
+class UnforeseenError(Exception):
+    """What no thread expects."""
+
+
+def calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            function = node.func
+            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            if name in names:
+                yield node
+
+
+def modules() -> Iterator[tuple[str, ast.AST]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text())
+
+
+SCENARIOS = {
+    "cluster/node/lifecycle.py": "test_giving_leases_back_is_tried_again",
+    "cluster/shared/price_feed.py": "test_the_price_feed_goes_on",
+    "pipeline/runtime/database_monitor.py": "test_the_database_monitor_fails_a_run_that_has_no_database",
+    "pipeline/runtime/lifecycle.py": "test_a_supervisor_that_fails_ends_the_run",
+    "pipeline/monitoring/market_clock.py": "test_the_market_clock_goes_on",
+    "pipeline/core/worker_pool.py": "test_a_worker_goes_on",
+    "pipeline/writer/process.py": "test_a_writer_that_cannot_watch_its_pipe_ends",
+    "tui/startup.py": "test_a_pipeline_that_cannot_be_opened_is_shown",
+    "tui/shell/driver.py": "test_the_terminal_writer_goes_on",
+    "wakeup.py": "test_a_wake_up_is_not_lost",
+}
+"""Module that makes service threads → the test here that has one of them raise."""
+
+
+def test_every_thread_is_a_service_thread_and_has_a_scenario() -> None:
+    """Given the source, then nothing else makes threads, and each module that makes service threads is tested below."""
+    makers: set[str] = set()
+    for name, tree in modules():
+        if any(calls(tree, "ServiceThread")):
+            makers.add(name)
+        others = list(
+            calls(
+                tree,
+                "Thread",
+                "Timer",
+                "ThreadPoolExecutor",
+                "start_new_thread",
+                "run_in_executor",
+                "to_thread",
+            )
+        )
+        assert not others or name == "pipeline/core/service_thread.py", f"{name} makes a thread of its own"
+    assert makers == set(SCENARIOS)
+    assert all(callable(globals()[test]) for test in SCENARIOS.values())
+
+
+@pytest.fixture
+def seen(caplog: pytest.LogCaptureFixture) -> Callable[[str], bool]:
+    """Whether a thread's failure is in the log, with the traceback of the unforeseen error."""
+    caplog.set_level(logging.ERROR)
+
+    def look(name: str) -> bool:
+        return any(
+            record.exc_info
+            and isinstance(record.exc_info[1], UnforeseenError)
+            and name in record.getMessage()
+            for record in list(caplog.records)
+        )
+
+    return look
+
+
+def raising_first(act: Callable[..., Any], times: int = 1) -> Callable[..., Any]:
+    """`act`, but the first calls raise."""
+    left = [times]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise UnforeseenError("broken")
+        return act(*args, **kwargs)
+
+    return call
+
+
+def always_raising(*_args: Any, **_kwargs: Any) -> Any:
+    raise UnforeseenError("broken")
+
+
+def test_the_market_clock_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None:
+    asked = threading.Event()
+
+    def ask() -> Any:
+        asked.set()
+        raise UnforeseenError("broken") if clock.thread.failures < 2 else SystemExit
+
+    clock = MarketClock(ask, lambda: object())  # type: ignore[arg-type, return-value]
+    clock.thread._jitter = lambda: 0.0
+    clock.thread.start()
+    eventually(lambda: clock.thread.failures >= 3)
+    assert clock.thread.is_alive()
+    assert seen("market-clock failed")
+    clock.close()
+    assert clock.thread.join(10)
+
+
+def test_the_price_feed_goes_on(
+    eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    feed = PriceFeed(PriceBoard(), lambda: "postgresql://nowhere")
+    feed.thread._jitter = lambda: 0.0
+    monkeypatch.setattr(feed, "_look", raising_first(looked.set))
+    feed.thread.start()
+    feed.stored(5)
+    assert looked.wait(10)
+    assert feed.thread.failures == 1
+    assert seen("price-feed failed")
+    feed.close()
+    assert feed.thread.join(10)
+
+
+def test_the_terminal_writer_goes_on(
+    eventually: Wait, seen: Callable[[str], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repainted = threading.Event()
+    with (tmp_path / "terminal").open("w") as file:
+        terminal = TerminalFile(file, repainted.set)
+        monkeypatch.setattr(terminal, "_write_all", raising_first(terminal._write_all))
+        terminal.write("lost")
+        eventually(lambda: terminal._thread.failures == 1)
+        terminal.write("kept")
+        assert terminal.drain(10)
+        assert repainted.wait(10), "what was lost is painted again"
+    assert (tmp_path / "terminal").read_text() == "kept"
+    assert seen("terminal failed")
+
+
+def test_a_wake_up_is_not_lost(seen: Callable[[str], bool]) -> None:
+    bell = Wakeup()
+    bell.ring_after(raising_first(lambda: None))
+    bell.sleep(20)
+    assert seen("wakeup failed")
+    bell.close()
+
+
+def test_a_pipeline_that_cannot_be_opened_is_shown(eventually: Wait, seen: Callable[[str], bool]) -> None:
+    posted: list[Any] = []
+
+    def post(message: Any) -> bool:
+        posted.append(message)
+        return True
+
+    opener = Opener(always_raising, post)
+    opener.start()
+    eventually(lambda: posted)
+    assert isinstance(posted[0].error, UnforeseenError)
+    assert seen("pipeline-opener failed")
+
+
+def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None:
+    """Also where its own recovery fails, which only the thread itself can survive."""
+    queue: MemoryQueue[int] = MemoryQueue(10)
+    done: list[int] = []
+
+    class Body:
+        def __init__(self, worker: Worker) -> None:
+            self.worker = worker
+
+        def step(self) -> None:
+            lease = self.worker.take(queue, 1)
+            if lease is None:
+                return
+            if not done:
+                done.append(0)
+                raise SystemExit(1)
+            lease.ack()
+            done.extend(lease.items)
+
+        def close(self) -> None:
+            """Nothing to give back."""
+
+    stage = Stage(StageName.CONVERTER, Body, 1, listener=always_raising, jitter=lambda: 0.0)
+    stage.start()
+    (worker,) = stage.workers
+    worker.thread._jitter = lambda: 0.0
+    worker._recover = raising_first(worker._recover)  # type: ignore[method-assign]
+    queue.put([7])
+    eventually(lambda: worker.thread.failures == 1)
+    assert seen("converter-1 failed")
+    queue.put([8])
+    eventually(lambda: 8 in done)
+    stage.dismiss()
+    assert stage.join(10)
+
+
+def test_giving_leases_back_is_tried_again(
+    eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back = threading.Event()
+
+    class Parts:
+        writing = type("Writing", (), {"spooling_since": None})()
+        stages: ClassVar[dict[StageName, Stage]] = {}
+
+        give_leases_back = staticmethod(raising_first(given_back.set))
+
+    life = object.__new__(NodeLife)
+    life.parts = Parts()  # type: ignore[assignment]
+    monkeypatch.setattr(life, "_enter", lambda _phase: None)
+    life._let_go()
+    assert given_back.wait(10)
+    assert seen("give-back failed")
+
+
+def test_a_writer_that_cannot_watch_its_pipe_ends() -> None:
+    """Given a writer's process whose watch of the pipe fails, then no process stays that might outlive the program."""
+    program = (
+        "import os, select, socket, sys\n"
+        "def poll(): raise OSError('broken')\n"
+        "select.poll = poll\n"
+        "from sp500tui.pipeline import writer_process\n"
+        "writer_process.main(int(sys.argv[1]))\n"
+    )
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.run(
+            [sys.executable, "-c", program, str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    assert process.returncode == 1
+    assert b"OSError: broken" in process.stderr
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        demo=True, no_ui=True, once=True, data_dir=tmp_path, database="postgresql:///none", symbols=("AAPL",)
+    )
+
+
+def run_to_the_end(
+    settings: Settings, connect: Callable[..., Any] = always_raising
+) -> tuple[RunReport, Pipeline]:
+    paths = Paths.of(settings)
+    paths.prepare()
+    pipeline = Pipeline(settings, paths, connect=connect)
+    pipeline.start()
+    ended = pipeline.join(30)
+    if not ended:
+        pipeline.stop(StopStep.KILL)
+    assert ended, "the run never ended"
+    return pipeline.outcome(), pipeline
+
+
+def test_a_supervisor_that_fails_ends_the_run(
+    settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Keeper, "_round", lambda _self: None)
+    report, pipeline = run_to_the_end(settings)
+    assert report.outcome == "failed"
+    assert "UnforeseenError: broken" in report.failure
+    assert pipeline.snapshot().phase is Phase.FAILED
+    assert seen("failed")
+
+
+@pytest.mark.parametrize("step", ["_run", "_finish"])
+def test_a_supervisor_that_fails_outside_every_guard_ends_the_run(
+    settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(Keeper, "_round", lambda _self: None)
+    if step == "_run":
+        monkeypatch.setattr(Supervisor, "_run", always_raising)
+    else:
+        monkeypatch.setattr(Supervisor, "_enter", always_raising)
+    report, _ = run_to_the_end(settings)
+    assert report.outcome == "failed"
+    assert seen("")
+
+
+@pytest.mark.parametrize("once", [True, False], ids=["bounded", "endless"])
+def test_the_database_monitor_fails_a_run_that_has_no_database(
+    settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, once: bool
+) -> None:
+    """At once where the run ends by itself, after some attempts where it would go on for ever."""
+    monkeypatch.setattr(Keeper, "_round", always_raising)
+    started = time.monotonic()
+    report, pipeline = run_to_the_end(
+        settings.model_copy(update={"once": once}), connect=lambda *_args, **_options: None
+    )
+    assert time.monotonic() - started < 30
+    assert (report.outcome, report.failure_code) == ("failed", ExitCode.DATABASE)
+    assert "unforeseen UnforeseenError: broken" in report.failure
+    assert pipeline._parts.keeper.thread.failures == (1 if once else 5)
+    assert seen("database-keeper failed")

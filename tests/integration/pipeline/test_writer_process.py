@@ -1,0 +1,239 @@
+"""One writer's process and its pipe, against the real database: commits, refusals, deaths, silence."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import psycopg
+import pytest
+
+from sp500tui.pipeline.writer import process as writer_process
+from sp500tui.pipeline.writer.client import WriterDiedError, WriterLink
+from sp500tui.pipeline.writer.framing import framed
+from sp500tui.storage import batch_codec as rowcodec
+from sp500tui.storage.database import apply_schema
+from tests.support.faults_rows import row
+
+Wait = Callable[[Callable[[], object]], None]
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture
+def link(database_url: str) -> Iterator[WriterLink]:
+    """A writer that has been let in."""
+    apply_schema(database_url)
+    made = WriterLink(database_url, "writer-7", 5.0)
+    assert made.greeting(20, never).committed
+    yield made
+    made.close(at_once=True)
+
+
+def payload(*numbers: int) -> bytes:
+    return rowcodec.encode([row(number) for number in numbers])
+
+
+def process_of(link: WriterLink) -> psutil.Process:
+    return psutil.Process(link.pid)
+
+
+def test_batches_are_committed_once(link: WriterLink, database_url: str) -> None:
+    first = link.commit(1, payload(1, 2, 3), 10, never)
+    again = link.commit(2, payload(2, 3, 4), 10, never)
+    assert (first.committed, first.stored, again.stored) == (True, 3, 1)
+    assert first.seconds > 0
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM prices").fetchone() == (4,)
+        names = connection.execute("SELECT application_name FROM pg_stat_activity").fetchall()
+    assert ("sp500tui writer-7",) in names
+
+
+def test_a_bad_row_is_refused_with_its_sqlstate(link: WriterLink) -> None:
+    columns = payload(1).split(b"\n")
+    columns[2] = b"{1e999999}"
+    answer = link.commit(1, b"\n".join(columns), 10, never)
+    assert not answer.committed
+    assert (answer.sqlstate or "")[:2] == "22"
+    assert link.commit(2, payload(1), 10, never).committed, "the connection is still good"
+
+
+def test_a_payload_that_is_none_is_refused(link: WriterLink) -> None:
+    assert link.commit(1, b"nonsense", 10, never).sqlstate == "22P02"
+
+
+def test_it_connects_again_by_itself(link: WriterLink, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sp500tui writer-7'"
+        )
+    assert not link.commit(1, payload(1), 10, never).committed
+    assert link.commit(2, payload(1), 10, never).committed
+
+
+def test_a_locked_table_is_given_up_by_the_server_itself(database_url: str) -> None:
+    apply_schema(database_url)
+    link = WriterLink(database_url, "writer-8", 0.3)
+    assert link.greeting(20, never).committed
+    with psycopg.connect(database_url) as connection:
+        connection.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
+        answer = link.commit(1, payload(1), 10, never)
+    assert answer.sqlstate == "57014"
+    assert "statement timeout" in answer.message
+    link.close()
+
+
+def test_nobody_there_is_told_in_the_greeting() -> None:
+    link = WriterLink("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
+    answer = link.greeting(20, never)
+    assert not answer.committed
+    assert answer.sqlstate == "08001"
+    link.close()
+
+
+def test_a_death_is_told_with_its_signal(link: WriterLink) -> None:
+    link.kill()
+    with pytest.raises(WriterDiedError, match=r"writer-7 \(process \d+\) ended by signal 9") as death:
+        link.commit(1, payload(1), 10, never)
+    assert death.value.by_itself
+
+
+def test_a_death_by_an_exception_is_told_in_its_own_words() -> None:
+    link = WriterLink("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
+    link._configuration = b"{}"
+    with pytest.raises(WriterDiedError, match="ended by exit code 1: KeyError"):
+        link.greeting(20, never)
+    link.close()
+
+
+@pytest.mark.parametrize("rows", [1, 20_000])
+def test_a_stopped_process_is_waited_for_only_so_long(link: WriterLink, rows: int) -> None:
+    """Even where the pipe is full and the batch cannot be sent at all."""
+    process_of(link).suspend()
+    started = time.monotonic()
+    with pytest.raises(WriterDiedError, match="did not answer in time") as late:
+        link.commit(1, payload(*range(rows)), 0.3, never)
+    assert not late.value.by_itself
+    assert time.monotonic() - started < 5
+    link.close(at_once=True)
+    assert not psutil.pid_exists(link.pid)
+
+
+def test_waiting_can_be_called_off(link: WriterLink) -> None:
+    process_of(link).suspend()
+    with pytest.raises(WriterDiedError, match="told to stop before its commit was confirmed"):
+        link.commit(1, payload(1), 60, lambda: True)
+
+
+def test_it_leaves_when_the_pipe_is_closed(link: WriterLink, eventually: Wait) -> None:
+    process = process_of(link)
+    link.close()
+    assert not process.is_running()
+
+
+def test_signals_of_a_terminal_do_not_end_it(link: WriterLink) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(link.pid, number)
+    assert link.commit(1, payload(1), 10, never).committed
+
+
+def test_it_is_told_from_the_parents_terminal_and_shows_no_password(database_url: str) -> None:
+    link = WriterLink("postgresql://me:s3cret@127.0.0.1:1/nothing", "writer-1", 5.0)
+    assert os.getsid(link.pid) != os.getsid(0)
+    assert "s3cret" not in " ".join(process_of(link).cmdline())
+    assert "s3cret" not in link.greeting(20, never).message
+    link.close()
+
+
+def test_it_answers_over_any_pipe(database_url: str) -> None:
+    """The body of the process on a thread of this one."""
+    apply_schema(database_url)
+    ours, theirs = multiprocessing.Pipe()
+    writer = writer_process._Writer(
+        theirs, {"url": database_url, "name": "writer-9", "statement_timeout": 5.0}
+    )
+    writer.greet()
+    writer.write(1, payload(1, 2))
+    writer.write(2, b"nonsense")
+    writer.disconnect()
+    writer.disconnect()
+    answers = []
+    while ours.poll():
+        answers.append(json.loads(ours.recv_bytes()))
+    kinds = [(answer["kind"], answer.get("stored")) for answer in answers if answer["kind"] != "log"]
+    assert kinds == [("ready", None), ("committed", 2), ("failed", None)]
+
+
+def test_many_at_once_leave_nothing_open(database_url: str) -> None:
+    apply_schema(database_url)
+    before = psutil.Process().num_fds()
+    links = [WriterLink(database_url, f"writer-{n}", 5.0) for n in range(4)]
+    threads = [threading.Thread(target=link.greeting, args=(20, never)) for link in links]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for link in links:
+        link.close()
+    assert psutil.Process().num_fds() == before
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["late", "told-to-stop"])
+def test_an_answer_that_came_in_time_counts_although_it_is_read_late(link: WriterLink, stopped: bool) -> None:
+    # Given a journal whose write beside the commit outlasts the time limit, and the answer that came meanwhile
+    limit = 1.0 if not stopped else 30.0
+    started = time.monotonic()
+    written = threading.Event()
+
+    def write_slowly() -> None:
+        assert select.select([link._socket], [], [], 20)[0]
+        # A log line may come first: wait for the answer itself.
+        while b"committed" not in link._socket.recv(1 << 16, socket.MSG_PEEK):
+            time.sleep(0.001)
+        while not stopped and time.monotonic() - started <= limit:
+            time.sleep(0.01)
+        written.set()
+
+    # When it is read, then it counts
+    answer = link.commit(1, payload(1, 2), limit, lambda: stopped and written.is_set(), write_slowly)
+    assert (answer.committed, answer.stored) == (True, 2)
+
+
+def test_a_process_that_only_talks_is_not_waited_for(link: WriterLink) -> None:
+    # Given a process that sends log lines without end, and no answer
+    ours, theirs = socket.socketpair()
+    link._socket, real = ours, link._socket
+    link._arrivals.unregister(real)
+    link._arrivals.register(ours, select.POLLIN)
+    line = framed(json.dumps({"kind": "log", "name": "x", "level": 1, "message": "m", "created": 0}).encode())
+    talking = threading.Event()
+    talking.set()
+
+    def talk() -> None:
+        while talking.is_set():
+            try:
+                theirs.sendall(line * 1000)
+            except OSError:
+                return
+
+    talker = threading.Thread(target=talk, daemon=True)
+    talker.start()
+
+    # When the time is over, then it counts as late all the same
+    with pytest.raises(WriterDiedError, match="did not answer in time"):
+        link._receive(1, time.monotonic() + 0.2, never)
+    talking.clear()
+    ours.close()
+    theirs.close()
+    talker.join(10)
+    link._socket = real

@@ -1,0 +1,169 @@
+"""`database prepare` on a real PostgreSQL, alone and with stand-ins for the two extensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from sp500tui.model import DatabaseError
+from sp500tui.storage.database import Connection, apply_schema, connect
+from sp500tui.storage.distribution import CITUS as CITUS_NAME
+from sp500tui.storage.distribution import TIMESCALEDB as TIMESCALEDB_NAME
+from sp500tui.storage.distribution import Server, prepare, steps_left
+from sp500tui.storage.reads import QUERIES, last_rows, newest, row_total, statistics
+from tests.support.extensions import CITUS, TIMESCALEDB, pretend
+
+FILL = """
+INSERT INTO prices (symbol, quote_time, price, currency, converted_currency, market_state, fetched_at)
+SELECT symbol, timestamptz '2026-05-01 13:30+00' + minute * interval '1 min', minute, 'USD', 'DKK', 'REGULAR', now()
+FROM unnest(ARRAY['AAPL', 'BRK.B', 'ZTS']) WITH ORDINALITY AS listed (symbol, place), generate_series(1, 5) AS minute
+WHERE place <> 2 OR minute <= 3
+"""
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    apply_schema(database_url)
+    with connect(database_url, application_name="test") as connection:
+        connection.execute(FILL)
+        yield connection
+
+
+class TestDecisions:
+    def test_citus_goes_before_timescaledb(self) -> None:
+        server = Server.of([("timescaledb", "2.21.0"), ("citus", "13.0-1")], "17.4")
+        assert server.line() == "server    PostgreSQL 17.4 with Citus 13.0-1"
+        assert server.only_installed == ()
+
+    def test_an_extension_of_the_server_is_none_of_the_database(self) -> None:
+        server = Server.of([("timescaledb", None), ("citus", None)], "17.4")
+        assert server.created is None
+        assert server.only_installed == ("citus", "timescaledb")
+
+    def test_what_is_there_already_is_left_alone(self) -> None:
+        assert [step.makes for step in steps_left(CITUS_NAME, {"prices"})] == [
+            "constituents",
+            "known_symbols",
+            "latest_prices",
+            "latest_prices",
+        ]
+        assert steps_left(TIMESCALEDB_NAME, {"prices"}) == ()
+
+
+class TestAlone:
+    def test_makes_the_tables_and_says_that_nothing_else_is_needed(self, database_url: str) -> None:
+        first, second = prepare(database_url)
+        assert first.startswith("server    PostgreSQL 18")
+        assert first.endswith("without Citus or TimescaleDB")
+        assert second == "nothing   is needed: a single PostgreSQL takes the tables as they are"
+        with connect(database_url, application_name="test") as connection:
+            assert newest(connection).symbols == 0
+
+    def test_a_dry_run_changes_nothing(self, database_url: str) -> None:
+        assert len(list(prepare(database_url, dry_run=True))) == 2
+        with psycopg.connect(database_url) as connection:
+            assert connection.execute("SELECT to_regclass('public.prices')").fetchone() == (None,)
+
+    def test_names_an_extension_that_only_waits_to_be_created(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(QUERIES, "available_extensions", "SELECT 'citus', NULL::text")
+        assert list(prepare(database_url))[-1] == (
+            "hint      the server has Citus, this database has not: run CREATE EXTENSION citus, then prepare again"
+        )
+
+
+class TestCitus:
+    @pytest.fixture(autouse=True)
+    def citus(self, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection.execute(CITUS.encode())
+        pretend(monkeypatch, "citus", "13.0-1")
+
+    def test_spreads_everything_by_symbol(self, connection: Connection, database_url: str) -> None:
+        lines = list(prepare(database_url))
+        assert lines[0].endswith("with Citus 13.0-1")
+        assert [line.split()[0] for line in lines[1:]] == ["done"] * 5
+        spread = connection.execute(
+            "SELECT logicalrelid::text, distributed_by, beside FROM pg_dist_partition"
+        )
+        assert sorted(spread.fetchall()) == [
+            ("constituents", "symbol", "public.prices"),
+            ("known_symbols", "symbol", "public.prices"),
+            ("prices", "symbol", "default"),
+        ]
+
+    def test_the_newest_prices_are_the_same_without_a_recursion(
+        self, connection: Connection, database_url: str
+    ) -> None:
+        before = connection.execute("SELECT * FROM latest_prices ORDER BY symbol").fetchall()
+        figures, rows = newest(connection), last_rows(connection, None, 4)
+
+        list(prepare(database_url))
+
+        definition = connection.execute("SELECT pg_get_viewdef('latest_prices'::regclass)").fetchone()
+        assert definition is not None
+        assert "RECURSIVE" not in definition[0]
+        assert connection.execute("SELECT * FROM latest_prices ORDER BY symbol").fetchall() == before
+        assert [row[0] for row in before] == ["AAPL", "BRK.B", "ZTS"]
+        assert (newest(connection), last_rows(connection, None, 4)) == (figures, rows)
+
+    def test_again_does_nothing(self, database_url: str) -> None:
+        list(prepare(database_url))
+        assert list(prepare(database_url))[1:] == ["nothing   to do: the tables are spread already"]
+        apply_schema(database_url)
+
+    def test_goes_on_where_it_was_interrupted(self, connection: Connection, database_url: str) -> None:
+        steps = prepare(database_url)
+        assert [next(steps).split()[0] for _ in range(3)] == ["server", "done", "done"]
+        steps.close()
+        assert [line.split()[0] for line in prepare(database_url)] == ["server", "done", "done", "done"]
+
+    def test_a_dry_run_shows_the_sql_and_changes_nothing(
+        self, connection: Connection, database_url: str
+    ) -> None:
+        text = "\n".join(prepare(database_url, dry_run=True))
+        assert text.count("would     ") == 5
+        assert "SELECT create_distributed_table('public.prices', 'symbol')" in text
+        assert connection.execute("SELECT count(*) FROM pg_dist_partition").fetchone() == (0,)
+
+    def test_a_refused_step_is_told_with_its_reason(self, connection: Connection, database_url: str) -> None:
+        connection.execute("DROP FUNCTION create_distributed_table")
+        with pytest.raises(DatabaseError, match="did not spread the table prices over the nodes") as caught:
+            list(prepare(database_url))
+        assert caught.value.sqlstate == "42883"
+
+    def test_the_size_is_that_on_the_nodes(self, connection: Connection, database_url: str) -> None:
+        # given tables that are not spread yet
+        assert not row_total(connection).distributed
+
+        # when they are, and the nodes have looked at a sample
+        list(prepare(database_url))
+        connection.execute("ANALYZE prices")
+
+        # then size and rows are theirs, and the server's own counter is not taken for the growth
+        total = row_total(connection)
+        assert (total.rows, total.exact, total.bytes, total.distributed) == (39, False, 900_000_000_000, True)
+        assert statistics(connection).inserted is None
+
+
+class TestTimescale:
+    @pytest.fixture(autouse=True)
+    def timescale(self, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection.execute(TIMESCALEDB.encode())
+        connection.execute("ANALYZE prices")
+        pretend(monkeypatch, "timescaledb", "2.21.0")
+
+    def test_cuts_the_prices_by_time_once(self, connection: Connection, database_url: str) -> None:
+        assert [line.split()[0] for line in prepare(database_url)] == ["server", "done"]
+        assert [line.split()[0] for line in prepare(database_url)] == ["server", "nothing"]
+        made = connection.execute(
+            "SELECT hypertable_name, every::text FROM timescaledb_information.hypertables"
+        )
+        assert made.fetchall() == [("prices", "1 day")]
+
+    def test_the_size_is_that_of_the_pieces(self, connection: Connection, database_url: str) -> None:
+        list(prepare(database_url))
+        total = row_total(connection)
+        assert (total.rows, total.exact, total.bytes) == (4_000_000, False, 700_000_000)

@@ -1,0 +1,299 @@
+"""The embedded server is shared, and comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from sp500tui.model import DatabaseError
+from sp500tui.storage.database import connect
+from sp500tui.storage.embedded import server as embedded
+from sp500tui.storage.embedded import watchdog as watchdog_module
+from sp500tui.storage.embedded.process import live_process
+from sp500tui.storage.embedded.server import EmbeddedServer
+from tests.support.postgres import answers, kill_server, runs
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from sp500tui.storage.database import Database
+database = Database.open(None, Path(sys.argv[1]))
+print(database.url, flush=True)
+sys.stdin.readline()
+database.close()
+"""
+
+
+class Program:
+    """Another program that uses the embedded server until it is told to leave."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(data_dir)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def url(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def leave(self) -> None:
+        self.process.communicate("\n", timeout=30)
+        assert self.process.returncode == 0
+
+    def kill(self, *, watchdog: bool = False) -> None:
+        """`kill -9`, of the server's watchdog too where that is asked for."""
+        if watchdog:
+            self.watchdog().kill()
+        self.process.kill()
+        self.process.communicate(timeout=30)
+
+    def watchdog(self) -> psutil.Process:
+        children = psutil.Process(self.process.pid).children()
+        (found,) = [child for child in children if "sp500tui.storage.embedded.watchdog" in child.cmdline()]
+        return found
+
+
+@pytest.fixture
+def server(made_dir: Path) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer.start(made_dir)
+    yield server
+    server.stop()
+
+
+def remember(server: EmbeddedServer) -> None:
+    """Leave a row that must survive whatever happens to the server."""
+    with connect(server.url, application_name="test") as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 42 AS answer")
+
+
+def recall(server: EmbeddedServer) -> object:
+    with connect(server.url, application_name="test") as connection:
+        return connection.execute("SELECT answer FROM kept").fetchone()
+
+
+class TestSharing:
+    def test_the_last_user_stops_it(self, made_dir: Path) -> None:
+        first, second = EmbeddedServer.start(made_dir), EmbeddedServer.start(made_dir)
+        assert first.url == second.url
+
+        first.stop()
+        first.stop()
+        assert second.alive()
+        second.stop()
+
+        assert not second.alive()
+        assert live_process(made_dir / "pgdata") is None
+
+    def test_two_programs_that_start_at_once_share_one(self, data_dir: Path) -> None:
+        first, second = Program(data_dir), Program(data_dir)
+        url = first.url()
+        assert second.url() == url
+        first.leave()
+        assert answers(url)
+        second.leave()
+        assert not answers(url)
+
+    def test_one_left_by_a_killed_program_is_used_and_then_stopped(self, made_dir: Path) -> None:
+        program = Program(made_dir)
+        url = program.url()
+        process = live_process(made_dir / "pgdata")
+        program.kill(watchdog=True)
+        assert answers(url)
+
+        server = EmbeddedServer.start(made_dir)
+
+        assert live_process(made_dir / "pgdata") == process
+        server.stop()
+        assert not answers(url)
+
+    def test_one_left_by_a_killed_program_ends_by_itself(
+        self, made_dir: Path, eventually: Callable[[Callable[[], object]], None]
+    ) -> None:
+        program = Program(made_dir)
+        program.url()
+        watchdog, postmaster = program.watchdog(), live_process(made_dir / "pgdata")
+        assert postmaster is not None
+        program.kill()
+        eventually(lambda: not runs(postmaster) and not runs(watchdog))
+        assert not (made_dir / "pgdata" / "postmaster.pid").exists(), "it was shut down in order"
+
+    def test_one_in_use_is_left_alone_when_its_starter_is_killed(
+        self, made_dir: Path, eventually: Callable[[Callable[[], object]], None]
+    ) -> None:
+        starter = Program(made_dir)
+        url = starter.url()
+        watchdog = starter.watchdog()
+        user = Program(made_dir)
+        assert user.url() == url
+        starter.kill()
+        looked = threading.Event()
+        assert not looked.wait(3 * watchdog_module._LOOK)
+        assert runs(watchdog)
+        assert answers(url)
+        user.leave()
+        assert not answers(url)
+        eventually(lambda: not runs(watchdog))
+
+    def test_an_orderly_end_leaves_no_watchdog(self, made_dir: Path) -> None:
+        program = Program(made_dir)
+        program.url()
+        watchdog = program.watchdog()
+        program.leave()
+        assert not runs(watchdog)
+
+    def test_a_killed_program_counts_as_gone(self, made_dir: Path, server: EmbeddedServer) -> None:
+        program = Program(made_dir)
+        program.url()
+        program.kill()
+        server.stop()
+        assert not server.alive()
+
+    def test_it_can_be_left_running(self, made_dir: Path) -> None:
+        server = EmbeddedServer.start(made_dir)
+        server.stop(keep_running=True)
+        assert server.alive()
+
+    def test_whoever_cannot_get_in_says_so(
+        self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(embedded, "_PATIENCE", 0.05)
+        with server._starting(), pytest.raises(DatabaseError, match="another program has been starting"):
+            EmbeddedServer.start(made_dir)
+
+
+class TestRevival:
+    def test_after_a_kill_nothing_is_lost(self, made_dir: Path, server: EmbeddedServer) -> None:
+        remember(server)
+        kill_server(made_dir / "pgdata")
+        assert not server.alive()
+        assert server.restart_if_dead()
+        assert recall(server) == (42,)
+        assert not server.restart_if_dead()
+
+    def test_a_zombie_is_not_taken_for_a_server(self, made_dir: Path, server: EmbeddedServer) -> None:
+        kill_server(made_dir / "pgdata")
+        # The dead child has not been waited for, so that its process id is still in use.
+        other = EmbeddedServer.start(made_dir)
+        assert other.alive()
+        other.stop()
+
+    def test_a_process_id_used_again_is_not_taken_for_a_server(self, made_dir: Path) -> None:
+        server = EmbeddedServer.start(made_dir)
+        remember(server)
+        kill_server(made_dir / "pgdata")
+        pid_file = made_dir / "pgdata" / "postmaster.pid"
+        _, _, rest = pid_file.read_text().partition("\n")
+        pid_file.write_text(f"{os.getpid()}\n{rest}")
+
+        again = EmbeddedServer.start(made_dir)
+
+        assert recall(again) == (42,)
+        again.stop()
+        server.stop()
+
+    @pytest.mark.parametrize("text", ["12", "12\n/data\n1700000000\n5432\n\n"])
+    def test_a_torn_pid_file_is_no_obstacle(self, made_dir: Path, server: EmbeddedServer, text: str) -> None:
+        kill_server(made_dir / "pgdata")
+        (made_dir / "pgdata" / "postmaster.pid").write_text(text)
+        assert server.restart_if_dead()
+        assert server.alive()
+
+    def test_sessions_that_outlive_the_server_are_ended(
+        self, made_dir: Path, server: EmbeddedServer, eventually: Callable[[Callable[[], object]], None]
+    ) -> None:
+        remember(server)
+        with ThreadPoolExecutor(1) as pool:
+            # A session that computes does not notice the death of its server.
+            busy = pool.submit(self._compute, server.url)
+            process = live_process(made_dir / "pgdata")
+            assert process is not None
+            eventually(lambda: self._sessions(process))
+            orphan = self._sessions(process)[0]
+            process.kill()
+
+            assert server.restart_if_dead()
+            assert recall(server) == (42,)
+            assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+            assert isinstance(busy.exception(), psycopg.Error)
+
+    @staticmethod
+    def _compute(url: str) -> None:
+        with connect(url, application_name="busy") as connection:
+            connection.execute(
+                "SELECT count(*) FROM generate_series(1, 20000) a, generate_series(1, 20000) b"
+            )
+
+    @staticmethod
+    def _sessions(process: psutil.Process) -> list[psutil.Process]:
+        return [child for child in process.children() if "SELECT" in " ".join(child.cmdline())]
+
+    def test_a_full_server_is_alive(self, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server, "_answer", lambda: "53300")
+        assert server.alive()
+        assert not server.restart_if_dead()
+
+    def test_it_is_waited_for_while_it_recovers(
+        self, made_dir: Path, server: EmbeddedServer, eventually: Callable[[Callable[[], object]], None]
+    ) -> None:
+        with connect(server.url, application_name="test") as connection:
+            backend = psutil.Process(connection.info.backend_pid)
+            backend.send_signal(signal.SIGKILL)
+            eventually(lambda: not backend.is_running())
+        server.restart_if_dead()
+        assert server.alive()
+
+    @pytest.mark.thorough
+    def test_one_that_hangs_is_told(
+        self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        process = live_process(made_dir / "pgdata")
+        assert process is not None
+        monkeypatch.setattr(embedded, "_SILENCE", 0.05)
+        monkeypatch.setattr(server, "alive", lambda: False)
+        process.suspend()
+        try:
+            with pytest.raises(DatabaseError, match="does not answer after"):
+                server.restart_if_dead()
+        finally:
+            process.resume()
+
+    def test_half_made_data_is_made_again(self, data_dir: Path) -> None:
+        data_dir.mkdir()
+        (data_dir / "pgdata.partial").mkdir()
+        (data_dir / "pgdata.partial" / "PG_VERSION").write_text("18\n")
+        server = EmbeddedServer.start(data_dir)
+        assert server.alive()
+        server.stop()
+
+    def test_a_dropped_database_is_made_again(self, server: EmbeddedServer, made_dir: Path) -> None:
+        with psycopg.connect(server._url("postgres"), autocommit=True) as connection:
+            connection.execute("DROP DATABASE sp500tui")
+        other = EmbeddedServer.start(made_dir)
+        assert other.alive()
+        other.stop()
+
+    def test_why_it_does_not_start_is_told(self, made_dir: Path) -> None:
+        control = made_dir / "pgdata" / "global" / "pg_control"
+        control.rename(control.with_suffix(".away"))
+        with pytest.raises(DatabaseError, match=r"did not start: .*could not find the database system"):
+            EmbeddedServer.start(made_dir)
+        control.with_suffix(".away").rename(control)
+
+    def test_its_log_does_not_grow_for_ever(self, made_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(embedded, "_LOG_LIMIT", 10)
+        EmbeddedServer.start(made_dir).stop()
+        EmbeddedServer.start(made_dir).stop()
+        assert (made_dir / "postgres.log.1").exists()

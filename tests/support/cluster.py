@@ -1,0 +1,128 @@
+"""Nodes of a cluster inside the test: a real broker, a real database, the demo market; only the screens are missing."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sp500tui.cluster.node.node import ClusterNode
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.snapshot import NodeSnapshot, Snapshot
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.program import Launcher
+from tests.support.postgres import public_folder
+from tests.support.valkey import ValkeyServer
+
+PATIENCE = 40.0
+"""Seconds that a crowded machine may take for anything."""
+
+
+class NodeUnderTest:
+    """A started node, and what it told."""
+
+    def __init__(self, settings: Settings, paths: Paths) -> None:
+        self.node = ClusterNode(settings, paths)
+        self.events: list[PipelineEvent] = []
+        self.node.subscribe(self.events.append)
+        self.node.start()
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    def snapshot(self) -> Snapshot:
+        return self.node.snapshot()
+
+    def told(self, kind: EventKind) -> list[str]:
+        return [event.message for event in self.events if event.kind is kind]
+
+    def waits_for(self, condition: Callable[[Snapshot], object], what: str) -> Snapshot:
+        """Wait until a snapshot is as it should be; that one."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(seen := self.snapshot()):
+            assert time.monotonic() < deadline, f"{what} never came: {seen.ledger}, {seen.failure}"
+            self.node.join(0.02)
+        return seen
+
+    def sees(self, other: NodeUnderTest) -> NodeSnapshot | None:
+        """What it knows of another node."""
+        return next((node for node in self.snapshot().nodes if node.name == other.name), None)
+
+    def stops(self) -> None:
+        """Leave in order."""
+        self.node.stop(StopStep.DRAIN)
+        assert self.node.join(PATIENCE), "the node did not leave"
+
+    def close(self) -> None:
+        """Have it ended, whatever state it is in."""
+        for step in (StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL):
+            if not self.node.join(0):
+                self.node.stop(step)
+                self.node.join(10)
+
+
+@dataclass
+class ClusterUnderTest:
+    """Starts nodes, all with the same broker, database and market."""
+
+    broker: ValkeyServer
+    database: str
+    market: DemoMarket
+    folder: Path
+    cluster_name: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:12]}")
+    nodes: list[NodeUnderTest] = field(default_factory=list)
+
+    def __call__(self, stages: str | None = None, **settings: Any) -> NodeUnderTest:
+        """Start one; it is stopped by the test, or at the end."""
+        given: dict[str, Any] = {
+            "no_ui": True,
+            "broker": self.broker.url,
+            "cluster_name": self.cluster_name,
+            "stages": stages,
+            "database": self.database,
+            "symbols": "AAPL,MSFT,BRK.B",
+            "interval": 0.5,
+            "proxy": self.market.proxy_url,
+            "ca_file": self.market.ca_file,
+            "data_dir": self.folder / f"data-{len(self.nodes)}",
+            "requests_per_second": 100.0,
+        }
+        chosen = Settings(**(given | settings))
+        paths = replace(Paths.of(chosen), cache=self.folder / "cache")
+        paths.prepare()
+        node = NodeUnderTest(chosen, paths)
+        self.nodes.append(node)
+        return node
+
+    def close(self) -> None:
+        """End all that still run."""
+        for node in self.nodes:
+            node.close()
+
+
+@pytest.fixture
+def join(valkey: ValkeyServer, database_url: str, demo_market: DemoMarket) -> Iterator[ClusterUnderTest]:
+    """Starts nodes of a cluster of the test's own."""
+    cluster = ClusterUnderTest(valkey, database_url, demo_market, public_folder())
+    yield cluster
+    cluster.close()
+    shutil.rmtree(cluster.folder)
+
+
+@pytest.fixture
+def launch(demo_market: DemoMarket) -> Iterator[Launcher]:
+    """Starts real programs on the demo market."""
+    launcher = Launcher(demo_market, public_folder())
+    yield launcher
+    launcher.close()
+    shutil.rmtree(launcher.folder)

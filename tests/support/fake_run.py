@@ -1,0 +1,120 @@
+"""A pipeline that does nothing by itself: a test says when it ends, and sees what was asked of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sp500tui.model import Sp500tuiError
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.snapshot import (
+    CycleSnapshot,
+    Latency,
+    Ledger,
+    ListSnapshot,
+    MissingSymbol,
+    Phase,
+    QueueName,
+    QueueSnapshot,
+    Snapshot,
+    StageName,
+    StageSnapshot,
+    UpstreamSnapshot,
+)
+from sp500tui.pipeline.report import RunReport
+
+STORED = Ledger(fetched=503, stored=500, duplicate=3)
+
+
+def a_queue(name: QueueName) -> QueueSnapshot:
+    return QueueSnapshot(
+        name=name,
+        ready=12,
+        in_flight=2,
+        capacity=4096,
+        high_water=180,
+        oldest_age=0.1,
+        rate_in=5.0,
+        rate_out=6.0,
+    )
+
+
+def a_stage(name: StageName) -> StageSnapshot:
+    return StageSnapshot(
+        name=name,
+        size=4,
+        alive=4,
+        busy=3,
+        items=503,
+        failed=0,
+        rate=41.2,
+        latency=Latency(50, 98, 120),
+        restarts=1,
+    )
+
+
+def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot:
+    """A run in its second cycle, half done."""
+    return Snapshot(
+        taken_at=datetime(2026, 5, 4, 15, 30, tzinfo=UTC),
+        tick=100.0,
+        phase=Phase.RUNNING,
+        demo=True,
+        uptime=12.5,
+        ledger=ledger,
+        cycle=CycleSnapshot(number=2, total=503, done=250, running=True, seconds=5.0),
+        queues=tuple(a_queue(name) for name in QueueName),
+        stages=tuple(a_stage(name) for name in StageName),
+        workers=(),
+        constituents=ListSnapshot(count=503),
+        upstream=UpstreamSnapshot(requests=13, failed=1, throttled=2),
+        missing=tuple(MissingSymbol(symbol, "unknown") for symbol in missing),
+        end_to_end=Latency(200, 400, 500),
+    )
+
+
+class FakeRun:
+    """Implements `headless.Run`."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot | None = None,
+        *,
+        failure: Sp500tuiError | None = None,
+        ends_at: StopStep = StopStep.NONE,
+        when_started: Callable[[FakeRun], None] = lambda _: None,
+    ) -> None:
+        self.picture = snapshot or a_snapshot()
+        self.failure = failure
+        self.ends_at = ends_at
+        """The step of the stop ladder that ends it; NONE ends it at once."""
+        self.when_started = when_started
+        self.over = threading.Event()
+        self.steps: list[StopStep] = []
+
+    def start(self) -> None:
+        self.when_started(self)
+        if self.ends_at is StopStep.NONE:
+            self.over.set()
+
+    def snapshot(self) -> Snapshot:
+        return self.picture
+
+    def stop(self, step: StopStep = StopStep.DRAIN) -> None:
+        self.steps.append(step)
+        if step >= self.ends_at:
+            self.over.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        return self.over.wait(timeout)
+
+    def outcome(self) -> RunReport:
+        report = RunReport.of(self.picture, stopped_early=bool(self.steps))
+        return report.failed(self.failure) if self.failure else report
+
+
+def with_ledger(**places: int) -> Snapshot:
+    """A snapshot whose fetched quotes are in these places."""
+    return replace(a_snapshot(), ledger=Ledger(fetched=sum(places.values()), **places))

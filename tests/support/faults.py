@@ -1,0 +1,40 @@
+"""Fixtures for breaking things on purpose."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.postgres import public_folder
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[int], Path]]:
+    """Mounts a file system in memory of so many KiB; skips where that is not allowed. For root only."""
+    with ExitStack() as mounted:
+
+        def mount(kib: int) -> Path:
+            folder = public_folder()
+            mounted.callback(folder.rmdir)
+            command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=0711", "tmpfs", str(folder)]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                pytest.skip("this machine lets nobody mount a small disk")
+            mounted.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
+            return folder
+
+        yield mount
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    """Chance whose seed a failing test prints; `SP500TUI_TEST_SEED` repeats it."""
+    seed = int(os.environ.get("SP500TUI_TEST_SEED") or random.SystemRandom().randrange(1 << 30))
+    sys.stdout.write(f"SP500TUI_TEST_SEED={seed}\n")
+    return random.Random(seed)

@@ -1,0 +1,99 @@
+"""A database in memory, and a writer process that is none, so that every fault can be had at will."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from sp500tui.pipeline.writer.client import Answer, WriterDiedError
+from sp500tui.storage import batch_codec as rowcodec
+
+Fault = Callable[[list[str]], None]
+"""Looks at the symbols of a batch; raises `Refused` or `WriterDiedError`, or does nothing."""
+
+
+class RefusedError(Exception):
+    """The database answers with this SQLSTATE."""
+
+    def __init__(self, sqlstate: str | None, message: str = "refused") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class FakeDatabase:
+    """Rows by primary key, and the faults in force."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[tuple[str | None, str | None], dict[str, str | None]] = {}
+        self.batches: list[list[str]] = []
+        self.before_commit: Fault = lambda _symbols: None
+        self.after_commit: Fault = lambda _symbols: None
+        self.refuse_entry: RefusedError | None = None
+        self.links: list[FakeLink] = []
+
+    def link(self, url: str, name: str, statement_timeout: float) -> FakeLink:
+        """Stands in for the class `WriterLink`."""
+        made = FakeLink(self, name, statement_timeout)
+        self.links.append(made)
+        return made
+
+    @property
+    def symbols(self) -> set[str | None]:
+        return {symbol for symbol, _ in self.rows}
+
+    def insert(self, payload: bytes) -> int:
+        """Store a batch; returns how many rows were new."""
+        records = rowcodec.decode(payload)
+        symbols = [str(record["symbol"]) for record in records]
+        with self.lock:
+            self.batches.append(symbols)
+        self.before_commit(symbols)
+        with self.lock:
+            before = len(self.rows)
+            for record in records:
+                self.rows.setdefault((record["symbol"], record["quote_time"]), record)
+            new = len(self.rows) - before
+        self.after_commit(symbols)
+        return new
+
+
+class FakeLink:
+    """Has the methods of `WriterLink`."""
+
+    def __init__(self, database: FakeDatabase, name: str, statement_timeout: float) -> None:
+        self.database = database
+        self.name = name
+        self.statement_timeout = statement_timeout
+        self.pid = 4_000_000 + len(database.links)
+        self.dead = False
+        self.closed = False
+
+    def greeting(self, timeout: float, cancelled: Callable[[], bool]) -> Answer:
+        refusal = self.database.refuse_entry
+        if refusal is not None:
+            return Answer(committed=False, sqlstate=refusal.sqlstate, message=str(refusal))
+        return Answer(committed=True)
+
+    def commit(
+        self,
+        number: int,
+        payload: bytes,
+        timeout: float,
+        cancelled: Callable[[], bool],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        if self.dead:
+            raise WriterDiedError(f"{self.name} ended by signal 9", by_itself=True)
+        meanwhile()
+        try:
+            stored = self.database.insert(payload)
+        except RefusedError as refusal:
+            return Answer(committed=False, sqlstate=refusal.sqlstate, message=str(refusal))
+        return Answer(committed=True, stored=stored, seconds=0.001)
+
+    def kill(self) -> None:
+        self.dead = True
+
+    def close(self, *, at_once: bool = False) -> None:
+        self.closed = True

@@ -1,0 +1,129 @@
+"""Writers between a rows queue and a database in memory, whose equation is watched all the time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sp500tui.model import ConvertedQuote
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.snapshot import Ledger, StageName
+from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.journal.dead_letters import DeadLetters
+from sp500tui.pipeline.journal.journal import Journal
+from sp500tui.pipeline.writer import database_health as database_state
+from sp500tui.pipeline.writer import worker as writing_module
+from sp500tui.pipeline.writer.database_health import DatabaseState
+from sp500tui.pipeline.writer.worker import Writing
+from tests.support.faults_database import FakeDatabase
+
+
+class Desk:
+    """Writers between a rows queue and a database in memory."""
+
+    def __init__(
+        self, folder: Path, *, batch: int = 10, capacity: int = 1000, write_ahead: bool = True
+    ) -> None:
+        self.database = FakeDatabase()
+        self.books = Books()
+        self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(capacity, self.books.lock)
+        self.journal = Journal(folder / "journal", self.books, limit_bytes=1 << 24, write_ahead=write_ahead)
+        self.journal.open()
+        self.dead_letters = DeadLetters(folder / "dead.jsonl")
+        self.events: list[PipelineEvent] = []
+        self.state = DatabaseState(self.events.append, jitter=lambda: 0.0)
+        self.state.ready.set()
+        self.state.worked()
+        self.board = PriceBoard()
+        self.end_to_end = LatencyHistogram()
+        self.writing = Writing(
+            self.rows,
+            self.journal,
+            state=self.state,
+            dead_letters=self.dead_letters,
+            board=self.board,
+            end_to_end=self.end_to_end,
+            url=lambda: "postgresql://nowhere",
+            batch_size=batch,
+            commit_timeout=5.0,
+        )
+        self.stage = Stage(
+            StageName.WRITER, self.writing.make_body, 1, listener=self.events.append, jitter=lambda: 0.0
+        )
+
+    def put(self, rows: Sequence[ConvertedQuote]) -> None:
+        self.rows.put(rows, then=lambda: self.books.count_fetched(len(rows)))
+
+    def ledger(self) -> Ledger:
+        with self.books.lock:
+            depth, books = self.rows.depth(), self.books
+            return Ledger(
+                books.fetched,
+                books.stored,
+                books.duplicate,
+                depth.ready,
+                depth.in_flight + self.journal.in_hand,
+                self.journal.spooled,
+                books.dead,
+            )
+
+    def settled(self) -> bool:
+        ledger = self.ledger()
+        return ledger.fetched == ledger.stored + ledger.duplicate + ledger.dead
+
+    def buried(self) -> list[str | None]:
+        return [letter.row["symbol"] for letter in self.dead_letters.listing()]
+
+    def restarts(self) -> int:
+        return self.stage.snapshot(self.stage.workers).restarts
+
+
+Open = Callable[..., AbstractContextManager[Desk]]
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    @contextmanager
+    def make(writers: int = 1, *, away: bool = False, **kwargs: Any) -> Iterator[Desk]:
+        desk = Desk(tmp_path, **kwargs)
+        if away:
+            desk.state.ready.clear()
+        monkeypatch.setattr(writing_module, "WriterLink", desk.database.link)
+        monkeypatch.setattr(database_state, "_LONGEST_PAUSE", 0.05)
+        unbalanced: list[Ledger] = []
+        over = threading.Event()
+
+        def sample() -> None:
+            while not over.wait(0.0005):
+                ledger = desk.ledger()
+                if not ledger.balanced:
+                    unbalanced.append(ledger)
+
+        watcher = threading.Thread(target=sample)
+        watcher.start()
+        desk.stage.scale(writers)
+        try:
+            yield desk
+            desk.rows.close()
+            if not desk.stage.join(0.3):
+                # What the test left undone goes to the disk, as at the second request to stop.
+                desk.writing.spooling_since = time.monotonic() - 60
+                desk.stage.dismiss()
+                assert desk.stage.join(10)
+        finally:
+            over.set()
+            watcher.join()
+        assert unbalanced == [], "the equation holds at every moment"
+        assert all(link.closed for link in desk.database.links)
+        desk.journal.close()
+
+    return make

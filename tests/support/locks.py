@@ -1,0 +1,216 @@
+"""Watches the program's locks: which are taken while others are held, and what waits while one is held."""
+
+from __future__ import annotations
+
+import linecache
+import logging
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import psycopg
+import pytest
+
+from sp500tui.cluster.broker.client import Broker
+
+MAY_WAIT = frozenset(
+    {
+        "EmbeddedServer._guard",
+        "Journal._own_lock",
+        "Roster._loading",
+        "Segment._lock",
+        "StreamQueue._turn",
+        "YahooFinance._opening",
+    }
+)
+"""Locks that are held across calls that wait: for a server, the disk, the network. No snapshot takes one of them."""
+_WAITING_EVENTS = frozenset({"socket.connect", "subprocess.Popen", "time.sleep"})
+"""Audit events of calls that can wait."""
+_ATTRIBUTE = re.compile(r"self\.(\w+)")
+
+
+_LEVELS = {"Stage._lock": 1, "Books.lock": 2}
+_INNERMOST = 3
+
+
+def _level(name: str) -> int:
+    """Where a lock stands in the order: those that may wait first, those of single objects last."""
+    return 0 if name in MAY_WAIT else _LEVELS.get(name, _INNERMOST)
+
+
+class Watch:
+    """What is seen of the locks made while it is on."""
+
+    def __init__(self) -> None:
+        self.on = True
+        self.taken: dict[tuple[str, str], str] = {}
+        """A lock that was held and one that was taken then, with the place."""
+        self.waits: list[str] = []
+        """Calls that can wait, made while a lock was held that must not be."""
+        self.names: set[str] = set()
+        self._held = threading.local()
+
+    def held(self) -> list[str]:
+        """The locks that this thread holds, outermost first."""
+        if not hasattr(self._held, "names"):
+            self._held.names = []
+        names: list[str] = self._held.names
+        return names
+
+    def take(self, name: str) -> None:
+        held = self.held()
+        for other in held:
+            if other != name and (other, name) not in self.taken:
+                self.taken[other, name] = _place()
+        held.append(name)
+
+    def let_go(self, name: str) -> None:
+        held = self.held()
+        held.reverse()
+        held.remove(name)
+        held.reverse()
+
+    def waiting(self, what: str) -> None:
+        """A call that can wait is made by this thread."""
+        short = [name for name in self.held() if name not in MAY_WAIT]
+        if self.on and short:
+            self.waits.append(f"{what} while {short} is held, in {_place()}")
+
+    def out_of_order(self) -> list[str]:
+        """Locks that were taken against the order of docs/reliability.md."""
+        return [
+            f"{inner} after {outer} in {place}"
+            for (outer, inner), place in self.taken.items()
+            if _level(inner) <= _level(outer) and not {outer, inner} <= MAY_WAIT
+        ]
+
+    def cycles(self) -> list[str]:
+        """Locks that are taken in both orders, by whatever detour."""
+        after: dict[str, set[str]] = {}
+        for outer, inner in self.taken:
+            after.setdefault(outer, set()).add(inner)
+        return sorted(name for name in after if name in _reached(after, name))
+
+
+def _reached(after: dict[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    todo = list(after.get(start, ()))
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += after.get(name, ())
+    return found
+
+
+def _place() -> str:
+    """The innermost line of the program."""
+    frame = sys._getframe()
+    while frame.f_back is not None and not frame.f_globals.get("__name__", "").startswith("sp500tui."):
+        frame = frame.f_back
+    return f"{frame.f_globals.get('__name__')}:{frame.f_lineno}"
+
+
+class WatchedLock:
+    """A lock that says when it is taken and let go; knows what `threading.Condition` asks of an RLock."""
+
+    def __init__(self, watch: Watch, name: str, lock: Any) -> None:
+        self._watch = watch
+        self._name = name
+        self._lock = lock
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        taken = bool(self._lock.acquire(blocking, timeout))
+        if taken:
+            self._watch.take(self._name)
+        return taken
+
+    def release(self) -> None:
+        self._lock.release()
+        self._watch.let_go(self._name)
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def _is_owned(self) -> bool:
+        if hasattr(self._lock, "_is_owned"):
+            return bool(self._lock._is_owned())
+        return self._name in self._watch.held()
+
+    def _release_save(self) -> tuple[Any, int]:
+        held = self._watch.held()
+        depth = held.count(self._name)
+        for _ in range(depth):
+            self._watch.let_go(self._name)
+        if hasattr(self._lock, "_release_save"):
+            return self._lock._release_save(), depth
+        self._lock.release()
+        return None, depth
+
+    def _acquire_restore(self, saved: tuple[Any, int]) -> None:
+        state, depth = saved
+        if hasattr(self._lock, "_acquire_restore"):
+            self._lock._acquire_restore(state)
+        else:
+            self._lock.acquire()
+        for _ in range(depth):
+            self._watch.take(self._name)
+
+
+def _name_of_new_lock() -> str | None:
+    """Class and attribute that a lock of the program is made for; None for one of a library."""
+    frame = sys._getframe(2)
+    if frame.f_globals.get("__name__") == "threading" and frame.f_back is not None:
+        frame = frame.f_back  # threading.Condition makes its own
+    if not frame.f_globals.get("__name__", "").startswith("sp500tui."):
+        return None
+    found = _ATTRIBUTE.search(linecache.getline(frame.f_code.co_filename, frame.f_lineno))
+    owner = frame.f_code.co_qualname.split(".")[0] if sys.version_info >= (3, 11) else ""
+    return f"{owner}.{found[1]}" if found else f"{owner}:{frame.f_lineno}"
+
+
+@contextmanager
+def watching(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    """Watch every lock that the program makes from here on."""
+    watch = Watch()
+
+    def factory(make: Callable[[], Any]) -> Callable[[], Any]:
+        def new() -> Any:
+            name = _name_of_new_lock()
+            if name is None:
+                return make()
+            watch.names.add(name)
+            return WatchedLock(watch, name, make())
+
+        return new
+
+    def observed(function: Callable[..., Any], what: str) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            watch.waiting(what)
+            return function(*args, **kwargs)
+
+        return call
+
+    def audit(event: str, _arguments: object) -> None:
+        if watch.on and event in _WAITING_EVENTS:
+            watch.waiting(event)
+
+    sys.addaudithook(audit)
+    monkeypatch.setattr(threading, "Lock", factory(threading.Lock))
+    monkeypatch.setattr(threading, "RLock", factory(threading.RLock))
+    monkeypatch.setattr(Broker, "_evaluate", observed(Broker._evaluate, "a command of the broker"))
+    monkeypatch.setattr(psycopg.Connection, "execute", observed(psycopg.Connection.execute, "a query"))
+    monkeypatch.setattr(psycopg.Cursor, "execute", observed(psycopg.Cursor.execute, "a query"))
+    monkeypatch.setattr(logging.Logger, "handle", observed(logging.Logger.handle, "a line of the log"))
+    try:
+        yield watch
+    finally:
+        watch.on = False

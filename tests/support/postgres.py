@@ -1,0 +1,266 @@
+"""PostgreSQL for the tests: a shared embedded server, data directories of their own, a server by TCP and password."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from sp500tui.model import DatabaseError
+from sp500tui.storage.database import connect
+from sp500tui.storage.embedded import initdb as cluster
+from sp500tui.storage.embedded.account import Account
+from sp500tui.storage.embedded.binaries import bin_folder_for
+from sp500tui.storage.embedded.process import clear_traces, end, live_process
+from sp500tui.storage.embedded.server import EmbeddedServer
+
+
+def public_folder() -> Path:
+    """A new temporary folder that the server's account can enter when root runs the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="sp500tui-test-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)
+    return folder
+
+
+def end_server(pgdata: Path) -> None:
+    """End whatever server is left in this data directory."""
+    process = live_process(pgdata)
+    if process is not None:
+        assert end(process, lambda: None)
+
+
+def kill_server(pgdata: Path) -> psutil.Process:
+    """`kill -9` of the postmaster, and wait until it and its sessions are gone or zombies."""
+    process = live_process(pgdata)
+    assert process is not None
+    family = [process, *process.children(recursive=True)]
+    process.kill()
+    deadline = time.monotonic() + 10
+    while any(runs(member) for member in family):
+        assert time.monotonic() < deadline, "the server's processes outlived it"
+    return process
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether it lives; a zombie does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def answers(url: str) -> bool:
+    """Whether the server lets us in."""
+    try:
+        connect(url, application_name="test").close()
+    except DatabaseError:
+        return False
+    return True
+
+
+@pytest.fixture
+def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A data directory of one's own for an embedded server; no server outlives the test."""
+    # A data directory made for one test need not survive a loss of power.
+    monkeypatch.setattr(cluster, "_INITDB", (*cluster._INITDB, "--no-sync"))
+    folder = public_folder()
+    yield folder / "data"
+    for pgdata in folder.rglob("pgdata"):
+        end_server(pgdata)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Iterator[Path]:
+    """A data directory for the tests that leave it whole, since making one takes a second."""
+    folder = public_folder()
+    EmbeddedServer.start(folder / "data").stop()
+    yield folder / "data"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def made_dir(shared_dir: Path) -> Iterator[Path]:
+    """A data directory with a stopped server in it; no server outlives the test."""
+    yield shared_dir
+    end_server(shared_dir / "pgdata")
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[EmbeddedServer]:
+    """One embedded server for all tests that only need a database of it."""
+    folder = public_folder()
+    server = EmbeddedServer.start(folder / "data")
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """The URL of a fresh, empty database on the shared embedded server."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(embedded_server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield embedded_server.url.replace("/sp500tui?", f"/{name}?")
+    with psycopg.connect(embedded_server.url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass
+class TcpPostgres:
+    """A server on 127.0.0.1 that asks for passwords; it can be stopped, started and killed."""
+
+    folder: Path
+    port: int
+    password: str = "s3cret/pass word"
+    """Of the superuser `admin`; needs escaping in a URL on purpose."""
+    database: str = "postgres"
+    """The database that `url` names."""
+    account: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.account = Account.of(self.pgdata)
+        self.programs = bin_folder_for(self.account, self.folder)
+
+    @property
+    def pgdata(self) -> Path:
+        return self.folder / "tcp"
+
+    @property
+    def url(self) -> str:
+        return self.url_for("admin", self.password)
+
+    def url_for(self, user: str, password: str | None, database: str | None = None) -> str:
+        """A URL of this server for a user; without a password where that is None."""
+        secret = "" if password is None else ":" + password.replace("/", "%2F").replace(" ", "%20")
+        return f"postgresql://{user}{secret}@127.0.0.1:{self.port}/{database or self.database}"
+
+    def create(self) -> None:
+        """Make the data directory."""
+        self.pgdata.mkdir(mode=0o700)
+        self.account.owns(self.pgdata)
+        pwfile = self.folder / "password"
+        pwfile.write_text(self.password)
+        self.account.owns(pwfile)
+        subprocess.run(
+            [
+                *(str(self.programs / "initdb"), "-D", str(self.pgdata), "-U", "admin", "--no-sync"),
+                *("--auth=scram-sha-256", f"--pwfile={pwfile}", "--encoding=UTF8", "--locale=C"),
+            ],
+            **self._popen_arguments(),
+            check=True,
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it lets the superuser in."""
+        process = self._launch()
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                psycopg.connect(self.url_for("admin", self.password, "postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline, "the server does not start or does not answer"
+                if process.poll() is not None:
+                    # A killed server's children may hold its memory, and a stranger its port, for a moment longer.
+                    process = self._launch()
+            else:
+                return
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        clear_traces(self.pgdata, self.pgdata)
+        options = (
+            *("-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}"),
+            *("-c", f"unix_socket_directories={self.pgdata}", "-c", "timezone=UTC"),
+        )
+        return subprocess.Popen(
+            [str(self.programs / "postgres"), "-D", str(self.pgdata), *options], **self._popen_arguments()
+        )
+
+    def stop(self) -> None:
+        """Stop it in order; its sessions end with 57P01."""
+        end_server(self.pgdata)
+
+    def kill(self) -> None:
+        """`kill -9` of the postmaster."""
+        kill_server(self.pgdata)
+
+    def alive(self) -> bool:
+        return live_process(self.pgdata) is not None
+
+    def execute(self, *statements: str) -> None:
+        """Run statements as the superuser, in the database that `url` names."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def _popen_arguments(self) -> dict[str, Any]:
+        return {
+            "cwd": "/",
+            "env": {"LC_ALL": "C", "PATH": os.defpath},
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+            "start_new_session": True,
+            **self.account.popen_arguments(),
+        }
+
+
+@pytest.fixture(scope="session")
+def tcp_server() -> Iterator[TcpPostgres]:
+    """The server behind `tcp_postgres`, made once."""
+    folder = public_folder()
+    server = TcpPostgres(folder, free_port())
+    server.create()
+    yield server
+    end_server(server.pgdata)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def tcp_postgres(tcp_server: TcpPostgres) -> Iterator[TcpPostgres]:
+    """A running server by TCP and password, with a fresh database; whatever the test does to it is undone."""
+    if not tcp_server.alive():
+        tcp_server.start()
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    tcp_server.execute(f"CREATE DATABASE {name}")
+    tcp_server.database = name
+    yield tcp_server
+    tcp_server.database = "postgres"
+    if not tcp_server.alive():
+        tcp_server.start()
+    tcp_server.execute(
+        "ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()", f"DROP DATABASE {name} WITH (FORCE)"
+    )
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Wait until a condition holds, at most 10 s."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < deadline, "the condition never came true"
+
+    return wait

@@ -1,0 +1,275 @@
+"""What keys do to the pipeline, how it stops, and what the keys are called: decisions without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.message import Message
+
+from sp500tui.config.settings import Settings
+from sp500tui.model import ConfigurationError
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.snapshot import Ledger, MissingSymbol, Phase, StageName
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.polling import PipelineFeed
+from sp500tui.tui.quit.shutdown import Ladder, Stopping, on_their_way, remainder, stopping_lines
+from sp500tui.tui.render.lines import width_of
+from sp500tui.tui.shell import pipeline_actions as steering
+from sp500tui.tui.shell.bindings import check_keymap
+from sp500tui.tui.shell.key_lines import ShownKey, key_line
+from sp500tui.tui.shell.themes import check_theme, known_themes, remember_theme, remembered_theme
+from sp500tui.tui.startup import Opener, opening_snapshot
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, draining, empty, live_price, running
+from tests.tui.conftest import CannedLog
+
+CLEAN = replace(running(), ledger=Ledger(10, 9, 1))
+
+
+@pytest.mark.parametrize(
+    ("present", "direction", "then"),
+    [(4.0, 1, 8.0), (4.0, -1, 2.0), (0.5, -1, 0.5), (30.0, 1, 30.0), (5.0, 1, 8.0), (5.0, -1, 4.0)],
+)
+def test_refresh_rates_step_within_bounds(present: float, direction: int, then: float) -> None:
+    assert steering.step_refresh(present, direction) == then
+
+
+def test_stages_go_round() -> None:
+    assert steering.neighbour(StageName.WRITER, 1) is StageName.SCRAPER
+    assert steering.neighbour(StageName.SCRAPER, -1) is StageName.WRITER
+
+
+class TestLadder:
+    def test_every_climb_is_one_step_and_the_last_runs_out_of_patience(self) -> None:
+        # given a clock in hand
+        now = [100.0]
+        pipeline = FakePipeline()
+        ladder = Ladder(30.0, lambda: now[0])
+        assert not ladder.climbed
+        # when the ladder is climbed to its end
+        for _ in range(4):
+            ladder.climb(pipeline, running())
+            now[0] += 1
+        # then every step was asked for, and waiting ends soon after the last
+        assert [call[1] for call in pipeline.calls] == [
+            StopStep.DRAIN,
+            StopStep.SPOOL,
+            StopStep.KILL,
+            StopStep.KILL,
+        ]
+        assert ladder.stopping == Stopping(StopStep.KILL, 4.0, 30.0, 52)
+        assert not ladder.exhausted
+        now[0] += 2
+        assert ladder.exhausted
+
+    @pytest.mark.parametrize(
+        ("step", "now", "then"),
+        [
+            (
+                StopStep.DRAIN,
+                "Draining: everything fetched is being stored.",
+                "q again spools the rest to disk",
+            ),
+            (StopStep.SPOOL, "Spooling: the rest goes to the journal", "q again kills the workers"),
+            (StopStep.KILL, "Killing what is left.", "leaving"),
+        ],
+    )
+    def test_the_note_says_what_is_done_and_what_the_next_key_does(
+        self, step: StopStep, now: str, then: str
+    ) -> None:
+        lines = stopping_lines(Stopping(step, 3.0, 30.0, 104), draining(), 70)
+        text = "\n".join("".join(span.text for span in line) for line in lines)
+        assert now in text
+        assert then in text
+        assert "50 %" in text
+        assert "on their way 52 quotes" in text
+        assert ("3 s of at most 30 s" in text) == (step is StopStep.DRAIN)
+        assert all(width_of(line) <= 70 for line in lines)
+
+    def test_a_drain_is_not_over_while_the_database_is_away(self) -> None:
+        # given quotes put aside in the journal, because the database is down
+        away = replace(degraded(), ledger=replace(degraded().ledger, queued=0, spooled=50))
+        # when it drains, then they are still to be stored, and what it waits for is said
+        lines = stopping_lines(Stopping(StopStep.DRAIN, 3.0, 30.0, 100), away, 74)
+        text = "\n".join("".join(span.text for span in line) for line in lines)
+        assert "50 %" in text
+        assert "in the journal 50" in text
+        assert "next attempt in 3 s" in text
+        # and when it spools, the journal is where they belong
+        lines = stopping_lines(Stopping(StopStep.SPOOL, 3.0, 30.0, 100), away, 74)
+        assert "100 %" in "".join(span.text for span in lines[2])
+        assert all(width_of(line) <= 74 for line in lines)
+
+    @pytest.mark.parametrize(
+        ("ledger", "words"),
+        [
+            (Ledger(9, 9), ""),
+            (Ledger(9, 8, spooled=1), "1 quote in the journal, which the next start stores"),
+            (Ledger(9, 8, queued=1), "1 quote not stored when the workers were killed"),
+            (Ledger(9, 8, dead=1), "1 row refused by the database, see sp500tui dead-letters list"),
+        ],
+    )
+    def test_what_is_left_behind_is_told(self, ledger: Ledger, words: str) -> None:
+        assert remainder(replace(running(), ledger=ledger)) == words
+
+    def test_symbols_without_a_price_are_left_behind_too(self) -> None:
+        missing = (MissingSymbol("NOPE", "unknown"),)
+        left = replace(running(), ledger=Ledger(9, 8, spooled=1), missing=missing)
+        assert remainder(left).endswith("; 1 symbol without a price in the last cycle")
+
+    def test_nothing_on_its_way_is_all_of_it(self) -> None:
+        lines = stopping_lines(Stopping(StopStep.DRAIN, 0.0, 30.0, 0), CLEAN, 70)
+        assert "100 %" in "".join(span.text for span in lines[2])
+        assert on_their_way(CLEAN) == 0
+
+
+class TestFeed:
+    def feed(self, pipeline: FakePipeline | None, log: CannedLog) -> PipelineFeed:
+        feed = PipelineFeed(lambda: opening_snapshot(Settings(), NOON, 1.0), log, lambda: NOON)
+        feed.pipeline = pipeline
+        return feed
+
+    def test_before_the_pipeline_there_is_only_the_log(self, log: CannedLog) -> None:
+        log.say("hello")
+        news = self.feed(None, log).take()
+        assert news.snapshot.phase is Phase.STARTING
+        assert [line.message for line in news.lines] == ["hello"]
+        assert news.constituents is None
+
+    def test_everything_is_told_once(self, log: CannedLog) -> None:
+        pipeline = FakePipeline()
+        feed = self.feed(pipeline, log)
+        first = feed.take()
+        assert len(first.prices) == len(first.constituents or ()) == 503
+        again = feed.take()
+        assert (again.prices, again.constituents, again.lines) == ([], None, [])
+
+    def test_a_changed_price_comes_alone(self, log: CannedLog) -> None:
+        pipeline = FakePipeline()
+        feed = self.feed(pipeline, log)
+        feed.take()
+        pipeline.prices.append(live_price("MMM", pipeline.prices[0].row.quote.price, 1.0, 9_999))
+        assert [price.version for price in feed.take().prices] == [9_999]
+
+    def test_a_list_that_comes_late_is_told(self, log: CannedLog) -> None:
+        pipeline = FakePipeline(empty(), [])
+        feed = self.feed(pipeline, log)
+        assert feed.take().constituents is None
+        pipeline.names = FakePipeline().names
+        assert len(feed.take().constituents or ()) == 503
+
+    def test_another_list_is_told_again(self, log: CannedLog) -> None:
+        pipeline = FakePipeline()
+        feed = self.feed(pipeline, log)
+        feed.take()
+        newer = replace(running().constituents, count=500)
+        pipeline.now_shows = replace(running(), constituents=newer)
+        assert feed.take().constituents is not None
+
+
+def keeping(told: list[Message]) -> Callable[[Message], bool]:
+    def post(message: Message) -> bool:
+        told.append(message)
+        return True
+
+    return post
+
+
+class TestOpener:
+    def wait(self, opener: Opener) -> None:
+        opener.start()
+        opener._thread.join(5)
+
+    def test_the_pipeline_is_started_and_told(self) -> None:
+        told: list[Message] = []
+        pipeline = FakePipeline()
+        opener = Opener(lambda: pipeline, keeping(told))
+        self.wait(opener)
+        assert pipeline.calls == [("start",)]
+        assert opener.pipeline is pipeline
+        assert [type(message).__name__ for message in told] == ["PipelineOpened"]
+
+    def test_a_failure_is_told(self) -> None:
+        told: list[Message] = []
+
+        def broken() -> FakePipeline:
+            raise OSError("disk on fire")
+
+        self.wait(Opener(broken, keeping(told)))
+        assert [type(message).__name__ for message in told] == ["PipelineFailed"]
+
+    def test_nothing_starts_after_a_cancel(self) -> None:
+        pipeline = FakePipeline()
+        opener = Opener(lambda: pipeline, lambda message: True)
+        opener.cancel(1.0)
+        self.wait(opener)
+        assert pipeline.calls == []
+        assert opener.pipeline is None
+
+
+class TestKeys:
+    entries = (
+        ShownKey("prices.select", (("⏎", "enter"),), "details"),
+        ShownKey("stage.more", (("+", "plus"), ("-", "minus")), "scale"),
+        ShownKey("pipeline.pause", (("p", "p"),), "pause"),
+        ShownKey("prices.group", (("b", "b"),), "by sector"),
+        ShownKey("help", (("?", "question_mark"),), "help"),
+        ShownKey("quit", (("q", "q"),), "quit"),
+        ShownKey("palette", (("^p", "ctrl+p"),), "palette"),
+    )
+
+    def test_all_are_shown_where_there_is_room(self) -> None:
+        line, spots = key_line(self.entries, 100)
+        text = "".join(span.text for span in line)
+        assert text.startswith(" ⏎ details  + - scale  p pause  b by sector ")
+        assert text.endswith(" ? help  q quit  ^p palette ")
+        assert len(text) == 100
+        for spot in spots:
+            assert text[spot.left] in "⏎+-pb?q^"
+        assert {spot.key for spot in spots if "+" in text[spot.left : spot.right]} == {"plus"}
+
+    def test_the_important_ones_stay(self) -> None:
+        text = "".join(span.text for span in key_line(self.entries, 50)[0])
+        assert "+ - scale" in text
+        assert "p pause" in text
+        assert "by sector" not in text
+        assert "q quit" in text
+
+    def test_the_keymap_takes_ids_and_keys(self, build: Callable[..., DashboardApp]) -> None:
+        commands = build(FakePipeline()).commands()
+        check_keymap({"quit": "x,ctrl+q"}, commands)
+        with pytest.raises(ConfigurationError, match="known are "):
+            check_keymap({"zzzz": "x"}, commands)
+
+    def test_every_command_has_an_id_of_its_own_and_words(self, build: Callable[..., DashboardApp]) -> None:
+        commands = build(FakePipeline()).commands()
+        ids = [command.binding.id for command in commands]
+        assert len(set(ids)) == len(ids)
+        assert all(command.title and command.explanation for command in commands)
+
+    def test_keys_are_told_as_the_person_has_them(self, build: Callable[..., DashboardApp]) -> None:
+        app = build(FakePipeline(), keymap={"pipeline.pause": "f5,x"})
+        keys = {command.binding.id: app.keys_of(command) for command in app.commands()}
+        assert keys["pipeline.pause"] == "f5 x"
+        assert keys["stage.more"] == "+ ="
+        assert keys["stage.previous"] == "← h"
+
+
+class TestThemeMemory:
+    def test_what_is_remembered_comes_back(self, tmp_path: Path) -> None:
+        file = tmp_path / "deep" / "dashboard.json"
+        assert remembered_theme(file) is None
+        remember_theme(file, "nord")
+        assert remembered_theme(file) == "nord"
+
+    @pytest.mark.parametrize("text", ["", "[]", "{", '{"theme": "mauve"}', '{"theme": 3}', "\xff"])
+    def test_a_spoilt_memory_is_none(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "dashboard.json"
+        file.write_text(text, encoding="latin-1")
+        assert remembered_theme(file) is None
+
+    def test_themes_are_known_by_name(self) -> None:
+        assert {"sp500tui-dark", "sp500tui-light", "ansi-dark", "ansi-light", "nord"} <= set(known_themes())
+        assert check_theme("nord") == "nord"

@@ -1,0 +1,244 @@
+"""The database screen: its figures in words, the SQL behind them, and its states."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.model import DatabaseError
+from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot, Ledger, Snapshot
+from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.reads import RowTotal
+from sp500tui.tui.database.metrics import Figure, figures, sql_in, sql_lines
+from sp500tui.tui.database.screen import DatabaseScreen
+from sp500tui.tui.render.lines import Line, Role, width_of
+from sp500tui.tui.shell.price_reader import StoredAll
+from tests.support.tui.canned_reader import STATISTICS, CannedArchive
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
+from tests.tui.conftest import Drive, Driven
+
+
+def text(lines: Sequence[Line]) -> str:
+    return "\n".join("".join(span.text for span in line) for line in lines)
+
+
+def told(
+    snapshot: Snapshot | None = None,
+    stored: StoredAll | None = None,
+    rates: Sequence[float] = (),
+    letters: int | str | None = None,
+) -> dict[str, Figure]:
+    return {figure.name: figure for figure in figures(snapshot or running(), stored, rates, NOON, letters)}
+
+
+class TestFigures:
+    def test_each_has_a_value_a_unit_and_an_origin(self) -> None:
+        made = told(stored=CannedArchive().of_all(5), rates=(10.0, 38.4))
+        words = {name: f"{figure.value} {figure.note}" for name, figure in made.items()}
+        assert words["server"] == "✓ PostgreSQL 16.2, embedded "
+        assert words["rows"] == "20,871 rows counted"
+        assert words["size"] == "4.4 MB on disk, with the key"
+        assert words["growth"].startswith("38.4/s rows")
+        assert words["symbols"] == "503 with a price"
+        assert words["newest trade"] == "17:45:59 1 s ago"
+        assert words["connections"].startswith("5 of 100")
+        assert words["commit"] == "p50 3.1 ms  p95 6.2 ms a batch"
+        assert words["journal"] == "52 rows, 7.2 kB of 1.0 GB at most"
+        assert words["dead letters"] == "– none refused in this run"
+        assert all(figure.origin.endswith((".", "list")) for figure in made.values())
+
+    def test_before_the_first_answer_nothing_is_invented(self) -> None:
+        made = told()
+        for name in ("rows", "size", "symbols", "newest trade", "connections", "growth"):
+            assert made[name].value == "–"
+
+    def test_an_estimate_says_so_and_has_another_origin(self) -> None:
+        stored = CannedArchive().of_all(1)
+        estimate = replace(stored.statistics, total=RowTotal(2_100_000, exact=False, bytes=1 << 30))
+        figure = told(stored=replace(stored, statistics=estimate))["rows"]
+        assert figure.value == "about 2,100,000 rows"
+        assert figure.note == "the server's estimate"
+        assert figure.queries == ("table_size",)
+
+    def test_a_server_that_tells_no_size(self) -> None:
+        stored = CannedArchive().of_all(1)
+        sizeless = replace(stored.statistics, total=RowTotal(5, exact=True, bytes=None))
+        assert told(stored=replace(stored, statistics=sizeless))["size"].value == "–"
+
+    def test_troubles_are_told_by_word_and_role(self) -> None:
+        away = told(degraded())["server"]
+        assert away.value == "✗ PostgreSQL does not answer; next attempt in 3 s"
+        assert away.role is Role.BAD
+        full = replace(
+            running(),
+            journal=JournalSnapshot(
+                Health.DEGRADED, "the journal is nearly full", 9, 900, 1 << 20, 1 << 21, 0, 40
+            ),
+            ledger=Ledger(dead=3),
+        )
+        made = told(full)
+        assert made["journal"].note == "the journal is nearly full"
+        assert "40 rows of an earlier run to come" in made["journal"].value
+        assert made["dead letters"].note == "3 refused in this run"
+        assert made["dead letters"].role is Role.WARN
+
+    @pytest.mark.parametrize(
+        ("kept", "refused", "value", "note", "role"),
+        [
+            (None, 2, "–", "2 refused in this run", Role.WARN),
+            ("no [b]", 0, "not counted", "none refused in this run; no [b]", Role.WARN),
+            (0, 0, "0 rows", "kept; none refused in this run", Role.VALUE),
+            (5, 0, "5 rows", "kept; none refused in this run", Role.WARN),
+            (5, 2, "5 rows", "kept; 2 refused in this run", Role.WARN),
+        ],
+    )
+    def test_dead_letters_of_earlier_runs_count_too(
+        self, kept: int | str | None, refused: int, value: str, note: str, role: Role
+    ) -> None:
+        figure = told(replace(running(), ledger=Ledger(dead=refused)), letters=kept)["dead letters"]
+        assert (figure.value, figure.note, figure.role) == (value, note, role)
+
+    def test_few_connections_left_is_a_warning(self) -> None:
+        stored = CannedArchive().of_all(1)
+        tight = replace(stored.statistics, connections=95)
+        assert told(stored=replace(stored, statistics=tight))["connections"].role is Role.WARN
+
+    def test_every_query_named_exists(self) -> None:
+        for figure in told().values():
+            assert set(figure.queries) <= QUERIES.keys()
+
+
+class TestSql:
+    @pytest.mark.parametrize("width", [12, 34, 56, 120])
+    def test_it_fits_and_is_the_text_that_is_sent(self, width: int) -> None:
+        for figure in told().values():
+            lines = sql_lines(figure, QUERIES, width)
+            assert {width_of(line) for line in lines} == {width}
+            if figure.queries and width > 50:
+                shown = "".join(text(lines).split())
+                statements = [
+                    line for line in QUERIES[figure.queries[0]].splitlines() if not line.startswith("--")
+                ]
+                assert "".join("".join(statements).split()) in shown
+
+    def test_what_there_is_no_room_for_is_counted(self) -> None:
+        figure = told()["server"]
+        whole, bare = (sql_lines(figure, QUERIES, 40, comments=comments) for comments in (True, False))
+        assert "--" in text(whole)
+        assert "--" not in text(bare)
+        assert sql_in(figure, QUERIES, 40, len(whole)) == whole
+        assert sql_in(figure, QUERIES, 40, len(whole) - 1) == bare
+        short = sql_in(figure, QUERIES, 40, 5)
+        assert short[:4] == bare[:4]
+        assert text(short[4:]).startswith(f"… {len(bare) - 4} more lines: y copies the SQL")
+
+    def test_a_figure_of_the_pipeline_says_that_there_is_none(self) -> None:
+        assert "no SQL" in text(sql_lines(told()["journal"], QUERIES, 60))
+
+
+@asynccontextmanager
+async def opened(
+    drive: Drive, archive: CannedArchive | None = None, **more: Any
+) -> AsyncIterator[tuple[Driven, DatabaseScreen, CannedArchive]]:
+    """The database screen, with its first answer where there is one."""
+    archive = archive or CannedArchive()
+    async with drive(**more) as driven:
+        screen = DatabaseScreen(archive)
+        await driven.app.push_screen(screen)
+        if archive.failure is None:
+            await driven.until(lambda: screen._stored is not None, "the reading")
+        await driven.pilot.pause()
+        yield driven, screen, archive
+
+
+class TestScreen:
+    async def test_its_number_opens_it_and_says_that_the_database_is_not_open(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("2")
+            assert isinstance(driven.app.screen, DatabaseScreen)
+            await driven.until(lambda: "the database is not open yet" in driven.text())
+            await driven.press("1")
+            assert driven.main.is_current
+
+    @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+    async def test_figures_sql_and_rows_are_there(self, drive: Drive, size: tuple[int, int]) -> None:
+        async with opened(drive, size=size) as (driven, _, _):
+            await driven.until(lambda: "20,871 rows" in driven.text())
+            words = driven.text()
+            for part in ("dead letters", "behind: server", "current_setting", "NVDA", "187.22 USD"):
+                assert part in words
+
+    async def test_the_cursor_shows_the_sql_behind_its_figure(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            await driven.press("down", "j")
+            await driven.until(
+                lambda: "behind: size" in driven.text() and "pg_total_relation_size" in driven.text()
+            )
+            await driven.press("G")
+            await driven.until(lambda: "behind: dead letters" in driven.text() and "no SQL" in driven.text())
+            await driven.press("g")
+            await driven.until(lambda: "behind: server" in driven.text())
+            await driven.pilot.click("#figures", offset=(6, 5))
+            await driven.until(lambda: "behind: symbols" in driven.text())
+
+    async def test_y_copies_the_sql(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            await driven.press("down", "y")
+            assert driven.app.clipboard == QUERIES["row_count"].rstrip() + ";"
+            await driven.press("end", "y")
+            await driven.until(lambda: any("no SQL" in note.message for note in driven.app._notifications))
+
+    async def test_growth_is_the_difference_of_two_readings(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, archive):
+            archive.statistics = replace(
+                STATISTICS, taken_at=NOON + timedelta(seconds=2), inserted=(STATISTICS.inserted or 0) + 100
+            )
+            screen.ask()
+            await driven.until(lambda: "50.0/s" in driven.text())
+
+    async def test_an_empty_table_says_so(self, drive: Drive) -> None:
+        archive = CannedArchive()
+        archive.empty = True
+        async with opened(drive, archive) as (driven, _, _):
+            await driven.until(lambda: "no price has been stored yet" in driven.text())
+
+    async def test_a_database_that_goes_away_and_comes_back(self, drive: Drive) -> None:
+        async with opened(drive, pipeline=FakePipeline(running())) as (driven, screen, archive):
+            archive.failure = DatabaseError("the database does not answer: [bold]start it")
+            screen.ask()
+            await driven.until(lambda: "not read: the database does not answer: [bold]start" in driven.text())
+            assert "20,871 rows" in driven.text()
+            archive.failure = None
+            screen.ask()
+            await driven.until(lambda: "not read" not in driven.text())
+
+    async def test_the_dead_letters_are_those_that_the_command_lists(
+        self, drive: Drive, tmp_path: Path
+    ) -> None:
+        # given two letters of an earlier run in the data folder
+        file = Paths.of(Settings(demo=True, data_dir=tmp_path)).dead_letters
+        letters = DeadLetters(file)
+        letters.add([DeadLetter.of({"symbol": "AAPL"}, "numeric field overflow", "22003")] * 2)
+        async with opened(drive) as (driven, screen, _):
+            # then both are counted, though this run refused none
+            await driven.until(lambda: "2 rows  kept; none refused in this run" in driven.text())
+            # and a file that cannot be read takes the other figures nothing
+            file.unlink()
+            file.mkdir()
+            screen.ask()
+            await driven.until(lambda: "not counted  none refused in this run" in driven.text())
+            assert "20,871 rows" in driven.text()
+
+    async def test_the_connection_is_given_back(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, archive):
+            await driven.press("escape")
+            await driven.until(lambda: archive.closed)

@@ -1,0 +1,40 @@
+"""A database that is stopped as a demonstration stays away for as long as was asked, and comes back by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.snapshot import Health
+from sp500tui.pipeline.runtime.database_monitor import Keeper
+from sp500tui.pipeline.stages.scraper import Roster
+from sp500tui.pipeline.writer.database_health import DatabaseState
+
+
+@pytest.mark.thorough
+def test_it_stays_away_and_comes_back(
+    data_dir: Path, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    # given an embedded database in use
+    events: list[PipelineEvent] = []
+    state = DatabaseState(events.append)
+    roster = Roster(lambda: None, (), 21_600.0)  # type: ignore[arg-type,return-value]
+    keeper = Keeper(None, data_dir, state=state, roster=roster, patient=True, give_up=lambda _: None)
+    assert not keeper.stop_server(1.0)
+    keeper.thread.start()
+    try:
+        eventually(lambda: state.health is Health.OK)
+        # when it is stopped for two seconds
+        stopped = time.monotonic()
+        assert keeper.stop_server(2.0)
+        # then the state says why, and when it comes back
+        eventually(lambda: "stopped as a demonstration; it is started again in" in keeper.snapshot().message)
+        eventually(lambda: state.health is Health.OK)
+        assert time.monotonic() - stopped >= 2.0
+        assert [event.kind for event in events] == [EventKind.DATABASE_DOWN, EventKind.DATABASE_BACK]
+    finally:
+        keeper.close()

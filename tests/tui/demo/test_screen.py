@@ -1,0 +1,208 @@
+"""The demo controls: switching faults, killing, stopping, and a market that is away."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sp500tui.model import DatabaseError
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, STOP_DATABASE
+from sp500tui.tui.demo.render import entries
+from sp500tui.tui.demo.screen import AWAY, DemoScreen
+from tests.support.tui.canned_market import CannedMarket
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
+from tests.tui.conftest import Drive, Driven
+
+
+@asynccontextmanager
+async def opened(
+    drive: Drive, fake: FakePipeline | None = None, market: CannedMarket | None = None, **more: Any
+) -> AsyncIterator[tuple[Driven, DemoScreen, CannedMarket]]:
+    """The demo controls, as their number opens them."""
+    fake, market = fake or FakePipeline(), market or CannedMarket()
+    fake.demo_market = market
+    async with drive(fake, **more) as driven:
+        await driven.press("3")
+        screen = driven.app.screen
+        assert isinstance(screen, DemoScreen)
+        await driven.until(lambda: screen._market is not None or market.away, "the market's answer")
+        await driven.pilot.pause()
+        yield driven, screen, market
+
+
+def noted(driven: Driven, words: str) -> bool:
+    return any(words in note.message for note in driven.app._notifications)
+
+
+async def mark(driven: Driven, screen: DemoScreen, entry: object) -> None:
+    """Put the cursor on an entry."""
+    screen.fault_list.cursor = list(entries()).index(entry)  # type: ignore[arg-type]
+    await driven.pilot.pause()
+
+
+class TestFaults:
+    async def test_right_and_left_change_the_strength(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, market):
+            await driven.press("down", "right")
+            await driven.until(lambda: market.now.throttle == 0.1)
+            await driven.until(lambda: "1 fault on" in driven.text() and "10 % of requests" in driven.text())
+            await driven.press("l")
+            await driven.until(lambda: market.now.throttle == 0.5)
+            await driven.press("left", "h")
+            await driven.until(lambda: market.now.throttle == 0)
+
+    @pytest.mark.parametrize("key", ["space", "enter"])
+    async def test_space_and_enter_switch(self, drive: Drive, key: str) -> None:
+        async with opened(drive) as (driven, _, market):
+            await driven.press(key)
+            await driven.until(lambda: market.now.latency == 0.5)
+            await driven.until(lambda: "● latency" in driven.text())
+            await driven.press(key)
+            await driven.until(lambda: market.now.latency == 0)
+
+    async def test_a_double_click_switches_too(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, market):
+            await driven.pilot.click("#faults", offset=(6, 5), times=2)
+            await driven.until(lambda: market.now.drop == 0.5)
+
+    async def test_clear_all_keeps_nothing(self, drive: Drive) -> None:
+        market = CannedMarket(drop=0.5, stale=1.0, wikipedia="down")
+        async with opened(drive, market=market) as (driven, screen, _):
+            await driven.until(lambda: "3 faults on" in driven.text())
+            await driven.press("x")
+            await driven.until(lambda: market.now.drop == 0 and market.now.wikipedia == "ok")
+            await driven.until(lambda: "0 faults on" in driven.text())
+            await mark(driven, screen, CLEAR)
+            await driven.press("enter")
+            await driven.until(lambda: market.now.stale == 0)
+
+    async def test_what_to_watch_for_stands_beside_the_marked_fault(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            assert "p95 rises" in driven.text()
+            await driven.press("j")
+            await driven.until(lambda: "happened 37 times" in driven.text())
+
+    async def test_a_market_that_is_away_is_told(self, drive: Drive) -> None:
+        market = CannedMarket()
+        market.away = True
+        async with opened(drive, market=market) as (driven, screen, _):
+            await driven.until(lambda: "the demo market at http://127.0.0.1:1 does not" in driven.text())
+            assert "unknown" in driven.text()
+            market.away = False
+            screen.ask()
+            await driven.until(lambda: "0 faults on" in driven.text() and "unknown" not in driven.text())
+
+    async def test_before_the_market_runs(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("3", "space")
+            await driven.until(lambda: noted(driven, "the demo market is still starting"))
+
+    async def test_without_the_demo_a_sentence_says_what_is_needed(self, drive: Drive) -> None:
+        async with drive(demo=False) as driven:
+            await driven.press("3")
+            assert driven.main.is_current
+            await driven.until(lambda: noted(driven, "sp500tui --demo"))
+
+
+class TestActs:
+    async def test_a_writer_is_killed(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            # given that it was asked for once, and for something else between
+            await driven.press("K", "D", "K")
+            await driven.until(lambda: noted(driven, "kill a writer? Again within 5 s"))
+            assert ("kill_worker", "writer-1") not in driven.pipeline.calls
+            # when it is asked for twice
+            await driven.press("K")
+            # then it happens, and as well from the list
+            assert ("kill_worker", "writer-1") in driven.pipeline.calls
+            await driven.until(lambda: noted(driven, "writer-1 killed"))
+            await mark(driven, screen, KILL_WRITER)
+            await driven.press("enter")
+            assert driven.pipeline.calls.count(("kill_worker", "writer-1")) == 1
+            await driven.press("enter")
+            assert driven.pipeline.calls.count(("kill_worker", "writer-1")) == 2
+
+    async def test_without_a_writer_nothing_is_killed(self, drive: Drive) -> None:
+        fake = FakePipeline(replace(running(), workers=()))
+        async with opened(drive, fake) as (driven, _, _):
+            await driven.press("K")
+            await driven.until(lambda: noted(driven, "no writer to kill"))
+
+    async def test_a_writer_without_a_process_is_told(
+        self, drive: Drive, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(FakePipeline, "kill_worker", lambda self, name: False)
+        async with opened(drive) as (driven, _, _):
+            await driven.press("K", "K")
+            await driven.until(lambda: noted(driven, "no process at this moment"))
+
+    async def test_the_database_is_stopped_for_a_while(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            await mark(driven, screen, STOP_DATABASE)
+            await driven.press("space")
+            await driven.until(lambda: noted(driven, "stop the database for 10 s? Again"))
+            assert ("stop_database", AWAY) not in driven.pipeline.calls
+            await driven.press("space")
+            await driven.until(lambda: ("stop_database", AWAY) in driven.pipeline.calls)
+            await driven.until(lambda: noted(driven, "the database is stopped for 10 s"))
+
+    async def test_a_database_by_url_cannot_be_stopped(
+        self, drive: Drive, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(FakePipeline, "stop_database", lambda self, seconds: False)
+        async with opened(drive) as (driven, _, _):
+            await driven.press("D", "D")
+            await driven.until(lambda: noted(driven, "only the embedded database can be stopped"))
+
+    async def test_a_server_that_does_not_stop_is_told(
+        self, drive: Drive, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(self: FakePipeline, seconds: float) -> bool:
+            raise DatabaseError("the server does not stop; end it by hand")
+
+        monkeypatch.setattr(FakePipeline, "stop_database", fail)
+        async with opened(drive) as (driven, _, _):
+            await driven.press("D", "D")
+            await driven.until(lambda: noted(driven, "the server does not stop; end it by hand"))
+
+
+class TestWatching:
+    @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (62, 17)])
+    async def test_controls_and_pipeline_are_seen_at_every_size(
+        self, drive: Drive, size: tuple[int, int]
+    ) -> None:
+        async with opened(drive, size=size) as (driven, _, _):
+            await driven.until(lambda: "latency" in driven.text() and "tickers" in driven.text())
+
+    async def test_the_pipeline_and_its_troubles_go_on_above(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            driven.show(degraded())
+            await driven.until(lambda: "Yahoo Finance answers 429" in driven.text())
+
+    async def test_events_are_listed_as_they_happen(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            assert "nothing has happened yet" in driven.text()
+            for listener in driven.pipeline.listeners:
+                listener(PipelineEvent(EventKind.DATABASE_BACK, "back after 10.1 s", 20, NOON))
+            await driven.until(lambda: len(driven.app.events) == 1)
+            driven.app.look()
+            await driven.until(lambda: "back after 10.1 s" in driven.text())
+
+    async def test_stages_can_be_chosen_and_scaled_here(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            await driven.pilot.click("#strip", offset=(65, 2))
+            await driven.until(lambda: screen.strip.selected is StageName.CONVERTER)
+            await driven.press("plus")
+            assert ("scale", StageName.CONVERTER, 3) in driven.pipeline.calls
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_what_is_wrong_is_told_once(drive: Drive, size: tuple[int, int]) -> None:
+    async with opened(drive, FakePipeline(degraded()), size=size) as (driven, _, _market):
+        await driven.until(lambda: driven.text().count("next attempt in 3 s: Yahoo") == 1)

@@ -1,0 +1,346 @@
+"""The log: what is kept, what passes the filters, what a search finds, and what stays where it is on the screen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.logs.setup import LogLine
+from sp500tui.tui.log.buffer import (
+    KEPT_CHARACTERS,
+    LEVELS,
+    LogBuffer,
+    matches,
+    next_choice,
+    next_level,
+    passes,
+    worker_choices,
+)
+from sp500tui.tui.log.lines import LogLines, level_word, pieces
+from tests.support.tui.fake_pipeline import NOON
+from tests.tui.conftest import CannedLog, Drive, Driven
+
+SHOWN = LEVELS[:3]
+
+
+def line(seq: int, message: str = "all well", level: int = logging.INFO, worker: str = "main") -> LogLine:
+    return LogLine(seq, NOON, level, worker, message)
+
+
+class TestChoices:
+    def test_levels_go_round(self) -> None:
+        assert [next_level(level, 1) for level in LEVELS] == [*LEVELS[1:], LEVELS[0]]
+        assert next_level(LEVELS[0], -1) == LEVELS[-1]
+
+    def test_workers_are_offered_by_stage_then_by_name_in_natural_order(self) -> None:
+        workers = ["price-10", "main", "price-9", "writer-1"]
+        assert worker_choices(workers) == ["", "price-", "writer-", "main", "price-9", "price-10", "writer-1"]
+
+    def test_a_choice_that_is_gone_starts_anew(self) -> None:
+        assert next_choice(["", "main"], "price-9", 1) == ""
+        assert next_choice(["", "main"], "", -1) == "main"
+
+    @pytest.mark.parametrize(
+        ("level", "worker", "shown"),
+        [
+            (logging.INFO, "", True),
+            (logging.WARNING, "", True),
+            (logging.ERROR, "", False),
+            (logging.INFO, "price-", True),
+            (logging.INFO, "price-1", False),
+            (logging.INFO, "price-11", True),
+            (logging.INFO, "writer-", False),
+        ],
+    )
+    def test_what_passes(self, level: int, worker: str, shown: bool) -> None:
+        assert passes(line(1, level=logging.WARNING, worker="price-11"), level, worker) is shown
+
+
+class TestBuffer:
+    @given(
+        st.lists(st.tuples(st.sampled_from(LEVELS), st.sampled_from(["main", "price-1", "price-2"]))),
+        st.integers(1, 20),
+        st.sampled_from(SHOWN),
+        st.sampled_from(["", "price-", "main"]),
+    )
+    def test_it_shows_exactly_the_newest_lines_that_pass(
+        self, said: list[tuple[int, str]], capacity: int, level: int, worker: str
+    ) -> None:
+        buffer = LogBuffer(capacity)
+        buffer.choose(level=level, worker=worker)
+        lines = [line(seq, level=its, worker=who) for seq, (its, who) in enumerate(said, 1)]
+        for each in lines:
+            buffer.extend([each])
+
+        shown = [buffer.line(number) for number in range(buffer.first, buffer.end)]
+
+        assert shown == [each for each in lines[-capacity:] if passes(each, level, worker)]
+        assert buffer.line(buffer.end) is None
+        assert buffer.line(buffer.first - 1) is None
+
+    def test_a_number_stays_with_its_line_while_old_ones_fall_out(self) -> None:
+        buffer = LogBuffer(3)
+        buffer.extend([line(1), line(2), line(3)])
+        before = buffer.line(2)
+
+        buffer.extend([line(4), line(5)])
+
+        assert buffer.line(2) is before
+        assert buffer.first == 2
+
+    def test_a_line_of_a_hundred_thousand_characters_is_cut(self) -> None:
+        buffer = LogBuffer()
+        buffer.extend([line(1, "x" * 100_000)])
+        kept = buffer.line(0)
+        assert kept is not None
+        assert kept.message == "x" * KEPT_CHARACTERS + "…"
+
+    def test_control_and_direction_characters_do_nothing(self) -> None:
+        buffer = LogBuffer()
+        buffer.extend([line(1, "a\x1b[31mb\u202ec", worker="w\x07")])
+        kept = buffer.line(0)
+        assert kept is not None
+        assert (kept.message, kept.worker) == ("a·[31mb·c", "w·")
+
+    def test_a_search_goes_round_the_end_in_both_directions(self) -> None:
+        buffer = LogBuffer()
+        buffer.extend([line(1, "one Fox"), line(2), line(3, "two foxes"), line(4)])
+        assert buffer.find("fox", 0, 1) == 0
+        assert buffer.find("fox", 1, 1) == 2
+        assert buffer.find("fox", 3, 1) == 0
+        assert buffer.find("fox", 1, -1) == 0
+        assert buffer.find("FOX", -1, -1) == 2
+        assert buffer.find("hare", 0, 1) is None
+        assert buffer.find("", 0, 1) is None
+        assert buffer.count("fox") == 2
+
+    def test_errors_are_found_one_after_the_other(self) -> None:
+        buffer = LogBuffer()
+        assert buffer.find_error(0) is None
+        buffer.extend([line(1), line(2, level=logging.ERROR), line(3), line(4, level=logging.CRITICAL)])
+        assert [buffer.find_error(start) for start in (0, 2, 4)] == [1, 3, 1]
+
+    def test_a_search_looks_at_the_workers_name_too(self) -> None:
+        assert matches(line(1, worker="writer-2"), "WRITER")
+
+
+class TestLook:
+    @given(st.text(max_size=40), st.text(max_size=5))
+    def test_the_pieces_of_a_message_are_the_message(self, message: str, wanted: str) -> None:
+        assert "".join(text for text, _ in pieces(message, wanted)) == message
+
+    def test_what_is_searched_for_stands_out(self) -> None:
+        assert pieces("a Fox, a fox", "fox") == [
+            ("a ", "message"),
+            ("Fox", "match"),
+            (", a ", "message"),
+            ("fox", "match"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("level", "word"), [(10, "debug"), (20, "info"), (30, "warning"), (40, "error"), (50, "critical")]
+    )
+    def test_every_level_has_a_word(self, level: int, word: str) -> None:
+        assert level_word(level) == word
+
+
+def lines_of(driven: Driven) -> LogLines:
+    return driven.main.query_one(LogLines)
+
+
+def seen(driven: Driven) -> list[str]:
+    widget = lines_of(driven)
+    return [widget.render_line(y).text for y in range(widget.line_count)]
+
+
+async def said(driven: Driven, log: CannedLog, *messages: str, level: int = logging.INFO) -> None:
+    for message in messages:
+        log.say(message, level)
+    driven.app.look()
+    await driven.pilot.pause()
+    await driven.pilot.pause()
+
+
+class TestOnScreen:
+    async def test_it_follows_the_newest_line(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await said(driven, log, *(f"line {number}" for number in range(60)))
+            assert "line 59" in seen(driven)[-1]
+            assert "following" in str(driven.main.log_view.border_title)
+            assert lines_of(driven).vertical_scrollbar.position == lines_of(driven).max_scroll_y
+
+    async def test_scrolling_up_holds_the_lines_where_they_are(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await said(driven, log, *(f"line {number}" for number in range(60)))
+            lines_of(driven).focus()
+            await driven.press("pageup", "k")
+            before = seen(driven)
+
+            await said(driven, log, "one more", "and more")
+
+            assert seen(driven) == before
+            assert "2 new below" in str(driven.main.log_view.border_title)
+
+            await driven.press("G")
+            assert "and more" in seen(driven)[-1]
+            assert "following" in str(driven.main.log_view.border_title)
+
+    async def test_held_lines_stay_while_old_ones_fall_out(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            lines_of(driven).buffer = LogBuffer(50)
+            await said(driven, log, *(f"line {number}" for number in range(50)))
+            lines_of(driven).focus()
+            await driven.press("k", "k", "k")
+            before = seen(driven)
+
+            await said(driven, log, *(f"late {number}" for number in range(10)))
+
+            assert seen(driven) == before
+
+    async def test_a_line_off_the_screen_costs_no_repaint(
+        self, drive: Drive, log: CannedLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with drive() as driven:
+            await said(driven, log, *(f"line {number}" for number in range(60)))
+            widget = lines_of(driven)
+            widget.focus()
+            await driven.press("g")
+            painted: list[int] = []
+            cells = widget.line_cells
+
+            def watched(y: int) -> tuple[str, Sequence[tuple[str, str]]]:
+                painted.append(y)
+                return cells(y)
+
+            monkeypatch.setattr(widget, "line_cells", watched)
+
+            await said(driven, log, "below the screen")
+
+            assert painted == []
+
+    async def test_levels_and_workers_are_chosen_with_keys(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            log.say("a warning", logging.WARNING, "price-1")
+            log.say("an error", logging.ERROR, "writer-1")
+            await said(driven, log, "an information")
+            lines_of(driven).focus()
+
+            await driven.press("v")
+            assert [text.split()[-1] for text in seen(driven) if text.strip()] == ["warning", "error"]
+            await driven.press("w")
+            await driven.until(lambda: "price only" in str(driven.main.log_view.border_title), "the title")
+            assert [text.split()[-1] for text in seen(driven) if text.strip()] == ["warning"]
+            await driven.press("W", "V")
+            assert len([text for text in seen(driven) if text.strip()]) == 3
+
+    async def test_a_search_is_typed_and_walked_through(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await said(driven, log, "fox one", *(f"line {number}" for number in range(40)), "fox two")
+            lines_of(driven).focus()
+            await driven.press("slash")
+            await driven.press("f", "o", "x", "enter")
+            await driven.until(
+                lambda: "“fox” in 2 lines" in str(driven.main.log_view.border_title), "the title"
+            )
+            assert any(text.startswith("▌") and "fox two" in text for text in seen(driven))
+            await driven.press("N")
+            assert any(text.startswith("▌") and "fox one" in text for text in seen(driven))
+            await driven.press("n")
+            assert any(text.startswith("▌") and "fox two" in text for text in seen(driven))
+            await driven.press("escape")
+            await driven.until(lambda: "fox" not in str(driven.main.log_view.border_title), "the title")
+
+    async def test_a_discarded_search_leaves_nothing(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await said(driven, log, "fox")
+            lines_of(driven).focus()
+            await driven.press("slash")
+            await driven.press("f", "escape")
+            assert lines_of(driven).wanted == ""
+            assert lines_of(driven).has_focus
+
+    async def test_the_next_error_is_a_key_away(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            lines_of(driven).focus()
+            await said(driven, log, "broken", level=logging.ERROR)
+            await said(driven, log, *(f"line {number}" for number in range(40)))
+            await driven.press("x")
+            assert any(text.startswith("▌") and "broken" in text for text in seen(driven))
+            await driven.press("f")
+            assert "line 39" in seen(driven)[-1]
+
+    async def test_no_error_is_said(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await said(driven, log, "fine")
+            lines_of(driven).focus()
+            await driven.press("x")
+            assert any("no errors" in note.message for note in driven.app._notifications)
+
+    async def test_y_copies_the_newest_line_shown_or_the_marked_one(
+        self, drive: Drive, log: CannedLog
+    ) -> None:
+        async with drive() as driven:
+            await said(driven, log, "fox", *(f"line {number}" for number in range(60)))
+            lines_of(driven).focus()
+            # given nothing is marked, the newest line in view is copied
+            await driven.press("y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 59"
+            await driven.press("k", "y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 58"
+            # when one is marked by a search or a click, it is the one
+            await driven.press("slash", *"fox", "enter", "y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main fox"
+            await driven.pilot.click(LogLines, offset=(20, 1))
+            await driven.press("y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 0"
+            # and one that was scrolled out of view is not
+            await driven.press("G", "y")
+            assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 59"
+
+    async def test_an_empty_log_has_no_line_to_copy(self, drive: Drive) -> None:
+        async with drive() as driven:
+            lines_of(driven).focus()
+            await driven.press("y")
+            assert any("no row to copy" in note.message for note in driven.app._notifications)
+
+    @pytest.mark.thorough
+    @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+    async def test_left_and_right_show_the_rest_of_a_long_line(
+        self, drive: Drive, log: CannedLog, size: tuple[int, int]
+    ) -> None:
+        async with drive(size=size) as driven:
+            # given a line far longer than the window
+            stage = driven.app.selected_stage
+            words = " ".join(f"word{number:02}" for number in range(30))
+            await said(driven, log, words)
+            lines_of(driven).focus()
+            assert "word29" not in seen(driven)[0]
+            # when it is moved to the side, then its end can be read, and the title says where it is
+            await driven.press(*["right"] * 12, "l")
+            await driven.until(lambda: "word29" in seen(driven)[0], "the end of the line")
+            assert "from character" in str(driven.main.log_view.border_title)
+            assert "17:46:00 info" in seen(driven)[0]
+            # and it goes no further than that, nor beyond the beginning
+            end = seen(driven)[0]
+            await driven.press("right", "right")
+            assert seen(driven)[0] == end
+            await driven.press(*["left"] * 20, "h")
+            assert "word00" in seen(driven)[0]
+            assert "from character" not in str(driven.main.log_view.border_title)
+            assert driven.app.selected_stage is stage
+
+    async def test_hostile_text_stays_text(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await said(driven, log, "[red]danger[/red] \x1b[2J \u202e", "y" * 100_000)
+            text = "\n".join(seen(driven))
+            assert "[red]danger[/red] ·[2J ·" in text
+            assert "\x1b" not in text
+            assert text.rstrip().endswith("…")
+
+    async def test_an_empty_log_says_so(self, drive: Drive) -> None:
+        async with drive() as driven:
+            assert "No lines yet" in seen(driven)[0]

@@ -1,0 +1,249 @@
+"""A dashboard in a cluster: the status bar, the workers' nodes, steering all of them, events, and leaving."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from sp500tui.model import ExitCode
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.snapshot import (
+    DatabaseSnapshot,
+    Health,
+    Ledger,
+    MissingSymbol,
+    Phase,
+    Snapshot,
+    StageName,
+)
+from sp500tui.pipeline.monitoring.diagnostics import bottleneck
+from sp500tui.pipeline.report import RunReport, exit_code
+from sp500tui.tui.database.metrics import figures
+from sp500tui.tui.demo.render import no_market, writer_to_kill
+from sp500tui.tui.nodes.details import node_lines
+from sp500tui.tui.nodes.render import node_line, nodes_heading
+from sp500tui.tui.quit.cluster_text import farewell, leaving_lines
+from sp500tui.tui.quit.shutdown import Stopping
+from sp500tui.tui.render.cluster_labels import short_name, tail
+from sp500tui.tui.render.labels import phase_word, trouble
+from sp500tui.tui.render.lines import width_of
+from sp500tui.tui.shell.pipeline_actions import scale
+from sp500tui.tui.shell.status_lines import View, status_lines
+from sp500tui.tui.shell.strip_lines import strip_lines
+from tests.support.tui.fake_cluster import BETA, one_lost, three_nodes, watching
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
+from tests.tui.conftest import Drive, notes
+
+VIEW = View("17:46:00", NOON)
+
+
+def bar(snapshot: Snapshot, width: int, height: int = 3) -> str:
+    lines = status_lines(snapshot, VIEW, width, height)
+    assert all(width_of(line) == width for line in lines)
+    return "\n".join("".join(span.text for span in line) for line in lines)
+
+
+def away() -> Snapshot:
+    """The broker does not answer."""
+    message = "the broker at redis://valkey.example:6379/0 does not answer; next attempt in 3 s"
+    return replace(three_nodes(), broker_health=Health.DOWN, broker_message=message)
+
+
+class TestStatusBar:
+    @pytest.mark.parametrize("width", [60, 80, 100, 120, 160, 200, 300])
+    @pytest.mark.parametrize("snapshot", [three_nodes(), one_lost(), watching(), away()])
+    def test_its_lines_are_as_wide_as_the_window(self, snapshot: Snapshot, width: int) -> None:
+        bar(snapshot, width)
+
+    def test_nodes_and_broker_at_every_size(self) -> None:
+        assert "DB ✓  Yahoo ✓  3 nodes" in bar(three_nodes(), 80, 2)
+        medium = bar(three_nodes(), 120)
+        assert "Yahoo ✓  3 nodes" in medium
+        assert "broker valkey.example:6379/0 ✓" in medium
+        assert "fetched 21,126 = stored 20,871 + duplicate 203" in medium
+        assert "broker valkey.example:6379/0 ✓  3 nodes" in bar(three_nodes(), 200)
+
+    def test_a_loss_is_a_trouble_for_a_minute_and_counted_longer(self) -> None:
+        assert "2 of 3 nodes" in bar(one_lost(), 80, 2)
+        assert trouble(one_lost()) is not None
+        assert phase_word(one_lost())[1] == "degraded"
+        assert "node gamma:4712 lost 12 s ago" in bar(one_lost(), 120)
+        *others, lost = one_lost().nodes
+        later = replace(one_lost(), nodes=(*others, replace(lost, heard=90.0)))
+        assert trouble(later) is None
+        assert "2 of 3 nodes" in bar(later, 120)
+
+    def test_a_broker_that_is_away_is_told_in_words(self) -> None:
+        assert "broker ✗ down" in bar(away(), 80, 2)
+        assert "does not answer; next attempt in 3 s" in bar(away(), 120)
+
+
+def test_lines_of_nodes_fit_every_width() -> None:
+    for width in (40, 60, 80, 116, 130, 196):
+        assert width_of(nodes_heading(width, StageName.WRITER)) == width
+        for node in one_lost().nodes:
+            assert width_of(node_line(node, width)) == width
+            assert all(width_of(line) == width for line in node_lines(node, width))
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [("alpha:4100", 12, "alpha:4100  "), ("alpha:4100", 6, "…:4100"), ("a", 0, "")],
+)
+def test_long_names_keep_their_end(text: str, width: int, shown: str) -> None:
+    assert tail(text, width) == shown
+    assert short_name("alpha:4100:9f3c12ab") == "alpha:4100"
+    assert short_name("alpha") == "alpha"
+
+
+class TestSteering:
+    def test_scaling_is_spread_over_the_nodes(self) -> None:
+        pipeline = FakePipeline(three_nodes())
+        words = scale(pipeline, three_nodes(), StageName.PRICE, 1)
+        assert words == "price workers 8 → 9 over 3 nodes"
+        assert pipeline.calls == [("scale", StageName.PRICE, 9)]
+
+    def test_every_node_keeps_one_and_has_room_for_64(self) -> None:
+        pipeline = FakePipeline(three_nodes())
+        snapshot = three_nodes()
+        few = replace(snapshot, stages=(replace(snapshot.stage(StageName.CONVERTER), size=2),))
+        assert "stay at 2: 2 to 128 are possible" in scale(pipeline, few, StageName.CONVERTER, -1)
+        many = replace(snapshot, stages=(replace(snapshot.stage(StageName.CONVERTER), size=128),))
+        assert "stay at 128" in scale(pipeline, many, StageName.CONVERTER, 1)
+        assert pipeline.calls == []
+
+    def test_a_stage_that_no_node_runs_is_not_scaled(self) -> None:
+        here = watching().nodes[:1]
+        pipeline = FakePipeline(replace(watching(), nodes=here))
+        words = scale(pipeline, pipeline.now_shows, StageName.WRITER, 1)
+        assert words == "no node runs writers: start one with sp500tui worker --stages writer=2"
+        assert pipeline.calls == []
+
+    def test_a_stage_that_no_node_runs_is_no_busy_one(self) -> None:
+        # given rows that wait and no writer on any node
+        calm = running()
+        stages = tuple(
+            replace(stage, size=0, alive=0, busy=0) if stage.name is StageName.WRITER else stage
+            for stage in calm.stages
+        )
+        queues = (*calm.queues[:2], replace(calm.queues[2], oldest_age=12.0))
+        # when the bottleneck is looked for
+        found = bottleneck(stages, queues, (), DatabaseSnapshot(Health.OK))
+        # then it says who is missing, and the strip shows nobody
+        assert found is not None
+        assert (found.stage, found.reason) == (StageName.WRITER, "no node runs it")
+        shown = strip_lines(replace(calm, stages=stages), StageName.PRICE, 120, 8, tell_trouble=False)
+        assert "none" in "".join(span.text for span in shown[1])
+
+
+class TestEvents:
+    @pytest.mark.parametrize(
+        ("kind", "words", "severity"),
+        [
+            (EventKind.NODE_LOST, "node gamma:4712 was lost; it held 150 tickers", "warning"),
+            (EventKind.SCHEDULER, "node beta:4711 starts the cycles now", "information"),
+            (EventKind.NODE_JOINED, "node gamma:4712 joined", "information"),
+        ],
+    )
+    async def test_what_changes_the_cluster_is_noted(
+        self, drive: Drive, kind: EventKind, words: str, severity: str
+    ) -> None:
+        level = logging.WARNING if severity == "warning" else logging.INFO
+        async with drive(FakePipeline(three_nodes())) as driven:
+            await driven.until(lambda: driven.pipeline.listeners)
+            for listener in driven.pipeline.listeners:
+                listener(PipelineEvent(kind, words, level, NOON))
+            await driven.until(lambda: words in notes(driven.app))
+            assert {note.severity for note in driven.app._notifications} == {severity}
+
+
+async def test_workers_name_their_node(drive: Drive) -> None:
+    async with drive(FakePipeline(three_nodes())) as driven:
+        lines = driven.text().splitlines()
+        assert any("worker" in line and "node" in line and "state" in line for line in lines)
+        theirs = next(worker for worker in three_nodes().workers if worker.node == BETA)
+        assert any(theirs.name in line and "beta:4711" in line for line in lines)
+        await driven.press("shift+tab")
+        driven.main.worker_list.cursor = three_nodes().workers.index(theirs)
+        assert f"{theirs.name} on beta:4711" in driven.main.worker_list.row_text()
+
+
+class TestLeaving:
+    def text(self, snapshot: Snapshot, step: StopStep) -> str:
+        lines = leaving_lines(Stopping(step, 3.0, 30.0, 52), snapshot)
+        assert all(width_of(line) <= 72 for line in lines)
+        return "\n".join("".join(span.text for span in line) for line in lines)
+
+    def test_a_node_says_that_the_others_go_on(self) -> None:
+        told = self.text(three_nodes(), StopStep.DRAIN)
+        assert "Leaving the cluster: this node finishes what it has in hand." in told
+        assert "The cluster goes on: 2 other nodes work." in told
+        assert "still there 7 workers" in told
+        assert "3 s of at most 30 s" in told
+        assert "q again hands the rest back" in told
+        assert "goes to the other nodes" in self.text(three_nodes(), StopStep.SPOOL)
+        assert "leaving" in self.text(three_nodes(), StopStep.KILL)
+
+    def test_one_that_only_watches_says_so(self) -> None:
+        told = self.text(watching(), StopStep.DRAIN)
+        assert "Leaving: this program only watches." in told
+        assert "The cluster goes on: 3 other nodes work." in told
+
+    def test_the_last_one_says_that_nothing_goes_on(self) -> None:
+        alone = replace(three_nodes(), nodes=three_nodes().nodes[:1])
+        assert farewell(alone) == "No other node works: the cluster stands still until one joins."
+        assert farewell(running()) == ""
+
+    def test_what_the_other_nodes_still_store_is_no_failure_of_the_one_that_leaves(self) -> None:
+        under_way = replace(
+            three_nodes(), ledger=Ledger(10, 8, 0, 1, 0, 0, 1), missing=(MissingSymbol("X", "unknown"),)
+        )
+        left = RunReport.of(under_way, stopped_early=True)
+        assert exit_code(left) is ExitCode.OK
+        alone = RunReport.of(replace(under_way, nodes=under_way.nodes[:1]), stopped_early=True)
+        assert exit_code(alone) is ExitCode.INCOMPLETE
+        to_its_end = RunReport.of(replace(under_way, phase=Phase.STOPPED))
+        assert to_its_end.waiting == 0
+        assert exit_code(to_its_end) is ExitCode.INCOMPLETE, "a row was refused"
+
+    async def test_the_note_is_shown_and_the_terminal_gets_the_last_word(self, drive: Drive) -> None:
+        async with drive(FakePipeline(three_nodes())) as driven:
+            driven.pipeline.ends_at = StopStep.SPOOL
+            await driven.press("q")
+            await driven.until(lambda: "The cluster goes on: 2 other nodes work." in driven.text())
+            await driven.press("q")
+            await driven.until(lambda: driven.result is not None)
+            assert driven.result == ExitCode.OK
+            assert driven.app._exit_renderables == ["The cluster goes on: 2 other nodes work."]
+
+
+def test_a_cluster_has_no_journal() -> None:
+    journal = next(figure for figure in figures(three_nodes(), None, [], NOON) if figure.name == "journal")
+    assert (journal.value, journal.note) == ("none", "the broker keeps it")
+    assert "journal" not in bar(three_nodes(), 300)
+    assert "journal" in bar(running(), 300)
+
+
+class TestDemoControls:
+    def test_a_writer_is_killed_here_and_not_elsewhere(self) -> None:
+        snapshot = three_nodes()
+        workers = tuple(
+            replace(worker, node=BETA) if worker.name == "writer-1" else worker for worker in snapshot.workers
+        )
+        assert writer_to_kill(replace(snapshot, workers=workers)) == "writer-2"
+        assert writer_to_kill(watching()) is None
+
+    def test_where_nothing_is_fetched_there_is_no_market(self) -> None:
+        assert no_market(three_nodes()) == no_market(running()) == ""
+        assert "faults are set where prices are fetched" in no_market(watching())
+
+    async def test_the_screen_says_so(self, drive: Drive) -> None:
+        async with drive(FakePipeline(watching())) as driven:
+            await driven.press("3")
+            await driven.until(lambda: "this node fetches nothing" in driven.text())
+            await driven.press("x", "K")
+            await driven.until(lambda: "faults are set where prices are fetched" in notes(driven.app))
+            assert "no writer to kill here" in notes(driven.app)

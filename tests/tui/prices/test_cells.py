@@ -1,0 +1,98 @@
+"""The words of single cells."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.tui.prices.sparkline import SessionTrack, course
+from sp500tui.tui.render.cells import age_words, arrow, shares, signed
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "mark"),
+    [
+        ("3.41", "+3.41 %", "▲"),
+        ("-0.7", "−0.70 %", "▼"),
+        ("0", "0.00 %", " "),
+        ("-0.001", "0.00 %", "▼"),
+        ("-1234.5", "−1,234.50 %", "▼"),
+        (None, "–", " "),
+    ],
+)
+def test_a_change_says_its_direction_without_colour(value: str | None, words: str, mark: str) -> None:
+    change = None if value is None else Decimal(value)
+
+    assert signed(change, " %") == words
+    assert arrow(change) == mark
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0"),
+        (812, "812"),
+        (41_200, "41.2 k"),
+        (999_960, "1.0 M"),
+        (57_600_000, "57.6 M"),
+        (10**16, "10000.0 T"),
+    ],
+)
+def test_volume_keeps_its_decimal_point(count: int, words: str) -> None:
+    assert shares(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-3, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (172_799, "47 h"), (172_800, "2 d")],
+)
+def test_an_age_is_never_rounded_up(seconds: int, words: str) -> None:
+    assert age_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("values", "blocks"),
+    [
+        ([], "    "),
+        ([5.0], "   ▄"),
+        ([1.0, 1.0], "  ▄▄"),
+        ([1.0, 7.0], "  ▁▇"),
+        ([0.0, 1.0, 4.0, 3.0, 2.0, 1.0], "▇▅▃▁"),
+    ],
+)
+def test_a_course_lies_between_its_lowest_and_highest_price(values: list[float], blocks: str) -> None:
+    assert course(values, 4) == blocks
+
+
+@given(st.lists(st.floats(0.5, 1e6, width=32), max_size=300))
+def test_a_track_stays_small_and_spans_the_session(prices: list[float]) -> None:
+    track = SessionTrack()
+    for price in prices:
+        track.add(price)
+
+    points = list(track)
+
+    assert len(points) <= SessionTrack.LIMIT
+    assert points[:1] == prices[:1]
+    assert points[-1:] == prices[-1:]
+    assert len(track.line(12)) == 12
+
+
+def test_a_single_price_draws_no_course() -> None:
+    track = SessionTrack()
+    track.add(100.0)
+
+    assert track.line(5) == "     "
+
+
+def test_a_track_tells_its_gain_from_the_second_price_on() -> None:
+    track = SessionTrack()
+    track.add(100.0)
+    before = track.gain
+    track.add(110.0)
+
+    assert before is None
+    assert track.gain == pytest.approx(0.1)

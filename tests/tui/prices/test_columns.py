@@ -1,0 +1,155 @@
+"""Which columns fit, and where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from unicodedata import category
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from sp500tui.tui.prices.cells import STYLES, centred, header_cells, row_cells, sector_cells
+from sp500tui.tui.prices.columns import GAP, SPECS, PriceColumn, price_layout
+from sp500tui.tui.prices.model import PriceBook, SectorTally
+from sp500tui.tui.prices.view import Arrangement, SectorLine
+from tests.support.tui.price_rows import NOW, constituent, live
+
+C = PriceColumn
+widths = st.integers(40, 260)
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (24, (C.SYMBOL, C.LAST)),
+        (45, (C.SYMBOL, C.LAST, C.PERCENT)),
+        (61, (C.SYMBOL, C.NAME, C.LAST, C.PERCENT, C.CONVERTED)),
+        (80, (C.SYMBOL, C.NAME, C.LAST, C.CHANGE, C.PERCENT, C.CONVERTED, C.AGE)),
+        (100, (C.SYMBOL, C.NAME, C.LAST, C.CHANGE, C.PERCENT, C.CONVERTED, C.AGE, C.TREND)),
+        (200, tuple(PriceColumn)),
+    ],
+)
+def test_more_width_brings_more_columns(width: int, columns: tuple[PriceColumn, ...]) -> None:
+    assert price_layout(width).columns == columns
+
+
+@pytest.mark.parametrize(("converted_first", "kept"), [(False, C.LAST), (True, C.CONVERTED)])
+def test_where_one_price_fits_it_is_the_chosen_one(converted_first: bool, kept: PriceColumn) -> None:
+    columns = price_layout(45, converted_first).columns
+
+    assert {C.LAST, C.CONVERTED} & set(columns) == {kept}
+
+
+@given(st.integers(61, 260), st.booleans(), st.booleans(), st.booleans())
+def test_both_prices_and_the_name_fit_half_of_120_columns(
+    width: int, converted_first: bool, grouped: bool, units: bool
+) -> None:
+    assert {C.SYMBOL, C.NAME, C.LAST, C.CONVERTED} <= set(
+        price_layout(width, converted_first, grouped, units).columns
+    )
+
+
+def test_grouped_rows_need_no_sector() -> None:
+    assert C.SECTOR not in price_layout(200, grouped=True).columns
+
+
+@given(widths, st.booleans(), st.booleans())
+def test_columns_neither_overlap_nor_leave_the_line(width: int, converted: bool, grouped: bool) -> None:
+    placed = price_layout(width, converted, grouped).placed
+
+    for left, right in pairwise(placed):
+        assert left.start + left.width + GAP == right.start
+    assert placed[-1].start + placed[-1].width <= width
+    assert all(p.spec.narrowest <= p.width <= p.spec.widest for p in placed)
+
+
+@given(widths)
+def test_a_click_means_the_column_it_hits(width: int) -> None:
+    layout = price_layout(width)
+
+    for place in layout.placed:
+        assert layout.column_at(place.start) is place.spec.column
+        assert layout.column_at(place.start + place.width - 1) is place.spec.column
+    assert layout.column_at(0) is None
+    assert layout.column_at(width + 50) is None
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
+
+@given(widths, names, names, st.sampled_from([-1, 0, 1]), st.booleans(), st.booleans())
+def test_every_row_is_as_wide_as_the_table(
+    width: int, symbol: str, name: str, moved: int, marked: bool, priced: bool
+) -> None:
+    # GIVEN a row of any name
+    book = PriceBook()
+    book.set_constituents([replace(constituent("X"), symbol=symbol, name=name)])
+    if priced:
+        book.update([live(symbol, "1234.50", "-12.00")], NOW)
+
+    # WHEN it is worded
+    cells = row_cells(book.rows[symbol], price_layout(width), NOW, moved, marked)
+
+    # THEN it fills the line, in known styles, with nothing a terminal would obey
+    text = "".join(text for text, _ in cells)
+    assert cell_len(text) == width
+    assert not {category(character) for character in text} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert {style for _, style in cells} <= set(STYLES)
+
+
+@given(widths, st.sampled_from(list(PriceColumn)), st.booleans())
+def test_the_header_fills_the_line_and_marks_the_sort_column(
+    width: int, sort: PriceColumn, descending: bool
+) -> None:
+    layout = price_layout(width)
+
+    cells = header_cells(layout, Arrangement(sort, descending), "USD", "DKK")
+
+    text = "".join(text for text, _ in cells)
+    assert cell_len(text) == width
+    assert (("▼" if descending else "▲") in text) == (sort in layout.columns)
+
+
+@pytest.mark.parametrize("column", list(PriceColumn))
+def test_a_title_and_its_arrow_fit_their_column(column: PriceColumn) -> None:
+    assert len(SPECS[column].title) + 2 <= SPECS[column].widest
+
+
+@given(widths, st.text(max_size=30), st.integers(0, 10**6), st.integers(1, 10**6))
+def test_a_sector_heading_fills_the_line(width: int, sector: str, shown: int, members: int) -> None:
+    tally = SectorTally()
+    tally.members = members
+    tally.advancers = shown
+    tally.add(live("A").row.quote)
+
+    cells = sector_cells(SectorLine(sector, shown), tally, price_layout(width, grouped=True))
+
+    assert cell_len("".join(text for text, _ in cells)) == width
+
+
+def test_a_sector_heading_tells_members_advancers_decliners_and_change() -> None:
+    tally = SectorTally()
+    for price in (live("A", "110.00", "10.00"), live("B", "99.00", "-1.00")):
+        tally.members += 1
+        tally.add(price.row.quote)
+
+    cells = sector_cells(SectorLine("Energy", 1), tally, price_layout(100, grouped=True))
+
+    words = "".join(text for text, _ in cells).split()
+    assert words == ["Energy", "1", "of", "2", "▲1", "▼1", "weighted", "▲", "+4.50", "%"]
+
+
+def test_a_message_stands_in_the_middle() -> None:
+    lines = ["".join(text for text, _ in centred("one\nthree", y, 11, 6)) for y in range(6)]
+
+    assert lines[2:4] == ["    one", "   three"]
+    assert not "".join(lines[:2] + lines[4:]).strip()
+
+
+def test_of_a_message_too_long_the_beginning_is_shown() -> None:
+    lines = ["".join(text for text, _ in centred("what\nsince when\nwhat next", y, 11, 2)) for y in range(2)]
+
+    assert [line.strip() for line in lines] == ["what", "since when"]

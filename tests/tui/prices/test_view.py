@@ -1,0 +1,238 @@
+"""Order, filter and groups."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.tui.prices.columns import PriceColumn
+from sp500tui.tui.prices.model import PriceBook
+from sp500tui.tui.prices.view import (
+    Arrangement,
+    PriceView,
+    SectorLine,
+    first_direction,
+    next_column,
+    sort_key,
+)
+from tests.support.tui.price_rows import NOW, constituent, live, unconverted
+
+SECTORS = {"A": "Energy", "B": "Energy", "C": "Health Care", "D": "Health Care", "E": ""}
+
+
+def view_of(symbols: str = "ABCDE") -> tuple[PriceBook, PriceView]:
+    book = PriceBook()
+    book.set_constituents([constituent(s, f"Name of {s}", SECTORS[s]) for s in symbols])
+    view = PriceView(book)
+    view.rebuild()
+    return book, view
+
+
+def symbols_of(view: PriceView) -> list[str]:
+    return [line for line in view.lines if isinstance(line, str)]
+
+
+def test_missing_values_come_last_both_ways() -> None:
+    book, view = view_of()
+    book.update([live("B", "200", "9"), live("D", "100", "1"), live("A", "50", None)], NOW)
+
+    view.arrange(Arrangement(PriceColumn.CHANGE, descending=True))
+    falling = symbols_of(view)
+    view.arrange(Arrangement(PriceColumn.CHANGE, descending=False))
+
+    assert falling == ["B", "D", "A", "C", "E"]
+    assert symbols_of(view) == ["D", "B", "A", "C", "E"]
+
+
+@pytest.mark.parametrize("column", list(PriceColumn))
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_column_of_missing_values_sorts_by_symbol(column: PriceColumn, descending: bool) -> None:
+    _, view = view_of()
+
+    view.arrange(Arrangement(column, descending))
+
+    texts = (PriceColumn.SYMBOL, PriceColumn.NAME, PriceColumn.SECTOR, PriceColumn.INDUSTRY)
+    assert sorted(symbols_of(view)) == list("ABCDE")
+    if column not in texts:
+        assert symbols_of(view) == list("ABCDE")
+
+
+def test_unknown_sessions_sort_after_the_known_ones() -> None:
+    book, view = view_of()
+    states = {"A": "LATE_NIGHT", "B": "OVERNIGHT", "C": "UNKNOWN", "D": "PRE", "E": "Z" * 24}
+    book.update([live(symbol, state=state) for symbol, state in states.items()], NOW)
+
+    view.arrange(Arrangement(PriceColumn.MARKET, descending=False))
+
+    assert symbols_of(view) == ["D", "B", "C", "A", "E"]
+
+
+@pytest.mark.parametrize("column", list(PriceColumn))
+def test_every_column_sorts_by_one_type(column: PriceColumn) -> None:
+    book, _ = view_of()
+    book.update([live("A"), live("A", "101", version=2), unconverted(live("B")), live("C", change=None)], NOW)
+
+    kinds = {type(key) for row in book.rows.values() if (key := sort_key(column, row)) is not None}
+
+    assert len(kinds) == 1
+
+
+changes = st.one_of(st.none(), st.integers(-90, 90).map(str))
+steps = st.lists(
+    st.lists(st.tuples(st.sampled_from("ABCDE"), st.integers(100, 900), changes), max_size=6), max_size=8
+)
+
+
+@given(
+    steps,
+    st.sampled_from(list(PriceColumn)),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["", "name of", "energy"]),
+)
+def test_following_the_prices_ends_where_sorting_anew_does(
+    ticks: list[list[tuple[str, int, str | None]]],
+    column: PriceColumn,
+    descending: bool,
+    grouped: bool,
+    filter_text: str,
+) -> None:
+    # GIVEN any arrangement
+    book, view = view_of()
+    arrangement = Arrangement(column, descending, filter_text, grouped)
+    view.arrange(arrangement)
+
+    # WHEN prices change tick by tick
+    version = 0
+    for tick in ticks:
+        for symbol, price, change in tick:
+            version += 1
+            view.touch(book.update([live(symbol, str(price), change, version=version)], NOW))
+        view.settle()
+
+    # THEN the lines are those of a view made now, and each symbol is there once
+    fresh = PriceView(book)
+    fresh.arrange(arrangement)
+    assert list(view.lines) == list(fresh.lines)
+    assert view.shown == len(symbols_of(view)) == len(set(symbols_of(view)))
+
+
+def test_nothing_changed_means_nothing_to_do() -> None:
+    book, view = view_of()
+    view.touch(book.update([live("A", change="5")], NOW))
+    assert view.settle()
+
+    view.touch(book.update([live("A", change="5", version=2)], NOW))
+
+    assert not view.settle()
+
+
+def test_rows_the_filter_hides_cost_nothing() -> None:
+    book, view = view_of()
+    view.arrange(Arrangement(filter_text="health"))
+
+    view.touch(book.update([live("A"), live("B", "101")], NOW))
+
+    assert not view.settle()
+    assert symbols_of(view) == ["C", "D"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "ABCDE"),
+        ("  ", "ABCDE"),
+        ("energy", "AB"),
+        ("HEALTH of", "CD"),
+        ("of e", "ABCDE"),
+        ("b energy", "B"),
+        ("nothing like it", ""),
+        ("[red]", ""),
+        ("(", ""),
+    ],
+)
+def test_a_filter_looks_for_every_word_in_symbol_name_and_sector(text: str, found: str) -> None:
+    _, view = view_of()
+
+    view.arrange(Arrangement(PriceColumn.SYMBOL, descending=False, filter_text=text))
+
+    assert symbols_of(view) == list(found)
+
+
+def test_an_unlisted_symbol_appears_with_its_price() -> None:
+    book, view = view_of()
+
+    view.touch(book.update([live("^GSPC")], NOW))
+    view.settle()
+
+    assert "^GSPC" in view.lines
+
+
+def test_groups_count_their_rows_and_go_by_weighted_change() -> None:
+    book, view = view_of()
+    book.update([live("A", "110", "10"), live("B", "100", "-1"), live("C", "101", "-1")], NOW)
+
+    view.arrange(Arrangement(PriceColumn.PERCENT, descending=True, grouped=True))
+
+    assert list(view.lines) == [
+        SectorLine("Energy", 2), "A", "B", SectorLine("Health Care", 2), "C", "D", SectorLine("", 1), "E",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sort", "descending", "sectors"),
+    [
+        (PriceColumn.SYMBOL, True, ["Energy", "Health Care", ""]),
+        (PriceColumn.SECTOR, False, ["Energy", "Health Care", ""]),
+        (PriceColumn.SECTOR, True, ["", "Health Care", "Energy"]),
+        (PriceColumn.CHANGE, False, ["Health Care", "Energy", ""]),
+    ],
+)
+def test_groups_follow_the_sort_column(sort: PriceColumn, descending: bool, sectors: list[str]) -> None:
+    book, view = view_of()
+    book.update([live("A", "110", "10"), live("C", "101", "-1")], NOW)
+
+    view.arrange(Arrangement(sort, descending, grouped=True))
+
+    assert [line.sector for line in view.lines if isinstance(line, SectorLine)] == sectors
+
+
+def test_words_for_the_title() -> None:
+    assert Arrangement().words(503, 503) == "by change % ▼ · all 503"
+    chosen = Arrangement(PriceColumn.NAME, descending=False, filter_text=" bank ", grouped=True)
+    assert chosen.words(12, 1503) == "by name ▲ · grouped by sector · 12 of 1,503 match “bank”"
+    assert Arrangement().words(0, 0) == "by change % ▼"
+
+
+def test_sort_columns_go_round() -> None:
+    assert next_column(PriceColumn.TREND, 1) is PriceColumn.SYMBOL
+    assert next_column(PriceColumn.SYMBOL, -1) is PriceColumn.TREND
+    assert first_direction(PriceColumn.VOLUME)
+    assert not first_direction(PriceColumn.NAME)
+
+
+def test_many_rows_keep_their_order() -> None:
+    # GIVEN more rows than the small cases above
+    book = PriceBook()
+    names = [f"S{number:04}" for number in range(2000)]
+    book.set_constituents([constituent(name) for name in names])
+    view = PriceView(book)
+    view.arrange(Arrangement(PriceColumn.LAST, descending=True))
+    source = random.Random(7)  # a test's own dice
+
+    # WHEN a part of them changes
+    for version in range(1, 4):
+        moved = source.sample(names, 300)
+        prices = [live(name, str(source.randrange(1, 500)), None, version=version) for name in moved]
+        view.touch(book.update(prices, NOW))
+        view.settle()
+
+    # THEN priced ones fall in price and the others follow by symbol
+    shown = symbols_of(view)
+    priced = [row.quote.price for name in shown if (row := book.rows[name]).quote]
+    assert priced == sorted(priced, reverse=True)
+    assert shown[len(priced) :] == sorted(shown[len(priced) :])
+    assert sorted(shown) == names

@@ -1,0 +1,149 @@
+"""Makes the pictures of the README from the running program: `uv run python -m tests.tui.readme_pictures [FOLDER]`.
+
+The real pipeline runs on the demo market and an embedded PostgreSQL of its own; only the terminal is Textual's
+headless one. The cluster is a real one too: a Valkey broker and two worker programs, of which one is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from sp500tui.cluster.node.node import ClusterNode
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.logs import setup as logs
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.snapshot import Health, StageName, WorkerState
+from sp500tui.pipeline.runtime.pipeline import Pipeline
+from sp500tui.tui.app import DashboardApp
+from tests.support.valkey import new_server
+
+FOLDER = Path("docs/pictures")
+_PATIENCE = 120.0
+_CYCLES = 8
+_SLOW = 2.0
+"""Requests a second of the cluster, so that whoever is killed has something in hand."""
+
+
+async def _until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_PATIENCE):
+        while not condition():
+            await pilot.pause(0.1)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A data folder that an unprivileged database server can enter; it is removed at the end."""
+    data = Path(tempfile.mkdtemp(prefix="sp500tui-pictures-"))
+    data.chmod(0o755)
+    try:
+        yield data
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def _dashboard(data: Path, make: Callable[[Settings, Paths], PipelineControl], **more: Any) -> DashboardApp:
+    """The program's own dashboard of the demo market with its data in that folder."""
+    settings = Settings(demo=True, data_dir=data, theme="sp500tui-dark", **more)
+    paths = Paths.of(settings)
+    paths.prepare()
+    return DashboardApp(
+        lambda: make(settings, paths),
+        settings,
+        log=logs.configure(console=False, folder=data / "log").ring,
+        state_file=data / "state" / "dashboard.json",
+        export_folder=data,
+    )
+
+
+async def _save_and_stop(app: DashboardApp, pilot: Pilot[int], folder: Path, name: str) -> None:
+    """Save what the screen looks like, and let the pipeline end in good order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    app.save_screenshot(f"{name}-{app.size.width}x{app.size.height}.svg", str(folder))
+    pipeline = app.feed.pipeline
+    assert pipeline is not None
+    pipeline.stop()
+    await _until(pilot, lambda: pipeline.join(0))
+
+
+async def picture(folder: Path, size: tuple[int, int], keys: tuple[str, ...], name: str) -> None:
+    """Run the dashboard at `size` until it has something to show, press `keys`, and save what it looks like."""
+    with _folder() as data:
+        app = _dashboard(data, Pipeline, market_seed=500, interval=1.0)
+        async with app.run_test(size=size) as pilot:
+            await _until(pilot, lambda: app.snapshot.cycle.number >= _CYCLES)
+            await pilot.press(*keys)
+            await pilot.pause(1.0)
+            await _save_and_stop(app, pilot, folder, name)
+
+
+@contextmanager
+def _cluster(data: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A broker and two worker programs on this machine; gives the broker's URL and the programs."""
+    server = new_server()
+    command = [sys.executable, "-m", "sp500tui", "worker", "--demo", "--broker", server.url]
+    command += ["--stages", "scraper=1,price=3,converter=1,writer=1", "--interval", "5"]
+    command += ["--requests-per-second", str(_SLOW), "--data-dir", str(data)]
+    command += ["--log-file", str(data / "worker.log")]
+    workers = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
+    try:
+        yield server.url, workers
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait(_PATIENCE)
+        server.close()
+
+
+def _at_work(app: DashboardApp) -> bool:
+    """Whether every price worker of the cluster has tickers in its hand."""
+    workers = [worker for worker in app.snapshot.workers if worker.stage is StageName.PRICE]
+    return bool(workers) and all(worker.state is WorkerState.BUSY for worker in workers)
+
+
+def _taken_over(app: DashboardApp) -> bool:
+    """Whether another node has what the killed one held."""
+    return any(node.health is Health.DOWN and "taken over" in node.message for node in app.snapshot.nodes)
+
+
+async def cluster_picture(folder: Path, size: tuple[int, int]) -> None:
+    """Watch two worker programs, kill the one that starts the cycles, and save what `sp500tui top` then shows."""
+    with _folder() as data, _cluster(data) as (url, workers):
+        app = _dashboard(data, lambda settings, paths: ClusterNode(settings, paths, {}), broker=url)
+        async with app.run_test(size=size) as pilot:
+            await _until(pilot, lambda: app.snapshot.cycle.number > 1 and _at_work(app))
+            first = next(node for node in app.snapshot.nodes if node.scheduler)
+            next(worker for worker in workers if f":{worker.pid}:" in first.name).kill()
+            await _until(pilot, lambda: _taken_over(app))
+            await pilot.press("4")
+            await pilot.press("end")
+            await pilot.pause(2.0)
+            await _save_and_stop(app, pilot, folder, "cluster")
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Make all pictures."""
+    for size, keys, name in (
+        ((120, 40), (), "main"),
+        ((200, 60), ("b",), "main"),
+        ((120, 40), ("down", "down", "enter"), "symbol"),
+    ):
+        asyncio.run(picture(folder, size, keys, name))
+        sys.stdout.write(f"{folder}/{name}-{size[0]}x{size[1]}.svg\n")
+    asyncio.run(cluster_picture(folder, (120, 40)))
+    sys.stdout.write(f"{folder}/cluster-120x40.svg\n")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

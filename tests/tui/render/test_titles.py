@@ -1,0 +1,34 @@
+"""Titles of panels: what a person typed is text, whatever markup it resembles."""
+
+from __future__ import annotations
+
+from unittest.mock import PropertyMock, patch
+
+import pytest
+from textual.widget import Widget
+
+from sp500tui.tui.render.titles import set_titles
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "plain", "[red]", "[/]", "“Wx>j1[Dk8=”", "\\[b]", "[@click=app.quit]x[/]"]
+)
+def test_a_title_is_shown_as_it_was_typed(typed: str) -> None:
+    panel = Widget()
+    set_titles(panel, f"prices · {typed}", typed)
+    assert panel._border_title is not None
+    assert panel._border_title.plain == f"prices · {typed}"
+    assert (panel._border_subtitle.plain if panel._border_subtitle else "") == typed
+
+
+@pytest.mark.parametrize("typed", ["", "plain", "“Wx>j1[Dk8=”"])
+def test_an_unchanged_title_repaints_nothing(typed: str) -> None:
+    panel = Widget()
+    set_titles(panel, f"prices · {typed}", typed)
+    kept = panel.border_title, panel.border_subtitle
+    with (
+        patch.object(Widget, "border_title", new_callable=PropertyMock, return_value=kept[0]) as title,
+        patch.object(Widget, "border_subtitle", new_callable=PropertyMock, return_value=kept[1]) as subtitle,
+    ):
+        set_titles(panel, f"prices · {typed}", typed)
+    assert [call.args for call in (*title.mock_calls, *subtitle.mock_calls) if call.args] == []

@@ -1,0 +1,108 @@
+"""The dashboard in a real terminal: it draws, leaves in good order whatever ends it, and gives the terminal back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import psutil
+import pytest
+
+from tests.support.tui.real_terminal import hang_up
+
+LEFT_SCREEN = "\x1b[?1049l"
+_START = 30
+_END = 15
+
+Start = Callable[..., "pexpect.spawn[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts the dashboard in a terminal of 120x40 and waits for its first whole picture."""
+    children: list[pexpect.spawn[str]] = []
+
+    def run(*wishes: str) -> pexpect.spawn[str]:
+        # A size named in the environment would win over the terminal's own.
+        kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        own = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "TERM": "xterm-256color"}
+        child = pexpect.spawn(
+            sys.executable,
+            ["-m", "tests.support.tui.fake_dashboard", str(tmp_path), *wishes],
+            dimensions=(40, 120),
+            env=kept | own,
+            encoding="utf-8",
+            timeout=_START,
+        )
+        children.append(child)
+        return child
+
+    yield run
+    for child in children:
+        if not child.closed:
+            child.close(force=True)
+
+
+def ended(child: pexpect.spawn[str]) -> int | None:
+    """The exit code, once everything that was written has been read."""
+    child.expect(pexpect.EOF, timeout=_END)
+    child.close()
+    return child.exitstatus
+
+
+def test_q_leaves_with_zero_and_gives_the_terminal_back(start: Start) -> None:
+    child = start()
+    child.expect("bottleneck")
+    child.send("q")
+    assert ended(child) == 0
+    assert LEFT_SCREEN in (child.before or "")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
+def test_a_signal_drains_and_gives_the_terminal_back(start: Start, number: signal.Signals, code: int) -> None:
+    child = start()
+    child.expect("bottleneck")
+    child.kill(number)
+    assert ended(child) == code
+    assert LEFT_SCREEN in (child.before or "")
+
+
+def test_a_closed_terminal_ends_the_program(start: Start) -> None:
+    # given a dashboard on the screen
+    child = start()
+    child.expect("bottleneck")
+    # when its terminal goes away
+    hang_up(child)
+    # then it ends by itself and says that a signal ended it
+    assert psutil.Process(child.pid).wait(_END) == 143
+
+
+def test_a_crash_gives_the_terminal_back_and_names_the_log(start: Start, tmp_path: Path) -> None:
+    child = start("crash")
+    child.expect("the dashboard failed")
+    shown = child.before or ""
+    assert LEFT_SCREEN in shown
+    assert "Traceback" not in shown
+    assert ended(child) == 1
+    rest = child.before or ""
+    assert "ValueError" in rest
+    assert "app.log" in rest.replace("\r\n", "")
+    assert "Traceback" in (tmp_path / "app.log").read_text()
+
+
+def test_a_terminal_that_does_not_read_keeps_nobody_from_leaving(start: Start) -> None:
+    # given a dashboard that paints far more than its terminal holds, and nobody who reads it
+    child = start()
+    child.expect("bottleneck")
+    child.send("z" * 200)
+    # when it is told to end
+    child.kill(signal.SIGTERM)
+    # then it does
+    assert psutil.Process(child.pid).wait(_END) == 143
+    hang_up(child)

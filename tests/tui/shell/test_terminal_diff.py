@@ -1,0 +1,188 @@
+"""What the terminal gets of a frame: few bytes, and after them the same picture as a whole one gives."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pyte
+import pytest
+from rich.color import ColorSystem
+from rich.console import RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.app import ComposeResult
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widgets import Static
+
+from sp500tui.tui.prices.panel import PricePanel
+from sp500tui.tui.render.terminal_diff import SparingApp, SparingUpdate, between, change
+from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.shell.themes import DARK
+from tests.support.tui.price_rows import Clock, constituent, live
+
+WIDTH, HEIGHT = 120, 14
+SYMBOLS = [f"S{number:02}" for number in range(30)]
+
+
+class Watched(SparingApp[None]):
+    """Prices below a line of text, drawn on a terminal that is only thought of."""
+
+    CSS_PATH = style_sheet("prices.tcss")
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.panel = PricePanel(clock=clock)
+        self.terminal = pyte.Screen(WIDTH, HEIGHT)
+        self.stream = pyte.Stream(self.terminal)
+        self.sent = 0
+        """Bytes of partial frames."""
+        self.plain = 0
+        """Bytes Textual would have sent for them."""
+
+    def compose(self) -> ComposeResult:
+        yield Static("[link='https://example.org']prices[/] from 猫 to 犬", id="title")
+        yield self.panel
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.theme = DARK.name
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        super()._display(screen, renderable)
+        if isinstance(renderable, LayoutUpdate):
+            self.stream.feed(renderable.render_segments(self.console))
+        elif isinstance(renderable, ChopsUpdate):
+            update = SparingUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
+            words = update.render_segments(self.console)
+            self.sent += len(words.encode())
+            self.plain += len(renderable.render_segments(self.console).encode())
+            self.stream.feed(words)
+
+    def whole(self) -> pyte.Screen:
+        """A terminal that was sent the present picture at once."""
+        terminal = pyte.Screen(WIDTH, HEIGHT)
+        update = self.screen._compositor.render_full_update()
+        pyte.Stream(terminal).feed(update.render_segments(self.console))
+        return terminal
+
+
+async def drawn(app: Watched, pilot: Pilot[None]) -> None:
+    """Wait until all that was asked to be drawn is drawn."""
+    waiting = True
+    async with asyncio.timeout(20):
+        while waiting:
+            await pilot.pause(0.01)
+            screen = app.screen
+            waiting = bool(
+                screen._dirty_widgets
+                or screen._layout_required
+                or screen._repaint_required
+                or app.panel.table._repaint_required
+            )
+
+
+def cells(terminal: pyte.Screen) -> list[list[pyte.screens.Char]]:
+    """All cells as they look: the ink of a blank is none."""
+    return [[looks(terminal.buffer[y][x]) for x in range(WIDTH)] for y in range(HEIGHT)]
+
+
+def looks(cell: pyte.screens.Char) -> pyte.screens.Char:
+    drawn = cell.data != " " or cell.reverse or cell.underscore or cell.strikethrough
+    return cell if drawn else cell._replace(fg="default", bold=False, italics=False, blink=False)
+
+
+@pytest.mark.parametrize("theme", [DARK.name, "ansi-dark"])
+async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(theme: str) -> None:
+    # GIVEN a table in a terminal
+    dice, clock = random.Random(7), Clock()
+    app = Watched(clock)
+    async with app.run_test(size=(WIDTH, HEIGHT)) as pilot:
+        app.theme = theme
+        table = app.panel.table
+        table.set_constituents([constituent(symbol, f"Company {symbol} 株式会社") for symbol in SYMBOLS])
+        await pilot.pause()
+
+        # WHEN prices, order, cursor, flashes, grouping and the line above change
+        for version in range(1, 25):
+            prices = [
+                live(symbol, f"{dice.uniform(1, 2000):.2f}", f"{dice.gauss(0, 20):.2f}", version=version)
+                for symbol in dice.sample(SYMBOLS, 8)
+            ]
+            table.update_prices(prices, clock.pass_by(0.3))
+            if version % 3 == 0:
+                await pilot.press(dice.choice(["down", "G", "s", "b", "g", "pagedown"]))
+            if version % 5 == 0:
+                app.query_one("#title", Static).update(f"[b]猫{version}[/b]")
+            await drawn(app, pilot)
+
+            # THEN every frame leaves the very picture
+            assert cells(app.terminal) == cells(app.whole())
+
+    # AND they took fewer bytes
+    assert 0 < app.sent < app.plain / 2
+
+
+async def test_a_price_that_changes_sends_its_cells_only() -> None:
+    clock = Clock()
+    app = Watched(clock)
+    async with app.run_test(size=(WIDTH, HEIGHT)) as pilot:
+        table = app.panel.table
+        table.flashes = False
+        table.set_constituents([constituent(symbol) for symbol in SYMBOLS[:8]])  # no scroll bar
+        table.update_prices([live("S05", "100.00", version=1)], clock.now)
+        await drawn(app, pilot)
+        app.sent = 0
+
+        table.update_prices([live("S05", "100.25", version=2)], clock.now)
+        await drawn(app, pilot)
+
+    assert 0 < app.sent < 250
+
+
+RED, BOLD_RED, ON_BLUE = Style(color="red"), Style(color="red", bold=True), Style(color="red", bgcolor="blue")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (RED, RED, ""),
+        (RED, Style(color="green"), "\x1b[32m"),
+        (RED, ON_BLUE, "\x1b[44m"),
+        (ON_BLUE, RED, "\x1b[0;31m"),
+        (RED, BOLD_RED, "\x1b[1m"),
+        (BOLD_RED, RED, "\x1b[22m"),
+        (BOLD_RED, Style(color="red", dim=True), "\x1b[0;2;31m"),
+        (Style(underline=True), RED, "\x1b[0;31m"),
+        (BOLD_RED, Style.null(), "\x1b[0m"),
+        (Style.null(), RED, "\x1b[31m"),
+    ],
+)
+def test_only_what_differs_of_a_style_is_told(old: Style, new: Style, words: str) -> None:
+    assert change(old, new, ColorSystem.STANDARD) == (words, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words", "after"),
+    [
+        (BOLD_RED, Style(color="green"), "", BOLD_RED),
+        (BOLD_RED, ON_BLUE, "\x1b[44m", BOLD_RED + ON_BLUE),
+        (ON_BLUE, RED, "\x1b[0m", Style.null()),
+        (RED, Style(underline=True, color="red"), "\x1b[4m", Style(underline=True, color="red")),
+        (Style(reverse=True), RED, "\x1b[0;31m", RED),
+    ],
+)
+def test_blanks_need_no_ink(old: Style, new: Style, words: str, after: Style) -> None:
+    assert change(old, new, ColorSystem.STANDARD, blank=True) == (words, after)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "text"), [(0, 7, "ab猫犬c"), (1, 4, "b猫"), (4, 6, "犬"), (3, 6, " 犬"), (6, 9, "c")]
+)
+def test_cells_are_cut_by_columns(left: int, right: int, text: str) -> None:
+    strip = Strip([Segment("ab"), Segment("猫犬"), Segment("c")])
+
+    assert "".join(cell.text for cell in between(strip, left, right)) == text

@@ -1,0 +1,150 @@
+"""Garbage from a real terminal: the dashboard lives, answers the next key and ends when it should."""
+
+from __future__ import annotations
+
+import os
+import random
+import selectors
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.tui.real_terminal import PROGRAM, Terminal
+from tests.support.tui.terminal_garbage import garbage
+
+COLOURS = b"\x1b]11;rgb:1010/1414/1a1a\x1b\\\x1b]10;rgb:d3d3/d9d9/e2e2\x07"
+ANSWERS = COLOURS + b"\x1b[?62;22c\x1b[>41;390;0c\x1b[?31u\x1bP>|xterm(390)\x1b\\\x1b[?2026;2$y\x1b[?2048;2$y"
+"""To questions about colours, attributes, the keyboard, the version and the modes."""
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A dashboard that keys cannot end, over a fake pipeline, with its first whole picture on the screen."""
+    yield from dashboard_in(tmp_path, monkeypatch, "stay")
+
+
+@pytest.fixture
+def leaving_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A dashboard that `q` ends."""
+    yield from dashboard_in(tmp_path, monkeypatch)
+
+
+def dashboard_in(folder: Path, monkeypatch: pytest.MonkeyPatch, *wishes: str) -> Iterator[Terminal]:
+    # What the keys in the garbage save belongs into the test's folder.
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setenv("XDG_DOWNLOAD_DIR", str(folder))
+    monkeypatch.chdir(folder)
+    program = [PROGRAM[0], "-m", "tests.support.tui.fake_dashboard"]
+    made = Terminal([str(folder), *wishes], folder, program=program)
+    made.wait_for("pipeline ·", "bottleneck", "prices ·")
+    yield made
+    made.child.close(force=True)
+
+
+def send(terminal: Terminal, data: bytes) -> None:
+    """Write all of it, reading what the program paints meanwhile, as it would wait for that otherwise."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(terminal.child.child_fd, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while data:
+            for _, mask in selector.select(1):
+                if mask & selectors.EVENT_READ:
+                    assert terminal.read(), f"the program ended:\n{terminal.text}"
+                if mask & selectors.EVENT_WRITE:
+                    data = data[os.write(terminal.child.child_fd, data[:256]) :]
+
+
+def pour(terminal: Terminal, seed: int, seconds: float) -> None:
+    """Send garbage for so long, in windows of changing size."""
+    dice = random.Random(seed)
+    print(f"seed {seed}")  # noqa: T201
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        send(terminal, garbage(dice))
+        if dice.random() < 0.01:
+            terminal.child.setwinsize(dice.choice((1, 5, 24, 40, 60)), dice.choice((1, 20, 80, 120, 200)))
+        if dice.random() < 0.2:
+            assert terminal.read(), f"the program ended:\n{terminal.text}"
+
+
+def settle(terminal: Terminal) -> None:
+    """Wait out an unfinished sequence and return to the main screen."""
+    terminal.child.setwinsize(40, 120)
+    deadline = time.monotonic() + 60
+    while not ("pipeline ·" in terminal.text and "prices ·" in terminal.text and "F1" not in terminal.text):
+        assert time.monotonic() < deadline, terminal.text
+        quiet = time.monotonic() + 1.5
+        while time.monotonic() < quiet:
+            assert terminal.read(), f"the program ended:\n{terminal.text}"
+        send(terminal, b"\x1b")
+        terminal.read()
+        send(terminal, b"1")
+
+
+def answers_a_key(terminal: Terminal) -> None:
+    settle(terminal)
+    send(terminal, b"2")
+    terminal.wait_for("newest rows")
+
+
+def troubles(folder: Path) -> list[str]:
+    """Lines of the log that are worse than a warning."""
+    log = (folder / "app.log").read_text(encoding="utf-8", errors="replace")
+    return [
+        line for line in log.splitlines() if any(word in line for word in ("ERROR", "CRITICAL", "Traceback"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x1b\x5b\x4d\x23\x82\x30", b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[97:65;2u"],
+    ids=repr,
+)
+def test_bytes_that_mean_nothing_do_not_end_it(terminal: Terminal, tmp_path: Path, data: bytes) -> None:
+    send(terminal, data)
+    answers_a_key(terminal)
+    assert troubles(tmp_path) == []
+
+
+@pytest.mark.parametrize("seconds", [4.0, pytest.param(30.0, marks=pytest.mark.thorough)])
+def test_garbage_does_not_end_it(terminal: Terminal, tmp_path: Path, seconds: float) -> None:
+    # given a dashboard in a real terminal, and a seed by which a failure can be had again
+    seed = int(os.environ.get("SP500TUI_GARBAGE_SEED", "10"))
+    # when garbage of every kind comes
+    pour(terminal, seed, seconds)
+    # then it lives, answers a key, logs nothing worse than a warning, and a signal ends it
+    answers_a_key(terminal)
+    assert troubles(tmp_path) == []
+    terminal.child.kill(signal.SIGTERM)
+    assert terminal.end() == 143
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [[ANSWERS], [bytes([byte]) for byte in ANSWERS], [COLOURS] * 50, [COLOURS[:9], COLOURS[9:] + ANSWERS]],
+    ids=["at once", "torn", "repeatedly", "in two"],
+)
+def test_answers_of_the_terminal_are_no_keys(leaving_terminal: Terminal, pieces: list[bytes]) -> None:
+    # given a terminal that answers questions about its colours and abilities
+    for piece in pieces:
+        send(leaving_terminal, piece)
+    # when q is pressed
+    send(leaving_terminal, b"q")
+    # then nothing of the answers was typed into the filter, and q leaves
+    assert leaving_terminal.end() == 0
+    assert "rgb:" not in leaving_terminal.text
+
+
+def test_answers_that_come_before_the_first_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    program = [PROGRAM[0], "-m", "tests.support.tui.fake_dashboard"]
+    terminal = Terminal([str(tmp_path)], tmp_path, program=program)
+    try:
+        send(terminal, ANSWERS)
+        terminal.wait_for("bottleneck")
+        send(terminal, b"q")
+        assert terminal.end() == 0
+    finally:
+        terminal.child.close(force=True)

@@ -1,0 +1,72 @@
+"""Every theme can be read, with colours and without."""
+
+from __future__ import annotations
+
+import pytest
+
+from sp500tui.tui.shell.themes import OWN, known_themes
+from tests.support.tui.fake_pipeline import FakePipeline, degraded
+from tests.tui.conftest import Drive, Driven
+
+MINE = [theme.name for theme in OWN]
+ANSI = ["ansi-dark", "ansi-light"]
+OTHERS = [name for name in known_themes() if name not in MINE + ANSI]
+COLOURS = pytest.mark.parametrize("no_color", [False, True], ids=["coloured", "NO_COLOR"])
+
+
+def unreadable(driven: Driven) -> list[str]:
+    """Pieces of text whose foreground and background are one colour, on the screen as it is sent."""
+    found = []
+    for strip in driven.app.screen._compositor.render_strips():
+        for text, style, _ in strip:
+            if style is None or not text.strip():
+                continue
+            colour, ground = style.color, style.bgcolor
+            # The terminal's own two colours share one name and differ.
+            if colour is not None and colour == ground and not colour.is_default:
+                found.append(text)
+    return found
+
+
+@COLOURS
+@pytest.mark.parametrize("theme", MINE + ANSI)
+async def test_every_screen_can_be_read(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, theme: str, no_color: bool
+) -> None:
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    async with drive(FakePipeline(degraded()), theme=theme) as driven:
+        for keys in (
+            ("plus",),
+            ("down",),
+            ("b",),
+            ("slash", "a"),
+            ("escape", "2"),
+            ("3",),
+            ("question_mark",),
+        ):
+            await driven.press(*keys)
+            assert unreadable(driven) == [], keys
+        await driven.press("escape", "1", "ctrl+p")
+        assert unreadable(driven) == []
+
+
+@COLOURS
+@pytest.mark.parametrize("theme", OTHERS)
+async def test_every_theme_of_textual_can_be_read(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, theme: str, no_color: bool
+) -> None:
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    async with drive(theme=theme) as driven:
+        await driven.press("down")
+        assert unreadable(driven) == []
+
+
+async def test_a_theme_chosen_later_can_be_read_too(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with drive() as driven:
+        for theme in (*ANSI, *MINE):
+            driven.app.theme = theme
+            await driven.pilot.pause()
+            assert unreadable(driven) == [], theme

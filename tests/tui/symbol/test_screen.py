@@ -1,0 +1,249 @@
+"""The symbol screen: what it reads, what its keys do, what it says when nothing can be read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sp500tui.model import DatabaseError
+from sp500tui.pipeline.core.snapshot import MissingSymbol
+from sp500tui.tui.dashboard.screen import MainScreen
+from sp500tui.tui.symbol.chart_series import ChartSpan
+from sp500tui.tui.symbol.screen import SymbolScreen
+from tests.support.tui.canned_reader import CannedArchive
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
+from tests.tui.conftest import Drive, Driven
+
+
+@asynccontextmanager
+async def opened(
+    drive: Drive, archive: CannedArchive | None = None, symbol: str = "NVDA", **more: Any
+) -> AsyncIterator[tuple[Driven, SymbolScreen, CannedArchive]]:
+    """The details of a symbol, read once."""
+    archive = archive or CannedArchive()
+    async with drive(**more) as driven:
+        screen = SymbolScreen(symbol, archive)
+        await driven.app.push_screen(screen)
+        if archive.failure is None:
+            await driven.until(lambda: screen._stored is not None, "the reading")
+        await driven.pilot.pause()
+        yield driven, screen, archive
+
+
+def asks_again(screen: SymbolScreen) -> bool:
+    """Whether the two seconds run."""
+    return screen._rhythm is not None and screen._rhythm._active.is_set()
+
+
+def marked(screen: SymbolScreen) -> int | None:
+    """Index of the price under the mark."""
+    return screen.chart.mark
+
+
+class TestOpening:
+    async def test_enter_on_a_row_opens_it_and_escape_goes_back(self, drive: Drive) -> None:
+        async with drive() as driven:
+            # given a database that is not open yet, and the cursor on a row
+            await driven.press("down", "enter")
+            await driven.until(lambda: isinstance(driven.app.screen, SymbolScreen))
+            symbol = driven.main.panel.table.cursor_symbol
+            # then the symbol is there and the trouble is told
+            assert symbol is not None
+            await driven.until(lambda: f"─ {symbol} · " in driven.text())
+            await driven.until(lambda: "the database is not open yet" in driven.text())
+            # when escape is pressed
+            await driven.press("escape")
+            assert isinstance(driven.app.screen, MainScreen)
+
+    async def test_enter_without_a_cursor_opens_the_first_row_shown(self, drive: Drive) -> None:
+        async with drive() as driven:
+            # given no cursor, and a filter that leaves one company
+            table = driven.main.panel.table
+            await driven.press("slash", *"nvidia", "enter")
+            assert table.cursor_symbol is None
+            # when enter is pressed on the rows
+            await driven.press("enter")
+            # then it is that company's
+            await driven.until(lambda: isinstance(driven.app.screen, SymbolScreen))
+            await driven.until(lambda: "─ NVDA · " in driven.text())
+
+    async def test_everything_of_the_symbol_is_shown(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, archive):
+            await driven.until(lambda: "Semiconductors" in driven.text())
+            words = driven.text()
+            for part in ("NVDA · Nvidia", "214.72 USD", "0001045810", "by writer-1", "the last hour", "┬"):
+                assert part in words
+            assert archive.asked[0] == ("of_symbol", "NVDA", NOON - timedelta(hours=1))
+
+    @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (62, 17)])
+    async def test_every_size_shows_price_and_chart(self, drive: Drive, size: tuple[int, int]) -> None:
+        async with opened(drive, size=size) as (driven, _, _):
+            await driven.until(lambda: "214.72" in driven.text() and "1 h" in driven.text())
+
+    async def test_a_window_that_is_too_small_says_so_and_comes_back(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            await driven.pilot.resize_terminal(30, 10)
+            await driven.until(lambda: "too small" in driven.text())
+            await driven.pilot.resize_terminal(10, 5)
+            await driven.pilot.resize_terminal(120, 40)
+            await driven.until(lambda: "newest rows" in driven.text())
+
+
+class TestReading:
+    async def test_it_reads_again_and_shows_what_is_new(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, archive):
+            archive.minutes = 10
+            screen._ask_if_idle()
+            await driven.until(lambda: "over 9 min" in driven.text())
+            assert len(archive.asked) == 2
+
+    async def test_nothing_is_asked_while_something_else_is_shown(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, archive):
+            await driven.press("question_mark")
+            await driven.until(lambda: driven.app.screen is not screen)
+            await driven.until(lambda: not asks_again(screen))
+            await driven.press("escape")
+            await driven.until(lambda: len(archive.asked) >= 2, "asking again")
+            assert asks_again(screen)
+
+    async def test_the_screen_lives_while_the_database_takes_its_time(self, drive: Drive) -> None:
+        # given a database that does not answer
+        archive, gate = CannedArchive(), threading.Event()
+        archive.gate = lambda: gate.wait(10)
+        async with drive() as driven:
+            screen = SymbolScreen("NVDA", archive)
+            await driven.app.push_screen(screen)
+            # then the screen says so and is no further question asked
+            await driven.until(lambda: "reading the stored prices" in driven.text())
+            screen._ask_if_idle()
+            assert len(archive.asked) == 1
+            # when it answers
+            gate.set()
+            await driven.until(lambda: "newest rows" in driven.text() and "┬" in driven.text())
+
+    async def test_a_database_that_is_away_is_a_state(self, drive: Drive) -> None:
+        archive = CannedArchive()
+        archive.failure = DatabaseError("the database does not answer: start it")
+        async with opened(drive, archive) as (driven, _, _):
+            await driven.until(lambda: driven.text().count("the database does not answer: start it") >= 2)
+            assert "214.72 USD" in driven.text()
+
+    async def test_what_was_read_stays_when_the_database_goes_away(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, archive):
+            archive.failure = DatabaseError("gone")
+            screen.ask()
+            await driven.until(lambda: "not read: gone" in driven.text())
+            assert "┬" in driven.text()
+
+    async def test_an_unforeseen_failure_ends_nothing(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, archive):
+            archive.failure = RuntimeError("[red]boom")
+            screen.ask()
+            await driven.until(lambda: "unforeseen: [red]boom" in driven.text())
+            assert driven.app.is_running
+
+    async def test_a_symbol_without_rows_says_so(self, drive: Drive) -> None:
+        archive = CannedArchive()
+        archive.empty = True
+        async with opened(drive, archive) as (driven, _, _):
+            await driven.until(lambda: "no price of NVDA is stored from the last hour" in driven.text())
+            assert "no row of NVDA is stored yet" in driven.text()
+
+    async def test_the_connection_is_given_back(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, archive):
+            await driven.press("escape")
+            await driven.until(lambda: archive.closed, "closing")
+
+
+class TestKeys:
+    async def test_up_and_down_follow_the_order_of_the_table_and_take_its_cursor_along(
+        self, drive: Drive
+    ) -> None:
+        async with opened(drive) as (driven, screen, archive):
+            order = [line for line in driven.main.panel.table.lines if isinstance(line, str)]
+            place = order.index("NVDA")
+            await driven.press("down")
+            assert screen.symbol == order[place + 1]
+            assert driven.main.panel.table.cursor_symbol == screen.symbol
+            await driven.until(lambda: archive.asked[-1][1] == screen.symbol)
+            await driven.press("up", "k")
+            assert screen.symbol == order[place - 1]
+            await driven.until(lambda: f"{place} of {len(order)}" in driven.text())
+
+    async def test_an_answer_about_the_symbol_before_is_not_shown(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            old = screen._stored
+            assert old is not None
+            await driven.press("down")
+            screen.post_message(screen.Answered(old))
+            await driven.until(lambda: screen._stored is not None and screen._stored.symbol == screen.symbol)
+
+    async def test_t_changes_the_span_and_asks_for_it(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, archive):
+            await driven.press("t")
+            await driven.until(lambda: screen.span is ChartSpan.DAY)
+            await driven.until(lambda: "the last day" in driven.text())
+            assert archive.asked[-1][2] == NOON - timedelta(days=1)
+            await driven.press("T", "T")
+            assert screen.span is ChartSpan.ALL
+
+    async def test_a_click_on_a_tab_does_the_same(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            await driven.pilot.click("#chart", offset=(2 + 15, 1))
+            await driven.pilot.pause()
+            assert screen.span is ChartSpan.ALL
+
+    async def test_c_changes_the_currency_of_the_chart(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            assert "stored prices in USD" in driven.text()
+            await driven.press("c")
+            await driven.until(lambda: "stored prices in DKK" in driven.text())
+            assert "1,300" in driven.text()
+
+    async def test_the_mark_walks_along_the_curve_and_off_its_end(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            await driven.press("right")
+            assert marked(screen) is None
+            await driven.press("left")
+            last = marked(screen)
+            assert last == len(screen.chart._samples) - 1
+            await driven.press("h")
+            assert (marked(screen) or 0) < last
+            await driven.until(lambda: "since the left end" in driven.text() or "2026-05-14" in driven.text())
+            await driven.press("right", "l", "l")
+            assert screen.chart.mark is None
+
+    async def test_the_pointer_marks_too(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            await driven.pilot.hover("#chart", offset=(40, 8))
+            await driven.until(lambda: screen.chart.mark is not None)
+            await driven.pilot.hover("#facts", offset=(5, 5))
+            assert screen.chart.mark is None
+
+    async def test_y_copies_the_quote(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            await driven.press("y")
+            assert driven.app.clipboard.startswith("NVDA 214.72 USD")
+
+
+class TestOutside:
+    async def test_hostile_names_are_shown_as_text(self, drive: Drive) -> None:
+        fake = FakePipeline()
+        fake.names = [
+            replace(each, name="[red]Evil\x1b[31m\u202e", sector="[/]") if each.symbol == "NVDA" else each
+            for each in fake.names
+        ]
+        async with opened(drive, pipeline=fake) as (driven, _, _):
+            await driven.until(lambda: "[red]Evil·[31m·" in driven.text())
+
+    async def test_a_missing_symbol_says_why(self, drive: Drive) -> None:
+        fake = FakePipeline(replace(running(), missing=(MissingSymbol("NVDA", "unknown to Yahoo Finance"),)))
+        fake.prices = [price for price in fake.prices if price.row.quote.symbol != "NVDA"]
+        async with opened(drive, pipeline=fake) as (driven, _, _):
+            await driven.until(lambda: "no price: unknown to Yahoo Finance" in driven.text())

@@ -1,0 +1,187 @@
+"""The workers panel tells every worker's state in a word, and what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.tui.render.lines import Line, Role, width_of
+from sp500tui.tui.render.worker_lines import detail_lines, header_line, name_width, shown_columns, worker_line
+from tests.support.tui.fake_pipeline import FakePipeline, degraded, running, worker
+from tests.tui.conftest import Drive
+
+
+def text_of(line: Line) -> str:
+    return "".join(span.text for span in line)
+
+
+def line_of(state: WorkerState, **more: object) -> str:
+    doing = str(more.pop("doing", "50 symbols"))
+    return text_of(worker_line(worker(StageName.PRICE, 3, state, doing, 6.1, **more), 90, 8))
+
+
+@given(st.integers(30, 220), st.sampled_from(WorkerState), st.text(max_size=300))
+def test_a_line_is_exactly_as_wide_as_the_panel(width: int, state: WorkerState, words: str) -> None:
+    one = worker(StageName.WRITER, 3, state, words, 6.1, last_error=words, retry_in=3.0)
+    assert width_of(worker_line(one, width, 8)) == width
+    assert width_of(worker_line(one, width, 8, chosen=True)) == width
+    assert width_of(header_line(width, 8)) == width
+
+
+def test_columns_come_with_the_width() -> None:
+    assert [name for name, _ in shown_columns(44)] == ["rate"]
+    assert [name for name, _ in shown_columns(52)] == ["rate", "trend"]
+    assert [name for name, _ in shown_columns(200)] == [
+        "rate",
+        "trend 30 s",
+        "p95",
+        "restarts",
+        "pid",
+        "last error",
+    ]
+
+
+@pytest.mark.parametrize("state", list(WorkerState))
+def test_every_state_is_a_word(state: WorkerState) -> None:
+    assert f" {state} " in line_of(state)
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "words"),
+    [
+        (
+            WorkerState.BACKOFF,
+            {"retry_in": 12.0, "last_error": "answered 429"},
+            "again in 12 s: answered 429",
+        ),
+        (WorkerState.WAITING, {"retry_in": 3.0}, "again in 3 s: 50 symbols"),
+        (WorkerState.DRAINING, {"state_seconds": 5.0}, "50 symbols, for 5 s"),
+        (WorkerState.STUCK, {"state_seconds": 75.0, "doing": ""}, "its lease, for 1 min"),
+        (WorkerState.IDLE, {"doing": "", "state_seconds": 9.0}, "for 9 s"),
+        (WorkerState.BUSY, {}, "50 symbols"),
+    ],
+)
+def test_countdowns_and_durations(state: WorkerState, more: dict[str, object], words: str) -> None:
+    assert words in line_of(state, **more)
+
+
+def test_a_wide_panel_has_errors_restarts_and_process_ids() -> None:
+    one = worker(StageName.WRITER, 2, WorkerState.BUSY, "52 rows", 19.0, restarts=3, last_error="pipe broke")
+    line = text_of(worker_line(one, 140, 8))
+    assert "pipe broke" in line
+    assert " 3 " in line
+    assert "4202" in line
+    thread = text_of(worker_line(worker(StageName.PRICE, 2, WorkerState.BUSY, "x"), 140, 8))
+    assert "t4302" in thread
+    assert "none" in thread
+
+
+def test_the_marked_line_has_one_role() -> None:
+    line = worker_line(running().workers[1], 60, 8, chosen=True)
+    assert {span.role for span in line} == {Role.CHOSEN}
+
+
+def test_names_get_the_room_they_need() -> None:
+    assert name_width(running().workers) == len("converter-1")
+    assert name_width(()) == 8
+    assert name_width([replace(running().workers[0], name="x" * 99)]) == 16
+
+
+async def test_w_shows_the_workers_of_the_selected_stage(drive: Drive) -> None:
+    async with drive() as driven:
+        panel = driven.main.worker_list
+        panel.focus()
+        # when only the stage's workers are wanted
+        await driven.press("w")
+        assert {each.stage for each in panel.shown()} == {StageName.PRICE}
+        assert "workers · price workers" in driven.text()
+        # then another stage shows its own
+        await driven.press("right")
+        assert {each.stage for each in panel.shown()} == {StageName.CONVERTER}
+        await driven.press("w")
+        assert len(panel.shown()) == len(running().workers)
+
+
+@given(st.integers(20, 200), st.integers(1, 3), st.sampled_from(WorkerState), st.text(max_size=300))
+def test_the_details_are_exactly_as_large_as_their_place(
+    width: int, lines: int, state: WorkerState, words: str
+) -> None:
+    one = worker(StageName.PRICE, 3, state, words, 6.1, last_error=words)
+    assert [width_of(line) for line in detail_lines(one, width, lines)] == [width] * lines
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 48), (200, 60)])
+async def test_process_and_error_of_the_marked_worker_are_shown_at_every_size(
+    drive: Drive, size: tuple[int, int]
+) -> None:
+    async with drive(FakePipeline(degraded()), size=size) as driven:
+        # given a writer marked whose database is away
+        panel = driven.main.worker_list
+        panel.focus()
+        await driven.press("G", "k")
+        # then its process and its error are there, and its line is not hidden by them
+        await driven.until(lambda: "last error: connection refused" in driven.text(), "the error")
+        assert "↳ pid 4201" in driven.text()
+        assert "writer-1" in driven.text()
+        # and of a thread both it and its process
+        await driven.press("g")
+        await driven.until(lambda: "↳ thread 4301 of pid 4100" in driven.text(), "the thread")
+        assert "no error so far" in driven.text()
+        # and nothing of it once another panel has the keys
+        driven.main.panel.table.focus()
+        await driven.until(lambda: "↳" not in driven.text(), "the panel without details")
+
+
+async def test_the_mark_follows_keys_and_clicks_and_stays_in_view(drive: Drive) -> None:
+    async with drive(size=(80, 24)) as driven:
+        panel = driven.main.worker_list
+        panel.focus()
+        await driven.press("G")
+        assert panel.cursor == len(running().workers) - 1
+        await driven.until(lambda: "writer-2" in driven.text(), "the last worker in view")
+        await driven.press("home")
+        await driven.until(lambda: "scraper " in driven.text(), "the first worker in view")
+        await driven.pilot.click("#workers", offset=(5, 2))
+        await driven.until(lambda: panel.cursor == 1)
+        # and the details below the workers are no worker
+        await driven.pilot.click("#workers", offset=(5, 3))
+        await driven.pilot.pause()
+        assert panel.cursor == 1
+
+
+async def test_no_workers_are_told_in_words(drive: Drive) -> None:
+    async with drive(FakePipeline(replace(running(), workers=()))) as driven:
+        assert "no workers yet" in driven.text()
+        driven.main.worker_list.focus()
+        await driven.press("y")
+        assert driven.main.worker_list.row_text() == ""
+
+
+async def test_after_the_last_worker_left_none_are_promised(drive: Drive) -> None:
+    async with drive() as driven:
+        driven.show(replace(running(), workers=()))
+        await driven.until(lambda: "no workers are left" in driven.text())
+        assert "no workers yet" not in driven.text()
+
+
+async def test_only_changed_lines_are_painted(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with drive() as driven:
+        panel = driven.main.worker_list
+        painted: list[int] = []
+        cells = panel.line_cells
+
+        def watched(y: int) -> tuple[str, Sequence[tuple[str, str]]]:
+            painted.append(y)
+            return cells(y)
+
+        monkeypatch.setattr(panel, "line_cells", watched)
+        workers = list(running().workers)
+        workers[2] = replace(workers[2], doing="one symbol")
+        driven.show(replace(running(), workers=tuple(workers)))
+        await driven.until(lambda: "one symbol" in driven.text())
+        assert painted == [3]

@@ -1,0 +1,375 @@
+"""The one-shot commands, on sources and databases that the tests make up."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import stat
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.cli import main as cli
+from sp500tui.cli.commands import constituents, quote
+from sp500tui.cli.commands.config import commented
+from sp500tui.cli.output import Value, as_columns, as_csv, as_json
+from sp500tui.config.loader import load
+from sp500tui.config.options import OPTIONS
+from sp500tui.logs import setup as logs
+from sp500tui.model import Constituent, ExitCode, FxRate, MarketState, Quote, SourceError, ThrottledError
+from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
+from sp500tui.sources.wikipedia.client import ConstituentList
+from sp500tui.sources.yahoo.client import FetchResult
+
+NOW = datetime(2026, 5, 4, 15, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("CACHE", "CONFIG", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
+        monkeypatch.delenv(name)
+    yield
+    if (configuration := logs.current()) is not None:
+        configuration.close()
+
+
+def a_constituent(symbol: str, name: str = "Company") -> Constituent:
+    return Constituent(
+        symbol, name, "Energy", "Oil", "Houston, Texas", date(2001, 8, 7), "0001136869", "1927"
+    )
+
+
+def a_quote(symbol: str) -> Quote:
+    return Quote(
+        symbol, Decimal("187.2200"), Decimal("-3.41"), None, "USD", NOW, MarketState.REGULAR, 1_234_567, NOW
+    )
+
+
+class FakeYahoo:
+    """Answers for every symbol but those it does not know; fails first as often as it was told to."""
+
+    def __init__(self, unknown: Sequence[str] = (), failures: Sequence[SourceError] = ()) -> None:
+        self.unknown = unknown
+        self.failures = list(failures)
+        self.batches: list[tuple[str, ...]] = []
+
+    def open(self) -> None:
+        return
+
+    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.batches.append(tuple(symbols))
+        return FetchResult(
+            tuple(a_quote(symbol) for symbol in reversed(symbols) if symbol not in self.unknown),
+            tuple(FxRate(base, target, Decimal("6.42"), NOW) for base, target in fx_pairs),
+            {symbol: "Yahoo knows no such symbol" for symbol in symbols if symbol in self.unknown},
+        )
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, **sources: object) -> None:
+    @contextmanager
+    def opened(_: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(**sources)
+
+    monkeypatch.setattr(constituents, "opened_sources", opened)
+    monkeypatch.setattr(quote, "opened_sources", opened)
+
+
+class TestConstituents:
+    @pytest.fixture(autouse=True)
+    def a_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = ConstituentList(
+            (a_constituent("BRK.B", "=1+1\x1b"), a_constituent("AAPL")), "cache", NOW, "the list of yesterday"
+        )
+        answer_with(monkeypatch, wikipedia=SimpleNamespace(load=lambda: found))
+
+    def test_json_is_an_array_of_whole_objects(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["constituents", "--json"]) == ExitCode.OK
+        captured = capsys.readouterr()
+        records = json.loads(captured.out)
+        assert list(records[0]) == [
+            "symbol",
+            "name",
+            "sector",
+            "sub_industry",
+            "headquarters",
+            "date_added",
+            "cik",
+            "founded",
+        ]
+        assert (records[1]["symbol"], records[1]["date_added"], records[1]["cik"]) == (
+            "AAPL",
+            "2001-08-07",
+            "0001136869",
+        )
+        assert "the list of yesterday" in captured.err
+
+    def test_csv_holds_no_formula(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["constituents", "--csv"]) == ExitCode.OK
+        rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+        assert rows[0]["name"] == r"'=1+1\x1b"
+        assert rows[1]["headquarters"] == "Houston, Texas"
+
+    def test_text_is_aligned_and_clean(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["constituents"]) == ExitCode.OK
+        assert capsys.readouterr().out.splitlines() == [
+            r"BRK.B  =1+1\x1b  Energy  Oil",
+            "AAPL   Company   Energy  Oil",
+        ]
+
+
+class TestQuote:
+    def test_prices_come_in_the_order_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        yahoo = FakeYahoo()
+        answer_with(monkeypatch, yahoo=yahoo)
+        monkeypatch.setenv("SP500TUI_BATCH_SIZE", "2")
+
+        assert cli.main(["quote", "msft,AAPL", "BRK.B", "AAPL", "--json"]) == ExitCode.OK
+
+        records = json.loads(capsys.readouterr().out, parse_float=Decimal)
+        assert [record["symbol"] for record in records] == ["MSFT", "AAPL", "BRK.B"]
+        assert yahoo.batches == [("MSFT", "AAPL"), ("BRK.B",)]
+        assert records[0] == {
+            "symbol": "MSFT",
+            "price": Decimal("187.2200"),
+            "change": Decimal("-3.41"),
+            "percent_change": None,
+            "currency": "USD",
+            "converted_price": Decimal("1201.952400"),
+            "converted_currency": "DKK",
+            "fx_rate": Decimal("6.42"),
+            "quote_time": "2026-05-04T15:30:00+00:00",
+            "market_state": "REGULAR",
+            "volume": 1_234_567,
+        }
+
+    def test_a_symbol_without_a_price_is_named_on_stderr(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        answer_with(monkeypatch, yahoo=FakeYahoo(unknown=["NOPE1"]))
+        assert cli.main(["quote", "AAPL", "NOPE1"]) == ExitCode.INCOMPLETE
+        captured = capsys.readouterr()
+        assert captured.out == (
+            "AAPL  187.22  USD  -3.41  –  1,201.95  DKK  1,234,567  REGULAR  2026-05-04 15:30:00 UTC\n"
+        )
+        assert captured.err == "sp500tui: no price for NOPE1: Yahoo knows no such symbol\n"
+
+    def test_nothing_found_prints_an_empty_array(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        answer_with(monkeypatch, yahoo=FakeYahoo(unknown=["NOPE1"]))
+        assert cli.main(["quote", "NOPE1", "--json"]) == ExitCode.INCOMPLETE
+        assert capsys.readouterr().out == "[]\n"
+
+    def test_a_source_in_trouble_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pauses: list[float] = []
+        monkeypatch.setattr(time, "sleep", pauses.append)
+        failures = [SourceError("a page instead of JSON"), ThrottledError("too many", 1.5)]
+        answer_with(monkeypatch, yahoo=FakeYahoo(failures=failures))
+        assert cli.main(["quote", "AAPL"]) == ExitCode.OK
+        assert pauses == [0.2, 1.5]
+
+    @pytest.mark.parametrize("error", [SourceError("no route"), ThrottledError("too many", 60.0)])
+    def test_a_source_that_stays_away_is_exit_code_3(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: SourceError
+    ) -> None:
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+        answer_with(monkeypatch, yahoo=FakeYahoo(failures=[error] * 10))
+        assert cli.main(["quote", "AAPL"]) == ExitCode.NO_SOURCE
+        assert capsys.readouterr().err == f"sp500tui: {error}\n"
+
+    def test_a_symbol_that_cannot_be_one_is_refused_before_anything_is_asked(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["quote", "BRK-B"]) == ExitCode.USAGE
+        assert "write BRK.B" in capsys.readouterr().err
+
+
+class TestConfig:
+    def test_show_names_every_value_and_its_origin(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given values from everywhere
+        file = tmp_path / "config.toml"
+        file.write_text('symbols = ["AAPL"]\n[keymap]\nquit = "x"\n')
+        monkeypatch.setenv("SP500TUI_DATABASE", "postgresql://me:secret@host/x")
+
+        # when they are shown
+        assert cli.main(["config", "show", "--config", str(file), "--interval", "3"]) == ExitCode.OK
+
+        # then it is TOML with the origins as comments, and without the password
+        shown = capsys.readouterr().out
+        content = tomllib.loads(shown)
+        assert (content["interval"], content["symbols"], content["keymap"]) == (3.0, ["AAPL"], {"quit": "x"})
+        assert content["database"] == "postgresql://me:***@host/x"
+        origins = {line.split(" ")[0]: line.rpartition("# ")[2] for line in shown.splitlines()}
+        assert (origins["interval"], origins["database"]) == ("--interval", "SP500TUI_DATABASE")
+        assert (origins["symbols"], origins["writers"]) == (str(file), "default")
+        assert "# proxy is not set" in shown
+        assert f"# log folder: {tmp_path / 'state' / 'sp500tui' / 'log'}" in shown
+
+    def test_path_names_a_file_that_need_not_exist(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["config", "path"]) == ExitCode.OK
+        assert capsys.readouterr().out == f"{tmp_path / 'config' / 'sp500tui' / 'config.toml'}\n"
+        assert cli.main(["config", "path", "--config", "/nowhere.toml"]) == ExitCode.OK
+
+    def test_init_writes_a_private_file_that_changes_nothing_and_never_overwrites(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # when a file is asked for
+        assert cli.main(["config", "init"]) == ExitCode.OK
+        file = Path(capsys.readouterr().out.strip())
+
+        # then it names every setting, is valid, and is its owner's alone
+        text = file.read_text()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert tomllib.loads(text) == {}
+        assert all(f"# {option.key} = " in text for option in OPTIONS)
+
+        # and a second time it is left alone
+        file.write_text("writers = 3\n")
+        assert cli.main(["config", "init"]) == ExitCode.USAGE
+        assert "exists already" in capsys.readouterr().err
+        assert file.read_text() == "writers = 3\n"
+
+    def test_init_says_when_it_cannot_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "file").write_text("")
+        assert cli.main(["config", "init", "--config", str(tmp_path / "file" / "x.toml")]) == ExitCode.USAGE
+        assert "--config FILE" in capsys.readouterr().err
+
+    def test_the_defaults_written_there_are_accepted_when_switched_on(self, tmp_path: Path) -> None:
+        keys = {option.key for option in OPTIONS if option.field != "symbols_file"}
+        settled = [line[2:] for line in commented() if line[2:].split(" = ")[0] in keys]
+        file = tmp_path / "all.toml"
+        file.write_text(
+            "\n".join(line for line in settled if not line.rpartition(" = ")[2].strip('"').isupper())
+        )
+        assert load({}, str(file)).settings == load({}).settings
+
+
+class TestDeadLetters:
+    def a_letter(self) -> DeadLetter:
+        return DeadLetter(
+            "2026-05-04T15:30:00+00:00", "out of range\x1b", "22003", {"symbol": "AAPL", "price": "1e999"}
+        )
+
+    def test_none_are_said_to_be_none(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        for action in ("list", "replay"):
+            assert cli.main(["dead-letters", action, "--data-dir", str(tmp_path / "d")]) == ExitCode.OK
+            assert capsys.readouterr().out == "no dead letters\n"
+
+    def test_letters_are_listed_with_their_reason(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        DeadLetters(tmp_path / "d" / "live" / "dead-letters.jsonl").add([self.a_letter()])
+
+        assert cli.main(["dead-letters", "list", "--data-dir", str(tmp_path / "d")]) == ExitCode.OK
+        line = capsys.readouterr().out
+        assert line == "2026-05-04T15:30:00+00:00  AAPL  –  1e999  22003  out of range\\x1b\n"
+
+        assert cli.main(["dead-letters", "list", "--json", "--data-dir", str(tmp_path / "d")]) == ExitCode.OK
+        assert json.loads(capsys.readouterr().out)[0]["price"] == "1e999"
+
+
+class TestOutput:
+    @given(
+        st.lists(
+            st.tuples(st.text(max_size=9), st.decimals(allow_nan=False, allow_infinity=False)), min_size=1
+        )
+    )
+    def test_every_form_reads_back(self, rows: list[tuple[str, Decimal]]) -> None:
+        records: list[dict[str, Value]] = [{"name": name, "price": price} for name, price in rows]
+        back = json.loads(as_json(records), parse_float=Decimal, parse_int=Decimal)
+        assert [(each["name"], each["price"]) for each in back] == rows
+
+        table = list(csv.reader(io.StringIO(as_csv(records))))
+        assert table[0] == ["name", "price"]
+        assert not any(row[0].startswith(("=", "+", "-", "@", "\t", "\r")) for row in table[1:])
+        assert [Decimal(row[1]) for row in table[1:]] == [price for _, price in rows]
+
+        lines = as_columns([(name, str(price)) for name, price in rows]).splitlines()
+        assert len(lines) == len(rows)
+
+    def test_numbers_stand_on_the_right(self) -> None:
+        assert as_columns([("a", "1"), ("bb", "10")], frozenset({1})) == "a    1\nbb  10\n"
+
+
+def test_the_program_can_be_run_as_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    import runpy
+
+    monkeypatch.setattr(sys, "argv", ["sp500tui", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("sp500tui", run_name="__main__")
+    assert not caught.value.code
+
+
+BADLY_WRITTEN = [
+    "me:s3cr3t]/@host/db",
+    "plain:s3cr3t@h/db",
+    "postgresql://me:s3cr3t]/@host:5432/db",
+    "postgresql:me:s3cr3t@host/db",
+    "redis://me:[s3cr3t@host/0",
+    "http://me:12 s3cr3t@host:x",
+    "host=h user=me password=s3cr3t",
+    "host=h password = 's3 s3cr3t",
+    "postgresql://me:%zzs3cr3t@host/db",
+    "s3cr3t",
+]
+
+
+@pytest.mark.parametrize("address", BADLY_WRITTEN)
+@pytest.mark.parametrize("name", ["database", "read_database", "broker", "proxy", "wikipedia_url"])
+@pytest.mark.parametrize("way", ["flag", "environment", "file", "list in the file"])
+def test_a_badly_written_address_is_quoted_nowhere(
+    address: str,
+    name: str,
+    way: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    arguments = ["config", "show", "--config", str(file)]
+    match way:
+        case "flag":
+            arguments.append(f"--{name.replace('_', '-')}={address}")
+        case "environment":
+            monkeypatch.setenv(f"SP500TUI_{name.upper()}", address)
+        case "file":
+            file.write_text(f"{name} = {json.dumps(address)}\n")
+        case _:
+            file.write_text(f"{name} = [{json.dumps(address)}]\n")
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert "s3cr3t" not in out + err
+    assert name.replace("_", "-") in err.lower().replace("_", "-") or "database" in err
+
+
+@pytest.mark.parametrize("address", BADLY_WRITTEN[:8])
+@pytest.mark.parametrize("before", [[], ["config"], ["database"], ["config", "show"], ["--cycles"]])
+def test_an_address_in_the_wrong_place_is_not_quoted(
+    address: str, before: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*before, address]) == 2
+    out, err = capsys.readouterr()
+    assert "s3cr3t" not in out + err

@@ -1,0 +1,253 @@
+"""The command line: what is understood, what is refused, and where it leads."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sp500tui import __version__
+from sp500tui.cli import main as cli
+from sp500tui.cli import program
+from sp500tui.cli.parser import flags_of, parse, split_psql
+from sp500tui.config.loader import Configuration
+from sp500tui.headless import runner as headless
+from sp500tui.logs import setup as logs
+from sp500tui.logs.setup import configure
+from sp500tui.model import ConfigurationError, DatabaseError, ExitCode
+from tests.support.postgres import public_folder
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CACHE", "CONFIG", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
+        monkeypatch.delenv(name)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class TestParse:
+    @pytest.mark.parametrize(
+        ("line", "flags"),
+        [
+            ("", {}),
+            ("--no-ui --once --json", {"no_ui": True, "once": True, "json_output": True}),
+            ("--interval -1", {"interval": "-1"}),
+            ("--no-journal --no-demo", {"journal": False, "demo": False}),
+            ("--demo --market-speed=60", {"demo": True, "market_speed": "60"}),
+            ("constituents --demo --json", {"demo": True, "json_output": True}),
+            ("--demo constituents --csv", {"demo": True}),
+            ("--proxy http://a quote AAPL --proxy http://b", {"proxy": "http://b"}),
+            ("--proxy http://a quote AAPL", {"proxy": "http://a"}),
+            ("config show --interval 3 --once", {"interval": "3", "once": True}),
+            ("database status --data-dir /x", {"data_dir": "/x"}),
+        ],
+    )
+    def test_only_what_was_given_is_a_flag(self, line: str, flags: dict[str, object]) -> None:
+        assert flags_of(parse(line.split())) == flags
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("--intervall 3", "unknown option --intervall; did you mean --interval?"),
+            ("--bogus", "unknown option --bogus; `sp500tui --help` lists the commands and options"),
+            ("--xyzzy", "unknown option --xyzzy; `sp500tui --help` lists the commands and options"),
+            ("-x", "unknown option -x"),
+            ("--interval", "expected one argument"),
+            ("qoute AAPL", "unknown command 'qoute'; did you mean quote?"),
+            ("AAPL", "unknown command 'AAPL'"),
+            ("quote", "SYMBOL"),
+            ("database", "action"),
+            ("database drop", "invalid choice: 'drop'"),
+            ("constituents --json --csv", "not allowed with"),
+            ("constituents --once", "--once"),
+            ("--once=yes", "ignored explicit argument"),
+        ],
+    )
+    def test_what_is_not_understood_is_one_line_with_a_hint(self, line: str, words: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            parse(line.split())
+        assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("option", ["--version", "--help", "-h"])
+    def test_version_and_help_answer(self, capsys: pytest.CaptureFixture[str], option: str) -> None:
+        with pytest.raises(SystemExit) as caught:
+            parse([option])
+        assert not caught.value.code
+        assert "sp500tui" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        "command", ["constituents", "quote", "database", "dead-letters", "simulate", "config"]
+    )
+    def test_every_command_has_its_help(self, capsys: pytest.CaptureFixture[str], command: str) -> None:
+        with pytest.raises(SystemExit):
+            parse([command, "--help"])
+        assert f"sp500tui {command}" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("line", "own", "rest"),
+        [
+            ("database psql", "database psql", []),
+            ("database psql -c x --demo", "database psql", ["-c", "x", "--demo"]),
+            ("database psql --demo -c x", "database psql --demo", ["-c", "x"]),
+            ("--demo database psql --data-dir /x -At", "--demo database psql --data-dir /x", ["-At"]),
+            ("database psql --data-dir=/x --help", "database psql --data-dir=/x", ["--help"]),
+            ("database psql --demo -- --demo", "database psql --demo", ["--demo"]),
+            ("database --config f psql mydb", "database --config f psql", ["mydb"]),
+            ("database status -c x", "database status -c x", None),
+            ("--currency database quote psql", "--currency database quote psql", None),
+        ],
+    )
+    def test_what_follows_psqls_own_options_goes_to_psql_as_it_is(
+        self, line: str, own: str, rest: list[str] | None
+    ) -> None:
+        assert split_psql(line.split()) == (own.split(), rest)
+
+
+def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"sp500tui {__version__}\n"
+
+
+class TestDispatch:
+    @pytest.fixture
+    def errors(self, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+        return lambda: capsys.readouterr().err
+
+    def test_no_ui_runs_the_headless_face(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[Configuration] = []
+
+        def run(configuration: Configuration) -> int:
+            seen.append(configuration)
+            return 3
+
+        monkeypatch.setattr(headless, "run_headless", run)
+        assert cli.main(["--no-ui", "--once"]) == 3
+        assert seen[0].settings.once
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--price-workers", "0"], "--price-workers 0"),
+            ([], "--no-ui"),
+            (["--json"], "add --no-ui"),
+            (["--symbols", "\x1b[2J"], r"\x1b[2J"),
+            (["--stages", "price", "--no-ui"], "add --broker URL"),
+            (["worker"], "add --broker redis://"),
+            (["worker", "--broker", "http://h"], "redis:// or rediss://"),
+            (["worker", "--broker", "redis://h", "--stages", "pirce=3"], "no stage with 'pirce'"),
+            (["top"], "add --broker redis://"),
+            (["top", "--broker", "redis://127.0.0.1", "--no-ui"], "run sp500tui worker"),
+            (["top", "--broker", "redis://10.1.1.1"], "add --database postgresql://"),
+        ],
+    )
+    def test_a_refusal_is_one_line_and_exit_code_2(
+        self, errors: Callable[[], str], arguments: list[str], words: str
+    ) -> None:
+        assert cli.main(arguments) == ExitCode.USAGE
+        shown = errors()
+        assert shown.startswith("sp500tui: ")
+        assert words in shown
+        assert shown.count("\n") == 1
+
+    def test_a_dumb_terminal_is_sent_to_no_ui(
+        self, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], str]
+    ) -> None:
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        monkeypatch.setattr(sys, "stdin", Terminal())
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        monkeypatch.setenv("TERM", "dumb")
+        assert cli.main([]) == ExitCode.USAGE
+        assert "TERM=dumb; use --no-ui" in errors()
+
+    def test_on_a_terminal_the_dashboard_opens_with_a_silent_console(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], str]
+    ) -> None:
+        # given a terminal, and a note to tell
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        monkeypatch.setattr(sys, "stdin", Terminal())
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        monkeypatch.setenv("TERM", "xterm-256color")
+        dashboard = SimpleNamespace(run_dashboard=lambda settings, paths, build: 7 if build is None else 8)
+        monkeypatch.setitem(sys.modules, "sp500tui.tui.app", dashboard)
+        file = tmp_path / "config.toml"
+        file.write_text('database = "postgresql://h/real"\n')
+
+        # when the dashboard is asked for
+        folder = public_folder()
+        code = cli.main(["--demo", "--config", str(file), "--data-dir", str(folder / "data")])
+
+        # then it runs, the note waits for it in the ring, and nothing is on the terminal
+        configuration = logs.current()
+        assert code == 7
+        assert configuration is not None
+        assert "set aside" in configuration.ring.since(0)[1][0].message
+        assert errors() == ""
+        configuration.close()
+        shutil.rmtree(folder)
+
+    @pytest.mark.parametrize(
+        ("error", "code", "words"),
+        [
+            (DatabaseError("no server at\x1b host"), ExitCode.DATABASE, r"no server at\x1b host"),
+            (KeyboardInterrupt(), ExitCode.SIGINT, ""),
+            (RuntimeError("odd"), ExitCode.INCOMPLETE, "unforeseen RuntimeError: odd; details in"),
+        ],
+    )
+    def test_every_failure_ends_in_its_exit_code(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        errors: Callable[[], str],
+        error: BaseException,
+        code: ExitCode,
+        words: str,
+    ) -> None:
+        def fail(_: Namespace) -> int:
+            raise error
+
+        configure(folder=tmp_path)
+        monkeypatch.setattr(program, "_dispatch", fail)
+        assert cli.main([]) == code
+        shown = errors()
+        assert words in shown
+        assert "Traceback" not in shown
+        configuration = logs.current()
+        assert configuration is not None
+        assert ("Traceback" in configuration.errors_log.read_text()) == isinstance(error, RuntimeError)
+        configuration.close()
+
+    def test_the_unforeseen_without_a_place_for_logs_asks_for_a_report(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], str]
+    ) -> None:
+        def fail(_: Namespace) -> int:
+            raise RuntimeError("odd")
+
+        (tmp_path / "state").write_text("in the way")
+        monkeypatch.setattr(program, "_dispatch", fail)
+        assert cli.main([]) == ExitCode.INCOMPLETE
+        assert "please report it" in errors()
+
+    def test_a_closed_stderr_is_no_error_either(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stderr", None)
+        assert cli.main(["--price-workers", "0"]) == ExitCode.USAGE
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb", buffering=0) as raw:
+            monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, write_through=True))
+            assert cli.main(["--price-workers", "0"]) == ExitCode.USAGE

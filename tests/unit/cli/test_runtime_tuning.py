@@ -1,0 +1,51 @@
+"""What Python is told at the start of a run."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from sp500tui.cli.runtime_tuning import tune, tune_for_screen
+
+
+@pytest.fixture
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start from Python's own settings, and give the test run its interpreter's back."""
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(0.005)
+    gc.set_threshold(700, 10, 10)
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "to be put back")
+    monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS")
+    yield
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*threshold)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_garbage_is_looked_for_less_often() -> None:
+    interval, young = sys.getswitchinterval(), gc.get_threshold()[0]
+
+    tune()
+
+    assert sys.getswitchinterval() == interval, "nobody looks at a script's run"
+    assert gc.get_threshold()[0] > young
+    assert gc.isenabled()
+    assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__"
+
+
+@pytest.mark.usefixtures("as_before")
+def test_threads_hand_over_sooner_where_there_is_a_screen() -> None:
+    interval = sys.getswitchinterval()
+    tune_for_screen()
+    assert sys.getswitchinterval() < interval
+
+
+@pytest.mark.usefixtures("as_before")
+def test_who_wants_pydantics_plugins_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "one-of-them")
+    tune()
+    assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "one-of-them"

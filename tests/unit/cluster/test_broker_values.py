@@ -1,0 +1,218 @@
+"""Whatever lies on the broker, a node reads what makes sense, leaves the rest out, and reports it once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.cluster.broker import values as untrusted
+from sp500tui.cluster.broker.errors import BrokerError
+from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_workers, encode
+from sp500tui.cluster.membership.membership import check_versions
+from sp500tui.cluster.membership.unserved_stages import unattended
+from sp500tui.cluster.membership.view import Roll, parse
+from sp500tui.cluster.node.snapshot import merged_stages, merged_upstream, node_snapshots
+from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
+from sp500tui.cluster.scheduling.schedule_fields import from_fields, readable, taken_over
+from sp500tui.cluster.shared.state import SharedFxBook, SharedMissingBook, SharedRoster
+from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL
+from sp500tui.pipeline.core.queue import Depth
+from sp500tui.pipeline.core.snapshot import QueueName, StageName, UpstreamSnapshot
+from tests.unit.cluster.test_heartbeat import BEAT
+from tests.unit.cluster.test_view import CYCLE
+
+HOSTILE = (
+    b"",
+    b"\xff\xfe\x00",
+    b"nan",
+    b"-inf",
+    b"1e999",
+    b"-1",
+    b"9" * 5000,
+    b"1_000",
+    "\u0661\u0662".encode(),
+    b"null",
+    b"[]",
+    b"{}",
+    b"[" * 20_000,
+    b'{"a":NaN}',
+    b"\x1b[2J",
+    b"0x10",
+    b" 7 ",
+    b"true",
+)
+values = st.one_of(
+    st.sampled_from(HOSTILE), st.binary(max_size=30), st.integers().map(lambda n: str(n).encode())
+)
+names = st.sampled_from(
+    [b"vm:1:ab", b"interval", b"ask", b"paused|price", b"vm:1:ab|price", b"number", b"\xff", b""]
+)
+hashes = st.lists(st.tuples(names, values), max_size=6).map(
+    lambda pairs: [part for pair in pairs for part in pair]
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+class AnsweringBroker:
+    """Answers every script with one thing."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def key(self, *parts: str) -> str:
+        return ":".join(parts)
+
+    def run(self, *_: object, **__: object) -> Any:
+        return self.answer
+
+
+def looked_at(roll: Roll) -> None:
+    """Everything that a node does with a roll, without its broker."""
+    for stage in StageName:
+        size = roll.wanted("vm:1:ab", stage)
+        assert size is None or 1 <= size <= MAX_WORKERS
+        roll.running(stage)
+    assert roll.interval is None or MIN_INTERVAL <= roll.interval <= MAX_INTERVAL
+    check_versions(Roll(), "0.1.0")
+    wanted = roll.wanted
+    beats = [BEAT, *roll.living()]
+    stages = merged_stages(beats, wanted)
+    assert all(isinstance(stage.size, int) and math.isfinite(stage.rate) for stage in stages)
+    merged_upstream(UpstreamSnapshot(), beats)
+    for node in node_snapshots(roll, BEAT, wanted):
+        assert f"{node.heard:.0f} {node.uptime:.0f}"
+        assert "\x1b" not in node.host + node.version + node.message
+    unattended(roll, dict.fromkeys(QueueName, Depth(1, 0, 10, 9.0)))
+    if roll.cycle:
+        from_fields(roll.cycle, 1.0)
+        taken_over(roll.cycle, 1.0, 5.0)
+
+
+@given(st.tuples(*[hashes] * 8, values, values))
+def test_any_roll_can_be_read(parts: tuple[Any, ...]) -> None:
+    heard, beats, details, held, takers, cycle, desired, missing, record, version = parts
+    lost: Sequence[object] = [[b"vm:2:cd", record, held, takers]]
+    answer = [b"1700000000.5", heard, beats, details, lost, record, cycle, desired, missing, cycle, version]
+    looked_at(parse(answer))
+
+
+@given(st.dictionaries(st.sampled_from([*CYCLE]), st.text(max_size=8)))
+def test_a_schedule_with_any_field_changed_is_read_or_left_out(changes: dict[str, str]) -> None:
+    found = readable({**CYCLE, **changes})
+    if found:
+        record = taken_over(found, 0.0, 100.0)
+        assert record.due <= 100.0 + record.interval
+
+
+@pytest.mark.parametrize("missing", [*CYCLE])
+def test_a_schedule_without_a_field_is_left_out(missing: str) -> None:
+    assert readable({name: value for name, value in CYCLE.items() if name != missing}) == {}
+
+
+FIELDS = json.loads(encode(BEAT))
+
+
+@given(st.sampled_from([*FIELDS]), json_values)
+def test_a_heartbeat_with_any_field_changed_can_be_shown(name: str, value: object) -> None:
+    beat = decode("vm:1:ab", json.dumps({**FIELDS, name: value}).encode())
+    assert beat.name == "vm:1:ab"
+    now = 1_700_000_000.0
+    looked_at(Roll(time=now, heard={"vm:1:ab": now, "x": now}, beats={"x": beat}))
+
+
+@given(st.sampled_from([*FIELDS["stages"][0]]), json_values)
+def test_a_stage_with_any_field_changed_can_be_shown(name: str, value: object) -> None:
+    stages = [{**FIELDS["stages"][0], name: value}]
+    beat = decode("vm:1:ab", json.dumps({**FIELDS, "stages": stages}).encode())
+    looked_at(Roll(time=1.0, heard={"x": 1.0}, beats={"x": beat}))
+
+
+@pytest.mark.parametrize("data", HOSTILE)
+def test_bytes_that_are_no_heartbeat_leave_a_node_with_a_name(data: bytes) -> None:
+    assert decode("vm:1:ab", data) == Heartbeat(
+        "vm:1:ab", "vm:1:ab", "unknown", trouble="its heartbeat cannot be read"
+    )
+    assert decode_workers("vm:1:ab", data) == ()
+
+
+@given(st.sampled_from(["ticker", "quote", "row"]), st.lists(json_values, max_size=16))
+def test_any_entry_of_a_queue_is_an_item_or_refused_as_ours(kind: str, fields: list[object]) -> None:
+    for codec in (TickerCodec(lambda: 1.0), FetchedCodec(lambda: 1.0), RowCodec(lambda: 1.0)):
+        with pytest.raises(BrokerError, match="is not ours"):
+            codec.decode(json.dumps([kind, *fields, {}]).encode())
+
+
+@pytest.mark.parametrize("tick", ["NaN", "Infinity", "1e999", '"soon"', "true", "null", "[]"])
+def test_a_ticker_asked_for_at_no_time_is_refused(tick: str) -> None:
+    with pytest.raises(BrokerError, match="is not ours"):
+        TickerCodec(lambda: 1.0).decode(f'["ticker","AAPL",{tick},0]'.encode())
+
+
+@pytest.mark.parametrize("price", ["NaN", "1E999999999", "-Infinity", "1E-999999999", "x", ""])
+def test_a_price_that_cannot_be_written_out_is_refused(price: str) -> None:
+    time = "2026-05-04T13:30:00+00:00"
+    entry = ["quote", "AAPL", price, None, None, "USD", time, "REGULAR", None, time, 1.0, "price-1"]
+    with pytest.raises(BrokerError, match="is not ours"):
+        FetchedCodec(lambda: 1.0).decode(json.dumps(entry).encode())
+
+
+NOW = datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("base", "data"),
+    [
+        *(("USD", data) for data in HOSTILE),
+        ("USD", json.dumps(["6.9", "2026-05-04T13:30:00"]).encode()),
+        ("USD", json.dumps(["6.9", (NOW + timedelta(days=400)).isoformat()]).encode()),
+        ("USD", json.dumps(["-6.9", NOW.isoformat()]).encode()),
+        ("USD", json.dumps(["1E400", NOW.isoformat()]).encode()),
+        ("USD", json.dumps(["NaN", NOW.isoformat()]).encode()),
+        ("USD", json.dumps([{}, NOW.isoformat()]).encode()),
+        ("drop table", json.dumps(["6.9", NOW.isoformat()]).encode()),
+    ],
+)
+def test_a_rate_that_makes_no_sense_is_not_taken_over(base: str, data: bytes) -> None:
+    book = SharedFxBook("DKK", AnsweringBroker([base.encode(), data]))  # type: ignore[arg-type]
+    book.adopt({base: data, "EUR": json.dumps(["7.46", NOW.isoformat()]).encode()})
+    assert book.primary()[1] is None
+    assert [pair for pair, _ in book.unknown()] == ["USD"], "what is no currency is not asked for"
+    assert book.worth_waiting(["USD"])
+
+
+@pytest.mark.parametrize("record", [None, *HOSTILE, b'{"listed":[{}]}', b'{"listed":[],"chosen":[1,2]}'])
+def test_a_list_that_cannot_be_read_leaves_the_one_in_force(record: bytes | None) -> None:
+    flat = [] if record is None else [b"version", b"2", b"record", record]
+    roster = SharedRoster(lambda: pytest.fail("not asked"), ("AAPL",), 60.0, AnsweringBroker(flat))  # type: ignore[arg-type]
+    roster.look("2")
+    roster.look("2")
+    assert roster.symbols == ("AAPL",)
+
+
+def test_reasons_of_missing_symbols_are_shown_without_control_characters() -> None:
+    book = SharedMissingBook(AnsweringBroker([]))  # type: ignore[arg-type]
+    roll = parse([b"1", [], [], [], [], b"", [], [], [b"AAPL", b"\x1b[2J\xff"], [], b""])
+    book.adopt(roll.missing)
+    (missing,) = book.listing()
+    assert "\x1b" not in missing.reason
+
+
+def test_what_cannot_be_read_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    untrusted._report.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            assert readable({"number": "many"}) == {}
+    assert len(caplog.records) == 1
+    assert "the schedule of the cycles" in caplog.text

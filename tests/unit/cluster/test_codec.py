@@ -1,0 +1,141 @@
+"""What lies on the broker: every item comes back as it was, and nothing else comes back at all."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.cluster.broker.errors import BrokerError
+from sp500tui.cluster.queue.codec import Codec, FetchedCodec, RowCodec, TickerCodec
+from sp500tui.model import ConvertedQuote, MarketState, Quote
+from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+
+OFFSET = 1_700_000_000.0
+
+words = st.text(max_size=12)
+numbers = st.decimals(allow_nan=False, allow_infinity=False)
+times = st.datetimes(min_value=datetime(1971, 1, 1), timezones=st.just(UTC)).map(lambda t: t.replace(fold=0))
+ticks = st.integers(1, 10**9).map(lambda microseconds: microseconds / 1e6)
+quotes = st.builds(
+    Quote,
+    symbol=words,
+    price=numbers,
+    change=st.none() | numbers,
+    percent_change=st.none() | numbers,
+    currency=words,
+    quote_time=times,
+    market_state=words | st.sampled_from([state.value for state in MarketState]),
+    volume=st.none() | st.integers(0, 2**63),
+    fetched_at=times,
+)
+rows = st.builds(
+    ConvertedQuote,
+    quote=quotes,
+    converted_price=st.none() | numbers,
+    converted_currency=words,
+    fx_rate=st.none() | numbers,
+    fx_time=st.none() | times,
+    fetched_tick=st.just(0.0) | ticks,
+    fetched_by=words,
+)
+
+
+def comes_back(codec: Codec[Any], item: Any, tick: str) -> None:
+    """All that prints is as it was, to the last digit; a tick to a tenth of a millisecond."""
+    data = codec.encode(item)
+    found = codec.decode(data)
+    assert b"\n" not in data
+    assert getattr(found, tick) == pytest.approx(getattr(item, tick), abs=1e-4)
+    for name in set(item.__slots__) - {tick}:
+        assert repr(getattr(found, name)) == repr(getattr(item, name))
+
+
+@given(st.builds(Ticker, symbol=words, asked_at=ticks, attempts=st.integers(0, 99)))
+def test_a_ticker_comes_back(ticker: Ticker) -> None:
+    comes_back(TickerCodec(lambda: OFFSET), ticker, "asked_at")
+
+
+@given(st.builds(Fetched, quote=quotes, tick=ticks, worker=words))
+def test_a_quote_comes_back_digit_by_digit(fetched: Fetched) -> None:
+    comes_back(FetchedCodec(lambda: OFFSET), fetched, "tick")
+
+
+@given(rows)
+def test_a_row_comes_back_digit_by_digit(row: ConvertedQuote) -> None:
+    comes_back(RowCodec(lambda: OFFSET), row, "fetched_tick")
+
+
+def test_a_tick_is_the_same_moment_on_a_node_whose_clock_differs() -> None:
+    """Here the machine has run for 100 s, there for a day; the broker's clock is the same for both."""
+    here, there = TickerCodec(lambda: OFFSET), TickerCodec(lambda: OFFSET - 86_300.0)
+
+    found = there.decode(here.encode(Ticker("AAPL", 100.0)))
+
+    assert found.asked_at == pytest.approx(86_400.0)
+
+
+def test_an_unknown_tick_stays_unknown() -> None:
+    row = ConvertedQuote(_quote(), None, "DKK", None, None)
+    codec = RowCodec(lambda: OFFSET)
+    assert codec.decode(codec.encode(row)).fetched_tick == 0.0
+
+
+def _quote() -> Quote:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=timezone(timedelta(hours=-5)))
+    return Quote("BRK.B", Decimal("1.50"), None, None, "USD", moment, MarketState.REGULAR, None, moment)
+
+
+GOOD = json.loads(FetchedCodec(lambda: 0.0).encode(Fetched(_quote(), 1.0, "price-1")))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x80\x04\x95pickle",
+        b"null",
+        b"{}",
+        b"[]",
+        b'["ticker","AAPL",1.0,0]',
+        b'["quote"]',
+        b"[" * 100_000,
+        *(
+            json.dumps([*GOOD[:at], value, *GOOD[at + 1 :]]).encode()
+            for at, value in [
+                (1, 5),
+                (1, None),
+                (2, "NaN"),
+                (2, "Infinity"),
+                (2, "a lot"),
+                (2, 1.5),
+                (3, "sNaN"),
+                (6, "yesterday"),
+                (6, "2026-01-02T03:04:05"),
+                (7, 5),
+                (8, "many"),
+                (9, None),
+                (10, "now"),
+                (11, ["price-1"]),
+            ]
+        ),
+    ],
+    ids=repr,
+)
+def test_what_is_not_ours_is_refused_in_one_line(data: bytes) -> None:
+    with pytest.raises(BrokerError, match="an entry of the broker is not ours") as refused:
+        FetchedCodec(lambda: 0.0).decode(data)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 600
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_raise_anything_but_a_broker_error(data: bytes) -> None:
+    for codec in (TickerCodec(lambda: 0.0), FetchedCodec(lambda: 0.0), RowCodec(lambda: 0.0)):
+        with pytest.raises(BrokerError):
+            codec.decode(data)

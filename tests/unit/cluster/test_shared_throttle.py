@@ -1,0 +1,63 @@
+"""One limit for all nodes behind one address, and one back-off."""
+
+from __future__ import annotations
+
+import pytest
+
+from sp500tui.cluster.shared.throttle import SharedThrottle, peers, share
+from sp500tui.model import ThrottledError
+from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.sources.throttle import CircuitState
+from tests.unit.cluster.test_view import a_beat
+
+
+@pytest.mark.parametrize(
+    ("limit", "nodes", "part"), [(5.0, 1, 5.0), (5.0, 2, 2.5), (6.0, 4, 1.5), (5.0, 0, 5.0)]
+)
+def test_the_limit_is_shared_evenly(limit: float, nodes: int, part: float) -> None:
+    assert share(limit, nodes) == part
+
+
+def test_only_nodes_that_ask_through_the_same_address_share() -> None:
+    living = [a_beat("a", StageName.PRICE), a_beat("b", StageName.WRITER), a_beat("c", StageName.PRICE)]
+    assert [beat.name for beat in peers(living, "")] == ["a", "c"]
+    assert peers(living, "elsewhere") == ()
+
+
+def test_a_node_more_makes_the_part_smaller_and_a_node_less_larger() -> None:
+    throttle = SharedThrottle(8.0, burst=16)
+    throttle.divide(4)
+    assert (throttle.state().limit, throttle.state().rate) == (2.0, 2.0)
+    throttle.divide(2)
+    assert (throttle.state().limit, throttle.state().rate) == (4.0, 4.0)
+
+
+def test_a_rate_that_a_429_has_lowered_stays_low() -> None:
+    throttle = SharedThrottle(8.0, burst=16)
+    throttle.acquire()
+    throttle.throttled(0.0)
+    lowered = throttle.state().rate
+    assert lowered < 8.0
+    throttle.divide(4)
+    assert throttle.state().rate == lowered / 4
+    throttle.divide(1)
+    assert throttle.state().rate == lowered
+
+
+def test_another_nodes_back_off_holds_this_one_and_is_not_told_on() -> None:
+    throttle = SharedThrottle(8.0, burst=16)
+    throttle.hold(30.0, "429 (heard by vm:2)")
+    with pytest.raises(ThrottledError, match=r"429 \(heard by vm:2\)"):
+        throttle.acquire()
+    assert throttle.state().circuit is CircuitState.OPEN
+    assert throttle.own_back_off() == (0.0, "")
+
+
+def test_its_own_back_off_is_told_to_the_others_and_not_made_longer_by_them() -> None:
+    throttle = SharedThrottle(8.0, burst=16)
+    throttle.acquire()
+    throttle.throttled(20.0)
+    throttle.hold(3000.0, "from elsewhere")
+    left, reason = throttle.own_back_off()
+    assert 0 < left <= 60
+    assert "elsewhere" not in reason

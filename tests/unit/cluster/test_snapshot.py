@@ -1,0 +1,144 @@
+"""The cluster as one pipeline: sums, worst news, and words about nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sp500tui.cluster.membership.heartbeat import Heartbeat
+from sp500tui.cluster.membership.view import LostNode, Roll
+from sp500tui.cluster.node.snapshot import (
+    lost_words,
+    merged_stages,
+    merged_upstream,
+    node_snapshots,
+    settled,
+    since,
+    worst,
+)
+from sp500tui.pipeline.core.snapshot import Health, Latency, Ledger, Phase, StageName, UpstreamSnapshot
+from tests.unit.cluster.test_view import a_beat, a_stage
+
+
+def nobody_wished(_node: str, _stage: StageName) -> int | None:
+    return None
+
+
+class TestStages:
+    def test_pools_add_up_over_the_nodes(self) -> None:
+        one = replace(
+            a_stage(StageName.PRICE, 3), busy=1, items=10, rate=2.0, latency=Latency(1.0, 9.0, None)
+        )
+        two = replace(a_stage(StageName.PRICE, 2), busy=2, items=5, rate=0.5, latency=Latency(4.0, 5.0, None))
+        beats = [Heartbeat("a", "vm", "1", stages=(one,)), Heartbeat("b", "vm", "1", stages=(two,))]
+
+        scraper, price, converter, writer = merged_stages(beats, nobody_wished)
+
+        assert (price.size, price.alive, price.busy, price.items, price.rate) == (5, 5, 3, 15, 2.5)
+        assert price.latency == Latency(4.0, 9.0, None)
+        assert [stage.size for stage in (scraper, converter, writer)] == [0, 0, 0]
+
+    def test_a_wish_counts_before_it_is_fulfilled(self) -> None:
+        beats = [a_beat("a", StageName.PRICE)]
+        price = merged_stages(beats, lambda node, stage: 9)[1]
+        assert (price.size, price.alive) == (9, 2)
+
+
+def test_the_worst_of_no_latencies_is_none() -> None:
+    assert worst([]) == Latency()
+    assert worst([Latency(), Latency(3.0, None, 5.0)]) == Latency(3.0, None, 5.0)
+
+
+class TestUpstream:
+    OWN = UpstreamSnapshot(Health.OK, rate_limit=5.0, fx_pair="USD/DKK", fx_rate="6.9")
+
+    def beat(self, **upstream: object) -> Heartbeat:
+        return replace(a_beat("a"), upstream=replace(UpstreamSnapshot(Health.OK), **upstream))  # type: ignore[arg-type]
+
+    def test_requests_add_up_and_the_worst_news_is_told(self) -> None:
+        seen = merged_upstream(
+            self.OWN,
+            [
+                self.beat(requests=10, failed=1, rate_limit=2.5, last_success=7.0),
+                self.beat(
+                    requests=5, throttled=2, rate_limit=2.5, health=Health.DOWN, message="429", retry_in=3.0
+                ),
+            ],
+        )
+        assert (seen.requests, seen.failed, seen.throttled, seen.rate_limit) == (15, 1, 2, 5.0)
+        assert (seen.health, seen.message, seen.retry_in, seen.last_success) == (Health.DOWN, "429", 3.0, 7.0)
+        assert (seen.fx_pair, seen.fx_rate) == ("USD/DKK", "6.9")
+
+    def test_where_nobody_asks_nothing_is_known(self) -> None:
+        assert merged_upstream(self.OWN, [a_beat("a")]).health is Health.STARTING
+
+    def test_a_node_that_has_just_started_says_nothing_about_the_source(self) -> None:
+        seen = merged_upstream(self.OWN, [self.beat(health=Health.STARTING), self.beat()])
+        assert seen.health is Health.OK
+
+
+class TestNodes:
+    def test_this_node_comes_first_and_each_is_told_of_in_words(self) -> None:
+        beats = {
+            "vm:1:a": a_beat("vm:1:a", StageName.PRICE),
+            "vm:2:b": replace(a_beat("vm:2:b"), phase=Phase.DRAINING),
+            "vm:3:c": replace(a_beat("vm:3:c"), trouble="database: away"),
+            "vm:4:d": a_beat("vm:4:d"),
+        }
+        heard = {"vm:1:a": 99.0, "vm:2:b": 99.0, "vm:3:c": 99.0, "vm:4:d": 92.0}
+        gone = LostNode(a_beat("vm:5:e"), 60.0, {}, {})
+        long_gone = LostNode(a_beat("vm:0:f"), -600.0, {}, {})
+        roll = Roll(time=100.0, heard=heard, beats=beats, lost=(gone, long_gone), scheduler="vm:1:a")
+
+        nodes = node_snapshots(roll, a_beat("vm:9:z"), nobody_wished)
+
+        assert [node.name for node in nodes] == ["vm:9:z", "vm:1:a", "vm:2:b", "vm:3:c", "vm:4:d", "vm:5:e"]
+        assert [node.health for node in nodes] == [
+            Health.OK,
+            Health.OK,
+            Health.DEGRADED,
+            Health.DEGRADED,
+            Health.DEGRADED,
+            Health.DOWN,
+        ]
+        assert [node.name for node in nodes if node.scheduler] == ["vm:1:a"]
+        assert [node.name for node in nodes if node.here] == ["vm:9:z"]
+        assert nodes[2].message.startswith("draining")
+        assert nodes[3].message == "database: away"
+        assert nodes[4].message == "not heard for 8 s"
+        assert nodes[5].heard == 40.0
+
+    @pytest.mark.parametrize(
+        ("held", "takers", "words"),
+        [
+            ({}, {}, "held nothing"),
+            ({"rows": 500, "quotes": 0}, {}, "held 500 rows, which wait for another node"),
+            (
+                {"tickers": 50, "rows": 1500},
+                {("vm:2:b", "rows"): 1500, ("vm:2:b", "tickers"): 20, ("vm:3:c", "tickers"): 30},
+                "held 50 tickers and 1,500 rows; taken over by vm:2 (1,500 rows and 20 tickers), vm:3 (30 tickers)",
+            ),
+        ],
+    )
+    def test_what_a_lost_node_held_and_who_has_it(
+        self, held: dict[str, int], takers: dict[tuple[str, str], int], words: str
+    ) -> None:
+        assert lost_words(LostNode(a_beat("vm:1:a"), 0.0, held, takers)) == words
+
+
+def test_a_run_is_accounted_for_from_where_it_joined() -> None:
+    start = Ledger(fetched=1000, stored=600, duplicate=300, queued=60, in_flight=30, dead=10)
+    end = Ledger(fetched=1503, stored=1100, duplicate=390, queued=3, dead=10)
+    assert start.balanced
+    assert end.balanced
+
+    told = since(end, start)
+
+    assert told == Ledger(fetched=593, stored=500, duplicate=90, queued=3)
+    assert told.balanced
+
+
+def test_what_the_next_cycle_has_under_way_is_no_part_of_a_finished_run() -> None:
+    ledger = Ledger(fetched=600, stored=500, duplicate=3, queued=60, in_flight=37)
+    assert settled(ledger) == Ledger(fetched=503, stored=500, duplicate=3)

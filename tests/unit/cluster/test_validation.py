@@ -1,0 +1,102 @@
+"""Which stages a node runs, and what it needs to be one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sp500tui.cluster.broker.password import broker_password
+from sp500tui.cluster.node.validation import check_node, sizes_of
+from sp500tui.config.settings import Settings
+from sp500tui.config.stages import check_stages, parse_stages
+from sp500tui.model import ConfigurationError
+from sp500tui.pipeline.core.snapshot import StageName
+
+
+def settings(**given: Any) -> Settings:
+    usual: dict[str, Any] = {"no_ui": True, "broker": "redis://127.0.0.1:6379/0"}
+    return Settings(**(usual | given))
+
+
+class TestStages:
+    @pytest.mark.parametrize(
+        ("text", "chosen"),
+        [
+            ("price=16,writer=4", {"price": 16, "writer": 4}),
+            ("scraper", {"scraper": None}),
+            (" price = 3 , converter ", {"price": 3, "converter": None}),
+        ],
+    )
+    def test_are_named_with_their_workers(self, text: str, chosen: dict[str, int | None]) -> None:
+        assert parse_stages(text) == chosen
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("", "names no stage; give some such as"),
+            ("prices=3", "no stage with 'prices'; the stages are scraper, price"),
+            ("price,,writer", "no stage with ''"),
+            ("price=1,price=2", "the stage price twice"),
+            ("price=0", "asks for 0 price workers; price has 1 to 64"),
+            ("price=65", "1 to 64 workers"),
+            ("price=99999999999999999999", "1 to 64 workers"),
+            ("price=two", "asks for two price workers"),
+            ("price=", "asks for no number of price workers"),
+            ("price=-1", "asks for -1"),
+            ("scraper=2", "scraper has just one worker"),
+        ],
+    )
+    def test_what_is_no_stage_is_refused_with_the_remedy(self, text: str, words: str) -> None:
+        with pytest.raises(ValueError, match=words):
+            check_stages(text)
+
+    def test_without_a_number_the_settings_say_how_many(self) -> None:
+        chosen = sizes_of(settings(stages="price=16,writer", writers=3))
+        assert chosen == {StageName.PRICE: 16, StageName.WRITER: 3}
+
+    def test_without_a_choice_a_node_runs_all(self) -> None:
+        assert list(sizes_of(settings())) == list(StageName)
+
+
+class TestNode:
+    def test_needs_a_broker(self) -> None:
+        with pytest.raises(ConfigurationError, match="needs its broker: add --broker"):
+            check_node(settings(broker=None), {})
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])
+    def test_on_one_machine_the_embedded_database_will_do(self, host: str) -> None:
+        url = f"redis://{host}:6379/0"
+        assert check_node(settings(broker=url), {StageName.WRITER: 1}) == url
+
+    @pytest.mark.parametrize("host", ["broker.example", "10.0.0.1", "localhost.example"])
+    def test_many_machines_need_one_database(self, host: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"another machine.*--database postgresql://") as refused:
+            check_node(settings(broker=f"redis://:geheim@{host}:6379"), {StageName.WRITER: 1})
+        assert "geheim" not in str(refused.value)
+
+    def test_who_only_asks_for_prices_needs_no_database(self) -> None:
+        check_node(settings(broker="redis://broker.example"), {StageName.PRICE: 4, StageName.SCRAPER: 1})
+
+    def test_who_shows_prices_does(self) -> None:
+        with pytest.raises(ConfigurationError, match="--database"):
+            check_node(settings(no_ui=False, broker="redis://broker.example"), {})
+
+
+class TestPassword:
+    def test_is_the_first_line_of_its_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "password"
+        file.write_text("s3cret word \r\nsecond line\n")
+        assert broker_password(settings(broker_password_file=file)) == "s3cret word "
+
+    def test_is_none_without_a_file(self) -> None:
+        assert broker_password(settings()) is None
+
+    @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
+    def test_a_file_without_one_is_refused(self, tmp_path: Path, content: bytes | None) -> None:
+        file = tmp_path / "password"
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(ConfigurationError, match=r"password file .*; name a file with the password"):
+            broker_password(settings(broker_password_file=file))

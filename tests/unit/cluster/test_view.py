@@ -1,0 +1,118 @@
+"""Who is there, who is lost, and how many workers each node is to have."""
+
+from __future__ import annotations
+
+import pytest
+
+from sp500tui.cluster.membership.heartbeat import Heartbeat, encode
+from sp500tui.cluster.membership.view import Roll, parse, silent, spread
+from sp500tui.pipeline.core.snapshot import Latency, Phase, StageName, StageSnapshot
+
+
+def a_stage(name: StageName, size: int = 2) -> StageSnapshot:
+    return StageSnapshot(
+        name, size=size, alive=size, busy=0, items=0, failed=0, rate=0.0, latency=Latency(), restarts=0
+    )
+
+
+def a_beat(name: str, *stages: StageName) -> Heartbeat:
+    return Heartbeat(name, "vm", "0.1.0", phase=Phase.RUNNING, stages=tuple(map(a_stage, stages)))
+
+
+class TestSilent:
+    @pytest.mark.parametrize(
+        ("age", "lost"), [(0.0, ()), (4.9, ()), (5.0, ("b",)), (3600.0, ("b",)), (-2.0, ())]
+    )
+    def test_five_seconds_without_a_heartbeat_are_too_many(self, age: float, lost: tuple[str, ...]) -> None:
+        assert silent({"a": 100.0, "b": 100.0 - age}, 100.0) == lost
+
+    def test_a_silent_node_lives_no_more(self) -> None:
+        roll = Roll(time=100.0, heard={"a": 99.5, "b": 90.0}, beats={"a": a_beat("a"), "b": a_beat("b")})
+        assert [beat.name for beat in roll.living()] == ["a"]
+
+
+class TestSpread:
+    @pytest.mark.parametrize(
+        ("total", "nodes", "shares"),
+        [
+            (7, "ab", [4, 3]),
+            (6, "ab", [3, 3]),
+            (8, "abc", [3, 3, 2]),
+            (1, "abc", [1, 1, 1]),
+            (0, "a", [1]),
+            (1000, "ab", [64, 64]),
+            (5, "", []),
+        ],
+    )
+    def test_workers_are_shared_out_evenly_and_every_node_keeps_one(
+        self, total: int, nodes: str, shares: list[int]
+    ) -> None:
+        assert list(spread(total, list(nodes)).values()) == shares
+
+
+class TestWanted:
+    def test_a_number_is_for_one_stage_of_one_node(self) -> None:
+        roll = Roll(wishes={"vm:1:ab|price": "5", "vm:1:ab|writer": "many"})
+        assert roll.wanted("vm:1:ab", StageName.PRICE) == 5
+        assert roll.wanted("vm:1:ab", StageName.WRITER) is None
+        assert roll.wanted("vm:2:cd", StageName.PRICE) is None
+
+    def test_only_living_nodes_with_the_stage_run_it(self) -> None:
+        beats = {
+            "a": a_beat("a", StageName.PRICE),
+            "b": a_beat("b", StageName.WRITER),
+            "c": a_beat("c", StageName.PRICE),
+        }
+        roll = Roll(time=10.0, heard={"a": 9.0, "b": 9.0, "c": 1.0}, beats=beats)
+        assert roll.running(StageName.PRICE) == ("a",)
+
+
+CYCLE = {
+    "number": "7",
+    "total": "3",
+    "running": "0",
+    "began": "90.0",
+    "due": "110.0",
+    "seconds": "1.5",
+    "skipped": "0",
+    "interval": "10.0",
+    "complete": "1",
+}
+
+
+def test_the_roll_is_read_from_what_the_broker_answers() -> None:
+    beat = a_beat("vm:1:ab", StageName.PRICE)
+    roll = parse(
+        [
+            b"100.5",
+            [b"vm:1:ab", b"100.0"],
+            [b"vm:1:ab", encode(beat)],
+            [],
+            [
+                [
+                    b"vm:2:cd",
+                    b"90.25 " + encode(a_beat("vm:2:cd")),
+                    [b"rows", b"500"],
+                    [b"rows vm:1:ab", b"300"],
+                ]
+            ],
+            b"vm:1:ab",
+            [part.encode() for pair in CYCLE.items() for part in pair],
+            [b"interval", b"2.0"],
+            [b"AAPL", b"no answer"],
+            [b"USD", b"[]"],
+            b"abc",
+        ]
+    )
+    assert roll.living() == (beat,)
+    assert roll.silence("vm:1:ab") == 0.5
+    assert roll.scheduler == "vm:1:ab"
+    assert (roll.cycle, roll.wishes, roll.missing) == (
+        CYCLE,
+        {"interval": "2.0"},
+        {"AAPL": "no answer"},
+    )
+    assert (roll.rates, roll.list_version) == ({"USD": b"[]"}, "abc")
+    (lost,) = roll.lost
+    assert (lost.beat.name, lost.heard, lost.held) == ("vm:2:cd", 90.25, {"rows": 500})
+    assert lost.takers == {("vm:1:ab", "rows"): 300}

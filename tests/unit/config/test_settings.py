@@ -1,0 +1,381 @@
+"""Settings: where each value comes from, what is refused, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.config.currencies import CURRENCIES, checked_currency
+from sp500tui.config.loader import Level, default_file, load
+from sp500tui.config.messages import expectation, shown_value
+from sp500tui.config.options import BY_FIELD, OPTIONS
+from sp500tui.config.settings import Settings
+from sp500tui.config.symbols import listed_symbols, read_symbols, split_symbols
+from sp500tui.model import ConfigurationError, ExitCode
+from tests.support.certificates import a_certificate
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No variable and no file of whoever runs the tests reaches a test."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path
+
+
+def toml(folder: Path, text: str) -> str:
+    file = folder / "settings.toml"
+    file.write_text(text)
+    return str(file)
+
+
+def refusal(flags: dict[str, Any], config: str | None = None) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(flags, config)
+    assert caught.value.exit_code is ExitCode.USAGE
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+class TestSources:
+    def test_flags_win_over_environment_over_file_over_defaults(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # given a value for some at every level
+        file = toml(tmp_path, "interval = 3.0\nwriters = 3\nconverters = 3\n")
+        monkeypatch.setenv("SP500TUI_INTERVAL", "4")
+        monkeypatch.setenv("SP500TUI_WRITERS", "4")
+
+        # when they are loaded
+        configuration = load({"interval": "5"}, file)
+
+        # then the strongest is in force, and says where it comes from
+        settings, origins = configuration.settings, configuration.origins
+        assert (settings.interval, settings.writers, settings.converters, settings.batch_size) == (
+            5.0,
+            4,
+            3,
+            50,
+        )
+        assert (origins["interval"].level, origins["interval"].name) == (Level.FLAG, "--interval")
+        assert (origins["writers"].level, origins["writers"].name) == (Level.ENVIRONMENT, "SP500TUI_WRITERS")
+        assert (origins["converters"].level, origins["converters"].name) == (Level.FILE, file)
+        assert origins["batch_size"].level is Level.DEFAULT
+
+    def test_the_file_can_be_named_by_a_variable(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SP500TUI_CONFIG", toml(tmp_path, "writers = 7"))
+
+        assert load({}).settings.writers == 7
+
+    def test_the_usual_file_is_read_when_it_exists(self) -> None:
+        file = default_file()
+        assert load({}).file == file
+        file.parent.mkdir(parents=True)
+        file.write_text("writers = 7\n")
+
+        assert load({}).settings.writers == 7
+
+    def test_settings_made_by_hand_ignore_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SP500TUI_WRITERS", "9")
+
+        assert Settings().writers == 2
+
+    def test_an_empty_variable_is_no_value(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SP500TUI_PROXY", "")
+
+        assert load({}).settings.proxy is None
+
+    @pytest.mark.parametrize(("flags", "interval"), [({}, 15.0), ({"demo": True}, 2.0)])
+    def test_the_usual_interval_depends_on_the_market(self, flags: dict[str, Any], interval: float) -> None:
+        assert load(flags).settings.interval == interval
+
+    def test_an_interval_that_was_set_holds_in_the_demo_too(self) -> None:
+        assert load({"demo": True, "interval": "15"}).settings.interval == 15.0
+
+    def test_json_has_its_short_name_everywhere(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert load({}, toml(tmp_path, "json = true")).settings.json_output
+        monkeypatch.setenv("SP500TUI_JSON", "1")
+        assert load({}).settings.json_output
+
+    def test_keys_of_the_dashboard_come_as_a_table_or_as_json(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert load({}, toml(tmp_path, '[keymap]\nquit = "x"')).settings.keymap == {"quit": "x"}
+        monkeypatch.setenv("SP500TUI_KEYMAP", '{"quit": "y"}')
+        assert load({}).settings.keymap == {"quit": "y"}
+
+    def test_symbols_may_be_spelled_as_yahoo_does(self, tmp_path: Path) -> None:
+        symbols = ("NOVO-B.CO", "BTC-USD", "ES=F", "EURUSD=X", "^GSPC", "0700.HK")
+        file = tmp_path / "symbols.txt"
+        file.write_text("\n".join(symbols))
+        assert load({"symbols": ",".join(symbols)}).settings.symbols == symbols
+        assert load({"symbols_file": str(file)}).settings.symbols == symbols
+
+    def test_a_home_is_expanded_in_paths(self, tmp_path: Path) -> None:
+        assert load({"data_dir": "~/data"}).settings.data_dir == tmp_path / "data"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("flags", "words"),
+        [
+            ({"price_workers": "0"}, ("--price-workers 0", "1 to 64")),
+            ({"price_workers": "65"}, ("--price-workers 65", "1 to 64")),
+            ({"price_workers": "many"}, ("--price-workers many", "whole number")),
+            ({"interval": "-1"}, ("--interval -1", "0.2 to 86,400")),
+            ({"interval": "nan"}, ("--interval nan", "0.2")),
+            ({"duration": "inf"}, ("--duration inf", "above 0")),
+            ({"duration": "0"}, ("--duration 0", "above 0")),
+            ({"market_seed": "x"}, ("--market-seed x", "whole number")),
+            ({"currency": "XXX"}, ("--currency XXX", "market rate")),
+            ({"currency": "XAU"}, ("--currency XAU", "market rate")),
+            ({"currency": "GBp"}, ("--currency GBp", "give GBP")),
+            ({"currency": "GBX"}, ("--currency GBX", "give GBP")),
+            ({"currency": "DKR"}, ("--currency DKR", "did you mean DKK?")),
+            ({"currency": ""}, ("--currency ''", "DKK")),
+            ({"symbols": "BRK-B"}, ("--symbols BRK-B", "write BRK.B")),
+            ({"symbols": "AAPL,<b>"}, ("--symbols AAPL,<b> is refused: '<b>' is not a symbol",)),
+            ({"symbols": ","}, ("--symbols", "names no symbol")),
+            ({"log_level": "loud"}, ("--log-level loud", "DEBUG")),
+            ({"log_format": "xml"}, ("--log-format xml", "text")),
+            ({"proxy": "proxy:3128"}, ("--proxy ***", "http://")),
+            ({"proxy": "http://proxy:99999"}, ("--proxy http://proxy:99999", "port")),
+            ({"proxy": "http://:80"}, ("--proxy http://***", "no host")),
+            ({"proxy": "http://a b"}, ("--proxy http://***", "space")),
+            ({"wikipedia_url": "ftp://x"}, ("--wikipedia-url ***", "https://")),
+            ({"database": "mysql://h/d"}, ("--database ***", "postgresql://")),
+            ({"ca_file": "/nowhere/ca.pem"}, ("--ca-file /nowhere/ca.pem", "cannot be read")),
+            ({"ca_file": "/etc/hostname"}, ("--ca-file /etc/hostname", "no certificate")),
+            ({"data_dir": ""}, ("--data-dir ''", "not a path")),
+            ({"data_dir": "~nobody-of-that-name/x"}, ("--data-dir", "in full")),
+            ({"symbols_file": "/nowhere"}, ("/nowhere", "cannot be read")),
+        ],
+    )
+    def test_a_flag_is_refused_by_name_value_and_remedy(
+        self, flags: dict[str, Any], words: tuple[str, ...]
+    ) -> None:
+        message = refusal(flags)
+        for each in words:
+            assert each in message
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "words"),
+        [
+            ("SP500TUI_INTERVAL", "-1", ("SP500TUI_INTERVAL=-1", "0.2")),
+            ("SP500TUI_ONCE", "perhaps", ("SP500TUI_ONCE=perhaps", "true or false")),
+            ("SP500TUI_INTERVALL", "3", ("SP500TUI_INTERVALL is unknown", "did you mean SP500TUI_INTERVAL?")),
+            ("SP500TUI_BOGUS", "3", ("SP500TUI_BOGUS is unknown", "`sp500tui config show` lists the names")),
+            ("SP500TUI_JSON_OUTPUT", "1", ("SP500TUI_JSON_OUTPUT is unknown",)),
+            ("SP500TUI_KEYMAP", "{x", ("SP500TUI_KEYMAP", "JSON")),
+        ],
+    )
+    def test_a_variable_is_refused_by_name(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: tuple[str, ...]
+    ) -> None:
+        monkeypatch.setenv(variable, value)
+        message = refusal({})
+        for each in words:
+            assert each in message
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("price-workers = 3", ("unknown key price-workers", "did you mean price_workers?")),
+            ("colour = 3", ("unknown key colour", "config show")),
+            ("[pipeline]\nwriters = 3", ("unknown key pipeline",)),
+            ('interval = "3"', ('interval = "3" is not a number', "without quotes")),
+            ("price_workers = true", ("price_workers = true is not a number",)),
+            ("price_workers = 99", ("price_workers = 99", "1 to 64")),
+            ("price_workers = 1.5", ("price_workers = 1.5", "whole number")),
+            ('once = "yes"', ('once = "yes" is neither', "without quotes")),
+            ("currency = 3", ("currency = 3 is not text", "quotes")),
+            ("keymap = 3", ("keymap = 3 is not a table",)),
+            ("symbols = [1]", ("symbols", "not possible")),
+            ("data\n", ("is not TOML", "line 1", "write lines such as")),
+        ],
+    )
+    def test_a_key_of_the_file_is_refused_with_the_file(
+        self, tmp_path: Path, text: str, words: tuple[str, ...]
+    ) -> None:
+        file = toml(tmp_path, text)
+        message = refusal({}, file)
+        for each in (file, *words):
+            assert each in message
+
+    def test_a_file_that_cannot_be_used_is_named(self, tmp_path: Path) -> None:
+        assert "does not exist" in refusal({}, str(tmp_path / "absent.toml"))
+        assert "cannot be read" in refusal({}, str(tmp_path))
+        (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+        assert "not UTF-8" in refusal({}, str(tmp_path / "binary.toml"))
+        (tmp_path / "huge.toml").write_bytes(b"#" * (2 << 20))
+        assert "larger than 1 MB" in refusal({}, str(tmp_path / "huge.toml"))
+        assert "home folder" in refusal({}, "~nobody-of-that-name/x.toml")
+
+    def test_no_password_is_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "secret" not in refusal({"database": "mysql://me:secret@host/db"})
+        assert "secret" not in refusal({"proxy": "gopher://me:secret@host:1"})
+        monkeypatch.setenv("SP500TUI_PROXY", "gopher://me:secret@host:1")
+        assert "secret" not in refusal({})
+
+    @given(st.text(max_size=200))
+    def test_a_value_is_shown_on_one_short_printable_line(self, value: str) -> None:
+        shown = shown_value(value)
+        assert 0 < len(shown) <= 80
+        assert not any(character in shown for character in "\n\r\x1b\x00\u202e")
+
+    def test_expectations_name_both_bounds(self) -> None:
+        assert expectation("price_workers") == "a whole number from 1 to 64"
+        assert expectation("duration") == "a number above 0 up to 31,536,000"
+        assert expectation("market_seed") == "a whole number"
+
+
+class TestConflicts:
+    def test_equally_strong_ones_exclude_each_other(self, tmp_path: Path) -> None:
+        assert "--once and --cycles exclude each other" in refusal({"once": True, "cycles": "2"})
+        assert "exclude each other" in refusal({"symbols": "A", "symbols_file": "/x"})
+        message = refusal({}, toml(tmp_path, "once = true\ncycles = 2"))
+        assert "once in" in message
+        assert "cycles in" in message
+
+    def test_the_stronger_one_wins(self, tmp_path: Path) -> None:
+        # given a file that asks for cycles
+        file = toml(tmp_path, 'cycles = 2\nsymbols_file = "/nowhere"')
+
+        # when the command line asks for one cycle and names its symbols
+        settings = load({"once": True, "symbols": "AAPL"}, file).settings
+
+        # then the file has no say
+        assert (settings.once, settings.cycles) == (True, None)
+        assert (settings.symbols, settings.symbols_file) == (("AAPL",), None)
+
+    @pytest.mark.parametrize("name", ["proxy", "ca_file"])
+    def test_the_demo_brings_its_own_proxy_and_certificate(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        value = "http://proxy:1" if name == "proxy" else str(a_certificate(tmp_path))
+        option = BY_FIELD[name]
+
+        # given equally strong ones, it is an error
+        assert option.switch in refusal({"demo": True, name: value})
+        monkeypatch.setenv("SP500TUI_DEMO", "yes")
+        assert option.switch in refusal({name: value})
+
+        # but the standing one of a company network does not hinder a demo asked for by hand
+        monkeypatch.setenv(option.variable, value)
+        monkeypatch.delenv("SP500TUI_DEMO")
+        assert getattr(load({"demo": True}).settings, name) is None
+        assert getattr(load({}).settings, name) is not None
+
+    def test_simulated_prices_do_not_go_to_the_database_of_the_file(self, tmp_path: Path) -> None:
+        # given a standing database with real prices
+        file = toml(tmp_path, 'database = "postgresql://me@host/real"')
+        assert load({}, file).settings.database == "postgresql://me@host/real"
+
+        # when the demo is asked for on the command line
+        configuration = load({"demo": True}, file)
+
+        # then it is set aside, and that is said
+        assert configuration.settings.database is None
+        assert "set aside" in configuration.notes[0]
+
+    def test_nor_do_the_demos_screens_read_the_replica_of_the_file(self, tmp_path: Path) -> None:
+        both = 'database = "postgresql://me@host/real"\nread_database = "postgresql://me@replica/real"'
+        file = toml(tmp_path, both)
+        assert load({}, file).settings.read_database == "postgresql://me@replica/real"
+        configuration = load({"demo": True}, file)
+        assert configuration.settings.read_database is None
+        assert len(configuration.notes) == 2
+
+    def test_a_replica_needs_a_database_and_a_url_that_can_be_used(self) -> None:
+        message = refusal({"read_database": "postgresql://me:secret@replica/x"})
+        assert message.startswith("--read-database names a replica")
+        assert "give --database too" in message
+        message = refusal(
+            {"database": "postgresql://host/x", "read_database": "postgresql://me:secret@replica:x/y"}
+        )
+        assert "'postgresql://***' has no usable port" in message
+        assert "secret" not in message
+
+    def test_a_database_named_for_the_demo_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SP500TUI_DATABASE", "postgresql://me@host/demo")
+        assert load({"demo": True}).settings.database == "postgresql://me@host/demo"
+        assert load({"demo": True, "database": "postgres://h/x"}).settings.database == "postgres://h/x"
+
+
+class TestSymbols:
+    def test_symbols_are_listed_once_in_capitals(self) -> None:
+        assert load({"symbols": "aapl, BRK.B aapl;^gspc"}).settings.symbols == ("AAPL", "BRK.B", "^GSPC")
+
+    def test_a_list_in_the_file_is_as_good(self, tmp_path: Path) -> None:
+        assert load({}, toml(tmp_path, 'symbols = ["aapl", "msft"]')).settings.symbols == ("AAPL", "MSFT")
+
+    def test_a_file_holds_one_a_line_or_commas_and_comments(self, tmp_path: Path) -> None:
+        file = tmp_path / "symbols.txt"
+        file.write_text("\ufeff# mine\nAAPL\nmsft, BRK.B # two\n\nAAPL\n", encoding="utf-8")
+
+        assert load({"symbols_file": str(file)}).settings.symbols == ("AAPL", "MSFT", "BRK.B")
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", "names no symbol"),
+            (b"# nothing\n\n", "names no symbol"),
+            (b"AAPL\nBRK-B\n", "line 2: 'BRK-B'"),
+            (b"\x7fELF\x00\x01", "not text"),
+            (b"\xff\xfeA\x00", "not text"),
+            pytest.param(b"A\n" * (3 << 20), "larger than 4 MB", id="too large"),
+        ],
+    )
+    def test_a_file_that_makes_no_sense_is_refused_by_name(
+        self, tmp_path: Path, content: bytes, words: str
+    ) -> None:
+        file = tmp_path / "symbols.txt"
+        file.write_bytes(content)
+        with pytest.raises(ConfigurationError) as caught:
+            read_symbols(file)
+        assert str(file) in str(caught.value)
+        assert words in str(caught.value)
+
+    @given(st.lists(st.from_regex(r"\^?[A-Z0-9]{1,6}(\.[A-Z])?", fullmatch=True)))
+    def test_listing_keeps_every_symbol_once_and_in_order(self, symbols: list[str]) -> None:
+        listed = listed_symbols(symbols)
+        assert list(listed) == list(dict.fromkeys(symbols))
+        assert listed_symbols(split_symbols(",".join(listed))) == listed
+
+
+class TestCurrencies:
+    def test_every_code_is_accepted_in_small_letters_too(self) -> None:
+        for code in CURRENCIES:
+            assert checked_currency(code.lower()) == code
+
+    @given(st.text(max_size=6))
+    def test_anything_else_is_refused_with_a_remedy(self, text: str) -> None:
+        if text.strip().upper() not in CURRENCIES or text.strip() == "GBp":
+            with pytest.raises(ValueError, match=r"give|did you mean"):
+                checked_currency(text)
+
+
+class TestOptions:
+    def test_every_setting_is_described_once(self) -> None:
+        assert sorted(option.field for option in OPTIONS) == sorted(Settings.model_fields)
+
+    def test_the_help_tells_the_true_defaults(self) -> None:
+        for option in OPTIONS:
+            default = Settings.model_fields[option.field].get_default(
+                call_default_factory=True, validated_data={}
+            )
+            if isinstance(default, int | float) and not isinstance(default, bool):
+                assert f"(default: {default:g}".replace("+", "") in option.help, option.field

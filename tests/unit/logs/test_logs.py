@@ -1,0 +1,331 @@
+"""Logs: one configuration, cleaned records, files that rotate and never raise, a ring that counts."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.logs import setup as logs
+from sp500tui.logs.rotation import RotatingLog
+from sp500tui.logs.setup import LogLine, RingHandler, as_message, configure, current, log_uncaught, reemit
+from sp500tui.model import ConfigurationError
+
+LOG = logging.getLogger("sp500tui.test")
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Leave no handler, level or hook behind."""
+    root, hook = logging.getLogger(), threading.excepthook
+    levels = root.level, logging.getLogger(logs.OWN).level
+    yield
+    if (configuration := current()) is not None:
+        configuration.close()
+    root.setLevel(levels[0])
+    logging.getLogger(logs.OWN).setLevel(levels[1])
+    logging.captureWarnings(capture=False)
+    threading.excepthook = hook
+
+
+def record(message: str, level: int = logging.INFO, **more: object) -> logging.LogRecord:
+    made = logging.LogRecord("sp500tui.test", level, __file__, 1, message, None, None)
+    made.__dict__.update(more)
+    return made
+
+
+def fail() -> None:
+    raise ValueError("no route to postgresql://me:secret@host/x\x1b[2J")
+
+
+def raised() -> ValueError:
+    try:
+        fail()
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+class TestConfiguration:
+    def test_records_reach_files_console_and_ring_by_level(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given
+        made = configure(folder=tmp_path)
+
+        # when three levels are logged
+        LOG.debug("a detail")
+        LOG.info("a %s", "fact")
+        LOG.warning("a warning")
+
+        # then INFO and above are in the file, the console and the ring; warnings in the errors too
+        app, errors = made.app_log.read_text(), made.errors_log.read_text()
+        assert [line.split(": ", 1)[1] for line in app.splitlines()] == ["a fact", "a warning"]
+        assert errors.endswith("a warning\n")
+        assert "a fact" not in errors
+        assert "a fact" in capsys.readouterr().err
+        assert [line.message for line in made.ring.since(0)[1]] == ["a fact", "a warning"]
+
+    def test_files_and_their_folder_are_the_owners_alone(self, tmp_path: Path) -> None:
+        made = configure(folder=tmp_path / "logs")
+        for path, mode in ((tmp_path / "logs", 0o700), (made.app_log, 0o600), (made.errors_log, 0o600)):
+            assert stat.S_IMODE(path.stat().st_mode) == mode
+
+    def test_a_second_configuration_replaces_the_first(self, tmp_path: Path) -> None:
+        first = configure(folder=tmp_path / "one", console=False)
+        second = configure(folder=tmp_path / "two", console=False)
+        LOG.info("hello")
+
+        assert current() == second
+        assert first.app_log.read_text() == ""
+        assert second.app_log.read_text().count("hello") == 1
+
+    def test_without_console_nothing_is_printed(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        configure(folder=tmp_path, console=False)
+        LOG.error("over the dashboard")
+        captured = capsys.readouterr()
+        assert captured.err + captured.out == ""
+
+    def test_a_quiet_console_says_warnings_only(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        configure(folder=tmp_path, console_level="WARNING")
+        LOG.info("a fact")
+        LOG.warning("a warning")
+        LOG.warning("told elsewhere", extra={"files_only": True})
+        assert capsys.readouterr().err.splitlines()[0].endswith("a warning")
+
+    def test_a_named_file_takes_everything(self, tmp_path: Path) -> None:
+        made = configure(log_file=tmp_path / "run.log", console=False)
+        LOG.error("x")
+        assert made.app_log == tmp_path / "run.log"
+        assert made.errors_log == tmp_path / "run.errors.log"
+        assert "x" in made.app_log.read_text()
+
+    def test_a_place_that_cannot_be_written_is_refused_with_the_remedy(self, tmp_path: Path) -> None:
+        (tmp_path / "taken").write_text("")
+        with pytest.raises(ConfigurationError, match="--log-file FILE"):
+            configure(folder=tmp_path / "taken" / "logs")
+        with pytest.raises(ConfigurationError, match="--log-file FILE"):
+            configure(log_file=tmp_path / "taken" / "x.log")
+
+    def test_json_lines_carry_every_field(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        made = configure(folder=tmp_path, log_format="json")
+        LOG.error("bad", exc_info=raised(), extra={"worker": "price-3"})
+        line = json.loads(made.app_log.read_text())
+        assert (line["level"], line["worker"], line["logger"], line["message"]) == (
+            "ERROR",
+            "price-3",
+            "sp500tui.test",
+            "bad",
+        )
+        assert line["time"].endswith("Z")
+        assert "ValueError" in line["exception"]
+        assert json.loads(capsys.readouterr().err)["message"] == "bad"
+
+    def test_warnings_of_libraries_go_to_the_files_only(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        made = configure(folder=tmp_path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            logging.captureWarnings(capture=False)
+            logging.captureWarnings(capture=True)
+            warnings.warn("old spelling", stacklevel=1)
+        assert "old spelling" in made.errors_log.read_text()
+        assert "old spelling" not in capsys.readouterr().err
+
+
+class TestCleaning:
+    def test_no_password_and_no_control_character_is_logged(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given
+        made = configure(folder=tmp_path)
+
+        # when text from outside and a traceback with a password are logged
+        LOG.error(
+            "%s\n%s", "postgresql://me:secret@host/x password=secret", "\x1b[2J\u202e", exc_info=raised()
+        )
+
+        # then the message is one clean line everywhere, and the traceback is readable, in the files only
+        text, shown = made.app_log.read_text(), capsys.readouterr().err
+        for each in (text, shown, made.ring.since(0)[1][0].message):
+            assert "secret" not in each
+            assert "\x1b" not in each
+            assert "\u202e" not in each
+        assert text.splitlines()[1] == "    Traceback (most recent call last):"
+        assert "Traceback" not in shown
+        assert shown.count("\n") == 1
+
+    def test_a_record_whose_arguments_do_not_fit_is_logged_all_the_same(self, tmp_path: Path) -> None:
+        made = configure(folder=tmp_path, console=False)
+        bad = record("%d of %d")
+        bad.args = ("x",)
+        made.gate.handle(bad)
+        assert "unreadable log record" in made.app_log.read_text()
+
+    def test_the_worker_is_the_thread(self, tmp_path: Path) -> None:
+        made = configure(folder=tmp_path, console=False)
+        thread = threading.Thread(target=LOG.info, args=("from a thread",), name="price-7")
+        thread.start()
+        thread.join()
+        LOG.info("from the main thread")
+        assert [line.worker for line in made.ring.since(0)[1]] == ["price-7", "main"]
+
+    def test_an_exception_that_ends_a_thread_is_logged_not_printed(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        made = configure(folder=tmp_path, console=False)
+        log_uncaught()
+
+        thread = threading.Thread(target=fail, name="converter-1")
+        thread.start()
+        thread.join()
+        assert "converter-1 ended by ValueError" in made.errors_log.read_text()
+        assert "Traceback" in made.errors_log.read_text()
+        assert capsys.readouterr().err == ""
+
+
+class TestOtherProcesses:
+    def test_a_record_comes_through_the_pipe_whole(self, tmp_path: Path) -> None:
+        # given a record of a writer's process, as plain values
+        sent = record("stored 12 rows", created=1_700_000_000.25, worker="writer-2")
+        sent.exc_info = (ValueError, raised(), None)
+        message = json.loads(json.dumps(as_message(sent)))
+
+        # when the parent feeds it in
+        made = configure(folder=tmp_path, console=False)
+        reemit(message)
+
+        # then time, worker and text are the writer's
+        line = made.ring.since(0)[1][0]
+        assert (line.worker, line.message, line.level) == ("writer-2", "stored 12 rows", logging.INFO)
+        assert line.time.timestamp() == pytest.approx(1_700_000_000.25)
+        assert "ValueError" in made.app_log.read_text()
+
+    def test_a_level_that_is_off_stays_off(self, tmp_path: Path) -> None:
+        made = configure(folder=tmp_path, console=False, level="ERROR")
+        reemit(as_message(record("chatter")))
+        assert made.ring.since(0)[1] == ()
+
+
+class TestRing:
+    @given(st.integers(1, 20), st.lists(st.integers(0, 15), max_size=8))
+    def test_a_reader_gets_every_line_once_or_is_told_how_many_it_missed(
+        self, capacity: int, bursts: list[int]
+    ) -> None:
+        ring, seq, missed, written = RingHandler(capacity), 0, 0, 0
+        seen: list[LogLine] = []
+        for burst in bursts:
+            for _ in range(burst):
+                written += 1
+                ring.handle(record(str(written)))
+            seq, lines, dropped = ring.since(seq)
+            seen += lines
+            missed += dropped
+            assert len(lines) == min(burst, capacity)
+        assert len(seen) + missed == written == seq
+        assert [line.seq for line in seen] == sorted({line.seq for line in seen})
+        assert all(line.message == str(line.seq) for line in seen)
+
+    def test_a_line_is_immutable_and_in_utc(self) -> None:
+        ring = RingHandler()
+        ring.handle(record("x"))
+        line = ring.since(0)[1][0]
+        assert isinstance(line, LogLine)
+        assert line.time.utcoffset() is not None
+        with pytest.raises(AttributeError):
+            line.message = "y"  # type: ignore[misc]
+
+
+class TestRotation:
+    def filled(self, path: Path, count: int, limit: int = 5 << 20, keep: int = 3) -> RotatingLog:
+        log = RotatingLog(path, limit=limit, keep=keep)
+        for number in range(count):
+            log.handle(record(f"line {number:04d}"))
+        return log
+
+    def test_the_file_is_bounded_and_so_are_its_ancestors(self, tmp_path: Path) -> None:
+        path = tmp_path / "app.log"
+        self.filled(path, 100, limit=200, keep=2).close()
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["app.log", "app.log.1", "app.log.2"]
+        assert all(each.stat().st_size <= 200 for each in tmp_path.iterdir())
+        assert path.read_text().endswith("line 0099\n")
+
+    def test_two_programs_share_a_file_without_losing_a_line(self, tmp_path: Path) -> None:
+        # given two that write to the same file at once, each in its own process
+        program = (
+            "import logging, sys; from pathlib import Path; from sp500tui.logs.rotation import RotatingLog\n"
+            "log = RotatingLog(Path(sys.argv[1]), limit=20_000, keep=50)\n"
+            "for n in range(2000):\n"
+            "    log.handle(logging.LogRecord('x', 20, '', 0, f'{sys.argv[2]}-{n}', None, None))\n"
+        )
+        path = tmp_path / "app.log"
+        both = [subprocess.Popen([sys.executable, "-c", program, str(path), name]) for name in "ab"]
+        assert [each.wait(60) for each in both] == [0, 0]
+
+        # then every line of both is there once
+        lines = [line for each in tmp_path.iterdir() for line in each.read_text().splitlines()]
+        assert sorted(lines) == sorted(f"{name}-{number}" for name in "ab" for number in range(2000))
+
+    def test_a_file_that_was_taken_away_is_made_anew(self, tmp_path: Path) -> None:
+        log = self.filled(tmp_path / "app.log", 1)
+        (tmp_path / "app.log").unlink()
+        for number in range(100):
+            log.handle(record(f"line {number}"))
+        log.close()
+        assert "line 99" in (tmp_path / "app.log").read_text()
+
+    def test_a_full_disk_is_told_once_and_counted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given a disk that is full for a while
+        made = configure(folder=tmp_path)
+        full = True
+        write = os.write
+
+        def full_disk(descriptor: int, data: bytes) -> int:
+            if full:
+                raise OSError(28, "No space left on device")
+            return write(descriptor, data)
+
+        monkeypatch.setattr(os, "write", full_disk)
+
+        # when workers go on logging
+        for number in range(5):
+            LOG.info("line %d", number)
+        full = False
+        LOG.info("there is room again")
+
+        # then nothing was raised, it was said once, and the gap is marked in the file
+        shown = capsys.readouterr().err
+        assert shown.count("No space left on device") == 1
+        assert "5 log records before this one were lost" in made.app_log.read_text()
+        assert "there is room again" in made.app_log.read_text()
+
+    def test_a_console_that_has_gone_is_not_missed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = configure(folder=tmp_path)
+        closed = io.StringIO()
+        closed.close()
+        monkeypatch.setattr(sys, "stderr", closed)
+        LOG.info("one")
+        monkeypatch.setattr(sys, "stderr", None)
+        LOG.info("two")
+        assert made.app_log.read_text().count("\n") == 2

@@ -1,0 +1,65 @@
+"""Output that cannot be written is an error, and any encoding will do."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+
+import pytest
+
+from sp500tui.logs.standard_streams import OutputError, prepare, write_json, write_message, write_output
+
+
+def test_a_closed_stream_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, write in (("stdout", write_output), ("stderr", write_message), ("stdout", write_json)):
+        monkeypatch.setattr(sys, name, None)
+        with pytest.raises(OutputError, match="is closed"):
+            write("x")
+
+
+def test_a_full_disk_is_an_error_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(OutputError, match="standard output: No space left on device"):
+            write_output("x")
+
+
+def test_a_reader_that_has_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with pytest.raises(OutputError, match="Broken pipe"):
+            write_output("x")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "koi8-r", "cp037", "utf-8", "utf-16"])
+def test_any_encoding_will_do(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    for name, write in (("stdout", write_output), ("stderr", write_message)):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(raw, encoding=encoding))
+        prepare()
+        write("Nestlé – 🎉 \udce9")
+        assert "Nestl" in raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp037", "utf-8"])
+def test_json_loses_no_character(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+    write_json(json.dumps({"ü": "Nestlé – 🎉"}, ensure_ascii=False))
+    assert json.loads(raw.getvalue().decode(encoding)) == {"ü": "Nestlé – 🎉"}
+
+
+def test_closed_descriptors_are_occupied(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def fail(descriptor: int) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "fstat", fail)
+    monkeypatch.setattr(os, "open", lambda path, _: opened.append(path))
+    prepare()
+    assert opened == [os.devnull] * 3

@@ -1,0 +1,117 @@
+"""The converters: rows with the second currency, or a short wait for its rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+from sp500tui.model import FxRate
+from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.queue_items import Fetched
+from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.stages.converter import Conversion
+from sp500tui.pipeline.stages.fx import FxBook
+from tests.support.faults_rows import OPENING, quote
+from tests.unit.pipeline.test_queue import Clock
+
+Wait = Callable[[Callable[[], object]], None]
+RATE = FxRate("USD", "DKK", Decimal("6.858"), OPENING)
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.books = Books()
+        self.quotes: MemoryQueue[Fetched] = MemoryQueue(100, self.books.lock)
+        self.rows: MemoryQueue[object] = MemoryQueue(2, self.books.lock)
+        self.fx = FxBook("DKK", clock=self.clock)
+        self.board = PriceBoard()
+        conversion = Conversion(self.quotes, self.rows, fx=self.fx, board=self.board)  # type: ignore[arg-type]
+        self.stage = Stage(StageName.CONVERTER, conversion.make_body, 1, listener=lambda _: None)
+
+    def put(self, *numbers: int) -> None:
+        self.quotes.put([Fetched(quote(number), 5.0, "price-1") for number in numbers])
+
+    def state(self) -> WorkerState:
+        return self.stage.workers[0].snapshot().state
+
+
+@contextmanager
+def open_counter() -> Iterator[Counter]:
+    counter = Counter()
+    counter.stage.start()
+    yield counter
+    counter.stage.dismiss()
+    counter.rows.lift_capacity()
+    assert counter.stage.join(10)
+
+
+def test_quotes_become_rows_in_one_step(eventually: Wait) -> None:
+    with open_counter() as counter:
+        counter.fx.learn([RATE])
+        counter.put(1, 2)
+        eventually(lambda: counter.rows.depth().ready == 2)
+        assert counter.quotes.depth().in_flight == 0
+        lease = counter.rows.take(5)
+        assert lease is not None
+        assert [row.converted_price for row in lease.items] == [Decimal("687.51450")] * 2  # type: ignore[attr-defined]
+        shown = counter.board.of("S1")
+        assert shown is not None
+        assert (shown.row.fx_rate, shown.row.fx_time) == (Decimal("6.858"), OPENING)
+
+
+def test_a_full_rows_queue_holds_the_converter_back(eventually: Wait) -> None:
+    with open_counter() as counter:
+        counter.fx.learn([RATE])
+        counter.put(1, 2)
+        eventually(lambda: counter.rows.depth().ready == 2)
+        counter.put(3)
+        eventually(lambda: counter.state() is WorkerState.BLOCKED)
+        assert counter.quotes.depth().in_flight == 1
+        counter.rows.take(1)
+        eventually(lambda: counter.quotes.depth().in_flight == 0)
+
+
+def test_rows_wait_a_moment_for_the_first_rate(eventually: Wait) -> None:
+    with open_counter() as counter:
+        counter.put(1)
+        eventually(lambda: counter.state() is WorkerState.WAITING)
+        assert counter.rows.depth().ready == 0
+
+        counter.fx.learn([RATE])
+
+        eventually(lambda: counter.rows.depth().ready == 1)
+        shown = counter.board.of("S1")
+        assert shown is not None
+        assert shown.row.converted_price is not None
+
+
+def test_without_a_rate_in_time_rows_go_on_without_a_converted_price(eventually: Wait) -> None:
+    with open_counter() as counter:
+        counter.put(1)
+        eventually(lambda: counter.state() is WorkerState.WAITING)
+        counter.clock.now += 11
+        eventually(lambda: counter.rows.depth().ready == 1)
+        shown = counter.board.of("S1")
+        assert shown is not None
+        assert shown.row.converted_price is None
+
+
+def test_a_converter_in_a_hurry_waits_for_no_rate(eventually: Wait) -> None:
+    """At the second request to stop, a quote without a rate reaches the journal all the same."""
+    with open_counter() as counter:
+        counter.put(1)
+        eventually(lambda: counter.state() is WorkerState.WAITING)
+        counter.stage.hurry()
+        eventually(lambda: counter.rows.depth().ready == 1)
+
+
+def test_a_converter_that_is_told_to_leave_waits_for_no_rate(eventually: Wait) -> None:
+    with open_counter() as counter:
+        counter.put(1)
+        eventually(lambda: counter.state() is WorkerState.WAITING)
+    assert counter.rows.depth().ready == 1

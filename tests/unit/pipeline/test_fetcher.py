@@ -1,0 +1,304 @@
+"""The price workers with a source of the test's own: answers, refusals, nonsense and retries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+
+from sp500tui.model import FxRate, SourceError, ThrottledError
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.stages.fetcher import MissingBook, Pricing, forgotten, worth_another_try
+from sp500tui.pipeline.stages.fx import FxBook
+from sp500tui.pipeline.stages.source_health import SourceWatches
+from sp500tui.sources.yahoo.parsing import NOT_ANSWERED, FetchResult
+from tests.support.faults_rows import OPENING, quote
+
+Wait = Callable[[Callable[[], object]], None]
+Answer = FetchResult | Exception
+
+
+@pytest.mark.parametrize(
+    ("attempts", "age", "again"),
+    [(0, 0, True), (3, 59.9, True), (4, 0, False), (0, 60, False), (9, 99, False)],
+)
+def test_what_is_worth_another_try(attempts: int, age: float, again: bool) -> None:
+    ticker = Ticker("AAPL", 100.0, attempts)
+    kept, given_up = worth_another_try([ticker], 100.0 + age, max_attempts=4, give_up_after=60)
+    assert (kept, given_up) == (([ticker], []) if again else ([], [ticker]))
+
+
+def test_missing_symbols_are_named_until_they_are_found() -> None:
+    book = MissingBook()
+    book.found(["A"])
+    book.name([("B", "gone"), ("A", "halted")])
+    assert [(m.symbol, m.reason) for m in book.listing()] == [("A", "halted"), ("B", "gone")]
+    book.found(["A", "C"])
+    assert [m.symbol for m in book.listing()] == ["B"]
+
+
+def answer(symbols: Sequence[str], *, missing: Sequence[str] = (), currency: str = "USD") -> FetchResult:
+    quotes = tuple(quote(1, symbol=symbol, currency=currency) for symbol in symbols if symbol not in missing)
+    return FetchResult(quotes, (), dict.fromkeys(missing, "not in the answer"))
+
+
+class Script:
+    """Answers the first requests as written, and every later one with all that was asked for."""
+
+    def __init__(self, *first: Answer) -> None:
+        self.first = iter(first)
+        self.asked: list[tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = []
+        self.opened = 0
+
+    def open(self) -> None:
+        self.opened += 1
+
+    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+        self.asked.append((tuple(symbols), tuple(fx_pairs)))
+        found = next(self.first, None) or answer(symbols)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class Shop:
+    """One price worker between two queues."""
+
+    def __init__(self, source: Script, *, max_attempts: int = 4) -> None:
+        self.source = source
+        self.books = Books()
+        self.tickers: MemoryQueue[Ticker] = MemoryQueue(100, self.books.lock)
+        self.quotes: MemoryQueue[Fetched] = MemoryQueue(3, self.books.lock)
+        self.missing = MissingBook()
+        self.events: list[PipelineEvent] = []
+        self.fx = FxBook("DKK")
+        pricing = Pricing(
+            lambda: self.source,
+            self.tickers,
+            self.quotes,
+            books=self.books,
+            fx=self.fx,
+            missing=self.missing,
+            batch_size=2,
+            max_attempts=max_attempts,
+            give_up_after=60.0,
+            watches=SourceWatches(self.events.append),
+        )
+        self.stage = Stage(
+            StageName.PRICE, pricing.make_body, 1, listener=lambda _: None, jitter=lambda: -0.49
+        )
+
+    def ask(self, *symbols: str) -> None:
+        self.tickers.put([Ticker(symbol, time.monotonic()) for symbol in symbols])
+
+    def named(self) -> list[str]:
+        return [each.symbol for each in self.missing.listing()]
+
+    def fetched(self) -> list[str]:
+        lease = self.quotes.take(100, timeout=0)
+        return [item.quote.symbol for item in lease.items] if lease else []
+
+    def settled(self) -> bool:
+        depth = self.tickers.depth()
+        return not depth.ready and not depth.in_flight
+
+
+@contextmanager
+def open_shop(*first: Answer, max_attempts: int = 4) -> Iterator[Shop]:
+    shop = Shop(Script(*first), max_attempts=max_attempts)
+    shop.stage.start()
+    yield shop
+    shop.stage.dismiss()
+    shop.quotes.lift_capacity()
+    assert shop.stage.join(10)
+
+
+def test_quotes_are_handed_over_and_counted(eventually: Wait) -> None:
+    with open_shop() as shop:
+        shop.ask("A", "B", "C")
+        eventually(shop.settled)
+        assert shop.books.fetched == 3
+        assert shop.fetched() == ["A", "B", "C"]
+        assert [asked[0] for asked in shop.source.asked] == [("A", "B"), ("C",)]
+        assert shop.source.asked[0][1] == (("USD", "DKK"),), "the rate rides in the same request"
+        assert shop.source.opened == 1
+
+
+def test_a_full_quotes_queue_holds_the_worker_back(eventually: Wait) -> None:
+    with open_shop() as shop:
+        shop.ask("A", "B", "C", "D")
+        eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.BLOCKED)
+        assert shop.books.fetched == 2
+        assert shop.fetched() == ["A", "B"]
+        eventually(shop.settled)
+        assert shop.fetched() == ["C", "D"]
+
+
+def test_what_the_answer_lacks_is_named_missing(eventually: Wait) -> None:
+    with open_shop(answer(["A", "B"], missing=["B"])) as shop:
+        shop.ask("A", "B")
+        eventually(shop.settled)
+        assert shop.named() == ["B"]
+        assert shop.fetched() == ["A"]
+        shop.ask("B")
+        eventually(shop.settled)
+        eventually(lambda: shop.named() == [])
+
+
+def test_an_answer_of_nothing_but_missing_symbols_puts_nothing(eventually: Wait) -> None:
+    with open_shop(answer(["A"], missing=["A"])) as shop:
+        shop.ask("A")
+        eventually(shop.settled)
+        assert shop.books.fetched == 0
+        assert shop.named() == ["A"]
+
+
+def test_a_failed_request_is_tried_again(eventually: Wait) -> None:
+    with open_shop(SourceError("502"), SourceError("503")) as shop:
+        shop.ask("A", "B")
+        eventually(shop.settled)
+        assert shop.fetched() == ["A", "B"]
+        assert shop.named() == []
+        assert shop.stage.failed == 2
+        assert shop.stage.workers[0].last_error == "503"
+
+
+def test_after_its_last_attempt_a_symbol_is_named_missing_with_the_reason(eventually: Wait) -> None:
+    with open_shop(SourceError("502 again"), SourceError("503 again"), max_attempts=2) as shop:
+        shop.ask("A", "B")
+        eventually(shop.settled)
+        assert [(m.symbol, m.reason) for m in shop.missing.listing()] == [
+            ("A", "503 again"),
+            ("B", "503 again"),
+        ]
+        assert shop.books.fetched == 0
+
+
+def test_being_throttled_costs_no_attempt_and_is_waited_for(eventually: Wait) -> None:
+    refusals = [ThrottledError("slow down", 0.01) for _ in range(5)]
+    with open_shop(*refusals, max_attempts=1) as shop:
+        shop.ask("A")
+        eventually(shop.settled)
+        assert shop.fetched() == ["A"]
+        assert len(shop.source.asked) == 6
+
+
+def test_a_throttled_worker_says_when_it_tries_again_and_leaves_when_told(eventually: Wait) -> None:
+    with open_shop(ThrottledError("slow down", 300)) as shop:
+        shop.ask("A")
+        eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.WAITING)
+        seen = shop.stage.workers[0].snapshot()
+        assert seen.doing == "slow down"
+        assert seen.retry_in is not None
+        assert 290 < seen.retry_in <= 300
+        assert shop.tickers.depth().ready == 1, "others may have it meanwhile"
+
+
+def test_tickers_that_kill_their_worker_use_their_attempts_up(eventually: Wait) -> None:
+    """Or a poison answer would kill one worker after the other for ever."""
+    with open_shop(ValueError("a bug"), ValueError("a bug"), max_attempts=2) as shop:
+        shop.ask("A")
+        eventually(shop.settled)
+        assert [(m.symbol, m.reason) for m in shop.missing.listing()] == [("A", "a bug")]
+        assert shop.stage.snapshot(shop.stage.workers).restarts >= 1
+        shop.ask("B")
+        eventually(lambda: shop.fetched() == ["B"])
+
+
+def test_an_outage_and_its_end_are_reported_once(eventually: Wait) -> None:
+    failures = [SourceError("Yahoo Finance answered 503")] * 4
+    with open_shop(*failures, max_attempts=9) as shop:
+        shop.ask("A", "B")
+        eventually(shop.settled)
+    assert [event.kind for event in shop.events] == [EventKind.SOURCE_FAILED, EventKind.SOURCE_RECOVERED]
+    assert shop.events[0].message == "Yahoo Finance is down: answered 503"
+    assert shop.events[1].message.startswith("Yahoo Finance is back: down for ")
+    assert shop.events[1].message.endswith("; 2 symbols affected")
+
+
+def test_only_a_refusal_by_the_source_itself_is_reported_as_throttling(eventually: Wait) -> None:
+    refusals = [
+        ThrottledError("waits for the throttle", 0.0),
+        ThrottledError("asked for fewer requests (429)", 0.0, by_source=True),
+        ThrottledError("waits for the throttle", 0.0),
+    ]
+    with open_shop(*refusals) as shop:
+        shop.ask("A")
+        eventually(shop.settled)
+    assert [event.message.partition(";")[0] for event in shop.events][:1] == [
+        "Yahoo Finance is throttled: asked for fewer requests (429)"
+    ]
+    assert [event.kind for event in shop.events] == [EventKind.THROTTLED, EventKind.SOURCE_RECOVERED]
+
+
+def test_slow_answers_are_reported(eventually: Wait) -> None:
+    slow = [FetchResult(answer([name]).quotes, (), {}, seconds=4.2) for name in "AB"]
+    with open_shop(*slow) as shop:
+        for name in "ABC":
+            shop.ask(name)
+            eventually(shop.settled)
+        assert shop.fetched() == ["A", "B", "C"]
+    messages = [event.message for event in shop.events if event.message.startswith("Yahoo Finance")]
+    assert messages[0] == "Yahoo Finance is slow: its answers take 4.2 s"
+    assert messages[1].startswith("Yahoo Finance is back: slow for ")
+    assert len(messages) == 2
+
+
+def test_rates_that_do_not_come_are_reported_with_the_symbols(eventually: Wait) -> None:
+    rate = FxRate("USD", "DKK", Decimal("6.8"), OPENING)
+    with open_shop(*(answer([name]) for name in "ABCD"), FetchResult((), (rate,), {})) as shop:
+        for name in "ABCDE":
+            shop.ask(name)
+            eventually(shop.settled)
+            shop.fetched()
+    assert [event.message.partition(" for 0.")[0] for event in shop.events] == [
+        (
+            "exchange rates are not available: no usable rate for USD/DKK; "
+            "the last known one is used where there is one"
+        ),
+        "exchange rates are available again: down",
+    ]
+    assert shop.events[1].message.endswith("; 4 symbols affected")
+
+
+def test_a_rate_that_a_quote_is_the_first_to_need_is_asked_for_at_once(eventually: Wait) -> None:
+    rate = FxRate("GBP", "DKK", Decimal("8.6"), OPENING)
+    with open_shop(answer(["A"], currency="GBp"), FetchResult((), (rate,), {})) as shop:
+        shop.ask("A")
+        eventually(shop.settled)
+        assert shop.source.asked[1] == ((), (("GBP", "DKK"),))
+        assert shop.fx.unknown() == (("USD", "DKK"),)
+
+
+def test_a_rate_that_does_not_come_holds_no_quote_up(eventually: Wait) -> None:
+    with open_shop(answer(["A"], currency="EUR"), SourceError("no rate today")) as shop:
+        shop.ask("A")
+        eventually(shop.settled)
+        assert shop.fetched() == ["A"]
+        assert shop.stage.workers[0].last_error == "no rate for EUR: no rate today"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "reason", "again"),
+    [
+        pytest.param(0, NOT_ANSWERED, True, id="left out once"),
+        pytest.param(1, NOT_ANSWERED, False, id="left out twice"),
+        pytest.param(0, "no price", False, id="answered without a price"),
+    ],
+)
+def test_a_symbol_left_out_of_an_answer_is_asked_for_once_more(
+    attempts: int, reason: str, again: bool
+) -> None:
+    ticker = Ticker("AAPL", 1.0, attempts)
+
+    found = forgotten([ticker, Ticker("MSFT", 1.0)], {"AAPL": reason})
+
+    assert found == ([Ticker("AAPL", 1.0, attempts + 1)] if again else [])

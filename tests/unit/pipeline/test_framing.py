@@ -1,0 +1,164 @@
+"""The frames on a writer's pipe: torn, oversized, senseless, or in pieces of any size."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.model import Sp500tuiError
+from sp500tui.pipeline.writer.client import Answer, WriterDiedError, WriterLink
+from sp500tui.pipeline.writer.framing import FrameError, FrameReader, framed
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+answers = st.dictionaries(
+    st.sampled_from(
+        ["kind", "number", "stored", "seconds", "sqlstate", "message", "level", "created", "name"]
+    ),
+    st.sampled_from(["log", "ready", "committed", "failed", 1, "1", 1e400]) | json_values,
+)
+
+
+def pieces(data: bytes, sizes: list[int]) -> Iterator[bytes]:
+    for size in sizes:
+        yield data[:size]
+        data = data[size:]
+    yield data
+
+
+def taken(reader: FrameReader) -> list[bytes]:
+    return list(iter(reader.take, None))
+
+
+@given(messages=st.lists(st.binary(max_size=40), max_size=5), sizes=st.lists(st.integers(0, 20), max_size=20))
+def test_messages_come_back_whole_whatever_pieces_they_come_in(
+    messages: list[bytes], sizes: list[int]
+) -> None:
+    reader, found = FrameReader(), []
+    for piece in pieces(b"".join(map(framed, messages)), sizes):
+        reader.feed(piece)
+        found += taken(reader)
+    assert found == messages
+
+
+@given(message=st.binary(max_size=40), data=st.data())
+def test_a_torn_frame_is_waited_for(message: bytes, data: st.DataObject) -> None:
+    whole = framed(message)
+    reader = FrameReader()
+    reader.feed(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    assert reader.take() is None
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_fail_in_any_other_way(data: bytes) -> None:
+    reader = FrameReader()
+    reader.feed(data)
+    with suppress(FrameError):
+        assert all(len(message) < len(data) for message in taken(reader))
+
+
+@pytest.mark.parametrize("length", [-1, -(2**31), 2**31 - 1, (1 << 20) + 1])
+def test_a_length_that_makes_no_sense_is_refused_before_anything_is_kept_for_it(length: int) -> None:
+    reader = FrameReader()
+    reader.feed(length.to_bytes(4, "big", signed=True))
+    with pytest.raises(FrameError, match="are expected"):
+        reader.take()
+
+
+class Impostor:
+    """Stands in for a writer process; the test speaks for it."""
+
+    pid = 4_000_000
+
+    def __init__(self, _command: object, *, pass_fds: tuple[int], **_: Any) -> None:
+        self.mouth = socket.socket(fileno=os.dup(pass_fds[0]))
+
+    def wait(self, _timeout: float | None = None) -> int:
+        return 0
+
+    def kill(self) -> None:
+        """Nothing is there to be killed."""
+
+
+@pytest.fixture
+def link(monkeypatch: pytest.MonkeyPatch) -> Iterator[WriterLink]:
+    monkeypatch.setattr(subprocess, "Popen", Impostor)
+    link = WriterLink("postgresql://nowhere", "writer-3", 5.0)
+    yield link
+    link.close()
+    says(link).close()
+
+
+def says(link: WriterLink) -> socket.socket:
+    process = link._process
+    assert isinstance(process, Impostor)
+    return process.mouth
+
+
+def commit(link: WriterLink, timeout: float = 5.0) -> Answer:
+    return link.commit(1, b"rows", timeout, lambda: False)
+
+
+COMMITTED = framed(json.dumps({"kind": "committed", "number": 1, "stored": 4, "seconds": 0.1}).encode())
+
+
+def test_an_answer_in_pieces_after_an_older_one_is_understood(link: WriterLink) -> None:
+    says(link).sendall(framed(b'{"kind": "failed", "number": 0}') + COMMITTED[:9])
+    with pytest.raises(WriterDiedError, match="did not answer in time"):
+        commit(link, 0.1)
+    says(link).sendall(COMMITTED[9:])
+    assert commit(link) == Answer(committed=True, stored=4, seconds=0.1)
+
+
+def test_an_answer_that_lies_in_the_pipe_counts_although_the_process_is_dead(link: WriterLink) -> None:
+    says(link).sendall(COMMITTED)
+    says(link).shutdown(socket.SHUT_RDWR)
+    assert link._receive(1, float("inf"), lambda: False).stored == 4
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\xff\xff\xff\xff12345678",
+        b"\x7f\xff\xff\xff",
+        b"HTTP/1.1 200 OK",
+        framed(b""),
+        framed(b"\xff\xfe"),
+        framed(b"[" * 100_000),
+        framed(b"[]"),
+        framed(b"7"),
+        framed(b'{"number": 1}'),
+        framed(b'{"kind": "committed", "number": 1}'),
+        framed(b'{"kind": "committed", "number": 1, "stored": "many", "seconds": 0}'),
+        framed(b'{"kind": "log", "level": Infinity, "created": 0, "name": "", "message": ""}'),
+    ],
+)
+def test_an_answer_that_is_none_ends_the_process_and_not_the_program(link: WriterLink, sent: bytes) -> None:
+    says(link).sendall(sent)
+    with pytest.raises(WriterDiedError, match=r"writer-3 \(process 4000000\) sent no answer but") as death:
+        commit(link)
+    assert not death.value.by_itself, "the rows are not to blame"
+
+
+@given(message=answers | json_values)
+def test_whatever_it_answers_only_the_projects_own_errors_come_of_it(message: object) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", Impostor)
+        link = WriterLink("postgresql://nowhere", "writer-3", 5.0)
+    says(link).sendall(framed(json.dumps(message).encode()))
+    says(link).shutdown(socket.SHUT_WR)
+    with suppress(Sp500tuiError):
+        assert isinstance(link._receive(1, float("inf"), lambda: False), Answer)
+    link.close()
+    says(link).close()

@@ -1,0 +1,190 @@
+"""A journal whose files are cut or changed under its hands: what is harmed is named and counted, the rest goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sp500tui.model import DatabaseError, JournalError
+from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
+from sp500tui.pipeline.journal.journal import Journal
+from sp500tui.pipeline.journal.segment import SUFFIX
+from sp500tui.storage.batch_codec import encode_records
+from sp500tui.storage.errors import is_bad_row
+from tests.support.faults_rows import symbols_of
+from tests.unit.pipeline.test_journal import admit, crash, settled
+
+
+class Shelf:
+    """A journal with three batches on the disk and its dead letters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "journal"
+        self.letters = DeadLetters(folder / "dead-letters.jsonl")
+        self.start()
+        batches = [admit(self.journal, self.books, 10 * number, 2) for number in range(3)]
+        # The first is read first again.
+        for batch in reversed(batches):
+            self.journal.release(batch)
+
+    def start(self) -> int:
+        self.books = Books()
+        self.journal = Journal(self.folder, self.books, limit_bytes=1 << 20, dead_letters=self.letters)
+        return self.journal.open()
+
+    @property
+    def file(self) -> Path:
+        (path,) = self.folder.glob(f"*{SUFFIX}")
+        return path
+
+    def balanced(self) -> bool:
+        with self.books.lock:
+            return (
+                self.books.fetched == sum(settled(self.books)) + self.journal.in_hand + self.journal.spooled
+            )
+
+    def takes(self) -> list[list[str | None]]:
+        """Take and settle everything there is."""
+        taken = []
+        while (batch := self.journal.take_waiting()) is not None:
+            assert self.balanced()
+            taken.append(symbols_of(batch.payload))
+            self.journal.settle(batch, stored=batch.rows, dead=0)
+        return taken
+
+
+def change_first(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(40)
+        file.write(b"?")
+
+
+def cut_last(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 10)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+ALL = [["S0", "S1"], ["S10", "S11"], ["S20", "S21"]]
+
+
+@pytest.mark.parametrize(
+    ("harm", "left"),
+    [(change_first, ALL[1:]), (cut_last, ALL[:-1]), (empty, [])],
+)
+def test_a_harmed_batch_is_set_aside_and_the_others_go_on(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    harm: Callable[[Path], None],
+    left: list[list[str | None]],
+) -> None:
+    shelf = Shelf(tmp_path)
+    path = shelf.file
+    harm(path)
+
+    assert shelf.takes() == left
+
+    dead = 6 - 2 * len(left)
+    assert settled(shelf.books) == (2 * len(left), 0, dead)
+    assert (shelf.journal.in_hand, shelf.journal.spooled, shelf.journal.has_waiting) == (0, 0, False)
+    reasons = [letter.reason for letter in shelf.letters.listing()]
+    assert len(reasons) == dead // 2
+    assert all(path.name in reason and "2 rows are unreadable in the journal" in reason for reason in reasons)
+    assert f"the file is kept as {path.with_suffix('.damaged').name}" in caplog.text
+    shelf.journal.close()
+    assert [kept.suffix for kept in shelf.folder.iterdir()] == [".damaged"]
+
+
+def test_a_file_harmed_while_its_journal_is_used_takes_further_batches(tmp_path: Path) -> None:
+    """Given a file cut to nothing under its hands, when the program dies, what came later is replayed."""
+    shelf = Shelf(tmp_path)
+    empty(shelf.file)
+    assert shelf.takes() == []
+    admit(shelf.journal, shelf.books, 30, 2)
+    crash(shelf.journal)
+
+    assert shelf.start() == 2
+    assert shelf.takes() == [["S30", "S31"]]
+    shelf.journal.close()
+    assert [kept.suffix for kept in shelf.folder.iterdir()] == [".damaged"]
+
+
+def test_an_earlier_runs_batch_is_no_part_of_the_equation_when_it_is_set_aside(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    crash(shelf.journal)
+    assert shelf.start() == 6
+    change_first(shelf.file)
+
+    assert shelf.takes() == ALL[1:]
+
+    assert settled(shelf.books) == (0, 0, 0)
+    assert (shelf.journal.snapshot().replayed, shelf.journal.snapshot().replay_left) == (4, 0)
+    assert len(shelf.letters.listing()) == 1
+
+
+@pytest.mark.parametrize("fault", ["read", "letter"])
+def test_what_fails_for_now_lets_others_go_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Given a batch that the disk does not give, or whose letter it does not take, nothing is given up."""
+    shelf = Shelf(tmp_path)
+    real = os.pread
+
+    def sick(fd: int, length: int, at: int) -> bytes:
+        if at == 0:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, length, at)
+
+    def full(_letters: object) -> None:
+        raise JournalError("cannot write the dead letters: No space left on device")
+
+    with monkeypatch.context() as fails:
+        if fault == "read":
+            fails.setattr(os, "pread", sick)
+        else:
+            change_first(shelf.file)
+            fails.setattr(shelf.letters, "add", full)
+        with pytest.raises(JournalError):
+            shelf.takes()
+        with pytest.raises(JournalError):
+            shelf.takes()
+        assert settled(shelf.books) == (4, 0, 0), "the others are stored meanwhile"
+        assert (shelf.journal.in_hand, shelf.journal.spooled) == (0, 2)
+
+    assert shelf.takes() == (ALL[:1] if fault == "read" else [])
+    assert shelf.balanced()
+    assert len(shelf.letters.listing()) == (0 if fault == "read" else 1)
+
+
+def test_a_letter_for_a_lost_batch_stays_when_letters_are_replayed() -> None:
+    """It has no row to offer: the codec refuses it as a bad row, and the reason stays readable."""
+    letter = DeadLetter.of({}, "3 rows are unreadable in the journal", None)
+    with pytest.raises(DatabaseError) as refused:
+        encode_records([letter.row])
+    assert is_bad_row(refused.value.sqlstate or "")
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_file_removed_under_its_hands_is_followed_by_a_new_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    """What was in it can still be read; what comes later outlives a crash again."""
+    shelf = Shelf(tmp_path)
+    shelf.file.unlink()
+    if what == "folder":
+        shelf.folder.rmdir()
+
+    admit(shelf.journal, shelf.books, 30, 2)
+
+    assert "somebody has removed the journal file" in caplog.text
+    assert shelf.takes() == ALL
+    crash(shelf.journal)
+    assert shelf.start() == 2
+    assert shelf.takes() == [["S30", "S31"]]

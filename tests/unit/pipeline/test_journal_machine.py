@@ -1,0 +1,174 @@
+"""Conservation in the journal, whatever happens to the program and to the end of its file.
+
+A batch that was wholly written and is not settled comes back; none is invented; a settled one comes back only
+where its mark was cut off.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.journal.journal import Batch, Journal
+from sp500tui.storage import batch_codec as rowcodec
+from tests.support.faults_rows import leased, row, symbols_of
+from tests.unit.pipeline.test_segment import abandon
+
+
+@dataclass
+class Written:
+    """Where a record of the running program ends in its file."""
+
+    symbols: frozenset[str]
+    end: int
+    settled_end: int | None = None
+    """Where the mark of its settlement ends."""
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """A program that takes rows over, loses its life at any moment, and starts again."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="journal-machine-"))
+        self.next = 0
+        self.unsettled: set[str] = set()
+        """Symbols that must be in the journal."""
+        self.maybe: set[str] = set()
+        """Settled symbols whose mark was cut: they may come back."""
+        self.start_program()
+
+    def start_program(self) -> None:
+        self.books = Books()
+        self.journal = Journal(self.folder, self.books, limit_bytes=1 << 20)
+        rows = self.journal.open()
+        self.hands: list[Batch] = []
+        self.written: list[Written] = []
+        found = self._waiting_symbols()
+        assert self.unsettled <= found, "a batch was lost"
+        assert found <= self.unsettled | self.maybe, "a batch was invented"
+        assert rows == len(found)
+        # What came back a second time is to be settled a second time.
+        self.unsettled, self.maybe = found, set()
+
+    def _waiting_symbols(self) -> set[str]:
+        batches = []
+        while (batch := self.journal.take_waiting()) is not None:
+            batches.append(batch)
+        symbols: list[str] = []
+        for batch in reversed(batches):
+            symbols += [str(symbol) for symbol in symbols_of(batch.payload)]
+            self.journal.release(batch)
+        assert len(symbols) == len(set(symbols)), "a row came back twice"
+        return set(symbols)
+
+    @property
+    def _own(self) -> int:
+        return self.journal._own.size if self.journal._own else 0
+
+    @rule(count=st.integers(1, 5))
+    def admit(self, count: int) -> None:
+        rows = [row(number) for number in range(self.next, self.next + count)]
+        self.next += count
+        batch = self.journal.admit(leased(self.books, rows), rows, rowcodec.encode(rows))
+        assert batch is not None
+        self.hands.append(batch)
+        symbols = frozenset(one.quote.symbol for one in rows)
+        self.unsettled |= symbols
+        self.written.append(Written(symbols, self._own))
+
+    @rule()
+    def take(self) -> None:
+        batch = self.journal.take_waiting()
+        if batch is not None:
+            self.hands.append(batch)
+
+    @precondition(lambda self: self.hands)
+    @rule(which=st.integers(0), stored=st.integers(0, 5))
+    def settle(self, which: int, stored: int) -> None:
+        batch = self.hands.pop(which % len(self.hands))
+        symbols = frozenset(str(symbol) for symbol in symbols_of(batch.payload))
+        self.journal.settle(batch, stored=min(stored, batch.rows), dead=0)
+        self.unsettled -= symbols
+        for record in self.written:
+            if record.symbols == symbols:
+                record.settled_end = self._own
+
+    @precondition(lambda self: self.hands)
+    @rule(which=st.integers(0))
+    def release(self, which: int) -> None:
+        self.journal.release(self.hands.pop(which % len(self.hands)))
+
+    @precondition(lambda self: self.hands)
+    @rule(which=st.integers(0))
+    def divide(self, which: int) -> None:
+        batch = self.hands.pop(which % len(self.hands))
+        if batch.rows == 1:
+            self.journal.release(batch)
+            return
+        symbols = frozenset(str(symbol) for symbol in symbols_of(batch.payload))
+        pieces = rowcodec.split(batch.payload)
+        self.journal.divide(batch, pieces, deaths=2)
+        # A cut anywhere from here on may take the pieces, or bring the whole back beside them.
+        self.written = [record for record in self.written if record.symbols != symbols]
+        self.written.append(Written(frozenset(), self._own))
+
+    @rule()
+    def crash_and_start_again(self) -> None:
+        for segment in self.journal._segments():
+            abandon(segment)
+        self.start_program()
+
+    @precondition(lambda self: self.written and all(record.symbols for record in self.written))
+    @rule(data=st.data())
+    def crash_with_the_end_of_the_file_cut(self, data: st.DataObject) -> None:
+        """What a power cut may do to what was not synced, and worse: the cut may fall anywhere."""
+        segment = self.journal._own
+        assert segment is not None
+        cut = data.draw(st.integers(0, segment.size))
+        path = segment.path
+        for each in self.journal._segments():
+            abandon(each)
+        os.truncate(path, cut)
+        for record in self.written:
+            if record.end > cut:
+                self.unsettled -= record.symbols
+            elif record.settled_end is not None and record.settled_end > cut:
+                self.maybe |= record.symbols
+        self.start_program()
+
+    @rule()
+    def end_in_order_and_start_again(self) -> None:
+        for batch in self.hands:
+            self.journal.release(batch)
+        self.journal.close()
+        self.start_program()
+
+    @invariant()
+    def every_row_is_counted_once(self) -> None:
+        with self.books.lock:
+            settled = self.books.stored + self.books.duplicate + self.books.dead
+            assert self.books.fetched == settled + self.journal.in_hand + self.journal.spooled
+
+    def teardown(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal.close()
+            shutil.rmtree(self.folder)
+
+
+TestJournal = JournalMachine.TestCase
+TestJournal.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

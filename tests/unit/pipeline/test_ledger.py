@@ -1,0 +1,28 @@
+"""The equation in words."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.pipeline.core.snapshot import Ledger
+
+FEW = st.integers(0, 2_000)
+
+
+def test_the_brief_equation_leaves_out_what_is_empty() -> None:
+    ledger = Ledger(fetched=1_503, stored=1_480, duplicate=10, dead=13)
+    assert ledger.brief == "fetched 1,503 = stored 1,480 + duplicate 10 + dead 13"
+    assert Ledger().brief == "fetched 0 = stored 0"
+
+
+@given(FEW, FEW, FEW, FEW, FEW, FEW)
+def test_the_brief_equation_adds_up(
+    stored: int, duplicate: int, queued: int, in_flight: int, spooled: int, dead: int
+) -> None:
+    total = stored + duplicate + queued + in_flight + spooled + dead
+    ledger = Ledger(total, stored, duplicate, queued, in_flight, spooled, dead)
+    left, *right = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", ledger.brief))
+    assert left == sum(right) == total

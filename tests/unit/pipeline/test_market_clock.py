@@ -1,0 +1,54 @@
+"""The thread that asks for the trading periods."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from sp500tui.model import MarketState, SourceError
+from sp500tui.pipeline.core.snapshot import MarketSnapshot
+from sp500tui.pipeline.monitoring import market_clock as module
+from sp500tui.pipeline.monitoring.market_clock import MarketClock
+from sp500tui.sources.yahoo.trading_calendar import TradingPeriods
+
+Wait = Callable[[Callable[[], object]], None]
+CLOSING = datetime(2026, 5, 4, 20, tzinfo=UTC)
+
+
+class Periods:
+    def next_change(self, now: datetime) -> tuple[MarketState, datetime] | None:
+        return (MarketState.POST, CLOSING) if now < CLOSING else None
+
+
+def test_it_asks_when_quotes_come_and_again_when_the_session_changes(
+    eventually: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK", 0.001)
+    asked, state = threading.Semaphore(0), {"now": None}
+
+    def ask() -> TradingPeriods:
+        asked.release()
+        if state["now"] is MarketState.PRE:
+            raise SourceError("not now")
+        return Periods()  # type: ignore[return-value]
+
+    clock = MarketClock(ask, lambda: state["now"])
+    assert clock.snapshot(MarketState.PRE) == MarketSnapshot(MarketState.PRE)
+    clock.thread.start()
+    assert not asked.acquire(timeout=0.05), "no quote, no question"
+    for each in (MarketState.PRE, MarketState.REGULAR):
+        state["now"] = each  # type: ignore[assignment]
+        assert asked.acquire(timeout=5)
+    before, after = datetime(2026, 5, 4, 15, tzinfo=UTC), datetime(2026, 5, 4, 21, tzinfo=UTC)
+    eventually(lambda: clock.snapshot(MarketState.REGULAR, before).next_state)
+    assert clock.snapshot(MarketState.REGULAR, before) == MarketSnapshot(
+        MarketState.REGULAR, MarketState.POST, CLOSING
+    )
+    assert clock.snapshot(MarketState.POST, after) == MarketSnapshot(MarketState.POST)
+    assert MarketClock.unknown(None) == MarketSnapshot(None)
+    clock.close()
+    assert clock.thread.join(5)
+    assert not clock.thread.is_alive()

@@ -1,0 +1,291 @@
+"""The leased queue, case by case; `test_queues_machine.py` looks for the cases nobody thought of.
+
+What the protocol says holds for a queue in memory and for one on a real broker alike.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from sp500tui.cluster.queue.stream_queue import StreamQueue
+from sp500tui.pipeline.core.queue import CancelledError, Depth, MemoryQueue, QueueClosedError
+
+Wait = Callable[[Callable[[], object]], None]
+Make = Callable[[int], MemoryQueue[int] | StreamQueue[int]]
+
+
+@pytest.fixture(params=["memory", "stream"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Makes a queue of the given capacity."""
+    if request.param == "memory":
+        return lambda capacity: MemoryQueue(capacity)
+    stream: Make = request.getfixturevalue("make_stream")
+    return stream
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_items_come_out_in_the_order_they_went_in_across_puts(make: Make) -> None:
+    queue = make(10)
+    queue.put([1, 2, 3])
+    queue.put([4, 5])
+
+    first, second = queue.take(4), queue.take(4)
+
+    assert first is not None
+    assert second is not None
+    assert (first.items, second.items) == ([1, 2, 3, 4], [5])
+
+
+def test_released_items_go_back_to_the_front(make: Make) -> None:
+    queue = make(10)
+    queue.put([1, 2, 3])
+    lease = queue.take(2)
+    assert lease is not None
+
+    assert lease.release()
+
+    again = queue.take(3)
+    assert again is not None
+    assert again.items == [1, 2, 3]
+
+
+def test_other_items_may_go_back_instead(make: Make) -> None:
+    queue = make(10)
+    queue.put([1, 2, 3])
+    lease = queue.take(3)
+    assert lease is not None
+
+    lease.release([2])
+
+    assert (queue.depth().ready, queue.depth().in_flight) == (1, 0)
+    assert queue.total_out == 2
+
+
+@pytest.mark.parametrize("end", ["ack", "release"])
+def test_a_lease_ends_once(make: Make, end: str) -> None:
+    queue = make(10)
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+
+    assert getattr(lease, end)()
+
+    assert not lease.ack()
+    assert not lease.release()
+    assert queue.depth().in_flight == 0
+
+
+def test_the_age_is_that_of_the_oldest_item_even_after_a_release() -> None:
+    clock = Clock()
+    queue: MemoryQueue[int] = MemoryQueue(10, clock=clock)
+    queue.put([1])
+    clock.now += 3
+    queue.put([2])
+    lease = queue.take(1)
+    assert lease is not None
+    assert queue.depth().oldest_age == 0
+    clock.now += 2
+
+    lease.release()
+
+    assert queue.depth().oldest_age == 5
+
+
+def test_a_full_queue_holds_the_put_back_until_there_is_room(make: Make, eventually: Wait) -> None:
+    queue = make(2)
+    queue.put([1, 2])
+    put = threading.Thread(target=queue.put, args=([3],), daemon=True)
+    put.start()
+    put.join(0.05)
+    assert put.is_alive()
+
+    lease = queue.take(1)
+
+    assert lease is not None
+    eventually(lambda: queue.depth().ready == 2)
+    put.join(5)
+
+
+def test_more_than_the_capacity_is_let_into_an_empty_queue(make: Make) -> None:
+    queue = make(2)
+    queue.put([1, 2, 3, 4])
+    assert queue.depth().ready == 4
+    assert queue.high_water == 4
+
+
+def test_a_put_that_waits_can_be_called_off(make: Make) -> None:
+    queue = make(1)
+    queue.put([1])
+    with pytest.raises(CancelledError):
+        queue.put([2], cancelled=lambda: True)
+    assert queue.total_in == 1
+
+
+def test_lifting_the_capacity_lets_a_waiting_put_through(make: Make, eventually: Wait) -> None:
+    queue = make(1)
+    queue.put([1])
+    put = threading.Thread(target=queue.put, args=([2, 3],), daemon=True)
+    put.start()
+
+    queue.lift_capacity()
+
+    eventually(lambda: queue.depth().ready == 3)
+    put.join(5)
+
+
+def test_a_hand_over_acknowledges_and_puts_in_one_step() -> None:
+    lock = threading.RLock()
+    before: MemoryQueue[int] = MemoryQueue(10, lock)
+    after: MemoryQueue[str] = MemoryQueue(10, lock)
+    before.put([1])
+    lease = before.take(1)
+    seen: list[tuple[int, int]] = []
+
+    done = after.put(
+        ["1"], acking=lease, then=lambda: seen.append((before.depth().in_flight, after.depth().ready))
+    )
+
+    assert done
+    assert seen == [(0, 1)]
+
+
+def test_a_hand_over_of_a_lost_lease_puts_nothing(make: Make) -> None:
+    queue = make(10)
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    lease.release()
+
+    assert not queue.put([2], acking=lease, then=lambda: pytest.fail("must not be called"))
+
+    assert queue.depth().ready == 1
+
+
+def test_take_returns_nothing_when_its_time_is_over(make: Make) -> None:
+    queue = make(10)
+    assert queue.take(1, timeout=0) is None
+    assert queue.take(1, timeout=0.01) is None
+
+
+def test_take_can_be_called_off(make: Make) -> None:
+    queue = make(10)
+    with pytest.raises(CancelledError):
+        queue.take(1, cancelled=lambda: True)
+
+
+def test_a_lingering_take_gathers_what_still_comes(make: Make) -> None:
+    queue = make(10)
+    queue.put([1])
+    later = threading.Timer(0.02, queue.put, ([2],))
+    later.start()
+
+    lease = queue.take(2, linger=5)
+    later.join(5)
+
+    assert lease is not None
+    assert lease.items == [1, 2]
+
+
+def test_a_lingering_take_does_not_wait_beyond_its_patience(make: Make) -> None:
+    queue = make(10)
+    queue.put([1])
+    lease = queue.take(2, linger=0.01)
+    assert lease is not None
+    assert lease.items == [1]
+
+
+def test_a_closed_queue_ends_only_when_nothing_is_leased_any_more(make: Make) -> None:
+    queue = make(10)
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    queue.close()
+
+    assert queue.take(1, timeout=0) is None, "the lease may still come back"
+    lease.ack()
+
+    with pytest.raises(QueueClosedError):
+        queue.take(1)
+    with pytest.raises(QueueClosedError):
+        queue.put([2])
+
+
+def test_whoever_waits_for_a_lease_to_come_back_hears_of_the_end(make: Make) -> None:
+    queue = make(10)
+    queue.put([1])
+    lease = queue.take(1)
+    assert lease is not None
+    queue.close()
+    ended = threading.Event()
+
+    def wait_for_the_end() -> None:
+        with pytest.raises(QueueClosedError):
+            queue.take(1)
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    lease.ack()
+
+    assert ended.wait(5)
+
+
+def test_discarding_leaves_what_is_leased() -> None:
+    queue: MemoryQueue[int] = MemoryQueue(10)
+    queue.put([1, 2, 3])
+    lease = queue.take(1)
+    assert lease is not None
+
+    assert queue.discard_ready() == 2
+
+    assert queue.depth() == Depth(0, 1, 10, None)
+
+
+def test_many_takers_and_putters_lose_and_double_nothing(make: Make) -> None:
+    """Threads that take, give back and acknowledge at random end with every number acknowledged once."""
+    queue = make(50)
+    each = 500 if isinstance(queue, MemoryQueue) else 50
+    acked: list[int] = []
+    lock = threading.Lock()
+
+    def work(seed: int) -> None:
+        turn = seed
+        while True:
+            try:
+                lease = queue.take(1 + turn % 7, linger=0.001 * (turn % 2), timeout=1)
+            except QueueClosedError:
+                return
+            turn += 1
+            if lease is None:
+                continue
+            if turn % 3 == 0:
+                lease.release()
+            else:
+                lease.ack()
+                with lock:
+                    acked.extend(lease.items)
+
+    def feed(start: int) -> None:
+        for number in range(start, start + each, 5):
+            queue.put(list(range(number, number + 5)))
+
+    workers = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+    feeders = [threading.Thread(target=feed, args=(n * each,)) for n in range(4)]
+    for thread in workers + feeders:
+        thread.start()
+    for thread in feeders:
+        thread.join(20)
+    queue.close()
+    for thread in workers:
+        thread.join(20)
+
+    assert sorted(acked) == list(range(4 * each))

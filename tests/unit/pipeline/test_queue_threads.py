@@ -1,0 +1,139 @@
+"""A `MemoryQueue` under threads that wait in it: nothing is lost, nobody waits in vain, and closed stays closed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sp500tui.pipeline.core.queue import CancelledError, MemoryLease, MemoryQueue, QueueClosedError
+
+PATIENCE = 10.0
+
+
+@dataclass(eq=False)
+class Call:
+    """A put or a take on a thread of its own, and what became of it."""
+
+    items: list[int] = field(default_factory=list)
+    """What a put brings."""
+    outcome: object = None
+    """True, a lease, or the exception; None while it waits."""
+    thread: threading.Thread | None = None
+
+
+class QueueUnderThreads(RuleBasedStateMachine):
+    """Starts puts and takes that may have to wait, settles leases and closes, in any order."""
+
+    @initialize(capacity=st.integers(1, 6))
+    def begin(self, capacity: int) -> None:
+        self.queue: MemoryQueue[int] = MemoryQueue(capacity)
+        self.capacity = capacity
+        self.puts: list[Call] = []
+        self.takes: list[Call] = []
+        self.leases: list[MemoryLease[int]] = []
+        self.done: list[int] = []
+        self.next = 0
+        self.closed = False
+        self.cancelled = False
+
+    def _start(self, call: Call, act: Callable[[], object]) -> None:
+        def run() -> None:
+            try:
+                call.outcome = act()
+            except (QueueClosedError, CancelledError) as error:
+                call.outcome = error
+
+        call.thread = threading.Thread(target=run, daemon=True)
+        call.thread.start()
+
+    @precondition(lambda self: not self.closed)
+    @rule(count=st.integers(1, 4))
+    def put(self, count: int) -> None:
+        call = Call(list(range(self.next, self.next + count)))
+        self.next += count
+        self.puts.append(call)
+        self._start(call, lambda: self.queue.put(call.items, cancelled=lambda: self.cancelled))
+
+    @rule(n=st.integers(1, 5), linger=st.sampled_from([0.0, 0.001]))
+    def take(self, n: int, linger: float) -> None:
+        call = Call()
+        self.takes.append(call)
+        self._start(call, lambda: self.queue.take(n, linger=linger, cancelled=lambda: self.cancelled))
+
+    def _collect(self) -> None:
+        for call in [each for each in self.takes if each.outcome is not None]:
+            self.takes.remove(call)
+            if isinstance(call.outcome, MemoryLease):
+                self.leases.append(call.outcome)
+            else:
+                assert isinstance(call.outcome, QueueClosedError)
+                assert self.queue.depth().ready == 0
+                assert self.queue.depth().in_flight == 0
+                assert self.closed
+
+    @precondition(lambda self: self.leases)
+    @rule(which=st.integers(0, 10), back=st.booleans())
+    def settle(self, which: int, back: bool) -> None:
+        lease = self.leases.pop(which % len(self.leases))
+        if back:
+            assert lease.release()
+        else:
+            assert lease.ack()
+            self.done += lease.items
+
+    # Seldom, and with something to hit: a closed queue has little left that could go wrong.
+    @precondition(lambda self: not self.closed and len(self.puts) + len(self.takes) > 3)
+    @rule(late_puts=st.integers(0, 2))
+    def close(self, late_puts: int) -> None:
+        self.closed = True
+        self.queue.close()
+        for _ in range(late_puts):
+            self.puts.append(call := Call([-1]))
+            self._start(call, partial(self.queue.put, call.items))
+
+    def _is_at_rest(self) -> bool:
+        """Whether every call that can go on has done so."""
+        depth = self.queue.depth()
+        waiting_puts = [call for call in self.puts if call.outcome is None]
+        waiting_takes = [call for call in self.takes if call.outcome is None]
+        if waiting_takes and (depth.ready or (self.closed and not depth.in_flight)):
+            return False
+        return not any(
+            self.closed or not depth.ready or depth.ready + len(call.items) <= self.capacity
+            for call in waiting_puts
+        )
+
+    @invariant()
+    def everything_is_in_one_place_and_nobody_waits_in_vain(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_at_rest():
+            assert time.monotonic() < deadline, "a call waits although it could go on"
+            time.sleep(0.0002)
+        self._collect()
+        let_in = [item for call in self.puts if call.outcome is True for item in call.items]
+        held = [item for lease in self.leases for item in lease.items]
+        depth = self.queue.depth()
+        assert depth.in_flight == len(held)
+        assert depth.ready == len(let_in) - len(held) - len(self.done)
+        assert self.queue.total_in == len(let_in)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "queue"):
+            return
+        self.cancelled = True
+        self.queue.interrupt()
+        for call in (*self.puts, *self.takes):
+            assert call.thread is not None
+            call.thread.join(PATIENCE)
+            assert not call.thread.is_alive()
+
+
+TestQueueUnderThreads = QueueUnderThreads.TestCase
+TestQueueUnderThreads.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

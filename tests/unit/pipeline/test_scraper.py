@@ -1,0 +1,101 @@
+"""The scraper: a cycle counts as put only when all of its tickers are on the queue, whatever happens on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.queue_items import Ticker
+from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.stages.schedule import Cycles, Move, Plan
+from sp500tui.pipeline.stages.scraper import Roster, Scraping
+from sp500tui.sources.wikipedia.client import ConstituentList
+from tests.unit.pipeline.test_queue import Clock
+
+Wait = Callable[[Callable[[], object]], None]
+SYMBOLS = tuple("ABCDEFGH")
+
+
+class NoList:
+    def load(self) -> ConstituentList:
+        return ConstituentList((), "bundled", datetime.now(UTC), "")
+
+
+class Refusing(MemoryQueue[Ticker]):
+    """Refuses the puts of the given numbers, counted from 1."""
+
+    def __init__(self, *refused: int) -> None:
+        super().__init__(8)
+        self.refused = refused
+        self.puts = 0
+        self.seen_complete: list[bool] = []
+        self.cycles: Cycles | None = None
+
+    def put(self, items: Sequence[Ticker], **more: Any) -> bool:
+        self.puts += 1
+        if self.cycles is not None:
+            self.seen_complete.append(self.cycles.complete)
+        if self.puts in self.refused:
+            raise OSError("the broker refuses")
+        return super().put(items, **more)
+
+
+@contextmanager
+def scraping(queue: Refusing) -> Iterator[Cycles]:
+    """A scraper of one cycle over eight symbols, put two at a time."""
+    cycles = queue.cycles = Cycles(Plan(cycles=1), 60.0)
+    shared = Scraping(Roster(NoList, SYMBOLS, 60.0), cycles, queue, ended=lambda: None)
+    stage = Stage(StageName.SCRAPER, shared.make_body, 1, listener=lambda _event: None, jitter=lambda: 0.0)
+    stage.start()
+    yield cycles
+    stage.dismiss()
+    assert stage.join(10)
+
+
+def test_a_cycle_is_complete_once_its_last_ticker_is_put(eventually: Wait) -> None:
+    queue = Refusing()
+    with scraping(queue) as cycles:
+        eventually(lambda: cycles.complete)
+    assert queue.seen_complete == [False] * 4
+    assert queue.depth().ready == 8
+
+
+@pytest.mark.parametrize("refused", [(1,), (3,), (1, 3, 6)])
+def test_a_cycle_of_which_a_put_failed_is_begun_again(eventually: Wait, refused: tuple[int, ...]) -> None:
+    queue = Refusing(*refused)
+
+    def emptied(cycles: Cycles) -> bool:
+        """A price worker that empties the queue meanwhile must not make the cycle look finished."""
+        lease = queue.take(8, timeout=0.01)
+        assert lease is None or lease.ack()
+        return cycles.complete
+
+    with scraping(queue) as cycles:
+        eventually(lambda: emptied(cycles))
+        assert (cycles.number, cycles.running) == (1, True)
+    assert not any(queue.seen_complete)
+    assert queue.puts > 4
+
+
+def test_a_cycle_is_taken_back_only_while_it_is_not_complete() -> None:
+    clock = Clock()
+    cycles = Cycles(Plan(cycles=1), 10, clock)
+    number = cycles.begin(3)
+    clock.now += 1
+    cycles.retract(number + 1)
+    assert (cycles.number, cycles.running, cycles.complete) == (1, True, False)
+
+    cycles.retract(number)
+    assert (cycles.number, cycles.running, cycles.complete) == (0, False, False)
+    assert cycles.move() is Move.START
+
+    cycles.begin(3)
+    cycles.completed()
+    cycles.retract(number)
+    assert (cycles.number, cycles.running, cycles.complete) == (1, True, True)

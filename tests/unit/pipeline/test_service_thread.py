@@ -1,0 +1,174 @@
+"""A service thread: due times, wake-ups, failures and the end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[..., ServiceThread]]:
+    """Makes service threads without jitter, and ends them."""
+    made: list[ServiceThread] = []
+
+    def make(step: Callable[[], float | None], **options: object) -> ServiceThread:
+        thread = ServiceThread("service", step, **{"jitter": lambda: 0.0, **options})  # type: ignore[arg-type]
+        made.append(thread)
+        return thread
+
+    yield make
+    for thread in made:
+        thread.stop()
+        assert thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize(("failures", "longest"), [(1, 0.2), (4, 1.6), (9, 30.0), (10_000, 30.0)])
+def test_the_back_off_doubles_up_to_thirty_seconds(failures: int, longest: float) -> None:
+    assert restart_delay(failures, 1.0) == pytest.approx(longest)
+    assert restart_delay(failures, 0.0) == 0.0
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(3), MemoryError(), RecursionError()])
+def test_a_step_that_raises_is_logged_counted_and_repeated(
+    threads: Callable[..., ServiceThread], caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    # Given a step that fails twice, then succeeds
+    calls = iter([error, error])
+    succeeded = threading.Event()
+
+    def step() -> float:
+        for failure in calls:
+            raise failure
+        succeeded.set()
+        return FOREVER
+
+    thread = threads(step)
+
+    # When it runs
+    with caplog.at_level(logging.ERROR):
+        thread.start()
+        assert succeeded.wait(PATIENCE)
+
+    # Then both failures were counted and logged with the traceback, and the thread lives
+    assert thread.failures == 2
+    assert thread.is_alive()
+    records = [record for record in caplog.records if "service failed" in record.getMessage()]
+    assert [record.exc_info[1] for record in records if record.exc_info] == [error, error]
+
+
+def test_after_so_many_failures_in_a_row_it_gives_up(threads: Callable[..., ServiceThread]) -> None:
+    # Given a step that succeeds once between failures
+    outcomes = iter([ValueError("a"), None, ValueError("b"), ValueError("c")])
+    given_up: list[BaseException] = []
+
+    def step() -> float:
+        outcome = next(outcomes)
+        if outcome is not None:
+            raise outcome
+        return 0.0
+
+    ended = threading.Event()
+    thread = threads(step, attempts=2, give_up=given_up.append, finished=ended.set)
+
+    # When it runs
+    thread.start()
+
+    # Then only two failures in a row end it
+    assert ended.wait(PATIENCE)
+    assert thread.join(PATIENCE)
+    assert [str(error) for error in given_up] == ["c"]
+    assert thread.failures == 3
+
+
+def test_a_handler_of_the_failure_that_fails_itself_still_lets_the_thread_finish(
+    threads: Callable[..., ServiceThread], caplog: pytest.LogCaptureFixture
+) -> None:
+    def step() -> float:
+        raise ValueError("first")
+
+    def give_up(_: BaseException) -> None:
+        raise OSError("second")
+
+    ended = threading.Event()
+    thread = threads(step, attempts=1, give_up=give_up, finished=ended.set)
+    thread.start()
+    assert ended.wait(PATIENCE)
+    assert thread.join(PATIENCE)
+    assert "second" in caplog.text
+
+
+def test_stop_cuts_a_back_off_short(threads: Callable[..., ServiceThread]) -> None:
+    failed = threading.Event()
+
+    def step() -> float:
+        failed.set()
+        raise ValueError
+
+    thread = threads(step, jitter=lambda: 1e6)
+    thread.start()
+    assert failed.wait(PATIENCE)
+    thread.stop()
+    assert thread.join(PATIENCE)
+
+
+def test_a_waiting_thread_is_woken_and_one_at_work_goes_round_again(
+    threads: Callable[..., ServiceThread],
+) -> None:
+    # Given a thread whose step has been called once and is held up in it
+    rounds = threading.Semaphore(0)
+    go_on = threading.Semaphore(0)
+
+    def step() -> float:
+        rounds.release()
+        go_on.acquire()
+        return FOREVER
+
+    thread = threads(step)
+    thread.start()
+    assert rounds.acquire(timeout=PATIENCE)
+
+    # When it is woken meanwhile, then another step follows
+    thread.wake()
+    go_on.release()
+    assert rounds.acquire(timeout=PATIENCE)
+
+    # When it is woken while it waits, then so too
+    go_on.release()
+    thread.wake()
+    assert rounds.acquire(timeout=PATIENCE)
+    go_on.release()
+
+
+def test_a_step_without_a_next_one_ends_the_thread(threads: Callable[..., ServiceThread]) -> None:
+    ended = threading.Event()
+    thread = threads(lambda: None, finished=ended.set)
+    assert not thread.started
+    assert thread.join(0.0)
+    thread.start()
+    assert ended.wait(PATIENCE)
+    assert thread.join(PATIENCE)
+    assert thread.started
+
+
+def test_a_wait_inside_a_step_ends_with_the_thread(threads: Callable[..., ServiceThread]) -> None:
+    waits = threading.Event()
+    answers: list[bool] = []
+
+    def step() -> float:
+        waits.set()
+        answers.append(thread.wait(FOREVER))
+        return 0.0
+
+    thread = threads(step)
+    thread.start()
+    assert waits.wait(PATIENCE)
+    thread.stop()
+    assert thread.join(PATIENCE)
+    assert answers == [True]

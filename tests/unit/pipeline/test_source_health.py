@@ -1,0 +1,214 @@
+"""When a source counts as slow, throttled, down or back, and how few lines that makes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.stages.schedule import FoldedSkips
+from sp500tui.pipeline.stages.source_health import (
+    SLOW_AFTER,
+    Condition,
+    Outcome,
+    SourceHealth,
+    SourceWatch,
+    SourceWatches,
+)
+from tests.unit.pipeline.test_queue import Clock
+
+G, S, T, F, H = Outcome.GOOD, Outcome.SLOW, Outcome.THROTTLED, Outcome.FAILED, Outcome.HELD_BACK
+DOWN, BACK = EventKind.SOURCE_FAILED, EventKind.SOURCE_RECOVERED
+SLOW, THROTTLED = EventKind.SOURCE_SLOW, EventKind.THROTTLED
+
+REASONS = {F: "answered 503", T: "asked for fewer requests (429)", S: "its answers take 4.0 s"}
+
+
+def run(outcomes: Sequence[Outcome], *, step: float = 1.0, **options: int) -> list[tuple[EventKind, str]]:
+    """The lines about outcomes that come `step` seconds apart, each about a symbol of its own."""
+    health = SourceHealth("Source", **options)  # type: ignore[arg-type]
+    found = []
+    for number, outcome in enumerate(outcomes):
+        notice = health.observe(
+            number * step, outcome, reason=REASONS.get(outcome, ""), symbols=[f"S{number}"]
+        )
+        if notice is not None:
+            assert (notice.level == logging.INFO) == (notice.kind is BACK)
+            found.append((notice.kind, notice.message))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "lines"),
+    [
+        ([G, G, G], []),
+        ([F, F, G, F, F, G], []),
+        ([S, G, S, G], []),
+        (
+            [G, F, F, F, F, H, H, G, G],
+            [
+                (DOWN, "Source is down: answered 503"),
+                (BACK, "Source is back: down for 4.0 s; 6 symbols affected"),
+            ],
+        ),
+        (
+            [S, S, S, S, G],
+            [
+                (SLOW, "Source is slow: its answers take 4.0 s"),
+                (BACK, "Source is back: slow for 3.0 s"),
+            ],
+        ),
+        (
+            [T, H, H, T, G],
+            [
+                (THROTTLED, "Source is throttled: asked for fewer requests (429)"),
+                (BACK, "Source is back: throttled for 4.0 s; 4 symbols affected"),
+            ],
+        ),
+        (
+            [S, S, F, F, F, T, T, G],
+            [
+                (SLOW, "Source is slow: its answers take 4.0 s"),
+                (DOWN, "Source is down: answered 503"),
+                (THROTTLED, "Source is throttled: asked for fewer requests (429)"),
+                (
+                    BACK,
+                    "Source is back: slow for 3.0 s, down for 1.0 s, throttled for 2.0 s; 5 symbols affected",
+                ),
+            ],
+        ),
+        (
+            [F, F, F, S, S, G],
+            [
+                (DOWN, "Source is down: answered 503"),
+                (SLOW, "Source is slow: its answers take 4.0 s"),
+                (BACK, "Source is back: down for 2.0 s, slow for 1.0 s; 3 symbols affected"),
+            ],
+        ),
+    ],
+    ids=[
+        "good",
+        "single failures",
+        "single slow answers",
+        "down and back",
+        "slow only",
+        "throttled only",
+        "slow, down, throttled",
+        "back by way of slow answers",
+    ],
+)
+def test_changes_are_reported_once(outcomes: list[Outcome], lines: list[tuple[EventKind, str]]) -> None:
+    assert run(outcomes) == lines
+
+
+def test_a_long_outage_is_two_lines_however_many_requests_failed() -> None:
+    lines = run([F] * 1000 + [G] * 1000)
+    assert [kind for kind, _ in lines] == [DOWN, BACK]
+    assert lines[1][1] == "Source is back: down for 16.6 min; 1,000 symbols affected"
+
+
+def test_one_symbol_is_one_symbol() -> None:
+    health = SourceHealth("Source", tolerated=0)
+    health.observe(0, F, symbols=["A"])
+    health.observe(1, F, symbols=["A"])
+    notice = health.observe(2, G)
+    assert notice is not None
+    assert notice.message == "Source is back: down for 2.0 s; 1 symbol affected"
+
+
+def test_flapping_is_folded_and_nothing_is_lost() -> None:
+    # given a source that fails and recovers every second for an hour
+    health = SourceHealth("Source", tolerated=0)
+    messages = []
+    for second in range(3600):
+        notice = health.observe(second, F if second % 2 else G, reason="answered 500", symbols=["A"])
+        messages += [notice.message] if notice else []
+    # then at most four lines come within five minutes
+    assert len(messages) <= 4 * 12
+    # and the changes between them are counted
+    assert any("more changes since the last report" in message for message in messages)
+
+
+def test_a_change_held_back_is_reported_when_it_is_due() -> None:
+    health = SourceHealth("Source", tolerated=0)
+    for second, outcome in enumerate([F, G, F, G, F, F]):
+        health.observe(second, outcome, reason="answered 500")
+    assert health.condition is Condition.DOWN
+    assert health.settle(299.9) is None
+    notice = health.settle(300.0)
+    assert notice is not None
+    assert (notice.kind, notice.message) == (DOWN, "Source is down: answered 500")
+    assert health.settle(301.0) is None
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ([], None),
+        ([G], None),
+        ([F, F], None),
+        ([F, F, F, H], "Source: still down at the end of the run, down for 8.0 s; 4 symbols affected"),
+        ([S, S], "Source: still slow at the end of the run, slow for 9.0 s"),
+        ([T], "Source: still throttled at the end of the run, throttled for 10.0 s; 1 symbol affected"),
+        ([T, G], None),
+        (
+            [T, G, T, G, T, G],
+            "Source: 2 more changes since the last report, throttled for 1.0 s; 1 symbol affected",
+        ),
+    ],
+)
+def test_what_lasts_is_reported_at_the_end(outcomes: list[Outcome], words: str | None) -> None:
+    health = SourceHealth("Source")
+    for second, outcome in enumerate(outcomes):
+        health.observe(second, outcome, symbols=[f"S{second}"])
+    notice = health.close(10.0)
+    assert (notice.message if notice else None) == words
+
+
+def test_a_watch_reports_events_of_its_source() -> None:
+    events: list[PipelineEvent] = []
+    clock = Clock()
+    watch = SourceWatch(SourceHealth("Source"), events.append, clock)
+    watch.answered(SLOW_AFTER - 0.1)
+    for _ in range(3):
+        watch.answered(SLOW_AFTER)
+        clock.now += 2.0
+    assert watch.condition is Condition.SLOW
+    watch.answered(0.2)
+    watch.settle()
+    watch.close()
+    assert [(event.kind, event.message) for event in events] == [
+        (SLOW, "Source is slow: its answers take 3.0 s"),
+        (BACK, "Source is back: slow for 4.0 s"),
+    ]
+
+
+def test_a_run_ends_with_a_line_for_each_source_that_still_fails() -> None:
+    events: list[PipelineEvent] = []
+    clock = Clock()
+    watches = SourceWatches(events.append, clock)
+    watches.wikipedia.observe(F, "using the bundled list", ["A", "B"])
+    for _ in range(3):
+        watches.rates.observe(F, "no usable rate for USD/DKK", ["A"])
+    clock.now += 30.0
+    watches.close()
+    assert [event.message for event in events] == [
+        "Wikipedia gives no usable list: using the bundled list",
+        "exchange rates are not available: no usable rate for USD/DKK",
+        "Wikipedia: still down at the end of the run, down for 30.0 s; 2 symbols affected",
+        "exchange rates: still down at the end of the run, down for 30.0 s; 1 symbol affected",
+    ]
+
+
+def test_skipped_starts_are_one_line_a_minute() -> None:
+    skips = FoldedSkips()
+    assert skips.note(0.0, 3, 1) == "cycle 3 is still under way: a start was skipped"
+    assert [skips.note(second, 3, 1 + second) for second in range(1, 60)] == [""] * 59
+    assert skips.note(60.0, 3, 61) == "cycle 3 is still under way: 60 starts were skipped in the last 60 s"
+    # and across cycles
+    assert skips.note(61.0, 4, 1) == ""
+    assert skips.note(62.0, 5, 2) == ""
+    assert skips.note(121.0, 6, 1) == "cycle 6 is still under way: 4 starts were skipped in the last 61 s"
+    assert skips.note(200.0, 6, 1) == ""

@@ -1,0 +1,149 @@
+"""The signals that end the program: kept for a run, raised in a one-shot command; and a stop that nobody watches."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from signal import SIGHUP, SIGINT, SIGTERM
+
+import pytest
+
+from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.runtime.stop_signals import (
+    STOP_SIGNALS,
+    StoppedBySignal,
+    StopSignals,
+    raised_signals,
+    signal_code,
+)
+from sp500tui.pipeline.runtime.unattended_stop import stop_unattended
+from tests.support.fake_run import FakeRun
+
+
+def send(*numbers: signal.Signals) -> None:
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+
+class TestKept:
+    def test_they_are_taken_in_their_order_and_the_first_is_remembered(self) -> None:
+        with StopSignals() as signals:
+            send(SIGTERM, SIGINT, SIGHUP)
+            assert [signals.take() for _ in range(4)] == [SIGTERM, SIGINT, SIGHUP, None]
+            assert signals.first is SIGTERM
+
+    def test_one_that_came_before_the_sleep_ends_it(self) -> None:
+        with StopSignals() as signals:
+            send(SIGINT)
+            signals.sleep(None)
+            assert signals.take() is SIGINT
+
+    def test_the_handlers_of_before_come_back(self) -> None:
+        before = [signal.getsignal(number) for number in STOP_SIGNALS]
+        with StopSignals():
+            assert [signal.getsignal(number) for number in STOP_SIGNALS] != before
+        assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
+
+    def test_on_another_thread_it_changes_nothing(self) -> None:
+        before = [signal.getsignal(number) for number in STOP_SIGNALS]
+        seen: list[object] = []
+
+        def enter() -> None:
+            with StopSignals():
+                seen.extend(signal.getsignal(number) for number in STOP_SIGNALS)
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        assert seen == before
+
+
+class TestRaised:
+    @pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 143)])
+    def test_each_is_raised_and_has_its_exit_code(self, number: signal.Signals, code: int) -> None:
+        with raised_signals(), pytest.raises(StoppedBySignal) as stopped:
+            send(number)
+        assert signal_code(stopped.value.number) == code
+
+    def test_one_during_the_clean_up_is_raised_too_and_the_first_gives_the_code(self) -> None:
+        cleaned = []
+
+        def command() -> None:
+            try:
+                try:
+                    send(SIGTERM)
+                finally:
+                    send(SIGINT)
+            finally:
+                cleaned.append(True)
+
+        with raised_signals(), pytest.raises(StoppedBySignal) as stopped:
+            command()
+        assert stopped.value.number is SIGTERM
+        assert cleaned == [True]
+
+    def test_the_third_ends_the_process_whatever_is_cleaned_up(self) -> None:
+        program = (
+            "import os, signal\n"
+            "from sp500tui.pipeline.runtime.stop_signals import raised_signals\n"
+            "with raised_signals():\n"
+            "    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):\n"
+            "        try:\n"
+            "            os.kill(os.getpid(), number)\n"
+            "        except KeyboardInterrupt:\n"
+            "            pass\n"
+            "    print('still here')\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (143, "")
+
+    def test_a_hangup_that_was_switched_off_stays_off(self) -> None:
+        before = signal.signal(SIGHUP, signal.SIG_IGN)
+        try:
+            with raised_signals():
+                send(SIGHUP)
+        finally:
+            signal.signal(SIGHUP, before)
+
+
+class TestUnattended:
+    @pytest.mark.parametrize("ends_at", [StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL])
+    def test_it_climbs_as_far_as_needed(self, ends_at: StopStep, monkeypatch: pytest.MonkeyPatch) -> None:
+        for limit in ("SPOOL_LIMIT", "KILL_LIMIT"):
+            monkeypatch.setattr(f"sp500tui.pipeline.runtime.unattended_stop.{limit}", 0.02)
+        run = FakeRun(ends_at=ends_at)
+        with StopSignals() as signals:
+            assert stop_unattended(run, 0.0, signals)
+        assert run.steps == [step for step in StopStep if StopStep.NONE < step <= ends_at]
+
+    def test_a_run_that_never_ends_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for limit in ("SPOOL_LIMIT", "KILL_LIMIT"):
+            monkeypatch.setattr(f"sp500tui.pipeline.runtime.unattended_stop.{limit}", 0.02)
+        run = FakeRun(ends_at=StopStep.KILL)
+        monkeypatch.setattr(run, "stop", run.steps.append)
+        with StopSignals() as signals:
+            assert not stop_unattended(run, 0.0, signals)
+        run.over.set()
+
+    def test_a_run_that_was_killed_already_is_not_waited_for_again(self) -> None:
+        run = FakeRun(ends_at=StopStep.KILL)
+        with StopSignals() as signals:
+            assert not stop_unattended(run, 30.0, signals, StopStep.KILL)
+        assert run.steps == []
+        run.over.set()
+
+    def test_each_signal_takes_the_next_step(self) -> None:
+        run = FakeRun(ends_at=StopStep.KILL)
+        with StopSignals() as signals:
+            send(SIGTERM, SIGTERM)
+            assert stop_unattended(run, 600.0, signals)
+        assert run.steps == [StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL]
+
+    def test_a_step_that_was_taken_is_not_taken_again(self) -> None:
+        run = FakeRun(ends_at=StopStep.SPOOL)
+        with StopSignals() as signals:
+            assert stop_unattended(run, 0.0, signals, StopStep.DRAIN)
+        assert run.steps == [StopStep.SPOOL]

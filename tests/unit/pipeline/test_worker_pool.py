@@ -1,0 +1,481 @@
+"""A pool of workers: scaled at random, killed from inside, hanging, paused, dismissed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from sp500tui.model import SourceError
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.queue import CancelledError, MemoryQueue, QueueClosedError
+from sp500tui.pipeline.core.service_thread import restart_delay
+from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.worker_pool import Body, Stage, Worker
+
+Wait = Callable[[Callable[[], object]], None]
+
+
+@pytest.mark.parametrize(
+    ("faults", "jitter", "delay"),
+    [(1, 1.0, 0.2), (1, 0.0, 0.0), (2, 0.5, 0.2), (9, 1.0, 30.0), (5_000, 1.0, 30.0)],
+)
+def test_the_delay_before_a_restart(faults: int, jitter: float, delay: float) -> None:
+    assert restart_delay(faults, jitter) == pytest.approx(delay)
+
+
+class Adder:
+    """Takes numbers and notes them; `act` may raise or hang before it acknowledges."""
+
+    def __init__(self, pool: Pool, worker: Worker) -> None:
+        self.pool = pool
+        self.worker = worker
+
+    def step(self) -> None:
+        lease = self.worker.take(self.pool.queue, 3, timeout=0.02)
+        if lease is None:
+            return
+        self.worker.begin(f"{len(lease.items)} numbers")
+        self.pool.act(self.worker, lease.items)
+        if lease.ack():
+            with self.pool.lock:
+                self.pool.done.extend(lease.items)
+        self.worker.done(len(lease.items), 0.001)
+
+    def close(self) -> None:
+        self.pool.closed += 1
+        raise OSError("a body that cannot even be closed harms nobody")
+
+
+class Pool:
+    """A stage of adders and what they did."""
+
+    def __init__(self, size: int = 1, hang_after: float = 60.0) -> None:
+        self.queue: MemoryQueue[int] = MemoryQueue(100_000)
+        self.lock = threading.Lock()
+        self.done: list[int] = []
+        self.events: list[PipelineEvent] = []
+        self.closed = 0
+        self.act: Callable[[Worker, object], object] = lambda _worker, _items: None
+        self.stage = Stage(
+            StageName.PRICE,
+            self.make,
+            size,
+            listener=self.events.append,
+            hang_after=hang_after,
+            jitter=lambda: 0.0,
+        )
+
+    def make(self, worker: Worker) -> Body:
+        return Adder(self, worker)
+
+    def kinds(self) -> list[EventKind]:
+        return [event.kind for event in self.events]
+
+    def watched(self, condition: Callable[[], object]) -> Callable[[], object]:
+        """The condition, with the supervisor's look before every question."""
+
+        def look() -> object:
+            self.stage.watch()
+            return condition()
+
+        return look
+
+    def threads(self) -> list[threading.Thread]:
+        return [t for t in threading.enumerate() if t.name.startswith("price-")]
+
+
+@contextmanager
+def running(pool: Pool) -> Iterator[Pool]:
+    pool.stage.start()
+    yield pool
+    pool.stage.dismiss()
+    assert pool.stage.join(10)
+
+
+def test_work_is_done_and_counted(eventually: Wait) -> None:
+    with running(Pool(2)) as pool:
+        pool.queue.put(list(range(20)))
+        eventually(lambda: len(pool.done) == 20)
+        eventually(lambda: pool.stage.meter.total == 20)
+        seen = pool.stage.snapshot(pool.stage.workers)
+    assert (seen.size, seen.alive, seen.items, seen.failed, seen.restarts) == (2, 2, 20, 0, 0)
+    assert seen.latency.p50 is not None
+    assert not pool.stage.workers
+    assert pool.kinds().count(EventKind.WORKER_STARTED) == 2
+    assert pool.kinds().count(EventKind.WORKER_LEFT) == 2
+
+
+def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(
+    eventually: Wait, dice: random.Random
+) -> None:
+    """Given 6 000 numbers, when the pool is scaled 1 → 16 → 1 at random meanwhile, each is done exactly once."""
+    before = set(threading.enumerate())
+    pool = Pool(1)
+    with running(pool):
+        for start in range(0, 6000, 60):
+            pool.queue.put(list(range(start, start + 60)))
+            pool.stage.scale(dice.randint(1, 16))
+        eventually(lambda: len(pool.done) == 6000)
+        pool.stage.scale(1)
+        eventually(lambda: len(pool.stage.workers) == 1)
+        pool.stage.scale(16)
+        assert len([w for w in pool.stage.workers if not w.leaving.is_set()]) == 16
+    assert sorted(pool.done) == list(range(6000))
+    # Threads of earlier tests may end meanwhile: only new ones count.
+    eventually(lambda: not set(threading.enumerate()) - before)
+
+
+@pytest.mark.parametrize(("wish", "size"), [(0, 1), (-5, 1), (65, 64), (10**9, 64)])
+def test_a_pool_has_one_to_64_workers(wish: int, size: int) -> None:
+    pool = Pool(2)
+    pool.stage.end()
+    scaled = pool.stage.scale(wish)
+    assert (scaled.old, scaled.new) == (2, size)
+    assert not pool.stage.workers, "nobody is started at the end"
+    assert pool.kinds() == [EventKind.SCALED]
+
+
+def test_a_worker_that_raises_gives_its_work_back_and_is_restarted(eventually: Wait) -> None:
+    pool = Pool(1)
+    faults = iter([ValueError("no such thing"), SourceError("not now"), ValueError()])
+
+    def fail(worker: Worker, items: object) -> None:
+        if (error := next(faults, None)) is not None:
+            raise error
+
+    pool.act = fail
+    with running(pool):
+        pool.queue.put([1, 2, 3])
+        eventually(lambda: pool.done == [1, 2, 3])
+        (worker,) = pool.stage.workers
+        assert worker.name == "price-1"
+        assert worker.snapshot().last_error == "ValueError"
+        assert pool.stage.snapshot([worker]).restarts == 3
+        assert pool.stage.failed == 3
+    assert pool.closed == 4
+    died = [event.message for event in pool.events if event.kind is EventKind.WORKER_DIED]
+    assert died[0] == "price-1 died: no such thing; restarted in 0.0 s"
+    assert pool.stage.snapshot([]).restarts == 3, "they stay counted when the worker has left"
+
+
+def test_a_worker_that_gets_something_done_between_its_faults_is_soon_back(eventually: Wait) -> None:
+    pool = Pool(1)
+    delays: list[int] = []
+    turns = iter(range(1000))
+
+    def fail_every_other_time(worker: Worker, items: object) -> None:
+        if next(turns) % 2:
+            delays.append(worker._faults)
+            raise ValueError("again")
+
+    pool.act = fail_every_other_time
+    with running(pool):
+        pool.queue.put(list(range(60)))
+        eventually(lambda: len(pool.done) == 60)
+    assert len(delays) >= 15
+    assert restart_delay(max(delays) + 1, 1.0) < 2
+
+
+def test_a_worker_whose_body_cannot_be_made_is_restarted(eventually: Wait) -> None:
+    pool = Pool(1)
+    real, faults = pool.make, iter([True, True, False])
+
+    def make(worker: Worker) -> Body:
+        if next(faults):
+            raise SourceError("not ready")
+        return real(worker)
+
+    pool.stage.make_body = make
+    with running(pool):
+        pool.queue.put([1])
+        eventually(lambda: pool.done == [1])
+
+
+def test_a_worker_that_hangs_is_named_and_replaced_and_its_work_done_by_another(eventually: Wait) -> None:
+    pool = Pool(1, hang_after=0.05)
+    woken = threading.Event()
+    first = iter([True])
+
+    def hang(worker: Worker, items: object) -> None:
+        if next(first, False):
+            woken.wait(20)
+
+    pool.act = hang
+    with running(pool):
+        pool.queue.put([1, 2, 3])
+        eventually(pool.watched(lambda: pool.done == [1, 2, 3]))
+        stuck = [w.snapshot() for w in pool.stage.workers if w.snapshot().state is WorkerState.STUCK]
+        assert [each.name for each in stuck] == ["price-1"]
+        assert len(pool.stage.workers) == 2
+        assert EventKind.WORKER_STUCK in pool.kinds()
+        woken.set()
+        eventually(lambda: len(pool.stage.workers) == 1)
+    assert pool.done == [1, 2, 3], "what the lost one did late does not count"
+    assert pool.stage.snapshot([]).restarts == 1
+
+
+def test_a_pool_answers_while_the_lease_of_a_stuck_worker_cannot_be_released(eventually: Wait) -> None:
+    # given a stuck worker whose lease is on a broker that is away
+    pool = Pool(1, hang_after=0.02)
+    woken, back = threading.Event(), threading.Event()
+
+    class Away:
+        def release(self) -> bool:
+            return back.wait(20)
+
+    def hang(worker: Worker, items: object) -> None:
+        worker.lease = Away()  # type: ignore[assignment]
+        woken.wait(20)
+
+    pool.act = hang
+    with running(pool):
+        pool.queue.put([1])
+        eventually(lambda: any(worker.busy for worker in pool.stage.workers))
+
+        # when it is replaced
+        looks = threading.Thread(
+            target=lambda: eventually(pool.watched(lambda: EventKind.WORKER_STUCK in pool.kinds()))
+        )
+        looks.start()
+        looks.join(10)
+
+        # then neither that nor a look at the pool has waited for the broker
+        assert not looks.is_alive()
+        assert len(pool.stage.workers) == 2
+        assert not back.is_set()
+        back.set()
+        woken.set()
+
+
+def test_a_stuck_worker_holds_up_no_end(eventually: Wait) -> None:
+    pool = Pool(1, hang_after=0.02)
+    woken = threading.Event()
+    pool.act = lambda _worker, _items: woken.wait(20)
+    with running(pool):
+        pool.queue.put([1])
+        eventually(pool.watched(lambda: EventKind.WORKER_STUCK in pool.kinds()))
+        pool.stage.dismiss()
+        eventually(pool.watched(lambda: pool.stage.join(0)))
+    woken.set()
+    eventually(lambda: not pool.stage.workers)
+
+
+def test_a_paused_pool_takes_nothing_until_it_is_resumed(eventually: Wait) -> None:
+    with running(Pool(2)) as pool:
+        eventually(lambda: all(w.snapshot().state is WorkerState.IDLE for w in pool.stage.workers))
+        pool.stage.pause()
+        eventually(lambda: all(w.snapshot().state is WorkerState.PAUSED for w in pool.stage.workers))
+        assert pool.stage.paused
+        pool.queue.put([1, 2, 3])
+        assert pool.done == []
+
+        pool.stage.resume()
+
+        eventually(lambda: sorted(pool.done) == [1, 2, 3])
+
+
+def test_who_is_dismissed_while_resting_does_not_take_another_step(eventually: Wait) -> None:
+    steps = []
+
+    class Stepper:
+        def step(self) -> None:
+            steps.append(1)
+
+        def close(self) -> None:
+            """Has nothing."""
+
+    stage = Stage(StageName.SCRAPER, lambda _worker: Stepper(), 1, listener=lambda _event: None)
+    stage.pause()
+    stage.start()
+    eventually(lambda: [worker.snapshot().state for worker in stage.workers] == [WorkerState.PAUSED])
+    stage.dismiss()
+    assert stage.join(10)
+    assert steps == []
+
+
+def test_a_paused_pool_can_be_dismissed() -> None:
+    pool = Pool(2)
+    pool.stage.start()
+    pool.stage.pause()
+    pool.stage.dismiss()
+    assert pool.stage.join(5)
+
+
+@pytest.mark.parametrize("error", [QueueClosedError, CancelledError])
+def test_workers_leave_when_their_input_has_ended(error: type[Exception]) -> None:
+    pool = Pool(3)
+
+    class Ended(Adder):
+        def step(self) -> None:
+            raise error
+
+    pool.stage.make_body = lambda worker: Ended(pool, worker)
+    pool.stage.start()
+    assert pool.stage.join(5)
+
+
+def test_workers_finish_the_lease_in_hand_before_they_leave(eventually: Wait) -> None:
+    pool = Pool(1)
+    go_on = threading.Event()
+    pool.act = lambda _worker, _items: go_on.wait(20)
+    pool.stage.start()
+    pool.queue.put([1, 2, 3, 4])
+    eventually(lambda: any(worker.busy for worker in pool.stage.workers))
+    pool.stage.dismiss()
+    assert pool.stage.workers[0].snapshot().state is WorkerState.DRAINING
+    assert not pool.stage.join(0.01)
+    go_on.set()
+    assert pool.stage.join(5)
+    assert pool.done == [1, 2, 3]
+    assert pool.queue.depth().ready == 1
+
+
+def test_a_waiting_worker_counts_down_and_wakes_to_leave(eventually: Wait) -> None:
+    pool = Pool(1)
+    waited: list[bool] = []
+    pool.act = lambda worker, _items: waited.append(worker.wait(30, WorkerState.WAITING, "for better times"))
+    pool.stage.start()
+    pool.queue.put([1])
+    eventually(lambda: pool.stage.workers[0].snapshot().state is WorkerState.WAITING)
+    seen = pool.stage.workers[0].snapshot()
+    assert seen.doing == "for better times"
+    assert seen.retry_in is not None
+    assert 20 < seen.retry_in <= 30
+    assert not pool.stage.workers[0].busy
+    pool.stage.dismiss()
+    assert pool.stage.join(5)
+    assert waited == [False]
+
+
+def test_a_hurry_cuts_every_back_off_short(eventually: Wait) -> None:
+    pool = Pool(1)
+    pool.stage.jitter = lambda: 1.0
+
+    def sick(_worker: Worker, _items: object) -> None:
+        if not pool.stage.hurried:
+            raise SourceError("sick")
+
+    pool.act = sick
+    with running(pool):
+        pool.queue.put([1])
+        # given a worker so often ended that its back-off is long
+        eventually(lambda: pool.stage.failed >= 3)
+        # when there is a hurry
+        pool.stage.hurry()
+        # then it takes up its work at once
+        eventually(lambda: pool.done == [1])
+
+
+@pytest.mark.parametrize("kind", [EventKind.WORKER_STARTED, EventKind.WORKER_DIED, EventKind.WORKER_LEFT])
+def test_a_listener_that_fails_harms_no_worker(
+    eventually: Wait, caplog: pytest.LogCaptureFixture, kind: EventKind
+) -> None:
+    # Given a listener that raises at one kind of event, and a worker that fails once
+    pool = Pool(2)
+    faults = iter([ValueError("once")])
+
+    def listen(event: PipelineEvent) -> None:
+        if event.kind is kind:
+            raise RuntimeError("Event loop is closed")
+
+    def act(_worker: Worker, _items: object) -> None:
+        for fault in faults:
+            raise fault
+
+    pool.stage._listener = listen
+    pool.act = act
+
+    # When it works and is dismissed
+    with running(pool):
+        pool.queue.put([1, 2, 3])
+        eventually(lambda: sorted(pool.done) == [1, 2, 3])
+        assert len(pool.stage.workers) == 2
+
+    # Then all have left, and the listener's fault is in the log with its traceback
+    eventually(lambda: not pool.threads())
+    assert "RuntimeError: Event loop is closed" in caplog.text
+
+
+class Sleeper:
+    """Waits for items without a time limit, as every worker on a queue in memory does."""
+
+    def __init__(self, pool: Pool, worker: Worker) -> None:
+        self.pool = pool
+        self.worker = worker
+
+    def step(self) -> None:
+        lease = self.worker.take(self.pool.queue, 3)
+        if lease is not None:
+            self.pool.act(self.worker, lease.items)
+            lease.ack()
+            self.pool.done.extend(lease.items)
+
+    def close(self) -> None:
+        """Has nothing."""
+
+
+def idle(pool: Pool) -> bool:
+    return [worker.snapshot().state for worker in pool.stage.workers] == [WorkerState.IDLE]
+
+
+def test_a_worker_that_waits_for_items_hears_of_everything_else(eventually: Wait) -> None:
+    # Given an idle worker
+    pool = Pool(1)
+    pool.stage.make_body = lambda worker: Sleeper(pool, worker)
+    with running(pool):
+        eventually(lambda: idle(pool))
+
+        # When the stage is paused and resumed, then it rests and goes back to waiting
+        pool.stage.pause()
+        eventually(lambda: pool.stage.workers[0].snapshot().state is WorkerState.PAUSED)
+        pool.queue.put([1])
+        pool.stage.resume()
+        eventually(lambda: pool.done == [1] and idle(pool))
+
+        # When there is one more, and one fewer, then both get work and one leaves
+        pool.stage.scale(2)
+        eventually(lambda: len(pool.stage.workers) == 2)
+        pool.stage.scale(1)
+        eventually(lambda: len(pool.stage.workers) == 1)
+        pool.queue.put([2])
+        eventually(lambda: pool.done == [1, 2])
+    # and the end of the block has shown that it hears of its dismissal
+
+
+def test_a_worker_that_left_with_a_lease_gives_it_back(eventually: Wait) -> None:
+    # Given a worker whose output was closed while it held a lease
+    pool = Pool(1)
+    output: MemoryQueue[int] = MemoryQueue(1)
+    output.put([0])
+    pool.act = lambda _worker, items: output.put([1])
+    pool.stage.make_body = lambda worker: Sleeper(pool, worker)
+    pool.stage.start()
+    pool.queue.put([7, 8])
+    eventually(lambda: pool.queue.depth().in_flight == 2)
+
+    # When the output is closed
+    output.close()
+
+    # Then it leaves, and its items count as ready, not as lost
+    assert pool.stage.join(10)
+    eventually(lambda: pool.queue.depth().in_flight == 0)
+    assert pool.queue.depth().ready == 2
+
+
+def test_a_system_without_room_for_another_thread_leaves_no_worker_that_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = Pool(2)
+
+    def no_room(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room)
+        with pytest.raises(RuntimeError):
+            pool.stage.start()
+    assert pool.stage.join(0)

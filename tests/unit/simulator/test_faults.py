@@ -1,0 +1,94 @@
+"""Faults: what may be asked for, and how the dice fall."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.model import ConfigurationError
+from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.faults import Faults
+
+
+def ignore(name: str) -> None:
+    """Nobody counts here."""
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"thottle": 1}, "thottle"),
+        ({"throttle": 1.5}, "throttle=1.5"),
+        ({"throttle": -0.1}, "throttle=-0.1"),
+        ({"throttle": True}, "throttle=True"),
+        ({"throttle": "often"}, "throttle='often'"),
+        ({"latency": float("nan")}, "latency=nan"),
+        ({"latency": 601}, "0 to 600"),
+        ({"latency": None}, "latency=None"),
+        ({"wikipedia": "gone"}, "down, garbled, forbidden"),
+        ({"fx": 1}, "missing, zero, old"),
+        ({"limits": {"drop": -1}}, "limits"),
+        ({"limits": {"drop": 1.5}}, "limits"),
+        ({"limits": 3}, "limits"),
+        ([], "JSON object"),
+        ("throttle", "JSON object"),
+    ],
+)
+def test_impossible_faults_are_refused_by_name(values: object, named: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        Faults.parse(values)
+    assert named in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_faults_survive_the_way_through_json() -> None:
+    faults = Faults(throttle=0.5, retry_after=7, wikipedia="down", limits={"throttle": 3})
+    assert Faults.parse(json.loads(json.dumps(faults.as_json()))) == faults
+
+
+def test_by_default_nothing_happens() -> None:
+    dice = FaultDice(Faults(), 1, ignore)
+    assert not any(dice.happens(name) for name in ("drop", "throttle", "html") for _ in range(100))
+    assert dice.choice("wikipedia") == "ok"
+    assert dice.delay() == 0
+
+
+@given(st.integers(), st.floats(0.05, 0.95))
+def test_a_fault_happens_about_as_often_as_it_should(seed: int, probability: float) -> None:
+    dice = FaultDice(Faults(drop=probability), seed, ignore)
+    happened = sum(dice.happens("drop") for _ in range(2_000))
+    assert abs(happened / 2_000 - probability) < 0.08
+
+
+@given(st.integers())
+def test_the_same_seed_throws_the_same_dice(seed: int) -> None:
+    first, second = (FaultDice(Faults(drop=0.5, jitter=1.0), seed, ignore) for _ in range(2))
+    assert [first.happens("drop") for _ in range(50)] == [second.happens("drop") for _ in range(50)]
+    assert [first.delay() for _ in range(50)] == [second.delay() for _ in range(50)]
+
+
+def test_a_limit_ends_a_fault_and_setting_it_anew_begins_again() -> None:
+    # given a fault that may happen twice
+    names: list[str] = []
+    faults = Faults(throttle=1, wikipedia="down", limits={"throttle": 2, "wikipedia": 1})
+    dice = FaultDice(faults, 1, names.append)
+
+    # then it does, and no more
+    assert [dice.happens("throttle") for _ in range(4)] == [True, True, False, False]
+    assert [dice.choice("wikipedia") for _ in range(2)] == ["down", "ok"]
+    assert names == ["throttle", "throttle", "wikipedia"]
+
+    # when the same faults are set again, then so do they happen again
+    dice.set(faults)
+    assert dice.happens("throttle")
+
+
+def test_the_delay_is_the_latency_and_some_jitter() -> None:
+    dice = FaultDice(Faults(latency=0.2, jitter=0.1), 1, ignore)
+    delays = [dice.delay() for _ in range(200)]
+    assert min(delays) >= 0.2
+    assert max(delays) < 0.3
+    assert max(delays) - min(delays) > 0.05

@@ -1,0 +1,31 @@
+"""What clients of the demo market's price stream send: any text, any JSON, nested as deep as they like."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.simulator.yahoo.stream import _subscribe
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+wishes = st.dictionaries(st.sampled_from(["subscribe", "unsubscribe", "other"]), anything)
+
+
+@given(st.text() | (anything | wishes).map(json.dumps))
+def test_whatever_is_sent_only_symbols_come_of_it(text: str) -> None:
+    seen = {"AAPL": 3}
+    _subscribe(text, seen)
+    assert all(isinstance(symbol, str) and symbol == symbol.upper() for symbol in seen)
+    assert seen.get("AAPL", 3) == 3
+
+
+def test_a_wish_nested_without_end_is_passed_over() -> None:
+    seen: dict[str, int] = {}
+    _subscribe("[" * 100_000, seen)
+    _subscribe('{"subscribe":' * 100_000, seen)
+    assert seen == {}

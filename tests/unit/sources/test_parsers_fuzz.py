@@ -1,0 +1,201 @@
+"""Whatever comes in, the parsers raise nothing but the project's own errors and let no senseless number through."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sp500tui.model import Sp500tuiError
+from sp500tui.sources.wikipedia.client import parse_constituents
+from sp500tui.sources.yahoo.json_values import read_json
+from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes
+from sp500tui.sources.yahoo.trading_calendar import parse_trading_periods
+from tests.support.recordings import FOLDERS
+from tests.unit.sources.test_wikipedia_table import page, row
+from tests.unit.sources.test_yahoo_parsing import body, line
+
+NOW = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
+ASKED = ("AAPL", "BRK.B", "OCDO.L", "TSLA")
+PAIRS = (("USD", "DKK"), ("EUR", "USD"), ("DKK", "DKK"))
+SEED = 500
+T = TypeVar("T")
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**300, 10**301)
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["AAPL", "BRK-B", "DKK=X", "USD", "NONE", "REGULAR", "PRE", "CLOSED", "1e5", "NaN"])
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+)
+entries = st.dictionaries(st.sampled_from([*FIELDS, "other"]), anything, max_size=8)
+
+
+def check(result: FetchResult, asked: Sequence[str] = ASKED) -> None:
+    """What must hold for every result, wherever it came from."""
+    found = [quote.symbol for quote in result.quotes]
+    assert sorted([*found, *result.missing]) == sorted(asked)
+    assert all(reason and reason.isprintable() and len(reason) < 200 for reason in result.missing.values())
+    for quote in result.quotes:
+        assert quote.price.is_finite()
+        assert 0 < quote.price < 10**15
+        assert quote.change is None or quote.change.is_finite()
+        assert quote.percent_change is None or quote.percent_change.is_finite()
+        assert quote.volume is None or 0 <= quote.volume < 2**63
+        assert quote.quote_time <= NOW + timedelta(days=1)
+        assert quote.currency.isascii()
+        assert quote.currency.isalpha()
+    for rate in result.rates:
+        assert rate.rate.is_finite()
+        assert rate.rate > 0
+
+
+def survived(attempt: Callable[[], T]) -> T | None:
+    """What the attempt gives, None when it ends in an error of the project's with a message fit to show."""
+    try:
+        return attempt()
+    except Sp500tuiError as error:
+        words = str(error)
+    assert words.isprintable()
+    assert len(words) < 300
+    return None
+
+
+def read(raw: bytes) -> None:
+    """Read the bytes as each kind of answer."""
+    answer = survived(lambda: read_json(raw))
+    result = survived(lambda: parse_quotes(answer, ASKED, PAIRS, NOW))
+    if result is not None:
+        check(result)
+    periods = survived(lambda: parse_trading_periods(answer))
+    if periods is not None:
+        periods.next_change(NOW)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(anything)
+def test_any_json_is_survived(value: Any) -> None:
+    for envelope in (
+        value,
+        {"quoteResponse": value},
+        {"quoteResponse": {"result": value}},
+        {"chart": {"result": value}},
+    ):
+        read(json.dumps(envelope).encode())
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(symbol=st.sampled_from(["AAPL", "BRK-B", "DKK=X", "TSLA"]), changes=entries)
+def test_a_good_entry_with_anything_in_its_place_is_survived(symbol: str, changes: dict[str, Any]) -> None:
+    read(body({**line(symbol), **changes}, line("AAPL")))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_survived(raw: bytes) -> None:
+    read(raw)
+
+
+@given(st.decimals(min_value="0.000001", max_value="99999999", places=12))
+def test_every_price_reaches_the_quote_with_its_digits(price: Decimal) -> None:
+    raw = body(line()).replace(b"187.22", format(price, "f").encode())
+    result = parse_quotes(read_json(raw), ["AAPL"], [], NOW)
+    assert [format(quote.price, "f") for quote in result.quotes] == [format(price, "f")]
+
+
+def mutations(raw: bytes, count: int, seed: int) -> list[bytes]:
+    """Copies of a recording with bytes changed, cut out, doubled or put in."""
+    dice = random.Random(seed)
+    tokens = [
+        b"NaN",
+        b"-Infinity",
+        b"null",
+        b"-1",
+        b"1e999",
+        b"{",
+        b"]",
+        b'"',
+        b"\x00",
+        b"\xff",
+        b"<",
+        b"0" * 400,
+    ]
+    made = []
+    for _ in range(count):
+        copy = bytearray(raw)
+        for _ in range(dice.randint(1, 6)):
+            at = dice.randrange(len(copy) + 1)
+            kind = dice.randrange(4)
+            if kind == 0:
+                copy[at : at + dice.randint(1, 40)] = b""
+            elif kind == 1:
+                copy[at : at + dice.randint(0, 8)] = dice.choice(tokens)
+            elif kind == 2:
+                copy[at:at] = copy[max(0, at - 60) : at]
+            else:
+                del copy[dice.randrange(len(copy) + 1) :]
+        made.append(bytes(copy))
+    return made
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_mutated_answers_are_survived(folder: Path) -> None:
+    files = sorted((folder / "yahoo").glob("20*.json"))
+    assert len(files) >= 10
+    for file in files:
+        answer = json.loads(file.read_bytes())["response"]["bodyJson"]
+        for raw in mutations(json.dumps(answer).encode(), 150, SEED):
+            read(raw)
+
+
+def read_page(html: bytes) -> None:
+    found = survived(lambda: parse_constituents(html))
+    if found is None:
+        return
+    assert 400 <= len(found) <= 600
+    assert len({constituent.symbol for constituent in found}) == len(found)
+    for constituent in found:
+        texts = (constituent.symbol, constituent.name, constituent.sector, constituent.headquarters)
+        assert all(text.isprintable() and len(text) <= 120 for text in texts)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_mutated_pages_are_survived(folder: Path) -> None:
+    files = sorted((folder / "wikipedia").glob("*.html"))
+    assert len(files) == 2
+    for file in files:
+        whole = file.read_bytes()
+        start = whole.index(b'id="constituents"')
+        # The table and no more: what surrounds it costs time only.
+        table = whole[whole.rindex(b"<table", 0, start) : whole.index(b"</table>", start) + 8]
+        for html in mutations(table, 3, SEED):
+            read_page(html)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.lists(st.text(max_size=20), min_size=0, max_size=9), max_size=20))
+def test_any_cells_are_survived(cells: list[list[str]]) -> None:
+    read_page(page([*cells, *(row(number) for number in range(10))]).encode("utf-8", "replace"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=300) | st.binary(max_size=300))
+def test_any_page_is_survived(html: str | bytes) -> None:
+    with pytest.raises(Sp500tuiError):
+        parse_constituents(html)
+    wrapped = html if isinstance(html, bytes) else html.encode("utf-8", "replace")
+    read_page(b'<table id="constituents"><tr><th>' + wrapped + b"</th></tr></table>")

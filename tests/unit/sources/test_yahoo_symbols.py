@@ -1,0 +1,111 @@
+"""How symbols and pairs are spelt at the boundary to Yahoo Finance."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.config.symbols import listed_symbol as checked_symbol
+from sp500tui.sources.yahoo.client import fx_symbol, listed_symbol, yahoo_symbol
+from sp500tui.sources.yahoo.symbols import answer_names, fx_names
+
+
+@pytest.mark.parametrize(
+    ("listed", "yahoo"),
+    [
+        ("AAPL", "AAPL"),
+        ("BRK.B", "BRK-B"),
+        ("BF.B", "BF-B"),
+        ("OCDO.L", "OCDO.L"),
+        ("7203.T", "7203.T"),
+        ("NOVO-B.CO", "NOVO-B.CO"),
+        ("MAERSK.CO", "MAERSK.CO"),
+        ("^GSPC", "^GSPC"),
+    ],
+)
+def test_share_classes_change_their_dot_and_exchanges_do_not(listed: str, yahoo: str) -> None:
+    assert yahoo_symbol(listed) == yahoo
+    assert listed_symbol(yahoo) == listed
+
+
+@given(st.from_regex(r"\A[A-Z]{1,5}(\.[A-Z]{1,2})?\Z"))
+def test_every_listed_symbol_comes_back(listed: str) -> None:
+    assert listed_symbol(yahoo_symbol(listed)) == listed
+
+
+def test_a_pair_of_the_dollar_may_come_back_shortened() -> None:
+    assert fx_symbol("USD", "DKK") == "USDDKK=X"
+    assert fx_names("USD", "DKK") == ("USDDKK=X", "DKK=X")
+    assert fx_names("EUR", "DKK") == ("EURDKK=X",)
+
+
+@pytest.mark.parametrize(
+    ("listed", "names"),
+    [
+        ("BRK.B", ("BRK-B",)),
+        ("EURUSD=X", ("EURUSD=X",)),
+        ("USDDKK=X", ("USDDKK=X", "DKK=X")),
+        ("DKK=X", ("DKK=X",)),
+    ],
+)
+def test_a_pair_asked_for_as_a_symbol_is_found_under_its_short_name(
+    listed: str, names: tuple[str, ...]
+) -> None:
+    assert answer_names(listed) == names
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "AAPL",
+        "BRK.B",
+        "NOVO-B.CO",
+        "BT-A.L",
+        "DX-Y.NYB",
+        "BAJAJ-AUTO.NS",
+        "M&M.NS",
+        "0700.HK",
+        "000001.SS",
+        "0P0000XVVF.L",
+        "^GSPC",
+        "^N225",
+        "^STOXX50E",
+        "BTC-USD",
+        "1INCH-USD",
+        "LUNA20314-USD",
+        "BAC-PL",
+        "ACHR-WT",
+        "ES=F",
+        "ESZ26.CME",
+        "EURUSD=X",
+        "USDDKK=X",
+        "DKK=X",
+        "AAPL270115C00200000",
+    ],
+)
+def test_symbols_are_accepted_as_yahoo_spells_them_in_any_case(symbol: str) -> None:
+    assert checked_symbol(f" {symbol.lower()} ") == symbol
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("BRK-B", "write BRK.B"),
+        ("brk/b", "write BRK.B"),
+        ("BF-B", "write BF.B"),
+        ("BTC--USD", "is not a symbol"),
+        ("-USD", "is not a symbol"),
+        ("ES=", "is not a symbol"),
+        ("ES=Q", "is not a symbol"),
+        ("EUR/USD", "is not a symbol"),
+        ("^", "is not a symbol"),
+        ("NOVO-B.", "is not a symbol"),
+        ("A" * 13, "is not a symbol"),
+        ("AAPL?x=1", "is not a symbol"),
+        ("A\u0301APL", "is not a symbol"),
+    ],
+)
+def test_what_is_no_symbol_keeps_its_hint(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        checked_symbol(text)

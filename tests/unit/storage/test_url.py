@@ -1,0 +1,150 @@
+"""Database URLs: checked, and shown without passwords."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sp500tui.model import ConfigurationError, DatabaseError
+from sp500tui.storage.connection import connect
+from sp500tui.storage.url import PERMITTED, check_url, impossible_value, without_password
+
+
+class TestWithoutPassword:
+    @pytest.mark.parametrize(
+        ("url", "name"),
+        [
+            ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
+            ("postgresql://me@host/db", "postgresql://me@host/db"),
+            ("postgresql://host:5432/db?x=a@b", "postgresql://host:5432/db?x=a@b"),
+            ("postgresql:///db?host=/tmp&password=secret", "postgresql:///db?host=/tmp&password=***"),
+            ("postgresql:///db?sslpassword=secret&x=1", "postgresql:///db?sslpassword=***&x=1"),
+            ("postgresql://me:p@ss@host/db", "postgresql://me:***@host/db"),
+        ],
+    )
+    def test_the_password_makes_no_difference_and_all_else_does(self, url: str, name: str) -> None:
+        # Journals of earlier versions are found by exactly this text.
+        assert without_password(url) == name
+
+
+class TestEnumeratedParameters:
+    @pytest.mark.parametrize("name", sorted(PERMITTED))
+    def test_another_value_is_refused_with_the_permitted_ones(self, name: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            check_url(f"postgresql://me:s3cr3t@host/db?{name}=foo")
+        assert f"the value of {name} is not one of {', '.join(PERMITTED[name])}" in str(caught.value)
+        assert "s3cr3t" not in str(caught.value)
+
+    @pytest.mark.parametrize("name", sorted(PERMITTED))
+    def test_each_permitted_value_is_taken_by_us_and_by_libpq(self, name: str) -> None:
+        for value in PERMITTED[name]:
+            url = f"postgresql:///db?host=%2Fnowhere&{name}={value}"
+            check_url(url)
+            with pytest.raises(psycopg.OperationalError) as caught:
+                psycopg.connect(url, connect_timeout=2)
+            # Some need a TLS or Kerberos build, or another parameter.
+            assert not impossible_value(str(caught.value)) or "not supported" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("query", "words"),
+        [
+            ("require_auth=foo", "require_auth is not a list of password, md5"),
+            ("require_auth=md5,!foo", "require_auth is not a list of"),
+            ("connect_timeout=soon", "the value of connect_timeout is not a whole number"),
+            ("keepalives_idle=1.5", "the value of keepalives_idle is not a whole number"),
+            ("tcp_user_timeout=", "the value of tcp_user_timeout is not a whole number"),
+            ("sslmode=require&sslmode=foo", "the value of sslmode is not one of"),
+        ],
+    )
+    def test_other_kinds_are_refused_too(self, query: str, words: str) -> None:
+        with pytest.raises(ConfigurationError, match=words):
+            check_url(f"postgresql://host/db?{query}")
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "require_auth=scram-sha-256,md5",
+            "require_auth=!password",
+            "connect_timeout=5",
+            "ssl_min_protocol_version=tlsv1.2",
+            "sslmode=",
+        ],
+    )
+    def test_what_libpq_takes_is_taken(self, query: str) -> None:
+        check_url(f"postgresql://host/db?{query}")
+
+    @pytest.mark.parametrize(("variable", "name"), [("PGSSLMODE", "sslmode"), ("PGGSSENCMODE", "gssencmode")])
+    def test_a_value_from_the_environment_is_named_too(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, name: str
+    ) -> None:
+        monkeypatch.setenv(variable, "s3cr3t")
+        with pytest.raises(DatabaseError) as caught:
+            connect("postgresql://me:s3cr3t@127.0.0.1:1/db", application_name="test")
+        assert f"the value of {name} is not one of {', '.join(PERMITTED[name])}" in str(caught.value)
+        assert variable in str(caught.value)
+        assert "s3cr3t" not in str(caught.value)
+
+
+class TestCheckUrl:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://me:secret@host:5432/db",
+            "postgres://host",
+            "postgresql://host:/db",
+            "postgresql:///db?host=/run/postgresql&application_name=x",
+            "postgresql://a:1,b:2/db?target_session_attrs=read-write",
+            "postgresql://me:p%40ss@[::1]:5433/db?sslmode=require",
+        ],
+    )
+    def test_takes_what_libpq_takes(self, url: str) -> None:
+        check_url(url)
+
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [
+            ("", "does not begin with postgresql://"),
+            ("mysql://me:s3cr3t@host/db", "does not begin with postgresql://"),
+            ("postgresql+psycopg2://me:s3cr3t@host/db", "does not begin with postgresql://"),
+            ("postgresql:host", "does not begin with postgresql://"),
+            ("host=localhost dbname=db", "holds blanks"),
+            ("postgresql://host/db\n", "holds blanks"),
+            ("postgresql://me:s3cr3t@host:port/db", "no usable port"),
+            ("postgresql://me:s3cr3t@host:99999/db", "no usable port"),
+            ("postgresql://host:0/db", "no usable port"),
+            ("postgresql://me:s3cr3t@host/db?sslmoode=require", "unknown parameter; did you mean sslmode?"),
+            ("postgresql://me:s3cr3t%@host/db", "broken %XX"),
+            ("postgresql://me:s3cr3t@host/db#x", "has a `#` in it"),
+            ("postgresql://me:s3cr3t/x@host/db", "no usable port"),
+            ("postgresql://a:1,b:x/db", "no usable port"),
+            ("postgresql://[::1/db", "no usable host"),
+            ("postgresql://me:s3cr3t@host/db?sslmode", "the parameter 'sslmode' without a value"),
+        ],
+    )
+    def test_says_what_is_wrong_and_how_to_write_it(self, url: str, words: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            check_url(url)
+        message = str(caught.value)
+        assert words in message
+        assert "postgresql://user@host:5432/database" in message
+        assert "s3cr3t" not in message
+        assert message.isprintable()
+
+    def test_takes_a_private_passfile(self, tmp_path: Path) -> None:
+        passfile = tmp_path / "pass"
+        passfile.write_text("*:*:*:*:secret")
+        passfile.chmod(0o600)
+        check_url(f"postgresql://me@host/db?passfile={passfile}")
+
+    def test_refuses_a_passfile_open_to_others(self, tmp_path: Path) -> None:
+        passfile = tmp_path / "pass"
+        passfile.write_text("*:*:*:*:secret")
+        passfile.chmod(0o644)
+        with pytest.raises(ConfigurationError, match="chmod 600"):
+            check_url(f"postgresql://me@host/db?passfile={passfile}")
+
+    def test_refuses_a_passfile_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="No such file"):
+            check_url(f"postgresql://me@host/db?passfile={tmp_path / 'none'}")
