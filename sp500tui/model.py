@@ -89,7 +89,7 @@ class ConvertedQuote:
     fx_rate: Decimal | None
     fx_time: datetime | None
     """Time of the rate at its source, UTC."""
-    fetched_tick: float = 0.0
+    fetched_monotonic: float = 0.0
     """`time.monotonic()` at the fetch, for end-to-end latency; 0 where the row was replayed."""
     fetched_by: str = ""
     """Name of the price worker that fetched the quote."""

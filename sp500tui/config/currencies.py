@@ -22,7 +22,7 @@ _MINOR_UNITS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ZAC": "ZAR", "ILA": "
 _WITHOUT_RATE = frozenset(_NO_RATE.split())
 
 
-def checked_currency(text: str) -> str:
+def validate_currency(text: str) -> str:
     """The upper-case code of `text`; raises ValueError with the reason and the remedy."""
     written = text.strip()
     code = written.upper()

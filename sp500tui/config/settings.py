@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sp500tui import __version__
-from sp500tui.config.currencies import checked_currency
+from sp500tui.config.currencies import validate_currency
 from sp500tui.config.stages import check_stages
 from sp500tui.config.symbols import listed_symbols, split_symbols
 
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     @field_validator("currency", mode="before")
     @classmethod
     def _has_a_rate(cls, value: object) -> object:
-        return checked_currency(value) if isinstance(value, str) else value
+        return validate_currency(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod

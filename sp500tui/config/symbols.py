@@ -28,7 +28,7 @@ def split_symbols(text: str) -> list[str]:
     return [part for part in re.split(r"[,;\s]+", text) if part]
 
 
-def listed_symbol(text: str) -> str:
+def parse_symbol(text: str) -> str:
     """The symbol in capitals, as listed or, for anything but US shares, as Yahoo Finance spells it.
 
     Raises:
@@ -45,7 +45,7 @@ def listed_symbol(text: str) -> str:
 
 def listed_symbols(texts: Iterable[str]) -> tuple[str, ...]:
     """Every symbol once, in the order first named; raises ValueError on the first that is malformed."""
-    return tuple(dict.fromkeys(listed_symbol(text) for text in texts))
+    return tuple(dict.fromkeys(parse_symbol(text) for text in texts))
 
 
 def read_symbols(path: Path) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.setup import configure, current, log_uncaught
 from sp500tui.logs.standard_streams import OutputError, write_json, write_message, write_output
 from sp500tui.model import ExitCode, Sp500tuiError
-from sp500tui.pipeline.api import STOP_WORDS, StopStep, next_step
+from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
@@ -40,7 +40,7 @@ class Run(Protocol):
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`."""
 
-    def stop(self, step: StopStep) -> None:
+    def stop(self, step: ShutdownLevel) -> None:
         """See `PipelineControl.stop`."""
 
     def join(self, timeout: float | None = None) -> bool:
@@ -63,7 +63,9 @@ def _build(settings: Settings, paths: Paths) -> Run:
 def run_headless(configuration: Configuration, build: Callable[[Settings, Paths], Run] = _build) -> int:
     """Run to the end, tell it, and return the exit code. `build` makes the pipeline."""
     with StopSignals() as signals:
-        face = HeadlessRun(signals, configuration.settings.drain_timeout, _stop_words(configuration.settings))
+        face = HeadlessRunner(
+            signals, configuration.settings.drain_timeout, _stop_words(configuration.settings)
+        )
         report = _report_of(face, configuration, build)
         if signals.first is not None:
             report = report.interrupted(signals.first)
@@ -74,16 +76,16 @@ def run_headless(configuration: Configuration, build: Callable[[Settings, Paths]
     return code
 
 
-def _stop_words(settings: Settings) -> Mapping[StopStep, str]:
+def _stop_words(settings: Settings) -> Mapping[ShutdownLevel, str]:
     if settings.broker is None:
-        return STOP_WORDS
-    from sp500tui.cluster.node.node import STOP_WORDS as WORDS_OF_A_NODE
+        return SHUTDOWN_MESSAGES
+    from sp500tui.cluster.node.node import SHUTDOWN_MESSAGES as WORDS_OF_A_NODE
 
     return WORDS_OF_A_NODE
 
 
 def _report_of(
-    face: HeadlessRun, configuration: Configuration, build: Callable[[Settings, Paths], Run]
+    face: HeadlessRunner, configuration: Configuration, build: Callable[[Settings, Paths], Run]
 ) -> RunReport:
     """Follow a pipeline to its end; whatever goes wrong ends in a report, never in an exception."""
     settings = configuration.settings
@@ -117,16 +119,19 @@ def _early_report(settings: Settings) -> RunReport:
     return RunReport(database=DatabaseSnapshot(url=url, embedded=settings.database is None))
 
 
-class HeadlessRun:
+class HeadlessRunner:
     """Follows one pipeline from start to end; every signal climbs the stop ladder by one step."""
 
     def __init__(
-        self, signals: StopSignals, drain_timeout: float, stop_words: Mapping[StopStep, str] = STOP_WORDS
+        self,
+        signals: StopSignals,
+        drain_timeout: float,
+        stop_words: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES,
     ) -> None:
         self._signals = signals
         self._drain_timeout = drain_timeout
         self._stop_words = stop_words
-        self._step = StopStep.NONE
+        self._step = ShutdownLevel.NONE
         self.abandoned = False
         """Whether the pipeline was killed and had not ended even then."""
 
@@ -141,7 +146,7 @@ class HeadlessRun:
         except Exception as error:  # noqa: BLE001  # the pipeline must be stopped whatever it was
             failure = unforeseen(error)
             self.abandoned = not stop_unattended(pipeline, self._drain_timeout, self._signals, self._step)
-        if self._step is StopStep.KILL:
+        if self._step is ShutdownLevel.KILL:
             self.abandoned = not pipeline.join(KILL_LIMIT)
         report = pipeline.outcome()
         return report.failed(failure) if failure and not report.failure else report
@@ -151,7 +156,7 @@ class HeadlessRun:
         self._signals.wake_after(pipeline.join)
         _log.info("started; process %d", os.getpid())
         with picture_on_terminal() as draw:
-            while not pipeline.join(0) and self._step is not StopStep.KILL:
+            while not pipeline.join(0) and self._step is not ShutdownLevel.KILL:
                 self._signals.sleep(_REDRAW if draw else None)
                 self._climb(pipeline)
                 if draw:
@@ -159,7 +164,7 @@ class HeadlessRun:
 
     def _climb(self, pipeline: Run) -> None:
         while (number := self._signals.take()) is not None:
-            self._step = next_step(self._step)
+            self._step = escalate(self._step)
             _log.warning("%s: %s", number.name, self._stop_words[self._step])
             pipeline.stop(self._step)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 _CHECK_EVERY = 64
 
 
-class RotatingLog(logging.Handler):
+class PrivateRotatingFileHandler(logging.Handler):
     """Appends one record a line; `path` becomes `path.1`, `path.2` … when it grows beyond `limit` bytes.
 
     A record that cannot be written is counted, not raised: a full disk must not stop a worker.

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from sp500tui.config.paths import default_log_folder, ensure_folder
 from sp500tui.logs.redaction import plain, redact, without_control
-from sp500tui.logs.rotation import RotatingLog
+from sp500tui.logs.rotation import PrivateRotatingFileHandler
 from sp500tui.model import ConfigurationError
 
-OWN = "sp500tui"
+PACKAGE_LOGGER = "sp500tui"
 RING_CAPACITY = 5_000
 
 
@@ -71,7 +71,7 @@ class RingHandler(logging.Handler):
         return last, kept, new - len(kept)
 
 
-class _Gate(logging.Handler):
+class RootHandler(logging.Handler):
     """The one handler at the root: cleans a record and hands it to the sinks that want it."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class _Gate(logging.Handler):
         try:
             cleaned = _cleaned(record)
         except Exception:  # noqa: BLE001 - a record whose arguments do not fit its text must not stop a worker
-            cleaned = _twin(record)
+            cleaned = _copy_record(record)
             cleaned.exc_info = None
             cleaned.msg, cleaned.args = plain(f"unreadable log record: {record.msg!r}"), None
         for sink in self.sinks:
@@ -94,13 +94,13 @@ class _Gate(logging.Handler):
 
     def tell(self, message: str) -> None:
         """Show a warning about the log itself, everywhere but in the files."""
-        record = logging.LogRecord(OWN, logging.WARNING, __file__, 0, message, None, None)
+        record = logging.LogRecord(PACKAGE_LOGGER, logging.WARNING, __file__, 0, message, None, None)
         for sink in self.sinks:
-            if not isinstance(sink, RotatingLog):
+            if not isinstance(sink, PrivateRotatingFileHandler):
                 sink.handle(record)
 
 
-def _twin(record: logging.LogRecord) -> logging.LogRecord:
+def _copy_record(record: logging.LogRecord) -> logging.LogRecord:
     # Several times faster than copy.copy, and this happens for every record.
     twin = logging.LogRecord.__new__(logging.LogRecord)
     twin.__dict__.update(record.__dict__)
@@ -108,7 +108,7 @@ def _twin(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
-    cleaned = _twin(record)
+    cleaned = _copy_record(record)
     cleaned.msg, cleaned.args = plain(record.getMessage()), None
     cleaned.worker = worker_of(record)
     if record.exc_info and not record.exc_text:
@@ -211,9 +211,9 @@ def configure(
     With `log_file` everything goes there, and errors beside it. Raises ConfigurationError when it cannot be
     written.
     """
-    for old in [each for each in logging.getLogger().handlers if isinstance(each, _Gate)]:
+    for old in [each for each in logging.getLogger().handlers if isinstance(each, RootHandler)]:
         remove(old)
-    gate = _Gate()
+    gate = RootHandler()
     app_log, errors_log = _places(log_file, folder)
     formatter = JsonFormat() if log_format == "json" else TextFormat()
     ring = RingHandler()
@@ -230,7 +230,7 @@ def configure(
     root = logging.getLogger()
     root.addHandler(gate)
     root.setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
-    logging.getLogger(OWN).setLevel(level)
+    logging.getLogger(PACKAGE_LOGGER).setLevel(level)
     logging.captureWarnings(capture=True)
     gate.configuration = Logging(ring, app_log, errors_log, gate)
     return gate.configuration
@@ -238,7 +238,7 @@ def configure(
 
 def current() -> Logging | None:
     """The configuration in force; None before the first."""
-    gates = (handler for handler in logging.getLogger().handlers if isinstance(handler, _Gate))
+    gates = (handler for handler in logging.getLogger().handlers if isinstance(handler, RootHandler))
     return next((gate.configuration for gate in gates), None)
 
 
@@ -250,9 +250,9 @@ def _places(log_file: Path | None, folder: Path | None) -> tuple[Path, Path]:
     return folder / "app.log", folder / "errors.log"
 
 
-def _open(path: Path, gate: _Gate) -> RotatingLog:
+def _open(path: Path, gate: RootHandler) -> PrivateRotatingFileHandler:
     try:
-        return RotatingLog(path, tell=gate.tell)
+        return PrivateRotatingFileHandler(path, tell=gate.tell)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
@@ -263,7 +263,7 @@ def _open(path: Path, gate: _Gate) -> RotatingLog:
 def remove(gate: logging.Handler) -> None:
     """Detach a gate from the root and close its sinks."""
     logging.getLogger().removeHandler(gate)
-    for sink in gate.sinks if isinstance(gate, _Gate) else ():
+    for sink in gate.sinks if isinstance(gate, RootHandler) else ():
         sink.close()
     gate.close()
 
@@ -274,7 +274,7 @@ def log_uncaught() -> None:
     def report(failure: threading.ExceptHookArgs) -> None:
         name = failure.thread.name if failure.thread else "a thread"
         error = failure.exc_value or failure.exc_type()
-        logging.getLogger(OWN).error(
+        logging.getLogger(PACKAGE_LOGGER).error(
             "%s ended by %s: %s", name, type(error).__name__, error, exc_info=error, extra={"worker": name}
         )
 

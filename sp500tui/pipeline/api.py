@@ -19,7 +19,7 @@ MAX_INTERVAL = 86_400.0
 _INTERVAL_STEPS = (0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 86_400)
 
 
-class StopStep(IntEnum):
+class ShutdownLevel(IntEnum):
     """The ladder that every request to stop climbs by one."""
 
     NONE = 0
@@ -28,17 +28,17 @@ class StopStep(IntEnum):
     KILL = 3
 
 
-STOP_WORDS = {
-    StopStep.DRAIN: "draining: everything fetched is being stored; once more spools the rest to disk",
-    StopStep.SPOOL: "spooling: the rest goes to the journal for the next start; once more kills",
-    StopStep.KILL: "killed",
+SHUTDOWN_MESSAGES = {
+    ShutdownLevel.DRAIN: "draining: everything fetched is being stored; once more spools the rest to disk",
+    ShutdownLevel.SPOOL: "spooling: the rest goes to the journal for the next start; once more kills",
+    ShutdownLevel.KILL: "killed",
 }
 """What a step does and what the next one will do."""
 
 
-def next_step(step: StopStep) -> StopStep:
+def escalate(step: ShutdownLevel) -> ShutdownLevel:
     """The step that one more request to stop leads to."""
-    return StopStep(min(step + 1, StopStep.KILL))
+    return ShutdownLevel(min(step + 1, ShutdownLevel.KILL))
 
 
 def clamp_workers(size: int) -> int:
@@ -54,7 +54,7 @@ def step_interval(interval: float, direction: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Scaled:
+class ScaleResult:
     """A pool before and after a wish."""
 
     stage: StageName
@@ -62,7 +62,7 @@ class Scaled:
     new: int
 
 
-class FaultControl(Protocol):
+class FaultInjector(Protocol):
     """The demo market's faults. Its calls ask another process and may take seconds: not on a screen's thread."""
 
     def faults(self) -> Mapping[str, object]:
@@ -86,7 +86,7 @@ class PipelineControl(Protocol):
         """
 
     @property
-    def demo_market(self) -> FaultControl | None:
+    def demo_market(self) -> FaultInjector | None:
         """Where faults are set; None for the live market or before the demo market runs."""
 
     def start(self) -> None:
@@ -107,10 +107,10 @@ class PipelineControl(Protocol):
     def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
         """Have `listener` called with every event, on the thread it happens on."""
 
-    def scale(self, stage: StageName, size: int) -> Scaled:
+    def scale(self, stage: StageName, size: int) -> ScaleResult:
         """Set a pool's size within 1 to 64 (the scraper's is always 1); in a cluster spread over its nodes."""
 
-    def scale_node(self, node: str, stage: StageName, size: int) -> Scaled:
+    def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:
         """Set the size of one node's pool; unchanged where there is no such node or it does not run the stage."""
 
     def pause(self, stage: StageName | None = None) -> None:
@@ -125,7 +125,7 @@ class PipelineControl(Protocol):
     def set_interval(self, seconds: float) -> float:
         """Change the time from cycle to cycle; returns the interval in force."""
 
-    def stop(self, step: StopStep = StopStep.DRAIN) -> None:
+    def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
         """Climb the stop ladder to `step`; a lower step than the present one is ignored."""
 
     def join(self, timeout: float | None = None) -> bool:

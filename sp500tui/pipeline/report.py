@@ -69,7 +69,7 @@ class RunReport:
 
         A run that came to its end by itself and left quotes unstored has failed, whatever kept them back.
         """
-        upstream = snapshot.upstream
+        sources = snapshot.sources
         workers = {
             stage.name: WorkersReport(stage.size, stage.restarts)
             for stage in snapshot.stages
@@ -82,9 +82,9 @@ class RunReport:
             constituents=snapshot.constituents.count,
             ledger=snapshot.ledger,
             missing=tuple(each.symbol for each in snapshot.missing),
-            requests=upstream.requests,
-            failed_requests=upstream.failed,
-            throttled_requests=upstream.throttled,
+            requests=sources.requests,
+            failed_requests=sources.failed,
+            throttled_requests=sources.throttled,
             fetch=price,
             end_to_end=snapshot.end_to_end,
             workers=workers,

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable
 
 from sp500tui.simulator.faults import Faults
-from sp500tui.simulator.market.prng import Dice
+from sp500tui.simulator.market.prng import Prng
 
 
-class FaultDice:
+class FaultSampler:
     """Decides, reproducibly for a seed, whether a fault happens now."""
 
     def __init__(self, faults: Faults, seed: object, report: Callable[[str], None]) -> None:
         """Tell `report` the name of every fault that happens."""
-        self._dice = Dice(seed, "faults")
+        self._dice = Prng(seed, "faults")
         self._report = report
         self.faults = faults
         self._happened: Counter[str] = Counter()

@@ -12,7 +12,7 @@ from sp500tui.model import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOut:
+class ServedQuote:
     """One quote of one answer."""
 
     symbol: str
@@ -39,7 +39,7 @@ class Ledger:
                 f"cannot write the ledger {path}: {error.strerror}; name a file in a folder of yours"
             ) from error
 
-    def add(self, quotes: Iterable[HandedOut]) -> None:
+    def add(self, quotes: Iterable[ServedQuote]) -> None:
         """Append the quotes of one answer that was sent completely."""
         lines = "".join(
             f'{{"symbol":{json.dumps(quote.symbol)},"quote_time":{quote.quote_time},"price":"{quote.price}"}}\n'
@@ -53,7 +53,7 @@ class Ledger:
         os.close(self._file)
 
 
-def read_ledger(path: Path) -> list[HandedOut]:
+def read_ledger(path: Path) -> list[ServedQuote]:
     """All quotes in a ledger; a last line torn by a kill is left out."""
     whole = path.read_text("utf-8").rpartition("\n")[0]
-    return [HandedOut(**json.loads(line)) for line in whole.splitlines()]
+    return [ServedQuote(**json.loads(line)) for line in whole.splitlines()]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.http.delivery import HTML, TEXT, Answer, Delivery
 from sp500tui.simulator.market.instruments import Listing
 from sp500tui.simulator.tally import Tally
@@ -44,7 +44,7 @@ class Wikipedia:
     """Answers for en.wikipedia.org."""
 
     def __init__(
-        self, listings: Sequence[Listing], dice: FaultDice, delivery: Delivery, tally: Tally
+        self, listings: Sequence[Listing], dice: FaultSampler, delivery: Delivery, tally: Tally
     ) -> None:
         self._dice = dice
         self._delivery = delivery

@@ -84,7 +84,7 @@ class RowTotal:
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class LatestTrade:
     """The newest of the stored prices."""
 
     symbols: int
@@ -164,9 +164,9 @@ def row_count(connection: Connection) -> int:
     return row_total(connection).rows
 
 
-def newest(connection: Connection) -> Newest:
+def newest(connection: Connection) -> LatestTrade:
     """The newest trade and how many symbols have a price."""
-    return Newest(*_rows(connection, "newest")[0])
+    return LatestTrade(*_rows(connection, "newest")[0])
 
 
 def statistics(connection: Connection) -> Statistics:

@@ -15,7 +15,7 @@ from sp500tui.storage.connection import Connection, connect, failure
 from sp500tui.storage.database import Database
 from sp500tui.storage.embedded.binaries import bin_folder
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.reads import Newest, Statistics, newest, statistics
+from sp500tui.storage.reads import LatestTrade, Statistics, newest, statistics
 from sp500tui.storage.transaction import run
 
 _NO_TABLE = "42P01"
@@ -31,7 +31,7 @@ class Status:
     schema_version: int | None
     """None where the tables have not been made yet; the fields below are None too then."""
     statistics: Statistics | None = None
-    newest: Newest | None = None
+    newest: LatestTrade | None = None
     constituents: int | None = None
 
     def lines(self) -> list[str]:

@@ -34,17 +34,17 @@ from sp500tui.tui import screens as registry
 from sp500tui.tui.base_app import PipelineApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.log.lines import LogLines
-from sp500tui.tui.messages import SymbolChosen
+from sp500tui.tui.messages import SymbolSelected
 from sp500tui.tui.polling import LogSource
 from sp500tui.tui.quit.shutdown import remainder
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.shell import pipeline_actions as steering
 from sp500tui.tui.shell.bindings import STEERING, Command, check_keymap, commands_of
-from sp500tui.tui.shell.commands import PipelineCommands
+from sp500tui.tui.shell.commands import CommandProvider
 from sp500tui.tui.shell.confirmation import WITHIN, Confirmation
 from sp500tui.tui.shell.palette import Palette
 from sp500tui.tui.shell.styles import style_sheet
-from sp500tui.tui.shell.themes import DARK, OWN, check_theme, remember_theme, remembered_theme
+from sp500tui.tui.shell.themes import DARK, PACKAGE_LOGGER, check_theme, remember_theme, remembered_theme
 
 _OPENING_LIMIT = 5.0
 """Seconds that loading the pipeline may take once the dashboard was left."""
@@ -65,7 +65,7 @@ class DashboardApp(PipelineApp):
 
     TITLE = "sp500tui"
     CSS_PATH: ClassVar = [style_sheet(name) for name in ("app.tcss", "main.tcss", "prices.tcss", "log.tcss")]
-    COMMANDS: ClassVar = App.COMMANDS | {PipelineCommands}
+    COMMANDS: ClassVar = App.COMMANDS | {CommandProvider}
     BINDING_GROUP_TITLE = "Pipeline"
     BINDINGS: ClassVar[list[BindingType]] = [
         *STEERING,
@@ -100,7 +100,7 @@ class DashboardApp(PipelineApp):
         self.export_folder = export_folder
         self._state_file = state_file
         self._confirmation = Confirmation()
-        for theme in OWN:
+        for theme in PACKAGE_LOGGER:
             self.register_theme(theme)
         self.theme = check_theme(settings.theme or remembered_theme(state_file) or DARK.name)
         if settings.keymap:
@@ -109,9 +109,9 @@ class DashboardApp(PipelineApp):
 
     def commands(self) -> list[Command]:
         """Everything keys can do, by panel."""
-        from sp500tui.tui.binding_classes import OWNERS
+        from sp500tui.tui.binding_classes import BINDING_CLASSES
 
-        return list(commands_of([DashboardApp, *OWNERS]))
+        return list(commands_of([DashboardApp, *BINDING_CLASSES]))
 
     def get_default_screen(self) -> MainScreen:
         """The main screen."""
@@ -201,8 +201,8 @@ class DashboardApp(PipelineApp):
         if name != registry.MAIN:
             self.push_screen(entry.make())
 
-    @on(SymbolChosen)
-    def show_symbol(self, message: SymbolChosen) -> None:
+    @on(SymbolSelected)
+    def show_symbol(self, message: SymbolSelected) -> None:
         """Open the details of a symbol."""
         self.push_screen(registry.symbol_screen(message.symbol))
 

@@ -24,21 +24,21 @@ from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.tui.messages import (
     ConstituentsChanged,
-    EventHappened,
-    LogArrived,
+    LogLinesAdded,
+    PipelineEventReceived,
     PipelineFailed,
     PipelineOpened,
     PricesChanged,
     SnapshotTaken,
 )
-from sp500tui.tui.polling import LogSource, News, PipelineFeed
+from sp500tui.tui.polling import LogSource, PipelineFeed, Update
 from sp500tui.tui.quit.cluster_text import farewell
 from sp500tui.tui.quit.screen import StopScreen
-from sp500tui.tui.quit.shutdown import Ladder
+from sp500tui.tui.quit.shutdown import ShutdownController
 from sp500tui.tui.render.formats import clean
-from sp500tui.tui.render.terminal_diff import SparingApp
+from sp500tui.tui.render.terminal_diff import DiffingApp
 from sp500tui.tui.shell.driver import driver_class
-from sp500tui.tui.startup import Opener, opening_snapshot
+from sp500tui.tui.startup import PipelineLoader, starting_snapshot
 
 LOG = logging.getLogger(__name__)
 BLURRED_RATE = 1.0
@@ -51,7 +51,7 @@ _CLUSTER_NEWS = (EventKind.NODE_JOINED, EventKind.NODE_LEFT, EventKind.NODE_LOST
 """Told as notes whatever their level: they change who does the work."""
 
 
-class PipelineApp(SparingApp[int]):
+class PipelineApp(DiffingApp[int]):
     """Owns the one timer, the feed and the stop ladder; its result is the exit code.
 
     Args:
@@ -73,8 +73,8 @@ class PipelineApp(SparingApp[int]):
         super().__init__(driver_class=driver_class())
         self.settings = settings
         self.clock = clock
-        self.opener = Opener(open_pipeline, self.post_message)
-        self.ladder = Ladder(settings.drain_timeout)
+        self.opener = PipelineLoader(open_pipeline, self.post_message)
+        self.ladder = ShutdownController(settings.drain_timeout)
         self.refresh_rate = settings.refresh_rate
         self._signals = signals
         self.events: deque[PipelineEvent] = deque(maxlen=_EVENTS)
@@ -90,7 +90,7 @@ class PipelineApp(SparingApp[int]):
         self._noted = ("", 0.0)
 
     def _opening(self) -> Snapshot:
-        return opening_snapshot(self.settings, self.clock(), self.opener.seconds, self._failure)
+        return starting_snapshot(self.settings, self.clock(), self.opener.seconds, self._failure)
 
     # Life
 
@@ -168,14 +168,14 @@ class PipelineApp(SparingApp[int]):
         self._skipped = (self._skipped + 1) % max(1, round(self.refresh_rate / BLURRED_RATE))
         return self._skipped == 0
 
-    def _deliver(self, news: News, post: Callable[..., bool]) -> None:
+    def _deliver(self, news: Update, post: Callable[..., bool]) -> None:
         """One message for each kind of news."""
         if news.constituents is not None:
             post(ConstituentsChanged(news.constituents))
         if news.prices:
             post(PricesChanged(news.prices, news.now))
         if news.lines:
-            post(LogArrived(news.lines))
+            post(LogLinesAdded(news.lines))
         post(SnapshotTaken(news.snapshot))
 
     @on(PipelineOpened)
@@ -186,7 +186,7 @@ class PipelineApp(SparingApp[int]):
 
     def _hear(self, event: PipelineEvent) -> None:
         """Called on a thread of the pipeline."""
-        self.post_message(EventHappened(event))
+        self.post_message(PipelineEventReceived(event))
 
     @on(PipelineFailed)
     def show_failure(self, message: PipelineFailed) -> None:
@@ -199,8 +199,8 @@ class PipelineApp(SparingApp[int]):
         if event.state is WorkerState.ERROR:
             LOG.error("a background thread failed", exc_info=event.worker.error)
 
-    @on(EventHappened)
-    def tell_event(self, message: EventHappened) -> None:
+    @on(PipelineEventReceived)
+    def tell_event(self, message: PipelineEventReceived) -> None:
         """Remember it, and show what went wrong or changed the cluster as a note; the log has everything."""
         event = message.event
         self.events.append(event)

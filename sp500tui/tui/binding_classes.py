@@ -13,17 +13,17 @@ from sp500tui.tui.nodes.screen import NodesScreen
 from sp500tui.tui.prices.table import PriceTable
 from sp500tui.tui.quit.screen import StopScreen
 from sp500tui.tui.render.cursor_list import CursorList
-from sp500tui.tui.shell.base_screen import PanelScreen
+from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.symbol.chart import PriceChart
 from sp500tui.tui.symbol.screen import SymbolScreen
 from sp500tui.tui.workers.panel import WorkersPanel
 
-OWNERS: tuple[type[DOMNode], ...] = (
+BINDING_CLASSES: tuple[type[DOMNode], ...] = (
     MainScreen,
     PriceTable,
     WorkersPanel,
     LogLines,
-    PanelScreen,
+    BaseScreen,
     SymbolScreen,
     PriceChart,
     DatabaseScreen,

@@ -34,7 +34,7 @@ class PipelineFailed(Message):
 
 
 @dataclass
-class EventHappened(Message):
+class PipelineEventReceived(Message):
     """Something rare happened in the pipeline."""
 
     event: PipelineEvent
@@ -68,21 +68,21 @@ class PricesChanged(Message, bubble=False):
 
 
 @dataclass
-class LogArrived(Message, bubble=False):
+class LogLinesAdded(Message, bubble=False):
     """New lines of the log, oldest first."""
 
     lines: Sequence[LogLine]
 
 
 @dataclass
-class StageChosen(Message):
+class StageSelected(Message):
     """A stage was picked by mouse as the target of the scaling keys."""
 
     stage: StageName
 
 
 @dataclass
-class SymbolChosen(Message):
+class SymbolSelected(Message):
     """The person wants to see everything about one symbol."""
 
     symbol: str
@@ -90,7 +90,7 @@ class SymbolChosen(Message):
 
 
 @dataclass
-class CopyWished(Message):
+class CopyRequested(Message):
     """The person wants a line in the clipboard."""
 
     text: str
@@ -98,7 +98,7 @@ class CopyWished(Message):
 
 
 @dataclass
-class ExportWished(Message):
+class ExportRequested(Message):
     """The person wants a table in a file."""
 
     table: Table

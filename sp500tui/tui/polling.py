@@ -23,7 +23,7 @@ class LogSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Update:
     """Everything that is new at one tick of the screen."""
 
     now: datetime
@@ -51,16 +51,16 @@ class PipelineFeed:
         self._list: ListSnapshot | None = None
         self._empty = True
 
-    def take(self) -> News:
+    def take(self) -> Update:
         """Read everything that is new."""
         self._seq, lines, _ = self._log.since(self._seq)
         pipeline = self.pipeline
         if pipeline is None:
-            return News(self._clock(), self._opening(), (), None, lines)
+            return Update(self._clock(), self._opening(), (), None, lines)
         snapshot = pipeline.snapshot()
         constituents = self._changed_list(pipeline, snapshot)
         self._version, prices = pipeline.prices_since(self._version)
-        return News(self._clock(), snapshot, prices, constituents, lines)
+        return Update(self._clock(), snapshot, prices, constituents, lines)
 
     def _changed_list(self, pipeline: PipelineControl, snapshot: Snapshot) -> Sequence[Constituent] | None:
         """The list of constituents when another one than last time is in force."""

@@ -28,7 +28,7 @@ from sp500tui.tui.messages import PipelineFailed, PipelineOpened
 from sp500tui.tui.render.formats import clean
 
 
-class Opener:
+class PipelineLoader:
     """Builds and starts the pipeline on a thread of its own, because its modules take long to load.
 
     Building is tried once: a failure ends the run.
@@ -74,7 +74,7 @@ class Opener:
         self._post(PipelineFailed(error))
 
 
-def opening_snapshot(
+def starting_snapshot(
     settings: Settings, now: datetime, uptime: float, failure: BaseException | None = None
 ) -> Snapshot:
     """A pipeline that does nothing yet, or that could not be opened for the reason `failure`."""

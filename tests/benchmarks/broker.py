@@ -16,7 +16,7 @@ from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec
 from sp500tui.cluster.queue.stream_queue import StreamQueue
 from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
-from sp500tui.pipeline.core.queue_items import Fetched
+from sp500tui.pipeline.core.queue_items import FetchedQuote
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.benchmarks.figures import Figure, Scale, Spread
@@ -198,10 +198,10 @@ def _fetching(ground: Ground, scale: Scale) -> Figure:
 
 def _rate(cluster: Cluster, book: str, beyond: int, seconds: float) -> float:
     """Items a second that a book grows by, from a reading on, for so many seconds."""
-    begin = cluster.waits_for(lambda state: state.books.get(book, 0) >= beyond, f"{beyond} {book}")
-    first = read_state(cluster.broker).books[book]
+    begin = cluster.waits_for(lambda state: state.counters.get(book, 0) >= beyond, f"{beyond} {book}")
+    first = read_state(cluster.broker).counters[book]
     end = cluster.waits_for(lambda state: state.now >= begin + seconds, "the end of the measurement")
-    return (read_state(cluster.broker).books[book] - first) / (end - begin)
+    return (read_state(cluster.broker).counters[book] - first) / (end - begin)
 
 
 def _storing(ground: Ground, scale: Scale) -> Figure:
@@ -217,15 +217,19 @@ def _storing(ground: Ground, scale: Scale) -> Figure:
                 consumer="bench",
             )
             for at in range(0, len(rows), 500):
-                quotes.put([Fetched(row.quote, time.monotonic(), "bench") for row in rows[at : at + 500]])
+                quotes.put(
+                    [FetchedQuote(row.quote, time.monotonic(), "bench") for row in rows[at : at + 500]]
+                )
             for _ in range(workers):
                 # Into the quotes' own currency, for which nobody has to be asked for a rate.
                 cluster.work("converter=1,writer=1", currency="USD")
             tenth = len(rows) // 10
-            begin = cluster.waits_for(lambda state: state.books.get("stored", 0) >= tenth, "the first tenth")
-            first = read_state(cluster.broker).books["stored"]
-            end = cluster.waits_for(lambda state: state.books["stored"] >= 9 * tenth, "all but a tenth")
-            return (read_state(cluster.broker).books["stored"] - first) / (end - begin)
+            begin = cluster.waits_for(
+                lambda state: state.counters.get("stored", 0) >= tenth, "the first tenth"
+            )
+            first = read_state(cluster.broker).counters["stored"]
+            end = cluster.waits_for(lambda state: state.counters["stored"] >= 9 * tenth, "all but a tenth")
+            return (read_state(cluster.broker).counters["stored"] - first) / (end - begin)
 
     return _gain(
         "converting and storing",

@@ -14,12 +14,12 @@ import psycopg
 
 from sp500tui.config.settings import Settings
 from sp500tui.model import ConvertedQuote, FxRate, Quote
-from sp500tui.pipeline.core.latest_prices import PriceBoard
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.latest_prices import LatestPrices
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.queue_items import Fetched
+from sp500tui.pipeline.core.queue_items import FetchedQuote
 from sp500tui.pipeline.journal.journal import Journal
-from sp500tui.pipeline.stages.fx import FxBook
+from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.client import YahooFinance
@@ -103,26 +103,26 @@ class FromSocket:
 
 def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) -> None:
     """From the parsed quotes to the journal, as the stages do it, on one thread."""
-    books = Books()
-    quotes: MemoryQueue[Fetched] = MemoryQueue(1 << 20, books.lock)
-    ready: MemoryQueue[ConvertedQuote] = MemoryQueue(1 << 20, books.lock)
-    board, fx = PriceBoard(), FxBook("DKK")
+    counters = LedgerCounters()
+    quotes: MemoryQueue[FetchedQuote] = MemoryQueue(1 << 20, counters.lock)
+    ready: MemoryQueue[ConvertedQuote] = MemoryQueue(1 << 20, counters.lock)
+    latest_prices, fx = LatestPrices(), FxRates("DKK")
     fx.learn([FxRate("USD", "DKK", RATE, datetime.now(UTC))])
     fetched = [row.quote for row in rows]
     count = len(rows)
 
     with _timed(steps, "onto and off the quotes queue", count):
         for at in range(0, count, _ANSWER):
-            quotes.put([Fetched(quote, 1.0, "price-1") for quote in fetched[at : at + _ANSWER]])
+            quotes.put([FetchedQuote(quote, 1.0, "price-1") for quote in fetched[at : at + _ANSWER]])
         leases = [quotes.take(500) for _ in range(0, count, 500)]
     with _timed(steps, "second currency", count):
         items = [item for lease in leases if lease for item in lease.items]
         converted = [fx.convert(item.quote, tick=item.tick, worker=item.worker) for item in items]
     with _timed(steps, "price board", count):
-        board.show(converted)
+        latest_prices.show(converted)
     with _timed(steps, "onto and off the rows queue", count):
         ready.put(converted)
-    journal = Journal(folder / "journal", books, limit_bytes=1 << 30)
+    journal = Journal(folder / "journal", counters, limit_bytes=1 << 30)
     journal.open()
     while lease := ready.take(Settings().write_batch, timeout=0.0):
         size = len(lease.items)
@@ -133,7 +133,7 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
         assert batch is not None
         with _timed(steps, "books after the commit", size):
             journal.settle(batch, stored=size, dead=0)
-            board.written(batch.quotes, "writer-1")
+            latest_prices.written(batch.quotes, "writer-1")
     journal.close()
 
 

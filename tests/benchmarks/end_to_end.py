@@ -11,7 +11,7 @@ import psutil
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.snapshot import Latency, Snapshot
 from sp500tui.pipeline.runtime.pipeline import Pipeline
@@ -57,7 +57,7 @@ def pipeline(url: str, symbols: Sequence[str], interval: float, market: DemoMark
         try:
             yield made
         finally:
-            made.stop(StopStep.DRAIN)
+            made.stop(ShutdownLevel.DRAIN)
             made.join(60.0)
 
 
@@ -118,7 +118,7 @@ def half_load(url: str, symbols: Sequence[str], rate: float, seconds: float, mar
     with pipeline(url, symbols, interval, market) as made:
         wait_until(lambda: settled(made.snapshot()) > 2 * len(symbols), 60.0, "the first cycles")
         # The first quotes wait for the writers to start and connect, which is no matter of the load.
-        counted = made._parts.writing.end_to_end = LatencyHistogram()
+        counted = made._components.writing.end_to_end = LatencyHistogram()
         time.sleep(max(seconds, 5 * interval))
         return counted.latency()
 

@@ -13,15 +13,15 @@ import psycopg
 
 from sp500tui.config.settings import Settings
 from sp500tui.model import ConvertedQuote
-from sp500tui.pipeline.core.latest_prices import PriceBoard
-from sp500tui.pipeline.core.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.core.latest_prices import LatestPrices
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import StageName
-from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
-from sp500tui.pipeline.writer.database_health import DatabaseState
-from sp500tui.pipeline.writer.worker import Writing
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.storage.batch_codec import COLUMNS, decode, encode
 from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.benchmarks.figures import Figure, Scale, Spread
@@ -59,28 +59,30 @@ def password_server() -> Iterator[TcpPostgres]:
 
 
 @contextmanager
-def writers(url: str, count: int, folder: Path) -> Iterator[tuple[MemoryQueue[ConvertedQuote], Books]]:
+def writers(
+    url: str, count: int, folder: Path
+) -> Iterator[tuple[MemoryQueue[ConvertedQuote], LedgerCounters]]:
     """The production writer stage with its defaults, journal on, each process connected."""
-    books = Books()
+    counters = LedgerCounters()
     usual = Settings()
-    rows: MemoryQueue[ConvertedQuote] = MemoryQueue(usual.rows_capacity, books.lock)
-    journal = Journal(folder / "journal", books, limit_bytes=1 << 30)
+    rows: MemoryQueue[ConvertedQuote] = MemoryQueue(usual.rows_capacity, counters.lock)
+    journal = Journal(folder / "journal", counters, limit_bytes=1 << 30)
     journal.open()
-    state = DatabaseState(lambda event: None)
+    state = DatabaseHealth(lambda event: None)
     state.ready.set()
     state.worked()
-    writing = Writing(
+    writing = WriterStage(
         rows,
         journal,
         state=state,
         dead_letters=DeadLetters(folder / "dead-letters.jsonl"),
-        board=PriceBoard(),
+        latest_prices=LatestPrices(),
         end_to_end=LatencyHistogram(),
         url=lambda: url,
         batch_size=usual.write_batch,
         commit_timeout=usual.commit_timeout,
     )
-    stage = Stage(StageName.WRITER, writing.make_body, count, listener=lambda event: None)
+    stage = WorkerPool(StageName.WRITER, writing.make_task, count, listener=lambda event: None)
     stage.start()
     try:
         wait_until(
@@ -91,7 +93,7 @@ def writers(url: str, count: int, folder: Path) -> Iterator[tuple[MemoryQueue[Co
             _PATIENCE,
             "the start of the writers",
         )
-        yield rows, books
+        yield rows, counters
     finally:
         rows.close()
         stage.end()
@@ -101,7 +103,7 @@ def writers(url: str, count: int, folder: Path) -> Iterator[tuple[MemoryQueue[Co
 
 def ingest(url: str, quotes: Sequence[ConvertedQuote], count: int) -> float:
     """Rows a second from the queue to the commit with that many writers."""
-    with public_folder() as folder, writers(url, count, folder) as (rows, books):
+    with public_folder() as folder, writers(url, count, folder) as (rows, counters):
 
         def feed() -> None:
             for at in range(0, len(quotes), _CYCLE):
@@ -110,11 +112,13 @@ def ingest(url: str, quotes: Sequence[ConvertedQuote], count: int) -> float:
         started = time.perf_counter()
         feeder = threading.Thread(target=feed)
         feeder.start()
-        wait_until(lambda: books.stored + books.duplicate >= len(quotes), _PATIENCE, "the commit of all rows")
+        wait_until(
+            lambda: counters.stored + counters.duplicate >= len(quotes), _PATIENCE, "the commit of all rows"
+        )
         seconds = time.perf_counter() - started
         feeder.join()
-    if books.stored != len(quotes):
-        raise RuntimeError(f"stored {books.stored} of {len(quotes)} rows")
+    if counters.stored != len(quotes):
+        raise RuntimeError(f"stored {counters.stored} of {len(quotes)} rows")
     return len(quotes) / seconds
 
 

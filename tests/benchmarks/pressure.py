@@ -26,9 +26,9 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.logs.setup import configure
 from sp500tui.model import Constituent, FxRate, MarketState, Quote, SourceError
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.runtime.pipeline import Pipeline
-from sp500tui.pipeline.runtime.sources import Upstream
+from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.wikipedia.client import ConstituentList, Wikipedia
 from sp500tui.sources.yahoo.client import FetchResult, TradingPeriods, YahooFinance
 from sp500tui.tui.app import DashboardApp
@@ -134,7 +134,7 @@ async def _measure(app: DashboardApp, url: str, seconds: float, target: Path) ->
 def _let_go(pipeline: Pipeline, url: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("DROP TRIGGER slow ON prices")
-    pipeline.stop(StopStep.DRAIN)
+    pipeline.stop(ShutdownLevel.DRAIN)
     pipeline.join(60.0)
 
 
@@ -147,7 +147,7 @@ def main(url: str, count: int, seconds: float, target: Path) -> None:
     paths = Paths.of(settings)
     paths.prepare()
     log = configure(console=False, folder=target.parent / "logs")
-    world = Upstream(cast(Wikipedia, ListOfAll(symbols)), cast(YahooFinance, FastSource()))
+    world = Sources(cast(Wikipedia, ListOfAll(symbols)), cast(YahooFinance, FastSource()))
     app = DashboardApp(
         lambda: Pipeline(settings, paths, connect=lambda *_: world),
         settings,

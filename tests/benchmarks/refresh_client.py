@@ -28,33 +28,33 @@ _THREADS = 8
 def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable[[], int]:
     """That many production price workers, from the tickers queue to the quotes queue."""
     from sp500tui.cli.runtime_tuning import tune
-    from sp500tui.pipeline.core.metrics import Books
+    from sp500tui.pipeline.core.metrics import LedgerCounters
     from sp500tui.pipeline.core.queue import MemoryQueue
-    from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+    from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
     from sp500tui.pipeline.core.snapshot import StageName
-    from sp500tui.pipeline.core.worker_pool import Stage
-    from sp500tui.pipeline.stages.fetcher import MissingBook, Pricing
-    from sp500tui.pipeline.stages.fx import FxBook
+    from sp500tui.pipeline.core.worker_pool import WorkerPool
+    from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols
+    from sp500tui.pipeline.stages.fx import FxRates
     from sp500tui.pipeline.stages.source_health import SourceWatches
 
     tune()
-    books = Books()
-    tickers: MemoryQueue[Ticker] = MemoryQueue(1_000_000, books.lock)
-    quotes: MemoryQueue[Fetched] = MemoryQueue(1_000_000, books.lock)
+    counters = LedgerCounters()
+    tickers: MemoryQueue[Ticker] = MemoryQueue(1_000_000, counters.lock)
+    quotes: MemoryQueue[FetchedQuote] = MemoryQueue(1_000_000, counters.lock)
     source = yahoo()
-    pricing = Pricing(
+    pricing = FetchStage(
         lambda: source,
         tickers,
         quotes,
-        books=books,
-        fx=FxBook("DKK", refresh=1e9),
-        missing=MissingBook(),
+        counters=counters,
+        fx=FxRates("DKK", refresh=1e9),
+        missing=MissingSymbols(),
         batch_size=batch,
         max_attempts=4,
         give_up_after=60.0,
         watches=SourceWatches(lambda event: None),
     )
-    Stage(StageName.PRICE, pricing.make_body, workers, listener=lambda event: None).start()
+    WorkerPool(StageName.PRICE, pricing.make_task, workers, listener=lambda event: None).start()
 
     def refresh() -> int:
         now = time.monotonic()

@@ -31,7 +31,7 @@ from sp500tui.model import Constituent
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.prices.panel import PricePanel
-from sp500tui.tui.render.terminal_diff import SparingApp
+from sp500tui.tui.render.terminal_diff import DiffingApp
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK
 from tests.benchmarks.rig import many_symbols
@@ -139,7 +139,7 @@ class BareApp(App[None]):
         self.feed.begin()
 
 
-class OurTable(SparingApp[None]):
+class OurTable(DiffingApp[None]):
     """The price table alone."""
 
     CSS_PATH = [style_sheet("prices.tcss")]  # noqa: RUF012

@@ -6,8 +6,8 @@ import itertools
 import sys
 
 from sp500tui.pipeline.journal import segment
-from sp500tui.pipeline.writer.client import Answer, WriterLink
-from sp500tui.pipeline.writer.framing import FrameReader
+from sp500tui.pipeline.writer.client import Answer, WriterClient
+from sp500tui.pipeline.writer.framing import FrameDecoder
 from sp500tui.storage import batch_codec as rowcodec
 
 
@@ -18,14 +18,14 @@ def forget_batches() -> None:
 
 def acknowledge_early() -> None:
     """Of three batches two count as committed although they were never sent."""
-    commit = WriterLink.commit
+    commit = WriterClient.commit
 
-    def lie(self: WriterLink, number: int, payload: bytes, *rest: object) -> Answer:
+    def lie(self: WriterClient, number: int, payload: bytes, *rest: object) -> Answer:
         if number % 3:
             return Answer(committed=True, stored=rowcodec.count(payload))
         return commit(self, number, payload, *rest)  # type: ignore[arg-type]
 
-    WriterLink.commit = lie  # type: ignore[method-assign, assignment]
+    WriterClient.commit = lie  # type: ignore[method-assign, assignment]
 
 
 def change_prices() -> None:
@@ -43,12 +43,12 @@ def change_prices() -> None:
 
 def garble_answers() -> None:
     """Every fifth piece of what the writers answer is torn, and followed by what is no frame."""
-    feed, pieces = FrameReader.feed, itertools.count(1)
+    feed, pieces = FrameDecoder.feed, itertools.count(1)
 
-    def torn(self: FrameReader, piece: bytes) -> None:
+    def torn(self: FrameDecoder, piece: bytes) -> None:
         feed(self, piece if next(pieces) % 5 else piece[: len(piece) // 2] + b"\xff\xff\xff\xff" * 99)
 
-    FrameReader.feed = torn  # type: ignore[method-assign]
+    FrameDecoder.feed = torn  # type: ignore[method-assign]
 
 
 FAULTS = {

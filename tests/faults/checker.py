@@ -14,7 +14,7 @@ import psycopg
 
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.segment import SUFFIX, scan
-from sp500tui.simulator.served_quotes import HandedOut, read_ledger
+from sp500tui.simulator.served_quotes import ServedQuote, read_ledger
 from sp500tui.storage import batch_codec as rowcodec
 
 Key = tuple[str, int]
@@ -62,12 +62,12 @@ class Verdict:
 
 
 def judge(
-    handed_out: Iterable[HandedOut],
+    handed_out: Iterable[ServedQuote],
     table: Place,
     journal: Place,
     dead_letters: Place,
     *,
-    known: Iterable[HandedOut] = (),
+    known: Iterable[ServedQuote] = (),
 ) -> Verdict:
     """Compare. `known` quotes were handed out too, but need not be anywhere: earlier ones, or of the last moment."""
     due = _prices(handed_out)
@@ -91,7 +91,7 @@ def judge(
     )
 
 
-def _prices(quotes: Iterable[HandedOut]) -> defaultdict[Key, set[Decimal]]:
+def _prices(quotes: Iterable[ServedQuote]) -> defaultdict[Key, set[Decimal]]:
     prices: defaultdict[Key, set[Decimal]] = defaultdict(set)
     for quote in quotes:
         prices[quote.symbol, quote.quote_time].add(Decimal(quote.price))
@@ -146,7 +146,7 @@ class Handed:
         """How far the ledger has got, in bytes."""
         return self.size(self.path)
 
-    def quotes(self, until: int | None = None) -> list[HandedOut]:
+    def quotes(self, until: int | None = None) -> list[ServedQuote]:
         """What was handed out since the beginning, up to a reading of `now`."""
         with self.path.open("rb") as file:
             file.seek(self.start)
@@ -157,7 +157,7 @@ class Handed:
         copy.unlink()
         return [quote for quote in quotes if "=" not in quote.symbol]
 
-    def earlier(self) -> list[HandedOut]:
+    def earlier(self) -> list[ServedQuote]:
         """What was handed out before."""
         return Handed(self.path).quotes(self.start)
 

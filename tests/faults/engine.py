@@ -10,7 +10,7 @@ from typing import Any
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.snapshot import Ledger, Snapshot
 from sp500tui.pipeline.runtime.pipeline import Pipeline
@@ -65,7 +65,7 @@ class Engine:
         """Have it ended, whatever state it is in."""
         self._over.set()
         self._watcher.join()
-        for step in (StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL):
+        for step in (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL):
             if not self.pipeline.join(0):
                 self.pipeline.stop(step)
                 self.pipeline.join(10)

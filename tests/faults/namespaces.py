@@ -37,7 +37,7 @@ class Network:
             NotAllowedError: not here.
         """
         number = os.getpid() % 250
-        self._bridge = f"spbr{os.getpid()}"
+        self._spool_or_wait = f"spbr{os.getpid()}"
         self._names: list[str] = []
         self._subnet = f"10.213.{number}"
         self.address = f"{self._subnet}.1"
@@ -45,9 +45,9 @@ class Network:
         if os.geteuid() != 0 or shutil.which("ip") is None:
             raise NotAllowedError("network namespaces need root and the program ip")
         try:
-            _ip("link", "add", self._bridge, "type", "bridge")
-            _ip("addr", "add", f"{self.address}/24", "dev", self._bridge)
-            _ip("link", "set", self._bridge, "up")
+            _ip("link", "add", self._spool_or_wait, "type", "bridge")
+            _ip("addr", "add", f"{self.address}/24", "dev", self._spool_or_wait)
+            _ip("link", "set", self._spool_or_wait, "up")
         except NotAllowedError:
             self.close()
             raise
@@ -59,7 +59,7 @@ class Network:
         _ip("netns", "add", name)
         self._names.append(name)
         _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name)
-        _ip("link", "set", cable, "master", self._bridge, "up")
+        _ip("link", "set", cable, "master", self._spool_or_wait, "up")
         inside = ("-n", name)
         _ip(*inside, "addr", "add", f"{self._subnet}.{number + 9}/24", "dev", "eth0")
         _ip(*inside, "link", "set", "eth0", "up")
@@ -83,7 +83,7 @@ class Network:
             with suppress(NotAllowedError):
                 _ip("netns", "del", name)
         with suppress(NotAllowedError):
-            _ip("link", "del", self._bridge)
+            _ip("link", "del", self._spool_or_wait)
 
 
 class Relay:

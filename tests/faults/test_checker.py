@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from sp500tui.simulator.served_quotes import HandedOut
+from sp500tui.simulator.served_quotes import ServedQuote
 from tests.faults.checker import Checker, Handed, Key, Place, judge, rows_in_table
 from tests.faults.program import Launcher, pause, wait_for
 from tests.faults.steps import BROKEN, FIFTY, running
 
-A, B = HandedOut("A", 100, "10.50"), HandedOut("B", 100, "20")
+A, B = ServedQuote("A", 100, "10.50"), ServedQuote("B", 100, "20")
 ROW_A, ROW_B = (("A", 100), Decimal("10.5")), (("B", 100), Decimal("20"))
 
 

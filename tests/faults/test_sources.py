@@ -22,7 +22,7 @@ def requests(market: DemoMarket) -> int:
 
 
 def everything_is_well(snapshot: Snapshot) -> bool:
-    return not snapshot.missing and snapshot.upstream.health in (Health.OK, Health.DEGRADED)
+    return not snapshot.missing and snapshot.sources.health in (Health.OK, Health.DEGRADED)
 
 
 def recovers(run: Engine, check: Checker, url: str) -> None:
@@ -63,9 +63,7 @@ def storm(
     run = engine(url, interval=0.2, price_workers=8)
     run.stores(20)
     market.set_faults(throttle=1.0)
-    run.waits_for(
-        lambda s: s.upstream.health is Health.DOWN and s.upstream.retry_in is not None, "a countdown"
-    )
+    run.waits_for(lambda s: s.sources.health is Health.DOWN and s.sources.retry_in is not None, "a countdown")
     pause(5)
     before = requests(market)
     pause(seconds - 5)

@@ -18,7 +18,7 @@ import pytest
 
 from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.pipeline.writer.client import WriterLink
+from sp500tui.pipeline.writer.client import WriterClient
 from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.database import apply_schema, connect
 from sp500tui.storage.transaction import run
@@ -46,10 +46,10 @@ def row_at(symbol: str, moment: datetime, price: str) -> ConvertedQuote:
 
 
 @contextmanager
-def writer(url: str) -> Iterator[WriterLink]:
+def writer(url: str) -> Iterator[WriterClient]:
     """A writer process of its own, with the environment of this moment."""
     apply_schema(url)
-    link = WriterLink(url, "writer-1", 20.0)
+    link = WriterClient(url, "writer-1", 20.0)
     try:
         assert link.greeting(20, lambda: False).committed
         yield link

@@ -61,10 +61,10 @@ def _import_python(name: str, folder: Path) -> None:
     for cache in ("var/cache/apt/archives", "var/lib/apt/lists"):
         shutil.rmtree(root / cache)
         (root / cache / "partial").mkdir(parents=True)
-    archive = folder / "root.tar"
-    subprocess.run(["tar", "-C", str(root), "-cf", str(archive), "."], check=True)
-    subprocess.run(["podman", "import", "--quiet", str(archive), name], check=True)
-    archive.unlink()
+    reader = folder / "root.tar"
+    subprocess.run(["tar", "-C", str(root), "-cf", str(reader), "."], check=True)
+    subprocess.run(["podman", "import", "--quiet", str(reader), name], check=True)
+    reader.unlink()
     shutil.rmtree(root)
 
 

@@ -15,7 +15,7 @@ import pytest
 from sp500tui.cluster.node.node import ClusterNode
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import NodeSnapshot, Snapshot
 from sp500tui.simulator.process import DemoMarket
@@ -60,12 +60,12 @@ class NodeUnderTest:
 
     def stops(self) -> None:
         """Leave in order."""
-        self.node.stop(StopStep.DRAIN)
+        self.node.stop(ShutdownLevel.DRAIN)
         assert self.node.join(PATIENCE), "the node did not leave"
 
     def close(self) -> None:
         """Have it ended, whatever state it is in."""
-        for step in (StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL):
+        for step in (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL):
             if not self.node.join(0):
                 self.node.stop(step)
                 self.node.join(10)

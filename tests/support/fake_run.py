@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from sp500tui.model import Sp500tuiError
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import (
     CycleSnapshot,
     Latency,
@@ -69,7 +69,7 @@ def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot
         stages=tuple(a_stage(name) for name in StageName),
         workers=(),
         constituents=ListSnapshot(count=503),
-        upstream=UpstreamSnapshot(requests=13, failed=1, throttled=2),
+        sources=UpstreamSnapshot(requests=13, failed=1, throttled=2),
         missing=tuple(MissingSymbol(symbol, "unknown") for symbol in missing),
         end_to_end=Latency(200, 400, 500),
     )
@@ -83,7 +83,7 @@ class FakeRun:
         snapshot: Snapshot | None = None,
         *,
         failure: Sp500tuiError | None = None,
-        ends_at: StopStep = StopStep.NONE,
+        ends_at: ShutdownLevel = ShutdownLevel.NONE,
         when_started: Callable[[FakeRun], None] = lambda _: None,
     ) -> None:
         self.picture = snapshot or a_snapshot()
@@ -92,17 +92,17 @@ class FakeRun:
         """The step of the stop ladder that ends it; NONE ends it at once."""
         self.when_started = when_started
         self.over = threading.Event()
-        self.steps: list[StopStep] = []
+        self.steps: list[ShutdownLevel] = []
 
     def start(self) -> None:
         self.when_started(self)
-        if self.ends_at is StopStep.NONE:
+        if self.ends_at is ShutdownLevel.NONE:
             self.over.set()
 
     def snapshot(self) -> Snapshot:
         return self.picture
 
-    def stop(self, step: StopStep = StopStep.DRAIN) -> None:
+    def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
         self.steps.append(step)
         if step >= self.ends_at:
             self.over.set()

@@ -9,7 +9,7 @@ from sp500tui.pipeline.writer.client import Answer, WriterDiedError
 from sp500tui.storage import batch_codec as rowcodec
 
 Fault = Callable[[list[str]], None]
-"""Looks at the symbols of a batch; raises `Refused` or `WriterDiedError`, or does nothing."""
+"""Looks at the symbols of a batch; raises `QueryFailed` or `WriterDiedError`, or does nothing."""
 
 
 class RefusedError(Exception):
@@ -33,7 +33,7 @@ class FakeDatabase:
         self.links: list[FakeLink] = []
 
     def link(self, url: str, name: str, statement_timeout: float) -> FakeLink:
-        """Stands in for the class `WriterLink`."""
+        """Stands in for the class `WriterClient`."""
         made = FakeLink(self, name, statement_timeout)
         self.links.append(made)
         return made
@@ -59,7 +59,7 @@ class FakeDatabase:
 
 
 class FakeLink:
-    """Has the methods of `WriterLink`."""
+    """Has the methods of `WriterClient`."""
 
     def __init__(self, database: FakeDatabase, name: str, statement_timeout: float) -> None:
         self.database = database

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sp500tui.model import ConvertedQuote, MarketState, Quote
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryLease, MemoryQueue
 from sp500tui.storage import batch_codec as rowcodec
 
@@ -48,10 +48,10 @@ def symbols_of(payload: bytes) -> list[str | None]:
     return [record["symbol"] for record in rowcodec.decode(payload)]
 
 
-def leased(books: Books, rows: Sequence[ConvertedQuote]) -> MemoryLease[ConvertedQuote]:
+def leased(counters: LedgerCounters, rows: Sequence[ConvertedQuote]) -> MemoryLease[ConvertedQuote]:
     """A lease on these rows, counted as fetched, from a queue that shares the books' lock."""
-    queue: MemoryQueue[ConvertedQuote] = MemoryQueue(10_000, books.lock)
-    queue.put(rows, then=lambda: books.count_fetched(len(rows)))
+    queue: MemoryQueue[ConvertedQuote] = MemoryQueue(10_000, counters.lock)
+    queue.put(rows, then=lambda: counters.count_fetched(len(rows)))
     lease = queue.take(len(rows), timeout=0)
     assert lease is not None
     return lease

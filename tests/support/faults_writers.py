@@ -13,17 +13,17 @@ import pytest
 
 from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.latest_prices import PriceBoard
-from sp500tui.pipeline.core.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.core.latest_prices import LatestPrices
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import Ledger, StageName
-from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.writer import database_health as database_state
 from sp500tui.pipeline.writer import worker as writing_module
-from sp500tui.pipeline.writer.database_health import DatabaseState
-from sp500tui.pipeline.writer.worker import Writing
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.pipeline.writer.worker import WriterStage
 from tests.support.faults_database import FakeDatabase
 
 
@@ -34,46 +34,48 @@ class Desk:
         self, folder: Path, *, batch: int = 10, capacity: int = 1000, write_ahead: bool = True
     ) -> None:
         self.database = FakeDatabase()
-        self.books = Books()
-        self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(capacity, self.books.lock)
-        self.journal = Journal(folder / "journal", self.books, limit_bytes=1 << 24, write_ahead=write_ahead)
+        self.counters = LedgerCounters()
+        self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(capacity, self.counters.lock)
+        self.journal = Journal(
+            folder / "journal", self.counters, limit_bytes=1 << 24, write_ahead=write_ahead
+        )
         self.journal.open()
         self.dead_letters = DeadLetters(folder / "dead.jsonl")
         self.events: list[PipelineEvent] = []
-        self.state = DatabaseState(self.events.append, jitter=lambda: 0.0)
+        self.state = DatabaseHealth(self.events.append, jitter=lambda: 0.0)
         self.state.ready.set()
         self.state.worked()
-        self.board = PriceBoard()
+        self.latest_prices = LatestPrices()
         self.end_to_end = LatencyHistogram()
-        self.writing = Writing(
+        self.writing = WriterStage(
             self.rows,
             self.journal,
             state=self.state,
             dead_letters=self.dead_letters,
-            board=self.board,
+            latest_prices=self.latest_prices,
             end_to_end=self.end_to_end,
             url=lambda: "postgresql://nowhere",
             batch_size=batch,
             commit_timeout=5.0,
         )
-        self.stage = Stage(
-            StageName.WRITER, self.writing.make_body, 1, listener=self.events.append, jitter=lambda: 0.0
+        self.stage = WorkerPool(
+            StageName.WRITER, self.writing.make_task, 1, listener=self.events.append, jitter=lambda: 0.0
         )
 
     def put(self, rows: Sequence[ConvertedQuote]) -> None:
-        self.rows.put(rows, then=lambda: self.books.count_fetched(len(rows)))
+        self.rows.put(rows, then=lambda: self.counters.count_fetched(len(rows)))
 
     def ledger(self) -> Ledger:
-        with self.books.lock:
-            depth, books = self.rows.depth(), self.books
+        with self.counters.lock:
+            depth, counters = self.rows.depth(), self.counters
             return Ledger(
-                books.fetched,
-                books.stored,
-                books.duplicate,
+                counters.fetched,
+                counters.stored,
+                counters.duplicate,
                 depth.ready,
                 depth.in_flight + self.journal.in_hand,
                 self.journal.spooled,
-                books.dead,
+                counters.dead,
             )
 
     def settled(self) -> bool:
@@ -97,7 +99,7 @@ def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         desk = Desk(tmp_path, **kwargs)
         if away:
             desk.state.ready.clear()
-        monkeypatch.setattr(writing_module, "WriterLink", desk.database.link)
+        monkeypatch.setattr(writing_module, "WriterClient", desk.database.link)
         monkeypatch.setattr(database_state, "_LONGEST_PAUSE", 0.05)
         unbalanced: list[Ledger] = []
         over = threading.Event()

@@ -112,7 +112,7 @@ def _at_work(app: DashboardApp) -> bool:
     return bool(workers) and all(worker.state is WorkerState.BUSY for worker in workers)
 
 
-def _taken_over(app: DashboardApp) -> bool:
+def _accept(app: DashboardApp) -> bool:
     """Whether another node has what the killed one held."""
     return any(node.health is Health.DOWN and "taken over" in node.message for node in app.snapshot.nodes)
 
@@ -125,7 +125,7 @@ async def cluster_picture(folder: Path, size: tuple[int, int]) -> None:
             await _until(pilot, lambda: app.snapshot.cycle.number > 1 and _at_work(app))
             first = next(node for node in app.snapshot.nodes if node.scheduler)
             next(worker for worker in workers if f":{worker.pid}:" in first.name).kill()
-            await _until(pilot, lambda: _taken_over(app))
+            await _until(pilot, lambda: _accept(app))
             await pilot.press("4")
             await pilot.press("end")
             await pilot.pause(2.0)

@@ -25,7 +25,7 @@ from sp500tui.config.settings import Settings
 from sp500tui.headless.runner import run_headless
 from sp500tui.logs import setup as logs
 from sp500tui.model import ConfigurationError, ExitCode
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Ledger, MissingSymbol, Phase, Snapshot
 from sp500tui.tui import screens as registry
@@ -44,22 +44,22 @@ class TestStopping:
         async with drive() as driven:
             # when q is pressed for the first time
             await driven.press("q")
-            assert driven.pipeline.calls[-1] == ("stop", StopStep.DRAIN)
+            assert driven.pipeline.calls[-1] == ("stop", ShutdownLevel.DRAIN)
             await driven.until(lambda: top_of(driven.app) is StopScreen)
             await driven.until(lambda: "q again spools" in driven.text())
             # then each further q takes the next step
             await driven.press("q")
-            assert driven.pipeline.calls[-1] == ("stop", StopStep.SPOOL)
+            assert driven.pipeline.calls[-1] == ("stop", ShutdownLevel.SPOOL)
             await driven.until(lambda: "q again kills" in driven.text())
             await driven.press("q")
-            assert driven.pipeline.calls[-1] == ("stop", StopStep.KILL)
+            assert driven.pipeline.calls[-1] == ("stop", ShutdownLevel.KILL)
             await driven.until(lambda: driven.result is not None)
             assert driven.result == 1
 
     async def test_a_clean_drain_ends_with_zero(self, drive: Drive) -> None:
         clean = replace(running(), ledger=replace(running().ledger, stored=20_923, queued=0))
         pipeline = FakePipeline(clean)
-        pipeline.ends_at = StopStep.DRAIN
+        pipeline.ends_at = ShutdownLevel.DRAIN
         async with drive(pipeline) as driven:
             await driven.press("q")
             await driven.until(lambda: driven.result is not None)
@@ -289,7 +289,7 @@ class TestRun:
     ) -> FakePipeline:
         """Have the app open its pipeline and end at once, by a key or by `crash`."""
         pipeline = FakePipeline(snapshot)
-        pipeline.ends_at = StopStep.DRAIN
+        pipeline.ends_at = ShutdownLevel.DRAIN
 
         def run(app: DashboardApp) -> None:
             app.opener.start()
@@ -309,7 +309,7 @@ class TestRun:
     ) -> None:
         pipeline = self.lived(monkeypatch, crash=crash)
         run_dashboard(Settings(drain_timeout=0.1), paths)
-        assert pipeline.calls[-1] == ("stop", StopStep.DRAIN)
+        assert pipeline.calls[-1] == ("stop", ShutdownLevel.DRAIN)
 
     def test_a_crash_names_the_log(
         self, paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -352,7 +352,7 @@ class TestRun:
     ) -> None:
         def ended(pipeline: FakePipeline) -> FakePipeline:
             """The pipeline at its end, and the signals that came before."""
-            pipeline.step = StopStep.DRAIN
+            pipeline.step = ShutdownLevel.DRAIN
             for number in signals:
                 os.kill(os.getpid(), number)
             return pipeline
@@ -363,7 +363,7 @@ class TestRun:
         with_screen = run_dashboard(Settings(drain_timeout=0.1), paths)
         # and once without
         other = FakePipeline(snapshot)
-        other.ends_at = StopStep.DRAIN
+        other.ends_at = ShutdownLevel.DRAIN
         monkeypatch.setattr(other, "start", lambda: ended(other))
         settings = Settings(data_dir=paths.data, no_ui=True, database="postgresql://host/x")
         configuration = Configuration(settings, dict.fromkeys(BY_FIELD), paths.data / "config.toml")  # type: ignore[arg-type]

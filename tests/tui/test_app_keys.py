@@ -15,7 +15,7 @@ from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.help.screen import HelpScreen
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.palette import Palette
 from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of
@@ -281,7 +281,7 @@ class TestView:
         async with drive(hook=seen.append) as driven:
             await driven.press("g", "enter")
             symbol = driven.main.panel.table.cursor_symbol
-            chosen = [message for message in seen if type(message).__name__ == "SymbolChosen"]
+            chosen = [message for message in seen if type(message).__name__ == "SymbolSelected"]
             assert [getattr(message, "symbol", None) for message in chosen][:1] == [symbol]
 
     async def test_tab_walks_through_the_panels(self, drive: Drive) -> None:
@@ -296,14 +296,14 @@ class TestView:
         async with drive(size=(80, 24)) as driven:
             await driven.press("question_mark")
             assert top_of(driven.app) is HelpScreen
-            text = "\n".join(driven.app.screen.query_one(LineCanvas).lines_shown())
+            text = "\n".join(driven.app.screen.query_one(LinesWidget).lines_shown())
             assert all(command.title in text for command in driven.app.commands())
             await driven.press("j", "pagedown", "G", "g", "k", "escape")
             assert top_of(driven.app) is MainScreen
 
     async def test_a_click_on_the_key_bar_presses_the_key(self, drive: Drive) -> None:
         async with drive() as driven:
-            bar = driven.main.query_one("#keys", LineCanvas).lines_shown()[0]
+            bar = driven.main.query_one("#keys", LinesWidget).lines_shown()[0]
             await driven.pilot.click("#keys", offset=(bar.index("pause"), 0))
             await driven.until(lambda: ("pause", None) in driven.pipeline.calls)
 

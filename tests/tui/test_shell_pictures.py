@@ -16,7 +16,7 @@ from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.status_bar import StatusBar
 from sp500tui.tui.shell.status_lines import View
 from sp500tui.tui.shell.styles import style_sheet
-from sp500tui.tui.shell.themes import OWN
+from sp500tui.tui.shell.themes import PACKAGE_LOGGER
 from sp500tui.tui.workers.panel import WorkersPanel
 from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, running
 
@@ -57,7 +57,7 @@ class Shell(App[None]):
     def __init__(self, snapshot: Snapshot, theme: str = "sp500tui-dark") -> None:
         super().__init__()
         self._snapshot = snapshot
-        for own in OWN:
+        for own in PACKAGE_LOGGER:
             self.register_theme(own)
         self.theme = theme
 

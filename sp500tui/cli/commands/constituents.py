@@ -16,8 +16,8 @@ def run(namespace: Namespace) -> int:
     """Print the list; where it is not today's, a warning on stderr says which it is."""
     configuration = configuration_of(namespace)
     log_quietly(configuration.settings)
-    with opened_sources(configuration) as upstream:
-        found = upstream.wikipedia.load()
+    with opened_sources(configuration) as sources:
+        found = sources.wikipedia.load()
     if found.warning:
         write_message(f"{plain(found.warning)}")
     records = [asdict(constituent) for constituent in found.constituents]

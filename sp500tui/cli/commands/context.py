@@ -12,7 +12,7 @@ from sp500tui.logs.setup import configure
 if TYPE_CHECKING:
     from sp500tui.config.loader import Configuration
     from sp500tui.config.settings import Settings
-    from sp500tui.pipeline.runtime.sources import Upstream
+    from sp500tui.pipeline.runtime.sources import Sources
 
 
 def log_quietly(settings: Settings) -> None:
@@ -26,16 +26,16 @@ def log_quietly(settings: Settings) -> None:
 
 
 @contextmanager
-def opened_sources(configuration: Configuration) -> Iterator[Upstream]:
+def opened_sources(configuration: Configuration) -> Iterator[Sources]:
     """Wikipedia and Yahoo Finance, or the demo market in their place, which ends with the block."""
-    from sp500tui.pipeline.runtime.sources import Upstream
+    from sp500tui.pipeline.runtime.sources import Sources
     from sp500tui.sources.throttle import Throttle
 
     settings = configuration.settings
     paths = Paths.of(settings, configuration.file)
     paths.prepare_cache()
-    upstream = Upstream.open(settings, paths, Throttle(settings.requests_per_second))
+    sources = Sources.open(settings, paths, Throttle(settings.requests_per_second))
     try:
-        yield upstream
+        yield sources
     finally:
-        upstream.close()
+        sources.close()

@@ -38,7 +38,7 @@ def run(namespace: Namespace) -> int:
         if namespace.action == "psql":
             return _psql(database, namespace.psql)
         if namespace.action == "prepare":
-            return _prepare(database, dry_run=namespace.dry_run)
+            return _prefetch(database, dry_run=namespace.dry_run)
         return (
             _url(database) if namespace.action == "url" else _status(database, as_object=settings.json_output)
         )
@@ -63,7 +63,7 @@ def _status(database: Database, *, as_object: bool) -> int:
     return ExitCode.OK
 
 
-def _prepare(database: Database, *, dry_run: bool) -> int:
+def _prefetch(database: Database, *, dry_run: bool) -> int:
     from sp500tui.storage.distribution import prepare
 
     for line in prepare(database.url, dry_run=dry_run):

@@ -19,7 +19,7 @@ from sp500tui.price_text import change_text, price_text
 
 if TYPE_CHECKING:
     from sp500tui.config.settings import Settings
-    from sp500tui.pipeline.stages.fx import FxBook
+    from sp500tui.pipeline.stages.fx import FxRates
     from sp500tui.sources.yahoo.client import FetchResult, YahooFinance
 
 _LONGEST_WAIT = 5.0
@@ -29,16 +29,16 @@ _NUMBERS = frozenset({1, 3, 4, 5, 7})
 
 def run(namespace: Namespace) -> int:
     """Print the prices; a symbol without one is named on stderr with the reason, and the exit code is 1."""
-    from sp500tui.pipeline.stages.fx import FxBook
+    from sp500tui.pipeline.stages.fx import FxRates
 
     configuration = configuration_of(namespace)
     settings = configuration.settings
     symbols = _asked_for(namespace.quote_symbols)
     log_quietly(settings)
-    fx = FxBook(settings.currency)
-    with opened_sources(configuration) as upstream:
-        upstream.yahoo.open()
-        rows, missing = _prices(upstream.yahoo, fx, symbols, settings)
+    fx = FxRates(settings.currency)
+    with opened_sources(configuration) as sources:
+        sources.yahoo.open()
+        rows, missing = _prices(sources.yahoo, fx, symbols, settings)
     if settings.json_output:
         write_json(as_json(_record(row) for row in rows))
     elif rows:
@@ -56,7 +56,7 @@ def _asked_for(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _prices(
-    yahoo: YahooFinance, fx: FxBook, symbols: Sequence[str], settings: Settings
+    yahoo: YahooFinance, fx: FxRates, symbols: Sequence[str], settings: Settings
 ) -> tuple[list[ConvertedQuote], dict[str, str]]:
     """The rows in the order asked for, and the symbols without one, with the reason."""
     quotes: dict[str, Quote] = {}

@@ -149,9 +149,9 @@ class Broker:
         check_files(client.connection_pool.connection_kwargs, self._name)
         return client
 
-    def key(self, *parts: str) -> str:
+    def key(self, *components: str) -> str:
         """A key in our namespace; the braces keep all of them on one node of a Redis Cluster."""
-        return ":".join((f"sp500tui:{{{self.cluster_name}}}", *parts))
+        return ":".join((f"sp500tui:{{{self.cluster_name}}}", *components))
 
     # --- scripts ------------------------------------------------------------------------------------------------
 

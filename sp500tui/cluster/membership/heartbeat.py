@@ -33,7 +33,7 @@ class Heartbeat:
     fetch_group: str = ""
     stages: tuple[StageSnapshot, ...] = ()
     """Only those that it runs."""
-    upstream: UpstreamSnapshot | None = None
+    sources: UpstreamSnapshot | None = None
     """None where it asks nothing of Yahoo Finance."""
     held_up: float = 0.0
     """Seconds for which its own circuit breaker lets no request out."""

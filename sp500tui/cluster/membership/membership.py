@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sp500tui import __version__
 from sp500tui.cluster.broker.client import Argument, Broker
 from sp500tui.cluster.membership.heartbeat import Heartbeat, encode, encode_workers
-from sp500tui.cluster.membership.view import REMEMBERED, SILENCE, Roll, parse
+from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, REMEMBERED, ClusterView, parse
 from sp500tui.model import ConfigurationError
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot
 
@@ -30,7 +30,7 @@ def short_name(name: str) -> str:
     return name.rpartition(":")[0] or name
 
 
-def check_versions(roll: Roll, version: str = __version__) -> None:
+def check_versions(roll: ClusterView, version: str = __version__) -> None:
     """Refuse to join nodes of another version.
 
     Raises:
@@ -54,7 +54,7 @@ class Membership:
         self._times_lost = 0
         """How often the others had given this node up, by the last heartbeat that was answered."""
 
-    def join(self) -> Roll:
+    def join(self) -> ClusterView:
         """Look who is there before the first heartbeat; whoever finds nobody starts with no wishes of yesterday.
 
         Raises:
@@ -75,7 +75,7 @@ class Membership:
         before, self._times_lost = self._times_lost, times
         return times > before
 
-    def roll(self, *, details: bool) -> Roll:
+    def roll(self, *, details: bool) -> ClusterView:
         """Who is there now; with `details` every node's workers too."""
         names = ("heard", "beats", "details", "lost", "scheduler", "cycle", "wishes", "missing")
         keys = [*self._keys(*names), self._broker.key("fx", self._currency), self._broker.key("list")]
@@ -87,7 +87,7 @@ class Membership:
         A node that is heard after all keeps everything.
         """
         keys = [*self._keys("heard", "beats", "details", "lost", "wishes"), *queues]
-        arguments: list[Argument] = [name, SILENCE, int(REMEMBERED), _COUNTED]
+        arguments: list[Argument] = [name, HEARTBEAT_TIMEOUT, int(REMEMBERED), _COUNTED]
         return bool(self._broker.run("lost", keys, arguments, patience=_PATIENCE))
 
     def leave(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sp500tui.cluster.membership.view import Roll
+from sp500tui.cluster.membership.view import ClusterView
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import QueueName, StageName
 
@@ -17,7 +17,7 @@ _OLD = 5.0
 """Seconds that something may wait for a node that is only starting."""
 
 
-def unattended(roll: Roll, depths: Mapping[QueueName, Depth]) -> dict[StageName, str]:
+def unattended(roll: ClusterView, depths: Mapping[QueueName, Depth]) -> dict[StageName, str]:
     """The stages that somebody should run, each with the reason and the remedy."""
     found: dict[StageName, str] = {}
     if not roll.running(StageName.SCRAPER):

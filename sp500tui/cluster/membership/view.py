@@ -13,7 +13,7 @@ from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS
 from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot
 
-SILENCE = 5.0
+HEARTBEAT_TIMEOUT = 5.0
 """Seconds without a heartbeat after which a node counts as lost."""
 _STAGES = frozenset(map(str, StageName))
 REMEMBERED = 600.0
@@ -35,7 +35,7 @@ class LostNode:
 
 
 @dataclass(frozen=True, slots=True)
-class Roll:
+class ClusterView:
     """What the broker knows of the nodes. Times are the broker's, in seconds."""
 
     time: float = 0.0
@@ -85,7 +85,7 @@ class Roll:
 
 def silent(heard: Mapping[str, float], now: float) -> tuple[str, ...]:
     """Who has not been heard for too long."""
-    return tuple(sorted(name for name, at in heard.items() if now - at >= SILENCE))
+    return tuple(sorted(name for name, at in heard.items() if now - at >= HEARTBEAT_TIMEOUT))
 
 
 def spread(total: int, nodes: Sequence[str]) -> dict[str, int]:
@@ -97,7 +97,7 @@ def spread(total: int, nodes: Sequence[str]) -> dict[str, int]:
     return {name: each + (at < rest) for at, name in enumerate(nodes)}
 
 
-def parse(answer: Sequence[Any]) -> Roll:
+def parse(answer: Sequence[Any]) -> ClusterView:
     """The roll from what `roll.lua` answers. What cannot be read is left out and reported once."""
     time, heard, beats, details, lost, scheduler, cycle, desired, missing, rates, listed = answer
     now = real(time) or 0.0
@@ -105,9 +105,9 @@ def parse(answer: Sequence[Any]) -> Roll:
     times = {
         name: at
         for name, at in ((name, real(at)) for name, at in fields(heard).items())
-        if at is not None and at <= now + SILENCE
+        if at is not None and at <= now + HEARTBEAT_TIMEOUT
     }
-    return Roll(
+    return ClusterView(
         time=now,
         heard=times,
         beats={name: decode(name, data) for name, data in fields(beats).items() if name in times},

@@ -18,7 +18,7 @@ class BrokerState:
     now: float
     """The broker's clock, seconds since 1970."""
     queues: Mapping[QueueName, Reading]
-    books: Mapping[str, int]
+    counters: Mapping[str, int]
     """`fetched`, `stored`, `duplicate`, `dead`: of the whole cluster since its first start."""
 
     @property
@@ -26,12 +26,12 @@ class BrokerState:
         """The equation over the whole cluster."""
         quotes, rows = self.queues[QueueName.QUOTES], self.queues[QueueName.ROWS]
         return Ledger(
-            fetched=self.books.get("fetched", 0),
-            stored=self.books.get("stored", 0),
-            duplicate=self.books.get("duplicate", 0),
+            fetched=self.counters.get("fetched", 0),
+            stored=self.counters.get("stored", 0),
+            duplicate=self.counters.get("duplicate", 0),
             queued=quotes.ready + rows.ready,
             in_flight=quotes.in_flight + rows.in_flight,
-            dead=self.books.get("dead", 0),
+            dead=self.counters.get("dead", 0),
         )
 
     @property
@@ -49,9 +49,9 @@ def read_state(broker: Broker, *, patience: float | None = 0.0) -> BrokerState:
     """
     keys = [broker.key("books"), *(broker.key("queue", name) for name in QueueName)]
     time, queues, flat = broker.run("state", keys, patience=patience)
-    books = ((name, whole(count)) for name, count in fields(flat).items())
+    counters = ((name, whole(count)) for name, count in fields(flat).items())
     return BrokerState(
         now=int(time[0]) + int(time[1]) / 1e6,
         queues={name: Reading.of(found) for name, found in zip(QueueName, queues, strict=True)},
-        books={name: count for name, count in books if count is not None},
+        counters={name: count for name, count in counters if count is not None},
     )

@@ -12,16 +12,16 @@ from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership.heartbeat import Heartbeat
 from sp500tui.cluster.membership.membership import short_name
 from sp500tui.cluster.membership.unserved_stages import unattended
-from sp500tui.cluster.membership.view import SILENCE, Roll
+from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, ClusterView
 from sp500tui.cluster.node.broker_state import BrokerState, read_state
 from sp500tui.cluster.node.snapshot import own_workers
-from sp500tui.cluster.node.wiring import NodeParts
-from sp500tui.cluster.scheduling.leader_election import Grant
+from sp500tui.cluster.node.wiring import NodeComponents
+from sp500tui.cluster.scheduling.leader_election import LeaseResult
 from sp500tui.cluster.shared.throttle import peers
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import StageName
-from sp500tui.pipeline.runtime.lifecycle import Say
+from sp500tui.pipeline.runtime.lifecycle import Emit
 
 _log = logging.getLogger(__name__)
 
@@ -51,20 +51,20 @@ def sized(node: str, stage: StageName) -> str:
     return f"{node}|{stage}"
 
 
-class Rounds:
+class ControlLoop:
     """Run by the node's own thread; the last readings may be looked at from any."""
 
     def __init__(
         self,
         settings: Settings,
-        parts: NodeParts,
+        components: NodeComponents,
         name: str,
         *,
-        say: Say,
+        say: Emit,
         heartbeat: Callable[[], Heartbeat],
     ) -> None:
         self._settings = settings
-        self._parts = parts
+        self._components = components
         self._name = name
         self._say = say
         self._heartbeat = heartbeat
@@ -84,7 +84,7 @@ class Rounds:
         """Whether the node only finishes what it has in hand."""
         self.joined_at = 0
         """Number of the cycle that was the last one when this node joined."""
-        self.roll = Roll()
+        self.roll = ClusterView()
         self.state: BrokerState | None = None
 
     # --- wishes -------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class Rounds:
         if not wishes:
             return
         try:
-            self._parts.membership.wish(wishes)
+            self._components.membership.wish(wishes)
         except BrokerAwayError:
             for pair in wishes.items():
                 self._wishes.put(pair)
@@ -125,15 +125,15 @@ class Rounds:
             ConfigurationError: a node of another version is there.
             BrokerError: the broker cannot be used.
         """
-        parts = self._parts
-        roll = parts.membership.join()
+        components = self._components
+        roll = components.membership.join()
         self.alone = not roll.living()
-        parts.cycles.follow(roll.cycle)
-        self.joined_at = parts.cycles.number
-        parts.cycles.count_from(self.joined_at)
-        parts.membership.wish(
-            {sized(self._name, name): str(stage.size) for name, stage in parts.stages.items()}
-            | ({ASK: "1"} if parts.bounded else {})
+        components.cycles.follow(roll.cycle)
+        self.joined_at = components.cycles.number
+        components.cycles.count_from(self.joined_at)
+        components.membership.wish(
+            {sized(self._name, name): str(stage.size) for name, stage in components.stages.items()}
+            | ({ASK: "1"} if components.bounded else {})
         )
         self.roll = roll
         self.look()
@@ -151,7 +151,7 @@ class Rounds:
                 self._read()
             if now >= self._tidy_due:
                 self._tidy_due = now + _TIDY
-                for queue in (self._parts.tickers, self._parts.quotes, self._parts.rows):
+                for queue in (self._components.tickers, self._components.quotes, self._components.rows):
                     queue.return_strays()
         except BrokerAwayError:
             # Told by the broker's own health, with the countdown.
@@ -160,11 +160,11 @@ class Rounds:
             _log.warning("%s", error)
 
     def _beat(self) -> None:
-        parts, membership = self._parts, self._parts.membership
-        if membership.beat(self._heartbeat(), own_workers(parts, self._name)):
+        components, membership = self._components, self._components.membership
+        if membership.beat(self._heartbeat(), own_workers(components, self._name)):
             _log.warning("the other nodes had given this one up; what it held is theirs now")
             membership.wish(
-                {sized(self._name, name): str(stage.size) for name, stage in parts.stages.items()}
+                {sized(self._name, name): str(stage.size) for name, stage in components.stages.items()}
             )
         now = time.monotonic()
         if now - self._beaten > _GAP:
@@ -182,32 +182,34 @@ class Rounds:
         self._tell_changes(before, roll)
         self._tell_unattended(roll)
 
-    def _schedule(self, roll: Roll) -> None:
+    def _schedule(self, roll: ClusterView) -> None:
         """Be the scheduler where nobody is, else follow the one there is."""
-        parts = self._parts
-        if StageName.SCRAPER not in parts.stages:
-            parts.cycles.follow(roll.cycle)
+        components = self._components
+        if StageName.SCRAPER not in components.stages:
+            components.cycles.follow(roll.cycle)
             return
-        grant = parts.lease.renew()
-        if grant is Grant.REFUSED:
-            parts.cycles.follow(roll.cycle)
+        grant = components.lease.renew()
+        if grant is LeaseResult.REFUSED:
+            components.cycles.follow(roll.cycle)
             return
-        if grant is Grant.NEW:
+        if grant is LeaseResult.NEW:
             # Read again: the last scheduler may have written until the lease was ours.
             anew = self.alone and not self._has_led
-            parts.cycles.take_over(parts.membership.roll(details=False).cycle, anew=anew)
+            components.cycles.take_over(components.membership.roll(details=False).cycle, anew=anew)
             self._has_led = True
-            parts.lease.confirm()
-            self._say(EventKind.SCHEDULER, f"this node starts the cycles from {parts.cycles.number + 1} on")
-        if roll.wishes.get(ASK) and parts.cycles.ask():
-            parts.membership.strike_wishes(ASK)
+            components.lease.confirm()
+            self._say(
+                EventKind.SCHEDULER, f"this node starts the cycles from {components.cycles.number + 1} on"
+            )
+        if roll.wishes.get(ASK) and components.cycles.ask():
+            components.membership.strike_wishes(ASK)
         if not roll.cycle:
-            parts.cycles.publish_again()
-        parts.cycles.publish()
+            components.cycles.publish_again()
+        components.cycles.publish()
 
-    def _heed(self, roll: Roll) -> None:
+    def _heed(self, roll: ClusterView) -> None:
         """Do what is wanted of this node."""
-        for name, stage in self._parts.stages.items():
+        for name, stage in self._components.stages.items():
             size = roll.wanted(self._name, name)
             if size is not None and size != stage.size and name is not StageName.SCRAPER:
                 stage.scale(size)
@@ -215,58 +217,58 @@ class Rounds:
             if rest != stage.paused:
                 (stage.pause if rest else stage.resume)()
         interval = roll.interval
-        if interval is not None and interval != self._parts.cycles.interval:
-            self._parts.cycles.set_interval(interval)
+        if interval is not None and interval != self._components.cycles.interval:
+            self._components.cycles.set_interval(interval)
 
-    def _learn(self, roll: Roll) -> None:
+    def _learn(self, roll: ClusterView) -> None:
         """Take over what other nodes found out."""
-        parts = self._parts
-        parts.fx.adopt(roll.rates)
-        parts.missing.adopt(roll.missing)
-        parts.roster.look(roll.list_version)
-        if StageName.PRICE in parts.stages:
+        components = self._components
+        components.fx.adopt(roll.rates)
+        components.missing.adopt(roll.missing)
+        components.current_constituents.look(roll.list_version)
+        if StageName.PRICE in components.stages:
             group = peers(roll.living(), self._settings.fetch_group)
-            parts.throttle.divide(len(group))
+            components.throttle.divide(len(group))
             for beat in group:
                 left = beat.held_up - roll.silence(beat.name)
                 if beat.name != self._name and left > 0:
-                    parts.throttle.hold(left, f"{beat.held_up_by} (heard by {short_name(beat.name)})")
+                    components.throttle.hold(left, f"{beat.held_up_by} (heard by {short_name(beat.name)})")
 
-    def _give_up_silent(self, roll: Roll) -> None:
+    def _give_up_silent(self, roll: ClusterView) -> None:
         """Take from nodes that are not heard any more what they hold.
 
         Not soon after the broker was away: nobody was heard then.
         """
-        if time.monotonic() - self._contact_since <= SILENCE:
+        if time.monotonic() - self._contact_since <= HEARTBEAT_TIMEOUT:
             return
         for name in roll.silent():
-            if name != self._name and self._parts.membership.give_up(name, self._parts.queue_keys):
+            if name != self._name and self._components.membership.give_up(name, self._components.queue_keys):
                 self._beat_due = 0.0
 
     def _read(self) -> None:
-        parts = self._parts
-        cycles = parts.cycles
+        components = self._components
+        cycles = components.cycles
         # In this order: once the scraper has put everything, what the broker says afterwards holds it all.
-        complete = parts.lease.held and cycles.complete
-        state = self.state = read_state(parts.broker)
-        for name, dial in parts.dials.items():
+        complete = components.lease.held and cycles.complete
+        state = self.state = read_state(components.broker)
+        for name, dial in components.dials.items():
             dial.set(state.queues[name])
-        for gauge in parts.gauges:
+        for gauge in components.gauges:
             gauge.sample()
-        if parts.database.ready.is_set():
-            parts.feed.stored(state.books.get("stored", 0))
+        if components.database.ready.is_set():
+            components.feed.stored(state.counters.get("stored", 0))
         if not complete:
             return
         if not state.outstanding:
             seconds = cycles.finish()
-            parts.missing.forget_unless(parts.roster.symbols)
+            components.missing.forget_unless(components.current_constituents.symbols)
             message = f"cycle {cycles.number} finished in {seconds:.2f} s: {state.ledger.brief}"
             self._say(EventKind.CYCLE_FINISHED, message)
         cycles.publish()
 
     # --- what is told -------------------------------------------------------------------------------------------
 
-    def _tell_changes(self, before: Roll, now: Roll) -> None:
+    def _tell_changes(self, before: ClusterView, now: ClusterView) -> None:
         """Tell this node's listeners what became of the others."""
         were = {*before.beats, self._name}
         lost = {node.beat.name: node for node in now.lost}
@@ -285,16 +287,16 @@ class Rounds:
         if now.scheduler not in ("", before.scheduler, self._name) and before.time:
             self._say(EventKind.SCHEDULER, f"node {short_name(now.scheduler)} starts the cycles now")
 
-    def _tell_unattended(self, roll: Roll) -> None:
+    def _tell_unattended(self, roll: ClusterView) -> None:
         """Say once of each stage that it should be run by somebody, where that lasts."""
-        found = unattended(roll, {name: dial.depth() for name, dial in self._parts.dials.items()})
+        found = unattended(roll, {name: dial.depth() for name, dial in self._components.dials.items()})
         self._missed = {stage: self._missed.get(stage, 0) + 1 for stage in found}
         for stage, words in found.items():
             if self._missed[stage] == _MISSED_LONG:
                 _log.warning("%s", words)
 
 
-def _finished(before: Roll, now: Roll) -> bool:
+def _finished(before: ClusterView, now: ClusterView) -> bool:
     """Whether a cycle came to its end between two rolls."""
     if not before.cycle or now.cycle.get("running") != "0":
         return False

@@ -10,34 +10,34 @@ from functools import partial
 
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
 from sp500tui.cluster.membership.heartbeat import Heartbeat
-from sp500tui.cluster.node.control_loop import Rounds
+from sp500tui.cluster.node.control_loop import ControlLoop
 from sp500tui.cluster.node.snapshot import heartbeat_of
-from sp500tui.cluster.node.wiring import NodeParts
+from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.cluster.shared.demo_seed import agree
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import Health, Ledger, Phase, StageName
-from sp500tui.pipeline.runtime.lifecycle import LOOK, ClosingStep, Life, Say
-from sp500tui.pipeline.runtime.sources import Upstream
+from sp500tui.pipeline.runtime.lifecycle import POLL_INTERVAL, ClosingStep, Emit, Lifecycle
+from sp500tui.pipeline.runtime.sources import Sources
 
 _log = logging.getLogger(__name__)
 
-Connect = Callable[..., Upstream]
-"""`Upstream.open`, or a test's own."""
+Connect = Callable[..., Sources]
+"""`Sources.open`, or a test's own."""
 _LAST_WORDS = 5.0
 """Seconds that giving leases back may take before the node leaves without: the others find them then."""
 _GIVE_BACK_ATTEMPTS = 3
 
 
-class NodeLife(Life):
+class NodeLifecycle(Lifecycle):
     """One thread that starts the stages, makes the rounds, and ends them."""
 
-    parts: NodeParts
-    rounds: Rounds
+    components: NodeComponents
+    rounds: ControlLoop
 
-    def __init__(self, settings: Settings, paths: Paths, name: str, *, connect: Connect, say: Say) -> None:
+    def __init__(self, settings: Settings, paths: Paths, name: str, *, connect: Connect, say: Emit) -> None:
         super().__init__("node", say, what="the node")
         self._settings = settings
         self._paths = paths
@@ -50,23 +50,23 @@ class NodeLife(Life):
         self.joined_at = 0
         """Number of the cycle that was the last one then."""
 
-    def stop(self, step: StopStep) -> None:
+    def stop(self, step: ShutdownLevel) -> None:
         """Climb the stop ladder; what this node holds goes to the others."""
         super().stop(step)
-        if step is StopStep.KILL:
-            self.parts.broker.abandon()
+        if step is ShutdownLevel.KILL:
+            self.components.broker.abandon()
 
     def heartbeat(self) -> Heartbeat:
         """What this node tells of itself now."""
-        database = self.parts.database
+        database = self.components.database
         return heartbeat_of(
-            self.parts,
+            self.components,
             name=self._name,
             host=self._host,
             uptime=time.monotonic() - self._started,
             phase=self.phase,
             group=self._settings.fetch_group,
-            trouble=database.message if self.parts.uses_database and database.down else "",
+            trouble=database.message if self.components.uses_database and database.down else "",
         )
 
     def _stay(self) -> None:
@@ -76,12 +76,12 @@ class NodeLife(Life):
 
     def _join(self) -> bool:
         """Reach the broker and become one of the nodes; False when somebody stopped it first."""
-        parts = self.parts
-        impatient = self._settings.no_ui and parts.bounded
-        parts.broker.open(
-            patience=0.0 if impatient else None, cancelled=lambda: self.step is not StopStep.NONE
+        components = self.components
+        impatient = self._settings.no_ui and components.bounded
+        components.broker.open(
+            patience=0.0 if impatient else None, cancelled=lambda: self.step is not ShutdownLevel.NONE
         )
-        while self.step is StopStep.NONE:
+        while self.step is ShutdownLevel.NONE:
             try:
                 self.rounds.join()
             except BrokerAwayError:
@@ -93,59 +93,62 @@ class NodeLife(Life):
         return False
 
     def _open(self) -> None:
-        parts = self.parts
+        components = self.components
         if self.rounds.state is not None:
             self.joined_with = self.rounds.state.ledger
             self.joined_at = self.rounds.joined_at
-        if parts.uses_database:
-            parts.keeper.thread.start()
-        if StageName.WRITER in parts.stages:
-            parts.stages[StageName.WRITER].start()
-        if parts.asks:
-            parts.upstream = self._reach_sources()
+        if components.uses_database:
+            components.database_monitor.thread.start()
+        if StageName.WRITER in components.stages:
+            components.stages[StageName.WRITER].start()
+        if components.asks:
+            components.sources = self._reach_sources()
         self._await_database()
-        if self.failure or self.step is not StopStep.NONE:
+        if self.failure or self.step is not ShutdownLevel.NONE:
             return
         for name in (StageName.CONVERTER, StageName.PRICE, StageName.SCRAPER):
-            if name in parts.stages:
-                parts.stages[name].start()
+            if name in components.stages:
+                components.stages[name].start()
         if not self._settings.no_ui:
-            parts.feed.thread.start()
+            components.feed.thread.start()
             self._open_market_clock()
         self._enter(Phase.RUNNING)
 
-    def _reach_sources(self) -> Upstream:
+    def _reach_sources(self) -> Sources:
         """The outside world, or a demo market that walks as those of the other nodes do."""
-        settings, throttle = self._settings, self.parts.throttle
+        settings, throttle = self._settings, self.components.throttle
         if not settings.demo:
             return self._connect(settings, self._paths, throttle)
-        walk = agree(self.parts.broker, settings, anew=self.rounds.alone)
+        walk = agree(self.components.broker, settings, anew=self.rounds.alone)
         alike = settings.model_copy(update={"market_seed": walk.seed})
         return self._connect(alike, self._paths, throttle, start_at=walk.start_at)
 
     def _await_database(self) -> None:
         """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
-        if self.parts.uses_database:
-            while not self.parts.keeper.tried.wait(LOOK) and self.step is StopStep.NONE:
+        if self.components.uses_database:
+            while (
+                not self.components.database_monitor.tried.wait(POLL_INTERVAL)
+                and self.step is ShutdownLevel.NONE
+            ):
                 self._look()
 
     def _work(self) -> None:
         """Stay until this node's last cycle is done or somebody wants the end."""
-        while not (self._done() or self.step is not StopStep.NONE or self.failure):
-            self._wake.wait(LOOK)
+        while not (self._done() or self.step is not ShutdownLevel.NONE or self.failure):
+            self._wake.wait(POLL_INTERVAL)
             self._look()
 
     def _done(self) -> bool:
-        parts, duration = self.parts, self._settings.duration
-        if self._no_more_cycles.is_set() or parts.cycles.fulfilled:
+        components, duration = self.components, self._settings.duration
+        if self._no_more_cycles.is_set() or components.cycles.fulfilled:
             return True
         over = duration is not None and time.monotonic() - self._started >= duration
-        return over and not parts.cycles.running
+        return over and not components.cycles.running
 
     def _look(self) -> None:
-        for stage in self.parts.stages.values():
+        for stage in self.components.stages.values():
             stage.watch()
-        self.parts.watches.settle()
+        self.components.watches.settle()
         try:
             self.rounds.look()
         except BrokerError as error:
@@ -154,17 +157,17 @@ class NodeLife(Life):
 
     def _drain(self) -> None:
         """Take nothing new, finish what is in hand, and say goodbye; what is queued is the other nodes'."""
-        parts = self.parts
+        components = self.components
         if self.failure:
-            self.step = max(self.step, StopStep.SPOOL)
+            self.step = max(self.step, ShutdownLevel.SPOOL)
         self._guard(partial(self._enter, Phase.DRAINING))
         self.rounds.leaving = True
         deadline = time.monotonic() + self._settings.drain_timeout
-        for stage in parts.stages.values():
+        for stage in components.stages.values():
             stage.dismiss()
-        for name in parts.stages:
+        for name in components.stages:
             self._guard(partial(self._await, name, deadline))
-        if self.step is not StopStep.KILL:
+        if self.step is not ShutdownLevel.KILL:
             self._say_goodbye()
 
     def _await(self, name: StageName, deadline: float) -> None:
@@ -174,37 +177,37 @@ class NodeLife(Life):
         """
         give_up: float | None = None
         soon = time.monotonic() + _LAST_WORDS
-        while not self.parts.stages[name].join(LOOK):
+        while not self.components.stages[name].join(POLL_INTERVAL):
             self._guard(self._look)
             now = time.monotonic()
-            if self.step is StopStep.KILL:
+            if self.step is ShutdownLevel.KILL:
                 return
-            late = now > (soon if self.parts.broker.health()[0] is Health.DOWN else deadline)
-            if give_up is None and (self.step >= StopStep.SPOOL or late):
+            late = now > (soon if self.components.broker.health()[0] is Health.DOWN else deadline)
+            if give_up is None and (self.step >= ShutdownLevel.SPOOL or late):
                 self._let_go()
                 give_up = now + _LAST_WORDS
             if give_up is not None and now > give_up:
-                self.parts.broker.abandon()
+                self.components.broker.abandon()
             if give_up is not None and now > give_up + _LAST_WORDS:
                 _log.error("the %s stage did not end in time; it is abandoned", name)
                 return
 
     def _let_go(self) -> None:
-        parts = self.parts
-        if parts.writing.spooling_since is None:
+        components = self.components
+        if components.writing.spooling_since is None:
             self._enter(Phase.SPOOLING)
-            for stage in parts.stages.values():
-                stage.hurry()
-            parts.writing.spooling_since = time.monotonic()
+            for stage in components.stages.values():
+                stage.expedite()
+            components.writing.spooling_since = time.monotonic()
             # What cannot be given back, the other nodes find once this one is silent.
-            ServiceThread("give-back", parts.give_leases_back, attempts=_GIVE_BACK_ATTEMPTS).start()
+            ServiceThread("give-back", components.release_leases, attempts=_GIVE_BACK_ATTEMPTS).start()
 
     def _say_goodbye(self) -> None:
-        parts = self.parts
+        components = self.components
         if self.rounds.state is None:
             return
         try:
-            for act in (parts.give_everything_back, parts.membership.leave):
+            for act in (components.release_all_leases, components.membership.leave):
                 self._guard(act, reraise=(BrokerAwayError,))
         except BrokerAwayError as error:
             _log.warning(
@@ -215,15 +218,15 @@ class NodeLife(Life):
             _log.info("%d items wait on the broker for the other nodes", left)
 
     def _closing_steps(self) -> list[ClosingStep]:
-        parts = self.parts
+        components = self.components
         steps: list[ClosingStep] = []
         if self.market_clock is not None:
             steps.append(("the market clock", self.market_clock.close))
-        steps.append(("the reports of the sources", parts.watches.close))
-        steps.append(("the price feed", parts.feed.close))
-        if self.step is not StopStep.KILL and parts.uses_database:
-            steps.append(("the database", parts.keeper.close))
-        if parts.upstream is not None:
-            steps.append(("the sources", parts.upstream.close))
-        steps.append(("the broker", parts.broker.close))
+        steps.append(("the reports of the sources", components.watches.close))
+        steps.append(("the price feed", components.feed.close))
+        if self.step is not ShutdownLevel.KILL and components.uses_database:
+            steps.append(("the database", components.database_monitor.close))
+        if components.sources is not None:
+            steps.append(("the sources", components.sources.close))
+        steps.append(("the broker", components.broker.close))
         return steps

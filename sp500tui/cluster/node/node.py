@@ -13,8 +13,8 @@ from sp500tui.cluster.broker.password import broker_password
 from sp500tui.cluster.broker.values import whole
 from sp500tui.cluster.membership.membership import node_name
 from sp500tui.cluster.membership.view import spread
-from sp500tui.cluster.node.control_loop import ASK, INTERVAL, Rounds, paused, sized
-from sp500tui.cluster.node.lifecycle import Connect, NodeLife
+from sp500tui.cluster.node.control_loop import ASK, INTERVAL, ControlLoop, paused, sized
+from sp500tui.cluster.node.lifecycle import Connect, NodeLifecycle
 from sp500tui.cluster.node.snapshot import (
     merged_stages,
     merged_upstream,
@@ -25,7 +25,7 @@ from sp500tui.cluster.node.snapshot import (
     worst,
 )
 from sp500tui.cluster.node.validation import check_node, sizes_of
-from sp500tui.cluster.node.wiring import NodeParts
+from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.model import ExitCode
@@ -34,8 +34,8 @@ from sp500tui.pipeline.api import (
     MAX_WORKERS,
     MIN_INTERVAL,
     MIN_WORKERS,
-    Scaled,
-    StopStep,
+    ScaleResult,
+    ShutdownLevel,
     clamp_workers,
 )
 from sp500tui.pipeline.core.events import EventKind
@@ -50,18 +50,18 @@ from sp500tui.pipeline.core.snapshot import (
 )
 from sp500tui.pipeline.monitoring.diagnostics import bottleneck, upstream_snapshot
 from sp500tui.pipeline.report import RunReport
-from sp500tui.pipeline.runtime.base import RunFace
-from sp500tui.pipeline.runtime.sources import Upstream
+from sp500tui.pipeline.runtime.base import PipelineBase
+from sp500tui.pipeline.runtime.sources import Sources
 
-STOP_WORDS = {
-    StopStep.DRAIN: "leaving the cluster: what this node has in hand is finished; once more gives it back",
-    StopStep.SPOOL: "giving back: what this node has in hand goes to the other nodes; once more kills",
-    StopStep.KILL: "killed",
+SHUTDOWN_MESSAGES = {
+    ShutdownLevel.DRAIN: "leaving the cluster: what this node has in hand is finished; once more gives it back",
+    ShutdownLevel.SPOOL: "giving back: what this node has in hand goes to the other nodes; once more kills",
+    ShutdownLevel.KILL: "killed",
 }
 """What a step does and what the next one will do."""
 
 
-class ClusterNode(RunFace[NodeParts, NodeLife]):
+class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
     """Implements `control.PipelineControl` for the whole cluster."""
 
     def __init__(
@@ -70,21 +70,23 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
         paths: Paths,
         sizes: Mapping[StageName, int] | None = None,
         *,
-        connect: Connect = Upstream.open,
+        connect: Connect = Sources.open,
     ) -> None:
         """`sizes`: the stages that this node runs, with their workers; None for those that the settings name.
 
         Raises:
             ConfigurationError: no broker is named, its password cannot be read, or there is no common database.
         """
-        super().__init__({EventKind.PHASE: logging.DEBUG, EventKind.NODE_LOST: logging.WARNING}, STOP_WORDS)
+        super().__init__(
+            {EventKind.PHASE: logging.DEBUG, EventKind.NODE_LOST: logging.WARNING}, SHUTDOWN_MESSAGES
+        )
         sizes = sizes_of(settings) if sizes is None else sizes
         url = check_node(settings, sizes)
         self._settings = settings
         self._started = time.monotonic()
         self.name = node_name()
-        self._life = NodeLife(settings, paths, self.name, connect=connect, say=self._say)
-        self._parts = self._life.parts = NodeParts(
+        self._life = NodeLifecycle(settings, paths, self.name, connect=connect, say=self._say)
+        self._components = self._life.components = NodeComponents(
             settings,
             paths,
             sizes,
@@ -98,35 +100,35 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
             fail=self._life.fail,
             cycles_ended=self._life.cycles_ended,
         )
-        self._rounds = self._life.rounds = Rounds(
-            settings, self._parts, self.name, say=self._say, heartbeat=self._life.heartbeat
+        self._rounds = self._life.rounds = ControlLoop(
+            settings, self._components, self.name, say=self._say, heartbeat=self._life.heartbeat
         )
 
     # --- steering: wishes on the broker, which every node heeds ----------------------------------------------------
 
-    def scale(self, stage: StageName, size: int) -> Scaled:
+    def scale(self, stage: StageName, size: int) -> ScaleResult:
         """See `PipelineControl.scale`: spread over the nodes that run the stage, at least one worker on each."""
         nodes = self._rounds.roll.running(stage)
         if stage is StageName.SCRAPER:
-            return Scaled(stage, len(nodes), len(nodes))
+            return ScaleResult(stage, len(nodes), len(nodes))
         old = sum(self._size(node, stage) for node in nodes)
         shares = spread(size, nodes)
         for node, wanted in shares.items():
             self._rounds.wish(sized(node, stage), str(wanted))
         return self._scaled(stage, old, sum(shares.values()))
 
-    def scale_node(self, node: str, stage: StageName, size: int) -> Scaled:
+    def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:
         """See `PipelineControl.scale_node`."""
         old = self._size(node, stage)
         if stage is StageName.SCRAPER or node not in self._rounds.roll.running(stage):
-            return Scaled(stage, old, old)
+            return ScaleResult(stage, old, old)
         self._rounds.wish(sized(node, stage), str(clamp_workers(size)))
         return self._scaled(stage, old, clamp_workers(size))
 
-    def _scaled(self, stage: StageName, old: int, new: int) -> Scaled:
+    def _scaled(self, stage: StageName, old: int, new: int) -> ScaleResult:
         if old != new:
             self._say(EventKind.SCALED, f"{stage} workers of the cluster {old} → {new}", stage)
-        return Scaled(stage, old, new)
+        return ScaleResult(stage, old, new)
 
     def _wanted(self, node: str, stage: StageName) -> int | None:
         return whole(self._rounds.wanted(sized(node, stage)), MIN_WORKERS, MAX_WORKERS)
@@ -153,7 +155,7 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""
-        if self._life.phase is not Phase.RUNNING or self._parts.cycles.running:
+        if self._life.phase is not Phase.RUNNING or self._components.cycles.running:
             return False
         self._rounds.wish(ASK, "1")
         return True
@@ -169,9 +171,9 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
     @property
     def database_url(self) -> str | None:
         """See `PipelineControl.database_url`."""
-        if not self._parts.database.ready.is_set():
+        if not self._components.database.ready.is_set():
             return None
-        return self._settings.read_database or self._parts.keeper.url
+        return self._settings.read_database or self._components.database_monitor.url
 
     def outcome(self) -> RunReport:
         """See `PipelineControl.outcome`; counted from the moment this node joined."""
@@ -180,7 +182,7 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
         if joined_with is not None:
             cycle = replace(snapshot.cycle, number=snapshot.cycle.number - self._life.joined_at)
             ledger = since(snapshot.ledger, joined_with)
-            if self._parts.cycles.fulfilled:
+            if self._components.cycles.fulfilled:
                 ledger = settled(ledger)
             snapshot = replace(snapshot, ledger=ledger, cycle=cycle)
         return RunReport.of(snapshot, stopped_early=self._stopped_early)
@@ -189,16 +191,21 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
 
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`: what this node knows of all of them."""
-        parts, life, state, roll = self._parts, self._life, self._rounds.state, self._rounds.roll
-        own = life.heartbeat()
+        components, lifecycle, state, roll = (
+            self._components,
+            self._life,
+            self._rounds.state,
+            self._rounds.roll,
+        )
+        own = lifecycle.heartbeat()
         beats = [own, *(beat for beat in roll.living() if beat.name != self.name)]
-        workers = own_workers(parts, self.name) + tuple(
+        workers = own_workers(components, self.name) + tuple(
             worker for beat in beats[1:] for worker in roll.workers.get(beat.name, ())
         )
         stages = merged_stages(beats, self._wanted)
-        queues = tuple(gauge.snapshot() for gauge in parts.gauges)
+        queues = tuple(gauge.snapshot() for gauge in components.gauges)
         database = replace(self._database(), commit=worst(beat.commit for beat in beats))
-        health, message, retry_in = parts.broker.health()
+        health, message, retry_in = components.broker.health()
         return Snapshot(
             taken_at=datetime.now(UTC),
             tick=time.monotonic(),
@@ -206,23 +213,23 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
             demo=self._settings.demo,
             uptime=time.monotonic() - self._started,
             ledger=state.ledger if state else Ledger(),
-            cycle=parts.cycles.snapshot(
-                state.outstanding if state else 0, stopping=life.phase is not Phase.RUNNING
+            cycle=components.cycles.snapshot(
+                state.outstanding if state else 0, stopping=lifecycle.phase is not Phase.RUNNING
             ),
             queues=queues,
             stages=stages,
             workers=workers,
-            constituents=parts.roster.snapshot(),
-            upstream=merged_upstream(upstream_snapshot(parts.throttle.state(), parts.fx), beats),
+            constituents=components.current_constituents.snapshot(),
+            sources=merged_upstream(upstream_snapshot(components.throttle.state(), components.fx), beats),
             database=database,
             market=self._market(),
-            missing=parts.missing.listing(),
+            missing=components.missing.listing(),
             end_to_end=worst(beat.end_to_end for beat in beats),
             bottleneck=bottleneck(stages, queues, workers, database),
-            failure=str(life.failure) if life.failure else "",
-            failure_code=life.failure.exit_code if life.failure else ExitCode.INCOMPLETE,
+            failure=str(lifecycle.failure) if lifecycle.failure else "",
+            failure_code=lifecycle.failure.exit_code if lifecycle.failure else ExitCode.INCOMPLETE,
             nodes=self._nodes(),
-            broker=parts.broker.address,
+            broker=components.broker.address,
             broker_health=health,
             broker_message=message if retry_in is None else f"{message}; next attempt in {retry_in:.0f} s",
         )
@@ -238,6 +245,6 @@ class ClusterNode(RunFace[NodeParts, NodeLife]):
         return Phase.PAUSED if resting and phase is Phase.RUNNING else phase
 
     def _database(self) -> DatabaseSnapshot:
-        if self._parts.uses_database:
-            return self._parts.keeper.snapshot()
+        if self._components.uses_database:
+            return self._components.database_monitor.snapshot()
         return DatabaseSnapshot(Health.OK, embedded=False)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from sp500tui import __version__
 from sp500tui.cluster.membership.heartbeat import Heartbeat
 from sp500tui.cluster.membership.membership import short_name
-from sp500tui.cluster.membership.view import REMEMBERED, SILENCE, LostNode, Roll
-from sp500tui.cluster.node.wiring import NodeParts
+from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, REMEMBERED, ClusterView, LostNode
+from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.pipeline.core.snapshot import (
     Health,
     Latency,
@@ -30,11 +30,11 @@ Wanted = Callable[[str, StageName], int | None]
 
 
 def heartbeat_of(
-    parts: NodeParts, *, name: str, host: str, uptime: float, phase: Phase, group: str, trouble: str
+    components: NodeComponents, *, name: str, host: str, uptime: float, phase: Phase, group: str, trouble: str
 ) -> Heartbeat:
     """What a node tells of itself now."""
-    held_up, reason = parts.throttle.own_back_off()
-    asks = StageName.PRICE in parts.stages
+    held_up, reason = components.throttle.own_back_off()
+    asks = StageName.PRICE in components.stages
     return Heartbeat(
         name=name,
         host=host,
@@ -42,20 +42,22 @@ def heartbeat_of(
         uptime=uptime,
         phase=phase,
         fetch_group=group,
-        stages=tuple(stage.snapshot(stage.workers) for stage in parts.stages.values()),
-        upstream=upstream_snapshot(parts.throttle.state(), parts.fx) if asks else None,
+        stages=tuple(stage.snapshot(stage.workers) for stage in components.stages.values()),
+        sources=upstream_snapshot(components.throttle.state(), components.fx) if asks else None,
         held_up=held_up,
         held_up_by=reason,
-        end_to_end=parts.end_to_end.latency(),
-        commit=parts.database.commit.latency(),
+        end_to_end=components.end_to_end.latency(),
+        commit=components.database.commit.latency(),
         trouble=trouble,
     )
 
 
-def own_workers(parts: NodeParts, name: str) -> tuple[WorkerSnapshot, ...]:
+def own_workers(components: NodeComponents, name: str) -> tuple[WorkerSnapshot, ...]:
     """This node's workers now."""
     return tuple(
-        replace(worker.snapshot(), node=name) for stage in parts.stages.values() for worker in stage.workers
+        replace(worker.snapshot(), node=name)
+        for stage in components.stages.values()
+        for worker in stage.workers
     )
 
 
@@ -112,7 +114,7 @@ def merged_upstream(own: UpstreamSnapshot, beats: Iterable[Heartbeat]) -> Upstre
 
     `own` has the rate in force here, which is every node's, whoever asked for it.
     """
-    told = [beat.upstream for beat in beats if beat.upstream is not None]
+    told = [beat.sources for beat in beats if beat.sources is not None]
     if not told:
         return replace(own, health=Health.STARTING, message="")
     trouble = min(told, key=lambda each: _WORST_FIRST.index(each.health))
@@ -132,7 +134,7 @@ def merged_upstream(own: UpstreamSnapshot, beats: Iterable[Heartbeat]) -> Upstre
     )
 
 
-def node_snapshots(roll: Roll, own: Heartbeat, wanted: Wanted) -> tuple[NodeSnapshot, ...]:
+def node_snapshots(roll: ClusterView, own: Heartbeat, wanted: Wanted) -> tuple[NodeSnapshot, ...]:
     """All nodes: this one first, then the others by name, then the lost ones."""
     others = [beat for name, beat in sorted(roll.beats.items()) if name != own.name]
     return (
@@ -142,9 +144,11 @@ def node_snapshots(roll: Roll, own: Heartbeat, wanted: Wanted) -> tuple[NodeSnap
     )
 
 
-def _node(beat: Heartbeat, roll: Roll, heard: float, wanted: Wanted, *, here: bool = False) -> NodeSnapshot:
+def _node(
+    beat: Heartbeat, roll: ClusterView, heard: float, wanted: Wanted, *, here: bool = False
+) -> NodeSnapshot:
     words = beat.trouble
-    if heard >= SILENCE:
+    if heard >= HEARTBEAT_TIMEOUT:
         words = f"not heard for {heard:.0f} s"
     elif not beat.running:
         words = f"{beat.phase}: finishes what it has in hand, then leaves"

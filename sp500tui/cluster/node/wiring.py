@@ -8,37 +8,37 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.membership.membership import Membership
 from sp500tui.cluster.node.validation import uses_database
 from sp500tui.cluster.queue import dead_lettering as burial
-from sp500tui.cluster.queue.batch_store import LeaseCustody, LeasedBatch
+from sp500tui.cluster.queue.batch_store import LeaseBatchStore, LeasedBatch
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
 from sp500tui.cluster.queue.stream_queue import Reading, StreamQueue
 from sp500tui.cluster.scheduling.leader_election import SchedulerLease
 from sp500tui.cluster.scheduling.schedule import SharedCycles
 from sp500tui.cluster.shared.price_feed import PriceFeed
-from sp500tui.cluster.shared.state import SharedFxBook, SharedMissingBook, SharedRoster
+from sp500tui.cluster.shared.state import SharedConstituents, SharedFxRates, SharedMissingSymbols
 from sp500tui.cluster.shared.throttle import SharedThrottle
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.model import ConvertedQuote, Sp500tuiError
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.gauges import QueueGauge
-from sp500tui.pipeline.core.latest_prices import PriceBoard
-from sp500tui.pipeline.core.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.core.gauges import QueueMeter
+from sp500tui.pipeline.core.latest_prices import LatestPrices
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
 from sp500tui.pipeline.core.queue import Depth
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import QueueName, StageName
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.runtime.assembly import Assembly
-from sp500tui.pipeline.runtime.database_monitor import Keeper
-from sp500tui.pipeline.runtime.sources import Upstream
+from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.runtime.wiring import BURST
 from sp500tui.pipeline.stages.schedule import Plan
-from sp500tui.pipeline.stages.scraper import Roster
+from sp500tui.pipeline.stages.scraper import CurrentConstituents
 from sp500tui.pipeline.stages.source_health import SourceWatches
-from sp500tui.pipeline.writer.database_health import DatabaseState
-from sp500tui.pipeline.writer.worker import Writing
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.pipeline.writer.worker import WriterStage
 
 
-class QueueDial:
+class RemoteQueueStats:
     """What was last read of a queue on the broker, as a gauge wants it; counts from the first reading on."""
 
     def __init__(self, capacity: int) -> None:
@@ -72,7 +72,7 @@ class QueueDial:
         return Depth(found.ready, found.in_flight, self._capacity, found.oldest_age)
 
 
-class NodeParts:
+class NodeComponents:
     """Everything a node consists of, made and tied together without starting or importing anything heavy."""
 
     def __init__(
@@ -87,22 +87,22 @@ class NodeParts:
         fail: Callable[[Sp500tuiError], None],
         cycles_ended: Callable[[], None],
     ) -> None:
-        self.upstream: Upstream | None = None
+        self.sources: Sources | None = None
         """The outside world; opened where a stage needs it."""
         self.broker = broker
         self.membership = Membership(broker, name, settings.currency)
         self.lease = SchedulerLease(broker, name)
         self.throttle = SharedThrottle(settings.requests_per_second, burst=BURST)
-        self.fx = SharedFxBook(settings.currency, broker)
-        self.missing = SharedMissingBook(broker)
-        self.board = PriceBoard()
+        self.fx = SharedFxRates(settings.currency, broker)
+        self.missing = SharedMissingSymbols(broker)
+        self.latest_prices = LatestPrices()
         self.end_to_end = LatencyHistogram()
         plan = Plan(1 if settings.once else settings.cycles, settings.duration)
         self.bounded = plan != Plan()
         """Whether this node ends by itself."""
         self.cycles = SharedCycles(plan, settings.interval, broker=broker, lease=self.lease)
         self.watches = SourceWatches(tell)
-        self.roster = SharedRoster(
+        self.current_constituents = SharedConstituents(
             lambda: self.world().wikipedia,
             settings.symbols,
             settings.list_refresh,
@@ -110,22 +110,22 @@ class NodeParts:
             watch=self.watches.wikipedia,
         )
         self._make_queues(settings, name, DeadLetters(paths.dead_letters))
-        self.database = DatabaseState(tell)
+        self.database = DatabaseHealth(tell)
         self.uses_database = uses_database(settings, sizes)
         """A node that only asks for prices needs no access to it."""
-        self.keeper = Keeper(
+        self.database_monitor = DatabaseMonitor(
             settings.database,
             paths.data,
             state=self.database,
             # Who only looks may be somebody who may not write.
-            roster=self.roster
+            current_constituents=self.current_constituents
             if StageName.WRITER in sizes
-            else Roster(lambda: self.world().wikipedia, (), 0),
+            else CurrentConstituents(lambda: self.world().wikipedia, (), 0),
             patient=not (settings.no_ui and self.bounded),
             give_up=fail,
         )
-        self.feed = PriceFeed(self.board, lambda: settings.read_database or self.keeper.url)
-        self.custody = LeaseCustody()
+        self.feed = PriceFeed(self.latest_prices, lambda: settings.read_database or self.database_monitor.url)
+        self.batch_store = LeaseBatchStore()
         self.writing = self._make_writing(settings, DeadLetters(paths.dead_letters))
         self.stages = self._assembly().stages(settings, sizes, tell=tell, cycles_ended=cycles_ended)
 
@@ -138,7 +138,7 @@ class NodeParts:
         self.asked: StreamQueue[Ticker] = StreamQueue(
             broker, "tickers", tickers, capacity, consumer=name, fence=self._fence
         )
-        self.quotes: StreamQueue[Fetched] = StreamQueue(
+        self.quotes: StreamQueue[FetchedQuote] = StreamQueue(
             broker,
             "quotes",
             FetchedCodec(lambda: broker.offset),
@@ -158,25 +158,25 @@ class NodeParts:
             on_poison=burial.into(dead_letters, settings.currency),
         )
         self.dials = {
-            QueueName.TICKERS: QueueDial(settings.tickers_capacity),
-            QueueName.QUOTES: QueueDial(settings.quotes_capacity),
-            QueueName.ROWS: QueueDial(settings.rows_capacity),
+            QueueName.TICKERS: RemoteQueueStats(settings.tickers_capacity),
+            QueueName.QUOTES: RemoteQueueStats(settings.quotes_capacity),
+            QueueName.ROWS: RemoteQueueStats(settings.rows_capacity),
         }
-        self.gauges = tuple(QueueGauge(queue, dial) for queue, dial in self.dials.items())
+        self.gauges = tuple(QueueMeter(queue, dial) for queue, dial in self.dials.items())
 
     def _fence(self) -> tuple[str, str]:
         """What must be true of the broker for tickers to be let in: nobody else has become the scheduler."""
         return self.broker.key("scheduler:token"), str(self.lease.token)
 
-    def _make_writing(self, settings: Settings, dead_letters: DeadLetters) -> Writing[LeasedBatch]:
-        return Writing(
+    def _make_writing(self, settings: Settings, dead_letters: DeadLetters) -> WriterStage[LeasedBatch]:
+        return WriterStage(
             self.rows,
-            self.custody,
+            self.batch_store,
             state=self.database,
             dead_letters=dead_letters,
-            board=self.board,
+            latest_prices=self.latest_prices,
             end_to_end=self.end_to_end,
-            url=lambda: self.keeper.url,
+            url=lambda: self.database_monitor.url,
             batch_size=settings.write_batch,
             commit_timeout=settings.commit_timeout,
         )
@@ -189,21 +189,21 @@ class NodeParts:
             quotes=self.quotes,
             rows=self.rows,
             # The broker keeps the books; these would count this node's own part.
-            books=Books(),
+            counters=LedgerCounters(),
             fx=self.fx,
             missing=self.missing,
-            board=self.board,
-            roster=self.roster,
+            latest_prices=self.latest_prices,
+            current_constituents=self.current_constituents,
             cycles=self.cycles,
             writing=self.writing,
             watches=self.watches,
         )
 
-    def world(self) -> Upstream:
+    def world(self) -> Sources:
         """The outside world, once it is open."""
-        if self.upstream is None:
+        if self.sources is None:
             raise Sp500tuiError("the sources are not open yet")
-        return self.upstream
+        return self.sources
 
     @property
     def asks(self) -> bool:
@@ -215,14 +215,14 @@ class NodeParts:
         """The queues as the broker names them."""
         return [queue.key for queue in (self.tickers, self.quotes, self.rows)]
 
-    def give_everything_back(self) -> None:
+    def release_all_leases(self) -> None:
         """Give back to the queues whatever the broker knows this node to hold."""
         self.broker.run("reclaim", self.queue_keys, [self.membership.name], patience=2.0)
 
-    def give_leases_back(self) -> None:
+    def release_leases(self) -> None:
         """Take every lease out of this node's hands; whoever works on one finds it lost."""
         for worker in (worker for stage in self.stages.values() for worker in stage.workers):
             lease = worker.lease
             if lease is not None:
                 lease.release()
-        self.custody.release_all()
+        self.batch_store.release_all()

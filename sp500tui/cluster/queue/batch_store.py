@@ -18,7 +18,7 @@ class _Stake:
     """One lease and what is still to be settled of it; several batches hold it when it was divided."""
 
     lease: StreamLease[ConvertedQuote]
-    parts: int = 1
+    components: int = 1
     stored: int = 0
     duplicate: int = 0
     dead: int = 0
@@ -37,8 +37,8 @@ class LeasedBatch:
     """Never: what an earlier run left is in the queue like everything else."""
 
 
-class LeaseCustody:
-    """Implements `pipeline.custody.Custody` without a disk: the broker's log is the journal."""
+class LeaseBatchStore:
+    """Implements `pipeline.batch_store.BatchStore` without a disk: the broker's log is the journal."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,11 +50,11 @@ class LeaseCustody:
         return False
 
     @property
-    def has_waiting(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether batches that killed a writer wait for another try."""
         return bool(self._waiting)
 
-    def take_waiting(self) -> LeasedBatch | None:
+    def take_pending(self) -> LeasedBatch | None:
         """The oldest batch that waits for another try; None when none does."""
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
@@ -68,7 +68,9 @@ class LeaseCustody:
             return None
         return LeasedBatch(_Stake(lease), payload, len(rows), tuple(rows))
 
-    def bury(self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int) -> None:
+    def dead_letter(
+        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int
+    ) -> None:
         """Count `buried` rows as dead and put the `survivors` back, in one step."""
         assert isinstance(lease, StreamLease)  # noqa: S101  # as above
         lease.release(survivors, counters={"dead": buried})
@@ -77,7 +79,7 @@ class LeaseCustody:
         """Have the pieces tried one by one; the lease ends when all of them are settled."""
         counts = [rowcodec.count(piece) for piece in pieces]
         with self._lock:
-            batch.stake.parts += len(pieces) - 1
+            batch.stake.components += len(pieces) - 1
             # A row that stands alone is judged by its own deaths: it may be the victim of its neighbour.
             self._waiting.extendleft(
                 LeasedBatch(batch.stake, piece, rows, deaths=deaths if rows > 1 else 0)
@@ -87,7 +89,7 @@ class LeaseCustody:
     def release(self, batch: LeasedBatch) -> None:
         """Give untouched rows back to the broker, where any node's writer finds them; keep those that killed one."""
         with self._lock:
-            if batch.deaths or batch.stake.parts > 1:
+            if batch.deaths or batch.stake.components > 1:
                 self._waiting.appendleft(batch)
                 return
         batch.stake.lease.release()
@@ -99,11 +101,11 @@ class LeaseCustody:
         """
         stake = batch.stake
         with self._lock:
-            stake.parts -= 1
+            stake.components -= 1
             stake.stored += stored
             stake.duplicate += batch.rows - stored - dead
             stake.dead += dead
-            ended = not stake.parts
+            ended = not stake.components
         if ended:
             stake.lease.ack({"stored": stake.stored, "duplicate": stake.duplicate, "dead": stake.dead})
 

@@ -16,7 +16,7 @@ from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.broker.values import loads, real, whole
 from sp500tui.logs.redaction import plain
 from sp500tui.model import ConvertedQuote, Quote
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 
 T = TypeVar("T")
 
@@ -63,17 +63,17 @@ class FetchedCodec:
     def __init__(self, offset: Offset) -> None:
         self._offset = offset
 
-    def encode(self, item: Fetched) -> bytes:
+    def encode(self, item: FetchedQuote) -> bytes:
         """See `Codec.encode`."""
         return _dump("quote", *_of_quote(item.quote), round(item.tick + self._offset(), 6), item.worker)
 
-    def decode(self, data: bytes) -> Fetched:
+    def decode(self, data: bytes) -> FetchedQuote:
         """See `Codec.decode`."""
         return _read(data, "quote", _QUOTE_FIELDS + 2, self._fetched)
 
-    def _fetched(self, fields: list[Any]) -> Fetched:
+    def _fetched(self, fields: list[Any]) -> FetchedQuote:
         *quote, tick, worker = fields
-        return Fetched(_to_quote(quote), _tick(tick) - self._offset(), _text(worker))
+        return FetchedQuote(_to_quote(quote), _tick(tick) - self._offset(), _text(worker))
 
 
 class RowCodec:
@@ -85,7 +85,7 @@ class RowCodec:
     def encode(self, item: ConvertedQuote) -> bytes:
         """See `Codec.encode`."""
         # A tick of 0 says that it is unknown, here as there.
-        tick = round(item.fetched_tick + self._offset(), 6) if item.fetched_tick else 0
+        tick = round(item.fetched_monotonic + self._offset(), 6) if item.fetched_monotonic else 0
         return _dump(
             "row",
             *_of_quote(item.quote),

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sp500tui.cluster.queue.poison import Poison
+from sp500tui.cluster.queue.poison import PoisonMessage
 from sp500tui.logs.redaction import plain
 from sp500tui.model import ConvertedQuote, DatabaseError
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
-from sp500tui.pipeline.stages.fetcher import MissingBook
+from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.storage import batch_codec as rowcodec
 
 
 def letters_of(
-    poison: Sequence[Poison[Fetched]] | Sequence[Poison[ConvertedQuote]], currency: str
+    poison: Sequence[PoisonMessage[FetchedQuote]] | Sequence[PoisonMessage[ConvertedQuote]], currency: str
 ) -> list[DeadLetter]:
     """A dead letter for each item, that a replay can store; a quote without a price in `currency`, its second one."""
     return [DeadLetter.of(_record(found, currency), found.reason, None) for found in poison]
 
 
-def _record(found: Poison[Fetched] | Poison[ConvertedQuote], currency: str) -> dict[str, str | None]:
+def _record(
+    found: PoisonMessage[FetchedQuote] | PoisonMessage[ConvertedQuote], currency: str
+) -> dict[str, str | None]:
     item = found.item
     if item is None:
         return {"payload": plain(found.payload[:400].decode(errors="replace"))}
@@ -34,12 +36,12 @@ def _record(found: Poison[Fetched] | Poison[ConvertedQuote], currency: str) -> d
 
 def into(
     letters: DeadLetters, currency: str
-) -> Callable[[Sequence[Poison[Fetched]] | Sequence[Poison[ConvertedQuote]]], None]:
+) -> Callable[[Sequence[PoisonMessage[FetchedQuote]] | Sequence[PoisonMessage[ConvertedQuote]]], None]:
     """The burial of quotes and rows."""
     return lambda poison: letters.add(letters_of(poison, currency))
 
 
-def among(missing: MissingBook) -> Callable[[Sequence[Poison[Ticker]]], None]:
+def among(missing: MissingSymbols) -> Callable[[Sequence[PoisonMessage[Ticker]]], None]:
     """The burial of tickers."""
     return lambda poison: missing.name(
         (found.item.symbol, found.reason) for found in poison if found.item is not None

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Poison(Generic[T]):
+class PoisonMessage(Generic[T]):
     """An item that no worker is to get again."""
 
     payload: bytes
@@ -24,7 +24,7 @@ class Poison(Generic[T]):
     reason: str
 
 
-def name_in_log(poison: Sequence[Poison[Any]]) -> None:
+def name_in_log(poison: Sequence[PoisonMessage[Any]]) -> None:
     """Keep no more of them than a line each."""
     for found in poison:
         shown = plain(found.payload[:120].decode(errors="replace"))

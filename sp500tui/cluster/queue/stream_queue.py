@@ -13,7 +13,7 @@ from sp500tui.cluster.broker.client import Argument, Broker, Operation
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError, FencedError
 from sp500tui.cluster.queue.codec import Codec
 from sp500tui.cluster.queue.entries import Delivery, Entry, Reading, deliveries_of, entries_of, named
-from sp500tui.cluster.queue.poison import Poison, name_in_log
+from sp500tui.cluster.queue.poison import PoisonMessage, name_in_log
 from sp500tui.pipeline.core.queue import CancelledError, Depth, Lease, QueueClosedError
 
 __all__ = ["Reading", "StreamLease", "StreamQueue"]
@@ -74,7 +74,7 @@ class StreamQueue(Generic[T]):
         max_deliveries: int = 5,
         counts: str = "",
         buried: str = "",
-        on_poison: Callable[[Sequence[Poison[T]]], None] = name_in_log,
+        on_poison: Callable[[Sequence[PoisonMessage[T]]], None] = name_in_log,
         fence: Callable[[], tuple[str, str]] | None = None,
     ) -> None:
         """A queue of the cluster.
@@ -246,14 +246,14 @@ class StreamQueue(Generic[T]):
         """A lease on what is fit for work; None when nothing is."""
         items: list[T] = []
         entries: list[Entry] = []
-        poison: list[Poison[T]] = []
+        poison: list[PoisonMessage[T]] = []
         buried: list[Entry] = []
         for entry, drops, payload in found:
             item, fault = self._decode(payload)
             if drops >= self._max_deliveries:
                 fault = f"{drops} nodes were lost with it"
             if item is None or fault:
-                poison.append(Poison(payload, item, fault))
+                poison.append(PoisonMessage(payload, item, fault))
                 buried.append(entry)
             else:
                 items.append(item)
@@ -272,7 +272,7 @@ class StreamQueue(Generic[T]):
         except BrokerError as error:
             return None, str(error)
 
-    def _bury(self, lease: StreamLease[T], poison: list[Poison[T]], entries: list[Entry]) -> None:
+    def _bury(self, lease: StreamLease[T], poison: list[PoisonMessage[T]], entries: list[Entry]) -> None:
         try:
             self._on_poison(poison)
         except BaseException:

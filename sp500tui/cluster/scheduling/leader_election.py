@@ -16,7 +16,7 @@ _MARGIN = 0.5
 _PATIENCE = 2.0
 
 
-class Grant(StrEnum):
+class LeaseResult(StrEnum):
     """What became of a wish for the lease."""
 
     NEW = "new"
@@ -36,7 +36,7 @@ class SchedulerLease:
         self.token = 0
         """Of the lease held now or last."""
 
-    def renew(self) -> Grant:
+    def renew(self) -> LeaseResult:
         """Keep the lease, or take it where nobody has it. A new one counts from `confirm` on.
 
         Raises:
@@ -49,12 +49,12 @@ class SchedulerLease:
         )
         if text(holder) != self._name:
             self._confirmed = False
-            return Grant.REFUSED
+            return LeaseResult.REFUSED
         new = not self._confirmed or int(token) != self.token
         self.token, self._until = int(token), asked + LASTS - _MARGIN
         if new:
             self._confirmed = False
-        return Grant.NEW if new else Grant.HELD
+        return LeaseResult.NEW if new else LeaseResult.HELD
 
     def confirm(self) -> None:
         """The state of the schedule has been taken over: cycles may start."""

@@ -10,15 +10,15 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerError, FencedError
 from sp500tui.cluster.scheduling.leader_election import SchedulerLease
 from sp500tui.cluster.scheduling.schedule_fields import from_fields, taken_over, to_fields
-from sp500tui.pipeline.stages.schedule import Cycles, Move, Plan
+from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction
 
 _PATIENCE = 2.0
 _LONGEST_IDLE = 0.5
 """Seconds after which the scheduler's lease, which changes elsewhere, is asked for again."""
 
 
-class SharedCycles(Cycles):
-    """`Cycles` that only the scheduler moves."""
+class SharedCycles(CycleSchedule):
+    """`CycleSchedule` that only the scheduler moves."""
 
     def __init__(
         self,
@@ -46,16 +46,16 @@ class SharedCycles(Cycles):
         limit = self._plan.cycles
         return limit is not None and (self._number > limit or (self._number == limit and not self._running))
 
-    def move(self) -> Move:
-        """See `Cycles.move`; nothing to do for a node that is not the scheduler."""
-        return super().move() if self._lease.held else Move.WAIT
+    def move(self) -> ScheduleAction:
+        """See `CycleSchedule.move`; nothing to do for a node that is not the scheduler."""
+        return super().move() if self._lease.held else ScheduleAction.WAIT
 
     def idle_time(self) -> float:
-        """See `Cycles.idle_time`."""
+        """See `CycleSchedule.idle_time`."""
         return min(_LONGEST_IDLE, super().idle_time() if self._lease.held else _LONGEST_IDLE)
 
     def begin(self, total: int) -> int:
-        """See `Cycles.begin`; the others know of it before its first ticker is put.
+        """See `CycleSchedule.begin`; the others know of it before its first ticker is put.
 
         Raises:
             FencedError: another node is the scheduler by now.

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from sp500tui.cluster.broker.values import real, report, whole
 from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL
-from sp500tui.pipeline.stages.schedule import CycleRecord
+from sp500tui.pipeline.stages.schedule import ScheduleState
 
 
-def to_fields(record: CycleRecord, complete: bool, offset: float) -> dict[str, str]:
+def to_fields(record: ScheduleState, complete: bool, offset: float) -> dict[str, str]:
     """The schedule for the broker; `offset` is the broker's clock minus this node's ticks."""
     return {
         "number": str(record.number),
@@ -39,9 +39,9 @@ def readable(fields: Mapping[str, str]) -> Mapping[str, str]:
     return fields
 
 
-def from_fields(fields: Mapping[str, str], offset: float) -> CycleRecord:
+def from_fields(fields: Mapping[str, str], offset: float) -> ScheduleState:
     """The schedule that the broker holds, in this node's ticks. The fields are `readable`."""
-    return CycleRecord(
+    return ScheduleState(
         number=int(fields["number"]),
         total=int(fields["total"]),
         running=fields["running"] == "1",
@@ -53,7 +53,7 @@ def from_fields(fields: Mapping[str, str], offset: float) -> CycleRecord:
     )
 
 
-def taken_over(fields: Mapping[str, str], offset: float, now: float) -> CycleRecord:
+def taken_over(fields: Mapping[str, str], offset: float, now: float) -> ScheduleState:
     """Where a new scheduler goes on: with the same cycle, or again where not all of its tickers had been put."""
     record = from_fields(fields, offset)
     # Nothing is due later than one interval from now, whatever the broker holds.

@@ -20,7 +20,7 @@ _PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class DemoSeed:
     """What a node's demo market starts with."""
 
     seed: int
@@ -28,7 +28,7 @@ class Walk:
     """New York time, `HH:MM:SS`."""
 
 
-def agree(broker: Broker, settings: Settings, *, anew: bool) -> Walk:
+def agree(broker: Broker, settings: Settings, *, anew: bool) -> DemoSeed:
     """The walk of all nodes; the first node's own, which is also every `anew` one's.
 
     Raises:
@@ -45,7 +45,7 @@ def agree(broker: Broker, settings: Settings, *, anew: bool) -> Walk:
     else:
         seed, began = own, broker.now()
     passed = max(0.0, broker.now() - began)
-    return Walk(seed, time_of_day(_BEGINS + passed * settings.market_speed))
+    return DemoSeed(seed, time_of_day(_BEGINS + passed * settings.market_speed))
 
 
 def time_of_day(seconds: float) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from sp500tui.model import DatabaseError
-from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread
 from sp500tui.storage.connection import Connection, connect
 from sp500tui.storage.live import latest_since
@@ -30,8 +30,8 @@ class PriceFeed:
     An unforeseen error is retried without end: the prices of this node itself are shown all the same.
     """
 
-    def __init__(self, board: PriceBoard, url: Callable[[], str]) -> None:
-        self._board = board
+    def __init__(self, latest_prices: LatestPrices, url: Callable[[], str]) -> None:
+        self._board = latest_prices
         self._url = url
         self._news = threading.Event()
         self._stored = -1

@@ -17,9 +17,9 @@ from sp500tui.cluster.broker.values import fields, loads, report
 from sp500tui.logs.redaction import plain
 from sp500tui.model import Constituent, FxRate
 from sp500tui.pipeline.core.snapshot import Health, ListSnapshot
-from sp500tui.pipeline.stages.fetcher import MissingBook
-from sp500tui.pipeline.stages.fx import FxBook, major_unit, plausible
-from sp500tui.pipeline.stages.scraper import ListSource, Roster
+from sp500tui.pipeline.stages.fetcher import MissingSymbols
+from sp500tui.pipeline.stages.fx import FxRates, major_unit, plausible
+from sp500tui.pipeline.stages.scraper import CurrentConstituents, ListSource
 from sp500tui.pipeline.stages.source_health import SourceWatch
 
 _PATIENCE = 2.0
@@ -30,7 +30,7 @@ _AHEAD = timedelta(days=1)
 """How far a rate's time may lie in the future: the clocks of nodes differ."""
 
 
-class SharedFxBook(FxBook):
+class SharedFxRates(FxRates):
     """Rates that one node believed are every node's: a converter need not be where the requests are made."""
 
     def __init__(self, target: str, broker: Broker) -> None:
@@ -38,7 +38,7 @@ class SharedFxBook(FxBook):
         self._broker = broker
 
     def learn(self, rates: Iterable[FxRate]) -> None:
-        """See `FxBook.learn`; what is believed is told to the others before any quote that needs it."""
+        """See `FxRates.learn`; what is believed is told to the others before any quote that needs it."""
         before = self._rates()
         super().learn(rates)
         news = {base: rate for base, rate in self._rates().items() if before.get(base) != rate}
@@ -47,7 +47,7 @@ class SharedFxBook(FxBook):
             self._broker.run("note", [self._key()], arguments)
 
     def worth_waiting(self, currencies: Iterable[str]) -> bool:
-        """See `FxBook.worth_waiting`; a rate that is not known here is looked up first."""
+        """See `FxRates.worth_waiting`; a rate that is not known here is looked up first."""
         bases = {major_unit(currency)[0] for currency in currencies}
         self.need(bases)
         known = self._rates()
@@ -101,7 +101,7 @@ def _rate_of(base: str, target: str, data: bytes) -> FxRate | None:
     return FxRate(base, target, rate, time)
 
 
-class SharedMissingBook(MissingBook):
+class SharedMissingSymbols(MissingSymbols):
     """The symbols without a price, of all nodes."""
 
     def __init__(self, broker: Broker) -> None:
@@ -109,7 +109,7 @@ class SharedMissingBook(MissingBook):
         self._broker = broker
 
     def name(self, reasons: Iterable[tuple[str, str]]) -> None:
-        """See `MissingBook.name`."""
+        """See `MissingSymbols.name`."""
         named = dict(reasons)
         super().name(named.items())
         if named:
@@ -117,7 +117,7 @@ class SharedMissingBook(MissingBook):
             self._broker.run("note", [self._broker.key("missing")], arguments)
 
     def found(self, symbols: Iterable[str]) -> None:
-        """See `MissingBook.found`."""
+        """See `MissingSymbols.found`."""
         with self._lock:
             known = [symbol for symbol in symbols if self._reasons.pop(symbol, None) is not None]
         if known:
@@ -136,7 +136,7 @@ class SharedMissingBook(MissingBook):
             self._reasons = dict(reasons)
 
 
-class SharedRoster(Roster):
+class SharedConstituents(CurrentConstituents):
     """The list of constituents: the scheduler reads it, the others get it from the broker."""
 
     def __init__(
@@ -155,7 +155,7 @@ class SharedRoster(Roster):
         """Of the list last told or taken over."""
 
     def refresh(self) -> None:
-        """See `Roster.refresh`; a new list is told to the others."""
+        """See `CurrentConstituents.refresh`; a new list is told to the others."""
         super().refresh()
         if self._told == self.changes:
             return

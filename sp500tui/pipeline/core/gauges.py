@@ -9,7 +9,7 @@ from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import QueueName, QueueSnapshot
 
 
-class Gauged(Protocol):
+class QueueStats(Protocol):
     """A queue that counts: `queues.MemoryQueue`, or what is known of one on a broker."""
 
     @property
@@ -28,10 +28,10 @@ class Gauged(Protocol):
         """How full it is now."""
 
 
-class QueueGauge:
+class QueueMeter:
     """Turns a queue's totals into rates. The supervisor samples; any thread takes a snapshot."""
 
-    def __init__(self, name: QueueName, queue: Gauged) -> None:
+    def __init__(self, name: QueueName, queue: QueueStats) -> None:
         self._name = name
         self._queue = queue
         self._in = Meter()

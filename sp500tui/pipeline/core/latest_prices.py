@@ -10,7 +10,7 @@ from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.snapshot import LivePrice
 
 
-class PriceBoard:
+class LatestPrices:
     """Keeps one row a symbol and hands out what changed. Thread-safe."""
 
     def __init__(self) -> None:

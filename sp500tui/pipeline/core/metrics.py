@@ -121,7 +121,7 @@ def percentiles(counts: list[int]) -> Latency:
     return Latency(*found)
 
 
-class Books:
+class LedgerCounters:
     """The counters of the equation, and the one lock under which quotes change places.
 
     Every hand-over of quotes (queue to queue, queue to journal, journal to database) takes `lock`, so that

@@ -20,7 +20,7 @@ class Ticker:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedQuote:
     """A quote and who fetched it when."""
 
     quote: Quote

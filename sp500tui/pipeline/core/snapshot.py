@@ -363,7 +363,7 @@ class Snapshot:
     """scraper, price, converter, writer."""
     workers: tuple[WorkerSnapshot, ...]
     constituents: ListSnapshot = field(default_factory=ListSnapshot)
-    upstream: UpstreamSnapshot = field(default_factory=UpstreamSnapshot)
+    sources: UpstreamSnapshot = field(default_factory=UpstreamSnapshot)
     database: DatabaseSnapshot = field(default_factory=DatabaseSnapshot)
     journal: JournalSnapshot = field(default_factory=JournalSnapshot)
     market: MarketSnapshot = field(default_factory=MarketSnapshot)
@@ -400,6 +400,8 @@ class Snapshot:
     @property
     def degraded(self) -> tuple[str, ...]:
         """Why it does not run as it should, one line a reason; empty when all is well."""
-        parts = (self.constituents, self.upstream, self.database, self.journal)
-        told = [(part.health, part.message) for part in parts] + [(self.broker_health, self.broker_message)]
+        components = (self.constituents, self.sources, self.database, self.journal)
+        told = [(part.health, part.message) for part in components] + [
+            (self.broker_health, self.broker_message)
+        ]
         return tuple(message for health, message in told if health in (Health.DEGRADED, Health.DOWN))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from sp500tui.model import Sp500tuiError
-from sp500tui.pipeline.api import Scaled, clamp_workers
+from sp500tui.pipeline.api import ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
@@ -31,7 +31,7 @@ _FAULTS_WITH_SUCCESS = 3
 """Faults in a row that count for a worker that got something done since: it is back within two seconds."""
 
 
-class Body(Protocol):
+class WorkerTask(Protocol):
     """What one worker of a stage does; made anew after every fault."""
 
     def step(self) -> float | None:
@@ -48,7 +48,7 @@ class Body(Protocol):
 class Worker:
     """One thread of a stage: what it does now, and what it has done."""
 
-    def __init__(self, stage: Stage, number: int) -> None:
+    def __init__(self, stage: WorkerPool, number: int) -> None:
         self.stage = stage
         self.number = number
         self.name = f"{stage.name}-{number}"
@@ -58,7 +58,7 @@ class Worker:
         self.last_error = ""
         self.pid = os.getpid()
         self.lease: Lease[Any] | None = None
-        self.body: Body | None = None
+        self.task: WorkerTask | None = None
         self.leaving = threading.Event()
         self.abandoned = False
         """Its lease grew too old and was given to somebody else."""
@@ -147,7 +147,7 @@ class Worker:
         self.enter(state, doing, until)
         while not self.leaving.is_set():
             left = until - time.monotonic()
-            if left <= 0 or self.stage.hurried:
+            if left <= 0 or self.stage.expedited:
                 return True
             self.thread.rest(left)
         return False
@@ -166,13 +166,13 @@ class Worker:
             self._announced = True
             self.stage.tell(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
         try:
-            if self.body is None:
+            if self.task is None:
                 self.enter(WorkerState.STARTING)
-                self.body = self.stage.make_body(self)
+                self.task = self.stage.make_task(self)
             if self.stage.is_resting:
                 self.enter(WorkerState.PAUSED)
                 return FOREVER
-            return self.body.step() or 0.0
+            return self.task.step() or 0.0
         except (QueueClosedError, CancelledError):
             return None
         except BaseException as error:  # noqa: BLE001  # whatever a worker dies of, it is restarted
@@ -187,9 +187,9 @@ class Worker:
 
     def _give_back(self) -> None:
         """Close the body and end the lease; neither may keep the worker from going on or leaving."""
-        body, self.body = self.body, None
+        task, self.task = self.task, None
         lease, self.lease = self.lease, None
-        for step in (lease.release if lease is not None else None, body.close if body is not None else None):
+        for step in (lease.release if lease is not None else None, task.close if task is not None else None):
             try:
                 if step is not None:
                     step()
@@ -249,13 +249,13 @@ class Worker:
         return time.monotonic() - self._since if self._state is WorkerState.BUSY else 0.0
 
 
-class Stage:
+class WorkerPool:
     """The workers of one stage."""
 
     def __init__(
         self,
         name: StageName,
-        make_body: Callable[[Worker], Body],
+        make_task: Callable[[Worker], WorkerTask],
         size: int,
         *,
         listener: Callable[[PipelineEvent], None],
@@ -263,7 +263,7 @@ class Stage:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
-        self.make_body = make_body
+        self.make_task = make_task
         self.jitter = jitter
         self.meter = Meter()
         self.latency = LatencyHistogram()
@@ -282,14 +282,14 @@ class Stage:
         self._ending = False
         self.paused = False
         """Whether its workers take no new leases."""
-        self.hurried = False
+        self.expedited = False
         """Whether back-offs and other waits are cut short."""
 
     def start(self) -> None:
         """Start the workers."""
         self.scale(self._wanted)
 
-    def scale(self, size: int) -> Scaled:
+    def scale(self, size: int) -> ScaleResult:
         """Set the number of workers: more at once, fewer as soon as they have finished their lease."""
         size = clamp_workers(size)
         with self._lock:
@@ -299,7 +299,7 @@ class Stage:
             worker.leave()
         if old != size:
             self.tell(EventKind.SCALED, f"{self.name} workers {old} → {size}", logging.INFO)
-        return Scaled(self.name, old, size)
+        return ScaleResult(self.name, old, size)
 
     def _reconcile(self) -> list[Worker]:
         """Start the workers that are wanted; returns those that must leave. The lock is held."""
@@ -385,9 +385,9 @@ class Stage:
             self._ending = True
         self.nudge()
 
-    def hurry(self) -> None:
+    def expedite(self) -> None:
         """Have nobody wait for better times any more: the stop ladder's second step."""
-        self.hurried = True
+        self.expedited = True
         self.nudge()
 
     def dismiss(self) -> None:

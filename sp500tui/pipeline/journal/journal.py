@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sp500tui.model import ConvertedQuote, JournalError
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
@@ -63,7 +63,7 @@ class Journal:
     def __init__(
         self,
         folder: Path,
-        books: Books,
+        counters: LedgerCounters,
         *,
         limit_bytes: int,
         write_ahead: bool = True,
@@ -71,7 +71,7 @@ class Journal:
     ) -> None:
         """`dead_letters`: where a batch that cannot be read back is named; without, only the log names it."""
         self._folder = folder
-        self._books = books
+        self._books = counters
         self._limit = limit_bytes
         self._write_ahead = write_ahead
         self._numbers = itertools.count(1)
@@ -140,7 +140,9 @@ class Journal:
             segment.done(number)
         return None
 
-    def bury(self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int) -> None:
+    def dead_letter(
+        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int
+    ) -> None:
         """Take `buried` rows, which are dead letters now, out of the queue; the `survivors` go back to it."""
         with self._books.lock:
             if lease.release(survivors):
@@ -219,7 +221,7 @@ class Journal:
             raise
         self._trouble = ""
 
-    def take_waiting(self) -> Batch | None:
+    def take_pending(self) -> Batch | None:
         """The oldest batch that waits on disk, for a writer; None when none does.
 
         One that was damaged on the disk is set aside as a dead letter, and the next is taken.
@@ -311,7 +313,7 @@ class Journal:
         return True
 
     @property
-    def has_waiting(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether batches wait on disk for a writer."""
         return bool(self._waiting.batches)
 

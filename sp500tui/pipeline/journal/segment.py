@@ -263,12 +263,12 @@ def leftovers(folder: Path) -> Iterator[Segment]:
 
 
 def _read_all(fd: int) -> bytes:
-    parts = []
+    components = []
     at = 0
     while part := os.pread(fd, 1 << 20, at):
-        parts.append(part)
+        components.append(part)
         at += len(part)
-    return b"".join(parts)
+    return b"".join(components)
 
 
 def _write_all(fd: int, data: bytes, at: int) -> None:

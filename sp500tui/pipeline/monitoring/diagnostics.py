@@ -17,7 +17,7 @@ from sp500tui.pipeline.core.snapshot import (
     WorkerSnapshot,
     WorkerState,
 )
-from sp500tui.pipeline.stages.fx import FxBook
+from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.sources.throttle import CircuitState, ThrottleState
 
 _FULL = 0.75
@@ -73,7 +73,7 @@ def _why(
     return f"{queue.ready:,} {queue.name} wait", ""
 
 
-def upstream_snapshot(state: ThrottleState, fx: FxBook) -> UpstreamSnapshot:
+def upstream_snapshot(state: ThrottleState, fx: FxRates) -> UpstreamSnapshot:
     """Yahoo Finance as the throttle and the rates see it."""
     pair, rate, age = fx.primary()
     if state.circuit is CircuitState.CLOSED:

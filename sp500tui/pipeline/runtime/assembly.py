@@ -8,20 +8,20 @@ from typing import Any
 
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.latest_prices import PriceBoard
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.latest_prices import LatestPrices
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import LeasedQueue
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import StageName
-from sp500tui.pipeline.core.worker_pool import Body, Stage, Worker
-from sp500tui.pipeline.runtime.sources import Upstream
-from sp500tui.pipeline.stages.converter import Conversion
-from sp500tui.pipeline.stages.fetcher import MissingBook, Pricing
-from sp500tui.pipeline.stages.fx import FxBook
-from sp500tui.pipeline.stages.schedule import Cycles
-from sp500tui.pipeline.stages.scraper import Roster, Scraping
+from sp500tui.pipeline.core.worker_pool import Worker, WorkerPool, WorkerTask
+from sp500tui.pipeline.runtime.sources import Sources
+from sp500tui.pipeline.stages.converter import ConverterStage
+from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols
+from sp500tui.pipeline.stages.fx import FxRates
+from sp500tui.pipeline.stages.schedule import CycleSchedule
+from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
 from sp500tui.pipeline.stages.source_health import SourceWatches
-from sp500tui.pipeline.writer.worker import Writing
+from sp500tui.pipeline.writer.worker import WriterStage
 
 _GIVE_UP_AFTER = 60.0
 """Seconds a symbol is tried for within one cycle."""
@@ -35,19 +35,19 @@ _HANG_AFTER = 120.0
 class Assembly:
     """What the stages work on; they neither know nor care whether it is shared with other machines."""
 
-    world: Callable[[], Upstream]
+    world: Callable[[], Sources]
     asked: LeasedQueue[Ticker]
     """Where the scraper puts tickers: the tickers queue, or a guard before it."""
     tickers: LeasedQueue[Ticker]
-    quotes: LeasedQueue[Fetched]
+    quotes: LeasedQueue[FetchedQuote]
     rows: LeasedQueue[Any]
-    books: Books
-    fx: FxBook
-    missing: MissingBook
-    board: PriceBoard
-    roster: Roster
-    cycles: Cycles
-    writing: Writing[Any]
+    counters: LedgerCounters
+    fx: FxRates
+    missing: MissingSymbols
+    latest_prices: LatestPrices
+    current_constituents: CurrentConstituents
+    cycles: CycleSchedule
+    writing: WriterStage[Any]
     watches: SourceWatches
 
     def stages(
@@ -57,15 +57,15 @@ class Assembly:
         *,
         tell: Callable[[PipelineEvent], None],
         cycles_ended: Callable[[], None],
-    ) -> dict[StageName, Stage]:
+    ) -> dict[StageName, WorkerPool]:
         """The stages named in `sizes`, in the order of the data, with so many workers each; not started yet."""
-        scraping = Scraping(self.roster, self.cycles, self.asked, ended=cycles_ended)
-        conversion = Conversion(self.quotes, self.rows, fx=self.fx, board=self.board)
-        makers: dict[StageName, Callable[[Worker], Body]] = {
-            StageName.SCRAPER: scraping.make_body,
-            StageName.PRICE: self._pricing(settings).make_body,
-            StageName.CONVERTER: conversion.make_body,
-            StageName.WRITER: self.writing.make_body,
+        scraping = ScraperStage(self.current_constituents, self.cycles, self.asked, ended=cycles_ended)
+        conversion = ConverterStage(self.quotes, self.rows, fx=self.fx, latest_prices=self.latest_prices)
+        makers: dict[StageName, Callable[[Worker], WorkerTask]] = {
+            StageName.SCRAPER: scraping.make_task,
+            StageName.PRICE: self._pricing(settings).make_task,
+            StageName.CONVERTER: conversion.make_task,
+            StageName.WRITER: self.writing.make_task,
         }
         # A writer guards its own commits; its limit here is for a thread that hangs elsewhere.
         limits = {
@@ -74,20 +74,22 @@ class Assembly:
             StageName.WRITER: 20 * settings.commit_timeout,
         }
         stages = {
-            name: Stage(name, make_body, sizes[name], listener=tell, hang_after=limits.get(name, _HANG_AFTER))
-            for name, make_body in makers.items()
+            name: WorkerPool(
+                name, make_task, sizes[name], listener=tell, hang_after=limits.get(name, _HANG_AFTER)
+            )
+            for name, make_task in makers.items()
             if name in sizes
         }
         if StageName.SCRAPER in stages:
             self.cycles.subscribe(stages[StageName.SCRAPER].nudge)
         return stages
 
-    def _pricing(self, settings: Settings) -> Pricing:
-        return Pricing(
+    def _pricing(self, settings: Settings) -> FetchStage:
+        return FetchStage(
             lambda: self.world().yahoo,
             self.tickers,
             self.quotes,
-            books=self.books,
+            counters=self.counters,
             fx=self.fx,
             missing=self.missing,
             batch_size=settings.batch_size,

@@ -8,26 +8,26 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from sp500tui.model import Constituent
-from sp500tui.pipeline.api import STOP_WORDS, FaultControl, StopStep
+from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
-from sp500tui.pipeline.runtime.lifecycle import Life, RunParts, writer_bodies
+from sp500tui.pipeline.runtime.lifecycle import Lifecycle, RunComponents, writer_tasks
 
 _log = logging.getLogger(__name__)
 
-PartsT = TypeVar("PartsT", bound=RunParts)
-LifeT = TypeVar("LifeT", bound=Life)
+PartsT = TypeVar("PartsT", bound=RunComponents)
+LifeT = TypeVar("LifeT", bound=Lifecycle)
 
 
-class RunFace(Generic[PartsT, LifeT]):
+class PipelineBase(Generic[PartsT, LifeT]):
     """Answers from the parts, and tells every event once: to the log and to who subscribed."""
 
-    _parts: PartsT
+    _components: PartsT
     _life: LifeT
 
     def __init__(
-        self, levels: Mapping[EventKind, int], stop_words: Mapping[StopStep, str] = STOP_WORDS
+        self, levels: Mapping[EventKind, int], stop_words: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES
     ) -> None:
         """`levels`: of the events that the run as a whole tells, where not INFO; `stop_words`: for each step down."""
         self._levels = levels
@@ -41,21 +41,21 @@ class RunFace(Generic[PartsT, LifeT]):
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
-        return self._parts.board.since(version)
+        return self._components.latest_prices.since(version)
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""
-        return self._parts.board.of(symbol)
+        return self._components.latest_prices.of(symbol)
 
     def constituents(self) -> Sequence[Constituent]:
         """See `PipelineControl.constituents`."""
-        return self._parts.roster.constituents()
+        return self._components.current_constituents.constituents()
 
     def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
         """See `PipelineControl.subscribe`."""
         self._listeners.append(listener)
 
-    def stop(self, step: StopStep = StopStep.DRAIN) -> None:
+    def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
         """See `PipelineControl.stop`; of a cluster only this node leaves."""
         if step <= self._life.step or self._life.over.is_set():
             return
@@ -71,21 +71,21 @@ class RunFace(Generic[PartsT, LifeT]):
 
     def kill_worker(self, name: str) -> bool:
         """See `PipelineControl.kill_worker`; only of this program."""
-        body = writer_bodies(self._parts).get(name)
-        return body is not None and body.kill()
+        task = writer_tasks(self._components).get(name)
+        return task is not None and task.kill()
 
     def stop_database(self, seconds: float) -> bool:
         """See `PipelineControl.stop_database`."""
-        return self._parts.keeper.stop_server(seconds)
+        return self._components.database_monitor.stop_server(seconds)
 
     @property
-    def demo_market(self) -> FaultControl | None:
+    def demo_market(self) -> FaultInjector | None:
         """See `PipelineControl.demo_market`; this program's own."""
-        upstream = self._parts.upstream
-        return upstream.market if upstream is not None else None
+        sources = self._components.sources
+        return sources.market if sources is not None else None
 
     def _market(self) -> MarketSnapshot:
-        session, clock = self._parts.board.market_state, self._life.market_clock
+        session, clock = self._components.latest_prices.market_state, self._life.market_clock
         return clock.snapshot(session) if clock else MarketClock.unknown(session)
 
     def _say(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:

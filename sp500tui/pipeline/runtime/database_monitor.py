@@ -16,8 +16,8 @@ from sp500tui.logs.redaction import redact_url
 from sp500tui.model import ConfigurationError, DatabaseError, Sp500tuiError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot
-from sp500tui.pipeline.stages.scraper import Roster
-from sp500tui.pipeline.writer.database_health import DatabaseState
+from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.storage import database as storage
 from sp500tui.storage.database import Database
 from sp500tui.storage.reads import row_count
@@ -44,7 +44,7 @@ def _unforeseen(error: BaseException) -> str:
     return f"the database cannot be used: unforeseen {type(error).__name__}: {error}"
 
 
-class Keeper:
+class DatabaseMonitor:
     """One thread, one connection, the life of the database.
 
     An unforeseen error fails the run as long as the database has not been opened: at once where the run ends by
@@ -56,15 +56,15 @@ class Keeper:
         url: str | None,
         data_dir: Path,
         *,
-        state: DatabaseState,
-        roster: Roster,
+        state: DatabaseHealth,
+        current_constituents: CurrentConstituents,
         patient: bool,
         give_up: Callable[[Sp500tuiError], None],
     ) -> None:
         self._url = url
         self._data_dir = data_dir
         self._state = state
-        self._roster = roster
+        self._roster = current_constituents
         self._patient = patient
         self._give_up = give_up
         self.tried = threading.Event()

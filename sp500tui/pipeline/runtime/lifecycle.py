@@ -9,22 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sp500tui.model import Sp500tuiError
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import Phase, StageName
-from sp500tui.pipeline.core.worker_pool import Stage
+from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
-from sp500tui.pipeline.runtime.database_monitor import Keeper
-from sp500tui.pipeline.runtime.sources import Upstream
-from sp500tui.pipeline.stages.scraper import Roster
-from sp500tui.pipeline.writer.worker import WriterBody
+from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.runtime.sources import Sources
+from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.writer.worker import WriterTask
 
 _log = logging.getLogger(__name__)
 
-LOOK = 0.05
+POLL_INTERVAL = 0.05
 """Seconds between two looks."""
 
 CLOSING_LIMIT = 60.0
@@ -32,48 +32,48 @@ CLOSING_LIMIT = 60.0
 _KILLED_LIMIT = 0.5
 """Seconds that one closing step may take once the run was killed."""
 
-Say = Callable[[EventKind, str], None]
+Emit = Callable[[EventKind, str], None]
 ClosingStep = tuple[str, Callable[[], object]]
 """What is closed, in words, and the call that does it."""
 
 
-class RunParts(Protocol):
+class RunComponents(Protocol):
     """What a run is made of, as far as every run is."""
 
     @property
-    def stages(self) -> Mapping[StageName, Stage]:
+    def stages(self) -> Mapping[StageName, WorkerPool]:
         """The stages that run here."""
 
     @property
-    def board(self) -> PriceBoard:
+    def latest_prices(self) -> LatestPrices:
         """The newest prices."""
 
     @property
-    def roster(self) -> Roster:
+    def current_constituents(self) -> CurrentConstituents:
         """The list in force."""
 
     @property
-    def keeper(self) -> Keeper:
+    def database_monitor(self) -> DatabaseMonitor:
         """Who looks after the database."""
 
     @property
-    def upstream(self) -> Upstream | None:
+    def sources(self) -> Sources | None:
         """The outside world; None before it is open, and where no stage needs it."""
 
 
-def writer_bodies(parts: RunParts) -> dict[str, WriterBody[Any]]:
+def writer_tasks(components: RunComponents) -> dict[str, WriterTask[Any]]:
     """The writers at work here, by name."""
-    stage = parts.stages.get(StageName.WRITER)
+    stage = components.stages.get(StageName.WRITER)
     workers = stage.workers if stage is not None else ()
-    return {worker.name: worker.body for worker in workers if isinstance(worker.body, WriterBody)}
+    return {worker.name: worker.task for worker in workers if isinstance(worker.task, WriterTask)}
 
 
-class Life:
+class Lifecycle:
     """State and steps of a run: it stays, drains and closes. An error in one step keeps no other from running."""
 
-    parts: RunParts
+    components: RunComponents
 
-    def __init__(self, name: str, say: Say, *, what: str) -> None:
+    def __init__(self, name: str, say: Emit, *, what: str) -> None:
         """`name`: of the thread; `what`: the run in words, for the message of its failure."""
         self._say = say
         self._what = what
@@ -82,7 +82,7 @@ class Life:
         self.over = threading.Event()
         """Set once the run has ended, also where an error ended it."""
         self.phase = Phase.STARTING
-        self.step = StopStep.NONE
+        self.step = ShutdownLevel.NONE
         self.failure: Sp500tuiError | None = None
         self.market_clock: MarketClock | None = None
         self.thread = ServiceThread(name, self._run, attempts=1, give_up=self._crashed, finished=self._finish)
@@ -147,7 +147,7 @@ class Life:
         except RuntimeError:  # no room for another thread: without a time limit then
             self._guard(close)
             return
-        if not self._await_closing(thread) and self.step is not StopStep.KILL:
+        if not self._await_closing(thread) and self.step is not ShutdownLevel.KILL:
             errors.append(Sp500tuiError(f"no end after {CLOSING_LIMIT:g} s"))
         for error in errors:
             words = str(error) if isinstance(error, Sp500tuiError) else f"{type(error).__name__}: {error}"
@@ -156,8 +156,8 @@ class Life:
     def _await_closing(self, thread: ServiceThread) -> bool:
         """Whether a closing step ended within its time."""
         started = time.monotonic()
-        while not thread.join(LOOK):
-            limit = _KILLED_LIMIT if self.step is StopStep.KILL else CLOSING_LIMIT
+        while not thread.join(POLL_INTERVAL):
+            limit = _KILLED_LIMIT if self.step is ShutdownLevel.KILL else CLOSING_LIMIT
             if time.monotonic() - started > limit:
                 return False
         return True
@@ -186,18 +186,18 @@ class Life:
             _log.error("%s", error, extra={"files_only": True})
         self._wake.set()
 
-    def stop(self, step: StopStep) -> None:
+    def stop(self, step: ShutdownLevel) -> None:
         """Climb the stop ladder."""
         self.step = step
         self._wake.set()
-        if step is StopStep.KILL:
-            for body in writer_bodies(self.parts).values():
-                body.kill()
+        if step is ShutdownLevel.KILL:
+            for task in writer_tasks(self.components).values():
+                task.kill()
 
     def _open_market_clock(self) -> None:
-        upstream, board = self.parts.upstream, self.parts.board
-        if upstream is not None:
-            self.market_clock = MarketClock(upstream.yahoo.trading_periods, lambda: board.market_state)
+        sources, latest_prices = self.components.sources, self.components.latest_prices
+        if sources is not None:
+            self.market_clock = MarketClock(sources.yahoo.trading_periods, lambda: latest_prices.market_state)
             self.market_clock.thread.start()
 
     def _enter(self, phase: Phase) -> None:

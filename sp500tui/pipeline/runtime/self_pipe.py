@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sp500tui.pipeline.core.service_thread import ServiceThread
 
 
-class Wakeup:
+class SelfPipe:
     """A bell that stays rung until the sleeper has woken."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from sp500tui.sources.yahoo.client import YahooFinance
 
 
 @dataclass(slots=True)
-class Upstream:
+class Sources:
     """Both sources, and the demo market behind them if there is one."""
 
     wikipedia: Wikipedia
@@ -26,7 +26,7 @@ class Upstream:
     @classmethod
     def open(
         cls, settings: Settings, paths: Paths, throttle: Throttle, *, start_at: str | None = None
-    ) -> Upstream:
+    ) -> Sources:
         """Get the sources ready; starts the demo market, at `start_at` in New York, when the settings say so.
 
         Raises:

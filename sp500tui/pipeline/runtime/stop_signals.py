@@ -34,11 +34,11 @@ class StopSignals:
 
     def __init__(self) -> None:
         # A one-shot command has no use for it.
-        from sp500tui.pipeline.runtime.self_pipe import Wakeup
+        from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 
         self.first: signal.Signals | None = None
         """The first one that arrived; it decides the exit code."""
-        self._bell = Wakeup()
+        self._bell = SelfPipe()
         self._pending: deque[int] = deque()
         self._before: dict[int, object] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 
 KILL_LIMIT = 2.0
@@ -17,7 +17,7 @@ SPOOL_LIMIT = 10.0
 class Stoppable(Protocol):
     """What is needed of `PipelineControl`."""
 
-    def stop(self, step: StopStep) -> None:
+    def stop(self, step: ShutdownLevel) -> None:
         """See `PipelineControl.stop`."""
 
     def join(self, timeout: float | None = None) -> bool:
@@ -25,7 +25,7 @@ class Stoppable(Protocol):
 
 
 def stop_unattended(
-    run: Stoppable, drain_timeout: float, signals: StopSignals, reached: StopStep = StopStep.NONE
+    run: Stoppable, drain_timeout: float, signals: StopSignals, reached: ShutdownLevel = ShutdownLevel.NONE
 ) -> bool:
     """Climb the stop ladder until the run has ended; False when it did not end even after it was killed.
 
@@ -38,9 +38,9 @@ def stop_unattended(
         reached: The step that was taken already; it has had its time if it was the last.
     """
     limits = {
-        StopStep.DRAIN: drain_timeout + KILL_LIMIT,
-        StopStep.SPOOL: SPOOL_LIMIT,
-        StopStep.KILL: KILL_LIMIT,
+        ShutdownLevel.DRAIN: drain_timeout + KILL_LIMIT,
+        ShutdownLevel.SPOOL: SPOOL_LIMIT,
+        ShutdownLevel.KILL: KILL_LIMIT,
     }
     if run.join(0):
         return True
@@ -50,7 +50,7 @@ def stop_unattended(
             continue
         if step is not reached:
             run.stop(step)
-        elif step is StopStep.KILL:
+        elif step is ShutdownLevel.KILL:
             break
         if _ends(run, limit, signals):
             return True

@@ -9,24 +9,24 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.model import ConvertedQuote, Sp500tuiError
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.gauges import QueueGauge
-from sp500tui.pipeline.core.latest_prices import PriceBoard
-from sp500tui.pipeline.core.metrics import Books, LatencyHistogram
+from sp500tui.pipeline.core.gauges import QueueMeter
+from sp500tui.pipeline.core.latest_prices import LatestPrices
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import Ledger, QueueName
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.runtime.assembly import Assembly, usual_sizes
-from sp500tui.pipeline.runtime.database_monitor import Keeper
-from sp500tui.pipeline.runtime.sources import Upstream
-from sp500tui.pipeline.stages.fetcher import MissingBook
-from sp500tui.pipeline.stages.fx import FxBook
-from sp500tui.pipeline.stages.schedule import Cycles, Plan
-from sp500tui.pipeline.stages.scraper import Roster
+from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.runtime.sources import Sources
+from sp500tui.pipeline.stages.fetcher import MissingSymbols
+from sp500tui.pipeline.stages.fx import FxRates
+from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
+from sp500tui.pipeline.stages.scraper import CurrentConstituents
 from sp500tui.pipeline.stages.source_health import SourceWatches
-from sp500tui.pipeline.writer.database_health import DatabaseState
-from sp500tui.pipeline.writer.worker import Writing
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.sources.throttle import Throttle
 from sp500tui.storage.url import without_password
 
@@ -34,7 +34,7 @@ BURST = 16
 """Requests that may go out at once after a rest: one cycle over the whole index."""
 
 
-class Parts:
+class PipelineComponents:
     """Everything a run consists of, made and tied together without starting or importing anything heavy."""
 
     def __init__(
@@ -46,28 +46,28 @@ class Parts:
         fail: Callable[[Sp500tuiError], None],
         cycles_ended: Callable[[], None],
     ) -> None:
-        self.upstream: Upstream | None = None
+        self.sources: Sources | None = None
         """The outside world; opened by the supervisor."""
-        self.books = Books()
+        self.counters = LedgerCounters()
         self.throttle = Throttle(settings.requests_per_second, burst=BURST)
-        self.tickers: MemoryQueue[Ticker] = MemoryQueue(settings.tickers_capacity, self.books.lock)
-        self.quotes: MemoryQueue[Fetched] = MemoryQueue(settings.quotes_capacity, self.books.lock)
-        self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(settings.rows_capacity, self.books.lock)
+        self.tickers: MemoryQueue[Ticker] = MemoryQueue(settings.tickers_capacity, self.counters.lock)
+        self.quotes: MemoryQueue[FetchedQuote] = MemoryQueue(settings.quotes_capacity, self.counters.lock)
+        self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(settings.rows_capacity, self.counters.lock)
         self.gauges = (
-            QueueGauge(QueueName.TICKERS, self.tickers),
-            QueueGauge(QueueName.QUOTES, self.quotes),
-            QueueGauge(QueueName.ROWS, self.rows),
+            QueueMeter(QueueName.TICKERS, self.tickers),
+            QueueMeter(QueueName.QUOTES, self.quotes),
+            QueueMeter(QueueName.ROWS, self.rows),
         )
-        self.fx = FxBook(settings.currency)
-        self.missing = MissingBook()
-        self.board = PriceBoard()
+        self.fx = FxRates(settings.currency)
+        self.missing = MissingSymbols()
+        self.latest_prices = LatestPrices()
         self.end_to_end = LatencyHistogram()
         plan = Plan(1 if settings.once else settings.cycles, settings.duration)
         self.bounded = plan != Plan()
         """Whether the run ends by itself."""
-        self.cycles = Cycles(plan, settings.interval)
+        self.cycles = CycleSchedule(plan, settings.interval)
         self.watches = SourceWatches(tell)
-        self.roster = Roster(
+        self.current_constituents = CurrentConstituents(
             lambda: self.world().wikipedia,
             settings.symbols,
             settings.list_refresh,
@@ -76,28 +76,28 @@ class Parts:
         dead_letters = DeadLetters(paths.dead_letters)
         self.journal = Journal(
             paths.journal / database_key(settings.database),
-            self.books,
+            self.counters,
             limit_bytes=settings.journal_limit_mb << 20,
             write_ahead=settings.journal,
             dead_letters=dead_letters,
         )
-        self.database = DatabaseState(tell)
-        self.keeper = Keeper(
+        self.database = DatabaseHealth(tell)
+        self.database_monitor = DatabaseMonitor(
             settings.database,
             paths.data,
             state=self.database,
-            roster=self.roster,
+            current_constituents=self.current_constituents,
             patient=not (settings.no_ui and self.bounded),
             give_up=fail,
         )
-        self.writing = Writing(
+        self.writing = WriterStage(
             self.rows,
             self.journal,
             state=self.database,
             dead_letters=dead_letters,
-            board=self.board,
+            latest_prices=self.latest_prices,
             end_to_end=self.end_to_end,
-            url=lambda: self.keeper.url,
+            url=lambda: self.database_monitor.url,
             batch_size=settings.write_batch,
             commit_timeout=settings.commit_timeout,
         )
@@ -107,33 +107,33 @@ class Parts:
             tickers=self.tickers,
             quotes=self.quotes,
             rows=self.rows,
-            books=self.books,
+            counters=self.counters,
             fx=self.fx,
             missing=self.missing,
-            board=self.board,
-            roster=self.roster,
+            latest_prices=self.latest_prices,
+            current_constituents=self.current_constituents,
             cycles=self.cycles,
             writing=self.writing,
             watches=self.watches,
         ).stages(settings, usual_sizes(settings), tell=tell, cycles_ended=cycles_ended)
 
-    def world(self) -> Upstream:
+    def world(self) -> Sources:
         """The outside world, once it is open."""
-        if self.upstream is None:
+        if self.sources is None:
             raise Sp500tuiError("the sources are not open yet")
-        return self.upstream
+        return self.sources
 
     def ledger(self) -> Ledger:
         """The equation, exact while the books' lock is held."""
-        quotes, rows, books = self.quotes.depth(), self.rows.depth(), self.books
+        quotes, rows, counters = self.quotes.depth(), self.rows.depth(), self.counters
         return Ledger(
-            fetched=books.fetched,
-            stored=books.stored,
-            duplicate=books.duplicate,
+            fetched=counters.fetched,
+            stored=counters.stored,
+            duplicate=counters.duplicate,
             queued=quotes.ready + rows.ready,
             in_flight=quotes.in_flight + rows.in_flight + self.journal.in_hand,
             spooled=self.journal.spooled,
-            dead=books.dead,
+            dead=counters.dead,
         )
 
     def outstanding(self, ledger: Ledger) -> int:

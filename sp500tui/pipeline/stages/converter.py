@@ -5,42 +5,42 @@ from __future__ import annotations
 import time
 
 from sp500tui.model import ConvertedQuote
-from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import LeasedQueue
-from sp500tui.pipeline.core.queue_items import Fetched
+from sp500tui.pipeline.core.queue_items import FetchedQuote
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.worker_pool import Worker
-from sp500tui.pipeline.stages.fx import FxBook
+from sp500tui.pipeline.stages.fx import FxRates
 
 _LEASE_SIZE = 500
 _LOOK_AGAIN = 0.2
 
 
-class Conversion:
+class ConverterStage:
     """What all converters share, and the maker of their bodies."""
 
     def __init__(
         self,
-        quotes: LeasedQueue[Fetched],
+        quotes: LeasedQueue[FetchedQuote],
         rows: LeasedQueue[ConvertedQuote],
         *,
-        fx: FxBook,
-        board: PriceBoard,
+        fx: FxRates,
+        latest_prices: LatestPrices,
     ) -> None:
         self.quotes = quotes
         self.rows = rows
         self.fx = fx
-        self.board = board
+        self.latest_prices = latest_prices
 
-    def make_body(self, worker: Worker) -> ConverterBody:
+    def make_task(self, worker: Worker) -> ConverterTask:
         """One converter's body."""
-        return ConverterBody(self, worker)
+        return ConverterTask(self, worker)
 
 
-class ConverterBody:
+class ConverterTask:
     """One converter."""
 
-    def __init__(self, shared: Conversion, worker: Worker) -> None:
+    def __init__(self, shared: ConverterStage, worker: Worker) -> None:
         self._shared = shared
         self._worker = worker
 
@@ -53,12 +53,12 @@ class ConverterBody:
         started = time.monotonic()
         currencies = {item.quote.currency for item in lease.items}
         # In a hurry a row without its converted price is better than a quote that never reaches the disk.
-        while shared.fx.worth_waiting(currencies) and not (worker.leaving.is_set() or worker.stage.hurried):
+        while shared.fx.worth_waiting(currencies) and not (worker.leaving.is_set() or worker.stage.expedited):
             worker.enter(WorkerState.WAITING, f"the rate to {shared.fx.target} has not come yet")
             shared.fx.wait(_LOOK_AGAIN)
         worker.begin(f"{len(lease.items)} quotes")
         rows = [shared.fx.convert(item.quote, tick=item.tick, worker=item.worker) for item in lease.items]
-        shared.board.show(rows)
+        shared.latest_prices.show(rows)
         worker.enter(WorkerState.BLOCKED, f"{len(rows)} rows wait for room in the rows queue")
         # Should the lease have been given to another converter meanwhile, these rows are its, not ours.
         shared.rows.put(rows, acking=lease)

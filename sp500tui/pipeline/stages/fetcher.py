@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from sp500tui.model import SourceError, ThrottledError
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
 from sp500tui.pipeline.core.worker_pool import Worker
-from sp500tui.pipeline.stages.fx import FxBook, major_unit
+from sp500tui.pipeline.stages.fx import FxRates, major_unit
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches
 from sp500tui.sources.yahoo.client import NOT_ANSWERED, FetchResult
 
@@ -36,7 +36,7 @@ class PriceSource(Protocol):
         """
 
 
-class MissingBook:
+class MissingSymbols:
     """The symbols without a price, and why. Thread-safe."""
 
     def __init__(self) -> None:
@@ -86,18 +86,18 @@ def forgotten(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> list[Tic
     ]
 
 
-class Pricing:
+class FetchStage:
     """What all price workers share, and the maker of their bodies."""
 
     def __init__(
         self,
         source: Callable[[], PriceSource],
         tickers: LeasedQueue[Ticker],
-        quotes: LeasedQueue[Fetched],
+        quotes: LeasedQueue[FetchedQuote],
         *,
-        books: Books,
-        fx: FxBook,
-        missing: MissingBook,
+        counters: LedgerCounters,
+        fx: FxRates,
+        missing: MissingSymbols,
         batch_size: int,
         max_attempts: int,
         give_up_after: float,
@@ -107,23 +107,23 @@ class Pricing:
         self.source = source
         self.tickers = tickers
         self.quotes = quotes
-        self.books = books
+        self.counters = counters
         self.fx = fx
         self.missing = missing
         self.batch_size = batch_size
         self.max_attempts = max_attempts
         self.give_up_after = give_up_after
 
-    def make_body(self, worker: Worker) -> PriceBody:
+    def make_task(self, worker: Worker) -> FetchTask:
         """One price worker's body; waits until the source is ready."""
         self.source().open()
-        return PriceBody(self, worker)
+        return FetchTask(self, worker)
 
 
-class PriceBody:
+class FetchTask:
     """One price worker."""
 
-    def __init__(self, shared: Pricing, worker: Worker) -> None:
+    def __init__(self, shared: FetchStage, worker: Worker) -> None:
         self._shared = shared
         self._worker = worker
 
@@ -178,9 +178,9 @@ class PriceBody:
         )
         shared.missing.found(quote.symbol for quote in result.quotes)
         if result.quotes:
-            items = [Fetched(quote, tick, worker.name) for quote in result.quotes]
+            items = [FetchedQuote(quote, tick, worker.name) for quote in result.quotes]
             worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
-            shared.quotes.put(items, then=lambda: shared.books.count_fetched(len(items)))
+            shared.quotes.put(items, then=lambda: shared.counters.count_fetched(len(items)))
         lease.release(once_more)
 
     def _watch_rates(self, pairs: Sequence[tuple[str, str]], result: FetchResult) -> None:

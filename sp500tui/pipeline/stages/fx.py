@@ -47,7 +47,7 @@ class _Pair:
     """Whether a rate was rejected, which was logged, since the last accepted one."""
 
 
-class FxBook:
+class FxRates:
     """The latest rate of every pair to one target currency. Thread-safe."""
 
     def __init__(

@@ -12,7 +12,7 @@ from enum import StrEnum
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
 
 
-class Move(StrEnum):
+class ScheduleAction(StrEnum):
     """What the scheduler should do now."""
 
     WAIT = "wait"
@@ -34,16 +34,16 @@ class Plan:
 
 def next_move(
     plan: Plan, *, now: float, started: float, due: float, number: int, running: bool, asked: bool
-) -> Move:
+) -> ScheduleAction:
     """Decide, all times as ticks: `due` is when the next cycle falls due, `asked` that somebody pressed for it."""
     over = plan.duration is not None and now - started >= plan.duration
     if over or (plan.cycles is not None and number >= plan.cycles and not running):
-        return Move.END
+        return ScheduleAction.END
     if plan.cycles is not None and number >= plan.cycles:
-        return Move.WAIT
+        return ScheduleAction.WAIT
     if running:
-        return Move.SKIP if now >= due else Move.WAIT
-    return Move.START if asked or now >= due else Move.WAIT
+        return ScheduleAction.SKIP if now >= due else ScheduleAction.WAIT
+    return ScheduleAction.START if asked or now >= due else ScheduleAction.WAIT
 
 
 def idle_time(plan: Plan, *, now: float, started: float, due: float, number: int) -> float:
@@ -55,7 +55,7 @@ def idle_time(plan: Plan, *, now: float, started: float, due: float, number: int
 
 
 @dataclass(frozen=True, slots=True)
-class CycleRecord:
+class ScheduleState:
     """How the schedule stands; times are ticks."""
 
     number: int
@@ -94,7 +94,7 @@ class FoldedSkips:
         return f"cycle {number} is still under way: {starts} skipped{span}"
 
 
-class Cycles:
+class CycleSchedule:
     """The state behind the decision. Thread-safe."""
 
     def __init__(self, plan: Plan, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -128,7 +128,7 @@ class Cycles:
                 self._plan, now=self._clock(), started=self._started, due=self._due, number=self._number
             )
 
-    def move(self) -> Move:
+    def move(self) -> ScheduleAction:
         """What to do now; a skipped start is counted here."""
         with self._lock:
             now = self._clock()
@@ -141,7 +141,7 @@ class Cycles:
                 running=self._running,
                 asked=self._asked,
             )
-            if move is Move.SKIP:
+            if move is ScheduleAction.SKIP:
                 missed = 1 + int((now - self._due) / self._interval)
                 self._skipped += missed
                 self._due += missed * self._interval
@@ -201,10 +201,10 @@ class Cycles:
                 self._due = max(self._clock(), self._began + seconds)
         self._tell()
 
-    def record(self) -> CycleRecord:
+    def record(self) -> ScheduleState:
         """How the schedule stands."""
         with self._lock:
-            return CycleRecord(
+            return ScheduleState(
                 self._number,
                 self._total,
                 self._running,
@@ -215,7 +215,7 @@ class Cycles:
                 self._interval,
             )
 
-    def restore(self, record: CycleRecord) -> None:
+    def restore(self, record: ScheduleState) -> None:
         """Go on from where somebody else was."""
         with self._lock:
             self._number, self._total, self._running = record.number, record.total, record.running

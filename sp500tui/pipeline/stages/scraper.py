@@ -14,7 +14,7 @@ from sp500tui.pipeline.core.queue import CancelledError, LeasedQueue, QueueClose
 from sp500tui.pipeline.core.queue_items import Ticker
 from sp500tui.pipeline.core.snapshot import Health, ListSnapshot, WorkerState
 from sp500tui.pipeline.core.worker_pool import Worker
-from sp500tui.pipeline.stages.schedule import Cycles, FoldedSkips, Move
+from sp500tui.pipeline.stages.schedule import CycleSchedule, FoldedSkips, ScheduleAction
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatch
 from sp500tui.sources.wikipedia.client import ConstituentList
 
@@ -31,7 +31,7 @@ class ListSource(Protocol):
         """The list, from Wikipedia or the best fallback."""
 
 
-class Roster:
+class CurrentConstituents:
     """The list in force, and the symbols asked for. Thread-safe: replaced as a whole."""
 
     def __init__(
@@ -108,33 +108,33 @@ class Roster:
         return self._snapshot
 
 
-class Scraping:
+class ScraperStage:
     """What the scraper's worker needs, and the maker of its body."""
 
     def __init__(
         self,
-        roster: Roster,
-        cycles: Cycles,
+        current_constituents: CurrentConstituents,
+        cycles: CycleSchedule,
         tickers: LeasedQueue[Ticker],
         *,
         ended: Callable[[], None],
     ) -> None:
-        self.roster = roster
+        self.current_constituents = current_constituents
         self.cycles = cycles
         self.tickers = tickers
         self.skips = FoldedSkips()
         self.ended = ended
         """Called when no cycle will come any more."""
 
-    def make_body(self, worker: Worker) -> ScraperBody:
+    def make_task(self, worker: Worker) -> ScraperTask:
         """The one scraper's body."""
-        return ScraperBody(self, worker)
+        return ScraperTask(self, worker)
 
 
-class ScraperBody:
+class ScraperTask:
     """The one scraper."""
 
-    def __init__(self, shared: Scraping, worker: Worker) -> None:
+    def __init__(self, shared: ScraperStage, worker: Worker) -> None:
         self._shared = shared
         self._worker = worker
 
@@ -142,14 +142,14 @@ class ScraperBody:
         """Do what the schedule says; returns in how many seconds there is something to do."""
         shared, worker = self._shared, self._worker
         move = shared.cycles.move()
-        if move is Move.START:
+        if move is ScheduleAction.START:
             self._start_cycle()
-        elif move is Move.SKIP:
+        elif move is ScheduleAction.SKIP:
             record = shared.cycles.record()
             message = shared.skips.note(time.monotonic(), record.number, record.skipped)
             if message:
                 worker.stage.tell(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
-        elif move is Move.END:
+        elif move is ScheduleAction.END:
             shared.ended()
             raise QueueClosedError
         else:
@@ -161,10 +161,10 @@ class ScraperBody:
         shared, worker = self._shared, self._worker
         started = time.monotonic()
         worker.begin("reads the list of constituents")
-        shared.roster.refresh()
+        shared.current_constituents.refresh()
         # Two that have read the list at once, the first because it was slow, must not both start a cycle.
         worker.continue_with("starts a cycle")
-        symbols = shared.roster.symbols
+        symbols = shared.current_constituents.symbols
         if not symbols:
             raise SourceError("there is no list of constituents: name symbols with --symbols, or try --demo")
         number = shared.cycles.begin(len(symbols))

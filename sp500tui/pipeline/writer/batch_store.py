@@ -9,7 +9,7 @@ from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.queue import Lease
 
 
-class HeldBatch(Protocol):
+class PendingBatch(Protocol):
     """Rows on their way to the database, in one writer's hand."""
 
     rows: int
@@ -29,10 +29,10 @@ class HeldBatch(Protocol):
         """The rows themselves; empty when only the payload is known."""
 
 
-B = TypeVar("B", bound=HeldBatch)
+B = TypeVar("B", bound=PendingBatch)
 
 
-class Custody(Protocol[B]):
+class BatchStore(Protocol[B]):
     """What the writers need of it; `journal.Journal` is the one of a program that runs alone."""
 
     @property
@@ -40,16 +40,18 @@ class Custody(Protocol[B]):
         """Whether rows are brought here while the database is away; else they wait in the queue, as safe there."""
 
     @property
-    def has_waiting(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether batches wait here for a writer."""
 
-    def take_waiting(self) -> B | None:
+    def take_pending(self) -> B | None:
         """The oldest batch that waits here; None when none does."""
 
     def admit(self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes) -> B | None:
         """Answer for the rows of a lease from now on; None when the lease was lost."""
 
-    def bury(self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int) -> None:
+    def dead_letter(
+        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int
+    ) -> None:
         """Take `buried` rows, dead letters now, out of the queue; the `survivors` go back to it."""
 
     def divide(self, batch: B, pieces: Sequence[bytes], *, deaths: int) -> None:

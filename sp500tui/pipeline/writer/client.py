@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from sp500tui.config.child_processes import python_command, python_environment
 from sp500tui.logs.setup import reemit
 from sp500tui.model import Sp500tuiError
-from sp500tui.pipeline.writer.framing import FrameError, FrameReader, framed
+from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, framed
 from sp500tui.pipeline.writer.process import NUMBER_BYTES
 
 _LOOK = 0.05
@@ -52,7 +52,7 @@ class Answer:
     message: str = ""
 
 
-class WriterLink:
+class WriterClient:
     """One spawned process and one duplex pipe.
 
     A plain sub-process on a socket pair: no shared lock that a killed process could leave held, no helper process,
@@ -86,7 +86,7 @@ class WriterLink:
         self._room.register(ours, select.POLLOUT)
         self._arrivals = select.poll()
         self._arrivals.register(ours, select.POLLIN)
-        self._frames = FrameReader()
+        self._frames = FrameDecoder()
         self._name = name
         self.pid = self._process.pid
         self._configuration = json.dumps(

@@ -23,7 +23,7 @@ def retry_pause(failures: int, jitter: float) -> float:
     return float(longest * (0.5 + 0.5 * jitter))
 
 
-class DatabaseState:
+class DatabaseHealth:
     """One for all writers: what one of them learns, all of them heed. Thread-safe."""
 
     def __init__(

@@ -20,7 +20,7 @@ def framed(message: bytes) -> bytes:
     return _LENGTH.pack(len(message)) + message
 
 
-class FrameReader:
+class FrameDecoder:
     """Puts messages together from whatever pieces arrive."""
 
     def __init__(self) -> None:

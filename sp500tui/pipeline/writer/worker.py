@@ -13,21 +13,21 @@ from typing import Generic
 
 from sp500tui.model import ConvertedQuote, DatabaseError, JournalError
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.worker_pool import Worker
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
-from sp500tui.pipeline.writer.batch_store import B, Custody
-from sp500tui.pipeline.writer.client import Answer, WriterDiedError, WriterLink
-from sp500tui.pipeline.writer.database_health import DatabaseState
+from sp500tui.pipeline.writer.batch_store import B, BatchStore
+from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.database import is_bad_row
 
 _LINGER = 0.05
 """Seconds a writer waits for more rows than the first, to commit them together."""
-_POISON_AFTER = 3
+_MAX_CRASHES = 3
 """Processes that may die with a batch before it is taken apart."""
 _SPOOL_FILL = 0.5
 """Share of the rows queue above which rows go to the journal while the database is away."""
@@ -52,17 +52,17 @@ class _Outcome:
     """Single rows that the database will never take."""
 
 
-class Writing(Generic[B]):
+class WriterStage(Generic[B]):
     """What all writers share, and the maker of their bodies."""
 
     def __init__(
         self,
         rows: LeasedQueue[ConvertedQuote],
-        journal: Custody[B],
+        journal: BatchStore[B],
         *,
-        state: DatabaseState,
+        state: DatabaseHealth,
         dead_letters: DeadLetters,
-        board: PriceBoard,
+        latest_prices: LatestPrices,
         end_to_end: LatencyHistogram,
         url: Callable[[], str],
         batch_size: int,
@@ -72,7 +72,7 @@ class Writing(Generic[B]):
         self.journal = journal
         self.state = state
         self.dead_letters = dead_letters
-        self.board = board
+        self.latest_prices = latest_prices
         self.end_to_end = end_to_end
         self.url = url
         self.batch_size = batch_size
@@ -80,19 +80,19 @@ class Writing(Generic[B]):
         self.spooling_since: float | None = None
         """Tick of the stop ladder's second step: from then on rows go to the journal, not to the database."""
 
-    def make_body(self, worker: Worker) -> WriterBody[B]:
+    def make_task(self, worker: Worker) -> WriterTask[B]:
         """One writer's body; its process is started when there is something to write."""
-        return WriterBody(self, worker)
+        return WriterTask(self, worker)
 
 
-class WriterBody(Generic[B]):
+class WriterTask(Generic[B]):
     """One writer: this thread, its process and their pipe."""
 
-    def __init__(self, shared: Writing[B], worker: Worker) -> None:
+    def __init__(self, shared: WriterStage[B], worker: Worker) -> None:
         self._shared = shared
         self._worker = worker
-        self._link: WriterLink | None = None
-        self._ahead: B | None = None
+        self._link: WriterClient | None = None
+        self._prefetched: B | None = None
         """The batch after the one that is being committed; only within a step."""
         self._sent = 0
 
@@ -100,14 +100,14 @@ class WriterBody(Generic[B]):
         """Bring a batch to the database, and the full ones behind it; or rows to the disk while there is none."""
         shared = self._shared
         if shared.spooling_since is not None or not shared.state.ready.is_set() or shared.state.retry_in:
-            self._bridge()
+            self._spool_or_wait()
             return
         if self._link is None and not self._connect():
             return
-        batch = shared.journal.take_waiting() or self._admit()
+        batch = shared.journal.take_pending() or self._admit()
         while batch is not None:
             self._write(batch)
-            batch, self._ahead = self._ahead, None
+            batch, self._prefetched = self._prefetched, None
             if batch is not None and self._worker.abandoned:
                 # Its successor commits it.
                 self._keep(batch)
@@ -115,7 +115,7 @@ class WriterBody(Generic[B]):
 
     # --- while the database cannot be used ---------------------------------------------------------------------
 
-    def _bridge(self) -> None:
+    def _spool_or_wait(self) -> None:
         """Spool rows when they pile up or the run is ending; else wait for the database."""
         shared, worker = self._shared, self._worker
         if not shared.journal.spools:
@@ -124,7 +124,7 @@ class WriterBody(Generic[B]):
             return
         depth = shared.rows.depth()
         spooling = shared.spooling_since is not None
-        ended = not depth.ready and not shared.journal.has_waiting
+        ended = not depth.ready and not shared.journal.has_pending
         old = (depth.oldest_age or 0.0) > _SPOOL_AGE
         if spooling or ended or old or depth.ready > depth.capacity * _SPOOL_FILL:
             # Looking for rows is also how a writer learns that there will be none any more.
@@ -141,7 +141,7 @@ class WriterBody(Generic[B]):
         """Start the process; whether it reached the database."""
         shared, worker = self._shared, self._worker
         worker.enter(WorkerState.STARTING, "connects to the database")
-        self._link = WriterLink(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
+        self._link = WriterClient(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
         worker.pid = self._link.pid
         answer = self._link.greeting(max(_START_TIMEOUT, shared.commit_timeout), self._cut_short)
         if answer.committed:
@@ -166,13 +166,13 @@ class WriterBody(Generic[B]):
         """The journal's batch of a lease; None, and the rows back in the queue, while the disk takes nothing."""
         worker = self._worker
         try:
-            return self._taken_over(lease)
+            return self._accept(lease)
         except JournalError as error:
             worker.last_error = str(error)
             worker.wait(_FULL_DISK_PAUSE, WorkerState.WAITING, str(error))
             return None
 
-    def _taken_over(self, lease: Lease[ConvertedQuote]) -> B | None:
+    def _accept(self, lease: Lease[ConvertedQuote]) -> B | None:
         """The journal's batch of a lease.
 
         Raises:
@@ -183,7 +183,7 @@ class WriterBody(Generic[B]):
         try:
             if unwritable:
                 shared.dead_letters.add(unwritable)
-                shared.journal.bury(lease, rows, len(unwritable))
+                shared.journal.dead_letter(lease, rows, len(unwritable))
                 return None
             return shared.journal.admit(lease, rows, payload)
         except JournalError:
@@ -192,12 +192,12 @@ class WriterBody(Generic[B]):
         finally:
             self._worker.lease = None
 
-    def _prepare(self) -> None:
+    def _prefetch(self) -> None:
         """While the database commits one batch, bring the next to the journal, if it is full already."""
         shared, worker = self._shared, self._worker
-        if self._ahead is not None or worker.leaving.is_set() or worker.abandoned or worker.stage.paused:
+        if self._prefetched is not None or worker.leaving.is_set() or worker.abandoned or worker.stage.paused:
             return
-        if shared.spooling_since is not None or shared.journal.has_waiting:
+        if shared.spooling_since is not None or shared.journal.has_pending:
             return
         if shared.rows.depth().ready < shared.batch_size:
             return
@@ -205,7 +205,7 @@ class WriterBody(Generic[B]):
         with suppress(QueueClosedError, JournalError):
             worker.lease = shared.rows.take(shared.batch_size, timeout=0.0)
             if worker.lease is not None:
-                self._ahead = self._taken_over(worker.lease)
+                self._prefetched = self._accept(worker.lease)
 
     def _write(self, batch: B) -> None:
         shared, worker = self._shared, self._worker
@@ -213,8 +213,8 @@ class WriterBody(Generic[B]):
         worker.begin(f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else ""))
         outcome = _Outcome()
         try:
-            if batch.deaths >= _POISON_AFTER:
-                self._isolate(batch, outcome)
+            if batch.deaths >= _MAX_CRASHES:
+                self._bisect(batch, outcome)
             else:
                 self._commit(batch.payload, outcome)
             shared.dead_letters.add(outcome.refused)
@@ -238,7 +238,7 @@ class WriterBody(Generic[B]):
 
     def _keep(self, batch: B) -> None:
         """Leave a batch, and the one behind it, to the journal until somebody can commit them."""
-        ahead, self._ahead = self._ahead, None
+        ahead, self._prefetched = self._prefetched, None
         # What is given back last is taken first.
         for each in (ahead, batch):
             while each is not None:
@@ -257,7 +257,7 @@ class WriterBody(Generic[B]):
         shared = self._shared
         assert self._link is not None  # noqa: S101  # step() connects first
         answer = self._link.commit(
-            self._next_number(), payload, shared.commit_timeout, self._cut_short, self._prepare
+            self._next_number(), payload, shared.commit_timeout, self._cut_short, self._prefetch
         )
         if answer.committed:
             shared.state.worked()
@@ -273,13 +273,13 @@ class WriterBody(Generic[B]):
             for half in rowcodec.split(payload):
                 self._commit(half, outcome)
 
-    def _isolate(self, batch: B, outcome: _Outcome) -> None:
+    def _bisect(self, batch: B, outcome: _Outcome) -> None:
         """Take a batch apart that killed its writers, until the row that does so stands alone."""
         if batch.rows == 1:
             reason = f"its writer process died {batch.deaths} times"
             outcome.refused.append(DeadLetter.of(rowcodec.decode(batch.payload)[0], reason, None))
             return
-        self._shared.journal.divide(batch, _pieces(batch.payload), deaths=_POISON_AFTER - 1)
+        self._shared.journal.divide(batch, _pieces(batch.payload), deaths=_MAX_CRASHES - 1)
         batch.rows = 0
         self._worker.stage.nudge()
 
@@ -289,9 +289,9 @@ class WriterBody(Generic[B]):
             return
         shared.journal.settle(batch, stored=outcome.stored, dead=len(outcome.refused))
         now = time.monotonic()
-        for tick, quotes in Counter(row.fetched_tick for row in batch.quotes).items():
+        for tick, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
             shared.end_to_end.record(now - tick, quotes)
-        shared.board.written(batch.quotes, worker.name)
+        shared.latest_prices.written(batch.quotes, worker.name)
         worker.done(batch.rows, seconds)
         for letter in outcome.refused:
             message = f"{letter.row.get('symbol')} is a dead letter: {letter.reason}"
@@ -321,7 +321,7 @@ class WriterBody(Generic[B]):
 
     def close(self) -> None:
         """Let the process go, and the batch behind the one that failed."""
-        ahead, self._ahead = self._ahead, None
+        ahead, self._prefetched = self._prefetched, None
         if ahead is not None:
             self._keep(ahead)
         self._disconnect()
@@ -361,11 +361,11 @@ def _record(row: ConvertedQuote) -> dict[str, str | None]:
 
 def _pieces(payload: bytes) -> list[bytes]:
     """The payload in up to 32 parts."""
-    parts = [payload]
-    while len(parts) < _PIECES and any(rowcodec.count(part) > 1 for part in parts):
-        parts = [
+    components = [payload]
+    while len(components) < _PIECES and any(rowcodec.count(part) > 1 for part in components):
+        components = [
             piece
-            for part in parts
+            for part in components
             for piece in (rowcodec.split(part) if rowcodec.count(part) > 1 else (part,))
         ]
-    return parts
+    return components

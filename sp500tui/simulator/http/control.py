@@ -8,7 +8,7 @@ import json
 from aiohttp import web
 
 from sp500tui.model import ConfigurationError
-from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 from sp500tui.simulator.market.model import Market
 from sp500tui.simulator.tally import Tally
@@ -20,7 +20,7 @@ _LARGEST_BODY = 65_536
 class Control:
     """Answers plain requests on the proxy's own port."""
 
-    def __init__(self, market: Market, dice: FaultDice, tally: Tally, token: str) -> None:
+    def __init__(self, market: Market, dice: FaultSampler, tally: Tally, token: str) -> None:
         self._market = market
         self._dice = dice
         self._tally = tally

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from sp500tui.simulator.fault_sampler import FaultDice
-from sp500tui.simulator.served_quotes import HandedOut, Ledger
+from sp500tui.simulator.fault_sampler import FaultSampler
+from sp500tui.simulator.served_quotes import Ledger, ServedQuote
 from sp500tui.simulator.tally import Tally
 
 JSON = "application/json;charset=utf-8"
@@ -31,14 +31,14 @@ class Answer:
     content_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    quotes: tuple[HandedOut, ...] = ()
+    quotes: tuple[ServedQuote, ...] = ()
     """The quotes in the body that go into the ledger once it is sent."""
 
 
 class Delivery:
     """Sends answers, with the faults of the moment."""
 
-    def __init__(self, dice: FaultDice, tally: Tally, ledger: Ledger | None) -> None:
+    def __init__(self, dice: FaultSampler, tally: Tally, ledger: Ledger | None) -> None:
         self._dice = dice
         self._tally = tally
         self._ledger = ledger

@@ -14,7 +14,7 @@ from time import time
 from aiohttp import web
 
 from sp500tui.model import ConfigurationError
-from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.http.ca import Authority
 from sp500tui.simulator.http.control import Control
@@ -67,7 +67,7 @@ class MarketServer:
         clock = DemoClock(options.speed, options.start_at, now)
         self.market = Market([*listings, *extras(options.extra_symbols)], clock, seed)
         self.tally = Tally()
-        self.dice = FaultDice(options.faults, seed, self.tally.fault)
+        self.dice = FaultSampler(options.faults, seed, self.tally.fault)
         self.token = secrets.token_urlsafe(24)
         """What the control endpoint asks for."""
         self.port = options.port

@@ -6,7 +6,7 @@ from math import exp, sqrt
 
 from sp500tui.simulator.market.bars import DayRecord, MinuteBars
 from sp500tui.simulator.market.clock import DAY, OPENING, DemoClock
-from sp500tui.simulator.market.prng import Dice
+from sp500tui.simulator.market.prng import Prng
 
 PER_DOLLAR = {
     "USD": 1.0, "EUR": 0.86, "JPY": 154.0, "GBP": 0.76, "CHF": 0.80, "CAD": 1.40, "AUD": 1.53, "NZD": 1.76,
@@ -33,7 +33,7 @@ class _Walk:
     __slots__ = ("_dice", "_size", "_time", "level")
 
     def __init__(self, currency: str, seed: object) -> None:
-        self._dice = Dice(seed, "currency", currency)
+        self._dice = Prng(seed, "currency", currency)
         self._size = 0.0 if currency == "USD" else _PEGGED_VOLATILITY if currency in _PEGS else _VOLATILITY
         self._time = 0
         self.level = 0.0

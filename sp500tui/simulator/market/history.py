@@ -12,7 +12,7 @@ from sp500tui.simulator.market.bars import MINUTE, Bar, merge
 from sp500tui.simulator.market.clock import CLOSING, OPENING, DemoClock
 from sp500tui.simulator.market.currencies import CurrencyPair
 from sp500tui.simulator.market.model import Instrument
-from sp500tui.simulator.market.prng import Dice
+from sp500tui.simulator.market.prng import Prng
 
 OLDEST_DAY = 3_660
 """Calendar days back that daily bars reach."""
@@ -89,7 +89,7 @@ def _past(subject: Subject) -> Iterator[Bar]:
 
 
 def _invented_days(subject: Subject, close: float, size: float, volume: int, digits: int) -> Iterator[Bar]:
-    dice = Dice(subject.seed, "days", subject.symbol)
+    dice = Prng(subject.seed, "days", subject.symbol)
     while True:
         before = max(round(close * exp(-size * dice.normal()), digits), 10.0**-digits)
         opening = round(before + (close - before) * 0.3 * dice.uniform(), digits)
@@ -106,7 +106,7 @@ def _widened(minutes: Iterator[Bar], width: int, origin: int) -> Iterator[Bar]:
 
 def _invented_minutes(day: Bar, subject: Subject) -> Iterator[Bar]:
     """A session gone by, minute by minute, from its open to its close within its high and low."""
-    dice = Dice(subject.seed, "minutes", subject.symbol, day.start)
+    dice = Prng(subject.seed, "minutes", subject.symbol, day.start)
     peak, trough = int(dice.uniform() * 190), 195 + int(dice.uniform() * 190)
     price = day.open
     for minute in range(_SESSION_MINUTES):

@@ -12,7 +12,7 @@ from sp500tui.simulator.market.bars import Bar, DayRecord, MinuteBars
 from sp500tui.simulator.market.clock import CLOSING, OPENING, TRADING, DemoClock
 from sp500tui.simulator.market.currencies import Currencies, CurrencyPair
 from sp500tui.simulator.market.instruments import Listing, fraction
-from sp500tui.simulator.market.prng import Dice
+from sp500tui.simulator.market.prng import Prng
 
 _SESSION = CLOSING - OPENING
 _MARKET_VOLATILITY = 6.5e-5
@@ -42,7 +42,7 @@ class Factors:
 
     def __init__(self, clock: DemoClock, sectors: int, seed: object) -> None:
         self._clock = clock
-        self._dice = Dice(seed, "factors")
+        self._dice = Prng(seed, "factors")
         self._width = sectors + 1
         self._levels = array("d", [0.0] * self._width)
         self._first = 0
@@ -98,7 +98,7 @@ class Instrument:
         self._sector = sector
         self._clock = clock
         self._gap = gap
-        self._dice = Dice(seed, listing.symbol)
+        self._dice = Prng(seed, listing.symbol)
         self._beta = 0.5 + fraction(listing.symbol, "beta")
         pace = min(clock.speed, _SESSION)
         self._lot = max(1.0, listing.shares * 0.005 * gap / _SESSION) * pace

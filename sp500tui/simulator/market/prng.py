@@ -11,7 +11,7 @@ _STEPS = 4096
 _NORMAL = tuple(NormalDist().inv_cdf((step + 0.5) / _STEPS) for step in range(_STEPS))
 
 
-class Dice:
+class Prng:
     """A linear congruential generator (Knuth's MMIX constants) with its high bits as the result."""
 
     __slots__ = ("_state",)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sp500tui.model import MarketState
-from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.market.currencies import CurrencyPair
 from sp500tui.simulator.market.model import Instrument, Market
-from sp500tui.simulator.served_quotes import HandedOut
+from sp500tui.simulator.served_quotes import ServedQuote
 from sp500tui.simulator.yahoo.quotes import (
     Fields,
     dead_quote,
@@ -38,7 +38,7 @@ class Rendered:
     """The quotes of one answer."""
 
     fragments: list[str]
-    quotes: tuple[HandedOut, ...]
+    quotes: tuple[ServedQuote, ...]
     """Those among them that were asked for and have a usable price."""
 
 
@@ -49,7 +49,7 @@ class _Fragment:
     trades: int
     state: MarketState
     text: str
-    quote: HandedOut | None
+    quote: ServedQuote | None
     facts: str = ""
     """The part of the text that stays the same, without braces."""
 
@@ -57,7 +57,7 @@ class _Fragment:
 class QuoteRenderer:
     """Prints quotes of shares and currency pairs."""
 
-    def __init__(self, market: Market, dice: FaultDice) -> None:
+    def __init__(self, market: Market, dice: FaultSampler) -> None:
         self._market = market
         self._dice = dice
         self._fragments: dict[tuple[str, frozenset[str], bool], _Fragment] = {}
@@ -151,7 +151,7 @@ def _print(instrument: Instrument, state: MarketState, fields: Fields, wrap: boo
     trade = latest_trade(fields)
     quote = None
     if trade is not None:
-        quote = HandedOut(instrument.listing.symbol, trade.time, repr(trade.price))
+        quote = ServedQuote(instrument.listing.symbol, trade.time, repr(trade.price))
     return _Fragment(instrument.trades, state, printed(formatted(fields, wrap)), quote)
 
 

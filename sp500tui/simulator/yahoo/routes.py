@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.http.delivery import HTML, TEXT, Answer, Delivery
 from sp500tui.simulator.market.model import Market
 from sp500tui.simulator.tally import Tally
@@ -24,7 +24,7 @@ _HALF_YEAR = 15_778_800
 class Yahoo:
     """Answers for every host of Yahoo's except the stream."""
 
-    def __init__(self, market: Market, dice: FaultDice, delivery: Delivery, tally: Tally) -> None:
+    def __init__(self, market: Market, dice: FaultSampler, delivery: Delivery, tally: Tally) -> None:
         self._market = market
         self._dice = dice
         self._delivery = delivery

@@ -25,7 +25,7 @@ BUNDLED_DATE = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class CachedList:
+class CachedConstituents:
     """A list of Wikipedia's as it was once read, with what a conditional request needs."""
 
     url: str
@@ -36,14 +36,14 @@ class CachedList:
     last_modified: str
 
 
-def read_cache(folder: Path) -> CachedList | None:
+def read_cache(folder: Path) -> CachedConstituents | None:
     """The list in the cache folder; None when there is none or it is damaged."""
     try:
         with (folder / _FILE).open("rb") as file:
             content = json.loads(file.read(_LARGEST))
         lines = content["constituents"]
         constituents = tuple(_constituent(line) for line in lines)
-        return CachedList(
+        return CachedConstituents(
             url=str(content["url"]),
             constituents=checked(constituents, "the cached list"),
             date=datetime.fromisoformat(content["date"]).astimezone(UTC),
@@ -54,7 +54,7 @@ def read_cache(folder: Path) -> CachedList | None:
         return None
 
 
-def write_cache(folder: Path, cached: CachedList) -> None:
+def write_cache(folder: Path, cached: CachedConstituents) -> None:
     """Replace the list in the cache folder in one step; readable by its owner only.
 
     Raises:
@@ -83,7 +83,7 @@ def write_cache(folder: Path, cached: CachedList) -> None:
         raise
 
 
-def bundled_list() -> tuple[Constituent, ...]:
+def bundled_constituents() -> tuple[Constituent, ...]:
     """The list in the package."""
     text = resources.files(__package__).joinpath("constituents.csv").read_text(encoding="utf-8")
     return tuple(

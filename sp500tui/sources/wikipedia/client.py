@@ -19,8 +19,8 @@ from sp500tui.model import Constituent, SourceError
 from sp500tui.sources.proxy_refusals import proxy_words
 from sp500tui.sources.wikipedia.cache import (
     BUNDLED_DATE,
-    CachedList,
-    bundled_list,
+    CachedConstituents,
+    bundled_constituents,
     header_value,
     read_cache,
     write_cache,
@@ -99,7 +99,7 @@ class Wikipedia:
             _log.warning("the list of constituents was not cached in %s: %s", self._cache_dir, error.strerror)
         return ConstituentList(fresh.constituents, "wikipedia", fresh.date, "")
 
-    def _fresh(self, cached: CachedList | None) -> CachedList:
+    def _fresh(self, cached: CachedConstituents | None) -> CachedConstituents:
         page = self._ask(cached)
         now = self._clock()
         if page is None:
@@ -107,10 +107,10 @@ class Wikipedia:
                 raise SourceError("Wikipedia says the page has not changed, but there is no copy of it here")
             return replace(cached, date=now)
         parsed = parse_page(page.body)
-        _check_losses(parsed, bundled_list() if cached is None else cached.constituents)
-        return CachedList(self._url, parsed.constituents, now, page.etag, page.last_modified)
+        _check_losses(parsed, bundled_constituents() if cached is None else cached.constituents)
+        return CachedConstituents(self._url, parsed.constituents, now, page.etag, page.last_modified)
 
-    def _ask(self, cached: CachedList | None) -> _Page | None:
+    def _ask(self, cached: CachedConstituents | None) -> _Page | None:
         """The page, or None when it is as it was when it was cached."""
         headers = {"User-Agent": self._user_agent, "Accept": "text/html"}
         if cached is not None and cached.etag:
@@ -193,9 +193,11 @@ def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
         )
 
 
-def _fallback(cached: CachedList | None, reason: str) -> ConstituentList:
+def _fallback(cached: CachedConstituents | None, reason: str) -> ConstituentList:
     if cached is not None:
         which = f"the last good list, of {cached.date:%Y-%m-%d %H:%M} UTC"
         return ConstituentList(cached.constituents, "cache", cached.date, f"using {which}, because {reason}")
     which = f"the list that comes with sp500tui, of {BUNDLED_DATE:%B %Y}"
-    return ConstituentList(bundled_list(), "bundled", BUNDLED_DATE, f"using {which}, because {reason}")
+    return ConstituentList(
+        bundled_constituents(), "bundled", BUNDLED_DATE, f"using {which}, because {reason}"
+    )

@@ -21,11 +21,11 @@ from sp500tui.model import MarketState, SourceError, ThrottledError
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, NOT_ANSWERED, FetchResult, answered_symbols, parse_quotes
-from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol, listed_symbol, yahoo_symbol
+from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol, parse_symbol, yahoo_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 
 if TYPE_CHECKING:
-    from sp500tui.sources.yahoo.session import GatedSession
+    from sp500tui.sources.yahoo.session import ThrottledSession
 
 __all__ = [
     "NOT_ANSWERED",
@@ -33,7 +33,7 @@ __all__ = [
     "TradingPeriods",
     "YahooFinance",
     "fx_symbol",
-    "listed_symbol",
+    "parse_symbol",
     "yahoo_symbol",
 ]
 
@@ -72,7 +72,7 @@ class YahooFinance:
         self._clock = clock
         self._opening = threading.Lock()
         self._closed = threading.Event()
-        self._session: GatedSession | None = None
+        self._session: ThrottledSession | None = None
         self._data: Any = None
         """yfinance's `YfData`, one for the whole process."""
         self._remove_cache: Callable[[], object] = lambda: None
@@ -90,7 +90,7 @@ class YahooFinance:
             if self._data is not None:
                 return
             cache = self._private_cache()
-            from sp500tui.sources.yahoo.session import GatedSession
+            from sp500tui.sources.yahoo.session import ThrottledSession
 
             _quieten()
             try:
@@ -105,7 +105,7 @@ class YahooFinance:
             yfinance.set_tz_cache_location(str(cache))
             # Without this the cookies stay where an earlier source of this process had them.
             yfinance_cache._CookieCacheManager._Cookie_cache = None
-            self._session = GatedSession(
+            self._session = ThrottledSession(
                 self._throttle,
                 timeout=self._timeout,
                 cancelled=self._closed.is_set,
@@ -208,7 +208,7 @@ class YahooFinance:
                 with data._cookie_lock:
                     data._crumb = None
 
-    def _response(self, session: GatedSession, data: Any, url: str, params: dict[str, str]) -> Any:
+    def _response(self, session: ThrottledSession, data: Any, url: str, params: dict[str, str]) -> Any:
         """The response to the question itself, asked again where consent was asked for and given instead."""
         for _ in range(2):
             response = data.get(url, params=params, timeout=self._timeout)

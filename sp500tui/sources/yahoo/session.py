@@ -57,7 +57,7 @@ _REFUSED = frozenset({401, 403})
 
 
 @dataclass(slots=True)
-class _Allowance:
+class RequestBudget:
     """What is left for the question under way on this thread."""
 
     requests: int = 0
@@ -67,7 +67,7 @@ class _Allowance:
     """How long the last request took."""
 
 
-class GatedSession(Session[Response]):
+class ThrottledSession(Session[Response]):
     """curl_cffi's session with a browser's TLS fingerprint, behind the throttle. Verification is always on."""
 
     def __init__(
@@ -106,7 +106,7 @@ class GatedSession(Session[Response]):
 
     def begin(self) -> None:
         """Start a question on this thread: up to 12 requests, three times the time limit together."""
-        self._allowances.own = _Allowance(_MOST_REQUESTS, self._ticks() + _PATIENCE * self._limit)
+        self._allowances.own = RequestBudget(_MOST_REQUESTS, self._ticks() + _PATIENCE * self._limit)
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Response:
         """Send one request when the throttle lets it through; every redirect counts as a request.
@@ -115,7 +115,7 @@ class GatedSession(Session[Response]):
             ThrottledError: not now, or the answer asked for fewer requests.
             SourceError: no answer, or one that no repetition by yfinance would better.
         """
-        allowance: _Allowance = getattr(self._allowances, "own", None) or _Allowance()
+        allowance: RequestBudget = getattr(self._allowances, "own", None) or RequestBudget()
         host = urlsplit(url).hostname or url
         left = allowance.until - self._ticks()
         if left <= 0:
@@ -149,7 +149,7 @@ class GatedSession(Session[Response]):
 
     def seconds(self) -> float:
         """How long the last request of this thread's question took, without the wait for the throttle."""
-        allowance: _Allowance | None = getattr(self._allowances, "own", None)
+        allowance: RequestBudget | None = getattr(self._allowances, "own", None)
         return allowance.seconds if allowance else 0.0
 
     def refused_consent(self) -> ThrottledError:
@@ -157,7 +157,7 @@ class GatedSession(Session[Response]):
         self.crumb_doubtful = True
         return self._hold_back(None, "asks for cookie consent again after it was given")
 
-    def _charge(self, allowance: _Allowance, redirects: int) -> None:
+    def _charge(self, allowance: RequestBudget, redirects: int) -> None:
         allowance.requests -= redirects
         self._throttle.charge(redirects)
 

@@ -17,7 +17,7 @@ def yahoo_symbol(listed: str) -> str:
     return f"{match[1]}-{match[2]}" if match and match[2] not in _EXCHANGES else listed
 
 
-def listed_symbol(yahoo: str) -> str:
+def parse_symbol(yahoo: str) -> str:
     """Yahoo's `BRK-B` as it is listed, `BRK.B`."""
     match = _YAHOO_CLASS.fullmatch(yahoo)
     return f"{match[1]}.{match[2]}" if match and match[2] not in _EXCHANGES else yahoo

@@ -23,13 +23,13 @@ from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.log.panel import LogView
 from sp500tui.tui.messages import (
     ConstituentsChanged,
-    CopyWished,
-    ExportWished,
-    LogArrived,
+    CopyRequested,
+    ExportRequested,
+    LogLinesAdded,
     PricesChanged,
     SnapshotTaken,
-    StageChosen,
-    SymbolChosen,
+    StageSelected,
+    SymbolSelected,
 )
 from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.prices.panel import PricePanel
@@ -138,8 +138,8 @@ class MainScreen(Screen[None]):
         """Show newer prices."""
         self.panel.table.update_prices(message.prices, message.now)
 
-    @on(LogArrived)
-    def show_log(self, message: LogArrived) -> None:
+    @on(LogLinesAdded)
+    def show_log(self, message: LogLinesAdded) -> None:
         """Show new lines of the log, or keep the newest of them while the view is frozen."""
         self._held.extend(message.lines)
         if not self.frozen:
@@ -161,15 +161,15 @@ class MainScreen(Screen[None]):
     @on(PriceTable.Selected)
     def open_symbol(self, message: PriceTable.Selected) -> None:
         """Ask for the details of a symbol."""
-        self.post_message(SymbolChosen(message.symbol))
+        self.post_message(SymbolSelected(message.symbol))
 
-    @on(StageChosen)
-    def choose_stage(self, message: StageChosen) -> None:
+    @on(StageSelected)
+    def choose_stage(self, message: StageSelected) -> None:
         """Select the stage that was clicked."""
         self.dashboard.selected_stage = message.stage
 
-    @on(CopyWished)
-    def copy(self, message: CopyWished) -> None:
+    @on(CopyRequested)
+    def copy(self, message: CopyRequested) -> None:
         """Put a line into the clipboard."""
         if not message.text:
             self.notify("there is no row to copy", severity="warning")
@@ -177,8 +177,8 @@ class MainScreen(Screen[None]):
         self.app.copy_to_clipboard(message.text)
         self.notify(f"copied: {clean(message.text)}", markup=False)
 
-    @on(ExportWished)
-    def export(self, message: ExportWished) -> None:
+    @on(ExportRequested)
+    def export(self, message: ExportRequested) -> None:
         """Write a table to a new file."""
         table, now = message.table, self.dashboard.clock()
         path = self.dashboard.export_folder / f"sp500tui-{table.name}-{now:%Y%m%d-%H%M%S}.{message.form}"
@@ -231,11 +231,11 @@ class MainScreen(Screen[None]):
         if table.cursor_symbol is None:
             table.action_move(0)
         record = table.cursor_record
-        self.post_message(CopyWished("" if record is None else as_line(record)))
+        self.post_message(CopyRequested("" if record is None else as_line(record)))
 
     def action_export(self, kind: str) -> None:
         """Write the prices shown, in their order, to a new file."""
-        self.post_message(ExportWished(Table("prices", PriceRecord, self.panel.table.rows()), kind))
+        self.post_message(ExportRequested(Table("prices", PriceRecord, self.panel.table.rows()), kind))
 
     def action_zoom(self) -> None:
         """Give the focused panel the whole screen, or take it back."""

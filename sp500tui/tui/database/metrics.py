@@ -23,7 +23,7 @@ _HISTORY = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Metric:
     """One line of the list."""
 
     name: str
@@ -50,7 +50,7 @@ def figures(
     rates: Sequence[float],
     now: datetime,
     letters: int | str | None = None,
-) -> list[Figure]:
+) -> list[Metric]:
     """All figures in their order.
 
     Args:
@@ -71,7 +71,7 @@ def figures(
     ]
 
 
-def _server(snapshot: Snapshot, stored: StoredAll | None) -> Figure:
+def _server(snapshot: Snapshot, stored: StoredAll | None) -> Metric:
     database = snapshot.database
     sign, role = HEALTH_SIGNS[database.health]
     state = clean(database.message) or str(database.health)
@@ -79,7 +79,7 @@ def _server(snapshot: Snapshot, stored: StoredAll | None) -> Figure:
     kind = "embedded" if database.embedded else clean(database.url)
     again = f"; next attempt in {span(database.retry_in)}" if database.retry_in is not None else ""
     healthy = database.health is Health.OK
-    return Figure(
+    return Metric(
         "server",
         f"{sign} {version}, {kind}" if healthy else f"{sign} {state}{again}",
         "" if healthy else kind,
@@ -89,12 +89,12 @@ def _server(snapshot: Snapshot, stored: StoredAll | None) -> Figure:
     )
 
 
-def _table(stored: StoredAll | None, rates: Sequence[float]) -> list[Figure]:
+def _table(stored: StoredAll | None, rates: Sequence[float]) -> list[Metric]:
     total = stored.statistics.total if stored is not None else None
     exact = total is None or total.exact
     speed = rate(rates[-1]) if rates else "–"
     return [
-        Figure(
+        Metric(
             "rows",
             "–" if total is None else f"{'' if exact else 'about '}{plural(total.rows, 'row')}",
             "" if total is None else "counted" if exact else "the server's estimate",
@@ -102,14 +102,14 @@ def _table(stored: StoredAll | None, rates: Sequence[float]) -> list[Figure]:
             "A table of up to 256 MB is counted row by row, one above it is estimated from the server's sample.",
             Role.TITLE,
         ),
-        Figure(
+        Metric(
             "size",
             "–" if total is None or total.bytes is None else size(total.bytes),
             "on disk, with the key",
             ("table_size",),
             "The table and its primary key as they lie on the server's disk.",
         ),
-        Figure(
+        Metric(
             "growth",
             speed,
             f"rows  {sparkline(rates, min(len(rates), _HISTORY))}" if rates else "after two readings",
@@ -119,17 +119,17 @@ def _table(stored: StoredAll | None, rates: Sequence[float]) -> list[Figure]:
     ]
 
 
-def _newest(stored: StoredAll | None, now: datetime) -> list[Figure]:
+def _newest(stored: StoredAll | None, now: datetime) -> list[Metric]:
     newest = stored.newest if stored is not None else None
     traded = newest.quote_time if newest is not None else None
     arrived = newest.stored_at if newest is not None else None
     origin = "The key of the table is walked from symbol to symbol, so that no other index is needed."
     return [
-        Figure(
+        Metric(
             "symbols", "–" if newest is None else count(newest.symbols), "with a price", ("newest",), origin
         ),
-        Figure("newest trade", moment(traded, now), _ago(traded, now), ("newest",), origin),
-        Figure("newest row", moment(arrived, now), _ago(arrived, now), ("newest",), origin),
+        Metric("newest trade", moment(traded, now), _ago(traded, now), ("newest",), origin),
+        Metric("newest row", moment(arrived, now), _ago(arrived, now), ("newest",), origin),
     ]
 
 
@@ -137,21 +137,21 @@ def _ago(time: datetime | None, now: datetime) -> str:
     return "" if time is None else f"{span(seconds_between(time, now))} ago"
 
 
-def _connections(stored: StoredAll | None) -> Figure:
+def _connections(stored: StoredAll | None) -> Metric:
     if stored is None:
         words, role = "–", Role.VALUE
     else:
         used, most = stored.statistics.connections, stored.statistics.max_connections
         words = f"{count(used)} of {count(most)}"
         role = Role.WARN if used >= 0.9 * most else Role.VALUE
-    return Figure(
+    return Metric(
         "connections", words, "this screen's included", ("server",), "Sessions of all databases.", role
     )
 
 
-def _commit(snapshot: Snapshot) -> Figure:
+def _commit(snapshot: Snapshot) -> Metric:
     commit = snapshot.database.commit
-    return Figure(
+    return Metric(
         "commit",
         f"p50 {milliseconds(commit.p50)}  p95 {milliseconds(commit.p95)}",
         "a batch",
@@ -160,15 +160,15 @@ def _commit(snapshot: Snapshot) -> Figure:
     )
 
 
-def _journal(snapshot: Snapshot) -> Figure:
+def _journal(snapshot: Snapshot) -> Metric:
     if snapshot.broker:
         why = "A cluster's broker keeps what is not committed yet; no node has a journal of its own."
-        return Figure("journal", "none", "the broker keeps it", (), why)
+        return Metric("journal", "none", "the broker keeps it", (), why)
     journal = snapshot.journal
     left = f", {plural(journal.replay_left, 'row')} of an earlier run to come" if journal.replay_left else ""
     bad = journal.health in (Health.DEGRADED, Health.DOWN)
     note = clean(journal.message) if bad else f"of {size(journal.limit_bytes)} at most"
-    return Figure(
+    return Metric(
         "journal",
         f"{plural(journal.rows, 'row')}, {size(journal.bytes)}{left}",
         note,
@@ -178,7 +178,7 @@ def _journal(snapshot: Snapshot) -> Figure:
     )
 
 
-def _dead(snapshot: Snapshot, letters: int | str | None) -> Figure:
+def _dead(snapshot: Snapshot, letters: int | str | None) -> Metric:
     dead = snapshot.ledger.dead
     note = f"{count(dead) if dead else 'none'} refused in this run"
     if isinstance(letters, int):
@@ -187,7 +187,7 @@ def _dead(snapshot: Snapshot, letters: int | str | None) -> Figure:
         value = "–"
     else:
         value, note = "not counted", f"{note}; {clean(letters)}"
-    return Figure(
+    return Metric(
         "dead letters",
         value,
         note,
@@ -198,7 +198,7 @@ def _dead(snapshot: Snapshot, letters: int | str | None) -> Figure:
     )
 
 
-def sql_lines(figure: Figure, queries: Mapping[str, str], width: int, *, comments: bool = True) -> list[Line]:
+def sql_lines(figure: Metric, queries: Mapping[str, str], width: int, *, comments: bool = True) -> list[Line]:
     """Where a figure comes from: a sentence, then the SQL as it is sent.
 
     Args:
@@ -219,7 +219,7 @@ def sql_lines(figure: Figure, queries: Mapping[str, str], width: int, *, comment
     return lines
 
 
-def sql_in(figure: Figure, queries: Mapping[str, str], width: int, height: int) -> list[Line]:
+def sql_in(figure: Metric, queries: Mapping[str, str], width: int, height: int) -> list[Line]:
     """As much of it as `height` lines have room for: comments go first; a last line tells how much is left out."""
     for comments in (True, False):
         lines = sql_lines(figure, queries, width, comments=comments)

@@ -18,14 +18,14 @@ from sp500tui.config.paths import Paths
 from sp500tui.model import JournalError
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.storage.queries import QUERIES
-from sp500tui.tui.database.metrics import Figure, figures, sql_in
+from sp500tui.tui.database.metrics import Metric, figures, sql_in
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.lines import Role, Span, cut
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.stored_rows import stored_lines
 from sp500tui.tui.render.titles import set_titles
-from sp500tui.tui.shell.base_screen import PanelScreen
-from sp500tui.tui.shell.price_reader import Archive, DatabaseArchive, StoredAll
+from sp500tui.tui.shell.base_screen import BaseScreen
+from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredAll
 from sp500tui.tui.shell.styles import style_sheet
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Reading:
     """Dead letters kept in their file, or why they cannot be counted."""
 
 
-class DatabaseScreen(PanelScreen):
+class DatabaseScreen(BaseScreen):
     """What is stored, how it grows, and how each figure can be asked for by hand.
 
     Args:
@@ -64,24 +64,24 @@ class DatabaseScreen(PanelScreen):
     AUTO_FOCUS = "CursorList"
 
     figure_list = getters.query_one("#figures", CursorList)
-    sql = getters.query_one("#sql", LineCanvas)
-    newest = getters.query_one("#newest", LineCanvas)
+    sql = getters.query_one("#sql", LinesWidget)
+    newest = getters.query_one("#newest", LinesWidget)
 
-    def __init__(self, archive: Archive | None = None) -> None:
+    def __init__(self, reader: PriceReader | None = None) -> None:
         super().__init__()
-        self._archive: Archive = archive or DatabaseArchive(self.database_url)
+        self._archive: PriceReader = reader or PostgresReader(self.database_url)
         self._stored: StoredAll | None = None
         self._letters: int | str | None = None
         self._rates: deque[float] = deque(maxlen=_RATES)
         self._trouble = ""
-        self._figures: Sequence[Figure] = ()
+        self._figures: Sequence[Metric] = ()
 
     def compose_panels(self) -> ComposeResult:
         """The figures beside their SQL, the newest rows below."""
         with Horizontal(id="middle"):
             yield CursorList(id="figures", classes="panel")
-            yield LineCanvas(id="sql", classes="panel")
-        yield LineCanvas(id="newest", classes="panel")
+            yield LinesWidget(id="sql", classes="panel")
+        yield LinesWidget(id="newest", classes="panel")
 
     def on_unmount(self) -> None:
         """Give the connection back, without waiting for a question under way."""
@@ -91,8 +91,8 @@ class DatabaseScreen(PanelScreen):
         """All figures, the newest rows and the number of dead letters."""
         return partial(_read, self._archive, Paths.of(self.dashboard.settings).dead_letters)
 
-    @on(PanelScreen.Answered)
-    def show_stored(self, message: PanelScreen.Answered) -> None:
+    @on(BaseScreen.QuerySucceeded)
+    def show_stored(self, message: BaseScreen.QuerySucceeded) -> None:
         """Draw what the database answered."""
         answer = message.answer
         if isinstance(answer, Reading):
@@ -108,8 +108,8 @@ class DatabaseScreen(PanelScreen):
             if grown is not None:
                 self._rates.append(grown)
 
-    @on(PanelScreen.Refused)
-    def show_refusal(self, message: PanelScreen.Refused) -> None:
+    @on(BaseScreen.QueryFailed)
+    def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
         """Keep what is there and say why nothing newer comes."""
         self._trouble = message.reason
         self._draw()
@@ -123,7 +123,7 @@ class DatabaseScreen(PanelScreen):
             set_titles(self.sql, f"behind: {figure.name}")
 
     @property
-    def _marked(self) -> Figure | None:
+    def _marked(self) -> Metric | None:
         return self._figures[self.figure_list.cursor] if self._figures else None
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -166,9 +166,9 @@ class DatabaseScreen(PanelScreen):
         self.notify(f"copied: the SQL behind {figure.name}", markup=False)
 
 
-def _read(archive: Archive, dead_letters: Path) -> Reading:
+def _read(reader: PriceReader, dead_letters: Path) -> Reading:
     """Ask the database and count the letters; runs on a background thread."""
-    stored = archive.of_all(_ROWS)
+    stored = reader.of_all(_ROWS)
     try:
         return Reading(stored, _letters(dead_letters).count())
     except JournalError as error:

@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerState
-from sp500tui.tui.demo.faults import ACTS, FAULTS, OFF, DemoAct, FaultChoice, strength_of
+from sp500tui.tui.demo.faults import ACTIONS, FAULTS, OFF, DemoAction, FaultOption, strength_of
 from sp500tui.tui.render.cluster_labels import stage_of
 from sp500tui.tui.render.formats import clean, fit
 from sp500tui.tui.render.lines import Line, Role, Span, cut
@@ -21,11 +21,11 @@ _KIND = 16
 _ROUTINE = (EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED)
 _ROOMY = 50
 """Cells from which on a fault's strength is drawn beside its words."""
-_ENTRIES: tuple[FaultChoice | DemoAct, ...] = (*FAULTS, *ACTS)
+_ENTRIES: tuple[FaultOption | DemoAction, ...] = (*FAULTS, *ACTIONS)
 _ALIVE = (WorkerState.BUSY, WorkerState.IDLE, WorkerState.BLOCKED, WorkerState.WAITING, WorkerState.PAUSED)
 
 
-def entries() -> Sequence[FaultChoice | DemoAct]:
+def entries() -> Sequence[FaultOption | DemoAction]:
     """What the list shows, in its order."""
     return _ENTRIES
 
@@ -38,12 +38,12 @@ def control_lines(faults: Mapping[str, object] | None, width: int) -> list[Line]
         width: Cells of a line.
     """
     return [
-        _act_line(entry, width) if isinstance(entry, DemoAct) else _fault_line(entry, faults, width)
+        _act_line(entry, width) if isinstance(entry, DemoAction) else _fault_line(entry, faults, width)
         for entry in _ENTRIES
     ]
 
 
-def _fault_line(choice: FaultChoice, faults: Mapping[str, object] | None, width: int) -> Line:
+def _fault_line(choice: FaultOption, faults: Mapping[str, object] | None, width: int) -> Line:
     title = Span(fit(choice.title, _TITLE) + " ")
     if faults is None:
         return cut((Span("◌ ", Role.LABEL), title, Span("unknown", Role.LABEL)), width)
@@ -58,14 +58,14 @@ def _fault_line(choice: FaultChoice, faults: Mapping[str, object] | None, width:
     return cut((*on, Span(words)), width)
 
 
-def _act_line(act: DemoAct, width: int) -> Line:
+def _act_line(act: DemoAction, width: int) -> Line:
     return cut(
         (Span("▸ ", Role.ACCENT), Span(fit(act.title, _TITLE) + " "), Span("enter", Role.LABEL)), width
     )
 
 
 def explanation_lines(
-    entry: FaultChoice | DemoAct, happened: Mapping[str, object] | None, width: int, height: int
+    entry: FaultOption | DemoAction, happened: Mapping[str, object] | None, width: int, height: int
 ) -> list[Line]:
     """What an entry does, what to watch for, and how often it happened since the market's start.
 
@@ -91,9 +91,9 @@ def explanation_lines(
     return [*tight, *happened_lines][:height]
 
 
-def _counted(entry: FaultChoice | DemoAct, happened: Mapping[str, object] | None) -> list[str]:
+def _counted(entry: FaultOption | DemoAction, happened: Mapping[str, object] | None) -> list[str]:
     """The strengths of a fault, and how often it happened."""
-    if isinstance(entry, DemoAct):
+    if isinstance(entry, DemoAction):
         return []
     words = ["strengths: " + ", ".join(strength.words for strength in entry.strengths)]
     if entry.counted and happened is not None:

@@ -13,9 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from sp500tui.model import Sp500tuiError
-from sp500tui.pipeline.api import FaultControl, PipelineControl
+from sp500tui.pipeline.api import FaultInjector, PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
-from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, DemoAct, in_force, stepped, switched
+from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, DemoAction, in_force, stepped, switched
 from sp500tui.tui.demo.render import (
     control_lines,
     entries,
@@ -25,12 +25,12 @@ from sp500tui.tui.demo.render import (
     trouble_lines,
     writer_to_kill,
 )
-from sp500tui.tui.messages import StageChosen
+from sp500tui.tui.messages import StageSelected
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean, plural
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
-from sp500tui.tui.shell.base_screen import PanelScreen
+from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.styles import style_sheet
 
@@ -85,7 +85,7 @@ class FaultList(CursorList):
     ]
 
 
-class DemoScreen(PanelScreen):
+class DemoScreen(BaseScreen):
     """Faults on the left, what to watch for beside them, the pipeline and its last events below."""
 
     CSS_PATH: ClassVar = [style_sheet("panels.tcss"), style_sheet("demo.tcss")]
@@ -112,9 +112,9 @@ class DemoScreen(PanelScreen):
     AUTO_FOCUS = "FaultList"
 
     fault_list = getters.query_one(FaultList)
-    explanation = getters.query_one("#explanation", LineCanvas)
+    explanation = getters.query_one("#explanation", LinesWidget)
     strip = getters.query_one(PipelineStrip)
-    events = getters.query_one("#events", LineCanvas)
+    events = getters.query_one("#events", LinesWidget)
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,8 +126,8 @@ class DemoScreen(PanelScreen):
         yield PipelineStrip()
         with Horizontal(id="middle"):
             yield FaultList(id="faults", classes="panel")
-            yield LineCanvas(id="explanation", classes="panel")
-        yield LineCanvas(id="events", classes="panel")
+            yield LinesWidget(id="explanation", classes="panel")
+        yield LinesWidget(id="events", classes="panel")
 
     def on_mount(self) -> None:
         """Follow the app's selected stage, which the scaling keys act on."""
@@ -136,15 +136,15 @@ class DemoScreen(PanelScreen):
     def _select(self, stage: StageName) -> None:
         self.strip.selected = stage
 
-    @on(StageChosen)
-    def choose_stage(self, message: StageChosen) -> None:
+    @on(StageSelected)
+    def choose_stage(self, message: StageSelected) -> None:
         """Select the stage that was clicked."""
         self.dashboard.selected_stage = message.stage
 
     # Asking
 
     @property
-    def _control(self) -> FaultControl | None:
+    def _control(self) -> FaultInjector | None:
         pipeline = self.dashboard.feed.pipeline
         return None if pipeline is None else pipeline.demo_market
 
@@ -153,8 +153,8 @@ class DemoScreen(PanelScreen):
         control = self._control
         return None if control is None else partial(_look, control)
 
-    @on(PanelScreen.Answered)
-    def show_answer(self, message: PanelScreen.Answered) -> None:
+    @on(BaseScreen.QuerySucceeded)
+    def show_answer(self, message: BaseScreen.QuerySucceeded) -> None:
         """Draw what the market says, or tell what was done."""
         if isinstance(message.answer, MarketAnswer):
             self._market, self._trouble = message.answer, ""
@@ -163,8 +163,8 @@ class DemoScreen(PanelScreen):
             done = message.answer
             self.notify(done.words, severity="error" if done.failed else "information", markup=False)
 
-    @on(PanelScreen.Refused)
-    def show_refusal(self, message: PanelScreen.Refused) -> None:
+    @on(BaseScreen.QueryFailed)
+    def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
         """Say why the market's state is not known."""
         self._trouble = message.reason
         self._draw()
@@ -205,7 +205,7 @@ class DemoScreen(PanelScreen):
     def choose(self) -> None:
         """Switch the marked fault, or do the marked act."""
         entry = entries()[self.fault_list.cursor]
-        if not isinstance(entry, DemoAct):
+        if not isinstance(entry, DemoAction):
             self._set(lambda faults: switched(entry, faults))
         elif entry is CLEAR:
             self.action_clear_faults()
@@ -217,7 +217,7 @@ class DemoScreen(PanelScreen):
     def action_step_fault(self, direction: int) -> None:
         """Make the marked fault stronger or weaker."""
         entry = entries()[self.fault_list.cursor]
-        if not isinstance(entry, DemoAct):
+        if not isinstance(entry, DemoAction):
             self._set(lambda faults: stepped(entry, direction, faults))
 
     def action_clear_faults(self) -> None:
@@ -259,7 +259,7 @@ class DemoScreen(PanelScreen):
         self.run_worker(attempt, thread=True, group="acting", exit_on_error=False)
 
 
-def _look(control: FaultControl) -> MarketAnswer:
+def _look(control: FaultInjector) -> MarketAnswer:
     """Ask the market; runs on a background thread."""
     happened = control.statistics().get("faults")
     return MarketAnswer(control.faults(), happened if isinstance(happened, Mapping) else {})
@@ -274,7 +274,7 @@ def _attempt(act: Callable[[], object]) -> object:
 
 
 def _change(
-    control: FaultControl, change: Callable[[Mapping[str, object]], dict[str, object]]
+    control: FaultInjector, change: Callable[[Mapping[str, object]], dict[str, object]]
 ) -> MarketAnswer:
     """Set the faults that `change` makes of the present ones; runs on a background thread."""
     control.set_faults(**change(control.faults()))

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from sp500tui.tui.render.formats import fit
 from sp500tui.tui.render.labels import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.bindings import Command
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -96,14 +96,14 @@ class HelpScreen(ModalScreen[None], ClosableScreen[None]):
             sheet.can_focus = False
             sheet.border_title = "help"
             sheet.border_subtitle = "esc closes · ↑ ↓ scroll"
-            yield LineCanvas(id="help-lines")
+            yield LinesWidget(id="help-lines")
 
     def on_resize(self) -> None:
         """Wrap the sheet to the window."""
         self.call_after_refresh(self._draw)
 
     def _draw(self) -> None:
-        canvas = self.query_one(LineCanvas)
+        canvas = self.query_one(LinesWidget)
         lines = help_lines(self._commands, canvas.size.width)
         canvas.styles.height = len(lines)
         canvas.show_lines(lines)

@@ -14,8 +14,8 @@ from textual.reactive import var
 
 from sp500tui.logs.setup import LogLine
 from sp500tui.tui.log.buffer import LogBuffer, next_choice, next_level
-from sp500tui.tui.messages import CopyWished
-from sp500tui.tui.render.cached_lines import PaintedLines
+from sp500tui.tui.messages import CopyRequested
+from sp500tui.tui.render.cached_lines import CachedLineView
 from sp500tui.tui.render.formats import ELLIPSIS, fit
 
 _WORDS = {
@@ -64,7 +64,7 @@ def as_text(line: LogLine) -> str:
     return f"{line.time.astimezone():%Y-%m-%d %H:%M:%S} {level_word(line.level)} {line.worker} {line.message}"
 
 
-class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
+class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
     """A window onto the buffer that stays where it is while lines come and go, or follows the newest."""
 
     HELP = """\
@@ -235,7 +235,7 @@ class LogLines(PaintedLines, can_focus=True, inherit_bindings=False):
         shown = self._numbers_shown
         number = max(shown, default=-1) if self._marked is None or self._marked not in shown else self._marked
         line = self.buffer.line(number)
-        self.post_message(CopyWished("" if line is None else as_text(line)))
+        self.post_message(CopyRequested("" if line is None else as_text(line)))
 
     @property
     def _room(self) -> int:

@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from sp500tui.logs.setup import LogLine
 from sp500tui.tui.log.lines import LogLines
-from sp500tui.tui.render.search_input import SearchLine
+from sp500tui.tui.render.search_input import SearchInput
 
 
 class LogView(Container):
@@ -20,7 +20,7 @@ class LogView(Container):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.lines = LogLines()
-        self._line = SearchLine("text or worker")
+        self._line = SearchInput("text or worker")
 
     def compose(self) -> ComposeResult:
         """The lines above the search line."""
@@ -43,8 +43,8 @@ class LogView(Container):
         if self._line.display:
             self.lines.wanted = event.value
 
-    @on(SearchLine.Closed)
-    def close_search(self, event: SearchLine.Closed) -> None:
+    @on(SearchInput.Closed)
+    def close_search(self, event: SearchInput.Closed) -> None:
         """Back to the lines, without the search when it was discarded."""
         event.stop()
         # The last keystroke may not have been announced yet when the line was closed.

@@ -17,11 +17,11 @@ from sp500tui.tui.render.cluster_labels import HOW_TO_JOIN, short_name
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.render.worker_lines import header_line, name_width, worker_line
 from sp500tui.tui.shell import pipeline_actions as steering
-from sp500tui.tui.shell.base_screen import PanelScreen
+from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
 
 _SCALE = Binding.Group("Scale node", compact=True)
@@ -30,7 +30,7 @@ _SAID_FOR = 5.0
 """Seconds that the words about a key's effect stay."""
 
 
-class NodesScreen(PanelScreen):
+class NodesScreen(BaseScreen):
     """The nodes above the marked one's work and its workers; the scaling keys act on it alone."""
 
     CSS_PATH: ClassVar = [style_sheet("panels.tcss"), style_sheet("nodes.tcss")]
@@ -76,7 +76,7 @@ class NodesScreen(PanelScreen):
     AUTO_FOCUS = "#nodes"
 
     node_list = getters.query_one("#nodes", CursorList)
-    details = getters.query_one("#node", LineCanvas)
+    details = getters.query_one("#node", LinesWidget)
     worker_list = getters.query_one("#node-workers", CursorList)
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class NodesScreen(PanelScreen):
     def compose_panels(self) -> ComposeResult:
         """The nodes, the marked one, its workers."""
         yield CursorList(id="nodes", classes="panel")
-        yield LineCanvas(id="node", classes="panel")
+        yield LinesWidget(id="node", classes="panel")
         yield CursorList(always_marked=False, id="node-workers", classes="panel")
 
     def on_mount(self) -> None:

@@ -13,8 +13,8 @@ from rich.cells import cell_len
 from sp500tui.model import Constituent, MarketState
 from sp500tui.price_text import NOTHING, change_text, price_text
 from sp500tui.tui.prices.columns import GAP, MARGIN, SPECS, UNIT, PlacedColumn, PriceColumn, PriceLayout
-from sp500tui.tui.prices.model import PriceRow, SectorTally
-from sp500tui.tui.prices.view import Arrangement, SectorLine
+from sp500tui.tui.prices.model import PriceRow, SectorStats
+from sp500tui.tui.prices.view import SectorLine, ViewOptions
 from sp500tui.tui.render.cells import age_words, arrow, shares, signed
 from sp500tui.tui.render.formats import clean, fit
 
@@ -205,7 +205,7 @@ def _closed(cells: list[Cell], layout: PriceLayout) -> list[Cell]:
     return cells
 
 
-def _title(place: PlacedColumn, arrangement: Arrangement, currency: str, converted: str) -> str:
+def _title(place: PlacedColumn, arrangement: ViewOptions, currency: str, converted: str) -> str:
     """A column's title with the arrow of the sort order on its inner side."""
     column = place.spec.column
     title = place.spec.title
@@ -219,7 +219,7 @@ def _title(place: PlacedColumn, arrangement: Arrangement, currency: str, convert
     return title
 
 
-def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, converted: str) -> list[Cell]:
+def header_cells(layout: PriceLayout, arrangement: ViewOptions, currency: str, converted: str) -> list[Cell]:
     """The titles over the full width; `currency` and `converted` are the codes of the two prices.
 
     Where the rows say their currencies themselves, the title has none.
@@ -233,7 +233,7 @@ def header_cells(layout: PriceLayout, arrangement: Arrangement, currency: str, c
     return _closed(cells, layout)
 
 
-def sector_cells(line: SectorLine, tally: SectorTally, layout: PriceLayout) -> list[Cell]:
+def sector_cells(line: SectorLine, tally: SectorStats, layout: PriceLayout) -> list[Cell]:
     """A sector's heading.
 
     Its name and number of rows stand above the words, advancers and decliners above the prices, and the

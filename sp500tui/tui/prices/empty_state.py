@@ -16,13 +16,13 @@ def prices_notice(snapshot: Snapshot) -> str:
     """The lines shown instead of prices."""
     if snapshot.phase is Phase.FAILED:
         return _lines(f"The pipeline failed: {snapshot.failure}", "q leaves", snapshot)
-    listed, upstream = snapshot.constituents, snapshot.upstream
+    listed, sources = snapshot.constituents, snapshot.sources
     if not listed.count:
         if listed.health is Health.DOWN:
             return _lines(f"No list of constituents: {listed.message}", _attempt(snapshot), snapshot)
         return _lines("Loading the list of constituents …", _elapsed(snapshot), snapshot)
-    if upstream.health is Health.DOWN:
-        return _lines(f"No prices: {upstream.message}", _attempt(snapshot), snapshot)
+    if sources.health is Health.DOWN:
+        return _lines(f"No prices: {sources.message}", _attempt(snapshot), snapshot)
     return _lines("Waiting for the first prices …", _elapsed(snapshot), snapshot)
 
 
@@ -32,9 +32,9 @@ def _elapsed(snapshot: Snapshot) -> str:
 
 def _attempt(snapshot: Snapshot) -> str:
     """Since when, and when it is tried again."""
-    waits = [wait for wait in (snapshot.upstream.retry_in, snapshot.cycle.next_in) if wait is not None]
+    waits = [wait for wait in (snapshot.sources.retry_in, snapshot.cycle.next_in) if wait is not None]
     again = f", next attempt in {span(min(waits))}" if waits else ""
-    since = snapshot.upstream.last_success
+    since = snapshot.sources.last_success
     return f"for {span(max(1.0, snapshot.uptime if since is None else since))}{again}"
 
 

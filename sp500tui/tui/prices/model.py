@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
-from sp500tui.tui.prices.sparkline import SessionTrack
+from sp500tui.tui.prices.sparkline import PriceHistory
 
 _STALE_AFTER: Mapping[str, float] = {
     MarketState.PRE: 3600.0,
@@ -30,7 +30,7 @@ class PriceRow(NamedTuple):
     """Why there is no price in this cycle; empty when there is one or none was asked for yet."""
     revision: int
     """Different for every state of every row; what is drawn may be kept under it."""
-    track: SessionTrack
+    track: PriceHistory
     """Prices since the start, shared by all states of the row."""
 
     @property
@@ -66,7 +66,7 @@ class PriceRow(NamedTuple):
         return age > _STALE_AFTER.get(quote.market_state, _STALE_CLOSED)
 
 
-class SectorTally:
+class SectorStats:
     """Sums over one sector.
 
     Kept by adding and taking away single rows: an update costs the same in a sector of five and of thousands.
@@ -113,12 +113,12 @@ class SectorTally:
         return self.change / self.previous * 100 if self.previous > 0 else None
 
 
-class PriceBook:
+class PriceModel:
     """Owns the rows of the price table."""
 
     def __init__(self) -> None:
         self.rows: dict[str, PriceRow] = {}
-        self.sectors: dict[str, SectorTally] = {}
+        self.sectors: dict[str, SectorStats] = {}
         self.moved: dict[str, tuple[int, datetime]] = {}
         """Symbol to direction (+1, -1) and time of its last price change, oldest first."""
         self.currencies = ("", "")
@@ -136,7 +136,7 @@ class PriceBook:
             if constituent.symbol in self.rows:
                 continue
             if known is None:
-                self._put(constituent, None, "", SessionTrack())
+                self._put(constituent, None, "", PriceHistory())
             else:
                 self._put(constituent, known.live, known.missing, known.track)
         self.moved = {symbol: move for symbol, move in self.moved.items() if symbol in self.rows}
@@ -148,7 +148,7 @@ class PriceBook:
         for live in prices:
             quote = live.row.quote
             symbol = quote.symbol
-            row = self.rows.get(symbol) or self._put(_unlisted(symbol), None, "", SessionTrack())
+            row = self.rows.get(symbol) or self._put(_unlisted(symbol), None, "", PriceHistory())
             if row.live is not None and row.live.version >= live.version:
                 continue
             before = row.live.row.quote if row.live else None
@@ -200,13 +200,13 @@ class PriceBook:
             del self.moved[symbol]
 
     def _put(
-        self, constituent: Constituent, live: LivePrice | None, missing: str, track: SessionTrack
+        self, constituent: Constituent, live: LivePrice | None, missing: str, track: PriceHistory
     ) -> PriceRow:
         """Add a row and count it in its sector."""
         self._revision += 1
         row = PriceRow(constituent, live, missing, self._revision, track)
         self.rows[constituent.symbol] = row
-        tally = self.sectors.setdefault(constituent.sector, SectorTally())
+        tally = self.sectors.setdefault(constituent.sector, SectorStats())
         tally.members += 1
         tally.add(row.quote)
         return row

@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.widgets import Input
 
 from sp500tui.tui.prices.table import PriceTable, utc_now
-from sp500tui.tui.render.search_input import SearchLine
+from sp500tui.tui.render.search_input import SearchInput
 
 
 class PricePanel(Container):
@@ -26,7 +26,7 @@ class PricePanel(Container):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.table = PriceTable(clock=clock)
-        self._line = SearchLine("symbol, name or sector")
+        self._line = SearchInput("symbol, name or sector")
 
     def compose(self) -> ComposeResult:
         """The table above its filter line."""
@@ -45,8 +45,8 @@ class PricePanel(Container):
         if self._line.display:
             self.table.filter_text = event.value
 
-    @on(SearchLine.Closed)
-    def close_filter(self, event: SearchLine.Closed) -> None:
+    @on(SearchInput.Closed)
+    def close_filter(self, event: SearchInput.Closed) -> None:
         """Back to the rows, all of them when the filter was discarded."""
         event.stop()
         # The last keystroke may not have been announced yet when the line was closed.

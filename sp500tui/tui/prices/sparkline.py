@@ -25,7 +25,7 @@ def course(values: Sequence[float], width: int) -> str:
     return "".join([BLOCKS[round((value - low) / span * top)] for value in shown]).rjust(width)
 
 
-class SessionTrack:
+class PriceHistory:
     """The course of one price since the start, in at most `LIMIT` points however long it runs.
 
     When it is full every second point goes and the next ones are taken half as often, so the track always

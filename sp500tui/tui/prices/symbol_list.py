@@ -13,10 +13,10 @@ from textual.message import Message
 from textual.reactive import var
 
 from sp500tui.tui.prices.view import Line
-from sp500tui.tui.render.cached_lines import PaintedLines
+from sp500tui.tui.render.cached_lines import CachedLineView
 
 
-class SymbolLines(PaintedLines, can_focus=True, inherit_bindings=False):
+class SymbolList(CachedLineView, can_focus=True, inherit_bindings=False):
     """The cursor, the mouse and scrolling of the price table."""
 
     ALLOW_SELECT = False

@@ -15,9 +15,16 @@ from sp500tui.model import Constituent
 from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
 from sp500tui.tui.prices.cells import STYLES, Cell, centred, header_cells, row_age, row_cells, sector_cells
 from sp500tui.tui.prices.columns import PriceColumn, PriceLayout, price_layout
-from sp500tui.tui.prices.model import PriceBook, PriceRow
-from sp500tui.tui.prices.symbol_list import SymbolLines
-from sp500tui.tui.prices.view import Arrangement, Line, PriceView, SectorLine, first_direction, next_column
+from sp500tui.tui.prices.model import PriceModel, PriceRow
+from sp500tui.tui.prices.symbol_list import SymbolList
+from sp500tui.tui.prices.view import (
+    Line,
+    PriceListView,
+    SectorLine,
+    ViewOptions,
+    first_direction,
+    next_column,
+)
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.shell.export import PriceRecord, price_record
 
@@ -37,7 +44,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class PriceTable(SymbolLines, can_focus=True):
+class PriceTable(SymbolList, can_focus=True):
     """All constituents with their newest prices, sorted, filtered and grouped as the person wishes."""
 
     HELP = """\
@@ -93,8 +100,8 @@ class PriceTable(SymbolLines, can_focus=True):
         self._clock = clock
         self._now = clock()
         self._sorted_at = LONG_AGO
-        self._book = PriceBook()
-        self._view = PriceView(self._book)
+        self._book = PriceModel()
+        self._view = PriceListView(self._book)
         self._held: dict[str, LivePrice] = {}
         self._listed: tuple[Constituent, ...] = ()
         self._words = ""
@@ -172,7 +179,7 @@ class PriceTable(SymbolLines, can_focus=True):
         """Show the rows as the reactive attributes now say."""
         place = self.cursor_place()
         self.forget_lines()
-        self._view.arrange(Arrangement(self.sort, self.descending, self.filter_text, self.grouped))
+        self._view.arrange(ViewOptions(self.sort, self.descending, self.filter_text, self.grouped))
         self._lines_changed(place)
 
     watch_sort = watch_descending = watch_filter_text = watch_grouped = _rearrange

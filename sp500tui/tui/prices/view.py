@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from sp500tui.model import MarketState
 from sp500tui.tui.prices.columns import SPECS, PriceColumn
-from sp500tui.tui.prices.model import PriceBook, PriceRow
+from sp500tui.tui.prices.model import PriceModel, PriceRow
 
 SortKey: TypeAlias = float | str
 
@@ -66,7 +66,7 @@ def next_column(column: PriceColumn, step: int) -> PriceColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrangement:
+class ViewOptions:
     """What a person chose to see."""
 
     sort: PriceColumn = PriceColumn.PERCENT
@@ -104,18 +104,18 @@ Line: TypeAlias = str | SectorLine
 """One line of the table: the symbol of a row, or a sector's heading."""
 
 
-class PriceView:
+class PriceListView:
     """The lines of the table in their order.
 
     Changed rows only mark the order as unsettled; `settle` sorts once for all of them. The list is nearly in
     order then, which the sort takes advantage of: 500 changes among 50,000 rows cost some milliseconds.
     """
 
-    def __init__(self, book: PriceBook) -> None:
+    def __init__(self, book: PriceModel) -> None:
         self.lines: Sequence[Line] = ()
         self.shown = 0
         """Symbols among the lines."""
-        self.arrangement = Arrangement()
+        self.arrangement = ViewOptions()
         self._book = book
         self._texts: dict[str, str] = {}
         self._keys: dict[str, tuple[SortKey, str]] = {}
@@ -126,7 +126,7 @@ class PriceView:
         self._unsettled = False
         self._unsplit = False
 
-    def arrange(self, arrangement: Arrangement) -> None:
+    def arrange(self, arrangement: ViewOptions) -> None:
         """Show the rows as `arrangement` says, at once."""
         self.arrangement = arrangement
         self.rebuild()

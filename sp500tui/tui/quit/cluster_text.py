@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.tui.quit.shutdown import Stopping
+from sp500tui.tui.quit.shutdown import ShutdownStatus
 from sp500tui.tui.render.cluster_labels import goes_on, only_watches
 from sp500tui.tui.render.formats import plural, span
 from sp500tui.tui.render.lines import Line, Role, Span
 
 _NOW = {
-    StopStep.DRAIN: "Leaving the cluster: this node finishes what it has in hand.",
-    StopStep.SPOOL: "Handing back: the rest goes to the other nodes.",
-    StopStep.KILL: "Killing what is left here; the other nodes take it over.",
+    ShutdownLevel.DRAIN: "Leaving the cluster: this node finishes what it has in hand.",
+    ShutdownLevel.SPOOL: "Handing back: the rest goes to the other nodes.",
+    ShutdownLevel.KILL: "Killing what is left here; the other nodes take it over.",
 }
 _NEXT = {
-    StopStep.DRAIN: "q again hands the rest back and leaves",
-    StopStep.SPOOL: "q again kills the workers and leaves",
-    StopStep.KILL: "leaving",
+    ShutdownLevel.DRAIN: "q again hands the rest back and leaves",
+    ShutdownLevel.SPOOL: "q again kills the workers and leaves",
+    ShutdownLevel.KILL: "leaving",
 }
 
 
-def leaving_lines(stopping: Stopping, snapshot: Snapshot) -> list[Line]:
+def leaving_lines(stopping: ShutdownStatus, snapshot: Snapshot) -> list[Line]:
     """What is being done, what goes on without this node, how long it may take, and what the next key does."""
     alive = sum(pool.alive for node in snapshot.nodes if node.here for pool in node.stages)
-    limit = f" of at most {span(stopping.deadline)}" if stopping.step is StopStep.DRAIN else ""
+    limit = f" of at most {span(stopping.deadline)}" if stopping.step is ShutdownLevel.DRAIN else ""
     now = "Leaving: this program only watches." if only_watches(snapshot) else _NOW[stopping.step]
     return [
         (Span(now, Role.TITLE),),

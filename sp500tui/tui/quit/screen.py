@@ -10,8 +10,8 @@ from textual.screen import ModalScreen
 
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.quit.cluster_text import leaving_lines
-from sp500tui.tui.quit.shutdown import Stopping, stopping_lines
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.quit.shutdown import ShutdownStatus, stopping_lines
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
 
@@ -34,13 +34,13 @@ class StopScreen(ModalScreen[None], ClosableScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One canvas in a frame."""
-        canvas = LineCanvas(id="stopping")
+        canvas = LinesWidget(id="stopping")
         canvas.border_title = "stopping"
         yield canvas
 
-    def show(self, stopping: Stopping, snapshot: Snapshot) -> None:
+    def show(self, stopping: ShutdownStatus, snapshot: Snapshot) -> None:
         """Bring the note up to date."""
-        for canvas in self.query(LineCanvas):
+        for canvas in self.query(LinesWidget):
             lines = (
                 leaving_lines(stopping, snapshot)
                 if snapshot.broker

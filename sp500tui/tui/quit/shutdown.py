@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sp500tui.pipeline.api import PipelineControl, StopStep, next_step
+from sp500tui.pipeline.api import PipelineControl, ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.pipeline.runtime.unattended_stop import KILL_LIMIT
 from sp500tui.tui.render.formats import count, gauge, plural, span
@@ -14,22 +14,22 @@ from sp500tui.tui.render.labels import trouble
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 
 _NOW = {
-    StopStep.DRAIN: "Draining: everything fetched is being stored.",
-    StopStep.SPOOL: "Spooling: the rest goes to the journal for the next start.",
-    StopStep.KILL: "Killing what is left.",
+    ShutdownLevel.DRAIN: "Draining: everything fetched is being stored.",
+    ShutdownLevel.SPOOL: "Spooling: the rest goes to the journal for the next start.",
+    ShutdownLevel.KILL: "Killing what is left.",
 }
 _NEXT = {
-    StopStep.DRAIN: "q again spools the rest to disk and leaves",
-    StopStep.SPOOL: "q again kills the workers and leaves",
-    StopStep.KILL: "leaving",
+    ShutdownLevel.DRAIN: "q again spools the rest to disk and leaves",
+    ShutdownLevel.SPOOL: "q again kills the workers and leaves",
+    ShutdownLevel.KILL: "leaving",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Stopping:
+class ShutdownStatus:
     """How far the stop ladder was climbed."""
 
-    step: StopStep
+    step: ShutdownLevel
     seconds: float
     """Since the first step."""
     deadline: float
@@ -38,42 +38,42 @@ class Stopping:
     """Quotes that were not stored when the first step was taken."""
 
 
-class Ladder:
+class ShutdownController:
     """The steps taken so far."""
 
     def __init__(self, drain_timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._deadline = drain_timeout
         self._clock = clock
-        self._step = StopStep.NONE
+        self._step = ShutdownLevel.NONE
         self._first = self._last = 0.0
         self._before = 0
 
     @property
-    def step(self) -> StopStep:
+    def step(self) -> ShutdownLevel:
         """The last step taken."""
         return self._step
 
     @property
     def climbed(self) -> bool:
         """Whether any step was taken."""
-        return self._step is not StopStep.NONE
+        return self._step is not ShutdownLevel.NONE
 
     @property
     def exhausted(self) -> bool:
         """Whether the last step was taken long enough ago to leave without waiting for its effect."""
-        return self._step is StopStep.KILL and self._clock() - self._last > KILL_LIMIT
+        return self._step is ShutdownLevel.KILL and self._clock() - self._last > KILL_LIMIT
 
     @property
-    def stopping(self) -> Stopping:
+    def stopping(self) -> ShutdownStatus:
         """How far it is, to be shown."""
-        return Stopping(self._step, self._clock() - self._first, self._deadline, self._before)
+        return ShutdownStatus(self._step, self._clock() - self._first, self._deadline, self._before)
 
     def climb(self, pipeline: PipelineControl, snapshot: Snapshot) -> None:
         """Take the next step."""
         self._last = self._clock()
         if not self.climbed:
             self._first, self._before = self._last, _not_stored(snapshot)
-        self._step = next_step(self._step)
+        self._step = escalate(self._step)
         pipeline.stop(self._step)
 
 
@@ -87,14 +87,14 @@ def _not_stored(snapshot: Snapshot) -> int:
     return on_their_way(snapshot) + snapshot.ledger.spooled
 
 
-def stopping_lines(stopping: Stopping, snapshot: Snapshot, width: int) -> list[Line]:
+def stopping_lines(stopping: ShutdownStatus, snapshot: Snapshot, width: int) -> list[Line]:
     """What is being done, how far it is, how long it may take, and what the next key does."""
     ledger = snapshot.ledger
-    left = _not_stored(snapshot) if stopping.step is StopStep.DRAIN else on_their_way(snapshot)
+    left = _not_stored(snapshot) if stopping.step is ShutdownLevel.DRAIN else on_their_way(snapshot)
     share = 1.0 if not stopping.before else max(0.0, 1 - left / stopping.before)
     alive = sum(stage.alive for stage in snapshot.stages)
     bar = gauge(share, max(8, width - 8))
-    limit = f" of at most {span(stopping.deadline)}" if stopping.step is StopStep.DRAIN else ""
+    limit = f" of at most {span(stopping.deadline)}" if stopping.step is ShutdownLevel.DRAIN else ""
     wrong = trouble(snapshot)
     return [
         (Span(_NOW[stopping.step], Role.TITLE),),

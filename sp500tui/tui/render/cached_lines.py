@@ -14,7 +14,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from sp500tui.tui.render.terminal_diff import SparingApp
+from sp500tui.tui.render.terminal_diff import DiffingApp
 
 _WORTH_A_MOVE = 8
 """Unchanged cells between two changed ones from which on it takes fewer bytes to pass over them."""
@@ -46,7 +46,7 @@ _NOTHING: tuple[Hashable, Painted | None] = (None, None)
 """Of a screen line that was never drawn."""
 
 
-class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
+class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
     """Lines of styled cells; a subclass says what a line looks like and by which key that look is known.
 
     Two lines of equal keys look the same, so a finished line is kept under its key until the styles change.
@@ -107,7 +107,7 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
         if self.show_vertical_scrollbar is not (total > self.container_size.height):
             self.virtual_size = size
             return
-        self.set_reactive(PaintedLines.virtual_size, size)
+        self.set_reactive(CachedLineView.virtual_size, size)
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.window_virtual_size = total
 
@@ -213,7 +213,7 @@ class PaintedLines(ScrollView, can_focus=True, inherit_bindings=False):
                 changed.append(Region(0, y, area.width, 1))
             elif before is not now:
                 spans = changed_spans(before.cells, now.cells, area.width)
-                if spans and not isinstance(self.app, SparingApp):
+                if spans and not isinstance(self.app, DiffingApp):
                     spans = [
                         (0, area.width)
                     ]  # by itself Textual would write each span from the line's edge on

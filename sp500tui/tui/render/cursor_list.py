@@ -13,11 +13,11 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 
-from sp500tui.tui.render.cached_lines import PaintedLines
+from sp500tui.tui.render.cached_lines import CachedLineView
 from sp500tui.tui.render.lines import Line, Role
 
 
-class CursorList(PaintedLines):
+class CursorList(CachedLineView):
     """Repaints the lines that changed; the line under the cursor is marked as a whole.
 
     Args:

@@ -126,7 +126,7 @@ def _without_bottleneck(snapshot: Snapshot) -> str:
         return "no bottleneck: no work yet"
     if snapshot.database.health is Health.DOWN:
         return "held up: the writers wait for PostgreSQL, the journal keeps the rows meanwhile"
-    if snapshot.upstream.health is Health.DOWN:
+    if snapshot.sources.health is Health.DOWN:
         return "held up: the price workers wait for Yahoo Finance"
     return "no bottleneck: every stage keeps up"
 
@@ -138,6 +138,6 @@ def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:
     reasons = [*snapshot.degraded, *lost_words(snapshot)]
     if not reasons:
         return None
-    waits = [part.retry_in for part in (snapshot.upstream, snapshot.database) if part.retry_in is not None]
+    waits = [part.retry_in for part in (snapshot.sources, snapshot.database) if part.retry_in is not None]
     again = f", next attempt in {span(min(waits))}" if waits else ""
     return clean(f"degraded{again}: " + "; ".join(reasons)), Role.WARN

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from sp500tui.tui.render.lines import Line, Role
 
 
-class LineCanvas(Widget):
+class LinesWidget(Widget):
     """Shows lines made by a pure function; the theme gives each role its style through a component class."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{role}" for role in Role}

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 
-class SearchLine(Input):
+class SearchInput(Input):
     """Hidden until opened; every keystroke is announced by `Changed`, the end by `Closed`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -27,7 +27,7 @@ _ON_BLANKS = sum(
 """Rich's bits for what shows on a blank too: lines through or round it, and reversed colours."""
 
 
-class SparingApp(App[ReturnType]):
+class DiffingApp(App[ReturnType]):
     """An app whose partial updates hold nothing but the cells of the regions that were to be redrawn.
 
     Textual 8.2 writes a widget's line from its left edge to the end of each such region, and every piece of a line
@@ -47,11 +47,11 @@ class SparingApp(App[ReturnType]):
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if type(renderable) is ChopsUpdate:
-            renderable = SparingUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
+            renderable = DiffUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
         super()._display(screen, renderable)
 
 
-class SparingUpdate(ChopsUpdate):
+class DiffUpdate(ChopsUpdate):
     """The same picture as the compositor's own update in fewer bytes."""
 
     def render_segments(self, console: Console) -> str:

@@ -35,7 +35,7 @@ READ_EVERY = 2.0
 _GROUP = "reading"
 
 
-class PanelScreen(ClosableScreen[None]):
+class BaseScreen(ClosableScreen[None]):
     """A screen under the status bar that asks somebody slow every two seconds while it is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,13 +49,13 @@ class PanelScreen(ClosableScreen[None]):
     status = getters.query_one(StatusBar)
 
     @dataclass
-    class Answered(Message, bubble=False):
+    class QuerySucceeded(Message, bubble=False):
         """What was asked on the background thread."""
 
         answer: object
 
     @dataclass
-    class Refused(Message, bubble=False):
+    class QueryFailed(Message, bubble=False):
         """Why it could not be had, in one line."""
 
         reason: str
@@ -142,9 +142,9 @@ class PanelScreen(ClosableScreen[None]):
         """Runs on a background thread."""
         worker = get_current_worker()
         try:
-            message: Message = self.Answered(question())
+            message: Message = self.QuerySucceeded(question())
         except Sp500tuiError as error:
-            message = self.Refused(clean(str(error)))
+            message = self.QueryFailed(clean(str(error)))
         if not worker.is_cancelled:
             self.post_message(message)
 
@@ -152,7 +152,7 @@ class PanelScreen(ClosableScreen[None]):
         """Say that something unforeseen happened instead of ending the program for it."""
         if event.state is WorkerState.ERROR:
             LOG.error("%s: a background thread failed", self, exc_info=event.worker.error)
-            self.post_message(self.Refused(clean(f"unforeseen: {event.worker.error}; see the log")))
+            self.post_message(self.QueryFailed(clean(f"unforeseen: {event.worker.error}; see the log")))
 
 
 def _too_small() -> str:

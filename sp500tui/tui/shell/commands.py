@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sp500tui.tui.app import DashboardApp
 
 
-class PipelineCommands(Provider):
+class CommandProvider(Provider):
     """Finds the actions of the app, of the screen and of its panels."""
 
     async def discover(self) -> Hits:

@@ -31,7 +31,7 @@ _LARGEST = (2000, 1000)
 """Columns and lines that are drawn at most."""
 
 
-class TerminalFile:
+class NonBlockingWriter:
     """Hands text on to a file from a thread of its own: `write` neither waits nor fails.
 
     What cannot be written in time is dropped whole, never in the middle of a piece, and `caught_up` is called once
@@ -145,7 +145,7 @@ def driver_class() -> type[Driver] | None:
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's driver, writing through a `TerminalFile` and reading through a `TerminalInput`.
+    """Textual's driver, writing through a `NonBlockingWriter` and reading through a `TerminalInput`.
 
     Textual's own writer waits for the terminal with a short queue, and the event loop waits with it: a stalled
     terminal stops the dashboard, and one that is gone keeps the program from ending. Its reader ends the program
@@ -155,7 +155,7 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         assert self._file is not None  # noqa: S101  # the command line has asked for a terminal
-        self._terminal = TerminalFile(self._file, self._repaint)
+        self._terminal = NonBlockingWriter(self._file, self._repaint)
         self._file = self._terminal  # type: ignore[assignment]  # all that the driver needs of a file
 
     def _repaint(self) -> None:

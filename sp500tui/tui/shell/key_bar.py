@@ -8,13 +8,13 @@ from textual import events
 from textual.binding import Binding
 from textual.screen import Screen
 
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.key_lines import ShownKey, Spot, key_line
 
 _PALETTE = ("command_palette", "app.command_palette")
 
 
-class KeyBar(LineCanvas):
+class KeyBar(LinesWidget):
     """Shows the bindings of the focused widget, its screen and the app; a click does what the key does."""
 
     def __init__(self) -> None:

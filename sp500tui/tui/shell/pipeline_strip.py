@@ -6,14 +6,14 @@ from textual import events
 from textual.reactive import reactive
 
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
-from sp500tui.tui.messages import StageChosen
+from sp500tui.tui.messages import StageSelected
 from sp500tui.tui.render.labels import STAGE_TITLES
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.strip_lines import stage_at, strip_lines
 
 
-class PipelineStrip(LineCanvas):
+class PipelineStrip(LinesWidget):
     """Draws the newest snapshot; a click on a stage asks for it to be selected."""
 
     selected: reactive[StageName] = reactive(StageName.PRICE)
@@ -60,7 +60,7 @@ class PipelineStrip(LineCanvas):
         offset = event.get_content_offset(self)
         stage = stage_at(offset.x, self.size.width) if offset is not None else None
         if stage is not None:
-            self.post_message(StageChosen(stage))
+            self.post_message(StageSelected(stage))
 
     def _draw(self) -> None:
         if self._snapshot is not None and self.size.width and self.size.height:

@@ -12,7 +12,7 @@ from sp500tui.model import DatabaseError
 
 if TYPE_CHECKING:
     from sp500tui.storage.connection import Connection
-    from sp500tui.storage.reads import Newest, PricePoint, Statistics, StoredRow
+    from sp500tui.storage.reads import LatestTrade, PricePoint, Statistics, StoredRow
 
 T = TypeVar("T")
 _STATEMENT_TIMEOUT = 5.0
@@ -35,12 +35,12 @@ class StoredAll:
     """What the database holds of all symbols, and how its server does."""
 
     statistics: Statistics
-    newest: Newest
+    newest: LatestTrade
     rows: Sequence[StoredRow]
     """Newest first."""
 
 
-class Archive(Protocol):
+class PriceReader(Protocol):
     """What a screen asks; every call may take seconds and raises DatabaseError."""
 
     def of_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
@@ -53,7 +53,7 @@ class Archive(Protocol):
         """Close the connection; every later call raises DatabaseError."""
 
 
-class DatabaseArchive:
+class PostgresReader:
     """Reads PostgreSQL; after a failure the next call opens a new connection.
 
     Args:
@@ -67,7 +67,7 @@ class DatabaseArchive:
         self._closed = False
 
     def of_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
-        """See `Archive.of_symbol`."""
+        """See `PriceReader.of_symbol`."""
         from sp500tui.storage.reads import history, last_rows
 
         return self._ask(
@@ -77,7 +77,7 @@ class DatabaseArchive:
         )
 
     def of_all(self, rows: int) -> StoredAll:
-        """See `Archive.of_all`."""
+        """See `PriceReader.of_all`."""
         from sp500tui.storage.reads import last_rows, newest, statistics
 
         return self._ask(
@@ -87,7 +87,7 @@ class DatabaseArchive:
         )
 
     def close(self) -> None:
-        """See `Archive.close`."""
+        """See `PriceReader.close`."""
         # Set before the lock is taken: a call that waits for the lock must not open another connection.
         self._closed = True
         with self._lock:

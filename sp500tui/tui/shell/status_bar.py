@@ -5,11 +5,11 @@ from __future__ import annotations
 from textual import events
 
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.status_lines import View, status_lines
 
 
-class StatusBar(LineCanvas):
+class StatusBar(LinesWidget):
     """Draws the newest snapshot; redrawn lines are those whose text changed."""
 
     def __init__(self) -> None:

@@ -129,7 +129,7 @@ def _health(snapshot: Snapshot, width: int) -> Line:
             if snapshot.database.embedded
             else f"PostgreSQL {_host(snapshot.database.url)}"
         )
-    parts = [_sign(database, snapshot.database.health), _sign("Yahoo", snapshot.upstream.health)]
+    parts = [_sign(database, snapshot.database.health), _sign("Yahoo", snapshot.sources.health)]
     return joined([*parts, *_cluster(snapshot, width)], "  ")
 
 
@@ -230,13 +230,13 @@ def _latency(snapshot: Snapshot) -> Line:
 
 
 def _requests(snapshot: Snapshot) -> Line:
-    upstream = snapshot.upstream
-    failed = Span(f", {count(upstream.failed)} failed", Role.WARN if upstream.failed else _LABEL)
+    sources = snapshot.sources
+    failed = Span(f", {count(sources.failed)} failed", Role.WARN if sources.failed else _LABEL)
     return (
         Span("requests ", _LABEL),
-        Span(count(upstream.requests)),
+        Span(count(sources.requests)),
         failed,
-        Span(f", limit {rate(upstream.rate_limit)}", _LABEL),
+        Span(f", limit {rate(sources.rate_limit)}", _LABEL),
     )
 
 
@@ -249,13 +249,13 @@ def _missing(snapshot: Snapshot) -> Line:
 
 
 def _fx(snapshot: Snapshot) -> Line:
-    upstream = snapshot.upstream
-    if not upstream.fx_pair:
+    sources = snapshot.sources
+    if not sources.fx_pair:
         return ()
-    age = f", {short_span(upstream.fx_age)} old" if upstream.fx_age is not None else ", no rate yet"
+    age = f", {short_span(sources.fx_age)} old" if sources.fx_age is not None else ", no rate yet"
     return (
-        Span(f"{clean(upstream.fx_pair)} ", _LABEL),
-        Span(clean(upstream.fx_rate) or "–"),
+        Span(f"{clean(sources.fx_pair)} ", _LABEL),
+        Span(clean(sources.fx_rate) or "–"),
         Span(age, _LABEL),
     )
 

@@ -20,7 +20,7 @@ from textual.message import Message
 from textual.messages import InBandWindowResize
 
 LOG = logging.getLogger(__name__)
-SILENCE = 1.0
+HEARTBEAT_TIMEOUT = 1.0
 """Seconds without a byte after which the rest of an unfinished sequence is not waited for any more."""
 LONGEST = 3.0
 """Seconds that an unfinished sequence may take when its bytes come a few at a time, as keys do."""
@@ -95,7 +95,7 @@ class TerminalInput:
         if self._state is _State.GROUND:
             return
         now = self._clock()
-        silence = ESCAPE_DELAY if self._state is _State.ESCAPE else SILENCE
+        silence = ESCAPE_DELAY if self._state is _State.ESCAPE else HEARTBEAT_TIMEOUT
         if now - self._last >= silence or now - self._began >= LONGEST:
             yield from self._give_up()
 

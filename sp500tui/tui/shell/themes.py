@@ -63,12 +63,12 @@ LIGHT = Theme(
         "scrollbar-background": "#f1efe9",
     },
 )
-OWN = (DARK, LIGHT)
+PACKAGE_LOGGER = (DARK, LIGHT)
 
 
 def known_themes() -> list[str]:
     """Names that `--theme` takes, the dashboard's own first."""
-    return [theme.name for theme in OWN] + sorted(BUILTIN_THEMES)
+    return [theme.name for theme in PACKAGE_LOGGER] + sorted(BUILTIN_THEMES)
 
 
 def check_theme(name: str) -> str:

@@ -13,7 +13,7 @@ from textual.reactive import reactive
 
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.symbol.chart_lines import Plot, Sample, chart_lines
 from sp500tui.tui.symbol.chart_series import ChartSpan, curve_role, head_line, samples_of, tab_at
 
@@ -24,7 +24,7 @@ _HEAD = 1
 """Lines above the curve."""
 
 
-class PriceChart(LineCanvas, can_focus=True):
+class PriceChart(LinesWidget, can_focus=True):
     """Draws what was read back; asks its screen for another span by a message."""
 
     BINDING_GROUP_TITLE = "Chart"

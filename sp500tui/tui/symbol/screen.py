@@ -17,11 +17,11 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.messages import ConstituentsChanged
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.lines_widget import LineCanvas
+from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.stored_rows import stored_lines
 from sp500tui.tui.render.titles import set_titles
-from sp500tui.tui.shell.base_screen import PanelScreen
-from sp500tui.tui.shell.price_reader import Archive, DatabaseArchive, StoredSymbol
+from sp500tui.tui.shell.base_screen import BaseScreen
+from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.symbol.chart import PriceChart
 from sp500tui.tui.symbol.chart_series import ChartSpan
@@ -33,7 +33,7 @@ _SYMBOL = Binding.Group("Symbol", compact=True)
 _LOADING = "reading the stored prices …"
 
 
-class SymbolScreen(PanelScreen):
+class SymbolScreen(BaseScreen):
     """The details of the symbol under the cursor of the price table, and of its neighbours there.
 
     Args:
@@ -69,22 +69,22 @@ class SymbolScreen(PanelScreen):
 
     chart = getters.query_one(PriceChart)
 
-    def __init__(self, symbol: str, archive: Archive | None = None) -> None:
+    def __init__(self, symbol: str, reader: PriceReader | None = None) -> None:
         super().__init__()
         self.symbol = symbol
         self.span = ChartSpan.HOUR
-        self._archive: Archive = archive or DatabaseArchive(self.database_url)
+        self._archive: PriceReader = reader or PostgresReader(self.database_url)
         self._listed: dict[str, Constituent] = {}
         self._stored: StoredSymbol | None = None
         self._trouble = ""
 
     def compose_panels(self) -> ComposeResult:
         """The quote over the facts and the chart, the stored rows below."""
-        yield LineCanvas(id="quote", classes="panel")
+        yield LinesWidget(id="quote", classes="panel")
         with Horizontal(id="middle"):
-            yield LineCanvas(id="facts", classes="panel")
+            yield LinesWidget(id="facts", classes="panel")
             yield PriceChart(("USD", self.dashboard.settings.currency))
-        yield LineCanvas(id="stored", classes="panel")
+        yield LinesWidget(id="stored", classes="panel")
 
     def on_mount(self) -> None:
         """Know the companies; start the chart in the currency of the table."""
@@ -113,16 +113,16 @@ class SymbolScreen(PanelScreen):
         points = max(200, 2 * self.size.width)
         return partial(self._archive.of_symbol, self.symbol, since, points, _ROWS)
 
-    @on(PanelScreen.Answered)
-    def show_stored(self, message: PanelScreen.Answered) -> None:
+    @on(BaseScreen.QuerySucceeded)
+    def show_stored(self, message: BaseScreen.QuerySucceeded) -> None:
         """Draw what was read back."""
         answer = message.answer
         if isinstance(answer, StoredSymbol) and answer.symbol == self.symbol:
             self._stored, self._trouble = answer, ""
             self._draw_stored()
 
-    @on(PanelScreen.Refused)
-    def show_refusal(self, message: PanelScreen.Refused) -> None:
+    @on(BaseScreen.QueryFailed)
+    def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
         """Keep what is there and say why nothing newer comes."""
         self._trouble = message.reason
         self._draw_stored()
@@ -135,9 +135,9 @@ class SymbolScreen(PanelScreen):
         missing = next((entry for entry in snapshot.missing if entry.symbol == self.symbol), None)
         listed = self._listed.get(self.symbol)
         now = self.dashboard.clock()
-        quote = self.query_one("#quote", LineCanvas)
+        quote = self.query_one("#quote", LinesWidget)
         quote.show_lines(quote_lines(price, missing, now, quote.size.width))
-        facts = self.query_one("#facts", LineCanvas)
+        facts = self.query_one("#facts", LinesWidget)
         newest = self._stored.rows[0] if self._stored is not None and self._stored.rows else None
         width = facts.size.width
         about = fact_lines(listed, width)
@@ -169,7 +169,7 @@ class SymbolScreen(PanelScreen):
         self.chart.show(self.span, points, self._trouble or none)
         stale = f" · not read: {self._trouble}" if self._trouble and stored is not None else ""
         set_titles(self.chart, f"stored prices in {self.chart.currency} · {self.span.words}{stale}")
-        canvas = self.query_one("#stored", LineCanvas)
+        canvas = self.query_one("#stored", LinesWidget)
         if rows:
             canvas.show_lines(stored_lines(rows, now, *canvas.size, with_symbol=False))
         else:
@@ -201,7 +201,7 @@ class SymbolScreen(PanelScreen):
 
     def action_copy_quote(self) -> None:
         """Copy what the quote panel says."""
-        text = " ".join(" ".join(self.query_one("#quote", LineCanvas).lines_shown()).split())
+        text = " ".join(" ".join(self.query_one("#quote", LinesWidget).lines_shown()).split())
         self.app.copy_to_clipboard(f"{self.symbol} {text}")
         self.notify(f"copied: {self.symbol} {text}", markup=False)
 

@@ -12,8 +12,8 @@ from textual.geometry import Region
 from textual.reactive import reactive
 
 from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot
-from sp500tui.tui.messages import CopyWished, ExportWished
-from sp500tui.tui.render.cached_lines import PaintedLines
+from sp500tui.tui.messages import CopyRequested, ExportRequested
+from sp500tui.tui.render.cached_lines import CachedLineView
 from sp500tui.tui.render.cluster_labels import short_name
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
@@ -38,7 +38,7 @@ _DETAIL_FROM = ((20, 3), (9, 2), (3, 1))
 _EXPORT = Binding.Group("Export workers", compact=True)
 
 
-class WorkersPanel(PaintedLines):
+class WorkersPanel(CachedLineView):
     """Line-API list of workers under a fixed heading; repaints the visible lines that changed."""
 
     BINDING_GROUP_TITLE = "Workers"
@@ -121,12 +121,12 @@ class WorkersPanel(PaintedLines):
 
     def action_copy(self) -> None:
         """Copy the marked worker's line."""
-        self.post_message(CopyWished(self.row_text()))
+        self.post_message(CopyRequested(self.row_text()))
 
     def action_export(self, form: str) -> None:
         """Have the workers shown written to a file."""
         records = [worker_record(worker) for worker in self.shown()]
-        self.post_message(ExportWished(Table("workers", WorkerRecord, records), form))
+        self.post_message(ExportRequested(Table("workers", WorkerRecord, records), form))
 
     def action_toggle_scope(self) -> None:
         """Change between all workers and those of the selected stage."""

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from sp500tui.model import ExitCode
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health, Phase, StageName
 from sp500tui.pipeline.report import exit_code
 from tests.support.cluster import ClusterUnderTest
@@ -120,7 +120,7 @@ def test_a_node_that_leaves_is_not_missed(join: ClusterUnderTest) -> None:
 
     # then nothing is lost and nobody counts as lost
     assert seen.nodes[0].health is Health.OK
-    one.node.stop(StopStep.SPOOL)
+    one.node.stop(ShutdownLevel.SPOOL)
     assert one.node.join(20)
     ledger = one.snapshot().ledger
     assert ledger.balanced
@@ -133,7 +133,7 @@ def test_nodes_behind_one_address_share_the_rate_limit(join: ClusterUnderTest) -
     elsewhere = join("price=1", fetch_group="home")
 
     def limits() -> list[float]:
-        return [node.node._parts.throttle.state().limit for node in (one, two, elsewhere)]
+        return [node.node._components.throttle.state().limit for node in (one, two, elsewhere)]
 
     # when they know of each other, each of the two has half, and all of it once the other has left
     one.waits_for(lambda _: limits() == [50.0, 50.0, 100.0], "two shares and a whole limit")

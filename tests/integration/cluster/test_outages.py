@@ -14,7 +14,7 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.membership.membership import Membership
 from sp500tui.cluster.scheduling.schedule import SharedCycles
 from sp500tui.model import ExitCode
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Health, Phase, StageName
 from sp500tui.pipeline.report import exit_code
@@ -54,7 +54,7 @@ class TestAtTheStart:
     def test_a_node_that_still_waits_can_be_stopped(self, join: ClusterUnderTest) -> None:
         node = join(broker=f"redis://127.0.0.1:{free_port()}/0")
         node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
-        node.node.stop(StopStep.DRAIN)
+        node.node.stop(ShutdownLevel.DRAIN)
         assert node.node.join(10)
         assert node.snapshot().failure == ""
 
@@ -152,8 +152,8 @@ class TestLater:
         node.waits_for(lambda s: s.ledger.stored >= 3, "stored rows")
         own_valkey.kill()
         node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
-        node.node.stop(StopStep.DRAIN)
-        node.node.stop(StopStep.SPOOL)
+        node.node.stop(ShutdownLevel.DRAIN)
+        node.node.stop(ShutdownLevel.SPOOL)
         assert node.node.join(25), "it waits for a broker that does not come"
 
     @pytest.mark.thorough

@@ -9,14 +9,14 @@ import pytest
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership.membership import Membership
-from sp500tui.cluster.scheduling.leader_election import LASTS, Grant, SchedulerLease
+from sp500tui.cluster.scheduling.leader_election import LASTS, LeaseResult, SchedulerLease
 from sp500tui.cluster.scheduling.schedule import SharedCycles
 from sp500tui.cluster.scheduling.schedule_fields import from_fields, taken_over, to_fields
-from sp500tui.pipeline.stages.schedule import CycleRecord, Move, Plan
+from sp500tui.pipeline.stages.schedule import Plan, ScheduleAction, ScheduleState
 from tests.support.valkey import CutBroker, MakeQueue
 from tests.unit.cluster.test_view import a_beat
 
-RECORD = CycleRecord(
+RECORD = ScheduleState(
     number=7, total=503, running=True, began=10.0, due=25.0, seconds=2.5, skipped=1, interval=15.0
 )
 
@@ -33,7 +33,7 @@ def scheduler(broker: Broker, name: str) -> tuple[SchedulerLease, SharedCycles]:
     """A node that has just become the scheduler."""
     lease = SchedulerLease(broker, name)
     cycles = cycles_of(broker, lease)
-    assert lease.renew() is Grant.NEW
+    assert lease.renew() is LeaseResult.NEW
     cycles.take_over(fields_of(broker), anew=False)
     lease.confirm()
     return lease, cycles
@@ -42,11 +42,13 @@ def scheduler(broker: Broker, name: str) -> tuple[SchedulerLease, SharedCycles]:
 class TestLease:
     def test_one_node_has_it_and_keeps_it(self, broker: Broker) -> None:
         one, other = SchedulerLease(broker, "one"), SchedulerLease(broker, "other")
-        assert (one.renew(), one.held) == (Grant.NEW, False), "not before the schedule has been taken over"
+        assert (one.renew(), one.held) == (LeaseResult.NEW, False), (
+            "not before the schedule has been taken over"
+        )
         one.confirm()
         assert one.held
-        assert other.renew() is Grant.REFUSED
-        assert one.renew() is Grant.HELD
+        assert other.renew() is LeaseResult.REFUSED
+        assert one.renew() is LeaseResult.HELD
         assert not other.held
 
     def test_it_is_trusted_no_longer_than_it_lasts_by_this_nodes_own_ticks(self, broker: Broker) -> None:
@@ -64,10 +66,10 @@ class TestLease:
         one.renew()
         one.confirm()
         other.step_down()
-        assert one.renew() is Grant.HELD, "only the holder can give it back"
+        assert one.renew() is LeaseResult.HELD, "only the holder can give it back"
         one.step_down()
         assert not one.held
-        assert other.renew() is Grant.NEW
+        assert other.renew() is LeaseResult.NEW
         assert other.token > one.token
 
 
@@ -124,7 +126,7 @@ class TestTakingOver:
         # given a scheduler in its second cycle
         lease, first = scheduler(broker, "first")
         for _ in range(2):
-            assert first.move() is Move.START or first.ask()
+            assert first.move() is ScheduleAction.START or first.ask()
             first.begin(3)
             first.completed()
             first.finish()
@@ -151,7 +153,7 @@ class TestTakingOver:
 
         # then the cycle is neither under way nor over, and starts when the broker is back
         assert (cycles.number, cycles.running, cycles.complete) == (0, False, False)
-        assert cycles.move() is Move.START
+        assert cycles.move() is ScheduleAction.START
         assert cycles.begin(3) == 1
 
     def test_whoever_finds_nobody_begins_at_once_with_its_own_rhythm(self, broker: Broker) -> None:
@@ -167,7 +169,7 @@ class TestTakingOver:
         cycles.take_over(fields_of(broker), anew=True)
         fresh.confirm()
         assert cycles.interval == 60.0
-        assert cycles.move() is Move.START
+        assert cycles.move() is ScheduleAction.START
 
 
 class TestFollowing:
@@ -176,9 +178,9 @@ class TestFollowing:
         other = SchedulerLease(broker, "other")
         following = cycles_of(broker, other)
         leading.begin(503)
-        assert other.renew() is Grant.REFUSED
+        assert other.renew() is LeaseResult.REFUSED
         following.follow(fields_of(broker))
-        assert following.move() is Move.WAIT
+        assert following.move() is ScheduleAction.WAIT
         seen = following.snapshot(100, stopping=False)
         assert (seen.number, seen.total, seen.done, seen.running) == (1, 503, 403, True)
         leading.finish()
@@ -193,7 +195,7 @@ class TestFollowing:
         assert not cycles.fulfilled
         for number, running, fulfilled in ((9, True, False), (9, False, True), (10, True, True)):
             cycles.restore(
-                CycleRecord(number, 503, running, began=0, due=0, seconds=0, skipped=0, interval=15)
+                ScheduleState(number, 503, running, began=0, due=0, seconds=0, skipped=0, interval=15)
             )
             assert cycles.fulfilled is fulfilled
 
@@ -206,7 +208,7 @@ class TestGivingUp:
         monkeypatch: pytest.MonkeyPatch,
         eventually: Callable[[Callable[[], object]], None],
     ) -> None:
-        monkeypatch.setattr("sp500tui.cluster.membership.membership.SILENCE", 0.3)
+        monkeypatch.setattr("sp500tui.cluster.membership.membership.HEARTBEAT_TIMEOUT", 0.3)
         here, gone = Membership(broker, "here", "DKK"), Membership(broker, "gone", "DKK")
         rows = make_stream(name="rows", consumer="gone")
         rows.put([1, 2, 3])
@@ -236,7 +238,7 @@ class TestGivingUp:
     def test_a_node_hears_that_it_was_given_up_though_the_first_answer_got_lost(
         self, broker: Broker, cut: CutBroker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("sp500tui.cluster.membership.membership.SILENCE", 0.0)
+        monkeypatch.setattr("sp500tui.cluster.membership.membership.HEARTBEAT_TIMEOUT", 0.0)
         gone = Membership(cut, "gone", "DKK")
         gone.beat(a_beat("gone"), ())
         assert Membership(broker, "here", "DKK").give_up("gone", [])

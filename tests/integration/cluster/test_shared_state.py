@@ -12,10 +12,10 @@ from sp500tui.cluster.broker import values as untrusted
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.membership.membership import Membership
 from sp500tui.cluster.node.broker_state import read_state
-from sp500tui.cluster.queue.batch_store import LeaseCustody, LeasedBatch
+from sp500tui.cluster.queue.batch_store import LeaseBatchStore, LeasedBatch
 from sp500tui.cluster.queue.codec import RowCodec
 from sp500tui.cluster.queue.stream_queue import StreamQueue
-from sp500tui.cluster.shared.state import SharedFxBook, SharedMissingBook, SharedRoster
+from sp500tui.cluster.shared.state import SharedConstituents, SharedFxRates, SharedMissingSymbols
 from sp500tui.model import Constituent, ConvertedQuote, FxRate
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.sources.wikipedia.client import ConstituentList
@@ -35,7 +35,7 @@ def rate(value: str, at: datetime = NOON, base: str = "USD") -> FxRate:
 
 class TestRates:
     def test_a_converter_knows_what_another_node_asked_for(self, broker: Broker) -> None:
-        asking, converting = SharedFxBook("DKK", broker), SharedFxBook("DKK", broker)
+        asking, converting = SharedFxRates("DKK", broker), SharedFxRates("DKK", broker)
         asking.need(["EUR"])
         asking.learn([rate("6.87"), rate("7.46", base="EUR")])
         assert not converting.worth_waiting(["USD", "EUR"])
@@ -43,10 +43,10 @@ class TestRates:
         assert not converting.unknown()
 
     def test_what_nobody_knows_is_waited_for(self, broker: Broker) -> None:
-        assert SharedFxBook("DKK", broker).worth_waiting(["GBp"])
+        assert SharedFxRates("DKK", broker).worth_waiting(["GBp"])
 
     def test_of_two_rates_the_newer_one_holds(self, broker: Broker) -> None:
-        book = SharedFxBook("DKK", broker)
+        book = SharedFxRates("DKK", broker)
         book.learn([rate("6.87")])
         older, newer = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
         book.adopt({"USD": b'["6.50", "%s"]' % older.isoformat().encode()})
@@ -56,7 +56,7 @@ class TestRates:
 
     @pytest.mark.parametrize("text", [b"", b"null", b'["x", "y"]', b'["6.5"]', b"\xff"])
     def test_an_unreadable_rate_is_none(self, broker: Broker, text: bytes) -> None:
-        book = SharedFxBook("DKK", broker)
+        book = SharedFxRates("DKK", broker)
         book.adopt({"USD": text})
         assert book.primary()[1] is None
 
@@ -66,7 +66,7 @@ def missing_on(broker: Broker) -> dict[str, str]:
 
 
 def test_missing_symbols_are_named_found_and_forgotten_for_all(broker: Broker) -> None:
-    one, other = SharedMissingBook(broker), SharedMissingBook(broker)
+    one, other = SharedMissingSymbols(broker), SharedMissingSymbols(broker)
     one.name([("AAPL", "no answer"), ("MSFT", "no answer"), ("GONE", "left the index")])
     other.adopt(missing_on(broker))
     other.found(["MSFT", "NVDA"])
@@ -93,8 +93,8 @@ class TestList:
 
     def test_the_schedulers_list_is_everybodys(self, broker: Broker) -> None:
         source = Listing(ConstituentList(LISTED, "wikipedia", NOON, ""))
-        scheduler = SharedRoster(lambda: source, ("BRK.B",), 3600, broker)
-        other = SharedRoster(lambda: source, (), 3600, broker)
+        scheduler = SharedConstituents(lambda: source, ("BRK.B",), 3600, broker)
+        other = SharedConstituents(lambda: source, (), 3600, broker)
         other.look(self.version(broker))
         assert other.snapshot().health is Health.STARTING
         scheduler.refresh()
@@ -112,11 +112,11 @@ class TestList:
     ) -> None:
         untrusted._report.cache_clear()
         broker.run("note", [broker.key("list")], ["version", "1", "record", "{}"])
-        roster = SharedRoster(
+        current_constituents = SharedConstituents(
             lambda: Listing(ConstituentList(LISTED, "wikipedia", NOON, "")), ("AAPL",), 3600, broker
         )
-        roster.look("1")
-        assert roster.symbols == ("AAPL",)
+        current_constituents.look("1")
+        assert current_constituents.symbols == ("AAPL",)
         assert "ignored the list of constituents on the broker" in caplog.text
 
 
@@ -129,80 +129,82 @@ class TestCustody:
             broker, "rows", RowCodec(lambda: broker.offset), 100, consumer="here", buried="dead"
         )
 
-    def admitted(self, custody: LeaseCustody, rows: StreamQueue[ConvertedQuote], count: int) -> LeasedBatch:
+    def admitted(
+        self, batch_store: LeaseBatchStore, rows: StreamQueue[ConvertedQuote], count: int
+    ) -> LeasedBatch:
         rows.put([row(number) for number in range(count)])
         lease = rows.take(count)
         assert lease is not None
-        batch = custody.admit(lease, lease.items, rowcodec.encode(lease.items))
+        batch = batch_store.admit(lease, lease.items, rowcodec.encode(lease.items))
         assert batch is not None
         return batch
 
     def test_a_committed_batch_is_counted_with_the_end_of_its_lease(
         self, broker: Broker, rows: StreamQueue[ConvertedQuote]
     ) -> None:
-        custody = LeaseCustody()
-        batch = self.admitted(custody, rows, 5)
+        batch_store = LeaseBatchStore()
+        batch = self.admitted(batch_store, rows, 5)
         assert rows.depth().in_flight == 5
-        custody.settle(batch, stored=3, dead=1)
+        batch_store.settle(batch, stored=3, dead=1)
         assert (rows.depth().ready, rows.depth().in_flight) == (0, 0)
-        books = read_state(broker).books
-        assert (books["stored"], books["duplicate"], books["dead"]) == (3, 1, 1)
+        counters = read_state(broker).counters
+        assert (counters["stored"], counters["duplicate"], counters["dead"]) == (3, 1, 1)
 
     def test_an_uncommitted_batch_is_everybodys_again(self, rows: StreamQueue[ConvertedQuote]) -> None:
-        custody = LeaseCustody()
-        custody.release(self.admitted(custody, rows, 5))
+        batch_store = LeaseBatchStore()
+        batch_store.release(self.admitted(batch_store, rows, 5))
         assert (rows.depth().ready, rows.depth().in_flight) == (5, 0)
-        assert not custody.has_waiting
+        assert not batch_store.has_pending
 
     def test_a_batch_that_killed_its_writer_stays_here_and_is_divided(
         self, broker: Broker, rows: StreamQueue[ConvertedQuote]
     ) -> None:
         # given a batch that is taken apart
-        custody = LeaseCustody()
-        batch = self.admitted(custody, rows, 4)
+        batch_store = LeaseBatchStore()
+        batch = self.admitted(batch_store, rows, 4)
         batch.deaths = 3
-        custody.release(batch)
-        again = custody.take_waiting()
+        batch_store.release(batch)
+        again = batch_store.take_pending()
         assert again is batch
-        custody.divide(batch, rowcodec.split(batch.payload), deaths=2)
+        batch_store.divide(batch, rowcodec.split(batch.payload), deaths=2)
 
         # when one part is committed and the other refused
-        first, second = custody.take_waiting(), custody.take_waiting()
+        first, second = batch_store.take_pending(), batch_store.take_pending()
         assert first is not None
         assert second is not None
-        assert custody.take_waiting() is None
+        assert batch_store.take_pending() is None
         assert (first.rows, first.deaths) == (2, 2)
-        custody.settle(first, stored=2, dead=0)
+        batch_store.settle(first, stored=2, dead=0)
         assert rows.depth().in_flight == 4, "the lease lasts until all is settled"
-        custody.settle(second, stored=0, dead=2)
+        batch_store.settle(second, stored=0, dead=2)
 
         # then the lease is over and everything counted
         assert rows.depth().in_flight == 0
-        assert read_state(broker).books == {"stored": 2, "duplicate": 0, "dead": 2}
+        assert read_state(broker).counters == {"stored": 2, "duplicate": 0, "dead": 2}
 
     def test_refused_rows_are_counted_as_the_others_go_back(
         self, broker: Broker, rows: StreamQueue[ConvertedQuote]
     ) -> None:
-        custody = LeaseCustody()
+        batch_store = LeaseBatchStore()
         rows.put([row(number) for number in range(3)])
         lease = rows.take(3)
         assert lease is not None
-        custody.bury(lease, lease.items[:2], 1)
+        batch_store.dead_letter(lease, lease.items[:2], 1)
         assert (rows.depth().ready, rows.depth().in_flight) == (2, 0)
-        assert read_state(broker).books == {"dead": 1}
+        assert read_state(broker).counters == {"dead": 1}
 
     def test_a_lost_lease_counts_nothing(self, broker: Broker, rows: StreamQueue[ConvertedQuote]) -> None:
-        custody = LeaseCustody()
-        batch = self.admitted(custody, rows, 3)
+        batch_store = LeaseBatchStore()
+        batch = self.admitted(batch_store, rows, 3)
         broker.run("reclaim", [rows.key], ["here"])
-        custody.settle(batch, stored=3, dead=0)
+        batch_store.settle(batch, stored=3, dead=0)
         assert rows.depth().ready == 3
-        assert read_state(broker).books == {}
+        assert read_state(broker).counters == {}
 
     def test_a_node_that_leaves_keeps_nothing(self, rows: StreamQueue[ConvertedQuote]) -> None:
-        custody = LeaseCustody()
-        batch = self.admitted(custody, rows, 4)
-        custody.divide(batch, rowcodec.split(batch.payload), deaths=2)
-        custody.release_all()
+        batch_store = LeaseBatchStore()
+        batch = self.admitted(batch_store, rows, 4)
+        batch_store.divide(batch, rowcodec.split(batch.payload), deaths=2)
+        batch_store.release_all()
         assert (rows.depth().ready, rows.depth().in_flight) == (4, 0)
-        assert not custody.has_waiting
+        assert not batch_store.has_pending

@@ -10,7 +10,7 @@ import pytest
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerError, FencedError
 from sp500tui.cluster.node.broker_state import read_state
-from sp500tui.cluster.queue.poison import Poison
+from sp500tui.cluster.queue.poison import PoisonMessage
 from sp500tui.cluster.queue.stream_queue import StreamLease, StreamQueue
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import QueueName
@@ -49,7 +49,7 @@ def test_what_a_lost_node_held_is_another_ones_and_the_lost_one_can_end_nothing(
     assert not stale.release()
     assert further.depth().ready == 0
     assert taken.ack({"stored": 3})
-    assert read_state(broker).books == {"stored": 3}
+    assert read_state(broker).counters == {"stored": 3}
 
 
 @pytest.mark.parametrize("end", ["ack", "release", "hand over"])
@@ -90,7 +90,7 @@ def test_who_takes_over_from_a_lost_node_is_counted_once(
 def test_an_item_that_too_many_nodes_were_lost_with_is_taken_out(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
-    buried: list[Poison[int]] = []
+    buried: list[PoisonMessage[int]] = []
     queue = make_stream(max_deliveries=2, buried="dead", on_poison=buried.extend)
     queue.put([1, 2])
     for _ in range(2):
@@ -102,7 +102,7 @@ def test_an_item_that_too_many_nodes_were_lost_with_is_taken_out(
     assert rest.items == [2]
     assert [(poison.item, poison.payload) for poison in buried] == [(1, b"1")]
     assert "2 nodes were lost with it" in buried[0].reason
-    assert read_state(broker).books == {"dead": 1}
+    assert read_state(broker).counters == {"dead": 1}
     assert (queue.depth().in_flight, queue.total_out) == (1, 1)
 
 
@@ -118,7 +118,7 @@ def test_ordinary_releases_make_no_item_poison(make_stream: MakeQueue) -> None:
 def test_an_entry_that_is_not_ours_is_taken_out_and_the_others_are_worked_on(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
-    buried: list[Poison[int]] = []
+    buried: list[PoisonMessage[int]] = []
     queue = make_stream(on_poison=buried.extend, buried="dead")
     queue.put([1])
     broker.run_once(
@@ -129,11 +129,11 @@ def test_an_entry_that_is_not_ours_is_taken_out_and_the_others_are_worked_on(
     assert lease_of(queue).items == [1, 2]
     assert [poison.item for poison in buried] == [None]
     assert "no number" in buried[0].reason
-    assert read_state(broker).books == {"dead": 1}
+    assert read_state(broker).counters == {"dead": 1}
 
 
 def test_nothing_is_lost_while_poison_cannot_be_kept(make_stream: MakeQueue) -> None:
-    def full_disk(_poison: Sequence[Poison[int]]) -> None:
+    def full_disk(_poison: Sequence[PoisonMessage[int]]) -> None:
         raise BrokerError("the disk is full")
 
     queue = make_stream(on_poison=full_disk, max_deliveries=0)

@@ -15,10 +15,10 @@ from sp500tui.cluster.node.node import ClusterNode
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.model import ExitCode
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
 from sp500tui.pipeline.report import exit_code
-from sp500tui.pipeline.runtime import lifecycle as life
+from sp500tui.pipeline.runtime import lifecycle as lifecycle
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import wait_for
@@ -33,32 +33,32 @@ IN_TIME = 20.0
 STEPS = {
     "pipeline": [
         "_life.market_clock.close",
-        "_parts.keeper.close",
-        "_parts.keeper._database.close",
-        "_parts.journal.close",
-        "_parts.upstream.close",
-        "_parts.upstream.yahoo.close",
+        "_components.keeper.close",
+        "_components.keeper._database.close",
+        "_components.journal.close",
+        "_components.upstream.close",
+        "_components.upstream.yahoo.close",
     ],
     "worker": [
         "_life.market_clock.close",
-        "_parts.custody.release_all",
-        "_parts.give_everything_back",
-        "_parts.membership.leave",
-        "_parts.feed.close",
-        "_parts.keeper.close",
-        "_parts.upstream.close",
-        "_parts.broker.close",
+        "_components.custody.release_all",
+        "_components.release_all_leases",
+        "_components.membership.leave",
+        "_components.feed.close",
+        "_components.keeper.close",
+        "_components.upstream.close",
+        "_components.broker.close",
     ],
     "top": [
-        "_parts.membership.leave",
-        "_parts.feed.close",
-        "_parts.keeper.close",
-        "_parts.broker.close",
+        "_components.membership.leave",
+        "_components.feed.close",
+        "_components.keeper.close",
+        "_components.broker.close",
     ],
 }
 """The calls with which each kind of run ends."""
 EACH_STEP = [(kind, step) for kind, steps in STEPS.items() for step in steps]
-DESCENT = (StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL)
+DESCENT = (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def begin(
 
     yield make
     for run in made:
-        run.stop(StopStep.KILL)
+        run.stop(ShutdownLevel.KILL)
         run.join(5)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -150,7 +150,7 @@ class TestClosing:
         broken(run, step)
 
         # when it is stopped
-        run.stop(StopStep.DRAIN)
+        run.stop(ShutdownLevel.DRAIN)
 
         # then it ends in time, says what failed and leaves no process and no thread of its own behind
         assert run.join(IN_TIME)
@@ -166,7 +166,7 @@ class TestClosing:
     @pytest.mark.parametrize("kind", STEPS)
     @pytest.mark.parametrize("last", DESCENT)
     def test_with_every_step_broken_a_run_ends_at_each_step_of_the_ladder(
-        self, begin: Begin, broken: Breaker, kind: str, last: StopStep
+        self, begin: Begin, broken: Breaker, kind: str, last: ShutdownLevel
     ) -> None:
         run = at_work(begin(kind), kind)
         for path in STEPS[kind]:
@@ -185,11 +185,11 @@ class TestClosing:
         # given a database that is never closed
         run = at_work(begin(kind), kind)
         release = threading.Event()
-        monkeypatch.setattr(life, "CLOSING_LIMIT", 0.5)
-        monkeypatch.setattr(type(run._parts.keeper), "close", lambda _: release.wait())
+        monkeypatch.setattr(lifecycle, "CLOSING_LIMIT", 0.5)
+        monkeypatch.setattr(type(run._components.database_monitor), "close", lambda _: release.wait())
 
         # when the run is stopped, then it ends, and says so
-        run.stop(StopStep.DRAIN)
+        run.stop(ShutdownLevel.DRAIN)
         assert run.join(IN_TIME)
         release.set()
         assert run.outcome().failure == "the database could not be closed: no end after 0.5 s"
@@ -202,10 +202,10 @@ class TestClosing:
             closing.set()
             release.wait()
 
-        monkeypatch.setattr(type(run._parts.keeper), "close", hang)
-        run.stop(StopStep.DRAIN)
+        monkeypatch.setattr(type(run._components.database_monitor), "close", hang)
+        run.stop(ShutdownLevel.DRAIN)
         assert closing.wait(IN_TIME)
-        run.stop(StopStep.KILL)
+        run.stop(ShutdownLevel.KILL)
         assert run.join(IN_TIME / 2)
         release.set()
 
@@ -214,8 +214,8 @@ class TestClosing:
         self, begin: Begin, broken: Breaker, error: BaseException
     ) -> None:
         run = at_work(begin("top"), "top")
-        broken(run, "_parts.feed.close", error)
-        run.stop(StopStep.DRAIN)
+        broken(run, "_components.feed.close", error)
+        run.stop(ShutdownLevel.DRAIN)
         assert run.join(IN_TIME)
         assert run.outcome().failure == (
             f"the price feed could not be closed: {type(error).__name__}: {error}"
@@ -224,7 +224,7 @@ class TestClosing:
 
     def test_stopping_and_joining_again_does_nothing(self, begin: Begin) -> None:
         run = at_work(begin("pipeline"), "pipeline")
-        run.stop(StopStep.DRAIN)
+        run.stop(ShutdownLevel.DRAIN)
         assert run.join(IN_TIME)
         for step in DESCENT:
             run.stop(step)

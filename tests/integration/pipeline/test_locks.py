@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import EngineStarter
@@ -56,7 +56,7 @@ def test_the_pipeline_takes_its_locks_in_order(watch: Watch, start: EngineStarte
     assert run.pipeline.join(60)
 
     # then
-    is_in_order(watch, "Stage._lock", "Books.lock", "Segment._lock", "FxBook._changed", "Throttle._changed")
+    is_in_order(watch, "Stage._lock", "Books.lock", "Segment._lock", "FxRates._changed", "Throttle._changed")
 
 
 @pytest.mark.thorough
@@ -73,27 +73,27 @@ def test_a_node_takes_its_locks_in_order_also_without_its_broker(
     node.stops()
 
     # then
-    is_in_order(watch, "Stage._lock", "StreamQueue._turn", "LeaseCustody._lock", "Cycles._lock")
+    is_in_order(watch, "Stage._lock", "StreamQueue._turn", "LeaseBatchStore._lock", "Cycles._lock")
 
 
 def test_a_call_under_a_lock_is_found(watch: Watch) -> None:
     """The watch itself must be seen to fail."""
-    from sp500tui.pipeline.core.latest_prices import PriceBoard
-    from sp500tui.pipeline.stages.schedule import Cycles, Plan
+    from sp500tui.pipeline.core.latest_prices import LatestPrices
+    from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
 
-    cycles, board = Cycles(Plan(), 1.0), PriceBoard()
-    with cycles._lock, board._lock:
+    cycles, latest_prices = CycleSchedule(Plan(), 1.0), LatestPrices()
+    with cycles._lock, latest_prices._lock:
         threading.Event().wait(0)
-    with board._lock, cycles._lock:
+    with latest_prices._lock, cycles._lock:
         watch.waiting("a query")
 
-    assert watch.cycles() == ["Cycles._lock", "PriceBoard._lock"]
+    assert watch.cycles() == ["Cycles._lock", "LatestPrices._lock"]
     assert [each.partition(" in ")[0] for each in watch.out_of_order()] == [
-        "PriceBoard._lock after Cycles._lock",
-        "Cycles._lock after PriceBoard._lock",
+        "LatestPrices._lock after Cycles._lock",
+        "Cycles._lock after LatestPrices._lock",
     ]
     assert [wait.partition(" in ")[0] for wait in watch.waits] == [
-        "a query while ['PriceBoard._lock', 'Cycles._lock'] is held,"
+        "a query while ['LatestPrices._lock', 'Cycles._lock'] is held,"
     ]
 
 
@@ -104,7 +104,7 @@ def test_a_node_without_its_broker_answers_and_can_be_stopped(
     # given a broker that goes away while a price worker waits for an answer, and is soon taken for stuck
     node = join(broker=own_broker.url, interval=0.5, price_workers=2)
     node.waits_for(lambda seen: seen.ledger.stored >= 3, "stored rows")
-    stage = next(stage for name, stage in node.node._parts.stages.items() if name == "price")
+    stage = next(stage for name, stage in node.node._components.stages.items() if name == "price")
     join.market.set_faults(latency=3.0)
     node.waits_for(lambda _seen: any(worker.busy_seconds for worker in stage.workers), "a request")
     own_broker.kill()
@@ -112,7 +112,7 @@ def test_a_node_without_its_broker_answers_and_can_be_stopped(
     node.waits_for(lambda seen: any(w.state == "stuck" for w in seen.workers), "a stuck worker")
 
     # when it is asked to stop while the broker stays away
-    node.node.stop(StopStep.DRAIN)
+    node.node.stop(ShutdownLevel.DRAIN)
 
     # then snapshots still come, and it ends
     assert node.snapshot().broker_health is Health.DOWN

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from sp500tui.model import ExitCode
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Phase, QueueName, Snapshot, StageName, WorkerState
 from sp500tui.pipeline.report import exit_code
@@ -159,7 +159,7 @@ def test_a_writer_killed_as_a_demonstration_is_replaced(start: EngineStarter, da
 def test_the_second_step_ends_at_once_and_keeps_everything(start: EngineStarter, database_url: str) -> None:
     run = start(database_url, symbols=FEW)
     run.stores(3)
-    run.pipeline.stop(StopStep.SPOOL)
+    run.pipeline.stop(ShutdownLevel.SPOOL)
     assert run.pipeline.join(20)
     ledger = run.snapshot().ledger
     assert ledger.queued + ledger.in_flight == 0
@@ -173,7 +173,7 @@ def test_a_killed_run_claims_no_count_of_rows(start: EngineStarter, database_url
     run.waits_for(lambda snapshot: snapshot.database.rows_total is not None, "a count")
 
     # when it is killed
-    run.pipeline.stop(StopStep.KILL)
+    run.pipeline.stop(ShutdownLevel.KILL)
     assert run.pipeline.join(10)
 
     # then its report says that nobody knows, rather than an older number

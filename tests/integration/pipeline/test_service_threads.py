@@ -16,24 +16,24 @@ from typing import Any, ClassVar
 import pytest
 
 import sp500tui
-from sp500tui.cluster.node.lifecycle import NodeLife
+from sp500tui.cluster.node.lifecycle import NodeLifecycle
 from sp500tui.cluster.shared.price_feed import PriceFeed
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.model import ExitCode
-from sp500tui.pipeline.api import StopStep
-from sp500tui.pipeline.core.latest_prices import PriceBoard
+from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import Phase, StageName
-from sp500tui.pipeline.core.worker_pool import Stage, Worker
+from sp500tui.pipeline.core.worker_pool import Worker, WorkerPool
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.pipeline.report import RunReport
-from sp500tui.pipeline.runtime.database_monitor import Keeper
+from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
 from sp500tui.pipeline.runtime.pipeline import Pipeline
-from sp500tui.pipeline.runtime.self_pipe import Wakeup
+from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 from sp500tui.pipeline.runtime.supervisor import Supervisor
-from sp500tui.tui.shell.driver import TerminalFile
-from sp500tui.tui.startup import Opener
+from sp500tui.tui.shell.driver import NonBlockingWriter
+from sp500tui.tui.startup import PipelineLoader
 
 PACKAGE = Path(sp500tui.__file__).parent
 Wait = Callable[[Callable[[], object]], None]
@@ -148,7 +148,7 @@ def test_the_price_feed_goes_on(
     eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = threading.Event()
-    feed = PriceFeed(PriceBoard(), lambda: "postgresql://nowhere")
+    feed = PriceFeed(LatestPrices(), lambda: "postgresql://nowhere")
     feed.thread._jitter = lambda: 0.0
     monkeypatch.setattr(feed, "_look", raising_first(looked.set))
     feed.thread.start()
@@ -165,7 +165,7 @@ def test_the_terminal_writer_goes_on(
 ) -> None:
     repainted = threading.Event()
     with (tmp_path / "terminal").open("w") as file:
-        terminal = TerminalFile(file, repainted.set)
+        terminal = NonBlockingWriter(file, repainted.set)
         monkeypatch.setattr(terminal, "_write_all", raising_first(terminal._write_all))
         terminal.write("lost")
         eventually(lambda: terminal._thread.failures == 1)
@@ -177,7 +177,7 @@ def test_the_terminal_writer_goes_on(
 
 
 def test_a_wake_up_is_not_lost(seen: Callable[[str], bool]) -> None:
-    bell = Wakeup()
+    bell = SelfPipe()
     bell.ring_after(raising_first(lambda: None))
     bell.sleep(20)
     assert seen("wakeup failed")
@@ -191,7 +191,7 @@ def test_a_pipeline_that_cannot_be_opened_is_shown(eventually: Wait, seen: Calla
         posted.append(message)
         return True
 
-    opener = Opener(always_raising, post)
+    opener = PipelineLoader(always_raising, post)
     opener.start()
     eventually(lambda: posted)
     assert isinstance(posted[0].error, UnforeseenError)
@@ -203,7 +203,7 @@ def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None
     queue: MemoryQueue[int] = MemoryQueue(10)
     done: list[int] = []
 
-    class Body:
+    class WorkerTask:
         def __init__(self, worker: Worker) -> None:
             self.worker = worker
 
@@ -220,7 +220,7 @@ def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None
         def close(self) -> None:
             """Nothing to give back."""
 
-    stage = Stage(StageName.CONVERTER, Body, 1, listener=always_raising, jitter=lambda: 0.0)
+    stage = WorkerPool(StageName.CONVERTER, WorkerTask, 1, listener=always_raising, jitter=lambda: 0.0)
     stage.start()
     (worker,) = stage.workers
     worker.thread._jitter = lambda: 0.0
@@ -239,16 +239,16 @@ def test_giving_leases_back_is_tried_again(
 ) -> None:
     given_back = threading.Event()
 
-    class Parts:
+    class PipelineComponents:
         writing = type("Writing", (), {"spooling_since": None})()
-        stages: ClassVar[dict[StageName, Stage]] = {}
+        stages: ClassVar[dict[StageName, WorkerPool]] = {}
 
-        give_leases_back = staticmethod(raising_first(given_back.set))
+        release_leases = staticmethod(raising_first(given_back.set))
 
-    life = object.__new__(NodeLife)
-    life.parts = Parts()  # type: ignore[assignment]
-    monkeypatch.setattr(life, "_enter", lambda _phase: None)
-    life._let_go()
+    lifecycle = object.__new__(NodeLifecycle)
+    lifecycle.components = PipelineComponents()  # type: ignore[assignment]
+    monkeypatch.setattr(lifecycle, "_enter", lambda _phase: None)
+    lifecycle._let_go()
     assert given_back.wait(10)
     assert seen("give-back failed")
 
@@ -291,7 +291,7 @@ def run_to_the_end(
     pipeline.start()
     ended = pipeline.join(30)
     if not ended:
-        pipeline.stop(StopStep.KILL)
+        pipeline.stop(ShutdownLevel.KILL)
     assert ended, "the run never ended"
     return pipeline.outcome(), pipeline
 
@@ -299,7 +299,7 @@ def run_to_the_end(
 def test_a_supervisor_that_fails_ends_the_run(
     settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Keeper, "_round", lambda _self: None)
+    monkeypatch.setattr(DatabaseMonitor, "_round", lambda _self: None)
     report, pipeline = run_to_the_end(settings)
     assert report.outcome == "failed"
     assert "UnforeseenError: broken" in report.failure
@@ -311,7 +311,7 @@ def test_a_supervisor_that_fails_ends_the_run(
 def test_a_supervisor_that_fails_outside_every_guard_ends_the_run(
     settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    monkeypatch.setattr(Keeper, "_round", lambda _self: None)
+    monkeypatch.setattr(DatabaseMonitor, "_round", lambda _self: None)
     if step == "_run":
         monkeypatch.setattr(Supervisor, "_run", always_raising)
     else:
@@ -326,7 +326,7 @@ def test_the_database_monitor_fails_a_run_that_has_no_database(
     settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, once: bool
 ) -> None:
     """At once where the run ends by itself, after some attempts where it would go on for ever."""
-    monkeypatch.setattr(Keeper, "_round", always_raising)
+    monkeypatch.setattr(DatabaseMonitor, "_round", always_raising)
     started = time.monotonic()
     report, pipeline = run_to_the_end(
         settings.model_copy(update={"once": once}), connect=lambda *_args, **_options: None
@@ -334,5 +334,5 @@ def test_the_database_monitor_fails_a_run_that_has_no_database(
     assert time.monotonic() - started < 30
     assert (report.outcome, report.failure_code) == ("failed", ExitCode.DATABASE)
     assert "unforeseen UnforeseenError: broken" in report.failure
-    assert pipeline._parts.keeper.thread.failures == (1 if once else 5)
+    assert pipeline._components.database_monitor.thread.failures == (1 if once else 5)
     assert seen("database-keeper failed")

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from sp500tui.pipeline.writer import process as writer_process
-from sp500tui.pipeline.writer.client import WriterDiedError, WriterLink
+from sp500tui.pipeline.writer.client import WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.framing import framed
 from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.database import apply_schema
@@ -31,10 +31,10 @@ def never() -> bool:
 
 
 @pytest.fixture
-def link(database_url: str) -> Iterator[WriterLink]:
+def link(database_url: str) -> Iterator[WriterClient]:
     """A writer that has been let in."""
     apply_schema(database_url)
-    made = WriterLink(database_url, "writer-7", 5.0)
+    made = WriterClient(database_url, "writer-7", 5.0)
     assert made.greeting(20, never).committed
     yield made
     made.close(at_once=True)
@@ -44,11 +44,11 @@ def payload(*numbers: int) -> bytes:
     return rowcodec.encode([row(number) for number in numbers])
 
 
-def process_of(link: WriterLink) -> psutil.Process:
+def process_of(link: WriterClient) -> psutil.Process:
     return psutil.Process(link.pid)
 
 
-def test_batches_are_committed_once(link: WriterLink, database_url: str) -> None:
+def test_batches_are_committed_once(link: WriterClient, database_url: str) -> None:
     first = link.commit(1, payload(1, 2, 3), 10, never)
     again = link.commit(2, payload(2, 3, 4), 10, never)
     assert (first.committed, first.stored, again.stored) == (True, 3, 1)
@@ -59,7 +59,7 @@ def test_batches_are_committed_once(link: WriterLink, database_url: str) -> None
     assert ("sp500tui writer-7",) in names
 
 
-def test_a_bad_row_is_refused_with_its_sqlstate(link: WriterLink) -> None:
+def test_a_bad_row_is_refused_with_its_sqlstate(link: WriterClient) -> None:
     columns = payload(1).split(b"\n")
     columns[2] = b"{1e999999}"
     answer = link.commit(1, b"\n".join(columns), 10, never)
@@ -68,11 +68,11 @@ def test_a_bad_row_is_refused_with_its_sqlstate(link: WriterLink) -> None:
     assert link.commit(2, payload(1), 10, never).committed, "the connection is still good"
 
 
-def test_a_payload_that_is_none_is_refused(link: WriterLink) -> None:
+def test_a_payload_that_is_none_is_refused(link: WriterClient) -> None:
     assert link.commit(1, b"nonsense", 10, never).sqlstate == "22P02"
 
 
-def test_it_connects_again_by_itself(link: WriterLink, database_url: str) -> None:
+def test_it_connects_again_by_itself(link: WriterClient, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sp500tui writer-7'"
@@ -83,7 +83,7 @@ def test_it_connects_again_by_itself(link: WriterLink, database_url: str) -> Non
 
 def test_a_locked_table_is_given_up_by_the_server_itself(database_url: str) -> None:
     apply_schema(database_url)
-    link = WriterLink(database_url, "writer-8", 0.3)
+    link = WriterClient(database_url, "writer-8", 0.3)
     assert link.greeting(20, never).committed
     with psycopg.connect(database_url) as connection:
         connection.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
@@ -94,14 +94,14 @@ def test_a_locked_table_is_given_up_by_the_server_itself(database_url: str) -> N
 
 
 def test_nobody_there_is_told_in_the_greeting() -> None:
-    link = WriterLink("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
+    link = WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
     answer = link.greeting(20, never)
     assert not answer.committed
     assert answer.sqlstate == "08001"
     link.close()
 
 
-def test_a_death_is_told_with_its_signal(link: WriterLink) -> None:
+def test_a_death_is_told_with_its_signal(link: WriterClient) -> None:
     link.kill()
     with pytest.raises(WriterDiedError, match=r"writer-7 \(process \d+\) ended by signal 9") as death:
         link.commit(1, payload(1), 10, never)
@@ -109,7 +109,7 @@ def test_a_death_is_told_with_its_signal(link: WriterLink) -> None:
 
 
 def test_a_death_by_an_exception_is_told_in_its_own_words() -> None:
-    link = WriterLink("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
+    link = WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
     link._configuration = b"{}"
     with pytest.raises(WriterDiedError, match="ended by exit code 1: KeyError"):
         link.greeting(20, never)
@@ -117,7 +117,7 @@ def test_a_death_by_an_exception_is_told_in_its_own_words() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 20_000])
-def test_a_stopped_process_is_waited_for_only_so_long(link: WriterLink, rows: int) -> None:
+def test_a_stopped_process_is_waited_for_only_so_long(link: WriterClient, rows: int) -> None:
     """Even where the pipe is full and the batch cannot be sent at all."""
     process_of(link).suspend()
     started = time.monotonic()
@@ -129,26 +129,26 @@ def test_a_stopped_process_is_waited_for_only_so_long(link: WriterLink, rows: in
     assert not psutil.pid_exists(link.pid)
 
 
-def test_waiting_can_be_called_off(link: WriterLink) -> None:
+def test_waiting_can_be_called_off(link: WriterClient) -> None:
     process_of(link).suspend()
     with pytest.raises(WriterDiedError, match="told to stop before its commit was confirmed"):
         link.commit(1, payload(1), 60, lambda: True)
 
 
-def test_it_leaves_when_the_pipe_is_closed(link: WriterLink, eventually: Wait) -> None:
+def test_it_leaves_when_the_pipe_is_closed(link: WriterClient, eventually: Wait) -> None:
     process = process_of(link)
     link.close()
     assert not process.is_running()
 
 
-def test_signals_of_a_terminal_do_not_end_it(link: WriterLink) -> None:
+def test_signals_of_a_terminal_do_not_end_it(link: WriterClient) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(link.pid, number)
     assert link.commit(1, payload(1), 10, never).committed
 
 
 def test_it_is_told_from_the_parents_terminal_and_shows_no_password(database_url: str) -> None:
-    link = WriterLink("postgresql://me:s3cret@127.0.0.1:1/nothing", "writer-1", 5.0)
+    link = WriterClient("postgresql://me:s3cret@127.0.0.1:1/nothing", "writer-1", 5.0)
     assert os.getsid(link.pid) != os.getsid(0)
     assert "s3cret" not in " ".join(process_of(link).cmdline())
     assert "s3cret" not in link.greeting(20, never).message
@@ -177,7 +177,7 @@ def test_it_answers_over_any_pipe(database_url: str) -> None:
 def test_many_at_once_leave_nothing_open(database_url: str) -> None:
     apply_schema(database_url)
     before = psutil.Process().num_fds()
-    links = [WriterLink(database_url, f"writer-{n}", 5.0) for n in range(4)]
+    links = [WriterClient(database_url, f"writer-{n}", 5.0) for n in range(4)]
     threads = [threading.Thread(target=link.greeting, args=(20, never)) for link in links]
     for thread in threads:
         thread.start()
@@ -189,7 +189,9 @@ def test_many_at_once_leave_nothing_open(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["late", "told-to-stop"])
-def test_an_answer_that_came_in_time_counts_although_it_is_read_late(link: WriterLink, stopped: bool) -> None:
+def test_an_answer_that_came_in_time_counts_although_it_is_read_late(
+    link: WriterClient, stopped: bool
+) -> None:
     # Given a journal whose write beside the commit outlasts the time limit, and the answer that came meanwhile
     limit = 1.0 if not stopped else 30.0
     started = time.monotonic()
@@ -209,7 +211,7 @@ def test_an_answer_that_came_in_time_counts_although_it_is_read_late(link: Write
     assert (answer.committed, answer.stored) == (True, 2)
 
 
-def test_a_process_that_only_talks_is_not_waited_for(link: WriterLink) -> None:
+def test_a_process_that_only_talks_is_not_waited_for(link: WriterClient) -> None:
     # Given a process that sends log lines without end, and no answer
     ours, theirs = socket.socketpair()
     link._socket, real = ours, link._socket

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from sp500tui.simulator.faults import Faults
-from sp500tui.simulator.served_quotes import HandedOut, read_ledger
+from sp500tui.simulator.served_quotes import ServedQuote, read_ledger
 from tests.support.market_client import CHART, CRUMB, HONEST, PAGE, QUOTE, SYMBOLS, Client, refusal
 
 
@@ -114,7 +114,7 @@ async def test_the_ledger_has_what_the_client_received(client: Client, ledger_pa
         for quote in body["quoteResponse"]["result"]:
             if quote["symbol"] in asked and quote["regularMarketPrice"] is not None:
                 price = str(quote["regularMarketPrice"])
-                received.append(HandedOut(asked[quote["symbol"]], quote["regularMarketTime"], price))
+                received.append(ServedQuote(asked[quote["symbol"]], quote["regularMarketTime"], price))
 
     # then the ledger says the same, in the same order, digit for digit
     assert len(received) > 20

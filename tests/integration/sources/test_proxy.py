@@ -13,7 +13,7 @@ import pytest
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.model import SourceError
-from sp500tui.pipeline.runtime.sources import Upstream
+from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.wikipedia.client import Wikipedia
@@ -140,12 +140,12 @@ def test_every_variable_of_authorities_works_for_both_sources(
     )
     settings = Settings(proxy=demo_market.proxy_url, data_dir=tmp_path)
     # when both sources are asked
-    upstream = Upstream.open(settings, Paths.of(settings), Throttle(100))
+    sources = Sources.open(settings, Paths.of(settings), Throttle(100))
     try:
-        listed = upstream.wikipedia.load()
-        quotes = upstream.yahoo.fetch(["AAPL"]).quotes
+        listed = sources.wikipedia.load()
+        quotes = sources.yahoo.fetch(["AAPL"]).quotes
     finally:
-        upstream.close()
+        sources.close()
     # then both trust it
     assert (listed.origin, listed.warning) == ("wikipedia", "")
     assert len(quotes) == 1

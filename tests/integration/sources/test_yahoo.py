@@ -17,11 +17,11 @@ import pytest
 from sp500tui.model import MarketState, SourceError, ThrottledError
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.sources.throttle import CircuitState, Throttle
-from sp500tui.sources.wikipedia.cache import bundled_list
+from sp500tui.sources.wikipedia.cache import bundled_constituents
 from sp500tui.sources.yahoo.client import YahooFinance
 from sp500tui.sources.yahoo.parsing import NOT_ANSWERED
 
-SYMBOLS = [constituent.symbol for constituent in bundled_list()]
+SYMBOLS = [constituent.symbol for constituent in bundled_constituents()]
 MAKE = Callable[..., YahooFinance]
 
 

@@ -21,7 +21,7 @@ from sp500tui.storage.database import Connection as OurConnection
 from sp500tui.storage.database import apply_schema, connect, insert, note_symbols, upsert_constituents
 from sp500tui.storage.reads import history, last_rows
 from sp500tui.storage.transaction import run
-from sp500tui.tui.shell.price_reader import DatabaseArchive
+from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
 from tests.support.faults_rows import row
 from tests.support.postgres import TcpPostgres, public_folder
@@ -133,9 +133,9 @@ def test_a_run_and_the_screens_work(
     # then all is stored, and the screens can read it
     report = run.pipeline.outcome()
     assert (exit_code(report), report.ledger.stored) == (ExitCode.OK, 3)
-    archive = DatabaseArchive(lambda: url)
-    assert {each.symbol for each in archive.of_all(10).rows} == {"AAPL", "MSFT", "BRK.B"}
-    archive.close()
+    reader = PostgresReader(lambda: url)
+    assert {each.symbol for each in reader.of_all(10).rows} == {"AAPL", "MSFT", "BRK.B"}
+    reader.close()
 
 
 def test_bytes_of_another_program_are_read_as_replacements(make_database: OpenDatabase) -> None:

@@ -20,7 +20,7 @@ from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.batch_codec import decode, encode
 from sp500tui.storage.database import apply_schema, connect, insert, note_symbols
 from sp500tui.storage.transaction import run
-from sp500tui.tui.shell.price_reader import DatabaseArchive
+from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
 from tests.support.faults_rows import row
 from tests.support.pgbouncer import PgBouncer
@@ -88,10 +88,10 @@ def test_a_run_and_its_dashboard_change_nothing_for_others(
     # when the schema is applied, the list and prices are stored, and a screen reads them
     run = start(pooler.url, symbols=FEW, once=True)
     assert run.pipeline.join(60)
-    archive = DatabaseArchive(lambda: pooler.url)
-    listing = archive.of_all(10)
-    one = archive.of_symbol("AAPL", datetime.now(UTC) - timedelta(days=9000), 100, 10)
-    archive.close()
+    reader = PostgresReader(lambda: pooler.url)
+    listing = reader.of_all(10)
+    one = reader.of_symbol("AAPL", datetime.now(UTC) - timedelta(days=9000), 100, 10)
+    reader.close()
 
     # then all of it has arrived, and the session is as it was
     report = run.pipeline.outcome()

@@ -14,7 +14,7 @@ from sp500tui.model import DatabaseError
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.database import apply_schema
-from sp500tui.tui.shell.price_reader import DatabaseArchive
+from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import Engine, EngineStarter
 from tests.support.postgres import TcpPostgres, end_server, free_port, public_folder
 
@@ -58,9 +58,9 @@ def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
     shutil.rmtree(starter.folder)
 
 
-def archive_of(run: Engine) -> DatabaseArchive:
+def archive_of(run: Engine) -> PostgresReader:
     """What the screens of a dashboard over this pipeline would read."""
-    return DatabaseArchive(lambda: run.pipeline.database_url)
+    return PostgresReader(lambda: run.pipeline.database_url)
 
 
 @pytest.mark.thorough
@@ -77,10 +77,10 @@ def test_the_screens_read_the_replica_and_the_writers_write_to_the_database(
     # when a pipeline has stored its first prices
     run = start(database_url, symbols=FEW, read_database=tcp_postgres.url)
     run.stores(3)
-    archive = archive_of(run)
-    stored = archive.of_all(10)
-    points = archive.of_symbol("AAPL", datetime(1970, 1, 1, tzinfo=UTC), 10, 10).points
-    archive.close()
+    reader = archive_of(run)
+    stored = reader.of_all(10)
+    points = reader.of_symbol("AAPL", datetime(1970, 1, 1, tzinfo=UTC), 10, 10).points
+    reader.close()
     run.ends()
 
     # then the screens saw the replica's one row, and the database has the others
@@ -98,10 +98,10 @@ def test_a_replica_that_is_away_costs_the_screens_only(start: EngineStarter, dat
 
     # when a screen asks, it is told which server does not answer, without its password
     run.stores(3)
-    archive = archive_of(run)
+    reader = archive_of(run)
     with pytest.raises(DatabaseError, match=r"me:\*\*\*@127\.0\.0\.1:\d+/prices does not answer"):
-        archive.of_all(10)
-    archive.close()
+        reader.of_all(10)
+    reader.close()
 
     # then the pipeline knows of no trouble, and ends with everything stored
     assert run.snapshot().database.health is Health.OK
@@ -117,12 +117,12 @@ def test_a_real_replica_shows_what_the_writers_stored(
 ) -> None:
     run = start(primary.url, symbols=FEW, read_database=replica.url)
     run.stores(3)
-    archive = archive_of(run)
-    eventually(lambda: archive.of_all(10).newest.symbols == 3)
-    statistics = archive.of_all(10).statistics
+    reader = archive_of(run)
+    eventually(lambda: reader.of_all(10).newest.symbols == 3)
+    statistics = reader.of_all(10).statistics
     assert statistics.total.rows >= 3
     assert statistics.inserted is None, "a replica does not count what it only repeats"
-    archive.close()
+    reader.close()
     run.ends()
 
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from sp500tui.model import Constituent, ConvertedQuote, DatabaseError, MarketState, Quote
-from sp500tui.pipeline.writer.client import WriterLink
+from sp500tui.pipeline.writer.client import WriterClient
 from sp500tui.storage.batch_codec import encode
 from sp500tui.storage.database import (
     Connection,
@@ -70,7 +70,7 @@ def test_a_batch_that_always_loses_is_told_for_a_later_attempt(
 ) -> None:
     # given a server on which the first eight attempts lose
     lose(connection, failures=8)
-    link = WriterLink(database_url, "writer-1", 10.0)
+    link = WriterClient(database_url, "writer-1", 10.0)
     assert link.greeting(20, lambda: False).committed
 
     # when a writer's process sends the batch, and, told so, sends it again

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sp500tui.storage.reads import Newest, PricePoint, RowTotal, Statistics, StoredRow
+from sp500tui.storage.reads import LatestTrade, PricePoint, RowTotal, Statistics, StoredRow
 from sp500tui.tui.shell.price_reader import StoredAll, StoredSymbol
 from tests.support.tui.fake_pipeline import NOON
 
@@ -79,14 +79,14 @@ class CannedArchive:
         self._ask("of_all")
         if self.empty:
             none = replace(self.statistics, total=RowTotal(0, exact=True, bytes=16_384))
-            return StoredAll(none, Newest(0, None, None), ())
+            return StoredAll(none, LatestTrade(0, None, None), ())
         newest = [
             stored_row(symbol, 1.0 + number / 3)
             for number, symbol in enumerate(
                 ("NVDA", "AAPL", "BRK.B", "MSFT", "AMZN", "GOOGL", "META", "TSLA") * 8
             )
         ]
-        latest = Newest(503, NOON - timedelta(seconds=1), NOON - timedelta(seconds=0.4))
+        latest = LatestTrade(503, NOON - timedelta(seconds=1), NOON - timedelta(seconds=0.4))
         return StoredAll(self.statistics, latest, (self.rows if self.rows is not None else newest)[:rows])
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.logs import setup as logs
 from sp500tui.model import Sp500tuiError
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Ledger
 from sp500tui.tui import app as dashboard
 from tests.support.tui.fake_pipeline import FakePipeline, running
@@ -23,7 +23,7 @@ from tests.support.tui.fake_pipeline import FakePipeline, running
 
 def _pipeline(_settings: Settings, _paths: Paths) -> FakePipeline:
     fake = FakePipeline(replace(running(), ledger=Ledger(20_923, 20_720, 203)))
-    fake.ends_at = StopStep.DRAIN
+    fake.ends_at = ShutdownLevel.DRAIN
     return fake
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from importlib.resources import files
 
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
-from sp500tui.pipeline.api import FaultControl, Scaled, StopStep, clamp_workers
+from sp500tui.pipeline.api import FaultInjector, ScaleResult, ShutdownLevel, clamp_workers
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.snapshot import (
     Bottleneck,
@@ -174,7 +174,7 @@ def running() -> Snapshot:
             worker(StageName.WRITER, 2, idle, "", 19.2),
         ),
         constituents=ListSnapshot(Health.OK, "", 503, "wikipedia", NOON),
-        upstream=UpstreamSnapshot(Health.OK, "", 4.0, None, 1204, 0, 0, 0.3, "USD/DKK", "6.8721", 12.0),
+        sources=UpstreamSnapshot(Health.OK, "", 4.0, None, 1204, 0, 0, 0.3, "USD/DKK", "6.8721", 12.0),
         database=DatabaseSnapshot(
             Health.OK, "", "postgresql://postgres:***@/sp500", True, None, Latency(3.1, 6.2, 9.9), 20_871
         ),
@@ -190,8 +190,8 @@ def degraded() -> Snapshot:
     calm = running()
     return replace(
         calm,
-        upstream=replace(
-            calm.upstream,
+        sources=replace(
+            calm.sources,
             health=Health.DEGRADED,
             message="Yahoo Finance answers 429",
             retry_in=12.0,
@@ -235,7 +235,7 @@ def empty() -> Snapshot:
         ),
         workers=calm.workers[:1],
         constituents=ListSnapshot(Health.DOWN, "Wikipedia cannot be reached: no route to host"),
-        upstream=UpstreamSnapshot(Health.DOWN, "Yahoo Finance cannot be reached", 4.0, 9.0, 3, 3),
+        sources=UpstreamSnapshot(Health.DOWN, "Yahoo Finance cannot be reached", 4.0, 9.0, 3, 3),
         bottleneck=None,
     )
 
@@ -259,11 +259,11 @@ class FakePipeline:
         self.names: Sequence[Constituent] = listed() if self.now_shows.constituents.count else ()
         self.calls: list[tuple[object, ...]] = []
         self.listeners: list[Callable[[PipelineEvent], None]] = []
-        self.ends_at = StopStep.KILL
+        self.ends_at = ShutdownLevel.KILL
         """The step of the ladder at which it ends."""
-        self.step = StopStep.NONE
+        self.step = ShutdownLevel.NONE
         self.database_url: str | None = None
-        self.demo_market: FaultControl | None = None
+        self.demo_market: FaultInjector | None = None
 
     def start(self) -> None:
         self.calls.append(("start",))
@@ -281,7 +281,7 @@ class FakePipeline:
     def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
         self.listeners.append(listener)
 
-    def scale(self, stage: StageName, size: int) -> Scaled:
+    def scale(self, stage: StageName, size: int) -> ScaleResult:
         self.calls.append(("scale", stage, size))
         old = self.now_shows.stage(stage).size
         stages = tuple(
@@ -289,9 +289,9 @@ class FakePipeline:
             for each in self.now_shows.stages
         )
         self.now_shows = replace(self.now_shows, stages=stages)
-        return Scaled(stage, old, clamp_workers(size))
+        return ScaleResult(stage, old, clamp_workers(size))
 
-    def scale_node(self, node: str, stage: StageName, size: int) -> Scaled:
+    def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:
         self.calls.append(("scale_node", node, stage, size))
         old = 0
         nodes = []
@@ -302,7 +302,7 @@ class FakePipeline:
                 each = replace(each, stages=tuple(pools))
             nodes.append(each)
         self.now_shows = replace(self.now_shows, nodes=tuple(nodes))
-        return Scaled(stage, old, size)
+        return ScaleResult(stage, old, size)
 
     def pause(self, stage: StageName | None = None) -> None:
         self.calls.append(("pause", stage))
@@ -330,7 +330,7 @@ class FakePipeline:
         self.now_shows = replace(self.now_shows, cycle=replace(self.now_shows.cycle, interval=seconds))
         return seconds
 
-    def stop(self, step: StopStep = StopStep.DRAIN) -> None:
+    def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
         self.calls.append(("stop", step))
         self.step = max(self.step, step)
         ended = self.step >= self.ends_at
@@ -340,7 +340,7 @@ class FakePipeline:
         return self.step >= self.ends_at
 
     def outcome(self) -> RunReport:
-        return RunReport.of(self.now_shows, stopped_early=self.step is not StopStep.NONE)
+        return RunReport.of(self.now_shows, stopped_early=self.step is not ShutdownLevel.NONE)
 
     def kill_worker(self, name: str) -> bool:
         self.calls.append(("kill_worker", name))

@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from sp500tui.model import Constituent
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.prices.table import PriceTable
-from sp500tui.tui.render.terminal_diff import SparingApp
+from sp500tui.tui.render.terminal_diff import DiffingApp
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, LIGHT
 from tests.support.tui.price_rows import Clock, constituent, live
@@ -24,7 +24,7 @@ SYMBOLS = [f"S{number:02}" for number in range(40)]
 SECTORS = ("Energy", "Health Care")
 
 
-class TableApp(SparingApp[None]):
+class TableApp(DiffingApp[None]):
     CSS_PATH = style_sheet("prices.tcss")
 
     def __init__(self, clock: Clock) -> None:

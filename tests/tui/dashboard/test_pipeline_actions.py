@@ -11,17 +11,23 @@ from textual.message import Message
 
 from sp500tui.config.settings import Settings
 from sp500tui.model import ConfigurationError
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Ledger, MissingSymbol, Phase, StageName
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.polling import PipelineFeed
-from sp500tui.tui.quit.shutdown import Ladder, Stopping, on_their_way, remainder, stopping_lines
+from sp500tui.tui.quit.shutdown import (
+    ShutdownController,
+    ShutdownStatus,
+    on_their_way,
+    remainder,
+    stopping_lines,
+)
 from sp500tui.tui.render.lines import width_of
 from sp500tui.tui.shell import pipeline_actions as steering
 from sp500tui.tui.shell.bindings import check_keymap
 from sp500tui.tui.shell.key_lines import ShownKey, key_line
 from sp500tui.tui.shell.themes import check_theme, known_themes, remember_theme, remembered_theme
-from sp500tui.tui.startup import Opener, opening_snapshot
+from sp500tui.tui.startup import PipelineLoader, starting_snapshot
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, draining, empty, live_price, running
 from tests.tui.conftest import CannedLog
 
@@ -46,7 +52,7 @@ class TestLadder:
         # given a clock in hand
         now = [100.0]
         pipeline = FakePipeline()
-        ladder = Ladder(30.0, lambda: now[0])
+        ladder = ShutdownController(30.0, lambda: now[0])
         assert not ladder.climbed
         # when the ladder is climbed to its end
         for _ in range(4):
@@ -54,12 +60,12 @@ class TestLadder:
             now[0] += 1
         # then every step was asked for, and waiting ends soon after the last
         assert [call[1] for call in pipeline.calls] == [
-            StopStep.DRAIN,
-            StopStep.SPOOL,
-            StopStep.KILL,
-            StopStep.KILL,
+            ShutdownLevel.DRAIN,
+            ShutdownLevel.SPOOL,
+            ShutdownLevel.KILL,
+            ShutdownLevel.KILL,
         ]
-        assert ladder.stopping == Stopping(StopStep.KILL, 4.0, 30.0, 52)
+        assert ladder.stopping == ShutdownStatus(ShutdownLevel.KILL, 4.0, 30.0, 52)
         assert not ladder.exhausted
         now[0] += 2
         assert ladder.exhausted
@@ -68,37 +74,37 @@ class TestLadder:
         ("step", "now", "then"),
         [
             (
-                StopStep.DRAIN,
+                ShutdownLevel.DRAIN,
                 "Draining: everything fetched is being stored.",
                 "q again spools the rest to disk",
             ),
-            (StopStep.SPOOL, "Spooling: the rest goes to the journal", "q again kills the workers"),
-            (StopStep.KILL, "Killing what is left.", "leaving"),
+            (ShutdownLevel.SPOOL, "Spooling: the rest goes to the journal", "q again kills the workers"),
+            (ShutdownLevel.KILL, "Killing what is left.", "leaving"),
         ],
     )
     def test_the_note_says_what_is_done_and_what_the_next_key_does(
-        self, step: StopStep, now: str, then: str
+        self, step: ShutdownLevel, now: str, then: str
     ) -> None:
-        lines = stopping_lines(Stopping(step, 3.0, 30.0, 104), draining(), 70)
+        lines = stopping_lines(ShutdownStatus(step, 3.0, 30.0, 104), draining(), 70)
         text = "\n".join("".join(span.text for span in line) for line in lines)
         assert now in text
         assert then in text
         assert "50 %" in text
         assert "on their way 52 quotes" in text
-        assert ("3 s of at most 30 s" in text) == (step is StopStep.DRAIN)
+        assert ("3 s of at most 30 s" in text) == (step is ShutdownLevel.DRAIN)
         assert all(width_of(line) <= 70 for line in lines)
 
     def test_a_drain_is_not_over_while_the_database_is_away(self) -> None:
         # given quotes put aside in the journal, because the database is down
         away = replace(degraded(), ledger=replace(degraded().ledger, queued=0, spooled=50))
         # when it drains, then they are still to be stored, and what it waits for is said
-        lines = stopping_lines(Stopping(StopStep.DRAIN, 3.0, 30.0, 100), away, 74)
+        lines = stopping_lines(ShutdownStatus(ShutdownLevel.DRAIN, 3.0, 30.0, 100), away, 74)
         text = "\n".join("".join(span.text for span in line) for line in lines)
         assert "50 %" in text
         assert "in the journal 50" in text
         assert "next attempt in 3 s" in text
         # and when it spools, the journal is where they belong
-        lines = stopping_lines(Stopping(StopStep.SPOOL, 3.0, 30.0, 100), away, 74)
+        lines = stopping_lines(ShutdownStatus(ShutdownLevel.SPOOL, 3.0, 30.0, 100), away, 74)
         assert "100 %" in "".join(span.text for span in lines[2])
         assert all(width_of(line) <= 74 for line in lines)
 
@@ -120,14 +126,14 @@ class TestLadder:
         assert remainder(left).endswith("; 1 symbol without a price in the last cycle")
 
     def test_nothing_on_its_way_is_all_of_it(self) -> None:
-        lines = stopping_lines(Stopping(StopStep.DRAIN, 0.0, 30.0, 0), CLEAN, 70)
+        lines = stopping_lines(ShutdownStatus(ShutdownLevel.DRAIN, 0.0, 30.0, 0), CLEAN, 70)
         assert "100 %" in "".join(span.text for span in lines[2])
         assert on_their_way(CLEAN) == 0
 
 
 class TestFeed:
     def feed(self, pipeline: FakePipeline | None, log: CannedLog) -> PipelineFeed:
-        feed = PipelineFeed(lambda: opening_snapshot(Settings(), NOON, 1.0), log, lambda: NOON)
+        feed = PipelineFeed(lambda: starting_snapshot(Settings(), NOON, 1.0), log, lambda: NOON)
         feed.pipeline = pipeline
         return feed
 
@@ -178,14 +184,14 @@ def keeping(told: list[Message]) -> Callable[[Message], bool]:
 
 
 class TestOpener:
-    def wait(self, opener: Opener) -> None:
+    def wait(self, opener: PipelineLoader) -> None:
         opener.start()
         opener._thread.join(5)
 
     def test_the_pipeline_is_started_and_told(self) -> None:
         told: list[Message] = []
         pipeline = FakePipeline()
-        opener = Opener(lambda: pipeline, keeping(told))
+        opener = PipelineLoader(lambda: pipeline, keeping(told))
         self.wait(opener)
         assert pipeline.calls == [("start",)]
         assert opener.pipeline is pipeline
@@ -197,12 +203,12 @@ class TestOpener:
         def broken() -> FakePipeline:
             raise OSError("disk on fire")
 
-        self.wait(Opener(broken, keeping(told)))
+        self.wait(PipelineLoader(broken, keeping(told)))
         assert [type(message).__name__ for message in told] == ["PipelineFailed"]
 
     def test_nothing_starts_after_a_cancel(self) -> None:
         pipeline = FakePipeline()
-        opener = Opener(lambda: pipeline, lambda message: True)
+        opener = PipelineLoader(lambda: pipeline, lambda message: True)
         opener.cancel(1.0)
         self.wait(opener)
         assert pipeline.calls == []

@@ -12,7 +12,7 @@ import pytest
 
 from sp500tui.model import DatabaseError
 from sp500tui.storage.database import apply_schema
-from sp500tui.tui.shell.price_reader import DatabaseArchive
+from sp500tui.tui.shell.price_reader import PostgresReader
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.postgres import free_port
 from tests.support.tui.fake_pipeline import NOON, FakePipeline
@@ -35,41 +35,41 @@ def filled(database_url: str) -> str:
 
 
 @pytest.fixture
-def archive(filled: str) -> Iterator[DatabaseArchive]:
-    made = DatabaseArchive(lambda: filled)
+def reader(filled: str) -> Iterator[PostgresReader]:
+    made = PostgresReader(lambda: filled)
     yield made
     made.close()
 
 
 class TestArchive:
-    def test_a_symbol_comes_back_as_it_was_stored(self, archive: DatabaseArchive) -> None:
-        stored = archive.of_symbol("NVDA", NOON - timedelta(minutes=5), 500, 5)
+    def test_a_symbol_comes_back_as_it_was_stored(self, reader: PostgresReader) -> None:
+        stored = reader.of_symbol("NVDA", NOON - timedelta(minutes=5), 500, 5)
         assert stored.symbol == "NVDA"
         assert len(stored.points) == 30
         assert stored.points[-1].price == Decimal(199)
         assert [row.price for row in stored.rows] == [Decimal(200 - n) for n in range(1, 6)]
 
-    def test_many_points_are_thinned(self, archive: DatabaseArchive) -> None:
-        everything = archive.of_symbol("NVDA", datetime(1970, 1, 1, tzinfo=UTC), 20, 1)
+    def test_many_points_are_thinned(self, reader: PostgresReader) -> None:
+        everything = reader.of_symbol("NVDA", datetime(1970, 1, 1, tzinfo=UTC), 20, 1)
         assert 10 <= len(everything.points) <= 20
 
-    def test_the_figures_of_the_server(self, archive: DatabaseArchive) -> None:
-        stored = archive.of_all(3)
+    def test_the_figures_of_the_server(self, reader: PostgresReader) -> None:
+        stored = reader.of_all(3)
         assert stored.statistics.total.rows == 60
         assert stored.newest.symbols == 1
         assert len(stored.rows) == 3
 
-    def test_it_cannot_write(self, archive: DatabaseArchive) -> None:
-        archive.of_all(1)
-        assert archive._connection is not None
+    def test_it_cannot_write(self, reader: PostgresReader) -> None:
+        reader.of_all(1)
+        assert reader._connection is not None
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            archive._connection.execute("DELETE FROM prices")
+            reader._connection.execute("DELETE FROM prices")
 
     def test_a_broken_connection_is_told_once_and_then_mended(
-        self, archive: DatabaseArchive, filled: str
+        self, reader: PostgresReader, filled: str
     ) -> None:
         # given a connection that the server ends
-        archive.of_all(1)
+        reader.of_all(1)
         with psycopg.connect(filled, autocommit=True) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -77,24 +77,24 @@ class TestArchive:
             )
         # then the question after that fails in words, and the one after it works
         with pytest.raises(DatabaseError):
-            archive.of_all(1)
-        assert archive.of_all(1).statistics.total.rows == 60
+            reader.of_all(1)
+        assert reader.of_all(1).statistics.total.rows == 60
 
     def test_before_the_database_is_open(self) -> None:
         with pytest.raises(DatabaseError, match="not open yet"):
-            DatabaseArchive(lambda: None).of_all(1)
+            PostgresReader(lambda: None).of_all(1)
 
-    def test_closing_twice_does_nothing(self, archive: DatabaseArchive) -> None:
-        archive.of_all(1)
-        archive.close()
-        archive.close()
+    def test_closing_twice_does_nothing(self, reader: PostgresReader) -> None:
+        reader.of_all(1)
+        reader.close()
+        reader.close()
 
-    def test_a_closed_archive_opens_no_connection(self, archive: DatabaseArchive) -> None:
-        archive.of_all(1)
-        archive.close()
+    def test_a_closed_archive_opens_no_connection(self, reader: PostgresReader) -> None:
+        reader.of_all(1)
+        reader.close()
         with pytest.raises(DatabaseError, match="this screen was closed"):
-            archive.of_all(1)
-        assert archive._connection is None
+            reader.of_all(1)
+        assert reader._connection is None
 
 
 class Opened:
@@ -125,7 +125,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
 class TestClosing:
     def test_a_question_that_waits_while_it_is_closed_opens_no_connection(self, opened: Opened) -> None:
         # given a question under way, a close that waits for it, and another question behind both
-        archive = DatabaseArchive(lambda: "postgresql://host/x")
+        reader = PostgresReader(lambda: "postgresql://host/x")
         asked, answered = threading.Event(), threading.Event()
         refused: list[DatabaseError] = []
 
@@ -135,16 +135,16 @@ class TestClosing:
 
         def late() -> None:
             try:
-                archive._ask(lambda _: None)
+                reader._ask(lambda _: None)
             except DatabaseError as error:
                 refused.append(error)
 
-        first = threading.Thread(target=archive._ask, args=(slow,))
+        first = threading.Thread(target=reader._ask, args=(slow,))
         first.start()
         assert asked.wait(10)
-        closing = threading.Thread(target=archive.close)
+        closing = threading.Thread(target=reader.close)
         closing.start()
-        while not archive._closed:
+        while not reader._closed:
             closing.join(0.001)
         second = threading.Thread(target=late)
         second.start()
@@ -158,15 +158,15 @@ class TestClosing:
         assert [connection.closed for connection in opened.connections] == [True]
 
     def test_an_error_of_any_kind_closes_the_connection(self, opened: Opened) -> None:
-        archive = DatabaseArchive(lambda: "postgresql://host/x")
+        reader = PostgresReader(lambda: "postgresql://host/x")
 
         def broken(_: object) -> None:
             raise ValueError("year 12026 is out of range")
 
         with pytest.raises(ValueError, match="12026"):
-            archive._ask(broken)
+            reader._ask(broken)
         assert [connection.closed for connection in opened.connections] == [True]
-        archive._ask(lambda _: None)
+        reader._ask(lambda _: None)
         assert len(opened.connections) == 2
 
 

@@ -18,7 +18,7 @@ from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot, Ledger, Sna
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import RowTotal
-from sp500tui.tui.database.metrics import Figure, figures, sql_in, sql_lines
+from sp500tui.tui.database.metrics import Metric, figures, sql_in, sql_lines
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.render.lines import Line, Role, width_of
 from sp500tui.tui.shell.price_reader import StoredAll
@@ -36,7 +36,7 @@ def told(
     stored: StoredAll | None = None,
     rates: Sequence[float] = (),
     letters: int | str | None = None,
-) -> dict[str, Figure]:
+) -> dict[str, Metric]:
     return {figure.name: figure for figure in figures(snapshot or running(), stored, rates, NOON, letters)}
 
 
@@ -147,17 +147,17 @@ class TestSql:
 
 @asynccontextmanager
 async def opened(
-    drive: Drive, archive: CannedArchive | None = None, **more: Any
+    drive: Drive, reader: CannedArchive | None = None, **more: Any
 ) -> AsyncIterator[tuple[Driven, DatabaseScreen, CannedArchive]]:
     """The database screen, with its first answer where there is one."""
-    archive = archive or CannedArchive()
+    reader = reader or CannedArchive()
     async with drive(**more) as driven:
-        screen = DatabaseScreen(archive)
+        screen = DatabaseScreen(reader)
         await driven.app.push_screen(screen)
-        if archive.failure is None:
+        if reader.failure is None:
             await driven.until(lambda: screen._stored is not None, "the reading")
         await driven.pilot.pause()
-        yield driven, screen, archive
+        yield driven, screen, reader
 
 
 class TestScreen:
@@ -198,26 +198,26 @@ class TestScreen:
             await driven.until(lambda: any("no SQL" in note.message for note in driven.app._notifications))
 
     async def test_growth_is_the_difference_of_two_readings(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, screen, archive):
-            archive.statistics = replace(
+        async with opened(drive) as (driven, screen, reader):
+            reader.statistics = replace(
                 STATISTICS, taken_at=NOON + timedelta(seconds=2), inserted=(STATISTICS.inserted or 0) + 100
             )
             screen.ask()
             await driven.until(lambda: "50.0/s" in driven.text())
 
     async def test_an_empty_table_says_so(self, drive: Drive) -> None:
-        archive = CannedArchive()
-        archive.empty = True
-        async with opened(drive, archive) as (driven, _, _):
+        reader = CannedArchive()
+        reader.empty = True
+        async with opened(drive, reader) as (driven, _, _):
             await driven.until(lambda: "no price has been stored yet" in driven.text())
 
     async def test_a_database_that_goes_away_and_comes_back(self, drive: Drive) -> None:
-        async with opened(drive, pipeline=FakePipeline(running())) as (driven, screen, archive):
-            archive.failure = DatabaseError("the database does not answer: [bold]start it")
+        async with opened(drive, pipeline=FakePipeline(running())) as (driven, screen, reader):
+            reader.failure = DatabaseError("the database does not answer: [bold]start it")
             screen.ask()
             await driven.until(lambda: "not read: the database does not answer: [bold]start" in driven.text())
             assert "20,871 rows" in driven.text()
-            archive.failure = None
+            reader.failure = None
             screen.ask()
             await driven.until(lambda: "not read" not in driven.text())
 
@@ -239,6 +239,6 @@ class TestScreen:
             assert "20,871 rows" in driven.text()
 
     async def test_the_connection_is_given_back(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, _, archive):
+        async with opened(drive) as (driven, _, reader):
             await driven.press("escape")
-            await driven.until(lambda: archive.closed)
+            await driven.until(lambda: reader.closed)

@@ -10,9 +10,9 @@ import pytest
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Health
-from sp500tui.pipeline.runtime.database_monitor import Keeper
-from sp500tui.pipeline.stages.scraper import Roster
-from sp500tui.pipeline.writer.database_health import DatabaseState
+from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
 
 
 @pytest.mark.thorough
@@ -21,20 +21,31 @@ def test_it_stays_away_and_comes_back(
 ) -> None:
     # given an embedded database in use
     events: list[PipelineEvent] = []
-    state = DatabaseState(events.append)
-    roster = Roster(lambda: None, (), 21_600.0)  # type: ignore[arg-type,return-value]
-    keeper = Keeper(None, data_dir, state=state, roster=roster, patient=True, give_up=lambda _: None)
-    assert not keeper.stop_server(1.0)
-    keeper.thread.start()
+    state = DatabaseHealth(events.append)
+    current_constituents = CurrentConstituents(lambda: None, (), 21_600.0)  # type: ignore[arg-type,return-value]
+    database_monitor = DatabaseMonitor(
+        None,
+        data_dir,
+        state=state,
+        current_constituents=current_constituents,
+        patient=True,
+        give_up=lambda _: None,
+    )
+    assert not database_monitor.stop_server(1.0)
+    database_monitor.thread.start()
     try:
         eventually(lambda: state.health is Health.OK)
         # when it is stopped for two seconds
         stopped = time.monotonic()
-        assert keeper.stop_server(2.0)
+        assert database_monitor.stop_server(2.0)
         # then the state says why, and when it comes back
-        eventually(lambda: "stopped as a demonstration; it is started again in" in keeper.snapshot().message)
+        eventually(
+            lambda: (
+                "stopped as a demonstration; it is started again in" in database_monitor.snapshot().message
+            )
+        )
         eventually(lambda: state.health is Health.OK)
         assert time.monotonic() - stopped >= 2.0
         assert [event.kind for event in events] == [EventKind.DATABASE_DOWN, EventKind.DATABASE_BACK]
     finally:
-        keeper.close()
+        database_monitor.close()

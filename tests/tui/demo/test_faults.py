@@ -16,7 +16,7 @@ from sp500tui.simulator.faults import Faults
 from sp500tui.tui.demo.faults import (
     FAULTS,
     OFF,
-    FaultChoice,
+    FaultOption,
     in_force,
     stepped,
     strength_of,
@@ -35,20 +35,20 @@ def text(lines: Sequence[Line]) -> str:
     return "\n".join("".join(span.text for span in line) for line in lines)
 
 
-def titled(title: str) -> FaultChoice:
+def titled(title: str) -> FaultOption:
     return next(choice for choice in FAULTS if choice.title == title)
 
 
 class TestChoices:
     @CHOICES
-    def test_every_strength_is_taken_by_the_market_and_read_back(self, choice: FaultChoice) -> None:
+    def test_every_strength_is_taken_by_the_market_and_read_back(self, choice: FaultOption) -> None:
         for index in range(len(choice.strengths)):
             faults = Faults.parse(with_strength(choice, index, NONE)).as_json()
             assert strength_of(choice, faults) == index
             assert list(in_force(faults)) == ([choice] if index else [])
 
     @CHOICES
-    def test_what_the_market_counts_is_a_fault_it_knows(self, choice: FaultChoice) -> None:
+    def test_what_the_market_counts_is_a_fault_it_knows(self, choice: FaultOption) -> None:
         assert choice.counted == "" or choice.counted in NONE
 
     def test_everything_the_screen_promises_is_on_offer(self) -> None:
@@ -71,7 +71,7 @@ class TestChoices:
         assert switched(titled("dropped connections"), odd)["drop"] == 0.0
 
     @CHOICES
-    def test_switching_twice_is_nothing(self, choice: FaultChoice) -> None:
+    def test_switching_twice_is_nothing(self, choice: FaultOption) -> None:
         once = switched(choice, NONE)
         assert strength_of(choice, once) != OFF
         assert strength_of(choice, switched(choice, once)) == OFF

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sp500tui.model import ExitCode
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import (
     DatabaseSnapshot,
@@ -26,7 +26,7 @@ from sp500tui.tui.demo.render import no_market, writer_to_kill
 from sp500tui.tui.nodes.details import node_lines
 from sp500tui.tui.nodes.render import node_line, nodes_heading
 from sp500tui.tui.quit.cluster_text import farewell, leaving_lines
-from sp500tui.tui.quit.shutdown import Stopping
+from sp500tui.tui.quit.shutdown import ShutdownStatus
 from sp500tui.tui.render.cluster_labels import short_name, tail
 from sp500tui.tui.render.labels import phase_word, trouble
 from sp500tui.tui.render.lines import width_of
@@ -172,23 +172,23 @@ async def test_workers_name_their_node(drive: Drive) -> None:
 
 
 class TestLeaving:
-    def text(self, snapshot: Snapshot, step: StopStep) -> str:
-        lines = leaving_lines(Stopping(step, 3.0, 30.0, 52), snapshot)
+    def text(self, snapshot: Snapshot, step: ShutdownLevel) -> str:
+        lines = leaving_lines(ShutdownStatus(step, 3.0, 30.0, 52), snapshot)
         assert all(width_of(line) <= 72 for line in lines)
         return "\n".join("".join(span.text for span in line) for line in lines)
 
     def test_a_node_says_that_the_others_go_on(self) -> None:
-        told = self.text(three_nodes(), StopStep.DRAIN)
+        told = self.text(three_nodes(), ShutdownLevel.DRAIN)
         assert "Leaving the cluster: this node finishes what it has in hand." in told
         assert "The cluster goes on: 2 other nodes work." in told
         assert "still there 7 workers" in told
         assert "3 s of at most 30 s" in told
         assert "q again hands the rest back" in told
-        assert "goes to the other nodes" in self.text(three_nodes(), StopStep.SPOOL)
-        assert "leaving" in self.text(three_nodes(), StopStep.KILL)
+        assert "goes to the other nodes" in self.text(three_nodes(), ShutdownLevel.SPOOL)
+        assert "leaving" in self.text(three_nodes(), ShutdownLevel.KILL)
 
     def test_one_that_only_watches_says_so(self) -> None:
-        told = self.text(watching(), StopStep.DRAIN)
+        told = self.text(watching(), ShutdownLevel.DRAIN)
         assert "Leaving: this program only watches." in told
         assert "The cluster goes on: 3 other nodes work." in told
 
@@ -211,7 +211,7 @@ class TestLeaving:
 
     async def test_the_note_is_shown_and_the_terminal_gets_the_last_word(self, drive: Drive) -> None:
         async with drive(FakePipeline(three_nodes())) as driven:
-            driven.pipeline.ends_at = StopStep.SPOOL
+            driven.pipeline.ends_at = ShutdownLevel.SPOOL
             await driven.press("q")
             await driven.until(lambda: "The cluster goes on: 2 other nodes work." in driven.text())
             await driven.press("q")

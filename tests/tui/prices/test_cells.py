@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.tui.prices.sparkline import SessionTrack, course
+from sp500tui.tui.prices.sparkline import PriceHistory, course
 from sp500tui.tui.render.cells import age_words, arrow, shares, signed
 
 
@@ -69,27 +69,27 @@ def test_a_course_lies_between_its_lowest_and_highest_price(values: list[float],
 
 @given(st.lists(st.floats(0.5, 1e6, width=32), max_size=300))
 def test_a_track_stays_small_and_spans_the_session(prices: list[float]) -> None:
-    track = SessionTrack()
+    track = PriceHistory()
     for price in prices:
         track.add(price)
 
     points = list(track)
 
-    assert len(points) <= SessionTrack.LIMIT
+    assert len(points) <= PriceHistory.LIMIT
     assert points[:1] == prices[:1]
     assert points[-1:] == prices[-1:]
     assert len(track.line(12)) == 12
 
 
 def test_a_single_price_draws_no_course() -> None:
-    track = SessionTrack()
+    track = PriceHistory()
     track.add(100.0)
 
     assert track.line(5) == "     "
 
 
 def test_a_track_tells_its_gain_from_the_second_price_on() -> None:
-    track = SessionTrack()
+    track = PriceHistory()
     track.add(100.0)
     before = track.gain
     track.add(110.0)

@@ -13,8 +13,8 @@ from rich.cells import cell_len
 
 from sp500tui.tui.prices.cells import STYLES, centred, header_cells, row_cells, sector_cells
 from sp500tui.tui.prices.columns import GAP, SPECS, PriceColumn, price_layout
-from sp500tui.tui.prices.model import PriceBook, SectorTally
-from sp500tui.tui.prices.view import Arrangement, SectorLine
+from sp500tui.tui.prices.model import PriceModel, SectorStats
+from sp500tui.tui.prices.view import SectorLine, ViewOptions
 from tests.support.tui.price_rows import NOW, constituent, live
 
 C = PriceColumn
@@ -85,7 +85,7 @@ def test_every_row_is_as_wide_as_the_table(
     width: int, symbol: str, name: str, moved: int, marked: bool, priced: bool
 ) -> None:
     # GIVEN a row of any name
-    book = PriceBook()
+    book = PriceModel()
     book.set_constituents([replace(constituent("X"), symbol=symbol, name=name)])
     if priced:
         book.update([live(symbol, "1234.50", "-12.00")], NOW)
@@ -106,7 +106,7 @@ def test_the_header_fills_the_line_and_marks_the_sort_column(
 ) -> None:
     layout = price_layout(width)
 
-    cells = header_cells(layout, Arrangement(sort, descending), "USD", "DKK")
+    cells = header_cells(layout, ViewOptions(sort, descending), "USD", "DKK")
 
     text = "".join(text for text, _ in cells)
     assert cell_len(text) == width
@@ -120,7 +120,7 @@ def test_a_title_and_its_arrow_fit_their_column(column: PriceColumn) -> None:
 
 @given(widths, st.text(max_size=30), st.integers(0, 10**6), st.integers(1, 10**6))
 def test_a_sector_heading_fills_the_line(width: int, sector: str, shown: int, members: int) -> None:
-    tally = SectorTally()
+    tally = SectorStats()
     tally.members = members
     tally.advancers = shown
     tally.add(live("A").row.quote)
@@ -131,7 +131,7 @@ def test_a_sector_heading_fills_the_line(width: int, sector: str, shown: int, me
 
 
 def test_a_sector_heading_tells_members_advancers_decliners_and_change() -> None:
-    tally = SectorTally()
+    tally = SectorStats()
     for price in (live("A", "110.00", "10.00"), live("B", "99.00", "-1.00")):
         tally.members += 1
         tally.add(price.row.quote)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sp500tui.model import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Latency, StageName, WorkerState
-from sp500tui.tui.prices.model import PriceBook
+from sp500tui.tui.prices.model import PriceModel
 from sp500tui.tui.shell.export import PriceRecord, Table, as_csv, as_json, as_line, price_record, write_table
 from sp500tui.tui.workers.export import WorkerRecord, worker_record
 from tests.support.tui.fake_pipeline import running, worker
@@ -23,14 +23,14 @@ from tests.support.tui.price_rows import NOW, constituent, live
 
 
 def record(symbol: str = "BRK.B", name: str = "Berkshire Hathaway") -> PriceRecord:
-    book = PriceBook()
+    book = PriceModel()
     book.set_constituents([constituent(symbol, name, "Financials")])
     book.update([live(symbol, "478.10", "-2.50")], NOW)
     return price_record(book.rows[symbol])
 
 
 def without_price() -> PriceRecord:
-    book = PriceBook()
+    book = PriceModel()
     book.set_constituents([constituent("A")])
     return price_record(book.rows["A"])
 
@@ -53,7 +53,7 @@ def test_csv_has_every_digit_and_utc_times() -> None:
 
 
 def test_an_unknown_session_is_exported_as_text() -> None:
-    book = PriceBook()
+    book = PriceModel()
     book.set_constituents([constituent("A")])
     book.update([live("A", state="LATE_NIGHT")], NOW)
     table = prices(price_record(book.rows["A"]))

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from sp500tui.model import MarketState
 from sp500tui.pipeline.core.snapshot import MissingSymbol
-from sp500tui.tui.prices.model import PriceBook, SectorTally
+from sp500tui.tui.prices.model import PriceModel, SectorStats
 from tests.support.tui.price_rows import NOW, constituent, live
 
 
-def book_of(*symbols: str) -> PriceBook:
-    book = PriceBook()
+def book_of(*symbols: str) -> PriceModel:
+    book = PriceModel()
     book.set_constituents([constituent(symbol) for symbol in symbols])
     return book
 
@@ -149,7 +149,7 @@ updates = st.lists(st.tuples(st.sampled_from("ABCDE"), st.integers(100, 900), ch
 @given(updates)
 def test_the_sums_of_a_sector_are_those_of_its_rows(steps: list[tuple[str, int, str | None]]) -> None:
     # GIVEN two sectors
-    book = PriceBook()
+    book = PriceModel()
     book.set_constituents([constituent(s, sector="One" if s in "AB" else "Two") for s in "ABCDE"])
 
     # WHEN prices come and go in any order
@@ -158,20 +158,20 @@ def test_the_sums_of_a_sector_are_those_of_its_rows(steps: list[tuple[str, int, 
 
     # THEN the running sums equal those counted anew
     for sector, tally in book.sectors.items():
-        fresh = SectorTally()
+        fresh = SectorStats()
         for row in book.rows.values():
             if row.constituent.sector == sector:
                 fresh.members += 1
                 fresh.add(row.quote)
-        assert [getattr(tally, name) for name in SectorTally.__slots__] == [
-            getattr(fresh, name) for name in SectorTally.__slots__
+        assert [getattr(tally, name) for name in SectorStats.__slots__] == [
+            getattr(fresh, name) for name in SectorStats.__slots__
         ]
 
 
 def test_a_sector_weighs_each_member_by_its_previous_price() -> None:
-    tally = SectorTally()
+    tally = SectorStats()
     tally.add(live("A", "110.00", "10.00").row.quote)
     tally.add(live("B", "895.00", "-5.00").row.quote)
 
     assert tally.percent == Decimal(5) / Decimal(1000) * 100
-    assert SectorTally().percent is None
+    assert SectorStats().percent is None

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.tui.prices.columns import PriceColumn
-from sp500tui.tui.prices.model import PriceBook
+from sp500tui.tui.prices.model import PriceModel
 from sp500tui.tui.prices.view import (
-    Arrangement,
-    PriceView,
+    PriceListView,
     SectorLine,
+    ViewOptions,
     first_direction,
     next_column,
     sort_key,
@@ -23,15 +23,15 @@ from tests.support.tui.price_rows import NOW, constituent, live, unconverted
 SECTORS = {"A": "Energy", "B": "Energy", "C": "Health Care", "D": "Health Care", "E": ""}
 
 
-def view_of(symbols: str = "ABCDE") -> tuple[PriceBook, PriceView]:
-    book = PriceBook()
+def view_of(symbols: str = "ABCDE") -> tuple[PriceModel, PriceListView]:
+    book = PriceModel()
     book.set_constituents([constituent(s, f"Name of {s}", SECTORS[s]) for s in symbols])
-    view = PriceView(book)
+    view = PriceListView(book)
     view.rebuild()
     return book, view
 
 
-def symbols_of(view: PriceView) -> list[str]:
+def symbols_of(view: PriceListView) -> list[str]:
     return [line for line in view.lines if isinstance(line, str)]
 
 
@@ -39,9 +39,9 @@ def test_missing_values_come_last_both_ways() -> None:
     book, view = view_of()
     book.update([live("B", "200", "9"), live("D", "100", "1"), live("A", "50", None)], NOW)
 
-    view.arrange(Arrangement(PriceColumn.CHANGE, descending=True))
+    view.arrange(ViewOptions(PriceColumn.CHANGE, descending=True))
     falling = symbols_of(view)
-    view.arrange(Arrangement(PriceColumn.CHANGE, descending=False))
+    view.arrange(ViewOptions(PriceColumn.CHANGE, descending=False))
 
     assert falling == ["B", "D", "A", "C", "E"]
     assert symbols_of(view) == ["D", "B", "A", "C", "E"]
@@ -52,7 +52,7 @@ def test_missing_values_come_last_both_ways() -> None:
 def test_a_column_of_missing_values_sorts_by_symbol(column: PriceColumn, descending: bool) -> None:
     _, view = view_of()
 
-    view.arrange(Arrangement(column, descending))
+    view.arrange(ViewOptions(column, descending))
 
     texts = (PriceColumn.SYMBOL, PriceColumn.NAME, PriceColumn.SECTOR, PriceColumn.INDUSTRY)
     assert sorted(symbols_of(view)) == list("ABCDE")
@@ -65,7 +65,7 @@ def test_unknown_sessions_sort_after_the_known_ones() -> None:
     states = {"A": "LATE_NIGHT", "B": "OVERNIGHT", "C": "UNKNOWN", "D": "PRE", "E": "Z" * 24}
     book.update([live(symbol, state=state) for symbol, state in states.items()], NOW)
 
-    view.arrange(Arrangement(PriceColumn.MARKET, descending=False))
+    view.arrange(ViewOptions(PriceColumn.MARKET, descending=False))
 
     assert symbols_of(view) == ["D", "B", "C", "A", "E"]
 
@@ -102,7 +102,7 @@ def test_following_the_prices_ends_where_sorting_anew_does(
 ) -> None:
     # GIVEN any arrangement
     book, view = view_of()
-    arrangement = Arrangement(column, descending, filter_text, grouped)
+    arrangement = ViewOptions(column, descending, filter_text, grouped)
     view.arrange(arrangement)
 
     # WHEN prices change tick by tick
@@ -114,7 +114,7 @@ def test_following_the_prices_ends_where_sorting_anew_does(
         view.settle()
 
     # THEN the lines are those of a view made now, and each symbol is there once
-    fresh = PriceView(book)
+    fresh = PriceListView(book)
     fresh.arrange(arrangement)
     assert list(view.lines) == list(fresh.lines)
     assert view.shown == len(symbols_of(view)) == len(set(symbols_of(view)))
@@ -132,7 +132,7 @@ def test_nothing_changed_means_nothing_to_do() -> None:
 
 def test_rows_the_filter_hides_cost_nothing() -> None:
     book, view = view_of()
-    view.arrange(Arrangement(filter_text="health"))
+    view.arrange(ViewOptions(filter_text="health"))
 
     view.touch(book.update([live("A"), live("B", "101")], NOW))
 
@@ -157,7 +157,7 @@ def test_rows_the_filter_hides_cost_nothing() -> None:
 def test_a_filter_looks_for_every_word_in_symbol_name_and_sector(text: str, found: str) -> None:
     _, view = view_of()
 
-    view.arrange(Arrangement(PriceColumn.SYMBOL, descending=False, filter_text=text))
+    view.arrange(ViewOptions(PriceColumn.SYMBOL, descending=False, filter_text=text))
 
     assert symbols_of(view) == list(found)
 
@@ -175,7 +175,7 @@ def test_groups_count_their_rows_and_go_by_weighted_change() -> None:
     book, view = view_of()
     book.update([live("A", "110", "10"), live("B", "100", "-1"), live("C", "101", "-1")], NOW)
 
-    view.arrange(Arrangement(PriceColumn.PERCENT, descending=True, grouped=True))
+    view.arrange(ViewOptions(PriceColumn.PERCENT, descending=True, grouped=True))
 
     assert list(view.lines) == [
         SectorLine("Energy", 2), "A", "B", SectorLine("Health Care", 2), "C", "D", SectorLine("", 1), "E",
@@ -195,16 +195,16 @@ def test_groups_follow_the_sort_column(sort: PriceColumn, descending: bool, sect
     book, view = view_of()
     book.update([live("A", "110", "10"), live("C", "101", "-1")], NOW)
 
-    view.arrange(Arrangement(sort, descending, grouped=True))
+    view.arrange(ViewOptions(sort, descending, grouped=True))
 
     assert [line.sector for line in view.lines if isinstance(line, SectorLine)] == sectors
 
 
 def test_words_for_the_title() -> None:
-    assert Arrangement().words(503, 503) == "by change % ▼ · all 503"
-    chosen = Arrangement(PriceColumn.NAME, descending=False, filter_text=" bank ", grouped=True)
+    assert ViewOptions().words(503, 503) == "by change % ▼ · all 503"
+    chosen = ViewOptions(PriceColumn.NAME, descending=False, filter_text=" bank ", grouped=True)
     assert chosen.words(12, 1503) == "by name ▲ · grouped by sector · 12 of 1,503 match “bank”"
-    assert Arrangement().words(0, 0) == "by change % ▼"
+    assert ViewOptions().words(0, 0) == "by change % ▼"
 
 
 def test_sort_columns_go_round() -> None:
@@ -216,11 +216,11 @@ def test_sort_columns_go_round() -> None:
 
 def test_many_rows_keep_their_order() -> None:
     # GIVEN more rows than the small cases above
-    book = PriceBook()
+    book = PriceModel()
     names = [f"S{number:04}" for number in range(2000)]
     book.set_constituents([constituent(name) for name in names])
-    view = PriceView(book)
-    view.arrange(Arrangement(PriceColumn.LAST, descending=True))
+    view = PriceListView(book)
+    view.arrange(ViewOptions(PriceColumn.LAST, descending=True))
     source = random.Random(7)  # a test's own dice
 
     # WHEN a part of them changes

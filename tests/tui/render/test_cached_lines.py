@@ -12,12 +12,12 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
 
-from sp500tui.tui.render.cached_lines import PaintedLines, WholeStrip
+from sp500tui.tui.render.cached_lines import CachedLineView, WholeStrip
 
 WIDTH, HEIGHT = 20, 5
 
 
-class Numbers(PaintedLines):
+class Numbers(CachedLineView):
     """Lines with their number."""
 
     DEFAULT_CSS = "Numbers { overflow-x: hidden; overflow-y: auto; height: 100%; scrollbar-size: 1 1; }"

@@ -28,7 +28,7 @@ from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.render.labels import bottleneck_words, phase_word, session_words, trend, trouble
 from sp500tui.tui.render.lines import Line, Role, longest_that_fits, width_of
 from sp500tui.tui.shell.status_lines import View, equation, status_lines
-from sp500tui.tui.startup import opening_snapshot
+from sp500tui.tui.startup import starting_snapshot
 from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, failed, queue, running
 
 VIEW = View("17:46:00", NOON)
@@ -208,13 +208,13 @@ def test_bottlenecks_in_words() -> None:
 def test_what_all_wait_for_is_no_stage_that_keeps_up() -> None:
     away = replace(degraded(), bottleneck=None)
     assert bottleneck_words(away).startswith("held up: the writers wait for PostgreSQL")
-    refused = replace(running(), bottleneck=None, upstream=replace(running().upstream, health=Health.DOWN))
+    refused = replace(running(), bottleneck=None, sources=replace(running().sources, health=Health.DOWN))
     assert bottleneck_words(refused) == "held up: the price workers wait for Yahoo Finance"
 
 
 class TestNotice:
     def test_loading(self) -> None:
-        notice = prices_notice(opening_snapshot(Settings(demo=True), NOON, 2.0))
+        notice = prices_notice(starting_snapshot(Settings(demo=True), NOON, 2.0))
         assert notice == "Loading the list of constituents …\nfor 2 s"
 
     def test_waiting_for_prices(self) -> None:
@@ -227,17 +227,17 @@ class TestNotice:
         assert "sp500tui --demo" in text
 
     def test_no_prices(self) -> None:
-        upstream = replace(running().upstream, health=Health.DOWN, message="Yahoo is away", last_success=None)
-        assert prices_notice(replace(running(), upstream=upstream)).startswith("No prices: Yahoo is away")
+        sources = replace(running().sources, health=Health.DOWN, message="Yahoo is away", last_success=None)
+        assert prices_notice(replace(running(), sources=sources)).startswith("No prices: Yahoo is away")
 
     def test_failed(self) -> None:
         assert prices_notice(failed()).startswith("The pipeline failed: the data folder")
 
 
 def test_the_opening_snapshot_has_the_configured_sizes_and_balances() -> None:
-    snapshot = opening_snapshot(Settings(price_workers=7), NOON, 1.0)
+    snapshot = starting_snapshot(Settings(price_workers=7), NOON, 1.0)
     assert snapshot.stage(StageName.PRICE).size == 7
     assert snapshot.ledger.balanced
     assert snapshot.phase is Phase.STARTING
     assert snapshot.end_to_end == Latency()
-    assert opening_snapshot(Settings(), NOON, 1.0, ValueError("broken")).phase is Phase.FAILED
+    assert starting_snapshot(Settings(), NOON, 1.0, ValueError("broken")).phase is Phase.FAILED

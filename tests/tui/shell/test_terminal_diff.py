@@ -19,7 +19,7 @@ from textual.strip import Strip
 from textual.widgets import Static
 
 from sp500tui.tui.prices.panel import PricePanel
-from sp500tui.tui.render.terminal_diff import SparingApp, SparingUpdate, between, change
+from sp500tui.tui.render.terminal_diff import DiffingApp, DiffUpdate, between, change
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK
 from tests.support.tui.price_rows import Clock, constituent, live
@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 120, 14
 SYMBOLS = [f"S{number:02}" for number in range(30)]
 
 
-class Watched(SparingApp[None]):
+class Watched(DiffingApp[None]):
     """Prices below a line of text, drawn on a terminal that is only thought of."""
 
     CSS_PATH = style_sheet("prices.tcss")
@@ -56,7 +56,7 @@ class Watched(SparingApp[None]):
         if isinstance(renderable, LayoutUpdate):
             self.stream.feed(renderable.render_segments(self.console))
         elif isinstance(renderable, ChopsUpdate):
-            update = SparingUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
+            update = DiffUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
             words = update.render_segments(self.console)
             self.sent += len(words.encode())
             self.plain += len(renderable.render_segments(self.console).encode())

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 from textual.drivers.linux_driver import LinuxDriver
 
-from sp500tui.tui.shell.driver import TerminalDriver, TerminalFile, driver_class
+from sp500tui.tui.shell.driver import NonBlockingWriter, TerminalDriver, driver_class
 
 _PIPE = 1 << 20
 
@@ -43,7 +43,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_text_arrives_in_order(pipe: Pipe) -> None:
-    terminal = TerminalFile(pipe.file, lambda: None)
+    terminal = NonBlockingWriter(pipe.file, lambda: None)
     for number in range(200):
         terminal.write(f"{number};")
     terminal.flush()
@@ -56,7 +56,7 @@ def test_text_arrives_in_order(pipe: Pipe) -> None:
 def test_a_terminal_that_does_not_read_holds_nobody_up_and_is_told_everything_anew(pipe: Pipe) -> None:
     # given a terminal that has stopped reading
     caught_up = threading.Event()
-    terminal = TerminalFile(pipe.file, caught_up.set, most_kept=1000)
+    terminal = NonBlockingWriter(pipe.file, caught_up.set, most_kept=1000)
     terminal.write("a" * _PIPE + "|")
     assert pipe.read(1) == "a"
 
@@ -79,7 +79,7 @@ def test_a_terminal_that_does_not_read_holds_nobody_up_and_is_told_everything_an
 
 def test_a_slow_terminal_hears_the_last_words(pipe: Pipe) -> None:
     # given a terminal with a long picture on the way and others that wait
-    terminal = TerminalFile(pipe.file, lambda: None)
+    terminal = NonBlockingWriter(pipe.file, lambda: None)
     terminal.write("a" * 2 * _PIPE + "|")
     assert pipe.read(1) == "a"
     for _ in range(100):
@@ -105,7 +105,7 @@ def test_a_slow_terminal_hears_the_last_words(pipe: Pipe) -> None:
 
 
 def test_a_terminal_that_is_gone_swallows_everything(pipe: Pipe) -> None:
-    terminal = TerminalFile(pipe.file, lambda: None)
+    terminal = NonBlockingWriter(pipe.file, lambda: None)
     os.close(pipe.out)
     terminal.write("anybody?")
     assert terminal.drain(5)

@@ -15,7 +15,7 @@ from textual._xterm_parser import XTermParser
 from textual.constants import ESCAPE_DELAY
 from textual.message import Message
 
-from sp500tui.tui.shell.terminal_input import LONGEST, SILENCE, TerminalInput
+from sp500tui.tui.shell.terminal_input import HEARTBEAT_TIMEOUT, LONGEST, TerminalInput
 from tests.support.tui.terminal_garbage import KINDS, garbage
 
 
@@ -59,7 +59,7 @@ def test_every_key_that_textual_knows_arrives(source: Source, sequence: str) -> 
     parser = XTermParser()
     # Textual takes shift+f3 for the place of the cursor, which nothing here asks for.
     expected = [key for key in told([*parser.feed(sequence), *parser.feed("")]) if key != "CursorPosition"]
-    assert source.send(sequence.encode()) + source.wait(SILENCE) == expected
+    assert source.send(sequence.encode()) + source.wait(HEARTBEAT_TIMEOUT) == expected
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_broken_sequence_is_one_warning(source: Source, caplog: pytest.LogCapt
 )
 def test_an_unfinished_sequence_is_dropped_after_a_silence(source: Source, begun: bytes) -> None:
     assert source.send(begun) == []
-    assert source.wait(SILENCE) == []
+    assert source.wait(HEARTBEAT_TIMEOUT) == []
     assert source.send(b"q") == ["q"]
 
 
@@ -152,7 +152,7 @@ def test_a_sequence_that_never_ends_is_dropped_while_keys_go_on(source: Source) 
     heard: list[str] = []
     while "q" not in heard:
         assert source.now < 2 * LONGEST
-        heard += source.wait(SILENCE / 3) + source.send(b"q")
+        heard += source.wait(HEARTBEAT_TIMEOUT / 3) + source.send(b"q")
     # then the paste is over, and the key is one
     assert heard[0].startswith("paste abcqq")
 
@@ -160,7 +160,7 @@ def test_a_sequence_that_never_ends_is_dropped_while_keys_go_on(source: Source) 
 def test_a_long_paste_that_comes_in_large_pieces_stays_one(source: Source) -> None:
     source.send(b"\x1b[200~")
     for _ in range(20):
-        source.wait(SILENCE / 2)
+        source.wait(HEARTBEAT_TIMEOUT / 2)
         assert source.send(b"Quit and Kill are words" * 10) == []
     (paste,) = source.send(b"\x1b[201~")
     assert len(paste) == len("paste ") + 20 * 230

@@ -23,17 +23,17 @@ from tests.tui.conftest import Drive, Driven
 
 @asynccontextmanager
 async def opened(
-    drive: Drive, archive: CannedArchive | None = None, symbol: str = "NVDA", **more: Any
+    drive: Drive, reader: CannedArchive | None = None, symbol: str = "NVDA", **more: Any
 ) -> AsyncIterator[tuple[Driven, SymbolScreen, CannedArchive]]:
     """The details of a symbol, read once."""
-    archive = archive or CannedArchive()
+    reader = reader or CannedArchive()
     async with drive(**more) as driven:
-        screen = SymbolScreen(symbol, archive)
+        screen = SymbolScreen(symbol, reader)
         await driven.app.push_screen(screen)
-        if archive.failure is None:
+        if reader.failure is None:
             await driven.until(lambda: screen._stored is not None, "the reading")
         await driven.pilot.pause()
-        yield driven, screen, archive
+        yield driven, screen, reader
 
 
 def asks_again(screen: SymbolScreen) -> bool:
@@ -74,12 +74,12 @@ class TestOpening:
             await driven.until(lambda: "─ NVDA · " in driven.text())
 
     async def test_everything_of_the_symbol_is_shown(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, _, archive):
+        async with opened(drive) as (driven, _, reader):
             await driven.until(lambda: "Semiconductors" in driven.text())
             words = driven.text()
             for part in ("NVDA · Nvidia", "214.72 USD", "0001045810", "by writer-1", "the last hour", "┬"):
                 assert part in words
-            assert archive.asked[0] == ("of_symbol", "NVDA", NOON - timedelta(hours=1))
+            assert reader.asked[0] == ("of_symbol", "NVDA", NOON - timedelta(hours=1))
 
     @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (62, 17)])
     async def test_every_size_shows_price_and_chart(self, drive: Drive, size: tuple[int, int]) -> None:
@@ -97,81 +97,81 @@ class TestOpening:
 
 class TestReading:
     async def test_it_reads_again_and_shows_what_is_new(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, screen, archive):
-            archive.minutes = 10
+        async with opened(drive) as (driven, screen, reader):
+            reader.minutes = 10
             screen._ask_if_idle()
             await driven.until(lambda: "over 9 min" in driven.text())
-            assert len(archive.asked) == 2
+            assert len(reader.asked) == 2
 
     async def test_nothing_is_asked_while_something_else_is_shown(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, screen, archive):
+        async with opened(drive) as (driven, screen, reader):
             await driven.press("question_mark")
             await driven.until(lambda: driven.app.screen is not screen)
             await driven.until(lambda: not asks_again(screen))
             await driven.press("escape")
-            await driven.until(lambda: len(archive.asked) >= 2, "asking again")
+            await driven.until(lambda: len(reader.asked) >= 2, "asking again")
             assert asks_again(screen)
 
     async def test_the_screen_lives_while_the_database_takes_its_time(self, drive: Drive) -> None:
         # given a database that does not answer
-        archive, gate = CannedArchive(), threading.Event()
-        archive.gate = lambda: gate.wait(10)
+        reader, gate = CannedArchive(), threading.Event()
+        reader.gate = lambda: gate.wait(10)
         async with drive() as driven:
-            screen = SymbolScreen("NVDA", archive)
+            screen = SymbolScreen("NVDA", reader)
             await driven.app.push_screen(screen)
             # then the screen says so and is no further question asked
             await driven.until(lambda: "reading the stored prices" in driven.text())
             screen._ask_if_idle()
-            assert len(archive.asked) == 1
+            assert len(reader.asked) == 1
             # when it answers
             gate.set()
             await driven.until(lambda: "newest rows" in driven.text() and "┬" in driven.text())
 
     async def test_a_database_that_is_away_is_a_state(self, drive: Drive) -> None:
-        archive = CannedArchive()
-        archive.failure = DatabaseError("the database does not answer: start it")
-        async with opened(drive, archive) as (driven, _, _):
+        reader = CannedArchive()
+        reader.failure = DatabaseError("the database does not answer: start it")
+        async with opened(drive, reader) as (driven, _, _):
             await driven.until(lambda: driven.text().count("the database does not answer: start it") >= 2)
             assert "214.72 USD" in driven.text()
 
     async def test_what_was_read_stays_when_the_database_goes_away(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, screen, archive):
-            archive.failure = DatabaseError("gone")
+        async with opened(drive) as (driven, screen, reader):
+            reader.failure = DatabaseError("gone")
             screen.ask()
             await driven.until(lambda: "not read: gone" in driven.text())
             assert "┬" in driven.text()
 
     async def test_an_unforeseen_failure_ends_nothing(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, screen, archive):
-            archive.failure = RuntimeError("[red]boom")
+        async with opened(drive) as (driven, screen, reader):
+            reader.failure = RuntimeError("[red]boom")
             screen.ask()
             await driven.until(lambda: "unforeseen: [red]boom" in driven.text())
             assert driven.app.is_running
 
     async def test_a_symbol_without_rows_says_so(self, drive: Drive) -> None:
-        archive = CannedArchive()
-        archive.empty = True
-        async with opened(drive, archive) as (driven, _, _):
+        reader = CannedArchive()
+        reader.empty = True
+        async with opened(drive, reader) as (driven, _, _):
             await driven.until(lambda: "no price of NVDA is stored from the last hour" in driven.text())
             assert "no row of NVDA is stored yet" in driven.text()
 
     async def test_the_connection_is_given_back(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, _, archive):
+        async with opened(drive) as (driven, _, reader):
             await driven.press("escape")
-            await driven.until(lambda: archive.closed, "closing")
+            await driven.until(lambda: reader.closed, "closing")
 
 
 class TestKeys:
     async def test_up_and_down_follow_the_order_of_the_table_and_take_its_cursor_along(
         self, drive: Drive
     ) -> None:
-        async with opened(drive) as (driven, screen, archive):
+        async with opened(drive) as (driven, screen, reader):
             order = [line for line in driven.main.panel.table.lines if isinstance(line, str)]
             place = order.index("NVDA")
             await driven.press("down")
             assert screen.symbol == order[place + 1]
             assert driven.main.panel.table.cursor_symbol == screen.symbol
-            await driven.until(lambda: archive.asked[-1][1] == screen.symbol)
+            await driven.until(lambda: reader.asked[-1][1] == screen.symbol)
             await driven.press("up", "k")
             assert screen.symbol == order[place - 1]
             await driven.until(lambda: f"{place} of {len(order)}" in driven.text())
@@ -181,15 +181,15 @@ class TestKeys:
             old = screen._stored
             assert old is not None
             await driven.press("down")
-            screen.post_message(screen.Answered(old))
+            screen.post_message(screen.QuerySucceeded(old))
             await driven.until(lambda: screen._stored is not None and screen._stored.symbol == screen.symbol)
 
     async def test_t_changes_the_span_and_asks_for_it(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, screen, archive):
+        async with opened(drive) as (driven, screen, reader):
             await driven.press("t")
             await driven.until(lambda: screen.span is ChartSpan.DAY)
             await driven.until(lambda: "the last day" in driven.text())
-            assert archive.asked[-1][2] == NOON - timedelta(days=1)
+            assert reader.asked[-1][2] == NOON - timedelta(days=1)
             await driven.press("T", "T")
             assert screen.span is ChartSpan.ALL
 

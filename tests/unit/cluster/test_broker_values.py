@@ -18,11 +18,11 @@ from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_workers, encode
 from sp500tui.cluster.membership.membership import check_versions
 from sp500tui.cluster.membership.unserved_stages import unattended
-from sp500tui.cluster.membership.view import Roll, parse
+from sp500tui.cluster.membership.view import ClusterView, parse
 from sp500tui.cluster.node.snapshot import merged_stages, merged_upstream, node_snapshots
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
 from sp500tui.cluster.scheduling.schedule_fields import from_fields, readable, taken_over
-from sp500tui.cluster.shared.state import SharedFxBook, SharedMissingBook, SharedRoster
+from sp500tui.cluster.shared.state import SharedConstituents, SharedFxRates, SharedMissingSymbols
 from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import QueueName, StageName, UpstreamSnapshot
@@ -71,21 +71,21 @@ class AnsweringBroker:
     def __init__(self, answer: object) -> None:
         self.answer = answer
 
-    def key(self, *parts: str) -> str:
-        return ":".join(parts)
+    def key(self, *components: str) -> str:
+        return ":".join(components)
 
     def run(self, *_: object, **__: object) -> Any:
         return self.answer
 
 
-def looked_at(roll: Roll) -> None:
+def looked_at(roll: ClusterView) -> None:
     """Everything that a node does with a roll, without its broker."""
     for stage in StageName:
         size = roll.wanted("vm:1:ab", stage)
         assert size is None or 1 <= size <= MAX_WORKERS
         roll.running(stage)
     assert roll.interval is None or MIN_INTERVAL <= roll.interval <= MAX_INTERVAL
-    check_versions(Roll(), "0.1.0")
+    check_versions(ClusterView(), "0.1.0")
     wanted = roll.wanted
     beats = [BEAT, *roll.living()]
     stages = merged_stages(beats, wanted)
@@ -101,8 +101,8 @@ def looked_at(roll: Roll) -> None:
 
 
 @given(st.tuples(*[hashes] * 8, values, values))
-def test_any_roll_can_be_read(parts: tuple[Any, ...]) -> None:
-    heard, beats, details, held, takers, cycle, desired, missing, record, version = parts
+def test_any_roll_can_be_read(components: tuple[Any, ...]) -> None:
+    heard, beats, details, held, takers, cycle, desired, missing, record, version = components
     lost: Sequence[object] = [[b"vm:2:cd", record, held, takers]]
     answer = [b"1700000000.5", heard, beats, details, lost, record, cycle, desired, missing, cycle, version]
     looked_at(parse(answer))
@@ -129,14 +129,14 @@ def test_a_heartbeat_with_any_field_changed_can_be_shown(name: str, value: objec
     beat = decode("vm:1:ab", json.dumps({**FIELDS, name: value}).encode())
     assert beat.name == "vm:1:ab"
     now = 1_700_000_000.0
-    looked_at(Roll(time=now, heard={"vm:1:ab": now, "x": now}, beats={"x": beat}))
+    looked_at(ClusterView(time=now, heard={"vm:1:ab": now, "x": now}, beats={"x": beat}))
 
 
 @given(st.sampled_from([*FIELDS["stages"][0]]), json_values)
 def test_a_stage_with_any_field_changed_can_be_shown(name: str, value: object) -> None:
     stages = [{**FIELDS["stages"][0], name: value}]
     beat = decode("vm:1:ab", json.dumps({**FIELDS, "stages": stages}).encode())
-    looked_at(Roll(time=1.0, heard={"x": 1.0}, beats={"x": beat}))
+    looked_at(ClusterView(time=1.0, heard={"x": 1.0}, beats={"x": beat}))
 
 
 @pytest.mark.parametrize("data", HOSTILE)
@@ -185,7 +185,7 @@ NOW = datetime.now(UTC)
     ],
 )
 def test_a_rate_that_makes_no_sense_is_not_taken_over(base: str, data: bytes) -> None:
-    book = SharedFxBook("DKK", AnsweringBroker([base.encode(), data]))  # type: ignore[arg-type]
+    book = SharedFxRates("DKK", AnsweringBroker([base.encode(), data]))  # type: ignore[arg-type]
     book.adopt({base: data, "EUR": json.dumps(["7.46", NOW.isoformat()]).encode()})
     assert book.primary()[1] is None
     assert [pair for pair, _ in book.unknown()] == ["USD"], "what is no currency is not asked for"
@@ -195,14 +195,16 @@ def test_a_rate_that_makes_no_sense_is_not_taken_over(base: str, data: bytes) ->
 @pytest.mark.parametrize("record", [None, *HOSTILE, b'{"listed":[{}]}', b'{"listed":[],"chosen":[1,2]}'])
 def test_a_list_that_cannot_be_read_leaves_the_one_in_force(record: bytes | None) -> None:
     flat = [] if record is None else [b"version", b"2", b"record", record]
-    roster = SharedRoster(lambda: pytest.fail("not asked"), ("AAPL",), 60.0, AnsweringBroker(flat))  # type: ignore[arg-type]
-    roster.look("2")
-    roster.look("2")
-    assert roster.symbols == ("AAPL",)
+    current_constituents = SharedConstituents(
+        lambda: pytest.fail("not asked"), ("AAPL",), 60.0, AnsweringBroker(flat)
+    )  # type: ignore[arg-type]
+    current_constituents.look("2")
+    current_constituents.look("2")
+    assert current_constituents.symbols == ("AAPL",)
 
 
 def test_reasons_of_missing_symbols_are_shown_without_control_characters() -> None:
-    book = SharedMissingBook(AnsweringBroker([]))  # type: ignore[arg-type]
+    book = SharedMissingSymbols(AnsweringBroker([]))  # type: ignore[arg-type]
     roll = parse([b"1", [], [], [], [], b"", [], [], [b"AAPL", b"\x1b[2J\xff"], [], b""])
     book.adopt(roll.missing)
     (missing,) = book.listing()

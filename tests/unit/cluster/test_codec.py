@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.queue.codec import Codec, FetchedCodec, RowCodec, TickerCodec
 from sp500tui.model import ConvertedQuote, MarketState, Quote
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 
 OFFSET = 1_700_000_000.0
 
@@ -41,7 +41,7 @@ rows = st.builds(
     converted_currency=words,
     fx_rate=st.none() | numbers,
     fx_time=st.none() | times,
-    fetched_tick=st.just(0.0) | ticks,
+    fetched_monotonic=st.just(0.0) | ticks,
     fetched_by=words,
 )
 
@@ -61,14 +61,14 @@ def test_a_ticker_comes_back(ticker: Ticker) -> None:
     comes_back(TickerCodec(lambda: OFFSET), ticker, "asked_at")
 
 
-@given(st.builds(Fetched, quote=quotes, tick=ticks, worker=words))
-def test_a_quote_comes_back_digit_by_digit(fetched: Fetched) -> None:
+@given(st.builds(FetchedQuote, quote=quotes, tick=ticks, worker=words))
+def test_a_quote_comes_back_digit_by_digit(fetched: FetchedQuote) -> None:
     comes_back(FetchedCodec(lambda: OFFSET), fetched, "tick")
 
 
 @given(rows)
 def test_a_row_comes_back_digit_by_digit(row: ConvertedQuote) -> None:
-    comes_back(RowCodec(lambda: OFFSET), row, "fetched_tick")
+    comes_back(RowCodec(lambda: OFFSET), row, "fetched_monotonic")
 
 
 def test_a_tick_is_the_same_moment_on_a_node_whose_clock_differs() -> None:
@@ -83,7 +83,7 @@ def test_a_tick_is_the_same_moment_on_a_node_whose_clock_differs() -> None:
 def test_an_unknown_tick_stays_unknown() -> None:
     row = ConvertedQuote(_quote(), None, "DKK", None, None)
     codec = RowCodec(lambda: OFFSET)
-    assert codec.decode(codec.encode(row)).fetched_tick == 0.0
+    assert codec.decode(codec.encode(row)).fetched_monotonic == 0.0
 
 
 def _quote() -> Quote:
@@ -91,7 +91,7 @@ def _quote() -> Quote:
     return Quote("BRK.B", Decimal("1.50"), None, None, "USD", moment, MarketState.REGULAR, None, moment)
 
 
-GOOD = json.loads(FetchedCodec(lambda: 0.0).encode(Fetched(_quote(), 1.0, "price-1")))
+GOOD = json.loads(FetchedCodec(lambda: 0.0).encode(FetchedQuote(_quote(), 1.0, "price-1")))
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from sp500tui.cluster.queue.dead_lettering import among, into, letters_of
-from sp500tui.cluster.queue.poison import Poison
+from sp500tui.cluster.queue.poison import PoisonMessage
 from sp500tui.model import ConvertedQuote, DatabaseError
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
-from sp500tui.pipeline.stages.fetcher import MissingBook
+from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.storage import batch_codec as rowcodec
 from tests.support.faults_rows import bad_row, row
 
@@ -19,7 +19,7 @@ REASON = "5 nodes were lost with it"
 
 
 def test_a_row_becomes_a_letter_with_all_its_columns() -> None:
-    (letter,) = letters_of([Poison(b"", row(symbol="AAPL"), REASON)], "DKK")
+    (letter,) = letters_of([PoisonMessage(b"", row(symbol="AAPL"), REASON)], "DKK")
     assert letter.reason == REASON
     assert letter.row["symbol"] == "AAPL"
     assert letter.row["converted_price"] is not None
@@ -29,14 +29,16 @@ def test_a_row_becomes_a_letter_with_all_its_columns() -> None:
 
 
 def test_a_quote_becomes_one_with_what_is_known_of_it() -> None:
-    (letter,) = letters_of([Poison(b"", Fetched(row(symbol="AAPL").quote, 0.0, "price-1"), REASON)], "DKK")
+    (letter,) = letters_of(
+        [PoisonMessage(b"", FetchedQuote(row(symbol="AAPL").quote, 0.0, "price-1"), REASON)], "DKK"
+    )
     assert letter.row["symbol"] == "AAPL"
     assert (letter.row["converted_price"], letter.row["converted_currency"]) == (None, "DKK")
     assert rowcodec.encode_records([letter.row]), "a replay stores it"
 
 
 def test_a_row_that_no_database_takes_is_kept_in_words() -> None:
-    (letter,) = letters_of([Poison(b"", bad_row(), REASON)], "DKK")
+    (letter,) = letters_of([PoisonMessage(b"", bad_row(), REASON)], "DKK")
     assert letter.row["symbol"] == bad_row().quote.symbol
     with pytest.raises(DatabaseError):
         rowcodec.encode_records([letter.row])
@@ -44,7 +46,9 @@ def test_a_row_that_no_database_takes_is_kept_in_words() -> None:
 
 def test_what_cannot_be_read_is_kept_as_it_is_without_control_characters(tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "letters")
-    poison: list[Poison[ConvertedQuote]] = [Poison(b"\x1b[2J\xff" + b"x" * 1000, None, "unreadable")]
+    poison: list[PoisonMessage[ConvertedQuote]] = [
+        PoisonMessage(b"\x1b[2J\xff" + b"x" * 1000, None, "unreadable")
+    ]
     into(letters, "DKK")(poison)
     (letter,) = letters.listing()
     assert letter.row["payload"] is not None
@@ -53,6 +57,8 @@ def test_what_cannot_be_read_is_kept_as_it_is_without_control_characters(tmp_pat
 
 
 def test_a_ticker_is_named_missing() -> None:
-    missing = MissingBook()
-    among(missing)([Poison(b"", Ticker("AAPL", 0.0), REASON), Poison(b"junk", None, "unreadable")])
+    missing = MissingSymbols()
+    among(missing)(
+        [PoisonMessage(b"", Ticker("AAPL", 0.0), REASON), PoisonMessage(b"junk", None, "unreadable")]
+    )
     assert [(each.symbol, each.reason) for each in missing.listing()] == [("AAPL", REASON)]

@@ -8,7 +8,7 @@ import pytest
 
 from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_workers, encode, encode_workers
 from sp500tui.cluster.membership.membership import check_versions, node_name, short_name
-from sp500tui.cluster.membership.view import Roll
+from sp500tui.cluster.membership.view import ClusterView
 from sp500tui.model import ConfigurationError
 from sp500tui.pipeline.core.snapshot import (
     Health,
@@ -29,7 +29,7 @@ BEAT = Heartbeat(
     phase=Phase.DRAINING,
     fetch_group="office",
     stages=(a_stage(StageName.PRICE), a_stage(StageName.WRITER)),
-    upstream=UpstreamSnapshot(Health.DEGRADED, "slow", rate_limit=2.5, last_success=0.25),
+    sources=UpstreamSnapshot(Health.DEGRADED, "slow", rate_limit=2.5, last_success=0.25),
     held_up=3.5,
     held_up_by="429",
     end_to_end=Latency(1.0, 2.0, 3.0),
@@ -78,7 +78,7 @@ def test_of_another_version_only_what_matters_is_read() -> None:
 
 
 def test_nodes_of_another_version_are_not_joined() -> None:
-    roll = Roll(time=10.0, heard={"vm:1:ab": 9.5}, beats={"vm:1:ab": BEAT})
+    roll = ClusterView(time=10.0, heard={"vm:1:ab": 9.5}, beats={"vm:1:ab": BEAT})
     check_versions(roll, "0.1.0")
     with pytest.raises(
         ConfigurationError, match=r"node vm:1 runs sp500tui 0\.1\.0, this is 0\.2\.0: .*update"
@@ -87,7 +87,7 @@ def test_nodes_of_another_version_are_not_joined() -> None:
 
 
 def test_a_lost_node_of_another_version_is_no_hindrance() -> None:
-    check_versions(Roll(time=100.0, heard={"vm:1:ab": 9.5}, beats={"vm:1:ab": BEAT}), "0.2.0")
+    check_versions(ClusterView(time=100.0, heard={"vm:1:ab": 9.5}, beats={"vm:1:ab": BEAT}), "0.2.0")
 
 
 def test_every_program_has_a_name_of_its_own() -> None:

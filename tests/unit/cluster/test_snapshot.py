@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sp500tui.cluster.membership.heartbeat import Heartbeat
-from sp500tui.cluster.membership.view import LostNode, Roll
+from sp500tui.cluster.membership.view import ClusterView, LostNode
 from sp500tui.cluster.node.snapshot import (
     lost_words,
     merged_stages,
@@ -51,14 +51,14 @@ def test_the_worst_of_no_latencies_is_none() -> None:
 
 
 class TestUpstream:
-    OWN = UpstreamSnapshot(Health.OK, rate_limit=5.0, fx_pair="USD/DKK", fx_rate="6.9")
+    PACKAGE_LOGGER = UpstreamSnapshot(Health.OK, rate_limit=5.0, fx_pair="USD/DKK", fx_rate="6.9")
 
-    def beat(self, **upstream: object) -> Heartbeat:
-        return replace(a_beat("a"), upstream=replace(UpstreamSnapshot(Health.OK), **upstream))  # type: ignore[arg-type]
+    def beat(self, **sources: object) -> Heartbeat:
+        return replace(a_beat("a"), sources=replace(UpstreamSnapshot(Health.OK), **sources))  # type: ignore[arg-type]
 
     def test_requests_add_up_and_the_worst_news_is_told(self) -> None:
         seen = merged_upstream(
-            self.OWN,
+            self.PACKAGE_LOGGER,
             [
                 self.beat(requests=10, failed=1, rate_limit=2.5, last_success=7.0),
                 self.beat(
@@ -71,10 +71,10 @@ class TestUpstream:
         assert (seen.fx_pair, seen.fx_rate) == ("USD/DKK", "6.9")
 
     def test_where_nobody_asks_nothing_is_known(self) -> None:
-        assert merged_upstream(self.OWN, [a_beat("a")]).health is Health.STARTING
+        assert merged_upstream(self.PACKAGE_LOGGER, [a_beat("a")]).health is Health.STARTING
 
     def test_a_node_that_has_just_started_says_nothing_about_the_source(self) -> None:
-        seen = merged_upstream(self.OWN, [self.beat(health=Health.STARTING), self.beat()])
+        seen = merged_upstream(self.PACKAGE_LOGGER, [self.beat(health=Health.STARTING), self.beat()])
         assert seen.health is Health.OK
 
 
@@ -89,7 +89,7 @@ class TestNodes:
         heard = {"vm:1:a": 99.0, "vm:2:b": 99.0, "vm:3:c": 99.0, "vm:4:d": 92.0}
         gone = LostNode(a_beat("vm:5:e"), 60.0, {}, {})
         long_gone = LostNode(a_beat("vm:0:f"), -600.0, {}, {})
-        roll = Roll(time=100.0, heard=heard, beats=beats, lost=(gone, long_gone), scheduler="vm:1:a")
+        roll = ClusterView(time=100.0, heard=heard, beats=beats, lost=(gone, long_gone), scheduler="vm:1:a")
 
         nodes = node_snapshots(roll, a_beat("vm:9:z"), nobody_wished)
 

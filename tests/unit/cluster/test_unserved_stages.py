@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sp500tui.cluster.membership.unserved_stages import unattended
-from sp500tui.cluster.membership.view import Roll
+from sp500tui.cluster.membership.view import ClusterView
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import QueueName, StageName
 from tests.unit.cluster.test_view import a_beat
@@ -11,8 +11,8 @@ from tests.unit.cluster.test_view import a_beat
 EMPTY = {name: Depth(0, 0, 100, None) for name in QueueName}
 
 
-def cluster(*stages: StageName) -> Roll:
-    return Roll(time=10.0, heard={"a": 9.5}, beats={"a": a_beat("a", *stages)})
+def cluster(*stages: StageName) -> ClusterView:
+    return ClusterView(time=10.0, heard={"a": 9.5}, beats={"a": a_beat("a", *stages)})
 
 
 def test_a_cluster_with_all_stages_lacks_nothing() -> None:
@@ -36,5 +36,5 @@ def test_what_waits_for_nobody_is_named_with_the_remedy() -> None:
 
 
 def test_a_lost_node_runs_nothing() -> None:
-    lost = Roll(time=100.0, heard={"a": 9.5}, beats={"a": a_beat("a", *StageName)})
+    lost = ClusterView(time=100.0, heard={"a": 9.5}, beats={"a": a_beat("a", *StageName)})
     assert list(unattended(lost, EMPTY)) == [StageName.SCRAPER]

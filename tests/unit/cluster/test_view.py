@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sp500tui.cluster.membership.heartbeat import Heartbeat, encode
-from sp500tui.cluster.membership.view import Roll, parse, silent, spread
+from sp500tui.cluster.membership.view import ClusterView, parse, silent, spread
 from sp500tui.pipeline.core.snapshot import Latency, Phase, StageName, StageSnapshot
 
 
@@ -27,7 +27,9 @@ class TestSilent:
         assert silent({"a": 100.0, "b": 100.0 - age}, 100.0) == lost
 
     def test_a_silent_node_lives_no_more(self) -> None:
-        roll = Roll(time=100.0, heard={"a": 99.5, "b": 90.0}, beats={"a": a_beat("a"), "b": a_beat("b")})
+        roll = ClusterView(
+            time=100.0, heard={"a": 99.5, "b": 90.0}, beats={"a": a_beat("a"), "b": a_beat("b")}
+        )
         assert [beat.name for beat in roll.living()] == ["a"]
 
 
@@ -52,7 +54,7 @@ class TestSpread:
 
 class TestWanted:
     def test_a_number_is_for_one_stage_of_one_node(self) -> None:
-        roll = Roll(wishes={"vm:1:ab|price": "5", "vm:1:ab|writer": "many"})
+        roll = ClusterView(wishes={"vm:1:ab|price": "5", "vm:1:ab|writer": "many"})
         assert roll.wanted("vm:1:ab", StageName.PRICE) == 5
         assert roll.wanted("vm:1:ab", StageName.WRITER) is None
         assert roll.wanted("vm:2:cd", StageName.PRICE) is None
@@ -63,7 +65,7 @@ class TestWanted:
             "b": a_beat("b", StageName.WRITER),
             "c": a_beat("c", StageName.PRICE),
         }
-        roll = Roll(time=10.0, heard={"a": 9.0, "b": 9.0, "c": 1.0}, beats=beats)
+        roll = ClusterView(time=10.0, heard={"a": 9.0, "b": 9.0, "c": 1.0}, beats=beats)
         assert roll.running(StageName.PRICE) == ("a",)
 
 

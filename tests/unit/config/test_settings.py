@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.config.currencies import CURRENCIES, checked_currency
+from sp500tui.config.currencies import CURRENCIES, validate_currency
 from sp500tui.config.loader import Level, default_file, load
 from sp500tui.config.messages import expectation, shown_value
 from sp500tui.config.options import BY_FIELD, OPTIONS
@@ -359,13 +359,13 @@ class TestSymbols:
 class TestCurrencies:
     def test_every_code_is_accepted_in_small_letters_too(self) -> None:
         for code in CURRENCIES:
-            assert checked_currency(code.lower()) == code
+            assert validate_currency(code.lower()) == code
 
     @given(st.text(max_size=6))
     def test_anything_else_is_refused_with_a_remedy(self, text: str) -> None:
         if text.strip().upper() not in CURRENCIES or text.strip() == "GBp":
             with pytest.raises(ValueError, match=r"give|did you mean"):
-                checked_currency(text)
+                validate_currency(text)
 
 
 class TestOptions:

@@ -34,10 +34,10 @@ from sp500tui.headless.live_view import (
 from sp500tui.headless.runner import run_headless
 from sp500tui.logs import setup as logs
 from sp500tui.model import DatabaseError, ExitCode, SourceError, Sp500tuiError
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Latency, Ledger
 from sp500tui.pipeline.report import RunReport
-from sp500tui.pipeline.runtime.self_pipe import Wakeup
+from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 from tests.support.fake_run import FakeRun, a_queue, a_snapshot, a_stage, with_ledger
 
 
@@ -119,7 +119,7 @@ class TestEnd:
         assert "without a price" not in errors
 
     def test_notes_are_told_as_log_lines(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        run(tmp_path, FakeRun(when_started=sends(SIGTERM), ends_at=StopStep.DRAIN), "a note")
+        run(tmp_path, FakeRun(when_started=sends(SIGTERM), ends_at=ShutdownLevel.DRAIN), "a note")
         assert "a note" in capsys.readouterr().err
 
     def test_a_failed_run_says_why_and_still_prints_the_object(
@@ -201,7 +201,7 @@ class TestStopLadder:
         code: ExitCode,
     ) -> None:
         # given a pipeline that ends with the last of these signals
-        last = StopStep(len(numbers))
+        last = ShutdownLevel(len(numbers))
         pipeline = FakeRun(ends_at=last, when_started=sends(*numbers))
 
         # when they come
@@ -210,9 +210,9 @@ class TestStopLadder:
         # then each was one step, said with what the next will do, and the end is told
         captured = capsys.readouterr()
         assert result == code
-        assert pipeline.steps == [StopStep(step) for step in range(1, last + 1)]
+        assert pipeline.steps == [ShutdownLevel(step) for step in range(1, last + 1)]
         assert f"{numbers[0].name}: draining" in captured.err
-        assert ("spooling" in captured.err) == (last >= StopStep.SPOOL)
+        assert ("spooling" in captured.err) == (last >= ShutdownLevel.SPOOL)
         assert json.loads(captured.out)["outcome"] == "interrupted"
 
     def test_a_pipeline_that_does_not_end_even_when_killed_is_left_behind(
@@ -226,7 +226,7 @@ class TestStopLadder:
 
         monkeypatch.setattr(headless, "KILL_LIMIT", 0.01)
         monkeypatch.setattr(os, "_exit", leave)
-        pipeline = FakeRun(ends_at=StopStep.KILL, when_started=sends(SIGINT, SIGINT, SIGINT))
+        pipeline = FakeRun(ends_at=ShutdownLevel.KILL, when_started=sends(SIGINT, SIGINT, SIGINT))
         monkeypatch.setattr(pipeline, "stop", pipeline.steps.append)
 
         with pytest.raises(Left, match="130"):
@@ -245,11 +245,11 @@ class TestStopLadder:
         monkeypatch.setattr(sys, "stderr", Terminal())
         monkeypatch.setenv("TERM", "xterm")
         # when a run is followed there
-        pipeline = FakeRun(ends_at=StopStep.DRAIN)
+        pipeline = FakeRun(ends_at=ShutdownLevel.DRAIN)
         code = run(tmp_path, pipeline, json_output=True)
         # then the run is drained and reported as failed
         assert code == ExitCode.INCOMPLETE
-        assert pipeline.steps == [StopStep.DRAIN]
+        assert pipeline.steps == [ShutdownLevel.DRAIN]
         assert json.loads(capsys.readouterr().out)["outcome"] == "failed"
 
     def test_a_pipeline_that_cannot_be_started_is_reported(
@@ -284,7 +284,7 @@ class TestPicture:
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setenv("TERM", "xterm")
 
-        run(tmp_path, FakeRun(ends_at=StopStep.DRAIN, when_started=sends(SIGINT)))
+        run(tmp_path, FakeRun(ends_at=ShutdownLevel.DRAIN, when_started=sends(SIGINT)))
 
         assert "cycle 2" in terminal.getvalue()
         assert sys.stderr is terminal
@@ -294,7 +294,7 @@ class TestPicture:
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setenv("TERM", "dumb")
 
-        run(tmp_path, FakeRun(ends_at=StopStep.DRAIN, when_started=sends(SIGINT)))
+        run(tmp_path, FakeRun(ends_at=ShutdownLevel.DRAIN, when_started=sends(SIGINT)))
 
         assert "cycle 2" not in terminal.getvalue()
         assert "\x1b" not in terminal.getvalue()
@@ -308,7 +308,10 @@ class TestPicture:
 
         monkeypatch.setattr(sys, "stderr", Gone())
         monkeypatch.setenv("TERM", "xterm")
-        assert run(tmp_path, FakeRun(ends_at=StopStep.DRAIN, when_started=sends(SIGHUP))) == ExitCode.SIGTERM
+        assert (
+            run(tmp_path, FakeRun(ends_at=ShutdownLevel.DRAIN, when_started=sends(SIGHUP)))
+            == ExitCode.SIGTERM
+        )
 
     def test_the_picture_shows_stages_queues_rate_rest_and_equation(self) -> None:
         console = Console(width=120, record=True, file=io.StringIO())
@@ -373,7 +376,7 @@ class TestPicture:
 
 class TestWakeup:
     def test_a_bell_rung_before_the_sleep_still_wakes(self) -> None:
-        bell = Wakeup()
+        bell = SelfPipe()
         for _ in range(100_000 // 10):
             bell.ring()
         bell.sleep(None)
@@ -381,7 +384,7 @@ class TestWakeup:
         bell.ring()
 
     def test_the_end_of_something_rings(self) -> None:
-        bell, over = Wakeup(), threading.Event()
+        bell, over = SelfPipe(), threading.Event()
         bell.ring_after(over.wait)
         bell.sleep(0.01)
         over.set()

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.logs import setup as logs
-from sp500tui.logs.rotation import RotatingLog
+from sp500tui.logs.rotation import PrivateRotatingFileHandler
 from sp500tui.logs.setup import LogLine, RingHandler, as_message, configure, current, log_uncaught, reemit
 from sp500tui.model import ConfigurationError
 
@@ -30,12 +30,12 @@ LOG = logging.getLogger("sp500tui.test")
 def own_logging() -> Iterator[None]:
     """Leave no handler, level or hook behind."""
     root, hook = logging.getLogger(), threading.excepthook
-    levels = root.level, logging.getLogger(logs.OWN).level
+    levels = root.level, logging.getLogger(logs.PACKAGE_LOGGER).level
     yield
     if (configuration := current()) is not None:
         configuration.close()
     root.setLevel(levels[0])
-    logging.getLogger(logs.OWN).setLevel(levels[1])
+    logging.getLogger(logs.PACKAGE_LOGGER).setLevel(levels[1])
     logging.captureWarnings(capture=False)
     threading.excepthook = hook
 
@@ -254,8 +254,10 @@ class TestRing:
 
 
 class TestRotation:
-    def filled(self, path: Path, count: int, limit: int = 5 << 20, keep: int = 3) -> RotatingLog:
-        log = RotatingLog(path, limit=limit, keep=keep)
+    def filled(
+        self, path: Path, count: int, limit: int = 5 << 20, keep: int = 3
+    ) -> PrivateRotatingFileHandler:
+        log = PrivateRotatingFileHandler(path, limit=limit, keep=keep)
         for number in range(count):
             log.handle(record(f"line {number:04d}"))
         return log
@@ -270,8 +272,8 @@ class TestRotation:
     def test_two_programs_share_a_file_without_losing_a_line(self, tmp_path: Path) -> None:
         # given two that write to the same file at once, each in its own process
         program = (
-            "import logging, sys; from pathlib import Path; from sp500tui.logs.rotation import RotatingLog\n"
-            "log = RotatingLog(Path(sys.argv[1]), limit=20_000, keep=50)\n"
+            "import logging, sys; from pathlib import Path; from sp500tui.logs.rotation import PrivateRotatingFileHandler\n"
+            "log = PrivateRotatingFileHandler(Path(sys.argv[1]), limit=20_000, keep=50)\n"
             "for n in range(2000):\n"
             "    log.handle(logging.LogRecord('x', 20, '', 0, f'{sys.argv[2]}-{n}', None, None))\n"
         )

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from sp500tui.pipeline.api import STOP_WORDS, StopStep, clamp_workers, next_step, step_interval
+from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, clamp_workers, escalate, step_interval
 
 
 def test_the_stop_ladder_has_three_steps_and_each_says_what_comes() -> None:
-    steps = [StopStep.NONE]
+    steps = [ShutdownLevel.NONE]
     for _ in range(4):
-        steps.append(next_step(steps[-1]))
-    assert steps == [StopStep.NONE, StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL, StopStep.KILL]
-    assert "once more spools" in STOP_WORDS[StopStep.DRAIN]
-    assert "once more kills" in STOP_WORDS[StopStep.SPOOL]
-    assert StopStep.KILL in STOP_WORDS
+        steps.append(escalate(steps[-1]))
+    assert steps == [
+        ShutdownLevel.NONE,
+        ShutdownLevel.DRAIN,
+        ShutdownLevel.SPOOL,
+        ShutdownLevel.KILL,
+        ShutdownLevel.KILL,
+    ]
+    assert "once more spools" in SHUTDOWN_MESSAGES[ShutdownLevel.DRAIN]
+    assert "once more kills" in SHUTDOWN_MESSAGES[ShutdownLevel.SPOOL]
+    assert ShutdownLevel.KILL in SHUTDOWN_MESSAGES
 
 
 @pytest.mark.parametrize(("wish", "size"), [(-1, 1), (0, 1), (1, 1), (64, 64), (65, 64)])

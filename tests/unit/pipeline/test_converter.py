@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from sp500tui.model import FxRate
-from sp500tui.pipeline.core.latest_prices import PriceBoard
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.latest_prices import LatestPrices
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.queue_items import Fetched
+from sp500tui.pipeline.core.queue_items import FetchedQuote
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
-from sp500tui.pipeline.core.worker_pool import Stage
-from sp500tui.pipeline.stages.converter import Conversion
-from sp500tui.pipeline.stages.fx import FxBook
+from sp500tui.pipeline.core.worker_pool import WorkerPool
+from sp500tui.pipeline.stages.converter import ConverterStage
+from sp500tui.pipeline.stages.fx import FxRates
 from tests.support.faults_rows import OPENING, quote
 from tests.unit.pipeline.test_queue import Clock
 
@@ -25,16 +25,16 @@ RATE = FxRate("USD", "DKK", Decimal("6.858"), OPENING)
 class Counter:
     def __init__(self) -> None:
         self.clock = Clock()
-        self.books = Books()
-        self.quotes: MemoryQueue[Fetched] = MemoryQueue(100, self.books.lock)
-        self.rows: MemoryQueue[object] = MemoryQueue(2, self.books.lock)
-        self.fx = FxBook("DKK", clock=self.clock)
-        self.board = PriceBoard()
-        conversion = Conversion(self.quotes, self.rows, fx=self.fx, board=self.board)  # type: ignore[arg-type]
-        self.stage = Stage(StageName.CONVERTER, conversion.make_body, 1, listener=lambda _: None)
+        self.counters = LedgerCounters()
+        self.quotes: MemoryQueue[FetchedQuote] = MemoryQueue(100, self.counters.lock)
+        self.rows: MemoryQueue[object] = MemoryQueue(2, self.counters.lock)
+        self.fx = FxRates("DKK", clock=self.clock)
+        self.latest_prices = LatestPrices()
+        conversion = ConverterStage(self.quotes, self.rows, fx=self.fx, latest_prices=self.latest_prices)  # type: ignore[arg-type]
+        self.stage = WorkerPool(StageName.CONVERTER, conversion.make_task, 1, listener=lambda _: None)
 
     def put(self, *numbers: int) -> None:
-        self.quotes.put([Fetched(quote(number), 5.0, "price-1") for number in numbers])
+        self.quotes.put([FetchedQuote(quote(number), 5.0, "price-1") for number in numbers])
 
     def state(self) -> WorkerState:
         return self.stage.workers[0].snapshot().state
@@ -59,7 +59,7 @@ def test_quotes_become_rows_in_one_step(eventually: Wait) -> None:
         lease = counter.rows.take(5)
         assert lease is not None
         assert [row.converted_price for row in lease.items] == [Decimal("687.51450")] * 2  # type: ignore[attr-defined]
-        shown = counter.board.of("S1")
+        shown = counter.latest_prices.of("S1")
         assert shown is not None
         assert (shown.row.fx_rate, shown.row.fx_time) == (Decimal("6.858"), OPENING)
 
@@ -85,7 +85,7 @@ def test_rows_wait_a_moment_for_the_first_rate(eventually: Wait) -> None:
         counter.fx.learn([RATE])
 
         eventually(lambda: counter.rows.depth().ready == 1)
-        shown = counter.board.of("S1")
+        shown = counter.latest_prices.of("S1")
         assert shown is not None
         assert shown.row.converted_price is not None
 
@@ -96,7 +96,7 @@ def test_without_a_rate_in_time_rows_go_on_without_a_converted_price(eventually:
         eventually(lambda: counter.state() is WorkerState.WAITING)
         counter.clock.now += 11
         eventually(lambda: counter.rows.depth().ready == 1)
-        shown = counter.board.of("S1")
+        shown = counter.latest_prices.of("S1")
         assert shown is not None
         assert shown.row.converted_price is None
 
@@ -106,7 +106,7 @@ def test_a_converter_in_a_hurry_waits_for_no_rate(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.put(1)
         eventually(lambda: counter.state() is WorkerState.WAITING)
-        counter.stage.hurry()
+        counter.stage.expedite()
         eventually(lambda: counter.rows.depth().ready == 1)
 
 

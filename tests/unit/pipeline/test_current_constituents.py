@@ -8,9 +8,9 @@ from typing import Literal
 import pytest
 
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.stages.scraper import Roster
+from sp500tui.pipeline.stages.scraper import CurrentConstituents
 from sp500tui.pipeline.stages.source_health import SourceWatches
-from sp500tui.sources.wikipedia.cache import bundled_list
+from sp500tui.sources.wikipedia.cache import bundled_constituents
 from sp500tui.sources.wikipedia.client import ConstituentList
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
@@ -24,7 +24,7 @@ class Lists:
 
     def load(self) -> ConstituentList:
         origin: Literal["wikipedia", "cache"] = "cache" if self.warning else "wikipedia"
-        return ConstituentList(bundled_list(), origin, NOW, self.warning)
+        return ConstituentList(bundled_constituents(), origin, NOW, self.warning)
 
 
 def test_a_list_from_a_fallback_is_reported_once_until_wikipedia_is_back(
@@ -33,15 +33,15 @@ def test_a_list_from_a_fallback_is_reported_once_until_wikipedia_is_back(
     # given a list that is asked for again at every refresh
     lists, events = Lists(), list[PipelineEvent]()
     watches = SourceWatches(events.append)
-    roster = Roster(lambda: lists, (), 0.0, watch=watches.wikipedia)
-    roster.refresh()
+    current_constituents = CurrentConstituents(lambda: lists, (), 0.0, watch=watches.wikipedia)
+    current_constituents.refresh()
     # when Wikipedia fails twenty times, then works
     lists.warning = "using the last good list, because Wikipedia answered 503"
     for _ in range(20):
-        roster.refresh()
-    assert roster.snapshot().message == lists.warning
+        current_constituents.refresh()
+    assert current_constituents.snapshot().message == lists.warning
     lists.warning = ""
-    roster.refresh()
+    current_constituents.refresh()
     # then there is one line for the outage and one for its end
     assert [event.message.partition(" for 0.")[0] for event in events] == [
         "Wikipedia gives no usable list: using the last good list, because Wikipedia answered 503",

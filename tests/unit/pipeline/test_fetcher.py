@@ -11,13 +11,13 @@ import pytest
 
 from sp500tui.model import FxRate, SourceError, ThrottledError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.queue_items import Fetched, Ticker
+from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
-from sp500tui.pipeline.core.worker_pool import Stage
-from sp500tui.pipeline.stages.fetcher import MissingBook, Pricing, forgotten, worth_another_try
-from sp500tui.pipeline.stages.fx import FxBook
+from sp500tui.pipeline.core.worker_pool import WorkerPool
+from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols, forgotten, worth_another_try
+from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.sources.yahoo.parsing import NOT_ANSWERED, FetchResult
 from tests.support.faults_rows import OPENING, quote
@@ -37,7 +37,7 @@ def test_what_is_worth_another_try(attempts: int, age: float, again: bool) -> No
 
 
 def test_missing_symbols_are_named_until_they_are_found() -> None:
-    book = MissingBook()
+    book = MissingSymbols()
     book.found(["A"])
     book.name([("B", "gone"), ("A", "halted")])
     assert [(m.symbol, m.reason) for m in book.listing()] == [("A", "halted"), ("B", "gone")]
@@ -74,17 +74,17 @@ class Shop:
 
     def __init__(self, source: Script, *, max_attempts: int = 4) -> None:
         self.source = source
-        self.books = Books()
-        self.tickers: MemoryQueue[Ticker] = MemoryQueue(100, self.books.lock)
-        self.quotes: MemoryQueue[Fetched] = MemoryQueue(3, self.books.lock)
-        self.missing = MissingBook()
+        self.counters = LedgerCounters()
+        self.tickers: MemoryQueue[Ticker] = MemoryQueue(100, self.counters.lock)
+        self.quotes: MemoryQueue[FetchedQuote] = MemoryQueue(3, self.counters.lock)
+        self.missing = MissingSymbols()
         self.events: list[PipelineEvent] = []
-        self.fx = FxBook("DKK")
-        pricing = Pricing(
+        self.fx = FxRates("DKK")
+        pricing = FetchStage(
             lambda: self.source,
             self.tickers,
             self.quotes,
-            books=self.books,
+            counters=self.counters,
             fx=self.fx,
             missing=self.missing,
             batch_size=2,
@@ -92,8 +92,8 @@ class Shop:
             give_up_after=60.0,
             watches=SourceWatches(self.events.append),
         )
-        self.stage = Stage(
-            StageName.PRICE, pricing.make_body, 1, listener=lambda _: None, jitter=lambda: -0.49
+        self.stage = WorkerPool(
+            StageName.PRICE, pricing.make_task, 1, listener=lambda _: None, jitter=lambda: -0.49
         )
 
     def ask(self, *symbols: str) -> None:
@@ -125,7 +125,7 @@ def test_quotes_are_handed_over_and_counted(eventually: Wait) -> None:
     with open_shop() as shop:
         shop.ask("A", "B", "C")
         eventually(shop.settled)
-        assert shop.books.fetched == 3
+        assert shop.counters.fetched == 3
         assert shop.fetched() == ["A", "B", "C"]
         assert [asked[0] for asked in shop.source.asked] == [("A", "B"), ("C",)]
         assert shop.source.asked[0][1] == (("USD", "DKK"),), "the rate rides in the same request"
@@ -136,7 +136,7 @@ def test_a_full_quotes_queue_holds_the_worker_back(eventually: Wait) -> None:
     with open_shop() as shop:
         shop.ask("A", "B", "C", "D")
         eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.BLOCKED)
-        assert shop.books.fetched == 2
+        assert shop.counters.fetched == 2
         assert shop.fetched() == ["A", "B"]
         eventually(shop.settled)
         assert shop.fetched() == ["C", "D"]
@@ -157,7 +157,7 @@ def test_an_answer_of_nothing_but_missing_symbols_puts_nothing(eventually: Wait)
     with open_shop(answer(["A"], missing=["A"])) as shop:
         shop.ask("A")
         eventually(shop.settled)
-        assert shop.books.fetched == 0
+        assert shop.counters.fetched == 0
         assert shop.named() == ["A"]
 
 
@@ -179,7 +179,7 @@ def test_after_its_last_attempt_a_symbol_is_named_missing_with_the_reason(eventu
             ("A", "503 again"),
             ("B", "503 again"),
         ]
-        assert shop.books.fetched == 0
+        assert shop.counters.fetched == 0
 
 
 def test_being_throttled_costs_no_attempt_and_is_waited_for(eventually: Wait) -> None:

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.model import Sp500tuiError
-from sp500tui.pipeline.writer.client import Answer, WriterDiedError, WriterLink
-from sp500tui.pipeline.writer.framing import FrameError, FrameReader, framed
+from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
+from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, framed
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -37,7 +37,7 @@ def pieces(data: bytes, sizes: list[int]) -> Iterator[bytes]:
     yield data
 
 
-def taken(reader: FrameReader) -> list[bytes]:
+def taken(reader: FrameDecoder) -> list[bytes]:
     return list(iter(reader.take, None))
 
 
@@ -45,7 +45,7 @@ def taken(reader: FrameReader) -> list[bytes]:
 def test_messages_come_back_whole_whatever_pieces_they_come_in(
     messages: list[bytes], sizes: list[int]
 ) -> None:
-    reader, found = FrameReader(), []
+    reader, found = FrameDecoder(), []
     for piece in pieces(b"".join(map(framed, messages)), sizes):
         reader.feed(piece)
         found += taken(reader)
@@ -55,14 +55,14 @@ def test_messages_come_back_whole_whatever_pieces_they_come_in(
 @given(message=st.binary(max_size=40), data=st.data())
 def test_a_torn_frame_is_waited_for(message: bytes, data: st.DataObject) -> None:
     whole = framed(message)
-    reader = FrameReader()
+    reader = FrameDecoder()
     reader.feed(whole[: data.draw(st.integers(0, len(whole) - 1))])
     assert reader.take() is None
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_fail_in_any_other_way(data: bytes) -> None:
-    reader = FrameReader()
+    reader = FrameDecoder()
     reader.feed(data)
     with suppress(FrameError):
         assert all(len(message) < len(data) for message in taken(reader))
@@ -70,7 +70,7 @@ def test_no_bytes_make_it_fail_in_any_other_way(data: bytes) -> None:
 
 @pytest.mark.parametrize("length", [-1, -(2**31), 2**31 - 1, (1 << 20) + 1])
 def test_a_length_that_makes_no_sense_is_refused_before_anything_is_kept_for_it(length: int) -> None:
-    reader = FrameReader()
+    reader = FrameDecoder()
     reader.feed(length.to_bytes(4, "big", signed=True))
     with pytest.raises(FrameError, match="are expected"):
         reader.take()
@@ -92,28 +92,28 @@ class Impostor:
 
 
 @pytest.fixture
-def link(monkeypatch: pytest.MonkeyPatch) -> Iterator[WriterLink]:
+def link(monkeypatch: pytest.MonkeyPatch) -> Iterator[WriterClient]:
     monkeypatch.setattr(subprocess, "Popen", Impostor)
-    link = WriterLink("postgresql://nowhere", "writer-3", 5.0)
+    link = WriterClient("postgresql://nowhere", "writer-3", 5.0)
     yield link
     link.close()
     says(link).close()
 
 
-def says(link: WriterLink) -> socket.socket:
+def says(link: WriterClient) -> socket.socket:
     process = link._process
     assert isinstance(process, Impostor)
     return process.mouth
 
 
-def commit(link: WriterLink, timeout: float = 5.0) -> Answer:
+def commit(link: WriterClient, timeout: float = 5.0) -> Answer:
     return link.commit(1, b"rows", timeout, lambda: False)
 
 
 COMMITTED = framed(json.dumps({"kind": "committed", "number": 1, "stored": 4, "seconds": 0.1}).encode())
 
 
-def test_an_answer_in_pieces_after_an_older_one_is_understood(link: WriterLink) -> None:
+def test_an_answer_in_pieces_after_an_older_one_is_understood(link: WriterClient) -> None:
     says(link).sendall(framed(b'{"kind": "failed", "number": 0}') + COMMITTED[:9])
     with pytest.raises(WriterDiedError, match="did not answer in time"):
         commit(link, 0.1)
@@ -121,7 +121,7 @@ def test_an_answer_in_pieces_after_an_older_one_is_understood(link: WriterLink) 
     assert commit(link) == Answer(committed=True, stored=4, seconds=0.1)
 
 
-def test_an_answer_that_lies_in_the_pipe_counts_although_the_process_is_dead(link: WriterLink) -> None:
+def test_an_answer_that_lies_in_the_pipe_counts_although_the_process_is_dead(link: WriterClient) -> None:
     says(link).sendall(COMMITTED)
     says(link).shutdown(socket.SHUT_RDWR)
     assert link._receive(1, float("inf"), lambda: False).stored == 4
@@ -144,7 +144,7 @@ def test_an_answer_that_lies_in_the_pipe_counts_although_the_process_is_dead(lin
         framed(b'{"kind": "log", "level": Infinity, "created": 0, "name": "", "message": ""}'),
     ],
 )
-def test_an_answer_that_is_none_ends_the_process_and_not_the_program(link: WriterLink, sent: bytes) -> None:
+def test_an_answer_that_is_none_ends_the_process_and_not_the_program(link: WriterClient, sent: bytes) -> None:
     says(link).sendall(sent)
     with pytest.raises(WriterDiedError, match=r"writer-3 \(process 4000000\) sent no answer but") as death:
         commit(link)
@@ -155,7 +155,7 @@ def test_an_answer_that_is_none_ends_the_process_and_not_the_program(link: Write
 def test_whatever_it_answers_only_the_projects_own_errors_come_of_it(message: object) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", Impostor)
-        link = WriterLink("postgresql://nowhere", "writer-3", 5.0)
+        link = WriterClient("postgresql://nowhere", "writer-3", 5.0)
     says(link).sendall(framed(json.dumps(message).encode()))
     says(link).shutdown(socket.SHUT_WR)
     with suppress(Sp500tuiError):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.model import FxRate
-from sp500tui.pipeline.stages.fx import FxBook, major_unit, plausible
+from sp500tui.pipeline.stages.fx import FxRates, major_unit, plausible
 from tests.support.faults_rows import OPENING, quote
 from tests.unit.pipeline.test_queue import Clock
 
@@ -19,7 +19,7 @@ def rate(value: str, base: str = "USD", target: str = "DKK") -> FxRate:
     return FxRate(base, target, Decimal(value), OPENING)
 
 
-def shown(book: FxBook) -> str | None:
+def shown(book: FxRates) -> str | None:
     found = book.primary()[1]
     return str(found.rate) if found else None
 
@@ -57,14 +57,14 @@ def test_what_rate_may_follow_another(old: str | None, new: str, believed: bool)
     ],
 )
 def test_a_jump_is_believed_only_the_third_time_running(rates: list[str], end: str | None) -> None:
-    book = FxBook("DKK", clock=Clock())
+    book = FxRates("DKK", clock=Clock())
     for each in rates:
         book.learn([rate(each)])
     assert shown(book) == end
 
 
 def test_rates_nobody_needs_are_left_aside() -> None:
-    book = FxBook("DKK")
+    book = FxRates("DKK")
     book.learn([rate("1.1", base="EUR"), rate("0.9", target="EUR")])
     assert shown(book) is None
     assert book.unknown() == (("USD", "DKK"),)
@@ -72,7 +72,7 @@ def test_rates_nobody_needs_are_left_aside() -> None:
 
 def test_a_rate_is_wanted_until_it_comes_and_again_when_it_is_old() -> None:
     clock = Clock()
-    book = FxBook("DKK", refresh=10, clock=clock)
+    book = FxRates("DKK", refresh=10, clock=clock)
     book.need(["GBp", "DKK", "EUR"])
     assert book.wanted() == (("USD", "DKK"), ("GBP", "DKK"), ("EUR", "DKK"))
     book.learn([rate("6.85"), rate("8.6", base="GBP"), rate("7.46", base="EUR")])
@@ -85,7 +85,7 @@ def test_a_rate_is_wanted_until_it_comes_and_again_when_it_is_old() -> None:
 
 def test_waiting_for_a_rate_is_worth_it_only_for_a_while() -> None:
     clock = Clock()
-    book = FxBook("DKK", patience=10, clock=clock)
+    book = FxRates("DKK", patience=10, clock=clock)
     assert book.worth_waiting(["USD"])
     assert not book.worth_waiting(["DKK"])
     assert not book.worth_waiting(["CHF"]), "nobody has asked for it"
@@ -99,9 +99,9 @@ def test_waiting_for_a_rate_is_worth_it_only_for_a_while() -> None:
 
 
 def test_without_a_rate_there_is_no_converted_price_and_never_a_zero() -> None:
-    converted = FxBook("DKK").convert(quote(1), tick=5.0, worker="price-2")
+    converted = FxRates("DKK").convert(quote(1), tick=5.0, worker="price-2")
     assert (converted.converted_price, converted.fx_rate, converted.fx_time) == (None, None, None)
-    assert (converted.converted_currency, converted.fetched_tick, converted.fetched_by) == (
+    assert (converted.converted_currency, converted.fetched_monotonic, converted.fetched_by) == (
         "DKK",
         5.0,
         "price-2",
@@ -109,12 +109,12 @@ def test_without_a_rate_there_is_no_converted_price_and_never_a_zero() -> None:
 
 
 def test_a_pair_that_nobody_needed_yet_has_no_rate() -> None:
-    converted = FxBook("DKK").convert(quote(1, currency="JPY"), tick=0, worker="")
+    converted = FxRates("DKK").convert(quote(1, currency="JPY"), tick=0, worker="")
     assert converted.converted_price is None
 
 
 def test_a_price_in_the_target_currency_stays_as_it_is() -> None:
-    book = FxBook("USD")
+    book = FxRates("USD")
     converted = book.convert(quote(1, price="100.250"), tick=0, worker="")
     assert str(converted.converted_price) == "100.250"
     assert converted.fx_rate == 1
@@ -128,9 +128,9 @@ def test_a_price_in_the_target_currency_stays_as_it_is() -> None:
 )
 def test_a_hundredth_of_a_currency(code: str, major: str, units: int) -> None:
     assert major_unit(code) == (major, units)
-    in_major = FxBook(major).convert(quote(1, currency=code, price="250"), tick=0, worker="")
+    in_major = FxRates(major).convert(quote(1, currency=code, price="250"), tick=0, worker="")
     assert in_major.converted_price == Decimal(250) / units
-    book = FxBook("DKK")
+    book = FxRates("DKK")
     book.need([code])
     book.learn([rate("8.5", base=major)])
     assert (
@@ -146,7 +146,7 @@ numbers = st.decimals(
 
 @given(price=numbers, of_one=numbers, code=st.sampled_from(["USD", "GBp"]))
 def test_conversion_is_exact_to_the_last_digit(price: Decimal, of_one: Decimal, code: str) -> None:
-    book = FxBook("DKK")
+    book = FxRates("DKK")
     base, units = major_unit(code)
     book.need([code])
     book.learn([FxRate(base, "DKK", of_one, OPENING)])
@@ -158,7 +158,7 @@ def test_conversion_is_exact_to_the_last_digit(price: Decimal, of_one: Decimal, 
 
 
 def test_a_price_beyond_all_measure_ends_no_converter() -> None:
-    book = FxBook("DKK")
+    book = FxRates("DKK")
     book.learn([rate("6.85")])
     converted = book.convert(quote(1, price="1E+999999"), tick=0, worker="")
     assert converted.converted_price is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.model import JournalError
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.pipeline.journal import journal as journal_module
 from sp500tui.pipeline.journal import segment as segment_module
@@ -21,15 +21,17 @@ from tests.unit.pipeline.test_segment import abandon, no_space
 MEGABYTE = 1 << 20
 
 
-def new_journal(folder: Path, *, write_ahead: bool = True, limit: int = MEGABYTE) -> tuple[Journal, Books]:
-    books = Books()
-    journal = Journal(folder, books, limit_bytes=limit, write_ahead=write_ahead)
-    return journal, books
+def new_journal(
+    folder: Path, *, write_ahead: bool = True, limit: int = MEGABYTE
+) -> tuple[Journal, LedgerCounters]:
+    counters = LedgerCounters()
+    journal = Journal(folder, counters, limit_bytes=limit, write_ahead=write_ahead)
+    return journal, counters
 
 
-def admit(journal: Journal, books: Books, first: int, count: int) -> Batch:
+def admit(journal: Journal, counters: LedgerCounters, first: int, count: int) -> Batch:
     rows = [row(number) for number in range(first, first + count)]
-    batch = journal.admit(leased(books, rows), rows, rowcodec.encode(rows))
+    batch = journal.admit(leased(counters, rows), rows, rowcodec.encode(rows))
     assert batch is not None
     return batch
 
@@ -40,53 +42,53 @@ def crash(journal: Journal) -> None:
         abandon(segment)
 
 
-def settled(books: Books) -> tuple[int, int, int]:
-    return books.stored, books.duplicate, books.dead
+def settled(counters: LedgerCounters) -> tuple[int, int, int]:
+    return counters.stored, counters.duplicate, counters.dead
 
 
 def test_an_admitted_batch_is_on_the_disk_and_in_hand(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path / "journal")
+    journal, counters = new_journal(tmp_path / "journal")
     assert journal.open() == 0
 
-    batch = admit(journal, books, 1, 3)
+    batch = admit(journal, counters, 1, 3)
 
     assert batch.on_disk
-    assert (journal.in_hand, journal.spooled, journal.has_waiting) == (3, 0, False)
+    assert (journal.in_hand, journal.spooled, journal.has_pending) == (3, 0, False)
     assert journal.snapshot().batches == 1
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_settled_batch_leaves_no_trace(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path)
-    batch = admit(journal, books, 1, 5)
+    journal, counters = new_journal(tmp_path)
+    batch = admit(journal, counters, 1, 5)
 
     journal.settle(batch, stored=3, dead=1)
 
-    assert settled(books) == (3, 1, 1)
+    assert settled(counters) == (3, 1, 1)
     assert journal.in_hand == 0
     journal.close()
     assert not list(tmp_path.iterdir())
 
 
 def test_a_released_batch_waits_for_the_next_writer(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path)
-    batch = admit(journal, books, 1, 2)
+    journal, counters = new_journal(tmp_path)
+    batch = admit(journal, counters, 1, 2)
     batch.deaths = 2
 
     journal.release(batch)
 
-    assert (journal.in_hand, journal.spooled, journal.has_waiting) == (0, 2, True)
+    assert (journal.in_hand, journal.spooled, journal.has_pending) == (0, 2, True)
     assert journal.snapshot().health is Health.DEGRADED
-    again = journal.take_waiting()
+    again = journal.take_pending()
     assert again is not None
     assert (again.payload, again.deaths, again.replayed) == (batch.payload, 2, False)
     assert (journal.in_hand, journal.spooled) == (2, 0)
-    assert journal.take_waiting() is None
+    assert journal.take_pending() is None
 
 
 def test_a_lost_lease_leaves_nothing_behind(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path)
-    lease = leased(books, [row(1)])
+    journal, counters = new_journal(tmp_path)
+    lease = leased(counters, [row(1)])
     lease.release()
 
     assert journal.admit(lease, [row(1)], rowcodec.encode([row(1)])) is None
@@ -96,15 +98,15 @@ def test_a_lost_lease_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_buried_rows_leave_the_queue_and_the_others_stay(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path)
-    lease = leased(books, [row(1), row(2), row(3)])
+    journal, counters = new_journal(tmp_path)
+    lease = leased(counters, [row(1), row(2), row(3)])
 
-    journal.bury(lease, [row(2)], 2)
+    journal.dead_letter(lease, [row(2)], 2)
 
-    assert books.dead == 2
+    assert counters.dead == 2
     assert lease.queue.depth().ready == 1
-    journal.bury(lease, [], 3)
-    assert books.dead == 2, "the lease was over"
+    journal.dead_letter(lease, [], 3)
+    assert counters.dead == 2, "the lease was over"
 
 
 def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) -> None:
@@ -113,9 +115,9 @@ def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) 
     before.settle(admit(before, old_books, 10, 4), stored=4, dead=0)
     crash(before)
 
-    journal, books = new_journal(tmp_path)
+    journal, counters = new_journal(tmp_path)
     assert journal.open() == 3
-    batch = journal.take_waiting()
+    batch = journal.take_pending()
 
     assert batch is not None
     assert batch.replayed
@@ -123,7 +125,7 @@ def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) 
     assert (journal.in_hand, journal.spooled) == (0, 0), "they are no part of this run's equation"
     assert journal.snapshot().replay_left == 3
     journal.settle(batch, stored=1, dead=0)
-    assert settled(books) == (0, 0, 0)
+    assert settled(counters) == (0, 0, 0)
     assert (journal.snapshot().replayed, journal.snapshot().replay_left) == (3, 0)
     assert not list(tmp_path.iterdir()), "the file goes with its last batch"
 
@@ -134,20 +136,20 @@ def test_a_replayed_batch_that_fails_waits_again(tmp_path: Path) -> None:
     crash(before)
     journal, _ = new_journal(tmp_path)
     journal.open()
-    batch = journal.take_waiting()
+    batch = journal.take_pending()
     assert batch is not None
 
     journal.release(batch)
 
     assert journal.snapshot().replay_left == 3
-    assert journal.has_waiting
+    assert journal.has_pending
     assert journal.spooled == 0
 
 
 def test_damage_is_said_and_the_rest_is_replayed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    before, books = new_journal(tmp_path)
-    admit(before, books, 1, 1)
-    admit(before, books, 2, 1)
+    before, counters = new_journal(tmp_path)
+    admit(before, counters, 1, 1)
+    admit(before, counters, 2, 1)
     (path,) = tmp_path.iterdir()
     crash(before)
     with path.open("r+b") as file:
@@ -161,8 +163,8 @@ def test_damage_is_said_and_the_rest_is_replayed(tmp_path: Path, caplog: pytest.
 
 
 def test_an_empty_file_of_an_earlier_run_is_removed(tmp_path: Path) -> None:
-    before, books = new_journal(tmp_path)
-    before.settle(admit(before, books, 1, 1), stored=1, dead=0)
+    before, counters = new_journal(tmp_path)
+    before.settle(admit(before, counters, 1, 1), stored=1, dead=0)
     crash(before)
     journal, _ = new_journal(tmp_path)
     assert journal.open() == 0
@@ -186,8 +188,8 @@ def test_two_programs_share_a_folder_and_leave_each_other_alone(tmp_path: Path) 
 def test_a_full_disk_leaves_the_rows_in_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    journal, books = new_journal(tmp_path)
-    lease = leased(books, [row(1)])
+    journal, counters = new_journal(tmp_path)
+    lease = leased(counters, [row(1)])
     with monkeypatch.context() as full:
         full.setattr(os, call, no_space)
         with pytest.raises(JournalError, match="is full"):
@@ -203,9 +205,9 @@ def test_a_full_disk_leaves_the_rows_in_the_queue(
 
 
 def test_the_limit_holds_rows_back_until_there_is_room(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path, limit=500)
-    first = admit(journal, books, 1, 3)
-    lease = leased(books, [row(9)])
+    journal, counters = new_journal(tmp_path, limit=500)
+    first = admit(journal, counters, 1, 3)
+    lease = leased(counters, [row(9)])
     with pytest.raises(JournalError, match="has reached its limit of 0 MB: intake waits"):
         journal.admit(lease, [row(9)] * 5, rowcodec.encode([row(9)] * 5))
     assert journal.snapshot().health is Health.DOWN
@@ -217,15 +219,15 @@ def test_the_limit_holds_rows_back_until_there_is_room(tmp_path: Path) -> None:
 
 
 def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path)
-    batch = admit(journal, books, 1, 4)
+    journal, counters = new_journal(tmp_path)
+    batch = admit(journal, counters, 1, 4)
     first, rest = rowcodec.split(batch.payload)
     second, third = rowcodec.split(rest)
 
     journal.divide(batch, [first, second, third], deaths=2)
 
     assert (journal.in_hand, journal.spooled) == (0, 4)
-    pieces = list(iter(journal.take_waiting, None))
+    pieces = list(iter(journal.take_pending, None))
     assert {(tuple(symbols_of(p.payload)), p.deaths) for p in pieces} == {
         (("S1", "S2"), 2),
         (("S3",), 0),
@@ -233,7 +235,7 @@ def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:
     }, "a row that stands alone is judged anew"
     for piece in pieces:
         journal.settle(piece, stored=piece.rows, dead=0)
-    assert books.stored == 4
+    assert counters.stored == 4
     journal.close()
     assert not list(tmp_path.iterdir())
 
@@ -241,8 +243,8 @@ def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:
 def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal, books = new_journal(tmp_path)
-    batch = admit(journal, books, 1, 2)
+    journal, counters = new_journal(tmp_path)
+    batch = admit(journal, counters, 1, 2)
     real, turns = segment_module.Segment.append, iter((True, False))
 
     def once(self: segment_module.Segment, number: int, rows: int, payload: bytes) -> None:
@@ -260,14 +262,14 @@ def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
 
 
 def test_without_the_journal_rows_reach_the_disk_only_when_nobody_takes_them(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path, write_ahead=False)
-    batch = admit(journal, books, 1, 2)
+    journal, counters = new_journal(tmp_path, write_ahead=False)
+    batch = admit(journal, counters, 1, 2)
     assert journal.snapshot().bytes == 0
 
     journal.release(batch)
 
     assert journal.snapshot().rows == 2
-    again = journal.take_waiting()
+    again = journal.take_pending()
     assert again is not None
     assert again.payload == batch.payload
 
@@ -275,8 +277,8 @@ def test_without_the_journal_rows_reach_the_disk_only_when_nobody_takes_them(tmp
 def test_without_the_journal_a_batch_that_the_disk_refuses_stays_in_hand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal, books = new_journal(tmp_path, write_ahead=False)
-    batch = admit(journal, books, 1, 2)
+    journal, counters = new_journal(tmp_path, write_ahead=False)
+    batch = admit(journal, counters, 1, 2)
     monkeypatch.setattr(os, "pwrite", no_space)
     with pytest.raises(JournalError):
         journal.release(batch)
@@ -284,8 +286,8 @@ def test_without_the_journal_a_batch_that_the_disk_refuses_stays_in_hand(
 
 
 def test_a_batch_that_cannot_be_read_now_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal, books = new_journal(tmp_path)
-    journal.release(admit(journal, books, 1, 2))
+    journal, counters = new_journal(tmp_path)
+    journal.release(admit(journal, counters, 1, 2))
 
     def broken(*_: object) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
@@ -293,21 +295,21 @@ def test_a_batch_that_cannot_be_read_now_waits_on(tmp_path: Path, monkeypatch: p
     with monkeypatch.context() as sick:
         sick.setattr(os, "pread", broken)
         with pytest.raises(JournalError, match=r"batch 1 of .* cannot be read: Input/output"):
-            journal.take_waiting()
+            journal.take_pending()
 
     assert (journal.in_hand, journal.spooled) == (0, 2)
-    assert journal.take_waiting() is not None
+    assert journal.take_pending() is not None
 
 
 def test_a_long_file_is_followed_by_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "_ROTATE_ABOVE", 100)
-    journal, books = new_journal(tmp_path)
-    batches = [admit(journal, books, number, 1) for number in range(4)]
+    journal, counters = new_journal(tmp_path)
+    batches = [admit(journal, counters, number, 1) for number in range(4)]
     assert len(list(tmp_path.iterdir())) == 4
 
     for batch in batches:
         journal.settle(batch, stored=1, dead=0)
-    admit(journal, books, 9, 1)
+    admit(journal, counters, 9, 1)
 
     assert len(list(tmp_path.iterdir())) == 2, "one that is written, one that may still be"
     assert journal.snapshot().rows == 0
@@ -318,8 +320,8 @@ def test_a_new_file_that_cannot_be_made_is_tried_again_and_counts_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "_ROTATE_ABOVE", 100)
-    journal, books = new_journal(tmp_path)
-    admit(journal, books, 1, 1)
+    journal, counters = new_journal(tmp_path)
+    admit(journal, counters, 1, 1)
     held = journal.snapshot().bytes
 
     def full(_folder: Path) -> segment_module.Segment:
@@ -329,10 +331,10 @@ def test_a_new_file_that_cannot_be_made_is_tried_again_and_counts_nothing_twice(
         patched.setattr(segment_module.Segment, "create", full)
         for _ in range(2):
             with pytest.raises(JournalError, match="No space left"):
-                admit(journal, books, 2, 1)
+                admit(journal, counters, 2, 1)
 
     assert journal.snapshot().bytes == held
-    admit(journal, books, 3, 1)
+    admit(journal, counters, 3, 1)
     assert journal.snapshot().batches == 2
 
 
@@ -344,9 +346,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_closing_leaves_what_waits_for_the_next_start(tmp_path: Path) -> None:
-    journal, books = new_journal(tmp_path)
-    journal.release(admit(journal, books, 1, 2))
-    admit(journal, books, 5, 1)
+    journal, counters = new_journal(tmp_path)
+    journal.release(admit(journal, counters, 1, 2))
+    admit(journal, counters, 5, 1)
     journal.close()
 
     after, _ = new_journal(tmp_path)

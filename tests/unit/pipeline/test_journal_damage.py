@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.model import DatabaseError, JournalError
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.journal.segment import SUFFIX
@@ -27,14 +27,14 @@ class Shelf:
         self.folder = folder / "journal"
         self.letters = DeadLetters(folder / "dead-letters.jsonl")
         self.start()
-        batches = [admit(self.journal, self.books, 10 * number, 2) for number in range(3)]
+        batches = [admit(self.journal, self.counters, 10 * number, 2) for number in range(3)]
         # The first is read first again.
         for batch in reversed(batches):
             self.journal.release(batch)
 
     def start(self) -> int:
-        self.books = Books()
-        self.journal = Journal(self.folder, self.books, limit_bytes=1 << 20, dead_letters=self.letters)
+        self.counters = LedgerCounters()
+        self.journal = Journal(self.folder, self.counters, limit_bytes=1 << 20, dead_letters=self.letters)
         return self.journal.open()
 
     @property
@@ -43,15 +43,16 @@ class Shelf:
         return path
 
     def balanced(self) -> bool:
-        with self.books.lock:
+        with self.counters.lock:
             return (
-                self.books.fetched == sum(settled(self.books)) + self.journal.in_hand + self.journal.spooled
+                self.counters.fetched
+                == sum(settled(self.counters)) + self.journal.in_hand + self.journal.spooled
             )
 
     def takes(self) -> list[list[str | None]]:
         """Take and settle everything there is."""
         taken = []
-        while (batch := self.journal.take_waiting()) is not None:
+        while (batch := self.journal.take_pending()) is not None:
             assert self.balanced()
             taken.append(symbols_of(batch.payload))
             self.journal.settle(batch, stored=batch.rows, dead=0)
@@ -92,8 +93,8 @@ def test_a_harmed_batch_is_set_aside_and_the_others_go_on(
     assert shelf.takes() == left
 
     dead = 6 - 2 * len(left)
-    assert settled(shelf.books) == (2 * len(left), 0, dead)
-    assert (shelf.journal.in_hand, shelf.journal.spooled, shelf.journal.has_waiting) == (0, 0, False)
+    assert settled(shelf.counters) == (2 * len(left), 0, dead)
+    assert (shelf.journal.in_hand, shelf.journal.spooled, shelf.journal.has_pending) == (0, 0, False)
     reasons = [letter.reason for letter in shelf.letters.listing()]
     assert len(reasons) == dead // 2
     assert all(path.name in reason and "2 rows are unreadable in the journal" in reason for reason in reasons)
@@ -107,7 +108,7 @@ def test_a_file_harmed_while_its_journal_is_used_takes_further_batches(tmp_path:
     shelf = Shelf(tmp_path)
     empty(shelf.file)
     assert shelf.takes() == []
-    admit(shelf.journal, shelf.books, 30, 2)
+    admit(shelf.journal, shelf.counters, 30, 2)
     crash(shelf.journal)
 
     assert shelf.start() == 2
@@ -124,7 +125,7 @@ def test_an_earlier_runs_batch_is_no_part_of_the_equation_when_it_is_set_aside(t
 
     assert shelf.takes() == ALL[1:]
 
-    assert settled(shelf.books) == (0, 0, 0)
+    assert settled(shelf.counters) == (0, 0, 0)
     assert (shelf.journal.snapshot().replayed, shelf.journal.snapshot().replay_left) == (4, 0)
     assert len(shelf.letters.listing()) == 1
 
@@ -155,7 +156,7 @@ def test_what_fails_for_now_lets_others_go_first(
             shelf.takes()
         with pytest.raises(JournalError):
             shelf.takes()
-        assert settled(shelf.books) == (4, 0, 0), "the others are stored meanwhile"
+        assert settled(shelf.counters) == (4, 0, 0), "the others are stored meanwhile"
         assert (shelf.journal.in_hand, shelf.journal.spooled) == (0, 2)
 
     assert shelf.takes() == (ALL[:1] if fault == "read" else [])
@@ -181,7 +182,7 @@ def test_a_file_removed_under_its_hands_is_followed_by_a_new_one(
     if what == "folder":
         shelf.folder.rmdir()
 
-    admit(shelf.journal, shelf.books, 30, 2)
+    admit(shelf.journal, shelf.counters, 30, 2)
 
     assert "somebody has removed the journal file" in caplog.text
     assert shelf.takes() == ALL

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.journal.journal import Batch, Journal
 from sp500tui.storage import batch_codec as rowcodec
 from tests.support.faults_rows import leased, row, symbols_of
@@ -53,8 +53,8 @@ class JournalMachine(RuleBasedStateMachine):
         self.start_program()
 
     def start_program(self) -> None:
-        self.books = Books()
-        self.journal = Journal(self.folder, self.books, limit_bytes=1 << 20)
+        self.counters = LedgerCounters()
+        self.journal = Journal(self.folder, self.counters, limit_bytes=1 << 20)
         rows = self.journal.open()
         self.hands: list[Batch] = []
         self.written: list[Written] = []
@@ -67,7 +67,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     def _waiting_symbols(self) -> set[str]:
         batches = []
-        while (batch := self.journal.take_waiting()) is not None:
+        while (batch := self.journal.take_pending()) is not None:
             batches.append(batch)
         symbols: list[str] = []
         for batch in reversed(batches):
@@ -84,7 +84,7 @@ class JournalMachine(RuleBasedStateMachine):
     def admit(self, count: int) -> None:
         rows = [row(number) for number in range(self.next, self.next + count)]
         self.next += count
-        batch = self.journal.admit(leased(self.books, rows), rows, rowcodec.encode(rows))
+        batch = self.journal.admit(leased(self.counters, rows), rows, rowcodec.encode(rows))
         assert batch is not None
         self.hands.append(batch)
         symbols = frozenset(one.quote.symbol for one in rows)
@@ -93,7 +93,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        batch = self.journal.take_waiting()
+        batch = self.journal.take_pending()
         if batch is not None:
             self.hands.append(batch)
 
@@ -160,9 +160,9 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_row_is_counted_once(self) -> None:
-        with self.books.lock:
-            settled = self.books.stored + self.books.duplicate + self.books.dead
-            assert self.books.fetched == settled + self.journal.in_hand + self.journal.spooled
+        with self.counters.lock:
+            settled = self.counters.stored + self.counters.duplicate + self.counters.dead
+            assert self.counters.fetched == settled + self.journal.in_hand + self.journal.spooled
 
     def teardown(self) -> None:
         if hasattr(self, "journal"):

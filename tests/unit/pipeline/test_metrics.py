@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.core.gauges import QueueGauge
-from sp500tui.pipeline.core.metrics import Books, LatencyHistogram, Meter, percentiles
+from sp500tui.pipeline.core.gauges import QueueMeter
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, Meter, percentiles
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import Latency, QueueName
 from tests.unit.pipeline.test_queue import Clock
@@ -104,15 +104,15 @@ def test_latencies_are_forgotten_after_five_minutes() -> None:
 
 
 def test_the_books_add_up() -> None:
-    books = Books()
-    books.count_fetched(10)
-    books.count_settled(5, 3, 2)
-    assert (books.fetched, books.stored, books.duplicate, books.dead) == (10, 5, 3, 2)
+    counters = LedgerCounters()
+    counters.count_fetched(10)
+    counters.count_settled(5, 3, 2)
+    assert (counters.fetched, counters.stored, counters.duplicate, counters.dead) == (10, 5, 3, 2)
 
 
 def test_a_gauge_reads_depth_and_flow() -> None:
     queue: MemoryQueue[int] = MemoryQueue(4)
-    gauge = QueueGauge(QueueName.ROWS, queue)
+    gauge = QueueMeter(QueueName.ROWS, queue)
     queue.put([1, 2, 3])
     lease = queue.take(1)
     assert lease is not None

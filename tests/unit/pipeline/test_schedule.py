@@ -8,35 +8,37 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.stages.schedule import Cycles, Move, Plan, idle_time, next_move
+from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction, idle_time, next_move
 from tests.unit.pipeline.test_queue import Clock
 
 
 @pytest.mark.parametrize(
     ("plan", "now", "number", "running", "asked", "move"),
     [
-        (Plan(), 0, 0, False, False, Move.START),
-        (Plan(), 5, 1, False, False, Move.WAIT),
-        (Plan(), 5, 1, False, True, Move.START),
-        (Plan(), 10, 1, False, False, Move.START),
-        (Plan(), 10, 1, True, False, Move.SKIP),
-        (Plan(), 9, 1, True, True, Move.WAIT),
-        (Plan(cycles=1), 5, 1, True, False, Move.WAIT),
-        (Plan(cycles=1), 5, 1, False, False, Move.END),
-        (Plan(cycles=2), 10, 1, False, False, Move.START),
-        (Plan(duration=5), 4.9, 1, False, False, Move.WAIT),
-        (Plan(duration=5), 5, 1, True, False, Move.END),
-        (Plan(cycles=9, duration=5), 6, 1, False, True, Move.END),
+        (Plan(), 0, 0, False, False, ScheduleAction.START),
+        (Plan(), 5, 1, False, False, ScheduleAction.WAIT),
+        (Plan(), 5, 1, False, True, ScheduleAction.START),
+        (Plan(), 10, 1, False, False, ScheduleAction.START),
+        (Plan(), 10, 1, True, False, ScheduleAction.SKIP),
+        (Plan(), 9, 1, True, True, ScheduleAction.WAIT),
+        (Plan(cycles=1), 5, 1, True, False, ScheduleAction.WAIT),
+        (Plan(cycles=1), 5, 1, False, False, ScheduleAction.END),
+        (Plan(cycles=2), 10, 1, False, False, ScheduleAction.START),
+        (Plan(duration=5), 4.9, 1, False, False, ScheduleAction.WAIT),
+        (Plan(duration=5), 5, 1, True, False, ScheduleAction.END),
+        (Plan(cycles=9, duration=5), 6, 1, False, True, ScheduleAction.END),
     ],
 )
-def test_the_next_move(plan: Plan, now: float, number: int, running: bool, asked: bool, move: Move) -> None:
+def test_the_next_move(
+    plan: Plan, now: float, number: int, running: bool, asked: bool, move: ScheduleAction
+) -> None:
     due = 10.0 if number else 0.0
     assert next_move(plan, now=now, started=0.0, due=due, number=number, running=running, asked=asked) is move
 
 
 def test_cycles_keep_their_rhythm_although_each_starts_a_little_late() -> None:
     clock = Clock()
-    cycles = Cycles(Plan(), 10, clock)
+    cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(503)
     cycles.finish()
     clock.now = 110.3
@@ -44,20 +46,20 @@ def test_cycles_keep_their_rhythm_although_each_starts_a_little_late() -> None:
     clock.now += 2
     assert cycles.finish() == 2
     clock.now = 119.9
-    assert cycles.move() is Move.WAIT
+    assert cycles.move() is ScheduleAction.WAIT
     clock.now = 120.0
-    assert cycles.move() is Move.START
+    assert cycles.move() is ScheduleAction.START
 
 
 def test_a_cycle_that_is_asked_for_starts_the_rhythm_anew() -> None:
     clock = Clock()
-    cycles = Cycles(Plan(), 10, clock)
+    cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     assert not cycles.ask(), "one is under way"
     cycles.finish()
     clock.now += 4
     assert cycles.ask()
-    assert cycles.move() is Move.START
+    assert cycles.move() is ScheduleAction.START
     cycles.begin(1)
     cycles.finish()
     assert cycles.snapshot(0, stopping=False).next_in == 10
@@ -65,46 +67,46 @@ def test_a_cycle_that_is_asked_for_starts_the_rhythm_anew() -> None:
 
 def test_starts_that_fall_due_during_a_cycle_are_counted_and_not_made_up_for() -> None:
     clock = Clock()
-    cycles = Cycles(Plan(), 10, clock)
+    cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     clock.now += 35
-    assert cycles.move() is Move.SKIP
-    assert cycles.move() is Move.WAIT
+    assert cycles.move() is ScheduleAction.SKIP
+    assert cycles.move() is ScheduleAction.WAIT
     assert cycles.snapshot(1, stopping=False).skipped == 3
     assert cycles.finish() == 35
     clock.now += 5
-    assert cycles.move() is Move.START
+    assert cycles.move() is ScheduleAction.START
     cycles.begin(1)
     assert cycles.snapshot(1, stopping=False).skipped == 0, "this one is in time"
 
 
 def test_a_slow_start_of_the_program_skips_nothing() -> None:
     clock = Clock()
-    cycles = Cycles(Plan(), 10, clock)
+    cycles = CycleSchedule(Plan(), 10, clock)
     clock.now += 6
     cycles.begin(1)
     clock.now += 5
-    assert cycles.move() is Move.WAIT
+    assert cycles.move() is ScheduleAction.WAIT
     assert cycles.finish() == 5
     assert cycles.snapshot(0, stopping=False).next_in == 5, "the rhythm counts from the first cycle"
 
 
 def test_after_a_long_pause_only_one_cycle_starts() -> None:
     clock = Clock()
-    cycles = Cycles(Plan(), 10, clock)
+    cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     cycles.finish()
     clock.now += 1000
-    assert cycles.move() is Move.START
+    assert cycles.move() is ScheduleAction.START
     cycles.begin(1)
     cycles.finish()
-    assert cycles.move() is Move.WAIT
+    assert cycles.move() is ScheduleAction.WAIT
 
 
 @pytest.mark.parametrize(("interval", "next_in"), [(60, 57), (5, 2), (1, 0)])
 def test_a_new_interval_counts_from_the_last_start(interval: float, next_in: float) -> None:
     clock = Clock()
-    cycles = Cycles(Plan(), 10, clock)
+    cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     cycles.finish()
     clock.now += 3
@@ -114,14 +116,14 @@ def test_a_new_interval_counts_from_the_last_start(interval: float, next_in: flo
 
 
 def test_a_new_interval_before_the_first_cycle_does_not_delay_it() -> None:
-    cycles = Cycles(Plan(), 10, Clock())
+    cycles = CycleSchedule(Plan(), 10, Clock())
     cycles.set_interval(60)
-    assert cycles.move() is Move.START
+    assert cycles.move() is ScheduleAction.START
 
 
 def test_the_snapshot_tells_progress_and_what_comes() -> None:
     clock = Clock()
-    cycles = Cycles(Plan(cycles=1), 10, clock)
+    cycles = CycleSchedule(Plan(cycles=1), 10, clock)
     assert cycles.snapshot(0, stopping=False).number == 0
     cycles.begin(503)
     clock.now += 1.5
@@ -135,7 +137,7 @@ def test_the_snapshot_tells_progress_and_what_comes() -> None:
 
 
 def test_more_outstanding_than_asked_for_counts_as_nothing_done() -> None:
-    cycles = Cycles(Plan(), 10, Clock())
+    cycles = CycleSchedule(Plan(), 10, Clock())
     cycles.begin(5)
     assert cycles.snapshot(9, stopping=False).done == 0
 
@@ -156,15 +158,15 @@ def test_nothing_is_missed_by_a_scheduler_that_sleeps(
     plan: Plan, now: float, due: float, number: int, running: bool, share: float
 ) -> None:
     # Given a schedule that says to wait
-    def move_at(tick: float) -> Move:
+    def move_at(tick: float) -> ScheduleAction:
         return next_move(plan, now=tick, started=0.0, due=due, number=number, running=running, asked=False)
 
-    assume(move_at(now) is Move.WAIT)
+    assume(move_at(now) is ScheduleAction.WAIT)
 
     # When somebody sleeps for as long as it says
     seconds = idle_time(plan, now=now, started=0.0, due=due, number=number)
 
     # Then nothing would have been done meanwhile, and something is to be done afterwards
-    assert move_at(now + min(seconds, 1e6) * share) is Move.WAIT
+    assert move_at(now + min(seconds, 1e6) * share) is ScheduleAction.WAIT
     if seconds < math.inf:
-        assert move_at(now + seconds + 1e-6) is not Move.WAIT
+        assert move_at(now + seconds + 1e-6) is not ScheduleAction.WAIT

@@ -12,9 +12,9 @@ import pytest
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.queue_items import Ticker
 from sp500tui.pipeline.core.snapshot import StageName
-from sp500tui.pipeline.core.worker_pool import Stage
-from sp500tui.pipeline.stages.schedule import Cycles, Move, Plan
-from sp500tui.pipeline.stages.scraper import Roster, Scraping
+from sp500tui.pipeline.core.worker_pool import WorkerPool
+from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction
+from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
 from sp500tui.sources.wikipedia.client import ConstituentList
 from tests.unit.pipeline.test_queue import Clock
 
@@ -35,7 +35,7 @@ class Refusing(MemoryQueue[Ticker]):
         self.refused = refused
         self.puts = 0
         self.seen_complete: list[bool] = []
-        self.cycles: Cycles | None = None
+        self.cycles: CycleSchedule | None = None
 
     def put(self, items: Sequence[Ticker], **more: Any) -> bool:
         self.puts += 1
@@ -47,11 +47,13 @@ class Refusing(MemoryQueue[Ticker]):
 
 
 @contextmanager
-def scraping(queue: Refusing) -> Iterator[Cycles]:
+def scraping(queue: Refusing) -> Iterator[CycleSchedule]:
     """A scraper of one cycle over eight symbols, put two at a time."""
-    cycles = queue.cycles = Cycles(Plan(cycles=1), 60.0)
-    shared = Scraping(Roster(NoList, SYMBOLS, 60.0), cycles, queue, ended=lambda: None)
-    stage = Stage(StageName.SCRAPER, shared.make_body, 1, listener=lambda _event: None, jitter=lambda: 0.0)
+    cycles = queue.cycles = CycleSchedule(Plan(cycles=1), 60.0)
+    shared = ScraperStage(CurrentConstituents(NoList, SYMBOLS, 60.0), cycles, queue, ended=lambda: None)
+    stage = WorkerPool(
+        StageName.SCRAPER, shared.make_task, 1, listener=lambda _event: None, jitter=lambda: 0.0
+    )
     stage.start()
     yield cycles
     stage.dismiss()
@@ -70,7 +72,7 @@ def test_a_cycle_is_complete_once_its_last_ticker_is_put(eventually: Wait) -> No
 def test_a_cycle_of_which_a_put_failed_is_begun_again(eventually: Wait, refused: tuple[int, ...]) -> None:
     queue = Refusing(*refused)
 
-    def emptied(cycles: Cycles) -> bool:
+    def emptied(cycles: CycleSchedule) -> bool:
         """A price worker that empties the queue meanwhile must not make the cycle look finished."""
         lease = queue.take(8, timeout=0.01)
         assert lease is None or lease.ack()
@@ -85,7 +87,7 @@ def test_a_cycle_of_which_a_put_failed_is_begun_again(eventually: Wait, refused:
 
 def test_a_cycle_is_taken_back_only_while_it_is_not_complete() -> None:
     clock = Clock()
-    cycles = Cycles(Plan(cycles=1), 10, clock)
+    cycles = CycleSchedule(Plan(cycles=1), 10, clock)
     number = cycles.begin(3)
     clock.now += 1
     cycles.retract(number + 1)
@@ -93,7 +95,7 @@ def test_a_cycle_is_taken_back_only_while_it_is_not_complete() -> None:
 
     cycles.retract(number)
     assert (cycles.number, cycles.running, cycles.complete) == (0, False, False)
-    assert cycles.move() is Move.START
+    assert cycles.move() is ScheduleAction.START
 
     cycles.begin(3)
     cycles.completed()

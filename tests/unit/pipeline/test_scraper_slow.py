@@ -13,9 +13,9 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.queue_items import Ticker
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
-from sp500tui.pipeline.core.worker_pool import Stage
-from sp500tui.pipeline.stages.schedule import Cycles, Plan
-from sp500tui.pipeline.stages.scraper import Roster, Scraping
+from sp500tui.pipeline.core.worker_pool import WorkerPool
+from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
+from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
 from sp500tui.sources.wikipedia.client import ConstituentList
 
 Wait = Callable[[Callable[[], object]], None]
@@ -44,14 +44,14 @@ class Scrape:
 
     def __init__(self, slow: int, plan: Plan, hang_after: float) -> None:
         self.source = SlowList(slow)
-        self.roster = Roster(lambda: self.source, (), 3600)
+        self.current_constituents = CurrentConstituents(lambda: self.source, (), 3600)
         self.queue: MemoryQueue[Ticker] = MemoryQueue(100)
-        self.cycles = Cycles(plan, 3600)
+        self.cycles = CycleSchedule(plan, 3600)
         self.events: list[PipelineEvent] = []
         self.ended = threading.Event()
-        scraping = Scraping(self.roster, self.cycles, self.queue, ended=self.ended.set)
-        self.stage = Stage(
-            StageName.SCRAPER, scraping.make_body, 1, listener=self.events.append, hang_after=hang_after
+        scraping = ScraperStage(self.current_constituents, self.cycles, self.queue, ended=self.ended.set)
+        self.stage = WorkerPool(
+            StageName.SCRAPER, scraping.make_task, 1, listener=self.events.append, hang_after=hang_after
         )
         self.cycles.subscribe(self.stage.nudge)
 
@@ -96,8 +96,8 @@ def test_a_scraper_that_was_replaced_starts_no_cycle(
     # Then there was one cycle, with the list of the one that was not replaced
     assert run.cycles.number == 1
     assert run.queue.total_in == 1
-    assert run.roster.changes == 1
-    assert run.roster.symbols == (f"S{slow + 1}",)
+    assert run.current_constituents.changes == 1
+    assert run.current_constituents.symbols == (f"S{slow + 1}",)
 
 
 def test_a_list_that_is_always_slower_than_the_limit_is_used_all_the_same(

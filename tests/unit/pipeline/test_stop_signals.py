@@ -11,7 +11,7 @@ from signal import SIGHUP, SIGINT, SIGTERM
 
 import pytest
 
-from sp500tui.pipeline.api import StopStep
+from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.runtime.stop_signals import (
     STOP_SIGNALS,
     StoppedBySignal,
@@ -110,40 +110,42 @@ class TestRaised:
 
 
 class TestUnattended:
-    @pytest.mark.parametrize("ends_at", [StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL])
-    def test_it_climbs_as_far_as_needed(self, ends_at: StopStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("ends_at", [ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL])
+    def test_it_climbs_as_far_as_needed(
+        self, ends_at: ShutdownLevel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for limit in ("SPOOL_LIMIT", "KILL_LIMIT"):
             monkeypatch.setattr(f"sp500tui.pipeline.runtime.unattended_stop.{limit}", 0.02)
         run = FakeRun(ends_at=ends_at)
         with StopSignals() as signals:
             assert stop_unattended(run, 0.0, signals)
-        assert run.steps == [step for step in StopStep if StopStep.NONE < step <= ends_at]
+        assert run.steps == [step for step in ShutdownLevel if ShutdownLevel.NONE < step <= ends_at]
 
     def test_a_run_that_never_ends_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for limit in ("SPOOL_LIMIT", "KILL_LIMIT"):
             monkeypatch.setattr(f"sp500tui.pipeline.runtime.unattended_stop.{limit}", 0.02)
-        run = FakeRun(ends_at=StopStep.KILL)
+        run = FakeRun(ends_at=ShutdownLevel.KILL)
         monkeypatch.setattr(run, "stop", run.steps.append)
         with StopSignals() as signals:
             assert not stop_unattended(run, 0.0, signals)
         run.over.set()
 
     def test_a_run_that_was_killed_already_is_not_waited_for_again(self) -> None:
-        run = FakeRun(ends_at=StopStep.KILL)
+        run = FakeRun(ends_at=ShutdownLevel.KILL)
         with StopSignals() as signals:
-            assert not stop_unattended(run, 30.0, signals, StopStep.KILL)
+            assert not stop_unattended(run, 30.0, signals, ShutdownLevel.KILL)
         assert run.steps == []
         run.over.set()
 
     def test_each_signal_takes_the_next_step(self) -> None:
-        run = FakeRun(ends_at=StopStep.KILL)
+        run = FakeRun(ends_at=ShutdownLevel.KILL)
         with StopSignals() as signals:
             send(SIGTERM, SIGTERM)
             assert stop_unattended(run, 600.0, signals)
-        assert run.steps == [StopStep.DRAIN, StopStep.SPOOL, StopStep.KILL]
+        assert run.steps == [ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL]
 
     def test_a_step_that_was_taken_is_not_taken_again(self) -> None:
-        run = FakeRun(ends_at=StopStep.SPOOL)
+        run = FakeRun(ends_at=ShutdownLevel.SPOOL)
         with StopSignals() as signals:
-            assert stop_unattended(run, 0.0, signals, StopStep.DRAIN)
-        assert run.steps == [StopStep.SPOOL]
+            assert stop_unattended(run, 0.0, signals, ShutdownLevel.DRAIN)
+        assert run.steps == [ShutdownLevel.SPOOL]

@@ -14,7 +14,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.queue import CancelledError, MemoryQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import restart_delay
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
-from sp500tui.pipeline.core.worker_pool import Body, Stage, Worker
+from sp500tui.pipeline.core.worker_pool import Worker, WorkerPool, WorkerTask
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -60,7 +60,7 @@ class Pool:
         self.events: list[PipelineEvent] = []
         self.closed = 0
         self.act: Callable[[Worker, object], object] = lambda _worker, _items: None
-        self.stage = Stage(
+        self.stage = WorkerPool(
             StageName.PRICE,
             self.make,
             size,
@@ -69,7 +69,7 @@ class Pool:
             jitter=lambda: 0.0,
         )
 
-    def make(self, worker: Worker) -> Body:
+    def make(self, worker: Worker) -> WorkerTask:
         return Adder(self, worker)
 
     def kinds(self) -> list[EventKind]:
@@ -184,12 +184,12 @@ def test_a_worker_whose_body_cannot_be_made_is_restarted(eventually: Wait) -> No
     pool = Pool(1)
     real, faults = pool.make, iter([True, True, False])
 
-    def make(worker: Worker) -> Body:
+    def make(worker: Worker) -> WorkerTask:
         if next(faults):
             raise SourceError("not ready")
         return real(worker)
 
-    pool.stage.make_body = make
+    pool.stage.make_task = make
     with running(pool):
         pool.queue.put([1])
         eventually(lambda: pool.done == [1])
@@ -288,7 +288,7 @@ def test_who_is_dismissed_while_resting_does_not_take_another_step(eventually: W
         def close(self) -> None:
             """Has nothing."""
 
-    stage = Stage(StageName.SCRAPER, lambda _worker: Stepper(), 1, listener=lambda _event: None)
+    stage = WorkerPool(StageName.SCRAPER, lambda _worker: Stepper(), 1, listener=lambda _event: None)
     stage.pause()
     stage.start()
     eventually(lambda: [worker.snapshot().state for worker in stage.workers] == [WorkerState.PAUSED])
@@ -313,7 +313,7 @@ def test_workers_leave_when_their_input_has_ended(error: type[Exception]) -> Non
         def step(self) -> None:
             raise error
 
-    pool.stage.make_body = lambda worker: Ended(pool, worker)
+    pool.stage.make_task = lambda worker: Ended(pool, worker)
     pool.stage.start()
     assert pool.stage.join(5)
 
@@ -356,7 +356,7 @@ def test_a_hurry_cuts_every_back_off_short(eventually: Wait) -> None:
     pool.stage.jitter = lambda: 1.0
 
     def sick(_worker: Worker, _items: object) -> None:
-        if not pool.stage.hurried:
+        if not pool.stage.expedited:
             raise SourceError("sick")
 
     pool.act = sick
@@ -365,7 +365,7 @@ def test_a_hurry_cuts_every_back_off_short(eventually: Wait) -> None:
         # given a worker so often ended that its back-off is long
         eventually(lambda: pool.stage.failed >= 3)
         # when there is a hurry
-        pool.stage.hurry()
+        pool.stage.expedite()
         # then it takes up its work at once
         eventually(lambda: pool.done == [1])
 
@@ -425,7 +425,7 @@ def idle(pool: Pool) -> bool:
 def test_a_worker_that_waits_for_items_hears_of_everything_else(eventually: Wait) -> None:
     # Given an idle worker
     pool = Pool(1)
-    pool.stage.make_body = lambda worker: Sleeper(pool, worker)
+    pool.stage.make_task = lambda worker: Sleeper(pool, worker)
     with running(pool):
         eventually(lambda: idle(pool))
 
@@ -452,7 +452,7 @@ def test_a_worker_that_left_with_a_lease_gives_it_back(eventually: Wait) -> None
     output: MemoryQueue[int] = MemoryQueue(1)
     output.put([0])
     pool.act = lambda _worker, items: output.put([1])
-    pool.stage.make_body = lambda worker: Sleeper(pool, worker)
+    pool.stage.make_task = lambda worker: Sleeper(pool, worker)
     pool.stage.start()
     pool.queue.put([7, 8])
     eventually(lambda: pool.queue.depth().in_flight == 2)

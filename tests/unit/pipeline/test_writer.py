@@ -13,14 +13,14 @@ import pytest
 
 from sp500tui.model import ConvertedQuote, JournalError
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.metrics import Books
+from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.snapshot import Health, WorkerState
 from sp500tui.pipeline.journal.dead_letters import DeadLetter
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.writer import worker as writing_module
 from sp500tui.pipeline.writer.client import WriterDiedError
 from sp500tui.pipeline.writer.database_health import retry_pause
-from sp500tui.pipeline.writer.worker import WriterBody
+from sp500tui.pipeline.writer.worker import WriterTask
 from tests.support.faults_database import RefusedError
 from tests.support.faults_rows import bad_row, row
 from tests.support.faults_writers import Open
@@ -38,13 +38,13 @@ def names(count: int, first: int = 0) -> set[str]:
 
 def test_rows_are_committed_in_batches_and_counted(open_desk: Open, eventually: Wait) -> None:
     with open_desk() as desk:
-        desk.board.show(rows(25))
+        desk.latest_prices.show(rows(25))
         desk.put(rows(25))
         eventually(desk.settled)
         assert desk.database.symbols == names(25)
         assert [len(batch) for batch in desk.database.batches] == [10, 10, 5]
         assert desk.ledger().stored == 25
-        shown = desk.board.of("S3")
+        shown = desk.latest_prices.of("S3")
         assert shown is not None
         assert shown.written_by == "writer-1"
         assert desk.end_to_end.latency().p50 is not None
@@ -226,8 +226,8 @@ def test_the_second_step_of_the_ladder_spools_everything(
         assert desk.stage.join(10)
         assert desk.ledger().spooled == 25
         assert desk.restarts() == 0
-    books = Books()
-    assert Journal(tmp_path / "journal", books, limit_bytes=1 << 20).open() == 25
+    counters = LedgerCounters()
+    assert Journal(tmp_path / "journal", counters, limit_bytes=1 << 20).open() == 25
 
 
 def test_a_full_disk_holds_the_rows_back_and_says_so(
@@ -320,13 +320,13 @@ def test_a_fault_nobody_foresaw_costs_no_row(open_desk: Open, eventually: Wait) 
 
 def test_a_writer_can_be_killed_as_a_demonstration(open_desk: Open, eventually: Wait) -> None:
     with open_desk() as desk:
-        assert not WriterBody(desk.writing, desk.stage.workers[0]).kill(), "there is no process yet"
+        assert not WriterTask(desk.writing, desk.stage.workers[0]).kill(), "there is no process yet"
         desk.put(rows(1))
         eventually(desk.settled)
-        body = desk.stage.workers[0].body
-        assert isinstance(body, WriterBody)
+        task = desk.stage.workers[0].task
+        assert isinstance(task, WriterTask)
         assert desk.stage.workers[0].pid == desk.database.links[0].pid
-        assert body.kill()
+        assert task.kill()
         desk.put(rows(5, first=1))
         eventually(desk.settled)
         assert len(desk.database.links) == 2

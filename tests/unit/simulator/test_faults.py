@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.model import ConfigurationError
-from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.faults import Faults
 
 
@@ -50,7 +50,7 @@ def test_faults_survive_the_way_through_json() -> None:
 
 
 def test_by_default_nothing_happens() -> None:
-    dice = FaultDice(Faults(), 1, ignore)
+    dice = FaultSampler(Faults(), 1, ignore)
     assert not any(dice.happens(name) for name in ("drop", "throttle", "html") for _ in range(100))
     assert dice.choice("wikipedia") == "ok"
     assert dice.delay() == 0
@@ -58,14 +58,14 @@ def test_by_default_nothing_happens() -> None:
 
 @given(st.integers(), st.floats(0.05, 0.95))
 def test_a_fault_happens_about_as_often_as_it_should(seed: int, probability: float) -> None:
-    dice = FaultDice(Faults(drop=probability), seed, ignore)
+    dice = FaultSampler(Faults(drop=probability), seed, ignore)
     happened = sum(dice.happens("drop") for _ in range(2_000))
     assert abs(happened / 2_000 - probability) < 0.08
 
 
 @given(st.integers())
 def test_the_same_seed_throws_the_same_dice(seed: int) -> None:
-    first, second = (FaultDice(Faults(drop=0.5, jitter=1.0), seed, ignore) for _ in range(2))
+    first, second = (FaultSampler(Faults(drop=0.5, jitter=1.0), seed, ignore) for _ in range(2))
     assert [first.happens("drop") for _ in range(50)] == [second.happens("drop") for _ in range(50)]
     assert [first.delay() for _ in range(50)] == [second.delay() for _ in range(50)]
 
@@ -74,7 +74,7 @@ def test_a_limit_ends_a_fault_and_setting_it_anew_begins_again() -> None:
     # given a fault that may happen twice
     names: list[str] = []
     faults = Faults(throttle=1, wikipedia="down", limits={"throttle": 2, "wikipedia": 1})
-    dice = FaultDice(faults, 1, names.append)
+    dice = FaultSampler(faults, 1, names.append)
 
     # then it does, and no more
     assert [dice.happens("throttle") for _ in range(4)] == [True, True, False, False]
@@ -87,7 +87,7 @@ def test_a_limit_ends_a_fault_and_setting_it_anew_begins_again() -> None:
 
 
 def test_the_delay_is_the_latency_and_some_jitter() -> None:
-    dice = FaultDice(Faults(latency=0.2, jitter=0.1), 1, ignore)
+    dice = FaultSampler(Faults(latency=0.2, jitter=0.1), 1, ignore)
     delays = [dice.delay() for _ in range(200)]
     assert min(delays) >= 0.2
     assert max(delays) < 0.3

@@ -23,7 +23,7 @@ from sp500tui.model import ConfigurationError, MarketState
 from sp500tui.simulator.__main__ import main
 from sp500tui.simulator.command import add_arguments, parse_time
 from sp500tui.simulator.market.instruments import constituents
-from sp500tui.simulator.served_quotes import HandedOut, Ledger, read_ledger
+from sp500tui.simulator.served_quotes import Ledger, ServedQuote, read_ledger
 from sp500tui.simulator.wikipedia import constituents_page
 from sp500tui.simulator.yahoo.auth import Sessions, consent_page
 from sp500tui.simulator.yahoo.stream import pricing_data, signed, varint
@@ -31,7 +31,7 @@ from tests.support.recordings import own_and_real
 from tests.unit.simulator.test_clock import SettableTime
 from tests.unit.simulator.test_market import known, new_market
 
-QUOTES = [HandedOut("BRK.B", 1_764_000_000, "477.6701"), HandedOut('"\n', 1, "1e-05")]
+QUOTES = [ServedQuote("BRK.B", 1_764_000_000, "477.6701"), ServedQuote('"\n', 1, "1e-05")]
 
 
 def test_the_ledger_reads_back_what_was_written(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from sp500tui.simulator.fault_sampler import FaultDice
+from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.market.clock import OPENING
 from sp500tui.simulator.market.instruments import constituents
 from sp500tui.simulator.market.model import Market
-from sp500tui.simulator.served_quotes import HandedOut
+from sp500tui.simulator.served_quotes import ServedQuote
 from sp500tui.simulator.yahoo.quotes import CORE, dead_quote, latest_trade, pair_quote, share_quote
 from sp500tui.simulator.yahoo.rendering import QuoteRenderer, Rendered
 from tests.support.recordings import own_and_real
@@ -38,7 +38,7 @@ class Desk:
         self.time = SettableTime()
         self.market: Market = new_market(self.time, start_at=start_at)
         self.happened: list[str] = []
-        self.dice = FaultDice(Faults(**faults), 1, self.happened.append)
+        self.dice = FaultSampler(Faults(**faults), 1, self.happened.append)
         self.renderer = QuoteRenderer(self.market, self.dice)
 
     def render(self, *symbols: str, wanted: frozenset[str] = EVERYTHING, wrap: bool = False) -> Rendered:
@@ -135,7 +135,7 @@ def test_each_session_prints_its_own_price(start_at: float, state: str, prefix: 
     assert quote["marketState"] == state
     assert {key[:-5] for key in quote if key.endswith("MarketPrice")} == {prefix, "regularMarket"}
     assert desk.render("MMM").quotes == (
-        HandedOut("MMM", quote[prefix + "Time"], repr(quote[prefix + "Price"])),
+        ServedQuote("MMM", quote[prefix + "Time"], repr(quote[prefix + "Price"])),
     )
     if prefix != "regularMarket":
         change = Decimal(str(quote[prefix + "Price"])) - Decimal(str(quote["regularMarketPrice"]))
@@ -156,7 +156,7 @@ def test_a_fragment_is_made_once_a_trade() -> None:
 
 def test_unknown_symbols_are_left_out_and_dotted_ones_are_not_yahoos() -> None:
     market = new_market(SettableTime(), listings=constituents())
-    rendered = QuoteRenderer(market, FaultDice(Faults(), 1, print)).render(
+    rendered = QuoteRenderer(market, FaultSampler(Faults(), 1, print)).render(
         ["BRK-B", "BRK.B", "NOPE1"], EVERYTHING, False
     )
     assert [quote.symbol for quote in rendered.quotes] == ["BRK.B"]
@@ -200,7 +200,7 @@ def test_a_stale_quote_is_that_of_the_previous_close() -> None:
         day.previous_time,
     )
     assert quote["regularMarketChange"] == 0
-    assert desk.render("MMM").quotes == (HandedOut("MMM", day.previous_time, repr(day.previous_close)),)
+    assert desk.render("MMM").quotes == (ServedQuote("MMM", day.previous_time, repr(day.previous_close)),)
 
 
 def test_missing_symbols_are_missing() -> None:

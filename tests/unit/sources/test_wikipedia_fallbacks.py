@@ -15,7 +15,13 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3.response import HTTPResponse
 
-from sp500tui.sources.wikipedia.cache import BUNDLED_DATE, CachedList, bundled_list, read_cache, write_cache
+from sp500tui.sources.wikipedia.cache import (
+    BUNDLED_DATE,
+    CachedConstituents,
+    bundled_constituents,
+    read_cache,
+    write_cache,
+)
 from sp500tui.sources.wikipedia.client import Wikipedia
 from tests.unit.sources.test_wikipedia_table import page, rows
 
@@ -71,7 +77,7 @@ def wikipedia(folder: Path, url: str = URL, **options: Any) -> Wikipedia:
 
 def cached(folder: Path, count: int) -> None:
     """Leave a cache as a good answer of some lines would have left it."""
-    write_cache(folder, CachedList(URL, bundled_list()[:count], NOW, "", ""))
+    write_cache(folder, CachedConstituents(URL, bundled_constituents()[:count], NOW, "", ""))
 
 
 def raising(error: Exception) -> Callable[[], tuple[int, bytes, dict[str, str]]]:
@@ -141,7 +147,7 @@ def test_without_a_cache_the_bundled_list_is_used_with_one_warning(
 ) -> None:
     server.answer = answer
     found = wikipedia(tmp_path).load()
-    assert (found.origin, found.date, found.constituents) == ("bundled", BUNDLED_DATE, bundled_list())
+    assert (found.origin, found.date, found.constituents) == ("bundled", BUNDLED_DATE, bundled_constituents())
     assert found.warning.startswith("using the list that comes with sp500tui, of May 2026, because ")
     assert words in found.warning
     assert found.warning.isprintable()
@@ -294,7 +300,7 @@ def test_proxy_and_ca_file_win_over_the_environment(
 
 
 def test_the_bundled_list_is_complete() -> None:
-    found = bundled_list()
+    found = bundled_constituents()
     assert len(found) == 503
     assert all(line.name and line.sector and line.date_added and len(line.cik) == 10 for line in found)
     assert len({line.symbol for line in found}) == 503

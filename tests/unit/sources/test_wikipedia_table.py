@@ -12,7 +12,7 @@ import pytest
 from sp500tui.model import SourceError
 from sp500tui.sources.wikipedia.client import parse_constituents
 from sp500tui.sources.wikipedia.table import parse_page
-from tests.support.recordings import OWN, own_and_real
+from tests.support.recordings import PACKAGE_LOGGER, own_and_real
 
 PAGES = [
     *own_and_real("wikipedia/new_style.html", "wikipedia/wikipedia_sp500_2024-10_rev1250356709.html"),
@@ -234,7 +234,7 @@ def test_recorded_pages_have_no_blank_before_punctuation(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_recorded_pages_give_every_constituent_completely(path: Path) -> None:
     found = parse_constituents(path.read_bytes())
-    own = path.is_relative_to(OWN)
+    own = path.is_relative_to(PACKAGE_LOGGER)
     assert len(found) == (420 if own else 503)
     expected = {"ZAAA", "ZAAH.B"} if own else {"AAPL", "BRK.B", "BF.B", "GOOG", "GOOGL"}
     assert {line.symbol for line in found} >= expected

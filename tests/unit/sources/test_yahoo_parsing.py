@@ -15,10 +15,10 @@ from sp500tui.cluster.queue.codec import RowCodec
 from sp500tui.model import ConvertedQuote, FxRate, MarketState, Quote, SourceError
 from sp500tui.sources.yahoo.json_values import entry, error_words, read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, NOT_ANSWERED, answered_symbols, parse_quotes
-from sp500tui.sources.yahoo.symbols import listed_symbol
+from sp500tui.sources.yahoo.symbols import parse_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 from sp500tui.storage.batch_codec import decode, encode
-from tests.support.recordings import OWN, REAL, body_of, needs_real, own_and_real
+from tests.support.recordings import PACKAGE_LOGGER, REAL, body_of, needs_real, own_and_real
 
 NOW = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -393,7 +393,7 @@ def test_fields_name_currency_state_and_all_sessions() -> None:
 
 def check_recording(path: Path, expected: dict[str, Any]) -> None:
     answer = body_of(path)
-    result = parse_quotes(answer, [listed_symbol(symbol) for symbol in answered_symbols(answer)], [], NOW)
+    result = parse_quotes(answer, [parse_symbol(symbol) for symbol in answered_symbols(answer)], [], NOW)
     read: dict[str, Any] = {q.symbol: (str(q.price), q.market_state, q.currency) for q in result.quotes}
     assert read | dict(result.missing) == expected
 
@@ -416,7 +416,7 @@ def check_recording(path: Path, expected: dict[str, Any]) -> None:
 def test_answers_of_the_real_shape_become_quotes_or_a_named_reason(
     name: str, expected: dict[str, Any]
 ) -> None:
-    check_recording(OWN / "yahoo" / name, expected)
+    check_recording(PACKAGE_LOGGER / "yahoo" / name, expected)
 
 
 @needs_real
@@ -444,7 +444,7 @@ def test_recorded_answers_become_quotes_or_a_named_reason(name: str, expected: d
 @pytest.mark.parametrize(
     ("path", "rate"),
     [
-        (OWN / "yahoo/2026_quote-pair.json", "1.1203604"),
+        (PACKAGE_LOGGER / "yahoo/2026_quote-pair.json", "1.1203604"),
         pytest.param(REAL / "yahoo/2025_quote-EURUSD=X.json", "1.0489877", marks=needs_real),
     ],
 )
@@ -456,7 +456,7 @@ def test_the_recorded_pair_becomes_a_rate(path: Path, rate: str) -> None:
 @pytest.mark.parametrize(
     ("path", "opening"),
     [
-        (OWN / "yahoo/2026_chart-day.json", datetime(2026, 5, 1, 13, 30, tzinfo=UTC)),
+        (PACKAGE_LOGGER / "yahoo/2026_chart-day.json", datetime(2026, 5, 1, 13, 30, tzinfo=UTC)),
         pytest.param(
             REAL / "yahoo/2025_chart-AAPL.json", datetime(2025, 3, 24, 13, 30, tzinfo=UTC), marks=needs_real
         ),

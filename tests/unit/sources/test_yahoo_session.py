@@ -14,8 +14,8 @@ from curl_cffi.requests.headers import Headers
 
 from sp500tui.model import SourceError, ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
-from sp500tui.sources.yahoo.session import GatedSession, asks_for_fewer, failure_words
-from tests.support.recordings import OWN
+from sp500tui.sources.yahoo.session import ThrottledSession, asks_for_fewer, failure_words
+from tests.support.recordings import PACKAGE_LOGGER
 
 QUOTE = "https://query1.finance.yahoo.com/v7/finance/quote"
 CRUMB = "https://query1.finance.yahoo.com/v1/test/getcrumb"
@@ -66,8 +66,8 @@ def ticks() -> Ticks:
 
 
 @pytest.fixture
-def session(gate: Throttle, ticks: Ticks) -> Iterator[GatedSession]:
-    made = GatedSession(
+def session(gate: Throttle, ticks: Ticks) -> Iterator[ThrottledSession]:
+    made = ThrottledSession(
         gate,
         timeout=5,
         cancelled=lambda: False,
@@ -89,7 +89,7 @@ def raising(error: Exception) -> Callable[[], Response]:
 
 
 def test_every_request_passes_the_gate_with_a_time_limit(
-    net: Net, session: GatedSession, gate: Throttle
+    net: Net, session: ThrottledSession, gate: Throttle
 ) -> None:
     session.get(QUOTE, timeout=30)
     session.post(QUOTE)
@@ -122,7 +122,7 @@ def test_every_request_passes_the_gate_with_a_time_limit(
     ],
 )
 def test_a_request_to_slow_down_opens_the_circuit_and_yfinance_gets_no_second_try(
-    net: Net, session: GatedSession, gate: Throttle, answer: Response, url: str, wait: float
+    net: Net, session: ThrottledSession, gate: Throttle, answer: Response, url: str, wait: float
 ) -> None:
     net.answer = lambda: answer
     with pytest.raises(ThrottledError) as caught:
@@ -136,7 +136,7 @@ def test_a_request_to_slow_down_opens_the_circuit_and_yfinance_gets_no_second_tr
 
 
 def test_the_recorded_refusals_are_told_from_other_errors() -> None:
-    bodies = json.loads((OWN / "yahoo/error_bodies.json").read_text())
+    bodies = json.loads((PACKAGE_LOGGER / "yahoo/error_bodies.json").read_text())
     refusals = {
         name
         for name, each in bodies.items()
@@ -158,14 +158,14 @@ def test_the_recorded_refusals_are_told_from_other_errors() -> None:
     ],
 )
 def test_the_words_of_a_refusal_in_a_name_are_no_refusal(
-    net: Net, session: GatedSession, gate: Throttle, body: bytes
+    net: Net, session: ThrottledSession, gate: Throttle, body: bytes
 ) -> None:
     net.answer = lambda: response(200, body)
     assert session.get(QUOTE).content == body
     assert gate.state().throttled == 0
 
 
-def test_every_redirect_counts_as_a_request(net: Net, session: GatedSession, gate: Throttle) -> None:
+def test_every_redirect_counts_as_a_request(net: Net, session: ThrottledSession, gate: Throttle) -> None:
     def redirected() -> Response:
         made = response()
         made.redirect_count = 5
@@ -181,7 +181,7 @@ def test_every_redirect_counts_as_a_request(net: Net, session: GatedSession, gat
 
 
 def test_the_last_requests_of_a_question_may_not_be_redirected_further(
-    net: Net, session: GatedSession
+    net: Net, session: ThrottledSession
 ) -> None:
     for _ in range(10):
         session.get(QUOTE)
@@ -191,7 +191,7 @@ def test_the_last_requests_of_a_question_may_not_be_redirected_further(
     assert net.sent[-1]["max_redirects"] == 1
 
 
-def test_consent_is_given_once_for_a_question(net: Net, session: GatedSession, gate: Throttle) -> None:
+def test_consent_is_given_once_for_a_question(net: Net, session: ThrottledSession, gate: Throttle) -> None:
     form = "https://consent.yahoo.com/v2/collectConsent?sessionId=1"
     session.post(form)
     with pytest.raises(ThrottledError, match="asks for cookie consent again after it was given"):
@@ -217,7 +217,7 @@ def test_consent_is_given_once_for_a_question(net: Net, session: GatedSession, g
     ],
 )
 def test_what_no_repetition_would_better_ends_at_once(
-    net: Net, session: GatedSession, status: int, content: bytes, words: str
+    net: Net, session: ThrottledSession, status: int, content: bytes, words: str
 ) -> None:
     net.answer = lambda: response(status, content)
     with pytest.raises(SourceError) as caught:
@@ -227,14 +227,14 @@ def test_what_no_repetition_would_better_ends_at_once(
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_goes_to_yfinance_which_makes_a_new_crumb(
-    net: Net, session: GatedSession, status: int
+    net: Net, session: ThrottledSession, status: int
 ) -> None:
     net.answer = lambda: response(status)
     assert session.get(QUOTE).status_code == status
     assert session.crumb_doubtful
 
 
-def test_the_cookie_may_come_with_any_status(net: Net, session: GatedSession) -> None:
+def test_the_cookie_may_come_with_any_status(net: Net, session: ThrottledSession) -> None:
     net.answer = lambda: response(404)
     assert session.get(COOKIE).status_code == 404
     net.answer = raising(curl.DNSError("blocked"))
@@ -252,7 +252,7 @@ def test_the_cookie_may_come_with_any_status(net: Net, session: GatedSession) ->
     ],
 )
 def test_a_blocked_cookie_host_sends_yfinance_its_other_way(
-    net: Net, session: GatedSession, error: curl.RequestException
+    net: Net, session: ThrottledSession, error: curl.RequestException
 ) -> None:
     net.answer = raising(error)
     with pytest.raises(curl.DNSError):
@@ -260,7 +260,7 @@ def test_a_blocked_cookie_host_sends_yfinance_its_other_way(
 
 
 def test_a_refused_log_in_at_the_proxy_ends_the_question_at_the_first_host(
-    net: Net, session: GatedSession
+    net: Net, session: ThrottledSession
 ) -> None:
     net.answer = raising(curl.ProxyError("CONNECT tunnel failed, response 407"))
     with pytest.raises(SourceError, match="the proxy refused the log-in"):
@@ -270,7 +270,7 @@ def test_a_refused_log_in_at_the_proxy_ends_the_question_at_the_first_host(
         session.get(COOKIE)
 
 
-def test_a_good_crumb_stays_as_it_is(net: Net, session: GatedSession) -> None:
+def test_a_good_crumb_stays_as_it_is(net: Net, session: ThrottledSession) -> None:
     net.answer = lambda: response(200, b"aB3/x.Y-9_z")
     assert session.get(CRUMB).text == "aB3/x.Y-9_z"
     assert not session.crumb_doubtful
@@ -288,14 +288,14 @@ def test_a_good_crumb_stays_as_it_is(net: Net, session: GatedSession) -> None:
     ],
 )
 def test_what_is_no_crumb_is_put_so_that_yfinance_sees_it(
-    net: Net, session: GatedSession, status: int, content: bytes
+    net: Net, session: ThrottledSession, status: int, content: bytes
 ) -> None:
     net.answer = lambda: response(status, content)
     assert session.get(CRUMB).text == "<html>"
     assert session.crumb_doubtful
 
 
-def test_one_question_costs_twelve_requests_at_most(net: Net, session: GatedSession) -> None:
+def test_one_question_costs_twelve_requests_at_most(net: Net, session: ThrottledSession) -> None:
     for _ in range(12):
         session.get(QUOTE)
     with pytest.raises(SourceError, match="refuses every cookie and crumb"):
@@ -305,7 +305,9 @@ def test_one_question_costs_twelve_requests_at_most(net: Net, session: GatedSess
     session.get(QUOTE)
 
 
-def test_one_question_takes_three_time_limits_at_most(net: Net, session: GatedSession, ticks: Ticks) -> None:
+def test_one_question_takes_three_time_limits_at_most(
+    net: Net, session: ThrottledSession, ticks: Ticks
+) -> None:
     ticks.now += 14
     session.get(QUOTE)
     assert net.sent[0]["timeout"] == pytest.approx(1)
@@ -364,7 +366,9 @@ def test_failures_are_told_in_words_with_a_remedy(error: curl.RequestException, 
     assert failure_words(error, "a.b", 5) == words
 
 
-def test_a_failure_becomes_an_error_that_yfinance_does_not_swallow(net: Net, session: GatedSession) -> None:
+def test_a_failure_becomes_an_error_that_yfinance_does_not_swallow(
+    net: Net, session: ThrottledSession
+) -> None:
     net.answer = raising(curl.ReadTimeout("28"))
     with pytest.raises(SourceError, match="did not answer within 5 s"):
         session.get(QUOTE)

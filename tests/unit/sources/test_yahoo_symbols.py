@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.config.symbols import listed_symbol as checked_symbol
-from sp500tui.sources.yahoo.client import fx_symbol, listed_symbol, yahoo_symbol
+from sp500tui.config.symbols import parse_symbol as checked_symbol
+from sp500tui.sources.yahoo.client import fx_symbol, parse_symbol, yahoo_symbol
 from sp500tui.sources.yahoo.symbols import answer_names, fx_names
 
 
@@ -26,12 +26,12 @@ from sp500tui.sources.yahoo.symbols import answer_names, fx_names
 )
 def test_share_classes_change_their_dot_and_exchanges_do_not(listed: str, yahoo: str) -> None:
     assert yahoo_symbol(listed) == yahoo
-    assert listed_symbol(yahoo) == listed
+    assert parse_symbol(yahoo) == listed
 
 
 @given(st.from_regex(r"\A[A-Z]{1,5}(\.[A-Z]{1,2})?\Z"))
 def test_every_listed_symbol_comes_back(listed: str) -> None:
-    assert listed_symbol(yahoo_symbol(listed)) == listed
+    assert parse_symbol(yahoo_symbol(listed)) == listed
 
 
 def test_a_pair_of_the_dollar_may_come_back_shortened() -> None:

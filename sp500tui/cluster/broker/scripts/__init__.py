@@ -30,6 +30,6 @@ def load(name: str) -> Script:
     lines = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8").splitlines()
     head = [lines.pop(0)] if lines[0].startswith("#!") else []
     needed = lines.pop(0).removeprefix(_NEEDS).split(", ") if lines[0].startswith(_NEEDS) else []
-    parts = [(_FOLDER / "parts" / f"{part}.lua").read_text(encoding="utf-8") for part in needed]
-    source = "\n".join([*head, *parts, *lines])
+    components = [(_FOLDER / "parts" / f"{part}.lua").read_text(encoding="utf-8") for part in needed]
+    source = "\n".join([*head, *components, *lines])
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
