@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.parser import parse
-from sp500tui.cli.runtime_tuning import tune, tune_for_screen
+from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import OutputError, write_message
 from sp500tui.model import ConfigurationError, ExitCode, Sp500tuiError
@@ -46,11 +46,11 @@ def run(arguments: Sequence[str]) -> int:
     except StoppedBySignal as stopped:
         return signal_code(stopped.number)
     except Sp500tuiError as error:
-        return _refuse(str(error), error.exit_code)
+        return _print_error(str(error), error.exit_code)
     except KeyboardInterrupt:
         return ExitCode.SIGINT
     except Exception as error:  # noqa: BLE001 - the last line of defence: a user never sees a traceback
-        return _refuse(_unforeseen(error), ExitCode.INCOMPLETE)
+        return _print_error(_unexpected_error_message(error), ExitCode.INCOMPLETE)
 
 
 def _dispatch(namespace: Namespace) -> int:
@@ -61,7 +61,7 @@ def _dispatch(namespace: Namespace) -> int:
     if namespace.command is not None:
         one_shot: Callable[[Namespace], int] = import_module(_ONE_SHOTS[namespace.command]).run
         return one_shot(namespace)
-    tune()
+    tune_gc()
     from sp500tui.config.loader import configuration_of
 
     configuration = configuration_of(namespace)
@@ -83,7 +83,7 @@ def dashboard(configuration: Configuration, *, stages: bool = True) -> int:
         raise ConfigurationError("--json is for runs without the dashboard; add --no-ui")
     build = _builder(settings, stages=stages)
     refuse_without_terminal()
-    tune_for_screen()
+    tune_for_ui()
     from sp500tui.config.paths import Paths
     from sp500tui.logs.setup import configure, log_uncaught
 
@@ -131,14 +131,14 @@ def refuse_without_terminal() -> None:
         raise ConfigurationError("the dashboard cannot be drawn on TERM=dumb; use --no-ui")
 
 
-def _refuse(message: str, code: ExitCode) -> int:
+def _print_error(message: str, code: ExitCode) -> int:
     # Without a usable stderr the exit code alone has to do.
     with suppress(OutputError):
         write_message(plain(message))
     return code
 
 
-def _unforeseen(error: Exception) -> str:
+def _unexpected_error_message(error: Exception) -> str:
     """The line for an exception that nobody thought of; its traceback goes to the log."""
     from sp500tui.logs.setup import configure, current
 

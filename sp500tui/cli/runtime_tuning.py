@@ -17,13 +17,13 @@ _YOUNG_ROUNDS, _MIDDLE_ROUNDS = 5, 20
 """Rounds after which the older generations are looked through as well: more, and garbage fills megabytes meanwhile."""
 
 
-def tune() -> None:
+def tune_gc() -> None:
     """Look for garbage less often, and for pydantic's plugins not at all."""
     gc.set_threshold(_YOUNG_OBJECTS, _YOUNG_ROUNDS, _MIDDLE_ROUNDS)
     # They are looked for in the metadata of every package there is, before the first picture.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
-def tune_for_screen() -> None:
+def tune_for_ui() -> None:
     """Hand over between threads more often, at the price of some throughput: for a program that has a screen."""
     sys.setswitchinterval(_SWITCH_INTERVAL)

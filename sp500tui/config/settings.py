@@ -125,7 +125,7 @@ class Settings(BaseSettings):
 
     @field_validator("symbols", mode="before")
     @classmethod
-    def _as_listed(cls, value: object) -> object:
+    def _normalize_symbols(cls, value: object) -> object:
         if isinstance(value, str):
             if not (parts := split_symbols(value)):
                 raise ValueError("names no symbol; give some such as AAPL,BRK.B")
@@ -139,22 +139,22 @@ class Settings(BaseSettings):
 
     @field_validator("currency", mode="before")
     @classmethod
-    def _has_a_rate(cls, value: object) -> object:
+    def _validate_currency(cls, value: object) -> object:
         return validate_currency(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod
-    def _in_capitals(cls, value: object) -> object:
+    def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
     @field_validator("log_format", mode="before")
     @classmethod
-    def _in_small_letters(cls, value: object) -> object:
+    def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
     @field_validator("symbols_file", "data_dir", "ca_file", "log_file", "broker_password_file", mode="before")
     @classmethod
-    def _from_home(cls, value: object) -> object:
+    def _expand_path(cls, value: object) -> object:
         if not isinstance(value, (str, Path)):
             return value
         if not str(value).strip() or "\0" in str(value):
@@ -163,41 +163,41 @@ class Settings(BaseSettings):
 
     @field_validator("ca_file")
     @classmethod
-    def _holds_a_certificate(cls, value: Path | None) -> Path | None:
+    def _validate_ca_file(cls, value: Path | None) -> Path | None:
         if value is not None:
             check_certificate(value)
         return value
 
     @field_validator("proxy")
     @classmethod
-    def _is_a_proxy(cls, value: str | None) -> str | None:
+    def _validate_proxy_url(cls, value: str | None) -> str | None:
         if value is not None:
             check_url(value, _PROXY_SCHEMES, "http://proxy.example:3128")
         return value
 
     @field_validator("wikipedia_url")
     @classmethod
-    def _is_a_page(cls, value: str) -> str:
+    def _validate_page_url(cls, value: str) -> str:
         check_url(value, ("http", "https"), "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies")
         return value
 
     @field_validator("broker")
     @classmethod
-    def _is_a_broker(cls, value: str | None) -> str | None:
+    def _validate_broker_url(cls, value: str | None) -> str | None:
         if value is not None:
             check_url(value, _BROKER_SCHEMES, "redis://broker.example:6379/0")
         return value
 
     @field_validator("stages")
     @classmethod
-    def _names_stages(cls, value: str | None) -> str | None:
+    def _parse_stages(cls, value: str | None) -> str | None:
         if value is not None:
             check_stages(value)
         return value
 
     @field_validator("database", "read_database")
     @classmethod
-    def _is_a_database(cls, value: str | None) -> str | None:
+    def _validate_database_url(cls, value: str | None) -> str | None:
         # Only what can be said without a PostgreSQL client; the storage checks the rest before it connects.
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("does not begin with postgresql://; write postgresql://user@host:5432/database")

@@ -102,7 +102,7 @@ def _content(database: DatabaseSnapshot) -> str:
     return f"{name} holds {'an unknown number of' if database.rows_total is None else f'{database.rows_total:,}'} rows"
 
 
-def missing_in_words(symbols: Sequence[str]) -> str:
+def format_missing(symbols: Sequence[str]) -> str:
     """The symbols without a price; of many, the first ones and where to find the others."""
     named = plain(", ".join(symbols[:_NAMED]))
     more = len(symbols) - _NAMED

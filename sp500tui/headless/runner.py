@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from sp500tui.config.paths import Paths
-from sp500tui.headless.live_view import missing_in_words, summary
+from sp500tui.headless.live_view import format_missing, summary
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.setup import configure, current, log_uncaught
 from sp500tui.logs.standard_streams import OutputError, write_json, write_message, write_output
@@ -64,19 +64,19 @@ def run_headless(configuration: Configuration, build: Callable[[Settings, Paths]
     """Run to the end, tell it, and return the exit code. `build` makes the pipeline."""
     with StopSignals() as signals:
         face = HeadlessRunner(
-            signals, configuration.settings.drain_timeout, _stop_words(configuration.settings)
+            signals, configuration.settings.drain_timeout, _shutdown_message(configuration.settings)
         )
         report = _report_of(face, configuration, build)
         if signals.first is not None:
             report = report.interrupted(signals.first)
-        complete = tell(report, as_json=configuration.settings.json_output)
+        complete = print_summary(report, as_json=configuration.settings.json_output)
     code = exit_code(report) if complete else exit_code(report) or ExitCode.INCOMPLETE
     if face.abandoned:
         exit_at_once(code)
     return code
 
 
-def _stop_words(settings: Settings) -> Mapping[ShutdownLevel, str]:
+def _shutdown_message(settings: Settings) -> Mapping[ShutdownLevel, str]:
     if settings.broker is None:
         return SHUTDOWN_MESSAGES
     from sp500tui.cluster.node.node import SHUTDOWN_MESSAGES as WORDS_OF_A_NODE
@@ -130,7 +130,7 @@ class HeadlessRunner:
     ) -> None:
         self._signals = signals
         self._drain_timeout = drain_timeout
-        self._stop_words = stop_words
+        self._shutdown_message = stop_words
         self._step = ShutdownLevel.NONE
         self.abandoned = False
         """Whether the pipeline was killed and had not ended even then."""
@@ -158,14 +158,14 @@ class HeadlessRunner:
         with picture_on_terminal() as draw:
             while not pipeline.join(0) and self._step is not ShutdownLevel.KILL:
                 self._signals.sleep(_REDRAW if draw else None)
-                self._climb(pipeline)
+                self._escalate(pipeline)
                 if draw:
                     draw(pipeline.snapshot())
 
-    def _climb(self, pipeline: Run) -> None:
+    def _escalate(self, pipeline: Run) -> None:
         while (number := self._signals.take()) is not None:
             self._step = escalate(self._step)
-            _log.warning("%s: %s", number.name, self._stop_words[self._step])
+            _log.warning("%s: %s", number.name, self._shutdown_message[self._step])
             pipeline.stop(self._step)
 
 
@@ -197,7 +197,7 @@ def picture_on_terminal() -> Iterator[Callable[[Snapshot], None] | None]:
         sys.stderr = terminal
 
 
-def tell(report: RunReport, *, as_json: bool) -> bool:
+def print_summary(report: RunReport, *, as_json: bool) -> bool:
     """Write how the run ended: one JSON object on stdout, or one line; failures and missing symbols on stderr.
 
     Returns whether all of it could be written; what could not is in the log.
@@ -206,7 +206,7 @@ def tell(report: RunReport, *, as_json: bool) -> bool:
     if report.failure:
         outputs.append((write_message, plain(report.failure)))
     if report.missing and not (report.failure and not report.ledger.fetched):
-        outputs.append((write_message, missing_in_words(report.missing)))
+        outputs.append((write_message, format_missing(report.missing)))
     words = summary(report)
     _log.info("%s", words, extra={"files_only": not as_json})
     if as_json:

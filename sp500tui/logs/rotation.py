@@ -31,7 +31,7 @@ class PrivateRotatingFileHandler(logging.Handler):
         """Records that could not be written since the last one that could."""
         self._limit = limit
         self._keep = keep
-        self._tell = tell
+        self._warn = tell
         self._file = -1
         self._size = 0
         self._until_check = 0
@@ -45,7 +45,7 @@ class PrivateRotatingFileHandler(logging.Handler):
         except OSError as error:
             self.lost += 1
             if self.lost == 1:
-                self._tell(
+                self._warn(
                     f"log file {self.path} cannot be written ({error.strerror}): records are lost meanwhile"
                 )
 
@@ -61,7 +61,7 @@ class PrivateRotatingFileHandler(logging.Handler):
     def _write(self, line: bytes) -> None:
         self._until_check -= 1
         if self._until_check <= 0 or self._size + len(line) > self._limit:
-            self._look_again(len(line))
+            self._reopen_or_rotate(len(line))
         if self._file < 0:
             self._open()
         if self.lost:
@@ -70,7 +70,7 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._size += len(line)
         self.lost = 0
 
-    def _look_again(self, coming: int) -> None:
+    def _reopen_or_rotate(self, coming: int) -> None:
         """Follow a rotation by another program, and rotate when it is our turn."""
         self._until_check = _CHECK_EVERY
         if not self._is_ours():

@@ -80,6 +80,7 @@ class RootHandler(logging.Handler):
         self.configuration: Logging | None = None
 
     def handle(self, record: logging.LogRecord) -> bool:
+        """Sanitize a record and pass it to every sink whose level it reaches."""
         # Without the handler's lock: the sinks have their own.
         try:
             cleaned = _cleaned(record)
@@ -92,7 +93,7 @@ class RootHandler(logging.Handler):
                 sink.handle(cleaned)
         return True
 
-    def tell(self, message: str) -> None:
+    def warn(self, message: str) -> None:
         """Show a warning about the log itself, everywhere but in the files."""
         record = logging.LogRecord(PACKAGE_LOGGER, logging.WARNING, __file__, 0, message, None, None)
         for sink in self.sinks:
@@ -252,7 +253,7 @@ def _places(log_file: Path | None, folder: Path | None) -> tuple[Path, Path]:
 
 def _open(path: Path, gate: RootHandler) -> PrivateRotatingFileHandler:
     try:
-        return PrivateRotatingFileHandler(path, tell=gate.tell)
+        return PrivateRotatingFileHandler(path, tell=gate.warn)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(

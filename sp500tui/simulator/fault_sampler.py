@@ -14,7 +14,7 @@ class FaultSampler:
 
     def __init__(self, faults: Faults, seed: object, report: Callable[[str], None]) -> None:
         """Tell `report` the name of every fault that happens."""
-        self._dice = Prng(seed, "faults")
+        self._rng = Prng(seed, "faults")
         self._report = report
         self.faults = faults
         self._happened: Counter[str] = Counter()
@@ -27,7 +27,7 @@ class FaultSampler:
     def happens(self, name: str) -> bool:
         """Whether the fault of that probability happens this time."""
         probability: float = getattr(self.faults, name)
-        if not probability or (probability < 1 and self._dice.uniform() >= probability):
+        if not probability or (probability < 1 and self._rng.uniform() >= probability):
             return False
         return self._within_limit(name)
 
@@ -39,11 +39,11 @@ class FaultSampler:
     def delay(self) -> float:
         """Seconds the present answer has to wait."""
         jitter = self.faults.jitter
-        return self.faults.latency + (jitter * self._dice.uniform() if jitter else 0.0)
+        return self.faults.latency + (jitter * self._rng.uniform() if jitter else 0.0)
 
     def pick(self, number: int) -> int:
         """A number from 0 to below `number`."""
-        return int(self._dice.uniform() * number)
+        return int(self._rng.uniform() * number)
 
     def _within_limit(self, name: str) -> bool:
         if self._happened[name] >= self.faults.limits.get(name, self._happened[name] + 1):

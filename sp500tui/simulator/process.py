@@ -96,7 +96,7 @@ class DemoMarket:
             try:
                 ready = _read_ready(process, timeout, complaints)
             except BaseException:
-                _end(process)
+                _stop(process)
                 raise
         return cls(process, ready, Path(ready.ca_file).parent if ca_dir is None else None)
 
@@ -106,7 +106,7 @@ class DemoMarket:
 
     def stop(self) -> None:
         """End it and remove its certificate; may be called again."""
-        _end(self._process)
+        _stop(self._process)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -196,7 +196,7 @@ def _first_line(process: subprocess.Popen[bytes], deadline: float) -> bytes | No
     return line
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     """Close its stdin, which ends it; make sure where that is not enough."""
     if process.stdin is not None:
         with contextlib.suppress(OSError):

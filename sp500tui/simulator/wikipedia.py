@@ -44,9 +44,9 @@ class Wikipedia:
     """Answers for en.wikipedia.org."""
 
     def __init__(
-        self, listings: Sequence[Listing], dice: FaultSampler, delivery: Delivery, tally: Tally
+        self, listings: Sequence[Listing], rng: FaultSampler, delivery: Delivery, tally: Tally
     ) -> None:
-        self._dice = dice
+        self._rng = rng
         self._delivery = delivery
         self._tally = tally
         self._page = constituents_page(listings).encode()
@@ -59,7 +59,7 @@ class Wikipedia:
         return await self._delivery.send(request, lambda: self._answer(request))
 
     def _answer(self, request: web.BaseRequest) -> Answer:
-        fault = self._dice.choice("wikipedia")
+        fault = self._rng.choice("wikipedia")
         if fault == "forbidden" or _ANONYMOUS.match(request.headers.get("User-Agent", "")):
             return Answer(_FORBIDDEN, TEXT, 403)
         if fault == "down":

@@ -24,28 +24,28 @@ class BackOff:
     cap: float
     """Seconds, at most, after any."""
 
-    def delay(self, strikes: int, jitter: float) -> float:
+    def delay(self, failures: int, jitter: float) -> float:
         """Seconds to wait after that many strikes; `jitter` from 0 to 1 spreads them over the upper half.
 
         The lower half is fixed, so that a storm costs a bounded number of requests whatever the dice say.
         """
-        doublings = min(max(strikes, 1) - 1, 32)
+        doublings = min(max(failures, 1) - 1, 32)
         longest = min(self.cap, self.base * float(2**doublings))
         return longest * (0.5 + 0.5 * min(max(jitter, 0.0), 1.0))
 
 
-AFTER_THROTTLING = BackOff(base=4.0, cap=60.0)
+THROTTLE_BACKOFF = BackOff(base=4.0, cap=60.0)
 """Yahoo asked for fewer requests. A minute of refusals sees at most five attempts after its first 5 s."""
-AFTER_FAILURES = BackOff(base=1.0, cap=30.0)
+FAILURE_BACKOFF = BackOff(base=1.0, cap=30.0)
 """No answer, or a senseless one: mostly the network here, which comes back by itself."""
 
 
-def slower(rate: float, limit: float) -> float:
+def decrease_rate(rate: float, limit: float) -> float:
     """The rate after a 429: half, down to a sixteenth of the limit (requests a second)."""
     return max(rate / 2, limit * _LOWEST_SHARE)
 
 
-def faster(rate: float, limit: float) -> float:
+def increase_rate(rate: float, limit: float) -> float:
     """The rate after a good answer: a twentieth of the limit more, up to it (requests a second)."""
     return min(limit, rate + limit * _STEP_SHARE)
 
@@ -55,7 +55,7 @@ def burst_at(rate: float, limit: float, burst: int) -> int:
     return max(1, int(burst * rate / limit))
 
 
-def usual_burst(rate: float) -> int:
+def default_burst(rate: float) -> int:
     """Three seconds' worth of requests, so that one round over the index hardly waits."""
     return max(1, round(3 * rate))
 

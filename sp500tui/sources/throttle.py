@@ -11,20 +11,20 @@ from enum import StrEnum
 
 from sp500tui.model import ThrottledError
 from sp500tui.sources.backoff import (
-    AFTER_FAILURES,
-    AFTER_THROTTLING,
+    FAILURE_BACKOFF,
+    THROTTLE_BACKOFF,
     TOLERATED_FAILURES,
     burst_at,
-    faster,
-    slower,
-    usual_burst,
+    decrease_rate,
+    default_burst,
+    increase_rate,
 )
 
-_LOOK = 0.05
+_POLL_INTERVAL = 0.05
 """Seconds between two looks at `cancelled` while waiting."""
-_PROBE_PATIENCE = 60.0
+_PROBE_TIMEOUT = 60.0
 """Seconds after which a probe that never told its outcome is given up."""
-_NEXT_LOOK = 0.5
+_PROBE_INTERVAL = 0.5
 """Seconds after which those who met a probe under way should ask again."""
 
 
@@ -78,12 +78,12 @@ class Throttle:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._limit = rate
-        self._burst = usual_burst(rate) if burst is None else burst
+        self._burst = default_burst(rate) if burst is None else burst
         self._clock = clock
         self._jitter = jitter
         self._changed = threading.Condition()
         self._rate = rate
-        self._spent_until = clock()
+        self._tat = clock()
         """When the bucket would be full again, were nothing taken from it any more."""
         self._open_until: float | None = None
         self._openings = 0
@@ -104,11 +104,11 @@ class Throttle:
         """
         with self._changed:
             now = self._clock()
-            probing = self._may_probe(now)
+            probing = self._try_become_probe(now)
             due = self._take(now)
             if not probing:
                 if due - now > timeout:
-                    self._give_back()
+                    self._refund()
                     raise ThrottledError(
                         f"Yahoo Finance: {due - now:.1f} s until the next request at {self._rate:.2g} a second",
                         due - now,
@@ -120,20 +120,20 @@ class Throttle:
         """A request of this thread brought a usable answer."""
         with self._changed:
             self._last_success = self._clock()
-            if not self._counts():
+            if not self._is_current():
                 return
             self._open_until = self._probe = None
             self._message = ""
             self._failures_in_row = 0
             self._strikes = max(0, self._strikes - 1)
-            self._rate = faster(self._rate, self._limit)
+            self._rate = increase_rate(self._rate, self._limit)
             self._changed.notify_all()
 
     def charge(self, requests: int) -> None:
         """Count requests that went out without `acquire`, such as redirects; the next ones wait for them."""
         with self._changed:
             self._requests += requests
-            self._spent_until = max(self._spent_until, self._clock()) + requests / self._rate
+            self._tat = max(self._tat, self._clock()) + requests / self._rate
 
     def throttled(self, retry_after: float | None, reason: str = "asked for fewer requests (429)") -> None:
         """Record that this thread's request was refused for now; `retry_after` in seconds, where it was named."""
@@ -141,13 +141,13 @@ class Throttle:
             now = self._clock()
             self._throttled += 1
             asked = retry_after or 0.0
-            if not self._counts():
+            if not self._is_current():
                 # Sent before the circuit opened: the same episode, not one more strike.
                 self._open_until = max(self._open_until or 0.0, now + asked)
                 return
-            self._rate = slower(self._rate, self._limit)
+            self._rate = decrease_rate(self._rate, self._limit)
             self._strikes += 1
-            delay = max(asked, AFTER_THROTTLING.delay(self._strikes, self._jitter()))
+            delay = max(asked, THROTTLE_BACKOFF.delay(self._strikes, self._jitter()))
             self._open(now, delay, reason)
 
     def failed(self, reason: str) -> None:
@@ -155,13 +155,13 @@ class Throttle:
         with self._changed:
             now = self._clock()
             self._failed += 1
-            if not self._counts():
+            if not self._is_current():
                 return
             self._failures_in_row += 1
             if self._open_until is None and self._failures_in_row <= TOLERATED_FAILURES:
                 return
             self._strikes += 1
-            self._open(now, AFTER_FAILURES.delay(self._strikes, self._jitter()), reason)
+            self._open(now, FAILURE_BACKOFF.delay(self._strikes, self._jitter()), reason)
 
     def state(self) -> ThrottleState:
         """Everything of this moment."""
@@ -183,19 +183,19 @@ class Throttle:
                 message=self._message,
             )
 
-    def _counts(self) -> bool:
+    def _is_current(self) -> bool:
         """Whether an outcome told by this thread says something new: not one from before the opening."""
         return self._open_until is None or self._probe == threading.get_ident()
 
-    def _may_probe(self, now: float) -> bool:
+    def _try_become_probe(self, now: float) -> bool:
         """False while the circuit is closed, True for the thread that probes; raises for the others."""
         if self._open_until is None:
             return False
         if now < self._open_until:
-            raise self._refusal(self._open_until - now)
+            raise self._throttled_error(self._open_until - now)
         me = threading.get_ident()
-        if self._probe not in (None, me) and now - self._probe_since < _PROBE_PATIENCE:
-            raise self._refusal(_NEXT_LOOK)
+        if self._probe not in (None, me) and now - self._probe_since < _PROBE_TIMEOUT:
+            raise self._throttled_error(_PROBE_INTERVAL)
         if self._probe != me:
             self._probe, self._probe_since = me, now
         return True
@@ -204,22 +204,22 @@ class Throttle:
         """Take a token, on credit if need be; returns when it is due."""
         gap = 1 / self._rate
         slack = (burst_at(self._rate, self._limit, self._burst) - 1) * gap
-        start = max(self._spent_until, now)
-        self._spent_until = start + gap
+        start = max(self._tat, now)
+        self._tat = start + gap
         return max(now, start - slack)
 
-    def _give_back(self) -> None:
-        self._spent_until -= 1 / self._rate
+    def _refund(self) -> None:
+        self._tat -= 1 / self._rate
 
     def _wait_until(self, due: float, cancelled: Callable[[], bool] | None) -> None:
         openings = self._openings
         while (left := due - self._clock()) > 0:
             if cancelled is not None and cancelled():
-                self._give_back()
+                self._refund()
                 raise ThrottledError("Yahoo Finance: given up before the request, the run is ending", left)
-            self._changed.wait(left if cancelled is None else min(left, _LOOK))
+            self._changed.wait(left if cancelled is None else min(left, _POLL_INTERVAL))
             if self._openings != openings:
-                raise self._refusal(max(0.0, (self._open_until or 0.0) - self._clock()))
+                raise self._throttled_error(max(0.0, (self._open_until or 0.0) - self._clock()))
 
     def _open(self, now: float, delay: float, reason: str) -> None:
         self._open_until = now + delay
@@ -228,10 +228,10 @@ class Throttle:
         self._message = reason
         # Empties the bucket: what follows goes out one by one at the new rate.
         gap = 1 / self._rate
-        self._spent_until = self._open_until + (burst_at(self._rate, self._limit, self._burst) - 1) * gap
+        self._tat = self._open_until + (burst_at(self._rate, self._limit, self._burst) - 1) * gap
         self._changed.notify_all()
 
-    def _refusal(self, retry_after: float) -> ThrottledError:
+    def _throttled_error(self, retry_after: float) -> ThrottledError:
         return ThrottledError(
             f"Yahoo Finance {self._message or 'holds us back'}; next attempt in {retry_after:.0f} s",
             retry_after,

@@ -11,7 +11,7 @@ from sp500tui.storage.connection import Connection, connect
 from sp500tui.storage.errors import is_bad_row, is_transient
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.url import check_url
-from sp500tui.storage.writes import insert, note_symbols, upsert_constituents
+from sp500tui.storage.writes import insert, upsert_constituents, upsert_symbols
 
 if TYPE_CHECKING:
     from sp500tui.storage.embedded.server import EmbeddedServer
@@ -25,8 +25,8 @@ __all__ = [
     "insert",
     "is_bad_row",
     "is_transient",
-    "note_symbols",
     "upsert_constituents",
+    "upsert_symbols",
 ]
 
 

@@ -18,7 +18,7 @@ from sp500tui.storage.transaction import run
 
 __all__ = [
     "QUERIES",
-    "Newest",
+    "LatestTrade",
     "PricePoint",
     "RowTotal",
     "Statistics",

@@ -11,7 +11,7 @@ import psycopg
 
 T = TypeVar("T")
 
-_AGAIN = frozenset({"40001", "40P01"})
+_RETRY_SQLSTATES = frozenset({"40001", "40P01"})
 """SQLSTATE `serialization_failure`, ordinary in CockroachDB and on replicas, and `deadlock_detected`."""
 _ATTEMPTS = 6
 _LONGEST_PAUSE = 0.5
@@ -33,7 +33,7 @@ def repeated(statement: Callable[[], T], pause: Callable[[float], object] = time
         try:
             return statement()
         except psycopg.Error as error:
-            if error.sqlstate not in _AGAIN:
+            if error.sqlstate not in _RETRY_SQLSTATES:
                 raise
             pause(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2**attempt)))  # noqa: S311
     return statement()

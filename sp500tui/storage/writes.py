@@ -92,7 +92,7 @@ def _warn_of_replacements(server_encoding: str, listed: Iterable[Constituent], c
         )
 
 
-def note_symbols(connection: Connection, symbols: Iterable[str]) -> None:
+def upsert_symbols(connection: Connection, symbols: Iterable[str]) -> None:
     """Record the symbols that prices are asked for, listed or not.
 
     A symbol outside ASCII is left out: no price of it can be stored, and not every database could hold it.
@@ -101,7 +101,7 @@ def note_symbols(connection: Connection, symbols: Iterable[str]) -> None:
         DatabaseError: with its SQLSTATE.
     """
     plain = sorted({symbol for symbol in symbols if symbol.isascii()})
-    _store(connection, "note_symbols", {"symbols": plain})
+    _store(connection, "upsert_symbols", {"symbols": plain})
 
 
 def _store(connection: Connection, query: str, values: Mapping[str, object]) -> None:

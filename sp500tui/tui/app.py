@@ -183,7 +183,7 @@ class DashboardApp(PipelineApp):
     def action_change_refresh(self, direction: int) -> None:
         """Look at the pipeline more or less often."""
         self.refresh_rate = steering.step_refresh(self.refresh_rate, direction)
-        self.start_ticker()
+        self.start_refreshing()
         self.say(f"screen looks {self.refresh_rate:g} times a second")
 
     # Screens
@@ -224,10 +224,10 @@ class DashboardApp(PipelineApp):
         keys = self.settings.keymap.get(binding.id or "", "")
         if not keys and binding.key_display:
             _, *others = binding.key.split(",")
-            return " ".join([binding.key_display, *map(self._key_words, others)])
-        return " ".join(map(self._key_words, (keys or binding.key).split(",")))
+            return " ".join([binding.key_display, *map(self._key_label, others)])
+        return " ".join(map(self._key_label, (keys or binding.key).split(",")))
 
-    def _key_words(self, key: str) -> str:
+    def _key_label(self, key: str) -> str:
         return self.get_key_display(Binding(key.strip(), "", ""))
 
     def _remember_theme(self, _theme: object) -> None:
@@ -276,7 +276,7 @@ def run_dashboard(
         app.opener.cancel(_OPENING_LIMIT)
         pipeline = app.opener.pipeline
         ended = pipeline is None or stop_unattended(
-            pipeline, settings.drain_timeout, signals, app.ladder.step
+            pipeline, settings.drain_timeout, signals, app.shutdown_controller.step
         )
         report = app.report()
         if app.crashed:

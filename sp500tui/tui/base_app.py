@@ -32,7 +32,7 @@ from sp500tui.tui.messages import (
     SnapshotTaken,
 )
 from sp500tui.tui.polling import LogSource, PipelineFeed, Update
-from sp500tui.tui.quit.cluster_text import farewell
+from sp500tui.tui.quit.cluster_text import remaining_cluster_message
 from sp500tui.tui.quit.screen import StopScreen
 from sp500tui.tui.quit.shutdown import ShutdownController
 from sp500tui.tui.render.formats import clean
@@ -41,9 +41,9 @@ from sp500tui.tui.shell.driver import driver_class
 from sp500tui.tui.startup import PipelineLoader, starting_snapshot
 
 LOG = logging.getLogger(__name__)
-BLURRED_RATE = 1.0
+UNFOCUSED_RATE = 1.0
 """Looks a second, at most, while another window has the keyboard."""
-_NOTE_AGAIN = 30.0
+_REPEAT_AFTER = 30.0
 """Seconds before the same trouble is noted again."""
 _EVENTS = 200
 """Events remembered."""
@@ -74,7 +74,7 @@ class PipelineApp(DiffingApp[int]):
         self.settings = settings
         self.clock = clock
         self.opener = PipelineLoader(open_pipeline, self.post_message)
-        self.ladder = ShutdownController(settings.drain_timeout)
+        self.shutdown_controller = ShutdownController(settings.drain_timeout)
         self.refresh_rate = settings.refresh_rate
         self._signals = signals
         self.events: deque[PipelineEvent] = deque(maxlen=_EVENTS)
@@ -85,7 +85,7 @@ class PipelineApp(DiffingApp[int]):
         self.snapshot: Snapshot = self._opening()
         """The newest one."""
         self.feed = PipelineFeed(self._opening, log, clock)
-        self._ticker: Timer | None = None
+        self._timer: Timer | None = None
         self._skipped = 0
         self._noted = ("", 0.0)
 
@@ -97,7 +97,7 @@ class PipelineApp(DiffingApp[int]):
     def on_mount(self) -> None:
         """Draw first; then load the pipeline and start looking at it."""
         self._follow_signals()
-        self.start_ticker()
+        self.start_refreshing()
         self.call_after_refresh(self.opener.start)
         self.look()
 
@@ -128,16 +128,16 @@ class PipelineApp(DiffingApp[int]):
             report = report.interrupted(self._signals.first)
         return report
 
-    def start_ticker(self) -> None:
+    def start_refreshing(self) -> None:
         """Look at the pipeline `refresh_rate` times a second."""
-        if self._ticker is not None:
-            self._ticker.stop()
-        self._ticker = self.set_interval(1 / self.refresh_rate, self.look)
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_interval(1 / self.refresh_rate, self.look)
 
     def leave(self) -> None:
         """End the dashboard with the exit code of the present moment."""
         code = exit_code(self.report())
-        self.exit(int(code), return_code=int(code), message=farewell(self.snapshot) or None)
+        self.exit(int(code), return_code=int(code), message=remaining_cluster_message(self.snapshot) or None)
 
     def failed(self, error: Exception) -> None:
         """Note that the dashboard itself failed; the first failure is reported."""
@@ -161,11 +161,11 @@ class PipelineApp(DiffingApp[int]):
         # The main screen keeps what arrives, and the one below a note or the palette can still be seen.
         for screen in {*self.screen_stack[:1], *self.screen_stack[-2:]}:
             self._deliver(news, screen.post_message)
-        if self.ladder.climbed:
+        if self.shutdown_controller.escalated:
             self._follow_stop()
 
     def _due_while_blurred(self) -> bool:
-        self._skipped = (self._skipped + 1) % max(1, round(self.refresh_rate / BLURRED_RATE))
+        self._skipped = (self._skipped + 1) % max(1, round(self.refresh_rate / UNFOCUSED_RATE))
         return self._skipped == 0
 
     def _deliver(self, news: Update, post: Callable[..., bool]) -> None:
@@ -179,12 +179,12 @@ class PipelineApp(DiffingApp[int]):
         post(SnapshotTaken(news.snapshot))
 
     @on(PipelineOpened)
-    def follow_pipeline(self, message: PipelineOpened) -> None:
+    def attach(self, message: PipelineOpened) -> None:
         """Look at the real pipeline from now on."""
         self.feed.pipeline = message.pipeline
-        message.pipeline.subscribe(self._hear)
+        message.pipeline.subscribe(self._on_pipeline_event)
 
-    def _hear(self, event: PipelineEvent) -> None:
+    def _on_pipeline_event(self, event: PipelineEvent) -> None:
         """Called on a thread of the pipeline."""
         self.post_message(PipelineEventReceived(event))
 
@@ -200,12 +200,12 @@ class PipelineApp(DiffingApp[int]):
             LOG.error("a background thread failed", exc_info=event.worker.error)
 
     @on(PipelineEventReceived)
-    def tell_event(self, message: PipelineEventReceived) -> None:
+    def show_event(self, message: PipelineEventReceived) -> None:
         """Remember it, and show what went wrong or changed the cluster as a note; the log has everything."""
         event = message.event
         self.events.append(event)
         words, now = clean(event.message), time.monotonic()
-        if event.level >= logging.ERROR and (words != self._noted[0] or now - self._noted[1] > _NOTE_AGAIN):
+        if event.level >= logging.ERROR and (words != self._noted[0] or now - self._noted[1] > _REPEAT_AFTER):
             self._noted = (words, now)
             self.notify(words, title=str(event.kind), severity="error", markup=False)
         elif event.kind in _CLUSTER_NEWS:
@@ -226,7 +226,7 @@ class PipelineApp(DiffingApp[int]):
         if pipeline is None or self.snapshot.phase is Phase.STOPPED:
             self.leave()
             return
-        self.ladder.climb(pipeline, self.snapshot)
+        self.shutdown_controller.escalate_shutdown(pipeline, self.snapshot)
         if not isinstance(self.screen, StopScreen):
             self.push_screen(StopScreen())
         self.look()
@@ -234,7 +234,7 @@ class PipelineApp(DiffingApp[int]):
     def _follow_stop(self) -> None:
         """Leave once the pipeline has ended, or once waiting makes no sense any more."""
         pipeline = self.feed.pipeline
-        if pipeline is None or pipeline.join(0) or self.ladder.exhausted:
+        if pipeline is None or pipeline.join(0) or self.shutdown_controller.is_expired:
             self.leave()
         elif isinstance(self.screen, StopScreen):
-            self.screen.show(self.ladder.stopping, self.snapshot)
+            self.screen.show(self.shutdown_controller.stopping, self.snapshot)

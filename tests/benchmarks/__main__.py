@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from sp500tui.cli.runtime_tuning import tune
+from sp500tui.cli.runtime_tuning import tune_gc
 from tests.benchmarks.figures import FULL, QUICK, Benchmark, Figure
 from tests.benchmarks.tables import table
 
@@ -95,5 +95,5 @@ def kept_figures(path: Path) -> list[Figure]:
 
 if __name__ == "__main__":
     # As the program itself is at the start of a run.
-    tune()
+    tune_gc()
     sys.exit(main())

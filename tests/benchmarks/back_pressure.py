@@ -51,7 +51,7 @@ def run(scale: Scale) -> list[Figure]:
     return _figures(told)
 
 
-def _judged(metric: str, unit: str, ours: Spread, goal: str, met: bool, note: str = "") -> Figure:
+def _check_response(metric: str, unit: str, ours: Spread, goal: str, met: bool, note: str = "") -> Figure:
     return Figure("back-pressure", metric, unit, ours, _EQUAL, goal=goal, met=met, note=note)
 
 

@@ -32,8 +32,8 @@ from tests.benchmarks.rig import (
 from tests.faults.program import Launcher, Program
 from tests.support.valkey import ValkeyServer, new_server
 
-_PATIENCE = 120.0
-_LOOK = 0.05
+_TIMEOUT = 120.0
+_POLL_INTERVAL = 0.05
 _RATE = 4
 """Requests a second that one address may ask in the measurement of fetching; each for 50 symbols."""
 _SYMBOLS = 20_120
@@ -143,11 +143,11 @@ class Cluster:
         found: list[BrokerState] = []
 
         def look() -> bool:
-            time.sleep(_LOOK)
+            time.sleep(_POLL_INTERVAL)
             found[:] = [read_state(self.broker, patience=5.0)]
             return condition(found[0])
 
-        wait_until(look, _PATIENCE, what)
+        wait_until(look, _TIMEOUT, what)
         return found[0].now
 
 

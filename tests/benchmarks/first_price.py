@@ -12,9 +12,9 @@ import time
 
 def main(started: float, options: list[str]) -> None:
     """Go the way of the command line, and look at the ledger all the time."""
-    from sp500tui.cli.runtime_tuning import tune
+    from sp500tui.cli.runtime_tuning import tune_gc
 
-    tune()
+    tune_gc()
     from sp500tui.cli.parser import parse
     from sp500tui.config.loader import configuration_of
     from sp500tui.config.paths import Paths

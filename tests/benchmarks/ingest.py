@@ -36,7 +36,7 @@ from tests.benchmarks.rig import (
 from tests.support.postgres import TcpPostgres, free_port
 
 _CYCLE = 503
-_PATIENCE = 300.0
+_TIMEOUT = 300.0
 _LIST = f"INSERT INTO prices ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"
 _IDEMPOTENT = _LIST + " ON CONFLICT DO NOTHING"
 _EQUAL = (
@@ -70,7 +70,7 @@ def writers(
     journal.open()
     state = DatabaseHealth(lambda event: None)
     state.ready.set()
-    state.worked()
+    state.record_success()
     writing = WriterStage(
         rows,
         journal,
@@ -90,7 +90,7 @@ def writers(
                 all(worker.pid != os.getpid() for worker in stage.workers)
                 and all(worker.snapshot().doing != "connects to the database" for worker in stage.workers)
             ),
-            _PATIENCE,
+            _TIMEOUT,
             "the start of the writers",
         )
         yield rows, counters
@@ -113,7 +113,7 @@ def ingest(url: str, quotes: Sequence[ConvertedQuote], count: int) -> float:
         feeder = threading.Thread(target=feed)
         feeder.start()
         wait_until(
-            lambda: counters.stored + counters.duplicate >= len(quotes), _PATIENCE, "the commit of all rows"
+            lambda: counters.stored + counters.duplicate >= len(quotes), _TIMEOUT, "the commit of all rows"
         )
         seconds = time.perf_counter() - started
         feeder.join()

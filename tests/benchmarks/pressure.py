@@ -21,7 +21,7 @@ from typing import Any, cast
 import psutil
 import psycopg
 
-from sp500tui.cli.runtime_tuning import tune, tune_for_screen
+from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.logs.setup import configure
@@ -140,8 +140,8 @@ def _let_go(pipeline: Pipeline, url: str) -> None:
 
 def main(url: str, count: int, seconds: float, target: Path) -> None:
     """Run in the present terminal."""
-    tune()
-    tune_for_screen()
+    tune_gc()
+    tune_for_ui()
     symbols = many_symbols(count)
     settings = Settings(database=url, interval=0.2, data_dir=target.parent / "data")
     paths = Paths.of(settings)

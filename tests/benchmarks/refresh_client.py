@@ -27,7 +27,7 @@ _THREADS = 8
 
 def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable[[], int]:
     """That many production price workers, from the tickers queue to the quotes queue."""
-    from sp500tui.cli.runtime_tuning import tune
+    from sp500tui.cli.runtime_tuning import tune_gc
     from sp500tui.pipeline.core.metrics import LedgerCounters
     from sp500tui.pipeline.core.queue import MemoryQueue
     from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
@@ -37,7 +37,7 @@ def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable
     from sp500tui.pipeline.stages.fx import FxRates
     from sp500tui.pipeline.stages.source_health import SourceWatches
 
-    tune()
+    tune_gc()
     counters = LedgerCounters()
     tickers: MemoryQueue[Ticker] = MemoryQueue(1_000_000, counters.lock)
     quotes: MemoryQueue[FetchedQuote] = MemoryQueue(1_000_000, counters.lock)
@@ -51,7 +51,7 @@ def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable
         missing=MissingSymbols(),
         batch_size=batch,
         max_attempts=4,
-        give_up_after=60.0,
+        retry_timeout=60.0,
         watches=SourceWatches(lambda event: None),
     )
     WorkerPool(StageName.PRICE, pricing.make_task, workers, listener=lambda event: None).start()

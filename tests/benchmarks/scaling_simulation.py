@@ -43,14 +43,14 @@ class Server:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._free_at = 0.0
-        self.worked = 0.0
+        self.record_success = 0.0
         """Seconds."""
 
-    def work(self, seconds: float, then: Callable[[], None]) -> None:
+    def work(self, seconds: float, on_put: Callable[[], None]) -> None:
         """Take so long for it, after all that came before."""
         self._free_at = max(self._clock.now, self._free_at) + seconds
-        self.worked += seconds
-        self._clock.at(self._free_at, then)
+        self.record_success += seconds
+        self._clock.at(self._free_at, on_put)
 
 
 class Address:
@@ -60,7 +60,7 @@ class Address:
         self._world = world
         self._idle = world.fleet.workers
         self._earned = 0.0
-        self.worked = 0.0
+        self.record_success = 0.0
 
     def look(self) -> None:
         """Let idle workers take what is there."""
@@ -70,8 +70,8 @@ class Address:
             self._idle -= 1
             sent = max(world.clock.now, self._earned - (rates.burst - 1) / rates.requests)
             self._earned = max(sent, self._earned) + 1 / rates.requests
-            self.worked += 1 / rates.requests
-            latency = rates.latency * world.dice.uniform(1 - rates.spread, 1 + rates.spread)
+            self.record_success += 1 / rates.requests
+            latency = rates.latency * world.rng.uniform(1 - rates.spread, 1 + rates.spread)
             world.clock.at(sent + latency, partial(self._answered, size))
 
     def _answered(self, size: int) -> None:
@@ -88,7 +88,7 @@ class Writer:
     def __init__(self, world: World, seconds_a_row: float) -> None:
         self._world = world
         self._seconds_a_row = seconds_a_row
-        self.worked = 0.0
+        self.record_success = 0.0
 
     def begin(self) -> None:
         """There is a first row."""
@@ -100,7 +100,7 @@ class Writer:
         world = self._world
         size = min(world.rows, world.rates.write_batch)
         world.rows -= size
-        self.worked += size * self._seconds_a_row
+        self.record_success += size * self._seconds_a_row
         world.clock.at(world.clock.now + size * self._seconds_a_row, lambda: self._committed(size))
 
     def _committed(self, size: int) -> None:
@@ -128,7 +128,7 @@ class World:
     def __init__(self, load: Load, fleet: Fleet, rates: Rates, seed: int) -> None:
         self.load, self.fleet, self.rates = load, fleet, rates
         self.clock = Clock()
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self.tickers: deque[int] = deque()
         self.rows = 0
         self.addresses = [Address(self) for _ in range(fleet.addresses)]
@@ -155,7 +155,8 @@ class World:
             "databases": self.writers,
         }
         self.seen.busy = {
-            name: sum(each.worked for each in part) / len(part) / elapsed for name, part in parts.items()
+            name: sum(each.record_success for each in part) / len(part) / elapsed
+            for name, part in parts.items()
         }
         return self.seen
 
@@ -189,9 +190,9 @@ class World:
         self._send_tickers()
         return size
 
-    def through_broker(self, size: int, then: Callable[[], None]) -> None:
+    def through_broker(self, size: int, on_put: Callable[[], None]) -> None:
         """Onto and off a queue of one of the brokers."""
-        self.dice.choice(self.brokers).work(size / self.rates.broker, then)
+        self.rng.choice(self.brokers).work(size / self.rates.broker, on_put)
 
     def add_rows(self, size: int) -> None:
         """Rows for the writers."""

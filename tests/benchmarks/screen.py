@@ -23,7 +23,7 @@ from typing import Any
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable
 
-from sp500tui.cli.runtime_tuning import tune, tune_for_screen
+from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.logs.setup import LogLine
@@ -57,7 +57,7 @@ class Feed:
             known.get(symbol) or Constituent(symbol, f"Share {symbol}", "Utilities", "", "", None, "", "")
             for symbol in many_symbols(rows)
         ]
-        self._dice = random.Random(500)
+        self._rng = random.Random(500)
         self._version = 0
         self._begun = time.monotonic()
         self._given = 0
@@ -73,8 +73,8 @@ class Feed:
 
     def _price(self, symbol: str, at: datetime) -> LivePrice:
         self._version += 1
-        price = Decimal(self._dice.randrange(1_000, 90_000)).scaleb(-2)
-        live = live_price(symbol, price, round(self._dice.gauss(0.2, 1.4), 2), self._version)
+        price = Decimal(self._rng.randrange(1_000, 90_000)).scaleb(-2)
+        live = live_price(symbol, price, round(self._rng.gauss(0.2, 1.4), 2), self._version)
         return replace(live, row=replace(live.row, quote=replace(live.row.quote, quote_time=at)))
 
     def begin(self) -> None:
@@ -250,8 +250,8 @@ async def _measure(app: App[Any], feed: Feed, seconds: float, target: Path) -> N
 
 def main(kind: str, rows: int, looks: float, seconds: float, target: Path) -> None:
     """Run the screen in the present terminal."""
-    tune()
-    tune_for_screen()
+    tune_gc()
+    tune_for_ui()
     feed = Feed(rows, seconds, still=kind == "idle")
     app = make(kind, feed, looks, target.parent)
 

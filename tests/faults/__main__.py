@@ -37,17 +37,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 30)
     sys.stdout.write(f"seed {seed}\n{Campaign.heading()}\n")
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     campaigns: list[tuple[int, Callable[[Launcher, Handed, str, int], Campaign]]] = [
         (
             arguments.writers,
-            lambda launch, handed, url, times: kill_writers(launch, handed, url, dice, times),
+            lambda launch, handed, url, times: kill_writers(launch, handed, url, rng, times),
         ),
         (
             arguments.programs,
-            lambda launch, handed, url, times: kill_programs(launch, handed, url, dice, times),
+            lambda launch, handed, url, times: kill_programs(launch, handed, url, rng, times),
         ),
-        (arguments.servers, lambda launch, handed, _url, times: kill_servers(launch, handed, dice, times)),
+        (arguments.servers, lambda launch, handed, _url, times: kill_servers(launch, handed, rng, times)),
     ]
     held = True
     for times, campaign in campaigns:

@@ -55,21 +55,19 @@ class Campaign:
         )
 
 
-def kill_writers(
-    launch: Launcher, handed: Handed, database: str, dice: random.Random, times: int
-) -> Campaign:
+def kill_writers(launch: Launcher, handed: Handed, database: str, rng: random.Random, times: int) -> Campaign:
     """`kill -9` of one writer after the other, under load, at moments of chance."""
     started, left = time.monotonic(), times
     # Cycles no faster than trades: a lost quote would not come a second time.
     program = running(launch, database, interval=1, writers=4)
     while left:
         # Of any age: being started, let in, idle, or with a batch in hand.
-        lived = dice.uniform(0, 3)
+        lived = rng.uniform(0, 3)
         grown = [writer for writer in program.writers() if time.time() - writer.create_time() > lived]
         if grown:
-            dice.choice(grown).send_signal(signal.SIGKILL)
+            rng.choice(grown).send_signal(signal.SIGKILL)
             left -= 1
-        pause(dice.uniform(0, 0.3))
+        pause(rng.uniform(0, 0.3))
     goes_on(program, database)
     assert program.stops() == 143
     verdict = Checker(handed, program.market_folder).verdict(database)
@@ -77,14 +75,14 @@ def kill_writers(
 
 
 def kill_programs(
-    launch: Launcher, handed: Handed, database: str, dice: random.Random, times: int
+    launch: Launcher, handed: Handed, database: str, rng: random.Random, times: int
 ) -> Campaign:
     """`kill -9` of the whole program, again and again; then one run that stores what they left."""
     started = time.monotonic()
     excused: set[Key] = set()
     for _ in range(times):
         program = running(launch, database, interval=0.5)
-        pause(dice.uniform(0, 1))
+        pause(rng.uniform(0, 1))
         safe = handed.now()
         pause(WINDOW)
         family = program.family()
@@ -103,14 +101,14 @@ def _has_finished(program: Program, cycles: int) -> bool:
     return program.said().count("finished in") >= cycles
 
 
-def kill_servers(launch: Launcher, handed: Handed, dice: random.Random, times: int) -> Campaign:
+def kill_servers(launch: Launcher, handed: Handed, rng: random.Random, times: int) -> Campaign:
     """`kill -9` of the embedded PostgreSQL's postmaster, which the program starts again by itself."""
     started = time.monotonic()
     program = launch(database=None, symbols=FIFTY, interval=1)
     program.hears("cycle 1 finished")
     pgdata = program.market_folder / "pgdata"
     for _ in range(times):
-        pause(dice.uniform(0, 1))
+        pause(rng.uniform(0, 1))
         kill_server(pgdata)
         cycles = program.said().count("finished in") + 2
         wait_for(partial(_has_finished, program, cycles), "cycles after the kill")

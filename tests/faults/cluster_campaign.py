@@ -25,7 +25,7 @@ CUT = 9.0
 """Seconds without a cable: longer than the others wait before they give a node up."""
 
 
-def kill_workers(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
+def kill_workers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
     """`kill -9` of workers that convert and store, and of their writer processes; others take their place."""
     started = time.monotonic()
     rig.start(SCHEDULER)
@@ -33,13 +33,13 @@ def kill_workers(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
     storers = [rig.start(STORER) for _ in range(3)]
     rig.goes_on()
     for _ in range(times):
-        pause(dice.uniform(0, 1.5))
-        at = dice.randrange(len(storers))
+        pause(rng.uniform(0, 1.5))
+        at = rng.randrange(len(storers))
         storers[at] = rig.replace(storers[at])
     return _verdict(rig, "kill -9 of a storing worker", times, started)
 
 
-def kill_fetchers(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
+def kill_fetchers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
     """`kill -9` of workers that fetch; the answers in their memory die with them, and with them alone."""
     started = time.monotonic()
     rig.start(SCHEDULER)
@@ -48,10 +48,10 @@ def kill_fetchers(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
     rig.goes_on()
     excused: set[Key] = set()
     for _ in range(times):
-        pause(dice.uniform(0, 1.0))
+        pause(rng.uniform(0, 1.0))
         safe = rig.handed.now()
         pause(IN_HAND)
-        at = dice.randrange(len(fetchers))
+        at = rng.randrange(len(fetchers))
         rig.kill(fetchers[at])
         last = Handed(rig.handed.path, safe).quotes(rig.handed.now())
         excused |= {(quote.symbol, quote.quote_time) for quote in last}
@@ -60,26 +60,26 @@ def kill_fetchers(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
     return _verdict(rig, "kill -9 of a fetching worker", times, started, excused)
 
 
-def kill_brokers(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
+def kill_brokers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
     """`kill -9` of the broker, which comes back after a while of chance."""
     started = time.monotonic()
     _whole_cluster(rig)
     for _ in range(times):
-        pause(dice.uniform(0, 2))
+        pause(rng.uniform(0, 2))
         rig.valkey.kill()
-        pause(dice.uniform(0, 4))
+        pause(rng.uniform(0, 4))
         rig.valkey.start()
         rig.goes_on()
     return _verdict(rig, "kill -9 of the broker", times, started)
 
 
-def kill_schedulers(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
+def kill_schedulers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
     """`kill -9` of whichever node starts the cycles; another one takes over, and a new one stands by."""
     started = time.monotonic()
     _whole_cluster(rig)
     rig.start(SCHEDULER)
     for _ in range(times):
-        pause(dice.uniform(0, 2))
+        pause(rng.uniform(0, 2))
         wait_for(rig.scheduler, "a scheduler")
         killed = rig.scheduler()
         assert killed is not None
@@ -90,7 +90,7 @@ def kill_schedulers(rig: ClusterRig, dice: random.Random, times: int) -> Campaig
     return _verdict(rig, "kill -9 of the scheduler", times, started)
 
 
-def pull_cables(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
+def pull_cables(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
     """A node without a network until the others have given it up; it comes back with what it had in hand.
 
     Where the machine has no network namespaces, the node stands still instead. An answer that the market sends to
@@ -101,8 +101,8 @@ def pull_cables(rig: ClusterRig, dice: random.Random, times: int) -> Campaign:
     rig.start(STORER)
     excused: set[Key] = set()
     for _ in range(times):
-        pause(dice.uniform(0, 2))
-        node = dice.choice(nodes)
+        pause(rng.uniform(0, 2))
+        node = rng.choice(nodes)
         safe, losses = rig.handed.now(), _losses(rig)
         pause(ON_THE_WAY)
         _cut_off(rig, node)
@@ -170,13 +170,13 @@ def main(arguments: Sequence[str]) -> int:
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(1 << 30)
     sys.stdout.write(f"seed {seed}\n{Campaign.heading()}\n")
     sys.stdout.flush()
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     held = True
     for name, _, campaign in CAMPAIGNS:
         times = getattr(chosen, name)
         if times:
             with ClusterRig.open() as rig:
-                result = campaign(rig, dice, times)
+                result = campaign(rig, rng, times)
             held = held and result.clean
             sys.stdout.write(f"{result}\n")
             sys.stdout.flush()

@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 
 _PIECE = 65_536
-_LOOK = 0.1
+_POLL_INTERVAL = 0.1
 ENTER = "import os, sys; os.execvp('ip', ['ip', 'netns', 'exec', sys.argv[1], sys.executable, *sys.argv[2:]])"
 """For `python -c`: become the rest of the command line inside the namespace that is named first."""
 
@@ -99,7 +99,7 @@ class Relay:
 
     def _accept(self) -> None:
         while not self._leaving.is_set():
-            if select.select([self._listener], [], [], _LOOK)[0]:
+            if select.select([self._listener], [], [], _POLL_INTERVAL)[0]:
                 client, _ = self._listener.accept()
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
@@ -109,7 +109,7 @@ class Relay:
             client.settimeout(60)
             other = {client: server, server: client}
             while not self._leaving.is_set():
-                for source in select.select([client, server], [], [], _LOOK)[0]:
+                for source in select.select([client, server], [], [], _POLL_INTERVAL)[0]:
                     data = source.recv(_PIECE)
                     if not data:
                         return

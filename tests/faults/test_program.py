@@ -23,10 +23,10 @@ END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 
 @pytest.mark.thorough
 def test_the_program_is_killed_and_the_next_start_brings_everything(
-    launch: Launcher, handed: Handed, database_url: str, dice: random.Random
+    launch: Launcher, handed: Handed, database_url: str, rng: random.Random
 ) -> None:
     """Only what was handed out in the moment before a kill may be missing."""
-    campaign = kill_programs(launch, handed, database_url, dice, times=1)
+    campaign = kill_programs(launch, handed, database_url, rng, times=1)
     assert campaign.clean, str(campaign)
     assert campaign.verdict.in_journal == 0
 

@@ -64,15 +64,15 @@ def connections(url: str) -> int:
     return int(found[0])
 
 
-def scale_at_random(run: Engine, dice: random.Random, times: int, most: int) -> None:
+def scale_at_random(run: Engine, rng: random.Random, times: int, most: int) -> None:
     for _ in range(times):
-        run.pipeline.scale(dice.choice(POOLS), dice.randint(1, most))
-        pause(dice.uniform(0.0, 0.2))
+        run.pipeline.scale(rng.choice(POOLS), rng.randint(1, most))
+        pause(rng.uniform(0.0, 0.2))
 
 
-def kill_writers_at_random(run: Engine, dice: random.Random) -> None:
+def kill_writers_at_random(run: Engine, rng: random.Random) -> None:
     for worker in run.snapshot().workers:
-        if worker.stage is StageName.WRITER and dice.random() < 0.5:
+        if worker.stage is StageName.WRITER and rng.random() < 0.5:
             run.pipeline.kill_worker(worker.name)
 
 
@@ -90,7 +90,7 @@ def soak(
     engine: EngineStarter,
     check: Checker,
     url: str,
-    dice: random.Random,
+    rng: random.Random,
     *,
     rounds: int,
     seconds: float,
@@ -100,9 +100,9 @@ def soak(
     run = engine(url, interval=0.2, writers=1, price_workers=1, converters=1, batch_size=5, write_batch=5)
     held = []
     for _ in range(1 + rounds):
-        scale_at_random(run, dice, times=8, most=most)
-        kill_writers_at_random(run, dice)
-        engine.market.set_faults(**dice.choice(FAULTS))
+        scale_at_random(run, rng, times=8, most=most)
+        kill_writers_at_random(run, rng)
+        engine.market.set_faults(**rng.choice(FAULTS))
         pause(seconds)
         engine.market.clear_faults()
         held.append(back_to_one(run, url))
@@ -118,14 +118,14 @@ def soak(
 
 @pytest.mark.thorough
 def test_some_rounds_of_faults_and_scaling(
-    engine: EngineStarter, check: Checker, database_url: str, dice: random.Random
+    engine: EngineStarter, check: Checker, database_url: str, rng: random.Random
 ) -> None:
-    soak(engine, check, database_url, dice, rounds=2, seconds=0.5, most=4)
+    soak(engine, check, database_url, rng, rounds=2, seconds=0.5, most=4)
 
 
 @pytest.mark.soak
 def test_ten_minutes_of_faults_and_scaling(
-    engine: EngineStarter, check: Checker, database_url: str, dice: random.Random
+    engine: EngineStarter, check: Checker, database_url: str, rng: random.Random
 ) -> None:
     minutes = float(os.environ.get("SP500TUI_TEST_SOAK_MINUTES", "10"))
-    soak(engine, check, database_url, dice, rounds=round(minutes * 3), seconds=15, most=8)
+    soak(engine, check, database_url, rng, rounds=round(minutes * 3), seconds=15, most=8)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sp500tui.storage.embedded.process import live_process
+from sp500tui.storage.embedded.process import find_running
 from tests.faults.engine import EngineStarter
 from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import running
@@ -37,7 +37,7 @@ def test_the_embedded_server_listens_on_no_port(engine: EngineStarter) -> None:
     run = engine(None)
     run.stores()
     pgdata = engine.folder / "data" / "live" / "pgdata"
-    server = live_process(pgdata)
+    server = find_running(pgdata)
     assert server is not None
     assert [c for p in [server, *server.children()] for c in p.net_connections("inet")] == []
     assert stat.S_IMODE(pgdata.stat().st_mode) == 0o700

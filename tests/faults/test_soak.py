@@ -14,19 +14,19 @@ pytestmark = pytest.mark.soak
 
 
 def test_two_hundred_writers_are_killed(
-    launch: Launcher, handed: Handed, database_url: str, dice: random.Random
+    launch: Launcher, handed: Handed, database_url: str, rng: random.Random
 ) -> None:
-    campaign = kill_writers(launch, handed, database_url, dice, times=200)
+    campaign = kill_writers(launch, handed, database_url, rng, times=200)
     assert campaign.clean, str(campaign)
 
 
 def test_twenty_programs_are_killed(
-    launch: Launcher, handed: Handed, database_url: str, dice: random.Random
+    launch: Launcher, handed: Handed, database_url: str, rng: random.Random
 ) -> None:
-    campaign = kill_programs(launch, handed, database_url, dice, times=20)
+    campaign = kill_programs(launch, handed, database_url, rng, times=20)
     assert campaign.clean, str(campaign)
 
 
-def test_ten_servers_are_killed(launch: Launcher, handed: Handed, dice: random.Random) -> None:
-    campaign = kill_servers(launch, handed, dice, times=10)
+def test_ten_servers_are_killed(launch: Launcher, handed: Handed, rng: random.Random) -> None:
+    campaign = kill_servers(launch, handed, rng, times=10)
     assert campaign.clean, str(campaign)

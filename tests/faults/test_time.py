@@ -51,7 +51,7 @@ def writer(url: str) -> Iterator[WriterClient]:
     apply_schema(url)
     link = WriterClient(url, "writer-1", 20.0)
     try:
-        assert link.greeting(20, lambda: False).committed
+        assert link.connect(20, lambda: False).committed
         yield link
     finally:
         link.close(at_once=True)

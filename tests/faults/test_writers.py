@@ -29,9 +29,9 @@ def test_idle_writers_are_killed(launch: Launcher, check: Checker, database_url:
 
 @pytest.mark.thorough
 def test_writers_are_killed_at_random_under_load(
-    launch: Launcher, handed: Handed, database_url: str, dice: random.Random
+    launch: Launcher, handed: Handed, database_url: str, rng: random.Random
 ) -> None:
-    campaign = kill_writers(launch, handed, database_url, dice, times=12)
+    campaign = kill_writers(launch, handed, database_url, rng, times=12)
     assert campaign.clean, str(campaign)
     assert campaign.verdict.in_journal == 0
     assert launch.programs[0].report()["workers"]["writer"]["restarts"] >= 6

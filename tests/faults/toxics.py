@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 _PIECE = 16_384
-_LOOK = 0.02
+_POLL_INTERVAL = 0.02
 
 
 class ToxicProxy:
@@ -54,7 +54,7 @@ class ToxicProxy:
 
     def _accept(self) -> None:
         while not self._leaving.is_set():
-            if not select.select([self._listener], [], [], _LOOK)[0]:
+            if not select.select([self._listener], [], [], _POLL_INTERVAL)[0]:
                 continue
             client, _ = self._listener.accept()
             self.connections += 1
@@ -69,9 +69,9 @@ class ToxicProxy:
         up = 0
         try:
             while not (self._leaving.is_set() or self.gone):
-                ready = select.select([client, server], [], [], _LOOK)[0]
+                ready = select.select([client, server], [], [], _POLL_INTERVAL)[0]
                 if self.half_open:
-                    self._leaving.wait(_LOOK)
+                    self._leaving.wait(_POLL_INTERVAL)
                     continue
                 for source in ready:
                     data = source.recv(_PIECE)

@@ -33,7 +33,7 @@ def small_disk() -> Iterator[Callable[[int], Path]]:
 
 
 @pytest.fixture
-def dice() -> random.Random:
+def rng() -> random.Random:
     """Chance whose seed a failing test prints; `SP500TUI_TEST_SEED` repeats it."""
     seed = int(os.environ.get("SP500TUI_TEST_SEED") or random.SystemRandom().randrange(1 << 30))
     sys.stdout.write(f"SP500TUI_TEST_SEED={seed}\n")

@@ -69,7 +69,7 @@ class FakeLink:
         self.dead = False
         self.closed = False
 
-    def greeting(self, timeout: float, cancelled: Callable[[], bool]) -> Answer:
+    def connect(self, timeout: float, cancelled: Callable[[], bool]) -> Answer:
         refusal = self.database.refuse_entry
         if refusal is not None:
             return Answer(committed=False, sqlstate=refusal.sqlstate, message=str(refusal))

@@ -51,7 +51,7 @@ def symbols_of(payload: bytes) -> list[str | None]:
 def leased(counters: LedgerCounters, rows: Sequence[ConvertedQuote]) -> MemoryLease[ConvertedQuote]:
     """A lease on these rows, counted as fetched, from a queue that shares the books' lock."""
     queue: MemoryQueue[ConvertedQuote] = MemoryQueue(10_000, counters.lock)
-    queue.put(rows, then=lambda: counters.count_fetched(len(rows)))
+    queue.put(rows, on_put=lambda: counters.count_fetched(len(rows)))
     lease = queue.take(len(rows), timeout=0)
     assert lease is not None
     return lease

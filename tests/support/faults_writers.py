@@ -44,7 +44,7 @@ class Desk:
         self.events: list[PipelineEvent] = []
         self.state = DatabaseHealth(self.events.append, jitter=lambda: 0.0)
         self.state.ready.set()
-        self.state.worked()
+        self.state.record_success()
         self.latest_prices = LatestPrices()
         self.end_to_end = LatencyHistogram()
         self.writing = WriterStage(
@@ -63,7 +63,7 @@ class Desk:
         )
 
     def put(self, rows: Sequence[ConvertedQuote]) -> None:
-        self.rows.put(rows, then=lambda: self.counters.count_fetched(len(rows)))
+        self.rows.put(rows, on_put=lambda: self.counters.count_fetched(len(rows)))
 
     def ledger(self) -> Ledger:
         with self.counters.lock:
@@ -73,7 +73,7 @@ class Desk:
                 counters.stored,
                 counters.duplicate,
                 depth.ready,
-                depth.in_flight + self.journal.in_hand,
+                depth.in_flight + self.journal.in_progress,
                 self.journal.spooled,
                 counters.dead,
             )
@@ -119,7 +119,7 @@ def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
             if not desk.stage.join(0.3):
                 # What the test left undone goes to the disk, as at the second request to stop.
                 desk.writing.spooling_since = time.monotonic() - 60
-                desk.stage.dismiss()
+                desk.stage.shutdown_now()
                 assert desk.stage.join(10)
         finally:
             over.set()

@@ -67,7 +67,7 @@ def started(server: TcpPostgres, mode: str, size: int, extra: str) -> Iterator[P
     password = server.password.replace('"', '""')
     (folder / "users").write_text(f'"admin" "{password}"\n"reader" "look"\n')
     # It refuses to run as root, as the server does.
-    server.account.owns(folder)
+    server.account.chown(folder)
     process = subprocess.Popen(
         [_PROGRAM, str(configuration)],
         stdin=subprocess.DEVNULL,

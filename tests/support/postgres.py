@@ -23,7 +23,7 @@ from sp500tui.storage.database import connect
 from sp500tui.storage.embedded import initdb as cluster
 from sp500tui.storage.embedded.account import Account
 from sp500tui.storage.embedded.binaries import bin_folder_for
-from sp500tui.storage.embedded.process import clear_traces, end, live_process
+from sp500tui.storage.embedded.process import clear_stale_lock_files, end, find_running
 from sp500tui.storage.embedded.server import EmbeddedServer
 
 
@@ -37,14 +37,14 @@ def public_folder() -> Path:
 
 def end_server(pgdata: Path) -> None:
     """End whatever server is left in this data directory."""
-    process = live_process(pgdata)
+    process = find_running(pgdata)
     if process is not None:
         assert end(process, lambda: None)
 
 
 def kill_server(pgdata: Path) -> psutil.Process:
     """`kill -9` of the postmaster, and wait until it and its sessions are gone or zombies."""
-    process = live_process(pgdata)
+    process = find_running(pgdata)
     assert process is not None
     family = [process, *process.children(recursive=True)]
     process.kill()
@@ -152,10 +152,10 @@ class TcpPostgres:
     def create(self) -> None:
         """Make the data directory."""
         self.pgdata.mkdir(mode=0o700)
-        self.account.owns(self.pgdata)
+        self.account.chown(self.pgdata)
         pwfile = self.folder / "password"
         pwfile.write_text(self.password)
-        self.account.owns(pwfile)
+        self.account.chown(pwfile)
         subprocess.run(
             [
                 *(str(self.programs / "initdb"), "-D", str(self.pgdata), "-U", "admin", "--no-sync"),
@@ -181,7 +181,7 @@ class TcpPostgres:
                 return
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        clear_traces(self.pgdata, self.pgdata)
+        clear_stale_lock_files(self.pgdata, self.pgdata)
         options = (
             *("-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}"),
             *("-c", f"unix_socket_directories={self.pgdata}", "-c", "timezone=UTC"),
@@ -199,7 +199,7 @@ class TcpPostgres:
         kill_server(self.pgdata)
 
     def alive(self) -> bool:
-        return live_process(self.pgdata) is not None
+        return find_running(self.pgdata) is not None
 
     def execute(self, *statements: str) -> None:
         """Run statements as the superuser, in the database that `url` names."""

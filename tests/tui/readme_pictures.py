@@ -29,14 +29,14 @@ from sp500tui.tui.app import DashboardApp
 from tests.support.valkey import new_server
 
 FOLDER = Path("docs/pictures")
-_PATIENCE = 120.0
+_TIMEOUT = 120.0
 _CYCLES = 8
 _SLOW = 2.0
 """Requests a second of the cluster, so that whoever is killed has something in hand."""
 
 
 async def _until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(_TIMEOUT):
         while not condition():
             await pilot.pause(0.1)
 
@@ -102,7 +102,7 @@ def _cluster(data: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
         for worker in workers:
             worker.terminate()
         for worker in workers:
-            worker.wait(_PATIENCE)
+            worker.wait(_TIMEOUT)
         server.close()
 
 

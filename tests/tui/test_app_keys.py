@@ -39,7 +39,7 @@ class TestScaling:
         async with drive(size=size) as driven:
             await driven.press("plus")
             await driven.until(lambda: "price workers 8 → 9" in driven.text(), "the words")
-            driven.main._fall_silent()
+            driven.main._clear_message()
             await driven.until(
                 lambda: "pipeline · price workers selected" in driven.text(), "the title again"
             )

@@ -51,7 +51,7 @@ class Unleaving(DashboardApp):
     """A dashboard that stays however often it is told to leave, so that `q` is a key like the others."""
 
     def leave(self) -> None:
-        self.ladder = type(self.ladder)(self.settings.drain_timeout)
+        self.shutdown_controller = type(self.shutdown_controller)(self.settings.drain_timeout)
 
 
 @pytest.fixture
@@ -70,28 +70,28 @@ def dashboard(
     return build(pipeline, clock=lambda: NOON)
 
 
-def stir(app: DashboardApp, dice: random.Random) -> None:
+def stir(app: DashboardApp, rng: random.Random) -> None:
     """Let the pipeline change behind the screen's back."""
     pipeline = app.feed.pipeline
     assert isinstance(pipeline, FakePipeline)
-    pipeline.now_shows = dice.choice([running, running, degraded, empty])()
-    moved = dice.choice(pipeline.prices).row.quote
+    pipeline.now_shows = rng.choice([running, running, degraded, empty])()
+    moved = rng.choice(pipeline.prices).row.quote
     version = max(price.version for price in pipeline.prices) + 1
-    pipeline.prices.append(live_price(moved.symbol, moved.price, dice.gauss(0, 2), version))
+    pipeline.prices.append(live_price(moved.symbol, moved.price, rng.gauss(0, 2), version))
 
 
-async def mash(app: DashboardApp, pilot: Pilot[int], dice: random.Random) -> int:
+async def mash(app: DashboardApp, pilot: Pilot[int], rng: random.Random) -> int:
     """Press keys and pull at the window until the time or the bursts are over; returns the keys pressed."""
     end, pressed = time.monotonic() + SECONDS, 0
     for _ in range(BURSTS):
         if time.monotonic() > end:
             break
-        keys = [dice.choice(KEYS) for _ in range(BURST)]
-        if dice.random() < 0.2:
-            width, height = dice.choice((*SIZES, (dice.randint(1, 220), dice.randint(1, 70))))
+        keys = [rng.choice(KEYS) for _ in range(BURST)]
+        if rng.random() < 0.2:
+            width, height = rng.choice((*SIZES, (rng.randint(1, 220), rng.randint(1, 70))))
             await pilot.resize_terminal(width, height)
-        if dice.random() < 0.2:
-            stir(app, dice)
+        if rng.random() < 0.2:
+            stir(app, rng)
         for key in keys:
             app.post_message(events.Key(key, SIGNS.get(key, key if len(key) == 1 else None)))
         await pilot.pause()

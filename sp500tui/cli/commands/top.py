@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 
 from sp500tui.cli.program import dashboard
-from sp500tui.cli.runtime_tuning import tune
+from sp500tui.cli.runtime_tuning import tune_gc
 from sp500tui.config.loader import configuration_of
 from sp500tui.model import ConfigurationError
 
 
 def run(namespace: Namespace) -> int:
     """Look until the person leaves."""
-    tune()
+    tune_gc()
     configuration = configuration_of(namespace)
     settings = configuration.settings
     if settings.broker is None:

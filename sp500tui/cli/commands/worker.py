@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import replace
 
-from sp500tui.cli.runtime_tuning import tune
+from sp500tui.cli.runtime_tuning import tune_gc
 from sp500tui.config.loader import configuration_of
 from sp500tui.headless.runner import run_headless
 from sp500tui.model import ConfigurationError
@@ -13,7 +13,7 @@ from sp500tui.model import ConfigurationError
 
 def run(namespace: Namespace) -> int:
     """Work until the end that the settings name, or until a signal."""
-    tune()
+    tune_gc()
     configuration = configuration_of(namespace)
     settings = configuration.settings
     if settings.broker is None:

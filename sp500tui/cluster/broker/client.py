@@ -15,7 +15,7 @@ from typing import Any
 
 from sp500tui.cluster.broker.checks import check_server
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
-from sp500tui.cluster.broker.refusals import Cure, Refusal, redis_package, refusal
+from sp500tui.cluster.broker.refusals import Refusal, Retryability, redis_package, refusal
 from sp500tui.cluster.broker.scripts import Script, load
 from sp500tui.cluster.broker.tls import check_files, check_language
 from sp500tui.logs.redaction import plain, redact_url
@@ -28,13 +28,13 @@ _log = logging.getLogger(__name__)
 _RETRY = BackOff(base=0.1, cap=3.0)
 _TIMEOUT = 5.0
 """Seconds after which a silent broker counts as away."""
-_LOOK = 0.25
+_POLL_INTERVAL = 0.25
 """Seconds between two looks at `cancelled` while a call waits."""
-_CONVALESCENCE = 1.0
+_RECOVERY_GRACE = 1.0
 """Seconds without a refusal after which a broker that refused some commands counts as well again."""
 _REPAIRS = 3
 """How often the keys of one command are repaired before its failure counts."""
-_CLOCK_KEPT = 60.0
+_CLOCK_TTL = 60.0
 """Seconds after which the broker's clock is read again."""
 
 Argument = str | bytes | int | float
@@ -75,7 +75,7 @@ class Broker:
         *,
         password: str | None = None,
         timeout: float = _TIMEOUT,
-        dice: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         """`password`: used where the URL holds none. `timeout`: seconds a silent broker is waited for."""
         self.address = redact_url(url)
@@ -85,7 +85,7 @@ class Broker:
         self._url = url
         self._password = password
         self._timeout = timeout
-        self._dice = dice
+        self._rng = rng
         self._client: Any = None
         self._abandoned = threading.Event()
         self._lock = threading.Lock()
@@ -115,14 +115,14 @@ class Broker:
             try:
                 warnings = check_server(self._client, self._name)
             except (redis.ConnectionError, redis.TimeoutError) as error:
-                if refusal(error).cure is Cure.TIME:
+                if refusal(error).retryability is Retryability.TIME:
                     check_language(options, self._name, tls=self._tls)
                 raise
             for warning in warnings:
                 _log.warning("%s", warning)
             self._read_clock()
 
-        self._insist(greet, patience, cancelled, curable=(Cure.TIME,))
+        self._with_retry(greet, patience, cancelled, curable=(Retryability.TIME,))
 
     def _connect(self) -> Any:
         redis = redis_package()
@@ -179,7 +179,7 @@ class Broker:
         program = load(script)
         if operation is not None:
             keys, args = (operation.slot, *keys), (operation.name, *args)
-        return self._insist(lambda: self._evaluate(program, keys, args), patience, cancelled, keys=keys)
+        return self._with_retry(lambda: self._evaluate(program, keys, args), patience, cancelled, keys=keys)
 
     def run_once(
         self,
@@ -216,17 +216,17 @@ class Broker:
             answer = self._client.evalsha(script.sha, len(keys), *keys, *args)
         except redis.exceptions.NoScriptError:
             answer = self._client.eval(script.source, len(keys), *keys, *args)
-        if time.monotonic() - self._clock_read > _CLOCK_KEPT:
+        if time.monotonic() - self._clock_read > _CLOCK_TTL:
             self._read_clock()
         return answer
 
-    def _insist(
+    def _with_retry(
         self,
         attempt: Callable[[], Any],
         patience: float | None,
         cancelled: Callable[[], bool] | None,
         *,
-        curable: tuple[Cure, ...] = (Cure.TIME, Cure.SOMEBODY),
+        curable: tuple[Retryability, ...] = (Retryability.TIME, Retryability.OPERATOR),
         keys: Sequence[str] = (),
     ) -> Any:
         redis = redis_package()
@@ -240,15 +240,15 @@ class Broker:
                     continue
                 if strike == 1 and self._drop_idle_connections(error):
                     continue
-                delay = _RETRY.delay(strike, self._dice())
-                message = self._ail(trouble, delay)
-                if trouble.cure not in curable:
+                delay = _RETRY.delay(strike, self._rng())
+                message = self._mark_unhealthy(trouble, delay)
+                if trouble.retryability not in curable:
                     raise BrokerError(message) from error
                 if end is not None and time.monotonic() + delay > end:
                     raise BrokerAwayError(message) from error
-                self._rest(delay, message, cancelled)
+                self._sleep(delay, message, cancelled)
             else:
-                self._recover(strike > 1)
+                self._mark_healthy(strike > 1)
                 return answer
         return None
 
@@ -273,12 +273,12 @@ class Broker:
             self._client.connection_pool.disconnect(inuse_connections=False)
         return stale
 
-    def _rest(self, seconds: float, message: str, cancelled: Callable[[], bool] | None) -> None:
+    def _sleep(self, seconds: float, message: str, cancelled: Callable[[], bool] | None) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if cancelled is not None and cancelled():
                 raise CancelledError
-            if self._abandoned.wait(min(left, _LOOK)):
+            if self._abandoned.wait(min(left, _POLL_INTERVAL)):
                 raise BrokerAwayError(message)
 
     # --- how it is ----------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ class Broker:
         waiting = health in (Health.DOWN, Health.DEGRADED)
         return health, message, max(0.0, retry_at - time.monotonic()) if waiting else None
 
-    def _ail(self, trouble: Refusal, delay: float) -> str:
+    def _mark_unhealthy(self, trouble: Refusal, delay: float) -> str:
         message = f"{self._name} {trouble.words}"
         with self._lock:
             told = self._health[:2] == (trouble.health, message)
@@ -299,13 +299,13 @@ class Broker:
             _log.warning("%s", message)
         return message
 
-    def _recover(self, healed: bool) -> None:
+    def _mark_healthy(self, healed: bool) -> None:
         """A command worked; `healed` when the same one had failed before."""
         health, _, until = self._health
         if health is Health.OK:
             return
         # What lets some commands through and others not, as a full memory does, is not over with one of the former.
-        if health is Health.DEGRADED and not healed and time.monotonic() < until + _CONVALESCENCE:
+        if health is Health.DEGRADED and not healed and time.monotonic() < until + _RECOVERY_GRACE:
             return
         with self._lock:
             before, self._health = self._health[0], (Health.OK, "", 0.0)

@@ -12,59 +12,64 @@ from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.core.snapshot import Health
 
 
-class Cure(StrEnum):
+class Retryability(StrEnum):
     """What helps against a refusal."""
 
     TIME = "time"
     """It may pass by itself."""
-    SOMEBODY = "somebody"
+    OPERATOR = "somebody"
     """Whoever runs the broker can mend it, also while we wait."""
     NOTHING = "nothing"
     """The command itself is at fault."""
 
 
-_WORDS: tuple[tuple[str, Health, Cure, str], ...] = (
+_WORDS: tuple[tuple[str, Health, Retryability, str], ...] = (
     (
         "NOAUTH",
         Health.DOWN,
-        Cure.SOMEBODY,
+        Retryability.OPERATOR,
         "asks for a password; give it in the URL or with --broker-password-file",
     ),
     (
         "WRONGPASS",
         Health.DOWN,
-        Cure.SOMEBODY,
+        Retryability.OPERATOR,
         "refuses the password; correct it in the URL or --broker-password-file",
     ),
     (
         "NOPERM",
         Health.DOWN,
-        Cure.SOMEBODY,
+        Retryability.OPERATOR,
         "lets this user do too little: allow it the keys sp500tui:*, scripts and INFO",
     ),
-    ("READONLY", Health.DOWN, Cure.TIME, "is a read-only replica: give the address of the primary"),
-    ("OOM", Health.DEGRADED, Cure.TIME, "is out of memory: raise its maxmemory, or start more writers"),
-    ("MISCONF", Health.DEGRADED, Cure.TIME, "cannot write to its disk: mend that there"),
+    ("READONLY", Health.DOWN, Retryability.TIME, "is a read-only replica: give the address of the primary"),
+    (
+        "OOM",
+        Health.DEGRADED,
+        Retryability.TIME,
+        "is out of memory: raise its maxmemory, or start more writers",
+    ),
+    ("MISCONF", Health.DEGRADED, Retryability.TIME, "cannot write to its disk: mend that there"),
     (
         "NOREPLICAS",
         Health.DEGRADED,
-        Cure.TIME,
+        Retryability.TIME,
         "has too few replicas in reach to take writes: mend that there",
     ),
-    ("LOADING", Health.DOWN, Cure.TIME, "is still reading its data after a start"),
-    ("BUSY", Health.DEGRADED, Cure.TIME, "is busy with a script of somebody"),
-    ("MASTERDOWN", Health.DOWN, Cure.TIME, "has lost its primary"),
+    ("LOADING", Health.DOWN, Retryability.TIME, "is still reading its data after a start"),
+    ("BUSY", Health.DEGRADED, Retryability.TIME, "is busy with a script of somebody"),
+    ("MASTERDOWN", Health.DOWN, Retryability.TIME, "has lost its primary"),
     (
         "MOVED",
         Health.DOWN,
-        Cure.SOMEBODY,
+        Retryability.OPERATOR,
         "is one node of a Redis Cluster that keeps our keys elsewhere: name that node",
     ),
-    ("CLUSTERDOWN", Health.DOWN, Cure.TIME, "is a node of a Redis Cluster that is down"),
+    ("CLUSTERDOWN", Health.DOWN, Retryability.TIME, "is a node of a Redis Cluster that is down"),
     (
         "WRONGTYPE",
         Health.DOWN,
-        Cure.SOMEBODY,
+        Retryability.OPERATOR,
         "holds other data under our keys: choose another --cluster-name",
     ),
 )
@@ -78,7 +83,7 @@ class Refusal:
     words: str
     """Goes on after `the broker at …`."""
     health: Health
-    cure: Cure
+    retryability: Retryability
     data: bool = False
     """Whether what lies under our keys may be at fault: another program can have written to them."""
 
@@ -101,18 +106,18 @@ def refusal(error: Exception) -> Refusal:
     redis = redis_package()
     text = plain(str(error))
     code = type(error).__name__
-    for word, health, cure, words in _WORDS:
+    for word, health, retryability, words in _WORDS:
         if word in _codes(error, text):
-            return Refusal(words, health, cure, data=word == "WRONGTYPE")
+            return Refusal(words, health, retryability, data=word == "WRONGTYPE")
     if isinstance(error, redis.AuthenticationError):
-        return Refusal(f"refuses to let us in: {text}", Health.DOWN, Cure.SOMEBODY)
+        return Refusal(f"refuses to let us in: {text}", Health.DOWN, Retryability.OPERATOR)
     if (certificate := refused_certificate(error)) is not None:
-        return Refusal(certificate, Health.DOWN, Cure.SOMEBODY)
+        return Refusal(certificate, Health.DOWN, Retryability.OPERATOR)
     if isinstance(error, redis.TimeoutError):
-        return Refusal("does not answer", Health.DOWN, Cure.TIME)
+        return Refusal("does not answer", Health.DOWN, Retryability.TIME)
     if isinstance(error, (redis.ConnectionError, OSError)):
-        return Refusal(f"cannot be reached: {text or code}", Health.DOWN, Cure.TIME)
-    return Refusal(f"refuses a command: {text or code}", Health.DOWN, Cure.NOTHING, data=True)
+        return Refusal(f"cannot be reached: {text or code}", Health.DOWN, Retryability.TIME)
+    return Refusal(f"refuses a command: {text or code}", Health.DOWN, Retryability.NOTHING, data=True)
 
 
 _CLASSES = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from sp500tui.cluster.broker.errors import BrokerError
 
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 """Seconds that whoever listens there may take to show what it speaks."""
 _FOREIGN_NAME = "shows a certificate for another name ({}): put a name that it holds into the URL"
 _UNKNOWN = (
@@ -81,9 +81,9 @@ def check_language(options: Mapping[str, Any], name: str, *, tls: bool) -> None:
         BrokerError: it is one of these; names the remedy.
     """
     address = options.get("host", "localhost"), int(options.get("port", 6379))
-    if tls and _answers_plainly(address):
+    if tls and _speaks_plaintext(address):
         raise BrokerError(f"{name} speaks no TLS: switch it on there, or write redis:// in its URL")
-    if not tls and _answers_tls(address):
+    if not tls and _speaks_tls(address):
         raise BrokerError(f"{name} speaks TLS: write rediss:// in its URL")
     if tls and not options.get("ssl_certfile") and _wants_certificate(address):
         raise BrokerError(
@@ -92,18 +92,18 @@ def check_language(options: Mapping[str, Any], name: str, *, tls: bool) -> None:
         )
 
 
-def _answers_plainly(address: tuple[str, int]) -> bool:
+def _speaks_plaintext(address: tuple[str, int]) -> bool:
     try:
-        with socket.create_connection(address, _PATIENCE) as connection:
+        with socket.create_connection(address, _TIMEOUT) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(1) in (b"+", b"-")
     except OSError:
         return False
 
 
-def _answers_tls(address: tuple[str, int]) -> bool:
+def _speaks_tls(address: tuple[str, int]) -> bool:
     try:
-        with socket.create_connection(address, _PATIENCE) as connection, _stranger(connection):
+        with socket.create_connection(address, _TIMEOUT) as connection, _insecure_tls(connection):
             return True
     except OSError:
         return False
@@ -111,7 +111,7 @@ def _answers_tls(address: tuple[str, int]) -> bool:
 
 def _wants_certificate(address: tuple[str, int]) -> bool:
     try:
-        with socket.create_connection(address, _PATIENCE) as connection, _stranger(connection) as talk:
+        with socket.create_connection(address, _TIMEOUT) as connection, _insecure_tls(connection) as talk:
             talk.recv(1)
     except ssl.SSLError as error:
         return "CERTIFICATE_REQUIRED" in (error.reason or "")
@@ -120,7 +120,7 @@ def _wants_certificate(address: tuple[str, int]) -> bool:
     return False
 
 
-def _stranger(connection: socket.socket) -> ssl.SSLSocket:
+def _insecure_tls(connection: socket.socket) -> ssl.SSLSocket:
     """TLS with anybody: nothing is told to it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -14,7 +14,7 @@ from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, REMEMBERED, Clus
 from sp500tui.model import ConfigurationError
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot
 
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 """Seconds that the broker may take before the node goes on with what it knows."""
 _COUNTED = 86_400
 """Seconds for which a lost node can still be told that it was given up."""
@@ -36,7 +36,7 @@ def check_versions(roll: ClusterView, version: str = __version__) -> None:
     Raises:
         ConfigurationError: names one of them.
     """
-    for beat in roll.living():
+    for beat in roll.alive():
         if beat.version != version:
             raise ConfigurationError(
                 f"node {short_name(beat.name)} runs sp500tui {beat.version}, this is {version}: "
@@ -63,15 +63,15 @@ class Membership:
         """
         roll = self.roll(details=False)
         check_versions(roll)
-        if not roll.living() and roll.wishes:
-            self.strike_wishes(*roll.wishes)
+        if not roll.alive() and roll.requests:
+            self.remove_requests(*roll.requests)
         return roll
 
     def beat(self, beat: Heartbeat, workers: tuple[WorkerSnapshot, ...]) -> bool:
         """Be heard; whether the others had given this node up meanwhile."""
         keys = self._keys("heard", "beats", "details", "lost")
         arguments: list[Argument] = [self.name, encode(beat), encode_workers(workers)]
-        times = int(self._broker.run("beat", keys, arguments, patience=_PATIENCE))
+        times = int(self._broker.run("beat", keys, arguments, patience=_TIMEOUT))
         before, self._times_lost = self._times_lost, times
         return times > before
 
@@ -79,31 +79,31 @@ class Membership:
         """Who is there now; with `details` every node's workers too."""
         names = ("heard", "beats", "details", "lost", "scheduler", "cycle", "wishes", "missing")
         keys = [*self._keys(*names), self._broker.key("fx", self._currency), self._broker.key("list")]
-        return parse(self._broker.run("roll", keys, [int(details)], patience=_PATIENCE))
+        return parse(self._broker.run("roll", keys, [int(details)], patience=_TIMEOUT))
 
-    def give_up(self, name: str, queues: Sequence[str]) -> bool:
+    def evict(self, name: str, queues: Sequence[str]) -> bool:
         """Strike a silent node off and give back to `queues` (keys) what it holds; whether it was this call that did.
 
         A node that is heard after all keeps everything.
         """
         keys = [*self._keys("heard", "beats", "details", "lost", "wishes"), *queues]
         arguments: list[Argument] = [name, HEARTBEAT_TIMEOUT, int(REMEMBERED), _COUNTED]
-        return bool(self._broker.run("lost", keys, arguments, patience=_PATIENCE))
+        return bool(self._broker.run("lost", keys, arguments, patience=_TIMEOUT))
 
-    def leave(self) -> None:
+    def deregister(self) -> None:
         """Say goodbye."""
         keys = self._keys("heard", "beats", "details", "wishes", "scheduler")
-        self._broker.run("leave", keys, [self.name], patience=_PATIENCE)
+        self._broker.run("leave", keys, [self.name], patience=_TIMEOUT)
 
-    def wish(self, wishes: Mapping[str, str]) -> None:
+    def wish(self, requests: Mapping[str, str]) -> None:
         """Set desired values, for every node to heed."""
-        arguments = [part for pair in wishes.items() for part in pair]
+        arguments = [part for pair in requests.items() for part in pair]
         if arguments:
-            self._broker.run("note", self._keys("wishes"), arguments, patience=_PATIENCE)
+            self._broker.run("note", self._keys("wishes"), arguments, patience=_TIMEOUT)
 
-    def strike_wishes(self, *names: str) -> None:
+    def remove_requests(self, *names: str) -> None:
         """Take desired values back."""
-        self._broker.run("strike", self._keys("wishes"), list(names), patience=_PATIENCE)
+        self._broker.run("strike", self._keys("wishes"), list(names), patience=_TIMEOUT)
 
     def _keys(self, *names: str) -> list[str]:
         return [self._broker.key(name) for name in names]

@@ -17,7 +17,7 @@ _OLD = 5.0
 """Seconds that something may wait for a node that is only starting."""
 
 
-def unattended(roll: ClusterView, depths: Mapping[QueueName, Depth]) -> dict[StageName, str]:
+def unserved_stages(roll: ClusterView, depths: Mapping[QueueName, Depth]) -> dict[StageName, str]:
     """The stages that somebody should run, each with the reason and the remedy."""
     found: dict[StageName, str] = {}
     if not roll.running(StageName.SCRAPER):

@@ -41,14 +41,14 @@ class ClusterView:
     time: float = 0.0
     heard: Mapping[str, float] = field(default_factory=dict)
     """When each node was last heard."""
-    beats: Mapping[str, Heartbeat] = field(default_factory=dict)
+    heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
     workers: Mapping[str, tuple[WorkerSnapshot, ...]] = field(default_factory=dict)
     """By node; empty where they were not asked for."""
     lost: Sequence[LostNode] = ()
     scheduler: str = ""
     """Name of the node that starts the cycles; empty when none does."""
     cycle: Mapping[str, str] = field(default_factory=dict)
-    wishes: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     """Symbols without a price, and why."""
     rates: Mapping[str, bytes] = field(default_factory=dict)
@@ -56,14 +56,14 @@ class ClusterView:
     list_version: str = ""
     """Of the list of constituents in force."""
 
-    def silent(self) -> tuple[str, ...]:
+    def unresponsive(self) -> tuple[str, ...]:
         """The nodes that are lost and have not been given up yet."""
-        return silent(self.heard, self.time)
+        return unresponsive(self.heard, self.time)
 
-    def living(self) -> tuple[Heartbeat, ...]:
+    def alive(self) -> tuple[Heartbeat, ...]:
         """The nodes that are heard, by name."""
-        gone = set(self.silent())
-        return tuple(beat for name, beat in sorted(self.beats.items()) if name not in gone)
+        gone = set(self.unresponsive())
+        return tuple(beat for name, beat in sorted(self.heartbeats.items()) if name not in gone)
 
     def silence(self, node: str) -> float:
         """Seconds since a node was heard."""
@@ -71,19 +71,19 @@ class ClusterView:
 
     def running(self, stage: StageName) -> tuple[str, ...]:
         """The names of the living nodes that run a stage."""
-        return tuple(beat.name for beat in self.living() if beat.stage(stage) is not None)
+        return tuple(beat.name for beat in self.alive() if beat.stage(stage) is not None)
 
     def wanted(self, node: str, stage: StageName) -> int | None:
         """The desired number of workers of one stage on one node; None where nobody said."""
-        return whole(self.wishes.get(f"{node}|{stage}"), MIN_WORKERS, MAX_WORKERS)
+        return whole(self.requests.get(f"{node}|{stage}"), MIN_WORKERS, MAX_WORKERS)
 
     @property
     def interval(self) -> float | None:
         """The desired seconds from cycle to cycle; None where none is set."""
-        return real(self.wishes.get("interval"), MIN_INTERVAL, MAX_INTERVAL)
+        return real(self.requests.get("interval"), MIN_INTERVAL, MAX_INTERVAL)
 
 
-def silent(heard: Mapping[str, float], now: float) -> tuple[str, ...]:
+def unresponsive(heard: Mapping[str, float], now: float) -> tuple[str, ...]:
     """Who has not been heard for too long."""
     return tuple(sorted(name for name, at in heard.items() if now - at >= HEARTBEAT_TIMEOUT))
 
@@ -99,7 +99,7 @@ def spread(total: int, nodes: Sequence[str]) -> dict[str, int]:
 
 def parse(answer: Sequence[Any]) -> ClusterView:
     """The roll from what `roll.lua` answers. What cannot be read is left out and reported once."""
-    time, heard, beats, details, lost, scheduler, cycle, desired, missing, rates, listed = answer
+    time, heard, heartbeats, details, lost, scheduler, cycle, desired, missing, rates, listed = answer
     now = real(time) or 0.0
     # The clock is the broker's own: a heartbeat of the future was never sent by a node.
     times = {
@@ -110,12 +110,12 @@ def parse(answer: Sequence[Any]) -> ClusterView:
     return ClusterView(
         time=now,
         heard=times,
-        beats={name: decode(name, data) for name, data in fields(beats).items() if name in times},
+        heartbeats={name: decode(name, data) for name, data in fields(heartbeats).items() if name in times},
         workers={name: decode_workers(name, data) for name, data in fields(details).items() if name in times},
         lost=tuple(node for node in map(_lost, lost) if node is not None),
         scheduler=text(scheduler),
         cycle=readable(texts(cycle)),
-        wishes=_desired(texts(desired)),
+        requests=_desired(texts(desired)),
         missing={symbol: plain(why) for symbol, why in texts(missing).items()},
         rates=fields(rates),
         list_version=text(listed),

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership.heartbeat import Heartbeat
 from sp500tui.cluster.membership.membership import short_name
-from sp500tui.cluster.membership.unserved_stages import unattended
+from sp500tui.cluster.membership.unserved_stages import unserved_stages
 from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, ClusterView
 from sp500tui.cluster.node.broker_state import BrokerState, read_state
 from sp500tui.cluster.node.snapshot import own_workers
@@ -25,18 +25,18 @@ from sp500tui.pipeline.runtime.lifecycle import Emit
 
 _log = logging.getLogger(__name__)
 
-_BEAT = 1.0
+_HEARTBEAT_INTERVAL = 1.0
 """Seconds between two heartbeats."""
 _GAP = 3.0
 """Seconds without a heartbeat of one's own after which the others' silence says nothing: the broker was away."""
 _TIDY = 30.0
 """Seconds between two looks for leases that nobody here holds any more."""
-_LOOK_OF_A_FACE = 0.25
-_LOOK = 0.5
+_FRONTEND_INTERVAL = 0.25
+_POLL_INTERVAL = 0.5
 """Seconds between two readings of queues and books, with and without somebody who looks at them."""
 _MISSED_LONG = 10
 """Rounds after which a stage that no node runs is worth a word."""
-ASK = "ask"
+RUN_NOW_KEY = "ask"
 """Wish for a cycle at once."""
 INTERVAL = "interval"
 
@@ -69,11 +69,11 @@ class ControlLoop:
         self._say = say
         self._heartbeat = heartbeat
         self._shown = not settings.no_ui
-        self._wishes: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self._requests: SimpleQueue[tuple[str, str]] = SimpleQueue()
         self._pending: dict[str, str] = {}
-        self._beat_due = self._look_due = 0.0
+        self._heartbeat_due = self._poll_due = 0.0
         self._tidy_due = time.monotonic() + _TIDY
-        self._beaten = self._contact_since = -math.inf
+        self._last_heartbeat = self._contact_since = -math.inf
         """Tick of the last heartbeat that reached the broker, and of the first one without a gap since."""
         self.alone = False
         """Whether nobody was there before this node: its settings begin the cluster's life."""
@@ -92,29 +92,29 @@ class ControlLoop:
     def wish(self, name: str, value: str) -> None:
         """Have a desired value set for all nodes; counts here at once. Returns at once, from any thread."""
         self._pending[name] = value
-        self._wishes.put((name, value))
+        self._requests.put((name, value))
 
     def wanted(self, name: str) -> str:
         """A desired value, as wished here last or as the broker has it; empty without one."""
-        return self._pending.get(name, self.roll.wishes.get(name, ""))
+        return self._pending.get(name, self.roll.requests.get(name, ""))
 
-    def _send_wishes(self) -> None:
-        wishes: dict[str, str] = {}
+    def _send_requests(self) -> None:
+        requests: dict[str, str] = {}
         while True:
             try:
-                name, value = self._wishes.get_nowait()
+                name, value = self._requests.get_nowait()
             except Empty:
                 break
-            wishes[name] = value
-        if not wishes:
+            requests[name] = value
+        if not requests:
             return
         try:
-            self._components.membership.wish(wishes)
+            self._components.membership.wish(requests)
         except BrokerAwayError:
-            for pair in wishes.items():
-                self._wishes.put(pair)
+            for pair in requests.items():
+                self._requests.put(pair)
             raise
-        self._beat_due = 0.0
+        self._heartbeat_due = 0.0
 
     # --- the rounds ---------------------------------------------------------------------------------------------
 
@@ -127,13 +127,13 @@ class ControlLoop:
         """
         components = self._components
         roll = components.membership.join()
-        self.alone = not roll.living()
+        self.alone = not roll.alive()
         components.cycles.follow(roll.cycle)
         self.joined_at = components.cycles.number
         components.cycles.count_from(self.joined_at)
         components.membership.wish(
             {sized(self._name, name): str(stage.size) for name, stage in components.stages.items()}
-            | ({ASK: "1"} if components.bounded else {})
+            | ({RUN_NOW_KEY: "1"} if components.bounded else {})
         )
         self.roll = roll
         self.look()
@@ -142,17 +142,17 @@ class ControlLoop:
         """Do what is due; nothing of it waits long for a broker that is away."""
         now = time.monotonic()
         try:
-            self._send_wishes()
-            if now >= self._beat_due:
-                self._beat_due = now + _BEAT
+            self._send_requests()
+            if now >= self._heartbeat_due:
+                self._heartbeat_due = now + _HEARTBEAT_INTERVAL
                 self._beat()
-            if now >= self._look_due:
-                self._look_due = now + (_LOOK_OF_A_FACE if self._shown else _LOOK)
+            if now >= self._poll_due:
+                self._poll_due = now + (_FRONTEND_INTERVAL if self._shown else _POLL_INTERVAL)
                 self._read()
             if now >= self._tidy_due:
                 self._tidy_due = now + _TIDY
                 for queue in (self._components.tickers, self._components.quotes, self._components.rows):
-                    queue.return_strays()
+                    queue.requeue_orphans()
         except BrokerAwayError:
             # Told by the broker's own health, with the countdown.
             return
@@ -167,20 +167,20 @@ class ControlLoop:
                 {sized(self._name, name): str(stage.size) for name, stage in components.stages.items()}
             )
         now = time.monotonic()
-        if now - self._beaten > _GAP:
+        if now - self._last_heartbeat > _GAP:
             self._contact_since = now
-        self._beaten = now
+        self._last_heartbeat = now
         roll = membership.roll(details=self._shown)
         before, self.roll = self.roll, roll
-        if self._wishes.empty():
+        if self._requests.empty():
             self._pending.clear()
         if not self.leaving:
             self._schedule(roll)
-            self._heed(roll)
-        self._learn(roll)
-        self._give_up_silent(roll)
-        self._tell_changes(before, roll)
-        self._tell_unattended(roll)
+            self._reconcile(roll)
+        self._sync_shared_state(roll)
+        self._evict_unresponsive(roll)
+        self._emit_membership_events(before, roll)
+        self._warn_unserved_stages(roll)
 
     def _schedule(self, roll: ClusterView) -> None:
         """Be the scheduler where nobody is, else follow the one there is."""
@@ -201,49 +201,49 @@ class ControlLoop:
             self._say(
                 EventKind.SCHEDULER, f"this node starts the cycles from {components.cycles.number + 1} on"
             )
-        if roll.wishes.get(ASK) and components.cycles.ask():
-            components.membership.strike_wishes(ASK)
+        if roll.requests.get(RUN_NOW_KEY) and components.cycles.ask():
+            components.membership.remove_requests(RUN_NOW_KEY)
         if not roll.cycle:
             components.cycles.publish_again()
         components.cycles.publish()
 
-    def _heed(self, roll: ClusterView) -> None:
+    def _reconcile(self, roll: ClusterView) -> None:
         """Do what is wanted of this node."""
         for name, stage in self._components.stages.items():
             size = roll.wanted(self._name, name)
             if size is not None and size != stage.size and name is not StageName.SCRAPER:
                 stage.scale(size)
-            rest = roll.wishes.get(paused(name)) == "1"
+            rest = roll.requests.get(paused(name)) == "1"
             if rest != stage.paused:
                 (stage.pause if rest else stage.resume)()
         interval = roll.interval
         if interval is not None and interval != self._components.cycles.interval:
             self._components.cycles.set_interval(interval)
 
-    def _learn(self, roll: ClusterView) -> None:
+    def _sync_shared_state(self, roll: ClusterView) -> None:
         """Take over what other nodes found out."""
         components = self._components
         components.fx.adopt(roll.rates)
         components.missing.adopt(roll.missing)
         components.current_constituents.look(roll.list_version)
         if StageName.PRICE in components.stages:
-            group = peers(roll.living(), self._settings.fetch_group)
+            group = peers(roll.alive(), self._settings.fetch_group)
             components.throttle.divide(len(group))
             for beat in group:
                 left = beat.held_up - roll.silence(beat.name)
                 if beat.name != self._name and left > 0:
                     components.throttle.hold(left, f"{beat.held_up_by} (heard by {short_name(beat.name)})")
 
-    def _give_up_silent(self, roll: ClusterView) -> None:
+    def _evict_unresponsive(self, roll: ClusterView) -> None:
         """Take from nodes that are not heard any more what they hold.
 
         Not soon after the broker was away: nobody was heard then.
         """
         if time.monotonic() - self._contact_since <= HEARTBEAT_TIMEOUT:
             return
-        for name in roll.silent():
-            if name != self._name and self._components.membership.give_up(name, self._components.queue_keys):
-                self._beat_due = 0.0
+        for name in roll.unresponsive():
+            if name != self._name and self._components.membership.evict(name, self._components.queue_keys):
+                self._heartbeat_due = 0.0
 
     def _read(self) -> None:
         components = self._components
@@ -268,18 +268,18 @@ class ControlLoop:
 
     # --- what is told -------------------------------------------------------------------------------------------
 
-    def _tell_changes(self, before: ClusterView, now: ClusterView) -> None:
+    def _emit_membership_events(self, before: ClusterView, now: ClusterView) -> None:
         """Tell this node's listeners what became of the others."""
-        were = {*before.beats, self._name}
+        were = {*before.heartbeats, self._name}
         lost = {node.beat.name: node for node in now.lost}
         known = {node.beat.name for node in before.lost}
-        for beat in now.living():
+        for beat in now.alive():
             if beat.name not in were and before.time:
                 self._say(EventKind.NODE_JOINED, f"node {short_name(beat.name)} joined")
         for name in sorted(lost.keys() - known) if before.time else ():
             held = ", ".join(f"{items:,} {queue}" for queue, items in lost[name].held.items() if items)
             self._say(EventKind.NODE_LOST, f"node {short_name(name)} was lost; it held {held or 'nothing'}")
-        for name in sorted(before.beats.keys() - now.beats.keys() - lost.keys()):
+        for name in sorted(before.heartbeats.keys() - now.heartbeats.keys() - lost.keys()):
             self._say(EventKind.NODE_LEFT, f"node {short_name(name)} left")
         if _finished(before, now) and now.scheduler != self._name:
             number, seconds = now.cycle["number"], float(now.cycle["seconds"])
@@ -287,9 +287,9 @@ class ControlLoop:
         if now.scheduler not in ("", before.scheduler, self._name) and before.time:
             self._say(EventKind.SCHEDULER, f"node {short_name(now.scheduler)} starts the cycles now")
 
-    def _tell_unattended(self, roll: ClusterView) -> None:
+    def _warn_unserved_stages(self, roll: ClusterView) -> None:
         """Say once of each stage that it should be run by somebody, where that lasts."""
-        found = unattended(roll, {name: dial.depth() for name, dial in self._components.dials.items()})
+        found = unserved_stages(roll, {name: dial.depth() for name, dial in self._components.dials.items()})
         self._missed = {stage: self._missed.get(stage, 0) + 1 for stage in found}
         for stage, words in found.items():
             if self._missed[stage] == _MISSED_LONG:

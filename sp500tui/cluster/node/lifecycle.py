@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 Connect = Callable[..., Sources]
 """`Sources.open`, or a test's own."""
-_LAST_WORDS = 5.0
+_SHUTDOWN_GRACE = 5.0
 """Seconds that giving leases back may take before the node leaves without: the others find them then."""
 _GIVE_BACK_ATTEMPTS = 3
 
@@ -101,9 +101,9 @@ class NodeLifecycle(Lifecycle):
             components.database_monitor.thread.start()
         if StageName.WRITER in components.stages:
             components.stages[StageName.WRITER].start()
-        if components.asks:
+        if components.fetches_prices:
             components.sources = self._reach_sources()
-        self._await_database()
+        self._wait_for_database()
         if self.failure or self.step is not ShutdownLevel.NONE:
             return
         for name in (StageName.CONVERTER, StageName.PRICE, StageName.SCRAPER):
@@ -123,20 +123,20 @@ class NodeLifecycle(Lifecycle):
         alike = settings.model_copy(update={"market_seed": walk.seed})
         return self._connect(alike, self._paths, throttle, start_at=walk.start_at)
 
-    def _await_database(self) -> None:
+    def _wait_for_database(self) -> None:
         """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
         if self.components.uses_database:
             while (
-                not self.components.database_monitor.tried.wait(POLL_INTERVAL)
+                not self.components.database_monitor.first_attempt_done.wait(POLL_INTERVAL)
                 and self.step is ShutdownLevel.NONE
             ):
-                self._look()
+                self._poll()
 
     def _work(self) -> None:
         """Stay until this node's last cycle is done or somebody wants the end."""
         while not (self._done() or self.step is not ShutdownLevel.NONE or self.failure):
             self._wake.wait(POLL_INTERVAL)
-            self._look()
+            self._poll()
 
     def _done(self) -> bool:
         components, duration = self.components, self._settings.duration
@@ -145,9 +145,9 @@ class NodeLifecycle(Lifecycle):
         over = duration is not None and time.monotonic() - self._started >= duration
         return over and not components.cycles.running
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         for stage in self.components.stages.values():
-            stage.watch()
+            stage.replace_hung_workers()
         self.components.watches.settle()
         try:
             self.rounds.look()
@@ -164,11 +164,11 @@ class NodeLifecycle(Lifecycle):
         self.rounds.leaving = True
         deadline = time.monotonic() + self._settings.drain_timeout
         for stage in components.stages.values():
-            stage.dismiss()
+            stage.shutdown_now()
         for name in components.stages:
             self._guard(partial(self._await, name, deadline))
         if self.step is not ShutdownLevel.KILL:
-            self._say_goodbye()
+            self._deregister()
 
     def _await(self, name: StageName, deadline: float) -> None:
         """Wait until a stage is empty; past the deadline, or when asked to, give its leases back.
@@ -176,19 +176,19 @@ class NodeLifecycle(Lifecycle):
         A broker that is away makes the deadline come soon: nothing can be finished without it.
         """
         give_up: float | None = None
-        soon = time.monotonic() + _LAST_WORDS
+        soon = time.monotonic() + _SHUTDOWN_GRACE
         while not self.components.stages[name].join(POLL_INTERVAL):
-            self._guard(self._look)
+            self._guard(self._poll)
             now = time.monotonic()
             if self.step is ShutdownLevel.KILL:
                 return
             late = now > (soon if self.components.broker.health()[0] is Health.DOWN else deadline)
             if give_up is None and (self.step >= ShutdownLevel.SPOOL or late):
                 self._let_go()
-                give_up = now + _LAST_WORDS
+                give_up = now + _SHUTDOWN_GRACE
             if give_up is not None and now > give_up:
                 self.components.broker.abandon()
-            if give_up is not None and now > give_up + _LAST_WORDS:
+            if give_up is not None and now > give_up + _SHUTDOWN_GRACE:
                 _log.error("the %s stage did not end in time; it is abandoned", name)
                 return
 
@@ -202,12 +202,12 @@ class NodeLifecycle(Lifecycle):
             # What cannot be given back, the other nodes find once this one is silent.
             ServiceThread("give-back", components.release_leases, attempts=_GIVE_BACK_ATTEMPTS).start()
 
-    def _say_goodbye(self) -> None:
+    def _deregister(self) -> None:
         components = self.components
         if self.rounds.state is None:
             return
         try:
-            for act in (components.release_all_leases, components.membership.leave):
+            for act in (components.release_all_leases, components.membership.deregister):
                 self._guard(act, reraise=(BrokerAwayError,))
         except BrokerAwayError as error:
             _log.warning(

@@ -13,7 +13,7 @@ from sp500tui.cluster.broker.password import broker_password
 from sp500tui.cluster.broker.values import whole
 from sp500tui.cluster.membership.membership import node_name
 from sp500tui.cluster.membership.view import spread
-from sp500tui.cluster.node.control_loop import ASK, INTERVAL, ControlLoop, paused, sized
+from sp500tui.cluster.node.control_loop import INTERVAL, RUN_NOW_KEY, ControlLoop, paused, sized
 from sp500tui.cluster.node.lifecycle import Connect, NodeLifecycle
 from sp500tui.cluster.node.snapshot import (
     merged_stages,
@@ -85,8 +85,8 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
         self._settings = settings
         self._started = time.monotonic()
         self.name = node_name()
-        self._life = NodeLifecycle(settings, paths, self.name, connect=connect, say=self._say)
-        self._components = self._life.components = NodeComponents(
+        self._lifecycle = NodeLifecycle(settings, paths, self.name, connect=connect, say=self._say)
+        self._components = self._lifecycle.components = NodeComponents(
             settings,
             paths,
             sizes,
@@ -97,11 +97,11 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
                 password=broker_password(settings),
             ),
             tell=self._tell,
-            fail=self._life.fail,
-            cycles_ended=self._life.cycles_ended,
+            fail=self._lifecycle.fail,
+            on_cycles_ended=self._lifecycle.on_cycles_ended,
         )
-        self._rounds = self._life.rounds = ControlLoop(
-            settings, self._components, self.name, say=self._say, heartbeat=self._life.heartbeat
+        self._rounds = self._lifecycle.rounds = ControlLoop(
+            settings, self._components, self.name, say=self._say, heartbeat=self._lifecycle.heartbeat
         )
 
     # --- steering: wishes on the broker, which every node heeds ----------------------------------------------------
@@ -134,7 +134,7 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
         return whole(self._rounds.wanted(sized(node, stage)), MIN_WORKERS, MAX_WORKERS)
 
     def _size(self, node: str, stage: StageName) -> int:
-        beat = self._rounds.roll.beats.get(node)
+        beat = self._rounds.roll.heartbeats.get(node)
         found = beat.stage(stage) if beat is not None else None
         return (self._wanted(node, stage) or found.size) if found is not None else 0
 
@@ -155,9 +155,9 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""
-        if self._life.phase is not Phase.RUNNING or self._components.cycles.running:
+        if self._lifecycle.phase is not Phase.RUNNING or self._components.cycles.running:
             return False
-        self._rounds.wish(ASK, "1")
+        self._rounds.wish(RUN_NOW_KEY, "1")
         return True
 
     def set_interval(self, seconds: float) -> float:
@@ -178,9 +178,9 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
     def outcome(self) -> RunReport:
         """See `PipelineControl.outcome`; counted from the moment this node joined."""
         snapshot = self.snapshot()
-        joined_with = self._life.joined_with
+        joined_with = self._lifecycle.joined_with
         if joined_with is not None:
-            cycle = replace(snapshot.cycle, number=snapshot.cycle.number - self._life.joined_at)
+            cycle = replace(snapshot.cycle, number=snapshot.cycle.number - self._lifecycle.joined_at)
             ledger = since(snapshot.ledger, joined_with)
             if self._components.cycles.fulfilled:
                 ledger = settled(ledger)
@@ -193,18 +193,18 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
         """See `PipelineControl.snapshot`: what this node knows of all of them."""
         components, lifecycle, state, roll = (
             self._components,
-            self._life,
+            self._lifecycle,
             self._rounds.state,
             self._rounds.roll,
         )
         own = lifecycle.heartbeat()
-        beats = [own, *(beat for beat in roll.living() if beat.name != self.name)]
+        heartbeats = [own, *(beat for beat in roll.alive() if beat.name != self.name)]
         workers = own_workers(components, self.name) + tuple(
-            worker for beat in beats[1:] for worker in roll.workers.get(beat.name, ())
+            worker for beat in heartbeats[1:] for worker in roll.workers.get(beat.name, ())
         )
-        stages = merged_stages(beats, self._wanted)
+        stages = merged_stages(heartbeats, self._wanted)
         queues = tuple(gauge.snapshot() for gauge in components.gauges)
-        database = replace(self._database(), commit=worst(beat.commit for beat in beats))
+        database = replace(self._database(), commit=worst(beat.commit for beat in heartbeats))
         health, message, retry_in = components.broker.health()
         return Snapshot(
             taken_at=datetime.now(UTC),
@@ -220,11 +220,13 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
             stages=stages,
             workers=workers,
             constituents=components.current_constituents.snapshot(),
-            sources=merged_upstream(upstream_snapshot(components.throttle.state(), components.fx), beats),
+            sources=merged_upstream(
+                upstream_snapshot(components.throttle.state(), components.fx), heartbeats
+            ),
             database=database,
             market=self._market(),
             missing=components.missing.listing(),
-            end_to_end=worst(beat.end_to_end for beat in beats),
+            end_to_end=worst(beat.end_to_end for beat in heartbeats),
             bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(lifecycle.failure) if lifecycle.failure else "",
             failure_code=lifecycle.failure.exit_code if lifecycle.failure else ExitCode.INCOMPLETE,
@@ -235,10 +237,10 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
         )
 
     def _nodes(self) -> tuple[NodeSnapshot, ...]:
-        return node_snapshots(self._rounds.roll, self._life.heartbeat(), self._wanted)
+        return node_snapshots(self._rounds.roll, self._lifecycle.heartbeat(), self._wanted)
 
     def _phase(self) -> Phase:
-        phase = self._life.phase
+        phase = self._lifecycle.phase
         resting = all(
             self._rounds.wanted(paused(name)) == "1" for name in (StageName.SCRAPER, StageName.PRICE)
         )

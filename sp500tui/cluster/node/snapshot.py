@@ -25,7 +25,7 @@ from sp500tui.pipeline.monitoring.diagnostics import upstream_snapshot
 
 _WORST_FIRST = (Health.DOWN, Health.DEGRADED, Health.OK, Health.STARTING)
 
-Wanted = Callable[[str, StageName], int | None]
+DesiredState = Callable[[str, StageName], int | None]
 """The desired number of workers of one stage on one node."""
 
 
@@ -33,8 +33,8 @@ def heartbeat_of(
     components: NodeComponents, *, name: str, host: str, uptime: float, phase: Phase, group: str, trouble: str
 ) -> Heartbeat:
     """What a node tells of itself now."""
-    held_up, reason = components.throttle.own_back_off()
-    asks = StageName.PRICE in components.stages
+    held_up, reason = components.throttle.own_backoff()
+    fetches_prices = StageName.PRICE in components.stages
     return Heartbeat(
         name=name,
         host=host,
@@ -43,7 +43,7 @@ def heartbeat_of(
         phase=phase,
         fetch_group=group,
         stages=tuple(stage.snapshot(stage.workers) for stage in components.stages.values()),
-        sources=upstream_snapshot(components.throttle.state(), components.fx) if asks else None,
+        sources=upstream_snapshot(components.throttle.state(), components.fx) if fetches_prices else None,
         held_up=held_up,
         held_up_by=reason,
         end_to_end=components.end_to_end.latency(),
@@ -61,15 +61,15 @@ def own_workers(components: NodeComponents, name: str) -> tuple[WorkerSnapshot, 
     )
 
 
-def merged_stages(beats: Sequence[Heartbeat], wanted: Wanted) -> tuple[StageSnapshot, ...]:
+def merged_stages(heartbeats: Sequence[Heartbeat], wanted: DesiredState) -> tuple[StageSnapshot, ...]:
     """All four stages, each summed over the nodes; of latencies the worst."""
-    return tuple(_merged(name, _stages(beats, name, wanted)) for name in StageName)
+    return tuple(_merged(name, _stages(heartbeats, name, wanted)) for name in StageName)
 
 
-def _stages(beats: Iterable[Heartbeat], name: StageName, wanted: Wanted) -> list[StageSnapshot]:
+def _stages(heartbeats: Iterable[Heartbeat], name: StageName, wanted: DesiredState) -> list[StageSnapshot]:
     return [
         _sized(stage, wanted(beat.name, name))
-        for beat in beats
+        for beat in heartbeats
         for stage in beat.stages
         if stage.name is name
     ]
@@ -109,12 +109,12 @@ def worst(latencies: Iterable[Latency]) -> Latency:
     )
 
 
-def merged_upstream(own: UpstreamSnapshot, beats: Iterable[Heartbeat]) -> UpstreamSnapshot:
+def merged_upstream(own: UpstreamSnapshot, heartbeats: Iterable[Heartbeat]) -> UpstreamSnapshot:
     """Yahoo Finance as all nodes see it: their requests together, the worst news, the newest answer.
 
     `own` has the rate in force here, which is every node's, whoever asked for it.
     """
-    told = [beat.sources for beat in beats if beat.sources is not None]
+    told = [beat.sources for beat in heartbeats if beat.sources is not None]
     if not told:
         return replace(own, health=Health.STARTING, message="")
     trouble = min(told, key=lambda each: _WORST_FIRST.index(each.health))
@@ -134,9 +134,9 @@ def merged_upstream(own: UpstreamSnapshot, beats: Iterable[Heartbeat]) -> Upstre
     )
 
 
-def node_snapshots(roll: ClusterView, own: Heartbeat, wanted: Wanted) -> tuple[NodeSnapshot, ...]:
+def node_snapshots(roll: ClusterView, own: Heartbeat, wanted: DesiredState) -> tuple[NodeSnapshot, ...]:
     """All nodes: this one first, then the others by name, then the lost ones."""
-    others = [beat for name, beat in sorted(roll.beats.items()) if name != own.name]
+    others = [beat for name, beat in sorted(roll.heartbeats.items()) if name != own.name]
     return (
         _node(own, roll, 0.0, wanted, here=True),
         *(_node(beat, roll, roll.silence(beat.name), wanted) for beat in others),
@@ -145,7 +145,7 @@ def node_snapshots(roll: ClusterView, own: Heartbeat, wanted: Wanted) -> tuple[N
 
 
 def _node(
-    beat: Heartbeat, roll: ClusterView, heard: float, wanted: Wanted, *, here: bool = False
+    beat: Heartbeat, roll: ClusterView, heard: float, wanted: DesiredState, *, here: bool = False
 ) -> NodeSnapshot:
     words = beat.trouble
     if heard >= HEARTBEAT_TIMEOUT:
@@ -174,7 +174,7 @@ def _lost(node: LostNode, now: float) -> NodeSnapshot:
         host=beat.host,
         version=beat.version,
         health=Health.DOWN,
-        message=lost_words(node),
+        message=lost_label(node),
         heard=max(0.0, now - node.heard),
         uptime=beat.uptime,
         stages=beat.stages,
@@ -182,7 +182,7 @@ def _lost(node: LostNode, now: float) -> NodeSnapshot:
     )
 
 
-def lost_words(node: LostNode) -> str:
+def lost_label(node: LostNode) -> str:
     """What a lost node held and who has it now."""
     held = [f"{items:,} {queue}" for queue, items in node.held.items() if items]
     if not held:

@@ -85,7 +85,7 @@ class NodeComponents:
         broker: Broker,
         tell: Callable[[PipelineEvent], None],
         fail: Callable[[Sp500tuiError], None],
-        cycles_ended: Callable[[], None],
+        on_cycles_ended: Callable[[], None],
     ) -> None:
         self.sources: Sources | None = None
         """The outside world; opened where a stage needs it."""
@@ -121,13 +121,13 @@ class NodeComponents:
             current_constituents=self.current_constituents
             if StageName.WRITER in sizes
             else CurrentConstituents(lambda: self.world().wikipedia, (), 0),
-            patient=not (settings.no_ui and self.bounded),
+            retry_forever=not (settings.no_ui and self.bounded),
             give_up=fail,
         )
         self.feed = PriceFeed(self.latest_prices, lambda: settings.read_database or self.database_monitor.url)
         self.batch_store = LeaseBatchStore()
         self.writing = self._make_writing(settings, DeadLetters(paths.dead_letters))
-        self.stages = self._assembly().stages(settings, sizes, tell=tell, cycles_ended=cycles_ended)
+        self.stages = self._assembly().stages(settings, sizes, tell=tell, on_cycles_ended=on_cycles_ended)
 
     def _make_queues(self, settings: Settings, name: str, dead_letters: DeadLetters) -> None:
         broker, capacity = self.broker, settings.tickers_capacity
@@ -206,7 +206,7 @@ class NodeComponents:
         return self.sources
 
     @property
-    def asks(self) -> bool:
+    def fetches_prices(self) -> bool:
         """Whether a stage of this node asks the outside world."""
         return StageName.SCRAPER in self.stages or StageName.PRICE in self.stages
 

@@ -13,7 +13,7 @@ from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.storage import batch_codec as rowcodec
 
 
-def letters_of(
+def to_dead_letters(
     poison: Sequence[PoisonMessage[FetchedQuote]] | Sequence[PoisonMessage[ConvertedQuote]], currency: str
 ) -> list[DeadLetter]:
     """A dead letter for each item, that a replay can store; a quote without a price in `currency`, its second one."""
@@ -38,7 +38,7 @@ def into(
     letters: DeadLetters, currency: str
 ) -> Callable[[Sequence[PoisonMessage[FetchedQuote]] | Sequence[PoisonMessage[ConvertedQuote]]], None]:
     """The burial of quotes and rows."""
-    return lambda poison: letters.add(letters_of(poison, currency))
+    return lambda poison: letters.add(to_dead_letters(poison, currency))
 
 
 def among(missing: MissingSymbols) -> Callable[[Sequence[PoisonMessage[Ticker]]], None]:

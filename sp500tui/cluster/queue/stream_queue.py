@@ -25,11 +25,11 @@ T = TypeVar("T")
 _SHORTEST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1
 """Seconds between two looks at the broker by whoever waits; one worker of a node looks for all of them."""
-_STRAY_AFTER = 60.0
+_ORPHAN_AFTER = 60.0
 """Seconds for which an entry may be pending here without a lease: an answer may still be on its way."""
 _LONGEST_TAKE = 0.25
 """Seconds for which an idle worker waits for the broker before it looks whether it is still wanted."""
-_READ_PATIENCE = 2.0
+_READ_TIMEOUT = 2.0
 """Seconds for which a reading is tried again while the broker is away."""
 
 
@@ -49,9 +49,11 @@ class StreamLease(Generic[T]):
         """See `Lease.ack`. In the same step the cluster's books grow by `counters`."""
         return self.queue.settle(self, (), counters or {})
 
-    def release(self, instead: Sequence[T] | None = None, counters: Mapping[str, int] | None = None) -> bool:
-        """See `Lease.release`; at most as many `instead` as were leased."""
-        return self.queue.settle(self, self.items if instead is None else instead, counters or {})
+    def release(
+        self, replacement: Sequence[T] | None = None, counters: Mapping[str, int] | None = None
+    ) -> bool:
+        """See `Lease.release`; at most as many `replacement` as were leased."""
+        return self.queue.settle(self, self.items if replacement is None else replacement, counters or {})
 
 
 class StreamQueue(Generic[T]):
@@ -100,7 +102,7 @@ class StreamQueue(Generic[T]):
         self._turn = threading.Lock()
         """Held by the one worker of this node that looks at the broker for all."""
         self._arrived = threading.Event()
-        self._pause, self._next_look = _SHORTEST_PAUSE, 0.0
+        self._pause, self._next_poll = _SHORTEST_PAUSE, 0.0
         """Seconds from look to look, and the tick of the next one; this node's own puts are seen at once."""
         self._unfinished: list[Operation] = []
         """Takes whose answer was never heard: what they leased is asked for again."""
@@ -114,49 +116,49 @@ class StreamQueue(Generic[T]):
         self,
         items: Sequence[T],
         *,
-        acking: Lease[Any] | None = None,
-        then: Callable[[], None] | None = None,
+        ack: Lease[Any] | None = None,
+        on_put: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> bool:
-        """See `LeasedQueue.put`; `acking` is a lease of a queue of the same broker.
+        """See `LeasedQueue.put`; `ack` is a lease of a queue of the same broker.
 
         Raises:
             FencedError: the fence has another value by now; nothing was put.
             BrokerError: the broker refuses for good.
         """
-        if acking is not None and not isinstance(acking, StreamLease):
+        if ack is not None and not isinstance(ack, StreamLease):
             raise BrokerError(f"only a lease of the broker can be handed over to its queue {self.name}")
         payloads = [self._codec.encode(item) for item in items]
         pause = _SHORTEST_PAUSE
-        while (answer := self._try_put(payloads, acking, cancelled)) == b"full":
+        while (answer := self._try_put(payloads, ack, cancelled)) == b"full":
             if cancelled is not None and cancelled():
                 raise CancelledError
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         if answer == b"fenced":
             raise FencedError(f"another node may put {self.name} now: nothing was put")
-        if acking is not None:
-            acking.queue.forget(acking)
+        if ack is not None:
+            ack.queue.forget(ack)
         if answer == b"lost":
             return False
         self._arrived.set()
-        if then is not None:
-            then()
+        if on_put is not None:
+            on_put()
         return True
 
     def _try_put(
-        self, payloads: list[bytes], acking: StreamLease[Any] | None, cancelled: Callable[[], bool] | None
+        self, payloads: list[bytes], ack: StreamLease[Any] | None, cancelled: Callable[[], bool] | None
     ) -> bytes:
         if self._closed:
             raise QueueClosedError
-        if acking is not None and not acking.open:
+        if ack is not None and not ack.open:
             return b"lost"
         fence_key, fence_value = self._fence() if self._fence is not None else (self._books, "")
-        entries = acking.entries if acking is not None else ()
-        keys = [self.key, self._books, fence_key, self.key if acking is None else acking.queue.key]
+        entries = ack.entries if ack is not None else ()
+        keys = [self.key, self._books, fence_key, self.key if ack is None else ack.queue.key]
         capacity = -1 if self._unbounded else self.capacity
         args: list[Argument] = [capacity, self._counts, fence_value, self.consumer, named(entries), *payloads]
-        script = "put" if acking is None else "hand_over"
+        script = "put" if ack is None else "hand_over"
         answer: bytes = self._broker.run_once(script, keys, args, cancelled=cancelled)
         return answer
 
@@ -173,10 +175,10 @@ class StreamQueue(Generic[T]):
         """See `LeasedQueue.take`."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
-            if not self._wait_for_turn(end, cancelled):
+            if not self._wait_for_poll_lock(end, cancelled):
                 return None
             try:
-                found = self._look(n, linger, end, cancelled)
+                found = self._poll(n, linger, end, cancelled)
             finally:
                 self._turn.release()
             if not found:
@@ -185,7 +187,7 @@ class StreamQueue(Generic[T]):
             if lease is not None:
                 return lease
 
-    def _wait_for_turn(self, end: float | None, cancelled: Callable[[], bool] | None) -> bool:
+    def _wait_for_poll_lock(self, end: float | None, cancelled: Callable[[], bool] | None) -> bool:
         while not self._turn.acquire(timeout=_pause_until(end, 0.25)):
             if cancelled is not None and cancelled():
                 raise CancelledError
@@ -193,25 +195,27 @@ class StreamQueue(Generic[T]):
                 return False
         return True
 
-    def _look(
+    def _poll(
         self, n: int, linger: float, end: float | None, cancelled: Callable[[], bool] | None
     ) -> list[Delivery]:
         """Ask the broker until there is something, or enough of it, or the time is over."""
         patience: float | None = None
         ready = 0
         while True:
-            due = max(0.0, self._next_look - time.monotonic())
+            due = max(0.0, self._next_poll - time.monotonic())
             self._arrived.wait(_pause_until(patience if ready else end, due))
             self._arrived.clear()
-            patient = linger > 0 and not self._closed and (patience is None or time.monotonic() < patience)
+            retry_forever = (
+                linger > 0 and not self._closed and (patience is None or time.monotonic() < patience)
+            )
             try:
-                ready, in_flight, found = self._ask(n, n if patient else 1, end, cancelled)
+                ready, in_flight, found = self._ask(n, n if retry_forever else 1, end, cancelled)
             except BrokerAwayError:
                 return []
             if found:
-                self._pause, self._next_look = _SHORTEST_PAUSE, 0.0
+                self._pause, self._next_poll = _SHORTEST_PAUSE, 0.0
                 return found
-            self._next_look = time.monotonic() + self._pause
+            self._next_poll = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             if ready and patience is None:
                 patience = time.monotonic() + linger
@@ -260,7 +264,7 @@ class StreamQueue(Generic[T]):
                 entries.append(entry)
         lease = StreamLease(self, items, tuple(entries), time.monotonic())
         if poison:
-            self._bury(lease, poison, buried)
+            self._dead_letter(lease, poison, buried)
         if not items:
             return None
         self._leases.add(lease)
@@ -272,7 +276,9 @@ class StreamQueue(Generic[T]):
         except BrokerError as error:
             return None, str(error)
 
-    def _bury(self, lease: StreamLease[T], poison: list[PoisonMessage[T]], entries: list[Entry]) -> None:
+    def _dead_letter(
+        self, lease: StreamLease[T], poison: list[PoisonMessage[T]], entries: list[Entry]
+    ) -> None:
         try:
             self._on_poison(poison)
         except BaseException:
@@ -331,7 +337,7 @@ class StreamQueue(Generic[T]):
         lease.open = False
         self._leases.discard(lease)
 
-    def return_strays(self, idle: float = _STRAY_AFTER) -> int:
+    def requeue_orphans(self, idle: float = _ORPHAN_AFTER) -> int:
         """Put back what the broker thinks is leased here for `idle` seconds, and no worker here holds.
 
         That happens when a broker comes back older than it went, or when the worker whose take was cut off never
@@ -339,7 +345,7 @@ class StreamQueue(Generic[T]):
         """
         held = frozenset(entry.id for lease in tuple(self._leases) for entry in lease.entries)
         arguments = (self.consumer, round(idle * 1000))
-        pending: bytes = self._broker.run("pending", (self.key,), arguments, patience=_READ_PATIENCE)
+        pending: bytes = self._broker.run("pending", (self.key,), arguments, patience=_READ_TIMEOUT)
         strays = [entry for entry in entries_of(pending) if entry.id not in held]
         if strays and self._settle(strays, len(strays), [], {}):
             _log.warning("%d %s that nobody here held any more are put back", len(strays), self.name)
@@ -366,7 +372,7 @@ class StreamQueue(Generic[T]):
         Raises:
             BrokerAwayError: the broker was not reached within two seconds.
         """
-        return Reading.of(self._broker.run("depth", (self.key,), patience=_READ_PATIENCE))
+        return Reading.of(self._broker.run("depth", (self.key,), patience=_READ_TIMEOUT))
 
     def depth(self) -> Depth:
         """See `LeasedQueue.depth` and `reading`."""

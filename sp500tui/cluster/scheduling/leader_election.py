@@ -13,7 +13,7 @@ LASTS = 5.0
 """Seconds after which an unrenewed lease ends."""
 _MARGIN = 0.5
 """Seconds before its end from which a holder does not trust it any more."""
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 
 
 class LeaseResult(StrEnum):
@@ -44,9 +44,7 @@ class SchedulerLease:
         """
         asked = self._clock()
         keys = [self._broker.key("scheduler"), self._broker.key("scheduler:token")]
-        holder, token = self._broker.run(
-            "schedule", keys, [self._name, int(LASTS * 1000)], patience=_PATIENCE
-        )
+        holder, token = self._broker.run("schedule", keys, [self._name, int(LASTS * 1000)], patience=_TIMEOUT)
         if text(holder) != self._name:
             self._confirmed = False
             return LeaseResult.REFUSED
@@ -65,7 +63,7 @@ class SchedulerLease:
         """Whether this node may start cycles now."""
         return self._confirmed and self._clock() < self._until
 
-    def step_down(self) -> None:
+    def resign(self) -> None:
         """Give it back, so that the next node need not wait for its end."""
         self._confirmed = False
-        self._broker.run("step_down", [self._broker.key("scheduler")], [self._name], patience=_PATIENCE)
+        self._broker.run("step_down", [self._broker.key("scheduler")], [self._name], patience=_TIMEOUT)

@@ -12,7 +12,7 @@ from sp500tui.cluster.scheduling.leader_election import SchedulerLease
 from sp500tui.cluster.scheduling.schedule_fields import from_fields, taken_over, to_fields
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction
 
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 _LONGEST_IDLE = 0.5
 """Seconds after which the scheduler's lease, which changes elsewhere, is asked for again."""
 
@@ -81,7 +81,7 @@ class SharedCycles(CycleSchedule):
             return
         keys = [self._broker.key("scheduler:token"), self._broker.key("cycle")]
         arguments = [str(self._lease.token), *(part for pair in fields.items() for part in pair)]
-        if not self._broker.run("cycle", keys, arguments, patience=_PATIENCE):
+        if not self._broker.run("cycle", keys, arguments, patience=_TIMEOUT):
             raise FencedError("another node has become the scheduler meanwhile; this one follows it")
         self._published = fields
 

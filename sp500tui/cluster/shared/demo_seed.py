@@ -16,7 +16,7 @@ from sp500tui.config.settings import Settings
 _DAY = 86_400
 _BEGINS = 34_220
 """09:30:20 in seconds of the exchange's day: when the first market begins."""
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def agree(broker: Broker, settings: Settings, *, anew: bool) -> DemoSeed:
     own = secrets.randbits(32) if settings.market_seed is None else settings.market_seed
     for forget in (anew, True):
         arguments = [str(int(forget)), "seed", str(own), "began", repr(broker.now())]
-        agreed = fields(broker.run("agree", [broker.key("walk")], arguments, patience=_PATIENCE))
+        agreed = fields(broker.run("agree", [broker.key("walk")], arguments, patience=_TIMEOUT))
         seed, began = whole(agreed.get("seed"), -(2**63), 2**63), real(agreed.get("began"))
         if seed is not None and began is not None:
             break

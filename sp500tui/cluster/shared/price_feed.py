@@ -37,7 +37,7 @@ class PriceFeed:
         self._stored = -1
         self._since = datetime.min.replace(tzinfo=UTC)
         self._connection: Connection | None = None
-        self._told = ""
+        self._announced = ""
         self.thread = ServiceThread("price-feed", self._step, finished=self._disconnect)
 
     def stored(self, rows: int) -> None:
@@ -53,13 +53,13 @@ class PriceFeed:
             return FOREVER
         self._news.clear()
         try:
-            self._look()
-            self._told = ""
+            self._poll()
+            self._announced = ""
         except DatabaseError as error:
             self._disconnect()
             self._news.set()
-            if self._told != str(error):
-                self._told = str(error)
+            if self._announced != str(error):
+                self._announced = str(error)
                 _log.warning("prices of other nodes are not shown for now: %s", error)
         except Exception:
             self._disconnect()
@@ -69,7 +69,7 @@ class PriceFeed:
         self.thread.wait(_ROUND)
         return 0.0
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._url(), application_name="sp500tui prices", read_only=True)
         latest = latest_since(self._connection, self._since)

@@ -22,7 +22,7 @@ from sp500tui.pipeline.stages.fx import FxRates, major_unit, plausible
 from sp500tui.pipeline.stages.scraper import CurrentConstituents, ListSource
 from sp500tui.pipeline.stages.source_health import SourceWatch
 
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 _CURRENCY = re.compile("[A-Za-z]{3}")
 _MAGNITUDE = 12
 """Digits before or after the point that a rate may have."""
@@ -46,15 +46,15 @@ class SharedFxRates(FxRates):
             arguments = [part for base, rate in news.items() for part in (base, _rate_text(rate))]
             self._broker.run("note", [self._key()], arguments)
 
-    def worth_waiting(self, currencies: Iterable[str]) -> bool:
-        """See `FxRates.worth_waiting`; a rate that is not known here is looked up first."""
+    def is_pending(self, currencies: Iterable[str]) -> bool:
+        """See `FxRates.is_pending`; a rate that is not known here is looked up first."""
         bases = {major_unit(currency)[0] for currency in currencies}
         self.need(bases)
         known = self._rates()
         if any(base != self.target and base not in known for base in bases):
             flat = self._broker.run("look_up", [self._key()], [])
             self.adopt(fields(flat))
-        return super().worth_waiting(bases)
+        return super().is_pending(bases)
 
     def adopt(self, rates: Mapping[str, bytes]) -> None:
         """Take over the others' rates where they are newer."""
@@ -66,7 +66,7 @@ class SharedFxRates(FxRates):
                 pair = self._pairs.get(rate.base)
                 if pair is None or (pair.rate is not None and pair.rate.time >= rate.time):
                     continue
-                pair.rate, pair.received, pair.doubted = rate, self._clock(), 0
+                pair.rate, pair.received, pair.rejections = rate, self._clock(), 0
             self._changed.notify_all()
 
     def _rates(self) -> dict[str, FxRate]:
@@ -150,14 +150,14 @@ class SharedConstituents(CurrentConstituents):
     ) -> None:
         super().__init__(source, chosen, refresh, watch=watch)
         self._broker = broker
-        self._told = 0
+        self._announced = 0
         self._version = ""
         """Of the list last told or taken over."""
 
     def refresh(self) -> None:
         """See `CurrentConstituents.refresh`; a new list is told to the others."""
         super().refresh()
-        if self._told == self.changes:
+        if self._announced == self.changes:
             return
         shown = self.snapshot()
         record = {
@@ -170,14 +170,14 @@ class SharedConstituents(CurrentConstituents):
         }
         text, version = json.dumps(record, default=date.isoformat), secrets.token_hex(8)
         arguments = ["version", version, "record", text]
-        self._broker.run("note", [self._broker.key("list")], arguments, patience=_PATIENCE)
-        self._told, self._version = self.changes, version
+        self._broker.run("note", [self._broker.key("list")], arguments, patience=_TIMEOUT)
+        self._announced, self._version = self.changes, version
 
     def look(self, version: str) -> None:
         """Take over the list that the scheduler told, unless it is the one in force here."""
         if not version or version == self._version:
             return
-        flat = self._broker.run("look_up", [self._broker.key("list")], [], patience=_PATIENCE)
+        flat = self._broker.run("look_up", [self._broker.key("list")], [], patience=_TIMEOUT)
         self._adopt(fields(flat).get("record", b""))
         # One that cannot be read is not read again before another version comes.
         self._version = version
@@ -193,7 +193,7 @@ class SharedConstituents(CurrentConstituents):
         )
         self.listed, self._chosen, self._snapshot = record.listed, record.chosen, shown
         self.changes += 1
-        self._told = self.changes
+        self._announced = self.changes
 
 
 @dataclass(frozen=True, slots=True)

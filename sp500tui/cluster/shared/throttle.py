@@ -9,10 +9,10 @@ from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.sources.throttle import Throttle
 
 
-def peers(living: Sequence[Heartbeat], group: str) -> tuple[Heartbeat, ...]:
+def peers(alive: Sequence[Heartbeat], group: str) -> tuple[Heartbeat, ...]:
     """The nodes that ask for prices through one outgoing address."""
     return tuple(
-        beat for beat in living if beat.fetch_group == group and beat.stage(StageName.PRICE) is not None
+        beat for beat in alive if beat.fetch_group == group and beat.stage(StageName.PRICE) is not None
     )
 
 
@@ -48,7 +48,7 @@ class SharedThrottle(Throttle):
                 self._held_until = now + seconds
                 self._open(now, seconds, reason)
 
-    def own_back_off(self) -> tuple[float, str]:
+    def own_backoff(self) -> tuple[float, str]:
         """Seconds that its own circuit breaker stays open, and why; not what others asked it to hold."""
         with self._changed:
             until = self._open_until

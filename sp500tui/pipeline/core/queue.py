@@ -50,8 +50,8 @@ class Lease(Protocol[T]):
     def ack(self) -> bool:
         """The work is safe further on; False when the lease was no longer open."""
 
-    def release(self, instead: Sequence[T] | None = None) -> bool:
-        """Put the items, or others `instead`, back at the front; False when the lease was no longer open."""
+    def release(self, replacement: Sequence[T] | None = None) -> bool:
+        """Put the items, or others `replacement`, back at the front; False when the lease was no longer open."""
 
 
 class LeasedQueue(Protocol[T]):
@@ -67,13 +67,13 @@ class LeasedQueue(Protocol[T]):
         self,
         items: Sequence[T],
         *,
-        acking: Lease[Any] | None = None,
-        then: Callable[[], None] | None = None,
+        ack: Lease[Any] | None = None,
+        on_put: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> bool:
         """Append `items`, waiting while they do not fit (back-pressure).
 
-        In the same step `acking`, the lease they were made from, is acknowledged and `then` is called. False,
+        In the same step `ack`, the lease they were made from, is acknowledged and `on_put` is called. False,
         and nothing put, when that lease was lost in the meantime: somebody else has its items.
 
         Raises:
@@ -126,11 +126,11 @@ class MemoryLease(Generic[T]):
 
     def ack(self) -> bool:
         """See `Lease.ack`."""
-        return self.queue.settle(self, ())
+        return self.queue.finish_lease(self, ())
 
-    def release(self, instead: Sequence[T] | None = None) -> bool:
+    def release(self, replacement: Sequence[T] | None = None) -> bool:
         """See `Lease.release`."""
-        return self.queue.settle(self, self.items if instead is None else instead)
+        return self.queue.finish_lease(self, self.items if replacement is None else replacement)
 
 
 class MemoryQueue(Generic[T]):
@@ -152,7 +152,7 @@ class MemoryQueue(Generic[T]):
         self._lock = lock if lock is not None else threading.RLock()
         self._not_empty = threading.Condition(self._lock)
         self._not_full = threading.Condition(self._lock)
-        self._gathered = threading.Condition(self._lock)
+        self._batch_ready = threading.Condition(self._lock)
         self._lingering: list[int] = []
         """How many items each of those wants who wait for more than the first."""
         self._chunks: deque[_Chunk[T]] = deque()
@@ -169,8 +169,8 @@ class MemoryQueue(Generic[T]):
         self,
         items: Sequence[T],
         *,
-        acking: Lease[Any] | None = None,
-        then: Callable[[], None] | None = None,
+        ack: Lease[Any] | None = None,
+        on_put: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> bool:
         """See `LeasedQueue.put`. More items than the capacity are let in when the queue is empty."""
@@ -179,7 +179,7 @@ class MemoryQueue(Generic[T]):
                 if cancelled is not None and cancelled():
                     raise CancelledError
                 self._not_full.wait()
-            if acking is not None and not acking.ack():
+            if ack is not None and not ack.ack():
                 return False
             if items:
                 self._chunks.append(_Chunk(items, self._clock()))
@@ -189,9 +189,9 @@ class MemoryQueue(Generic[T]):
                 self._not_empty.notify()
                 # Those who gather are not woken for every few items: each time would cost all threads a turn.
                 if self._lingering and self._ready >= min(self._lingering):
-                    self._gathered.notify_all()
-            if then is not None:
-                then()
+                    self._batch_ready.notify_all()
+            if on_put is not None:
+                on_put()
             return True
 
     def _refuses(self, count: int) -> bool:
@@ -225,7 +225,7 @@ class MemoryQueue(Generic[T]):
         self._lingering.append(n)
         try:
             while 0 < self._ready < n and not self._closed:
-                if not self._wait(self._gathered, patience, cancelled):
+                if not self._wait(self._batch_ready, patience, cancelled):
                     return
         except CancelledError:
             # The items stay: another taker has to hear of them, for this one was woken for them alone.
@@ -235,7 +235,7 @@ class MemoryQueue(Generic[T]):
             self._lingering.remove(n)
 
     def _wait(
-        self, sign: threading.Condition, deadline: float | None, cancelled: Callable[[], bool] | None
+        self, condition: threading.Condition, deadline: float | None, cancelled: Callable[[], bool] | None
     ) -> bool:
         """Wait for the sign; False when the deadline has passed."""
         if cancelled is not None and cancelled():
@@ -243,7 +243,7 @@ class MemoryQueue(Generic[T]):
         left = None if deadline is None else deadline - self._clock()
         if left is not None and left <= 0:
             return False
-        sign.wait(left)
+        condition.wait(left)
         return True
 
     def _lease(self, n: int) -> MemoryLease[T]:
@@ -266,7 +266,7 @@ class MemoryQueue(Generic[T]):
             self._not_empty.notify()
         return lease
 
-    def settle(self, lease: MemoryLease[T], back: Sequence[T]) -> bool:
+    def finish_lease(self, lease: MemoryLease[T], back: Sequence[T]) -> bool:
         """End a lease; `back` goes to the front with the age of the oldest item taken."""
         with self._lock:
             if not lease.open:
@@ -296,8 +296,8 @@ class MemoryQueue(Generic[T]):
             self._wake_all()
 
     def _wake_all(self) -> None:
-        for sign in (self._not_empty, self._not_full, self._gathered):
-            sign.notify_all()
+        for condition in (self._not_empty, self._not_full, self._batch_ready):
+            condition.notify_all()
 
     def lift_capacity(self) -> None:
         """Let every put through: the stop ladder's second step bounds what can still come."""

@@ -42,7 +42,7 @@ class WorkerState(StrEnum):
     PAUSED = "paused"
     DRAINING = "draining"
     """Finishes the lease in hand, then leaves."""
-    STUCK = "stuck"
+    HUNG = "stuck"
     """Its lease grew too old; it was replaced."""
 
 

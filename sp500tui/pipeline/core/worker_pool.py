@@ -34,7 +34,7 @@ _FAULTS_WITH_SUCCESS = 3
 class WorkerTask(Protocol):
     """What one worker of a stage does; made anew after every fault."""
 
-    def step(self) -> float | None:
+    def run_once(self) -> float | None:
         """Take one lease and work it off, or return when the worker is nudged; maybe after how many seconds to go on.
 
         Raises:
@@ -164,7 +164,7 @@ class Worker:
             return None
         if not self._announced:
             self._announced = True
-            self.stage.tell(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
+            self.stage.emit(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
         try:
             if self.task is None:
                 self.enter(WorkerState.STARTING)
@@ -172,7 +172,7 @@ class Worker:
             if self.stage.is_resting:
                 self.enter(WorkerState.PAUSED)
                 return FOREVER
-            return self.task.step() or 0.0
+            return self.task.run_once() or 0.0
         except (QueueClosedError, CancelledError):
             return None
         except BaseException as error:  # noqa: BLE001  # whatever a worker dies of, it is restarted
@@ -181,11 +181,11 @@ class Worker:
 
     def _leave(self) -> None:
         try:
-            self._give_back()
+            self._close_task()
         finally:
-            self.stage.left(self)
+            self.stage.on_worker_exit(self)
 
-    def _give_back(self) -> None:
+    def _close_task(self) -> None:
         """Close the body and end the lease; neither may keep the worker from going on or leaving."""
         task, self.task = self.task, None
         lease, self.lease = self.lease, None
@@ -197,7 +197,7 @@ class Worker:
                 _log.error("%s could not give back what it held", self.name, exc_info=error)
 
     def _recover(self, error: BaseException) -> None:
-        self._give_back()
+        self._close_task()
         self._faults += 1
         self._fault_at = time.monotonic()
         self.restarts += 1
@@ -207,14 +207,14 @@ class Worker:
         message = f"{self.name} died: {self.last_error}; restarted in {delay:.1f} s"
         if not isinstance(error, Sp500tuiError):
             _log.error("%s was ended by an unforeseen error", self.name, exc_info=error)
-        self.stage.tell(EventKind.WORKER_DIED, message, logging.WARNING, self.name)
+        self.stage.emit(EventKind.WORKER_DIED, message, logging.WARNING, self.name)
         self.wait(delay, WorkerState.BACKOFF, self.last_error)
 
     def snapshot(self) -> WorkerSnapshot:
         """What it does and has done."""
         state = self._state
         if self.abandoned:
-            state = WorkerState.STUCK
+            state = WorkerState.HUNG
         elif self.leaving.is_set():
             state = WorkerState.DRAINING
         until = self._until
@@ -270,7 +270,7 @@ class WorkerPool:
         self.failed = 0
         self._listener = listener
         self._hang_after = hang_after
-        self._wanted = size
+        self._size = size
         self._lock = threading.Lock()
         self.watching = self._lock
         """Held while workers are judged, and while one begins what an abandoned worker must not begin."""
@@ -287,30 +287,30 @@ class WorkerPool:
 
     def start(self) -> None:
         """Start the workers."""
-        self.scale(self._wanted)
+        self.scale(self._size)
 
     def scale(self, size: int) -> ScaleResult:
         """Set the number of workers: more at once, fewer as soon as they have finished their lease."""
         size = clamp_workers(size)
         with self._lock:
-            old, self._wanted = self._wanted, size
+            old, self._size = self._size, size
             leaving = [] if self._ending else self._reconcile()
         for worker in leaving:
             worker.leave()
         if old != size:
-            self.tell(EventKind.SCALED, f"{self.name} workers {old} → {size}", logging.INFO)
+            self.emit(EventKind.SCALED, f"{self.name} workers {old} → {size}", logging.INFO)
         return ScaleResult(self.name, old, size)
 
     def _reconcile(self) -> list[Worker]:
         """Start the workers that are wanted; returns those that must leave. The lock is held."""
         staying = sorted(n for n, worker in self._workers.items() if not worker.leaving.is_set())
         free = (n for n in range(1, 10_000) if n not in self._workers)
-        for _ in range(self._wanted - len(staying)):
+        for _ in range(self._size - len(staying)):
             worker = Worker(self, next(free))
             # Registered only once it runs: where the system has no room for another thread, nobody waits for it.
             worker.thread.start()
             self._workers[worker.number] = worker
-        leaving = [self._workers[number] for number in staying[self._wanted :]]
+        leaving = [self._workers[number] for number in staying[self._size :]]
         for worker in leaving:
             worker.leaving.set()
         return leaving
@@ -341,7 +341,7 @@ class WorkerPool:
             self.meter.add(items)
         self.latency.record(seconds)
 
-    def left(self, worker: Worker) -> None:
+    def on_worker_exit(self, worker: Worker) -> None:
         """Strike a worker's name off; called by its own thread as its last act."""
         with self._lock:
             self._past_restarts += worker.restarts
@@ -352,9 +352,9 @@ class WorkerPool:
             self._empty.notify_all()
         # What it gave back is there for the others, whether or not they can see it from where they wait.
         self.nudge()
-        self.tell(EventKind.WORKER_LEFT, f"{worker.name} left", logging.DEBUG, worker.name)
+        self.emit(EventKind.WORKER_LEFT, f"{worker.name} left", logging.DEBUG, worker.name)
 
-    def watch(self) -> None:
+    def replace_hung_workers(self) -> None:
         """Replace workers whose lease has been in work for too long. Waits for no queue."""
         with self._lock:
             hung = [
@@ -377,7 +377,7 @@ class WorkerPool:
             message = (
                 f"{worker.name} has been stuck for {self._hang_after:.0f} s; replaced, its work given back"
             )
-            self.tell(EventKind.WORKER_STUCK, message, logging.ERROR, worker.name)
+            self.emit(EventKind.WORKER_HUNG, message, logging.ERROR, worker.name)
 
     def end(self) -> None:
         """Expect the workers to leave: their input has ended. Nobody is replaced any more."""
@@ -390,7 +390,7 @@ class WorkerPool:
         self.expedited = True
         self.nudge()
 
-    def dismiss(self) -> None:
+    def shutdown_now(self) -> None:
         """Have every worker leave after the lease in hand; who rests takes none first."""
         with self._lock:
             self._ending = True
@@ -414,7 +414,7 @@ class WorkerPool:
     @property
     def size(self) -> int:
         """The desired number of workers."""
-        return self._wanted
+        return self._size
 
     @property
     def workers(self) -> list[Worker]:
@@ -426,7 +426,7 @@ class WorkerPool:
         """The pool as a whole."""
         return StageSnapshot(
             name=self.name,
-            size=self._wanted,
+            size=self._size,
             alive=len(workers),
             busy=sum(worker.busy for worker in workers),
             items=self.meter.total,
@@ -437,7 +437,7 @@ class WorkerPool:
             paused=self.paused,
         )
 
-    def tell(self, kind: EventKind, message: str, level: int, worker: str = "") -> None:
+    def emit(self, kind: EventKind, message: str, level: int, worker: str = "") -> None:
         """Have an event heard; a listener that fails is logged and harms no worker."""
         deliver(PipelineEvent(kind, message, level, datetime.now(UTC), self.name, worker), self._listener)
 

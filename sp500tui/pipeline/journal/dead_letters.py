@@ -209,7 +209,7 @@ def _end(fd: int) -> tuple[int, bytes]:
     if not size or os.pread(fd, 1, size - 1) == b"\n":
         return size, b""
     tail = _read(fd).rpartition(b"\n")[2]
-    return (size - len(tail), b"") if _letter(tail.decode(errors="replace")) is None else (size, b"\n")
+    return (size - len(tail), b"") if _dead_letter(tail.decode(errors="replace")) is None else (size, b"\n")
 
 
 def _read(fd: int) -> bytes:
@@ -228,7 +228,7 @@ def _parse(data: bytes, path: Path) -> list[DeadLetter]:
     letters = []
     lines = data.decode(errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
-        letter = _letter(line)
+        letter = _dead_letter(line)
         if letter is not None:
             letters.append(letter)
         elif number < len(lines) or data.endswith(b"\n"):
@@ -238,7 +238,7 @@ def _parse(data: bytes, path: Path) -> list[DeadLetter]:
     return letters
 
 
-def _letter(line: str) -> DeadLetter | None:
+def _dead_letter(line: str) -> DeadLetter | None:
     """The letter in a line; None where that holds none, or not all of one."""
     try:
         return DeadLetter(**json.loads(line))

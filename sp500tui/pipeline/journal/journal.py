@@ -19,7 +19,7 @@ from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
-from sp500tui.pipeline.journal.segment import Segment, UnreadableError, leftovers
+from sp500tui.pipeline.journal.segment import Segment, UnreadableError, orphaned_segments
 from sp500tui.storage import batch_codec as rowcodec
 
 _log = logging.getLogger(__name__)
@@ -78,14 +78,14 @@ class Journal:
         self._own: Segment | None = None
         self._own_lock = threading.Lock()
         self._retired: list[Segment] = []
-        self._adopted: list[Segment] = []
+        self._recovered: list[Segment] = []
         self._waiting = _Waiting()
         self._deaths: dict[tuple[Path, int], int] = {}
         self._dead_letters = dead_letters
-        self._in_hand = 0
+        self._in_progress = 0
         self._replayed = 0
         self._trouble = ""
-        self._held_back = 0
+        self._rejected_bytes = 0
         """Bytes of the batch that was last refused because of the limit."""
 
     def open(self) -> int:
@@ -99,7 +99,7 @@ class Journal:
         except OSError as error:
             raise JournalError(f"cannot make the journal folder {self._folder}: {error.strerror}") from error
         found = 0
-        for segment in leftovers(self._folder):
+        for segment in orphaned_segments(self._folder):
             if segment.damaged:
                 _log.warning(
                     "the journal file %s is damaged; what is readable will be replayed", segment.path.name
@@ -109,7 +109,7 @@ class Journal:
                 continue
             rows = sum(record.rows for record in segment.open_batches.values())
             with self._books.lock:
-                self._adopted.append(segment)
+                self._recovered.append(segment)
                 self._waiting.batches.extend((segment, number, True) for number in segment.open_batches)
                 self._waiting.replay_rows += rows
             found += rows
@@ -132,7 +132,7 @@ class Journal:
             self._append(segment, number, len(rows), payload)
         with self._books.lock:
             if lease.ack():
-                self._in_hand += len(rows)
+                self._in_progress += len(rows)
                 return Batch(
                     number, payload, len(rows), segment, False, tuple(rows), on_disk=self._write_ahead
                 )
@@ -169,7 +169,7 @@ class Journal:
             for number, rows in written:
                 # A row that stands alone is judged by its own deaths: it may be the victim of its neighbour.
                 self._deaths[segment.path, number] = deaths if rows > 1 else 0
-                self._back(segment, number, rows, batch.replayed)
+                self._requeue_batch(segment, number, rows, batch.replayed)
             self._deaths.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
             batch.segment.done(batch.number)
@@ -199,18 +199,18 @@ class Journal:
         return following
 
     def _segments(self) -> list[Segment]:
-        return [*self._adopted, *self._retired, *([self._own] if self._own else [])]
+        return [*self._recovered, *self._retired, *([self._own] if self._own else [])]
 
     def _check_limit(self, more: int) -> None:
         if self._is_beyond_limit(more):
-            self._held_back = more
-            raise JournalError(self._limit_words())
+            self._rejected_bytes = more
+            raise JournalError(self._limit_message())
 
     def _is_beyond_limit(self, more: int) -> bool:
         held = sum(segment.open_bytes for segment in self._segments())
         return bool(held) and held + more > self._limit
 
-    def _limit_words(self) -> str:
+    def _limit_message(self) -> str:
         return f"the journal has reached its limit of {self._limit / 1e6:,.0f} MB: intake waits"
 
     def _append(self, segment: Segment, number: int, rows: int, payload: bytes) -> None:
@@ -237,39 +237,39 @@ class Journal:
                 batch = Batch(number, b"", segment.open_batches[number].rows, segment, replayed)
                 if not replayed:
                     self._waiting.rows -= batch.rows
-                    self._in_hand += batch.rows
+                    self._in_progress += batch.rows
             try:
                 batch.payload = segment.read(number)
             except UnreadableError as damage:
-                self._set_aside(batch, damage)
+                self._quarantine(batch, damage)
             except JournalError:
-                self._to_the_end(batch)
+                self._rotate_to_end(batch)
                 raise
             else:
                 batch.deaths = self._deaths.get((segment.path, number), 0)
                 return batch
 
-    def _set_aside(self, batch: Batch, damage: UnreadableError) -> None:
+    def _quarantine(self, batch: Batch, damage: UnreadableError) -> None:
         """Count an unreadable batch's rows as dead, with one letter for all of them, and keep its file."""
         reason = f"{batch.rows:,} rows are unreadable in the journal: {damage}"
         try:
             if self._dead_letters is not None:
                 self._dead_letters.add([DeadLetter.of({}, reason, None)])
         except JournalError:
-            self._to_the_end(batch)
+            self._rotate_to_end(batch)
             raise
         _log.error("%s; the file is kept as %s", reason, batch.segment.keep().name)
         self.settle(batch, stored=0, dead=batch.rows)
 
-    def _to_the_end(self, batch: Batch) -> None:
+    def _rotate_to_end(self, batch: Batch) -> None:
         with self._books.lock:
-            self._back(batch.segment, batch.number, batch.rows, batch.replayed)
+            self._requeue_batch(batch.segment, batch.number, batch.rows, batch.replayed)
             self._waiting.batches.rotate(-1)
 
-    def _back(self, segment: Segment, number: int, rows: int, replayed: bool) -> None:
+    def _requeue_batch(self, segment: Segment, number: int, rows: int, replayed: bool) -> None:
         self._waiting.batches.appendleft((segment, number, replayed))
         if not replayed:
-            self._in_hand -= rows
+            self._in_progress -= rows
             self._waiting.rows += rows
 
     def release(self, batch: Batch) -> None:
@@ -284,7 +284,7 @@ class Journal:
         if batch.deaths:
             self._deaths[batch.segment.path, batch.number] = batch.deaths
         with self._books.lock:
-            self._back(batch.segment, batch.number, batch.rows, batch.replayed)
+            self._requeue_batch(batch.segment, batch.number, batch.rows, batch.replayed)
 
     def settle(self, batch: Batch, *, stored: int, dead: int) -> None:
         """It is committed: `stored` rows were new, `dead` were refused for good, the others known already."""
@@ -293,7 +293,7 @@ class Journal:
                 self._waiting.replay_rows -= batch.rows
                 self._replayed += batch.rows - dead
             else:
-                self._in_hand -= batch.rows
+                self._in_progress -= batch.rows
                 self._books.count_settled(stored, batch.rows - stored - dead, dead)
             self._deaths.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
@@ -303,8 +303,8 @@ class Journal:
     def _sweep(self, segment: Segment) -> None:
         """Let an earlier run's file go when nothing is open in it any more."""
         with self._books.lock:
-            if segment in self._adopted and not segment.open_batches:
-                self._adopted.remove(segment)
+            if segment in self._recovered and not segment.open_batches:
+                self._recovered.remove(segment)
                 segment.close()
 
     @property
@@ -318,9 +318,9 @@ class Journal:
         return bool(self._waiting.batches)
 
     @property
-    def in_hand(self) -> int:
+    def in_progress(self) -> int:
         """Rows of this run in the writers' hands. Exact while the books' lock is held."""
-        return self._in_hand
+        return self._in_progress
 
     @property
     def spooled(self) -> int:
@@ -335,9 +335,9 @@ class Journal:
             size = sum(segment.open_bytes for segment in segments)
             rows = self._waiting.rows + self._waiting.replay_rows
             replayed, left = self._replayed, self._waiting.replay_rows
-            if self._held_back and not self._is_beyond_limit(self._held_back):
-                self._held_back = 0
-            trouble = self._trouble or (self._limit_words() if self._held_back else "")
+            if self._rejected_bytes and not self._is_beyond_limit(self._rejected_bytes):
+                self._rejected_bytes = 0
+            trouble = self._trouble or (self._limit_message() if self._rejected_bytes else "")
         health = Health.DOWN if trouble else Health.DEGRADED if self._waiting.rows else Health.OK
         message = trouble or (
             f"{self._waiting.rows:,} rows wait in the journal for the database" if self._waiting.rows else ""
@@ -349,6 +349,6 @@ class Journal:
         with self._books.lock:
             for segment in self._segments():
                 segment.close()
-            self._adopted.clear()
+            self._recovered.clear()
             self._retired.clear()
             self._own = None

@@ -162,7 +162,7 @@ class Segment:
             except OSError as error:
                 with suppress(OSError):
                     os.ftruncate(self._fd, start)
-                raise JournalError(_disk_words(self.path, error)) from error
+                raise JournalError(_disk_error_message(self.path, error)) from error
             self._size = start + _HEADER.size + len(payload)
             self.open_batches[number] = Record(start + _HEADER.size, len(payload), rows)
             self.open_bytes += len(payload)
@@ -173,7 +173,7 @@ class Segment:
             os.fdatasync(synced) if hasattr(os, "fdatasync") else os.fsync(synced)
         except OSError as error:
             self.done(number)
-            raise JournalError(_disk_words(self.path, error)) from error
+            raise JournalError(_disk_error_message(self.path, error)) from error
         finally:
             os.close(synced)
 
@@ -201,7 +201,7 @@ class Segment:
     def keep(self) -> Path:
         """Have the file kept when it is let go, as its owner may want to look at it; returns under what name."""
         self.damaged = True
-        return self._kept_as
+        return self._quarantine_path
 
     def done(self, number: int) -> None:
         """The batch is committed. Not synced: after a crash it is sent again, which the database absorbs."""
@@ -235,7 +235,7 @@ class Segment:
             return self._fd >= 0 and not os.fstat(self._fd).st_nlink
 
     @property
-    def _kept_as(self) -> Path:
+    def _quarantine_path(self) -> Path:
         return self.path.with_suffix(".damaged")
 
     def close(self) -> None:
@@ -247,14 +247,14 @@ class Segment:
             try:
                 if not self.open_batches:
                     if self.damaged and os.fstat(fd).st_nlink:
-                        self.path.rename(self._kept_as)
+                        self.path.rename(self._quarantine_path)
                     else:
                         self.path.unlink(missing_ok=True)
             finally:
                 os.close(fd)
 
 
-def leftovers(folder: Path) -> Iterator[Segment]:
+def orphaned_segments(folder: Path) -> Iterator[Segment]:
     """The journal files in `folder` whose processes are gone, adopted."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         segment = Segment.adopt(path)
@@ -286,7 +286,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _disk_words(path: Path, error: OSError) -> str:
+def _disk_error_message(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"the disk of the journal is full ({path.parent}): free some space; nothing is lost, intake waits"

@@ -14,9 +14,9 @@ from sp500tui.sources.yahoo.client import TradingPeriods
 
 _log = logging.getLogger(__name__)
 
-_ASK_AGAIN = 3600.0
+_RETRY_INTERVAL = 3600.0
 _AFTER_FAILURE = 60.0
-_LOOK = 1.0
+_POLL_INTERVAL = 1.0
 
 
 class MarketClock:
@@ -36,15 +36,15 @@ class MarketClock:
     def _step(self) -> float:
         state = self._state()
         if state is None or (time.monotonic() < self._due and state == self._seen):
-            return _LOOK
+            return _POLL_INTERVAL
         try:
             self._periods = self._ask()
-            self._due = time.monotonic() + _ASK_AGAIN
+            self._due = time.monotonic() + _RETRY_INTERVAL
         except SourceError as error:
             _log.debug("no trading periods: %s", error)
             self._due = time.monotonic() + _AFTER_FAILURE
         self._seen = state
-        return _LOOK
+        return _POLL_INTERVAL
 
     @staticmethod
     def unknown(state: str | None) -> MarketSnapshot:

@@ -23,7 +23,7 @@ from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.pipeline.writer.worker import WriterStage
 
-_GIVE_UP_AFTER = 60.0
+_RETRY_TIMEOUT = 60.0
 """Seconds a symbol is tried for within one cycle."""
 _REQUESTS_AT_MOST = 12
 """Time limits of one request that a piece of work which asks the outside world can take, with time to spare."""
@@ -56,10 +56,10 @@ class Assembly:
         sizes: Mapping[StageName, int],
         *,
         tell: Callable[[PipelineEvent], None],
-        cycles_ended: Callable[[], None],
+        on_cycles_ended: Callable[[], None],
     ) -> dict[StageName, WorkerPool]:
         """The stages named in `sizes`, in the order of the data, with so many workers each; not started yet."""
-        scraping = ScraperStage(self.current_constituents, self.cycles, self.asked, ended=cycles_ended)
+        scraping = ScraperStage(self.current_constituents, self.cycles, self.asked, ended=on_cycles_ended)
         conversion = ConverterStage(self.quotes, self.rows, fx=self.fx, latest_prices=self.latest_prices)
         makers: dict[StageName, Callable[[Worker], WorkerTask]] = {
             StageName.SCRAPER: scraping.make_task,
@@ -94,7 +94,7 @@ class Assembly:
             missing=self.missing,
             batch_size=settings.batch_size,
             max_attempts=settings.max_attempts,
-            give_up_after=_GIVE_UP_AFTER,
+            retry_timeout=_RETRY_TIMEOUT,
             watches=self.watches,
         )
 

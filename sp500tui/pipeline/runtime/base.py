@@ -24,20 +24,20 @@ class PipelineBase(Generic[PartsT, LifeT]):
     """Answers from the parts, and tells every event once: to the log and to who subscribed."""
 
     _components: PartsT
-    _life: LifeT
+    _lifecycle: LifeT
 
     def __init__(
         self, levels: Mapping[EventKind, int], stop_words: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES
     ) -> None:
         """`levels`: of the events that the run as a whole tells, where not INFO; `stop_words`: for each step down."""
         self._levels = levels
-        self._stop_words = stop_words
+        self._shutdown_message = stop_words
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._stopped_early = False
 
     def start(self) -> None:
         """See `PipelineControl.start`."""
-        self._life.start()
+        self._lifecycle.start()
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
@@ -57,17 +57,17 @@ class PipelineBase(Generic[PartsT, LifeT]):
 
     def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
         """See `PipelineControl.stop`; of a cluster only this node leaves."""
-        if step <= self._life.step or self._life.over.is_set():
+        if step <= self._lifecycle.step or self._lifecycle.over.is_set():
             return
         self._stopped_early = True
         try:
-            self._say(EventKind.PHASE, self._stop_words[step])
+            self._say(EventKind.PHASE, self._shutdown_message[step])
         finally:
-            self._life.stop(step)
+            self._lifecycle.stop(step)
 
     def join(self, timeout: float | None = None) -> bool:
         """See `PipelineControl.join`."""
-        return self._life.over.wait(timeout)
+        return self._lifecycle.over.wait(timeout)
 
     def kill_worker(self, name: str) -> bool:
         """See `PipelineControl.kill_worker`; only of this program."""
@@ -85,7 +85,7 @@ class PipelineBase(Generic[PartsT, LifeT]):
         return sources.market if sources is not None else None
 
     def _market(self) -> MarketSnapshot:
-        session, clock = self._components.latest_prices.market_state, self._life.market_clock
+        session, clock = self._components.latest_prices.market_state, self._lifecycle.market_clock
         return clock.snapshot(session) if clock else MarketClock.unknown(session)
 
     def _say(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:

@@ -33,14 +33,14 @@ _LASTING = ("28", "3D", "3F", "42", "25006", "0A")
 """SQLSTATE classes that waiting does not mend: authentication, unknown database, privileges, read-only."""
 
 
-def lasting(error: Sp500tuiError) -> bool:
+def is_permanent(error: Sp500tuiError) -> bool:
     """Whether a failure to open the database needs a person, not patience."""
     if isinstance(error, ConfigurationError):
         return True
     return isinstance(error, DatabaseError) and (error.sqlstate or "").startswith(_LASTING)
 
 
-def _unforeseen(error: BaseException) -> str:
+def _unexpected_error_message(error: BaseException) -> str:
     return f"the database cannot be used: unforeseen {type(error).__name__}: {error}"
 
 
@@ -58,28 +58,28 @@ class DatabaseMonitor:
         *,
         state: DatabaseHealth,
         current_constituents: CurrentConstituents,
-        patient: bool,
+        retry_forever: bool,
         give_up: Callable[[Sp500tuiError], None],
     ) -> None:
         self._url = url
         self._data_dir = data_dir
         self._state = state
         self._roster = current_constituents
-        self._patient = patient
-        self._give_up = give_up
-        self.tried = threading.Event()
+        self._patient = retry_forever
+        self._on_fatal = give_up
+        self.first_attempt_done = threading.Event()
         """Set after the first attempt to open the database, whatever came of it."""
         self._database: Database | None = None
         self._connection: storage.Connection | None = None
         self._upserted = 0
         self._rows_total: int | None = None
         self._counted_at = 0.0
-        self._away_until = 0.0
-        self._troubled = False
+        self._stopped_until = 0.0
+        self._unhealthy = False
         self.thread = ServiceThread(
             "database-keeper",
             self._step,
-            attempts=_ATTEMPTS_TO_OPEN if patient else 1,
+            attempts=_ATTEMPTS_TO_OPEN if retry_forever else 1,
             give_up=self._failed,
             finished=self._finish,
         )
@@ -94,37 +94,37 @@ class DatabaseMonitor:
     def _step(self) -> float | None:
         """Go one round; returns the seconds to the next, None when the database will never be opened."""
         try:
-            self._round()
+            self._tick()
         except Sp500tuiError as error:
-            if not self._state.ready.is_set() and (lasting(error) or not self._patient):
-                self._state.given_up(str(error), getattr(error, "sqlstate", None))
-                self._give_up(error)
+            if not self._state.ready.is_set() and (is_permanent(error) or not self._patient):
+                self._state.mark_failed(str(error), getattr(error, "sqlstate", None))
+                self._on_fatal(error)
                 return None
             self._disconnect()
-            self._troubled = True
+            self._unhealthy = True
             self._state.failed(str(error), getattr(error, "sqlstate", None))
         except BaseException as error:
             self._disconnect()
             if not self._state.ready.is_set():
-                self._state.failed(_unforeseen(error), None)
+                self._state.failed(_unexpected_error_message(error), None)
                 if self._patient:
-                    self.tried.set()
+                    self.first_attempt_done.set()
             raise
-        self.tried.set()
+        self.first_attempt_done.set()
         return self._state.retry_in or _ROUND
 
     def _failed(self, error: BaseException) -> None:
-        failure = DatabaseError(_unforeseen(error))
-        self._state.given_up(str(failure), None)
-        self._give_up(failure)
+        failure = DatabaseError(_unexpected_error_message(error))
+        self._state.mark_failed(str(failure), None)
+        self._on_fatal(failure)
 
     def _finish(self) -> None:
-        self.tried.set()
+        self.first_attempt_done.set()
         self._disconnect()
 
-    def _round(self) -> None:
+    def _tick(self) -> None:
         """Open it if it is not open, else see that it lives; then bring the list and the count up to date."""
-        if (away := self._away_until - time.monotonic()) > 0:
+        if (away := self._stopped_until - time.monotonic()) > 0:
             raise DatabaseError(
                 f"the database was stopped as a demonstration; it is started again in {away:.0f} s", "57P01"
             )
@@ -136,24 +136,24 @@ class DatabaseMonitor:
             storage.apply_schema(self._database.url)
             self._state.ready.set()
             self.thread.attempts = None
-            self._state.worked()
+            self._state.record_success()
         if self._connection is None or self._connection.closed:
             self._connection = storage.connect(self._database.url, application_name="sp500tui keeper")
-        self._keep_list(self._connection)
+        self._sync_constituents(self._connection)
         if time.monotonic() - self._counted_at >= _COUNT_EVERY:
             self._count()
-        if self._troubled:
+        if self._unhealthy:
             # It answers again, so the writers need not wait out their pause. What a writer was refused is for a
             # writer to try: a full or read-only database answers too.
-            self._troubled = False
-            self._state.worked()
+            self._unhealthy = False
+            self._state.record_success()
 
-    def _keep_list(self, connection: storage.Connection) -> None:
+    def _sync_constituents(self, connection: storage.Connection) -> None:
         """Bring the table of constituents to the list in force."""
         changes = self._roster.changes
         if self._upserted != changes and self._roster.listed:
             storage.upsert_constituents(connection, self._roster.listed, datetime.now(UTC))
-            storage.note_symbols(connection, self._roster.symbols)
+            storage.upsert_symbols(connection, self._roster.symbols)
             self._upserted = changes
 
     def _count(self) -> None:
@@ -184,7 +184,7 @@ class DatabaseMonitor:
         """Stop the embedded server, as a fault would, and start it again no sooner than after `seconds`."""
         if self._database is None or not self._database.embedded:
             return False
-        self._away_until = time.monotonic() + seconds
+        self._stopped_until = time.monotonic() + seconds
         self._database.stop_server()
         return True
 
@@ -209,7 +209,7 @@ class DatabaseMonitor:
         """Store the list in force and count the rows a last time."""
         try:
             self._connection = storage.connect(url, application_name="sp500tui keeper")
-            self._keep_list(self._connection)
+            self._sync_constituents(self._connection)
             self._count()
         except DatabaseError as error:
             _log.warning("could not look at the database at the end: %s", error)

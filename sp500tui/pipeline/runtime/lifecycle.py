@@ -173,7 +173,7 @@ class Lifecycle:
         finally:
             self.over.set()
 
-    def cycles_ended(self) -> None:
+    def on_cycles_ended(self) -> None:
         """No cycle will come from here any more."""
         self._no_more_cycles.set()
         self._wake.set()

@@ -29,13 +29,13 @@ class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
         self._replica = settings.read_database
         self._started = time.monotonic()
         self._paused = False
-        self._life = Supervisor(settings, paths, connect=connect, say=self._say)
-        self._components = self._life.components = PipelineComponents(
+        self._lifecycle = Supervisor(settings, paths, connect=connect, say=self._say)
+        self._components = self._lifecycle.components = PipelineComponents(
             settings,
             paths,
             tell=self._tell,
-            fail=self._life.fail,
-            cycles_ended=self._life.cycles_ended,
+            fail=self._lifecycle.fail,
+            on_cycles_ended=self._lifecycle.on_cycles_ended,
         )
 
     def scale(self, stage: StageName, size: int) -> ScaleResult:
@@ -70,7 +70,7 @@ class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""
-        return self._life.phase is Phase.RUNNING and self._components.cycles.ask()
+        return self._lifecycle.phase is Phase.RUNNING and self._components.cycles.ask()
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""
@@ -90,7 +90,7 @@ class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
 
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`."""
-        components, lifecycle = self._components, self._life
+        components, lifecycle = self._components, self._lifecycle
         with components.counters.lock:
             ledger = components.ledger()
             outstanding = components.outstanding(ledger)

@@ -58,11 +58,11 @@ class Supervisor(Lifecycle):
         components.sources = self._connect(self._settings, self._paths, components.throttle)
         if self._settings.database is not None:
             # A server by URL answers at once; an embedded one starts while the price workers get ready.
-            self._await_database()
+            self._wait_for_database()
         if not self.failure:
             for name in (StageName.CONVERTER, StageName.PRICE):
                 components.stages[name].start()
-            self._await_database()
+            self._wait_for_database()
         if self.failure or self.step is not ShutdownLevel.NONE:
             return
         components.cycles.subscribe(self._wake.set)
@@ -71,10 +71,11 @@ class Supervisor(Lifecycle):
             self._open_market_clock()
         self._enter(Phase.RUNNING)
 
-    def _await_database(self) -> None:
+    def _wait_for_database(self) -> None:
         """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
         while (
-            not self.components.database_monitor.tried.wait(POLL_INTERVAL) and self.step is ShutdownLevel.NONE
+            not self.components.database_monitor.first_attempt_done.wait(POLL_INTERVAL)
+            and self.step is ShutdownLevel.NONE
         ):
             pass
 
@@ -83,7 +84,7 @@ class Supervisor(Lifecycle):
         while not self._no_more_cycles.is_set() and self.step is ShutdownLevel.NONE and not self.failure:
             self._wake.wait(POLL_INTERVAL if self._is_busy() else _IDLE_LOOK)
             self._wake.clear()
-            self._look()
+            self._poll()
 
     def _is_busy(self) -> bool:
         """Whether something goes on that has to be followed closely."""
@@ -92,14 +93,14 @@ class Supervisor(Lifecycle):
             worker.busy for stage in stages for worker in stage.workers
         )
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         components = self.components
         for gauge in components.gauges:
             gauge.sample()
         for stage in components.stages.values():
-            stage.watch()
+            stage.replace_hung_workers()
         components.watches.settle()
-        self._look_for_prices()
+        self._fail_if_no_prices()
         # Read before the queues: what was put by then is either in them or settled.
         if components.cycles.complete:
             with components.counters.lock:
@@ -110,7 +111,7 @@ class Supervisor(Lifecycle):
                 message = f"cycle {components.cycles.number} finished in {seconds:.2f} s: {ledger.brief}"
                 self._say(EventKind.CYCLE_FINISHED, message)
 
-    def _look_for_prices(self) -> None:
+    def _fail_if_no_prices(self) -> None:
         """End a bounded run that has had no answer at all: a script is not kept waiting for a missing network."""
         components = self.components
         state = components.throttle.state()
@@ -126,7 +127,7 @@ class Supervisor(Lifecycle):
         components.missing.name((symbol, reason) for symbol in components.current_constituents.symbols)
         self.fail(SourceError(f"no prices to be had: {reason}"))
 
-    def _look_for_silence(self) -> None:
+    def _fail_if_no_answers(self) -> None:
         """Fail a run that came to its own end without one answer, and say why."""
         components, state = self.components, self.components.throttle.state()
         missing = components.missing.listing()
@@ -143,8 +144,8 @@ class Supervisor(Lifecycle):
         if self.step is not ShutdownLevel.NONE:
             # Who stops by hand wants no new requests; what was fetched goes its way to the end.
             components.tickers.discard_ready()
-            components.stages[StageName.PRICE].dismiss()
-        components.stages[StageName.SCRAPER].dismiss()
+            components.stages[StageName.PRICE].shutdown_now()
+        components.stages[StageName.SCRAPER].shutdown_now()
         for stage in components.stages.values():
             stage.resume()
         for name, queue in (
@@ -154,16 +155,16 @@ class Supervisor(Lifecycle):
             (StageName.WRITER, None),
         ):
             self._guard(components.stages[name].end)
-            self._guard(partial(self._await, name, deadline))
+            self._guard(partial(self._wait_for_stage, name, deadline))
             if queue is not None:
                 self._guard(queue.close)
-        self._look_for_silence()
+        self._fail_if_no_answers()
 
-    def _await(self, name: StageName, deadline: float) -> None:
+    def _wait_for_stage(self, name: StageName, deadline: float) -> None:
         """Wait until a stage is empty; past the deadline, or when asked to, spool instead of draining."""
         give_up: float | None = None
         while not self.components.stages[name].join(POLL_INTERVAL):
-            self._guard(self._look)
+            self._guard(self._poll)
             now = time.monotonic()
             if self.step is ShutdownLevel.KILL:
                 return
@@ -181,7 +182,7 @@ class Supervisor(Lifecycle):
             components.tickers.discard_ready()
             components.quotes.lift_capacity()
             components.rows.lift_capacity()
-            components.stages[StageName.PRICE].dismiss()
+            components.stages[StageName.PRICE].shutdown_now()
             for name in (StageName.CONVERTER, StageName.WRITER):
                 components.stages[name].expedite()
             components.writing.spooling_since = time.monotonic()

@@ -44,7 +44,7 @@ class PipelineComponents:
         *,
         tell: Callable[[PipelineEvent], None],
         fail: Callable[[Sp500tuiError], None],
-        cycles_ended: Callable[[], None],
+        on_cycles_ended: Callable[[], None],
     ) -> None:
         self.sources: Sources | None = None
         """The outside world; opened by the supervisor."""
@@ -87,7 +87,7 @@ class PipelineComponents:
             paths.data,
             state=self.database,
             current_constituents=self.current_constituents,
-            patient=not (settings.no_ui and self.bounded),
+            retry_forever=not (settings.no_ui and self.bounded),
             give_up=fail,
         )
         self.writing = WriterStage(
@@ -115,7 +115,7 @@ class PipelineComponents:
             cycles=self.cycles,
             writing=self.writing,
             watches=self.watches,
-        ).stages(settings, usual_sizes(settings), tell=tell, cycles_ended=cycles_ended)
+        ).stages(settings, usual_sizes(settings), tell=tell, on_cycles_ended=on_cycles_ended)
 
     def world(self) -> Sources:
         """The outside world, once it is open."""
@@ -131,7 +131,7 @@ class PipelineComponents:
             stored=counters.stored,
             duplicate=counters.duplicate,
             queued=quotes.ready + rows.ready,
-            in_flight=quotes.in_flight + rows.in_flight + self.journal.in_hand,
+            in_flight=quotes.in_flight + rows.in_flight + self.journal.in_progress,
             spooled=self.journal.spooled,
             dead=counters.dead,
         )

@@ -13,7 +13,7 @@ from sp500tui.pipeline.core.worker_pool import Worker
 from sp500tui.pipeline.stages.fx import FxRates
 
 _LEASE_SIZE = 500
-_LOOK_AGAIN = 0.2
+_POLL_INTERVAL = 0.2
 
 
 class ConverterStage:
@@ -44,7 +44,7 @@ class ConverterTask:
         self._shared = shared
         self._worker = worker
 
-    def step(self) -> None:
+    def run_once(self) -> None:
         """Convert one lease of quotes."""
         shared, worker = self._shared, self._worker
         lease = worker.take(shared.quotes, _LEASE_SIZE)
@@ -53,15 +53,15 @@ class ConverterTask:
         started = time.monotonic()
         currencies = {item.quote.currency for item in lease.items}
         # In a hurry a row without its converted price is better than a quote that never reaches the disk.
-        while shared.fx.worth_waiting(currencies) and not (worker.leaving.is_set() or worker.stage.expedited):
+        while shared.fx.is_pending(currencies) and not (worker.leaving.is_set() or worker.stage.expedited):
             worker.enter(WorkerState.WAITING, f"the rate to {shared.fx.target} has not come yet")
-            shared.fx.wait(_LOOK_AGAIN)
+            shared.fx.wait(_POLL_INTERVAL)
         worker.begin(f"{len(lease.items)} quotes")
         rows = [shared.fx.convert(item.quote, tick=item.tick, worker=item.worker) for item in lease.items]
         shared.latest_prices.show(rows)
         worker.enter(WorkerState.BLOCKED, f"{len(rows)} rows wait for room in the rows queue")
         # Should the lease have been given to another converter meanwhile, these rows are its, not ours.
-        shared.rows.put(rows, acking=lease)
+        shared.rows.put(rows, ack=lease)
         worker.done(len(rows), time.monotonic() - started)
 
     def close(self) -> None:

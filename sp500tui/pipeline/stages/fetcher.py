@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
 from sp500tui.pipeline.core.worker_pool import Worker
 from sp500tui.pipeline.stages.fx import FxRates, major_unit
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches
-from sp500tui.sources.yahoo.client import NOT_ANSWERED, FetchResult
+from sp500tui.sources.yahoo.client import OMITTED, FetchResult
 
 _RETRY_DELAY = 0.5
 """Seconds a worker holds still after a failed request; the throttle does the real back-off."""
@@ -61,19 +61,19 @@ class MissingSymbols:
             return tuple(MissingSymbol(symbol, why) for symbol, why in sorted(self._reasons.items()))
 
 
-def worth_another_try(
-    tickers: Iterable[Ticker], now: float, *, max_attempts: int, give_up_after: float
+def split_retryable(
+    tickers: Iterable[Ticker], now: float, *, max_attempts: int, retry_timeout: float
 ) -> tuple[list[Ticker], list[Ticker]]:
     """Part tickers into those to ask again and those to give up, by their attempts and their age in seconds."""
     again: list[Ticker] = []
     given_up: list[Ticker] = []
     for ticker in tickers:
-        tired = ticker.attempts >= max_attempts or now - ticker.asked_at >= give_up_after
-        (given_up if tired else again).append(ticker)
+        exhausted = ticker.attempts >= max_attempts or now - ticker.asked_at >= retry_timeout
+        (given_up if exhausted else again).append(ticker)
     return again, given_up
 
 
-def forgotten(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> list[Ticker]:
+def omitted_symbols(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> list[Ticker]:
     """The tickers that the answer leaves out and that have not been asked for again yet.
 
     Yahoo drops some symbols of a large request at random; those are worth one more try. A symbol it does not know
@@ -82,7 +82,7 @@ def forgotten(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> list[Tic
     return [
         Ticker(ticker.symbol, ticker.asked_at, ticker.attempts + 1)
         for ticker in tickers
-        if missing.get(ticker.symbol) == NOT_ANSWERED and not ticker.attempts
+        if missing.get(ticker.symbol) == OMITTED and not ticker.attempts
     ]
 
 
@@ -100,7 +100,7 @@ class FetchStage:
         missing: MissingSymbols,
         batch_size: int,
         max_attempts: int,
-        give_up_after: float,
+        retry_timeout: float,
         watches: SourceWatches,
     ) -> None:
         self.watches = watches
@@ -112,7 +112,7 @@ class FetchStage:
         self.missing = missing
         self.batch_size = batch_size
         self.max_attempts = max_attempts
-        self.give_up_after = give_up_after
+        self.retry_timeout = retry_timeout
 
     def make_task(self, worker: Worker) -> FetchTask:
         """One price worker's body; waits until the source is ready."""
@@ -127,7 +127,7 @@ class FetchTask:
         self._shared = shared
         self._worker = worker
 
-    def step(self) -> None:
+    def run_once(self) -> None:
         """Fetch one lease of tickers."""
         shared, worker = self._shared, self._worker
         lease = worker.take(shared.tickers, shared.batch_size)
@@ -141,18 +141,18 @@ class FetchTask:
         try:
             result = shared.source().fetch(symbols, pairs)
         except ThrottledError as error:
-            self._again(lease, error, tried=False)
+            self._requeue(lease, error, tried=False)
             yahoo.observe(Outcome.THROTTLED if error.by_source else Outcome.HELD_BACK, str(error), symbols)
             worker.wait(error.retry_after, WorkerState.WAITING, f"{error}")
         except SourceError as error:
-            self._again(lease, error, tried=True)
+            self._requeue(lease, error, tried=True)
             yahoo.observe(Outcome.FAILED, str(error), symbols)
             worker.last_error = str(error)
             delay = _RETRY_DELAY * (0.5 + worker.stage.jitter())
             worker.wait(delay, WorkerState.WAITING, f"{error}")
         except Exception as error:
             # Whoever dies of these tickers has tried them too, or they would kill one worker after the other.
-            self._again(lease, error, tried=True)
+            self._requeue(lease, error, tried=True)
             raise
         else:
             yahoo.answered(result.seconds)
@@ -170,7 +170,7 @@ class FetchTask:
         self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
         # Put even when the lease was given to somebody else meanwhile: a fetched quote is never dropped.
         worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
-        once_more = forgotten(lease.items, result.missing)
+        once_more = omitted_symbols(lease.items, result.missing)
         shared.missing.name(
             (symbol, why)
             for symbol, why in result.missing.items()
@@ -180,7 +180,7 @@ class FetchTask:
         if result.quotes:
             items = [FetchedQuote(quote, tick, worker.name) for quote in result.quotes]
             worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
-            shared.quotes.put(items, then=lambda: shared.counters.count_fetched(len(items)))
+            shared.quotes.put(items, on_put=lambda: shared.counters.count_fetched(len(items)))
         lease.release(once_more)
 
     def _watch_rates(self, pairs: Sequence[tuple[str, str]], result: FetchResult) -> None:
@@ -209,16 +209,16 @@ class FetchTask:
         except SourceError as error:
             self._worker.last_error = f"no rate for {', '.join(base for base, _ in pairs)}: {error}"
 
-    def _again(self, lease: Lease[Ticker], error: Exception, *, tried: bool) -> None:
+    def _requeue(self, lease: Lease[Ticker], error: Exception, *, tried: bool) -> None:
         """Put tickers back for another try, or name them missing when they have had their share."""
         shared = self._shared
         self._worker.stage.failed += 1
         tickers = [Ticker(ticker.symbol, ticker.asked_at, ticker.attempts + tried) for ticker in lease.items]
-        again, given_up = worth_another_try(
+        again, given_up = split_retryable(
             tickers,
             time.monotonic(),
             max_attempts=shared.max_attempts,
-            give_up_after=shared.give_up_after,
+            retry_timeout=shared.retry_timeout,
         )
         self._worker.enter(WorkerState.BLOCKED, f"returning {len(again)} tickers to the queue")
         shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)

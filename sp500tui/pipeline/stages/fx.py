@@ -17,7 +17,7 @@ MINOR_UNITS = {"GBp": ("GBP", 100), "GBX": ("GBP", 100), "ZAc": ("ZAR", 100), "I
 """Yahoo's codes for a hundredth of a currency, whose case matters."""
 
 _MAX_JUMP = Decimal("0.10")
-_BELIEVE_AFTER = 3
+_ACCEPT_AFTER = 3
 _ONE = Decimal(1)
 _EXACT = Context(prec=200, traps=[])
 """Digits enough for every product; the usual 28 would round a price times a rate of 17 digits each."""
@@ -40,8 +40,8 @@ class _Pair:
     rate: FxRate | None = None
     received: float = 0.0
     """Tick of the last believed answer."""
-    wanted_since: float = 0.0
-    doubted: int = 0
+    pending_since: float = 0.0
+    rejections: int = 0
     """Implausible answers in a row."""
     rejected: bool = False
     """Whether a rate was rejected, which was logged, since the last accepted one."""
@@ -72,7 +72,7 @@ class FxRates:
             for currency in currencies:
                 base, _ = major_unit(currency)
                 if base != self.target and base not in self._pairs:
-                    self._pairs[base] = _Pair(wanted_since=self._clock())
+                    self._pairs[base] = _Pair(pending_since=self._clock())
 
     def wanted(self) -> tuple[tuple[str, str], ...]:
         """The pairs whose rate is unknown or older than the refresh time."""
@@ -94,7 +94,7 @@ class FxRates:
 
         A jump of more than 10 % is believed only when it comes three times running.
         """
-        doubted: list[FxRate] = []
+        rejections: list[FxRate] = []
         with self._changed:
             for rate in rates:
                 pair = self._pairs.get(rate.base)
@@ -102,25 +102,25 @@ class FxRates:
                     continue
                 if not plausible(pair.rate.rate if pair.rate else None, rate.rate):
                     # What is no rate at all neither counts as a jump nor ends a row of them.
-                    pair.doubted += plausible(None, rate.rate)
-                    if not plausible(None, rate.rate) or pair.doubted < _BELIEVE_AFTER:
+                    pair.rejections += plausible(None, rate.rate)
+                    if not plausible(None, rate.rate) or pair.rejections < _ACCEPT_AFTER:
                         if not pair.rejected:
-                            doubted.append(rate)
+                            rejections.append(rate)
                         pair.rejected = True
                         continue
-                pair.rate, pair.received, pair.doubted, pair.rejected = rate, self._clock(), 0, False
+                pair.rate, pair.received, pair.rejections, pair.rejected = rate, self._clock(), 0, False
             self._changed.notify_all()
         # Outside the lock: a log on a terminal or a pipe that is not read may wait.
-        for rate in doubted:
+        for rate in rejections:
             _log.warning("rejected the rate %s%s = %s", rate.base, rate.target, rate.rate)
 
-    def worth_waiting(self, currencies: Iterable[str]) -> bool:
+    def is_pending(self, currencies: Iterable[str]) -> bool:
         """Whether one of these currencies has no rate yet but was asked for only moments ago."""
         now = self._clock()
         with self._changed:
             pairs = (self._pairs.get(major_unit(currency)[0]) for currency in currencies)
             return any(
-                pair is not None and pair.rate is None and now - pair.wanted_since < self._patience
+                pair is not None and pair.rate is None and now - pair.pending_since < self._patience
                 for pair in pairs
             )
 

@@ -103,13 +103,13 @@ class CycleSchedule:
         self._lock = threading.Lock()
         self._started = self._due = clock()
         self._interval = interval
-        self._asked = False
+        self._requested = False
         self._running = False
         self._complete = True
         self._number = 0
         self._total = 0
         self._skipped = 0
-        self._began = 0.0
+        self._started_at = 0.0
         self._seconds = 0.0
         self._listeners: list[Callable[[], None]] = []
 
@@ -139,7 +139,7 @@ class CycleSchedule:
                 due=self._due,
                 number=self._number,
                 running=self._running,
-                asked=self._asked,
+                asked=self._requested,
             )
             if move is ScheduleAction.SKIP:
                 missed = 1 + int((now - self._due) / self._interval)
@@ -152,10 +152,10 @@ class CycleSchedule:
         with self._lock:
             now = self._clock()
             # From due time to due time, so that cycles keep their rhythm; a first, late or asked-for one starts anew.
-            late = now - self._due >= self._interval or self._asked or not self._number
+            late = now - self._due >= self._interval or self._requested or not self._number
             self._due = (now if late else self._due) + self._interval
-            self._asked = False
-            self._running, self._began, self._total, self._skipped = True, now, total, 0
+            self._requested = False
+            self._running, self._started_at, self._total, self._skipped = True, now, total, 0
             self._complete = False
             self._number += 1
             number = self._number
@@ -180,7 +180,7 @@ class CycleSchedule:
         """The cycle is over; returns how many seconds it took."""
         with self._lock:
             self._running = False
-            seconds = self._seconds = self._clock() - self._began
+            seconds = self._seconds = self._clock() - self._started_at
         self._tell()
         return seconds
 
@@ -189,7 +189,7 @@ class CycleSchedule:
         with self._lock:
             if self._running:
                 return False
-            self._asked = True
+            self._requested = True
         self._tell()
         return True
 
@@ -198,7 +198,7 @@ class CycleSchedule:
         with self._lock:
             self._interval = seconds
             if self._number:
-                self._due = max(self._clock(), self._began + seconds)
+                self._due = max(self._clock(), self._started_at + seconds)
         self._tell()
 
     def record(self) -> ScheduleState:
@@ -208,7 +208,7 @@ class CycleSchedule:
                 self._number,
                 self._total,
                 self._running,
-                self._began,
+                self._started_at,
                 self._due,
                 self._seconds,
                 self._skipped,
@@ -219,7 +219,7 @@ class CycleSchedule:
         """Go on from where somebody else was."""
         with self._lock:
             self._number, self._total, self._running = record.number, record.total, record.running
-            self._began, self._due, self._seconds = record.began, record.due, record.seconds
+            self._started_at, self._due, self._seconds = record.began, record.due, record.seconds
             self._skipped, self._interval = record.skipped, record.interval
         self._tell()
 
@@ -253,7 +253,7 @@ class CycleSchedule:
                 total=self._total,
                 done=max(0, self._total - outstanding) if self._running else self._total,
                 running=self._running,
-                seconds=now - self._began if self._running else self._seconds,
+                seconds=now - self._started_at if self._running else self._seconds,
                 next_in=None if stopping or last else max(0.0, self._due - now),
                 skipped=self._skipped,
                 interval=self._interval,

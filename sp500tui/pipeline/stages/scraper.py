@@ -138,7 +138,7 @@ class ScraperTask:
         self._shared = shared
         self._worker = worker
 
-    def step(self) -> float:
+    def run_once(self) -> float:
         """Do what the schedule says; returns in how many seconds there is something to do."""
         shared, worker = self._shared, self._worker
         move = shared.cycles.move()
@@ -148,7 +148,7 @@ class ScraperTask:
             record = shared.cycles.record()
             message = shared.skips.note(time.monotonic(), record.number, record.skipped)
             if message:
-                worker.stage.tell(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
+                worker.stage.emit(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
         elif move is ScheduleAction.END:
             shared.ended()
             raise QueueClosedError
@@ -170,7 +170,7 @@ class ScraperTask:
         number = shared.cycles.begin(len(symbols))
         now = time.monotonic()
         message = f"cycle {number} started: {len(symbols)} symbols"
-        worker.stage.tell(EventKind.CYCLE_STARTED, message, logging.DEBUG, worker.name)
+        worker.stage.emit(EventKind.CYCLE_STARTED, message, logging.DEBUG, worker.name)
         worker.enter(WorkerState.BLOCKED, f"{len(symbols)} tickers for cycle {number}")
         try:
             self._put(symbols, now)

@@ -20,13 +20,13 @@ from sp500tui.model import Sp500tuiError
 from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, framed
 from sp500tui.pipeline.writer.process import NUMBER_BYTES
 
-_LOOK = 0.05
+_POLL_INTERVAL = 0.05
 """Seconds between two looks at `cancelled` while a commit is awaited."""
 _PIECE = 1 << 16
 """Bytes read at once."""
 _LATE_PIECES = 64
 """Pieces that are read after the time limit: more than a socket holds, so that an answer in it is always found."""
-_FAREWELL = 2.0
+_EXIT_GRACE = 2.0
 """Seconds a process gets to leave by itself."""
 
 
@@ -93,7 +93,7 @@ class WriterClient:
             {"url": url, "name": name, "statement_timeout": statement_timeout}
         ).encode()
 
-    def greeting(self, timeout: float, cancelled: Callable[[], bool]) -> Answer:
+    def connect(self, timeout: float, cancelled: Callable[[], bool]) -> Answer:
         """How its first connection to the database went.
 
         Raises:
@@ -129,10 +129,10 @@ class WriterClient:
             try:
                 data = data[self._socket.send(data, socket.MSG_DONTWAIT) :]
             except BlockingIOError:
-                self._check_patience(deadline, cancelled)
-                self._room.poll(_LOOK * 1000)
+                self._check_deadline(deadline, cancelled)
+                self._room.poll(_POLL_INTERVAL * 1000)
             except OSError as error:
-                raise self._death() from error
+                raise self._process_died() from error
 
     def _receive(self, number: int, deadline: float, cancelled: Callable[[], bool]) -> Answer:
         late = 0
@@ -151,8 +151,8 @@ class WriterClient:
                 ) from error
             # The socket before the clock: an answer may have come in time while this thread did something else.
             late += self._is_over(deadline, cancelled)
-            if not self._read(0.0 if late else _LOOK) or late > _LATE_PIECES:
-                self._check_patience(deadline, cancelled)
+            if not self._read(0.0 if late else _POLL_INTERVAL) or late > _LATE_PIECES:
+                self._check_deadline(deadline, cancelled)
 
     def _read(self, seconds: float) -> bool:
         """Take over what the process has sent, waiting so long where that is nothing yet; whether there was any."""
@@ -161,9 +161,9 @@ class WriterClient:
         try:
             piece = self._socket.recv(_PIECE, socket.MSG_DONTWAIT)
         except OSError as error:
-            raise self._death() from error
+            raise self._process_died() from error
         if not piece:
-            raise self._death()
+            raise self._process_died()
         self._frames.feed(piece)
         return True
 
@@ -171,18 +171,18 @@ class WriterClient:
     def _is_over(deadline: float, cancelled: Callable[[], bool]) -> bool:
         return time.monotonic() > deadline or cancelled()
 
-    def _check_patience(self, deadline: float, cancelled: Callable[[], bool]) -> None:
+    def _check_deadline(self, deadline: float, cancelled: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise WriterDiedError(f"{self._name} (process {self.pid}) did not answer in time")
         if cancelled():
             raise WriterDiedError(f"{self._name} was told to stop before its commit was confirmed")
 
-    def _death(self) -> WriterDiedError:
-        return WriterDiedError(self._epitaph(), by_itself=True)
+    def _process_died(self) -> WriterDiedError:
+        return WriterDiedError(self._exit_reason(), by_itself=True)
 
-    def _epitaph(self) -> str:
+    def _exit_reason(self) -> str:
         try:
-            status = self._process.wait(_FAREWELL)
+            status = self._process.wait(_EXIT_GRACE)
         except subprocess.TimeoutExpired:
             return f"{self._name} (process {self.pid}) closed its pipe"
         self._stderr.seek(0, os.SEEK_END)
@@ -205,7 +205,7 @@ class WriterClient:
         if at_once:
             self._process.kill()
         try:
-            self._process.wait(_FAREWELL)
+            self._process.wait(_EXIT_GRACE)
         except subprocess.TimeoutExpired:
             logging.getLogger(__name__).warning("%s did not leave; killed", self._name)
             self._process.kill()

@@ -17,7 +17,7 @@ _LONGEST_PAUSE = 2.0
 """Seconds; short, so that a database that comes back is in use again within five."""
 
 
-def retry_pause(failures: int, jitter: float) -> float:
+def backoff_delay(failures: int, jitter: float) -> float:
     """Seconds until the next attempt after `failures` in a row: 0.1·2ⁿ with half of it by chance, at most 2."""
     longest = min(_LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10))
     return float(longest * (0.5 + 0.5 * jitter))
@@ -50,7 +50,7 @@ class DatabaseHealth:
         if first:
             self._tell(EventKind.DATABASE_DOWN, f"database: {message}", logging.WARNING)
 
-    def given_up(self, message: str, sqlstate: str | None) -> None:
+    def mark_failed(self, message: str, sqlstate: str | None) -> None:
         """It could not be opened, and nobody will try again; who gives up tells so."""
         with self._lock:
             self._note(message, sqlstate)
@@ -61,9 +61,9 @@ class DatabaseHealth:
             self._down_since = now
         self._failures += 1
         self.health, self.message, self.sqlstate = Health.DOWN, message, sqlstate
-        self._retry_at = now + retry_pause(self._failures, self._jitter())
+        self._retry_at = now + backoff_delay(self._failures, self._jitter())
 
-    def worked(self) -> None:
+    def record_success(self) -> None:
         """It took a batch, or answered."""
         with self._lock:
             was_down = self.health is Health.DOWN

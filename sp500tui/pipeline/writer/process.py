@@ -32,15 +32,15 @@ def main(fd: int) -> None:
     # The parent decides when to stop: a Ctrl-C of the terminal reaches it alone.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _have_the_system_end_this()
+    _set_parent_death_signal()
     pipe = Connection(fd)
     # Where the end of the pipe cannot be watched, no process is left that might outlive the program.
     ServiceThread(
-        "end-of-pipe", lambda: _die_with_parent(fd), attempts=1, give_up=lambda _: os._exit(1)
+        "end-of-pipe", lambda: _exit_with_parent(fd), attempts=1, give_up=lambda _: os._exit(1)
     ).start()
     writer = _Writer(pipe, json.loads(pipe.recv_bytes()))
     try:
-        writer.greet()
+        writer.handshake()
         while True:
             message = pipe.recv_bytes()
             writer.write(int.from_bytes(message[:NUMBER_BYTES], "big"), message[NUMBER_BYTES:])
@@ -48,7 +48,7 @@ def main(fd: int) -> None:
         writer.disconnect()
 
 
-def _have_the_system_end_this() -> None:
+def _set_parent_death_signal() -> None:
     """On Linux, be killed with the parent's thread that owns this process, even while stopped (prctl(2))."""
     if sys.platform != "linux":
         return
@@ -59,7 +59,7 @@ def _have_the_system_end_this() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _die_with_parent(fd: int) -> None:
+def _exit_with_parent(fd: int) -> None:
     """End this process when the other end of the pipe is gone, even in the middle of a hanging statement."""
     poller = select.poll()
     poller.register(fd, 0)
@@ -83,7 +83,7 @@ class _Writer:
     def _log(self, message: str) -> None:
         self._answer(kind="log", name=__package__, level=logging.DEBUG, message=message, created=time.time())
 
-    def greet(self) -> None:
+    def handshake(self) -> None:
         """Connect, and say how that went."""
         try:
             self._connected()

@@ -96,7 +96,7 @@ class WriterTask(Generic[B]):
         """The batch after the one that is being committed; only within a step."""
         self._sent = 0
 
-    def step(self) -> None:
+    def run_once(self) -> None:
         """Bring a batch to the database, and the full ones behind it; or rows to the disk while there is none."""
         shared = self._shared
         if shared.spooling_since is not None or not shared.state.ready.is_set() or shared.state.retry_in:
@@ -110,7 +110,7 @@ class WriterTask(Generic[B]):
             batch, self._prefetched = self._prefetched, None
             if batch is not None and self._worker.abandoned:
                 # Its successor commits it.
-                self._keep(batch)
+                self._requeue(batch)
                 return
 
     # --- while the database cannot be used ---------------------------------------------------------------------
@@ -131,7 +131,7 @@ class WriterTask(Generic[B]):
             lease = worker.take(shared.rows, shared.batch_size, timeout=0.0 if ended else 0.1)
             batch = None if lease is None else self._to_journal(lease)
             if batch is not None:
-                self._keep(batch)
+                self._requeue(batch)
             if lease is not None:
                 return
         pause = shared.state.retry_in
@@ -143,9 +143,9 @@ class WriterTask(Generic[B]):
         worker.enter(WorkerState.STARTING, "connects to the database")
         self._link = WriterClient(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
         worker.pid = self._link.pid
-        answer = self._link.greeting(max(_START_TIMEOUT, shared.commit_timeout), self._cut_short)
+        answer = self._link.connect(max(_START_TIMEOUT, shared.commit_timeout), self._cut_short)
         if answer.committed:
-            shared.state.worked()
+            shared.state.record_success()
             return True
         self._disconnect()
         shared.state.failed(answer.message, answer.sqlstate)
@@ -219,24 +219,24 @@ class WriterTask(Generic[B]):
                 self._commit(batch.payload, outcome)
             shared.dead_letters.add(outcome.refused)
         except _UnavailableError as refusal:
-            self._keep(batch)
+            self._requeue(batch)
             shared.state.failed(str(refusal), refusal.sqlstate)
         except WriterDiedError as death:
             # One that was made to end, or that a slow database made late, says nothing against the rows.
             batch.deaths += death.by_itself
-            self._keep(batch)
+            self._requeue(batch)
             self._disconnect(at_once=True)
             if not self._cut_short():
                 raise
         except BaseException as error:
             # Whatever it was, the rows stay; a batch that does this again and again is taken apart.
             batch.deaths += not isinstance(error, JournalError)
-            self._keep(batch)
+            self._requeue(batch)
             raise
         else:
             self._settle(batch, outcome, time.monotonic() - started)
 
-    def _keep(self, batch: B) -> None:
+    def _requeue(self, batch: B) -> None:
         """Leave a batch, and the one behind it, to the journal until somebody can commit them."""
         ahead, self._prefetched = self._prefetched, None
         # What is given back last is taken first.
@@ -260,7 +260,7 @@ class WriterTask(Generic[B]):
             self._next_number(), payload, shared.commit_timeout, self._cut_short, self._prefetch
         )
         if answer.committed:
-            shared.state.worked()
+            shared.state.record_success()
             shared.state.commit.record(answer.seconds)
             outcome.stored += answer.stored
         elif not is_bad_row(answer.sqlstate or ""):
@@ -295,7 +295,7 @@ class WriterTask(Generic[B]):
         worker.done(batch.rows, seconds)
         for letter in outcome.refused:
             message = f"{letter.row.get('symbol')} is a dead letter: {letter.reason}"
-            worker.stage.tell(EventKind.DEAD_LETTER, message, logging.WARNING, worker.name)
+            worker.stage.emit(EventKind.DEAD_LETTER, message, logging.WARNING, worker.name)
 
     def _next_number(self) -> int:
         self._sent += 1
@@ -323,7 +323,7 @@ class WriterTask(Generic[B]):
         """Let the process go, and the batch behind the one that failed."""
         ahead, self._prefetched = self._prefetched, None
         if ahead is not None:
-            self._keep(ahead)
+            self._requeue(ahead)
         self._disconnect()
 
 

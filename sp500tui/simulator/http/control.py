@@ -20,9 +20,9 @@ _LARGEST_BODY = 65_536
 class Control:
     """Answers plain requests on the proxy's own port."""
 
-    def __init__(self, market: Market, dice: FaultSampler, tally: Tally, token: str) -> None:
+    def __init__(self, market: Market, rng: FaultSampler, tally: Tally, token: str) -> None:
         self._market = market
-        self._dice = dice
+        self._rng = rng
         self._tally = tally
         self._token = token
 
@@ -37,7 +37,7 @@ class Control:
         if (request.method, request.path) == ("GET", "/statistics"):
             return _json(self._tally.report())
         if (request.method, request.path) == ("GET", "/faults"):
-            return _json(self._dice.faults.as_json())
+            return _json(self._rng.faults.as_json())
         if (request.method, request.path) == ("POST", "/faults"):
             return await self._set_faults(request)
         return _json({"error": f"{request.method} {request.path} does not exist"}, 404)
@@ -58,7 +58,7 @@ class Control:
             faults = Faults.parse(json.loads(await request.read()))
         except (ConfigurationError, ValueError) as error:
             return _json({"error": str(error)}, 400)
-        self._dice.set(faults)
+        self._rng.set(faults)
         return _json(faults.as_json())
 
 

@@ -38,8 +38,8 @@ class Answer:
 class Delivery:
     """Sends answers, with the faults of the moment."""
 
-    def __init__(self, dice: FaultSampler, tally: Tally, ledger: Ledger | None) -> None:
-        self._dice = dice
+    def __init__(self, rng: FaultSampler, tally: Tally, ledger: Ledger | None) -> None:
+        self._rng = rng
         self._tally = tally
         self._ledger = ledger
 
@@ -51,33 +51,33 @@ class Delivery:
     async def send_data(self, request: web.BaseRequest, make: Callable[[], Answer]) -> web.StreamResponse:
         """Send what `make` returns, unless a fault comes between."""
         await self._wait()
-        if self._dice.happens("drop"):
+        if self._rng.happens("drop"):
             return _cut(request, web.StreamResponse())
         answer = self._refusal() or make()
-        if answer.status == 200 and self._dice.happens("html"):
+        if answer.status == 200 and self._rng.happens("html"):
             answer = Answer(_MAINTENANCE, HTML)
-        elif answer.status == 200 and self._dice.happens("garbage"):
+        elif answer.status == 200 and self._rng.happens("garbage"):
             answer = Answer(answer.body[: len(answer.body) // 2] + b'\x00{"]')
-        if self._dice.happens("half_body"):
+        if self._rng.happens("half_body"):
             return await self._send_half(request, answer)
-        if self._dice.happens("drip"):
+        if self._rng.happens("drip"):
             return await self._send_drops(request, answer)
         return await self._send_whole(request, answer)
 
     async def _wait(self) -> None:
-        delay = self._dice.delay()
+        delay = self._rng.delay()
         if delay:
             await asyncio.sleep(delay)
 
     def _refusal(self) -> Answer | None:
-        if self._dice.happens("throttle"):
-            seconds = self._dice.faults.retry_after
+        if self._rng.happens("throttle"):
+            seconds = self._rng.faults.retry_after
             headers = {} if seconds is None else {"Retry-After": f"{seconds:.0f}"}
             return Answer(b"Edge: Too Many Requests", TEXT, 429, headers)
-        if self._dice.happens("throttle_text"):
+        if self._rng.happens("throttle_text"):
             return Answer(b"Edge: Too Many Requests", TEXT)
-        if self._dice.happens("server_error"):
-            status = _SERVER_ERRORS[self._dice.pick(len(_SERVER_ERRORS))]
+        if self._rng.happens("server_error"):
+            status = _SERVER_ERRORS[self._rng.pick(len(_SERVER_ERRORS))]
             return Answer(_MAINTENANCE, HTML, status)
         return None
 
@@ -86,7 +86,7 @@ class Delivery:
         self._tally.status(answer.status)
         await response.prepare(request)
         await response.write_eof()
-        self._hand_out(answer)
+        self._serve(answer)
         return response
 
     async def _send_half(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
@@ -98,10 +98,10 @@ class Delivery:
         response = await self._begin(request, answer)
         size = max(1, -(-len(answer.body) // _DRIPS))
         for start in range(0, len(answer.body), size):
-            await asyncio.sleep(self._dice.faults.drip_seconds / _DRIPS)
+            await asyncio.sleep(self._rng.faults.drip_seconds / _DRIPS)
             await response.write(answer.body[start : start + size])
         await response.write_eof()
-        self._hand_out(answer)
+        self._serve(answer)
         return response
 
     async def _begin(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
@@ -111,7 +111,7 @@ class Delivery:
         await response.prepare(request)
         return response
 
-    def _hand_out(self, answer: Answer) -> None:
+    def _serve(self, answer: Answer) -> None:
         self._tally.count("quotes", len(answer.quotes))
         if self._ledger is not None and answer.quotes:
             self._ledger.add(answer.quotes)

@@ -67,15 +67,15 @@ class MarketServer:
         clock = DemoClock(options.speed, options.start_at, now)
         self.market = Market([*listings, *extras(options.extra_symbols)], clock, seed)
         self.tally = Tally()
-        self.dice = FaultSampler(options.faults, seed, self.tally.fault)
+        self.rng = FaultSampler(options.faults, seed, self.tally.fault)
         self.token = secrets.token_urlsafe(24)
         """What the control endpoint asks for."""
         self.port = options.port
         self._ledger = None if options.ledger is None else Ledger(options.ledger)
-        delivery = Delivery(self.dice, self.tally, self._ledger)
-        yahoo = Yahoo(self.market, self.dice, delivery, self.tally)
-        wikipedia = Wikipedia(listings, self.dice, delivery, self.tally)
-        control = Control(self.market, self.dice, self.tally, self.token)
+        delivery = Delivery(self.rng, self.tally, self._ledger)
+        yahoo = Yahoo(self.market, self.rng, delivery, self.tally)
+        wikipedia = Wikipedia(listings, self.rng, delivery, self.tally)
+        control = Control(self.market, self.rng, self.tally, self.token)
         self._control = _web_server(control.serve)
         self._hosts = {
             "en.wikipedia.org": _web_server(wikipedia.page),

@@ -30,10 +30,10 @@ _FINE_STEPS = 900
 class _Walk:
     """One currency's distance from its starting rate, as a logarithm."""
 
-    __slots__ = ("_dice", "_size", "_time", "level")
+    __slots__ = ("_rng", "_size", "_time", "level")
 
     def __init__(self, currency: str, seed: object) -> None:
-        self._dice = Prng(seed, "currency", currency)
+        self._rng = Prng(seed, "currency", currency)
         self._size = 0.0 if currency == "USD" else _PEGGED_VOLATILITY if currency in _PEGS else _VOLATILITY
         self._time = 0
         self.level = 0.0
@@ -42,7 +42,7 @@ class _Walk:
         while self._time < second:
             passed = max(1, (second - self._time) // _FINE_STEPS)
             self._time += passed
-            self.level = self.level * (1 - _PULL * passed) + self._size * sqrt(passed) * self._dice.normal()
+            self.level = self.level * (1 - _PULL * passed) + self._size * sqrt(passed) * self._rng.normal()
 
 
 class CurrencyPair:

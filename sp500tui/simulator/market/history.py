@@ -89,13 +89,13 @@ def _past(subject: Subject) -> Iterator[Bar]:
 
 
 def _invented_days(subject: Subject, close: float, size: float, volume: int, digits: int) -> Iterator[Bar]:
-    dice = Prng(subject.seed, "days", subject.symbol)
+    rng = Prng(subject.seed, "days", subject.symbol)
     while True:
-        before = max(round(close * exp(-size * dice.normal()), digits), 10.0**-digits)
-        opening = round(before + (close - before) * 0.3 * dice.uniform(), digits)
-        high = max(opening, close, round(max(opening, close) * (1 + 0.4 * size * dice.uniform()), digits))
-        low = min(opening, close, round(min(opening, close) * (1 - 0.4 * size * dice.uniform()), digits))
-        yield Bar(0, opening, high, low, close, round(volume * (0.5 + dice.uniform())))
+        before = max(round(close * exp(-size * rng.normal()), digits), 10.0**-digits)
+        opening = round(before + (close - before) * 0.3 * rng.uniform(), digits)
+        high = max(opening, close, round(max(opening, close) * (1 + 0.4 * size * rng.uniform()), digits))
+        low = min(opening, close, round(min(opening, close) * (1 - 0.4 * size * rng.uniform()), digits))
+        yield Bar(0, opening, high, low, close, round(volume * (0.5 + rng.uniform())))
         close = before
 
 
@@ -106,12 +106,12 @@ def _widened(minutes: Iterator[Bar], width: int, origin: int) -> Iterator[Bar]:
 
 def _invented_minutes(day: Bar, subject: Subject) -> Iterator[Bar]:
     """A session gone by, minute by minute, from its open to its close within its high and low."""
-    dice = Prng(subject.seed, "minutes", subject.symbol, day.start)
-    peak, trough = int(dice.uniform() * 190), 195 + int(dice.uniform() * 190)
+    rng = Prng(subject.seed, "minutes", subject.symbol, day.start)
+    peak, trough = int(rng.uniform() * 190), 195 + int(rng.uniform() * 190)
     price = day.open
     for minute in range(_SESSION_MINUTES):
         left = _SESSION_MINUTES - minute
-        drift = (day.close - price) / left + (day.high - day.low) * 0.02 * dice.normal()
+        drift = (day.close - price) / left + (day.high - day.low) * 0.02 * rng.normal()
         following = round(min(max(price + drift, day.low), day.high), 6) if left > 1 else day.close
         high = day.high if minute == peak else max(price, following)
         low = day.low if minute == trough else min(price, following)

@@ -31,7 +31,7 @@ _FINE_STEPS = 900
 """Trades an instrument makes up for one by one; a longer sleep is made up for in as many longer steps."""
 _LONGEST_GAP = 30
 """Seconds between two trades of the smallest shares, at most, in the regular session."""
-_KEPT_DAYS = 60
+_MAX_DAYS = 60
 """Days of the demo market's own past kept as daily bars."""
 SWEEPS = 30
 """Seconds in which the background sweep passes over all instruments once."""
@@ -42,7 +42,7 @@ class Factors:
 
     def __init__(self, clock: DemoClock, sectors: int, seed: object) -> None:
         self._clock = clock
-        self._dice = Prng(seed, "factors")
+        self._rng = Prng(seed, "factors")
         self._width = sectors + 1
         self._levels = array("d", [0.0] * self._width)
         self._first = 0
@@ -68,7 +68,7 @@ class Factors:
         passed = min(stride * self._clock.speed, _SESSION) * (1.0 if state is MarketState.REGULAR else 0.2)
         scale, keep = sqrt(passed), 1 - _PULL * passed
         sizes = [_MARKET_VOLATILITY, *[_SECTOR_VOLATILITY] * (self._width - 1)]
-        normal = self._dice.normal
+        normal = self._rng.normal
         return array(
             "d", [level * keep + size * scale * normal() for level, size in zip(levels, sizes, strict=True)]
         )
@@ -93,12 +93,12 @@ class Instrument:
         self.post: tuple[float, int] | None = None
         """Price and real time of the latest trade before and after the regular session, of the present day."""
         self.minutes = MinuteBars()
-        self.past: deque[Bar] = deque(maxlen=_KEPT_DAYS)
+        self.past: deque[Bar] = deque(maxlen=_MAX_DAYS)
         """Regular sessions gone by since the start, oldest first."""
         self._sector = sector
         self._clock = clock
         self._gap = gap
-        self._dice = Prng(seed, listing.symbol)
+        self._rng = Prng(seed, listing.symbol)
         self._beta = 0.5 + fraction(listing.symbol, "beta")
         pace = min(clock.speed, _SESSION)
         self._lot = max(1.0, listing.shares * 0.005 * gap / _SESSION) * pace
@@ -124,7 +124,7 @@ class Instrument:
             state = self._clock.state(due)
             self._trade(due, state, factors)
             longest = self._gap if state is MarketState.REGULAR else 4 * self._gap
-            step = 1 + int(longest * self._dice.uniform())
+            step = 1 + int(longest * self._rng.uniform())
             # A longer step ends in the past: the trade after `second` comes as soon as any other.
             self._next = due + (step * stretch if due + step * stretch <= second else step)
 
@@ -132,7 +132,7 @@ class Instrument:
         day = self._clock.day(second)
         opens = state is MarketState.REGULAR and day != self._day
         price = self._price(second, factors, opens)
-        volume = round(self._lot * (0.25 + 1.5 * self._dice.uniform()))
+        volume = round(self._lot * (0.25 + 1.5 * self._rng.uniform()))
         stamp = self._clock.stamp(second)
         if opens:
             self._open(day, stamp, price)
@@ -149,12 +149,12 @@ class Instrument:
     def _price(self, second: int, factors: Factors, opens: bool) -> float:
         passed = min((second - self._last) * self._clock.speed, _SESSION)
         self._own *= 1 - _PULL * passed
-        self._own += _OWN_VOLATILITY * sqrt(passed) * self._dice.normal()
+        self._own += _OWN_VOLATILITY * sqrt(passed) * self._rng.normal()
         if opens:
-            self._own += _GAP_VOLATILITY * self._dice.normal()
+            self._own += _GAP_VOLATILITY * self._rng.normal()
         market, sector = factors.at(second, self._sector)
         level = self.listing.price * exp(self._beta * market + sector + self._own)
-        digits = 4 if level < 1 or self._dice.uniform() < 0.1 else 2
+        digits = 4 if level < 1 or self._rng.uniform() < 0.1 else 2
         return max(0.0001, round(level, digits))
 
     def _open(self, day: int, stamp: int, price: float) -> None:

@@ -25,7 +25,7 @@ from sp500tui.simulator.yahoo.quotes import (
 
 DELISTED = frozenset({"ATVI", "BRKS", "FRC", "SIVB", "TWTR"})
 """Shares of the past: Yahoo Finance still answers for such, without a price."""
-_KEPT_FRAGMENTS = 100_000
+_MAX_FRAGMENTS = 100_000
 """Printed quotes remembered at most, whatever the clients ask for."""
 _PRICES = ("preMarketPrice", "postMarketPrice", "regularMarketPrice")
 _PRICE_FAULTS = ("nan_price", "null_price", "negative_price")
@@ -57,9 +57,9 @@ class _Fragment:
 class QuoteRenderer:
     """Prints quotes of shares and currency pairs."""
 
-    def __init__(self, market: Market, dice: FaultSampler) -> None:
+    def __init__(self, market: Market, rng: FaultSampler) -> None:
         self._market = market
-        self._dice = dice
+        self._rng = rng
         self._fragments: dict[tuple[str, frozenset[str], bool], _Fragment] = {}
 
     def render(self, symbols: list[str], wanted: frozenset[str], wrap: bool) -> Rendered:
@@ -67,13 +67,13 @@ class QuoteRenderer:
 
         With `wrap` every number comes as an object of its raw and its formatted value.
         """
-        if self._dice.happens("empty"):
+        if self._rng.happens("empty"):
             return Rendered([], ())
         state = self._market.state()
         fragments = [self._fragment(symbol, state, wanted, wrap) for symbol in symbols]
         known = [fragment for fragment in fragments if fragment is not None]
-        if known and self._dice.happens("other_symbols"):
-            known[self._dice.pick(len(known))] = self._stranger(symbols, state, wanted, wrap)
+        if known and self._rng.happens("other_symbols"):
+            known[self._rng.pick(len(known))] = self._stranger(symbols, state, wanted, wrap)
         return Rendered(
             [fragment.text for fragment in known],
             tuple(fragment.quote for fragment in known if fragment.quote is not None),
@@ -88,7 +88,7 @@ class QuoteRenderer:
         if instrument is None:
             pair = self._market.pair(symbol)
             return None if pair is None else self._pair_fragment(pair, wanted, wrap)
-        if self._dice.happens("missing_symbol"):
+        if self._rng.happens("missing_symbol"):
             return None
         spoilt = self._spoilt(instrument, state, wanted)
         if spoilt is not None:
@@ -97,7 +97,7 @@ class QuoteRenderer:
         known = self._fragments.get(key)
         if known is None or known.trades != instrument.trades or known.state is not state:
             known = self._fresh(instrument, state, wanted, wrap)
-            if len(self._fragments) >= _KEPT_FRAGMENTS:
+            if len(self._fragments) >= _MAX_FRAGMENTS:
                 self._fragments.clear()
             self._fragments[key] = known
         return known
@@ -113,13 +113,13 @@ class QuoteRenderer:
         return replace(fragment, facts=facts, text=f"{{{facts},{fragment.text[1:]}")
 
     def _spoilt(self, instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields | None:
-        if self._dice.happens("stale"):
+        if self._rng.happens("stale"):
             return select(_stale(share_quote(instrument, state), instrument), wanted)
-        session = self._dice.choice("session")
+        session = self._rng.choice("session")
         if session != "ok":
             return select(in_session(share_quote(instrument, state), session), wanted)
         for fault in _PRICE_FAULTS:
-            if self._dice.happens(fault):
+            if self._rng.happens(fault):
                 return select(_with_price(share_quote(instrument, state), fault), wanted)
         return None
 
@@ -127,14 +127,14 @@ class QuoteRenderer:
         self, symbols: list[str], state: MarketState, wanted: frozenset[str], wrap: bool
     ) -> _Fragment:
         others = [symbol for symbol in self._market.symbols() if symbol not in symbols]
-        instrument = self._market.instrument(others[self._dice.pick(len(others))] if others else symbols[0])
+        instrument = self._market.instrument(others[self._rng.pick(len(others))] if others else symbols[0])
         if instrument is None:
             return _Fragment(0, state, "{}", None)
         text = _print(instrument, state, select(share_quote(instrument, state), wanted), wrap).text
         return _Fragment(instrument.trades, state, text, None)
 
     def _pair_fragment(self, pair: CurrencyPair, wanted: frozenset[str], wrap: bool) -> _Fragment | None:
-        fault = self._dice.choice("fx")
+        fault = self._rng.choice("fx")
         if fault == "missing":
             return None
         fields = pair_quote(pair)

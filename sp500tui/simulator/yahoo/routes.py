@@ -24,13 +24,13 @@ _HALF_YEAR = 15_778_800
 class Yahoo:
     """Answers for every host of Yahoo's except the stream."""
 
-    def __init__(self, market: Market, dice: FaultSampler, delivery: Delivery, tally: Tally) -> None:
+    def __init__(self, market: Market, rng: FaultSampler, delivery: Delivery, tally: Tally) -> None:
         self._market = market
-        self._dice = dice
+        self._rng = rng
         self._delivery = delivery
         self._tally = tally
         self._sessions = Sessions()
-        self._renderer = QuoteRenderer(market, dice)
+        self._renderer = QuoteRenderer(market, rng)
 
     async def data(self, request: web.BaseRequest) -> web.StreamResponse:
         """query1 and query2.finance.yahoo.com."""
@@ -87,7 +87,7 @@ class Yahoo:
         return _redirect(f"https://guce.yahoo.com/copyConsent?sessionId={session}")
 
     def _crumb(self, request: web.BaseRequest) -> Answer:
-        if self._dice.happens("poisoned_crumb"):
+        if self._rng.happens("poisoned_crumb"):
             return Answer(b"Too Many Requests\r\n", TEXT, 429)
         cookie = self._sessions.cookie_of(request.headers.get("Cookie", ""))
         if cookie is None:
@@ -99,7 +99,7 @@ class Yahoo:
         if cookie is None:
             return _refusal(401, "Unauthorized", "Invalid Cookie")
         expected = self._sessions.crumb_for(cookie)
-        if request.query.get("crumb") != expected or self._dice.happens("invalid_crumb"):
+        if request.query.get("crumb") != expected or self._rng.happens("invalid_crumb"):
             return _refusal(401, "Unauthorized", "Invalid Crumb")
         return None
 
@@ -107,7 +107,7 @@ class Yahoo:
         trespass = self._trespass(request)
         if trespass is not None:
             return trespass
-        if self._dice.happens("consent_loop"):
+        if self._rng.happens("consent_loop"):
             return _redirect("https://guce.yahoo.com/consent")
         symbols = [word for word in request.query.get("symbols", "").upper().split(",") if word]
         if not symbols:

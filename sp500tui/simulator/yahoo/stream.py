@@ -22,7 +22,7 @@ _EQUITY = 8
 """The stream's number of the quote type."""
 _HOURS = {MarketState.PRE: 0, MarketState.REGULAR: 1, MarketState.POST: 2}
 _EXTENDED_HOURS = 3
-_TICK = 1.0
+_INTERVAL = 1.0
 """Seconds between two looks at the market."""
 
 
@@ -59,7 +59,7 @@ class Stream:
                     text = json.dumps({"type": "pricing", "message": frame}) if wrapped else frame
                     await socket.send_str(text)
                     self._tally.count("stream_frames")
-                await asyncio.sleep(_TICK)
+                await asyncio.sleep(_INTERVAL)
         except ConnectionError:
             return
         except Exception:  # noqa: BLE001

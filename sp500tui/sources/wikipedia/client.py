@@ -131,7 +131,7 @@ class Wikipedia:
                 with response:
                     return self._page(response)
         except (requests.RequestException, OSError, ValueError) as error:
-            raise SourceError(self._failure_words(error)) from error
+            raise SourceError(self._failure_message(error)) from error
 
     def _page(self, response: requests.Response) -> _Page | None:
         if response.status_code == _NOT_MODIFIED:
@@ -151,7 +151,7 @@ class Wikipedia:
         etag = header_value(response.headers, "ETag")
         return _Page(bytes(body), etag, header_value(response.headers, "Last-Modified"))
 
-    def _failure_words(self, error: Exception) -> str:
+    def _failure_message(self, error: Exception) -> str:
         host = self._host
         if isinstance(error, requests.exceptions.ProxyError):
             if refused := _TUNNEL_REFUSED.search(str(error)):

@@ -20,7 +20,7 @@ from sp500tui.logs.redaction import one_line
 from sp500tui.model import MarketState, SourceError, ThrottledError
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.json_values import read_json
-from sp500tui.sources.yahoo.parsing import FIELDS, NOT_ANSWERED, FetchResult, answered_symbols, parse_quotes
+from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, FetchResult, answered_symbols, parse_quotes
 from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol, parse_symbol, yahoo_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sp500tui.sources.yahoo.session import ThrottledSession
 
 __all__ = [
-    "NOT_ANSWERED",
+    "OMITTED",
     "FetchResult",
     "TradingPeriods",
     "YahooFinance",
@@ -42,12 +42,12 @@ _Answer = TypeVar("_Answer")
 
 _QUOTES = "https://query1.finance.yahoo.com/v7/finance/quote"
 _CHART = "https://query1.finance.yahoo.com/v8/finance/chart/"
-_NOTHING: object = {"quoteResponse": {"result": []}}
-_MOST_STRANGERS = 1000
+_EMPTY_RESPONSE: object = {"quoteResponse": {"result": []}}
+_MAX_UNREQUESTED = 1000
 """Symbols nobody asked for that are remembered as told."""
 _MOST_STATES = 50
 """Session names that are remembered as reported; more are noise and are not logged."""
-_WHO = "Yahoo Finance"
+_SOURCE_NAME = "Yahoo Finance"
 _CACHE_PREFIX = "yfinance-"
 
 
@@ -77,7 +77,7 @@ class YahooFinance:
         """yfinance's `YfData`, one for the whole process."""
         self._remove_cache: Callable[[], object] = lambda: None
         self._reporting = threading.Lock()
-        self._strangers: set[str] = set()
+        self._unrequested: set[str] = set()
         self._reported_states: set[str] = {state.value for state in MarketState} - {MarketState.UNKNOWN}
 
     def open(self) -> None:
@@ -92,7 +92,7 @@ class YahooFinance:
             cache = self._private_cache()
             from sp500tui.sources.yahoo.session import ThrottledSession
 
-            _quieten()
+            _silence_loggers()
             try:
                 import yfinance
                 from yfinance import cache as yfinance_cache
@@ -131,7 +131,7 @@ class YahooFinance:
         pairs = [fx_symbol(base, target) for base, target in dict.fromkeys(fx_pairs) if base != target]
         asked = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
         if not asked:
-            return parse_quotes(_NOTHING, (), fx_pairs, self._clock())
+            return parse_quotes(_EMPTY_RESPONSE, (), fx_pairs, self._clock())
         known = {
             *(name for symbol in symbols for name in answer_names(symbol)),
             *(name for pair in fx_pairs for name in fx_names(*pair)),
@@ -139,7 +139,7 @@ class YahooFinance:
 
         def read(body: bytes) -> FetchResult:
             answer = read_json(body)
-            self._tell_strangers(answered_symbols(answer) - known)
+            self._warn_unrequested(answered_symbols(answer) - known)
             result = parse_quotes(answer, symbols, fx_pairs, self._clock())
             self._report_new_states({quote.market_state for quote in result.quotes})
             return result
@@ -192,19 +192,21 @@ class YahooFinance:
         except ThrottledError:
             raise
         except SourceError as error:
-            session.crumb_doubtful = True
+            session.crumb_suspect = True
             self._throttle.failed(_reason(error))
             raise
         except Exception as error:  # yfinance lets through whatever it stumbles over
-            failure = SourceError(f"{_WHO}: yfinance failed with {type(error).__name__}: {one_line(error)}")
+            failure = SourceError(
+                f"{_SOURCE_NAME}: yfinance failed with {type(error).__name__}: {one_line(error)}"
+            )
             self._throttle.failed(_reason(failure))
             raise failure from error
         else:
             self._throttle.succeeded()
             return answer
         finally:
-            if session.crumb_doubtful:
-                session.crumb_doubtful = False
+            if session.crumb_suspect:
+                session.crumb_suspect = False
                 with data._cookie_lock:
                     data._crumb = None
 
@@ -247,12 +249,12 @@ class YahooFinance:
             ", ".join(sorted(new)),
         )
 
-    def _tell_strangers(self, symbols: frozenset[str]) -> None:
+    def _warn_unrequested(self, symbols: frozenset[str]) -> None:
         with self._reporting:
-            new = symbols - self._strangers
-            if not new or len(self._strangers) >= _MOST_STRANGERS:
+            new = symbols - self._unrequested
+            if not new or len(self._unrequested) >= _MAX_UNREQUESTED:
                 return
-            self._strangers |= new
+            self._unrequested |= new
         _log.warning(
             "Yahoo Finance returned symbols that were not requested: %s", one_line(", ".join(sorted(new)))
         )
@@ -260,14 +262,14 @@ class YahooFinance:
 
 def _reason(error: SourceError) -> str:
     """The message without the name of who failed, which those who show the throttle put before it."""
-    return str(error).removeprefix(_WHO).lstrip(": ")
+    return str(error).removeprefix(_SOURCE_NAME).lstrip(": ")
 
 
 def _body(response: Any) -> bytes:
     if response.status_code != 200:
-        from sp500tui.sources.yahoo.session import refusal_words
+        from sp500tui.sources.yahoo.session import http_error_message
 
-        raise SourceError(refusal_words(response, "cookie and crumb refused"))
+        raise SourceError(http_error_message(response, "cookie and crumb refused"))
     body: bytes = response.content
     return body
 
@@ -284,7 +286,7 @@ def _is_running(pid: str) -> bool:
     return True
 
 
-def _quieten() -> None:
+def _silence_loggers() -> None:
     """Keep libraries from writing to the terminal: what matters of theirs is told by our own errors."""
     for name in ("yfinance", "peewee"):
         logger = logging.getLogger(name)

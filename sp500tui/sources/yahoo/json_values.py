@@ -37,7 +37,7 @@ def entry(node: object, *path: str | int) -> object:
     return node
 
 
-def error_words(answer: object) -> str:
+def error_message(answer: object) -> str:
     """What the answer says went wrong, one line; empty where it says nothing."""
     for envelope in _ENVELOPES:
         error = entry(answer, envelope, "error")

@@ -11,12 +11,12 @@ from decimal import Decimal
 
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import FxRate, MarketState, Quote, SourceError
-from sp500tui.sources.yahoo.json_values import entry, error_words
+from sp500tui.sources.yahoo.json_values import entry, error_message
 from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol
 
 _log = logging.getLogger(__name__)
 
-NOT_ANSWERED = "not in Yahoo's answer"
+OMITTED = "not in Yahoo's answer"
 """The reason of a symbol that Yahoo left out; it drops some at random, so another try may bring it."""
 
 _OVERNIGHT = "overnightMarket"
@@ -52,7 +52,7 @@ FIELDS = (
 
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _LARGEST = 10**15
-_FINEST = -30
+_MAX_SCALE = -30
 _LARGEST_VOLUME = 2**63
 _FUTURE = timedelta(days=1)
 
@@ -69,7 +69,7 @@ class FetchResult:
     """How long the source took for its answer, without waits for the throttle."""
 
 
-class _UnusableError(Exception):
+class InvalidQuoteError(Exception):
     """Why one entry is no quote, in words; never leaves this module."""
 
 
@@ -94,7 +94,7 @@ def parse_quotes(
     for symbol in dict.fromkeys(symbols):
         try:
             quotes.append(_quote(symbol, _entry_of(symbol, found), now))
-        except _UnusableError as reason:
+        except InvalidQuoteError as reason:
             missing[symbol] = str(reason)
     rates = [rate for pair in dict.fromkeys(fx_pairs) if (rate := _rate(*pair, found, now)) is not None]
     return FetchResult(tuple(quotes), tuple(rates), missing)
@@ -107,8 +107,8 @@ def answered_symbols(answer: object) -> frozenset[str]:
 
 def _by_symbol(answer: object) -> dict[str, Mapping[str, object]]:
     entries = entry(answer, "quoteResponse", "result")
-    if not isinstance(entries, list) or (not entries and error_words(answer)):
-        why = error_words(answer) or "an answer of an unknown shape"
+    if not isinstance(entries, list) or (not entries and error_message(answer)):
+        why = error_message(answer) or "an answer of an unknown shape"
         raise SourceError(f"Yahoo Finance gave no quotes: {why}")
     found: dict[str, Mapping[str, object]] = {}
     for line in entries:
@@ -125,9 +125,9 @@ def _entry_of(symbol: str, found: Mapping[str, Mapping[str, object]]) -> Mapping
 
 def _quote(symbol: str, line: Mapping[str, object] | None, now: datetime) -> Quote:
     if line is None:
-        raise _UnusableError(NOT_ANSWERED)
+        raise InvalidQuoteError(OMITTED)
     if line.get("quoteType") == "NONE":
-        raise _UnusableError("unknown to Yahoo Finance, or no longer traded")
+        raise InvalidQuoteError("unknown to Yahoo Finance, or no longer traded")
     state = market_state(line.get("marketState"))
     trade = _latest_trade(line, state, now)
     return Quote(
@@ -149,7 +149,7 @@ def _rate(base: str, target: str, found: Mapping[str, Mapping[str, object]], now
     line = next((found[name] for name in fx_names(base, target) if name in found), None)
     try:
         trade = _fx_trade(line, target, now)
-    except _UnusableError as reason:
+    except InvalidQuoteError as reason:
         _log.debug("no rate from %s: %s", fx_symbol(base, target), reason)
         return None
     return FxRate(base, target, trade.price, trade.time)
@@ -157,9 +157,9 @@ def _rate(base: str, target: str, found: Mapping[str, Mapping[str, object]], now
 
 def _fx_trade(line: Mapping[str, object] | None, target: str, now: datetime) -> _Trade:
     if line is None:
-        raise _UnusableError(NOT_ANSWERED)
+        raise InvalidQuoteError(OMITTED)
     if line.get("currency", target) != target:
-        raise _UnusableError(f"it comes in {one_line(line['currency'], 24)}, not in {target}")
+        raise InvalidQuoteError(f"it comes in {one_line(line['currency'], 24)}, not in {target}")
     return _latest_trade(line, MarketState.REGULAR, now)
 
 
@@ -173,16 +173,16 @@ def _latest_trade(line: Mapping[str, object], state: str, now: datetime) -> _Tra
     required = _SESSIONS.get(state, ())
     trades = [_trade(line, session, now) for session in required if line.get(session + "Price") is not None]
     optional = () if state == MarketState.REGULAR else (_OVERNIGHT,) if required else _all_sessions(line)
-    unusable: _UnusableError | None = None
+    unusable: InvalidQuoteError | None = None
     for session in optional:
         if line.get(session + "Price") is None:
             continue
         try:
             trades.append(_trade(line, session, now))
-        except _UnusableError as reason:
+        except InvalidQuoteError as reason:
             unusable = unusable or reason
     if not trades:
-        raise unusable or _UnusableError("no price in Yahoo's answer")
+        raise unusable or InvalidQuoteError("no price in Yahoo's answer")
     return max(trades, key=lambda trade: trade.time)
 
 
@@ -222,36 +222,36 @@ def _number(value: object) -> Decimal | None:
 def _is_too_fine(number: Decimal) -> bool:
     """Whether a finite number has digits beyond the finest place."""
     text = str(number)
-    if len(text) <= -_FINEST and "E" not in text:
+    if len(text) <= -_MAX_SCALE and "E" not in text:
         # Printed as briefly as this it cannot; taking a number apart costs more than all the other checks.
         return False
     exponent = number.as_tuple().exponent
-    return not isinstance(exponent, int) or exponent < _FINEST
+    return not isinstance(exponent, int) or exponent < _MAX_SCALE
 
 
 def _price(value: object) -> Decimal:
     number = _number(value)
     if number is None or number <= 0:
-        raise _UnusableError(f"its price is no amount above zero: {one_line(value, 24)}")
+        raise InvalidQuoteError(f"its price is no amount above zero: {one_line(value, 24)}")
     return number
 
 
 def _time(value: object, now: datetime) -> datetime:
     seconds = _number(value)
     if seconds is None or seconds <= 0:
-        raise _UnusableError("no time of the trade in Yahoo's answer")
+        raise InvalidQuoteError("no time of the trade in Yahoo's answer")
     try:
         moment = datetime.fromtimestamp(int(seconds), UTC)
     except (ValueError, OverflowError, OSError):
         moment = datetime.max.replace(tzinfo=UTC)
     if moment > now + _FUTURE:
-        raise _UnusableError(f"the time of the trade lies in the future: {seconds}")
+        raise InvalidQuoteError(f"the time of the trade lies in the future: {seconds}")
     return moment
 
 
 def _currency(value: object) -> str:
     if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
-        raise _UnusableError("no currency in Yahoo's answer")
+        raise InvalidQuoteError("no currency in Yahoo's answer")
     return value
 
 

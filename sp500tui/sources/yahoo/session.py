@@ -23,7 +23,7 @@ from sp500tui.model import SourceError, ThrottledError
 from sp500tui.sources.backoff import parse_retry_after
 from sp500tui.sources.proxy_refusals import proxy_words
 from sp500tui.sources.throttle import Throttle
-from sp500tui.sources.yahoo.json_values import error_text, error_words, read_json
+from sp500tui.sources.yahoo.json_values import error_message, error_text, read_json
 
 COOKIE_HOST = "fc.yahoo.com"
 """Hands out the cookie with a 404; some block lists name it, and yfinance has a way round."""
@@ -39,7 +39,7 @@ _MOST_REDIRECTS = 5
 _MOST_CONSENTS = 1
 """Consent forms sent for one question; a second one means that Yahoo does not accept the first."""
 _TUNNEL_REFUSED = re.compile(r"CONNECT tunnel failed, response (\d{3})|HTTP code (\d{3}) from proxy")
-_PATIENCE = 3.0
+_TIMEOUT = 3.0
 """Times the limit of one request that all requests of one question may take together."""
 _TOO_MANY, _UNAVAILABLE, _DENIED = 429, 503, 999
 """999 is what Yahoo's edge servers answer to an address that they block for a while."""
@@ -101,12 +101,12 @@ class ThrottledSession(Session[Response]):
         self._now = now
         self._ticks = ticks
         self._allowances = threading.local()
-        self.crumb_doubtful = False
+        self.crumb_suspect = False
         """Set when the crumb in use may be why a request was refused."""
 
     def begin(self) -> None:
         """Start a question on this thread: up to 12 requests, three times the time limit together."""
-        self._allowances.own = RequestBudget(_MOST_REQUESTS, self._ticks() + _PATIENCE * self._limit)
+        self._allowances.own = RequestBudget(_MOST_REQUESTS, self._ticks() + _TIMEOUT * self._limit)
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Response:
         """Send one request when the throttle lets it through; every redirect counts as a request.
@@ -120,7 +120,7 @@ class ThrottledSession(Session[Response]):
         left = allowance.until - self._ticks()
         if left <= 0:
             raise SourceError(
-                f"Yahoo Finance did not come to an answer within {_PATIENCE * self._limit:g} s ({host})"
+                f"Yahoo Finance did not come to an answer within {_TIMEOUT * self._limit:g} s ({host})"
             )
         if allowance.requests <= 0:
             raise SourceError(f"Yahoo Finance refuses every cookie and crumb ({host}); try again later")
@@ -141,11 +141,13 @@ class ThrottledSession(Session[Response]):
             if host == COOKIE_HOST and _proxy_status(error) != _PROXY_LOGIN:
                 # Of all errors, yfinance takes only this one as a reason to get its cookie in another way.
                 raise curl.DNSError(str(error)) from error
-            raise SourceError(failure_words(error, host, self._limit, proxied=self._proxied)) from error
+            raise SourceError(
+                connection_error_message(error, host, self._limit, proxied=self._proxied)
+            ) from error
         finally:
             allowance.seconds = self._ticks() - started
         self._charge(allowance, response.redirect_count)
-        return self._judged(response, host, urlsplit(url).path)
+        return self._check_response(response, host, urlsplit(url).path)
 
     def seconds(self) -> float:
         """How long the last request of this thread's question took, without the wait for the throttle."""
@@ -154,7 +156,7 @@ class ThrottledSession(Session[Response]):
 
     def refused_consent(self) -> ThrottledError:
         """Close the throttle because Yahoo asks for consent again after it was given; the error to raise."""
-        self.crumb_doubtful = True
+        self.crumb_suspect = True
         return self._hold_back(None, "asks for cookie consent again after it was given")
 
     def _charge(self, allowance: RequestBudget, redirects: int) -> None:
@@ -166,7 +168,7 @@ class ThrottledSession(Session[Response]):
         wait = self._throttle.state().retry_in or 0.0
         return ThrottledError(f"Yahoo Finance {reason}; next attempt in {wait:.0f} s", wait, by_source=True)
 
-    def _judged(self, response: Response, host: str, path: str) -> Response:
+    def _check_response(self, response: Response, host: str, path: str) -> Response:
         status = response.status_code
         retry_after = parse_retry_after(response.headers.get("Retry-After"), self._now())
         crumb = path == _CRUMB_PATH
@@ -174,16 +176,16 @@ class ThrottledSession(Session[Response]):
             raise SourceError(f"Yahoo Finance: {proxy_words(status, host)}")
         if asks_for_fewer(status, retry_after, response.content):
             # A throttled request says nothing against its crumb, and a new crumb would cost requests.
-            self.crumb_doubtful |= crumb
+            self.crumb_suspect |= crumb
             raise self._hold_back(retry_after, f"asked for fewer requests ({status})")
         if host == COOKIE_HOST:
             return response
         if status in _REFUSED:
-            self.crumb_doubtful = True
+            self.crumb_suspect = True
         elif status >= 400:
-            raise SourceError(refusal_words(response, host))
+            raise SourceError(http_error_message(response, host))
         if crumb and (status != 200 or not _CRUMB.fullmatch(response.content)):
-            self.crumb_doubtful = True
+            self.crumb_suspect = True
             response.content = _NO_CRUMB
         return response
 
@@ -216,10 +218,10 @@ def asks_for_fewer(status: int, retry_after: float | None, body: bytes) -> bool:
     return _TOO_MANY_WORDS.search(words) is not None or (blocked and _BLOCKED_WORDS.search(words) is not None)
 
 
-def refusal_words(response: Response, host: str) -> str:
+def http_error_message(response: Response, host: str) -> str:
     """What a status of 400 or above says, one line."""
     try:
-        why = error_words(read_json(response.content))
+        why = error_message(read_json(response.content))
     except SourceError:
         why = ""
     return f"Yahoo Finance answered {response.status_code} ({host}){': ' + why if why else ''}"
@@ -231,7 +233,9 @@ def _proxy_status(error: curl.RequestException) -> int | None:
     return int(found[1] or found[2]) if found else None
 
 
-def failure_words(error: curl.RequestException, host: str, timeout: float, *, proxied: bool = False) -> str:
+def connection_error_message(
+    error: curl.RequestException, host: str, timeout: float, *, proxied: bool = False
+) -> str:
     """Why there was no answer and what may help, one line; `proxied`: whether a proxy was given."""
     status = _proxy_status(error)
     if status is not None:

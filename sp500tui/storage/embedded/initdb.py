@@ -44,7 +44,7 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
             pgdata.rmdir()
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
-        account.owns(partial)
+        account.chown(partial)
         _run_initdb(programs / "initdb", partial, account, role)
         (partial / "pg_hba.conf").write_text(_HBA, "utf-8")
         owners = "".join(f"owner {name} {role}\n" for name in sorted({account.name, "root"}))
@@ -93,7 +93,7 @@ def socket_folder(pgdata: Path, account: Account) -> Path:
         folder = Path("/tmp") / folder.name  # noqa: S108
     try:
         folder.mkdir(mode=0o700)
-        account.owns(folder)
+        account.chown(folder)
     except FileExistsError:
         pass
     status = folder.lstat()

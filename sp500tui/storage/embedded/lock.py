@@ -33,11 +33,11 @@ class FileLock:
         """Whether this holder has the lock, shared or alone."""
         return self._descriptor is not None
 
-    def share(self) -> None:
+    def acquire_shared(self) -> None:
         """Hold it together with others; waits for one who holds it alone."""
         self._flock(fcntl.LOCK_SH)
 
-    def try_alone(self) -> bool:
+    def try_acquire_exclusive(self) -> bool:
         """Hold it alone; False, and nothing is held any more, where somebody else holds it."""
         try:
             self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,10 +46,10 @@ class FileLock:
             return False
         return True
 
-    def wait_alone(self, patience: float) -> bool:
+    def acquire_exclusive(self, patience: float) -> bool:
         """Hold it alone as soon as nobody else does; False after `patience` seconds."""
         deadline = time.monotonic() + patience
-        while not self.try_alone():
+        while not self.try_acquire_exclusive():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.01)

@@ -17,7 +17,7 @@ _NO_SUCH_PID = 2**31 - 1
 """Above every system's highest process id."""
 _FAST, _IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 """What PostgreSQL understands by them: end sessions and check-point; end at once and recover at the next start."""
-_STOP_LADDER = ((_FAST, 30.0), (_IMMEDIATE, 5.0), (signal.SIGKILL, 5.0))
+_STOP_SIGNALS = ((_FAST, 30.0), (_IMMEDIATE, 5.0), (signal.SIGKILL, 5.0))
 """Signal → seconds until the next."""
 
 
@@ -44,19 +44,19 @@ class Postmaster:
             return None
 
 
-def live_process(pgdata: Path) -> psutil.Process | None:
+def find_running(pgdata: Path) -> psutil.Process | None:
     """The living server of this data directory.
 
     A zombie is dead, and so is a server whose process id has gone to another program since.
     """
     try:
         process = psutil.Process(int((pgdata / "postmaster.pid").read_text("utf-8").split(maxsplit=1)[0]))
-        return process if not _is_gone(process) and _serves(process, pgdata) else None
+        return process if not _has_exited(process) and _serves(process, pgdata) else None
     except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
         return None
 
 
-def clear_traces(pgdata: Path, socket_folder: Path) -> None:
+def clear_stale_lock_files(pgdata: Path, socket_folder: Path) -> None:
     """Make a dead server's lock files harmless, so that the next one starts.
 
     PostgreSQL refuses to start while the process id in them exists, and a zombie's or a re-used one does. Only that id
@@ -80,13 +80,13 @@ def end(process: psutil.Process, reap: Callable[[], object]) -> bool:
         process: The postmaster.
         reap: Called while waiting, to collect the process where it is a child of ours.
     """
-    for signal_number, patience in _STOP_LADDER:
+    for signal_number, patience in _STOP_SIGNALS:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal_number)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             reap()
-            if _is_gone(process):
+            if _has_exited(process):
                 return True
             time.sleep(0.005)
     return False
@@ -103,12 +103,12 @@ def _end_orphans(pgdata: Path) -> None:
 
 def _is_session(process: psutil.Process, pgdata: Path) -> bool:
     try:
-        return _serves(process, pgdata) and not _is_gone(process)
+        return _serves(process, pgdata) and not _has_exited(process)
     except psutil.Error:
         return False
 
 
-def _is_gone(process: psutil.Process) -> bool:
+def _has_exited(process: psutil.Process) -> bool:
     try:
         return not process.is_running() or process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:

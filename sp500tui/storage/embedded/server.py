@@ -27,11 +27,11 @@ import psycopg
 from sp500tui.model import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import connect, failure
 from sp500tui.storage.embedded import libpq_environment
-from sp500tui.storage.embedded.account import Account, admit, refuse_private
+from sp500tui.storage.embedded.account import Account, grant_traverse, require_accessible
 from sp500tui.storage.embedded.binaries import bin_folder_for
 from sp500tui.storage.embedded.initdb import create, refuse_foreign, socket_folder
 from sp500tui.storage.embedded.lock import FileLock, open_private
-from sp500tui.storage.embedded.process import Postmaster, clear_traces, end, live_process
+from sp500tui.storage.embedded.process import Postmaster, clear_stale_lock_files, end, find_running
 from sp500tui.storage.embedded.watchdog import watch
 
 _log = logging.getLogger(__name__)
@@ -39,9 +39,9 @@ _log = logging.getLogger(__name__)
 ROLE = DATABASE = "sp500tui"
 _PORT = 5432
 """Of the socket's name only: the server listens on no TCP port."""
-_PATIENCE = 120.0
+_TIMEOUT = 120.0
 """Seconds a start may take; it is long only where a crash left much to recover."""
-_SILENCE = 15.0
+_READY_TIMEOUT = 15.0
 """Seconds a server that says it is ready may take to answer."""
 _PROBE_TIMEOUT = 2
 """Seconds."""
@@ -77,7 +77,7 @@ class EmbeddedServer:
         self._users = FileLock(data_dir / "postgres.users", self._account.owner)
         self._child: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
-        self._guard = threading.RLock()
+        self._lock = threading.RLock()
         self._log_start = 0
         """Bytes of the log that were there before this start."""
         self._refusal = ""
@@ -94,7 +94,7 @@ class EmbeddedServer:
         libpq_environment.clear()
         server = cls(*_usable(data_dir))
         with server._starting():
-            server._users.share()
+            server._users.acquire_shared()
             try:
                 server._ensure_running()
             except BaseException:
@@ -130,8 +130,8 @@ class EmbeddedServer:
                 return
             try:
                 if keep_running:
-                    self._dismiss_watchdog()
-                elif self._users.try_alone():
+                    self._stop_watchdog()
+                elif self._users.try_acquire_exclusive():
                     self._shut_down()
             finally:
                 self._users.release()
@@ -144,13 +144,13 @@ class EmbeddedServer:
     @contextmanager
     def _starting(self) -> Iterator[None]:
         with (
-            self._guard,
+            self._lock,
             FileLock(self._data_dir / "postgres.starting", self._account.owner) as lock,
         ):
-            if not lock.wait_alone(_PATIENCE):
+            if not lock.acquire_exclusive(_TIMEOUT):
                 raise DatabaseError(
                     f"another program has been starting or stopping the database in {str(self._data_dir)!r} for "
-                    f"{_PATIENCE:.0f} s; end it and try again"
+                    f"{_TIMEOUT:.0f} s; end it and try again"
                 )
             yield
 
@@ -164,7 +164,7 @@ class EmbeddedServer:
             self._sockets = postmaster.sockets
             if postmaster.ready and self._answer() in _ALIVE:
                 return False
-        dead = live_process(self._pgdata) is None
+        dead = find_running(self._pgdata) is None
         if dead:
             try:
                 self._launch()
@@ -181,7 +181,7 @@ class EmbeddedServer:
         programs = bin_folder_for(self._account, self._data_dir)
         create(self._pgdata, self._account, programs, ROLE)
         refuse_foreign(self._pgdata)
-        clear_traces(self._pgdata, self._sockets)
+        clear_stale_lock_files(self._pgdata, self._sockets)
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._log.with_suffix(".log.1"))
             self._log_start = 0
@@ -203,10 +203,10 @@ class EmbeddedServer:
             )
         finally:
             os.close(output)
-        self._have_it_watched(self._child.pid)
+        self._start_watchdog(self._child.pid)
 
-    def _have_it_watched(self, pid: int) -> None:
-        self._dismiss_watchdog()
+    def _start_watchdog(self, pid: int) -> None:
+        self._stop_watchdog()
         try:
             self._watchdog = watch(self._data_dir, pid)
         except OSError as error:
@@ -216,7 +216,7 @@ class EmbeddedServer:
                 error.strerror,
             )
 
-    def _dismiss_watchdog(self) -> None:
+    def _stop_watchdog(self) -> None:
         if self._watchdog is not None:
             self._watchdog.kill()
             self._watchdog.wait()
@@ -224,13 +224,13 @@ class EmbeddedServer:
 
     def _await_ready(self) -> None:
         begin = time.monotonic()
-        patience = _PATIENCE
+        patience = _TIMEOUT
         while (waited := time.monotonic() - begin) < patience:
             if self._child is not None and self._child.poll() is not None:
-                raise DatabaseError(f"the embedded database did not start: {self._last_words()}")
+                raise DatabaseError(f"the embedded database did not start: {self._last_log_error()}")
             postmaster = Postmaster.read(self._pgdata)
             if postmaster is not None and postmaster.ready:
-                patience = min(patience, waited + _SILENCE)
+                patience = min(patience, waited + _READY_TIMEOUT)
                 self._sockets = postmaster.sockets
                 answer = self._answer()
                 if answer in _ALIVE:
@@ -240,7 +240,7 @@ class EmbeddedServer:
             time.sleep(0.005)
         raise DatabaseError(
             f"the embedded database in {str(self._pgdata)!r} does not answer after {patience:.0f} s: "
-            f"{self._refusal or self._last_words()}; see {str(self._log)!r}"
+            f"{self._refusal or self._last_log_error()}; see {str(self._log)!r}"
         )
 
     def _create_database(self) -> None:
@@ -266,13 +266,13 @@ class EmbeddedServer:
             return error.sqlstate
 
     def _shut_down(self) -> None:
-        process = live_process(self._pgdata)
+        process = find_running(self._pgdata)
         if process is not None and not end(process, self._reap):
             raise DatabaseError(
                 f"the embedded database (process {process.pid}) does not stop; end it by hand"
             )
         self._reap()
-        self._dismiss_watchdog()
+        self._stop_watchdog()
         if self._sockets != self._pgdata:
             with suppress(OSError):
                 self._sockets.rmdir()
@@ -282,7 +282,7 @@ class EmbeddedServer:
         if self._child is not None and self._child.poll() is not None:
             self._child = None
 
-    def _last_words(self) -> str:
+    def _last_log_error(self) -> str:
         """The line of the log that says most about this start, and none of an earlier one."""
         try:
             lines = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()
@@ -306,10 +306,10 @@ def _usable(data_dir: Path) -> tuple[Path, Account]:
     try:
         folder = data_dir.expanduser().resolve()
         account = Account.of(folder / "pgdata")
-        refuse_private(account, folder)
+        require_accessible(account, folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        admit(account, folder)
+        grant_traverse(account, folder)
         for path in (folder, folder / "pgdata"):
             if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(13, "Permission denied")

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from sp500tui.config.child_processes import python_command, python_environment
 
-_LOOK = 0.5
+_POLL_INTERVAL = 0.5
 """Seconds between two looks."""
-_LOOKS = 2
+_POLLS = 2
 """Looks in a row that find no user: a program that is started again at once finds its server running."""
 
 
@@ -46,13 +46,13 @@ def main(data_dir: Path, pid: int) -> None:
     )
     looks = 0
     while _exists(pid):
-        time.sleep(_LOOK)
+        time.sleep(_POLL_INTERVAL)
         with _alone(starting) as settled:
             if not settled:
                 continue
             with _alone(users) as unused:
                 looks = looks + 1 if unused else 0
-            if looks >= _LOOKS:
+            if looks >= _POLLS:
                 _end_server(data_dir / "pgdata")
                 return
 
@@ -83,9 +83,9 @@ def _alone(lock: int) -> Iterator[bool]:
 
 def _end_server(pgdata: Path) -> None:
     # Only here: it is the heavy part.
-    from sp500tui.storage.embedded.process import end, live_process
+    from sp500tui.storage.embedded.process import end, find_running
 
-    process = live_process(pgdata)
+    process = find_running(pgdata)
     if process is not None:
         end(process, lambda: None)
 

@@ -47,18 +47,18 @@ def apply_schema(url: str) -> None:
         for attempt in range(_ATTEMPTS):
             try:
                 _refuse_read_only(connection, url)
-                _refuse_strangers(connection, url)
-                _bring_up(connection)
-                _refuse_readers(connection, url)
+                _check_table_ownership(connection, url)
+                _apply_pending(connection)
+                _check_write_access(connection, url)
             except psycopg.Error as error:
-                if attempt + 1 == _ATTEMPTS or connection.broken or not _worth_retrying(error):
+                if attempt + 1 == _ATTEMPTS or connection.broken or not _is_retryable(error):
                     raise _explained(url, error) from None
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
             else:
                 return
 
 
-def _bring_up(connection: Connection) -> None:
+def _apply_pending(connection: Connection) -> None:
     applied = _applied_versions(connection)
     files = {int(path.name.partition("_")[0]): path for path in sorted(_FOLDER.glob("*.sql"))}
     if applied and max(applied) > max(files):
@@ -82,7 +82,7 @@ def _applied_versions(connection: Connection) -> set[int]:
         return set()
 
 
-def _refuse_strangers(connection: Connection, url: str) -> None:
+def _check_table_ownership(connection: Connection, url: str) -> None:
     """Refuse a table `prices` of another make, before anything is changed."""
     columns = ", ".join((*COLUMNS, "stored_at"))
     try:
@@ -112,12 +112,12 @@ def _refuse_read_only(connection: Connection, url: str) -> None:
         )
 
 
-def _refuse_readers(connection: Connection, url: str) -> None:
+def _check_write_access(connection: Connection, url: str) -> None:
     if not all(run(connection, QUERIES["may_write"]).fetchone() or (False,)):
         raise _read_only(url, "42501")
 
 
-def _worth_retrying(error: psycopg.Error) -> bool:
+def _is_retryable(error: psycopg.Error) -> bool:
     return error.sqlstate in _RACES or (is_transient(error.sqlstate) and error.sqlstate not in _FORBIDDEN)
 
 

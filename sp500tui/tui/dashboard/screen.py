@@ -58,7 +58,7 @@ _HEIGHTS = [
     (38, "-tall"),
     (52, "-high"),
 ]
-_SAID_FOR = 5.0
+_MESSAGE_SECONDS = 5.0
 """Seconds that the words about a key's effect stay."""
 
 
@@ -83,7 +83,7 @@ class MainScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._silence: Timer | None = None
+        self._message_timer: Timer | None = None
         self._held: deque[LogLine] = deque(maxlen=RING_CAPACITY)
 
     @property
@@ -194,11 +194,11 @@ class MainScreen(Screen[None]):
     def say(self, words: str) -> None:
         """Tell the effect of a key in the strip's border for a while."""
         self.strip.say(words)
-        if self._silence is not None:
-            self._silence.stop()
-        self._silence = self.set_timer(_SAID_FOR, self._fall_silent)
+        if self._message_timer is not None:
+            self._message_timer.stop()
+        self._message_timer = self.set_timer(_MESSAGE_SECONDS, self._clear_message)
 
-    def _fall_silent(self) -> None:
+    def _clear_message(self) -> None:
         self.strip.say("")
 
     def action_toggle_freeze(self) -> None:

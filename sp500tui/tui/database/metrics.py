@@ -12,7 +12,7 @@ from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural, rate, size, span, sparkline
 from sp500tui.tui.render.labels import HEALTH_SIGNS
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.moments import moment, seconds_between
+from sp500tui.tui.render.moments import format_time, seconds_between
 
 if TYPE_CHECKING:
     from sp500tui.tui.shell.price_reader import StoredAll
@@ -128,8 +128,8 @@ def _newest(stored: StoredAll | None, now: datetime) -> list[Metric]:
         Metric(
             "symbols", "–" if newest is None else count(newest.symbols), "with a price", ("newest",), origin
         ),
-        Metric("newest trade", moment(traded, now), _ago(traded, now), ("newest",), origin),
-        Metric("newest row", moment(arrived, now), _ago(arrived, now), ("newest",), origin),
+        Metric("newest trade", format_time(traded, now), _ago(traded, now), ("newest",), origin),
+        Metric("newest row", format_time(arrived, now), _ago(arrived, now), ("newest",), origin),
     ]
 
 

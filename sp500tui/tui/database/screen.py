@@ -168,7 +168,7 @@ class DatabaseScreen(BaseScreen):
 
 def _read(reader: PriceReader, dead_letters: Path) -> Reading:
     """Ask the database and count the letters; runs on a background thread."""
-    stored = reader.of_all(_ROWS)
+    stored = reader.read_overview(_ROWS)
     try:
         return Reading(stored, _letters(dead_letters).count())
     except JournalError as error:

@@ -217,17 +217,17 @@ def with_strength(choice: FaultOption, index: int, faults: Mapping[str, object])
     return {**faults, **choice.strengths[index].values}
 
 
-def stepped(choice: FaultOption, direction: int, faults: Mapping[str, object]) -> dict[str, object]:
+def adjusted(choice: FaultOption, direction: int, faults: Mapping[str, object]) -> dict[str, object]:
     """All faults with this one a step stronger (+1) or weaker (-1)."""
     return with_strength(choice, (strength_of(choice, faults) or OFF) + direction, faults)
 
 
-def switched(choice: FaultOption, faults: Mapping[str, object]) -> dict[str, object]:
+def toggled(choice: FaultOption, faults: Mapping[str, object]) -> dict[str, object]:
     """All faults with this one off where it is on, and at its middle strength where it is off."""
     present = strength_of(choice, faults)
     return with_strength(choice, OFF if present != OFF else len(choice.strengths) // 2, faults)
 
 
-def in_force(faults: Mapping[str, object]) -> Sequence[FaultOption]:
+def active(faults: Mapping[str, object]) -> Sequence[FaultOption]:
     """The faults that are on."""
     return [choice for choice in FAULTS if strength_of(choice, faults) != OFF]

@@ -13,7 +13,7 @@ from sp500tui.tui.demo.faults import ACTIONS, FAULTS, OFF, DemoAction, FaultOpti
 from sp500tui.tui.render.cluster_labels import stage_of
 from sp500tui.tui.render.formats import clean, fit
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.moments import moment
+from sp500tui.tui.render.moments import format_time
 
 _TITLE = 23
 _STATE = 5
@@ -49,7 +49,7 @@ def _fault_line(choice: FaultOption, faults: Mapping[str, object] | None, width:
         return cut((Span("◌ ", Role.LABEL), title, Span("unknown", Role.LABEL)), width)
     index = strength_of(choice, faults)
     if index == OFF:
-        return cut((Span("○ ", Role.FAINT), title, Span("off", Role.FAINT)), width)
+        return cut((Span("○ ", Role.DIM), title, Span("off", Role.DIM)), width)
     words = "otherwise" if index is None else choice.strengths[index].words
     if width < _ROOMY:
         return cut((Span("● ", Role.WARN), title, Span(words, Role.WARN)), width)
@@ -119,7 +119,7 @@ def event_lines(events: Iterable[PipelineEvent], now: datetime, width: int, heig
     return [
         cut(
             (
-                Span(fit(moment(event.at, now), 9), Role.LABEL),
+                Span(fit(format_time(event.at, now), 9), Role.LABEL),
                 Span(fit(str(event.kind), _KIND) + " ", _event_role(event)),
                 Span(clean(event.message)),
             ),

@@ -15,7 +15,7 @@ from textual.containers import Horizontal
 from sp500tui.model import Sp500tuiError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
-from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, DemoAction, in_force, stepped, switched
+from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, DemoAction, active, adjusted, toggled
 from sp500tui.tui.demo.render import (
     control_lines,
     entries,
@@ -191,7 +191,7 @@ class DemoScreen(BaseScreen):
         self.explanation.show_lines(
             [*trouble, *explanation_lines(entry, happened, width, height - len(trouble))]
         )
-        on_now = len(in_force(faults)) if faults is not None else 0
+        on_now = len(active(faults)) if faults is not None else 0
         set_titles(self.fault_list, f"faults · {plural(on_now, 'fault')} on")
         set_titles(self.explanation, entry.title)
 
@@ -206,7 +206,7 @@ class DemoScreen(BaseScreen):
         """Switch the marked fault, or do the marked act."""
         entry = entries()[self.fault_list.cursor]
         if not isinstance(entry, DemoAction):
-            self._set(lambda faults: switched(entry, faults))
+            self._set(lambda faults: toggled(entry, faults))
         elif entry is CLEAR:
             self.action_clear_faults()
         elif entry is KILL_WRITER:
@@ -218,7 +218,7 @@ class DemoScreen(BaseScreen):
         """Make the marked fault stronger or weaker."""
         entry = entries()[self.fault_list.cursor]
         if not isinstance(entry, DemoAction):
-            self._set(lambda faults: stepped(entry, direction, faults))
+            self._set(lambda faults: adjusted(entry, direction, faults))
 
     def action_clear_faults(self) -> None:
         """Switch every fault off."""

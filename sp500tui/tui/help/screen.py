@@ -25,7 +25,7 @@ _TITLE = 19
 _INDENT = 2
 _QUEUE_SIGNS: tuple[Line, ...] = (
     (Span("━━╸ ", Role.ACCENT), Span("filled   ")),
-    (Span("┼ ", Role.FAINT), Span("highest so far   ")),
+    (Span("┼ ", Role.DIM), Span("highest so far   ")),
     (Span("▲ "), Span("fills   ")),
     (Span("▼ "), Span("drains   ")),
     (Span("= "), Span("steady   ")),

@@ -31,7 +31,7 @@ def next_choice(choices: Sequence[str], chosen: str, step: int) -> str:
     return choices[(choices.index(chosen) + step) % len(choices)]
 
 
-def worker_choices(workers: Iterable[str]) -> list[str]:
+def filter_options(workers: Iterable[str]) -> list[str]:
     """What can be chosen of: everybody (empty), each stage as a whole (`price-`), each worker, in natural order."""
     names = set(workers)
     stages = [f"{stage}-" for stage in _STAGES if any(name.startswith(f"{stage}-") for name in names)]
@@ -43,7 +43,7 @@ def _natural(name: str) -> tuple[str, int]:
     return _NUMBER.sub("", name), int(number.group()) if number else 0
 
 
-def passes(line: LogLine, level: int, worker: str) -> bool:
+def matches_filter(line: LogLine, level: int, worker: str) -> bool:
     """Whether a line is shown: at least of that level, and of that worker, or of that stage when it ends in `-`."""
     if line.level < level:
         return False
@@ -64,7 +64,7 @@ class LogBuffer:
         self.level = logging.INFO
         """Lines below it are not shown."""
         self.worker = ""
-        """Whose lines are shown: see `passes`."""
+        """Whose lines are shown: see `matches_filter`."""
 
     def extend(self, lines: Iterable[LogLine]) -> int:
         """Add lines at the new end; returns how many of them are shown."""
@@ -73,7 +73,7 @@ class LogBuffer:
             kept = line if len(line.message) <= KEPT_CHARACTERS else _cut(line)
             self._lines.append(replace(kept, message=clean(kept.message), worker=clean(kept.worker)))
             self._workers[self._lines[-1].worker] = None
-            if passes(line, self.level, self.worker):
+            if matches_filter(line, self.level, self.worker):
                 self._shown.append(self._lines[-1])
                 added += 1
         while self._shown and self._shown[0].seq < self._lines[0].seq:
@@ -85,7 +85,7 @@ class LogBuffer:
         """Filter anew; the shown lines are numbered from 0 again."""
         self.level = self.level if level is None else level
         self.worker = self.worker if worker is None else worker
-        self._shown = deque(line for line in self._lines if passes(line, self.level, self.worker))
+        self._shown = deque(line for line in self._lines if matches_filter(line, self.level, self.worker))
         self.first = 0
 
     @property
@@ -100,20 +100,20 @@ class LogBuffer:
 
     def choices(self) -> list[str]:
         """What `worker` can be set to."""
-        return worker_choices(self._workers)
+        return filter_options(self._workers)
 
     def find(self, text: str, start: int, step: int) -> int | None:
         """The number of the nearest line with `text` in it, from `start` on towards newer (1) or older (-1) ones.
 
         The search goes round the end.
         """
-        return self._nearest(lambda line: matches(line, text), start, step) if text else None
+        return self._did_you_mean(lambda line: matches(line, text), start, step) if text else None
 
     def find_error(self, start: int, step: int = 1) -> int | None:
         """The number of the nearest error from `start` on; goes round the end."""
-        return self._nearest(lambda line: line.level >= logging.ERROR, start, step)
+        return self._did_you_mean(lambda line: line.level >= logging.ERROR, start, step)
 
-    def _nearest(self, wanted: Callable[[LogLine], bool], start: int, step: int) -> int | None:
+    def _did_you_mean(self, wanted: Callable[[LogLine], bool], start: int, step: int) -> int | None:
         numbers = [self.first + i for i, line in enumerate(self._shown) if wanted(line)]
         if not numbers:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, StageSnapshot
-from sp500tui.tui.render.cluster_labels import cycles_words, node_state, short_name
+from sp500tui.tui.render.cluster_labels import cycles_label, node_state, short_name
 from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural, rate, span
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, longest_that_fits
@@ -38,7 +38,7 @@ def node_lines(node: NodeSnapshot, width: int, *, current: bool = True) -> list[
 
 def _present(node: NodeSnapshot) -> list[Line]:
     """What it does for the cycles, and since when it is there."""
-    cycles, role = cycles_words(node)
+    cycles, role = cycles_label(node)
     starts: Line = () if cycles == "–" else (Span(f"{cycles} {_cycles_object(node)}", role),)
     up = "was up " if node.health is Health.DOWN else "up "
     return [starts, (Span(up, _LABEL), Span(span(node.uptime)))]

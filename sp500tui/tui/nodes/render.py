@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot, StageName, StageSnapshot
-from sp500tui.tui.render.cluster_labels import cycles_words, living, node_state, short_name, stage_of, tail
+from sp500tui.tui.render.cluster_labels import (
+    alive_nodes,
+    cycles_label,
+    node_state,
+    short_name,
+    stage_of,
+    tail,
+)
 from sp500tui.tui.render.formats import clean, fit, milliseconds, rate, short_span
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 
@@ -35,7 +42,7 @@ def nodes_heading(width: int, selected: StageName) -> Line:
     """The names of the columns; the stage that the scaling keys act on is marked."""
     spans = [Span("  " + fit("node", _name_width(width)) + " " + fit("state", _STATE), Role.LABEL)]
     for stage, name in _POOLS.items():
-        role = Role.CHOSEN if stage is selected else Role.LABEL
+        role = Role.SELECTED if stage is selected else Role.LABEL
         spans += [Span(" "), Span(fit(name, _pool_width(width)), role)]
     spans += [Span(" " + fit(name, room), Role.LABEL) for name, room in _shown(width)]
     return cut(spans, width)
@@ -49,7 +56,7 @@ def node_line(node: NodeSnapshot, width: int, *, current: bool = True) -> Line:
     starts = node.scheduler and not lost
     spans = [
         Span("◆ " if starts else "  ", Role.ACCENT),
-        Span(tail(name, _name_width(width)) + " ", Role.FAINT if lost else Role.TITLE),
+        Span(tail(name, _name_width(width)) + " ", Role.DIM if lost else Role.TITLE),
         Span(fit(f"{sign} {words}", _STATE), role),
     ]
     for stage in _POOLS:
@@ -64,9 +71,9 @@ def node_line(node: NodeSnapshot, width: int, *, current: bool = True) -> Line:
 def _pool_cell(pool: StageSnapshot | None, *, lost: bool, roomy: bool) -> tuple[str, Role]:
     """Workers there of those wanted, and what they do a second."""
     if pool is None:
-        return "–", Role.FAINT
+        return "–", Role.DIM
     if lost:
-        return f"had {pool.alive}", Role.FAINT
+        return f"had {pool.alive}", Role.DIM
     words = f"{pool.alive}/{pool.size} {'paused' if pool.paused else rate(pool.rate)}"
     if roomy:
         words += f"  p95 {milliseconds(pool.latency.p95)}"
@@ -75,7 +82,7 @@ def _pool_cell(pool: StageSnapshot | None, *, lost: bool, roomy: bool) -> tuple[
 
 def _cell(node: NodeSnapshot, name: str) -> tuple[str, Role]:
     if name == "cycles":
-        return cycles_words(node)
+        return cycles_label(node)
     if name == "version":
         return clean(node.version), Role.LABEL
     if name == "up":
@@ -85,7 +92,7 @@ def _cell(node: NodeSnapshot, name: str) -> tuple[str, Role]:
 
 def nodes_title(snapshot: Snapshot) -> str:
     """How many nodes there are, and how many of them are lost; without the broker as far as it was known."""
-    there = len(living(snapshot.nodes))
+    there = len(alive_nodes(snapshot.nodes))
     lost = len(snapshot.nodes) - there
     heard = (
         f"{there} heard" if snapshot.broker_health is not Health.DOWN else f"{there} before the broker went"

@@ -26,7 +26,7 @@ from sp500tui.tui.shell.styles import style_sheet
 
 _SCALE = Binding.Group("Scale node", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)
-_SAID_FOR = 5.0
+_MESSAGE_SECONDS = 5.0
 """Seconds that the words about a key's effect stay."""
 
 
@@ -82,8 +82,8 @@ class NodesScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._known: tuple[NodeSnapshot, ...] = ()
-        self._said = ""
-        self._silence: Timer | None = None
+        self._message = ""
+        self._message_timer: Timer | None = None
 
     def compose_panels(self) -> ComposeResult:
         """The nodes, the marked one, its workers."""
@@ -112,7 +112,7 @@ class NodesScreen(BaseScreen):
         self.set_class(not joined, "-alone")
         marked, self._known = self.marked, snapshot.nodes
         if not joined:
-            self._tell_how_to_join()
+            self._show_how_to_join()
             return
         width = self.node_list.line_width
         stage = self.dashboard.selected_stage
@@ -129,7 +129,7 @@ class NodesScreen(BaseScreen):
         names = [node.name for node in self._known]
         return names.index(name) if name in names else self.node_list.cursor
 
-    def _tell_how_to_join(self) -> None:
+    def _show_how_to_join(self) -> None:
         """The way to a cluster, in the place of everything else."""
         words = ("joining the cluster …",) if self.dashboard.settings.broker else HOW_TO_JOIN
         width = self.details.size.width
@@ -137,16 +137,16 @@ class NodesScreen(BaseScreen):
         self.details.show_lines([cut((Span(line, Role.LABEL),), width) for line in lines])
         set_titles(self.details, "nodes")
 
-    def _keys_words(self) -> str:
+    def _keys_label(self) -> str:
         """What the last key did, or what the scaling keys act on."""
         node = self.marked
-        if self._said or node is None or node.health is Health.DOWN:
-            return self._said
+        if self._message or node is None or node.health is Health.DOWN:
+            return self._message
         return f"+ - {STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}"
 
     def _set_title(self, snapshot: Snapshot) -> None:
         """How many nodes, and what the keys did: in the lower border where there is one."""
-        title, words = nodes_title(snapshot), self._keys_words()
+        title, words = nodes_title(snapshot), self._keys_label()
         if self.has_class("-narrow"):
             title, words = (f"{title} · {words}" if words else title), ""
         else:
@@ -198,14 +198,14 @@ class NodesScreen(BaseScreen):
 
     def say(self, words: str) -> None:
         """Tell the effect of a key in the border for a while."""
-        self._said = words
-        if self._silence is not None:
-            self._silence.stop()
-        self._silence = self.set_timer(_SAID_FOR, self._fall_silent)
+        self._message = words
+        if self._message_timer is not None:
+            self._message_timer.stop()
+        self._message_timer = self.set_timer(_MESSAGE_SECONDS, self._clear_message)
         self._draw_again()
 
-    def _fall_silent(self) -> None:
-        self._said = ""
+    def _clear_message(self) -> None:
+        self._message = ""
         self._draw_again()
 
 

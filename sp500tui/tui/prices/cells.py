@@ -15,7 +15,7 @@ from sp500tui.price_text import NOTHING, change_text, price_text
 from sp500tui.tui.prices.columns import GAP, MARGIN, SPECS, UNIT, PlacedColumn, PriceColumn, PriceLayout
 from sp500tui.tui.prices.model import PriceRow, SectorStats
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
-from sp500tui.tui.render.cells import age_words, arrow, shares, signed
+from sp500tui.tui.render.cells import arrow, format_age, format_change, format_volume
 from sp500tui.tui.render.formats import clean, fit
 
 Cell: TypeAlias = tuple[str, str]
@@ -28,7 +28,7 @@ STYLES = (
 )  # fmt: skip
 """Names of all styles of cells and whole lines."""
 CURSOR_MARK = "▸"
-SESSION_WORDS: Mapping[str, str] = {
+SESSION_LABELS: Mapping[str, str] = {
     MarketState.PREPRE: "closed",
     MarketState.PRE: "pre",
     MarketState.REGULAR: "open",
@@ -78,7 +78,7 @@ def _percent_cell(percent: Decimal | None, style: str) -> Cell:
     """A change in percent with its arrow, which stands in one line with the others."""
     if percent is None:
         return _NO_CELL
-    return arrow(percent) + signed(percent, " %").rjust(_PERCENT_WIDTH - 1), style
+    return arrow(percent) + format_change(percent, " %").rjust(_PERCENT_WIDTH - 1), style
 
 
 def _converted(row: PriceRow, width: int) -> Cell:
@@ -91,7 +91,7 @@ def _converted(row: PriceRow, width: int) -> Cell:
 
 def _volume(row: PriceRow, _width: int) -> Cell:
     volume = row.quote.volume if row.quote else None
-    return _NO_CELL if volume is None else (shares(volume), "muted")
+    return _NO_CELL if volume is None else (format_volume(volume), "muted")
 
 
 def _market(row: PriceRow, _width: int) -> Cell:
@@ -100,7 +100,7 @@ def _market(row: PriceRow, _width: int) -> Cell:
     quote = row.quote
     if quote is None:
         return _NO_CELL
-    word = SESSION_WORDS.get(quote.market_state) or clean(quote.market_state).lower()
+    word = SESSION_LABELS.get(quote.market_state) or clean(quote.market_state).lower()
     return word, "open" if quote.market_state == MarketState.REGULAR else "muted"
 
 
@@ -131,7 +131,7 @@ def row_age(row: PriceRow, now: datetime) -> str:
     age = row.age(now)
     if age is None:
         return "none" if row.missing else NOTHING
-    return age_words(age)
+    return format_age(age)
 
 
 def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, marked: bool) -> list[Cell]:
@@ -154,7 +154,7 @@ def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, mar
         if stale and style != "missing":
             style = "stale"
         figure = _figure(text, place)
-        if moved and column is layout.lit:
+        if moved and column is layout.highlighted:
             blanks = _light(cells, blanks + figure, "flash-up" if moved > 0 else "flash-down")
         else:
             cells.append((blanks + figure, style))

@@ -37,7 +37,7 @@ class ColumnSpec:
     """Terminal cells beyond which more room does not help it."""
     align: str = "left"
     """`left` or `right`, as numbers are."""
-    falling: bool = False
+    descending_first: bool = False
     """Sorted from the highest down when first chosen."""
 
 
@@ -49,17 +49,17 @@ SPECS = {
         ColumnSpec(_C.NAME, "Name", 11, 34),
         ColumnSpec(_C.SECTOR, "Sector", 22, 22),
         ColumnSpec(_C.INDUSTRY, "Sub-industry", 20, 36),
-        ColumnSpec(_C.LAST, "Last", 10, 10, align="right", falling=True),
-        ColumnSpec(_C.CHANGE, "Change", 9, 9, align="right", falling=True),
-        ColumnSpec(_C.PERCENT, "Change %", 11, 11, align="right", falling=True),
-        ColumnSpec(_C.CONVERTED, "Converted", 11, 11, align="right", falling=True),
-        ColumnSpec(_C.VOLUME, "Volume", 8, 8, align="right", falling=True),
+        ColumnSpec(_C.LAST, "Last", 10, 10, align="right", descending_first=True),
+        ColumnSpec(_C.CHANGE, "Change", 9, 9, align="right", descending_first=True),
+        ColumnSpec(_C.PERCENT, "Change %", 11, 11, align="right", descending_first=True),
+        ColumnSpec(_C.CONVERTED, "Converted", 11, 11, align="right", descending_first=True),
+        ColumnSpec(_C.VOLUME, "Volume", 8, 8, align="right", descending_first=True),
         ColumnSpec(_C.MARKET, "Market", 8, 8),
         ColumnSpec(_C.AGE, "Age", 6, 6, align="right"),
-        ColumnSpec(_C.TREND, "Session", 10, 20, falling=True),
+        ColumnSpec(_C.TREND, "Session", 10, 20, descending_first=True),
     )
 }
-_BY_NEED = (
+_PRIORITY = (
     _C.SYMBOL, _C.LAST, _C.PERCENT, _C.CONVERTED, _C.NAME, _C.AGE, _C.CHANGE, _C.TREND,
     _C.VOLUME, _C.SECTOR, _C.MARKET, _C.INDUSTRY,
 )  # fmt: skip
@@ -97,7 +97,7 @@ class PriceLayout:
     """The blanks behind the last column."""
     width: int
     """Terminal cells of the whole line."""
-    lit: PriceColumn
+    highlighted: PriceColumn
     """The price that lights up when it changes: the preferred one, as the other moves with it."""
     units: bool
     """Each row says the currency of its price."""
@@ -130,7 +130,7 @@ def _narrowest(column: PriceColumn, units: bool) -> int:
 
 def _chosen(width: int, converted_first: bool, grouped: bool, units: bool) -> list[PriceColumn]:
     """The columns that fit, by need; the second currency takes the place of the first where it is preferred."""
-    needs: Iterable[PriceColumn] = _BY_NEED
+    needs: Iterable[PriceColumn] = _PRIORITY
     if converted_first:
         swap = {_C.LAST: _C.CONVERTED, _C.CONVERTED: _C.LAST}
         needs = [swap.get(column, column) for column in needs]
@@ -172,5 +172,5 @@ def price_layout(
             start += widths[column] + GAP
     words = sum(place.spec.column in _WORDS for place in placed)
     tail = " " * max(0, width - placed[-1].start - placed[-1].width)
-    lit = _C.CONVERTED if converted_first else _C.LAST
-    return PriceLayout(tuple(placed[:words]), tuple(placed[words:]), tail, width, lit, units)
+    highlighted = _C.CONVERTED if converted_first else _C.LAST
+    return PriceLayout(tuple(placed[:words]), tuple(placed[words:]), tail, width, highlighted, units)

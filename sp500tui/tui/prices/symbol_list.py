@@ -63,7 +63,7 @@ class SymbolList(CachedLineView, can_focus=True, inherit_bindings=False):
         index = self.scrolled + y - 1
         return self.lines[index] if y > 0 and index < len(self.lines) else None
 
-    def row_look(self, symbol: str) -> str:
+    def row_style(self, symbol: str) -> str:
         """The style of a whole row."""
         if symbol == self.cursor_symbol:
             return "cursor" if self.has_focus else "cursor-blurred"

@@ -34,7 +34,7 @@ RESORT = timedelta(seconds=1)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 ROWS_A_RESORT = 20_000
 """Rows for each of which, begun, that time is granted once, so that sorting stays a small part of it."""
-BEAT = 0.5
+TICK = 0.5
 """Seconds between two looks at ages and flashes."""
 WAITING = "Waiting for the list of constituents"
 
@@ -226,7 +226,7 @@ class PriceTable(SymbolList, can_focus=True):
         if isinstance(line, str):
             row = self._book.rows[line]
             moved = self._moved(line)
-            look = self.row_look(line)
+            look = self.row_style(line)
             return row.revision, row_age(row, self._now), row.stale(self._now), moved, look
         if isinstance(line, SectorLine):
             tally = self._book.sectors[line.sector]
@@ -243,7 +243,7 @@ class PriceTable(SymbolList, can_focus=True):
             self.drawn_width, self.show_converted, self.grouped, self._book.several_currencies
         )
         if isinstance(line, str):
-            row, look = self._book.rows[line], self.row_look(line)
+            row, look = self._book.rows[line], self.row_style(line)
             return look, row_cells(row, layout, self._now, self._moved(line), look.startswith("cursor"))
         if isinstance(line, SectorLine):
             return "sector", sector_cells(line, self._book.sectors[line.sector], layout)
@@ -282,7 +282,7 @@ class PriceTable(SymbolList, can_focus=True):
 
     def on_mount(self) -> None:
         """Watch the time: ages grow and flashes fade without any news."""
-        self.set_interval(BEAT, self._beat)
+        self.set_interval(TICK, self._beat)
 
     def _beat(self) -> None:
         if self.is_on_screen:

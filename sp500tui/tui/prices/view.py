@@ -88,7 +88,7 @@ class ViewOptions:
 
 def first_direction(column: PriceColumn) -> bool:
     """Whether a newly chosen sort column starts descending: numbers do, words do not."""
-    return SPECS[column].falling
+    return SPECS[column].descending_first
 
 
 @dataclass(frozen=True, slots=True)

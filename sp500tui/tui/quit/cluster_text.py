@@ -5,7 +5,7 @@ from __future__ import annotations
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.quit.shutdown import ShutdownStatus
-from sp500tui.tui.render.cluster_labels import goes_on, only_watches
+from sp500tui.tui.render.cluster_labels import continues, is_viewer
 from sp500tui.tui.render.formats import plural, span
 from sp500tui.tui.render.lines import Line, Role, Span
 
@@ -21,14 +21,14 @@ _NEXT = {
 }
 
 
-def leaving_lines(stopping: ShutdownStatus, snapshot: Snapshot) -> list[Line]:
+def quit_lines(stopping: ShutdownStatus, snapshot: Snapshot) -> list[Line]:
     """What is being done, what goes on without this node, how long it may take, and what the next key does."""
     alive = sum(pool.alive for node in snapshot.nodes if node.here for pool in node.stages)
     limit = f" of at most {span(stopping.deadline)}" if stopping.step is ShutdownLevel.DRAIN else ""
-    now = "Leaving: this program only watches." if only_watches(snapshot) else _NOW[stopping.step]
+    now = "Leaving: this program only watches." if is_viewer(snapshot) else _NOW[stopping.step]
     return [
         (Span(now, Role.TITLE),),
-        (Span(farewell(snapshot)),),
+        (Span(remaining_cluster_message(snapshot)),),
         (),
         (Span("still there ", Role.LABEL), Span(plural(alive, "worker"))),
         (Span(f"{span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),),
@@ -37,7 +37,7 @@ def leaving_lines(stopping: ShutdownStatus, snapshot: Snapshot) -> list[Line]:
     ]
 
 
-def farewell(snapshot: Snapshot) -> str:
+def remaining_cluster_message(snapshot: Snapshot) -> str:
     """What goes on once this program has ended, as a sentence; empty where it runs alone."""
-    words = goes_on(snapshot)
+    words = continues(snapshot)
     return f"{words[:1].upper()}{words[1:]}." if words else ""

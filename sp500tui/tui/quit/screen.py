@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.tui.quit.cluster_text import leaving_lines
+from sp500tui.tui.quit.cluster_text import quit_lines
 from sp500tui.tui.quit.shutdown import ShutdownStatus, stopping_lines
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.closing import ClosableScreen
@@ -42,7 +42,7 @@ class StopScreen(ModalScreen[None], ClosableScreen[None]):
         """Bring the note up to date."""
         for canvas in self.query(LinesWidget):
             lines = (
-                leaving_lines(stopping, snapshot)
+                quit_lines(stopping, snapshot)
                 if snapshot.broker
                 else stopping_lines(stopping, snapshot, canvas.size.width or 60)
             )

@@ -54,12 +54,12 @@ class ShutdownController:
         return self._step
 
     @property
-    def climbed(self) -> bool:
+    def escalated(self) -> bool:
         """Whether any step was taken."""
         return self._step is not ShutdownLevel.NONE
 
     @property
-    def exhausted(self) -> bool:
+    def is_expired(self) -> bool:
         """Whether the last step was taken long enough ago to leave without waiting for its effect."""
         return self._step is ShutdownLevel.KILL and self._clock() - self._last > KILL_LIMIT
 
@@ -68,10 +68,10 @@ class ShutdownController:
         """How far it is, to be shown."""
         return ShutdownStatus(self._step, self._clock() - self._first, self._deadline, self._before)
 
-    def climb(self, pipeline: PipelineControl, snapshot: Snapshot) -> None:
+    def escalate_shutdown(self, pipeline: PipelineControl, snapshot: Snapshot) -> None:
         """Take the next step."""
         self._last = self._clock()
-        if not self.climbed:
+        if not self.escalated:
             self._first, self._before = self._last, _not_stored(snapshot)
         self._step = escalate(self._step)
         pipeline.stop(self._step)

@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from sp500tui.tui.render.terminal_diff import DiffingApp
 
-_WORTH_A_MOVE = 8
+_MIN_SCROLL = 8
 """Unchanged cells between two changed ones from which on it takes fewer bytes to pass over them."""
 
 
@@ -253,7 +253,7 @@ def changed_spans(
             continue
         if before is not None and before.style is cell.style:
             start += min(_indent(before.text), _indent(cell.text))
-        if spans and start - spans[-1][1] < _WORTH_A_MOVE:
+        if spans and start - spans[-1][1] < _MIN_SCROLL:
             spans[-1] = spans[-1][0], end
         else:
             spans.append((start, end))

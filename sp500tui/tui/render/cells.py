@@ -8,7 +8,7 @@ from functools import lru_cache
 from sp500tui.price_text import NOTHING
 
 
-def signed(value: Decimal | float | None, unit: str = "") -> str:
+def format_change(value: Decimal | float | None, unit: str = "") -> str:
     """A difference with its sign, two decimals and its unit; the minus sign is as wide as the plus."""
     if value is None:
         return NOTHING
@@ -25,7 +25,7 @@ def arrow(value: Decimal | float | None) -> str:
     return "▲" if value > 0 else "▼"
 
 
-def shares(count: int) -> str:
+def format_volume(count: int) -> str:
     """A number of shares with one decimal of its unit, so that a column keeps its point: `412.0 k`, `57.6 M`."""
     if count < 1000:
         return str(count)
@@ -39,7 +39,7 @@ def shares(count: int) -> str:
 
 
 @lru_cache(maxsize=512)
-def age_words(seconds: int) -> str:
+def format_age(seconds: int) -> str:
     """An age in its largest whole unit, never rounded up: `7 s`, `12 min`, `3 h`, `5 d`."""
     if seconds < 60:
         return f"{max(0, seconds)} s"

@@ -49,14 +49,14 @@ def node_state(node: NodeSnapshot, *, current: bool = True) -> tuple[str, str, R
     return "●", f"heard {short_span(node.heard)} ago", Role.GOOD
 
 
-def cycles_words(node: NodeSnapshot) -> tuple[str, Role]:
+def cycles_label(node: NodeSnapshot) -> tuple[str, Role]:
     """What a node has to do with starting the cycles."""
     if node.health is not Health.DOWN:
         if node.scheduler:
             return "◆ starts", Role.ACCENT
         if stage_of(node, StageName.SCRAPER) is not None:
             return "stands by", Role.LABEL
-    return "–", Role.FAINT
+    return "–", Role.DIM
 
 
 def stage_of(node: NodeSnapshot, stage: StageName) -> StageSnapshot | None:
@@ -64,25 +64,25 @@ def stage_of(node: NodeSnapshot, stage: StageName) -> StageSnapshot | None:
     return next((pool for pool in node.stages if pool.name is stage), None)
 
 
-def living(nodes: Sequence[NodeSnapshot]) -> list[NodeSnapshot]:
+def alive_nodes(nodes: Sequence[NodeSnapshot]) -> list[NodeSnapshot]:
     """The nodes that are heard."""
     return [node for node in nodes if node.health is not Health.DOWN]
 
 
 def nodes_with(snapshot: Snapshot, stage: StageName) -> list[NodeSnapshot]:
     """The nodes that are heard and run a stage."""
-    return [node for node in living(snapshot.nodes) if stage_of(node, stage) is not None]
+    return [node for node in alive_nodes(snapshot.nodes) if stage_of(node, stage) is not None]
 
 
-def nodes_words(snapshot: Snapshot) -> tuple[str, Role]:
+def nodes_label(snapshot: Snapshot) -> tuple[str, Role]:
     """How many nodes there are: `3 nodes`, or `2 of 3 nodes` while a lost one is remembered."""
-    there, known = len(living(snapshot.nodes)), len(snapshot.nodes)
+    there, known = len(alive_nodes(snapshot.nodes)), len(snapshot.nodes)
     if there < known:
         return f"{there} of {plural(known, 'node')}", Role.WARN
     return plural(there, "node"), Role.VALUE
 
 
-def lost_words(snapshot: Snapshot) -> list[str]:
+def lost_label(snapshot: Snapshot) -> list[str]:
     """The nodes lost a moment ago, one line a node; later ones are an everyday matter, since others do their work."""
     return [
         f"node {short_name(node.name)} lost {short_span(node.heard)} ago"
@@ -91,12 +91,12 @@ def lost_words(snapshot: Snapshot) -> list[str]:
     ]
 
 
-def only_watches(snapshot: Snapshot) -> bool:
+def is_viewer(snapshot: Snapshot) -> bool:
     """Whether this program shows a cluster without working for it."""
     return any(node.here and not node.stages for node in snapshot.nodes)
 
 
-def goes_on(snapshot: Snapshot) -> str:
+def continues(snapshot: Snapshot) -> str:
     """What happens without this program; empty where it runs alone."""
     if not snapshot.broker:
         return ""

@@ -147,4 +147,4 @@ class CursorList(CachedLineView):
             line = self._heading if self._heading is not None and y == 0 else ()
             return "row", [(span.text, str(span.role)) for span in line]
         marked = self._is_marked(place)
-        return "row", [(span.text, str(Role.CHOSEN if marked else span.role)) for span in self._rows[place]]
+        return "row", [(span.text, str(Role.SELECTED if marked else span.role)) for span in self._rows[place]]

@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.snapshot import (
     StageName,
     WorkerState,
 )
-from sp500tui.tui.render.cluster_labels import lost_words
+from sp500tui.tui.render.cluster_labels import lost_label
 from sp500tui.tui.render.formats import clean, short_span, span
 from sp500tui.tui.render.lines import Role
 
@@ -45,14 +45,14 @@ HEALTH_SIGNS = {
 
 WORKER_SIGNS = {
     WorkerState.STARTING: ("◌", Role.LABEL),
-    WorkerState.IDLE: ("○", Role.FAINT),
+    WorkerState.IDLE: ("○", Role.DIM),
     WorkerState.BUSY: ("●", Role.GOOD),
     WorkerState.BLOCKED: ("◧", Role.WARN),
     WorkerState.WAITING: ("◔", Role.WARN),
     WorkerState.BACKOFF: ("↻", Role.BAD),
     WorkerState.PAUSED: ("‖", Role.WARN),
     WorkerState.DRAINING: ("▽", Role.WARN),
-    WorkerState.STUCK: ("✗", Role.BAD),
+    WorkerState.HUNG: ("✗", Role.BAD),
 }
 
 _SESSIONS: Mapping[str, str] = {
@@ -78,12 +78,12 @@ _STEADY = 0.05
 def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
     """Sign, word and role of what the pipeline does; a running one that has a trouble is `degraded`."""
     sign, role = PHASE_SIGNS[snapshot.phase]
-    if snapshot.phase is Phase.RUNNING and (snapshot.degraded or lost_words(snapshot)):
+    if snapshot.phase is Phase.RUNNING and (snapshot.degraded or lost_label(snapshot)):
         return "!", "degraded", Role.WARN
     return sign, str(snapshot.phase), role
 
 
-def session_words(market: MarketSnapshot, now: datetime) -> tuple[str, str]:
+def session_label(market: MarketSnapshot, now: datetime) -> tuple[str, str]:
     """The session (`NYSE open`) and the time to its next change (`closes in 2 h 14 min`), each may be empty."""
     if market.state is None:
         return "NYSE", "session not known yet"
@@ -104,7 +104,7 @@ def trend(queue: QueueSnapshot) -> tuple[str, str]:
     return ("▲", "filling") if difference > 0 else ("▼", "draining")
 
 
-def flow_words(queue: QueueSnapshot) -> str:
+def flow_label(queue: QueueSnapshot) -> str:
     """Where the queue's depth is going: `empty in 12 s`, `full in 40 s`, `steady`, `empty`."""
     _, word = trend(queue)
     if word == "draining" and queue.seconds_to_empty is not None:
@@ -112,7 +112,7 @@ def flow_words(queue: QueueSnapshot) -> str:
     return word
 
 
-def bottleneck_words(snapshot: Snapshot) -> str:
+def bottleneck_label(snapshot: Snapshot) -> str:
     """The stage that holds the others up, why, and what helps; or what all wait for; or that there is none."""
     found = snapshot.bottleneck
     if found is None:
@@ -135,7 +135,7 @@ def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:
     """What is wrong, in one line, with the time of the next attempt; None when all is well."""
     if snapshot.phase is Phase.FAILED:
         return clean(f"failed: {snapshot.failure or 'no reason given'}"), Role.BAD
-    reasons = [*snapshot.degraded, *lost_words(snapshot)]
+    reasons = [*snapshot.degraded, *lost_label(snapshot)]
     if not reasons:
         return None
     waits = [part.retry_in for part in (snapshot.sources, snapshot.database) if part.retry_in is not None]

@@ -22,9 +22,9 @@ class Role(StrEnum):
     GOOD = "good"
     WARN = "warn"
     BAD = "bad"
-    FAINT = "faint"
+    DIM = "faint"
     """Present but unimportant: empty gauges, idle workers."""
-    CHOSEN = "chosen"
+    SELECTED = "chosen"
     """The selected stage or the line under the cursor; reversed, so that it shows without colour."""
 
 

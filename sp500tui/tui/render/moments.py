@@ -8,7 +8,7 @@ MOMENT_WIDTH = 12
 """Cells of the longest moment."""
 
 
-def moment(time: datetime | None, now: datetime) -> str:
+def format_time(time: datetime | None, now: datetime) -> str:
     """A local time: `14:02:11` today, `May 13 14:02` this year, `2025-05-13` before; a dash for none."""
     if time is None:
         return "–"

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sp500tui.price_text import change_text, price_text
-from sp500tui.tui.render.cells import arrow, signed
+from sp500tui.tui.render.cells import arrow, format_change
 from sp500tui.tui.render.formats import clean, count, fit, milliseconds
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.moments import MOMENT_WIDTH, moment
+from sp500tui.tui.render.moments import MOMENT_WIDTH, format_time
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import StoredRow
@@ -54,7 +54,7 @@ def _rate_text(rate: Decimal | None) -> str:
 
 _SYMBOL = _Column("symbol", 6, 0, lambda row, _: clean(row.symbol), lambda _: Role.TITLE, "left")
 _COLUMNS = (
-    _Column("traded", MOMENT_WIDTH, 0, lambda row, now: moment(row.quote_time, now), align="left"),
+    _Column("traded", MOMENT_WIDTH, 0, lambda row, now: format_time(row.quote_time, now), align="left"),
     _Column(
         "price", 14, 0, lambda row, _: f"{price_text(row.price)} {clean(row.currency)}", lambda _: Role.TITLE
     ),
@@ -65,7 +65,7 @@ _COLUMNS = (
         lambda row, _: f"{arrow(row.change)} {change_text(row.change, row.price):>8}",
         _direction,
     ),
-    _Column("change %", 10, 1, lambda row, _: signed(row.percent_change, " %"), _direction),
+    _Column("change %", 10, 1, lambda row, _: format_change(row.percent_change, " %"), _direction),
     _Column(
         "converted",
         15,
@@ -75,8 +75,8 @@ _COLUMNS = (
     _Column("rate", 9, 7, lambda row, _: _rate_text(row.fx_rate), _muted),
     _Column("volume", 13, 6, lambda row, _: "–" if row.volume is None else count(row.volume), _muted),
     _Column("session", 8, 8, lambda row, _: clean(row.market_state).lower(), _muted, "left"),
-    _Column("fetched", MOMENT_WIDTH, 5, lambda row, now: moment(row.fetched_at, now), _muted, "left"),
-    _Column("stored", MOMENT_WIDTH, 4, lambda row, now: moment(row.stored_at, now), align="left"),
+    _Column("fetched", MOMENT_WIDTH, 5, lambda row, now: format_time(row.fetched_at, now), _muted, "left"),
+    _Column("stored", MOMENT_WIDTH, 4, lambda row, now: format_time(row.stored_at, now), align="left"),
     _Column("took", 8, 9, lambda row, _: _under_way(row), _muted),
 )
 

@@ -107,7 +107,7 @@ def worker_line(
         text, cell_role = _cell(worker, name, cells)
         spans.append(Span(" " + fit(text, cells, _align(name)), cell_role))
     if chosen:
-        return cut((Span("".join(span.text for span in spans), Role.CHOSEN),), width)
+        return cut((Span("".join(span.text for span in spans), Role.SELECTED),), width)
     return cut(spans, width)
 
 
@@ -117,7 +117,7 @@ def _doing(worker: WorkerSnapshot, *, told: bool) -> str:
     if worker.retry_in is not None:
         error = clean(worker.last_error) if worker.state is WorkerState.BACKOFF and not told else doing
         return f"again in {short_span(worker.retry_in)}" + (f": {error}" if error else "")
-    if worker.state in (WorkerState.DRAINING, WorkerState.STUCK, WorkerState.BLOCKED):
+    if worker.state in (WorkerState.DRAINING, WorkerState.HUNG, WorkerState.BLOCKED):
         return f"{doing or 'its lease'}, for {short_span(worker.state_seconds)}"
     if worker.state is WorkerState.IDLE and not doing:
         return f"for {short_span(worker.state_seconds)}"
@@ -127,18 +127,18 @@ def _doing(worker: WorkerSnapshot, *, told: bool) -> str:
 def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
     """The text and role of one cell."""
     if name == "rate":
-        return rate(worker.rate_10), Role.VALUE if worker.rate_10 > 0 else Role.FAINT
+        return rate(worker.rate_10), Role.VALUE if worker.rate_10 > 0 else Role.DIM
     if name.startswith("trend"):
         return sparkline(condensed(worker.history, cells), cells), Role.ACCENT if any(
             worker.history
-        ) else Role.FAINT
+        ) else Role.DIM
     if name == "p95":
-        return milliseconds(worker.latency.p95), Role.VALUE if worker.latency.p95 is not None else Role.FAINT
+        return milliseconds(worker.latency.p95), Role.VALUE if worker.latency.p95 is not None else Role.DIM
     if name == "restarts":
-        return count(worker.restarts), Role.WARN if worker.restarts else Role.FAINT
+        return count(worker.restarts), Role.WARN if worker.restarts else Role.DIM
     if name == "pid":
         return str(worker.pid) if worker.stage is StageName.WRITER else f"t{worker.thread}", Role.LABEL
-    return clean(worker.last_error) or "none", Role.WARN if worker.last_error else Role.FAINT
+    return clean(worker.last_error) or "none", Role.WARN if worker.last_error else Role.DIM
 
 
 def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:

@@ -63,7 +63,7 @@ class BaseScreen(ClosableScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._rhythm: Timer | None = None
-        self._asking: Worker[None] | None = None
+        self._query_running: Worker[None] | None = None
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -127,14 +127,14 @@ class BaseScreen(ClosableScreen[None]):
             self._rhythm.pause()
 
     def _ask_if_idle(self) -> None:
-        if self._asking is None or self._asking.is_finished:
+        if self._query_running is None or self._query_running.is_finished:
             self.ask()
 
     def ask(self) -> None:
         """Ask now; the answer to an earlier question is not wanted any more."""
         question = self.question()
         if question is not None:
-            self._asking = self.run_worker(
+            self._query_running = self.run_worker(
                 partial(self._fetch, question), thread=True, exclusive=True, group=_GROUP, exit_on_error=False
             )
 

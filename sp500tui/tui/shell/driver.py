@@ -19,11 +19,11 @@ from textual.message import Message
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.tui.shell.terminal_input import TerminalInput
 
-_MOST_KEPT = 1 << 20
+_MAX_PENDING = 1 << 20
 """Characters that may wait for the terminal; when there are more, they are dropped for one full picture later."""
-_MOUTHFUL = 4096
+_WRITE_CHUNK = 4096
 """Bytes offered at once, as many as a terminal holds: what it has taken of more would be known only at the end."""
-_FAREWELL = 1.0
+_EXIT_TIMEOUT = 1.0
 """Seconds that the terminal may take nothing of the last words before they are given up."""
 _TICK = 0.05
 """Seconds after which an unfinished sequence is looked at when nothing more comes."""
@@ -34,17 +34,19 @@ _LARGEST = (2000, 1000)
 class NonBlockingWriter:
     """Hands text on to a file from a thread of its own: `write` neither waits nor fails.
 
-    What cannot be written in time is dropped whole, never in the middle of a piece, and `caught_up` is called once
+    What cannot be written in time is dropped whole, never in the middle of a piece, and `on_recovered` is called once
     the file takes text again. After an error everything is dropped: nobody looks any more.
     """
 
-    def __init__(self, file: IO[str], caught_up: Callable[[], None], most_kept: int = _MOST_KEPT) -> None:
+    def __init__(
+        self, file: IO[str], on_recovered: Callable[[], None], most_kept: int = _MAX_PENDING
+    ) -> None:
         self._file = file
-        self._caught_up = caught_up
-        self._most_kept = most_kept
+        self._caught_up = on_recovered
+        self._max_pending = most_kept
         self._changed = threading.Condition()
         self._pieces: deque[str] = deque()
-        self._kept = 0
+        self._pending = 0
         self._busy = False
         self._dropped = False
         self._gone = False
@@ -58,12 +60,12 @@ class NonBlockingWriter:
         with self._changed:
             if self._gone:
                 return len(text)
-            if self._kept + len(text) > self._most_kept and self._pieces:
+            if self._pending + len(text) > self._max_pending and self._pieces:
                 self._pieces.clear()
-                self._kept = 0
+                self._pending = 0
                 self._dropped = True
             self._pieces.append(text)
-            self._kept += len(text)
+            self._pending += len(text)
             self._changed.notify_all()
         return len(text)
 
@@ -78,21 +80,21 @@ class NonBlockingWriter:
         """The file's descriptor."""
         return self._file.fileno()
 
-    def forget(self) -> None:
+    def discard_pending(self) -> None:
         """Drop what waits, but for a piece that is half written."""
         with self._changed:
             self._pieces.clear()
-            self._kept = 0
+            self._pending = 0
 
     def drain(self, seconds: float) -> bool:
         """Wait until everything is written; False when the file has taken nothing for `seconds`."""
         with self._changed:
             while not self._is_done():
-                if not self._goes_on(self._written, seconds):
+                if not self._progressed(self._written, seconds):
                     return False
         return True
 
-    def _goes_on(self, written: int, seconds: float) -> bool:
+    def _progressed(self, written: int, seconds: float) -> bool:
         return self._changed.wait_for(lambda: self._is_done() or self._written != written, seconds)
 
     def _is_done(self) -> bool:
@@ -102,7 +104,7 @@ class NonBlockingWriter:
         # Past the file's own buffer: a thread that hangs in it would keep the interpreter from ending.
         view = memoryview(data)
         while view:
-            taken = os.write(self._file.fileno(), view[:_MOUTHFUL])
+            taken = os.write(self._file.fileno(), view[:_WRITE_CHUNK])
             view = view[taken:]
             with self._changed:
                 self._written += taken
@@ -115,7 +117,7 @@ class NonBlockingWriter:
             self._changed.notify_all()
             self._changed.wait_for(lambda: bool(self._pieces))
             piece = self._pieces.popleft()
-            self._kept -= len(piece)
+            self._pending -= len(piece)
             self._busy = True
             last = not self._pieces
             repaint, self._dropped = self._dropped and last, self._dropped and not last
@@ -163,13 +165,13 @@ class TerminalDriver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         """Give the terminal back. Pictures that it has not taken yet must not keep it from hearing that."""
-        self._terminal.forget()
+        self._terminal.discard_pending()
         super().stop_application_mode()
 
     def close(self) -> None:
         """Let the last words out, if the terminal takes them."""
         super().close()
-        self._terminal.drain(_FAREWELL)
+        self._terminal.drain(_EXIT_TIMEOUT)
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """The size the kernel knows, within what can be drawn in reasonable time."""
@@ -189,7 +191,7 @@ class TerminalDriver(LinuxDriver):
                     self._hand_over(source.tick())
                     continue
                 try:
-                    data = os.read(self.fileno, _MOUTHFUL)
+                    data = os.read(self.fileno, _WRITE_CHUNK)
                 except OSError:
                     data = b""
                 if not data:

@@ -22,13 +22,13 @@ class PipelineStrip(LinesWidget):
     def __init__(self) -> None:
         super().__init__(id="strip", classes="panel")
         self._snapshot: Snapshot | None = None
-        self._tell_trouble = False
+        self._show_trouble = False
         self.said = ""
         """What the last key did."""
 
     def show(self, snapshot: Snapshot, *, tell_trouble: bool) -> None:
         """Bring the strip up to date; `tell_trouble` where nothing else has room for what is wrong."""
-        self._snapshot, self._tell_trouble = snapshot, tell_trouble
+        self._snapshot, self._show_trouble = snapshot, tell_trouble
         self._draw()
 
     def say(self, words: str) -> None:
@@ -64,5 +64,5 @@ class PipelineStrip(LinesWidget):
 
     def _draw(self) -> None:
         if self._snapshot is not None and self.size.width and self.size.height:
-            lines = strip_lines(self._snapshot, self.selected, *self.size, tell_trouble=self._tell_trouble)
+            lines = strip_lines(self._snapshot, self.selected, *self.size, tell_trouble=self._show_trouble)
             self.show_lines(lines)

@@ -43,10 +43,10 @@ class StoredAll:
 class PriceReader(Protocol):
     """What a screen asks; every call may take seconds and raises DatabaseError."""
 
-    def of_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
+    def read_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
         """The stored prices of a symbol from `since` on, thinned to `points`, and its newest rows."""
 
-    def of_all(self, rows: int) -> StoredAll:
+    def read_overview(self, rows: int) -> StoredAll:
         """The figures of the server and the newest rows."""
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class PostgresReader:
         self._connection: Connection | None = None
         self._closed = False
 
-    def of_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
+    def read_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
         """See `PriceReader.of_symbol`."""
         from sp500tui.storage.reads import history, last_rows
 
@@ -76,7 +76,7 @@ class PostgresReader:
             )
         )
 
-    def of_all(self, rows: int) -> StoredAll:
+    def read_overview(self, rows: int) -> StoredAll:
         """See `PriceReader.of_all`."""
         from sp500tui.storage.reads import last_rows, newest, statistics
 

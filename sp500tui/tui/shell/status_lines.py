@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Ledger, Phase, Snapshot
-from sp500tui.tui.render.cluster_labels import nodes_words
+from sp500tui.tui.render.cluster_labels import nodes_label
 from sp500tui.tui.render.formats import (
     clean,
     count,
@@ -21,7 +21,7 @@ from sp500tui.tui.render.formats import (
     short_span,
     size,
 )
-from sp500tui.tui.render.labels import HEALTH_SIGNS, phase_word, session_words, trouble
+from sp500tui.tui.render.labels import HEALTH_SIGNS, phase_word, session_label, trouble
 from sp500tui.tui.render.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
 
 NAME = "sp500tui"
@@ -57,8 +57,8 @@ def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
     sign, word, role = phase_word(snapshot)
     state = (Span(f"{sign} {word:<8}", role),)
     mode = (Span("demo", Role.ACCENT) if snapshot.demo else Span("live", Role.TITLE),)
-    frozen: Line = (Span(" view frozen ", Role.CHOSEN),) if view.frozen else ()
-    session, change = session_words(snapshot.market, view.now)
+    frozen: Line = (Span(" view frozen ", Role.SELECTED),) if view.frozen else ()
+    session, change = session_label(snapshot.market, view.now)
     if width < _MEDIUM:
         return _narrow_first_line(
             snapshot, joined((state, mode, frozen, _cycle(snapshot, 0)), "  "), view, width
@@ -74,7 +74,7 @@ def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
 
 def _narrow_first_line(snapshot: Snapshot, left: Line, view: View, width: int) -> Line:
     """The session as far as there is room between state and health."""
-    session, change = session_words(snapshot.market, view.now)
+    session, change = session_label(snapshot.market, view.now)
     health = _health(snapshot, width)
     short = session.removeprefix("NYSE ")
     left_over = change.rpartition(" in ")[2]
@@ -137,7 +137,7 @@ def _cluster(snapshot: Snapshot, width: int) -> list[Line]:
     """How many nodes there are, unless the broker that tells of them is away."""
     if not snapshot.broker:
         return []
-    words, role = nodes_words(snapshot)
+    words, role = nodes_label(snapshot)
     nodes: Line = (Span(words, role),)
     if width >= _WIDE:
         return [_broker(snapshot), nodes]
@@ -206,7 +206,7 @@ def _sum(
 
 def _term_role(name: str, number: int) -> Role:
     if not number:
-        return Role.FAINT
+        return Role.DIM
     return {"stored": Role.GOOD, "spooled": Role.WARN, "spool": Role.WARN, "dead": Role.BAD}.get(name, _VALUE)
 
 
@@ -242,7 +242,7 @@ def _requests(snapshot: Snapshot) -> Line:
 
 def _missing(snapshot: Snapshot) -> Line:
     if not snapshot.missing:
-        return (Span("missing ", _LABEL), Span("none", Role.FAINT))
+        return (Span("missing ", _LABEL), Span("none", Role.DIM))
     names = ", ".join(clean(missing.symbol) for missing in snapshot.missing[:3])
     more = "…" if len(snapshot.missing) > 3 else ""
     return (Span("missing ", _LABEL), Span(f"{len(snapshot.missing)}: {names}{more}", Role.WARN))

@@ -14,7 +14,7 @@ from sp500tui.pipeline.core.snapshot import (
     StageSnapshot,
 )
 from sp500tui.tui.render.formats import count, fit, gauge, milliseconds, rate, short_count, short_span
-from sp500tui.tui.render.labels import HEALTH_SIGNS, bottleneck_words, flow_words, trend, trouble
+from sp500tui.tui.render.labels import HEALTH_SIGNS, bottleneck_label, flow_label, trend, trouble
 from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
 
 COLUMNS: tuple[StageName | QueueName | None, ...] = (
@@ -102,7 +102,7 @@ def notice(snapshot: Snapshot, width: int, *, tell_trouble: bool) -> Line:
     if wrong is not None:
         return cut((Span(f"! {wrong[0]}", wrong[1]),), width)
     role = Role.WARN if snapshot.bottleneck else _LABEL
-    return cut((Span(bottleneck_words(snapshot), role),), width)
+    return cut((Span(bottleneck_label(snapshot), role),), width)
 
 
 def _arrow(snapshot: Snapshot, index: int, room: int, *, visible: bool) -> Span:
@@ -110,7 +110,7 @@ def _arrow(snapshot: Snapshot, index: int, room: int, *, visible: bool) -> Span:
     if not visible:
         return Span(" " * room)
     flowing = _flows(snapshot)[index] > 0
-    return Span("▶".center(room), Role.ACCENT if flowing else Role.FAINT)
+    return Span("▶".center(room), Role.ACCENT if flowing else Role.DIM)
 
 
 def _flows(snapshot: Snapshot) -> Sequence[float]:
@@ -135,7 +135,7 @@ def _queue_cells(queue: QueueSnapshot, width: int, rows: int) -> list[Line]:
     sign, _ = trend(queue)
     cells: list[Line] = [
         (Span(queue.name, Role.TITLE),),
-        (Span(thick, role), Span(bar[len(thick) :], Role.FAINT)),
+        (Span(thick, role), Span(bar[len(thick) :], Role.DIM)),
         _depth(queue, width, sign if rows < 8 else ""),
         _age(queue, width),
         (Span("in ", _LABEL), Span(rate(queue.rate_in))),
@@ -149,7 +149,7 @@ def _queue_cells(queue: QueueSnapshot, width: int, rows: int) -> list[Line]:
 def _flow(queue: QueueSnapshot, width: int, role: Role) -> Line:
     """Whether it fills or drains, and when it will be empty where there is room for it."""
     sign, word = trend(queue)
-    return longest_that_fits([(Span(f"{sign} {words}", role),) for words in (flow_words(queue), word)], width)
+    return longest_that_fits([(Span(f"{sign} {words}", role),) for words in (flow_label(queue), word)], width)
 
 
 def _p95(value: float | None, width: int) -> Line:
@@ -162,7 +162,7 @@ def _p95(value: float | None, width: int) -> Line:
 def _age(queue: QueueSnapshot, width: int) -> Line:
     """How long the oldest item has waited."""
     if not queue.ready:
-        return (Span("empty", Role.FAINT),)
+        return (Span("empty", Role.DIM),)
     age = Span(short_span(queue.oldest_age))
     return longest_that_fits([(age, Span(" old", _LABEL)), (age,)], width)
 
@@ -182,7 +182,7 @@ def _stage_cells(snapshot: Snapshot, stage: StageSnapshot, width: int, selected:
     name = _name(_NAMES[stage.name], f" ×{stage.size}" if pool else "", width)
     sign = _pool(stage, width) if pool else _list_cell(snapshot, width)
     mark = (" !" if len(name) + 2 <= width else "!") if slow else ""
-    role = Role.CHOSEN if stage.name is selected else Role.WARN if slow else Role.TITLE
+    role = Role.SELECTED if stage.name is selected else Role.WARN if slow else Role.TITLE
     return [
         (Span(fit(name + mark, width), role),),
         sign,
@@ -197,7 +197,7 @@ def _stage_cells(snapshot: Snapshot, stage: StageSnapshot, width: int, selected:
 
 def _faults(number: int, noun: str) -> Line:
     """A number that should be zero."""
-    return (Span(count(number), Role.WARN if number else Role.FAINT), Span(f" {noun}", _LABEL))
+    return (Span(count(number), Role.WARN if number else Role.DIM), Span(f" {noun}", _LABEL))
 
 
 def _name(names: tuple[str, ...], size: str, width: int) -> str:
@@ -231,11 +231,11 @@ def _pool(stage: StageSnapshot, width: int) -> Line:
     if busy + idle + leaving + coming > width:
         bar = gauge(busy / max(1, stage.alive), width)
         thick = bar.rstrip("─")
-        return (Span(thick, Role.GOOD), Span(bar[len(thick) :], Role.FAINT))
+        return (Span(thick, Role.GOOD), Span(bar[len(thick) :], Role.DIM))
     leaving = min(leaving, stage.alive - busy - idle)
     return (
         Span("●" * busy, Role.GOOD),
-        Span("○" * idle, Role.FAINT),
+        Span("○" * idle, Role.DIM),
         Span("▽" * leaving, Role.WARN),
         Span("◌" * coming, _LABEL),
     )

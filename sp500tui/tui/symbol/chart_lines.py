@@ -104,8 +104,8 @@ def chart_lines(
 
 def _axis_cell(label: str | None, plot: Plot) -> Line:
     if label is None:
-        return (Span(" " * (plot.left - 1), Role.LABEL), Span("│", Role.FAINT))
-    return (Span(fit(label, plot.left - 2, "right") + " ", Role.LABEL), Span("┤", Role.FAINT))
+        return (Span(" " * (plot.left - 1), Role.LABEL), Span("│", Role.DIM))
+    return (Span(fit(label, plot.left - 2, "right") + " ", Role.LABEL), Span("┤", Role.DIM))
 
 
 def _plot_row(text: str, role: Role, marked: int | None, *, ruled: bool) -> Line:
@@ -117,7 +117,7 @@ def _plot_row(text: str, role: Role, marked: int | None, *, ruled: bool) -> Line
         elif place == marked:
             piece = Span("│", Role.TITLE)
         else:
-            piece = Span("┈" if ruled else " ", Role.FAINT)
+            piece = Span("┈" if ruled else " ", Role.DIM)
         if spans and spans[-1].role is piece.role:
             spans[-1] = Span(spans[-1].text + piece.text, piece.role)
         else:
@@ -145,8 +145,8 @@ def _time_axis(plot: Plot) -> list[Line]:
     rule = ["─"] * plot.width
     labels = [" "] * plot.width
     free = 0
-    for moment, label in time_ticks(plot.start, plot.end, max(1, plot.width // _TIME_LABEL)):
-        place = plot.column(moment) // 2
+    for format_time, label in time_ticks(plot.start, plot.end, max(1, plot.width // _TIME_LABEL)):
+        place = plot.column(format_time) // 2
         rule[place] = "┬"
         begin = min(max(place - len(label) // 2, 0), plot.width - len(label))
         if begin >= free:
@@ -154,6 +154,6 @@ def _time_axis(plot: Plot) -> list[Line]:
             free = begin + len(label) + 2
     margin = " " * (plot.left - 1)
     return [
-        (Span(margin, Role.LABEL), Span("└" + "".join(rule), Role.FAINT)),
+        (Span(margin, Role.LABEL), Span("└" + "".join(rule), Role.DIM)),
         (Span(margin + " " + "".join(labels), Role.LABEL),),
     ]

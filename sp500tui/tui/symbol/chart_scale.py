@@ -17,7 +17,7 @@ _TIME_STEPS = (
 """Seconds between two labels."""
 _LEAST_SPREAD = 0.001
 """Share of the price that the axis spans at least, so that a standing price is a line and not an empty picture."""
-_FINEST = 17
+_MAX_SCALE = 17
 """Decimals of the finest label."""
 _DAY = 86_400
 
@@ -60,7 +60,7 @@ def value_axis(low: float, high: float, most: int) -> ValueAxis:
 def _decimals(step: float) -> int:
     """Decimals that a step needs: 2.5 needs one, 0.25 two; prices have two unless they are finer."""
     needed = next(
-        (places for places in range(_FINEST) if abs(round(step, places) - step) < step * 1e-6), _FINEST
+        (places for places in range(_MAX_SCALE) if abs(round(step, places) - step) < step * 1e-6), _MAX_SCALE
     )
     return needed if needed != 1 else 2
 
@@ -74,20 +74,20 @@ def time_ticks(start: float, end: float, most: int) -> list[tuple[float, str]]:
     shift = _offset(start)
     number = math.ceil((start + shift) / step)
     ticks: list[tuple[float, str]] = []
-    while (moment := number * step - shift) <= end and len(ticks) < most:
-        ticks.append((moment, _time_label(moment, step)))
+    while (format_time := number * step - shift) <= end and len(ticks) < most:
+        ticks.append((format_time, _time_label(format_time, step)))
         number += 1
     return ticks
 
 
-def _offset(moment: float) -> float:
+def _offset(format_time: float) -> float:
     """Seconds that local time is ahead of UTC."""
-    offset = datetime.fromtimestamp(moment, UTC).astimezone().utcoffset()
+    offset = datetime.fromtimestamp(format_time, UTC).astimezone().utcoffset()
     return offset.total_seconds() if offset is not None else 0.0
 
 
-def _time_label(moment: float, step: int) -> str:
-    local = datetime.fromtimestamp(moment, UTC).astimezone()
+def _time_label(format_time: float, step: int) -> str:
+    local = datetime.fromtimestamp(format_time, UTC).astimezone()
     if step < 60:
         return f"{local:%H:%M:%S}"
     if step < _DAY and (local.hour or local.minute):

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sp500tui.price_text import price_text
-from sp500tui.tui.render.cells import signed
+from sp500tui.tui.render.cells import format_change
 from sp500tui.tui.render.formats import clean, plural, short_span
 from sp500tui.tui.render.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
 from sp500tui.tui.symbol.chart_lines import Sample
@@ -75,7 +75,7 @@ def head_line(
     """The tabs, and beside them what the mark stands on or what the curve did over the span."""
     tabs: list[Span] = []
     for candidate in ChartSpan:
-        role = Role.CHOSEN if candidate is chosen else Role.LABEL
+        role = Role.SELECTED if candidate is chosen else Role.LABEL
         tabs += [Span(f" {candidate.tab} ", role), Span(" " * _GAP)]
     if not samples:
         return spread(tuple(tabs), (), width)
@@ -90,7 +90,7 @@ def _summary(samples: Sequence[Sample], currency: str) -> list[Line]:
     values = [sample.value for sample in samples]
     percent = (last.value / first.value - 1) * 100 if first.value else None
     over: Line = (
-        Span(signed(percent, " %"), curve_role(samples)),
+        Span(format_change(percent, " %"), curve_role(samples)),
         Span(f" over {short_span(last.at - first.at)}", Role.LABEL),
     )
     low = (Span("low ", Role.LABEL), Span(_amount(min(values))))
@@ -107,7 +107,7 @@ def _marked(samples: Sequence[Sample], currency: str, mark: int) -> list[Line]:
     long: Line = (Span(f"{local:%Y-%m-%d %H:%M:%S}"),)
     short: Line = (Span(f"{local:%H:%M:%S}"),)
     change: Line = (
-        Span(signed(since, " %"), curve_role((samples[0], sample))),
+        Span(format_change(since, " %"), curve_role((samples[0], sample))),
         Span(" since the left end", Role.LABEL),
     )
     return [joined((long, price, change)), joined((long, price)), joined((short, price))]

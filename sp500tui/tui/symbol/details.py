@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
 from sp500tui.price_text import change_text, price_text
-from sp500tui.tui.render.cells import arrow, signed
+from sp500tui.tui.render.cells import arrow, format_change
 from sp500tui.tui.render.formats import clean, count, fit, milliseconds, short_count, span
 from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, longest_that_fits
-from sp500tui.tui.render.moments import moment, seconds_between
+from sp500tui.tui.render.moments import format_time, seconds_between
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import StoredRow
@@ -51,7 +51,9 @@ def _value_variants(row: ConvertedQuote) -> list[Line]:
     price: Line = (Span(price_text(quote.price), Role.TITLE), Span(f" {currency}", Role.LABEL))
     role = Role.LABEL if not quote.change else Role.GOOD if quote.change > 0 else Role.BAD
     percent: Line = (
-        Span(f"{arrow(quote.change or quote.percent_change)} {signed(quote.percent_change, ' %')}", role),
+        Span(
+            f"{arrow(quote.change or quote.percent_change)} {format_change(quote.percent_change, ' %')}", role
+        ),
     )
     change: Line = (Span(change_text(quote.change, quote.price), role), Span(f" {currency}", Role.LABEL))
     converted: Line = (
@@ -81,7 +83,7 @@ def _origin_variants(row: ConvertedQuote, now: datetime) -> list[Line]:
     quote = row.quote
     traded: Line = (
         Span("traded ", Role.LABEL),
-        Span(moment(quote.quote_time, now)),
+        Span(format_time(quote.quote_time, now)),
         Span(f", {span(seconds_between(quote.quote_time, now))} ago", Role.LABEL),
     )
     close = _previous_close(quote)
@@ -144,7 +146,9 @@ def fact_lines(constituent: Constituent | None, width: int) -> list[Line]:
     return [_fact(label, value, width) for label, value in facts]
 
 
-def way_lines(price: LivePrice | None, stored: StoredRow | None, now: datetime, width: int) -> list[Line]:
+def provenance_lines(
+    price: LivePrice | None, stored: StoredRow | None, now: datetime, width: int
+) -> list[Line]:
     """Which worker did what with the present quote, and when the newest row came into the table.
 
     Args:
@@ -155,7 +159,9 @@ def way_lines(price: LivePrice | None, stored: StoredRow | None, now: datetime, 
     """
     fetched = written = ""
     if price is not None:
-        fetched = f"{moment(price.row.quote.fetched_at, now)} by {price.row.fetched_by or 'an earlier run'}"
+        fetched = (
+            f"{format_time(price.row.quote.fetched_at, now)} by {price.row.fetched_by or 'an earlier run'}"
+        )
         written = f"by {price.written_by}" if price.written_by else "on its way"
     lines = [_fact("fetched", fetched, width), _fact("written", written, width)]
     if stored is None:
@@ -163,7 +169,7 @@ def way_lines(price: LivePrice | None, stored: StoredRow | None, now: datetime, 
     took = milliseconds(1000 * (stored.stored_at - stored.fetched_at).total_seconds())
     same = price is not None and price.row.quote.quote_time == stored.quote_time
     label = "stored" if same else "last stored"
-    return [*lines, _fact(label, f"{moment(stored.stored_at, now)}, after {took}", width)]
+    return [*lines, _fact(label, f"{format_time(stored.stored_at, now)}, after {took}", width)]
 
 
 def _fact(label: str, value: str, width: int) -> Line:

@@ -25,7 +25,7 @@ from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredS
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.symbol.chart import PriceChart
 from sp500tui.tui.symbol.chart_series import ChartSpan
-from sp500tui.tui.symbol.details import fact_lines, quote_lines, way_lines
+from sp500tui.tui.symbol.details import fact_lines, provenance_lines, quote_lines
 
 _ROWS = 60
 """Newest rows read; as many as fit are shown."""
@@ -111,7 +111,7 @@ class SymbolScreen(BaseScreen):
         """The prices of the span, at most two a cell, and the newest rows."""
         since = self.span.since(self.dashboard.clock())
         points = max(200, 2 * self.size.width)
-        return partial(self._archive.of_symbol, self.symbol, since, points, _ROWS)
+        return partial(self._archive.read_symbol, self.symbol, since, points, _ROWS)
 
     @on(BaseScreen.QuerySucceeded)
     def show_stored(self, message: BaseScreen.QuerySucceeded) -> None:
@@ -141,7 +141,7 @@ class SymbolScreen(BaseScreen):
         newest = self._stored.rows[0] if self._stored is not None and self._stored.rows else None
         width = facts.size.width
         about = fact_lines(listed, width)
-        way = way_lines(price, newest, now, width)
+        way = provenance_lines(price, newest, now, width)
         gap: list[Line] = [cut((), width)] if facts.size.height > len(about) + len(way) else []
         facts.show_lines([*about, *gap, *way])
         if price is not None:

@@ -21,7 +21,7 @@ from sp500tui.logs import setup as logs
 from sp500tui.model import ExitCode
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.batch_codec import COLUMNS
-from sp500tui.storage.embedded.process import live_process
+from sp500tui.storage.embedded.process import find_running
 from tests.support.postgres import TcpPostgres, end_server, free_port, public_folder
 
 PATIENCE = 60
@@ -74,7 +74,7 @@ class TestOneRun:
         assert (quotes["fetched"], quotes["stored"], quotes["missing"]) == (503, 503, [])
         assert not any(quotes[place] for place in ("duplicate", "queued", "in_flight", "spooled", "dead"))
         assert report["database"]["rows_total"] == 503
-        assert live_process(home / "data" / "demo" / "pgdata") is None
+        assert find_running(home / "data" / "demo" / "pgdata") is None
 
         # and psql, status and url, asked afterwards, see the same database
         assert (

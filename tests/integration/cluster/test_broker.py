@@ -185,7 +185,7 @@ def test_a_full_memory_holds_puts_back_and_can_be_emptied(
 
     lease = queue.take(100)
     assert lease is not None
-    assert further.put([1], acking=lease), "what takes the room of what is done with is let in"
+    assert further.put([1], ack=lease), "what takes the room of what is done with is let in"
     lease = queue.take(50)
     assert lease is not None
     assert lease.release()
@@ -246,7 +246,7 @@ def test_a_lease_that_cannot_be_ended_is_left_to_the_sweep(broker: Broker, valke
 
     assert not lease.release()
 
-    assert queue.return_strays(idle=0) == 1
+    assert queue.requeue_orphans(idle=0) == 1
     assert queue.depth().ready == 1
 
 

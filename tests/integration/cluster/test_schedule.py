@@ -65,9 +65,9 @@ class TestLease:
         one, other = SchedulerLease(broker, "one"), SchedulerLease(broker, "other")
         one.renew()
         one.confirm()
-        other.step_down()
+        other.resign()
         assert one.renew() is LeaseResult.HELD, "only the holder can give it back"
-        one.step_down()
+        one.resign()
         assert not one.held
         assert other.renew() is LeaseResult.NEW
         assert other.token > one.token
@@ -134,7 +134,7 @@ class TestTakingOver:
         first.publish()
 
         # when another takes over
-        lease.step_down()
+        lease.resign()
         _, second = scheduler(broker, "second")
 
         # then its next cycle is the third, in the same rhythm
@@ -162,7 +162,7 @@ class TestTakingOver:
         first.completed()
         first.finish()
         first.publish()
-        lease.step_down()
+        lease.resign()
         fresh = SchedulerLease(broker, "fresh")
         cycles = SharedCycles(Plan(), 60.0, broker=broker, lease=fresh)
         fresh.renew()
@@ -216,23 +216,23 @@ class TestGivingUp:
         assert lease is not None
         assert not gone.beat(a_beat("gone"), ())
         here.wish({"gone|price": "3", "here|price": "2"})
-        assert not here.give_up("gone", [rows.key])
+        assert not here.evict("gone", [rows.key])
         assert rows.depth().in_flight == 2, "who is heard keeps what it holds"
-        eventually(lambda: here.give_up("gone", [rows.key]))
-        assert not here.give_up("gone", [rows.key])
+        eventually(lambda: here.evict("gone", [rows.key]))
+        assert not here.evict("gone", [rows.key])
 
         assert (rows.depth().ready, rows.depth().in_flight) == (3, 0)
         assert not lease.ack()
         roll = here.roll(details=False)
-        assert "gone" not in roll.beats
-        assert roll.wishes == {"here|price": "2"}
+        assert "gone" not in roll.heartbeats
+        assert roll.requests == {"here|price": "2"}
         (lost,) = roll.lost
         assert lost.beat.name == "gone"
         assert lost.held == {"rows": 2}
         assert gone.beat(a_beat("gone"), ()), "it hears that it was given up"
         assert not gone.beat(a_beat("gone"), ()), "and only once"
         assert here.roll(details=False).lost == ()
-        eventually(lambda: here.give_up("gone", [rows.key]))
+        eventually(lambda: here.evict("gone", [rows.key]))
         assert gone.beat(a_beat("gone"), ()), "and of every time"
 
     def test_a_node_hears_that_it_was_given_up_though_the_first_answer_got_lost(
@@ -241,7 +241,7 @@ class TestGivingUp:
         monkeypatch.setattr("sp500tui.cluster.membership.membership.HEARTBEAT_TIMEOUT", 0.0)
         gone = Membership(cut, "gone", "DKK")
         gone.beat(a_beat("gone"), ())
-        assert Membership(broker, "here", "DKK").give_up("gone", [])
+        assert Membership(broker, "here", "DKK").evict("gone", [])
 
         cut.cuts = 2
         assert gone.beat(a_beat("gone"), ())

@@ -38,12 +38,12 @@ class TestRates:
         asking, converting = SharedFxRates("DKK", broker), SharedFxRates("DKK", broker)
         asking.need(["EUR"])
         asking.learn([rate("6.87"), rate("7.46", base="EUR")])
-        assert not converting.worth_waiting(["USD", "EUR"])
+        assert not converting.is_pending(["USD", "EUR"])
         assert converting.primary()[1] == rate("6.87")
         assert not converting.unknown()
 
     def test_what_nobody_knows_is_waited_for(self, broker: Broker) -> None:
-        assert SharedFxRates("DKK", broker).worth_waiting(["GBp"])
+        assert SharedFxRates("DKK", broker).is_pending(["GBp"])
 
     def test_of_two_rates_the_newer_one_holds(self, broker: Broker) -> None:
         book = SharedFxRates("DKK", broker)

@@ -44,7 +44,7 @@ def test_what_a_lost_node_held_is_another_ones_and_the_lost_one_can_end_nothing(
     taken = lease_of(other)
 
     assert taken.items == [1, 2, 3]
-    assert not further.put([10, 20], acking=stale)
+    assert not further.put([10, 20], ack=stale)
     assert not stale.ack({"stored": 2})
     assert not stale.release()
     assert further.depth().ready == 0
@@ -63,7 +63,7 @@ def test_a_node_that_gets_its_own_items_again_cannot_end_them_by_the_old_lease(
     newer = lease_of(queue)
 
     if end == "hand over":
-        assert not further.put([10], acking=stale)
+        assert not further.put([10], ack=stale)
     else:
         assert not getattr(stale, end)()
 
@@ -191,7 +191,7 @@ def test_a_lease_of_another_kind_cannot_be_handed_over(make_stream: MakeQueue) -
     memory: MemoryQueue[int] = MemoryQueue(10)
     memory.put([1])
     with pytest.raises(BrokerError, match="only a lease of the broker"):
-        make_stream().put([1], acking=memory.take(1))
+        make_stream().put([1], ack=memory.take(1))
 
 
 def test_the_age_is_that_of_the_oldest_item_even_after_a_release(
@@ -230,7 +230,7 @@ def test_what_nobody_here_holds_is_put_back(broker: Broker, make_stream: MakeQue
     lease_of(forgetful, 2)
     held = lease_of(queue, 1)
 
-    assert queue.return_strays(idle=0) == 2
+    assert queue.requeue_orphans(idle=0) == 2
 
     assert lease_of(queue).items == [1, 2]
     assert held.ack()

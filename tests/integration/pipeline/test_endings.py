@@ -32,27 +32,26 @@ IN_TIME = 20.0
 """Seconds that an orderly end may take on a crowded machine; without failures it takes less than one."""
 STEPS = {
     "pipeline": [
-        "_life.market_clock.close",
-        "_components.keeper.close",
-        "_components.keeper._database.close",
+        "_lifecycle.market_clock.close",
+        "_components.database_monitor.close",
+        "_components.database_monitor._database.close",
         "_components.journal.close",
-        "_components.upstream.close",
-        "_components.upstream.yahoo.close",
+        "_components.sources.close",
+        "_components.sources.yahoo.close",
     ],
     "worker": [
-        "_life.market_clock.close",
-        "_components.custody.release_all",
+        "_lifecycle.market_clock.close",
         "_components.release_all_leases",
-        "_components.membership.leave",
+        "_components.membership.deregister",
         "_components.feed.close",
-        "_components.keeper.close",
-        "_components.upstream.close",
+        "_components.database_monitor.close",
+        "_components.sources.close",
         "_components.broker.close",
     ],
     "top": [
-        "_components.membership.leave",
+        "_components.membership.deregister",
         "_components.feed.close",
-        "_components.keeper.close",
+        "_components.database_monitor.close",
         "_components.broker.close",
     ],
 }

@@ -150,7 +150,7 @@ def test_the_price_feed_goes_on(
     looked = threading.Event()
     feed = PriceFeed(LatestPrices(), lambda: "postgresql://nowhere")
     feed.thread._jitter = lambda: 0.0
-    monkeypatch.setattr(feed, "_look", raising_first(looked.set))
+    monkeypatch.setattr(feed, "_poll", raising_first(looked.set))
     feed.thread.start()
     feed.stored(5)
     assert looked.wait(10)
@@ -203,11 +203,11 @@ def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None
     queue: MemoryQueue[int] = MemoryQueue(10)
     done: list[int] = []
 
-    class WorkerTask:
+    class FailsOnce:
         def __init__(self, worker: Worker) -> None:
             self.worker = worker
 
-        def step(self) -> None:
+        def run_once(self) -> None:
             lease = self.worker.take(queue, 1)
             if lease is None:
                 return
@@ -220,7 +220,7 @@ def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None
         def close(self) -> None:
             """Nothing to give back."""
 
-    stage = WorkerPool(StageName.CONVERTER, WorkerTask, 1, listener=always_raising, jitter=lambda: 0.0)
+    stage = WorkerPool(StageName.CONVERTER, FailsOnce, 1, listener=always_raising, jitter=lambda: 0.0)
     stage.start()
     (worker,) = stage.workers
     worker.thread._jitter = lambda: 0.0
@@ -230,7 +230,7 @@ def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None
     assert seen("converter-1 failed")
     queue.put([8])
     eventually(lambda: 8 in done)
-    stage.dismiss()
+    stage.shutdown_now()
     assert stage.join(10)
 
 
@@ -299,7 +299,7 @@ def run_to_the_end(
 def test_a_supervisor_that_fails_ends_the_run(
     settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DatabaseMonitor, "_round", lambda _self: None)
+    monkeypatch.setattr(DatabaseMonitor, "_tick", lambda _self: None)
     report, pipeline = run_to_the_end(settings)
     assert report.outcome == "failed"
     assert "UnforeseenError: broken" in report.failure
@@ -311,7 +311,7 @@ def test_a_supervisor_that_fails_ends_the_run(
 def test_a_supervisor_that_fails_outside_every_guard_ends_the_run(
     settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    monkeypatch.setattr(DatabaseMonitor, "_round", lambda _self: None)
+    monkeypatch.setattr(DatabaseMonitor, "_tick", lambda _self: None)
     if step == "_run":
         monkeypatch.setattr(Supervisor, "_run", always_raising)
     else:
@@ -326,7 +326,7 @@ def test_the_database_monitor_fails_a_run_that_has_no_database(
     settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, once: bool
 ) -> None:
     """At once where the run ends by itself, after some attempts where it would go on for ever."""
-    monkeypatch.setattr(DatabaseMonitor, "_round", always_raising)
+    monkeypatch.setattr(DatabaseMonitor, "_tick", always_raising)
     started = time.monotonic()
     report, pipeline = run_to_the_end(
         settings.model_copy(update={"once": once}), connect=lambda *_args, **_options: None

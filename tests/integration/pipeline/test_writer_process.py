@@ -35,7 +35,7 @@ def link(database_url: str) -> Iterator[WriterClient]:
     """A writer that has been let in."""
     apply_schema(database_url)
     made = WriterClient(database_url, "writer-7", 5.0)
-    assert made.greeting(20, never).committed
+    assert made.connect(20, never).committed
     yield made
     made.close(at_once=True)
 
@@ -84,7 +84,7 @@ def test_it_connects_again_by_itself(link: WriterClient, database_url: str) -> N
 def test_a_locked_table_is_given_up_by_the_server_itself(database_url: str) -> None:
     apply_schema(database_url)
     link = WriterClient(database_url, "writer-8", 0.3)
-    assert link.greeting(20, never).committed
+    assert link.connect(20, never).committed
     with psycopg.connect(database_url) as connection:
         connection.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
         answer = link.commit(1, payload(1), 10, never)
@@ -95,7 +95,7 @@ def test_a_locked_table_is_given_up_by_the_server_itself(database_url: str) -> N
 
 def test_nobody_there_is_told_in_the_greeting() -> None:
     link = WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
-    answer = link.greeting(20, never)
+    answer = link.connect(20, never)
     assert not answer.committed
     assert answer.sqlstate == "08001"
     link.close()
@@ -112,7 +112,7 @@ def test_a_death_by_an_exception_is_told_in_its_own_words() -> None:
     link = WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
     link._configuration = b"{}"
     with pytest.raises(WriterDiedError, match="ended by exit code 1: KeyError"):
-        link.greeting(20, never)
+        link.connect(20, never)
     link.close()
 
 
@@ -151,7 +151,7 @@ def test_it_is_told_from_the_parents_terminal_and_shows_no_password(database_url
     link = WriterClient("postgresql://me:s3cret@127.0.0.1:1/nothing", "writer-1", 5.0)
     assert os.getsid(link.pid) != os.getsid(0)
     assert "s3cret" not in " ".join(process_of(link).cmdline())
-    assert "s3cret" not in link.greeting(20, never).message
+    assert "s3cret" not in link.connect(20, never).message
     link.close()
 
 
@@ -162,7 +162,7 @@ def test_it_answers_over_any_pipe(database_url: str) -> None:
     writer = writer_process._Writer(
         theirs, {"url": database_url, "name": "writer-9", "statement_timeout": 5.0}
     )
-    writer.greet()
+    writer.handshake()
     writer.write(1, payload(1, 2))
     writer.write(2, b"nonsense")
     writer.disconnect()
@@ -178,7 +178,7 @@ def test_many_at_once_leave_nothing_open(database_url: str) -> None:
     apply_schema(database_url)
     before = psutil.Process().num_fds()
     links = [WriterClient(database_url, f"writer-{n}", 5.0) for n in range(4)]
-    threads = [threading.Thread(target=link.greeting, args=(20, never)) for link in links]
+    threads = [threading.Thread(target=link.connect, args=(20, never)) for link in links]
     for thread in threads:
         thread.start()
     for thread in threads:

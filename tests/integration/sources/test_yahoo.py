@@ -19,7 +19,7 @@ from sp500tui.simulator.process import DemoMarket
 from sp500tui.sources.throttle import CircuitState, Throttle
 from sp500tui.sources.wikipedia.cache import bundled_constituents
 from sp500tui.sources.yahoo.client import YahooFinance
-from sp500tui.sources.yahoo.parsing import NOT_ANSWERED
+from sp500tui.sources.yahoo.parsing import OMITTED
 
 SYMBOLS = [constituent.symbol for constituent in bundled_constituents()]
 MAKE = Callable[..., YahooFinance]
@@ -103,7 +103,7 @@ def test_unknown_symbols_are_named_and_a_currency_against_itself_costs_nothing(
 ) -> None:
     result = yahoo.fetch(["BRK.B", "NOPE1"], [("USD", "DKK"), ("DKK", "DKK")])
     assert [quote.symbol for quote in result.quotes] == ["BRK.B"]
-    assert result.missing == {"NOPE1": NOT_ANSWERED}
+    assert result.missing == {"NOPE1": OMITTED}
     assert [(rate.base, rate.target) for rate in result.rates] == [("USD", "DKK"), ("DKK", "DKK")]
     before = counts(demo_market)
     assert yahoo.fetch([], [("USD", "USD")]).rates[0].rate == 1
@@ -314,9 +314,9 @@ def test_symbols_nobody_asked_for_are_ignored_and_told_once(
     result = yahoo.fetch(SYMBOLS[:5])
     assert (len(result.quotes), len(result.missing)) == (4, 1)
     assert "returned symbols that were not requested" in caplog.text
-    yahoo._tell_strangers(frozenset({"XYZ"}))
+    yahoo._warn_unrequested(frozenset({"XYZ"}))
     caplog.clear()
-    yahoo._tell_strangers(frozenset({"XYZ"}))
+    yahoo._warn_unrequested(frozenset({"XYZ"}))
     assert caplog.text == ""
 
 
@@ -401,7 +401,7 @@ def test_closing_ends_waits_for_the_throttle(make: MAKE, demo_market: DemoMarket
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while slow._spent_until - time.monotonic() < 61 and thread.is_alive():
+    while slow._tat - time.monotonic() < 61 and thread.is_alive():
         threading.Event().wait(0.005)
     yahoo.close()
     thread.join(5)

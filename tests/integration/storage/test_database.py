@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from sp500tui.model import ConfigurationError, DatabaseError
-from sp500tui.pipeline.runtime.database_monitor import lasting
+from sp500tui.pipeline.runtime.database_monitor import is_permanent
 from sp500tui.storage.database import Database, apply_schema, connect
 from sp500tui.storage.transaction import run
 from tests.support.postgres import TcpPostgres, free_port
@@ -195,7 +195,7 @@ class TestSchema:
         tcp_postgres.execute("DROP SCHEMA public CASCADE")
         with pytest.raises(DatabaseError, match=r"no schema public.*CREATE SCHEMA public") as caught:
             apply_schema(tcp_postgres.url)
-        assert lasting(caught.value)
+        assert is_permanent(caught.value)
 
     def test_refuses_the_table_of_another_program(self, tcp_postgres: TcpPostgres) -> None:
         tcp_postgres.execute("CREATE TABLE public.prices (ticker text, price float)")

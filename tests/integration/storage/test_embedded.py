@@ -19,7 +19,7 @@ from sp500tui.model import DatabaseError
 from sp500tui.storage.database import connect
 from sp500tui.storage.embedded import server as embedded
 from sp500tui.storage.embedded import watchdog as watchdog_module
-from sp500tui.storage.embedded.process import live_process
+from sp500tui.storage.embedded.process import find_running
 from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.support.postgres import answers, kill_server, runs
 
@@ -95,7 +95,7 @@ class TestSharing:
         second.stop()
 
         assert not second.alive()
-        assert live_process(made_dir / "pgdata") is None
+        assert find_running(made_dir / "pgdata") is None
 
     def test_two_programs_that_start_at_once_share_one(self, data_dir: Path) -> None:
         first, second = Program(data_dir), Program(data_dir)
@@ -109,13 +109,13 @@ class TestSharing:
     def test_one_left_by_a_killed_program_is_used_and_then_stopped(self, made_dir: Path) -> None:
         program = Program(made_dir)
         url = program.url()
-        process = live_process(made_dir / "pgdata")
+        process = find_running(made_dir / "pgdata")
         program.kill(watchdog=True)
         assert answers(url)
 
         server = EmbeddedServer.start(made_dir)
 
-        assert live_process(made_dir / "pgdata") == process
+        assert find_running(made_dir / "pgdata") == process
         server.stop()
         assert not answers(url)
 
@@ -124,7 +124,7 @@ class TestSharing:
     ) -> None:
         program = Program(made_dir)
         program.url()
-        watchdog, postmaster = program.watchdog(), live_process(made_dir / "pgdata")
+        watchdog, postmaster = program.watchdog(), find_running(made_dir / "pgdata")
         assert postmaster is not None
         program.kill()
         eventually(lambda: not runs(postmaster) and not runs(watchdog))
@@ -140,7 +140,7 @@ class TestSharing:
         assert user.url() == url
         starter.kill()
         looked = threading.Event()
-        assert not looked.wait(3 * watchdog_module._LOOK)
+        assert not looked.wait(3 * watchdog_module._POLL_INTERVAL)
         assert runs(watchdog)
         assert answers(url)
         user.leave()
@@ -218,7 +218,7 @@ class TestRevival:
         with ThreadPoolExecutor(1) as pool:
             # A session that computes does not notice the death of its server.
             busy = pool.submit(self._compute, server.url)
-            process = live_process(made_dir / "pgdata")
+            process = find_running(made_dir / "pgdata")
             assert process is not None
             eventually(lambda: self._sessions(process))
             orphan = self._sessions(process)[0]
@@ -259,7 +259,7 @@ class TestRevival:
     def test_one_that_hangs_is_told(
         self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        process = live_process(made_dir / "pgdata")
+        process = find_running(made_dir / "pgdata")
         assert process is not None
         monkeypatch.setattr(embedded, "_SILENCE", 0.05)
         monkeypatch.setattr(server, "alive", lambda: False)

@@ -16,7 +16,7 @@ import pytest
 from sp500tui.model import ConfigurationError, DatabaseError, Sp500tuiError
 from sp500tui.storage.database import connect
 from sp500tui.storage.embedded.binaries import bin_folder
-from sp500tui.storage.embedded.process import Postmaster, live_process
+from sp500tui.storage.embedded.process import Postmaster, find_running
 from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.support.postgres import answers, end_server, public_folder
 
@@ -38,7 +38,7 @@ class TestPrivacy:
         assert stat.S_IMODE((made_dir / "pgdata").stat().st_mode) == 0o700
 
     def test_it_listens_on_no_tcp_port(self, made_dir: Path, server: EmbeddedServer) -> None:
-        process = live_process(made_dir / "pgdata")
+        process = find_running(made_dir / "pgdata")
         assert process is not None
         assert process.net_connections("inet") == []
 
@@ -192,7 +192,7 @@ class TestAsRoot:
 
         server = EmbeddedServer.start(data_dir)
 
-        process = live_process(data_dir / "pgdata")
+        process = find_running(data_dir / "pgdata")
         assert process is not None
         assert Path(process.exe()).is_relative_to(data_dir)
         assert stat.S_IMODE(private.stat().st_mode) == 0o700

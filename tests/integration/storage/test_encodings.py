@@ -18,7 +18,7 @@ from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.adaptation import python_codec
 from sp500tui.storage.batch_codec import decode, encode
 from sp500tui.storage.database import Connection as OurConnection
-from sp500tui.storage.database import apply_schema, connect, insert, note_symbols, upsert_constituents
+from sp500tui.storage.database import apply_schema, connect, insert, upsert_constituents, upsert_symbols
 from sp500tui.storage.reads import history, last_rows
 from sp500tui.storage.transaction import run
 from sp500tui.tui.shell.price_reader import PostgresReader
@@ -85,7 +85,7 @@ def test_names_that_it_cannot_hold_are_stored_with_replacements(
     with connect(url, application_name="test") as connection, caplog.at_level(logging.WARNING):
         upsert_constituents(connection, [ODD, replace(ODD, symbol="EVEN", name="Plain")], MOMENT)
         upsert_constituents(connection, [ODD], MOMENT + timedelta(days=1))
-        note_symbols(connection, ["ODD", "日本"])
+        upsert_symbols(connection, ["ODD", "日本"])
         ((_, plain), (_, odd)) = names(connection)
         sector = run(connection, "SELECT sector FROM public.constituents WHERE symbol = 'ODD'").fetchone()
         assert run(connection, "SELECT symbol FROM public.known_symbols").fetchall() == [("ODD",)]
@@ -134,7 +134,7 @@ def test_a_run_and_the_screens_work(
     report = run.pipeline.outcome()
     assert (exit_code(report), report.ledger.stored) == (ExitCode.OK, 3)
     reader = PostgresReader(lambda: url)
-    assert {each.symbol for each in reader.of_all(10).rows} == {"AAPL", "MSFT", "BRK.B"}
+    assert {each.symbol for each in reader.read_overview(10).rows} == {"AAPL", "MSFT", "BRK.B"}
     reader.close()
 
 

@@ -15,10 +15,10 @@ import pytest
 from sp500tui.model import DatabaseError, ExitCode
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.report import exit_code
-from sp500tui.pipeline.runtime.database_monitor import lasting
+from sp500tui.pipeline.runtime.database_monitor import is_permanent
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.batch_codec import decode, encode
-from sp500tui.storage.database import apply_schema, connect, insert, note_symbols
+from sp500tui.storage.database import apply_schema, connect, insert, upsert_symbols
 from sp500tui.storage.transaction import run
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
@@ -89,8 +89,8 @@ def test_a_run_and_its_dashboard_change_nothing_for_others(
     run = start(pooler.url, symbols=FEW, once=True)
     assert run.pipeline.join(60)
     reader = PostgresReader(lambda: pooler.url)
-    listing = reader.of_all(10)
-    one = reader.of_symbol("AAPL", datetime.now(UTC) - timedelta(days=9000), 100, 10)
+    listing = reader.read_overview(10)
+    one = reader.read_symbol("AAPL", datetime.now(UTC) - timedelta(days=9000), 100, 10)
     reader.close()
 
     # then all of it has arrived, and the session is as it was
@@ -142,7 +142,7 @@ def test_a_failed_statement_leaves_the_connection_usable(start_pgbouncer: Starte
         for _ in range(8):
             with pytest.raises(DatabaseError):
                 insert(connection, encode([row(1)]).replace(b"USD", b"NULL"))
-            note_symbols(connection, ["AAPL"])
+            upsert_symbols(connection, ["AAPL"])
         assert insert(connection, encode([row(1)])) == 1
         if before is not None:
             assert pooler.execute(_STATE) == before
@@ -161,7 +161,7 @@ def test_statement_pooling_is_refused_with_the_remedy(start_pgbouncer: Starter, 
     pooler = start_pgbouncer("statement")
     with pytest.raises(DatabaseError, match="statement mode; set pool_mode = transaction") as caught:
         connect(pooler.url, application_name="test")
-    assert lasting(caught.value)
+    assert is_permanent(caught.value)
     done = command(tmp_path, "database", "status", "--database", pooler.url)
     assert done.returncode == ExitCode.DATABASE
     assert done.stderr.count("\n") == 1
@@ -182,7 +182,7 @@ def test_what_a_pooler_refuses_is_explained(
     with pytest.raises(DatabaseError, match=words) as caught:
         connect(change(pooler.url), application_name="test")
     assert caught.value.sqlstate == sqlstate
-    assert lasting(caught.value)
+    assert is_permanent(caught.value)
 
 
 def test_a_server_away_behind_the_pooler_is_waited_for(

@@ -78,8 +78,8 @@ def test_the_screens_read_the_replica_and_the_writers_write_to_the_database(
     run = start(database_url, symbols=FEW, read_database=tcp_postgres.url)
     run.stores(3)
     reader = archive_of(run)
-    stored = reader.of_all(10)
-    points = reader.of_symbol("AAPL", datetime(1970, 1, 1, tzinfo=UTC), 10, 10).points
+    stored = reader.read_overview(10)
+    points = reader.read_symbol("AAPL", datetime(1970, 1, 1, tzinfo=UTC), 10, 10).points
     reader.close()
     run.ends()
 
@@ -100,7 +100,7 @@ def test_a_replica_that_is_away_costs_the_screens_only(start: EngineStarter, dat
     run.stores(3)
     reader = archive_of(run)
     with pytest.raises(DatabaseError, match=r"me:\*\*\*@127\.0\.0\.1:\d+/prices does not answer"):
-        reader.of_all(10)
+        reader.read_overview(10)
     reader.close()
 
     # then the pipeline knows of no trouble, and ends with everything stored
@@ -118,8 +118,8 @@ def test_a_real_replica_shows_what_the_writers_stored(
     run = start(primary.url, symbols=FEW, read_database=replica.url)
     run.stores(3)
     reader = archive_of(run)
-    eventually(lambda: reader.of_all(10).newest.symbols == 3)
-    statistics = reader.of_all(10).statistics
+    eventually(lambda: reader.read_overview(10).newest.symbols == 3)
+    statistics = reader.read_overview(10).statistics
     assert statistics.total.rows >= 3
     assert statistics.inserted is None, "a replica does not count what it only repeats"
     reader.close()

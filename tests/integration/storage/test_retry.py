@@ -17,8 +17,8 @@ from sp500tui.storage.database import (
     apply_schema,
     connect,
     insert,
-    note_symbols,
     upsert_constituents,
+    upsert_symbols,
 )
 from sp500tui.storage.reads import QUERIES, newest
 
@@ -71,7 +71,7 @@ def test_a_batch_that_always_loses_is_told_for_a_later_attempt(
     # given a server on which the first eight attempts lose
     lose(connection, failures=8)
     link = WriterClient(database_url, "writer-1", 10.0)
-    assert link.greeting(20, lambda: False).committed
+    assert link.connect(20, lambda: False).committed
 
     # when a writer's process sends the batch, and, told so, sends it again
     first = link.commit(1, BATCH, 20, lambda: False)
@@ -87,7 +87,7 @@ def test_a_batch_that_always_loses_is_told_for_a_later_attempt(
 def test_the_list_is_stored_in_spite_of_it(connection: Connection, table: str) -> None:
     lose(connection, failures=3, table=table)
     upsert_constituents(connection, [APPLE], MOMENT)
-    note_symbols(connection, ["AAPL", "AAPL", "ZZZ"])
+    upsert_symbols(connection, ["AAPL", "AAPL", "ZZZ"])
     assert connection.execute("SELECT symbol FROM constituents").fetchall() == [("AAPL",)]
     assert connection.execute("SELECT symbol FROM known_symbols ORDER BY 1").fetchall() == [
         ("AAPL",),

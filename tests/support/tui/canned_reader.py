@@ -18,11 +18,11 @@ STATISTICS = Statistics(RowTotal(20_871, exact=True, bytes=4_612_096), "16.2", N
 
 def walk(symbol: str, minutes: int, every: float = 10.0, start: float = 187.0) -> list[PricePoint]:
     """Prices of the last `minutes`, one every `every` seconds, the same in every run."""
-    dice = random.Random(symbol)
+    rng = random.Random(symbol)
     value, points = start, []
     total = int(minutes * 60 / every)
     for number in range(total):
-        value = max(1.0, value + dice.gauss(0.004, 0.12))
+        value = max(1.0, value + rng.gauss(0.004, 0.12))
         price = Decimal(f"{value:.2f}")
         time = NOON - timedelta(seconds=(total - number) * every)
         points.append(
@@ -64,7 +64,7 @@ class CannedArchive:
         self.statistics = STATISTICS
         self.empty = False
 
-    def of_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
+    def read_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
         self._ask("of_symbol", symbol, since)
         if self.empty:
             return StoredSymbol(symbol, (), ())
@@ -75,7 +75,7 @@ class CannedArchive:
         ]
         return StoredSymbol(symbol, shown, self.rows if self.rows is not None else newest)
 
-    def of_all(self, rows: int) -> StoredAll:
+    def read_overview(self, rows: int) -> StoredAll:
         self._ask("of_all")
         if self.empty:
             none = replace(self.statistics, total=RowTotal(0, exact=True, bytes=16_384))

@@ -88,9 +88,9 @@ def live_price(symbol: str, price: Decimal, percent: float, version: int, age: f
 
 def seeded_prices(seed: int = 500) -> list[LivePrice]:
     """A price for every constituent, the same in every run."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     return [
-        live_price(constituent.symbol, price, round(dice.gauss(0.2, 1.4), 2), number, dice.uniform(0.5, 9.0))
+        live_price(constituent.symbol, price, round(rng.gauss(0.2, 1.4), 2), number, rng.uniform(0.5, 9.0))
         for number, (constituent, price) in enumerate(_rows(), start=1)
     ]
 
@@ -106,8 +106,8 @@ def worker(
     stage: StageName, number: int, state: WorkerState, doing: str, rate: float = 0.0, **more: object
 ) -> WorkerSnapshot:
     """A worker with a history that belongs to its rate."""
-    dice = random.Random(f"{stage}{number}")
-    history = tuple(round(rate * dice.uniform(0.5, 1.5), 1) for _ in range(30))
+    rng = random.Random(f"{stage}{number}")
+    history = tuple(round(rate * rng.uniform(0.5, 1.5), 1) for _ in range(30))
     base = WorkerSnapshot(
         name=f"{stage}-{number}" if stage is not StageName.SCRAPER else "scraper",
         stage=stage,

@@ -120,7 +120,7 @@ def test_a_filling_queue_changes_its_role(ready: int, role: Role) -> None:
 
 def test_the_selected_stage_is_marked_by_more_than_colour() -> None:
     line = strip_lines(running(), StageName.WRITER, 116, 9, tell_trouble=False)[0]
-    assert [span.text.strip() for span in line if span.role is Role.CHOSEN] == ["write ×2"]
+    assert [span.text.strip() for span in line if span.role is Role.SELECTED] == ["write ×2"]
 
 
 def test_a_list_from_the_cache_is_marked() -> None:
@@ -138,7 +138,7 @@ def test_rows_of_the_database(rows: int | None, words: str) -> None:
 
 def test_arrows_are_bright_only_where_something_flows() -> None:
     line = strip_lines(empty(), StageName.PRICE, 116, 9, tell_trouble=False)[1]
-    assert {span.role for span in line if "▶" in span.text} == {Role.FAINT}
+    assert {span.role for span in line if "▶" in span.text} == {Role.DIM}
 
 
 def test_clicks_find_stages_and_nothing_else() -> None:

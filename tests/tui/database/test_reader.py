@@ -43,24 +43,24 @@ def reader(filled: str) -> Iterator[PostgresReader]:
 
 class TestArchive:
     def test_a_symbol_comes_back_as_it_was_stored(self, reader: PostgresReader) -> None:
-        stored = reader.of_symbol("NVDA", NOON - timedelta(minutes=5), 500, 5)
+        stored = reader.read_symbol("NVDA", NOON - timedelta(minutes=5), 500, 5)
         assert stored.symbol == "NVDA"
         assert len(stored.points) == 30
         assert stored.points[-1].price == Decimal(199)
         assert [row.price for row in stored.rows] == [Decimal(200 - n) for n in range(1, 6)]
 
     def test_many_points_are_thinned(self, reader: PostgresReader) -> None:
-        everything = reader.of_symbol("NVDA", datetime(1970, 1, 1, tzinfo=UTC), 20, 1)
+        everything = reader.read_symbol("NVDA", datetime(1970, 1, 1, tzinfo=UTC), 20, 1)
         assert 10 <= len(everything.points) <= 20
 
     def test_the_figures_of_the_server(self, reader: PostgresReader) -> None:
-        stored = reader.of_all(3)
+        stored = reader.read_overview(3)
         assert stored.statistics.total.rows == 60
         assert stored.newest.symbols == 1
         assert len(stored.rows) == 3
 
     def test_it_cannot_write(self, reader: PostgresReader) -> None:
-        reader.of_all(1)
+        reader.read_overview(1)
         assert reader._connection is not None
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             reader._connection.execute("DELETE FROM prices")
@@ -69,7 +69,7 @@ class TestArchive:
         self, reader: PostgresReader, filled: str
     ) -> None:
         # given a connection that the server ends
-        reader.of_all(1)
+        reader.read_overview(1)
         with psycopg.connect(filled, autocommit=True) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -77,23 +77,23 @@ class TestArchive:
             )
         # then the question after that fails in words, and the one after it works
         with pytest.raises(DatabaseError):
-            reader.of_all(1)
-        assert reader.of_all(1).statistics.total.rows == 60
+            reader.read_overview(1)
+        assert reader.read_overview(1).statistics.total.rows == 60
 
     def test_before_the_database_is_open(self) -> None:
         with pytest.raises(DatabaseError, match="not open yet"):
-            PostgresReader(lambda: None).of_all(1)
+            PostgresReader(lambda: None).read_overview(1)
 
     def test_closing_twice_does_nothing(self, reader: PostgresReader) -> None:
-        reader.of_all(1)
+        reader.read_overview(1)
         reader.close()
         reader.close()
 
     def test_a_closed_archive_opens_no_connection(self, reader: PostgresReader) -> None:
-        reader.of_all(1)
+        reader.read_overview(1)
         reader.close()
         with pytest.raises(DatabaseError, match="this screen was closed"):
-            reader.of_all(1)
+            reader.read_overview(1)
         assert reader._connection is None
 
 

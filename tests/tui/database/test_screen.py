@@ -42,7 +42,7 @@ def told(
 
 class TestFigures:
     def test_each_has_a_value_a_unit_and_an_origin(self) -> None:
-        made = told(stored=CannedArchive().of_all(5), rates=(10.0, 38.4))
+        made = told(stored=CannedArchive().read_overview(5), rates=(10.0, 38.4))
         words = {name: f"{figure.value} {figure.note}" for name, figure in made.items()}
         assert words["server"] == "✓ PostgreSQL 16.2, embedded "
         assert words["rows"] == "20,871 rows counted"
@@ -62,7 +62,7 @@ class TestFigures:
             assert made[name].value == "–"
 
     def test_an_estimate_says_so_and_has_another_origin(self) -> None:
-        stored = CannedArchive().of_all(1)
+        stored = CannedArchive().read_overview(1)
         estimate = replace(stored.statistics, total=RowTotal(2_100_000, exact=False, bytes=1 << 30))
         figure = told(stored=replace(stored, statistics=estimate))["rows"]
         assert figure.value == "about 2,100,000 rows"
@@ -70,7 +70,7 @@ class TestFigures:
         assert figure.queries == ("table_size",)
 
     def test_a_server_that_tells_no_size(self) -> None:
-        stored = CannedArchive().of_all(1)
+        stored = CannedArchive().read_overview(1)
         sizeless = replace(stored.statistics, total=RowTotal(5, exact=True, bytes=None))
         assert told(stored=replace(stored, statistics=sizeless))["size"].value == "–"
 
@@ -108,7 +108,7 @@ class TestFigures:
         assert (figure.value, figure.note, figure.role) == (value, note, role)
 
     def test_few_connections_left_is_a_warning(self) -> None:
-        stored = CannedArchive().of_all(1)
+        stored = CannedArchive().read_overview(1)
         tight = replace(stored.statistics, connections=95)
         assert told(stored=replace(stored, statistics=tight))["connections"].role is Role.WARN
 

@@ -28,7 +28,7 @@ def test_it_stays_away_and_comes_back(
         data_dir,
         state=state,
         current_constituents=current_constituents,
-        patient=True,
+        retry_forever=True,
         give_up=lambda _: None,
     )
     assert not database_monitor.stop_server(1.0)

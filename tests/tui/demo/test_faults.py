@@ -17,10 +17,10 @@ from sp500tui.tui.demo.faults import (
     FAULTS,
     OFF,
     FaultOption,
-    in_force,
-    stepped,
+    active,
+    adjusted,
     strength_of,
-    switched,
+    toggled,
     with_strength,
 )
 from sp500tui.tui.demo.render import control_lines, entries, event_lines, explanation_lines, writer_to_kill
@@ -45,7 +45,7 @@ class TestChoices:
         for index in range(len(choice.strengths)):
             faults = Faults.parse(with_strength(choice, index, NONE)).as_json()
             assert strength_of(choice, faults) == index
-            assert list(in_force(faults)) == ([choice] if index else [])
+            assert list(active(faults)) == ([choice] if index else [])
 
     @CHOICES
     def test_what_the_market_counts_is_a_fault_it_knows(self, choice: FaultOption) -> None:
@@ -67,14 +67,14 @@ class TestChoices:
     def test_a_strength_that_is_not_on_the_list_is_on_all_the_same(self) -> None:
         odd = {**NONE, "drop": 0.37}
         assert strength_of(titled("dropped connections"), odd) is None
-        assert [choice.title for choice in in_force(odd)] == ["dropped connections"]
-        assert switched(titled("dropped connections"), odd)["drop"] == 0.0
+        assert [choice.title for choice in active(odd)] == ["dropped connections"]
+        assert toggled(titled("dropped connections"), odd)["drop"] == 0.0
 
     @CHOICES
     def test_switching_twice_is_nothing(self, choice: FaultOption) -> None:
-        once = switched(choice, NONE)
+        once = toggled(choice, NONE)
         assert strength_of(choice, once) != OFF
-        assert strength_of(choice, switched(choice, once)) == OFF
+        assert strength_of(choice, toggled(choice, once)) == OFF
 
     @given(st.lists(st.tuples(st.integers(0, len(FAULTS) - 1), st.integers(-1, 1)), max_size=40))
     def test_any_way_of_stepping_is_taken_and_never_leaves_the_scale(
@@ -82,7 +82,7 @@ class TestChoices:
     ) -> None:
         faults: dict[str, object] = dict(NONE)
         for index, direction in steps:
-            faults = stepped(FAULTS[index], direction, faults)
+            faults = adjusted(FAULTS[index], direction, faults)
             Faults.parse(faults)
             assert strength_of(FAULTS[index], faults) in range(len(FAULTS[index].strengths))
 

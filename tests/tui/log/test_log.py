@@ -14,11 +14,11 @@ from sp500tui.tui.log.buffer import (
     KEPT_CHARACTERS,
     LEVELS,
     LogBuffer,
+    filter_options,
     matches,
+    matches_filter,
     next_choice,
     next_level,
-    passes,
-    worker_choices,
 )
 from sp500tui.tui.log.lines import LogLines, level_word, pieces
 from tests.support.tui.fake_pipeline import NOON
@@ -38,7 +38,7 @@ class TestChoices:
 
     def test_workers_are_offered_by_stage_then_by_name_in_natural_order(self) -> None:
         workers = ["price-10", "main", "price-9", "writer-1"]
-        assert worker_choices(workers) == ["", "price-", "writer-", "main", "price-9", "price-10", "writer-1"]
+        assert filter_options(workers) == ["", "price-", "writer-", "main", "price-9", "price-10", "writer-1"]
 
     def test_a_choice_that_is_gone_starts_anew(self) -> None:
         assert next_choice(["", "main"], "price-9", 1) == ""
@@ -57,7 +57,7 @@ class TestChoices:
         ],
     )
     def test_what_passes(self, level: int, worker: str, shown: bool) -> None:
-        assert passes(line(1, level=logging.WARNING, worker="price-11"), level, worker) is shown
+        assert matches_filter(line(1, level=logging.WARNING, worker="price-11"), level, worker) is shown
 
 
 class TestBuffer:
@@ -78,7 +78,7 @@ class TestBuffer:
 
         shown = [buffer.line(number) for number in range(buffer.first, buffer.end)]
 
-        assert shown == [each for each in lines[-capacity:] if passes(each, level, worker)]
+        assert shown == [each for each in lines[-capacity:] if matches_filter(each, level, worker)]
         assert buffer.line(buffer.end) is None
         assert buffer.line(buffer.first - 1) is None
 

@@ -25,7 +25,7 @@ from sp500tui.tui.database.metrics import figures
 from sp500tui.tui.demo.render import no_market, writer_to_kill
 from sp500tui.tui.nodes.details import node_lines
 from sp500tui.tui.nodes.render import node_line, nodes_heading
-from sp500tui.tui.quit.cluster_text import farewell, leaving_lines
+from sp500tui.tui.quit.cluster_text import quit_lines, remaining_cluster_message
 from sp500tui.tui.quit.shutdown import ShutdownStatus
 from sp500tui.tui.render.cluster_labels import short_name, tail
 from sp500tui.tui.render.labels import phase_word, trouble
@@ -173,7 +173,7 @@ async def test_workers_name_their_node(drive: Drive) -> None:
 
 class TestLeaving:
     def text(self, snapshot: Snapshot, step: ShutdownLevel) -> str:
-        lines = leaving_lines(ShutdownStatus(step, 3.0, 30.0, 52), snapshot)
+        lines = quit_lines(ShutdownStatus(step, 3.0, 30.0, 52), snapshot)
         assert all(width_of(line) <= 72 for line in lines)
         return "\n".join("".join(span.text for span in line) for line in lines)
 
@@ -194,8 +194,11 @@ class TestLeaving:
 
     def test_the_last_one_says_that_nothing_goes_on(self) -> None:
         alone = replace(three_nodes(), nodes=three_nodes().nodes[:1])
-        assert farewell(alone) == "No other node works: the cluster stands still until one joins."
-        assert farewell(running()) == ""
+        assert (
+            remaining_cluster_message(alone)
+            == "No other node works: the cluster stands still until one joins."
+        )
+        assert remaining_cluster_message(running()) == ""
 
     def test_what_the_other_nodes_still_store_is_no_failure_of_the_one_that_leaves(self) -> None:
         under_way = replace(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.tui.prices.sparkline import PriceHistory, course
-from sp500tui.tui.render.cells import age_words, arrow, shares, signed
+from sp500tui.tui.render.cells import arrow, format_age, format_change, format_volume
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from sp500tui.tui.render.cells import age_words, arrow, shares, signed
 def test_a_change_says_its_direction_without_colour(value: str | None, words: str, mark: str) -> None:
     change = None if value is None else Decimal(value)
 
-    assert signed(change, " %") == words
+    assert format_change(change, " %") == words
     assert arrow(change) == mark
 
 
@@ -42,7 +42,7 @@ def test_a_change_says_its_direction_without_colour(value: str | None, words: st
     ],
 )
 def test_volume_keeps_its_decimal_point(count: int, words: str) -> None:
-    assert shares(count) == words
+    assert format_volume(count) == words
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_volume_keeps_its_decimal_point(count: int, words: str) -> None:
     [(-3, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (172_799, "47 h"), (172_800, "2 d")],
 )
 def test_an_age_is_never_rounded_up(seconds: int, words: str) -> None:
-    assert age_words(seconds) == words
+    assert format_age(seconds) == words
 
 
 @pytest.mark.parametrize(

@@ -63,13 +63,13 @@ class TestPicture:
         async with bench() as b:
             calm = b.backgrounds(1)
             b.price("S39", 140, 40)
-            lit = b.backgrounds(1)
+            highlighted = b.backgrounds(1)
             await b.press("F")
             off = b.backgrounds(1)
             await b.press("F")
             b.table.advance(b.clock.pass_by(1))
 
-            assert len(lit) > len(calm) == 1
+            assert len(highlighted) > len(calm) == 1
             assert off == calm
             assert b.backgrounds(1) == calm
 

@@ -40,10 +40,10 @@ def test_missing_values_come_last_both_ways() -> None:
     book.update([live("B", "200", "9"), live("D", "100", "1"), live("A", "50", None)], NOW)
 
     view.arrange(ViewOptions(PriceColumn.CHANGE, descending=True))
-    falling = symbols_of(view)
+    descending_first = symbols_of(view)
     view.arrange(ViewOptions(PriceColumn.CHANGE, descending=False))
 
-    assert falling == ["B", "D", "A", "C", "E"]
+    assert descending_first == ["B", "D", "A", "C", "E"]
     assert symbols_of(view) == ["D", "B", "A", "C", "E"]
 
 

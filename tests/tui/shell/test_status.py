@@ -25,7 +25,7 @@ from sp500tui.pipeline.core.snapshot import (
     StageName,
 )
 from sp500tui.tui.prices.empty_state import prices_notice
-from sp500tui.tui.render.labels import bottleneck_words, phase_word, session_words, trend, trouble
+from sp500tui.tui.render.labels import bottleneck_label, phase_word, session_label, trend, trouble
 from sp500tui.tui.render.lines import Line, Role, longest_that_fits, width_of
 from sp500tui.tui.shell.status_lines import View, equation, status_lines
 from sp500tui.tui.startup import starting_snapshot
@@ -166,7 +166,7 @@ class TestEquation:
 )
 def test_sessions(state: str | None, following: MarketState | None, words: tuple[str, str]) -> None:
     change = NOON + timedelta(hours=1) if following else None
-    assert session_words(MarketSnapshot(state, following, change), NOON) == words
+    assert session_label(MarketSnapshot(state, following, change), NOON) == words
 
 
 def test_phases_have_a_word_and_a_sign_each() -> None:
@@ -195,21 +195,21 @@ def test_trouble_is_none_when_all_is_well() -> None:
 
 
 def test_bottlenecks_in_words() -> None:
-    assert bottleneck_words(running()) == (
+    assert bottleneck_label(running()) == (
         "bottleneck: price workers (5 of 8 busy, the tickers queue fills): + adds one"
     )
-    assert bottleneck_words(replace(running(), bottleneck=Bottleneck(StageName.WRITER, "slow"))) == (
+    assert bottleneck_label(replace(running(), bottleneck=Bottleneck(StageName.WRITER, "slow"))) == (
         "bottleneck: writers (slow)"
     )
-    assert bottleneck_words(replace(running(), bottleneck=None)) == "no bottleneck: every stage keeps up"
-    assert bottleneck_words(empty()) == "no bottleneck: no work yet"
+    assert bottleneck_label(replace(running(), bottleneck=None)) == "no bottleneck: every stage keeps up"
+    assert bottleneck_label(empty()) == "no bottleneck: no work yet"
 
 
 def test_what_all_wait_for_is_no_stage_that_keeps_up() -> None:
     away = replace(degraded(), bottleneck=None)
-    assert bottleneck_words(away).startswith("held up: the writers wait for PostgreSQL")
+    assert bottleneck_label(away).startswith("held up: the writers wait for PostgreSQL")
     refused = replace(running(), bottleneck=None, sources=replace(running().sources, health=Health.DOWN))
-    assert bottleneck_words(refused) == "held up: the price workers wait for Yahoo Finance"
+    assert bottleneck_label(refused) == "held up: the price workers wait for Yahoo Finance"
 
 
 class TestNotice:

@@ -98,7 +98,7 @@ def looks(cell: pyte.screens.Char) -> pyte.screens.Char:
 @pytest.mark.parametrize("theme", [DARK.name, "ansi-dark"])
 async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(theme: str) -> None:
     # GIVEN a table in a terminal
-    dice, clock = random.Random(7), Clock()
+    rng, clock = random.Random(7), Clock()
     app = Watched(clock)
     async with app.run_test(size=(WIDTH, HEIGHT)) as pilot:
         app.theme = theme
@@ -109,12 +109,12 @@ async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(th
         # WHEN prices, order, cursor, flashes, grouping and the line above change
         for version in range(1, 25):
             prices = [
-                live(symbol, f"{dice.uniform(1, 2000):.2f}", f"{dice.gauss(0, 20):.2f}", version=version)
-                for symbol in dice.sample(SYMBOLS, 8)
+                live(symbol, f"{rng.uniform(1, 2000):.2f}", f"{rng.gauss(0, 20):.2f}", version=version)
+                for symbol in rng.sample(SYMBOLS, 8)
             ]
             table.update_prices(prices, clock.pass_by(0.3))
             if version % 3 == 0:
-                await pilot.press(dice.choice(["down", "G", "s", "b", "g", "pagedown"]))
+                await pilot.press(rng.choice(["down", "G", "s", "b", "g", "pagedown"]))
             if version % 5 == 0:
                 app.query_one("#title", Static).update(f"[b]猫{version}[/b]")
             await drawn(app, pilot)

@@ -55,8 +55,8 @@ def test_text_arrives_in_order(pipe: Pipe) -> None:
 
 def test_a_terminal_that_does_not_read_holds_nobody_up_and_is_told_everything_anew(pipe: Pipe) -> None:
     # given a terminal that has stopped reading
-    caught_up = threading.Event()
-    terminal = NonBlockingWriter(pipe.file, caught_up.set, most_kept=1000)
+    on_recovered = threading.Event()
+    terminal = NonBlockingWriter(pipe.file, on_recovered.set, most_kept=1000)
     terminal.write("a" * _PIPE + "|")
     assert pipe.read(1) == "a"
 
@@ -66,14 +66,14 @@ def test_a_terminal_that_does_not_read_holds_nobody_up_and_is_told_everything_an
 
     # then nobody has waited, and what is kept is bounded
     assert not terminal.drain(0.01)
-    assert terminal._kept <= 1000
-    assert not caught_up.is_set()
+    assert terminal._pending <= 1000
+    assert not on_recovered.is_set()
 
     # and when it reads again, whole frames come, the newest last, and a full picture is asked for
     text = pipe.read_until("frame 4999.").partition("|")[2]
     frames = text.split(".")[:-1]
     assert frames == [f"frame {number}" for number in range(5000 - len(frames), 5000)]
-    assert caught_up.wait(5)
+    assert on_recovered.wait(5)
     assert terminal.drain(5)
 
 
@@ -86,7 +86,7 @@ def test_a_slow_terminal_hears_the_last_words(pipe: Pipe) -> None:
         terminal.write("picture.")
 
     # when the end is near
-    terminal.forget()
+    terminal.discard_pending()
     terminal.write("farewell!")
     read: list[str] = []
 
@@ -112,7 +112,7 @@ def test_a_terminal_that_is_gone_swallows_everything(pipe: Pipe) -> None:
     for _ in range(1000):
         terminal.write("nobody")
     assert terminal.drain(0)
-    assert terminal._kept == 0
+    assert terminal._pending == 0
 
 
 def test_another_driver_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

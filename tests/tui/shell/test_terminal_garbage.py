@@ -58,14 +58,14 @@ def send(terminal: Terminal, data: bytes) -> None:
 
 def pour(terminal: Terminal, seed: int, seconds: float) -> None:
     """Send garbage for so long, in windows of changing size."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     print(f"seed {seed}")  # noqa: T201
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        send(terminal, garbage(dice))
-        if dice.random() < 0.01:
-            terminal.child.setwinsize(dice.choice((1, 5, 24, 40, 60)), dice.choice((1, 20, 80, 120, 200)))
-        if dice.random() < 0.2:
+        send(terminal, garbage(rng))
+        if rng.random() < 0.01:
+            terminal.child.setwinsize(rng.choice((1, 5, 24, 40, 60)), rng.choice((1, 20, 80, 120, 200)))
+        if rng.random() < 0.2:
             assert terminal.read(), f"the program ended:\n{terminal.text}"
 
 

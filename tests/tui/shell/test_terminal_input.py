@@ -192,5 +192,5 @@ def test_nothing_raises_and_a_key_arrives_afterwards(pieces: list[bytes]) -> Non
 
 
 def test_every_kind_of_garbage_is_made() -> None:
-    dice = random.Random(1)
-    assert all(len({kind(dice) for _ in range(50)}) > 5 for kind in KINDS)
+    rng = random.Random(1)
+    assert all(len({kind(rng) for _ in range(50)}) > 5 for kind in KINDS)

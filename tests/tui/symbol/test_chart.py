@@ -97,7 +97,7 @@ class TestTimeTicks:
     def test_labels_lie_within_the_axis_and_are_not_too_many(self, length: float, most: int) -> None:
         ticks = time_ticks(START, START + length, most)
         assert len(ticks) <= most
-        assert all(START <= moment <= START + length for moment, _ in ticks)
+        assert all(START <= format_time <= START + length for format_time, _ in ticks)
 
 
 class TestBraille:

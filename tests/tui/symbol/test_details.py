@@ -12,9 +12,9 @@ import pytest
 from sp500tui.model import MarketState
 from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
 from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.render.moments import moment
+from sp500tui.tui.render.moments import format_time
 from sp500tui.tui.render.stored_rows import stored_lines
-from sp500tui.tui.symbol.details import fact_lines, quote_lines, way_lines
+from sp500tui.tui.symbol.details import fact_lines, provenance_lines, quote_lines
 from tests.support.tui.canned_reader import stored_row
 from tests.support.tui.fake_pipeline import NOON, listed, live_price
 
@@ -123,25 +123,25 @@ class TestWay:
     def test_workers_and_times_are_named(self) -> None:
         quote = price()
         stored = replace(stored_row("NVDA", 2.0), quote_time=quote.row.quote.quote_time)
-        words = text(way_lines(quote, stored, NOON, 60))
+        words = text(provenance_lines(quote, stored, NOON, 60))
         assert "fetched       17:45:59 by price-1" in words
         assert "written       by writer-1" in words
         assert "stored        17:45:58, after 200 ms" in words
 
     def test_a_quote_under_way_and_an_older_row_are_told_apart(self) -> None:
         quote = replace(price(), written_by="")
-        words = text(way_lines(quote, stored_row("NVDA", 90.0), NOON, 60))
+        words = text(provenance_lines(quote, stored_row("NVDA", 90.0), NOON, 60))
         assert "on its way" in words
         assert "last stored" in words
 
     def test_a_replayed_quote_names_no_worker(self) -> None:
         quote = price()
         assert "an earlier run" in text(
-            way_lines(replace(quote, row=replace(quote.row, fetched_by="")), None, NOON, 60)
+            provenance_lines(replace(quote, row=replace(quote.row, fetched_by="")), None, NOON, 60)
         )
 
     def test_nothing_yet(self) -> None:
-        assert text(way_lines(None, None, NOON, 40)).count("–") == 3
+        assert text(provenance_lines(None, None, NOON, 40)).count("–") == 3
 
 
 class TestStoredRows:
@@ -176,7 +176,7 @@ class TestStoredRows:
 
 class TestMoments:
     def test_the_day_is_told_where_it_is_another(self) -> None:
-        assert moment(NOON, NOON) == "17:46:00"
-        assert moment(NOON - timedelta(days=1), NOON) == "May 13 17:46"
-        assert moment(NOON - timedelta(days=400), NOON) == "2025-04-09"
-        assert moment(None, NOON) == "–"
+        assert format_time(NOON, NOON) == "17:46:00"
+        assert format_time(NOON - timedelta(days=1), NOON) == "May 13 17:46"
+        assert format_time(NOON - timedelta(days=400), NOON) == "2025-04-09"
+        assert format_time(None, NOON) == "–"

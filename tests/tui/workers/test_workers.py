@@ -61,7 +61,7 @@ def test_every_state_is_a_word(state: WorkerState) -> None:
         ),
         (WorkerState.WAITING, {"retry_in": 3.0}, "again in 3 s: 50 symbols"),
         (WorkerState.DRAINING, {"state_seconds": 5.0}, "50 symbols, for 5 s"),
-        (WorkerState.STUCK, {"state_seconds": 75.0, "doing": ""}, "its lease, for 1 min"),
+        (WorkerState.HUNG, {"state_seconds": 75.0, "doing": ""}, "its lease, for 1 min"),
         (WorkerState.IDLE, {"doing": "", "state_seconds": 9.0}, "for 9 s"),
         (WorkerState.BUSY, {}, "50 symbols"),
     ],
@@ -83,7 +83,7 @@ def test_a_wide_panel_has_errors_restarts_and_process_ids() -> None:
 
 def test_the_marked_line_has_one_role() -> None:
     line = worker_line(running().workers[1], 60, 8, chosen=True)
-    assert {span.role for span in line} == {Role.CHOSEN}
+    assert {span.role for span in line} == {Role.SELECTED}
 
 
 def test_names_get_the_room_they_need() -> None:

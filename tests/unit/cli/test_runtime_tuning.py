@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sp500tui.cli.runtime_tuning import tune, tune_for_screen
+from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_garbage_is_looked_for_less_often() -> None:
     interval, young = sys.getswitchinterval(), gc.get_threshold()[0]
 
-    tune()
+    tune_gc()
 
     assert sys.getswitchinterval() == interval, "nobody looks at a script's run"
     assert gc.get_threshold()[0] > young
@@ -40,12 +40,12 @@ def test_garbage_is_looked_for_less_often() -> None:
 @pytest.mark.usefixtures("as_before")
 def test_threads_hand_over_sooner_where_there_is_a_screen() -> None:
     interval = sys.getswitchinterval()
-    tune_for_screen()
+    tune_for_ui()
     assert sys.getswitchinterval() < interval
 
 
 @pytest.mark.usefixtures("as_before")
 def test_who_wants_pydantics_plugins_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "one-of-them")
-    tune()
+    tune_gc()
     assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "one-of-them"

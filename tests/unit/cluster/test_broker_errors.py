@@ -7,7 +7,7 @@ import ssl
 import pytest
 import redis
 
-from sp500tui.cluster.broker.refusals import Cure, refusal
+from sp500tui.cluster.broker.refusals import Retryability, refusal
 
 
 @pytest.mark.parametrize(
@@ -17,22 +17,26 @@ from sp500tui.cluster.broker.refusals import Cure, refusal
         (
             redis.ResponseError("Protocol error: unauthenticated multibulk length"),
             "asks for a password",
-            Cure.SOMEBODY,
+            Retryability.OPERATOR,
         ),
         (
             redis.ResponseError("MISCONF Errors writing to the AOF file"),
             "cannot write to its disk",
-            Cure.TIME,
+            Retryability.TIME,
         ),
-        (redis.ResponseError("ERR unknown command"), "refuses a command: ERR unknown command", Cure.NOTHING),
-        (redis.TimeoutError("Timeout reading from socket"), "does not answer", Cure.TIME),
-        (redis.ConnectionError("Connection closed by server."), "cannot be reached: ", Cure.TIME),
+        (
+            redis.ResponseError("ERR unknown command"),
+            "refuses a command: ERR unknown command",
+            Retryability.NOTHING,
+        ),
+        (redis.TimeoutError("Timeout reading from socket"), "does not answer", Retryability.TIME),
+        (redis.ConnectionError("Connection closed by server."), "cannot be reached: ", Retryability.TIME),
     ],
 )
-def test_a_refusal_has_words_and_a_cure(error: Exception, words: str, cure: Cure) -> None:
+def test_a_refusal_has_words_and_a_cure(error: Exception, words: str, retryability: Retryability) -> None:
     found = refusal(error)
     assert found.words.startswith(words)
-    assert found.cure is cure
+    assert found.retryability is retryability
 
 
 @pytest.mark.parametrize(
@@ -49,4 +53,4 @@ def test_a_certificate_is_refused_for_a_reason(code: int, words: str) -> None:
     error.__context__ = reason
     found = refusal(error)
     assert found.words.startswith(words)
-    assert found.cure is Cure.SOMEBODY
+    assert found.retryability is Retryability.OPERATOR

@@ -17,7 +17,7 @@ from sp500tui.cluster.broker import values as untrusted
 from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_workers, encode
 from sp500tui.cluster.membership.membership import check_versions
-from sp500tui.cluster.membership.unserved_stages import unattended
+from sp500tui.cluster.membership.unserved_stages import unserved_stages
 from sp500tui.cluster.membership.view import ClusterView, parse
 from sp500tui.cluster.node.snapshot import merged_stages, merged_upstream, node_snapshots
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
@@ -87,14 +87,14 @@ def looked_at(roll: ClusterView) -> None:
     assert roll.interval is None or MIN_INTERVAL <= roll.interval <= MAX_INTERVAL
     check_versions(ClusterView(), "0.1.0")
     wanted = roll.wanted
-    beats = [BEAT, *roll.living()]
-    stages = merged_stages(beats, wanted)
+    heartbeats = [BEAT, *roll.alive()]
+    stages = merged_stages(heartbeats, wanted)
     assert all(isinstance(stage.size, int) and math.isfinite(stage.rate) for stage in stages)
-    merged_upstream(UpstreamSnapshot(), beats)
+    merged_upstream(UpstreamSnapshot(), heartbeats)
     for node in node_snapshots(roll, BEAT, wanted):
         assert f"{node.heard:.0f} {node.uptime:.0f}"
         assert "\x1b" not in node.host + node.version + node.message
-    unattended(roll, dict.fromkeys(QueueName, Depth(1, 0, 10, 9.0)))
+    unserved_stages(roll, dict.fromkeys(QueueName, Depth(1, 0, 10, 9.0)))
     if roll.cycle:
         from_fields(roll.cycle, 1.0)
         taken_over(roll.cycle, 1.0, 5.0)
@@ -102,9 +102,21 @@ def looked_at(roll: ClusterView) -> None:
 
 @given(st.tuples(*[hashes] * 8, values, values))
 def test_any_roll_can_be_read(components: tuple[Any, ...]) -> None:
-    heard, beats, details, held, takers, cycle, desired, missing, record, version = components
+    heard, heartbeats, details, held, takers, cycle, desired, missing, record, version = components
     lost: Sequence[object] = [[b"vm:2:cd", record, held, takers]]
-    answer = [b"1700000000.5", heard, beats, details, lost, record, cycle, desired, missing, cycle, version]
+    answer = [
+        b"1700000000.5",
+        heard,
+        heartbeats,
+        details,
+        lost,
+        record,
+        cycle,
+        desired,
+        missing,
+        cycle,
+        version,
+    ]
     looked_at(parse(answer))
 
 
@@ -129,14 +141,14 @@ def test_a_heartbeat_with_any_field_changed_can_be_shown(name: str, value: objec
     beat = decode("vm:1:ab", json.dumps({**FIELDS, name: value}).encode())
     assert beat.name == "vm:1:ab"
     now = 1_700_000_000.0
-    looked_at(ClusterView(time=now, heard={"vm:1:ab": now, "x": now}, beats={"x": beat}))
+    looked_at(ClusterView(time=now, heard={"vm:1:ab": now, "x": now}, heartbeats={"x": beat}))
 
 
 @given(st.sampled_from([*FIELDS["stages"][0]]), json_values)
 def test_a_stage_with_any_field_changed_can_be_shown(name: str, value: object) -> None:
     stages = [{**FIELDS["stages"][0], name: value}]
     beat = decode("vm:1:ab", json.dumps({**FIELDS, "stages": stages}).encode())
-    looked_at(ClusterView(time=1.0, heard={"x": 1.0}, beats={"x": beat}))
+    looked_at(ClusterView(time=1.0, heard={"x": 1.0}, heartbeats={"x": beat}))
 
 
 @pytest.mark.parametrize("data", HOSTILE)
@@ -189,15 +201,14 @@ def test_a_rate_that_makes_no_sense_is_not_taken_over(base: str, data: bytes) ->
     book.adopt({base: data, "EUR": json.dumps(["7.46", NOW.isoformat()]).encode()})
     assert book.primary()[1] is None
     assert [pair for pair, _ in book.unknown()] == ["USD"], "what is no currency is not asked for"
-    assert book.worth_waiting(["USD"])
+    assert book.is_pending(["USD"])
 
 
 @pytest.mark.parametrize("record", [None, *HOSTILE, b'{"listed":[{}]}', b'{"listed":[],"chosen":[1,2]}'])
 def test_a_list_that_cannot_be_read_leaves_the_one_in_force(record: bytes | None) -> None:
     flat = [] if record is None else [b"version", b"2", b"record", record]
-    current_constituents = SharedConstituents(
-        lambda: pytest.fail("not asked"), ("AAPL",), 60.0, AnsweringBroker(flat)
-    )  # type: ignore[arg-type]
+    broker = AnsweringBroker(flat)
+    current_constituents = SharedConstituents(lambda: pytest.fail("not asked"), ("AAPL",), 60.0, broker)  # type: ignore[arg-type]
     current_constituents.look("2")
     current_constituents.look("2")
     assert current_constituents.symbols == ("AAPL",)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.cluster.queue.dead_lettering import among, into, letters_of
+from sp500tui.cluster.queue.dead_lettering import among, into, to_dead_letters
 from sp500tui.cluster.queue.poison import PoisonMessage
 from sp500tui.model import ConvertedQuote, DatabaseError
 from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
@@ -19,7 +19,7 @@ REASON = "5 nodes were lost with it"
 
 
 def test_a_row_becomes_a_letter_with_all_its_columns() -> None:
-    (letter,) = letters_of([PoisonMessage(b"", row(symbol="AAPL"), REASON)], "DKK")
+    (letter,) = to_dead_letters([PoisonMessage(b"", row(symbol="AAPL"), REASON)], "DKK")
     assert letter.reason == REASON
     assert letter.row["symbol"] == "AAPL"
     assert letter.row["converted_price"] is not None
@@ -29,7 +29,7 @@ def test_a_row_becomes_a_letter_with_all_its_columns() -> None:
 
 
 def test_a_quote_becomes_one_with_what_is_known_of_it() -> None:
-    (letter,) = letters_of(
+    (letter,) = to_dead_letters(
         [PoisonMessage(b"", FetchedQuote(row(symbol="AAPL").quote, 0.0, "price-1"), REASON)], "DKK"
     )
     assert letter.row["symbol"] == "AAPL"
@@ -38,7 +38,7 @@ def test_a_quote_becomes_one_with_what_is_known_of_it() -> None:
 
 
 def test_a_row_that_no_database_takes_is_kept_in_words() -> None:
-    (letter,) = letters_of([PoisonMessage(b"", bad_row(), REASON)], "DKK")
+    (letter,) = to_dead_letters([PoisonMessage(b"", bad_row(), REASON)], "DKK")
     assert letter.row["symbol"] == bad_row().quote.symbol
     with pytest.raises(DatabaseError):
         rowcodec.encode_records([letter.row])

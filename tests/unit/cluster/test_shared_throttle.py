@@ -19,9 +19,9 @@ def test_the_limit_is_shared_evenly(limit: float, nodes: int, part: float) -> No
 
 
 def test_only_nodes_that_ask_through_the_same_address_share() -> None:
-    living = [a_beat("a", StageName.PRICE), a_beat("b", StageName.WRITER), a_beat("c", StageName.PRICE)]
-    assert [beat.name for beat in peers(living, "")] == ["a", "c"]
-    assert peers(living, "elsewhere") == ()
+    alive = [a_beat("a", StageName.PRICE), a_beat("b", StageName.WRITER), a_beat("c", StageName.PRICE)]
+    assert [beat.name for beat in peers(alive, "")] == ["a", "c"]
+    assert peers(alive, "elsewhere") == ()
 
 
 def test_a_node_more_makes_the_part_smaller_and_a_node_less_larger() -> None:
@@ -50,7 +50,7 @@ def test_another_nodes_back_off_holds_this_one_and_is_not_told_on() -> None:
     with pytest.raises(ThrottledError, match=r"429 \(heard by vm:2\)"):
         throttle.acquire()
     assert throttle.state().circuit is CircuitState.OPEN
-    assert throttle.own_back_off() == (0.0, "")
+    assert throttle.own_backoff() == (0.0, "")
 
 
 def test_its_own_back_off_is_told_to_the_others_and_not_made_longer_by_them() -> None:
@@ -58,6 +58,6 @@ def test_its_own_back_off_is_told_to_the_others_and_not_made_longer_by_them() ->
     throttle.acquire()
     throttle.throttled(20.0)
     throttle.hold(3000.0, "from elsewhere")
-    left, reason = throttle.own_back_off()
+    left, reason = throttle.own_backoff()
     assert 0 < left <= 60
     assert "elsewhere" not in reason

@@ -9,7 +9,7 @@ import pytest
 from sp500tui.cluster.membership.heartbeat import Heartbeat
 from sp500tui.cluster.membership.view import ClusterView, LostNode
 from sp500tui.cluster.node.snapshot import (
-    lost_words,
+    lost_label,
     merged_stages,
     merged_upstream,
     node_snapshots,
@@ -31,17 +31,17 @@ class TestStages:
             a_stage(StageName.PRICE, 3), busy=1, items=10, rate=2.0, latency=Latency(1.0, 9.0, None)
         )
         two = replace(a_stage(StageName.PRICE, 2), busy=2, items=5, rate=0.5, latency=Latency(4.0, 5.0, None))
-        beats = [Heartbeat("a", "vm", "1", stages=(one,)), Heartbeat("b", "vm", "1", stages=(two,))]
+        heartbeats = [Heartbeat("a", "vm", "1", stages=(one,)), Heartbeat("b", "vm", "1", stages=(two,))]
 
-        scraper, price, converter, writer = merged_stages(beats, nobody_wished)
+        scraper, price, converter, writer = merged_stages(heartbeats, nobody_wished)
 
         assert (price.size, price.alive, price.busy, price.items, price.rate) == (5, 5, 3, 15, 2.5)
         assert price.latency == Latency(4.0, 9.0, None)
         assert [stage.size for stage in (scraper, converter, writer)] == [0, 0, 0]
 
     def test_a_wish_counts_before_it_is_fulfilled(self) -> None:
-        beats = [a_beat("a", StageName.PRICE)]
-        price = merged_stages(beats, lambda node, stage: 9)[1]
+        heartbeats = [a_beat("a", StageName.PRICE)]
+        price = merged_stages(heartbeats, lambda node, stage: 9)[1]
         assert (price.size, price.alive) == (9, 2)
 
 
@@ -80,7 +80,7 @@ class TestUpstream:
 
 class TestNodes:
     def test_this_node_comes_first_and_each_is_told_of_in_words(self) -> None:
-        beats = {
+        heartbeats = {
             "vm:1:a": a_beat("vm:1:a", StageName.PRICE),
             "vm:2:b": replace(a_beat("vm:2:b"), phase=Phase.DRAINING),
             "vm:3:c": replace(a_beat("vm:3:c"), trouble="database: away"),
@@ -89,7 +89,9 @@ class TestNodes:
         heard = {"vm:1:a": 99.0, "vm:2:b": 99.0, "vm:3:c": 99.0, "vm:4:d": 92.0}
         gone = LostNode(a_beat("vm:5:e"), 60.0, {}, {})
         long_gone = LostNode(a_beat("vm:0:f"), -600.0, {}, {})
-        roll = ClusterView(time=100.0, heard=heard, beats=beats, lost=(gone, long_gone), scheduler="vm:1:a")
+        roll = ClusterView(
+            time=100.0, heard=heard, heartbeats=heartbeats, lost=(gone, long_gone), scheduler="vm:1:a"
+        )
 
         nodes = node_snapshots(roll, a_beat("vm:9:z"), nobody_wished)
 
@@ -124,7 +126,7 @@ class TestNodes:
     def test_what_a_lost_node_held_and_who_has_it(
         self, held: dict[str, int], takers: dict[tuple[str, str], int], words: str
     ) -> None:
-        assert lost_words(LostNode(a_beat("vm:1:a"), 0.0, held, takers)) == words
+        assert lost_label(LostNode(a_beat("vm:1:a"), 0.0, held, takers)) == words
 
 
 def test_a_run_is_accounted_for_from_where_it_joined() -> None:

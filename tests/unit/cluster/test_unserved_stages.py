@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sp500tui.cluster.membership.unserved_stages import unattended
+from sp500tui.cluster.membership.unserved_stages import unserved_stages
 from sp500tui.cluster.membership.view import ClusterView
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import QueueName, StageName
@@ -12,23 +12,23 @@ EMPTY = {name: Depth(0, 0, 100, None) for name in QueueName}
 
 
 def cluster(*stages: StageName) -> ClusterView:
-    return ClusterView(time=10.0, heard={"a": 9.5}, beats={"a": a_beat("a", *stages)})
+    return ClusterView(time=10.0, heard={"a": 9.5}, heartbeats={"a": a_beat("a", *stages)})
 
 
 def test_a_cluster_with_all_stages_lacks_nothing() -> None:
     full = {name: Depth(9, 0, 100, 60.0) for name in QueueName}
-    assert unattended(cluster(*StageName), full) == {}
+    assert unserved_stages(cluster(*StageName), full) == {}
 
 
 def test_without_a_scheduler_no_cycle_starts() -> None:
-    assert unattended(cluster(StageName.PRICE), EMPTY) == {
+    assert unserved_stages(cluster(StageName.PRICE), EMPTY) == {
         StageName.SCRAPER: "no node starts cycles: sp500tui worker --stages scraper adds one"
     }
 
 
 def test_what_waits_for_nobody_is_named_with_the_remedy() -> None:
     waiting = EMPTY | {QueueName.ROWS: Depth(1500, 0, 100, 6.0), QueueName.QUOTES: Depth(3, 0, 100, 0.5)}
-    assert unattended(cluster(StageName.SCRAPER), waiting) == {
+    assert unserved_stages(cluster(StageName.SCRAPER), waiting) == {
         StageName.WRITER: (
             "no node runs the writer stage, 1,500 rows wait on the broker: sp500tui worker --stages writer adds one"
         )
@@ -36,5 +36,5 @@ def test_what_waits_for_nobody_is_named_with_the_remedy() -> None:
 
 
 def test_a_lost_node_runs_nothing() -> None:
-    lost = ClusterView(time=100.0, heard={"a": 9.5}, beats={"a": a_beat("a", *StageName)})
-    assert list(unattended(lost, EMPTY)) == [StageName.SCRAPER]
+    lost = ClusterView(time=100.0, heard={"a": 9.5}, heartbeats={"a": a_beat("a", *StageName)})
+    assert list(unserved_stages(lost, EMPTY)) == [StageName.SCRAPER]

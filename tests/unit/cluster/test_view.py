@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sp500tui.cluster.membership.heartbeat import Heartbeat, encode
-from sp500tui.cluster.membership.view import ClusterView, parse, silent, spread
+from sp500tui.cluster.membership.view import ClusterView, parse, spread, unresponsive
 from sp500tui.pipeline.core.snapshot import Latency, Phase, StageName, StageSnapshot
 
 
@@ -24,13 +24,13 @@ class TestSilent:
         ("age", "lost"), [(0.0, ()), (4.9, ()), (5.0, ("b",)), (3600.0, ("b",)), (-2.0, ())]
     )
     def test_five_seconds_without_a_heartbeat_are_too_many(self, age: float, lost: tuple[str, ...]) -> None:
-        assert silent({"a": 100.0, "b": 100.0 - age}, 100.0) == lost
+        assert unresponsive({"a": 100.0, "b": 100.0 - age}, 100.0) == lost
 
     def test_a_silent_node_lives_no_more(self) -> None:
         roll = ClusterView(
-            time=100.0, heard={"a": 99.5, "b": 90.0}, beats={"a": a_beat("a"), "b": a_beat("b")}
+            time=100.0, heard={"a": 99.5, "b": 90.0}, heartbeats={"a": a_beat("a"), "b": a_beat("b")}
         )
-        assert [beat.name for beat in roll.living()] == ["a"]
+        assert [beat.name for beat in roll.alive()] == ["a"]
 
 
 class TestSpread:
@@ -54,18 +54,18 @@ class TestSpread:
 
 class TestWanted:
     def test_a_number_is_for_one_stage_of_one_node(self) -> None:
-        roll = ClusterView(wishes={"vm:1:ab|price": "5", "vm:1:ab|writer": "many"})
+        roll = ClusterView(requests={"vm:1:ab|price": "5", "vm:1:ab|writer": "many"})
         assert roll.wanted("vm:1:ab", StageName.PRICE) == 5
         assert roll.wanted("vm:1:ab", StageName.WRITER) is None
         assert roll.wanted("vm:2:cd", StageName.PRICE) is None
 
     def test_only_living_nodes_with_the_stage_run_it(self) -> None:
-        beats = {
+        heartbeats = {
             "a": a_beat("a", StageName.PRICE),
             "b": a_beat("b", StageName.WRITER),
             "c": a_beat("c", StageName.PRICE),
         }
-        roll = ClusterView(time=10.0, heard={"a": 9.0, "b": 9.0, "c": 1.0}, beats=beats)
+        roll = ClusterView(time=10.0, heard={"a": 9.0, "b": 9.0, "c": 1.0}, heartbeats=heartbeats)
         assert roll.running(StageName.PRICE) == ("a",)
 
 
@@ -106,10 +106,10 @@ def test_the_roll_is_read_from_what_the_broker_answers() -> None:
             b"abc",
         ]
     )
-    assert roll.living() == (beat,)
+    assert roll.alive() == (beat,)
     assert roll.silence("vm:1:ab") == 0.5
     assert roll.scheduler == "vm:1:ab"
-    assert (roll.cycle, roll.wishes, roll.missing) == (
+    assert (roll.cycle, roll.requests, roll.missing) == (
         CYCLE,
         {"interval": "2.0"},
         {"AAPL": "no answer"},

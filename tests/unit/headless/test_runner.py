@@ -25,8 +25,8 @@ from sp500tui.headless import runner as headless
 from sp500tui.headless.live_view import (
     display,
     eta,
+    format_missing,
     headline,
-    missing_in_words,
     queue_line,
     stage_line,
     summary,
@@ -368,8 +368,8 @@ class TestPicture:
         assert summary(RunReport(database=database)).endswith(words)
 
     def test_many_missing_symbols_are_cut_short_for_people(self) -> None:
-        assert missing_in_words(["A", "B"]) == "without a price: A, B"
-        assert missing_in_words([f"S{number}" for number in range(503)]).endswith(
+        assert format_missing(["A", "B"]) == "without a price: A, B"
+        assert format_missing([f"S{number}" for number in range(503)]).endswith(
             "S18, S19 and 483 more; --json names all"
         )
 

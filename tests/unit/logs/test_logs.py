@@ -272,7 +272,8 @@ class TestRotation:
     def test_two_programs_share_a_file_without_losing_a_line(self, tmp_path: Path) -> None:
         # given two that write to the same file at once, each in its own process
         program = (
-            "import logging, sys; from pathlib import Path; from sp500tui.logs.rotation import PrivateRotatingFileHandler\n"
+            "import logging, sys; from pathlib import Path\n"
+            "from sp500tui.logs.rotation import PrivateRotatingFileHandler\n"
             "log = PrivateRotatingFileHandler(Path(sys.argv[1]), limit=20_000, keep=50)\n"
             "for n in range(2000):\n"
             "    log.handle(logging.LogRecord('x', 20, '', 0, f'{sys.argv[2]}-{n}', None, None))\n"

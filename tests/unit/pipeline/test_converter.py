@@ -45,7 +45,7 @@ def open_counter() -> Iterator[Counter]:
     counter = Counter()
     counter.stage.start()
     yield counter
-    counter.stage.dismiss()
+    counter.stage.shutdown_now()
     counter.rows.lift_capacity()
     assert counter.stage.join(10)
 

@@ -16,10 +16,10 @@ from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
 from sp500tui.pipeline.core.worker_pool import WorkerPool
-from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols, forgotten, worth_another_try
+from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols, omitted_symbols, split_retryable
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.source_health import SourceWatches
-from sp500tui.sources.yahoo.parsing import NOT_ANSWERED, FetchResult
+from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
 from tests.support.faults_rows import OPENING, quote
 
 Wait = Callable[[Callable[[], object]], None]
@@ -32,7 +32,7 @@ Answer = FetchResult | Exception
 )
 def test_what_is_worth_another_try(attempts: int, age: float, again: bool) -> None:
     ticker = Ticker("AAPL", 100.0, attempts)
-    kept, given_up = worth_another_try([ticker], 100.0 + age, max_attempts=4, give_up_after=60)
+    kept, given_up = split_retryable([ticker], 100.0 + age, max_attempts=4, retry_timeout=60)
     assert (kept, given_up) == (([ticker], []) if again else ([], [ticker]))
 
 
@@ -89,7 +89,7 @@ class Shop:
             missing=self.missing,
             batch_size=2,
             max_attempts=max_attempts,
-            give_up_after=60.0,
+            retry_timeout=60.0,
             watches=SourceWatches(self.events.append),
         )
         self.stage = WorkerPool(
@@ -116,7 +116,7 @@ def open_shop(*first: Answer, max_attempts: int = 4) -> Iterator[Shop]:
     shop = Shop(Script(*first), max_attempts=max_attempts)
     shop.stage.start()
     yield shop
-    shop.stage.dismiss()
+    shop.stage.shutdown_now()
     shop.quotes.lift_capacity()
     assert shop.stage.join(10)
 
@@ -289,8 +289,8 @@ def test_a_rate_that_does_not_come_holds_no_quote_up(eventually: Wait) -> None:
 @pytest.mark.parametrize(
     ("attempts", "reason", "again"),
     [
-        pytest.param(0, NOT_ANSWERED, True, id="left out once"),
-        pytest.param(1, NOT_ANSWERED, False, id="left out twice"),
+        pytest.param(0, OMITTED, True, id="left out once"),
+        pytest.param(1, OMITTED, False, id="left out twice"),
         pytest.param(0, "no price", False, id="answered without a price"),
     ],
 )
@@ -299,6 +299,6 @@ def test_a_symbol_left_out_of_an_answer_is_asked_for_once_more(
 ) -> None:
     ticker = Ticker("AAPL", 1.0, attempts)
 
-    found = forgotten([ticker, Ticker("MSFT", 1.0)], {"AAPL": reason})
+    found = omitted_symbols([ticker, Ticker("MSFT", 1.0)], {"AAPL": reason})
 
     assert found == ([Ticker("AAPL", 1.0, attempts + 1)] if again else [])

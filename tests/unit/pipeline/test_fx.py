@@ -86,15 +86,15 @@ def test_a_rate_is_wanted_until_it_comes_and_again_when_it_is_old() -> None:
 def test_waiting_for_a_rate_is_worth_it_only_for_a_while() -> None:
     clock = Clock()
     book = FxRates("DKK", patience=10, clock=clock)
-    assert book.worth_waiting(["USD"])
-    assert not book.worth_waiting(["DKK"])
-    assert not book.worth_waiting(["CHF"]), "nobody has asked for it"
+    assert book.is_pending(["USD"])
+    assert not book.is_pending(["DKK"])
+    assert not book.is_pending(["CHF"]), "nobody has asked for it"
     clock.now += 10
-    assert not book.worth_waiting(["USD"])
+    assert not book.is_pending(["USD"])
     book.need(["CHF"])
-    assert book.worth_waiting(["USD", "CHF"])
+    assert book.is_pending(["USD", "CHF"])
     book.learn([rate("7.9", base="CHF")])
-    assert not book.worth_waiting(["CHF"])
+    assert not book.is_pending(["CHF"])
     book.wait(0)
 
 

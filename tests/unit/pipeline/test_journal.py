@@ -53,7 +53,7 @@ def test_an_admitted_batch_is_on_the_disk_and_in_hand(tmp_path: Path) -> None:
     batch = admit(journal, counters, 1, 3)
 
     assert batch.on_disk
-    assert (journal.in_hand, journal.spooled, journal.has_pending) == (3, 0, False)
+    assert (journal.in_progress, journal.spooled, journal.has_pending) == (3, 0, False)
     assert journal.snapshot().batches == 1
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
 
@@ -65,7 +65,7 @@ def test_a_settled_batch_leaves_no_trace(tmp_path: Path) -> None:
     journal.settle(batch, stored=3, dead=1)
 
     assert settled(counters) == (3, 1, 1)
-    assert journal.in_hand == 0
+    assert journal.in_progress == 0
     journal.close()
     assert not list(tmp_path.iterdir())
 
@@ -77,12 +77,12 @@ def test_a_released_batch_waits_for_the_next_writer(tmp_path: Path) -> None:
 
     journal.release(batch)
 
-    assert (journal.in_hand, journal.spooled, journal.has_pending) == (0, 2, True)
+    assert (journal.in_progress, journal.spooled, journal.has_pending) == (0, 2, True)
     assert journal.snapshot().health is Health.DEGRADED
     again = journal.take_pending()
     assert again is not None
     assert (again.payload, again.deaths, again.replayed) == (batch.payload, 2, False)
-    assert (journal.in_hand, journal.spooled) == (2, 0)
+    assert (journal.in_progress, journal.spooled) == (2, 0)
     assert journal.take_pending() is None
 
 
@@ -93,7 +93,7 @@ def test_a_lost_lease_leaves_nothing_behind(tmp_path: Path) -> None:
 
     assert journal.admit(lease, [row(1)], rowcodec.encode([row(1)])) is None
 
-    assert journal.in_hand == 0
+    assert journal.in_progress == 0
     assert journal.snapshot().batches == 0
 
 
@@ -122,7 +122,7 @@ def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) 
     assert batch is not None
     assert batch.replayed
     assert symbols_of(batch.payload) == ["S1", "S2", "S3"]
-    assert (journal.in_hand, journal.spooled) == (0, 0), "they are no part of this run's equation"
+    assert (journal.in_progress, journal.spooled) == (0, 0), "they are no part of this run's equation"
     assert journal.snapshot().replay_left == 3
     journal.settle(batch, stored=1, dead=0)
     assert settled(counters) == (0, 0, 0)
@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_the_rows_in_the_queue(
             journal.admit(lease, [row(1)], rowcodec.encode([row(1)]))
 
     assert lease.open
-    assert journal.in_hand == 0
+    assert journal.in_progress == 0
     assert journal.snapshot().health is Health.DOWN
     assert "is full" in journal.snapshot().message
     batch = journal.admit(lease, [row(1)], rowcodec.encode([row(1)]))
@@ -226,7 +226,7 @@ def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:
 
     journal.divide(batch, [first, second, third], deaths=2)
 
-    assert (journal.in_hand, journal.spooled) == (0, 4)
+    assert (journal.in_progress, journal.spooled) == (0, 4)
     pieces = list(iter(journal.take_pending, None))
     assert {(tuple(symbols_of(p.payload)), p.deaths) for p in pieces} == {
         (("S1", "S2"), 2),
@@ -257,7 +257,7 @@ def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
         with pytest.raises(JournalError, match="full"):
             journal.divide(batch, rowcodec.split(batch.payload), deaths=2)
 
-    assert (journal.in_hand, journal.spooled) == (2, 0)
+    assert (journal.in_progress, journal.spooled) == (2, 0)
     assert journal.snapshot().batches == 1, "no piece is left on the disk"
 
 
@@ -282,7 +282,7 @@ def test_without_the_journal_a_batch_that_the_disk_refuses_stays_in_hand(
     monkeypatch.setattr(os, "pwrite", no_space)
     with pytest.raises(JournalError):
         journal.release(batch)
-    assert (journal.in_hand, journal.spooled) == (2, 0)
+    assert (journal.in_progress, journal.spooled) == (2, 0)
 
 
 def test_a_batch_that_cannot_be_read_now_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +297,7 @@ def test_a_batch_that_cannot_be_read_now_waits_on(tmp_path: Path, monkeypatch: p
         with pytest.raises(JournalError, match=r"batch 1 of .* cannot be read: Input/output"):
             journal.take_pending()
 
-    assert (journal.in_hand, journal.spooled) == (0, 2)
+    assert (journal.in_progress, journal.spooled) == (0, 2)
     assert journal.take_pending() is not None
 
 

@@ -46,7 +46,7 @@ class Shelf:
         with self.counters.lock:
             return (
                 self.counters.fetched
-                == sum(settled(self.counters)) + self.journal.in_hand + self.journal.spooled
+                == sum(settled(self.counters)) + self.journal.in_progress + self.journal.spooled
             )
 
     def takes(self) -> list[list[str | None]]:
@@ -94,7 +94,7 @@ def test_a_harmed_batch_is_set_aside_and_the_others_go_on(
 
     dead = 6 - 2 * len(left)
     assert settled(shelf.counters) == (2 * len(left), 0, dead)
-    assert (shelf.journal.in_hand, shelf.journal.spooled, shelf.journal.has_pending) == (0, 0, False)
+    assert (shelf.journal.in_progress, shelf.journal.spooled, shelf.journal.has_pending) == (0, 0, False)
     reasons = [letter.reason for letter in shelf.letters.listing()]
     assert len(reasons) == dead // 2
     assert all(path.name in reason and "2 rows are unreadable in the journal" in reason for reason in reasons)
@@ -157,7 +157,7 @@ def test_what_fails_for_now_lets_others_go_first(
         with pytest.raises(JournalError):
             shelf.takes()
         assert settled(shelf.counters) == (4, 0, 0), "the others are stored meanwhile"
-        assert (shelf.journal.in_hand, shelf.journal.spooled) == (0, 2)
+        assert (shelf.journal.in_progress, shelf.journal.spooled) == (0, 2)
 
     assert shelf.takes() == (ALL[:1] if fault == "read" else [])
     assert shelf.balanced()

@@ -162,7 +162,7 @@ class JournalMachine(RuleBasedStateMachine):
     def every_row_is_counted_once(self) -> None:
         with self.counters.lock:
             settled = self.counters.stored + self.counters.duplicate + self.counters.dead
-            assert self.counters.fetched == settled + self.journal.in_hand + self.journal.spooled
+            assert self.counters.fetched == settled + self.journal.in_progress + self.journal.spooled
 
     def teardown(self) -> None:
         if hasattr(self, "journal"):

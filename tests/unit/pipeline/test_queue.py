@@ -152,7 +152,7 @@ def test_a_hand_over_acknowledges_and_puts_in_one_step() -> None:
     seen: list[tuple[int, int]] = []
 
     done = after.put(
-        ["1"], acking=lease, then=lambda: seen.append((before.depth().in_flight, after.depth().ready))
+        ["1"], ack=lease, on_put=lambda: seen.append((before.depth().in_flight, after.depth().ready))
     )
 
     assert done
@@ -166,7 +166,7 @@ def test_a_hand_over_of_a_lost_lease_puts_nothing(make: Make) -> None:
     assert lease is not None
     lease.release()
 
-    assert not queue.put([2], acking=lease, then=lambda: pytest.fail("must not be called"))
+    assert not queue.put([2], ack=lease, on_put=lambda: pytest.fail("must not be called"))
 
     assert queue.depth().ready == 1
 

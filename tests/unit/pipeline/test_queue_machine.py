@@ -110,7 +110,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.release(lease)
             return
         numbers = self._numbers(count)
-        assert self.queue.put(numbers, acking=lease)
+        assert self.queue.put(numbers, ack=lease)
         self._forget(lease)
         self.acked += lease.items
         self.ready += numbers
@@ -119,7 +119,7 @@ class QueueMachine(RuleBasedStateMachine):
     def hand_over_after_the_lease_was_lost(self, lease: Lease[int], count: int) -> None:
         self.release(lease)
         if not self.closed and self._fits(count):
-            assert not self.queue.put([-1] * count, acking=lease)
+            assert not self.queue.put([-1] * count, ack=lease)
 
     @precondition(lambda self: not self.closed)
     @rule()

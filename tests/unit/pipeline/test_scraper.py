@@ -56,7 +56,7 @@ def scraping(queue: Refusing) -> Iterator[CycleSchedule]:
     )
     stage.start()
     yield cycles
-    stage.dismiss()
+    stage.shutdown_now()
     assert stage.join(10)
 
 

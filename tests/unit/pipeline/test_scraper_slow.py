@@ -71,7 +71,7 @@ def scrape() -> Iterator[Callable[..., Scrape]]:
     yield start
     for each in made:
         each.source.go_on.set()
-        each.stage.dismiss()
+        each.stage.shutdown_now()
         assert each.stage.join(10)
 
 
@@ -83,11 +83,11 @@ def test_a_scraper_that_was_replaced_starts_no_cycle(
     run = scrape(slow=slow, hang_after=0.05)
 
     def watched() -> bool:
-        run.stage.watch()
+        run.stage.replace_hung_workers()
         return run.cycles.number == 1
 
     eventually(watched)
-    assert run.kinds().count(EventKind.WORKER_STUCK) == slow
+    assert run.kinds().count(EventKind.WORKER_HUNG) == slow
 
     # When all of them wake up at last
     run.source.go_on.set()
@@ -108,12 +108,12 @@ def test_a_list_that_is_always_slower_than_the_limit_is_used_all_the_same(
 
     def watched(condition: Callable[[], object]) -> Callable[[], object]:
         def look() -> object:
-            run.stage.watch()
+            run.stage.replace_hung_workers()
             return condition()
 
         return look
 
-    eventually(watched(lambda: run.kinds().count(EventKind.WORKER_STUCK) == 2))
+    eventually(watched(lambda: run.kinds().count(EventKind.WORKER_HUNG) == 2))
 
     # When the readings come to their end, then one cycle starts
     run.source.go_on.set()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sp500tui.model import JournalError
 from sp500tui.pipeline.journal import segment as segment_module
-from sp500tui.pipeline.journal.segment import Segment, leftovers, scan
+from sp500tui.pipeline.journal.segment import Segment, orphaned_segments, scan
 
 PAYLOADS = {1: b"one", 2: b"two" * 50, 3: b"", 4: b"SPJ1 looks like the start of a record"}
 
@@ -53,7 +53,7 @@ def test_a_file_without_open_batches_is_removed_at_the_end(tmp_path: Path) -> No
 
 def test_a_file_with_open_batches_is_left_for_the_next_start(tmp_path: Path) -> None:
     file_of(tmp_path, PAYLOADS, done=(1, 3)).close()
-    (adopted,) = leftovers(tmp_path)
+    (adopted,) = orphaned_segments(tmp_path)
     assert {number: adopted.read(number) for number in adopted.open_batches} == {
         2: PAYLOADS[2],
         4: PAYLOADS[4],
@@ -63,7 +63,7 @@ def test_a_file_with_open_batches_is_left_for_the_next_start(tmp_path: Path) -> 
 
 def test_the_file_of_a_living_owner_is_left_alone(tmp_path: Path) -> None:
     segment = file_of(tmp_path, PAYLOADS)
-    assert list(leftovers(tmp_path)) == []
+    assert list(orphaned_segments(tmp_path)) == []
     assert Segment.adopt(segment.path) is None
     assert Segment.adopt(tmp_path / "gone.journal") is None
 
@@ -294,7 +294,7 @@ def test_a_file_is_closed_once_and_takes_nothing_afterwards(tmp_path: Path) -> N
         assert not segment.removed
         other.seek(0)
         assert other.read() == b""
-    (left,) = leftovers(tmp_path)
+    (left,) = orphaned_segments(tmp_path)
     assert [left.read(number) for number in left.open_batches] == [b"one"]
     left.close()
 
@@ -324,7 +324,7 @@ def test_a_file_that_is_closed_while_many_write_holds_what_they_were_promised(tm
         segment.close()
         for writer in writers:
             writer.join(20)
-        found = list(leftovers(folder))
+        found = list(orphaned_segments(folder))
         assert sorted(number for each in found for number in each.open_batches) == sorted(kept)
         for each in found:
             each.close()

@@ -34,7 +34,7 @@ class Adder:
         self.pool = pool
         self.worker = worker
 
-    def step(self) -> None:
+    def run_once(self) -> None:
         lease = self.worker.take(self.pool.queue, 3, timeout=0.02)
         if lease is None:
             return
@@ -79,7 +79,7 @@ class Pool:
         """The condition, with the supervisor's look before every question."""
 
         def look() -> object:
-            self.stage.watch()
+            self.stage.replace_hung_workers()
             return condition()
 
         return look
@@ -92,7 +92,7 @@ class Pool:
 def running(pool: Pool) -> Iterator[Pool]:
     pool.stage.start()
     yield pool
-    pool.stage.dismiss()
+    pool.stage.shutdown_now()
     assert pool.stage.join(10)
 
 
@@ -110,7 +110,7 @@ def test_work_is_done_and_counted(eventually: Wait) -> None:
 
 
 def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(
-    eventually: Wait, dice: random.Random
+    eventually: Wait, rng: random.Random
 ) -> None:
     """Given 6 000 numbers, when the pool is scaled 1 → 16 → 1 at random meanwhile, each is done exactly once."""
     before = set(threading.enumerate())
@@ -118,7 +118,7 @@ def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(
     with running(pool):
         for start in range(0, 6000, 60):
             pool.queue.put(list(range(start, start + 60)))
-            pool.stage.scale(dice.randint(1, 16))
+            pool.stage.scale(rng.randint(1, 16))
         eventually(lambda: len(pool.done) == 6000)
         pool.stage.scale(1)
         eventually(lambda: len(pool.stage.workers) == 1)
@@ -208,10 +208,10 @@ def test_a_worker_that_hangs_is_named_and_replaced_and_its_work_done_by_another(
     with running(pool):
         pool.queue.put([1, 2, 3])
         eventually(pool.watched(lambda: pool.done == [1, 2, 3]))
-        stuck = [w.snapshot() for w in pool.stage.workers if w.snapshot().state is WorkerState.STUCK]
+        stuck = [w.snapshot() for w in pool.stage.workers if w.snapshot().state is WorkerState.HUNG]
         assert [each.name for each in stuck] == ["price-1"]
         assert len(pool.stage.workers) == 2
-        assert EventKind.WORKER_STUCK in pool.kinds()
+        assert EventKind.WORKER_HUNG in pool.kinds()
         woken.set()
         eventually(lambda: len(pool.stage.workers) == 1)
     assert pool.done == [1, 2, 3], "what the lost one did late does not count"
@@ -238,7 +238,7 @@ def test_a_pool_answers_while_the_lease_of_a_stuck_worker_cannot_be_released(eve
 
         # when it is replaced
         looks = threading.Thread(
-            target=lambda: eventually(pool.watched(lambda: EventKind.WORKER_STUCK in pool.kinds()))
+            target=lambda: eventually(pool.watched(lambda: EventKind.WORKER_HUNG in pool.kinds()))
         )
         looks.start()
         looks.join(10)
@@ -257,8 +257,8 @@ def test_a_stuck_worker_holds_up_no_end(eventually: Wait) -> None:
     pool.act = lambda _worker, _items: woken.wait(20)
     with running(pool):
         pool.queue.put([1])
-        eventually(pool.watched(lambda: EventKind.WORKER_STUCK in pool.kinds()))
-        pool.stage.dismiss()
+        eventually(pool.watched(lambda: EventKind.WORKER_HUNG in pool.kinds()))
+        pool.stage.shutdown_now()
         eventually(pool.watched(lambda: pool.stage.join(0)))
     woken.set()
     eventually(lambda: not pool.stage.workers)
@@ -282,7 +282,7 @@ def test_who_is_dismissed_while_resting_does_not_take_another_step(eventually: W
     steps = []
 
     class Stepper:
-        def step(self) -> None:
+        def run_once(self) -> None:
             steps.append(1)
 
         def close(self) -> None:
@@ -292,7 +292,7 @@ def test_who_is_dismissed_while_resting_does_not_take_another_step(eventually: W
     stage.pause()
     stage.start()
     eventually(lambda: [worker.snapshot().state for worker in stage.workers] == [WorkerState.PAUSED])
-    stage.dismiss()
+    stage.shutdown_now()
     assert stage.join(10)
     assert steps == []
 
@@ -301,7 +301,7 @@ def test_a_paused_pool_can_be_dismissed() -> None:
     pool = Pool(2)
     pool.stage.start()
     pool.stage.pause()
-    pool.stage.dismiss()
+    pool.stage.shutdown_now()
     assert pool.stage.join(5)
 
 
@@ -310,7 +310,7 @@ def test_workers_leave_when_their_input_has_ended(error: type[Exception]) -> Non
     pool = Pool(3)
 
     class Ended(Adder):
-        def step(self) -> None:
+        def run_once(self) -> None:
             raise error
 
     pool.stage.make_task = lambda worker: Ended(pool, worker)
@@ -325,7 +325,7 @@ def test_workers_finish_the_lease_in_hand_before_they_leave(eventually: Wait) ->
     pool.stage.start()
     pool.queue.put([1, 2, 3, 4])
     eventually(lambda: any(worker.busy for worker in pool.stage.workers))
-    pool.stage.dismiss()
+    pool.stage.shutdown_now()
     assert pool.stage.workers[0].snapshot().state is WorkerState.DRAINING
     assert not pool.stage.join(0.01)
     go_on.set()
@@ -346,7 +346,7 @@ def test_a_waiting_worker_counts_down_and_wakes_to_leave(eventually: Wait) -> No
     assert seen.retry_in is not None
     assert 20 < seen.retry_in <= 30
     assert not pool.stage.workers[0].busy
-    pool.stage.dismiss()
+    pool.stage.shutdown_now()
     assert pool.stage.join(5)
     assert waited == [False]
 
@@ -407,7 +407,7 @@ class Sleeper:
         self.pool = pool
         self.worker = worker
 
-    def step(self) -> None:
+    def run_once(self) -> None:
         lease = self.worker.take(self.pool.queue, 3)
         if lease is not None:
             self.pool.act(self.worker, lease.items)

@@ -19,7 +19,7 @@ from sp500tui.pipeline.journal.dead_letters import DeadLetter
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.writer import worker as writing_module
 from sp500tui.pipeline.writer.client import WriterDiedError
-from sp500tui.pipeline.writer.database_health import retry_pause
+from sp500tui.pipeline.writer.database_health import backoff_delay
 from sp500tui.pipeline.writer.worker import WriterTask
 from tests.support.faults_database import RefusedError
 from tests.support.faults_rows import bad_row, row
@@ -336,14 +336,14 @@ def test_a_writer_can_be_killed_as_a_demonstration(open_desk: Open, eventually: 
     ("failures", "jitter", "pause"), [(1, 1.0, 0.2), (1, 0.0, 0.1), (2, 1.0, 0.4), (99, 1.0, 2.0)]
 )
 def test_the_pause_before_the_database_is_tried_again(failures: int, jitter: float, pause: float) -> None:
-    assert retry_pause(failures, jitter) == pytest.approx(pause)
+    assert backoff_delay(failures, jitter) == pytest.approx(pause)
 
 
 def test_a_storm_of_every_fault_loses_and_alters_nothing(
-    open_desk: Open, eventually: Wait, dice: random.Random
+    open_desk: Open, eventually: Wait, rng: random.Random
 ) -> None:
     """Given 3 000 rows and up to six writers, when 150 faults strike, each row ends in the table or is buried."""
-    faults = deque(dice.choices(["", "", "57P01", "40001", "dead", "late"], k=150))
+    faults = deque(rng.choices(["", "", "57P01", "40001", "dead", "late"], k=150))
 
     def strike(symbols: list[str]) -> None:
         if {"S100", "S2000"} & set(symbols):
@@ -360,7 +360,7 @@ def test_a_storm_of_every_fault_loses_and_alters_nothing(
         desk.database.before_commit = desk.database.after_commit = strike
         for start in range(0, 3000, 100):
             desk.put(rows(100, first=start))
-            desk.stage.scale(dice.randint(1, 6))
+            desk.stage.scale(rng.randint(1, 6))
         eventually(desk.settled)
         assert not faults
         assert set(desk.buried()) >= {"S100", "S2000"}

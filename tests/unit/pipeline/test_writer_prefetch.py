@@ -31,7 +31,7 @@ def test_the_next_full_batch_is_in_the_journal_before_the_answer(open_desk: Open
     with open_desk(batch=10) as desk:
         go = waits_for_a_commit(desk, 30)
         eventually(lambda: desk.database.batches)
-        assert desk.journal.in_hand == 20, "the batch at the database, and the one behind it"
+        assert desk.journal.in_progress == 20, "the batch at the database, and the one behind it"
         assert desk.rows.depth().ready == 10, "no more than one"
         go.set()
         eventually(desk.settled)
@@ -42,7 +42,7 @@ def test_rows_that_fill_no_batch_wait_for_company(open_desk: Open, eventually: W
     with open_desk(batch=10) as desk:
         go = waits_for_a_commit(desk, 19)
         eventually(lambda: desk.database.batches)
-        assert desk.journal.in_hand == 10
+        assert desk.journal.in_progress == 10
         go.set()
         eventually(desk.settled)
 

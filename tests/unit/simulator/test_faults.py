@@ -50,16 +50,16 @@ def test_faults_survive_the_way_through_json() -> None:
 
 
 def test_by_default_nothing_happens() -> None:
-    dice = FaultSampler(Faults(), 1, ignore)
-    assert not any(dice.happens(name) for name in ("drop", "throttle", "html") for _ in range(100))
-    assert dice.choice("wikipedia") == "ok"
-    assert dice.delay() == 0
+    rng = FaultSampler(Faults(), 1, ignore)
+    assert not any(rng.happens(name) for name in ("drop", "throttle", "html") for _ in range(100))
+    assert rng.choice("wikipedia") == "ok"
+    assert rng.delay() == 0
 
 
 @given(st.integers(), st.floats(0.05, 0.95))
 def test_a_fault_happens_about_as_often_as_it_should(seed: int, probability: float) -> None:
-    dice = FaultSampler(Faults(drop=probability), seed, ignore)
-    happened = sum(dice.happens("drop") for _ in range(2_000))
+    rng = FaultSampler(Faults(drop=probability), seed, ignore)
+    happened = sum(rng.happens("drop") for _ in range(2_000))
     assert abs(happened / 2_000 - probability) < 0.08
 
 
@@ -74,21 +74,21 @@ def test_a_limit_ends_a_fault_and_setting_it_anew_begins_again() -> None:
     # given a fault that may happen twice
     names: list[str] = []
     faults = Faults(throttle=1, wikipedia="down", limits={"throttle": 2, "wikipedia": 1})
-    dice = FaultSampler(faults, 1, names.append)
+    rng = FaultSampler(faults, 1, names.append)
 
     # then it does, and no more
-    assert [dice.happens("throttle") for _ in range(4)] == [True, True, False, False]
-    assert [dice.choice("wikipedia") for _ in range(2)] == ["down", "ok"]
+    assert [rng.happens("throttle") for _ in range(4)] == [True, True, False, False]
+    assert [rng.choice("wikipedia") for _ in range(2)] == ["down", "ok"]
     assert names == ["throttle", "throttle", "wikipedia"]
 
     # when the same faults are set again, then so do they happen again
-    dice.set(faults)
-    assert dice.happens("throttle")
+    rng.set(faults)
+    assert rng.happens("throttle")
 
 
 def test_the_delay_is_the_latency_and_some_jitter() -> None:
-    dice = FaultSampler(Faults(latency=0.2, jitter=0.1), 1, ignore)
-    delays = [dice.delay() for _ in range(200)]
+    rng = FaultSampler(Faults(latency=0.2, jitter=0.1), 1, ignore)
+    delays = [rng.delay() for _ in range(200)]
     assert min(delays) >= 0.2
     assert max(delays) < 0.3
     assert max(delays) - min(delays) > 0.05

@@ -237,9 +237,9 @@ def test_a_child_says_in_json_what_is_wrong(capsys: pytest.CaptureFixture[str]) 
 class Announcement(io.StringIO):
     """A stdout that does something once everything is announced."""
 
-    def __init__(self, then: Callable[[], None]) -> None:
+    def __init__(self, on_put: Callable[[], None]) -> None:
         super().__init__()
-        self._then = then
+        self._then = on_put
 
     def flush(self) -> None:
         self._then()

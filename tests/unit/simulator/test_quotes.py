@@ -38,8 +38,8 @@ class Desk:
         self.time = SettableTime()
         self.market: Market = new_market(self.time, start_at=start_at)
         self.happened: list[str] = []
-        self.dice = FaultSampler(Faults(**faults), 1, self.happened.append)
-        self.renderer = QuoteRenderer(self.market, self.dice)
+        self.rng = FaultSampler(Faults(**faults), 1, self.happened.append)
+        self.renderer = QuoteRenderer(self.market, self.rng)
 
     def render(self, *symbols: str, wanted: frozenset[str] = EVERYTHING, wrap: bool = False) -> Rendered:
         return self.renderer.render(list(symbols or SYMBOLS), wanted, wrap)

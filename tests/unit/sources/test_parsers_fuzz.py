@@ -119,7 +119,7 @@ def test_every_price_reaches_the_quote_with_its_digits(price: Decimal) -> None:
 
 def mutations(raw: bytes, count: int, seed: int) -> list[bytes]:
     """Copies of a recording with bytes changed, cut out, doubled or put in."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     tokens = [
         b"NaN",
         b"-Infinity",
@@ -137,17 +137,17 @@ def mutations(raw: bytes, count: int, seed: int) -> list[bytes]:
     made = []
     for _ in range(count):
         copy = bytearray(raw)
-        for _ in range(dice.randint(1, 6)):
-            at = dice.randrange(len(copy) + 1)
-            kind = dice.randrange(4)
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(copy) + 1)
+            kind = rng.randrange(4)
             if kind == 0:
-                copy[at : at + dice.randint(1, 40)] = b""
+                copy[at : at + rng.randint(1, 40)] = b""
             elif kind == 1:
-                copy[at : at + dice.randint(0, 8)] = dice.choice(tokens)
+                copy[at : at + rng.randint(0, 8)] = rng.choice(tokens)
             elif kind == 2:
                 copy[at:at] = copy[max(0, at - 60) : at]
             else:
-                del copy[dice.randrange(len(copy) + 1) :]
+                del copy[rng.randrange(len(copy) + 1) :]
         made.append(bytes(copy))
     return made
 

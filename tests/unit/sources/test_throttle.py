@@ -275,15 +275,15 @@ def test_waiting_threads_learn_of_an_opening_at_once() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(
-    dice=st.lists(st.floats(0, 1, exclude_min=True), min_size=30, max_size=30),
+    rng=st.lists(st.floats(0, 1, exclude_min=True), min_size=30, max_size=30),
     requests_a_probe=st.integers(1, 2),
     latency=st.floats(0.0, 2.0),
 )
 def test_a_storm_of_a_minute_lets_ten_requests_out_after_its_first_five_seconds(
-    dice: list[float], requests_a_probe: int, latency: float
+    rng: list[float], requests_a_probe: int, latency: float
 ) -> None:
     clock = FakeClock(0.0)
-    rolls = iter(dice * 10)
+    rolls = iter(rng * 10)
     gate = Throttle(100, burst=16, clock=clock, jitter=lambda: next(rolls))
     late = 0
     while clock.now < 60:

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.sources.backoff import (
-    AFTER_FAILURES,
-    AFTER_THROTTLING,
+    FAILURE_BACKOFF,
     LONGEST_RETRY_AFTER,
+    THROTTLE_BACKOFF,
     BackOff,
     burst_at,
-    faster,
+    decrease_rate,
+    default_burst,
+    increase_rate,
     parse_retry_after,
-    slower,
-    usual_burst,
 )
 
 NOW = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
@@ -37,25 +37,25 @@ NOW = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
     ],
 )
 def test_back_off_doubles_up_to_its_cap_and_is_spread_over_the_upper_half(
-    strikes: int, jitter: float, seconds: float
+    failures: int, jitter: float, seconds: float
 ) -> None:
-    assert AFTER_THROTTLING.delay(strikes, jitter) == seconds
+    assert THROTTLE_BACKOFF.delay(failures, jitter) == seconds
 
 
-@given(strikes=st.integers(-3, 10**6), jitter=st.floats(-1, 2))
-def test_back_off_never_leaves_its_bounds(strikes: int, jitter: float) -> None:
-    for back_off in (AFTER_THROTTLING, AFTER_FAILURES, BackOff(0.5, 2.0)):
-        assert back_off.base / 2 <= back_off.delay(strikes, jitter) <= back_off.cap
+@given(failures=st.integers(-3, 10**6), jitter=st.floats(-1, 2))
+def test_back_off_never_leaves_its_bounds(failures: int, jitter: float) -> None:
+    for back_off in (THROTTLE_BACKOFF, FAILURE_BACKOFF, BackOff(0.5, 2.0)):
+        assert back_off.base / 2 <= back_off.delay(failures, jitter) <= back_off.cap
 
 
 @pytest.mark.parametrize(("rate", "lower"), [(4.0, 2.0), (2.0, 1.0), (0.3, 0.25), (0.25, 0.25)])
 def test_a_429_halves_the_rate_down_to_a_sixteenth(rate: float, lower: float) -> None:
-    assert slower(rate, limit=4.0) == lower
+    assert decrease_rate(rate, limit=4.0) == lower
 
 
 @pytest.mark.parametrize(("rate", "higher"), [(2.0, 2.2), (3.9, 4.0), (4.0, 4.0)])
 def test_a_good_answer_adds_a_twentieth_up_to_the_limit(rate: float, higher: float) -> None:
-    assert faster(rate, limit=4.0) == pytest.approx(higher)
+    assert increase_rate(rate, limit=4.0) == pytest.approx(higher)
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(4.0, 16), (2.0, 8), (0.25, 1), (0.01, 1)])
@@ -65,7 +65,7 @@ def test_the_burst_shrinks_with_the_rate(rate: float, burst: int) -> None:
 
 @pytest.mark.parametrize(("rate", "burst"), [(4.0, 12), (0.1, 1), (100.0, 300)])
 def test_the_usual_burst_is_three_seconds_worth(rate: float, burst: int) -> None:
-    assert usual_burst(rate) == burst
+    assert default_burst(rate) == burst
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 
 from sp500tui.cluster.queue.codec import RowCodec
 from sp500tui.model import ConvertedQuote, FxRate, MarketState, Quote, SourceError
-from sp500tui.sources.yahoo.json_values import entry, error_words, read_json
-from sp500tui.sources.yahoo.parsing import FIELDS, NOT_ANSWERED, answered_symbols, parse_quotes
+from sp500tui.sources.yahoo.json_values import entry, error_message, read_json
+from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, answered_symbols, parse_quotes
 from sp500tui.sources.yahoo.symbols import parse_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 from sp500tui.storage.batch_codec import decode, encode
@@ -232,7 +232,7 @@ def test_quotes_are_found_by_symbol_whatever_their_order_and_company() -> None:
     )
     result = parse_quotes(answer, ["AAPL", "BRK.B", "NOPE1", "AAPL"], [], NOW)
     assert [quote.symbol for quote in result.quotes] == ["AAPL", "BRK.B"]
-    assert result.missing == {"NOPE1": NOT_ANSWERED}
+    assert result.missing == {"NOPE1": OMITTED}
     assert answered_symbols(answer) == {"XYZ", "BRK-B", "AAPL"}
 
 
@@ -261,7 +261,7 @@ def test_a_pair_asked_for_as_a_symbol_is_a_quote() -> None:
     [
         ({"regularMarketPrice": 0}, "its price is no amount above zero: 0"),
         ({"currency": "USD"}, "it comes in USD, not in DKK"),
-        ({"symbol": "OTHER"}, NOT_ANSWERED),
+        ({"symbol": "OTHER"}, OMITTED),
         ({"regularMarketTime": None}, "no time of the trade in Yahoo's answer"),
     ],
 )
@@ -317,7 +317,7 @@ def test_an_answer_of_another_shape_is_an_error_with_yahoos_words(answer: object
 
 def test_an_empty_answer_names_every_symbol() -> None:
     result = parse_quotes({"quoteResponse": {"result": [], "error": None}}, ["SIX", "AAPL"], [], NOW)
-    assert result.missing == {"SIX": NOT_ANSWERED, "AAPL": NOT_ANSWERED}
+    assert result.missing == {"SIX": OMITTED, "AAPL": OMITTED}
 
 
 def test_paths_that_lead_nowhere_give_none() -> None:
@@ -325,7 +325,7 @@ def test_paths_that_lead_nowhere_give_none() -> None:
     assert entry({"a": [{"b": 1}]}, "a", 1, "b") is None
     assert entry({"a": [{"b": 1}]}, "a", "b") is None
     assert entry([], 0) is None
-    assert error_words({"chart": {"error": None}}) == ""
+    assert error_message({"chart": {"error": None}}) == ""
 
 
 def hours(first: int, last: int) -> tuple[datetime, datetime]:
@@ -474,6 +474,6 @@ def test_the_recorded_chart_tells_the_trading_day(path: Path, opening: datetime)
 def test_error_bodies_are_told_in_yahoos_words(path: Path) -> None:
     bodies = json.loads(path.read_text())
     for name in ("quote_401_cookie", "quote_401_feature", "chart_500_wrapped", "chart_404"):
-        assert error_words(bodies[name]["body"])
+        assert error_message(bodies[name]["body"])
         with pytest.raises(SourceError):
             parse_quotes(bodies[name]["body"], ["AAPL"], [], NOW)

@@ -14,7 +14,7 @@ from curl_cffi.requests.headers import Headers
 
 from sp500tui.model import SourceError, ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
-from sp500tui.sources.yahoo.session import ThrottledSession, asks_for_fewer, failure_words
+from sp500tui.sources.yahoo.session import ThrottledSession, asks_for_fewer, connection_error_message
 from tests.support.recordings import PACKAGE_LOGGER
 
 QUOTE = "https://query1.finance.yahoo.com/v7/finance/quote"
@@ -132,7 +132,7 @@ def test_a_request_to_slow_down_opens_the_circuit_and_yfinance_gets_no_second_tr
         session.get(url)
     assert len(net.sent) == 1
     assert gate.state().circuit is CircuitState.OPEN
-    assert session.crumb_doubtful == (url == CRUMB)
+    assert session.crumb_suspect == (url == CRUMB)
 
 
 def test_the_recorded_refusals_are_told_from_other_errors() -> None:
@@ -231,7 +231,7 @@ def test_a_refusal_goes_to_yfinance_which_makes_a_new_crumb(
 ) -> None:
     net.answer = lambda: response(status)
     assert session.get(QUOTE).status_code == status
-    assert session.crumb_doubtful
+    assert session.crumb_suspect
 
 
 def test_the_cookie_may_come_with_any_status(net: Net, session: ThrottledSession) -> None:
@@ -273,7 +273,7 @@ def test_a_refused_log_in_at_the_proxy_ends_the_question_at_the_first_host(
 def test_a_good_crumb_stays_as_it_is(net: Net, session: ThrottledSession) -> None:
     net.answer = lambda: response(200, b"aB3/x.Y-9_z")
     assert session.get(CRUMB).text == "aB3/x.Y-9_z"
-    assert not session.crumb_doubtful
+    assert not session.crumb_suspect
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_what_is_no_crumb_is_put_so_that_yfinance_sees_it(
 ) -> None:
     net.answer = lambda: response(status, content)
     assert session.get(CRUMB).text == "<html>"
-    assert session.crumb_doubtful
+    assert session.crumb_suspect
 
 
 def test_one_question_costs_twelve_requests_at_most(net: Net, session: ThrottledSession) -> None:
@@ -363,7 +363,7 @@ def test_one_question_takes_three_time_limits_at_most(
     ],
 )
 def test_failures_are_told_in_words_with_a_remedy(error: curl.RequestException, words: str) -> None:
-    assert failure_words(error, "a.b", 5) == words
+    assert connection_error_message(error, "a.b", 5) == words
 
 
 def test_a_failure_becomes_an_error_that_yfinance_does_not_swallow(

@@ -12,7 +12,7 @@ import pytest
 from sp500tui.model import ConfigurationError
 from sp500tui.storage.embedded import account as accounts
 from sp500tui.storage.embedded import binaries
-from sp500tui.storage.embedded.account import Account, admit
+from sp500tui.storage.embedded.account import Account, grant_traverse
 
 
 def act_as(monkeypatch: pytest.MonkeyPatch, uid: int) -> None:
@@ -34,8 +34,8 @@ def test_the_mode_says_who_may_enter(tmp_path: Path, mode: int, uid: int, gid: i
     # The figures are offsets from the folder's own owner and group.
     status = tmp_path.stat()
     tmp_path.chmod(mode)
-    account = Account("somebody", status.st_uid + uid, status.st_gid + gid, foreign=True)
-    assert account.may_enter(tmp_path) is enters
+    account = Account("somebody", status.st_uid + uid, status.st_gid + gid, is_other_user=True)
+    assert account.can_traverse(tmp_path) is enters
     tmp_path.chmod(0o700)
 
 
@@ -43,12 +43,12 @@ def test_an_ordinary_users_server_runs_as_that_user(tmp_path: Path, monkeypatch:
     nobody = pwd.getpwnam("nobody")
     act_as(monkeypatch, nobody.pw_uid)
     account = Account.of(tmp_path / "pgdata")
-    assert (account.name, account.uid, account.foreign) == ("nobody", nobody.pw_uid, False)
+    assert (account.name, account.uid, account.is_other_user) == ("nobody", nobody.pw_uid, False)
     assert account.popen_arguments() == {}
     assert account.owner is None
     mode = tmp_path.stat().st_mode
-    admit(account, tmp_path)
-    account.owns(tmp_path)
+    grant_traverse(account, tmp_path)
+    account.chown(tmp_path)
     assert tmp_path.stat().st_mode == mode
 
 
