@@ -19,9 +19,11 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             return 0
     from sp500tui.config.child_processes import forget_current_folder
-    from sp500tui.logs.standard_streams import prepare
 
     forget_current_folder()
+    # Only now: this import loads modules of the standard library, which the current directory could shadow.
+    from sp500tui.logs.standard_streams import prepare
+
     prepare()
     try:
         from sp500tui.cli.program import run

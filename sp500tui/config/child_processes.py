@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-_PACKAGE_ROOT = str(Path(__file__).parents[1])
+_PACKAGE_ROOT = str(Path(__file__).parents[2])
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 
 

@@ -115,7 +115,9 @@ def _line(row: ConvertedQuote) -> tuple[str, ...]:
         quote.symbol,
         price_text(quote.price),
         quote.currency,
-        change_text(quote.change, quote.price),
+        change_text(quote.change, quote.price).replace(
+            "−", "-"
+        ),  # a plain minus, for scripts and every locale
         f"{_signed(quote.percent_change)} %" if quote.percent_change is not None else "–",
         price_text(row.converted_price),
         row.converted_currency,

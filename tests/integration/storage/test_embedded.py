@@ -169,7 +169,7 @@ class TestSharing:
     def test_whoever_cannot_get_in_says_so(
         self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(embedded, "_PATIENCE", 0.05)
+        monkeypatch.setattr(embedded, "_TIMEOUT", 0.05)
         with server._starting(), pytest.raises(DatabaseError, match="another program has been starting"):
             EmbeddedServer.start(made_dir)
 
@@ -261,7 +261,7 @@ class TestRevival:
     ) -> None:
         process = find_running(made_dir / "pgdata")
         assert process is not None
-        monkeypatch.setattr(embedded, "_SILENCE", 0.05)
+        monkeypatch.setattr(embedded, "_READY_TIMEOUT", 0.05)
         monkeypatch.setattr(server, "alive", lambda: False)
         process.suspend()
         try:

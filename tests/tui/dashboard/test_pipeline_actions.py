@@ -38,8 +38,8 @@ CLEAN = replace(running(), ledger=Ledger(10, 9, 1))
     ("present", "direction", "then"),
     [(4.0, 1, 8.0), (4.0, -1, 2.0), (0.5, -1, 0.5), (30.0, 1, 30.0), (5.0, 1, 8.0), (5.0, -1, 4.0)],
 )
-def test_refresh_rates_step_within_bounds(present: float, direction: int, on_put: float) -> None:
-    assert steering.step_refresh(present, direction) == on_put
+def test_refresh_rates_step_within_bounds(present: float, direction: int, then: float) -> None:
+    assert steering.step_refresh(present, direction) == then
 
 
 def test_stages_go_round() -> None:
@@ -83,12 +83,12 @@ class TestLadder:
         ],
     )
     def test_the_note_says_what_is_done_and_what_the_next_key_does(
-        self, step: ShutdownLevel, now: str, on_put: str
+        self, step: ShutdownLevel, now: str, then: str
     ) -> None:
         lines = stopping_lines(ShutdownStatus(step, 3.0, 30.0, 104), draining(), 70)
         text = "\n".join("".join(span.text for span in line) for line in lines)
         assert now in text
-        assert on_put in text
+        assert then in text
         assert "50 %" in text
         assert "on their way 52 quotes" in text
         assert ("3 s of at most 30 s" in text) == (step is ShutdownLevel.DRAIN)

@@ -11,7 +11,7 @@ from sp500tui.cluster.broker.refusals import Retryability, refusal
 
 
 @pytest.mark.parametrize(
-    ("error", "words", "cure"),
+    ("error", "words", "retryability"),
     [
         # Redis 7.0 to a long command, where Valkey says NOAUTH.
         (

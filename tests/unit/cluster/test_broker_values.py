@@ -180,7 +180,8 @@ def test_a_price_that_cannot_be_written_out_is_refused(price: str) -> None:
         FetchedCodec(lambda: 1.0).decode(json.dumps(entry).encode())
 
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+"""Whole days, so that the names of the tests are the same in every worker process."""
 
 
 @pytest.mark.parametrize(

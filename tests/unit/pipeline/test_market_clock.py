@@ -26,7 +26,7 @@ class Periods:
 def test_it_asks_when_quotes_come_and_again_when_the_session_changes(
     eventually: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LOOK", 0.001)
+    monkeypatch.setattr(module, "_POLL_INTERVAL", 0.001)
     asked, state = threading.Semaphore(0), {"now": None}
 
     def ask() -> TradingPeriods:

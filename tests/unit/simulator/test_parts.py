@@ -237,9 +237,9 @@ def test_a_child_says_in_json_what_is_wrong(capsys: pytest.CaptureFixture[str]) 
 class Announcement(io.StringIO):
     """A stdout that does something once everything is announced."""
 
-    def __init__(self, on_put: Callable[[], None]) -> None:
+    def __init__(self, then: Callable[[], None]) -> None:
         super().__init__()
-        self._then = on_put
+        self._then = then
 
     def flush(self) -> None:
         self._then()
@@ -253,8 +253,8 @@ def test_it_serves_until_a_signal(
     stdout = Announcement(lambda: os.kill(os.getpid(), number))
     monkeypatch.setattr("sys.stdout", stdout)
 
-    # then it ends well and takes the certificate with it
-    assert main(["--ca-dir", str(tmp_path), "--latency", "0.1"]) == 0
+    # then it ends with the signal's exit code and removes the certificate
+    assert main(["--ca-dir", str(tmp_path), "--latency", "0.1"]) == 128 + number
     for name in (
         "HTTPS_PROXY=http://127.0.0.1:",
         f"SSL_CERT_FILE={tmp_path}",
@@ -268,7 +268,7 @@ def test_it_serves_until_a_signal(
 def test_a_script_is_told_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     stdout = Announcement(lambda: os.kill(os.getpid(), signal.SIGTERM))
     monkeypatch.setattr("sys.stdout", stdout)
-    assert main(["--json"]) == 0
+    assert main(["--json"]) == 128 + signal.SIGTERM
     ready = json.loads(stdout.getvalue())
     assert ready.keys() == {"proxy_url", "control_url", "ca_file", "token", "pid"}
     assert not Path(ready["ca_file"]).parent.exists()

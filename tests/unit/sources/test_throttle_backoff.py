@@ -24,7 +24,7 @@ NOW = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("strikes", "jitter", "seconds"),
+    ("failures", "jitter", "seconds"),
     [
         (1, 1.0, 4),
         (1, 0.0, 2),
