@@ -66,6 +66,7 @@ class Worker:
         self._doing = ""
         self._since = time.monotonic()
         self._until: float | None = None
+        self._state_lock = threading.Lock()
         self._faults = 0
         self._fault_at = 0.0
         self._announced = False
@@ -73,26 +74,30 @@ class Worker:
         self.thread = ServiceThread(self.name, self._turn, finished=self._leave)
 
     def enter(self, state: WorkerState, doing: str = "", until: float | None = None) -> None:
-        """Say what it does now; `until` is the tick of the next attempt."""
-        if state is not self._state:
-            self._since = time.monotonic()
-        self._state, self._doing, self._until = state, doing, until
+        """Set the worker's state; `until` is the monotonic time of the next attempt.
+
+        Only a busy worker is ever abandoned: once this has set another state, `abandoned` no longer changes.
+        """
+        with self._state_lock:
+            if state is not self._state:
+                self._since = time.monotonic()
+            self._state, self._doing, self._until = state, doing, until
 
     def begin(self, doing: str) -> None:
-        """Start on a piece of work; its age counts from here."""
-        self.enter(WorkerState.BUSY, doing)
-        self._since = time.monotonic()
+        """Start a piece of work, and the time after which the worker counts as hung."""
+        with self._state_lock:
+            self._state, self._doing, self._until = WorkerState.BUSY, doing, None
+            self._since = time.monotonic()
 
-    def continue_with(self, doing: str) -> None:
-        """Go on to the next part of a piece of work; its age counts from here.
-
-        Raises:
-            CancelledError: the worker was abandoned meanwhile: the work is another's.
-        """
-        with self.stage.watching:
-            if self.abandoned:
-                raise CancelledError
-            self.begin(doing)
+    def abandon_if_hung(self, hang_after: float) -> bool:
+        """Mark the worker as abandoned if its work has lasted more than `hang_after` seconds; True if it was marked."""
+        with self._state_lock:
+            busy = time.monotonic() - self._since if self._state is WorkerState.BUSY else 0.0
+            if self.abandoned or busy <= hang_after:
+                return False
+            self.abandoned = True
+            self.restarts += 1
+            return True
 
     def take(
         self, queue: LeasedQueue[Any], n: int, linger: float = 0.0, timeout: float | None = None
@@ -145,7 +150,7 @@ class Worker:
         """Wait with a countdown, cut short when the stage is in a hurry; False when the worker should leave."""
         until = time.monotonic() + seconds
         self.enter(state, doing, until)
-        while not self.leaving.is_set():
+        while not (self.leaving.is_set() or self.abandoned):
             left = until - time.monotonic()
             if left <= 0 or self.stage.expedited:
                 return True
@@ -243,11 +248,6 @@ class Worker:
         """Whether it has work in hand."""
         return self._state in (WorkerState.BUSY, WorkerState.BLOCKED)
 
-    @property
-    def busy_seconds(self) -> float:
-        """How long it has worked without changing state; 0 while it waits for something with a name."""
-        return time.monotonic() - self._since if self._state is WorkerState.BUSY else 0.0
-
 
 class WorkerPool:
     """The workers of one stage."""
@@ -272,8 +272,6 @@ class WorkerPool:
         self._hang_after = hang_after
         self._size = size
         self._lock = threading.Lock()
-        self.watching = self._lock
-        """Held while workers are judged, and while one begins what an abandoned worker must not begin."""
         self._counting = threading.Lock()
         self._workers: dict[int, Worker] = {}
         self._lost: list[Worker] = []
@@ -357,12 +355,8 @@ class WorkerPool:
     def replace_hung_workers(self) -> None:
         """Replace workers whose lease has been in work for too long. Waits for no queue."""
         with self._lock:
-            hung = [
-                w for w in self._workers.values() if w.busy_seconds > self._hang_after and not w.abandoned
-            ]
+            hung = [worker for worker in self._workers.values() if worker.abandon_if_hung(self._hang_after)]
             for worker in hung:
-                worker.abandoned = True
-                worker.restarts += 1
                 del self._workers[worker.number]
                 self._lost.append(worker)
             if hung and not self._ending:

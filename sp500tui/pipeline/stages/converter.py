@@ -58,11 +58,12 @@ class ConverterTask:
             shared.fx.wait(_POLL_INTERVAL)
         worker.begin(f"{len(lease.items)} quotes")
         rows = [shared.fx.convert(item.quote, tick=item.tick, worker=item.worker) for item in lease.items]
-        shared.latest_prices.show(rows)
         worker.enter(WorkerState.BLOCKED, f"{len(rows)} rows wait for room in the rows queue")
-        # Should the lease have been given to another converter meanwhile, these rows are its, not ours.
-        shared.rows.put(rows, ack=lease)
-        worker.done(len(rows), time.monotonic() - started)
+        if worker.abandoned:
+            return  # its lease was released, and another converter has the quotes
+        shared.latest_prices.show(rows)
+        if shared.rows.put(rows, ack=lease):
+            worker.done(len(rows), time.monotonic() - started)
 
     def close(self) -> None:
         """Nothing to give back."""

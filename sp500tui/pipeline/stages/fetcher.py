@@ -157,31 +157,32 @@ class FetchTask:
         else:
             yahoo.answered(result.seconds)
             self._hand_over(lease, result, pairs)
-            worker.done(len(symbols), time.monotonic() - started)
+            if not worker.abandoned:
+                worker.done(len(symbols), time.monotonic() - started)
 
     def _hand_over(self, lease: Lease[Ticker], result: FetchResult, pairs: Sequence[tuple[str, str]]) -> None:
+        """Put the quotes, which are never dropped; the rest of the answer is the successor's if there is one."""
         shared, worker = self._shared, self._worker
         tick = time.monotonic()
-        # From here on it may wait for the broker, which is no reason to take it for stuck.
-        worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
+        handing_over = f"handing over {len(result.quotes)} quotes"
+        # Not BUSY: a wait for the broker does not make a worker hung.
+        worker.enter(WorkerState.BLOCKED, handing_over)
         shared.fx.learn(result.rates)
-        self._watch_rates(pairs, result)
         shared.fx.need({quote.currency for quote in result.quotes})
-        self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
-        # Put even when the lease was given to somebody else meanwhile: a fetched quote is never dropped.
-        worker.enter(WorkerState.BLOCKED, f"handing over {len(result.quotes)} quotes")
-        once_more = omitted_symbols(lease.items, result.missing)
-        shared.missing.name(
-            (symbol, why)
-            for symbol, why in result.missing.items()
-            if all(ticker.symbol != symbol for ticker in once_more)
-        )
+        if not worker.abandoned:
+            self._watch_rates(pairs, result)
+            self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
+            worker.enter(WorkerState.BLOCKED, handing_over)
+        omitted = omitted_symbols(lease.items, result.missing)
+        if not worker.abandoned:
+            retried = {ticker.symbol for ticker in omitted}
+            shared.missing.name(item for item in result.missing.items() if item[0] not in retried)
         shared.missing.found(quote.symbol for quote in result.quotes)
         if result.quotes:
             items = [FetchedQuote(quote, tick, worker.name) for quote in result.quotes]
             worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
             shared.quotes.put(items, on_put=lambda: shared.counters.count_fetched(len(items)))
-        lease.release(once_more)
+        lease.release(omitted)
 
     def _watch_rates(self, pairs: Sequence[tuple[str, str]], result: FetchResult) -> None:
         """Take note of whether the rates asked for came and were plausible."""
@@ -221,7 +222,8 @@ class FetchTask:
             retry_timeout=shared.retry_timeout,
         )
         self._worker.enter(WorkerState.BLOCKED, f"returning {len(again)} tickers to the queue")
-        shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)
+        if not self._worker.abandoned:
+            shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)
         lease.release(again)
         self._worker.lease = None
 

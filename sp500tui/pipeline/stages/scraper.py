@@ -162,8 +162,9 @@ class ScraperTask:
         started = time.monotonic()
         worker.begin("reads the list of constituents")
         shared.current_constituents.refresh()
-        # Two that have read the list at once, the first because it was slow, must not both start a cycle.
-        worker.continue_with("starts a cycle")
+        worker.enter(WorkerState.BLOCKED, "starting a cycle")
+        if worker.abandoned:
+            return  # the worker that replaced this one starts the cycle
         symbols = shared.current_constituents.symbols
         if not symbols:
             raise SourceError("there is no list of constituents: name symbols with --symbols, or try --demo")

@@ -106,7 +106,7 @@ def test_a_node_without_its_broker_answers_and_can_be_stopped(
     node.waits_for(lambda seen: seen.ledger.stored >= 3, "stored rows")
     stage = next(stage for name, stage in node.node._components.stages.items() if name == "price")
     join.market.set_faults(latency=3.0)
-    node.waits_for(lambda _seen: any(worker.busy_seconds for worker in stage.workers), "a request")
+    node.waits_for(lambda _seen: any(worker.busy for worker in stage.workers), "a request")
     own_broker.kill()
     stage._hang_after = 0.1
     node.waits_for(lambda seen: any(w.state == "stuck" for w in seen.workers), "a stuck worker")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from sp500tui.model import FxRate
+from sp500tui.model import ConvertedQuote, FxRate, Quote
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
@@ -23,15 +24,17 @@ RATE = FxRate("USD", "DKK", Decimal("6.858"), OPENING)
 
 
 class Counter:
-    def __init__(self) -> None:
+    def __init__(self, fx: FxRates | None = None, hang_after: float = 120.0) -> None:
         self.clock = Clock()
         self.counters = LedgerCounters()
         self.quotes: MemoryQueue[FetchedQuote] = MemoryQueue(100, self.counters.lock)
         self.rows: MemoryQueue[object] = MemoryQueue(2, self.counters.lock)
-        self.fx = FxRates("DKK", clock=self.clock)
+        self.fx = fx or FxRates("DKK", clock=self.clock)
         self.latest_prices = LatestPrices()
         conversion = ConverterStage(self.quotes, self.rows, fx=self.fx, latest_prices=self.latest_prices)  # type: ignore[arg-type]
-        self.stage = WorkerPool(StageName.CONVERTER, conversion.make_task, 1, listener=lambda _: None)
+        self.stage = WorkerPool(
+            StageName.CONVERTER, conversion.make_task, 1, listener=lambda _: None, hang_after=hang_after
+        )
 
     def put(self, *numbers: int) -> None:
         self.quotes.put([FetchedQuote(quote(number), 5.0, "price-1") for number in numbers])
@@ -41,8 +44,8 @@ class Counter:
 
 
 @contextmanager
-def open_counter() -> Iterator[Counter]:
-    counter = Counter()
+def open_counter(fx: FxRates | None = None, hang_after: float = 120.0) -> Iterator[Counter]:
+    counter = Counter(fx, hang_after)
     counter.stage.start()
     yield counter
     counter.stage.shutdown_now()
@@ -115,3 +118,42 @@ def test_a_converter_that_is_told_to_leave_waits_for_no_rate(eventually: Wait) -
         counter.put(1)
         eventually(lambda: counter.state() is WorkerState.WAITING)
     assert counter.rows.depth().ready == 1
+
+
+class HangingRates(FxRates):
+    """Rates of which the first conversion returns only when `resume` is set."""
+
+    def __init__(self) -> None:
+        super().__init__("DKK")
+        self.resume = threading.Event()
+        self.conversions = 0
+
+    def convert(self, quote: Quote, *, tick: float, worker: str) -> ConvertedQuote:
+        self.conversions += 1
+        if self.conversions == 1:
+            assert self.resume.wait(20)
+        return super().convert(quote, tick=tick, worker=worker)
+
+
+def test_an_abandoned_converter_puts_no_rows(eventually: Wait) -> None:
+    # given a converter that is replaced while it converts
+    fx = HangingRates()
+    fx.learn([RATE])
+    with open_counter(fx, hang_after=0.05) as counter:
+        counter.put(1)
+
+        def replaced() -> bool:
+            counter.stage.replace_hung_workers()
+            return counter.rows.depth().ready == 1
+
+        eventually(replaced)
+        version, _ = counter.latest_prices.since(0)
+
+        # when it wakes up
+        fx.resume.set()
+        eventually(lambda: len(counter.stage.workers) == 1)
+
+        # then only its successor's row is in the queue and counted
+        assert counter.rows.total_in == 1
+        assert counter.latest_prices.since(0)[0] == version
+        assert counter.stage.meter.total == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ class Script:
 class Shop:
     """One price worker between two queues."""
 
-    def __init__(self, source: Script, *, max_attempts: int = 4) -> None:
+    def __init__(self, source: Script, *, max_attempts: int = 4, hang_after: float = 120.0) -> None:
         self.source = source
         self.counters = LedgerCounters()
         self.tickers: MemoryQueue[Ticker] = MemoryQueue(100, self.counters.lock)
@@ -93,7 +94,12 @@ class Shop:
             watches=SourceWatches(self.events.append),
         )
         self.stage = WorkerPool(
-            StageName.PRICE, pricing.make_task, 1, listener=lambda _: None, jitter=lambda: -0.49
+            StageName.PRICE,
+            pricing.make_task,
+            1,
+            listener=lambda _: None,
+            hang_after=hang_after,
+            jitter=lambda: -0.49,
         )
 
     def ask(self, *symbols: str) -> None:
@@ -112,8 +118,10 @@ class Shop:
 
 
 @contextmanager
-def open_shop(*first: Answer, max_attempts: int = 4) -> Iterator[Shop]:
-    shop = Shop(Script(*first), max_attempts=max_attempts)
+def open_shop(
+    *first: Answer, max_attempts: int = 4, source: Script | None = None, hang_after: float = 120.0
+) -> Iterator[Shop]:
+    shop = Shop(source or Script(*first), max_attempts=max_attempts, hang_after=hang_after)
     shop.stage.start()
     yield shop
     shop.stage.shutdown_now()
@@ -302,3 +310,71 @@ def test_a_symbol_left_out_of_an_answer_is_asked_for_once_more(
     found = omitted_symbols([ticker, Ticker("MSFT", 1.0)], {"AAPL": reason})
 
     assert found == ([Ticker("AAPL", 1.0, attempts + 1)] if again else [])
+
+
+class HangingScript(Script):
+    """A script whose request number `hanging` (from 1) returns only when `resume` is set."""
+
+    def __init__(self, hanging: int, *first: Answer) -> None:
+        super().__init__(*first)
+        self.hanging = hanging
+        self.resume = threading.Event()
+
+    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+        found = next(self.first, None) or answer(symbols)
+        self.asked.append((tuple(symbols), tuple(fx_pairs)))
+        if len(self.asked) == self.hanging:
+            assert self.resume.wait(20)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@contextmanager
+def abandoned_worker(source: HangingScript, eventually: Wait) -> Iterator[Shop]:
+    """A worker that is replaced while its request for A and B hangs, and whose successor has fetched both."""
+    with open_shop(source=source, max_attempts=1, hang_after=0.05) as shop:
+        shop.ask("A", "B")
+        eventually(lambda: len(source.asked) == source.hanging)
+
+        def replaced() -> bool:
+            shop.stage.replace_hung_workers()
+            return len(source.asked) > source.hanging and shop.settled()
+
+        eventually(replaced)
+        assert shop.fetched() == ["A", "B"]
+        source.resume.set()
+        eventually(lambda: len(shop.stage.workers) == 1)
+        yield shop
+
+
+def test_an_abandoned_price_worker_hands_over_its_quotes_and_nothing_else(eventually: Wait) -> None:
+    # given an answer that needs a new rate and omits a symbol
+    late = answer(["A", "B"], missing=["B"], currency="EUR")
+    source = HangingScript(1, late)
+
+    # when it comes after the worker was replaced
+    with abandoned_worker(source, eventually) as shop:
+        # then its quote is kept, no rate is requested and no symbol reported as missing
+        assert shop.fetched() == ["A"]
+        assert [symbols for symbols, _ in source.asked] == [("A", "B"), ("A", "B")]
+        assert shop.named() == []
+        assert shop.settled()
+        assert shop.stage.meter.total == 2, "only the successor's work is counted"
+
+
+def test_a_price_worker_abandoned_while_it_requests_a_rate_reports_no_symbol_missing(
+    eventually: Wait,
+) -> None:
+    late = answer(["A", "B"], missing=["B"], currency="EUR")
+    with abandoned_worker(HangingScript(2, late), eventually) as shop:
+        assert shop.fetched() == ["A"]
+        assert shop.named() == []
+        assert shop.settled()
+
+
+def test_an_abandoned_price_worker_whose_request_fails_reports_no_symbol_missing(eventually: Wait) -> None:
+    with abandoned_worker(HangingScript(1, SourceError("timed out")), eventually) as shop:
+        assert shop.fetched() == []
+        assert shop.named() == []
+        assert shop.settled()
