@@ -32,12 +32,13 @@ from sp500tui.tui.messages import (
     SymbolSelected,
 )
 from sp500tui.tui.prices.empty_state import prices_notice
+from sp500tui.tui.prices.export import PriceRecord
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.prices.table import PriceTable
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.bindings import VIEW
-from sp500tui.tui.shell.export import PriceRecord, Table, as_line, write_table
+from sp500tui.tui.shell.export import Table, as_line, write_table
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.status_bar import StatusBar

@@ -15,6 +15,7 @@ from sp500tui.model import Constituent
 from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
 from sp500tui.tui.prices.cells import STYLES, Cell, centred, header_cells, row_age, row_cells, sector_cells
 from sp500tui.tui.prices.columns import PriceColumn, PriceLayout, price_layout
+from sp500tui.tui.prices.export import PriceRecord, price_record
 from sp500tui.tui.prices.model import PriceModel, PriceRow
 from sp500tui.tui.prices.symbol_list import SymbolList
 from sp500tui.tui.prices.view import (
@@ -26,7 +27,6 @@ from sp500tui.tui.prices.view import (
     next_column,
 )
 from sp500tui.tui.render.formats import clean
-from sp500tui.tui.shell.export import PriceRecord, price_record
 
 FLASH = timedelta(seconds=0.8)
 RESORT = timedelta(seconds=1)

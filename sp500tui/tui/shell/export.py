@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sp500tui.model import Sp500tuiError
-from sp500tui.tui.prices.model import PriceRow
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -30,47 +29,6 @@ class Table:
     kind: type[DataclassInstance]
     """Of a record; its fields are the columns."""
     records: Sequence[DataclassInstance]
-
-
-@dataclass(frozen=True, slots=True)
-class PriceRecord:
-    """One row of the table as it leaves the program: numbers as the source printed them, times in UTC."""
-
-    symbol: str
-    name: str
-    sector: str
-    sub_industry: str
-    price: Decimal | None
-    change: Decimal | None
-    percent_change: Decimal | None
-    currency: str
-    converted_price: Decimal | None
-    converted_currency: str
-    volume: int | None
-    """Shares traded in the regular session."""
-    market_state: str
-    quote_time: datetime | None
-    """Time of the trade at the exchange, UTC."""
-
-
-def price_record(row: PriceRow) -> PriceRecord:
-    """What the table knows of one symbol, without the table's formats."""
-    constituent, quote, converted = row.constituent, row.quote, row.converted
-    return PriceRecord(
-        constituent.symbol,
-        constituent.name,
-        constituent.sector,
-        constituent.sub_industry,
-        quote.price if quote else None,
-        quote.change if quote else None,
-        quote.percent_change if quote else None,
-        quote.currency if quote else "",
-        converted.converted_price if converted else None,
-        converted.converted_currency if converted else "",
-        quote.volume if quote else None,
-        quote.market_state if quote else "",
-        quote.quote_time if quote else None,
-    )
 
 
 def _plain(value: object) -> str | int | float | None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from sp500tui.model import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Latency, StageName, WorkerState
+from sp500tui.tui.prices.export import PriceRecord, price_record
 from sp500tui.tui.prices.model import PriceModel
-from sp500tui.tui.shell.export import PriceRecord, Table, as_csv, as_json, as_line, price_record, write_table
+from sp500tui.tui.shell.export import Table, as_csv, as_json, as_line, write_table
 from sp500tui.tui.workers.export import WorkerRecord, worker_record
 from tests.support.tui.fake_pipeline import running, worker
 from tests.support.tui.price_rows import NOW, constituent, live
