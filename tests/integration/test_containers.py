@@ -47,7 +47,7 @@ def test_the_image_is_small_and_runs_without_root(podman: Podman, image: str) ->
             ("--env=HOME=/root",),
             id="a home that cannot be read",
             marks=pytest.mark.xfail(
-                reason="an unreadable default configuration file ends the program", strict=False
+                reason="a default log folder that cannot be created ends the program", strict=False
             ),
         ),
         pytest.param(("--tmpfs=/data:mode=1777",), id="nothing on a disk"),
