@@ -87,14 +87,14 @@ def dashboard(configuration: Configuration, *, stages: bool = True) -> int:
     from sp500tui.config.paths import Paths
     from sp500tui.logs.setup import configure, log_uncaught
 
-    paths = Paths.of(settings, configuration.file)
+    paths = Paths.of(settings)
     paths.prepare()
     configure(
         level=settings.log_level, log_file=settings.log_file, log_format=settings.log_format, console=False
     )
     log_uncaught()
-    for note in configuration.notes:
-        logging.getLogger(__name__).warning("%s", note)
+    for warning in configuration.warnings:
+        logging.getLogger(__name__).warning("%s", warning)
     from sp500tui.tui.app import run_dashboard
 
     return run_dashboard(settings, paths, build)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tomllib
 from argparse import Namespace
@@ -12,19 +11,18 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from sp500tui.cli.parser import flags_of
 from sp500tui.config.messages import refusal, shown_value, type_refusal
 from sp500tui.config.options import BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
+from sp500tui.config.paths import unknown_home, user_folder
 from sp500tui.config.settings import Settings, expanded
 from sp500tui.config.suggestions import suggestion
 from sp500tui.config.symbols import read_symbols
 from sp500tui.model import ConfigurationError
 
-_log = logging.getLogger(__name__)
 _LARGEST_FILE = 1 << 20
 _NAMES = "`sp500tui config show` lists the names"
 _CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
@@ -55,10 +53,10 @@ class Configuration:
     settings: Settings
     origins: Mapping[str, Origin]
     """By the attributes of `Settings`."""
-    file: Path
-    """The TOML file that was read, or would be if it existed."""
-    notes: tuple[str, ...] = ()
-    """Values that were set aside, one line each."""
+    file: Path | None
+    """The TOML file in force, which need not exist; None where the home directory is unknown and none is named."""
+    warnings: tuple[str, ...] = ()
+    """What was ignored and why, one line each; logged once the log is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +65,10 @@ class _Found:
     origin: Origin
 
 
-def default_file() -> Path:
-    """The TOML file that is read when none is named."""
-    return user_config_path("sp500tui", appauthor=False) / "config.toml"
+def default_file() -> Path | None:
+    """The TOML file that is read when none is named; None where the home directory is unknown."""
+    folder = user_folder("config")
+    return folder / "config.toml" if folder else None
 
 
 def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configuration:
@@ -78,14 +77,15 @@ def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configurat
     Raises ConfigurationError, one line with the flag, variable or file and key, the value and the remedy.
     """
     file, is_named = _file(config_file)
-    found = _from_file(file, must_exist=is_named) | _from_environment() | _from_flags(flags)
-    notes = _resolve_conflicts(found)
+    content, warnings = _read(file, is_named=is_named) if file else ({}, [])
+    found = _from_file(file, content) | _from_environment() | _from_flags(flags)
+    warnings += _resolve_conflicts(found)
     settings = _validated(found)
     settings = _with_symbols_of_file(settings)
     _check_databases(settings, found)
     default = Origin(Level.DEFAULT, "default")
     origins = {name: found[name].origin if name in found else default for name in BY_FIELD}
-    return Configuration(settings, origins, file, tuple(notes))
+    return Configuration(settings, origins, file, tuple(warnings))
 
 
 def configuration_of(namespace: Namespace) -> Configuration:
@@ -94,12 +94,19 @@ def configuration_of(namespace: Namespace) -> Configuration:
 
 
 def config_file_of(namespace: Namespace) -> Path:
-    """The TOML file that a command line means, which need not exist."""
-    return _file(getattr(namespace, "config", None))[0]
+    """The TOML file that a command line means, which need not exist.
+
+    Raises:
+        ConfigurationError: none is named, and the home directory is unknown.
+    """
+    file, _ = _file(getattr(namespace, "config", None))
+    if file is None:
+        raise unknown_home("name the configuration file with --config FILE")
+    return file
 
 
-def _file(named: str | None) -> tuple[Path, bool]:
-    """The TOML file in force, and whether somebody named it."""
+def _file(named: str | None) -> tuple[Path | None, bool]:
+    """The TOML file in force, and whether it was named rather than the default."""
     name = named or os.environ.get(_CONFIG_VARIABLE)
     if not name:
         return default_file(), False
@@ -139,8 +146,7 @@ def _from_environment() -> dict[str, _Found]:
     }
 
 
-def _from_file(file: Path, *, must_exist: bool) -> dict[str, _Found]:
-    content = _read(file, must_exist=must_exist)
+def _from_file(file: Path | None, content: Mapping[str, Any]) -> dict[str, _Found]:
     for key, value in content.items():
         if key not in BY_KEY:
             raise ConfigurationError(
@@ -154,20 +160,20 @@ def _from_file(file: Path, *, must_exist: bool) -> dict[str, _Found]:
     return {BY_KEY[key].field: _Found(value, origin) for key, value in content.items()}
 
 
-def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
+def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
+    """The content of the TOML file, and a warning where the default file exists but cannot be read."""
     try:
         with file.open("rb") as opened:
             content = opened.read(_LARGEST_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
-        if must_exist:
+        if is_named:
             raise ConfigurationError(
                 f"configuration file {file} does not exist; name another, or write it: sp500tui config init"
             ) from None
-        return {}
+        return {}, []
     except (OSError, ValueError) as error:
-        if isinstance(error, PermissionError) and not must_exist:
-            _log.warning("configuration file %s cannot be read and is ignored: %s", file, error.strerror)
-            return {}
+        if isinstance(error, OSError) and not is_named:
+            return {}, [f"configuration file {file} cannot be read and is ignored: {error.strerror}"]
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
             f"configuration file {file} cannot be read: {reason}; name a file that this user can read"
@@ -175,7 +181,7 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
     if len(content) > _LARGEST_FILE:
         raise ConfigurationError(f"configuration file {file} is larger than 1 MB; name a TOML file")
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return tomllib.loads(content.decode("utf-8-sig")), []
     except UnicodeDecodeError:
         raise ConfigurationError(f"configuration file {file} is not UTF-8 text; name a TOML file") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:

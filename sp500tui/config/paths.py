@@ -6,9 +6,9 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from platformdirs import user_cache_path, user_config_path, user_data_path, user_log_path
+import platformdirs
 
 from sp500tui.model import ConfigurationError
 
@@ -36,15 +36,18 @@ class Paths:
     """File, JSON lines."""
     cache: Path
     """Folder; losing it costs requests, no data."""
-    logs: Path
-    """Folder."""
-    config_file: Path
     embedded: bool = True
     """Whether an embedded server will live in the data folder."""
 
     @classmethod
-    def of(cls, settings: Settings, config_file: Path | None = None) -> Paths:
-        """The paths that these settings lead to; creates nothing."""
+    def of(cls, settings: Settings) -> Paths:
+        """The paths that these settings lead to; creates nothing.
+
+        The cache lies below the data folder where the home directory is unknown.
+
+        Raises:
+            ConfigurationError: no data folder is named, and the home directory is unknown.
+        """
         base = (settings.data_dir or default_data_folder()).absolute()
         market = "demo" if settings.demo else "live"
         data = base / market
@@ -53,9 +56,7 @@ class Paths:
             data=data,
             journal=data / "journal",
             dead_letters=data / "dead-letters.jsonl",
-            cache=user_cache_path(_APP, appauthor=False) / market,
-            logs=default_log_folder(),
-            config_file=config_file or user_config_path(_APP, appauthor=False) / "config.toml",
+            cache=(user_folder("cache") or base / "cache") / market,
             embedded=settings.database is None,
         )
 
@@ -82,18 +83,53 @@ class Paths:
 
     def prepare_cache(self) -> None:
         """Create the cache folder alone, for commands that keep no data."""
+        if self.base in self.cache.parents:
+            ensure_folder(self.base, "data folder", "name another with --data-dir DIR")
         ensure_folder(self.cache.parent, "cache folder", "set XDG_CACHE_HOME to a folder that can be written")
         ensure_folder(self.cache, "cache folder", "set XDG_CACHE_HOME to a folder that can be written")
 
 
+def user_folder(kind: Literal["cache", "config", "data", "log", "state"]) -> Path | None:
+    """The user's folder for this program's files of one kind; None where the home directory is unknown."""
+    try:
+        folder = Path(getattr(platformdirs, f"user_{kind}_dir")(_APP, appauthor=False))
+    except RuntimeError:
+        return None
+    return (
+        folder if folder.is_absolute() else None
+    )  # some versions return "~/…" or what a relative HOME gives
+
+
 def default_data_folder() -> Path:
-    """The data folder when none is named; root has one outside its home."""
-    return _ROOT_DATA if os.geteuid() == 0 else user_data_path(_APP, appauthor=False)
+    """The data folder when none is named; root has one outside its home.
+
+    Raises:
+        ConfigurationError: the home directory is unknown.
+    """
+    folder = _ROOT_DATA if os.geteuid() == 0 else user_folder("data")
+    if folder is None:
+        raise unknown_home("give --data-dir DIR and --log-file FILE")
+    return folder
 
 
 def default_log_folder() -> Path:
-    """The folder of `app.log` and `errors.log`."""
-    return user_log_path(_APP, appauthor=False)
+    """The folder of `app.log` and `errors.log`.
+
+    Raises:
+        ConfigurationError: the home directory is unknown.
+    """
+    folder = user_folder("log")
+    if folder is None:
+        raise unknown_home("give --data-dir DIR and --log-file FILE")
+    return folder
+
+
+def unknown_home(remedy: str) -> ConfigurationError:
+    """The error for a default path that cannot be derived; `remedy` says how to do without it."""
+    return ConfigurationError(
+        f"the home directory is unknown: HOME is not set to an absolute path, and user id {os.getuid()} has no "
+        f"home in the user database; set HOME, or {remedy}"
+    )
 
 
 def ensure_folder(folder: Path, kind: str, remedy: str, mode: int = _PRIVATE) -> None:

@@ -92,9 +92,9 @@ def _report_of(
     try:
         configure(level=settings.log_level, log_file=settings.log_file, log_format=settings.log_format)
         log_uncaught()
-        for note in configuration.notes:
-            _log.warning("%s", note)
-        paths = Paths.of(settings, configuration.file)
+        for warning in configuration.warnings:
+            _log.warning("%s", warning)
+        paths = Paths.of(settings)
         paths.prepare()
         return face.follow(build(settings, paths))
     except Sp500tuiError as error:

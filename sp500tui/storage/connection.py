@@ -66,6 +66,11 @@ _CAUSES = (
         "has no connection left; raise its limit or use fewer writers",
     ),
     ("connection slots", "53300", "has no connection left; raise its limit or use fewer writers"),
+    (
+        "local user with ID .* does not exist",
+        "28000",
+        "needs a user name, since this user id has none: write postgresql://user@host:5432/database",
+    ),
     ('role ".*" does not exist|no such user', "28000", "does not know the user; correct the URL"),
     (
         'database ".*" does not exist|no such database',

@@ -13,14 +13,13 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import ClassVar
 
-from platformdirs import user_state_path
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.reactive import var
 from textual.widgets import Input
 
-from sp500tui.config.paths import Paths
+from sp500tui.config.paths import Paths, user_folder
 from sp500tui.config.settings import Settings
 from sp500tui.logs import setup as logs
 from sp500tui.logs.redaction import plain
@@ -249,7 +248,7 @@ def run_dashboard(
     Raises:
         ConfigurationError: The theme or the keymap cannot be used.
     """
-    logging_now = logs.current() or logs.configure(level=settings.log_level, console=False, folder=paths.logs)
+    logging_now = logs.current() or logs.configure(level=settings.log_level, console=False)
     # Started while the terminal is still an ordinary one: inside the app its file descriptors are refused.
     resource_tracker.ensure_running()
 
@@ -265,7 +264,7 @@ def run_dashboard(
             open_pipeline,
             settings,
             log=logging_now.ring,
-            state_file=user_state_path("sp500tui", appauthor=False) / "dashboard.json",
+            state_file=(user_folder("state") or paths.data) / "dashboard.json",
             export_folder=_export_folder(paths),
             signals=signals,
         )

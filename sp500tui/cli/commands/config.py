@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 
 from sp500tui.config.loader import Configuration, Level, config_file_of, configuration_of
 from sp500tui.config.messages import kinds
 from sp500tui.config.options import OPTIONS, Option
-from sp500tui.config.paths import Paths, ensure_folder
+from sp500tui.config.paths import Paths, default_log_folder, ensure_folder
 from sp500tui.config.settings import Settings
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.standard_streams import write_output
@@ -34,12 +34,10 @@ def run(namespace: Namespace) -> int:
 
 def shown(configuration: Configuration) -> Iterator[str]:
     """The settings as TOML, one a line, each with its origin."""
-    file = configuration.file
-    yield f"# configuration file: {file}{'' if os.path.exists(file) else ' (does not exist)'}"  # noqa: PTH110 - Path.exists raises below a folder that cannot be read
-    paths = Paths.of(configuration.settings, file)
-    yield f"# data folder: {paths.data}"
-    yield f"# log folder: {paths.logs}"
-    yield from (f"# {note}" for note in configuration.notes)
+    yield f"# configuration file: {_file_text(configuration.file)}"
+    yield f"# data folder: {_folder_text(lambda: Paths.of(configuration.settings).data)}"
+    yield f"# log folder: {_folder_text(default_log_folder)}"
+    yield from (f"# {warning}" for warning in configuration.warnings)
     for option in OPTIONS:
         value = getattr(configuration.settings, option.field)
         origin = configuration.origins[option.field]
@@ -47,6 +45,20 @@ def shown(configuration: Configuration) -> Iterator[str]:
             value = redact_url(value)
         line = f"# {option.key} is not set" if value is None else f"{option.key} = {toml_value(value)}"
         yield f"{line:<50} # {'default' if origin.level is Level.DEFAULT else origin.name}"
+
+
+def _file_text(file: Path | None) -> str:
+    if file is None:
+        return "none (the home directory is unknown)"
+    # Path.exists raises below a folder that cannot be read.
+    return f"{file}{'' if os.path.exists(file) else ' (does not exist)'}"  # noqa: PTH110
+
+
+def _folder_text(folder: Callable[[], Path]) -> str:
+    try:
+        return str(folder())
+    except ConfigurationError as error:
+        return f"none ({error})"
 
 
 def toml_value(value: object) -> str:

@@ -15,7 +15,7 @@ from sp500tui.logs.standard_streams import write_json, write_message, write_outp
 def run(namespace: Namespace) -> int:
     """Print the list; where it is not today's, a warning on stderr says which it is."""
     configuration = configuration_of(namespace)
-    log_quietly(configuration.settings)
+    log_quietly(configuration)
     with opened_sources(configuration) as sources:
         found = sources.wikipedia.load()
     if found.warning:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,18 +12,22 @@ from sp500tui.logs.setup import configure
 
 if TYPE_CHECKING:
     from sp500tui.config.loader import Configuration
-    from sp500tui.config.settings import Settings
     from sp500tui.pipeline.runtime.sources import Sources
 
+_log = logging.getLogger(__name__)
 
-def log_quietly(settings: Settings) -> None:
-    """Everything into the log files, only warnings onto stderr."""
+
+def log_quietly(configuration: Configuration) -> None:
+    """Log everything to the log files and warnings to stderr, beginning with those of the configuration."""
+    settings = configuration.settings
     configure(
         level=settings.log_level,
         log_file=settings.log_file,
         log_format=settings.log_format,
         console_level="WARNING",
     )
+    for warning in configuration.warnings:
+        _log.warning("%s", warning)
 
 
 @contextmanager
@@ -32,7 +37,7 @@ def opened_sources(configuration: Configuration) -> Iterator[Sources]:
     from sp500tui.sources.throttle import Throttle
 
     settings = configuration.settings
-    paths = Paths.of(settings, configuration.file)
+    paths = Paths.of(settings)
     paths.prepare_cache()
     sources = Sources.open(settings, paths, Throttle(settings.requests_per_second))
     try:

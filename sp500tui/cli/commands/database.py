@@ -29,8 +29,8 @@ def run(namespace: Namespace) -> int:
 
     configuration = configuration_of(namespace)
     settings = configuration.settings
-    log_quietly(settings)
-    paths = Paths.of(settings, configuration.file)
+    log_quietly(configuration)
+    paths = Paths.of(settings)
     if settings.database is None:
         paths.prepare()
     database = Database.open(settings.database, paths.data)

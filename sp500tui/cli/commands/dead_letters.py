@@ -21,8 +21,8 @@ def run(namespace: Namespace) -> int:
     from sp500tui.pipeline.journal.dead_letters import DeadLetters
 
     configuration = configuration_of(namespace)
-    log_quietly(configuration.settings)
-    paths = Paths.of(configuration.settings, configuration.file)
+    log_quietly(configuration)
+    paths = Paths.of(configuration.settings)
     letters = DeadLetters(paths.dead_letters)
     if namespace.action == "list":
         return _list(letters, as_array=configuration.settings.json_output)

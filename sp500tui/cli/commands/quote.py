@@ -34,7 +34,7 @@ def run(namespace: Namespace) -> int:
     configuration = configuration_of(namespace)
     settings = configuration.settings
     symbols = _asked_for(namespace.quote_symbols)
-    log_quietly(settings)
+    log_quietly(configuration)
     fx = FxRates(settings.currency)
     with opened_sources(configuration) as sources:
         sources.yahoo.open()

@@ -9,13 +9,15 @@ import tempfile
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from sp500tui.config.paths import user_folder
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import MarketState, SourceError, ThrottledError
 from sp500tui.sources.throttle import Throttle
@@ -94,9 +96,10 @@ class YahooFinance:
 
             _silence_loggers()
             try:
-                import yfinance
-                from yfinance import cache as yfinance_cache
-                from yfinance.data import YfData
+                with _importable_without_home(cache):
+                    import yfinance
+                    from yfinance import cache as yfinance_cache
+                    from yfinance.data import YfData
             except ImportError as error:
                 raise SourceError(
                     f"yfinance cannot be loaded: {one_line(error)}; reinstall sp500tui"
@@ -284,6 +287,23 @@ def _is_running(pid: str) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
+
+
+@contextmanager
+def _importable_without_home(cache: Path) -> Iterator[None]:
+    """Let yfinance be imported where the home directory is unknown: it asks for the user's cache folder right then."""
+    if user_folder("cache") is not None:
+        yield
+        return
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(cache)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = before
 
 
 def _silence_loggers() -> None:

@@ -304,7 +304,7 @@ def _quoted(folder: Path) -> str:
 def _usable(data_dir: Path) -> tuple[Path, Account]:
     """The absolute data directory, made where it was missing, and the account that its server runs as."""
     try:
-        folder = data_dir.expanduser().resolve()
+        folder = data_dir.resolve()
         account = Account.of(folder / "pgdata")
         require_accessible(account, folder)
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
+import re
+import shutil
 import stat
 import sys
 import time
@@ -32,16 +33,15 @@ from sp500tui.model import Constituent, ExitCode, FxRate, MarketState, Quote, So
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.sources.wikipedia.client import ConstituentList
 from sp500tui.sources.yahoo.client import FetchResult
+from tests.support.environment import isolate_home, ordinary_user, remove_home
+from tests.support.postgres import public_folder
 
 NOW = datetime(2026, 5, 4, 15, 30, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("CACHE", "CONFIG", "DATA", "STATE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
-    for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
-        monkeypatch.delenv(name)
+    isolate_home(monkeypatch, tmp_path)
     yield
     if (configuration := logs.current()) is not None:
         configuration.close()
@@ -250,6 +250,70 @@ class TestConfig:
         assert cli.main(["config", "init"]) == ExitCode.USAGE
         assert "exists already" in capsys.readouterr().err
         assert file.read_text() == "writers = 3\n"
+
+    def test_show_works_without_a_home(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        remove_home(monkeypatch)
+        assert cli.main(["config", "show", "--writers", "3"]) == ExitCode.OK
+        shown = capsys.readouterr().out
+        assert tomllib.loads(shown)["writers"] == 3
+        assert "# configuration file: none (the home directory is unknown)" in shown
+        assert re.search("# data folder: none .*--data-dir DIR", shown)
+        assert re.search("# log folder: none .*--log-file FILE", shown)
+
+    def test_show_names_a_default_file_that_cannot_be_read(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given a folder of the configuration that the user cannot enter
+        home = public_folder()
+        isolate_home(monkeypatch, home)
+        (home / "config").mkdir(mode=0)
+
+        # when the settings are shown
+        with ordinary_user():
+            code = cli.main(["config", "show"])
+        (home / "config").rmdir()
+        home.rmdir()
+
+        # then the reason is among the comments
+        assert code == ExitCode.OK
+        file = home / "config" / "sp500tui" / "config.toml"
+        assert (
+            f"# configuration file {file} cannot be read and is ignored: Permission"
+            in capsys.readouterr().out
+        )
+
+    def test_a_default_file_that_cannot_be_read_is_one_warning_on_stderr_and_in_the_log_file(
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        # given a folder of the configuration that the user cannot enter
+        home = public_folder()
+        home.chmod(0o777)
+        isolate_home(monkeypatch, home)
+        (home / "config").mkdir(mode=0)
+
+        # when a command is run
+        with ordinary_user():
+            code = cli.main(["dead-letters", "list", "--data-dir", str(home / "data")])
+            log = (home / "state" / "sp500tui" / "log" / "app.log").read_text()
+        shutil.rmtree(home)
+
+        # then it works, with one warning
+        assert code == ExitCode.OK
+        warning = f"configuration file {home}/config/sp500tui/config.toml cannot be read and is ignored"
+        assert capfd.readouterr().err.count(warning) == log.count(warning) == 1
+
+    @pytest.mark.parametrize("action", ["path", "init"])
+    def test_without_a_home_the_file_must_be_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], action: str
+    ) -> None:
+        remove_home(monkeypatch)
+        assert cli.main(["config", action]) == ExitCode.USAGE
+        error = capsys.readouterr().err
+        assert "set HOME, or name the configuration file with --config FILE" in error
+        assert error.count("\n") == 1
+        assert cli.main(["config", action, "--config", str(tmp_path / "new.toml")]) == ExitCode.OK
 
     def test_init_says_when_it_cannot_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "file").write_text("")

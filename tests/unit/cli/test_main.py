@@ -22,15 +22,13 @@ from sp500tui.headless import runner as headless
 from sp500tui.logs import setup as logs
 from sp500tui.logs.setup import configure
 from sp500tui.model import ConfigurationError, DatabaseError, ExitCode
+from tests.support.environment import isolate_home
 from tests.support.postgres import public_folder
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CACHE", "CONFIG", "DATA", "STATE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
-    for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
-        monkeypatch.delenv(name)
+    isolate_home(monkeypatch, tmp_path)
 
 
 class Terminal(io.StringIO):

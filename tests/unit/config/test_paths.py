@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from sp500tui.config.paths import Paths, default_data_folder
+from sp500tui.config.paths import Paths, default_data_folder, default_log_folder, user_folder
 from sp500tui.config.settings import Settings
 from sp500tui.model import ConfigurationError
+from tests.support.environment import isolate_home, remove_home
 from tests.support.postgres import public_folder
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CACHE", "CONFIG", "DATA", "STATE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    isolate_home(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -42,7 +42,6 @@ def test_live_and_demo_share_neither_data_nor_cache(tmp_path: Path) -> None:
     assert (live.data, demo.data) == (tmp_path / "live", tmp_path / "demo")
     for name in ("data", "journal", "dead_letters", "cache"):
         assert getattr(live, name) != getattr(demo, name)
-    assert (live.logs, live.config_file) == (demo.logs, demo.config_file)
 
 
 @pytest.mark.parametrize(("user", "public"), [(1000, False), (0, True)])
@@ -102,3 +101,40 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
     monkeypatch.setattr(os, "access", lambda folder, _: folder != a_public_folder)
     with pytest.raises(ConfigurationError, match=r"cannot be written: Permission denied; .*--data-dir DIR"):
         Paths.of(Settings(data_dir=a_public_folder)).prepare()
+
+
+class TestUnknownHome:
+    def test_nothing_of_it_is_needed_when_the_data_folder_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remove_home(monkeypatch)
+        paths = Paths.of(Settings(data_dir=tmp_path / "data"))
+        paths.prepare()
+        assert paths.cache == tmp_path / "data" / "cache" / "live"
+        assert mode(paths.base) == mode(paths.cache) == 0o700
+
+    def test_the_cache_alone_can_be_made_in_the_data_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remove_home(monkeypatch)
+        paths = Paths.of(Settings(data_dir=tmp_path / "data"))
+        paths.prepare_cache()
+        assert mode(paths.base) == mode(paths.cache) == 0o700
+        assert not paths.data.exists()
+
+    @pytest.mark.parametrize("default", [default_data_folder, default_log_folder])
+    def test_what_to_set_is_named(self, monkeypatch: pytest.MonkeyPatch, default: Callable[[], Path]) -> None:
+        remove_home(monkeypatch)
+        with pytest.raises(
+            ConfigurationError,
+            match=r"home directory is unknown: .*set HOME, or give --data-dir DIR and --log-file",
+        ):
+            default()
+
+    @pytest.mark.parametrize("home", ["", "relative", "~"])
+    def test_a_home_that_is_no_absolute_path_is_unknown(
+        self, monkeypatch: pytest.MonkeyPatch, home: str
+    ) -> None:
+        remove_home(monkeypatch)
+        monkeypatch.setenv("HOME", home)
+        assert user_folder("config") is None

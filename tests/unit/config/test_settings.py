@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,26 @@ from sp500tui.config.settings import Settings
 from sp500tui.config.symbols import listed_symbols, read_symbols, split_symbols
 from sp500tui.model import ConfigurationError, ExitCode
 from tests.support.certificates import a_certificate
+from tests.support.environment import isolate_home, ordinary_user, remove_home
+from tests.support.postgres import public_folder
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No variable and no file of whoever runs the tests reaches a test."""
-    import os
-
-    for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    isolate_home(monkeypatch, tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def public_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home that every user may enter."""
+    folder = public_folder()
+    isolate_home(monkeypatch, folder)
+    yield folder
+    for each in folder.rglob("*"):
+        each.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 def toml(folder: Path, text: str) -> str:
@@ -80,6 +90,7 @@ class TestSources:
 
     def test_the_usual_file_is_read_when_it_exists(self) -> None:
         file = default_file()
+        assert file is not None
         assert load({}).file == file
         file.parent.mkdir(parents=True)
         file.write_text("writers = 7\n")
@@ -215,6 +226,59 @@ class TestRefusals:
         for each in (file, *words):
             assert each in message
 
+    @pytest.mark.parametrize("mode_of", ["folder", "file"])
+    def test_an_unreadable_default_file_is_ignored_with_a_warning(
+        self, public_home: Path, mode_of: str
+    ) -> None:
+        # given a default file that another user made
+        file = default_file()
+        assert file is not None
+        file.parent.mkdir(parents=True)
+        file.write_text("writers = 7\n")
+        (file if mode_of == "file" else file.parent).chmod(0)
+
+        # when an ordinary user loads the settings
+        with ordinary_user():
+            configuration = load({})
+            named = refusal({}, str(file))
+
+        # then the defaults are in force, and the one warning names the file and the reason
+        assert configuration.settings.writers == 2
+        assert configuration.warnings == (
+            f"configuration file {file} cannot be read and is ignored: Permission denied",
+        )
+        # and the same file is refused where it was named
+        assert (
+            f"configuration file {file} cannot be read: Permission denied; name a file that this user can read"
+            in named
+        )
+
+    def test_a_folder_in_the_place_of_the_default_file_is_ignored_with_a_warning(self) -> None:
+        file = default_file()
+        assert file is not None
+        file.mkdir(parents=True)
+        assert load({}).warnings == (
+            f"configuration file {file} cannot be read and is ignored: Is a directory",
+        )
+
+    def test_below_a_file_there_is_no_default_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null")
+        assert load({}).warnings == ()
+        assert "does not exist" in refusal({}, "/dev/null/sp500tui/config.toml")
+
+    def test_without_a_home_there_is_no_default_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        remove_home(monkeypatch)
+        configuration = load({"data_dir": "/srv/data"})
+        assert (configuration.file, configuration.warnings) == (None, ())
+        assert configuration.settings.data_dir == Path("/srv/data")
+
+    @pytest.mark.parametrize("name", ["data_dir", "log_file", "ca_file", "symbols_file"])
+    def test_without_a_home_a_tilde_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        remove_home(monkeypatch)
+        assert "~/x names a home folder that is not known; write the path in full" in refusal({name: "~/x"})
+
     def test_a_file_that_cannot_be_used_is_named(self, tmp_path: Path) -> None:
         assert "does not exist" in refusal({}, str(tmp_path / "absent.toml"))
         assert "cannot be read" in refusal({}, str(tmp_path))
@@ -289,7 +353,7 @@ class TestConflicts:
 
         # then it is set aside, and that is said
         assert configuration.settings.database is None
-        assert "set aside" in configuration.notes[0]
+        assert "set aside" in configuration.warnings[0]
 
     def test_nor_do_the_demos_screens_read_the_replica_of_the_file(self, tmp_path: Path) -> None:
         both = 'database = "postgresql://me@host/real"\nread_database = "postgresql://me@replica/real"'
@@ -297,7 +361,7 @@ class TestConflicts:
         assert load({}, file).settings.read_database == "postgresql://me@replica/real"
         configuration = load({"demo": True}, file)
         assert configuration.settings.read_database is None
-        assert len(configuration.notes) == 2
+        assert len(configuration.warnings) == 2
 
     def test_a_replica_needs_a_database_and_a_url_that_can_be_used(self) -> None:
         message = refusal({"read_database": "postgresql://me:secret@replica/x"})

@@ -1,0 +1,50 @@
+"""The user's environment as the program sees it: variables, home directory, user id."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ORDINARY_USER = 65_534
+"""`nobody`: the user that a test by root becomes where permissions matter."""
+FOLDER_VARIABLES = tuple(f"XDG_{kind}_HOME" for kind in ("CACHE", "CONFIG", "DATA", "STATE"))
+
+
+def isolate_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Use `home`, with the folders `cache`, `config`, `data` and `state` in it, and none of its variables."""
+    for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    for name in FOLDER_VARIABLES:
+        monkeypatch.setenv(name, str(home / name.split("_")[1].lower()))
+
+
+def remove_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the home directory unknown: no variable names it, and the user id has no entry in the user database."""
+
+    def no_entry(uid: int) -> NoReturn:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for name in ("HOME", *FOLDER_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 54_321)
+    monkeypatch.setattr(pwd, "getpwuid", no_entry)
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Run the block with an ordinary user's permissions; as itself where the process is not root's."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(ORDINARY_USER)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
