@@ -10,9 +10,9 @@ from typing import NoReturn
 from sp500tui import __version__
 from sp500tui.config.options import BY_FIELD, OPTIONS, Option
 from sp500tui.config.suggestions import suggestion
+from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import MASK
 from sp500tui.logs.standard_streams import write_output
-from sp500tui.model import ConfigurationError
 
 _DESCRIPTION = "Watch and steer a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL."
 _EPILOG = (

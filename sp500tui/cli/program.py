@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from sp500tui.cli.parser import parse
 from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
+from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import OutputError, write_message
-from sp500tui.model import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, raised_signals, signal_code
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from sp500tui.config.paths import unknown_home, user_folder
 from sp500tui.config.settings import Settings, expanded
 from sp500tui.config.suggestions import suggestion
 from sp500tui.config.symbols import read_symbols
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 _LARGEST_FILE = 1 << 20
 _NAMES = "`sp500tui config show` lists the names"

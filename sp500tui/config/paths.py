@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import platformdirs
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sp500tui.config.settings import Settings

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 _LISTED = re.compile(r"\^?[A-Z0-9&]{1,12}(\.[A-Z0-9]{1,4})?")
 _AS_YAHOO_SPELLS = re.compile(

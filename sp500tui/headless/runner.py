@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from sp500tui.config.paths import Paths
+from sp500tui.errors import ExitCode, Sp500tuiError
 from sp500tui.headless.live_view import format_missing, summary
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.setup import configure, current, log_uncaught
 from sp500tui.logs.standard_streams import OutputError, write_json, write_message, write_output
-from sp500tui.model import ExitCode, Sp500tuiError
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code

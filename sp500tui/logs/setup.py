@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sp500tui.config.paths import default_log_folder, ensure_folder
+from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import plain, redact, without_control
 from sp500tui.logs.rotation import PrivateRotatingFileHandler
-from sp500tui.model import ConfigurationError
 
 PACKAGE_LOGGER = "sp500tui"
 RING_CAPACITY = 5_000

@@ -9,7 +9,7 @@ import re
 import sys
 from typing import TextIO
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 

@@ -8,7 +8,7 @@ from signal import SIGINT, Signals
 from typing import Any
 
 from sp500tui import __version__
-from sp500tui.model import ExitCode, Sp500tuiError
+from sp500tui.errors import ExitCode, Sp500tuiError
 from sp500tui.pipeline.core.snapshot import (
     DatabaseSnapshot,
     Health,

@@ -15,8 +15,8 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.logs.standard_streams import OutputError, write_message, write_output
-from sp500tui.model import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 TOKEN_HEADER = "X-Demo-Market-Token"  # noqa: S105 - the header's name
 """What a change of faults has to carry: a header that no web page can send here without asking first."""

@@ -18,7 +18,7 @@ from typing import IO, Self
 from urllib.parse import urlsplit
 
 from sp500tui.config.child_processes import python_command, python_environment
-from sp500tui.model import SourceError
+from sp500tui.errors import SourceError
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 
 START_TIMEOUT = 20.0

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)

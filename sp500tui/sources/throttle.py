@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sp500tui.model import ThrottledError
+from sp500tui.errors import ThrottledError
 from sp500tui.sources.backoff import (
     FAILURE_BACKOFF,
     THROTTLE_BACKOFF,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Environment variables that name a file or folder of trusted authorities; the first one set is used."""

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 
-from sp500tui.model import ConvertedQuote, DatabaseError
+from sp500tui.errors import DatabaseError
+from sp500tui.model import ConvertedQuote
 
 COLUMNS: tuple[str, ...] = (
     "symbol",

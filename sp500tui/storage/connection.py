@@ -9,8 +9,8 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import one_line, redact_url
-from sp500tui.model import DatabaseError
 from sp500tui.storage.adaptation import adapt
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.transaction import Connection, transaction

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import Connection, failure
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import repeated

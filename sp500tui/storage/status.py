@@ -10,7 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sp500tui.config.child_processes import find_program
-from sp500tui.model import ConfigurationError, DatabaseError
+from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import Connection, connect, failure
 from sp500tui.storage.database import Database
 from sp500tui.storage.embedded.binaries import bin_folder

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from sp500tui.config.suggestions import suggestion
+from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import redact_url
-from sp500tui.model import ConfigurationError
 
 _EXAMPLE = "postgresql://user@host:5432/database"
 _SCHEMES = ("postgresql", "postgres")

@@ -10,7 +10,8 @@ from typing import Any
 
 import psycopg
 
-from sp500tui.model import Constituent, DatabaseError
+from sp500tui.errors import DatabaseError
+from sp500tui.model import Constituent
 from sp500tui.storage.adaptation import python_codec
 from sp500tui.storage.batch_codec import parameters
 from sp500tui.storage.connection import Connection, failure

@@ -21,9 +21,9 @@ from textual.widgets import Input
 
 from sp500tui.config.paths import Paths, user_folder
 from sp500tui.config.settings import Settings
+from sp500tui.errors import ConfigurationError
 from sp500tui.logs import setup as logs
 from sp500tui.logs.redaction import plain
-from sp500tui.model import ConfigurationError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.pipeline.report import RunReport, exit_code

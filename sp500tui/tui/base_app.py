@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from sp500tui.config.settings import Settings
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot

@@ -10,7 +10,7 @@ from datetime import datetime
 from textual.message import Message
 
 from sp500tui.config.settings import Settings
-from sp500tui.model import ExitCode, Sp500tuiError
+from sp500tui.errors import ExitCode, Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import (

@@ -24,8 +24,9 @@ import psycopg
 from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
+from sp500tui.errors import SourceError
 from sp500tui.logs.setup import configure
-from sp500tui.model import Constituent, FxRate, MarketState, Quote, SourceError
+from sp500tui.model import Constituent, FxRate, MarketState, Quote
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.pipeline.runtime.sources import Sources

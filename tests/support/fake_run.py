@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import (
     CycleSnapshot,

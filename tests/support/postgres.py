@@ -18,7 +18,7 @@ import psutil
 import psycopg
 import pytest
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.storage.database import connect
 from sp500tui.storage.embedded import initdb as cluster
 from sp500tui.storage.embedded.account import Account

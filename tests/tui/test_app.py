@@ -22,9 +22,9 @@ from sp500tui.config.loader import Configuration
 from sp500tui.config.options import BY_FIELD
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
+from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.headless.runner import run_headless
 from sp500tui.logs import setup as logs
-from sp500tui.model import ConfigurationError, ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Ledger, MissingSymbol, Phase, Snapshot

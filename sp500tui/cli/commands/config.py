@@ -14,9 +14,9 @@ from sp500tui.config.messages import kinds
 from sp500tui.config.options import OPTIONS, Option
 from sp500tui.config.paths import Paths, default_log_folder, ensure_folder
 from sp500tui.config.settings import Settings
+from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.standard_streams import write_output
-from sp500tui.model import ConfigurationError, ExitCode
 
 
 def run(namespace: Namespace) -> int:

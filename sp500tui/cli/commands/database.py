@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from sp500tui.cli.commands.context import log_quietly
 from sp500tui.config.loader import configuration_of
 from sp500tui.config.paths import Paths
+from sp500tui.errors import ExitCode
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_output
-from sp500tui.model import ExitCode
 
 if TYPE_CHECKING:
     from sp500tui.storage.database import Database

@@ -9,8 +9,8 @@ from sp500tui.cli.commands.context import log_quietly
 from sp500tui.cli.output import as_columns, as_json
 from sp500tui.config.loader import Configuration, configuration_of
 from sp500tui.config.paths import Paths
+from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.logs.standard_streams import write_json, write_output
-from sp500tui.model import DatabaseError, ExitCode
 
 if TYPE_CHECKING:
     from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters

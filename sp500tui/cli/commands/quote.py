@@ -12,9 +12,10 @@ from sp500tui.cli.commands.context import log_quietly, opened_sources
 from sp500tui.cli.output import Value, as_columns, as_json
 from sp500tui.config.loader import configuration_of
 from sp500tui.config.symbols import listed_symbols, split_symbols
+from sp500tui.errors import ConfigurationError, ExitCode, SourceError, ThrottledError
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
-from sp500tui.model import ConfigurationError, ConvertedQuote, ExitCode, Quote, SourceError, ThrottledError
+from sp500tui.model import ConvertedQuote, Quote
 from sp500tui.price_text import change_text, price_text
 
 if TYPE_CHECKING:

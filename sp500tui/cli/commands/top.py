@@ -7,7 +7,7 @@ from argparse import Namespace
 from sp500tui.cli.program import dashboard
 from sp500tui.cli.runtime_tuning import tune_gc
 from sp500tui.config.loader import configuration_of
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 
 def run(namespace: Namespace) -> int:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from sp500tui.cli.runtime_tuning import tune_gc
 from sp500tui.config.loader import configuration_of
+from sp500tui.errors import ConfigurationError
 from sp500tui.headless.runner import run_headless
-from sp500tui.model import ConfigurationError
 
 
 def run(namespace: Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sp500tui.model import ExitCode, Sp500tuiError
+from sp500tui.errors import ExitCode, Sp500tuiError
 
 
 class BrokerError(Sp500tuiError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sp500tui.config.settings import Settings
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 _LONGEST = 4096
 

@@ -11,7 +11,7 @@ from sp500tui import __version__
 from sp500tui.cluster.broker.client import Argument, Broker
 from sp500tui.cluster.membership.heartbeat import Heartbeat, encode, encode_workers
 from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, REMEMBERED, ClusterView, parse
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot
 
 _TIMEOUT = 2.0

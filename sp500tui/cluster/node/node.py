@@ -28,7 +28,7 @@ from sp500tui.cluster.node.validation import check_node, sizes_of
 from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import (
     MAX_INTERVAL,
     MAX_WORKERS,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread
 from sp500tui.storage.connection import Connection, connect

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sp500tui.model import ConvertedQuote, ExitCode, MarketState
+from sp500tui.errors import ExitCode
+from sp500tui.model import ConvertedQuote, MarketState
 
 
 class StageName(StrEnum):

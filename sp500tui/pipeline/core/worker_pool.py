@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sp500tui.model import JournalError
+from sp500tui.errors import JournalError
 
 _log = logging.getLogger(__name__)
 

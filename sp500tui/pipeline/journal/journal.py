@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sp500tui.model import ConvertedQuote, JournalError
+from sp500tui.errors import JournalError
+from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot

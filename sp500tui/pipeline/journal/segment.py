@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sp500tui.model import JournalError
+from sp500tui.errors import JournalError
 
 SUFFIX = ".journal"
 _MAGIC = b"SPJ1"

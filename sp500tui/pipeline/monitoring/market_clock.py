@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sp500tui.model import SourceError
+from sp500tui.errors import SourceError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import MarketSnapshot
 from sp500tui.sources.yahoo.client import TradingPeriods

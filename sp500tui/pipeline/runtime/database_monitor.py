@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 
+from sp500tui.errors import ConfigurationError, DatabaseError, Sp500tuiError
 from sp500tui.logs.redaction import redact_url
-from sp500tui.model import ConfigurationError, DatabaseError, Sp500tuiError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot
 from sp500tui.pipeline.stages.scraper import CurrentConstituents

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, ScaleResult
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName

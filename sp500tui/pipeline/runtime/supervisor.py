@@ -9,7 +9,7 @@ from functools import partial
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.model import SourceError
+from sp500tui.errors import SourceError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Phase, StageName

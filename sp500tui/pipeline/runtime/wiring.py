@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.model import ConvertedQuote, Sp500tuiError
+from sp500tui.errors import Sp500tuiError
+from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.gauges import QueueMeter
 from sp500tui.pipeline.core.latest_prices import LatestPrices

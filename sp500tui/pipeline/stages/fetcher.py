@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from sp500tui.model import SourceError, ThrottledError
+from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue
 from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker

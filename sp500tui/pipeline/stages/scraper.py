@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from sp500tui.model import Constituent, SourceError
+from sp500tui.errors import SourceError
+from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.queue import CancelledError, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.queue_items import Ticker

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from sp500tui.config.child_processes import python_command, python_environment
+from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.setup import reemit
-from sp500tui.model import Sp500tuiError
 from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, framed
 from sp500tui.pipeline.writer.process import NUMBER_BYTES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 
 _LENGTH = struct.Struct("!i")
 _LONGEST = 1 << 20

@@ -18,8 +18,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import redact_url
-from sp500tui.model import DatabaseError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.storage import database
 

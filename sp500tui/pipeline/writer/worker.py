@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic
 
-from sp500tui.model import ConvertedQuote, DatabaseError, JournalError
+from sp500tui.errors import DatabaseError, JournalError
+from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LatencyHistogram

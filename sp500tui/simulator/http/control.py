@@ -7,7 +7,7 @@ import json
 
 from aiohttp import web
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 from sp500tui.simulator.market.model import Market

@@ -13,7 +13,7 @@ from time import time
 
 from aiohttp import web
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.http.ca import Authority

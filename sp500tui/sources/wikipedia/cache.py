@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
+from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import Constituent, SourceError
+from sp500tui.model import Constituent
 from sp500tui.sources.wikipedia.table import checked, parse_day, plausible_symbol
 from sp500tui.sources.yahoo.json_values import entry
 

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import requests
 
+from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import Constituent, SourceError
+from sp500tui.model import Constituent
 from sp500tui.sources.proxy_refusals import proxy_words
 from sp500tui.sources.wikipedia.cache import (
     BUNDLED_DATE,

@@ -9,8 +9,9 @@ from datetime import date
 
 from bs4 import BeautifulSoup, NavigableString, SoupStrainer, Tag
 
+from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import Constituent, SourceError
+from sp500tui.model import Constituent
 
 FEWEST, MOST = 400, 600
 """Lines outside of which a list cannot be the S&P 500; it has had 500 to 505."""

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from sp500tui.config.paths import user_folder
+from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import MarketState, SourceError, ThrottledError
+from sp500tui.model import MarketState
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, FetchResult, answered_symbols, parse_quotes

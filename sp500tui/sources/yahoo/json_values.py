@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import SourceError
 
 _ENVELOPES = ("finance", "quoteResponse", "chart")
 """The top-level keys; errors of the service as a whole come under `finance`."""

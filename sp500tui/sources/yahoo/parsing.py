@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import FxRate, MarketState, Quote, SourceError
+from sp500tui.model import FxRate, MarketState, Quote
 from sp500tui.sources.yahoo.json_values import entry, error_message
 from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol
 

@@ -18,8 +18,8 @@ from curl_cffi import CurlECode, CurlOpt
 from curl_cffi.requests import Response, Session
 from curl_cffi.requests import exceptions as curl
 
+from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import SourceError, ThrottledError
 from sp500tui.sources.backoff import parse_retry_after
 from sp500tui.sources.proxy_refusals import proxy_words
 from sp500tui.sources.throttle import Throttle

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sp500tui.model import MarketState, SourceError
+from sp500tui.errors import SourceError
+from sp500tui.model import MarketState
 from sp500tui.sources.yahoo.json_values import entry, error_message
 
 _LAST_SECOND = 253_402_300_799

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sp500tui.config.child_processes import find_program
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
 

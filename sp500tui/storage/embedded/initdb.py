@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from sp500tui.model import ConfigurationError, DatabaseError
+from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.embedded.account import Account
 from sp500tui.storage.embedded.binaries import MAJOR_VERSION
 from sp500tui.storage.embedded.process import SOCKET_NAME

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 
 def open_private(path: Path, flags: int, owner: tuple[int, int] | None) -> int:

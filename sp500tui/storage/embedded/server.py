@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from sp500tui.model import ConfigurationError, DatabaseError
+from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import connect, failure
 from sp500tui.storage.embedded import libpq_environment
 from sp500tui.storage.embedded.account import Account, grant_traverse, require_accessible

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 
+from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import redact_url
-from sp500tui.model import DatabaseError
 from sp500tui.storage.batch_codec import COLUMNS
 from sp500tui.storage.connection import Connection, connect, failure
 from sp500tui.storage.errors import is_transient

@@ -16,8 +16,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
+from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.setup import RING_CAPACITY, LogLine
-from sp500tui.model import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.log.panel import LogView

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from sp500tui.config.paths import Paths
-from sp500tui.model import JournalError
+from sp500tui.errors import JournalError
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.storage.queries import QUERIES
 from sp500tui.tui.database.metrics import Metric, figures, sql_in

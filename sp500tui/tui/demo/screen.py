@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, DemoAction, active, adjusted, toggled

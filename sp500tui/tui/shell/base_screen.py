@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.dashboard.screen import SMALLEST, MainScreen
 from sp500tui.tui.messages import SnapshotTaken

@@ -9,7 +9,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 from sp500tui.config.suggestions import suggestion
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 _SCALE = Binding.Group("Scale", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)

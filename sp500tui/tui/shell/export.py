@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 
 if TYPE_CHECKING:
     from sp500tui.storage.connection import Connection

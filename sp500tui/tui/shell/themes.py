@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textual.theme import BUILTIN_THEMES, Theme
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 
 DARK = Theme(
     name="sp500tui-dark",

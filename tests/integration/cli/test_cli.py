@@ -17,8 +17,8 @@ import psycopg
 import pytest
 
 from sp500tui.cli import main as cli
+from sp500tui.errors import ExitCode
 from sp500tui.logs import setup as logs
-from sp500tui.model import ExitCode
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.batch_codec import COLUMNS
 from sp500tui.storage.embedded.process import find_running

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from tests.support.environment import FOLDER_VARIABLES
 from tests.support.postgres import TcpPostgres, public_folder
 

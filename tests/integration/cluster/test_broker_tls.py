@@ -13,7 +13,7 @@ import pytest
 
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from sp500tui.pipeline.core.snapshot import Health
 from tests.support.broker_work import assert_work_survives, queue_on
 from tests.support.tls_proxy import Authority, MakeDoor, TlsDoor

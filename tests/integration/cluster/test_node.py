@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health, Phase, StageName
 from sp500tui.pipeline.report import exit_code

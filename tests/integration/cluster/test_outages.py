@@ -13,7 +13,7 @@ from sp500tui import __version__
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.membership.membership import Membership
 from sp500tui.cluster.scheduling.schedule import SharedCycles
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Health, Phase, StageName

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from sp500tui.pipeline.core.snapshot import Health, StageName
 from tests.faults.program import Launcher, Program
 from tests.support.cluster import ClusterUnderTest

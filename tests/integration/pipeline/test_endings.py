@@ -14,7 +14,7 @@ import pytest
 from sp500tui.cluster.node.node import ClusterNode
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
 from sp500tui.pipeline.report import exit_code

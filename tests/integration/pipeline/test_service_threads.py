@@ -20,7 +20,7 @@ from sp500tui.cluster.node.lifecycle import NodeLifecycle
 from sp500tui.cluster.shared.price_feed import PriceFeed
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.model import ExitCode
+from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import MemoryQueue

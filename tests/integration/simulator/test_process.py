@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 
-from sp500tui.model import ConfigurationError, SourceError
+from sp500tui.errors import ConfigurationError, SourceError
 from sp500tui.simulator import process as process_module
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.simulator.served_quotes import ServedQuote, read_ledger

@@ -11,7 +11,7 @@ import time
 import aiohttp
 import pytest
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.simulator.faults import TOKEN_HEADER
 from sp500tui.simulator.http.server import MarketOptions, MarketServer
 from tests.support.market_client import CHART, CRUMB, HONEST, PAGE, QUOTE, SYMBOLS, Client, refusal

@@ -12,7 +12,7 @@ import pytest
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.model import SourceError
+from sp500tui.errors import SourceError
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.sources.throttle import Throttle

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from sp500tui.model import MarketState, SourceError, ThrottledError
+from sp500tui.errors import SourceError, ThrottledError
+from sp500tui.model import MarketState
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.sources.throttle import CircuitState, Throttle
 from sp500tui.sources.wikipedia.cache import bundled_constituents

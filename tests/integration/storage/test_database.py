@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sp500tui.model import ConfigurationError, DatabaseError
+from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.pipeline.runtime.database_monitor import is_permanent
 from sp500tui.storage.database import Database, apply_schema, connect
 from sp500tui.storage.transaction import run

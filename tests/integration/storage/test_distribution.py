@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.storage.database import Connection, apply_schema, connect
 from sp500tui.storage.distribution import CITUS as CITUS_NAME
 from sp500tui.storage.distribution import TIMESCALEDB as TIMESCALEDB_NAME

@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import pytest
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.storage.database import connect
 from sp500tui.storage.embedded import server as embedded
 from sp500tui.storage.embedded import watchdog as watchdog_module

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from sp500tui.model import Constituent, DatabaseError, ExitCode
+from sp500tui.errors import DatabaseError, ExitCode
+from sp500tui.model import Constituent
 from sp500tui.pipeline.report import exit_code
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.adaptation import python_codec

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.model import DatabaseError, ExitCode
+from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.database_monitor import is_permanent

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.database import apply_schema

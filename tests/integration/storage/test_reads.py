@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.model import ConfigurationError, DatabaseError
+from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage import reads as reading
 from sp500tui.storage import status as inspection
 from sp500tui.storage.database import Connection, Database, apply_schema, connect

@@ -9,7 +9,8 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from sp500tui.model import Constituent, ConvertedQuote, DatabaseError, MarketState, Quote
+from sp500tui.errors import DatabaseError
+from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.writer.client import WriterClient
 from sp500tui.storage.batch_codec import encode
 from sp500tui.storage.database import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sp500tui.model import SourceError
+from sp500tui.errors import SourceError
 from sp500tui.simulator.faults import Faults
 
 

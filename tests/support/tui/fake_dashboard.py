@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
+from sp500tui.errors import Sp500tuiError
 from sp500tui.logs import setup as logs
-from sp500tui.model import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Ledger
 from sp500tui.tui import app as dashboard

@@ -10,7 +10,7 @@ import pytest
 from textual.message import Message
 
 from sp500tui.config.settings import Settings
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Ledger, MissingSymbol, Phase, StageName
 from sp500tui.tui.app import DashboardApp

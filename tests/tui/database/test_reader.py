@@ -10,7 +10,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.storage.database import apply_schema
 from sp500tui.tui.shell.price_reader import PostgresReader
 from sp500tui.tui.symbol.screen import SymbolScreen

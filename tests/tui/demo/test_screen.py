@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, STOP_DATABASE

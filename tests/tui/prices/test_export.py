@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Latency, StageName, WorkerState
 from sp500tui.tui.prices.export import PriceRecord, price_record
 from sp500tui.tui.prices.model import PriceModel

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sp500tui.model import DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.snapshot import MissingSymbol
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.symbol.chart_series import ChartSpan

@@ -28,8 +28,9 @@ from sp500tui.cli.commands.config import commented
 from sp500tui.cli.output import Value, as_columns, as_csv, as_json
 from sp500tui.config.loader import load
 from sp500tui.config.options import OPTIONS
+from sp500tui.errors import ExitCode, SourceError, ThrottledError
 from sp500tui.logs import setup as logs
-from sp500tui.model import Constituent, ExitCode, FxRate, MarketState, Quote, SourceError, ThrottledError
+from sp500tui.model import Constituent, FxRate, MarketState, Quote
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.sources.wikipedia.client import ConstituentList
 from sp500tui.sources.yahoo.client import FetchResult

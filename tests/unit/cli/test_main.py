@@ -18,10 +18,10 @@ from sp500tui.cli import main as cli
 from sp500tui.cli import program
 from sp500tui.cli.parser import flags_of, parse, split_psql
 from sp500tui.config.loader import Configuration
+from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode
 from sp500tui.headless import runner as headless
 from sp500tui.logs import setup as logs
 from sp500tui.logs.setup import configure
-from sp500tui.model import ConfigurationError, DatabaseError, ExitCode
 from tests.support.environment import isolate_home
 from tests.support.postgres import public_folder
 

@@ -8,7 +8,8 @@ import pytest
 
 from sp500tui.cluster.queue.dead_lettering import among, into, to_dead_letters
 from sp500tui.cluster.queue.poison import PoisonMessage
-from sp500tui.model import ConvertedQuote, DatabaseError
+from sp500tui.errors import DatabaseError
+from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.stages.fetcher import MissingSymbols

@@ -9,7 +9,7 @@ import pytest
 from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_workers, encode, encode_workers
 from sp500tui.cluster.membership.membership import check_versions, node_name, short_name
 from sp500tui.cluster.membership.view import ClusterView
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.snapshot import (
     Health,
     Latency,

@@ -11,7 +11,7 @@ from sp500tui.cluster.broker.password import broker_password
 from sp500tui.cluster.node.validation import check_node, sizes_of
 from sp500tui.config.settings import Settings
 from sp500tui.config.stages import check_stages, parse_stages
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.snapshot import StageName
 
 

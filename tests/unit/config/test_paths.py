@@ -12,7 +12,7 @@ import pytest
 
 from sp500tui.config.paths import Paths, default_data_folder, default_log_folder, user_folder
 from sp500tui.config.settings import Settings
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from tests.support.environment import isolate_home, remove_home
 from tests.support.postgres import public_folder
 

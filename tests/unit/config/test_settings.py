@@ -17,7 +17,7 @@ from sp500tui.config.messages import expectation, shown_value
 from sp500tui.config.options import BY_FIELD, OPTIONS
 from sp500tui.config.settings import Settings
 from sp500tui.config.symbols import listed_symbols, read_symbols, split_symbols
-from sp500tui.model import ConfigurationError, ExitCode
+from sp500tui.errors import ConfigurationError, ExitCode
 from tests.support.certificates import a_certificate
 from tests.support.environment import isolate_home, ordinary_user, remove_home
 from tests.support.postgres import public_folder

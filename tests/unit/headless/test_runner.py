@@ -21,6 +21,7 @@ from sp500tui.config.loader import Configuration
 from sp500tui.config.options import BY_FIELD
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
+from sp500tui.errors import DatabaseError, ExitCode, SourceError, Sp500tuiError
 from sp500tui.headless import runner as headless
 from sp500tui.headless.live_view import (
     display,
@@ -33,7 +34,6 @@ from sp500tui.headless.live_view import (
 )
 from sp500tui.headless.runner import run_headless
 from sp500tui.logs import setup as logs
-from sp500tui.model import DatabaseError, ExitCode, SourceError, Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Latency, Ledger
 from sp500tui.pipeline.report import RunReport

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sp500tui.errors import ConfigurationError
 from sp500tui.logs import setup as logs
 from sp500tui.logs.rotation import PrivateRotatingFileHandler
 from sp500tui.logs.setup import LogLine, RingHandler, as_message, configure, current, log_uncaught, reemit
-from sp500tui.model import ConfigurationError
 
 LOG = logging.getLogger("sp500tui.test")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.model import JournalError
+from sp500tui.errors import JournalError
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 
 

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from sp500tui.model import FxRate, SourceError, ThrottledError
+from sp500tui.errors import SourceError, ThrottledError
+from sp500tui.model import FxRate
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue

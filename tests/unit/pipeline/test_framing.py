@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, framed
 

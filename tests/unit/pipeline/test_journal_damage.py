@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.model import DatabaseError, JournalError
+from sp500tui.errors import DatabaseError, JournalError
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.journal.journal import Journal

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sp500tui.model import MarketState, SourceError
+from sp500tui.errors import SourceError
+from sp500tui.model import MarketState
 from sp500tui.pipeline.core.snapshot import MarketSnapshot
 from sp500tui.pipeline.monitoring import market_clock as module
 from sp500tui.pipeline.monitoring.market_clock import MarketClock

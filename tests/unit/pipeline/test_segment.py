@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.model import JournalError
+from sp500tui.errors import JournalError
 from sp500tui.pipeline.journal import segment as segment_module
 from sp500tui.pipeline.journal.segment import Segment, orphaned_segments, scan
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sp500tui.model import SourceError
+from sp500tui.errors import SourceError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.queue import CancelledError, MemoryQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import restart_delay

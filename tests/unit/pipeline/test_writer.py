@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.model import ConvertedQuote, JournalError
+from sp500tui.errors import JournalError
+from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.snapshot import Health, WorkerState

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.simulator.fault_sampler import FaultSampler
 from sp500tui.simulator.faults import Faults
 

@@ -19,7 +19,8 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.model import ConfigurationError, MarketState
+from sp500tui.errors import ConfigurationError
+from sp500tui.model import MarketState
 from sp500tui.simulator.__main__ import main
 from sp500tui.simulator.command import add_arguments, parse_time
 from sp500tui.simulator.market.instruments import constituents

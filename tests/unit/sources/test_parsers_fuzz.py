@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sp500tui.model import Sp500tuiError
+from sp500tui.errors import Sp500tuiError
 from sp500tui.sources.wikipedia.client import parse_constituents
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sp500tui.model import ThrottledError
+from sp500tui.errors import ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
 
 

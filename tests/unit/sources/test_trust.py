@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.sources.trust import DIRECTORY, VARIABLES, trusted_authorities
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from sp500tui.cluster.queue.codec import RowCodec
-from sp500tui.model import ConvertedQuote, FxRate, MarketState, Quote, SourceError
+from sp500tui.errors import SourceError
+from sp500tui.model import ConvertedQuote, FxRate, MarketState, Quote
 from sp500tui.sources.yahoo.json_values import entry, error_message, read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, answered_symbols, parse_quotes
 from sp500tui.sources.yahoo.symbols import parse_symbol

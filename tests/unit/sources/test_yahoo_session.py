@@ -12,7 +12,7 @@ from curl_cffi.requests import Response, Session
 from curl_cffi.requests import exceptions as curl
 from curl_cffi.requests.headers import Headers
 
-from sp500tui.model import SourceError, ThrottledError
+from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
 from sp500tui.sources.yahoo.session import ThrottledSession, asks_for_fewer, connection_error_message
 from tests.support.recordings import PACKAGE_LOGGER

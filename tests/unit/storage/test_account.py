@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.model import ConfigurationError
+from sp500tui.errors import ConfigurationError
 from sp500tui.storage.embedded import account as accounts
 from sp500tui.storage.embedded import binaries
 from sp500tui.storage.embedded.account import Account, grant_traverse

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sp500tui.model import ConvertedQuote, DatabaseError, MarketState, Quote
+from sp500tui.errors import DatabaseError
+from sp500tui.model import ConvertedQuote, MarketState, Quote
 from sp500tui.storage.batch_codec import COLUMNS, count, decode, encode, encode_records, parameters, split
 
 MOMENT = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)

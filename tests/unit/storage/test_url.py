@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sp500tui.model import ConfigurationError, DatabaseError
+from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import connect
 from sp500tui.storage.url import PERMITTED, check_url, impossible_value, without_password
 
