@@ -1,117 +1,135 @@
-"""The driver of an ordinary terminal: one that does not read, is gone or sends garbage stops nothing."""
+"""Terminal drivers whose input and output can stall, break or end without stopping the program."""
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import IO, Any
+from typing import Any
 
 from textual import events
 from textual.app import App
 from textual.driver import Driver
+from textual.drivers._byte_stream import ByteStream
 from textual.drivers.linux_driver import LinuxDriver
+from textual.drivers.web_driver import WebDriver
+from textual.geometry import Size
 from textual.message import Message
 
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.tui.shell.terminal_input import TerminalInput
 
+LOG = logging.getLogger(__name__)
+_WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
+"""What `textual serve` puts into `TEXTUAL_DRIVER`."""
 _MAX_PENDING = 1 << 20
-"""Characters that may wait for the terminal; when there are more, they are dropped for one full picture later."""
+"""Bytes that may wait to be written; when there are more, they are dropped and the screen is repainted later."""
 _WRITE_CHUNK = 4096
-"""Bytes offered at once, as many as a terminal holds: what it has taken of more would be known only at the end."""
+"""Bytes of one write, as many as a terminal buffers: progress on a longer write would show only at its end."""
+_READ_CHUNK = 4096
 _EXIT_TIMEOUT = 1.0
-"""Seconds that the terminal may take nothing of the last words before they are given up."""
+"""Seconds without progress after which pending output is abandoned on exit."""
 _TICK = 0.05
-"""Seconds after which an unfinished sequence is looked at when nothing more comes."""
+"""Seconds between checks of an unfinished sequence when no more input arrives."""
 _LARGEST = (2000, 1000)
 """Columns and lines that are drawn at most."""
 
 
 class NonBlockingWriter:
-    """Hands text on to a file from a thread of its own: `write` neither waits nor fails.
+    """Writes to a file descriptor on a thread of its own, so that `write` neither blocks nor fails.
 
-    What cannot be written in time is dropped whole, never in the middle of a piece, and `on_recovered` is called once
-    the file takes text again. After an error everything is dropped: nobody looks any more.
+    When more than `max_pending` bytes wait, all of them are dropped, and `on_recovered` is called once the descriptor
+    accepts data again. A piece is written completely or not at all. After a write error everything is dropped.
     """
 
     def __init__(
-        self, file: IO[str], on_recovered: Callable[[], None], most_kept: int = _MAX_PENDING
+        self, fileno: int, on_recovered: Callable[[], None], max_pending: int = _MAX_PENDING
     ) -> None:
-        self._file = file
-        self._caught_up = on_recovered
-        self._max_pending = most_kept
+        self._fileno = fileno
+        self._on_recovered = on_recovered
+        self._max_pending = max_pending
         self._changed = threading.Condition()
-        self._pieces: deque[str] = deque()
+        self._pieces: deque[bytes] = deque()
         self._pending = 0
         self._busy = False
         self._dropped = False
-        self._gone = False
+        self._failed = False
         self._written = 0
-        """Bytes that the file has taken."""
+        """Bytes written so far."""
         self._thread = ServiceThread("terminal", self._step)
         self._thread.start()
 
+    @property
+    def pending(self) -> int:
+        """Bytes that wait to be written."""
+        return self._pending
+
     def write(self, text: str) -> int:
-        """Have `text` written soon."""
+        """Queue text, encoded as UTF-8."""
+        self.write_bytes(text.encode(errors="replace"))
+        return len(text)
+
+    def write_bytes(self, piece: bytes) -> None:
+        """Queue bytes that must be written together."""
         with self._changed:
-            if self._gone:
-                return len(text)
-            if self._pending + len(text) > self._max_pending and self._pieces:
+            if self._failed:
+                return
+            if self._pending + len(piece) > self._max_pending and self._pieces:
                 self._pieces.clear()
                 self._pending = 0
                 self._dropped = True
-            self._pieces.append(text)
-            self._pending += len(text)
+            self._pieces.append(piece)
+            self._pending += len(piece)
             self._changed.notify_all()
-        return len(text)
 
     def flush(self) -> None:
-        """Nothing to do: nothing is held back."""
+        """Do nothing: the thread writes everything as soon as it can."""
 
     def isatty(self) -> bool:
-        """What the file says."""
-        return self._file.isatty()
+        """Whether the descriptor is a terminal."""
+        return os.isatty(self._fileno)
 
     def fileno(self) -> int:
-        """The file's descriptor."""
-        return self._file.fileno()
+        """The descriptor."""
+        return self._fileno
 
     def discard_pending(self) -> None:
-        """Drop what waits, but for a piece that is half written."""
+        """Drop what is queued; a piece that is partly written is completed."""
         with self._changed:
             self._pieces.clear()
             self._pending = 0
 
-    def drain(self, seconds: float) -> bool:
-        """Wait until everything is written; False when the file has taken nothing for `seconds`."""
+    def drain(self, timeout: float) -> bool:
+        """Wait until everything is written; False when nothing could be written for `timeout` seconds."""
         with self._changed:
             while not self._is_done():
-                if not self._progressed(self._written, seconds):
+                if not self._progressed(self._written, timeout):
                     return False
         return True
 
-    def _progressed(self, written: int, seconds: float) -> bool:
-        return self._changed.wait_for(lambda: self._is_done() or self._written != written, seconds)
+    def _progressed(self, written: int, timeout: float) -> bool:
+        return self._changed.wait_for(lambda: self._is_done() or self._written != written, timeout)
 
     def _is_done(self) -> bool:
-        return self._gone or not (self._pieces or self._busy)
+        return self._failed or not (self._pieces or self._busy)
 
     def _write_all(self, data: bytes) -> None:
-        # Past the file's own buffer: a thread that hangs in it would keep the interpreter from ending.
+        # Unbuffered: a thread that blocks inside a buffered file's lock would keep the interpreter from exiting.
         view = memoryview(data)
         while view:
-            taken = os.write(self._file.fileno(), view[:_WRITE_CHUNK])
+            taken = os.write(self._fileno, view[:_WRITE_CHUNK])
             view = view[taken:]
             with self._changed:
                 self._written += taken
                 self._changed.notify_all()
 
     def _step(self) -> float | None:
-        """Write the oldest piece; None, the thread's end, after the file has failed."""
+        """Write the oldest piece. Returns None, which ends the thread, after a write error."""
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -122,86 +140,60 @@ class NonBlockingWriter:
             last = not self._pieces
             repaint, self._dropped = self._dropped and last, self._dropped and not last
         try:
-            self._write_all(piece.encode(errors="replace"))
+            self._write_all(piece)
         except (OSError, ValueError):
             with self._changed:
-                self._gone = True
+                self._failed = True
                 self._pieces.clear()
                 self._changed.notify_all()
             return None
         except Exception:
-            # An unforeseen error costs this piece alone: a full picture follows with the next.
+            # An unexpected error loses this piece; a full repaint follows the next one.
             with self._changed:
                 self._busy = False
                 self._dropped = True
                 self._changed.notify_all()
             raise
         if repaint:
-            self._caught_up()
+            self._on_recovered()
         return 0.0
 
 
 def driver_class() -> type[Driver] | None:
-    """The driver for an ordinary terminal; None, Textual's choice, where the environment names another."""
-    return None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver
+    """The driver for the environment; None where `TEXTUAL_DRIVER` names one that Textual loads itself."""
+    named = os.environ.get("TEXTUAL_DRIVER")
+    return {None: TerminalDriver, "": TerminalDriver, _WEB_DRIVER: BrowserDriver}.get(named)
 
 
-class TerminalDriver(LinuxDriver):
-    """Textual's driver, writing through a `NonBlockingWriter` and reading through a `TerminalInput`.
+class ResilientDriver(Driver):
+    """Reads input without failing on malformed bytes, and treats the end of the input as a hang-up."""
 
-    Textual's own writer waits for the terminal with a short queue, and the event loop waits with it: a stalled
-    terminal stops the dashboard, and one that is gone keeps the program from ending. Its reader ends the program
-    at the first byte that is not UTF-8.
-    """
+    exit_event: threading.Event
+    """Set when the driver stops."""
 
-    def __init__(self, app: App[Any], **options: Any) -> None:
-        super().__init__(app, **options)
-        assert self._file is not None  # noqa: S101  # the command line has asked for a terminal
-        self._terminal = NonBlockingWriter(self._file, self._repaint)
-        self._file = self._terminal  # type: ignore[assignment]  # all that the driver needs of a file
+    def _read_input(self, fileno: int, source: TerminalInput, content: Callable[[bytes], bytes]) -> None:
+        """Pass input to the app until the driver stops or the input ends.
 
-    def _repaint(self) -> None:
-        self._app.call_later(self._app.refresh, layout=True)
-
-    def stop_application_mode(self) -> None:
-        """Give the terminal back. Pictures that it has not taken yet must not keep it from hearing that."""
-        self._terminal.discard_pending()
-        super().stop_application_mode()
-
-    def close(self) -> None:
-        """Let the last words out, if the terminal takes them."""
-        super().close()
-        self._terminal.drain(_EXIT_TIMEOUT)
-
-    def _get_terminal_size(self) -> tuple[int, int]:
-        """The size the kernel knows, within what can be drawn in reasonable time."""
-        width, height = super()._get_terminal_size()
-        return min(width, _LARGEST[0]), min(height, _LARGEST[1])
-
-    def _query_in_band_window_resize(self) -> None:
-        """Ask for no reports of the size: any text can claim one, and SIGWINCH says the same."""
-
-    def run_input_thread(self) -> None:
-        """Hand what the terminal sends to the app, until the driver stops or the terminal is gone."""
-        source = TerminalInput()
-        with selectors.SelectSelector() as selector:
-            selector.register(self.fileno, selectors.EVENT_READ)
+        `content` returns the terminal's bytes contained in what was read.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
                 if not selector.select(_TICK):
-                    self._hand_over(source.tick())
+                    self._post_input(source.tick())
                     continue
                 try:
-                    data = os.read(self.fileno, _WRITE_CHUNK)
+                    data = os.read(fileno, _READ_CHUNK)
                 except OSError:
                     data = b""
                 if not data:
                     self._hang_up()
                     return
-                self._hand_over(source.feed(data))
+                self._post_input(source.feed(content(data)))
 
-    def _hand_over(self, found: Iterable[Message]) -> None:
+    def _post_input(self, found: Iterable[Message]) -> None:
         for event in found:
-            # Textual looks for the widget under a click and fails where there is none.
+            # Textual looks for the widget under the pointer and fails outside the screen.
             if isinstance(event, events.MouseEvent) and not self._app.size.contains(event.x, event.y):
                 continue
             try:
@@ -210,6 +202,109 @@ class TerminalDriver(LinuxDriver):
                 return  # the event loop has ended
 
     def _hang_up(self) -> None:
-        """End as a terminal's hang-up does, which sends no signal to a program in a session of its own."""
+        """End the program as SIGHUP does; a terminal in another session sends none when it closes."""
         if not self.exit_event.is_set():
             os.kill(os.getpid(), signal.SIGHUP)
+
+    def _repaint(self) -> None:
+        self._app.call_later(self._app.refresh, layout=True)
+
+
+class TerminalDriver(ResilientDriver, LinuxDriver):
+    """Textual's driver, writing through a `NonBlockingWriter` and reading through a `TerminalInput`.
+
+    Textual's own writer blocks the event loop when the terminal does not read, and keeps the program from exiting when
+    it is gone. Its reader ends the program at the first byte that is not UTF-8.
+    """
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        assert self._file is not None  # noqa: S101  # the command line requires a terminal
+        self._terminal = NonBlockingWriter(self._file.fileno(), self._repaint)
+        self._file = self._terminal  # type: ignore[assignment]  # all that the driver needs of a file
+
+    def stop_application_mode(self) -> None:
+        """Restore the terminal. Pending frames are dropped, so that they do not delay it."""
+        self._terminal.discard_pending()
+        super().stop_application_mode()
+
+    def close(self) -> None:
+        """Write what is pending, if the terminal accepts it in time."""
+        super().close()
+        self._terminal.drain(_EXIT_TIMEOUT)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The size the kernel reports, limited to what can be drawn in reasonable time."""
+        return _limited(*super()._get_terminal_size())
+
+    def _query_in_band_window_resize(self) -> None:
+        """Request no in-band size reports: any text could contain one, and SIGWINCH reports the same."""
+
+    def run_input_thread(self) -> None:
+        """Pass what the terminal sends to the app."""
+        self._read_input(self.fileno, TerminalInput(), lambda data: data)
+
+
+class BrowserDriver(ResilientDriver, WebDriver):
+    """Textual's driver for `textual serve`, which exchanges packets through stdin and stdout.
+
+    Textual's own replaces the program's handlers of SIGINT and SIGTERM, blocks when the server does not read, and stops
+    reading at the first byte that is not UTF-8.
+    """
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        self._packets = NonBlockingWriter(self.fileno, self._repaint)
+        self._write = self._packets.write_bytes  # type: ignore[assignment]  # a partial of os.write
+
+    def start_application_mode(self) -> None:
+        """Start as Textual does, without handlers of its own for SIGINT and SIGTERM."""
+        self._write(b"__GANGLION__\n")
+        self.write("\x1b[?1049h")
+        self._enable_mouse_support()
+        self.write("\x1b[?25l")
+        size = Size(*_limited(*(self._size or (80, 24))))
+        self._app.post_message(events.Resize(size, size))
+        self._request_terminal_sync_mode_support()
+        self._enable_bracketed_paste()
+        self._key_thread.start()
+        self._app.call_later(self._app.post_message, events.AppBlur())
+
+    def close(self) -> None:
+        """Write what is pending, if the server accepts it in time."""
+        super().close()
+        self._packets.drain(_EXIT_TIMEOUT)
+
+    def run_input_thread(self) -> None:
+        """Pass what the browser sends to the app."""
+        stream = ByteStream()
+
+        def content(data: bytes) -> bytes:
+            packets = stream.feed(data)
+            return b"".join(
+                payload if kind == "D" else self._handle_meta(payload) for kind, payload in packets
+            )
+
+        assert sys.__stdin__ is not None  # noqa: S101  # a pipe of the server's
+        self._read_input(sys.__stdin__.fileno(), TerminalInput(), content)
+
+    def _handle_meta(self, payload: bytes) -> bytes:
+        try:
+            self._on_meta("M", payload)
+        except Exception as error:  # noqa: BLE001  # a malformed packet must not end the input
+            LOG.warning(
+                "the web server sent a malformed packet, which was ignored (%s)", type(error).__name__
+            )
+        return b""
+
+    def on_meta(self, packet_type: str, payload: dict[str, object]) -> None:
+        """Handle a packet that is no input; sizes are limited as a terminal's are."""
+        if packet_type == "resize":
+            size = Size(*_limited(int(str(payload["width"])), int(str(payload["height"]))))
+            self._app.post_message(events.Resize(size, size))
+        else:
+            super().on_meta(packet_type, payload)
+
+
+def _limited(width: int, height: int) -> tuple[int, int]:
+    return max(1, min(width, _LARGEST[0])), max(1, min(height, _LARGEST[1]))

@@ -165,7 +165,7 @@ def test_the_terminal_writer_goes_on(
 ) -> None:
     repainted = threading.Event()
     with (tmp_path / "terminal").open("w") as file:
-        terminal = NonBlockingWriter(file, repainted.set)
+        terminal = NonBlockingWriter(file.fileno(), repainted.set)
         monkeypatch.setattr(terminal, "_write_all", raising_first(terminal._write_all))
         terminal.write("lost")
         eventually(lambda: terminal._thread.failures == 1)

@@ -1,7 +1,7 @@
 """The dashboard as a program of its own over a fake pipeline, for tests that need a real terminal.
 
 Arguments: a folder to write to; `crash` to have the dashboard fail soon after its first frame, `stay` to have only
-a signal end it.
+a signal end it, `slow` to have the pipeline stop only when it is killed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support.tui.fake_pipeline import FakePipeline, running
 
 def _pipeline(_settings: Settings, _paths: Paths) -> FakePipeline:
     fake = FakePipeline(replace(running(), ledger=Ledger(20_923, 20_720, 203)))
-    fake.ends_at = ShutdownLevel.DRAIN
+    fake.ends_at = ShutdownLevel.KILL if "slow" in sys.argv else ShutdownLevel.DRAIN
     return fake
 
 

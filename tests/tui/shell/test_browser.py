@@ -1,4 +1,4 @@
-"""The dashboard under textual-serve: the driver is named in the environment, stdin and stdout are pipes."""
+"""The dashboard under `textual serve`: the driver is named in the environment, stdin and stdout are pipes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,13 @@ WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
 
 
 class Browser:
-    """The program behind a web page: packets of a type, a length and their content, in both directions."""
+    """The server's end of the program: packets of a type, a length and their content, in both directions."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        own = {"TEXTUAL_DRIVER": WEB_DRIVER, "COLUMNS": "120", "ROWS": "40"}
         self.program = subprocess.Popen(
-            [sys.executable, "-m", "sp500tui", "--demo", "--data-dir", str(folder / "data")],
-            env={**environment(folder), "TEXTUAL_DRIVER": WEB_DRIVER, "COLUMNS": "120", "ROWS": "40"},
+            [sys.executable, "-m", *arguments],
+            env={**environment(folder), **own},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -38,7 +40,11 @@ class Browser:
         self.program.stdin.write(kind + len(content).to_bytes(4, "big") + content)
         self.program.stdin.flush()
 
+    def resize(self, width: object, height: object) -> None:
+        self.send(b"M", json.dumps({"type": "resize", "width": width, "height": height}).encode())
+
     def wait_for(self, words: bytes) -> None:
+        """Read until `words` have come since the last call."""
         assert self.program.stdout is not None
         deadline = time.monotonic() + PATIENCE
         with selectors.DefaultSelector() as selector:
@@ -49,34 +55,130 @@ class Browser:
                     read = os.read(self.program.stdout.fileno(), 65_536)
                     assert read, self.program.communicate()[1]
                     self.text += read
+        self.text = self.text.partition(words)[2]
 
     def end(self) -> int:
-        self.program.communicate(timeout=PATIENCE)
-        return self.program.returncode
+        """Read on until the program has ended, stdin kept open; the result is its exit code."""
+        assert self.program.stdout is not None
+        deadline = time.monotonic() + PATIENCE
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.program.stdout, selectors.EVENT_READ)
+            while not selector.select(0.2) or os.read(self.program.stdout.fileno(), 65_536):
+                assert time.monotonic() < deadline
+        return self.program.wait(PATIENCE)
+
+    def close(self) -> None:
+        if self.program.poll() is None:
+            self.program.kill()
+            self.program.communicate()
 
 
 @pytest.fixture
-def browser() -> Iterator[Browser]:
+def folder() -> Iterator[Path]:
     # A short folder that the server's own user may enter.
-    folder = Path(tempfile.mkdtemp(prefix="sp500tui-"))
-    folder.chmod(0o755)
-    made = Browser(folder)
+    made = Path(tempfile.mkdtemp(prefix="sp500tui-"))
+    made.chmod(0o755)
     yield made
-    if made.program.poll() is None:
-        made.program.kill()
-        made.program.communicate()
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(made, ignore_errors=True)
 
 
-def test_it_starts_draws_and_answers_a_key(browser: Browser) -> None:
+@pytest.fixture
+def browser(folder: Path) -> Iterator[Browser]:
+    """The dashboard over a fake pipeline, with its first picture sent."""
+    made = Browser(folder, "tests.support.tui.fake_dashboard", str(folder))
+    made.wait_for(b"__GANGLION__")
+    made.wait_for(b"20,923")
+    yield made
+    made.close()
+
+
+def troubles(folder: Path) -> list[str]:
+    """Lines of the log that are worse than a warning."""
+    log = (folder / "app.log").read_text(encoding="utf-8", errors="replace")
+    return [
+        line for line in log.splitlines() if any(word in line for word in ("ERROR", "CRITICAL", "Traceback"))
+    ]
+
+
+def test_it_starts_draws_and_answers_a_key(folder: Path) -> None:
     # given a browser that shows the dashboard
-    browser.wait_for(b"__GANGLION__")
-    browser.wait_for(b"pipeline \xc2\xb7")
-    browser.wait_for(b"running")
-    # when its window changes and a key is pressed
-    browser.send(b"M", json.dumps({"type": "resize", "width": 140, "height": 45}).encode())
+    browser = Browser(folder, "sp500tui", "--demo", "--data-dir", str(folder / "data"))
+    try:
+        browser.wait_for(b"__GANGLION__")
+        browser.wait_for(b"running")
+        # when its window changes and a key is pressed
+        browser.resize(140, 45)
+        browser.send(b"D", b"2")
+        # then the key is answered, and q drains and quits
+        browser.wait_for(b"newest rows")
+        browser.send(b"D", b"q")
+        assert browser.end() == 0
+    finally:
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
+def test_a_signal_drains(browser: Browser, folder: Path, number: signal.Signals, code: int) -> None:
+    browser.program.send_signal(number)
+    assert browser.end() == code
+    assert troubles(folder) == []
+
+
+def test_a_second_signal_does_not_cut_the_drain_short(folder: Path) -> None:
+    # given a pipeline that stops only when its workers are killed
+    browser = Browser(folder, "tests.support.tui.fake_dashboard", str(folder), "slow")
+    try:
+        browser.wait_for(b"20,923")
+        # when signals follow each other
+        for expected in (b"Draining", b"Spooling"):
+            browser.program.send_signal(signal.SIGTERM)
+            browser.wait_for(expected)
+        browser.program.send_signal(signal.SIGTERM)
+        # then each one takes the next step of the shutdown
+        assert browser.end() == 143
+    finally:
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[M#\x82\x30"], ids=repr
+)
+def test_malformed_input_does_not_end_it(browser: Browser, folder: Path, data: bytes) -> None:
+    browser.send(b"D", data)
     browser.send(b"D", b"2")
-    # then the key is answered, and q leaves in good order
     browser.wait_for(b"newest rows")
     browser.send(b"D", b"q")
     assert browser.end() == 0
+    assert troubles(folder) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"\xff", b'{"type":"resize","width":"x","height":null}'], ids=repr
+)
+def test_a_malformed_packet_does_not_end_it(browser: Browser, folder: Path, content: bytes) -> None:
+    browser.send(b"M", content)
+    browser.resize(10**9, -1)
+    browser.resize(120, 40)
+    browser.send(b"D", b"2")
+    browser.wait_for(b"newest rows")
+    browser.send(b"D", b"q")
+    assert browser.end() == 0
+    assert troubles(folder) == []
+
+
+def test_a_closed_browser_drains(browser: Browser, folder: Path) -> None:
+    assert browser.program.stdin is not None
+    browser.program.stdin.close()
+    assert browser.program.wait(PATIENCE) == 143
+    assert troubles(folder) == []
+
+
+def test_a_server_that_does_not_read_blocks_nothing(browser: Browser) -> None:
+    # given a dashboard that sends far more than a pipe holds, to a server that does not read
+    browser.send(b"D", b"z" * 200)
+    # when a signal ends it
+    browser.program.send_signal(signal.SIGTERM)
+    # then it drains all the same
+    assert browser.program.wait(PATIENCE) == 143

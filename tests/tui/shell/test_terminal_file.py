@@ -1,4 +1,4 @@
-"""The way to the terminal: nobody waits for one that does not read or is gone."""
+"""Writing to a terminal that does not read or is gone blocks nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from textual.drivers.linux_driver import LinuxDriver
+from textual.driver import Driver
 
-from sp500tui.tui.shell.driver import NonBlockingWriter, TerminalDriver, driver_class
+from sp500tui.tui.shell.driver import BrowserDriver, NonBlockingWriter, TerminalDriver, driver_class
 
 _PIPE = 1 << 20
 
@@ -43,7 +43,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_text_arrives_in_order(pipe: Pipe) -> None:
-    terminal = NonBlockingWriter(pipe.file, lambda: None)
+    terminal = NonBlockingWriter(pipe.file.fileno(), lambda: None)
     for number in range(200):
         terminal.write(f"{number};")
     terminal.flush()
@@ -53,10 +53,10 @@ def test_text_arrives_in_order(pipe: Pipe) -> None:
     assert not terminal.isatty()
 
 
-def test_a_terminal_that_does_not_read_holds_nobody_up_and_is_told_everything_anew(pipe: Pipe) -> None:
+def test_a_terminal_that_does_not_read_blocks_nothing_and_is_repainted_later(pipe: Pipe) -> None:
     # given a terminal that has stopped reading
     on_recovered = threading.Event()
-    terminal = NonBlockingWriter(pipe.file, on_recovered.set, most_kept=1000)
+    terminal = NonBlockingWriter(pipe.file.fileno(), on_recovered.set, max_pending=1000)
     terminal.write("a" * _PIPE + "|")
     assert pipe.read(1) == "a"
 
@@ -64,12 +64,12 @@ def test_a_terminal_that_does_not_read_holds_nobody_up_and_is_told_everything_an
     for number in range(5000):
         terminal.write(f"frame {number}.")
 
-    # then nobody has waited, and what is kept is bounded
+    # then no write has blocked, and what is pending is bounded
     assert not terminal.drain(0.01)
-    assert terminal._pending <= 1000
+    assert terminal.pending <= 1000
     assert not on_recovered.is_set()
 
-    # and when it reads again, whole frames come, the newest last, and a full picture is asked for
+    # and when it reads again, complete frames arrive, the newest last, and a repaint is requested
     text = pipe.read_until("frame 4999.").partition("|")[2]
     frames = text.split(".")[:-1]
     assert frames == [f"frame {number}" for number in range(5000 - len(frames), 5000)]
@@ -77,17 +77,17 @@ def test_a_terminal_that_does_not_read_holds_nobody_up_and_is_told_everything_an
     assert terminal.drain(5)
 
 
-def test_a_slow_terminal_hears_the_last_words(pipe: Pipe) -> None:
-    # given a terminal with a long picture on the way and others that wait
-    terminal = NonBlockingWriter(pipe.file, lambda: None)
+def test_what_is_written_last_reaches_a_slow_terminal(pipe: Pipe) -> None:
+    # given a terminal with a long frame being written and others pending
+    terminal = NonBlockingWriter(pipe.file.fileno(), lambda: None)
     terminal.write("a" * 2 * _PIPE + "|")
     assert pipe.read(1) == "a"
     for _ in range(100):
         terminal.write("picture.")
 
-    # when the end is near
+    # when the driver stops
     terminal.discard_pending()
-    terminal.write("farewell!")
+    terminal.write("restored!")
     read: list[str] = []
 
     def read_slowly() -> None:
@@ -98,26 +98,37 @@ def test_a_slow_terminal_hears_the_last_words(pipe: Pipe) -> None:
     reader = threading.Thread(target=read_slowly)
     reader.start()
 
-    # then only what was begun comes before the last words, and they are waited for while anything is taken
+    # then only the started frame precedes it, and draining goes on while there is progress
     assert terminal.drain(0.3)
     reader.join()
-    assert "".join(read).endswith("a|farewell!")
+    assert "".join(read).endswith("a|restored!")
 
 
-def test_a_terminal_that_is_gone_swallows_everything(pipe: Pipe) -> None:
-    terminal = NonBlockingWriter(pipe.file, lambda: None)
+def test_output_to_a_closed_terminal_is_dropped(pipe: Pipe) -> None:
+    terminal = NonBlockingWriter(pipe.file.fileno(), lambda: None)
     os.close(pipe.out)
     terminal.write("anybody?")
     assert terminal.drain(5)
     for _ in range(1000):
         terminal.write("nobody")
     assert terminal.drain(0)
-    assert terminal._pending == 0
+    assert terminal.pending == 0
 
 
-def test_another_driver_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TEXTUAL_DRIVER", raising=False)
-    assert driver_class() is TerminalDriver
-    assert issubclass(TerminalDriver, LinuxDriver)
-    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.web_driver:WebDriver")
-    assert driver_class() is None
+@pytest.mark.parametrize(
+    ("named", "driver"),
+    [
+        (None, TerminalDriver),
+        ("", TerminalDriver),
+        ("textual.drivers.web_driver:WebDriver", BrowserDriver),
+        ("textual.drivers.linux_inline_driver:LinuxInlineDriver", None),
+    ],
+)
+def test_the_environment_names_the_driver(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, driver: type[Driver] | None
+) -> None:
+    if named is None:
+        monkeypatch.delenv("TEXTUAL_DRIVER", raising=False)
+    else:
+        monkeypatch.setenv("TEXTUAL_DRIVER", named)
+    assert driver_class() is driver
