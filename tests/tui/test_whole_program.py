@@ -6,11 +6,17 @@ import json
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
+from sp500tui.storage.embedded.process import find_running
+from sp500tui.tui.shell.base_screen import READ_EVERY
+from tests.support.postgres import end_server
 from tests.support.tui.real_terminal import PATIENCE, PROGRAM, Terminal, environment
 
 
@@ -61,3 +67,41 @@ def test_from_the_start_to_q(home: Path) -> None:
     found = stored(arguments, home)
     assert found["symbols"] == 503
     assert found["rows"] >= 503
+
+
+@contextmanager
+def frozen(pgdata: Path) -> Iterator[None]:
+    """Suspends every process of the server of this data directory; none is left afterwards."""
+    postmaster = find_running(pgdata)
+    assert postmaster is not None
+    members = [postmaster, *postmaster.children(recursive=True)]
+    try:
+        for member in members:
+            member.suspend()
+        yield
+    finally:
+        for member in members:
+            with suppress(psutil.NoSuchProcess):
+                member.resume()
+        end_server(pgdata)
+
+
+def test_the_third_q_ends_the_program_while_the_database_is_frozen(home: Path) -> None:
+    """Given a query of the database screen that never returns, when q is pressed three times, the process ends."""
+    terminal = Terminal(["--demo", "--data-dir", str(home / "data")], home)
+    try:
+        terminal.wait_for("● running", "503/503")
+        terminal.child.send("2")
+        terminal.wait_for("with a price")
+        with frozen(next((home / "data").rglob("pgdata"))):
+            # nothing on the screen shows a query that waits; the next one is sent within READ_EVERY
+            terminal.read_for(READ_EVERY + 1)
+            for expected in ("Draining", "Spooling"):
+                terminal.child.send("q")
+                terminal.wait_for(expected)
+            terminal.child.send("q")
+            started = time.monotonic()
+            terminal.end()
+            assert time.monotonic() - started < 15
+    finally:
+        terminal.child.close(force=True)

@@ -255,8 +255,7 @@ class DemoScreen(BaseScreen):
 
     def _do(self, act: Callable[[], object]) -> None:
         """Carry something out on a background thread of its own, so that no reading cancels it."""
-        attempt = partial(self._fetch, partial(_attempt, act))
-        self.run_worker(attempt, thread=True, group="acting", exit_on_error=False)
+        self.run_worker(self._fetch(partial(_attempt, act)), group="acting", exit_on_error=False)
 
 
 def _look(control: FaultInjector) -> MarketAnswer:

@@ -14,13 +14,14 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static
-from textual.worker import Worker, WorkerState, get_current_worker
+from textual.worker import Worker, WorkerState
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.dashboard.screen import SMALLEST, MainScreen
 from sp500tui.tui.messages import SnapshotTaken
 from sp500tui.tui.render.formats import clean
+from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.status_bar import StatusBar
@@ -135,18 +136,16 @@ class BaseScreen(ClosableScreen[None]):
         question = self.question()
         if question is not None:
             self._query_running = self.run_worker(
-                partial(self._fetch, question), thread=True, exclusive=True, group=_GROUP, exit_on_error=False
+                partial(self._fetch, question), exclusive=True, group=_GROUP, exit_on_error=False
             )
 
-    def _fetch(self, question: Callable[[], object]) -> None:
-        """Runs on a background thread."""
-        worker = get_current_worker()
+    async def _fetch(self, question: Callable[[], object]) -> None:
+        """Post the outcome of a question that is asked on a background thread."""
         try:
-            message: Message = self.QuerySucceeded(question())
+            message: Message = self.QuerySucceeded(await run_in_background("screen-query", question))
         except Sp500tuiError as error:
             message = self.QueryFailed(clean(str(error)))
-        if not worker.is_cancelled:
-            self.post_message(message)
+        self.post_message(message)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Say that something unforeseen happened instead of ending the program for it."""

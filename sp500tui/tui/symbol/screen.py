@@ -20,6 +20,7 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.stored_rows import stored_lines
 from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
 from sp500tui.tui.shell.styles import style_sheet
@@ -94,8 +95,8 @@ class SymbolScreen(BaseScreen):
         self.chart.converted = table is not None and table.panel.table.show_converted
 
     def on_unmount(self) -> None:
-        """Give the connection back, without waiting for a question under way."""
-        self.dashboard.run_worker(self._archive.close, thread=True, exit_on_error=False)
+        """Close the connection on a background thread: a query may still be using it."""
+        start_in_background("reader-closing", self._archive.close)
 
     def _list(self, constituents: Sequence[Constituent]) -> None:
         self._listed = {constituent.symbol: constituent for constituent in constituents}

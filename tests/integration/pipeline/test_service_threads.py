@@ -32,6 +32,7 @@ from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 from sp500tui.pipeline.runtime.supervisor import Supervisor
+from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.driver import NonBlockingWriter
 from sp500tui.tui.startup import PipelineLoader
 
@@ -66,8 +67,9 @@ SCENARIOS = {
     "pipeline/core/worker_pool.py": "test_a_worker_goes_on",
     "pipeline/writer/process.py": "test_a_writer_that_cannot_watch_its_pipe_ends",
     "tui/startup.py": "test_a_pipeline_that_cannot_be_opened_is_shown",
+    "tui/shell/background.py": "test_a_background_call_of_a_screen_is_logged",
     "tui/shell/driver.py": "test_the_terminal_writer_goes_on",
-    "wakeup.py": "test_a_wake_up_is_not_lost",
+    "pipeline/runtime/self_pipe.py": "test_a_wake_up_is_not_lost",
 }
 """Module that makes service threads → the test here that has one of them raise."""
 
@@ -176,6 +178,11 @@ def test_the_terminal_writer_goes_on(
     assert seen("terminal failed")
 
 
+def test_a_background_call_of_a_screen_is_logged(eventually: Wait, seen: Callable[[str], bool]) -> None:
+    start_in_background("reader-closing", always_raising)
+    eventually(lambda: seen("reader-closing failed"))
+
+
 def test_a_wake_up_is_not_lost(seen: Callable[[str], bool]) -> None:
     bell = SelfPipe()
     bell.ring_after(raising_first(lambda: None))
@@ -259,8 +266,8 @@ def test_a_writer_that_cannot_watch_its_pipe_ends() -> None:
         "import os, select, socket, sys\n"
         "def poll(): raise OSError('broken')\n"
         "select.poll = poll\n"
-        "from sp500tui.pipeline import writer_process\n"
-        "writer_process.main(int(sys.argv[1]))\n"
+        "from sp500tui.pipeline.writer import process\n"
+        "process.main(int(sys.argv[1]))\n"
     )
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -68,6 +68,12 @@ class Terminal:
             assert self.read(), f"the program ended before {words} came:\n{self.text}"
         return self.text
 
+    def read_for(self, seconds: float) -> None:
+        """Read for so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.read(), f"the program ended:\n{self.text}"
+
     def end(self) -> int | None:
         """Read on until the program has ended; the result is its exit code."""
         deadline = time.monotonic() + PATIENCE

@@ -12,6 +12,7 @@ import pytest
 
 from sp500tui.errors import DatabaseError
 from sp500tui.storage.database import apply_schema
+from sp500tui.storage.transaction import run
 from sp500tui.tui.shell.price_reader import PostgresReader
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.postgres import free_port
@@ -63,7 +64,7 @@ class TestArchive:
         reader.read_overview(1)
         assert reader._connection is not None
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            reader._connection.execute("DELETE FROM prices")
+            run(reader._connection, "DELETE FROM prices")
 
     def test_a_broken_connection_is_told_once_and_then_mended(
         self, reader: PostgresReader, filled: str
