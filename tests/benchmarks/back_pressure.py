@@ -5,19 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import psycopg
-
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import fresh_database, public_folder, scratch_server
 from tests.benchmarks.terminal import Terminal
 
-_SLOW = """
-CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN PERFORM pg_sleep({pause}); RETURN NULL; END $$;
-CREATE TRIGGER slow BEFORE INSERT ON prices EXECUTE FUNCTION wait()
-"""
-_PAUSE = 2.0
-"""Seconds the database sleeps a batch: with two writers and 1,000 rows a batch some 1,000 rows a second."""
 _EQUAL = "the whole dashboard in a 160x48 pseudo-terminal, queues and batches at their defaults, journal on"
 
 
@@ -27,8 +18,6 @@ def pressed(url: str, symbols: int, seconds: float) -> dict[str, Any]:
     Raises:
         RuntimeError: it ended before it had measured.
     """
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(_SLOW.format(pause=_PAUSE).encode())
     with public_folder() as folder:
         target = folder / "pressure.json"
         arguments = ["-m", "tests.benchmarks.pressure", url, str(symbols), str(seconds), str(target)]

@@ -1,7 +1,8 @@
 """The whole dashboard over a pipeline whose source is fast and whose database is slow, as a program of its own.
 
-Run as `python -m tests.benchmarks.pressure URL SYMBOLS SECONDS FILE` in a pseudo-terminal. Once the queues are full it
-measures that long, then lets the database go at its own speed, drains, and writes what happened to `FILE` as JSON.
+Run as `python -m tests.benchmarks.pressure URL SYMBOLS SECONDS FILE` in a pseudo-terminal. Once every symbol has a
+price the database is slowed down; once the queues are full memory and event loop are measured for `SECONDS`; then the
+database goes at its own speed again, the pipeline drains, and the figures are written to `FILE` as JSON.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -37,6 +37,14 @@ from tests.benchmarks.rig import many_symbols
 from tests.benchmarks.screen import percentile
 
 _PULSE = 0.01
+_PAUSE = 2.0
+"""Seconds the database sleeps a batch: with two writers and 1,000 rows a batch some 1,000 rows a second."""
+_SLOW_DOWN = f"""
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_sleep({_PAUSE}); RETURN NULL; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON prices EXECUTE FUNCTION wait()
+"""
+_SPEED_UP = "DROP TRIGGER slow ON prices"
 
 
 class FastSource:
@@ -74,37 +82,46 @@ class ListOfAll:
         return ConstituentList(self._lines, "wikipedia", datetime.now(UTC), "")
 
 
-class Watch:
-    """Fetched and stored over time, on a thread of its own until the queues are full."""
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
-        self.fetch_rate = 0.0
-        self.full = threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        ledger = self._pipeline.snapshot().ledger
-        while not ledger.fetched:
-            time.sleep(0.001)
-            ledger = self._pipeline.snapshot().ledger
-        first, started = ledger.fetched, time.perf_counter()
-        rows = self._pipeline.snapshot().queues[-1]
-        while rows.ready < rows.capacity * 0.5:
-            time.sleep(0.005)
-            rows = self._pipeline.snapshot().queues[-1]
-        fetched = self._pipeline.snapshot().ledger.fetched - first
-        self.fetch_rate = fetched / (time.perf_counter() - started)
-        self.full.set()
+def _fetch_rate(pipeline: Pipeline) -> float:
+    """Quotes fetched a second from now until three quarters of the room behind the fetchers is taken."""
+    before = pipeline.snapshot()
+    share = sum(queue.capacity for queue in before.queues[1:]) * 3 // 4
+    while (first := pipeline.snapshot().ledger.fetched) == before.ledger.fetched:
+        time.sleep(0.001)
+    started = time.perf_counter()
+    while (fetched := pipeline.snapshot().ledger.fetched - first) < share:
+        time.sleep(0.005)
+    return fetched / (time.perf_counter() - started)
 
 
-async def _measure(app: DashboardApp, url: str, seconds: float, target: Path) -> None:
+def _wait_until_full(pipeline: Pipeline) -> None:
+    while any(queue.ready < queue.capacity * 0.9 for queue in pipeline.snapshot().queues[1:]):
+        time.sleep(0.01)
+
+
+def _put_under_pressure(pipeline: Pipeline, url: str, count: int) -> float:
+    """Slow the database down once every symbol has a price, and fill the queues; returns the rate of the fetches.
+
+    What is kept for each symbol from its first price on would else be counted as growth under pressure.
+    """
+    while len(pipeline.prices_since(0)[1]) < count:
+        time.sleep(0.05)
+    pipeline.pause()
+    while (ledger := pipeline.snapshot().ledger).queued or ledger.in_flight:
+        time.sleep(0.01)
+    with psycopg.connect(url) as connection:
+        connection.execute(_SLOW_DOWN.encode())
+    pipeline.resume()
+    rate = _fetch_rate(pipeline)
+    _wait_until_full(pipeline)
+    return rate
+
+
+async def _measure(app: DashboardApp, url: str, count: int, seconds: float, target: Path) -> None:
     while app.feed.pipeline is None:
         await asyncio.sleep(0.01)
     pipeline = cast(Pipeline, app.feed.pipeline)
-    watch = Watch(pipeline)
-    while not watch.full.is_set():
-        await asyncio.sleep(0.01)
+    fetch_rate = await asyncio.to_thread(_put_under_pressure, pipeline, url, count)
     await asyncio.sleep(1.0)
     lags, process = [], psutil.Process()
     before, resident = pipeline.snapshot(), process.memory_info().rss
@@ -114,10 +131,10 @@ async def _measure(app: DashboardApp, url: str, seconds: float, target: Path) ->
         await asyncio.sleep(_PULSE)
         lags.append(max(0.0, time.perf_counter() - due))
     after, grown = pipeline.snapshot(), process.memory_info().rss - resident
-    await asyncio.to_thread(_let_go, pipeline, url)
+    await asyncio.to_thread(_drain, pipeline, url)
     end = pipeline.snapshot()
-    words: dict[str, Any] = {
-        "fetch_rate": watch.fetch_rate,
+    figures: dict[str, Any] = {
+        "fetch_rate": fetch_rate,
         "store_rate": (after.ledger.stored - before.ledger.stored) / elapsed,
         "lag_p99": percentile(lags, 0.99) * 1000,
         "resident": resident,
@@ -127,14 +144,14 @@ async def _measure(app: DashboardApp, url: str, seconds: float, target: Path) ->
         "balanced": end.ledger.balanced,
     }
     with psycopg.connect(url) as connection:
-        words["rows"] = connection.execute("SELECT count(*) FROM prices").fetchone()[0]  # type: ignore[index]
-    target.write_text(json.dumps(words))
+        figures["rows"] = connection.execute("SELECT count(*) FROM prices").fetchone()[0]  # type: ignore[index]
+    target.write_text(json.dumps(figures))
     app.exit()
 
 
-def _let_go(pipeline: Pipeline, url: str) -> None:
+def _drain(pipeline: Pipeline, url: str) -> None:
     with psycopg.connect(url) as connection:
-        connection.execute("DROP TRIGGER slow ON prices")
+        connection.execute(_SPEED_UP)
     pipeline.stop(ShutdownLevel.DRAIN)
     pipeline.join(60.0)
 
@@ -158,7 +175,7 @@ def main(url: str, count: int, seconds: float, target: Path) -> None:
     )
 
     async def run() -> None:
-        task = asyncio.create_task(_measure(app, url, seconds, target))
+        task = asyncio.create_task(_measure(app, url, count, seconds, target))
         await app.run_async()
         await task
 
