@@ -11,14 +11,22 @@ from typing import Any
 import psutil
 import pytest
 
+from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.node.node import ClusterNode
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.errors import ExitCode
+from sp500tui.errors import (
+    ConfigurationError,
+    DatabaseError,
+    ExitCode,
+    JournalError,
+    SourceError,
+    Sp500tuiError,
+)
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
 from sp500tui.pipeline.report import exit_code
-from sp500tui.pipeline.runtime import lifecycle as lifecycle
+from sp500tui.pipeline.runtime import lifecycle
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import wait_for
@@ -57,6 +65,42 @@ STEPS = {
 }
 """The calls with which each kind of run ends."""
 EACH_STEP = [(kind, step) for kind, steps in STEPS.items() for step in steps]
+STAGES = [f"_components.stages.{stage}.start" for stage in ("writer", "converter", "price", "scraper")]
+START_STEPS = {
+    "pipeline": [
+        "_components.journal.open",
+        "_components.database_monitor.thread.start",
+        "_lifecycle._connect",
+        *STAGES,
+        "_lifecycle._open_market_clock",
+    ],
+    "worker": [
+        "_components.broker.open",
+        "_lifecycle.rounds.join",
+        "_components.database_monitor.thread.start",
+        "_lifecycle._connect",
+        *STAGES,
+        "_components.feed.thread.start",
+        "_lifecycle._open_market_clock",
+    ],
+    "top": [
+        "_components.broker.open",
+        "_lifecycle.rounds.join",
+        "_components.database_monitor.thread.start",
+        "_components.feed.thread.start",
+    ],
+}
+"""The calls with which each kind of run starts."""
+EACH_START_STEP = [(kind, step) for kind, steps in START_STEPS.items() for step in steps]
+START_ERRORS = [
+    ("pipeline", "_components.journal.open", JournalError("no journal"), ExitCode.INCOMPLETE),
+    ("pipeline", "_lifecycle._connect", SourceError("no sources"), ExitCode.NO_SOURCE),
+    ("pipeline", "_lifecycle._connect", ConfigurationError("no authority"), ExitCode.USAGE),
+    ("pipeline", "_components.database_monitor._tick", DatabaseError("no role", "28000"), ExitCode.DATABASE),
+    ("worker", "_components.broker.open", BrokerError("no broker"), ExitCode.DATABASE),
+    ("worker", "_components.database_monitor._tick", DatabaseError("no role", "28000"), ExitCode.DATABASE),
+]
+"""Errors of the program's own while it starts, and the exit code of each."""
 DESCENT = (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL)
 
 
@@ -109,16 +153,25 @@ def at_work(run: Run, kind: str) -> Run:
     return run
 
 
+def part_of(run: Run, path: str) -> Any:
+    """The object at this path of attributes and keys."""
+    return functools.reduce(
+        lambda owner, name: owner[name] if isinstance(owner, dict) else getattr(owner, name),
+        path.split("."),
+        run,
+    )
+
+
 class Breaker:
-    """Replaces methods by ones that do their work and then fail."""
+    """Replaces methods by ones that fail: after they did their work, or instead of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         self.called: list[str] = []
 
     def __call__(self, run: Run, path: str, failure: BaseException | None = None) -> None:
-        *way, name = path.split(".")
-        owner = type(functools.reduce(getattr, way, run))
+        way, _, name = path.rpartition(".")
+        owner = type(part_of(run, way))
         works = getattr(owner, name)
 
         def fails(*args: Any, **options: Any) -> None:
@@ -128,6 +181,16 @@ class Breaker:
 
         self._monkeypatch.setattr(owner, name, fails)
 
+    def start(self, run: Run, path: str, failure: BaseException | None = None) -> None:
+        """Let one call of the start fail without having done anything; only of this object."""
+
+        def fails(*_: Any, **__: Any) -> None:
+            self.called.append(path)
+            raise failure or RuntimeError(f"injected into {path}")
+
+        way, _, name = path.rpartition(".")
+        self._monkeypatch.setattr(part_of(run, way), name, fails)
+
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> Breaker:
@@ -136,6 +199,48 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Breaker:
 
 def children() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
+
+
+def leftovers(threads: set[threading.Thread], processes: set[psutil.Process]) -> list[object]:
+    """Threads and processes that run and were not there before."""
+    return [*(set(threading.enumerate()) - threads), *(children() - processes)]
+
+
+class TestStarting:
+    @pytest.mark.parametrize(("kind", "step"), EACH_START_STEP)
+    def test_a_start_step_that_fails_closes_what_was_started(
+        self, begin: Begin, broken: Breaker, kind: str, step: str
+    ) -> None:
+        # given a run with a part that cannot be started
+        threads, processes = set(threading.enumerate()), children()
+        run = begin(kind)
+        broken.start(run, step)
+
+        # when it is started
+        run.start()
+
+        # then it ends in time and by itself, reports the failure and leaves no process and no thread behind
+        assert run.join(IN_TIME)
+        report = run.outcome()
+        assert broken.called == [step]
+        assert f"injected into {step}" in report.failure
+        assert (report.outcome, exit_code(report)) == ("failed", ExitCode.INCOMPLETE)
+        assert run.snapshot().phase is Phase.FAILED
+        wait_for(lambda: not leftovers(threads, processes), "the end of its threads and processes", 10)
+
+    @pytest.mark.parametrize(("kind", "step", "error", "code"), START_ERRORS)
+    def test_the_exit_code_names_the_kind_of_failure(
+        self, begin: Begin, broken: Breaker, kind: str, step: str, error: Sp500tuiError, code: ExitCode
+    ) -> None:
+        threads, processes = set(threading.enumerate()), children()
+        run = begin(kind)
+        broken.start(run, step, error)
+        run.start()
+        assert run.join(IN_TIME)
+        report = run.outcome()
+        assert report.failure == str(error)
+        assert exit_code(report) is code
+        wait_for(lambda: not leftovers(threads, processes), "the end of its threads and processes", 10)
 
 
 class TestClosing:
@@ -160,7 +265,9 @@ class TestClosing:
         assert run.snapshot().phase is Phase.FAILED
         assert any(record.exc_info and "injected" in str(record.exc_info[1]) for record in caplog.records)
         wait_for(lambda: children() <= before, "the end of the children", 10)
-        assert (report.ledger.queued, report.ledger.in_flight, report.ledger.spooled) == (0, 0, 0)
+        assert (report.ledger.in_flight, report.ledger.spooled) == (0, 0)
+        # What is queued on a broker waits there for the other nodes.
+        assert kind == "worker" or report.ledger.queued == 0
 
     @pytest.mark.parametrize("kind", STEPS)
     @pytest.mark.parametrize("last", DESCENT)
