@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -79,17 +79,35 @@ class FxRate:
 
 
 @dataclass(frozen=True, slots=True)
-class ConvertedQuote:
-    """A quote with its price in the second currency: one row of the table `prices`."""
+class Ticker:
+    """A symbol whose price is to be fetched: an item of the tickers queue."""
+
+    symbol: str
+    """As listed."""
+    queued_at: float
+    """`time.monotonic()` when its cycle put it on the queue."""
+    attempts: int = 0
+    """Failed requests so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedQuote:
+    """A quote and its origin: an item of the quotes queue."""
 
     quote: Quote
+    fetched_monotonic: float = field(default=0.0, kw_only=True)
+    """`time.monotonic()` at the fetch, for the end-to-end latency; 0 if unknown, as for replayed rows."""
+    fetched_by: str = field(default="", kw_only=True)
+    """Name of the price worker that fetched the quote."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedQuote(FetchedQuote):
+    """A quote with its price in the second currency: an item of the rows queue and one row of the table `prices`."""
+
     converted_price: Decimal | None
     """None where no usable rate was to be had in time; never zero."""
     converted_currency: str
     fx_rate: Decimal | None
     fx_time: datetime | None
     """Time of the rate at its source, UTC."""
-    fetched_monotonic: float = 0.0
-    """`time.monotonic()` at the fetch, for end-to-end latency; 0 where the row was replayed."""
-    fetched_by: str = ""
-    """Name of the price worker that fetched the quote."""

@@ -91,7 +91,6 @@ def starting_snapshot(
     }
     return Snapshot(
         taken_at=now,
-        tick=uptime,
         phase=Phase.FAILED if failure else Phase.STARTING,
         demo=settings.demo,
         uptime=uptime,

@@ -14,9 +14,8 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.node.broker_state import BrokerState, read_state
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec
 from sp500tui.cluster.queue.stream_queue import StreamQueue
-from sp500tui.model import ConvertedQuote
+from sp500tui.model import ConvertedQuote, FetchedQuote
 from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
-from sp500tui.pipeline.core.queue_items import FetchedQuote
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.benchmarks.figures import Figure, Scale, Spread
@@ -218,7 +217,10 @@ def _storing(ground: Ground, scale: Scale) -> Figure:
             )
             for at in range(0, len(rows), 500):
                 quotes.put(
-                    [FetchedQuote(row.quote, time.monotonic(), "bench") for row in rows[at : at + 500]]
+                    [
+                        FetchedQuote(row.quote, fetched_monotonic=time.monotonic(), fetched_by="bench")
+                        for row in rows[at : at + 500]
+                    ]
                 )
             for _ in range(workers):
                 # Into the quotes' own currency, for which nobody has to be asked for a rate.

@@ -13,11 +13,10 @@ import psutil
 import psycopg
 
 from sp500tui.config.settings import Settings
-from sp500tui.model import ConvertedQuote, FxRate, Quote
+from sp500tui.model import ConvertedQuote, FetchedQuote, FxRate, Quote
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.queue_items import FetchedQuote
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.simulator.process import DemoMarket
@@ -113,11 +112,16 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
 
     with _timed(steps, "onto and off the quotes queue", count):
         for at in range(0, count, _ANSWER):
-            quotes.put([FetchedQuote(quote, 1.0, "price-1") for quote in fetched[at : at + _ANSWER]])
+            quotes.put(
+                [
+                    FetchedQuote(quote, fetched_monotonic=1.0, fetched_by="price-1")
+                    for quote in fetched[at : at + _ANSWER]
+                ]
+            )
         leases = [quotes.take(500) for _ in range(0, count, 500)]
     with _timed(steps, "second currency", count):
         items = [item for lease in leases if lease for item in lease.items]
-        converted = [fx.convert(item.quote, tick=item.tick, worker=item.worker) for item in items]
+        converted = [fx.convert(item) for item in items]
     with _timed(steps, "price board", count):
         latest_prices.show(converted)
     with _timed(steps, "onto and off the rows queue", count):

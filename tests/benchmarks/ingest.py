@@ -96,7 +96,7 @@ def writers(
         yield rows, counters
     finally:
         rows.close()
-        stage.end()
+        stage.begin_shutdown()
         stage.join(30.0)
         journal.close()
 

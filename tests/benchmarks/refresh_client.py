@@ -28,9 +28,9 @@ _THREADS = 8
 def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable[[], int]:
     """That many production price workers, from the tickers queue to the quotes queue."""
     from sp500tui.cli.runtime_tuning import tune_gc
+    from sp500tui.model import FetchedQuote, Ticker
     from sp500tui.pipeline.core.metrics import LedgerCounters
     from sp500tui.pipeline.core.queue import MemoryQueue
-    from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
     from sp500tui.pipeline.core.snapshot import StageName
     from sp500tui.pipeline.core.worker_pool import WorkerPool
     from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols

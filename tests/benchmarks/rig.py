@@ -101,7 +101,7 @@ def distinct_rows(count: int, symbols: Sequence[str]) -> list[ConvertedQuote]:
             volume=1_000_000 + number,
             fetched_at=at,
         )
-        rows.append(ConvertedQuote(quote, price * RATE, "DKK", RATE, OPENED, 0.0, "price-1"))
+        rows.append(ConvertedQuote(quote, price * RATE, "DKK", RATE, OPENED, fetched_by="price-1"))
     return rows
 
 

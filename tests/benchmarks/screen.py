@@ -108,7 +108,6 @@ class ChangingPipeline(FakePipeline):
         return replace(
             calm,
             taken_at=datetime.now(UTC),
-            tick=time.monotonic(),
             uptime=calm.uptime + self._looks / RATE,
             ledger=replace(calm.ledger, fetched=fetched, stored=fetched - 255),
             cycle=replace(calm.cycle, done=self._looks % CHANGING),

@@ -59,7 +59,6 @@ def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot
     """A run in its second cycle, half done."""
     return Snapshot(
         taken_at=datetime(2026, 5, 4, 15, 30, tzinfo=UTC),
-        tick=100.0,
         phase=Phase.RUNNING,
         demo=True,
         uptime=12.5,

@@ -34,7 +34,13 @@ def quote(
 def row(number: int = 0, *, symbol: str | None = None) -> ConvertedQuote:
     """A converted quote."""
     return ConvertedQuote(
-        quote(number, symbol=symbol), Decimal("687.51"), "DKK", Decimal("6.858"), OPENING, 1.0, "price-1"
+        quote(number, symbol=symbol),
+        Decimal("687.51"),
+        "DKK",
+        Decimal("6.858"),
+        OPENING,
+        fetched_monotonic=1.0,
+        fetched_by="price-1",
     )
 
 

@@ -15,7 +15,7 @@ from sp500tui.config.symbols import listed_symbols, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode, SourceError, ThrottledError
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
-from sp500tui.model import ConvertedQuote, Quote
+from sp500tui.model import ConvertedQuote, FetchedQuote, Quote
 from sp500tui.price_text import change_text, price_text
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _prices(
         missing |= result.missing
     if unknown := fx.unknown():
         fx.learn(_patiently(yahoo, (), unknown, settings.max_attempts).rates)
-    rows = [fx.convert(quotes[symbol], tick=0.0, worker="") for symbol in symbols if symbol in quotes]
+    rows = [fx.convert(FetchedQuote(quotes[symbol])) for symbol in symbols if symbol in quotes]
     return rows, missing
 
 

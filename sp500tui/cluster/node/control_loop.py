@@ -253,8 +253,8 @@ class ControlLoop:
         state = self.state = read_state(components.broker)
         for name, dial in components.dials.items():
             dial.set(state.queues[name])
-        for gauge in components.gauges:
-            gauge.sample()
+        for meter in components.queue_meters:
+            meter.sample()
         if components.database.ready.is_set():
             components.feed.stored(state.counters.get("stored", 0))
         if not complete:

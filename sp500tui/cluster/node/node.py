@@ -203,12 +203,11 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
             worker for beat in heartbeats[1:] for worker in roll.workers.get(beat.name, ())
         )
         stages = merged_stages(heartbeats, self._wanted)
-        queues = tuple(gauge.snapshot() for gauge in components.gauges)
+        queues = tuple(meter.snapshot() for meter in components.queue_meters)
         database = replace(self._database(), commit=worst(beat.commit for beat in heartbeats))
         health, message, retry_in = components.broker.health()
         return Snapshot(
             taken_at=datetime.now(UTC),
-            tick=time.monotonic(),
             phase=self._phase(),
             demo=self._settings.demo,
             uptime=time.monotonic() - self._started,

@@ -19,13 +19,11 @@ from sp500tui.cluster.shared.throttle import SharedThrottle
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
-from sp500tui.model import ConvertedQuote
+from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.gauges import QueueMeter
 from sp500tui.pipeline.core.latest_prices import LatestPrices
-from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, QueueMeter
 from sp500tui.pipeline.core.queue import Depth
-from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import QueueName, StageName
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.runtime.assembly import Assembly
@@ -163,7 +161,7 @@ class NodeComponents:
             QueueName.QUOTES: RemoteQueueStats(settings.quotes_capacity),
             QueueName.ROWS: RemoteQueueStats(settings.rows_capacity),
         }
-        self.gauges = tuple(QueueMeter(queue, dial) for queue, dial in self.dials.items())
+        self.queue_meters = tuple(QueueMeter(queue, dial) for queue, dial in self.dials.items())
 
     def _fence(self) -> tuple[str, str]:
         """What must be true of the broker for tickers to be let in: nobody else has become the scheduler."""

@@ -1,6 +1,6 @@
 """Tickers, quotes and rows as text on the broker: what a node writes, any node reads, or says clearly that it cannot.
 
-One JSON array an item. Numbers are texts exactly as the source printed them, times are ISO 8601. A tick is
+One JSON array an item. Numbers are texts exactly as the source printed them, times are ISO 8601. A monotonic time is
 `time.monotonic()` here and the broker's clock there, so that the nodes' own clocks do not matter.
 """
 
@@ -15,8 +15,7 @@ from typing import Any, Protocol, TypeVar
 from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.broker.values import loads, real, whole
 from sp500tui.logs.redaction import plain
-from sp500tui.model import ConvertedQuote, Quote
-from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
+from sp500tui.model import ConvertedQuote, FetchedQuote, Quote, Ticker
 
 T = TypeVar("T")
 
@@ -46,7 +45,7 @@ class TickerCodec:
 
     def encode(self, item: Ticker) -> bytes:
         """See `Codec.encode`."""
-        return _dump("ticker", item.symbol, round(item.asked_at + self._offset(), 6), item.attempts)
+        return _dump("ticker", item.symbol, round(item.queued_at + self._offset(), 6), item.attempts)
 
     def decode(self, data: bytes) -> Ticker:
         """See `Codec.decode`."""
@@ -65,15 +64,24 @@ class FetchedCodec:
 
     def encode(self, item: FetchedQuote) -> bytes:
         """See `Codec.encode`."""
-        return _dump("quote", *_of_quote(item.quote), round(item.tick + self._offset(), 6), item.worker)
+        return _dump(
+            "quote",
+            *_of_quote(item.quote),
+            round(item.fetched_monotonic + self._offset(), 6),
+            item.fetched_by,
+        )
 
     def decode(self, data: bytes) -> FetchedQuote:
         """See `Codec.decode`."""
         return _read(data, "quote", _QUOTE_FIELDS + 2, self._fetched)
 
     def _fetched(self, fields: list[Any]) -> FetchedQuote:
-        *quote, tick, worker = fields
-        return FetchedQuote(_to_quote(quote), _tick(tick) - self._offset(), _text(worker))
+        *quote, fetched_monotonic, fetched_by = fields
+        return FetchedQuote(
+            _to_quote(quote),
+            fetched_monotonic=_tick(fetched_monotonic) - self._offset(),
+            fetched_by=_text(fetched_by),
+        )
 
 
 class RowCodec:
@@ -109,8 +117,8 @@ class RowCodec:
             _text(currency),
             None if rate is None else _number(rate),
             None if time is None else _time(time),
-            _tick(tick) - self._offset() if tick else 0.0,
-            _text(worker),
+            fetched_monotonic=_tick(tick) - self._offset() if tick else 0.0,
+            fetched_by=_text(worker),
         )
 
 

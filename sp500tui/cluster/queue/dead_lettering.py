@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from sp500tui.cluster.queue.poison import PoisonMessage
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import plain
-from sp500tui.model import ConvertedQuote
-from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
+from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.storage import batch_codec as rowcodec

@@ -350,8 +350,6 @@ class Snapshot:
 
     taken_at: datetime
     """UTC."""
-    tick: float
-    """`time.monotonic()`."""
     phase: Phase
     demo: bool
     uptime: float

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sp500tui.config.settings import Settings
+from sp500tui.model import FetchedQuote, Ticker
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import LeasedQueue
-from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import StageName
-from sp500tui.pipeline.core.worker_pool import Worker, WorkerPool, WorkerTask
+from sp500tui.pipeline.core.worker import Worker, WorkerTask
+from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.stages.converter import ConverterStage
 from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols
@@ -81,7 +82,7 @@ class Assembly:
             if name in sizes
         }
         if StageName.SCRAPER in stages:
-            self.cycles.subscribe(stages[StageName.SCRAPER].nudge)
+            self.cycles.subscribe(stages[StageName.SCRAPER].wake)
         return stages
 
     def _pricing(self, settings: Settings) -> FetchStage:

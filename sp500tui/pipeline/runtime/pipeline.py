@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
-from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, ScaleResult
+from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName
 from sp500tui.pipeline.monitoring.diagnostics import bottleneck, upstream_snapshot
@@ -42,7 +42,8 @@ class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
         """See `PipelineControl.scale`."""
         if stage is StageName.SCRAPER:
             return ScaleResult(stage, 1, 1)
-        return self._components.stages[stage].scale(size)
+        size = clamp_workers(size)
+        return ScaleResult(stage, self._components.stages[stage].scale(size), size)
 
     def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002 - there are no nodes
         """See `PipelineControl.scale_node`."""
@@ -94,7 +95,7 @@ class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
         with components.counters.lock:
             ledger = components.ledger()
             outstanding = components.outstanding(ledger)
-            queues = tuple(gauge.snapshot() for gauge in components.gauges)
+            queues = tuple(meter.snapshot() for meter in components.queue_meters)
         pools = [(stage, stage.workers) for stage in components.stages.values()]
         stages = tuple(stage.snapshot(workers) for stage, workers in pools)
         workers = tuple(worker.snapshot() for _, there in pools for worker in there)
@@ -102,7 +103,6 @@ class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
         phase = lifecycle.phase
         return Snapshot(
             taken_at=datetime.now(UTC),
-            tick=time.monotonic(),
             phase=Phase.PAUSED if self._paused and phase is Phase.RUNNING else phase,
             demo=self._demo,
             uptime=time.monotonic() - self._started,

@@ -95,8 +95,8 @@ class Supervisor(Lifecycle):
 
     def _poll(self) -> None:
         components = self.components
-        for gauge in components.gauges:
-            gauge.sample()
+        for meter in components.queue_meters:
+            meter.sample()
         for stage in components.stages.values():
             stage.replace_hung_workers()
         components.watches.settle()
@@ -154,7 +154,7 @@ class Supervisor(Lifecycle):
             (StageName.CONVERTER, components.rows),
             (StageName.WRITER, None),
         ):
-            self._guard(components.stages[name].end)
+            self._guard(components.stages[name].begin_shutdown)
             self._guard(partial(self._wait_for_stage, name, deadline))
             if queue is not None:
                 self._guard(queue.close)

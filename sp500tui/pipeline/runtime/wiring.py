@@ -8,13 +8,11 @@ from collections.abc import Callable
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
-from sp500tui.model import ConvertedQuote
+from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.gauges import QueueMeter
 from sp500tui.pipeline.core.latest_prices import LatestPrices
-from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, QueueMeter
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import Ledger, QueueName
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
@@ -54,7 +52,7 @@ class PipelineComponents:
         self.tickers: MemoryQueue[Ticker] = MemoryQueue(settings.tickers_capacity, self.counters.lock)
         self.quotes: MemoryQueue[FetchedQuote] = MemoryQueue(settings.quotes_capacity, self.counters.lock)
         self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(settings.rows_capacity, self.counters.lock)
-        self.gauges = (
+        self.queue_meters = (
             QueueMeter(QueueName.TICKERS, self.tickers),
             QueueMeter(QueueName.QUOTES, self.quotes),
             QueueMeter(QueueName.ROWS, self.rows),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 
-from sp500tui.model import ConvertedQuote
+from sp500tui.model import ConvertedQuote, FetchedQuote
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import LeasedQueue
-from sp500tui.pipeline.core.queue_items import FetchedQuote
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.worker_pool import Worker
+from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.fx import FxRates
 
 _LEASE_SIZE = 500
@@ -53,17 +52,17 @@ class ConverterTask:
         started = time.monotonic()
         currencies = {item.quote.currency for item in lease.items}
         # In a hurry a row without its converted price is better than a quote that never reaches the disk.
-        while shared.fx.is_pending(currencies) and not (worker.leaving.is_set() or worker.stage.expedited):
-            worker.enter(WorkerState.WAITING, f"the rate to {shared.fx.target} has not come yet")
+        while shared.fx.is_pending(currencies) and not (worker.stopping.is_set() or worker.pool.expedited):
+            worker.set_state(WorkerState.WAITING, f"the rate to {shared.fx.target} has not come yet")
             shared.fx.wait(_POLL_INTERVAL)
-        worker.begin(f"{len(lease.items)} quotes")
-        rows = [shared.fx.convert(item.quote, tick=item.tick, worker=item.worker) for item in lease.items]
-        worker.enter(WorkerState.BLOCKED, f"{len(rows)} rows wait for room in the rows queue")
+        worker.start_work(f"{len(lease.items)} quotes")
+        rows = [shared.fx.convert(item) for item in lease.items]
+        worker.set_state(WorkerState.BLOCKED, f"{len(rows)} rows wait for room in the rows queue")
         if worker.abandoned:
             return  # its lease was released, and another converter has the quotes
         shared.latest_prices.show(rows)
         if shared.rows.put(rows, ack=lease):
-            worker.done(len(rows), time.monotonic() - started)
+            worker.finish_work(len(rows), time.monotonic() - started)
 
     def close(self) -> None:
         """Nothing to give back."""

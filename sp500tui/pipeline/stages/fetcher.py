@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from sp500tui.errors import SourceError, ThrottledError
+from sp500tui.model import FetchedQuote, Ticker
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue
-from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
 from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
-from sp500tui.pipeline.core.worker_pool import Worker
+from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.fx import FxRates, major_unit
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches
 from sp500tui.sources.yahoo.client import OMITTED, FetchResult
@@ -68,7 +68,7 @@ def split_retryable(
     again: list[Ticker] = []
     given_up: list[Ticker] = []
     for ticker in tickers:
-        exhausted = ticker.attempts >= max_attempts or now - ticker.asked_at >= retry_timeout
+        exhausted = ticker.attempts >= max_attempts or now - ticker.queued_at >= retry_timeout
         (given_up if exhausted else again).append(ticker)
     return again, given_up
 
@@ -80,7 +80,7 @@ def omitted_symbols(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> li
     is left out again, and named missing then.
     """
     return [
-        Ticker(ticker.symbol, ticker.asked_at, ticker.attempts + 1)
+        Ticker(ticker.symbol, ticker.queued_at, ticker.attempts + 1)
         for ticker in tickers
         if missing.get(ticker.symbol) == OMITTED and not ticker.attempts
     ]
@@ -134,7 +134,7 @@ class FetchTask:
         if lease is None:
             return
         symbols = [ticker.symbol for ticker in lease.items]
-        worker.begin(_describe(symbols))
+        worker.start_work(_describe(symbols))
         started = time.monotonic()
         pairs = shared.fx.wanted()
         yahoo = shared.watches.yahoo
@@ -148,7 +148,7 @@ class FetchTask:
             self._requeue(lease, error, tried=True)
             yahoo.observe(Outcome.FAILED, str(error), symbols)
             worker.last_error = str(error)
-            delay = _RETRY_DELAY * (0.5 + worker.stage.jitter())
+            delay = _RETRY_DELAY * (0.5 + worker.pool.jitter())
             worker.wait(delay, WorkerState.WAITING, f"{error}")
         except Exception as error:
             # Whoever dies of these tickers has tried them too, or they would kill one worker after the other.
@@ -158,29 +158,32 @@ class FetchTask:
             yahoo.answered(result.seconds)
             self._hand_over(lease, result, pairs)
             if not worker.abandoned:
-                worker.done(len(symbols), time.monotonic() - started)
+                worker.finish_work(len(symbols), time.monotonic() - started)
 
     def _hand_over(self, lease: Lease[Ticker], result: FetchResult, pairs: Sequence[tuple[str, str]]) -> None:
         """Put the quotes, which are never dropped; the rest of the answer is the successor's if there is one."""
         shared, worker = self._shared, self._worker
-        tick = time.monotonic()
+        fetched_monotonic = time.monotonic()
         handing_over = f"handing over {len(result.quotes)} quotes"
         # Not BUSY: a wait for the broker does not make a worker hung.
-        worker.enter(WorkerState.BLOCKED, handing_over)
+        worker.set_state(WorkerState.BLOCKED, handing_over)
         shared.fx.learn(result.rates)
         shared.fx.need({quote.currency for quote in result.quotes})
         if not worker.abandoned:
             self._watch_rates(pairs, result)
             self._ask_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
-            worker.enter(WorkerState.BLOCKED, handing_over)
+            worker.set_state(WorkerState.BLOCKED, handing_over)
         omitted = omitted_symbols(lease.items, result.missing)
         if not worker.abandoned:
             retried = {ticker.symbol for ticker in omitted}
             shared.missing.name(item for item in result.missing.items() if item[0] not in retried)
         shared.missing.found(quote.symbol for quote in result.quotes)
         if result.quotes:
-            items = [FetchedQuote(quote, tick, worker.name) for quote in result.quotes]
-            worker.enter(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
+            items = [
+                FetchedQuote(quote, fetched_monotonic=fetched_monotonic, fetched_by=worker.name)
+                for quote in result.quotes
+            ]
+            worker.set_state(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
             shared.quotes.put(items, on_put=lambda: shared.counters.count_fetched(len(items)))
         lease.release(omitted)
 
@@ -204,7 +207,7 @@ class FetchTask:
         pairs = [pair for pair in shared.fx.unknown() if pair[0] in currencies and pair[0] != "USD"]
         if not pairs:
             return
-        self._worker.begin(f"rates of {', '.join(base for base, _ in pairs)}")
+        self._worker.start_work(f"rates of {', '.join(base for base, _ in pairs)}")
         try:
             shared.fx.learn(shared.source().fetch((), pairs).rates)
         except SourceError as error:
@@ -213,15 +216,15 @@ class FetchTask:
     def _requeue(self, lease: Lease[Ticker], error: Exception, *, tried: bool) -> None:
         """Put tickers back for another try, or name them missing when they have had their share."""
         shared = self._shared
-        self._worker.stage.failed += 1
-        tickers = [Ticker(ticker.symbol, ticker.asked_at, ticker.attempts + tried) for ticker in lease.items]
+        self._worker.pool.failed += 1
+        tickers = [Ticker(ticker.symbol, ticker.queued_at, ticker.attempts + tried) for ticker in lease.items]
         again, given_up = split_retryable(
             tickers,
             time.monotonic(),
             max_attempts=shared.max_attempts,
             retry_timeout=shared.retry_timeout,
         )
-        self._worker.enter(WorkerState.BLOCKED, f"returning {len(again)} tickers to the queue")
+        self._worker.set_state(WorkerState.BLOCKED, f"returning {len(again)} tickers to the queue")
         if not self._worker.abandoned:
             shared.missing.name((ticker.symbol, str(error)) for ticker in given_up)
         lease.release(again)

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Context, Decimal
 
-from sp500tui.model import ConvertedQuote, FxRate, Quote
+from sp500tui.model import ConvertedQuote, FetchedQuote, FxRate
 
 _log = logging.getLogger(__name__)
 
@@ -129,18 +130,29 @@ class FxRates:
         with self._changed:
             self._changed.wait(seconds)
 
-    def convert(self, quote: Quote, *, tick: float, worker: str) -> ConvertedQuote:
-        """The quote with its price in the target currency, to all its digits; without one when no rate is known."""
+    def convert(self, fetched: FetchedQuote) -> ConvertedQuote:
+        """Add the price in the target currency, to all its digits; None as the price if no rate is known."""
+        quote = fetched.quote
         base, units = major_unit(quote.currency)
         price = quote.price if units == 1 else _EXACT.divide(quote.price, Decimal(units))
-        if base == self.target:
-            return ConvertedQuote(quote, price, self.target, _ONE, quote.quote_time, tick, worker)
         pair = self._pairs.get(base)
-        rate = pair.rate if pair else None
-        if rate is None:
-            return ConvertedQuote(quote, None, self.target, None, None, tick, worker)
-        price = _EXACT.multiply(price, rate.rate)
-        return ConvertedQuote(quote, price, self.target, rate.rate, rate.time, tick, worker)
+        rate: Decimal | None = None
+        time: datetime | None = None
+        converted: Decimal | None = None
+        if base == self.target:
+            converted, rate, time = price, _ONE, quote.quote_time
+        elif pair is not None and pair.rate is not None:
+            rate, time = pair.rate.rate, pair.rate.time
+            converted = _EXACT.multiply(price, rate)
+        return ConvertedQuote(
+            quote,
+            converted,
+            self.target,
+            rate,
+            time,
+            fetched_monotonic=fetched.fetched_monotonic,
+            fetched_by=fetched.fetched_by,
+        )
 
     def primary(self) -> tuple[str, FxRate | None, float | None]:
         """The pair shown to people (USD to the target), its rate, and seconds since it was fetched."""

@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sp500tui.errors import SourceError
-from sp500tui.model import Constituent
+from sp500tui.model import Constituent, Ticker
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.queue import CancelledError, LeasedQueue, QueueClosedError
-from sp500tui.pipeline.core.queue_items import Ticker
 from sp500tui.pipeline.core.snapshot import Health, ListSnapshot, WorkerState
-from sp500tui.pipeline.core.worker_pool import Worker
+from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.schedule import CycleSchedule, FoldedSkips, ScheduleAction
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatch
 from sp500tui.sources.wikipedia.client import ConstituentList
@@ -149,21 +148,21 @@ class ScraperTask:
             record = shared.cycles.record()
             message = shared.skips.note(time.monotonic(), record.number, record.skipped)
             if message:
-                worker.stage.emit(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
+                worker.pool.emit(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
         elif move is ScheduleAction.END:
             shared.ended()
             raise QueueClosedError
         else:
-            worker.enter(WorkerState.IDLE, "waits for the next cycle")
+            worker.set_state(WorkerState.IDLE, "waits for the next cycle")
             return shared.cycles.idle_time()
         return 0.0
 
     def _start_cycle(self) -> None:
         shared, worker = self._shared, self._worker
         started = time.monotonic()
-        worker.begin("reads the list of constituents")
+        worker.start_work("reads the list of constituents")
         shared.current_constituents.refresh()
-        worker.enter(WorkerState.BLOCKED, "starting a cycle")
+        worker.set_state(WorkerState.BLOCKED, "starting a cycle")
         if worker.abandoned:
             return  # the worker that replaced this one starts the cycle
         symbols = shared.current_constituents.symbols
@@ -172,8 +171,8 @@ class ScraperTask:
         number = shared.cycles.begin(len(symbols))
         now = time.monotonic()
         message = f"cycle {number} started: {len(symbols)} symbols"
-        worker.stage.emit(EventKind.CYCLE_STARTED, message, logging.DEBUG, worker.name)
-        worker.enter(WorkerState.BLOCKED, f"{len(symbols)} tickers for cycle {number}")
+        worker.pool.emit(EventKind.CYCLE_STARTED, message, logging.DEBUG, worker.name)
+        worker.set_state(WorkerState.BLOCKED, f"{len(symbols)} tickers for cycle {number}")
         try:
             self._put(symbols, now)
         except (CancelledError, QueueClosedError):
@@ -182,7 +181,7 @@ class ScraperTask:
             shared.cycles.retract(number)
             raise
         shared.cycles.completed()
-        worker.done(len(symbols), time.monotonic() - started)
+        worker.finish_work(len(symbols), time.monotonic() - started)
 
     def _put(self, symbols: Sequence[str], now: float) -> None:
         shared, worker = self._shared, self._worker

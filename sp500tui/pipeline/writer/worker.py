@@ -18,7 +18,7 @@ from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.worker_pool import Worker
+from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.writer.batch_store import B, BatchStore
 from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
@@ -141,7 +141,7 @@ class WriterTask(Generic[B]):
     def _connect(self) -> bool:
         """Start the process; whether it reached the database."""
         shared, worker = self._shared, self._worker
-        worker.enter(WorkerState.STARTING, "connects to the database")
+        worker.set_state(WorkerState.STARTING, "connects to the database")
         self._link = WriterClient(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
         worker.pid = self._link.pid
         answer = self._link.connect(max(_START_TIMEOUT, shared.commit_timeout), self._cut_short)
@@ -160,7 +160,7 @@ class WriterTask(Generic[B]):
         lease = worker.take(shared.rows, shared.batch_size, linger=_LINGER)
         if lease is None:
             return None
-        worker.begin(f"{len(lease.items)} rows to the journal")
+        worker.start_work(f"{len(lease.items)} rows to the journal")
         return self._to_journal(lease)
 
     def _to_journal(self, lease: Lease[ConvertedQuote]) -> B | None:
@@ -196,7 +196,7 @@ class WriterTask(Generic[B]):
     def _prefetch(self) -> None:
         """While the database commits one batch, bring the next to the journal, if it is full already."""
         shared, worker = self._shared, self._worker
-        if self._prefetched is not None or worker.leaving.is_set() or worker.abandoned or worker.stage.paused:
+        if self._prefetched is not None or worker.stopping.is_set() or worker.abandoned or worker.pool.paused:
             return
         if shared.spooling_since is not None or shared.journal.has_pending:
             return
@@ -211,7 +211,7 @@ class WriterTask(Generic[B]):
     def _write(self, batch: B) -> None:
         shared, worker = self._shared, self._worker
         started = time.monotonic()
-        worker.begin(f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else ""))
+        worker.start_work(f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else ""))
         outcome = _Outcome()
         try:
             if batch.deaths >= _MAX_CRASHES:
@@ -248,10 +248,10 @@ class WriterTask(Generic[B]):
                     break
                 except JournalError as error:
                     # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
-                    self._worker.enter(WorkerState.WAITING, str(error))
+                    self._worker.set_state(WorkerState.WAITING, str(error))
                     time.sleep(_FULL_DISK_PAUSE)
         # The journal wakes nobody: those who wait for rows learn here that a batch waits.
-        self._worker.stage.nudge()
+        self._worker.pool.wake()
 
     def _commit(self, payload: bytes, outcome: _Outcome) -> None:
         """Have a payload committed; where a row is at fault, halve it until that row stands alone."""
@@ -282,7 +282,7 @@ class WriterTask(Generic[B]):
             return
         self._shared.journal.divide(batch, _pieces(batch.payload), deaths=_MAX_CRASHES - 1)
         batch.rows = 0
-        self._worker.stage.nudge()
+        self._worker.pool.wake()
 
     def _settle(self, batch: B, outcome: _Outcome, seconds: float) -> None:
         shared, worker = self._shared, self._worker
@@ -293,10 +293,10 @@ class WriterTask(Generic[B]):
         for tick, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
             shared.end_to_end.record(now - tick, quotes)
         shared.latest_prices.written(batch.quotes, worker.name)
-        worker.done(batch.rows, seconds)
+        worker.finish_work(batch.rows, seconds)
         for letter in outcome.refused:
             message = f"{letter.row.get('symbol')} is a dead letter: {letter.reason}"
-            worker.stage.emit(EventKind.DEAD_LETTER, message, logging.WARNING, worker.name)
+            worker.pool.emit(EventKind.DEAD_LETTER, message, logging.WARNING, worker.name)
 
     def _next_number(self) -> int:
         self._sent += 1

@@ -142,6 +142,7 @@ def test_what_a_person_asks_for_is_done(start: EngineStarter, database_url: str)
     assert run.pipeline.set_interval(0.01) == 0.2
     run.waits_for(lambda s: s.cycle.number > 3, "a quicker rhythm")
     assert run.pipeline.scale(StageName.SCRAPER, 9).new == 1
+    assert run.pipeline.scale(StageName.CONVERTER, 0).new == 1
     assert run.pipeline.scale(StageName.CONVERTER, 4).new == 4
     run.waits_for(lambda s: s.stage(StageName.CONVERTER).alive == 4, "four converters")
     run.ends()

@@ -25,7 +25,8 @@ from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import Phase, StageName
-from sp500tui.pipeline.core.worker_pool import Worker, WorkerPool
+from sp500tui.pipeline.core.worker import Worker
+from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
@@ -64,6 +65,7 @@ SCENARIOS = {
     "pipeline/runtime/database_monitor.py": "test_the_database_monitor_fails_a_run_that_has_no_database",
     "pipeline/runtime/lifecycle.py": "test_a_supervisor_that_fails_ends_the_run",
     "pipeline/monitoring/market_clock.py": "test_the_market_clock_goes_on",
+    "pipeline/core/worker.py": "test_a_worker_goes_on",
     "pipeline/core/worker_pool.py": "test_a_worker_goes_on",
     "pipeline/writer/process.py": "test_a_writer_that_cannot_watch_its_pipe_ends",
     "tui/startup.py": "test_a_pipeline_that_cannot_be_opened_is_shown",
@@ -227,11 +229,12 @@ def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None
         def close(self) -> None:
             """Nothing to give back."""
 
-    stage = WorkerPool(StageName.CONVERTER, FailsOnce, 1, listener=always_raising, jitter=lambda: 0.0)
+    stage = WorkerPool(
+        StageName.CONVERTER, FailsOnce, 1, listener=always_raising, jitter=raising_first(lambda: 0.0)
+    )
     stage.start()
     (worker,) = stage.workers
     worker.thread._jitter = lambda: 0.0
-    worker._recover = raising_first(worker._recover)  # type: ignore[method-assign]
     queue.put([7])
     eventually(lambda: worker.thread.failures == 1)
     assert seen("converter-1 failed")

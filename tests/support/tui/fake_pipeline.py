@@ -82,7 +82,7 @@ def live_price(symbol: str, price: Decimal, percent: float, version: int, age: f
         fetched_at=NOON - timedelta(seconds=age / 2),
     )
     converted = (price * _RATE).quantize(Decimal("0.01"))
-    row = ConvertedQuote(quote, converted, "DKK", _RATE, NOON - timedelta(seconds=12), 0.0, "price-1")
+    row = ConvertedQuote(quote, converted, "DKK", _RATE, NOON - timedelta(seconds=12), fetched_by="price-1")
     return LivePrice(row, version, "writer-1")
 
 
@@ -148,7 +148,6 @@ def running() -> Snapshot:
     price += [worker(StageName.PRICE, n, idle, "", 0.0) for n in (7, 8)]
     return Snapshot(
         taken_at=NOON,
-        tick=1000.0,
         phase=Phase.RUNNING,
         demo=True,
         uptime=631.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,7 @@ from hypothesis import strategies as st
 
 from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.queue.codec import Codec, FetchedCodec, RowCodec, TickerCodec
-from sp500tui.model import ConvertedQuote, MarketState, Quote
-from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
+from sp500tui.model import ConvertedQuote, FetchedQuote, MarketState, Quote, Ticker
 
 OFFSET = 1_700_000_000.0
 
@@ -46,24 +46,24 @@ rows = st.builds(
 )
 
 
-def comes_back(codec: Codec[Any], item: Any, tick: str) -> None:
-    """All that prints is as it was, to the last digit; a tick to a tenth of a millisecond."""
+def comes_back(codec: Codec[Any], item: Any, monotonic: str) -> None:
+    """All that prints is as it was, to the last digit; a monotonic time to a tenth of a millisecond."""
     data = codec.encode(item)
     found = codec.decode(data)
     assert b"\n" not in data
-    assert getattr(found, tick) == pytest.approx(getattr(item, tick), abs=1e-4)
-    for name in set(item.__slots__) - {tick}:
+    assert getattr(found, monotonic) == pytest.approx(getattr(item, monotonic), abs=1e-4)
+    for name in {field.name for field in fields(item)} - {monotonic}:
         assert repr(getattr(found, name)) == repr(getattr(item, name))
 
 
-@given(st.builds(Ticker, symbol=words, asked_at=ticks, attempts=st.integers(0, 99)))
+@given(st.builds(Ticker, symbol=words, queued_at=ticks, attempts=st.integers(0, 99)))
 def test_a_ticker_comes_back(ticker: Ticker) -> None:
-    comes_back(TickerCodec(lambda: OFFSET), ticker, "asked_at")
+    comes_back(TickerCodec(lambda: OFFSET), ticker, "queued_at")
 
 
-@given(st.builds(FetchedQuote, quote=quotes, tick=ticks, worker=words))
+@given(st.builds(FetchedQuote, quote=quotes, fetched_monotonic=ticks, fetched_by=words))
 def test_a_quote_comes_back_digit_by_digit(fetched: FetchedQuote) -> None:
-    comes_back(FetchedCodec(lambda: OFFSET), fetched, "tick")
+    comes_back(FetchedCodec(lambda: OFFSET), fetched, "fetched_monotonic")
 
 
 @given(rows)
@@ -77,7 +77,7 @@ def test_a_tick_is_the_same_moment_on_a_node_whose_clock_differs() -> None:
 
     found = there.decode(here.encode(Ticker("AAPL", 100.0)))
 
-    assert found.asked_at == pytest.approx(86_400.0)
+    assert found.queued_at == pytest.approx(86_400.0)
 
 
 def test_an_unknown_tick_stays_unknown() -> None:
@@ -91,7 +91,9 @@ def _quote() -> Quote:
     return Quote("BRK.B", Decimal("1.50"), None, None, "USD", moment, MarketState.REGULAR, None, moment)
 
 
-GOOD = json.loads(FetchedCodec(lambda: 0.0).encode(FetchedQuote(_quote(), 1.0, "price-1")))
+GOOD = json.loads(
+    FetchedCodec(lambda: 0.0).encode(FetchedQuote(_quote(), fetched_monotonic=1.0, fetched_by="price-1"))
+)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 from sp500tui.cluster.queue.dead_lettering import among, into, to_dead_letters
 from sp500tui.cluster.queue.poison import PoisonMessage
 from sp500tui.errors import DatabaseError
-from sp500tui.model import ConvertedQuote
-from sp500tui.pipeline.core.queue_items import FetchedQuote, Ticker
+from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.storage import batch_codec as rowcodec
@@ -31,7 +30,7 @@ def test_a_row_becomes_a_letter_with_all_its_columns() -> None:
 
 def test_a_quote_becomes_one_with_what_is_known_of_it() -> None:
     (letter,) = to_dead_letters(
-        [PoisonMessage(b"", FetchedQuote(row(symbol="AAPL").quote, 0.0, "price-1"), REASON)], "DKK"
+        [PoisonMessage(b"", FetchedQuote(row(symbol="AAPL").quote, fetched_by="price-1"), REASON)], "DKK"
     )
     assert letter.row["symbol"] == "AAPL"
     assert (letter.row["converted_price"], letter.row["converted_currency"]) == (None, "DKK")

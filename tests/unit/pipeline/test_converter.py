@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from sp500tui.model import ConvertedQuote, FxRate, Quote
+from sp500tui.model import ConvertedQuote, FetchedQuote, FxRate
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.queue_items import FetchedQuote
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.converter import ConverterStage
@@ -37,7 +36,9 @@ class Counter:
         )
 
     def put(self, *numbers: int) -> None:
-        self.quotes.put([FetchedQuote(quote(number), 5.0, "price-1") for number in numbers])
+        self.quotes.put(
+            [FetchedQuote(quote(number), fetched_monotonic=5.0, fetched_by="price-1") for number in numbers]
+        )
 
     def state(self) -> WorkerState:
         return self.stage.workers[0].snapshot().state
@@ -128,11 +129,11 @@ class HangingRates(FxRates):
         self.resume = threading.Event()
         self.conversions = 0
 
-    def convert(self, quote: Quote, *, tick: float, worker: str) -> ConvertedQuote:
+    def convert(self, fetched: FetchedQuote) -> ConvertedQuote:
         self.conversions += 1
         if self.conversions == 1:
             assert self.resume.wait(20)
-        return super().convert(quote, tick=tick, worker=worker)
+        return super().convert(fetched)
 
 
 def test_an_abandoned_converter_puts_no_rows(eventually: Wait) -> None:

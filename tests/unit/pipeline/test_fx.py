@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.model import FxRate
+from sp500tui.model import FetchedQuote, FxRate
 from sp500tui.pipeline.stages.fx import FxRates, major_unit, plausible
 from tests.support.faults_rows import OPENING, quote
 from tests.unit.pipeline.test_queue import Clock
@@ -99,7 +99,7 @@ def test_waiting_for_a_rate_is_worth_it_only_for_a_while() -> None:
 
 
 def test_without_a_rate_there_is_no_converted_price_and_never_a_zero() -> None:
-    converted = FxRates("DKK").convert(quote(1), tick=5.0, worker="price-2")
+    converted = FxRates("DKK").convert(FetchedQuote(quote(1), fetched_monotonic=5.0, fetched_by="price-2"))
     assert (converted.converted_price, converted.fx_rate, converted.fx_time) == (None, None, None)
     assert (converted.converted_currency, converted.fetched_monotonic, converted.fetched_by) == (
         "DKK",
@@ -109,13 +109,13 @@ def test_without_a_rate_there_is_no_converted_price_and_never_a_zero() -> None:
 
 
 def test_a_pair_that_nobody_needed_yet_has_no_rate() -> None:
-    converted = FxRates("DKK").convert(quote(1, currency="JPY"), tick=0, worker="")
+    converted = FxRates("DKK").convert(FetchedQuote(quote(1, currency="JPY")))
     assert converted.converted_price is None
 
 
 def test_a_price_in_the_target_currency_stays_as_it_is() -> None:
     book = FxRates("USD")
-    converted = book.convert(quote(1, price="100.250"), tick=0, worker="")
+    converted = book.convert(FetchedQuote(quote(1, price="100.250")))
     assert str(converted.converted_price) == "100.250"
     assert converted.fx_rate == 1
     assert book.primary() == ("USD/USD", None, None)
@@ -128,13 +128,13 @@ def test_a_price_in_the_target_currency_stays_as_it_is() -> None:
 )
 def test_a_hundredth_of_a_currency(code: str, major: str, units: int) -> None:
     assert major_unit(code) == (major, units)
-    in_major = FxRates(major).convert(quote(1, currency=code, price="250"), tick=0, worker="")
+    in_major = FxRates(major).convert(FetchedQuote(quote(1, currency=code, price="250")))
     assert in_major.converted_price == Decimal(250) / units
     book = FxRates("DKK")
     book.need([code])
     book.learn([rate("8.5", base=major)])
     assert (
-        book.convert(quote(1, currency=code, price="250"), tick=0, worker="").converted_price
+        book.convert(FetchedQuote(quote(1, currency=code, price="250"))).converted_price
         == Decimal("2125") / units
     )
 
@@ -151,7 +151,7 @@ def test_conversion_is_exact_to_the_last_digit(price: Decimal, of_one: Decimal, 
     book.need([code])
     book.learn([FxRate(base, "DKK", of_one, OPENING)])
 
-    converted = book.convert(quote(1, currency=code, price=str(price)), tick=0, worker="").converted_price
+    converted = book.convert(FetchedQuote(quote(1, currency=code, price=str(price)))).converted_price
 
     assert converted is not None
     assert Fraction(converted) == Fraction(price) * Fraction(of_one) / units
@@ -160,5 +160,5 @@ def test_conversion_is_exact_to_the_last_digit(price: Decimal, of_one: Decimal, 
 def test_a_price_beyond_all_measure_ends_no_converter() -> None:
     book = FxRates("DKK")
     book.learn([rate("6.85")])
-    converted = book.convert(quote(1, price="1E+999999"), tick=0, worker="")
+    converted = book.convert(FetchedQuote(quote(1, price="1E+999999")))
     assert converted.converted_price is not None

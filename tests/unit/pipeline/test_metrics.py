@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.core.gauges import QueueMeter
-from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, Meter, percentiles
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, Meter, QueueMeter, percentiles
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import Latency, QueueName
 from tests.unit.pipeline.test_queue import Clock
@@ -110,17 +109,17 @@ def test_the_books_add_up() -> None:
     assert (counters.fetched, counters.stored, counters.duplicate, counters.dead) == (10, 5, 3, 2)
 
 
-def test_a_gauge_reads_depth_and_flow() -> None:
+def test_a_queue_meter_reads_depth_and_flow() -> None:
     queue: MemoryQueue[int] = MemoryQueue(4)
-    gauge = QueueMeter(QueueName.ROWS, queue)
+    meter = QueueMeter(QueueName.ROWS, queue)
     queue.put([1, 2, 3])
     lease = queue.take(1)
     assert lease is not None
     lease.ack()
-    gauge.sample()
-    gauge.sample()
+    meter.sample()
+    meter.sample()
 
-    seen = gauge.snapshot()
+    seen = meter.snapshot()
 
     assert (seen.ready, seen.in_flight, seen.capacity, seen.high_water) == (2, 0, 4, 3)
     assert seen.fill == 0.5

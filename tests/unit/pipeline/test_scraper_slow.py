@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sp500tui.model import Constituent
+from sp500tui.model import Constituent, Ticker
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.queue_items import Ticker
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
@@ -53,7 +52,7 @@ class Scrape:
         self.stage = WorkerPool(
             StageName.SCRAPER, scraping.make_task, 1, listener=self.events.append, hang_after=hang_after
         )
-        self.cycles.subscribe(self.stage.nudge)
+        self.cycles.subscribe(self.stage.wake)
 
     def kinds(self) -> list[EventKind]:
         return [event.kind for event in self.events]

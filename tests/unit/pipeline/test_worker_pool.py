@@ -14,7 +14,8 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.queue import CancelledError, MemoryQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import restart_delay
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
-from sp500tui.pipeline.core.worker_pool import Worker, WorkerPool, WorkerTask
+from sp500tui.pipeline.core.worker import Worker, WorkerTask
+from sp500tui.pipeline.core.worker_pool import WorkerPool
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -38,12 +39,12 @@ class Adder:
         lease = self.worker.take(self.pool.queue, 3, timeout=0.02)
         if lease is None:
             return
-        self.worker.begin(f"{len(lease.items)} numbers")
+        self.worker.start_work(f"{len(lease.items)} numbers")
         self.pool.act(self.worker, lease.items)
         if lease.ack():
             with self.pool.lock:
                 self.pool.done.extend(lease.items)
-        self.worker.done(len(lease.items), 0.001)
+        self.worker.finish_work(len(lease.items), 0.001)
 
     def close(self) -> None:
         self.pool.closed += 1
@@ -123,19 +124,18 @@ def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(
         pool.stage.scale(1)
         eventually(lambda: len(pool.stage.workers) == 1)
         pool.stage.scale(16)
-        assert len([w for w in pool.stage.workers if not w.leaving.is_set()]) == 16
+        assert len([w for w in pool.stage.workers if not w.stopping.is_set()]) == 16
     assert sorted(pool.done) == list(range(6000))
     # Threads of earlier tests may end meanwhile: only new ones count.
     eventually(lambda: not set(threading.enumerate()) - before)
 
 
-@pytest.mark.parametrize(("wish", "size"), [(0, 1), (-5, 1), (65, 64), (10**9, 64)])
-def test_a_pool_has_one_to_64_workers(wish: int, size: int) -> None:
+def test_a_pool_that_shuts_down_starts_no_workers() -> None:
     pool = Pool(2)
-    pool.stage.end()
-    scaled = pool.stage.scale(wish)
-    assert (scaled.old, scaled.new) == (2, size)
-    assert not pool.stage.workers, "nobody is started at the end"
+    pool.stage.begin_shutdown()
+    assert pool.stage.scale(5) == 2
+    assert pool.stage.size == 5
+    assert not pool.stage.workers
     assert pool.kinds() == [EventKind.SCALED]
 
 
@@ -169,7 +169,7 @@ def test_a_worker_that_gets_something_done_between_its_faults_is_soon_back(event
 
     def fail_every_other_time(worker: Worker, items: object) -> None:
         if next(turns) % 2:
-            delays.append(worker._faults)
+            delays.append(worker.consecutive_failures)
             raise ValueError("again")
 
     pool.act = fail_every_other_time

@@ -223,7 +223,7 @@ def test_the_second_step_of_the_ladder_spools_everything(
         desk.writing.spooling_since = time.monotonic() - 60
         hanging.set()
         desk.rows.close()
-        desk.stage.end()
+        desk.stage.begin_shutdown()
         assert desk.stage.join(10)
         assert desk.ledger().spooled == 25
         assert desk.restarts() == 0

@@ -87,7 +87,7 @@ def test_a_writer_that_is_to_leave_takes_no_more(open_desk: Open, eventually: Wa
         if replaced:
             worker.abandoned = True
         else:
-            worker.leaving.set()
+            worker.stopping.set()
         go.set()
         eventually(lambda: not desk.stage.workers)
         # The batch that was ready is committed by who leaves in good order; one that was replaced leaves it.

@@ -1,0 +1,258 @@
+"""One worker of a stage: a thread that runs a task, restarts it after errors, and reports its state."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sp500tui.errors import Sp500tuiError
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
+from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
+from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
+from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
+
+if TYPE_CHECKING:
+    from sp500tui.pipeline.core.worker_pool import WorkerPool
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_HEALTHY_AFTER = 60.0
+"""Seconds of work without an error after which the restart back-off starts from the beginning."""
+_MAX_FAILURES_AFTER_SUCCESS = 3
+"""Failures in a row that count after a finished lease: the next restart is at most two seconds away."""
+
+
+class WorkerTask(Protocol):
+    """The work of one worker of a stage; created again after every error."""
+
+    def run_once(self) -> float | None:
+        """Take one lease and process it; return without one when the worker is woken.
+
+        Returns the seconds to wait before the next call; None for no wait.
+
+        Raises:
+            QueueClosedError: the input queue is closed and drained.
+        """
+
+    def close(self) -> None:
+        """Release what the task owns."""
+
+
+class Worker:
+    """One thread of a stage with its state and its counters."""
+
+    def __init__(self, pool: WorkerPool, number: int) -> None:
+        self.pool = pool
+        self.number = number
+        self.name = f"{pool.name}-{number}"
+        self.meter = Meter()
+        self.latency = LatencyHistogram()
+        self.restarts = 0
+        self.last_error = ""
+        self.pid = os.getpid()
+        self.lease: Lease[Any] | None = None
+        self.task: WorkerTask | None = None
+        self.stopping = threading.Event()
+        """Set when the worker is to exit after its current lease."""
+        self.abandoned = False
+        """Whether the worker hung and was replaced; its lease has been released to other workers."""
+        self._state = WorkerState.STARTING
+        self._doing = ""
+        self._since = time.monotonic()
+        self._until: float | None = None
+        self._state_lock = threading.Lock()
+        self.consecutive_failures = 0
+        self._failed_at = 0.0
+        self._announced = False
+        self._waiting_queue: LeasedQueue[Any] | None = None
+        self.thread = ServiceThread(self.name, self._step, finished=self._exit)
+
+    # --- called by the task ------------------------------------------------------------------------------------
+
+    def set_state(self, state: WorkerState, doing: str = "", until: float | None = None) -> None:
+        """Set the worker's state; `until` is the monotonic time of the next attempt.
+
+        Only a busy worker is ever abandoned: once this has set another state, `abandoned` no longer changes.
+        """
+        with self._state_lock:
+            if state is not self._state:
+                self._since = time.monotonic()
+            self._state, self._doing, self._until = state, doing, until
+
+    def start_work(self, doing: str) -> None:
+        """Set the state to busy and restart the time after which the worker counts as hung."""
+        with self._state_lock:
+            self._state, self._doing, self._until = WorkerState.BUSY, doing, None
+            self._since = time.monotonic()
+
+    def finish_work(self, items: int, seconds: float) -> None:
+        """Count a lease that was processed in `seconds`."""
+        self.meter.add(items)
+        self.latency.record(seconds)
+        self.pool.record(items, seconds)
+        self.lease = None
+        healthy = time.monotonic() - self._failed_at > _HEALTHY_AFTER
+        self.consecutive_failures = (
+            0 if healthy else min(self.consecutive_failures, _MAX_FAILURES_AFTER_SUCCESS)
+        )
+
+    def take(
+        self, queue: LeasedQueue[Any], n: int, linger: float = 0.0, timeout: float | None = None
+    ) -> Lease[Any] | None:
+        """Lease up to `n` items; None if there are none within `timeout` seconds or if the worker is woken."""
+        self.set_state(WorkerState.IDLE)
+        self._waiting_queue = queue
+        try:
+            self.lease = queue.take(
+                n,
+                linger=linger,
+                timeout=queue.longest_take if timeout is None else timeout,
+                cancelled=lambda: self.thread.woken,
+            )
+        except CancelledError:
+            self.lease = None
+        finally:
+            self._waiting_queue = None
+        return self.lease
+
+    def put(self, queue: LeasedQueue[T], items: Sequence[T]) -> None:
+        """Put items that belong to no lease, waiting for room.
+
+        Raises:
+            CancelledError: the worker is stopping; nothing was put.
+        """
+        self._waiting_queue = queue
+        try:
+            queue.put(items, cancelled=self.stopping.is_set)
+        finally:
+            self._waiting_queue = None
+
+    def wait(self, seconds: float, state: WorkerState, doing: str) -> bool:
+        """Wait, shown with a countdown; returns early if the pool is expedited, and False if the worker must exit."""
+        until = time.monotonic() + seconds
+        self.set_state(state, doing, until)
+        while not (self.stopping.is_set() or self.abandoned):
+            left = until - time.monotonic()
+            if left <= 0 or self.pool.expedited:
+                return True
+            self.thread.rest(left)
+        return False
+
+    # --- called by the pool ------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Interrupt the worker's wait so that it checks for a stop, a pause or other work."""
+        self.thread.wake()
+        queue = self._waiting_queue
+        if queue is not None:
+            queue.interrupt()
+
+    def stop(self) -> None:
+        """Make the worker exit after its current lease."""
+        self.stopping.set()
+        self.thread.stop()
+        self.wake()
+
+    def abandon_if_hung(self, hang_after: float) -> bool:
+        """Mark the worker as abandoned if its work has lasted more than `hang_after` seconds; True if it was marked."""
+        with self._state_lock:
+            busy = time.monotonic() - self._since if self._state is WorkerState.BUSY else 0.0
+            if self.abandoned or busy <= hang_after:
+                return False
+            self.abandoned = True
+            self.restarts += 1
+            return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether the worker is processing a lease."""
+        return self._state in (WorkerState.BUSY, WorkerState.BLOCKED)
+
+    def snapshot(self) -> WorkerSnapshot:
+        """The worker's state and counters."""
+        state = self._state
+        if self.abandoned:
+            state = WorkerState.HUNG
+        elif self.stopping.is_set():
+            state = WorkerState.DRAINING
+        until = self._until
+        now = time.monotonic()
+        return WorkerSnapshot(
+            name=self.name,
+            stage=self.pool.name,
+            state=state,
+            doing=self._doing,
+            state_seconds=now - self._since,
+            items=self.meter.total,
+            rate_1=self.meter.rate(1),
+            rate_10=self.meter.rate(10),
+            rate_60=self.meter.rate(60),
+            latency=self.latency.latency(),
+            restarts=self.restarts,
+            last_error=self.last_error,
+            retry_in=max(0.0, until - now) if until is not None else None,
+            pid=self.pid,
+            thread=self.thread.native_id,
+            history=self.meter.history(30),
+        )
+
+    # --- the thread --------------------------------------------------------------------------------------------
+
+    def _step(self) -> float | None:
+        """Run the task once; None when the worker is to exit."""
+        if self.stopping.is_set() or self.abandoned:
+            return None
+        if not self._announced:
+            self._announced = True
+            self.pool.emit(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
+        try:
+            if self.task is None:
+                self.set_state(WorkerState.STARTING)
+                self.task = self.pool.make_task(self)
+            if self.pool.must_pause:
+                self.set_state(WorkerState.PAUSED)
+                return FOREVER
+            return self.task.run_once() or 0.0
+        except (QueueClosedError, CancelledError):
+            return None
+        except BaseException as error:  # noqa: BLE001  # any exception restarts the worker
+            self._restart_after(error)
+        return 0.0
+
+    def _restart_after(self, error: BaseException) -> None:
+        self._close_task()
+        self.consecutive_failures += 1
+        self._failed_at = time.monotonic()
+        self.restarts += 1
+        self.pool.failed += 1
+        self.last_error = str(error) or type(error).__name__
+        delay = restart_delay(self.consecutive_failures, self.pool.jitter())
+        message = f"{self.name} died: {self.last_error}; restarted in {delay:.1f} s"
+        if not isinstance(error, Sp500tuiError):
+            _log.error("%s failed with an unexpected error", self.name, exc_info=error)
+        self.pool.emit(EventKind.WORKER_DIED, message, logging.WARNING, self.name)
+        self.wait(delay, WorkerState.BACKOFF, self.last_error)
+
+    def _exit(self) -> None:
+        try:
+            self._close_task()
+        finally:
+            self.pool.on_worker_exit(self)
+
+    def _close_task(self) -> None:
+        """Release the lease and close the task; an error in either is logged."""
+        task, self.task = self.task, None
+        lease, self.lease = self.lease, None
+        for close in (lease.release if lease is not None else None, task.close if task is not None else None):
+            try:
+                if close is not None:
+                    close()
+            except Exception as error:  # noqa: BLE001
+                _log.error("%s could not release what it held", self.name, exc_info=error)
