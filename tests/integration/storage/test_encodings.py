@@ -95,7 +95,7 @@ def test_names_that_it_cannot_hold_are_stored_with_replacements(
     assert str(odd).startswith("Nestl")
     assert sector is not None
     assert sector[0].endswith("nergie?")
-    warnings = [record.getMessage() for record in caplog.records if record.name.endswith("insertion")]
+    warnings = [record.getMessage() for record in caplog.records if record.name.endswith("writes")]
     assert len(warnings) == 2
     assert f"encoding {encoding}" in warnings[0]
 
