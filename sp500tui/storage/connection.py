@@ -16,8 +16,6 @@ from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.transaction import Connection, transaction
 from sp500tui.storage.url import check_url, impossible_value
 
-__all__ = ["Connection", "connect", "failure", "refusal"]
-
 _LONGEST = 300
 _KEEPALIVE = {
     "keepalives_idle": 20,

@@ -7,27 +7,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from sp500tui.logs.redaction import redact_url
-from sp500tui.storage.connection import Connection, connect
-from sp500tui.storage.errors import is_bad_row, is_transient
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.url import check_url
-from sp500tui.storage.writes import insert, upsert_constituents, upsert_symbols
 
 if TYPE_CHECKING:
     from sp500tui.storage.embedded.server import EmbeddedServer
-
-__all__ = [
-    "Connection",
-    "Database",
-    "apply_schema",
-    "check_url",
-    "connect",
-    "insert",
-    "is_bad_row",
-    "is_transient",
-    "upsert_constituents",
-    "upsert_symbols",
-]
 
 
 class Database:

@@ -8,11 +8,11 @@ from typing import Any
 
 import psycopg
 
-from sp500tui.storage.connection import Connection, connect, failure
+from sp500tui.storage.connection import connect, failure
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import repeated
 from sp500tui.storage.schema.migrations import apply_schema
-from sp500tui.storage.transaction import run
+from sp500tui.storage.transaction import Connection, run
 
 CITUS, TIMESCALEDB = "citus", "timescaledb"
 _NAMES = {CITUS: "Citus", TIMESCALEDB: "TimescaleDB"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,26 +11,11 @@ from typing import Any
 import psycopg
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.connection import Connection, failure
+from sp500tui.model import ConvertedQuote, Quote
+from sp500tui.storage.connection import failure
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import repeated
-from sp500tui.storage.transaction import run
-
-__all__ = [
-    "QUERIES",
-    "LatestTrade",
-    "PricePoint",
-    "RowTotal",
-    "Statistics",
-    "StoredRow",
-    "history",
-    "insert_rate",
-    "last_rows",
-    "newest",
-    "row_count",
-    "row_total",
-    "statistics",
-]
+from sp500tui.storage.transaction import Connection, run
 
 _NO_SUCH_FUNCTION = "42883"
 MAX_POINTS = 2000
@@ -112,6 +97,15 @@ class Statistics:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class LatestRows:
+    """The latest row of each of some symbols, as the pipeline's own values."""
+
+    rows: tuple[ConvertedQuote, ...]
+    stored_at: datetime | None
+    """When the last of them was stored, by the server's clock, UTC; None without rows."""
+
+
 def history(
     connection: Connection, symbol: str, since: datetime, points: int = MAX_POINTS
 ) -> tuple[PricePoint, ...]:
@@ -177,6 +171,13 @@ def statistics(connection: Connection) -> Statistics:
     return Statistics(total, version, taken_at, connections, most, inserted if counts else None)
 
 
+def latest_since(connection: Connection, since: datetime) -> LatestRows:
+    """The latest row of each symbol that was stored at `since` or later."""
+    found = _rows(connection, "latest_since", {"since": since})
+    stored_at = max((row[-1] for row in found), default=None)
+    return LatestRows(tuple(_converted_quote(row) for row in found), stored_at)
+
+
 def insert_rate(earlier: Statistics, later: Statistics) -> float | None:
     """Rows a second that the table grew by from one look to a later one; None where it cannot be said."""
     seconds = (later.taken_at - earlier.taken_at).total_seconds()
@@ -197,3 +198,10 @@ def _rows(
         return repeated(lambda: run(connection, QUERIES[query], arguments).fetchall())
     except psycopg.Error as error:
         raise failure(f"the database did not answer the query {query}", error) from None
+
+
+def _converted_quote(row: Sequence[Any]) -> ConvertedQuote:
+    symbol, price, change, percent, currency, time, state, volume, fetched_at, *converted, _ = row
+    quote = Quote(symbol, price, change, percent, currency, time, state, volume, fetched_at)
+    converted_price, converted_currency, rate, rate_time = converted
+    return ConvertedQuote(quote, converted_price, converted_currency, rate, rate_time)

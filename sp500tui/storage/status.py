@@ -11,12 +11,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sp500tui.config.child_processes import find_program
 from sp500tui.errors import ConfigurationError, DatabaseError
-from sp500tui.storage.connection import Connection, connect, failure
+from sp500tui.storage.connection import connect, failure
 from sp500tui.storage.database import Database
 from sp500tui.storage.embedded.binaries import bin_folder
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import LatestTrade, Statistics, newest, statistics
-from sp500tui.storage.transaction import run
+from sp500tui.storage.transaction import Connection, run
 
 _NO_TABLE = "42P01"
 

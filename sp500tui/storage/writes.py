@@ -14,10 +14,10 @@ from sp500tui.errors import DatabaseError
 from sp500tui.model import Constituent
 from sp500tui.storage.adaptation import python_codec
 from sp500tui.storage.batch_codec import parameters
-from sp500tui.storage.connection import Connection, failure
+from sp500tui.storage.connection import failure
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import repeated
-from sp500tui.storage.transaction import run, run_raw
+from sp500tui.storage.transaction import Connection, run, run_raw
 
 _log = logging.getLogger(__name__)
 

@@ -25,8 +25,9 @@ from sp500tui.sources.yahoo.client import YahooFinance
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import parse_quotes
 from sp500tui.storage.batch_codec import encode
-from sp500tui.storage.database import connect, insert
+from sp500tui.storage.connection import connect
 from sp500tui.storage.embedded.server import EmbeddedServer
+from sp500tui.storage.writes import insert
 from tests.benchmarks.end_to_end import pipeline, settled
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import (

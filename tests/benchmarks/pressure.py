@@ -31,7 +31,9 @@ from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.wikipedia.client import ConstituentList, Wikipedia
-from sp500tui.sources.yahoo.client import FetchResult, TradingPeriods, YahooFinance
+from sp500tui.sources.yahoo.client import YahooFinance
+from sp500tui.sources.yahoo.parsing import FetchResult
+from sp500tui.sources.yahoo.trading_calendar import TradingPeriods
 from sp500tui.tui.app import DashboardApp
 from tests.benchmarks.rig import many_symbols
 from tests.benchmarks.screen import percentile

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import psycopg
 
 from sp500tui.model import ConvertedQuote, MarketState, Quote
-from sp500tui.storage.database import apply_schema
 from sp500tui.storage.embedded.server import EmbeddedServer
+from sp500tui.storage.schema.migrations import apply_schema
 
 if TYPE_CHECKING:
     from tests.support.postgres import TcpPostgres

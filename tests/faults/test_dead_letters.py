@@ -14,7 +14,7 @@ import pytest
 
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage import batch_codec as rowcodec
-from sp500tui.storage.database import apply_schema
+from sp500tui.storage.schema.migrations import apply_schema
 from tests.faults.checker import Checker
 from tests.faults.engine import EngineStarter
 from tests.support.faults_rows import row

@@ -20,7 +20,8 @@ from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.pipeline.writer.client import WriterClient
 from sp500tui.storage import batch_codec as rowcodec
-from sp500tui.storage.database import apply_schema, connect
+from sp500tui.storage.connection import connect
+from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from tests.faults.checker import Checker
 from tests.faults.engine import EngineStarter

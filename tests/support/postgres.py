@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.database import connect
+from sp500tui.storage.connection import connect
 from sp500tui.storage.embedded import initdb as cluster
 from sp500tui.storage.embedded.account import Account
 from sp500tui.storage.embedded.binaries import bin_folder_for

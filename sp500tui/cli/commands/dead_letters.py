@@ -60,7 +60,11 @@ def _line(letter: DeadLetter) -> tuple[str, ...]:
 def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) -> int:
     """Insert every letter; what the database still refuses stays. Raises DatabaseError when it is out of reach."""
     from sp500tui.storage.batch_codec import encode_records
-    from sp500tui.storage.database import Database, apply_schema, connect, insert, is_bad_row
+    from sp500tui.storage.connection import connect
+    from sp500tui.storage.database import Database
+    from sp500tui.storage.errors import is_bad_row
+    from sp500tui.storage.schema.migrations import apply_schema
+    from sp500tui.storage.writes import insert
 
     if not letters.listing():
         write_output("no dead letters\n")

@@ -21,7 +21,8 @@ from sp500tui.price_text import change_text, price_text
 if TYPE_CHECKING:
     from sp500tui.config.settings import Settings
     from sp500tui.pipeline.stages.fx import FxRates
-    from sp500tui.sources.yahoo.client import FetchResult, YahooFinance
+    from sp500tui.sources.yahoo.client import YahooFinance
+    from sp500tui.sources.yahoo.parsing import FetchResult
 
 _LONGEST_WAIT = 5.0
 """Seconds to wait for a source that asked for patience before the command gives up."""

@@ -13,8 +13,9 @@ import psycopg
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread
-from sp500tui.storage.connection import Connection, connect
-from sp500tui.storage.live import latest_since
+from sp500tui.storage.connection import connect
+from sp500tui.storage.reads import latest_since
+from sp500tui.storage.transaction import Connection
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sp500tui.errors import SourceError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import MarketSnapshot
-from sp500tui.sources.yahoo.client import TradingPeriods
+from sp500tui.sources.yahoo.trading_calendar import TradingPeriods
 
 _log = logging.getLogger(__name__)
 

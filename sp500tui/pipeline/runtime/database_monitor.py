@@ -18,9 +18,12 @@ from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot
 from sp500tui.pipeline.stages.scraper import CurrentConstituents
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
-from sp500tui.storage import database as storage
+from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database
 from sp500tui.storage.reads import row_count
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import Connection
+from sp500tui.storage.writes import upsert_constituents, upsert_symbols
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +73,7 @@ class DatabaseMonitor:
         self.first_attempt_done = threading.Event()
         """Set after the first attempt to open the database, whatever came of it."""
         self._database: Database | None = None
-        self._connection: storage.Connection | None = None
+        self._connection: Connection | None = None
         self._upserted = 0
         self._rows_total: int | None = None
         self._counted_at = 0.0
@@ -133,12 +136,12 @@ class DatabaseMonitor:
         else:
             self._database.ensure_alive()
         if not self._state.ready.is_set():
-            storage.apply_schema(self._database.url)
+            apply_schema(self._database.url)
             self._state.ready.set()
             self.thread.attempts = None
             self._state.record_success()
         if self._connection is None or self._connection.closed:
-            self._connection = storage.connect(self._database.url, application_name="sp500tui keeper")
+            self._connection = connect(self._database.url, application_name="sp500tui keeper")
         self._sync_constituents(self._connection)
         if time.monotonic() - self._counted_at >= _COUNT_EVERY:
             self._count()
@@ -148,12 +151,12 @@ class DatabaseMonitor:
             self._unhealthy = False
             self._state.record_success()
 
-    def _sync_constituents(self, connection: storage.Connection) -> None:
+    def _sync_constituents(self, connection: Connection) -> None:
         """Bring the table of constituents to the list in force."""
         changes = self._roster.changes
         if self._upserted != changes and self._roster.listed:
-            storage.upsert_constituents(connection, self._roster.listed, datetime.now(UTC))
-            storage.upsert_symbols(connection, self._roster.symbols)
+            upsert_constituents(connection, self._roster.listed, datetime.now(UTC))
+            upsert_symbols(connection, self._roster.symbols)
             self._upserted = changes
 
     def _count(self) -> None:
@@ -208,7 +211,7 @@ class DatabaseMonitor:
     def _bring_up_to_date(self, url: str) -> None:
         """Store the list in force and count the rows a last time."""
         try:
-            self._connection = storage.connect(url, application_name="sp500tui keeper")
+            self._connection = connect(url, application_name="sp500tui keeper")
             self._sync_constituents(self._connection)
             self._count()
         except DatabaseError as error:

@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.fx import FxRates, major_unit
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches
-from sp500tui.sources.yahoo.client import OMITTED, FetchResult
+from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
 
 _RETRY_DELAY = 0.5
 """Seconds a worker holds still after a failed request; the throttle does the real back-off."""

@@ -15,13 +15,16 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.pipeline.core.service_thread import ServiceThread
-from sp500tui.storage import database
+from sp500tui.storage.connection import connect
+from sp500tui.storage.errors import is_transient
+from sp500tui.storage.transaction import Connection
+from sp500tui.storage.writes import insert
 
 NUMBER_BYTES = 8
 _PR_SET_PDEATHSIG = 1
@@ -33,7 +36,7 @@ def main(fd: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _set_parent_death_signal()
-    pipe = Connection(fd)
+    pipe = Pipe(fd)
     # Where the end of the pipe cannot be watched, no process is left that might outlive the program.
     ServiceThread(
         "end-of-pipe", lambda: _exit_with_parent(fd), attempts=1, give_up=lambda _: os._exit(1)
@@ -70,12 +73,12 @@ def _exit_with_parent(fd: int) -> None:
 
 
 class _Writer:
-    def __init__(self, pipe: Connection, configuration: dict[str, Any]) -> None:
+    def __init__(self, pipe: Pipe, configuration: dict[str, Any]) -> None:
         self._pipe = pipe
         self._url: str = configuration["url"]
         self._name: str = configuration["name"]
         self._statement_timeout: float = configuration["statement_timeout"]
-        self._connection: database.Connection | None = None
+        self._connection: Connection | None = None
 
     def _answer(self, **fields: Any) -> None:
         self._pipe.send_bytes(json.dumps(fields).encode())
@@ -92,9 +95,9 @@ class _Writer:
         else:
             self._answer(kind="ready", number=0)
 
-    def _connected(self) -> database.Connection:
+    def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = database.connect(
+            self._connection = connect(
                 self._url,
                 application_name=f"sp500tui {self._name}",
                 statement_timeout=self._statement_timeout,
@@ -106,9 +109,9 @@ class _Writer:
         """Commit one batch, and say how that went."""
         started = time.perf_counter()
         try:
-            stored = database.insert(self._connected(), payload)
+            stored = insert(self._connected(), payload)
         except DatabaseError as error:
-            if error.sqlstate is None or database.is_transient(error.sqlstate):
+            if error.sqlstate is None or is_transient(error.sqlstate):
                 self.disconnect()
             self._answer(kind="failed", number=number, sqlstate=error.sqlstate, message=str(error))
         else:

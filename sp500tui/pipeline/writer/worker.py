@@ -24,7 +24,7 @@ from sp500tui.pipeline.writer.batch_store import B, BatchStore
 from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.storage import batch_codec as rowcodec
-from sp500tui.storage.database import is_bad_row
+from sp500tui.storage.errors import is_bad_row
 
 _LINGER = 0.05
 """Seconds a writer waits for more rows than the first, to commit them together."""

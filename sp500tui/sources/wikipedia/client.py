@@ -26,9 +26,7 @@ from sp500tui.sources.wikipedia.cache import (
     read_cache,
     write_cache,
 )
-from sp500tui.sources.wikipedia.table import ParsedPage, parse_constituents, parse_page
-
-__all__ = ["ConstituentList", "Wikipedia", "parse_constituents"]
+from sp500tui.sources.wikipedia.table import ParsedPage, parse_page
 
 _log = logging.getLogger(__name__)
 

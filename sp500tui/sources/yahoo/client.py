@@ -23,22 +23,12 @@ from sp500tui.logs.redaction import one_line
 from sp500tui.model import MarketState
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.json_values import read_json
-from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, FetchResult, answered_symbols, parse_quotes
-from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol, parse_symbol, yahoo_symbol
+from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, answered_symbols, parse_quotes
+from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol, yahoo_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 
 if TYPE_CHECKING:
     from sp500tui.sources.yahoo.session import ThrottledSession
-
-__all__ = [
-    "OMITTED",
-    "FetchResult",
-    "TradingPeriods",
-    "YahooFinance",
-    "fx_symbol",
-    "parse_symbol",
-    "yahoo_symbol",
-]
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")

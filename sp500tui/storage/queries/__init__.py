@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def _read(folder: Path) -> dict[str, str]:
-    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.sql"))}
+def _load(folder: Path) -> dict[str, str]:
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.rglob("*.sql"))}
 
 
-QUERIES: dict[str, str] = _read(Path(__file__).parent)
-"""Name → SQL text as it is sent."""
+QUERIES: dict[str, str] = _load(Path(__file__).parent)
+"""Name of the file without its suffix → SQL text as it is sent."""

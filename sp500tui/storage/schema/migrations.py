@@ -11,10 +11,10 @@ import psycopg
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.storage.batch_codec import COLUMNS
-from sp500tui.storage.connection import Connection, connect, failure
+from sp500tui.storage.connection import connect, failure
 from sp500tui.storage.errors import is_transient
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.transaction import run, transaction
+from sp500tui.storage.transaction import Connection, run, transaction
 
 _FOLDER = Path(__file__).parent
 _ATTEMPTS = 20

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from sp500tui.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from sp500tui.storage.connection import Connection
     from sp500tui.storage.reads import LatestTrade, PricePoint, Statistics, StoredRow
+    from sp500tui.storage.transaction import Connection
 
 T = TypeVar("T")
 _STATEMENT_TIMEOUT = 5.0

@@ -20,7 +20,7 @@ from sp500tui.pipeline.writer import process as writer_process
 from sp500tui.pipeline.writer.client import WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.framing import framed
 from sp500tui.storage import batch_codec as rowcodec
-from sp500tui.storage.database import apply_schema
+from sp500tui.storage.schema.migrations import apply_schema
 from tests.support.faults_rows import row
 
 Wait = Callable[[Callable[[], object]], None]

@@ -12,7 +12,9 @@ import pytest
 
 from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.pipeline.runtime.database_monitor import is_permanent
-from sp500tui.storage.database import Database, apply_schema, connect
+from sp500tui.storage.connection import connect
+from sp500tui.storage.database import Database
+from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from tests.support.postgres import TcpPostgres, free_port
 

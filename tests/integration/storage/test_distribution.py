@@ -8,11 +8,14 @@ import psycopg
 import pytest
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.database import Connection, apply_schema, connect
+from sp500tui.storage.connection import connect
 from sp500tui.storage.distribution import CITUS as CITUS_NAME
 from sp500tui.storage.distribution import TIMESCALEDB as TIMESCALEDB_NAME
 from sp500tui.storage.distribution import Server, prepare, steps_left
-from sp500tui.storage.reads import QUERIES, last_rows, newest, row_total, statistics
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.reads import last_rows, newest, row_total, statistics
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import Connection
 from tests.support.extensions import CITUS, TIMESCALEDB, pretend
 
 FILL = """

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.database import connect
+from sp500tui.storage.connection import connect
 from sp500tui.storage.embedded import server as embedded
 from sp500tui.storage.embedded import watchdog as watchdog_module
 from sp500tui.storage.embedded.process import find_running

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.database import connect
+from sp500tui.storage.connection import connect
 from sp500tui.storage.embedded import server as embedded
 from sp500tui.storage.embedded.libpq_environment import variable_names
 from sp500tui.storage.embedded.server import EmbeddedServer

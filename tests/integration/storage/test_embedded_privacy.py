@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.errors import ConfigurationError, DatabaseError, Sp500tuiError
-from sp500tui.storage.database import connect
+from sp500tui.storage.connection import connect
 from sp500tui.storage.embedded.binaries import bin_folder
 from sp500tui.storage.embedded.process import Postmaster, find_running
 from sp500tui.storage.embedded.server import EmbeddedServer

@@ -18,8 +18,10 @@ from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.database_monitor import is_permanent
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.batch_codec import decode, encode
-from sp500tui.storage.database import apply_schema, connect, insert, upsert_symbols
+from sp500tui.storage.connection import connect
+from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
+from sp500tui.storage.writes import insert, upsert_symbols
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
 from tests.support.faults_rows import row

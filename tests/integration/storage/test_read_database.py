@@ -13,7 +13,7 @@ import pytest
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.storage.database import apply_schema
+from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import Engine, EngineStarter
 from tests.support.postgres import TcpPostgres, end_server, free_port, public_folder

@@ -15,9 +15,10 @@ import pytest
 from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage import reads as reading
 from sp500tui.storage import status as inspection
-from sp500tui.storage.database import Connection, Database, apply_schema, connect
+from sp500tui.storage.connection import connect
+from sp500tui.storage.database import Database
+from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import (
-    QUERIES,
     PricePoint,
     history,
     insert_rate,
@@ -27,7 +28,9 @@ from sp500tui.storage.reads import (
     row_total,
     statistics,
 )
+from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.status import psql_command, status
+from sp500tui.storage.transaction import Connection
 from tests.support.postgres import TcpPostgres
 
 START = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)

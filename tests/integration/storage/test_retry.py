@@ -13,15 +13,12 @@ from sp500tui.errors import DatabaseError
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.writer.client import WriterClient
 from sp500tui.storage.batch_codec import encode
-from sp500tui.storage.database import (
-    Connection,
-    apply_schema,
-    connect,
-    insert,
-    upsert_constituents,
-    upsert_symbols,
-)
-from sp500tui.storage.reads import QUERIES, newest
+from sp500tui.storage.connection import connect
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.reads import newest
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import Connection
+from sp500tui.storage.writes import insert, upsert_constituents, upsert_symbols
 
 MOMENT = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)
 APPLE = Constituent("AAPL", "Apple Inc.", "IT", "Hardware", "Cupertino", None, "0000320193", "1976")

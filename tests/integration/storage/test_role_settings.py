@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sp500tui.storage.batch_codec import encode
-from sp500tui.storage.database import apply_schema, connect, insert, upsert_constituents
-from sp500tui.storage.live import latest_since
-from sp500tui.storage.reads import history, last_rows, statistics
+from sp500tui.storage.connection import connect
+from sp500tui.storage.reads import history, last_rows, latest_since, statistics
+from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
+from sp500tui.storage.writes import insert, upsert_constituents
 from tests.support.faults_rows import row
 from tests.support.postgres import TcpPostgres
 

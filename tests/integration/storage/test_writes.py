@@ -14,15 +14,11 @@ import pytest
 from sp500tui.errors import DatabaseError
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.storage.batch_codec import COLUMNS, decode, encode, encode_records
-from sp500tui.storage.database import (
-    Connection,
-    apply_schema,
-    connect,
-    insert,
-    is_bad_row,
-    is_transient,
-    upsert_constituents,
-)
+from sp500tui.storage.connection import connect
+from sp500tui.storage.errors import is_bad_row, is_transient
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import Connection
+from sp500tui.storage.writes import insert, upsert_constituents
 from tests.support.postgres import TcpPostgres
 
 MOMENT = datetime(2026, 5, 1, 13, 30, 0, 123456, tzinfo=UTC)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.database import apply_schema
+from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from sp500tui.tui.shell.price_reader import PostgresReader
 from sp500tui.tui.symbol.screen import SymbolScreen

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.storage.database import apply_schema
+from sp500tui.storage.schema.migrations import apply_schema
 from tests.benchmarks import (
     back_pressure,
     budget,

@@ -33,7 +33,7 @@ from sp500tui.logs import setup as logs
 from sp500tui.model import Constituent, FxRate, MarketState, Quote
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.sources.wikipedia.client import ConstituentList
-from sp500tui.sources.yahoo.client import FetchResult
+from sp500tui.sources.yahoo.parsing import FetchResult
 from tests.support.environment import isolate_home, ordinary_user, remove_home
 from tests.support.postgres import public_folder
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sp500tui.errors import Sp500tuiError
-from sp500tui.sources.wikipedia.client import parse_constituents
+from sp500tui.sources.wikipedia.table import parse_constituents
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes
 from sp500tui.sources.yahoo.trading_calendar import parse_trading_periods

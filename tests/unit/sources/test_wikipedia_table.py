@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.errors import SourceError
-from sp500tui.sources.wikipedia.client import parse_constituents
-from sp500tui.sources.wikipedia.table import parse_page
+from sp500tui.sources.wikipedia.table import parse_constituents, parse_page
 from tests.support.recordings import PACKAGE_LOGGER, own_and_real
 
 PAGES = [

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.config.symbols import parse_symbol as checked_symbol
-from sp500tui.sources.yahoo.client import fx_symbol, parse_symbol, yahoo_symbol
-from sp500tui.sources.yahoo.symbols import answer_names, fx_names
+from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol, parse_symbol, yahoo_symbol
 
 
 @pytest.mark.parametrize(

