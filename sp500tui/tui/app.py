@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import var
+from textual.screen import Screen
 from textual.widgets import Input
 
 from sp500tui.config.paths import Paths, user_folder
@@ -38,10 +40,9 @@ from sp500tui.tui.polling import LogSource
 from sp500tui.tui.quit.shutdown import remainder
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.shell import pipeline_actions as steering
-from sp500tui.tui.shell.bindings import STEERING, Command, check_keymap, commands_of
-from sp500tui.tui.shell.commands import CommandProvider
+from sp500tui.tui.shell.command_palette import CommandProvider, Palette
 from sp500tui.tui.shell.confirmation import WITHIN, Confirmation
-from sp500tui.tui.shell.palette import Palette
+from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, check_keymap, commands_of
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, PACKAGE_LOGGER, check_theme, remember_theme, remembered_theme
 
@@ -67,7 +68,7 @@ class DashboardApp(PipelineApp):
     COMMANDS: ClassVar = App.COMMANDS | {CommandProvider}
     BINDING_GROUP_TITLE = "Pipeline"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *STEERING,
+        *PIPELINE_BINDINGS,
         *(
             Binding(
                 str(number),
@@ -106,11 +107,9 @@ class DashboardApp(PipelineApp):
             check_keymap(settings.keymap, self.commands())
         self.set_keymap(settings.keymap)
 
-    def commands(self) -> list[Command]:
-        """Everything keys can do, by panel."""
-        from sp500tui.tui.binding_classes import BINDING_CLASSES
-
-        return list(commands_of([DashboardApp, *BINDING_CLASSES]))
+    def commands(self) -> list[KeyCommand]:
+        """All key bindings with an id, by panel."""
+        return list(commands_of([DashboardApp, *registry.binding_classes()]))
 
     def get_default_screen(self) -> MainScreen:
         """The main screen."""
@@ -135,11 +134,11 @@ class DashboardApp(PipelineApp):
         else:
             self.notify(words, markup=False)
 
-    def confirmed(self, act: str) -> bool:
-        """Whether `act`, as words, was asked for twice; the first time it tells how to confirm it."""
-        if self._confirmation.given(act):
+    def confirm(self, action: str) -> bool:
+        """Whether `action` was requested twice in a row; the first request shows how to confirm it."""
+        if self._confirmation.given(action):
             return True
-        self.say(f"{act}? Again within {WITHIN:.0f} s to confirm")
+        self.say(f"{action}? Again within {WITHIN:.0f} s to confirm")
         return False
 
     def _steer(self, act: Callable[[PipelineControl], str]) -> None:
@@ -148,7 +147,7 @@ class DashboardApp(PipelineApp):
             self.say("the pipeline is still starting")
             return
         self.say(act(pipeline))
-        self.look()
+        self.refresh_data()
 
     def action_scale(self, change: int) -> None:
         """Add or take away workers of the selected stage."""
@@ -165,7 +164,7 @@ class DashboardApp(PipelineApp):
     def action_toggle_stage_pause(self) -> None:
         """Pause the selected stage once that is confirmed, or resume it."""
         paused = self.snapshot.stage(self.selected_stage).paused
-        if not paused and not self.confirmed(f"pause {STAGE_TITLES[self.selected_stage]}"):
+        if not paused and not self.confirm(f"pause {STAGE_TITLES[self.selected_stage]}"):
             return
         self._steer(
             lambda pipeline: steering.toggle_stage_pause(pipeline, self.snapshot, self.selected_stage)
@@ -198,12 +197,41 @@ class DashboardApp(PipelineApp):
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if name != registry.MAIN:
-            self.push_screen(entry.make())
+            self.push_screen(entry.load().screen())
 
     @on(SymbolSelected)
     def show_symbol(self, message: SymbolSelected) -> None:
         """Open the details of a symbol."""
         self.push_screen(registry.symbol_screen(message.symbol))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Textual's commands and the screens of this run."""
+        yield from super().get_system_commands(screen)
+        for entry in registry.SCREENS:
+            if entry.offered(demo=self.settings.demo, cluster=bool(self.settings.broker)):
+                yield SystemCommand(
+                    f"screen: {entry.title}", entry.purpose, partial(self.action_show_screen, entry.name)
+                )
+
+    def listed_symbols(self) -> Sequence[str]:
+        """Symbols in the order of the price table; empty while it shows none."""
+        return [line for line in self._main_screen.panel.table.lines if isinstance(line, str)]
+
+    def select_symbol(self, symbol: str) -> None:
+        """Move the cursor of the price table to a symbol."""
+        table = self._main_screen.panel.table
+        table.move_to(table.line_of(symbol) or 0)
+
+    @property
+    def prices_converted_first(self) -> bool:
+        """Whether the price table shows the second currency first."""
+        return self._main_screen.panel.table.show_converted
+
+    @property
+    def _main_screen(self) -> MainScreen:
+        main = self.screen_stack[0]
+        assert isinstance(main, MainScreen)  # noqa: S101  # it is never popped
+        return main
 
     def action_command_palette(self) -> None:
         """Open the command palette."""
@@ -211,15 +239,15 @@ class DashboardApp(PipelineApp):
             self.push_screen(Palette())
 
     def action_show_help(self) -> None:
-        """Open the sheet of keys and signs."""
-        shown = [(command, self.keys_of(command)) for command in self.commands()]
+        """Open the help screen."""
         from sp500tui.tui.help.screen import HelpScreen
 
-        self.push_screen(HelpScreen(shown))
+        self.push_screen(
+            HelpScreen([(command, self.keys_of(command.binding)) for command in self.commands()])
+        )
 
-    def keys_of(self, command: Command) -> str:
-        """The keys of a command as the person has them: `+ =`, `← h`."""
-        binding = command.binding
+    def keys_of(self, binding: Binding) -> str:
+        """The keys of a binding as configured: `+ =`, `← h`."""
         keys = self.settings.keymap.get(binding.id or "", "")
         if not keys and binding.key_display:
             _, *others = binding.key.split(",")

@@ -99,7 +99,7 @@ class PipelineApp(DiffingApp[int]):
         self._follow_signals()
         self.start_refreshing()
         self.call_after_refresh(self.opener.start)
-        self.look()
+        self.refresh_data()
 
     def _follow_signals(self) -> None:
         if self._signals is not None:
@@ -132,7 +132,7 @@ class PipelineApp(DiffingApp[int]):
         """Look at the pipeline `refresh_rate` times a second."""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_interval(1 / self.refresh_rate, self.look)
+        self._timer = self.set_interval(1 / self.refresh_rate, self.refresh_data)
 
     def leave(self) -> None:
         """End the dashboard with the exit code of the present moment."""
@@ -152,7 +152,7 @@ class PipelineApp(DiffingApp[int]):
 
     # The look at the pipeline
 
-    def look(self) -> None:
+    def refresh_data(self) -> None:
         """Take what is new and hand it to the screens."""
         if not self.app_focus and not self._due_while_blurred():
             return
@@ -229,7 +229,7 @@ class PipelineApp(DiffingApp[int]):
         self.shutdown_controller.escalate_shutdown(pipeline, self.snapshot)
         if not isinstance(self.screen, StopScreen):
             self.push_screen(StopScreen())
-        self.look()
+        self.refresh_data()
 
     def _follow_stop(self) -> None:
         """Leave once the pipeline has ended, or once waiting makes no sense any more."""

@@ -1,57 +1,69 @@
-"""The screens behind the number keys and the one behind `enter`; each is loaded when it is first shown."""
+"""The screens that number keys open, and the classes whose keys can be remapped; each is loaded when needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from textual.dom import DOMNode
 from textual.screen import Screen
+
+
+class ScreenClasses(NamedTuple):
+    """A screen's class and those of its panels that have bindings."""
+
+    screen: type[Screen[None]]
+    panels: tuple[type[DOMNode], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenEntry:
-    """One screen that a number key opens."""
+    """A screen that a number key opens."""
 
     name: str
     title: str
     purpose: str
     """What it shows, in a sentence."""
-    make: Callable[[], Screen[None]]
+    load: Callable[[], ScreenClasses]
     demo_only: bool = False
     cluster_only: bool = False
-    """Offered in a cluster; elsewhere its key opens it all the same, and it says how to get there."""
+    """Offered in a cluster only; elsewhere its key opens it all the same, and it explains how to join one."""
 
     def available(self, *, demo: bool) -> bool:
         """Whether it can be opened in this run."""
         return demo or not self.demo_only
 
     def offered(self, *, demo: bool, cluster: bool) -> bool:
-        """Whether the palette lists it."""
+        """Whether the command palette lists it."""
         return self.available(demo=demo) and (cluster or not self.cluster_only)
 
 
-def _main() -> Screen[None]:
+def _main() -> ScreenClasses:
     from sp500tui.tui.dashboard.screen import MainScreen
+    from sp500tui.tui.log.lines import LogLines
+    from sp500tui.tui.prices.table import PriceTable
+    from sp500tui.tui.workers.panel import WorkersPanel
 
-    return MainScreen()
+    return ScreenClasses(MainScreen, (PriceTable, WorkersPanel, LogLines))
 
 
-def _database() -> Screen[None]:
+def _database() -> ScreenClasses:
     from sp500tui.tui.database.screen import DatabaseScreen
 
-    return DatabaseScreen()
+    return ScreenClasses(DatabaseScreen)
 
 
-def _demo() -> Screen[None]:
-    from sp500tui.tui.demo.screen import DemoScreen
+def _demo() -> ScreenClasses:
+    from sp500tui.tui.demo.screen import DemoScreen, FaultList
 
-    return DemoScreen()
+    return ScreenClasses(DemoScreen, (FaultList,))
 
 
-def _nodes() -> Screen[None]:
+def _nodes() -> ScreenClasses:
     from sp500tui.tui.nodes.screen import NodesScreen
 
-    return NodesScreen()
+    return ScreenClasses(NodesScreen)
 
 
 MAIN = "pipeline"
@@ -61,12 +73,12 @@ SCREENS: tuple[ScreenEntry, ...] = (
         "database", "Database", "What is stored, how it grows, and the SQL behind each figure", _database
     ),
     ScreenEntry(
-        "demo", "Demo controls", "Let things go wrong and watch the pipeline cope", _demo, demo_only=True
+        "demo", "Demo controls", "Inject faults and watch the pipeline recover", _demo, demo_only=True
     ),
     ScreenEntry(
         "nodes",
         "Nodes",
-        "The machines of a cluster, their workers, and what became of lost ones",
+        "The nodes of a cluster, their workers, and where the work of lost ones went",
         _nodes,
         cluster_only=True,
     ),
@@ -84,3 +96,22 @@ def symbol_screen(symbol: str) -> Screen[None]:
 def entry_of(name: str) -> ScreenEntry:
     """The screen of that name."""
     return next(entry for entry in SCREENS if entry.name == name)
+
+
+def binding_classes() -> Iterator[type[DOMNode]]:
+    """The classes besides the app whose keys can be remapped, in the order of the help screen. Loads every screen."""
+    from sp500tui.tui.help.screen import HelpScreen
+    from sp500tui.tui.quit.screen import StopScreen
+    from sp500tui.tui.symbol.chart import PriceChart
+    from sp500tui.tui.symbol.screen import SymbolScreen
+
+    main, *others = (entry.load() for entry in SCREENS)
+    symbol = ScreenClasses(SymbolScreen, (PriceChart,))
+    for screen, panels in (main, symbol, *others, ScreenClasses(StopScreen), ScreenClasses(HelpScreen)):
+        for kind in (screen, *panels):
+            yield from (base for base in reversed(kind.__mro__) if _is_own(base))
+
+
+def _is_own(kind: type[object]) -> bool:
+    """Whether a class of the dashboard itself declares bindings."""
+    return "BINDINGS" in kind.__dict__ and kind.__module__.startswith("sp500tui.")

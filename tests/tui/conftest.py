@@ -91,7 +91,7 @@ class Driven:
     def show(self, snapshot: Snapshot) -> None:
         """Have the pipeline look like this from now on."""
         self.pipeline.now_shows = snapshot
-        self.app.look()
+        self.app.refresh_data()
 
     def text(self) -> str:
         """The screen as lines of text."""

@@ -191,7 +191,7 @@ class TestStates:
         async with drive() as driven:
             before = len(list(driven.app.screen.walk_children()))
             for _ in range(200):
-                driven.app.look()
+                driven.app.refresh_data()
             await driven.pilot.pause()
             assert len(list(driven.app.screen.walk_children())) == before
 
@@ -209,7 +209,7 @@ class TestStates:
 
             monkeypatch.setattr(strip, "render_line", paint)
             for _ in range(5):
-                driven.app.look()
+                driven.app.refresh_data()
                 await driven.pilot.pause()
             assert painted == []
 

@@ -16,7 +16,7 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.shell.palette import Palette
+from sp500tui.tui.shell.command_palette import Palette
 from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of
 
@@ -180,7 +180,7 @@ class TestView:
         async with drive() as driven:
             await driven.press("space")
             log.say("said while nobody looked")
-            driven.app.look()
+            driven.app.refresh_data()
             await driven.pilot.pause()
             assert "said while nobody looked" not in driven.text()
             await driven.press("space")

@@ -42,7 +42,7 @@ def reaching(
         screen = open_screen(app)
         await app.push_screen(screen)
         await until(pilot, lambda: ready(screen), "what the screen reads", seconds)
-        app.look()
+        app.refresh_data()
         for _ in range(3):
             await pilot.pause()
 
@@ -83,7 +83,9 @@ def test_the_demo_controls(
 
 
 def test_the_help_sheet(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
-    opened = reaching(lambda app: HelpScreen([(command, app.keys_of(command)) for command in app.commands()]))
+    opened = reaching(
+        lambda app: HelpScreen([(command, app.keys_of(command.binding)) for command in app.commands()])
+    )
     assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=(80, 24), run_before=opened)
 
 

@@ -10,8 +10,8 @@ from textual.app import App, ComposeResult
 from textual.screen import Screen
 
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
-from sp500tui.tui.shell.bindings import STEERING
 from sp500tui.tui.shell.key_bar import KeyBar
+from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.status_bar import StatusBar
 from sp500tui.tui.shell.status_lines import View
@@ -52,7 +52,7 @@ class Shell(App[None]):
     #strip { height: 11; }
     #workers { height: 1fr; overflow-x: hidden; scrollbar-size: 1 1; scrollbar-gutter: stable; }
     """
-    BINDINGS = [*STEERING]  # noqa: RUF012 - as Textual declares it
+    BINDINGS = [*PIPELINE_BINDINGS]  # noqa: RUF012 - as Textual declares it
 
     def __init__(self, snapshot: Snapshot, theme: str = "sp500tui-dark") -> None:
         super().__init__()

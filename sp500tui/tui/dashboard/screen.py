@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual import getters, on
 from textual.app import ComposeResult
@@ -14,11 +14,11 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Static
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.setup import RING_CAPACITY, LogLine
 from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.log.panel import LogView
 from sp500tui.tui.messages import (
@@ -37,28 +37,15 @@ from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.prices.table import PriceTable
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.titles import set_titles
-from sp500tui.tui.shell.bindings import VIEW
+from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
 from sp500tui.tui.shell.export import Table, as_line, write_table
 from sp500tui.tui.shell.key_bar import KeyBar
+from sp500tui.tui.shell.keymap import VIEW_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.status_bar import StatusBar
 from sp500tui.tui.shell.status_lines import View
 from sp500tui.tui.workers.panel import WorkersPanel
 
-if TYPE_CHECKING:
-    from sp500tui.tui.app import DashboardApp
-
-SMALLEST = (60, 16)
-"""Columns and lines below which nothing useful can be drawn."""
-_WIDTHS = [(0, "-tiny-width"), (SMALLEST[0], "-narrow"), (104, "-medium"), (160, "-wide")]
-_HEIGHTS = [
-    (0, "-tiny-height"),
-    (SMALLEST[1], "-low"),
-    (22, "-short"),
-    (30, "-middle"),
-    (38, "-tall"),
-    (52, "-high"),
-]
 _MESSAGE_SECONDS = 5.0
 """Seconds that the words about a key's effect stay."""
 
@@ -67,9 +54,9 @@ class MainScreen(Screen[None]):
     """Hands what the feed brings to its panels, and their wishes to the app."""
 
     BINDING_GROUP_TITLE = "View"
-    BINDINGS: ClassVar[list[BindingType]] = [*VIEW]
-    HORIZONTAL_BREAKPOINTS = _WIDTHS
-    VERTICAL_BREAKPOINTS = _HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [*VIEW_BINDINGS]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     ALLOW_IN_MAXIMIZED_VIEW = "#status, #keys"
     AUTO_FOCUS = "PriceTable"
 
@@ -88,9 +75,9 @@ class MainScreen(Screen[None]):
         self._held: deque[LogLine] = deque(maxlen=RING_CAPACITY)
 
     @property
-    def dashboard(self) -> DashboardApp:
-        """The app, as what it is."""
-        return cast("DashboardApp", self.app)
+    def dashboard(self) -> DashboardContext:
+        """The app."""
+        return cast("DashboardContext", self.app)
 
     def compose(self) -> ComposeResult:
         """The panels in the order of the data, the log below them."""
@@ -100,7 +87,7 @@ class MainScreen(Screen[None]):
             yield WorkersPanel()
             yield PricePanel(clock=self.dashboard.clock, id="prices", classes="panel")
         yield LogView(id="log", classes="panel")
-        yield Static(_too_small(), id="too-small")
+        yield too_small_notice()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -256,12 +243,3 @@ def _panel_of(widget: Widget | None) -> Widget | None:
         node for node in widget.ancestors_with_self if isinstance(node, Widget) and node.has_class("panel")
     ]
     return panels[0] if panels else None
-
-
-def _too_small() -> str:
-    columns, lines = SMALLEST
-    return (
-        "This window is too small.\n"
-        f"The dashboard needs at least {columns} columns and {lines} lines.\n"
-        "The pipeline goes on; q stops it."
-    )

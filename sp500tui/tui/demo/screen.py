@@ -237,7 +237,7 @@ class DemoScreen(BaseScreen):
         pipeline, name = self.dashboard.feed.pipeline, writer_to_kill(self.dashboard.snapshot)
         if pipeline is None or name is None:
             self.notify("there is no writer to kill here", severity="warning")
-        elif not self.dashboard.confirmed("kill a writer"):
+        elif not self.dashboard.confirm("kill a writer"):
             return
         elif pipeline.kill_worker(name):
             self.notify(f"{name} killed", markup=False)
@@ -250,7 +250,7 @@ class DemoScreen(BaseScreen):
         if pipeline is None:
             self.notify("the pipeline is still starting", severity="warning")
             return
-        if self.dashboard.confirmed(f"stop the database for {AWAY:.0f} s"):
+        if self.dashboard.confirm(f"stop the database for {AWAY:.0f} s"):
             self._do(partial(_stop_database, pipeline))
 
     def _do(self, act: Callable[[], object]) -> None:

@@ -16,8 +16,8 @@ from sp500tui.tui.render.formats import fit
 from sp500tui.tui.render.labels import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
 from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.shell.bindings import Command
 from sp500tui.tui.shell.closing import ClosableScreen
+from sp500tui.tui.shell.keymap import KeyCommand
 from sp500tui.tui.shell.styles import style_sheet
 
 _KEYS = 14
@@ -32,7 +32,7 @@ _QUEUE_SIGNS: tuple[Line, ...] = (
 )
 
 
-def help_lines(commands: Iterable[tuple[Command, str]], width: int) -> list[Line]:
+def help_lines(commands: Iterable[tuple[KeyCommand, str]], width: int) -> list[Line]:
     """Keys by group, then the signs and what they mean, no line wider than `width`.
 
     Each command comes with its keys as the person has them.
@@ -50,7 +50,7 @@ def help_lines(commands: Iterable[tuple[Command, str]], width: int) -> list[Line
     return lines + _sign_lines("queue", _QUEUE_SIGNS, width)
 
 
-def _command_lines(command: Command, keys: str, width: int) -> list[Line]:
+def _command_lines(command: KeyCommand, keys: str, width: int) -> list[Line]:
     """Keys, title and what it does, wrapped beside them."""
     told = command.explanation if command.explanation != command.title else ""
     first, *rest = wrap(told, max(12, width - _INDENT - _KEYS - _TITLE - 1)) or [""]
@@ -86,7 +86,7 @@ class HelpScreen(ModalScreen[None], ClosableScreen[None]):
         Binding("end,G", "scroll(9999)", "Bottom", show=False, id="help.bottom"),
     ]
 
-    def __init__(self, commands: Sequence[tuple[Command, str]]) -> None:
+    def __init__(self, commands: Sequence[tuple[KeyCommand, str]]) -> None:
         super().__init__()
         self._commands = commands
 

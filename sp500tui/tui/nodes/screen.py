@@ -194,7 +194,7 @@ class NodesScreen(BaseScreen):
             self.say("there is no node to scale yet")
             return
         self.say(steering.scale_node(pipeline, node, self.dashboard.selected_stage, change))
-        self.dashboard.look()
+        self.dashboard.refresh_data()
 
     def say(self, words: str) -> None:
         """Tell the effect of a key in the border for a while."""

@@ -6,29 +6,26 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.timer import Timer
-from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.tui.dashboard.screen import SMALLEST, MainScreen
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.messages import SnapshotTaken
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.shell.background import run_in_background
+from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.status_bar import StatusBar
 from sp500tui.tui.shell.status_lines import View
-
-if TYPE_CHECKING:
-    from sp500tui.tui.app import DashboardApp
 
 LOG = logging.getLogger(__name__)
 READ_EVERY = 2.0
@@ -44,8 +41,8 @@ class BaseScreen(ClosableScreen[None]):
             "escape", "back", "Back", id="screen.back", tooltip="Back to the pipeline, its prices and its log"
         ),
     ]
-    HORIZONTAL_BREAKPOINTS = MainScreen.HORIZONTAL_BREAKPOINTS
-    VERTICAL_BREAKPOINTS = MainScreen.VERTICAL_BREAKPOINTS
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
 
     status = getters.query_one(StatusBar)
 
@@ -67,9 +64,9 @@ class BaseScreen(ClosableScreen[None]):
         self._query_running: Worker[None] | None = None
 
     @property
-    def dashboard(self) -> DashboardApp:
-        """The app, as what it is."""
-        return cast("DashboardApp", self.app)
+    def dashboard(self) -> DashboardContext:
+        """The app."""
+        return cast("DashboardContext", self.app)
 
     def database_url(self) -> str | None:
         """Where the stored data are; None before the database is open. Called on background threads too."""
@@ -80,7 +77,7 @@ class BaseScreen(ClosableScreen[None]):
         """The panels between the status bar and the keys."""
         yield StatusBar()
         yield from self.compose_panels()
-        yield Static(_too_small(), id="too-small")
+        yield too_small_notice(can_go_back=True)
         yield KeyBar()
 
     def compose_panels(self) -> ComposeResult:
@@ -152,12 +149,3 @@ class BaseScreen(ClosableScreen[None]):
         if event.state is WorkerState.ERROR:
             LOG.error("%s: a background thread failed", self, exc_info=event.worker.error)
             self.post_message(self.QueryFailed(clean(f"unforeseen: {event.worker.error}; see the log")))
-
-
-def _too_small() -> str:
-    columns, lines = SMALLEST
-    return (
-        "This window is too small.\n"
-        f"The dashboard needs at least {columns} columns and {lines} lines.\n"
-        "The pipeline goes on; esc goes back, q stops it."
-    )

@@ -13,7 +13,6 @@ from textual.containers import Horizontal
 
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
-from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.messages import ConstituentsChanged
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.lines import Line, Role, Span, cut
@@ -91,8 +90,7 @@ class SymbolScreen(BaseScreen):
         """Know the companies; start the chart in the currency of the table."""
         pipeline = self.dashboard.feed.pipeline
         self._list(pipeline.constituents() if pipeline is not None else ())
-        table = self._main_screen()
-        self.chart.converted = table is not None and table.panel.table.show_converted
+        self.chart.converted = self.dashboard.prices_converted_first
 
     def on_unmount(self) -> None:
         """Close the connection on a background thread: a query may still be using it."""
@@ -215,22 +213,14 @@ class SymbolScreen(BaseScreen):
         self.symbol = order[place % len(order)]
         self._stored, self._trouble = None, ""
         self.chart.mark = None
-        main = self._main_screen()
-        if main is not None:
-            table = main.panel.table
-            table.move_to(table.line_of(self.symbol) or 0)
+        self.dashboard.select_symbol(self.symbol)
         self._draw_stored()
         self.show_snapshot(self.dashboard.snapshot)
         self.ask()
 
-    def _main_screen(self) -> MainScreen | None:
-        screen = self.app.screen_stack[0]
-        return screen if isinstance(screen, MainScreen) else None
-
-    def _order(self) -> list[str]:
+    def _order(self) -> Sequence[str]:
         """The symbols as the price table has them now, or the list in force where it shows none."""
-        main = self._main_screen()
-        shown = [line for line in main.panel.table.lines if isinstance(line, str)] if main is not None else []
+        shown = self.dashboard.listed_symbols()
         return shown if self.symbol in shown else list(self._listed)
 
     def _place(self) -> tuple[int, int]:

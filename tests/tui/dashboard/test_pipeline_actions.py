@@ -24,8 +24,8 @@ from sp500tui.tui.quit.shutdown import (
 )
 from sp500tui.tui.render.lines import width_of
 from sp500tui.tui.shell import pipeline_actions as steering
-from sp500tui.tui.shell.bindings import check_keymap
 from sp500tui.tui.shell.key_lines import ShownKey, key_line
+from sp500tui.tui.shell.keymap import check_keymap
 from sp500tui.tui.shell.themes import check_theme, known_themes, remember_theme, remembered_theme
 from sp500tui.tui.startup import PipelineLoader, starting_snapshot
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, draining, empty, live_price, running
@@ -257,7 +257,7 @@ class TestKeys:
 
     def test_keys_are_told_as_the_person_has_them(self, build: Callable[..., DashboardApp]) -> None:
         app = build(FakePipeline(), keymap={"pipeline.pause": "f5,x"})
-        keys = {command.binding.id: app.keys_of(command) for command in app.commands()}
+        keys = {command.binding.id: app.keys_of(command.binding) for command in app.commands()}
         assert keys["pipeline.pause"] == "f5 x"
         assert keys["stage.more"] == "+ ="
         assert keys["stage.previous"] == "← h"

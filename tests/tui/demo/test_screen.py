@@ -191,7 +191,7 @@ class TestWatching:
             for listener in driven.pipeline.listeners:
                 listener(PipelineEvent(EventKind.DATABASE_BACK, "back after 10.1 s", 20, NOON))
             await driven.until(lambda: len(driven.app.events) == 1)
-            driven.app.look()
+            driven.app.refresh_data()
             await driven.until(lambda: "back after 10.1 s" in driven.text())
 
     async def test_stages_can_be_chosen_and_scaled_here(self, drive: Drive) -> None:

@@ -160,7 +160,7 @@ def seen(driven: Driven) -> list[str]:
 async def said(driven: Driven, log: CannedLog, *messages: str, level: int = logging.INFO) -> None:
     for message in messages:
         log.say(message, level)
-    driven.app.look()
+    driven.app.refresh_data()
     await driven.pilot.pause()
     await driven.pilot.pause()
 

@@ -16,7 +16,7 @@ _STAGE = Binding.Group("Stage", compact=True)
 _INTERVAL = Binding.Group("Interval", compact=True)
 _EXPORT = Binding.Group("Export prices", compact=True)
 
-STEERING: list[Binding] = [
+PIPELINE_BINDINGS: list[Binding] = [
     Binding(
         "plus,equals_sign",
         "scale(1)",
@@ -116,7 +116,7 @@ STEERING: list[Binding] = [
 ]
 """Bindings of the app itself."""
 
-VIEW: list[Binding] = [
+VIEW_BINDINGS: list[Binding] = [
     Binding(
         "space",
         "toggle_freeze",
@@ -183,7 +183,7 @@ VIEW: list[Binding] = [
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class KeyCommand:
     """One thing a key does, as help and the command palette tell it."""
 
     group: str
@@ -203,7 +203,7 @@ class Command:
         return self.binding.tooltip or self.binding.description
 
 
-def commands_of(owners: Iterable[type[DOMNode]]) -> Iterator[Command]:
+def commands_of(owners: Iterable[type[DOMNode]]) -> Iterator[KeyCommand]:
     """The bindings with an id of these classes, each once, in the order they are written down."""
     seen: set[str] = set()
     for owner in owners:
@@ -211,10 +211,10 @@ def commands_of(owners: Iterable[type[DOMNode]]) -> Iterator[Command]:
         for binding in owner.__dict__.get("BINDINGS", ()):
             if isinstance(binding, Binding) and binding.id and binding.id not in seen:
                 seen.add(binding.id)
-                yield Command(group, binding, owner)
+                yield KeyCommand(group, binding, owner)
 
 
-def check_keymap(keymap: Mapping[str, str], commands: Iterable[Command]) -> None:
+def check_keymap(keymap: Mapping[str, str], commands: Iterable[KeyCommand]) -> None:
     """Refuse what cannot be remapped.
 
     Raises:

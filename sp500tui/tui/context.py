@@ -1,0 +1,60 @@
+"""What screens and panels need of the app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from textual.binding import Binding
+
+from sp500tui.config.settings import Settings
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.tui.polling import PipelineFeed
+
+
+class DashboardContext(Protocol):
+    """The app as its screens see it: `cast("DashboardContext", self.app)`."""
+
+    clock: Callable[[], datetime]
+    """The current time, UTC."""
+    export_folder: Path
+    selected_stage: StageName
+    """The target of the scaling keys."""
+
+    @property
+    def settings(self) -> Settings:
+        """The run's settings."""
+
+    @property
+    def feed(self) -> PipelineFeed:
+        """The pipeline, and how far its streams have been read."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The latest snapshot."""
+
+    @property
+    def events(self) -> Sequence[PipelineEvent]:
+        """The latest events, oldest first."""
+
+    @property
+    def prices_converted_first(self) -> bool:
+        """Whether the price table shows the second currency first."""
+
+    def refresh_data(self) -> None:
+        """Poll the pipeline now instead of at the next refresh."""
+
+    def confirm(self, action: str) -> bool:
+        """Whether `action` was requested twice in a row; the first request shows how to confirm it."""
+
+    def keys_of(self, binding: Binding) -> str:
+        """The keys of a binding as configured: `+ =`, `← h`."""
+
+    def listed_symbols(self) -> Sequence[str]:
+        """Symbols in the order of the price table; empty while it shows none."""
+
+    def select_symbol(self, symbol: str) -> None:
+        """Move the cursor of the price table to a symbol."""

@@ -1,0 +1,31 @@
+"""Window sizes at which the layout changes, and the text shown in a window that is too small."""
+
+from __future__ import annotations
+
+from textual.widgets import Static
+
+SMALLEST = (60, 16)
+"""Columns and lines below which nothing useful can be drawn."""
+WIDTHS = [(0, "-tiny-width"), (SMALLEST[0], "-narrow"), (104, "-medium"), (160, "-wide")]
+"""Style classes of a screen by its smallest width in columns."""
+HEIGHTS = [
+    (0, "-tiny-height"),
+    (SMALLEST[1], "-low"),
+    (22, "-short"),
+    (30, "-middle"),
+    (38, "-tall"),
+    (52, "-high"),
+]
+"""Style classes of a screen by its smallest height in lines."""
+
+
+def too_small_notice(*, can_go_back: bool = False) -> Static:
+    """The text that the style sheets show instead of the panels."""
+    columns, lines = SMALLEST
+    keys = "esc: back · q: stop" if can_go_back else "Press q to stop it."
+    return Static(
+        "This window is too small.\n"
+        f"The dashboard needs at least {columns} columns and {lines} lines.\n"
+        f"The pipeline keeps running. {keys}",
+        id="too-small",
+    )

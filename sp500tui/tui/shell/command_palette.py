@@ -1,0 +1,66 @@
+"""The command palette: every key's action, with its keys beside it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, cast
+
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.worker import Worker, WorkerState
+
+from sp500tui.tui.context import DashboardContext
+from sp500tui.tui.shell.closing import ClosableScreen
+from sp500tui.tui.shell.keymap import KeyCommand, commands_of
+
+LOG = logging.getLogger(__name__)
+
+
+class CommandProvider(Provider):
+    """Finds the actions of the app, of the screen and of its panels."""
+
+    async def discover(self) -> Hits:
+        """All commands, before anything is typed."""
+        for title, explanation, run in self._entries():
+            yield DiscoveryHit(title, run, help=explanation)
+
+    async def search(self, query: str) -> Hits:
+        """The commands whose titles match the query."""
+        matcher = self.matcher(query)
+        for title, explanation, run in self._entries():
+            score = matcher.match(title)
+            if score > 0:
+                yield Hit(score, Content(title), run, text=title, help=explanation)
+
+    def _entries(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
+        keys_of = cast("DashboardContext", self.app).keys_of
+        for node in (self.app, self.screen, *self.screen.query("*")):
+            for command in commands_of(kind for kind in type(node).__mro__ if issubclass(kind, DOMNode)):
+                if node is self.app or node.display:
+                    title = f"{command.group.lower()}: {command.title} ({keys_of(command.binding)})"
+                    yield title, command.explanation, partial(self._run, command, node)
+
+    async def _run(self, command: KeyCommand, node: DOMNode) -> None:
+        """Run the key's action."""
+        await self.app.run_action(command.binding.action, default_namespace=node)
+
+
+class Palette(CommandPalette, ClosableScreen[None]):
+    """Textual's palette, made safe against keys in a window without room for its list, and while it closes."""
+
+    def _action_command_list(self, action: str) -> None:
+        """Pass `action` to the list, which fails before its first layout."""
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
+
+    def run_worker(self, *work: Any, **options: Any) -> Worker[Any]:
+        """Run the search. It still runs while the palette closes and fails without the list; the program goes on."""
+        return super().run_worker(*work, **{**options, "exit_on_error": False})
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Log a search that failed while the palette was open."""
+        if event.state is WorkerState.ERROR and self.is_current:
+            LOG.error("the search of the command palette failed", exc_info=event.worker.error)
