@@ -134,10 +134,10 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
         with _timed(steps, "rows to bytes", size):
             payload = encode(lease.items)
         with _timed(steps, "journal", size):
-            batch = journal.admit(lease, lease.items, payload)
+            batch = journal.accept(lease, lease.items, payload)
         assert batch is not None
         with _timed(steps, "books after the commit", size):
-            journal.settle(batch, stored=size, dead=0)
+            journal.complete(batch, stored=size, dead=0)
             latest_prices.written(batch.quotes, "writer-1")
     journal.close()
 

@@ -68,13 +68,13 @@ def writers(
     rows: MemoryQueue[ConvertedQuote] = MemoryQueue(usual.rows_capacity, counters.lock)
     journal = Journal(folder / "journal", counters, limit_bytes=1 << 30)
     journal.open()
-    state = DatabaseHealth(lambda event: None)
-    state.ready.set()
-    state.record_success()
+    health = DatabaseHealth(lambda event: None)
+    health.ready.set()
+    health.record_success()
     writing = WriterStage(
         rows,
         journal,
-        state=state,
+        health=health,
         dead_letters=DeadLetters(folder / "dead-letters.jsonl"),
         latest_prices=LatestPrices(),
         end_to_end=LatencyHistogram(),

@@ -42,15 +42,15 @@ class Desk:
         self.journal.open()
         self.dead_letters = DeadLetters(folder / "dead.jsonl")
         self.events: list[PipelineEvent] = []
-        self.state = DatabaseHealth(self.events.append, jitter=lambda: 0.0)
-        self.state.ready.set()
-        self.state.record_success()
+        self.health = DatabaseHealth(self.events.append, jitter=lambda: 0.0)
+        self.health.ready.set()
+        self.health.record_success()
         self.latest_prices = LatestPrices()
         self.end_to_end = LatencyHistogram()
-        self.writing = WriterStage(
+        self.writer_stage = WriterStage(
             self.rows,
             self.journal,
-            state=self.state,
+            health=self.health,
             dead_letters=self.dead_letters,
             latest_prices=self.latest_prices,
             end_to_end=self.end_to_end,
@@ -59,7 +59,7 @@ class Desk:
             commit_timeout=5.0,
         )
         self.stage = WorkerPool(
-            StageName.WRITER, self.writing.make_task, 1, listener=self.events.append, jitter=lambda: 0.0
+            StageName.WRITER, self.writer_stage.make_task, 1, listener=self.events.append, jitter=lambda: 0.0
         )
 
     def put(self, rows: Sequence[ConvertedQuote]) -> None:
@@ -98,7 +98,7 @@ def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     def make(writers: int = 1, *, away: bool = False, **kwargs: Any) -> Iterator[Desk]:
         desk = Desk(tmp_path, **kwargs)
         if away:
-            desk.state.ready.clear()
+            desk.health.ready.clear()
         monkeypatch.setattr(writing_module, "WriterClient", desk.database.link)
         monkeypatch.setattr(database_state, "_LONGEST_PAUSE", 0.05)
         unbalanced: list[Ledger] = []
@@ -118,7 +118,7 @@ def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
             desk.rows.close()
             if not desk.stage.join(0.3):
                 # What the test left undone goes to the disk, as at the second request to stop.
-                desk.writing.spooling_since = time.monotonic() - 60
+                desk.writer_stage.spooling_since = time.monotonic() - 60
                 desk.stage.shutdown_now()
                 assert desk.stage.join(10)
         finally:

@@ -194,11 +194,11 @@ class NodeLifecycle(Lifecycle):
 
     def _let_go(self) -> None:
         components = self.components
-        if components.writing.spooling_since is None:
+        if components.writer_stage.spooling_since is None:
             self._enter(Phase.SPOOLING)
             for stage in components.stages.values():
                 stage.expedite()
-            components.writing.spooling_since = time.monotonic()
+            components.writer_stage.spooling_since = time.monotonic()
             # What cannot be given back, the other nodes find once this one is silent.
             ServiceThread("give-back", components.release_leases, attempts=_GIVE_BACK_ATTEMPTS).start()
 

@@ -115,17 +115,17 @@ class NodeComponents:
         self.database_monitor = DatabaseMonitor(
             settings.database,
             paths.data,
-            state=self.database,
+            health=self.database,
             # Who only looks may be somebody who may not write.
             current_constituents=self.current_constituents
             if StageName.WRITER in sizes
             else CurrentConstituents(lambda: self.world().wikipedia, (), 0),
             retry_forever=not (settings.no_ui and self.bounded),
-            give_up=fail,
+            on_fatal=fail,
         )
         self.feed = PriceFeed(self.latest_prices, lambda: settings.read_database or self.database_monitor.url)
         self.batch_store = LeaseBatchStore()
-        self.writing = self._make_writing(settings, DeadLetters(paths.dead_letters))
+        self.writer_stage = self._make_writing(settings, DeadLetters(paths.dead_letters))
         self.stages = self._assembly().stages(settings, sizes, tell=tell, on_cycles_ended=on_cycles_ended)
 
     def _make_queues(self, settings: Settings, name: str, dead_letters: DeadLetters) -> None:
@@ -171,7 +171,7 @@ class NodeComponents:
         return WriterStage(
             self.rows,
             self.batch_store,
-            state=self.database,
+            health=self.database,
             dead_letters=dead_letters,
             latest_prices=self.latest_prices,
             end_to_end=self.end_to_end,
@@ -194,7 +194,7 @@ class NodeComponents:
             latest_prices=self.latest_prices,
             current_constituents=self.current_constituents,
             cycles=self.cycles,
-            writing=self.writing,
+            writer_stage=self.writer_stage,
             watches=self.watches,
         )
 

@@ -32,7 +32,7 @@ class LeasedBatch:
     payload: bytes
     rows: int
     quotes: Sequence[ConvertedQuote] = ()
-    deaths: int = 0
+    crashes: int = 0
     replayed: bool = False
     """Never: what an earlier run left is in the queue like everything else."""
 
@@ -45,7 +45,7 @@ class LeaseBatchStore:
         self._waiting: deque[LeasedBatch] = deque()
 
     @property
-    def spools(self) -> bool:
+    def accepts_when_down(self) -> bool:
         """Rows wait on the broker while the database is away."""
         return False
 
@@ -59,7 +59,7 @@ class LeaseBatchStore:
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
-    def admit(
+    def accept(
         self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes
     ) -> LeasedBatch | None:
         """Answer for the rows; None when the lease was lost."""
@@ -69,32 +69,32 @@ class LeaseBatchStore:
         return LeasedBatch(_Stake(lease), payload, len(rows), tuple(rows))
 
     def dead_letter(
-        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int
+        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int
     ) -> None:
-        """Count `buried` rows as dead and put the `survivors` back, in one step."""
+        """Count `dead` rows as dead and put the `survivors` back, in one step."""
         assert isinstance(lease, StreamLease)  # noqa: S101  # as above
-        lease.release(survivors, counters={"dead": buried})
+        lease.release(survivors, counters={"dead": dead})
 
-    def divide(self, batch: LeasedBatch, pieces: Sequence[bytes], *, deaths: int) -> None:
+    def split(self, batch: LeasedBatch, pieces: Sequence[bytes], *, crashes: int) -> None:
         """Have the pieces tried one by one; the lease ends when all of them are settled."""
         counts = [rowcodec.count(piece) for piece in pieces]
         with self._lock:
             batch.stake.components += len(pieces) - 1
-            # A row that stands alone is judged by its own deaths: it may be the victim of its neighbour.
+            # A row that stands alone is judged by its own crashes: it may be the victim of its neighbour.
             self._waiting.extendleft(
-                LeasedBatch(batch.stake, piece, rows, deaths=deaths if rows > 1 else 0)
+                LeasedBatch(batch.stake, piece, rows, crashes=crashes if rows > 1 else 0)
                 for piece, rows in zip(reversed(pieces), reversed(counts), strict=True)
             )
 
-    def release(self, batch: LeasedBatch) -> None:
+    def requeue(self, batch: LeasedBatch) -> None:
         """Give untouched rows back to the broker, where any node's writer finds them; keep those that killed one."""
         with self._lock:
-            if batch.deaths or batch.stake.components > 1:
+            if batch.crashes or batch.stake.components > 1:
                 self._waiting.appendleft(batch)
                 return
         batch.stake.lease.release()
 
-    def settle(self, batch: LeasedBatch, *, stored: int, dead: int) -> None:
+    def complete(self, batch: LeasedBatch, *, stored: int, dead: int) -> None:
         """Count a committed batch, and end the lease with the last part of it.
 
         Where the lease was lost meanwhile, somebody else has the rows and counts them: as known already.

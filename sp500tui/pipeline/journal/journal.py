@@ -42,7 +42,7 @@ class Batch:
     """Whether an earlier run fetched them: they are no part of this run's equation."""
     quotes: Sequence[ConvertedQuote] = ()
     """The rows themselves; empty when the batch was read back from the disk."""
-    deaths: int = 0
+    crashes: int = 0
     """How many writer processes died with it."""
     on_disk: bool = True
 
@@ -81,7 +81,7 @@ class Journal:
         self._retired: list[Segment] = []
         self._recovered: list[Segment] = []
         self._waiting = _Waiting()
-        self._deaths: dict[tuple[Path, int], int] = {}
+        self._crashes: dict[tuple[Path, int], int] = {}
         self._dead_letters = dead_letters
         self._in_progress = 0
         self._replayed = 0
@@ -116,7 +116,7 @@ class Journal:
             found += rows
         return found
 
-    def admit(
+    def accept(
         self,
         lease: Lease[ConvertedQuote],
         rows: Sequence[ConvertedQuote],
@@ -142,15 +142,15 @@ class Journal:
         return None
 
     def dead_letter(
-        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int
+        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int
     ) -> None:
-        """Take `buried` rows, which are dead letters now, out of the queue; the `survivors` go back to it."""
+        """Take `dead` rows, which are dead letters now, out of the queue; the `survivors` go back to it."""
         with self._books.lock:
             if lease.release(survivors):
-                self._books.count_settled(0, 0, buried)
+                self._books.count_settled(0, 0, dead)
 
-    def divide(self, batch: Batch, pieces: Sequence[bytes], *, deaths: int) -> None:
-        """Put a batch back as several smaller ones, those of many rows already charged with `deaths`.
+    def split(self, batch: Batch, pieces: Sequence[bytes], *, crashes: int) -> None:
+        """Put a batch back as several smaller ones, those of many rows already charged with `crashes`.
 
         Raises:
             JournalError: the disk takes no more; the batch stays whole and in hand.
@@ -168,10 +168,10 @@ class Journal:
             raise
         with self._books.lock:
             for number, rows in written:
-                # A row that stands alone is judged by its own deaths: it may be the victim of its neighbour.
-                self._deaths[segment.path, number] = deaths if rows > 1 else 0
+                # A row that stands alone is judged by its own crashes: it may be the victim of its neighbour.
+                self._crashes[segment.path, number] = crashes if rows > 1 else 0
                 self._requeue_batch(segment, number, rows, batch.replayed)
-            self._deaths.pop((batch.segment.path, batch.number), None)
+            self._crashes.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
             batch.segment.done(batch.number)
         self._sweep(batch.segment)
@@ -247,7 +247,7 @@ class Journal:
                 self._rotate_to_end(batch)
                 raise
             else:
-                batch.deaths = self._deaths.get((segment.path, number), 0)
+                batch.crashes = self._crashes.get((segment.path, number), 0)
                 return batch
 
     def _quarantine(self, batch: Batch, damage: UnreadableError) -> None:
@@ -260,7 +260,7 @@ class Journal:
             self._rotate_to_end(batch)
             raise
         _log.error("%s; the file is kept as %s", reason, batch.segment.keep().name)
-        self.settle(batch, stored=0, dead=batch.rows)
+        self.complete(batch, stored=0, dead=batch.rows)
 
     def _rotate_to_end(self, batch: Batch) -> None:
         with self._books.lock:
@@ -273,7 +273,7 @@ class Journal:
             self._in_progress -= rows
             self._waiting.rows += rows
 
-    def release(self, batch: Batch) -> None:
+    def requeue(self, batch: Batch) -> None:
         """A writer could not commit it: it waits on disk for the next.
 
         Raises:
@@ -282,12 +282,12 @@ class Journal:
         if not batch.on_disk:
             self._append(batch.segment, batch.number, batch.rows, batch.payload)
             batch.on_disk = True
-        if batch.deaths:
-            self._deaths[batch.segment.path, batch.number] = batch.deaths
+        if batch.crashes:
+            self._crashes[batch.segment.path, batch.number] = batch.crashes
         with self._books.lock:
             self._requeue_batch(batch.segment, batch.number, batch.rows, batch.replayed)
 
-    def settle(self, batch: Batch, *, stored: int, dead: int) -> None:
+    def complete(self, batch: Batch, *, stored: int, dead: int) -> None:
         """It is committed: `stored` rows were new, `dead` were refused for good, the others known already."""
         with self._books.lock:
             if batch.replayed:
@@ -296,7 +296,7 @@ class Journal:
             else:
                 self._in_progress -= batch.rows
                 self._books.count_settled(stored, batch.rows - stored - dead, dead)
-            self._deaths.pop((batch.segment.path, batch.number), None)
+            self._crashes.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
             batch.segment.done(batch.number)
         self._sweep(batch.segment)
@@ -309,7 +309,7 @@ class Journal:
                 segment.close()
 
     @property
-    def spools(self) -> bool:
+    def accepts_when_down(self) -> bool:
         """Rows are brought here while the database is away: in this program's memory they would not be safe."""
         return True
 

@@ -48,7 +48,7 @@ class Assembly:
     latest_prices: LatestPrices
     current_constituents: CurrentConstituents
     cycles: CycleSchedule
-    writing: WriterStage[Any]
+    writer_stage: WriterStage[Any]
     watches: SourceWatches
 
     def stages(
@@ -66,7 +66,7 @@ class Assembly:
             StageName.SCRAPER: scraping.make_task,
             StageName.PRICE: self._pricing(settings).make_task,
             StageName.CONVERTER: conversion.make_task,
-            StageName.WRITER: self.writing.make_task,
+            StageName.WRITER: self.writer_stage.make_task,
         }
         # A writer guards its own commits; its limit here is for a thread that hangs elsewhere.
         limits = {

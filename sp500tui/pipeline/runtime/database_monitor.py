@@ -59,17 +59,17 @@ class DatabaseMonitor:
         url: str | None,
         data_dir: Path,
         *,
-        state: DatabaseHealth,
+        health: DatabaseHealth,
         current_constituents: CurrentConstituents,
         retry_forever: bool,
-        give_up: Callable[[Sp500tuiError], None],
+        on_fatal: Callable[[Sp500tuiError], None],
     ) -> None:
         self._url = url
         self._data_dir = data_dir
-        self._state = state
+        self._health = health
         self._roster = current_constituents
         self._patient = retry_forever
-        self._on_fatal = give_up
+        self._on_fatal = on_fatal
         self.first_attempt_done = threading.Event()
         """Set after the first attempt to open the database, whatever came of it."""
         self._database: Database | None = None
@@ -99,26 +99,26 @@ class DatabaseMonitor:
         try:
             self._tick()
         except Sp500tuiError as error:
-            if not self._state.ready.is_set() and (is_permanent(error) or not self._patient):
-                self._state.mark_failed(str(error), getattr(error, "sqlstate", None))
+            if not self._health.ready.is_set() and (is_permanent(error) or not self._patient):
+                self._health.mark_failed(str(error), getattr(error, "sqlstate", None))
                 self._on_fatal(error)
                 return None
             self._disconnect()
             self._unhealthy = True
-            self._state.failed(str(error), getattr(error, "sqlstate", None))
+            self._health.record_failure(str(error), getattr(error, "sqlstate", None))
         except BaseException as error:
             self._disconnect()
-            if not self._state.ready.is_set():
-                self._state.failed(_unexpected_error_message(error), None)
+            if not self._health.ready.is_set():
+                self._health.record_failure(_unexpected_error_message(error), None)
                 if self._patient:
                     self.first_attempt_done.set()
             raise
         self.first_attempt_done.set()
-        return self._state.retry_in or _ROUND
+        return self._health.retry_in or _ROUND
 
     def _failed(self, error: BaseException) -> None:
         failure = DatabaseError(_unexpected_error_message(error))
-        self._state.mark_failed(str(failure), None)
+        self._health.mark_failed(str(failure), None)
         self._on_fatal(failure)
 
     def _finish(self) -> None:
@@ -135,11 +135,11 @@ class DatabaseMonitor:
             self._database = Database.open(self._url, self._data_dir)
         else:
             self._database.ensure_alive()
-        if not self._state.ready.is_set():
+        if not self._health.ready.is_set():
             apply_schema(self._database.url)
-            self._state.ready.set()
+            self._health.ready.set()
             self.thread.attempts = None
-            self._state.record_success()
+            self._health.record_success()
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._database.url, application_name="sp500tui keeper")
         self._sync_constituents(self._connection)
@@ -149,7 +149,7 @@ class DatabaseMonitor:
             # It answers again, so the writers need not wait out their pause. What a writer was refused is for a
             # writer to try: a full or read-only database answers too.
             self._unhealthy = False
-            self._state.record_success()
+            self._health.record_success()
 
     def _sync_constituents(self, connection: Connection) -> None:
         """Bring the table of constituents to the list in force."""
@@ -172,14 +172,14 @@ class DatabaseMonitor:
 
     def snapshot(self) -> DatabaseSnapshot:
         """How the database does."""
-        state, database = self._state, self._database
+        health, database = self._health, self._database
         return DatabaseSnapshot(
-            health=state.health,
-            message=state.message,
+            health=health.status,
+            message=health.message,
             url=database.masked_url if database else redact_url(self._url) if self._url else "",
             embedded=self._url is None,
-            retry_in=state.retry_in,
-            commit=state.commit.latency(),
+            retry_in=health.retry_in,
+            commit=health.commit.latency(),
             rows_total=self._rows_total,
         )
 
@@ -203,7 +203,7 @@ class DatabaseMonitor:
         if self._database is None:
             return
         try:
-            if self._state.ready.is_set() and not self._state.down:
+            if self._health.ready.is_set() and not self._health.down:
                 self._bring_up_to_date(self._database.url)
         finally:
             self._database.close()

@@ -177,7 +177,7 @@ class Supervisor(Lifecycle):
 
     def _spool(self) -> None:
         components = self.components
-        if components.writing.spooling_since is None:
+        if components.writer_stage.spooling_since is None:
             self._enter(Phase.SPOOLING)
             components.tickers.discard_ready()
             components.quotes.lift_capacity()
@@ -185,7 +185,7 @@ class Supervisor(Lifecycle):
             components.stages[StageName.PRICE].shutdown_now()
             for name in (StageName.CONVERTER, StageName.WRITER):
                 components.stages[name].expedite()
-            components.writing.spooling_since = time.monotonic()
+            components.writer_stage.spooling_since = time.monotonic()
 
     def _closing_steps(self) -> list[ClosingStep]:
         components = self.components

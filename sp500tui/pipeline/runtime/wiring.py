@@ -84,15 +84,15 @@ class PipelineComponents:
         self.database_monitor = DatabaseMonitor(
             settings.database,
             paths.data,
-            state=self.database,
+            health=self.database,
             current_constituents=self.current_constituents,
             retry_forever=not (settings.no_ui and self.bounded),
-            give_up=fail,
+            on_fatal=fail,
         )
-        self.writing = WriterStage(
+        self.writer_stage = WriterStage(
             self.rows,
             self.journal,
-            state=self.database,
+            health=self.database,
             dead_letters=dead_letters,
             latest_prices=self.latest_prices,
             end_to_end=self.end_to_end,
@@ -112,7 +112,7 @@ class PipelineComponents:
             latest_prices=self.latest_prices,
             current_constituents=self.current_constituents,
             cycles=self.cycles,
-            writing=self.writing,
+            writer_stage=self.writer_stage,
             watches=self.watches,
         ).stages(settings, usual_sizes(settings), tell=tell, on_cycles_ended=on_cycles_ended)
 

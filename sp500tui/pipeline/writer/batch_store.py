@@ -13,7 +13,7 @@ class PendingBatch(Protocol):
     """Rows on their way to the database, in one writer's hand."""
 
     rows: int
-    deaths: int
+    crashes: int
     """How many writer processes died with it."""
 
     @property
@@ -36,7 +36,7 @@ class BatchStore(Protocol[B]):
     """What the writers need of it; `journal.Journal` is the one of a program that runs alone."""
 
     @property
-    def spools(self) -> bool:
+    def accepts_when_down(self) -> bool:
         """Whether rows are brought here while the database is away; else they wait in the queue, as safe there."""
 
     @property
@@ -46,19 +46,21 @@ class BatchStore(Protocol[B]):
     def take_pending(self) -> B | None:
         """The oldest batch that waits here; None when none does."""
 
-    def admit(self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes) -> B | None:
+    def accept(
+        self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes
+    ) -> B | None:
         """Answer for the rows of a lease from now on; None when the lease was lost."""
 
     def dead_letter(
-        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], buried: int
+        self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int
     ) -> None:
-        """Take `buried` rows, dead letters now, out of the queue; the `survivors` go back to it."""
+        """Take `dead` rows, dead letters now, out of the queue; the `survivors` go back to it."""
 
-    def divide(self, batch: B, pieces: Sequence[bytes], *, deaths: int) -> None:
-        """Put a batch back as several smaller ones, those of many rows already charged with `deaths`."""
+    def split(self, batch: B, pieces: Sequence[bytes], *, crashes: int) -> None:
+        """Put a batch back as several smaller ones, those of many rows already charged with `crashes`."""
 
-    def release(self, batch: B) -> None:
+    def requeue(self, batch: B) -> None:
         """A writer could not commit it: it waits for the next."""
 
-    def settle(self, batch: B, *, stored: int, dead: int) -> None:
+    def complete(self, batch: B, *, stored: int, dead: int) -> None:
         """It is committed: `stored` rows were new, `dead` were refused for good, the others known already."""

@@ -35,17 +35,17 @@ class DatabaseHealth:
         self._failures = 0
         self._retry_at = 0.0
         self._down_since = 0.0
-        self.health = Health.STARTING
+        self.status = Health.STARTING
         self.message = "the database is being opened"
         self.sqlstate: str | None = None
         self.ready = threading.Event()
         """Set once the database was opened and its schema is there."""
         self.commit = LatencyHistogram()
 
-    def failed(self, message: str, sqlstate: str | None) -> None:
+    def record_failure(self, message: str, sqlstate: str | None) -> None:
         """It refused or could not be reached."""
         with self._lock:
-            first = self.health is not Health.DOWN
+            first = self.status is not Health.DOWN
             self._note(message, sqlstate)
         if first:
             self._tell(EventKind.DATABASE_DOWN, f"database: {message}", logging.WARNING)
@@ -57,19 +57,19 @@ class DatabaseHealth:
 
     def _note(self, message: str, sqlstate: str | None) -> None:
         now = time.monotonic()
-        if self.health is not Health.DOWN:
+        if self.status is not Health.DOWN:
             self._down_since = now
         self._failures += 1
-        self.health, self.message, self.sqlstate = Health.DOWN, message, sqlstate
+        self.status, self.message, self.sqlstate = Health.DOWN, message, sqlstate
         self._retry_at = now + backoff_delay(self._failures, self._jitter())
 
     def record_success(self) -> None:
         """It took a batch, or answered."""
         with self._lock:
-            was_down = self.health is Health.DOWN
+            was_down = self.status is Health.DOWN
             away = time.monotonic() - self._down_since
             self._failures = 0
-            self.health, self.message, self.sqlstate = Health.OK, "", None
+            self.status, self.message, self.sqlstate = Health.OK, "", None
         if was_down:
             message = f"the database is back after {away:.1f} s"
             self._tell(EventKind.DATABASE_BACK, message, logging.INFO)
@@ -77,7 +77,7 @@ class DatabaseHealth:
     @property
     def down(self) -> bool:
         """Whether the last attempt failed."""
-        return self.health is Health.DOWN
+        return self.status is Health.DOWN
 
     @property
     def retry_in(self) -> float | None:

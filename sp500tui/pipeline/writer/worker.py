@@ -59,9 +59,9 @@ class WriterStage(Generic[B]):
     def __init__(
         self,
         rows: LeasedQueue[ConvertedQuote],
-        journal: BatchStore[B],
+        batch_store: BatchStore[B],
         *,
-        state: DatabaseHealth,
+        health: DatabaseHealth,
         dead_letters: DeadLetters,
         latest_prices: LatestPrices,
         end_to_end: LatencyHistogram,
@@ -70,8 +70,8 @@ class WriterStage(Generic[B]):
         commit_timeout: float,
     ) -> None:
         self.rows = rows
-        self.journal = journal
-        self.state = state
+        self.batch_store = batch_store
+        self.health = health
         self.dead_letters = dead_letters
         self.latest_prices = latest_prices
         self.end_to_end = end_to_end
@@ -100,12 +100,12 @@ class WriterTask(Generic[B]):
     def run_once(self) -> None:
         """Bring a batch to the database, and the full ones behind it; or rows to the disk while there is none."""
         shared = self._shared
-        if shared.spooling_since is not None or not shared.state.ready.is_set() or shared.state.retry_in:
+        if shared.spooling_since is not None or not shared.health.ready.is_set() or shared.health.retry_in:
             self._spool_or_wait()
             return
         if self._link is None and not self._connect():
             return
-        batch = shared.journal.take_pending() or self._admit()
+        batch = shared.batch_store.take_pending() or self._admit()
         while batch is not None:
             self._write(batch)
             batch, self._prefetched = self._prefetched, None
@@ -119,13 +119,13 @@ class WriterTask(Generic[B]):
     def _spool_or_wait(self) -> None:
         """Spool rows when they pile up or the run is ending; else wait for the database."""
         shared, worker = self._shared, self._worker
-        if not shared.journal.spools:
-            pause = shared.state.retry_in
-            worker.wait(0.1 if pause is None else pause, WorkerState.WAITING, shared.state.message)
+        if not shared.batch_store.accepts_when_down:
+            pause = shared.health.retry_in
+            worker.wait(0.1 if pause is None else pause, WorkerState.WAITING, shared.health.message)
             return
         depth = shared.rows.depth()
         spooling = shared.spooling_since is not None
-        ended = not depth.ready and not shared.journal.has_pending
+        ended = not depth.ready and not shared.batch_store.has_pending
         old = (depth.oldest_age or 0.0) > _SPOOL_AGE
         if spooling or ended or old or depth.ready > depth.capacity * _SPOOL_FILL:
             # Looking for rows is also how a writer learns that there will be none any more.
@@ -135,8 +135,8 @@ class WriterTask(Generic[B]):
                 self._requeue(batch)
             if lease is not None:
                 return
-        pause = shared.state.retry_in
-        worker.wait(min(0.1 if pause is None else pause, 0.1), WorkerState.WAITING, shared.state.message)
+        pause = shared.health.retry_in
+        worker.wait(min(0.1 if pause is None else pause, 0.1), WorkerState.WAITING, shared.health.message)
 
     def _connect(self) -> bool:
         """Start the process; whether it reached the database."""
@@ -146,10 +146,10 @@ class WriterTask(Generic[B]):
         worker.pid = self._link.pid
         answer = self._link.connect(max(_START_TIMEOUT, shared.commit_timeout), self._cut_short)
         if answer.committed:
-            shared.state.record_success()
+            shared.health.record_success()
             return True
         self._disconnect()
-        shared.state.failed(answer.message, answer.sqlstate)
+        shared.health.record_failure(answer.message, answer.sqlstate)
         return False
 
     # --- from the queue to the commit --------------------------------------------------------------------------
@@ -184,9 +184,9 @@ class WriterTask(Generic[B]):
         try:
             if unwritable:
                 shared.dead_letters.add(unwritable)
-                shared.journal.dead_letter(lease, rows, len(unwritable))
+                shared.batch_store.dead_letter(lease, rows, len(unwritable))
                 return None
-            return shared.journal.admit(lease, rows, payload)
+            return shared.batch_store.accept(lease, rows, payload)
         except JournalError:
             lease.release()
             raise
@@ -198,7 +198,7 @@ class WriterTask(Generic[B]):
         shared, worker = self._shared, self._worker
         if self._prefetched is not None or worker.stopping.is_set() or worker.abandoned or worker.pool.paused:
             return
-        if shared.spooling_since is not None or shared.journal.has_pending:
+        if shared.spooling_since is not None or shared.batch_store.has_pending:
             return
         if shared.rows.depth().ready < shared.batch_size:
             return
@@ -214,24 +214,24 @@ class WriterTask(Generic[B]):
         worker.start_work(f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else ""))
         outcome = _Outcome()
         try:
-            if batch.deaths >= _MAX_CRASHES:
+            if batch.crashes >= _MAX_CRASHES:
                 self._bisect(batch, outcome)
             else:
                 self._commit(batch.payload, outcome)
             shared.dead_letters.add(outcome.refused)
         except _UnavailableError as refusal:
             self._requeue(batch)
-            shared.state.failed(str(refusal), refusal.sqlstate)
+            shared.health.record_failure(str(refusal), refusal.sqlstate)
         except WriterDiedError as death:
             # One that was made to end, or that a slow database made late, says nothing against the rows.
-            batch.deaths += death.by_itself
+            batch.crashes += death.by_itself
             self._requeue(batch)
             self._disconnect(at_once=True)
             if not self._cut_short():
                 raise
         except BaseException as error:
             # Whatever it was, the rows stay; a batch that does this again and again is taken apart.
-            batch.deaths += not isinstance(error, JournalError)
+            batch.crashes += not isinstance(error, JournalError)
             self._requeue(batch)
             raise
         else:
@@ -244,7 +244,7 @@ class WriterTask(Generic[B]):
         for each in (ahead, batch):
             while each is not None:
                 try:
-                    self._shared.journal.release(each)
+                    self._shared.batch_store.requeue(each)
                     break
                 except JournalError as error:
                     # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
@@ -261,8 +261,8 @@ class WriterTask(Generic[B]):
             self._next_number(), payload, shared.commit_timeout, self._cut_short, self._prefetch
         )
         if answer.committed:
-            shared.state.record_success()
-            shared.state.commit.record(answer.seconds)
+            shared.health.record_success()
+            shared.health.commit.record(answer.seconds)
             outcome.stored += answer.stored
         elif not is_bad_row(answer.sqlstate or ""):
             raise _UnavailableError(answer)
@@ -277,10 +277,10 @@ class WriterTask(Generic[B]):
     def _bisect(self, batch: B, outcome: _Outcome) -> None:
         """Take a batch apart that killed its writers, until the row that does so stands alone."""
         if batch.rows == 1:
-            reason = f"its writer process died {batch.deaths} times"
+            reason = f"its writer process died {batch.crashes} times"
             outcome.refused.append(DeadLetter.of(rowcodec.decode(batch.payload)[0], reason, None))
             return
-        self._shared.journal.divide(batch, _pieces(batch.payload), deaths=_MAX_CRASHES - 1)
+        self._shared.batch_store.split(batch, _pieces(batch.payload), crashes=_MAX_CRASHES - 1)
         batch.rows = 0
         self._worker.pool.wake()
 
@@ -288,7 +288,7 @@ class WriterTask(Generic[B]):
         shared, worker = self._shared, self._worker
         if not batch.rows:
             return
-        shared.journal.settle(batch, stored=outcome.stored, dead=len(outcome.refused))
+        shared.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
         now = time.monotonic()
         for tick, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
             shared.end_to_end.record(now - tick, quotes)

@@ -135,7 +135,7 @@ class TestCustody:
         rows.put([row(number) for number in range(count)])
         lease = rows.take(count)
         assert lease is not None
-        batch = batch_store.admit(lease, lease.items, rowcodec.encode(lease.items))
+        batch = batch_store.accept(lease, lease.items, rowcodec.encode(lease.items))
         assert batch is not None
         return batch
 
@@ -145,14 +145,14 @@ class TestCustody:
         batch_store = LeaseBatchStore()
         batch = self.admitted(batch_store, rows, 5)
         assert rows.depth().in_flight == 5
-        batch_store.settle(batch, stored=3, dead=1)
+        batch_store.complete(batch, stored=3, dead=1)
         assert (rows.depth().ready, rows.depth().in_flight) == (0, 0)
         counters = read_state(broker).counters
         assert (counters["stored"], counters["duplicate"], counters["dead"]) == (3, 1, 1)
 
     def test_an_uncommitted_batch_is_everybodys_again(self, rows: StreamQueue[ConvertedQuote]) -> None:
         batch_store = LeaseBatchStore()
-        batch_store.release(self.admitted(batch_store, rows, 5))
+        batch_store.requeue(self.admitted(batch_store, rows, 5))
         assert (rows.depth().ready, rows.depth().in_flight) == (5, 0)
         assert not batch_store.has_pending
 
@@ -162,21 +162,21 @@ class TestCustody:
         # given a batch that is taken apart
         batch_store = LeaseBatchStore()
         batch = self.admitted(batch_store, rows, 4)
-        batch.deaths = 3
-        batch_store.release(batch)
+        batch.crashes = 3
+        batch_store.requeue(batch)
         again = batch_store.take_pending()
         assert again is batch
-        batch_store.divide(batch, rowcodec.split(batch.payload), deaths=2)
+        batch_store.split(batch, rowcodec.split(batch.payload), crashes=2)
 
         # when one part is committed and the other refused
         first, second = batch_store.take_pending(), batch_store.take_pending()
         assert first is not None
         assert second is not None
         assert batch_store.take_pending() is None
-        assert (first.rows, first.deaths) == (2, 2)
-        batch_store.settle(first, stored=2, dead=0)
+        assert (first.rows, first.crashes) == (2, 2)
+        batch_store.complete(first, stored=2, dead=0)
         assert rows.depth().in_flight == 4, "the lease lasts until all is settled"
-        batch_store.settle(second, stored=0, dead=2)
+        batch_store.complete(second, stored=0, dead=2)
 
         # then the lease is over and everything counted
         assert rows.depth().in_flight == 0
@@ -197,14 +197,14 @@ class TestCustody:
         batch_store = LeaseBatchStore()
         batch = self.admitted(batch_store, rows, 3)
         broker.run("reclaim", [rows.key], ["here"])
-        batch_store.settle(batch, stored=3, dead=0)
+        batch_store.complete(batch, stored=3, dead=0)
         assert rows.depth().ready == 3
         assert read_state(broker).counters == {}
 
     def test_a_node_that_leaves_keeps_nothing(self, rows: StreamQueue[ConvertedQuote]) -> None:
         batch_store = LeaseBatchStore()
         batch = self.admitted(batch_store, rows, 4)
-        batch_store.divide(batch, rowcodec.split(batch.payload), deaths=2)
+        batch_store.split(batch, rowcodec.split(batch.payload), crashes=2)
         batch_store.release_all()
         assert (rows.depth().ready, rows.depth().in_flight) == (4, 0)
         assert not batch_store.has_pending

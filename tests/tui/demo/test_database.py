@@ -21,20 +21,20 @@ def test_it_stays_away_and_comes_back(
 ) -> None:
     # given an embedded database in use
     events: list[PipelineEvent] = []
-    state = DatabaseHealth(events.append)
+    health = DatabaseHealth(events.append)
     current_constituents = CurrentConstituents(lambda: None, (), 21_600.0)  # type: ignore[arg-type,return-value]
     database_monitor = DatabaseMonitor(
         None,
         data_dir,
-        state=state,
+        health=health,
         current_constituents=current_constituents,
         retry_forever=True,
-        give_up=lambda _: None,
+        on_fatal=lambda _: None,
     )
     assert not database_monitor.stop_server(1.0)
     database_monitor.thread.start()
     try:
-        eventually(lambda: state.health is Health.OK)
+        eventually(lambda: health.status is Health.OK)
         # when it is stopped for two seconds
         stopped = time.monotonic()
         assert database_monitor.stop_server(2.0)
@@ -44,7 +44,7 @@ def test_it_stays_away_and_comes_back(
                 "stopped as a demonstration; it is started again in" in database_monitor.snapshot().message
             )
         )
-        eventually(lambda: state.health is Health.OK)
+        eventually(lambda: health.status is Health.OK)
         assert time.monotonic() - stopped >= 2.0
         assert [event.kind for event in events] == [EventKind.DATABASE_DOWN, EventKind.DATABASE_BACK]
     finally:

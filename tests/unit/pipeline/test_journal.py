@@ -29,9 +29,9 @@ def new_journal(
     return journal, counters
 
 
-def admit(journal: Journal, counters: LedgerCounters, first: int, count: int) -> Batch:
+def accept(journal: Journal, counters: LedgerCounters, first: int, count: int) -> Batch:
     rows = [row(number) for number in range(first, first + count)]
-    batch = journal.admit(leased(counters, rows), rows, rowcodec.encode(rows))
+    batch = journal.accept(leased(counters, rows), rows, rowcodec.encode(rows))
     assert batch is not None
     return batch
 
@@ -50,7 +50,7 @@ def test_an_admitted_batch_is_on_the_disk_and_in_hand(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path / "journal")
     assert journal.open() == 0
 
-    batch = admit(journal, counters, 1, 3)
+    batch = accept(journal, counters, 1, 3)
 
     assert batch.on_disk
     assert (journal.in_progress, journal.spooled, journal.has_pending) == (3, 0, False)
@@ -60,9 +60,9 @@ def test_an_admitted_batch_is_on_the_disk_and_in_hand(tmp_path: Path) -> None:
 
 def test_a_settled_batch_leaves_no_trace(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path)
-    batch = admit(journal, counters, 1, 5)
+    batch = accept(journal, counters, 1, 5)
 
-    journal.settle(batch, stored=3, dead=1)
+    journal.complete(batch, stored=3, dead=1)
 
     assert settled(counters) == (3, 1, 1)
     assert journal.in_progress == 0
@@ -72,16 +72,16 @@ def test_a_settled_batch_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_a_released_batch_waits_for_the_next_writer(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path)
-    batch = admit(journal, counters, 1, 2)
-    batch.deaths = 2
+    batch = accept(journal, counters, 1, 2)
+    batch.crashes = 2
 
-    journal.release(batch)
+    journal.requeue(batch)
 
     assert (journal.in_progress, journal.spooled, journal.has_pending) == (0, 2, True)
     assert journal.snapshot().health is Health.DEGRADED
     again = journal.take_pending()
     assert again is not None
-    assert (again.payload, again.deaths, again.replayed) == (batch.payload, 2, False)
+    assert (again.payload, again.crashes, again.replayed) == (batch.payload, 2, False)
     assert (journal.in_progress, journal.spooled) == (2, 0)
     assert journal.take_pending() is None
 
@@ -91,7 +91,7 @@ def test_a_lost_lease_leaves_nothing_behind(tmp_path: Path) -> None:
     lease = leased(counters, [row(1)])
     lease.release()
 
-    assert journal.admit(lease, [row(1)], rowcodec.encode([row(1)])) is None
+    assert journal.accept(lease, [row(1)], rowcodec.encode([row(1)])) is None
 
     assert journal.in_progress == 0
     assert journal.snapshot().batches == 0
@@ -111,8 +111,8 @@ def test_buried_rows_leave_the_queue_and_the_others_stay(tmp_path: Path) -> None
 
 def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) -> None:
     before, old_books = new_journal(tmp_path)
-    admit(before, old_books, 1, 3)
-    before.settle(admit(before, old_books, 10, 4), stored=4, dead=0)
+    accept(before, old_books, 1, 3)
+    before.complete(accept(before, old_books, 10, 4), stored=4, dead=0)
     crash(before)
 
     journal, counters = new_journal(tmp_path)
@@ -124,7 +124,7 @@ def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) 
     assert symbols_of(batch.payload) == ["S1", "S2", "S3"]
     assert (journal.in_progress, journal.spooled) == (0, 0), "they are no part of this run's equation"
     assert journal.snapshot().replay_left == 3
-    journal.settle(batch, stored=1, dead=0)
+    journal.complete(batch, stored=1, dead=0)
     assert settled(counters) == (0, 0, 0)
     assert (journal.snapshot().replayed, journal.snapshot().replay_left) == (3, 0)
     assert not list(tmp_path.iterdir()), "the file goes with its last batch"
@@ -132,14 +132,14 @@ def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) 
 
 def test_a_replayed_batch_that_fails_waits_again(tmp_path: Path) -> None:
     before, old_books = new_journal(tmp_path)
-    admit(before, old_books, 1, 3)
+    accept(before, old_books, 1, 3)
     crash(before)
     journal, _ = new_journal(tmp_path)
     journal.open()
     batch = journal.take_pending()
     assert batch is not None
 
-    journal.release(batch)
+    journal.requeue(batch)
 
     assert journal.snapshot().replay_left == 3
     assert journal.has_pending
@@ -148,8 +148,8 @@ def test_a_replayed_batch_that_fails_waits_again(tmp_path: Path) -> None:
 
 def test_damage_is_said_and_the_rest_is_replayed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     before, counters = new_journal(tmp_path)
-    admit(before, counters, 1, 1)
-    admit(before, counters, 2, 1)
+    accept(before, counters, 1, 1)
+    accept(before, counters, 2, 1)
     (path,) = tmp_path.iterdir()
     crash(before)
     with path.open("r+b") as file:
@@ -164,7 +164,7 @@ def test_damage_is_said_and_the_rest_is_replayed(tmp_path: Path, caplog: pytest.
 
 def test_an_empty_file_of_an_earlier_run_is_removed(tmp_path: Path) -> None:
     before, counters = new_journal(tmp_path)
-    before.settle(admit(before, counters, 1, 1), stored=1, dead=0)
+    before.complete(accept(before, counters, 1, 1), stored=1, dead=0)
     crash(before)
     journal, _ = new_journal(tmp_path)
     assert journal.open() == 0
@@ -173,10 +173,10 @@ def test_an_empty_file_of_an_earlier_run_is_removed(tmp_path: Path) -> None:
 
 def test_two_programs_share_a_folder_and_leave_each_other_alone(tmp_path: Path) -> None:
     one, books_one = new_journal(tmp_path)
-    admit(one, books_one, 1, 2)
+    accept(one, books_one, 1, 2)
     two, books_two = new_journal(tmp_path)
     assert two.open() == 0
-    admit(two, books_two, 5, 1)
+    accept(two, books_two, 5, 1)
     crash(one)
 
     three, _ = new_journal(tmp_path)
@@ -193,48 +193,48 @@ def test_a_full_disk_leaves_the_rows_in_the_queue(
     with monkeypatch.context() as full:
         full.setattr(os, call, no_space)
         with pytest.raises(JournalError, match="is full"):
-            journal.admit(lease, [row(1)], rowcodec.encode([row(1)]))
+            journal.accept(lease, [row(1)], rowcodec.encode([row(1)]))
 
     assert lease.open
     assert journal.in_progress == 0
     assert journal.snapshot().health is Health.DOWN
     assert "is full" in journal.snapshot().message
-    batch = journal.admit(lease, [row(1)], rowcodec.encode([row(1)]))
+    batch = journal.accept(lease, [row(1)], rowcodec.encode([row(1)]))
     assert batch is not None
     assert journal.snapshot().health is Health.OK
 
 
 def test_the_limit_holds_rows_back_until_there_is_room(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path, limit=500)
-    first = admit(journal, counters, 1, 3)
+    first = accept(journal, counters, 1, 3)
     lease = leased(counters, [row(9)])
     with pytest.raises(JournalError, match="has reached its limit of 0 MB: intake waits"):
-        journal.admit(lease, [row(9)] * 5, rowcodec.encode([row(9)] * 5))
+        journal.accept(lease, [row(9)] * 5, rowcodec.encode([row(9)] * 5))
     assert journal.snapshot().health is Health.DOWN
 
-    journal.settle(first, stored=3, dead=0)
+    journal.complete(first, stored=3, dead=0)
 
     assert journal.snapshot().health is Health.OK, "there is room again, whether or not anybody uses it"
-    assert journal.admit(lease, [row(9)], rowcodec.encode([row(9)])) is not None
+    assert journal.accept(lease, [row(9)], rowcodec.encode([row(9)])) is not None
 
 
 def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path)
-    batch = admit(journal, counters, 1, 4)
+    batch = accept(journal, counters, 1, 4)
     first, rest = rowcodec.split(batch.payload)
     second, third = rowcodec.split(rest)
 
-    journal.divide(batch, [first, second, third], deaths=2)
+    journal.split(batch, [first, second, third], crashes=2)
 
     assert (journal.in_progress, journal.spooled) == (0, 4)
     pieces = list(iter(journal.take_pending, None))
-    assert {(tuple(symbols_of(p.payload)), p.deaths) for p in pieces} == {
+    assert {(tuple(symbols_of(p.payload)), p.crashes) for p in pieces} == {
         (("S1", "S2"), 2),
         (("S3",), 0),
         (("S4",), 0),
     }, "a row that stands alone is judged anew"
     for piece in pieces:
-        journal.settle(piece, stored=piece.rows, dead=0)
+        journal.complete(piece, stored=piece.rows, dead=0)
     assert counters.stored == 4
     journal.close()
     assert not list(tmp_path.iterdir())
@@ -244,7 +244,7 @@ def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal, counters = new_journal(tmp_path)
-    batch = admit(journal, counters, 1, 2)
+    batch = accept(journal, counters, 1, 2)
     real, turns = segment_module.Segment.append, iter((True, False))
 
     def once(self: segment_module.Segment, number: int, rows: int, payload: bytes) -> None:
@@ -255,7 +255,7 @@ def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
     with monkeypatch.context() as full:
         full.setattr(segment_module.Segment, "append", once)
         with pytest.raises(JournalError, match="full"):
-            journal.divide(batch, rowcodec.split(batch.payload), deaths=2)
+            journal.split(batch, rowcodec.split(batch.payload), crashes=2)
 
     assert (journal.in_progress, journal.spooled) == (2, 0)
     assert journal.snapshot().batches == 1, "no piece is left on the disk"
@@ -263,10 +263,10 @@ def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
 
 def test_without_the_journal_rows_reach_the_disk_only_when_nobody_takes_them(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path, write_ahead=False)
-    batch = admit(journal, counters, 1, 2)
+    batch = accept(journal, counters, 1, 2)
     assert journal.snapshot().bytes == 0
 
-    journal.release(batch)
+    journal.requeue(batch)
 
     assert journal.snapshot().rows == 2
     again = journal.take_pending()
@@ -278,16 +278,16 @@ def test_without_the_journal_a_batch_that_the_disk_refuses_stays_in_hand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal, counters = new_journal(tmp_path, write_ahead=False)
-    batch = admit(journal, counters, 1, 2)
+    batch = accept(journal, counters, 1, 2)
     monkeypatch.setattr(os, "pwrite", no_space)
     with pytest.raises(JournalError):
-        journal.release(batch)
+        journal.requeue(batch)
     assert (journal.in_progress, journal.spooled) == (2, 0)
 
 
 def test_a_batch_that_cannot_be_read_now_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal, counters = new_journal(tmp_path)
-    journal.release(admit(journal, counters, 1, 2))
+    journal.requeue(accept(journal, counters, 1, 2))
 
     def broken(*_: object) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
@@ -304,12 +304,12 @@ def test_a_batch_that_cannot_be_read_now_waits_on(tmp_path: Path, monkeypatch: p
 def test_a_long_file_is_followed_by_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "_ROTATE_ABOVE", 100)
     journal, counters = new_journal(tmp_path)
-    batches = [admit(journal, counters, number, 1) for number in range(4)]
+    batches = [accept(journal, counters, number, 1) for number in range(4)]
     assert len(list(tmp_path.iterdir())) == 4
 
     for batch in batches:
-        journal.settle(batch, stored=1, dead=0)
-    admit(journal, counters, 9, 1)
+        journal.complete(batch, stored=1, dead=0)
+    accept(journal, counters, 9, 1)
 
     assert len(list(tmp_path.iterdir())) == 2, "one that is written, one that may still be"
     assert journal.snapshot().rows == 0
@@ -321,7 +321,7 @@ def test_a_new_file_that_cannot_be_made_is_tried_again_and_counts_nothing_twice(
 ) -> None:
     monkeypatch.setattr(journal_module, "_ROTATE_ABOVE", 100)
     journal, counters = new_journal(tmp_path)
-    admit(journal, counters, 1, 1)
+    accept(journal, counters, 1, 1)
     held = journal.snapshot().bytes
 
     def full(_folder: Path) -> segment_module.Segment:
@@ -331,10 +331,10 @@ def test_a_new_file_that_cannot_be_made_is_tried_again_and_counts_nothing_twice(
         patched.setattr(segment_module.Segment, "create", full)
         for _ in range(2):
             with pytest.raises(JournalError, match="No space left"):
-                admit(journal, counters, 2, 1)
+                accept(journal, counters, 2, 1)
 
     assert journal.snapshot().bytes == held
-    admit(journal, counters, 3, 1)
+    accept(journal, counters, 3, 1)
     assert journal.snapshot().batches == 2
 
 
@@ -347,8 +347,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_closing_leaves_what_waits_for_the_next_start(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path)
-    journal.release(admit(journal, counters, 1, 2))
-    admit(journal, counters, 5, 1)
+    journal.requeue(accept(journal, counters, 1, 2))
+    accept(journal, counters, 5, 1)
     journal.close()
 
     after, _ = new_journal(tmp_path)

@@ -17,7 +17,7 @@ from sp500tui.pipeline.journal.segment import SUFFIX
 from sp500tui.storage.batch_codec import encode_records
 from sp500tui.storage.errors import is_bad_row
 from tests.support.faults_rows import symbols_of
-from tests.unit.pipeline.test_journal import admit, crash, settled
+from tests.unit.pipeline.test_journal import accept, crash, settled
 
 
 class Shelf:
@@ -27,10 +27,10 @@ class Shelf:
         self.folder = folder / "journal"
         self.letters = DeadLetters(folder / "dead-letters.jsonl")
         self.start()
-        batches = [admit(self.journal, self.counters, 10 * number, 2) for number in range(3)]
+        batches = [accept(self.journal, self.counters, 10 * number, 2) for number in range(3)]
         # The first is read first again.
         for batch in reversed(batches):
-            self.journal.release(batch)
+            self.journal.requeue(batch)
 
     def start(self) -> int:
         self.counters = LedgerCounters()
@@ -55,7 +55,7 @@ class Shelf:
         while (batch := self.journal.take_pending()) is not None:
             assert self.balanced()
             taken.append(symbols_of(batch.payload))
-            self.journal.settle(batch, stored=batch.rows, dead=0)
+            self.journal.complete(batch, stored=batch.rows, dead=0)
         return taken
 
 
@@ -108,7 +108,7 @@ def test_a_file_harmed_while_its_journal_is_used_takes_further_batches(tmp_path:
     shelf = Shelf(tmp_path)
     empty(shelf.file)
     assert shelf.takes() == []
-    admit(shelf.journal, shelf.counters, 30, 2)
+    accept(shelf.journal, shelf.counters, 30, 2)
     crash(shelf.journal)
 
     assert shelf.start() == 2
@@ -182,7 +182,7 @@ def test_a_file_removed_under_its_hands_is_followed_by_a_new_one(
     if what == "folder":
         shelf.folder.rmdir()
 
-    admit(shelf.journal, shelf.counters, 30, 2)
+    accept(shelf.journal, shelf.counters, 30, 2)
 
     assert "somebody has removed the journal file" in caplog.text
     assert shelf.takes() == ALL

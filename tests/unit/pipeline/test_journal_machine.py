@@ -72,7 +72,7 @@ class JournalMachine(RuleBasedStateMachine):
         symbols: list[str] = []
         for batch in reversed(batches):
             symbols += [str(symbol) for symbol in symbols_of(batch.payload)]
-            self.journal.release(batch)
+            self.journal.requeue(batch)
         assert len(symbols) == len(set(symbols)), "a row came back twice"
         return set(symbols)
 
@@ -81,10 +81,10 @@ class JournalMachine(RuleBasedStateMachine):
         return self.journal._own.size if self.journal._own else 0
 
     @rule(count=st.integers(1, 5))
-    def admit(self, count: int) -> None:
+    def accept(self, count: int) -> None:
         rows = [row(number) for number in range(self.next, self.next + count)]
         self.next += count
-        batch = self.journal.admit(leased(self.counters, rows), rows, rowcodec.encode(rows))
+        batch = self.journal.accept(leased(self.counters, rows), rows, rowcodec.encode(rows))
         assert batch is not None
         self.hands.append(batch)
         symbols = frozenset(one.quote.symbol for one in rows)
@@ -102,7 +102,7 @@ class JournalMachine(RuleBasedStateMachine):
     def settle(self, which: int, stored: int) -> None:
         batch = self.hands.pop(which % len(self.hands))
         symbols = frozenset(str(symbol) for symbol in symbols_of(batch.payload))
-        self.journal.settle(batch, stored=min(stored, batch.rows), dead=0)
+        self.journal.complete(batch, stored=min(stored, batch.rows), dead=0)
         self.unsettled -= symbols
         for record in self.written:
             if record.symbols == symbols:
@@ -111,18 +111,18 @@ class JournalMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.hands)
     @rule(which=st.integers(0))
     def release(self, which: int) -> None:
-        self.journal.release(self.hands.pop(which % len(self.hands)))
+        self.journal.requeue(self.hands.pop(which % len(self.hands)))
 
     @precondition(lambda self: self.hands)
     @rule(which=st.integers(0))
-    def divide(self, which: int) -> None:
+    def split(self, which: int) -> None:
         batch = self.hands.pop(which % len(self.hands))
         if batch.rows == 1:
-            self.journal.release(batch)
+            self.journal.requeue(batch)
             return
         symbols = frozenset(str(symbol) for symbol in symbols_of(batch.payload))
         pieces = rowcodec.split(batch.payload)
-        self.journal.divide(batch, pieces, deaths=2)
+        self.journal.split(batch, pieces, crashes=2)
         # A cut anywhere from here on may take the pieces, or bring the whole back beside them.
         self.written = [record for record in self.written if record.symbols != symbols]
         self.written.append(Written(frozenset(), self._own))
@@ -154,7 +154,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule()
     def end_in_order_and_start_again(self) -> None:
         for batch in self.hands:
-            self.journal.release(batch)
+            self.journal.requeue(batch)
         self.journal.close()
         self.start_program()
 

@@ -49,8 +49,8 @@ def test_rows_are_committed_in_batches_and_counted(open_desk: Open, eventually: 
         assert shown is not None
         assert shown.written_by == "writer-1"
         assert desk.end_to_end.latency().p50 is not None
-        assert desk.state.commit.latency().p50 is not None
-        assert desk.database.links[0].statement_timeout < desk.writing.commit_timeout
+        assert desk.health.commit.latency().p50 is not None
+        assert desk.database.links[0].statement_timeout < desk.writer_stage.commit_timeout
     assert not any((desk.journal._folder).iterdir())
 
 
@@ -79,10 +79,10 @@ def test_a_refusal_that_is_no_rows_fault_is_waited_out(
 
         desk.database.before_commit = refuse
         desk.put(rows(30))
-        eventually(lambda: desk.state.down)
-        assert desk.state.sqlstate == sqlstate
-        assert "No space left" in desk.state.message
-        assert desk.state.retry_in is not None
+        eventually(lambda: desk.health.down)
+        assert desk.health.sqlstate == sqlstate
+        assert "No space left" in desk.health.message
+        assert desk.health.retry_in is not None
         eventually(lambda: desk.stage.workers[0].snapshot().state is WorkerState.WAITING)
         assert desk.buried() == []
 
@@ -90,7 +90,7 @@ def test_a_refusal_that_is_no_rows_fault_is_waited_out(
 
         eventually(desk.settled)
         assert desk.database.symbols == names(30)
-        assert desk.state.health is Health.OK
+        assert desk.health.status is Health.OK
         assert desk.ledger().dead == 0
     kinds = [event.kind for event in desk.events]
     assert kinds.index(EventKind.DATABASE_DOWN) < kinds.index(EventKind.DATABASE_BACK)
@@ -99,9 +99,9 @@ def test_a_refusal_that_is_no_rows_fault_is_waited_out(
 def test_a_database_that_lets_nobody_in_is_waited_for(open_desk: Open, eventually: Wait) -> None:
     with open_desk(away=True) as desk:
         desk.database.refuse_entry = RefusedError("53300", "too many connections")
-        desk.state.ready.set()
+        desk.health.ready.set()
         desk.put(rows(5))
-        eventually(lambda: desk.state.message == "too many connections")
+        eventually(lambda: desk.health.message == "too many connections")
         desk.database.refuse_entry = None
         eventually(desk.settled)
         assert desk.restarts() == 0
@@ -142,10 +142,10 @@ def test_a_row_that_cannot_be_written_at_all_is_buried_and_its_neighbours_are_st
 def test_a_writer_that_dies_has_its_batch_written_by_the_next(
     open_desk: Open, eventually: Wait, moment: str
 ) -> None:
-    deaths = iter([True, True])
+    crashes = iter([True, True])
 
     def die(_symbols: list[str]) -> None:
-        if next(deaths, False):
+        if next(crashes, False):
             raise WriterDiedError("writer-1 ended by signal 9", by_itself=True)
 
     with open_desk() as desk:
@@ -201,7 +201,7 @@ def test_rows_go_to_the_journal_while_the_database_is_away(open_desk: Open, even
         desk.put(rows(15, first=15))
         eventually(lambda: desk.ledger().spooled == 30)  # few rows, too, after a second
 
-        desk.state.ready.set()
+        desk.health.ready.set()
 
         eventually(desk.settled)
         assert desk.database.symbols == names(30)
@@ -220,7 +220,7 @@ def test_the_second_step_of_the_ladder_spools_everything(
         desk.database.before_commit = hang
         desk.put(rows(25))
         eventually(lambda: desk.database.batches)
-        desk.writing.spooling_since = time.monotonic() - 60
+        desk.writer_stage.spooling_since = time.monotonic() - 60
         hanging.set()
         desk.rows.close()
         desk.stage.begin_shutdown()
@@ -236,18 +236,18 @@ def test_a_full_disk_holds_the_rows_back_and_says_so(
 ) -> None:
     monkeypatch.setattr(writing_module, "_FULL_DISK_PAUSE", 0.02)
     with open_desk() as desk:
-        real = desk.journal.admit
+        real = desk.journal.accept
 
         def full(*_: object) -> None:
             raise JournalError("the disk of the journal is full")
 
-        desk.journal.admit = full  # type: ignore[method-assign, assignment]
+        desk.journal.accept = full  # type: ignore[method-assign, assignment]
         desk.put([row(1), bad_row(2)])
         eventually(lambda: desk.stage.workers[0].last_error == "the disk of the journal is full")
         eventually(lambda: desk.ledger().dead == 1)
         assert desk.ledger().queued + desk.ledger().in_flight == 1
 
-        desk.journal.admit = real  # type: ignore[method-assign]
+        desk.journal.accept = real  # type: ignore[method-assign]
 
         eventually(desk.settled)
         assert desk.database.symbols == {"S1"}
@@ -284,14 +284,14 @@ def test_without_the_journal_a_batch_waits_in_memory_until_the_disk_takes_it(
     monkeypatch.setattr(writing_module, "_FULL_DISK_PAUSE", 0.01)
     with open_desk(write_ahead=False) as desk:
         full, faults = iter([True, True]), iter([True])
-        real = desk.journal.release
+        real = desk.journal.requeue
 
-        def release(batch: object) -> None:
+        def requeue(batch: object) -> None:
             if next(full, False):
                 raise JournalError("the disk of the journal is full")
             real(batch)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(desk.journal, "release", release)
+        monkeypatch.setattr(desk.journal, "requeue", requeue)
 
         def refuse(_symbols: list[str]) -> None:
             if next(faults, False):
@@ -321,7 +321,7 @@ def test_a_fault_nobody_foresaw_costs_no_row(open_desk: Open, eventually: Wait) 
 
 def test_a_writer_can_be_killed_as_a_demonstration(open_desk: Open, eventually: Wait) -> None:
     with open_desk() as desk:
-        assert not WriterTask(desk.writing, desk.stage.workers[0]).kill(), "there is no process yet"
+        assert not WriterTask(desk.writer_stage, desk.stage.workers[0]).kill(), "there is no process yet"
         desk.put(rows(1))
         eventually(desk.settled)
         task = desk.stage.workers[0].task

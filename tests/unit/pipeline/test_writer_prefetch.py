@@ -65,10 +65,10 @@ def test_a_refused_batch_stays_before_the_one_behind_it(open_desk: Open, eventua
 
 def test_a_writer_that_dies_leaves_both_batches_to_the_next(open_desk: Open, eventually: Wait) -> None:
     with open_desk(batch=10) as desk:
-        deaths = iter([WriterDiedError("ended by signal 9", by_itself=True)])
+        crashes = iter([WriterDiedError("ended by signal 9", by_itself=True)])
 
         def die_once(_symbols: list[str]) -> None:
-            for death in deaths:
+            for death in crashes:
                 raise death
 
         desk.database.after_commit = die_once
