@@ -19,9 +19,9 @@ from sp500tui.cluster.broker.client import Broker
 
 MAY_WAIT = frozenset(
     {
-        "EmbeddedServer._guard",
+        "EmbeddedServer._lock",
         "Journal._own_lock",
-        "Roster._loading",
+        "CurrentConstituents._loading",
         "Segment._lock",
         "StreamQueue._turn",
         "YahooFinance._opening",
@@ -33,7 +33,7 @@ _WAITING_EVENTS = frozenset({"socket.connect", "subprocess.Popen", "time.sleep"}
 _ATTRIBUTE = re.compile(r"self\.(\w+)")
 
 
-_LEVELS = {"Stage._lock": 1, "Books.lock": 2}
+_LEVELS = {"WorkerPool._lock": 1, "LedgerCounters.lock": 2}
 _INNERMOST = 3
 
 

@@ -262,7 +262,7 @@ class TestKeymap:
             assert driven.pipeline.calls.count(("pause", None)) == 1
 
     def test_an_unknown_id_is_refused_with_the_nearest(self, build: Callable[..., DashboardApp]) -> None:
-        with pytest.raises(ConfigurationError, match=r"'pipeline.paus'; did you mean 'pipeline.pause'"):
+        with pytest.raises(ConfigurationError, match=r"'pipeline\.paus'; did you mean pipeline\.pause\?"):
             build(FakePipeline(), keymap={"pipeline.paus": "f5"})
 
     def test_an_empty_key_is_refused(self, build: Callable[..., DashboardApp]) -> None:

@@ -302,11 +302,13 @@ class Journal:
         self._sweep(batch.segment)
 
     def _sweep(self, segment: Segment) -> None:
-        """Let an earlier run's file go when nothing is open in it any more."""
+        """Close an earlier run's file when it holds no open batch any more."""
         with self._books.lock:
-            if segment in self._recovered and not segment.open_batches:
+            finished = segment in self._recovered and not segment.open_batches
+            if finished:
                 self._recovered.remove(segment)
-                segment.close()
+        if finished:
+            segment.close()
 
     @property
     def accepts_when_down(self) -> bool:
@@ -346,10 +348,11 @@ class Journal:
         return JournalSnapshot(health, message, batches, rows, size, self._limit, replayed, left)
 
     def close(self) -> None:
-        """Let every file go; those with open batches stay for the next start."""
+        """Close every file; those with open batches stay for the next start."""
         with self._books.lock:
-            for segment in self._segments():
-                segment.close()
+            segments = self._segments()
             self._recovered.clear()
             self._retired.clear()
             self._own = None
+        for segment in segments:
+            segment.close()

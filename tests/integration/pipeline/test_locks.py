@@ -56,7 +56,14 @@ def test_the_pipeline_takes_its_locks_in_order(watch: Watch, start: EngineStarte
     assert run.pipeline.join(60)
 
     # then
-    is_in_order(watch, "Stage._lock", "Books.lock", "Segment._lock", "FxRates._changed", "Throttle._changed")
+    is_in_order(
+        watch,
+        "WorkerPool._lock",
+        "LedgerCounters.lock",
+        "Segment._lock",
+        "FxRates._changed",
+        "Throttle._changed",
+    )
 
 
 @pytest.mark.thorough
@@ -73,7 +80,9 @@ def test_a_node_takes_its_locks_in_order_also_without_its_broker(
     node.stops()
 
     # then
-    is_in_order(watch, "Stage._lock", "StreamQueue._turn", "LeaseBatchStore._lock", "Cycles._lock")
+    is_in_order(
+        watch, "WorkerPool._lock", "StreamQueue._turn", "LeaseBatchStore._lock", "CycleSchedule._lock"
+    )
 
 
 def test_a_call_under_a_lock_is_found(watch: Watch) -> None:
@@ -87,13 +96,13 @@ def test_a_call_under_a_lock_is_found(watch: Watch) -> None:
     with latest_prices._lock, cycles._lock:
         watch.waiting("a query")
 
-    assert watch.cycles() == ["Cycles._lock", "LatestPrices._lock"]
+    assert watch.cycles() == ["CycleSchedule._lock", "LatestPrices._lock"]
     assert [each.partition(" in ")[0] for each in watch.out_of_order()] == [
-        "LatestPrices._lock after Cycles._lock",
-        "Cycles._lock after LatestPrices._lock",
+        "LatestPrices._lock after CycleSchedule._lock",
+        "CycleSchedule._lock after LatestPrices._lock",
     ]
     assert [wait.partition(" in ")[0] for wait in watch.waits] == [
-        "a query while ['LatestPrices._lock', 'Cycles._lock'] is held,"
+        "a query while ['LatestPrices._lock', 'CycleSchedule._lock'] is held,"
     ]
 
 
