@@ -1,4 +1,8 @@
-"""The entry point. Answers `--version` before anything is imported, since that is asked by every installer."""
+"""The entry point: parses the command line, runs the command and turns every failure into one line and an exit code.
+
+Modules are imported where they are used: `--version` and `--help` answer without loading anything heavy, and nothing of
+the standard library is imported while the current directory, which could shadow it, may be on the import path.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +10,115 @@ import sys
 
 from sp500tui import __version__
 
+TYPE_CHECKING = False  # type checkers assume True; `typing` takes time to load
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+
+    from sp500tui.errors import ExitCode
+
+_COMMANDS = {
+    None: "sp500tui.cli.commands.run:run",
+    "constituents": "sp500tui.cli.commands.constituents:run",
+    "quote": "sp500tui.cli.commands.quote:run",
+    "database": "sp500tui.cli.commands.database:run",
+    "dead-letters": "sp500tui.cli.commands.dead_letters:run",
+    "worker": "sp500tui.cli.commands.cluster:run_worker",
+    "top": "sp500tui.cli.commands.cluster:run_top",
+    "simulate": "sp500tui.simulator.command:run",
+    "config": "sp500tui.cli.commands.config:run",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program with these arguments, or those of the command line; returns the exit code."""
+    """Run the program with these arguments, or those of the command line, and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given == ["--version"] and sys.stdout is not None:
-        try:
-            sys.stdout.write(f"sp500tui {__version__}\n")
-            sys.stdout.flush()
-        except OSError:
-            pass  # reported below, as for every other command
-        else:
-            return 0
+    if given == ["--version"] and _print_version():
+        return 0
     from sp500tui.config.child_processes import forget_current_folder
 
     forget_current_folder()
-    # Only now: this import loads modules of the standard library, which the current directory could shadow.
-    from sp500tui.logs.standard_streams import prepare
-
-    prepare()
     try:
-        from sp500tui.cli.program import run
+        from sp500tui.logs.standard_streams import prepare
 
-        code = run(given)
+        prepare()
+        code = _run(given)
     except KeyboardInterrupt:
         return 130
     if arguments is None:
-        _end_quietly_on_signals()
+        _restore_default_interrupt()
     return code
 
 
-def _end_quietly_on_signals() -> None:
-    """From now on, while the interpreter ends, a Ctrl-C ends the process without a traceback."""
+def _print_version() -> bool:
+    """Print the version; False where it cannot be written, which is then reported as for every other command."""
+    if sys.stdout is None:
+        return False
+    try:
+        sys.stdout.write(f"sp500tui {__version__}\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _restore_default_interrupt() -> None:
+    """Let a Ctrl-C while the interpreter exits end the process without a traceback."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the program and return its exit code; every failure is one line on stderr."""
+    from sp500tui.cli.parser import parse
+    from sp500tui.errors import ExitCode, Sp500tuiError
+    from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, raised_signals, signal_code
+
+    try:
+        with raised_signals():
+            return _dispatch(parse(arguments))
+    except StoppedBySignal as stopped:
+        return signal_code(stopped.number)
+    except Sp500tuiError as error:
+        return _print_error(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return ExitCode.SIGINT
+    except Exception as error:  # noqa: BLE001 - a user never sees a traceback
+        return _print_error(_unexpected_error_message(error), ExitCode.INCOMPLETE)
+
+
+def _dispatch(namespace: Namespace) -> int:
+    from importlib import import_module
+
+    module, _, function = _COMMANDS[namespace.command].partition(":")
+    run: Callable[[Namespace], int] = getattr(import_module(module), function)
+    return run(namespace)
+
+
+def _print_error(message: str, code: ExitCode) -> int:
+    from contextlib import suppress
+
+    from sp500tui.logs.redaction import plain
+    from sp500tui.logs.standard_streams import OutputError, write_message
+
+    # Without a usable stderr the exit code has to do.
+    with suppress(OutputError):
+        write_message(plain(message))
+    return code
+
+
+def _unexpected_error_message(error: Exception) -> str:
+    """The line for an exception that is no Sp500tuiError; its traceback goes to the log."""
+    import logging
+
+    from sp500tui.errors import ConfigurationError
+    from sp500tui.logs.setup import configure, current
+
+    message = f"unexpected {type(error).__name__}: {error}"
+    try:
+        log = current() or configure(console=False)
+    except ConfigurationError:
+        return f"{message}; please report it"
+    logging.getLogger(__name__).critical("%s", message, exc_info=error, extra={"files_only": True})
+    return f"{message}; details in {log.errors_log}"

@@ -1,10 +1,10 @@
-"""What may stand on the command line: the parser, made from the table of options. Imports nothing heavy."""
+"""The command line: options from the table of settings, commands and their arguments. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from sp500tui import __version__
@@ -14,178 +14,219 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import MASK
 from sp500tui.logs.standard_streams import write_output
 
-_DESCRIPTION = "Watch and steer a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL."
+_COMMANDS = {
+    "constituents": "print the companies of the S&P 500",
+    "quote": "print the latest prices of symbols; needs no database",
+    "database": "work with the price database: url, psql, status, prepare",
+    "dead-letters": "list or replay the rows that the database rejected",
+    "worker": "run stages of a cluster without a dashboard (needs --broker)",
+    "top": "show the dashboard of a cluster without running stages (needs --broker)",
+    "simulate": "run the demo market on its own, for other programs",
+    "config": "print the effective settings, or write a configuration file",
+}
+_DESCRIPTION = "\n".join(
+    [
+        "Runs a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL, with a dashboard.",
+        "",
+        "Without a command, the pipeline and the dashboard start. Commands:",
+        *(f"  {name:<14}{help_text}" for name, help_text in _COMMANDS.items()),
+        "",
+        "`sp500tui COMMAND --help` lists the options of a command.",
+    ]
+)
 _EPILOG = (
-    "Every option is also an environment variable SP500TUI_<NAME> and a key of the TOML file; "
-    "flags win over the environment, it over the file. "
+    "Every option is also an environment variable SP500TUI_<NAME> and a key of the TOML configuration file.\n"
+    "Precedence: command line, environment, configuration file, default.\n"
     "Try `sp500tui --demo`, or in a script `sp500tui --no-ui --demo --once --json`."
 )
-_COMMANDS = {
-    "constituents": "print the companies of the index",
-    "quote": "print the newest prices of some symbols, without a database",
-    "database": "url, psql, status, prepare: reach the database of the prices",
-    "dead-letters": "list, replay: the rows that the database refused",
-    "worker": "run stages of a cluster on this machine: sp500tui worker --stages price=16 --broker URL",
-    "top": "the dashboard of a cluster, without stages of its own: sp500tui top --broker URL",
-    "simulate": "run the demo market alone, for other programs",
-    "config": "show, path, init: the settings in force and where they come from",
-}
-
-
-_HELP = "`sp500tui --help` lists the commands and options"
 _WORD = re.compile(r"[\w-]+")
 _ADDRESS_LIKE = re.compile(r"\S*[:@]\S.*")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises ConfigurationError, one line, where argparse prints its usage and leaves."""
+    """Reports errors as ConfigurationError, one line, instead of printing the usage and exiting."""
+
+    def __init__(
+        self, prog: str, description: str, *, usage: str | None = None, epilog: str | None = None
+    ) -> None:
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.add_argument("-h", "--help", action="help", help="show this help and exit")
 
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - argparse's signature
         write_output(message)
 
     def error(self, message: str) -> NoReturn:
-        # It quotes arguments, and an address that stands in the wrong place may have a password in it.
-        shown = _ADDRESS_LIKE.sub(MASK, message)
-        raise ConfigurationError(f"{shown}; {_HELP}")
+        # The message quotes arguments, and a URL in the wrong place may contain a password.
+        raise ConfigurationError(f"{_ADDRESS_LIKE.sub(MASK, message)}; {self.hint}")
+
+    @property
+    def hint(self) -> str:
+        """Where the user finds what can be given."""
+        return f"`{self.prog} --help` lists the commands and options"
+
+    def parse_strictly(self, arguments: Sequence[str], namespace: argparse.Namespace) -> None:
+        """Parse all arguments into the namespace; raises ConfigurationError for an unknown one."""
+        _, unknown = self.parse_known_args(arguments, namespace)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            kind = "option" if name.startswith("-") else "argument"
+            near = suggestion(name, self._option_string_actions) if kind == "option" else ""
+            raise ConfigurationError(f"unknown {kind}{_quotable(name)}; {near or self.hint}")
+
+    def count_settings(self, arguments: Sequence[str]) -> int:
+        """How many of the arguments, from the first on, are options for settings and their values."""
+        count = 0
+        while count < len(arguments):
+            name, has_value, _ = arguments[count].partition("=")
+            action = self._option_string_actions.get(name)
+            if action is None or (action.dest not in BY_FIELD and action.dest != "config"):
+                break
+            count += 1 if has_value or action.nargs == 0 else 2
+        return min(count, len(arguments))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line as a namespace that holds only what was given.
+    """Parse the command line; the namespace contains only what was given, and `command`, None without one.
 
-    Raises ConfigurationError for what cannot be understood; leaves by SystemExit after `--help` and `--version`.
+    Raises:
+        ConfigurationError: an argument is unknown or malformed.
+        SystemExit: after `--help` and `--version`.
     """
-    own, for_psql = split_psql(arguments)
-    command = _command_of(own)
-    _refuse_unknown(own, command)
-    namespace = _parser(command).parse_args(own)
-    if for_psql is not None:
-        namespace.psql = for_psql
+    parser = _main_parser()
+    namespace = argparse.Namespace()
+    parser.parse_strictly(arguments, namespace)
+    namespace.command, *rest = namespace.words or [None]
+    del namespace.words
+    if namespace.command is None:
+        return namespace
+    if namespace.command not in _COMMANDS:
+        near = suggestion(namespace.command, _COMMANDS)
+        shown = _quotable(namespace.command, quote="'")
+        raise ConfigurationError(f"unknown command{shown}; {near or parser.hint}")
+    command = _command_parser(namespace.command)
+    if namespace.command == "database":
+        rest, psql = _split_psql(command, rest)
+        if psql is not None:
+            namespace.psql = psql
+    command.parse_strictly(rest, namespace)
     return namespace
 
 
-def flags_of(namespace: argparse.Namespace) -> dict[str, object]:
-    """The settings among what was given, by the attributes of `Settings`."""
-    return {name: value for name, value in vars(namespace).items() if name in BY_FIELD}
+def _quotable(argument: str, quote: str = "") -> str:
+    """The argument after a space, or nothing where it could contain a password."""
+    return f" {quote}{argument}{quote}" if _WORD.fullmatch(argument) else ""
 
 
-def split_psql(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
-    """Part the command line at `database psql`: our own options, and what psql gets untouched.
+def _split_psql(parser: _Parser, arguments: list[str]) -> tuple[list[str], list[str] | None]:
+    """Split what follows `database` into our own arguments and those passed to psql unchanged.
 
-    The second part begins after psql's first argument that is no option of ours, or after `--`; it is None for
-    another command.
+    Those of psql begin with the first argument after `psql` that is no option for a setting, or after `--`. None for
+    another action.
     """
-    arguments = list(arguments)
-    words: list[str] = []
-    index = 0
-    while index < len(arguments):
-        argument = arguments[index]
-        width = _width(argument)
-        if words == ["database", "psql"] and width == 0:
-            rest = arguments[index + 1 :] if argument == "--" else arguments[index:]
-            return arguments[:index], rest
-        if not argument.startswith("-"):
-            words.append(argument)
-        index += max(width, 1)
-    return arguments, [] if words == ["database", "psql"] else None
+    action = parser.count_settings(arguments)
+    if arguments[action : action + 1] != ["psql"]:
+        return arguments, None
+    end = action + 1 + parser.count_settings(arguments[action + 1 :])
+    rest = arguments[end:]
+    return arguments[:end], rest[1:] if rest[:1] == ["--"] else rest
 
 
-def _width(argument: str) -> int:
-    """How many arguments the option takes up, itself included; 0 where it is none of ours."""
-    name, has_value, _ = argument.partition("=")
-    if name == "--config":
-        return 1 if has_value else 2
-    for option in OPTIONS:
-        if option.flag and name in (option.switch, "--no-" + option.key):
-            return 1 if has_value or not option.metavar else 2
-    return 0
-
-
-def _command_of(arguments: Sequence[str]) -> str:
-    """The first word that is neither an option nor its value; empty when there is none."""
-    index = 0
-    while index < len(arguments):
-        if not arguments[index].startswith("-"):
-            return arguments[index]
-        index += max(_width(arguments[index]), 1)
-    return ""
-
-
-def _parser(command: str) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="sp500tui",
-        usage="sp500tui [options] [COMMAND …]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        allow_abbrev=False,
-        add_help=False,
-    )
-    parser.add_argument("-h", "--help", action="help", help="show this and end")
+def _main_parser() -> _Parser:
+    parser = _Parser("sp500tui", _DESCRIPTION, usage="sp500tui [options] [COMMAND …]", epilog=_EPILOG)
     parser.add_argument(
-        "--version", action="version", version=f"sp500tui {__version__}", help="show the version"
+        "--version", action="version", version=f"sp500tui {__version__}", help="show the version and exit"
     )
-    _add_options(parser, OPTIONS)
-    commands = parser.add_subparsers(
-        title="commands for scripts", prog="sp500tui", metavar="COMMAND", dest="command", parser_class=_Parser
-    )
-    for name, words in _COMMANDS.items():
-        chosen = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
-        if name == command:
-            _complete(chosen, name)
+    _add_settings(parser, OPTIONS)
+    # argparse's sub-parsers would take the value of an unknown option for the command.
+    words = parser.add_argument("words", nargs=argparse.PARSER, default=[], help=argparse.SUPPRESS)
+    words.required = False
     return parser
 
 
-def _complete(parser: argparse.ArgumentParser, command: str) -> None:
-    """Add what the command of this run takes; the others are only named in the help."""
+def _command_parser(command: str) -> _Parser:
+    parser = _Parser(f"sp500tui {command}", _COMMANDS[command])
     if command == "simulate":
         from sp500tui.simulator.command import add_arguments
 
         add_arguments(parser)
-        return
+        return parser
     takes_all = command in ("config", "worker", "top")
-    _add_options(parser, OPTIONS if takes_all else [option for option in OPTIONS if option.shared])
+    _add_settings(parser, OPTIONS if takes_all else [option for option in OPTIONS if option.shared])
     if command == "constituents":
         form = parser.add_mutually_exclusive_group()
         _add_json(form)
-        form.add_argument("--csv", action="store_true", default=False, help="comma-separated values")
+        form.add_argument("--csv", action="store_true", help="print comma-separated values")
     elif command == "quote":
-        parser.add_argument("quote_symbols", metavar="SYMBOL", nargs="+", help="as listed: AAPL, BRK.B")
+        parser.add_argument(
+            "quote_symbols", metavar="SYMBOL", nargs="+", help="ticker as listed: AAPL, BRK.B"
+        )
         _add_json(parser)
     elif command == "database":
-        parser.add_argument("action", choices=("url", "psql", "status", "prepare"), help="what to do")
+        _add_action(
+            parser,
+            url="print the URL",
+            psql="start psql; further arguments are passed to it",
+            status="print size, tables and connections",
+            prepare="distribute the tables with Citus or TimescaleDB",
+        )
         _add_json(parser)
         parser.add_argument(
-            "--dry-run", action="store_true", help="of prepare: only say what would be done, with the SQL"
+            "--dry-run", action="store_true", help="prepare: print the SQL without running it"
         )
     elif command == "dead-letters":
-        parser.add_argument("action", choices=("list", "replay"), help="what to do")
+        _add_action(
+            parser, list="print the rejected rows with the reasons", replay="insert the rejected rows again"
+        )
         _add_json(parser)
     elif command == "config":
-        parser.add_argument("action", choices=("show", "path", "init"), help="what to do")
+        _add_action(
+            parser,
+            show="print every setting and where its value comes from",
+            path="print the path of the configuration file",
+            init="write a configuration file that lists every setting",
+        )
+    return parser
+
+
+def _add_action(parser: _Parser, **actions: str) -> None:
+    help_text = "; ".join(f"{name}: {text}" for name, text in actions.items())
+    parser.add_argument("action", choices=tuple(actions), help=help_text)
 
 
 def _add_json(parser: argparse._ActionsContainer) -> None:
-    words = "machine-readable output"
     parser.add_argument(
-        "--json", dest="json_output", action="store_true", default=argparse.SUPPRESS, help=words
+        "--json", dest="json_output", action="store_true", default=argparse.SUPPRESS, help="print JSON"
     )
 
 
-def _add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
+def _add_settings(parser: _Parser, options: Iterable[Option]) -> None:
     parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="TOML file with settings")
     groups: dict[str, argparse._ArgumentGroup] = {}
     for option in options:
+        if not option.flag:
+            continue
         if option.group not in groups:
             groups[option.group] = parser.add_argument_group(option.group)
-        _add_option(groups[option.group], option)
+        _add_setting(groups[option.group], option)
 
 
-def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
-    if not option.flag:
-        return
-    words = option.help.replace("%", "%%")
+def _add_setting(group: argparse._ArgumentGroup, option: Option) -> None:
+    help_text = option.help.replace("%", "%%")
     if option.metavar:
         group.add_argument(
-            option.switch, dest=option.field, metavar=option.metavar, default=argparse.SUPPRESS, help=words
+            option.switch,
+            dest=option.field,
+            metavar=option.metavar,
+            default=argparse.SUPPRESS,
+            help=help_text,
         )
     else:
         group.add_argument(
@@ -193,27 +234,5 @@ def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
             dest=option.field,
             action=argparse.BooleanOptionalAction if option.negatable else "store_true",
             default=argparse.SUPPRESS,
-            help=words,
+            help=help_text,
         )
-
-
-def _refuse_unknown(arguments: Sequence[str], command: str) -> None:
-    """Raise ConfigurationError for the first option or command that nobody knows, naming the nearest."""
-    known = [option.switch for option in OPTIONS if option.flag] + [
-        "--config",
-        "--version",
-        "--help",
-        "--csv",
-        "--dry-run",
-    ]
-    index = 0
-    while index < len(arguments) and command != "simulate":
-        width = _width(arguments[index])
-        name = arguments[index].partition("=")[0]
-        if not width and name.startswith("-") and name not in (*known, "-h"):
-            shown = f" {name}" if _WORD.fullmatch(name) else ""
-            raise ConfigurationError(f"unknown option{shown}; {suggestion(name, known) or _HELP}")
-        index += max(width, 1)
-    if command and command not in _COMMANDS:
-        shown = f" {command!r}" if _WORD.fullmatch(command) else ""
-        raise ConfigurationError(f"unknown command{shown}; {suggestion(command, _COMMANDS) or _HELP}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from argparse import Namespace
@@ -12,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import EnvSettingsSource, SettingsError
 
-from sp500tui.cli.parser import flags_of
 from sp500tui.config.messages import refusal, shown_value, type_refusal
 from sp500tui.config.options import BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
 from sp500tui.config.paths import unknown_home, user_folder
@@ -60,7 +59,9 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class SourcedValue:
+    """A value as it was given, not yet validated."""
+
     value: Any
     origin: Origin
 
@@ -82,24 +83,24 @@ def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configurat
     warnings += _resolve_conflicts(found)
     settings = _validated(found)
     settings = _with_symbols_of_file(settings)
-    _check_databases(settings, found)
+    _check_replica(settings, found)
     default = Origin(Level.DEFAULT, "default")
     origins = {name: found[name].origin if name in found else default for name in BY_FIELD}
     return Configuration(settings, origins, file, tuple(warnings))
 
 
-def configuration_of(namespace: Namespace) -> Configuration:
-    """The settings behind a command line; errors as `load`."""
-    return load(flags_of(namespace), getattr(namespace, "config", None))
+def flags_of(namespace: Namespace) -> dict[str, Any]:
+    """The settings among the arguments of a command line, by the attributes of `Settings`."""
+    return {name: value for name, value in vars(namespace).items() if name in BY_FIELD}
 
 
-def config_file_of(namespace: Namespace) -> Path:
-    """The TOML file that a command line means, which need not exist.
+def config_file(named: str | None) -> Path:
+    """The TOML file in force, which need not exist; `named` is that of the command line.
 
     Raises:
         ConfigurationError: none is named, and the home directory is unknown.
     """
-    file, _ = _file(getattr(namespace, "config", None))
+    file, _ = _file(named)
     if file is None:
         raise unknown_home("name the configuration file with --config FILE")
     return file
@@ -116,8 +117,10 @@ def _file(named: str | None) -> tuple[Path | None, bool]:
         raise ConfigurationError(f"configuration file {shown_value(name)} {error}") from None
 
 
-def _from_flags(flags: Mapping[str, Any]) -> dict[str, _Found]:
-    return {name: _Found(value, Origin(Level.FLAG, _flag(name, value))) for name, value in flags.items()}
+def _from_flags(flags: Mapping[str, Any]) -> dict[str, SourcedValue]:
+    return {
+        name: SourcedValue(value, Origin(Level.FLAG, _flag(name, value))) for name, value in flags.items()
+    }
 
 
 def _flag(name: str, value: object) -> str:
@@ -125,28 +128,33 @@ def _flag(name: str, value: object) -> str:
     return option.switch.replace("--", "--no-", 1) if value is False else option.switch
 
 
-def _from_environment() -> dict[str, _Found]:
+def _from_environment() -> dict[str, SourcedValue]:
     known = {option.variable: option.field for option in OPTIONS}
     given = {name.upper(): name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)}
+    given.pop(_CONFIG_VARIABLE, None)
     for name in given:
-        if name not in known and name != _CONFIG_VARIABLE:
+        if name not in known:
             raise ConfigurationError(
                 f"environment variable {given[name]} is unknown; {suggestion(name, known) or _NAMES}"
             )
-    try:
-        values = EnvSettingsSource(Settings)()
-    except SettingsError as error:
-        name = next((variable for variable, field in known.items() if f'"{field}"' in str(error)), "")
-        raise ConfigurationError(f"environment variable {name} cannot be read; give JSON") from None
-    if machine_readable := os.environ.get(BY_FIELD["json_output"].variable):
-        values["json_output"] = machine_readable
+    values: dict[str, Any] = {}
+    for name, as_given in given.items():
+        if text := os.environ[as_given]:
+            values[known[name]] = _json(name, text) if known[name] == "keymap" else text
     return {
-        name: _Found(value, Origin(Level.ENVIRONMENT, BY_FIELD[name].variable))
+        name: SourcedValue(value, Origin(Level.ENVIRONMENT, BY_FIELD[name].variable))
         for name, value in values.items()
     }
 
 
-def _from_file(file: Path | None, content: Mapping[str, Any]) -> dict[str, _Found]:
+def _json(variable: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ConfigurationError(f"environment variable {variable} cannot be read; give JSON") from None
+
+
+def _from_file(file: Path | None, content: Mapping[str, Any]) -> dict[str, SourcedValue]:
     for key, value in content.items():
         if key not in BY_KEY:
             raise ConfigurationError(
@@ -157,7 +165,7 @@ def _from_file(file: Path | None, content: Mapping[str, Any]) -> dict[str, _Foun
             shown = f'"{shown}"' if isinstance(value, str) else shown
             raise ConfigurationError(f"{file}: {key} = {shown} {reason}")
     origin = Origin(Level.FILE, str(file))
-    return {BY_KEY[key].field: _Found(value, origin) for key, value in content.items()}
+    return {BY_KEY[key].field: SourcedValue(value, origin) for key, value in content.items()}
 
 
 def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
@@ -190,7 +198,7 @@ def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
         ) from None
 
 
-def _resolve_conflicts(found: dict[str, _Found]) -> list[str]:
+def _resolve_conflicts(found: dict[str, SourcedValue]) -> list[str]:
     """Drop the weaker of two that exclude each other; equally strong ones are an error."""
     for one, other in (("once", "cycles"), ("symbols", "symbols_file")):
         if not (_truthy(found, one) and _truthy(found, other)):
@@ -202,13 +210,13 @@ def _resolve_conflicts(found: dict[str, _Found]) -> list[str]:
     return _keep_demo_apart(found) if _truthy(found, "demo") else []
 
 
-def _place(name: str, found: _Found) -> str:
+def _place(name: str, found: SourcedValue) -> str:
     """Where a value was given: `--once`, `SP500TUI_ONCE`, `once in /home/…/config.toml`."""
     origin = found.origin
     return f"{BY_FIELD[name].key} in {origin.name}" if origin.level is Level.FILE else origin.name
 
 
-def _keep_demo_apart(found: dict[str, _Found]) -> list[str]:
+def _keep_demo_apart(found: dict[str, SourcedValue]) -> list[str]:
     """The demo market brings its own proxy and certificate, and by default its own database."""
     notes = []
     for name in ("proxy", "ca_file"):
@@ -230,7 +238,7 @@ def _keep_demo_apart(found: dict[str, _Found]) -> list[str]:
     return notes
 
 
-def _truthy(found: Mapping[str, _Found], name: str) -> bool:
+def _truthy(found: Mapping[str, SourcedValue], name: str) -> bool:
     if name not in found:
         return False
     value = found[name].value
@@ -239,7 +247,7 @@ def _truthy(found: Mapping[str, _Found], name: str) -> bool:
     return bool(value)
 
 
-def _validated(found: Mapping[str, _Found]) -> Settings:
+def _validated(found: Mapping[str, SourcedValue]) -> Settings:
     try:
         return Settings(**{name: each.value for name, each in found.items()})
     except ValidationError as error:
@@ -248,7 +256,7 @@ def _validated(found: Mapping[str, _Found]) -> Settings:
         raise ConfigurationError(_refused(name, found[name], refusal(name, first))) from None
 
 
-def _refused(name: str, found: _Found, reason: str) -> str:
+def _refused(name: str, found: SourcedValue, reason: str) -> str:
     option, value = BY_FIELD[name], shown_value(found.value, key=BY_FIELD[name].key)
     match found.origin.level:
         case Level.FLAG:
@@ -259,19 +267,13 @@ def _refused(name: str, found: _Found, reason: str) -> str:
             return f"{found.origin.name}: {option.key} = {value} {reason}"
 
 
-def _check_databases(settings: Settings, found: Mapping[str, _Found]) -> None:
-    """Raise ConfigurationError for a URL that no PostgreSQL client could use, or a replica of nothing."""
+def _check_replica(settings: Settings, found: Mapping[str, SourcedValue]) -> None:
+    """Raise ConfigurationError for a read replica without its database."""
     if settings.read_database is not None and settings.database is None:
         raise ConfigurationError(
-            f"{_place('read_database', found['read_database'])} names a replica, but there is no database of which; "
+            f"{_place('read_database', found['read_database'])} requires the database that it replicates; "
             "give --database too"
         )
-    for url in (settings.database, settings.read_database):
-        if url is not None:
-            # Brings the PostgreSQL client, which few commands need.
-            from sp500tui.storage.url import check_url
-
-            check_url(url)
 
 
 def _with_symbols_of_file(settings: Settings) -> Settings:

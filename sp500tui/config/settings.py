@@ -1,17 +1,15 @@
-"""The settings: their names, types, limits and defaults. `configuration.py` finds their values."""
+"""The settings: names, types, limits and defaults. `loader.py` collects their values."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sp500tui import __version__
 from sp500tui.config.currencies import validate_currency
-from sp500tui.config.stages import check_stages
 from sp500tui.config.symbols import listed_symbols, split_symbols
 
 LIVE_INTERVAL = 15.0
@@ -20,22 +18,23 @@ LIVE_RATE = 5.0
 DEMO_RATE = 200.0
 _BROKER_SCHEMES = ("redis", "rediss")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+STAGES = ("scraper", "price", "converter", "writer")
+_MAX_WORKERS = {"scraper": 1, "price": 64, "converter": 64, "writer": 64}
+"""Workers of a stage on one node."""
 
 
-def _usual_interval(known: dict[str, Any]) -> float:
+def _default_interval(known: dict[str, Any]) -> float:
     return DEMO_INTERVAL if known.get("demo") else LIVE_INTERVAL
 
 
-def _usual_rate(known: dict[str, Any]) -> float:
+def _default_rate(known: dict[str, Any]) -> float:
     return DEMO_RATE if known.get("demo") else LIVE_RATE
 
 
-class Settings(BaseSettings):
-    """Everything a run can be told: flags win over the environment, it over the TOML file, that over this."""
+class Settings(BaseModel):
+    """Every setting of a run. Defaults only; `loader.load` applies the file, the environment and the command line."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="SP500TUI_", env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     demo: bool = False
     """Use the demo market instead of Wikipedia and Yahoo Finance, with a database of its own."""
@@ -45,9 +44,9 @@ class Settings(BaseSettings):
     cycles: int | None = Field(default=None, ge=1, le=1_000_000_000)
     duration: float | None = Field(default=None, gt=0, le=31_536_000)
     """Seconds after which intake stops."""
-    interval: float = Field(default_factory=_usual_interval, ge=0.2, le=86_400)
+    interval: float = Field(default_factory=_default_interval, ge=0.2, le=86_400)
     """Seconds from the start of a cycle to the start of the next: 15, in the demo 2."""
-    symbols: Annotated[tuple[str, ...], NoDecode] = ()
+    symbols: tuple[str, ...] = ()
     """Only these symbols, as listed; empty for the whole index."""
     symbols_file: Path | None = None
     database: str | None = None
@@ -81,7 +80,7 @@ class Settings(BaseSettings):
     log_file: Path | None = None
     log_format: Literal["text", "json"] = "text"
     json_output: bool = False
-    requests_per_second: float = Field(default_factory=_usual_rate, gt=0, le=1_000)
+    requests_per_second: float = Field(default_factory=_default_rate, gt=0, le=1_000)
     """Upper limit of the request rate towards Yahoo Finance: 5, towards the demo market 200."""
     request_timeout: float = Field(default=10.0, gt=0, le=120)
     """Seconds one request may take."""
@@ -111,17 +110,6 @@ class Settings(BaseSettings):
     """Times a second the dashboard looks at the pipeline."""
     keymap: dict[str, str] = Field(default_factory=dict)
     """Dashboard: binding id → keys."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **__: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read nothing unasked: `configuration.load` gathers the sources and knows each origin."""
-        return (init_settings,)
 
     @field_validator("symbols", mode="before")
     @classmethod
@@ -190,9 +178,9 @@ class Settings(BaseSettings):
 
     @field_validator("stages")
     @classmethod
-    def _parse_stages(cls, value: str | None) -> str | None:
+    def _validate_stages(cls, value: str | None) -> str | None:
         if value is not None:
-            check_stages(value)
+            validate_stages(value)
         return value
 
     @field_validator("database", "read_database")
@@ -202,6 +190,37 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("does not begin with postgresql://; write postgresql://user@host:5432/database")
         return value
+
+
+def parse_stages(text: str) -> dict[str, int | None]:
+    """Stage → number of workers, None where none is named.
+
+    Raises:
+        ValueError: what cannot be understood, and the remedy.
+    """
+    chosen: dict[str, int | None] = {}
+    for part in text.split(","):
+        name, given, number = (piece.strip() for piece in part.partition("="))
+        if name not in STAGES:
+            raise ValueError(f"names no stage with {name!r}; the stages are {', '.join(STAGES)}")
+        if name in chosen:
+            raise ValueError(f"names the stage {name} twice; name each once")
+        if given and not (
+            number.isascii() and number.isdecimal() and 1 <= int(number[:4]) <= _MAX_WORKERS[name]
+        ):
+            workers = "just one worker" if _MAX_WORKERS[name] == 1 else f"1 to {_MAX_WORKERS[name]} workers"
+            raise ValueError(
+                f"asks for {number or 'no number of'} {name} workers; {name} has {workers} a node"
+            )
+        chosen[name] = int(number) if given else None
+    return chosen
+
+
+def validate_stages(text: str) -> None:
+    """Raise ValueError with the remedy unless the text names stages."""
+    if not text.strip():
+        raise ValueError("names no stage; give some such as price=16,writer=4")
+    parse_stages(text)
 
 
 def expanded(path: Path) -> Path:

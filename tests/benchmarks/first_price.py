@@ -15,8 +15,8 @@ def main(started: float, options: list[str]) -> None:
     from sp500tui.cli.runtime_tuning import tune_gc
 
     tune_gc()
+    from sp500tui.cli.context import configuration_of
     from sp500tui.cli.parser import parse
-    from sp500tui.config.loader import configuration_of
     from sp500tui.config.paths import Paths
     from sp500tui.pipeline.runtime.pipeline import Pipeline
 

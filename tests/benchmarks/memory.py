@@ -16,7 +16,7 @@ from tests.benchmarks.terminal import Terminal
 
 _MEGA = 1e6
 _RSS = "import os, psutil; print(psutil.Process(os.getpid()).memory_info().rss)"
-_SOURCES = "aiohttp, bs4, curl_cffi, lxml.html, psycopg, pydantic_settings, requests, yfinance, yfinance.data"
+_SOURCES = "aiohttp, bs4, curl_cffi, lxml.html, psycopg, pydantic, requests, yfinance, yfinance.data"
 _EQUAL = (
     "resident set size as the kernel counts it, same interpreter; the demo market, 503 symbols every 0.5 s"
 )

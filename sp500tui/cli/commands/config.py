@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from sp500tui.config.loader import Configuration, Level, config_file_of, configuration_of
+from sp500tui.cli.context import configuration_of
+from sp500tui.config.loader import Configuration, Level, config_file
 from sp500tui.config.messages import kinds
 from sp500tui.config.options import OPTIONS, Option
 from sp500tui.config.paths import Paths, default_log_folder, ensure_folder
@@ -25,7 +26,7 @@ def run(namespace: Namespace) -> int:
         configuration = configuration_of(namespace)
         write_output("\n".join(shown(configuration)) + "\n")
         return ExitCode.OK
-    file = config_file_of(namespace)
+    file = config_file(getattr(namespace, "config", None))
     if namespace.action == "init":
         write_commented(file)
     write_output(f"{file}\n")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from sp500tui.cli.commands.context import log_quietly, opened_sources
+from sp500tui.cli.context import configuration_of, log_quietly, opened_sources
 from sp500tui.cli.output import as_columns, as_csv, as_json
-from sp500tui.config.loader import configuration_of
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 

@@ -10,8 +10,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.commands.context import log_quietly
-from sp500tui.config.loader import configuration_of
+from sp500tui.cli.context import configuration_of, log_quietly
 from sp500tui.config.paths import Paths
 from sp500tui.errors import ExitCode
 from sp500tui.logs.redaction import plain

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.commands.context import log_quietly
+from sp500tui.cli.context import configuration_of, log_quietly
 from sp500tui.cli.output import as_columns, as_json
-from sp500tui.config.loader import Configuration, configuration_of
+from sp500tui.config.loader import Configuration
 from sp500tui.config.paths import Paths
 from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.logs.standard_streams import write_json, write_output

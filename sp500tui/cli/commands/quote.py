@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.commands.context import log_quietly, opened_sources
+from sp500tui.cli.context import configuration_of, log_quietly, opened_sources
 from sp500tui.cli.output import Value, as_columns, as_json
-from sp500tui.config.loader import configuration_of
 from sp500tui.config.symbols import listed_symbols, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode, SourceError, ThrottledError
 from sp500tui.logs.redaction import plain

@@ -6,8 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from sp500tui.config.settings import Settings
-from sp500tui.config.stages import parse_stages
+from sp500tui.config.settings import Settings, parse_stages
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.pipeline.core.snapshot import StageName

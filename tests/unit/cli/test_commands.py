@@ -203,6 +203,19 @@ class TestQuote:
         assert "write BRK.B" in capsys.readouterr().err
 
 
+class TestDatabaseUrls:
+    @pytest.mark.parametrize("option", ["--database", "--read-database"])
+    def test_one_that_libpq_cannot_use_is_refused(
+        self, capsys: pytest.CaptureFixture[str], option: str
+    ) -> None:
+        urls = {"--database": "postgresql://host/x", option: "postgresql://me:secret@replica:x/y"}
+        arguments = [argument for pair in urls.items() for argument in pair]
+        assert cli.main(["config", "show", *arguments]) == ExitCode.USAGE
+        error = capsys.readouterr().err
+        assert "'postgresql://***' has no usable port" in error
+        assert "secret" not in error
+
+
 class TestConfig:
     def test_show_names_every_value_and_its_origin(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

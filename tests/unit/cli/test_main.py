@@ -15,9 +15,8 @@ import pytest
 
 from sp500tui import __version__
 from sp500tui.cli import main as cli
-from sp500tui.cli import program
-from sp500tui.cli.parser import flags_of, parse, split_psql
-from sp500tui.config.loader import Configuration
+from sp500tui.cli.parser import parse
+from sp500tui.config.loader import Configuration, flags_of
 from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode
 from sp500tui.headless import runner as headless
 from sp500tui.logs import setup as logs
@@ -98,23 +97,50 @@ class TestParse:
         assert f"sp500tui {command}" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
-        ("line", "own", "rest"),
+        ("line", "flags", "rest"),
         [
-            ("database psql", "database psql", []),
-            ("database psql -c x --demo", "database psql", ["-c", "x", "--demo"]),
-            ("database psql --demo -c x", "database psql --demo", ["-c", "x"]),
-            ("--demo database psql --data-dir /x -At", "--demo database psql --data-dir /x", ["-At"]),
-            ("database psql --data-dir=/x --help", "database psql --data-dir=/x", ["--help"]),
-            ("database psql --demo -- --demo", "database psql --demo", ["--demo"]),
-            ("database --config f psql mydb", "database --config f psql", ["mydb"]),
-            ("database status -c x", "database status -c x", None),
-            ("--currency database quote psql", "--currency database quote psql", None),
+            ("database psql", {}, []),
+            ("database psql -c x --demo", {}, ["-c", "x", "--demo"]),
+            ("database psql --demo -c x", {"demo": True}, ["-c", "x"]),
+            ("database --demo psql -c x", {"demo": True}, ["-c", "x"]),
+            (
+                "--demo database psql --data-dir /x -At --demo",
+                {"demo": True, "data_dir": "/x"},
+                ["-At", "--demo"],
+            ),
+            ("database psql --data-dir=/x --help", {"data_dir": "/x"}, ["--help"]),
+            ("database psql -h host --version", {}, ["-h", "host", "--version"]),
+            ("database psql --demo -- --demo", {"demo": True}, ["--demo"]),
+            ("database psql --dry-run", {}, ["--dry-run"]),
+            ("database --config f psql mydb", {}, ["mydb"]),
+            ("database psql mydb --currency", {}, ["mydb", "--currency"]),
         ],
     )
     def test_what_follows_psqls_own_options_goes_to_psql_as_it_is(
-        self, line: str, own: str, rest: list[str] | None
+        self, line: str, flags: dict[str, object], rest: list[str]
     ) -> None:
-        assert split_psql(line.split()) == (own.split(), rest)
+        namespace = parse(line.split())
+        assert (namespace.action, flags_of(namespace), namespace.psql) == ("psql", flags, rest)
+
+    def test_psql_as_a_value_is_no_action(self) -> None:
+        namespace = parse(["--currency", "database", "quote", "psql"])
+        assert (namespace.command, namespace.quote_symbols) == ("quote", ["psql"])
+        assert not hasattr(namespace, "psql")
+
+    def test_an_option_without_its_value_before_psql_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="--data-dir: expected one argument"):
+            parse(["database", "psql", "--data-dir"])
+
+    def test_a_url_in_the_wrong_place_is_not_quoted(self) -> None:
+        for line in (
+            "me:secret@host",
+            "quote --currency",
+            "database me:secret@host",
+            "config show me:secret@h",
+        ):
+            with pytest.raises(ConfigurationError) as caught:
+                parse(line.split())
+            assert "secret" not in str(caught.value)
 
 
 def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +153,7 @@ class TestDispatch:
     def errors(self, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
         return lambda: capsys.readouterr().err
 
-    def test_no_ui_runs_the_headless_face(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_ui_runs_headless(self, monkeypatch: pytest.MonkeyPatch) -> None:
         seen: list[Configuration] = []
 
         def run(configuration: Configuration) -> int:
@@ -204,7 +230,7 @@ class TestDispatch:
         [
             (DatabaseError("no server at\x1b host"), ExitCode.DATABASE, r"no server at\x1b host"),
             (KeyboardInterrupt(), ExitCode.SIGINT, ""),
-            (RuntimeError("odd"), ExitCode.INCOMPLETE, "unforeseen RuntimeError: odd; details in"),
+            (RuntimeError("odd"), ExitCode.INCOMPLETE, "unexpected RuntimeError: odd; details in"),
         ],
     )
     def test_every_failure_ends_in_its_exit_code(
@@ -220,7 +246,7 @@ class TestDispatch:
             raise error
 
         configure(folder=tmp_path)
-        monkeypatch.setattr(program, "_dispatch", fail)
+        monkeypatch.setattr(cli, "_dispatch", fail)
         assert cli.main([]) == code
         shown = errors()
         assert words in shown
@@ -230,14 +256,14 @@ class TestDispatch:
         assert ("Traceback" in configuration.errors_log.read_text()) == isinstance(error, RuntimeError)
         configuration.close()
 
-    def test_the_unforeseen_without_a_place_for_logs_asks_for_a_report(
+    def test_an_unexpected_error_without_a_log_folder_asks_for_a_report(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], str]
     ) -> None:
         def fail(_: Namespace) -> int:
             raise RuntimeError("odd")
 
         (tmp_path / "state").write_text("in the way")
-        monkeypatch.setattr(program, "_dispatch", fail)
+        monkeypatch.setattr(cli, "_dispatch", fail)
         assert cli.main([]) == ExitCode.INCOMPLETE
         assert "please report it" in errors()
 

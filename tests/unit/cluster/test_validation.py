@@ -9,8 +9,7 @@ import pytest
 
 from sp500tui.cluster.broker.password import broker_password
 from sp500tui.cluster.node.validation import check_node, sizes_of
-from sp500tui.config.settings import Settings
-from sp500tui.config.stages import check_stages, parse_stages
+from sp500tui.config.settings import Settings, parse_stages, validate_stages
 from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.snapshot import StageName
 
@@ -50,7 +49,7 @@ class TestStages:
     )
     def test_what_is_no_stage_is_refused_with_the_remedy(self, text: str, words: str) -> None:
         with pytest.raises(ValueError, match=words):
-            check_stages(text)
+            validate_stages(text)
 
     def test_without_a_number_the_settings_say_how_many(self) -> None:
         chosen = sizes_of(settings(stages="price=16,writer", writers=3))

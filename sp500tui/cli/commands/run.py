@@ -1,0 +1,85 @@
+"""The program without a command: the pipeline with the dashboard, or headless with `--no-ui`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sp500tui.cli.context import configuration_of, log_warnings
+from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
+from sp500tui.config.paths import Paths
+from sp500tui.errors import ConfigurationError
+from sp500tui.logs.setup import configure, log_uncaught
+
+if TYPE_CHECKING:
+    from sp500tui.config.loader import Configuration
+    from sp500tui.config.settings import Settings
+    from sp500tui.pipeline.api import PipelineControl
+
+
+def run(namespace: Namespace) -> int:
+    """Run the pipeline, alone or as a node of a cluster, until it has finished or is stopped."""
+    tune_gc()
+    configuration = configuration_of(namespace)
+    settings = configuration.settings
+    if settings.stages is not None and settings.broker is None:
+        raise ConfigurationError(
+            "--stages selects the stages of a cluster node; add --broker URL, or omit it"
+        )
+    if not settings.no_ui:
+        return show_dashboard(configuration)
+    from sp500tui.headless.runner import run_headless
+
+    return run_headless(configuration)
+
+
+def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
+    """Show the dashboard until the user quits; with `stages` False, that of a cluster, as a node without stages."""
+    settings = configuration.settings
+    if settings.json_output:
+        raise ConfigurationError("--json is for runs without the dashboard; add --no-ui")
+    build = _cluster_builder(settings, stages=stages) if settings.broker is not None else None
+    require_terminal()
+    tune_for_ui()
+    paths = Paths.of(settings)
+    paths.prepare()
+    configure(
+        level=settings.log_level, log_file=settings.log_file, log_format=settings.log_format, console=False
+    )
+    log_uncaught()
+    log_warnings(configuration)
+    from sp500tui.tui.app import run_dashboard
+
+    return run_dashboard(settings, paths, build)
+
+
+def _cluster_builder(settings: Settings, *, stages: bool) -> Callable[[Settings, Paths], PipelineControl]:
+    """What builds the cluster node. Invalid settings are reported now, before the dashboard takes the terminal."""
+    from sp500tui.cluster.node.validation import check_node, sizes_of
+
+    sizes = sizes_of(settings) if stages else {}
+    check_node(settings, sizes)
+
+    def build(settings: Settings, paths: Paths) -> PipelineControl:
+        from sp500tui.cluster.node.node import ClusterNode
+
+        return ClusterNode(settings, paths, sizes)
+
+    return build
+
+
+def require_terminal() -> None:
+    """Raise ConfigurationError where a dashboard cannot be shown.
+
+    A driver named by `TEXTUAL_DRIVER`, as textual-serve sets it, needs no terminal: it communicates through pipes.
+    """
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return
+    for name, stream in (("stdout", sys.stdout), ("stdin", sys.stdin), ("stderr", sys.stderr)):
+        if stream is None or not stream.isatty():
+            raise ConfigurationError(f"the dashboard needs a terminal, but {name} is not one; use --no-ui")
+    if os.environ.get("TERM") == "dumb":
+        raise ConfigurationError("the dashboard cannot be drawn on TERM=dumb; use --no-ui")
