@@ -107,7 +107,7 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
     quotes: MemoryQueue[FetchedQuote] = MemoryQueue(1 << 20, counters.lock)
     ready: MemoryQueue[ConvertedQuote] = MemoryQueue(1 << 20, counters.lock)
     latest_prices, fx = LatestPrices(), FxRates("DKK")
-    fx.learn([FxRate("USD", "DKK", RATE, datetime.now(UTC))])
+    fx.update([FxRate("USD", "DKK", RATE, datetime.now(UTC))])
     fetched = [row.quote for row in rows]
     count = len(rows)
 
@@ -124,7 +124,7 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
         items = [item for lease in leases if lease for item in lease.items]
         converted = [fx.convert(item) for item in items]
     with _timed(steps, "price board", count):
-        latest_prices.show(converted)
+        latest_prices.update(converted)
     with _timed(steps, "onto and off the rows queue", count):
         ready.put(converted)
     journal = Journal(folder / "journal", counters, limit_bytes=1 << 30)
@@ -138,7 +138,7 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
         assert batch is not None
         with _timed(steps, "books after the commit", size):
             journal.complete(batch, stored=size, dead=0)
-            latest_prices.written(batch.quotes, "writer-1")
+            latest_prices.mark_written(batch.quotes, "writer-1")
     journal.close()
 
 

@@ -64,13 +64,13 @@ def _prices(
     missing: dict[str, str] = {}
     for start in range(0, len(symbols), settings.batch_size):
         batch = symbols[start : start + settings.batch_size]
-        result = _patiently(yahoo, batch, fx.wanted(), settings.max_attempts)
-        fx.learn(result.rates)
-        fx.need(quote.currency for quote in result.quotes)
+        result = _patiently(yahoo, batch, fx.stale_pairs(), settings.max_attempts)
+        fx.update(result.rates)
+        fx.register(quote.currency for quote in result.quotes)
         quotes |= {quote.symbol: quote for quote in result.quotes}
         missing |= result.missing
-    if unknown := fx.unknown():
-        fx.learn(_patiently(yahoo, (), unknown, settings.max_attempts).rates)
+    if unknown := fx.unknown_pairs():
+        fx.update(_patiently(yahoo, (), unknown, settings.max_attempts).rates)
     rows = [fx.convert(FetchedQuote(quotes[symbol])) for symbol in symbols if symbol in quotes]
     return rows, missing
 

@@ -201,7 +201,7 @@ class ControlLoop:
             self._say(
                 EventKind.SCHEDULER, f"this node starts the cycles from {components.cycles.number + 1} on"
             )
-        if roll.requests.get(RUN_NOW_KEY) and components.cycles.ask():
+        if roll.requests.get(RUN_NOW_KEY) and components.cycles.request():
             components.membership.remove_requests(RUN_NOW_KEY)
         if not roll.cycle:
             components.cycles.publish_again()

@@ -148,7 +148,7 @@ class NodeLifecycle(Lifecycle):
     def _poll(self) -> None:
         for stage in self.components.stages.values():
             stage.replace_hung_workers()
-        self.components.watches.settle()
+        self.components.watches.report_pending()
         try:
             self.rounds.look()
         except BrokerError as error:

@@ -224,7 +224,7 @@ class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
             ),
             database=database,
             market=self._market(),
-            missing=components.missing.listing(),
+            missing=components.missing.snapshot(),
             end_to_end=worst(beat.end_to_end for beat in heartbeats),
             bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(lifecycle.failure) if lifecycle.failure else "",

@@ -43,6 +43,6 @@ def into(
 
 def among(missing: MissingSymbols) -> Callable[[Sequence[PoisonMessage[Ticker]]], None]:
     """The burial of tickers."""
-    return lambda poison: missing.name(
+    return lambda poison: missing.add(
         (found.item.symbol, found.reason) for found in poison if found.item is not None
     )

@@ -46,9 +46,9 @@ class SharedCycles(CycleSchedule):
         limit = self._plan.cycles
         return limit is not None and (self._number > limit or (self._number == limit and not self._running))
 
-    def move(self) -> ScheduleAction:
-        """See `CycleSchedule.move`; nothing to do for a node that is not the scheduler."""
-        return super().move() if self._lease.held else ScheduleAction.WAIT
+    def next_action(self) -> ScheduleAction:
+        """See `CycleSchedule.next_action`; nothing to do for a node that is not the scheduler."""
+        return super().next_action() if self._lease.held else ScheduleAction.WAIT
 
     def idle_time(self) -> float:
         """See `CycleSchedule.idle_time`."""
@@ -76,7 +76,7 @@ class SharedCycles(CycleSchedule):
             FencedError: another node is the scheduler by now.
             BrokerError: the broker does not answer.
         """
-        fields = to_fields(self.record(), self._complete, self._offset())
+        fields = to_fields(self.state(), self._complete, self._offset())
         if _same(fields, self._published):
             return
         keys = [self._broker.key("scheduler:token"), self._broker.key("cycle")]
@@ -92,7 +92,7 @@ class SharedCycles(CycleSchedule):
     def follow(self, fields: Mapping[str, str]) -> None:
         """Take over what the scheduler wrote."""
         if fields:
-            self.restore(from_fields(fields, self._offset()))
+            self.load(from_fields(fields, self._offset()))
             self._complete = fields.get("complete") == "1"
 
     def take_over(self, fields: Mapping[str, str], *, anew: bool) -> None:
@@ -101,7 +101,7 @@ class SharedCycles(CycleSchedule):
             record = taken_over(fields, self._offset(), self._clock())
             if anew:
                 record = replace(record, due=self._clock(), interval=self._interval)
-            self.restore(record)
+            self.load(record)
             self._complete = True
         self._published = {}
 

@@ -74,7 +74,7 @@ class PriceFeed:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._url(), application_name="sp500tui prices", read_only=True)
         latest = latest_since(self._connection, self._since)
-        self._board.show(latest.rows)
+        self._board.update(latest.rows)
         if latest.stored_at is not None:
             self._since = latest.stored_at - _OVERLAP
 

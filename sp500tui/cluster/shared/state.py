@@ -18,7 +18,7 @@ from sp500tui.logs.redaction import plain
 from sp500tui.model import Constituent, FxRate
 from sp500tui.pipeline.core.snapshot import Health, ListSnapshot
 from sp500tui.pipeline.stages.fetcher import MissingSymbols
-from sp500tui.pipeline.stages.fx import FxRates, major_unit, plausible
+from sp500tui.pipeline.stages.fx import FxRates, is_plausible, major_unit
 from sp500tui.pipeline.stages.scraper import CurrentConstituents, ListSource
 from sp500tui.pipeline.stages.source_health import SourceWatch
 
@@ -37,10 +37,10 @@ class SharedFxRates(FxRates):
         super().__init__(target)
         self._broker = broker
 
-    def learn(self, rates: Iterable[FxRate]) -> None:
-        """See `FxRates.learn`; what is believed is told to the others before any quote that needs it."""
+    def update(self, rates: Iterable[FxRate]) -> None:
+        """See `FxRates.update`; what is believed is told to the others before any quote that needs it."""
         before = self._rates()
-        super().learn(rates)
+        super().update(rates)
         news = {base: rate for base, rate in self._rates().items() if before.get(base) != rate}
         if news:
             arguments = [part for base, rate in news.items() for part in (base, _rate_text(rate))]
@@ -49,7 +49,7 @@ class SharedFxRates(FxRates):
     def is_pending(self, currencies: Iterable[str]) -> bool:
         """See `FxRates.is_pending`; a rate that is not known here is looked up first."""
         bases = {major_unit(currency)[0] for currency in currencies}
-        self.need(bases)
+        self.register(bases)
         known = self._rates()
         if any(base != self.target and base not in known for base in bases):
             flat = self._broker.run("look_up", [self._key()], [])
@@ -60,7 +60,7 @@ class SharedFxRates(FxRates):
         """Take over the others' rates where they are newer."""
         found = [_rate_of(base, self.target, data) for base, data in rates.items()]
         known = [rate for rate in found if rate is not None]
-        self.need(rate.base for rate in known)
+        self.register(rate.base for rate in known)
         with self._changed:
             for rate in known:
                 pair = self._pairs.get(rate.base)
@@ -89,7 +89,7 @@ def _rate_of(base: str, target: str, data: bytes) -> FxRate | None:
         # A time of the far future would keep out every later rate.
         makes_sense = (
             _CURRENCY.fullmatch(base) is not None
-            and plausible(None, rate)
+            and is_plausible(None, rate)
             and abs(rate.adjusted()) <= _MAGNITUDE
             and time <= datetime.now(UTC) + _AHEAD
         )
@@ -108,16 +108,16 @@ class SharedMissingSymbols(MissingSymbols):
         super().__init__()
         self._broker = broker
 
-    def name(self, reasons: Iterable[tuple[str, str]]) -> None:
-        """See `MissingSymbols.name`."""
+    def add(self, reasons: Iterable[tuple[str, str]]) -> None:
+        """See `MissingSymbols.add`."""
         named = dict(reasons)
-        super().name(named.items())
+        super().add(named.items())
         if named:
             arguments = [part for pair in named.items() for part in pair]
             self._broker.run("note", [self._broker.key("missing")], arguments)
 
-    def found(self, symbols: Iterable[str]) -> None:
-        """See `MissingSymbols.found`."""
+    def discard(self, symbols: Iterable[str]) -> None:
+        """See `MissingSymbols.discard`."""
         with self._lock:
             known = [symbol for symbol in symbols if self._reasons.pop(symbol, None) is not None]
         if known:
@@ -128,7 +128,7 @@ class SharedMissingSymbols(MissingSymbols):
         asked = set(asked)
         with self._lock:
             gone = [symbol for symbol in self._reasons if symbol not in asked]
-        self.found(gone)
+        self.discard(gone)
 
     def adopt(self, reasons: Mapping[str, str]) -> None:
         """Take over what the broker holds."""
@@ -142,13 +142,13 @@ class SharedConstituents(CurrentConstituents):
     def __init__(
         self,
         source: Callable[[], ListSource],
-        chosen: Sequence[str],
-        refresh: float,
+        selected: Sequence[str],
+        max_age: float,
         broker: Broker,
         *,
         watch: SourceWatch | None = None,
     ) -> None:
-        super().__init__(source, chosen, refresh, watch=watch)
+        super().__init__(source, selected, max_age, watch=watch)
         self._broker = broker
         self._announced = 0
         self._version = ""
@@ -157,7 +157,7 @@ class SharedConstituents(CurrentConstituents):
     def refresh(self) -> None:
         """See `CurrentConstituents.refresh`; a new list is told to the others."""
         super().refresh()
-        if self._announced == self.changes:
+        if self._announced == self.revision:
             return
         shown = self.snapshot()
         record = {
@@ -166,12 +166,12 @@ class SharedConstituents(CurrentConstituents):
             "origin": shown.origin,
             "date": None if shown.date is None else shown.date.isoformat(),
             "listed": [asdict(one) for one in self.listed],
-            "chosen": self._chosen,
+            "chosen": self._selected,
         }
         text, version = json.dumps(record, default=date.isoformat), secrets.token_hex(8)
         arguments = ["version", version, "record", text]
         self._broker.run("note", [self._broker.key("list")], arguments, patience=_TIMEOUT)
-        self._announced, self._version = self.changes, version
+        self._announced, self._version = self.revision, version
 
     def look(self, version: str) -> None:
         """Take over the list that the scheduler told, unless it is the one in force here."""
@@ -191,9 +191,9 @@ class SharedConstituents(CurrentConstituents):
         shown = ListSnapshot(
             record.health, plain(record.message), len(record.listed), plain(record.origin), record.date
         )
-        self.listed, self._chosen, self._snapshot = record.listed, record.chosen, shown
-        self.changes += 1
-        self._announced = self.changes
+        self.listed, self._selected, self._snapshot = record.listed, record.chosen, shown
+        self.revision += 1
+        self._announced = self.revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The newest price of every symbol, for the faces to look at."""
+"""The latest price of every symbol, for the front ends."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from sp500tui.pipeline.core.snapshot import LivePrice
 
 
 class LatestPrices:
-    """Keeps one row a symbol and hands out what changed. Thread-safe."""
+    """A cache of one row a symbol that answers what has changed since a version. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._version = 0
-        # In the order of the last change, so that what changed since a version is a run at the end.
+        # In the order of the last change, so that the changes since a version are at the end.
         self._prices: dict[str, LivePrice] = {}
         self._writers: dict[str, tuple[datetime, str]] = {}
         self._market_state: str | None = None
 
-    def show(self, rows: Iterable[ConvertedQuote]) -> None:
-        """Take over rows that are newer than what is shown."""
+    def update(self, rows: Iterable[ConvertedQuote]) -> None:
+        """Replace prices by newer rows; older rows are ignored."""
         with self._lock:
             for row in rows:
                 symbol = row.quote.symbol
-                shown = self._prices.get(symbol)
-                if shown is not None and not _newer(row, shown.row):
+                known = self._prices.get(symbol)
+                if known is not None and not _is_newer(row, known.row):
                     continue
                 self._version += 1
                 self._prices.pop(symbol, None)
                 self._prices[symbol] = LivePrice(row, self._version)
                 self._market_state = row.quote.market_state
 
-    def written(self, rows: Iterable[ConvertedQuote], writer: str) -> None:
-        """Note who committed these rows."""
+    def mark_written(self, rows: Iterable[ConvertedQuote], writer: str) -> None:
+        """Record the writer that committed these rows."""
         marks = {row.quote.symbol: (row.quote.quote_time, writer) for row in rows}
         with self._lock:
             self._writers.update(marks)
 
-    def since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
-        """The prices that changed after `version`, oldest change first, and the present version."""
+    def changes_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
+        """The current version and the prices that changed after `version`, oldest change first."""
         changed: list[LivePrice] = []
         with self._lock:
             for price in reversed(self._prices.values()):
@@ -51,8 +51,8 @@ class LatestPrices:
             changed.reverse()
             return self._version, changed
 
-    def of(self, symbol: str) -> LivePrice | None:
-        """The price of one symbol, and who committed it if somebody has."""
+    def get(self, symbol: str) -> LivePrice | None:
+        """The latest price of one symbol, with the writer that committed it, if any."""
         with self._lock:
             price = self._prices.get(symbol)
             return None if price is None else self._with_writer(price)
@@ -65,13 +65,13 @@ class LatestPrices:
 
     @property
     def market_state(self) -> str | None:
-        """The session that the newest quote was in."""
+        """The market session of the most recent quote; None before the first."""
         return self._market_state
 
 
-def _newer(row: ConvertedQuote, shown: ConvertedQuote) -> bool:
-    """Whether `row` tells something that `shown` does not, and is no older."""
-    if row.quote.quote_time < shown.quote.quote_time:
+def _is_newer(row: ConvertedQuote, known: ConvertedQuote) -> bool:
+    """Whether `row` differs from `known` and is not older."""
+    if row.quote.quote_time < known.quote.quote_time:
         return False
     return (
         row.quote.quote_time,
@@ -79,8 +79,8 @@ def _newer(row: ConvertedQuote, shown: ConvertedQuote) -> bool:
         row.quote.market_state,
         row.converted_price is None,
     ) != (
-        shown.quote.quote_time,
-        shown.quote.price,
-        shown.quote.market_state,
-        shown.converted_price is None,
+        known.quote.quote_time,
+        known.quote.price,
+        known.quote.market_state,
+        known.converted_price is None,
     )

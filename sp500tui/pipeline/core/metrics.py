@@ -1,4 +1,4 @@
-"""Where every number comes from: rates, latencies and the counters of the one equation."""
+"""Rates, latency percentiles, queue statistics and the counters of the ledger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WINDOWS = 5
 
 
 class Meter:
-    """Counts items by the second. One thread adds; any thread reads, at worst a moment late."""
+    """Counts items per second. One thread adds; any thread reads, possibly without the latest addition."""
 
     __slots__ = ("_buckets", "_clock", "_last", "_started", "total")
 
@@ -36,7 +36,7 @@ class Meter:
         """Items since the start."""
 
     def add(self, items: int) -> None:
-        """Count `items` at the present second."""
+        """Count `items` in the current second."""
         self._advance(int(self._clock()))
         self._buckets[self._last % _SECONDS_KEPT] += items
         self.total += items
@@ -50,17 +50,17 @@ class Meter:
         self._last = max(second, self._last)
 
     def rate(self, seconds: int) -> float:
-        """Items a second over the last `seconds` whole seconds (at most 60), or since the start if shorter."""
+        """Items per second over the last `seconds` whole seconds (at most 60), or since the start if shorter."""
         now = self._clock()
         lived = max(1.0, min(float(seconds), now - self._started))
         return sum(self._last_buckets(int(now), seconds)) / lived
 
     def history(self, seconds: int) -> tuple[float, ...]:
-        """Items of each of the last `seconds` whole seconds, oldest first."""
+        """Items in each of the last `seconds` whole seconds, oldest first."""
         return tuple(float(n) for n in self._last_buckets(int(self._clock()), seconds))
 
     def _last_buckets(self, now: int, seconds: int) -> list[int]:
-        # The running second is left out: it would make every rate dip at each turn of the clock.
+        # Without the current second, which is incomplete and would make every rate dip when it starts.
         return [
             self._buckets[second % _SECONDS_KEPT] if self._last - _SECONDS_KEPT < second <= self._last else 0
             for second in range(now - seconds, now)
@@ -68,7 +68,7 @@ class Meter:
 
 
 class QueueStats(Protocol):
-    """A queue that counts: `queues.MemoryQueue`, or what is known of one on a broker."""
+    """The statistics of a queue: `queue.MemoryQueue`, or what is known of one on a broker."""
 
     @property
     def total_in(self) -> int:
@@ -80,14 +80,14 @@ class QueueStats(Protocol):
 
     @property
     def high_water(self) -> int:
-        """Most items that were ready at once."""
+        """Highest number of ready items so far."""
 
     def depth(self) -> Depth:
-        """How full it is now."""
+        """The present depth."""
 
 
 class QueueMeter:
-    """Turns a queue's totals into rates. The supervisor samples; any thread takes a snapshot."""
+    """Derives rates from a queue's totals. The supervisor samples; any thread takes a snapshot."""
 
     def __init__(self, name: QueueName, queue: QueueStats) -> None:
         self._name = name
@@ -96,12 +96,12 @@ class QueueMeter:
         self._out = Meter()
 
     def sample(self) -> None:
-        """Count what has come and gone since the last sample."""
+        """Count the items put and taken since the last sample."""
         self._in.add(self._queue.total_in - self._in.total)
         self._out.add(self._queue.total_out - self._out.total)
 
     def snapshot(self) -> QueueSnapshot:
-        """How the queue stands."""
+        """Depth, high-water mark and rates."""
         depth = self._queue.depth()
         return QueueSnapshot(
             name=self._name,
@@ -126,38 +126,38 @@ def _upper_bound(bucket: int) -> float:
 
 
 class LatencyHistogram:
-    """Durations in log-spaced buckets (15 % wide, 10 µs to 18 min), forgotten after five minutes."""
+    """Durations of the last five minutes in logarithmic buckets, each 15 % wide, from 10 µs to 18 min."""
 
-    __slots__ = ("_clock", "_lock", "_turned", "_windows")
+    __slots__ = ("_clock", "_lock", "_rotated_at", "_windows")
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: deque[list[int]] = deque([[0] * _BUCKETS], maxlen=_WINDOWS)
-        self._turned = clock()
+        self._rotated_at = clock()
 
     def record(self, seconds: float, count: int = 1) -> None:
-        """Count `count` things that took `seconds` each."""
+        """Count `count` durations of `seconds` each."""
         with self._lock:
-            self._turn()
+            self._rotate()
             self._windows[-1][_bucket_of(seconds * 1000)] += count
 
-    def _turn(self) -> None:
+    def _rotate(self) -> None:
         now = self._clock()
-        while now - self._turned >= _WINDOW_SECONDS:
-            self._turned = max(self._turned + _WINDOW_SECONDS, now - _WINDOW_SECONDS * _WINDOWS)
+        while now - self._rotated_at >= _WINDOW_SECONDS:
+            self._rotated_at = max(self._rotated_at + _WINDOW_SECONDS, now - _WINDOW_SECONDS * _WINDOWS)
             self._windows.append([0] * _BUCKETS)
 
     def latency(self) -> Latency:
-        """The percentiles of what is remembered."""
+        """The percentiles of the last five minutes."""
         with self._lock:
-            self._turn()
+            self._rotate()
             counts = [sum(column) for column in zip(*self._windows, strict=True)]
         return percentiles(counts)
 
 
 def percentiles(counts: list[int]) -> Latency:
-    """p50, p95 and p99 in milliseconds of a histogram's bucket counts, each at its bucket's middle."""
+    """p50, p95 and p99 in milliseconds of a histogram's bucket counts, each at the middle of its bucket."""
     total = sum(counts)
     if not total:
         return Latency()
@@ -172,10 +172,10 @@ def percentiles(counts: list[int]) -> Latency:
 
 
 class LedgerCounters:
-    """The counters of the equation, and the one lock under which quotes change places.
+    """The counters of the ledger equation and the lock under which quotes move.
 
-    Every hand-over of quotes (queue to queue, queue to journal, journal to database) takes `lock`, so that
-    whoever holds it sees each quote in exactly one place.
+    Every hand-over of quotes (queue to queue, queue to journal, journal to database) takes `lock`, so that a thread
+    that holds it sees each quote in exactly one place.
     """
 
     def __init__(self) -> None:
@@ -186,12 +186,12 @@ class LedgerCounters:
         self.dead = 0
 
     def count_fetched(self, quotes: int) -> None:
-        """Quotes entered the first queue after Yahoo Finance."""
+        """Count quotes put on the quotes queue."""
         with self.lock:
             self.fetched += quotes
 
-    def count_settled(self, stored: int, duplicate: int, dead: int) -> None:
-        """Rows reached the database, were there already, or were refused for good."""
+    def count_written(self, stored: int, duplicate: int, dead: int) -> None:
+        """Count rows that are stored, were stored before, or became dead letters."""
         with self.lock:
             self.stored += stored
             self.duplicate += duplicate

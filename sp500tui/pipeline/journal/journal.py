@@ -147,7 +147,7 @@ class Journal:
         """Take `dead` rows, which are dead letters now, out of the queue; the `survivors` go back to it."""
         with self._books.lock:
             if lease.release(survivors):
-                self._books.count_settled(0, 0, dead)
+                self._books.count_written(0, 0, dead)
 
     def split(self, batch: Batch, pieces: Sequence[bytes], *, crashes: int) -> None:
         """Put a batch back as several smaller ones, those of many rows already charged with `crashes`.
@@ -295,7 +295,7 @@ class Journal:
                 self._replayed += batch.rows - dead
             else:
                 self._in_progress -= batch.rows
-                self._books.count_settled(stored, batch.rows - stored - dead, dead)
+                self._books.count_written(stored, batch.rows - stored - dead, dead)
             self._crashes.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
             batch.segment.done(batch.number)

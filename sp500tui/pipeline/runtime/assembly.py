@@ -60,7 +60,9 @@ class Assembly:
         on_cycles_ended: Callable[[], None],
     ) -> dict[StageName, WorkerPool]:
         """The stages named in `sizes`, in the order of the data, with so many workers each; not started yet."""
-        scraping = ScraperStage(self.current_constituents, self.cycles, self.asked, ended=on_cycles_ended)
+        scraping = ScraperStage(
+            self.current_constituents, self.cycles, self.asked, on_cycles_ended=on_cycles_ended
+        )
         conversion = ConverterStage(self.quotes, self.rows, fx=self.fx, latest_prices=self.latest_prices)
         makers: dict[StageName, Callable[[Worker], WorkerTask]] = {
             StageName.SCRAPER: scraping.make_task,

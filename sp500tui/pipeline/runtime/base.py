@@ -41,11 +41,11 @@ class PipelineBase(Generic[PartsT, LifeT]):
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
-        return self._components.latest_prices.since(version)
+        return self._components.latest_prices.changes_since(version)
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""
-        return self._components.latest_prices.of(symbol)
+        return self._components.latest_prices.get(symbol)
 
     def constituents(self) -> Sequence[Constituent]:
         """See `PipelineControl.constituents`."""

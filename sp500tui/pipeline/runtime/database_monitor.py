@@ -153,7 +153,7 @@ class DatabaseMonitor:
 
     def _sync_constituents(self, connection: Connection) -> None:
         """Bring the table of constituents to the list in force."""
-        changes = self._roster.changes
+        changes = self._roster.revision
         if self._upserted != changes and self._roster.listed:
             upsert_constituents(connection, self._roster.listed, datetime.now(UTC))
             upsert_symbols(connection, self._roster.symbols)

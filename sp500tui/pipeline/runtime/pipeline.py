@@ -71,7 +71,7 @@ class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""
-        return self._lifecycle.phase is Phase.RUNNING and self._components.cycles.ask()
+        return self._lifecycle.phase is Phase.RUNNING and self._components.cycles.request()
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""
@@ -116,7 +116,7 @@ class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
             database=database,
             journal=components.journal.snapshot(),
             market=self._market(),
-            missing=components.missing.listing(),
+            missing=components.missing.snapshot(),
             end_to_end=components.end_to_end.latency(),
             bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(lifecycle.failure) if lifecycle.failure else "",

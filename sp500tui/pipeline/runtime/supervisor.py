@@ -99,7 +99,7 @@ class Supervisor(Lifecycle):
             meter.sample()
         for stage in components.stages.values():
             stage.replace_hung_workers()
-        components.watches.settle()
+        components.watches.report_pending()
         self._fail_if_no_prices()
         # Read before the queues: what was put by then is either in them or settled.
         if components.cycles.complete:
@@ -124,13 +124,13 @@ class Supervisor(Lifecycle):
         ):
             return
         reason = state.message or "no answer"
-        components.missing.name((symbol, reason) for symbol in components.current_constituents.symbols)
+        components.missing.add((symbol, reason) for symbol in components.current_constituents.symbols)
         self.fail(SourceError(f"no prices to be had: {reason}"))
 
     def _fail_if_no_answers(self) -> None:
         """Fail a run that came to its own end without one answer, and say why."""
         components, state = self.components, self.components.throttle.state()
-        missing = components.missing.listing()
+        missing = components.missing.snapshot()
         if missing and self.step is ShutdownLevel.NONE and state.last_success_age is None:
             self.fail(SourceError(f"no prices to be had: {state.message or missing[0].reason}"))
 

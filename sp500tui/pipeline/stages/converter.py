@@ -1,4 +1,4 @@
-"""The converters: a lease of quotes, a price in the second currency beside each, a hand-over of rows."""
+"""The converters: lease quotes, add the price in the second currency, and put the rows on the next queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POLL_INTERVAL = 0.2
 
 
 class ConverterStage:
-    """What all converters share, and the maker of their bodies."""
+    """The dependencies shared by all converters."""
 
     def __init__(
         self,
@@ -32,37 +32,37 @@ class ConverterStage:
         self.latest_prices = latest_prices
 
     def make_task(self, worker: Worker) -> ConverterTask:
-        """One converter's body."""
+        """Create the task of one converter."""
         return ConverterTask(self, worker)
 
 
 class ConverterTask:
-    """One converter."""
+    """The work of one converter."""
 
-    def __init__(self, shared: ConverterStage, worker: Worker) -> None:
-        self._shared = shared
+    def __init__(self, stage: ConverterStage, worker: Worker) -> None:
+        self._stage = stage
         self._worker = worker
 
     def run_once(self) -> None:
         """Convert one lease of quotes."""
-        shared, worker = self._shared, self._worker
-        lease = worker.take(shared.quotes, _LEASE_SIZE)
+        stage, worker = self._stage, self._worker
+        lease = worker.take(stage.quotes, _LEASE_SIZE)
         if lease is None:
             return
         started = time.monotonic()
         currencies = {item.quote.currency for item in lease.items}
-        # In a hurry a row without its converted price is better than a quote that never reaches the disk.
-        while shared.fx.is_pending(currencies) and not (worker.stopping.is_set() or worker.pool.expedited):
-            worker.set_state(WorkerState.WAITING, f"the rate to {shared.fx.target} has not come yet")
-            shared.fx.wait(_POLL_INTERVAL)
+        # A worker that must finish soon stores rows without a converted price rather than not at all.
+        while stage.fx.is_pending(currencies) and not (worker.stopping.is_set() or worker.pool.expedited):
+            worker.set_state(WorkerState.WAITING, f"waiting for a rate to {stage.fx.target}")
+            stage.fx.wait_for_update(_POLL_INTERVAL)
         worker.start_work(f"{len(lease.items)} quotes")
-        rows = [shared.fx.convert(item) for item in lease.items]
+        rows = [stage.fx.convert(item) for item in lease.items]
         worker.set_state(WorkerState.BLOCKED, f"{len(rows)} rows wait for room in the rows queue")
         if worker.abandoned:
             return  # its lease was released, and another converter has the quotes
-        shared.latest_prices.show(rows)
-        if shared.rows.put(rows, ack=lease):
+        stage.latest_prices.update(rows)
+        if stage.rows.put(rows, ack=lease):
             worker.finish_work(len(rows), time.monotonic() - started)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to release."""

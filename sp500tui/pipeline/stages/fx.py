@@ -1,4 +1,4 @@
-"""The exchange rates in force: which pairs to ask for, which answers to believe, how to convert a price."""
+"""Exchange rates: which pairs to request, which rates to accept, and the conversion of prices."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from sp500tui.model import ConvertedQuote, FetchedQuote, FxRate
 _log = logging.getLogger(__name__)
 
 MINOR_UNITS = {"GBp": ("GBP", 100), "GBX": ("GBP", 100), "ZAc": ("ZAR", 100), "ILA": ("ILS", 100)}
-"""Yahoo's codes for a hundredth of a currency, whose case matters."""
+"""Yahoo's codes for a hundredth of a currency; they are case-sensitive."""
 
 _MAX_JUMP = Decimal("0.10")
+"""Share by which a rate may differ from the last one."""
 _ACCEPT_AFTER = 3
+"""Implausible rates in a row after which the next one is accepted."""
 _ONE = Decimal(1)
 _EXACT = Context(prec=200, traps=[])
-"""Digits enough for every product; the usual 28 would round a price times a rate of 17 digits each."""
+"""Enough digits for every product; the default of 28 would round a price times a rate of 17 digits each."""
 
 
 def major_unit(currency: str) -> tuple[str, int]:
@@ -29,8 +31,8 @@ def major_unit(currency: str) -> tuple[str, int]:
     return MINOR_UNITS.get(currency, (currency, 1))
 
 
-def plausible(old: Decimal | None, new: Decimal) -> bool:
-    """Whether a rate may follow another: finite, above zero, within 10 % of the last one."""
+def is_plausible(old: Decimal | None, new: Decimal) -> bool:
+    """Whether `new` can be the successor of `old`: finite, above zero and within 10 % of it."""
     if not new.is_finite() or new <= 0:
         return False
     return old is None or abs(new - old) <= old * _MAX_JUMP
@@ -40,43 +42,52 @@ def plausible(old: Decimal | None, new: Decimal) -> bool:
 class _Pair:
     rate: FxRate | None = None
     received: float = 0.0
-    """Tick of the last believed answer."""
+    """Monotonic time of the last accepted rate."""
     pending_since: float = 0.0
+    """Monotonic time of the first quote that needs the rate."""
     rejections: int = 0
-    """Implausible answers in a row."""
+    """Implausible rates in a row."""
     rejected: bool = False
-    """Whether a rate was rejected, which was logged, since the last accepted one."""
+    """Whether a rejection has been logged since the last accepted rate."""
 
 
 class FxRates:
-    """The latest rate of every pair to one target currency. Thread-safe."""
+    """The latest exchange rate of every registered currency to one target currency. Thread-safe."""
 
     def __init__(
         self,
         target: str,
         *,
         refresh: float = 10.0,
-        patience: float = 10.0,
+        pending_timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Create the rates to `target`, with USD registered.
+
+        Args:
+            target: ISO 4217 code of the second currency.
+            refresh: seconds after which a rate is requested again.
+            pending_timeout: seconds for which rows wait for the first rate of their currency.
+            clock: monotonic time in seconds.
+        """
         self.target = target
         self._refresh = refresh
-        self._patience = patience
+        self._pending_timeout = pending_timeout
         self._clock = clock
         self._changed = threading.Condition()
         self._pairs: dict[str, _Pair] = {}
-        self.need(("USD",))
+        self.register(("USD",))
 
-    def need(self, currencies: Iterable[str]) -> None:
-        """Note that quotes in these currencies came in."""
+    def register(self, currencies: Iterable[str]) -> None:
+        """Request rates for these currencies, in which quotes have arrived, from now on."""
         with self._changed:
             for currency in currencies:
                 base, _ = major_unit(currency)
                 if base != self.target and base not in self._pairs:
                     self._pairs[base] = _Pair(pending_since=self._clock())
 
-    def wanted(self) -> tuple[tuple[str, str], ...]:
-        """The pairs whose rate is unknown or older than the refresh time."""
+    def stale_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The pairs to request: without a rate, or with one older than the refresh time."""
         now = self._clock()
         with self._changed:
             return tuple(
@@ -85,53 +96,53 @@ class FxRates:
                 if pair.rate is None or now - pair.received >= self._refresh
             )
 
-    def unknown(self) -> tuple[tuple[str, str], ...]:
-        """The pairs that have no rate at all yet."""
+    def unknown_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The pairs without any rate yet."""
         with self._changed:
             return tuple((base, self.target) for base, pair in self._pairs.items() if pair.rate is None)
 
-    def learn(self, rates: Iterable[FxRate]) -> None:
-        """Take over rates from the source, except those that make no sense.
+    def update(self, rates: Iterable[FxRate]) -> None:
+        """Accept the plausible rates among `rates`.
 
-        A jump of more than 10 % is believed only when it comes three times running.
+        A rate more than 10 % away from the last one is accepted only after three in a row.
         """
-        rejections: list[FxRate] = []
+        rejected: list[FxRate] = []
         with self._changed:
             for rate in rates:
                 pair = self._pairs.get(rate.base)
                 if pair is None or rate.target != self.target:
                     continue
-                if not plausible(pair.rate.rate if pair.rate else None, rate.rate):
-                    # What is no rate at all neither counts as a jump nor ends a row of them.
-                    pair.rejections += plausible(None, rate.rate)
-                    if not plausible(None, rate.rate) or pair.rejections < _ACCEPT_AFTER:
+                if not is_plausible(pair.rate.rate if pair.rate else None, rate.rate):
+                    # A value that cannot be a rate neither counts as a jump nor ends a series of jumps.
+                    pair.rejections += is_plausible(None, rate.rate)
+                    if not is_plausible(None, rate.rate) or pair.rejections < _ACCEPT_AFTER:
                         if not pair.rejected:
-                            rejections.append(rate)
+                            rejected.append(rate)
                         pair.rejected = True
                         continue
                 pair.rate, pair.received, pair.rejections, pair.rejected = rate, self._clock(), 0, False
             self._changed.notify_all()
-        # Outside the lock: a log on a terminal or a pipe that is not read may wait.
-        for rate in rejections:
+        # Outside the lock: logging to a terminal or pipe that is not read blocks.
+        for rate in rejected:
             _log.warning("rejected the rate %s%s = %s", rate.base, rate.target, rate.rate)
 
     def is_pending(self, currencies: Iterable[str]) -> bool:
-        """Whether one of these currencies has no rate yet but was asked for only moments ago."""
+        """Whether the first rate of one of these currencies can still be expected within the pending time-out."""
         now = self._clock()
         with self._changed:
             pairs = (self._pairs.get(major_unit(currency)[0]) for currency in currencies)
             return any(
-                pair is not None and pair.rate is None and now - pair.pending_since < self._patience
+                pair is not None and pair.rate is None and now - pair.pending_since < self._pending_timeout
                 for pair in pairs
             )
 
-    def wait(self, seconds: float) -> None:
-        """Wait until a rate comes in, at most `seconds`."""
+    def wait_for_update(self, seconds: float) -> None:
+        """Wait until rates are updated, at most `seconds`."""
         with self._changed:
             self._changed.wait(seconds)
 
     def convert(self, fetched: FetchedQuote) -> ConvertedQuote:
-        """Add the price in the target currency, to all its digits; None as the price if no rate is known."""
+        """Add the price in the target currency, unrounded; None as that price if no rate is known."""
         quote = fetched.quote
         base, units = major_unit(quote.currency)
         price = quote.price if units == 1 else _EXACT.divide(quote.price, Decimal(units))
@@ -155,7 +166,7 @@ class FxRates:
         )
 
     def primary(self) -> tuple[str, FxRate | None, float | None]:
-        """The pair shown to people (USD to the target), its rate, and seconds since it was fetched."""
+        """The pair shown on the screen (USD to the target), its rate, and seconds since it was fetched."""
         with self._changed:
             pair = self._pairs.get("USD")
             if pair is None or pair.rate is None:

@@ -1,4 +1,4 @@
-"""The scraper: keeps the list of constituents, and puts every symbol on the tickers queue when a cycle is due."""
+"""The scraper: refreshes the list of constituents and puts every symbol on the tickers queue when a cycle is due."""
 
 from __future__ import annotations
 
@@ -14,60 +14,67 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.queue import CancelledError, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import Health, ListSnapshot, WorkerState
 from sp500tui.pipeline.core.worker import Worker
-from sp500tui.pipeline.stages.schedule import CycleSchedule, FoldedSkips, ScheduleAction
+from sp500tui.pipeline.stages.schedule import CycleSchedule, ScheduleAction, SkippedStarts
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatch
 from sp500tui.sources.wikipedia.client import ConstituentList
 
 _log = logging.getLogger(__name__)
 
 _RETRY_LIST = 60.0
-"""Seconds after which a list that came from a fallback is asked for again."""
+"""Seconds after which Wikipedia is tried again when the list came from a fallback."""
 
 
 class ListSource(Protocol):
-    """Where the constituents come from: `sources.wikipedia.Wikipedia`, or a test's own."""
+    """A source of constituents, such as `sources.wikipedia.client.Wikipedia`."""
 
     def load(self) -> ConstituentList:
-        """The list, from Wikipedia or the best fallback."""
+        """Load the list from Wikipedia or the best fallback."""
 
 
 class CurrentConstituents:
-    """The list in force, and the symbols asked for. Thread-safe: replaced as a whole."""
+    """The current list of constituents and the symbols to fetch. Thread-safe: the list is replaced as a whole."""
 
     def __init__(
         self,
         source: Callable[[], ListSource],
-        chosen: Sequence[str],
-        refresh: float,
+        selected: Sequence[str],
+        max_age: float,
         *,
         watch: SourceWatch | None = None,
     ) -> None:
-        """`watch` reports a list that is not Wikipedia's present one, once for as long as that lasts."""
+        """Create an empty list; `refresh` loads it.
+
+        Args:
+            source: returns the source of the list.
+            selected: symbols to fetch instead of the whole list; empty for all.
+            max_age: seconds after which the list is loaded again.
+            watch: reports when the list comes from a fallback, once per outage.
+        """
         self._watch = watch
         self._source = source
-        self._chosen = tuple(chosen)
-        self._refresh = refresh
+        self._selected = tuple(selected)
+        self._max_age = max_age
         self._due = 0.0
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
         self.listed: tuple[Constituent, ...] = ()
-        self.changes = 0
-        """How many lists have come so far."""
-        self._snapshot = ListSnapshot(message="the list of constituents is being read")
+        self.revision = 0
+        """Number of lists loaded so far."""
+        self._snapshot = ListSnapshot(message="loading the list of constituents")
 
     def refresh(self) -> None:
-        """Read the list when the one in force is old."""
-        changes = self.changes
+        """Load the list again if it is too old."""
+        revision = self.revision
         if time.monotonic() < self._due:
             return
-        # Without the lock: a reading that hangs must not hold up the one that follows it.
+        # Without the lock: a request that hangs must not block the next one.
         found = self._source().load()
-        with self._changing:
-            if self.changes != changes:
-                return  # another reading was faster, and began later
+        with self._lock:
+            if self.revision != revision:
+                return  # a later request was faster
             fresh = found.origin == "wikipedia"
-            self._due = time.monotonic() + (self._refresh if fresh else min(_RETRY_LIST, self._refresh))
+            self._due = time.monotonic() + (self._max_age if fresh else min(_RETRY_LIST, self._max_age))
             self.listed = found.constituents
-            self.changes += 1
+            self.revision += 1
             self._snapshot = ListSnapshot(
                 Health.OK if fresh else Health.DEGRADED,
                 found.warning,
@@ -75,41 +82,42 @@ class CurrentConstituents:
                 found.origin,
                 found.date,
             )
-        # Outside the lock: a line of the log and a listener may wait.
+        # Outside the lock: logging and listeners may block.
         self._report(found)
 
     def _report(self, found: ConstituentList) -> None:
         if not found.warning:
             _log.info("the list has %d constituents, from Wikipedia", len(found.constituents))
             if self._watch is not None:
-                self._watch.answered()
+                self._watch.record_response()
         elif self._watch is None:
             _log.warning("%s", found.warning)
         else:
-            symbols = self._chosen or [constituent.symbol for constituent in found.constituents]
-            self._watch.observe(Outcome.FAILED, found.warning, symbols)
+            symbols = self._selected or [constituent.symbol for constituent in found.constituents]
+            self._watch.record(Outcome.FAILED, found.warning, symbols)
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """What to ask for, as listed."""
-        return self._chosen or tuple(constituent.symbol for constituent in self.listed)
+        """The symbols to fetch, as listed."""
+        return self._selected or tuple(constituent.symbol for constituent in self.listed)
 
     def constituents(self) -> tuple[Constituent, ...]:
-        """The lines of the list for what is asked for; a chosen symbol that is not listed has a line of its own."""
-        if not self._chosen:
+        """The constituents to fetch; a selected symbol that is not on the list has a record without details."""
+        if not self._selected:
             return self.listed
         known = {constituent.symbol: constituent for constituent in self.listed}
         return tuple(
-            known.get(symbol) or Constituent(symbol, "", "", "", "", None, "", "") for symbol in self._chosen
+            known.get(symbol) or Constituent(symbol, "", "", "", "", None, "", "")
+            for symbol in self._selected
         )
 
     def snapshot(self) -> ListSnapshot:
-        """Where the list is from, and how good it is."""
+        """Origin and health of the list."""
         return self._snapshot
 
 
 class ScraperStage:
-    """What the scraper's worker needs, and the maker of its body."""
+    """The dependencies of the scraper."""
 
     def __init__(
         self,
@@ -117,58 +125,57 @@ class ScraperStage:
         cycles: CycleSchedule,
         tickers: LeasedQueue[Ticker],
         *,
-        ended: Callable[[], None],
+        on_cycles_ended: Callable[[], None],
     ) -> None:
+        """`on_cycles_ended` is called when the schedule starts no further cycle."""
         self.current_constituents = current_constituents
         self.cycles = cycles
         self.tickers = tickers
-        self.skips = FoldedSkips()
-        self.ended = ended
-        """Called when no cycle will come any more."""
+        self.skipped = SkippedStarts()
+        self.on_cycles_ended = on_cycles_ended
 
     def make_task(self, worker: Worker) -> ScraperTask:
-        """The one scraper's body."""
+        """Create the task of the scraper."""
         return ScraperTask(self, worker)
 
 
 class ScraperTask:
-    """The one scraper."""
+    """The work of the scraper."""
 
-    def __init__(self, shared: ScraperStage, worker: Worker) -> None:
-        self._shared = shared
+    def __init__(self, stage: ScraperStage, worker: Worker) -> None:
+        self._stage = stage
         self._worker = worker
 
     def run_once(self) -> float:
-        """Do what the schedule says; returns in how many seconds there is something to do."""
-        shared, worker = self._shared, self._worker
-        move = shared.cycles.move()
-        if move is ScheduleAction.START:
+        """Do what the schedule requires now; returns the seconds until it has to be checked again."""
+        stage, worker = self._stage, self._worker
+        action = stage.cycles.next_action()
+        if action is ScheduleAction.START:
             self._start_cycle()
-        elif move is ScheduleAction.SKIP:
-            record = shared.cycles.record()
-            message = shared.skips.note(time.monotonic(), record.number, record.skipped)
-            if message:
+        elif action is ScheduleAction.SKIP:
+            state = stage.cycles.state()
+            if message := stage.skipped.record(time.monotonic(), state.number, state.skipped):
                 worker.pool.emit(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
-        elif move is ScheduleAction.END:
-            shared.ended()
+        elif action is ScheduleAction.END:
+            stage.on_cycles_ended()
             raise QueueClosedError
         else:
-            worker.set_state(WorkerState.IDLE, "waits for the next cycle")
-            return shared.cycles.idle_time()
+            worker.set_state(WorkerState.IDLE, "waiting for the next cycle")
+            return stage.cycles.idle_time()
         return 0.0
 
     def _start_cycle(self) -> None:
-        shared, worker = self._shared, self._worker
+        stage, worker = self._stage, self._worker
         started = time.monotonic()
-        worker.start_work("reads the list of constituents")
-        shared.current_constituents.refresh()
+        worker.start_work("loading the list of constituents")
+        stage.current_constituents.refresh()
         worker.set_state(WorkerState.BLOCKED, "starting a cycle")
         if worker.abandoned:
             return  # the worker that replaced this one starts the cycle
-        symbols = shared.current_constituents.symbols
+        symbols = stage.current_constituents.symbols
         if not symbols:
             raise SourceError("there is no list of constituents: name symbols with --symbols, or try --demo")
-        number = shared.cycles.begin(len(symbols))
+        number = stage.cycles.begin(len(symbols))
         now = time.monotonic()
         message = f"cycle {number} started: {len(symbols)} symbols"
         worker.pool.emit(EventKind.CYCLE_STARTED, message, logging.DEBUG, worker.name)
@@ -178,16 +185,17 @@ class ScraperTask:
         except (CancelledError, QueueClosedError):
             raise
         except BaseException:
-            shared.cycles.retract(number)
+            stage.cycles.retract(number)
             raise
-        shared.cycles.completed()
+        stage.cycles.mark_complete()
         worker.finish_work(len(symbols), time.monotonic() - started)
 
     def _put(self, symbols: Sequence[str], now: float) -> None:
-        shared, worker = self._shared, self._worker
-        portion = max(1, shared.tickers.depth().capacity // 4)
+        """Put the tickers in portions, so that price workers can start before all of them fit."""
+        stage, worker = self._stage, self._worker
+        portion = max(1, stage.tickers.depth().capacity // 4)
         for at in range(0, len(symbols), portion):
-            worker.put(shared.tickers, [Ticker(symbol, now) for symbol in symbols[at : at + portion]])
+            worker.put(stage.tickers, [Ticker(symbol, now) for symbol in symbols[at : at + portion]])
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to release."""

@@ -1,4 +1,4 @@
-"""Detects when a source becomes slow, throttled or unavailable and when it recovers, and reports it in few lines."""
+"""Detects when a source becomes slow, throttled or unavailable and when it recovers, and limits the messages."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from enum import StrEnum
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 
 SLOW_AFTER = 3.0
-"""Seconds from which an answer counts as slow; a usual one takes less than half a second."""
+"""Seconds from which a response counts as slow; normal ones take less than half a second."""
 _SLOW_IN_ROW = 2
-_LINES, _WINDOW = 4, 300.0
-"""At most so many lines within so many seconds; further changes are counted and reported with the next line."""
+_MAX_NOTICES, _NOTICE_WINDOW = 4, 300.0
+"""Limit of notices per window of seconds; further changes are counted and reported with the next notice."""
 
 
 class Condition(StrEnum):
-    """How a source does at present."""
+    """The condition of a source."""
 
     OK = "available"
     SLOW = "slow"
@@ -30,11 +30,11 @@ class Condition(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How one question to a source ended."""
+    """The outcome of one request."""
 
     GOOD = "good"
     SLOW = "slow"
-    """A usable answer that took `SLOW_AFTER` seconds or more."""
+    """A usable response that took `SLOW_AFTER` seconds or more."""
     THROTTLED = "throttled"
     FAILED = "failed"
     HELD_BACK = "held back"
@@ -51,7 +51,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One line about a source."""
+    """A message about a source."""
 
     kind: EventKind
     message: str
@@ -60,12 +60,19 @@ class Notice:
 
 
 class SourceHealth:
-    """The state machine of one source. Times are ticks in seconds; it has neither a clock nor a lock."""
+    """State machine of one source's condition. Times are monotonic, in seconds; it has neither a clock nor a lock."""
 
     def __init__(
         self, name: str, *, down: str = "is down", back: str = "is back", tolerated: int = 2
     ) -> None:
-        """`down` and `back` follow the name in messages; `tolerated` failures in a row are not an outage."""
+        """Create the health of a source that is available.
+
+        Args:
+            name: of the source, with which every message starts.
+            down: follows the name in the message of an outage.
+            back: follows the name in the message of a recovery.
+            tolerated: failures in a row that are not an outage.
+        """
         self._name = name
         self._down = down
         self._back = back
@@ -77,16 +84,16 @@ class SourceHealth:
         self._reason = ""
         self._changed_at = 0.0
         self._seconds: dict[Condition, float] = {}
-        """How long each condition lasted since the source was last reported as available."""
+        """Duration of each condition since the source was last reported as available."""
         self._affected: set[str] = set()
-        self._lines: deque[float] = deque(maxlen=_LINES)
+        self._noticed_at: deque[float] = deque(maxlen=_MAX_NOTICES)
         self._unreported = 0
-        """Changes since the last line."""
+        """Changes since the last notice."""
 
-    def observe(
+    def record(
         self, now: float, outcome: Outcome, *, reason: str = "", symbols: Iterable[str] = ()
     ) -> Notice | None:
-        """Take account of one outcome; `symbols` are those it was about. Returns the line to report, if any."""
+        """Record one outcome, of a request for `symbols`; returns the notice that is due, if any."""
         if outcome is Outcome.GOOD or outcome is Outcome.SLOW:
             self._failures = 0
             self._slow = self._slow + 1 if outcome is Outcome.SLOW else 0
@@ -97,40 +104,40 @@ class SourceHealth:
         if condition is not self.condition:
             self._enter(now, condition, reason)
         if outcome is Outcome.GOOD and not self.pending and not self._unreported:
-            # Single failures that made no outage.
+            # Single failures were no outage.
             self._affected.clear()
-        return self.settle(now)
+        return self.pending_notice(now)
 
     @property
     def pending(self) -> bool:
-        """Whether a change was held back."""
+        """Whether a change has not been reported yet."""
         return self.condition is not self._reported
 
-    def settle(self, now: float) -> Notice | None:
-        """The line about a change that was held back, once it is due."""
+    def pending_notice(self, now: float) -> Notice | None:
+        """The notice of a change that was not reported, once the limit allows it."""
         if not self.pending:
             return None
-        if len(self._lines) == _LINES and now - self._lines[0] < _WINDOW:
+        if len(self._noticed_at) == _MAX_NOTICES and now - self._noticed_at[0] < _NOTICE_WINDOW:
             return None
         more = self._unreported - 1
         message = self._message(now) + (f"; {more} more changes since the last report" if more else "")
         level = logging.INFO if self.condition is Condition.OK else logging.WARNING
         self._reported = self.condition
         self._unreported = 0
-        self._lines.append(now)
+        self._noticed_at.append(now)
         if self.condition is Condition.OK:
             self._seconds.clear()
             self._affected.clear()
         return Notice(_KINDS[self.condition], message, level)
 
-    def close(self, now: float) -> Notice | None:
-        """The line at the end of a run about what lasts or was not reported; None where all is well."""
+    def final_notice(self, now: float) -> Notice | None:
+        """The notice at the end of a run: a condition that lasts, or changes not reported; None if there is neither."""
         if self.condition is not Condition.OK:
-            message = f"{self._name}: still {self.condition} at the end of the run, {self._lasted(now)}"
+            message = f"{self._name}: still {self.condition} at the end of the run, {self._durations(now)}"
             return Notice(_KINDS[self.condition], message, logging.WARNING)
         if self._unreported:
             message = (
-                f"{self._name}: {self._unreported} more changes since the last report, {self._lasted(now)}"
+                f"{self._name}: {self._unreported} more changes since the last report, {self._durations(now)}"
             )
             return Notice(EventKind.SOURCE_RECOVERED, message, logging.INFO)
         return None
@@ -151,14 +158,14 @@ class SourceHealth:
         if self.condition is not Condition.OK:
             self._seconds[self.condition] = self._seconds.get(self.condition, 0.0) + now - self._changed_at
         self.condition, self._changed_at = condition, now
-        # Messages of errors begin with the source's name, as the line does.
+        # Error messages start with the source's name, as the notice does.
         self._reason = reason.removeprefix(self._name).lstrip(": ")
         self._unreported += 1
 
     def _message(self, now: float) -> str:
         match self.condition:
             case Condition.OK:
-                return f"{self._name} {self._back}: {self._lasted(now)}"
+                return f"{self._name} {self._back}: {self._durations(now)}"
             case Condition.DOWN:
                 return f"{self._name} {self._down}: {self._reason}"
             case Condition.SLOW:
@@ -166,8 +173,8 @@ class SourceHealth:
             case Condition.THROTTLED:
                 return f"{self._name} is throttled: {self._reason}"
 
-    def _lasted(self, now: float) -> str:
-        """How long it was in which condition, and how many symbols that affected."""
+    def _durations(self, now: float) -> str:
+        """The duration of each condition and the number of affected symbols."""
         seconds = dict(self._seconds)
         if self.condition is not Condition.OK:
             seconds[self.condition] = seconds.get(self.condition, 0.0) + now - self._changed_at
@@ -182,77 +189,77 @@ def _span(seconds: float) -> str:
 
 
 class SourceWatch:
-    """Reports the health of one source as events. Thread-safe."""
+    """Emits the health of one source as events. Thread-safe."""
 
     def __init__(
         self,
         health: SourceHealth,
-        tell: Callable[[PipelineEvent], None],
+        emit: Callable[[PipelineEvent], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health = health
-        self._tell = tell
+        self._emit = emit
         self._clock = clock
         self._lock = threading.Lock()
 
     @property
     def condition(self) -> Condition:
-        """How the source does at present."""
+        """The present condition of the source."""
         return self._health.condition
 
-    def answered(self, seconds: float = 0.0) -> None:
-        """A question was answered, after so many seconds."""
+    def record_response(self, seconds: float = 0.0) -> None:
+        """Record a request that was answered after so many seconds."""
         slow = seconds >= SLOW_AFTER
         reason = f"its answers take {seconds:.1f} s" if slow else ""
-        self.observe(Outcome.SLOW if slow else Outcome.GOOD, reason)
+        self.record(Outcome.SLOW if slow else Outcome.GOOD, reason)
 
-    def observe(self, outcome: Outcome, reason: str = "", symbols: Iterable[str] = ()) -> None:
-        """A question about these symbols ended so; `reason` is one line."""
-        self._report(lambda now: self._health.observe(now, outcome, reason=reason, symbols=symbols))
+    def record(self, outcome: Outcome, reason: str = "", symbols: Iterable[str] = ()) -> None:
+        """Record the outcome of a request for `symbols`; `reason` is one line."""
+        self._report(lambda now: self._health.record(now, outcome, reason=reason, symbols=symbols))
 
-    def settle(self) -> None:
-        """Report a change that was held back, once it is due."""
+    def report_pending(self) -> None:
+        """Report a change that was not reported before, once the limit allows it."""
         if self._health.pending:
-            self._report(self._health.settle)
+            self._report(self._health.pending_notice)
 
     def close(self) -> None:
-        """Report what lasts at the end of the run."""
-        self._report(self._health.close)
+        """Report a condition that lasts at the end of the run."""
+        self._report(self._health.final_notice)
 
     def _report(self, decide: Callable[[float], Notice | None]) -> None:
         with self._lock:
             notice = decide(self._clock())
         if notice is not None:
-            self._tell(PipelineEvent(notice.kind, notice.message, notice.level, datetime.now(UTC)))
+            self._emit(PipelineEvent(notice.kind, notice.message, notice.level, datetime.now(UTC)))
 
 
 class SourceWatches:
-    """The sources of a run."""
+    """The watches of all sources of a run."""
 
     def __init__(
-        self, tell: Callable[[PipelineEvent], None], clock: Callable[[], float] = time.monotonic
+        self, emit: Callable[[PipelineEvent], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.yahoo = SourceWatch(SourceHealth("Yahoo Finance"), tell, clock)
+        self.yahoo = SourceWatch(SourceHealth("Yahoo Finance"), emit, clock)
         self.wikipedia = SourceWatch(
             SourceHealth(
                 "Wikipedia", down="gives no usable list", back="gives a usable list again", tolerated=0
             ),
-            tell,
+            emit,
             clock,
         )
         self.rates = SourceWatch(
             SourceHealth("exchange rates", down="are not available", back="are available again"),
-            tell,
+            emit,
             clock,
         )
         self._all = (self.yahoo, self.wikipedia, self.rates)
 
-    def settle(self) -> None:
-        """Report changes that were held back, once they are due."""
+    def report_pending(self) -> None:
+        """Report changes that were not reported before, once the limit allows it."""
         for watch in self._all:
-            watch.settle()
+            watch.report_pending()
 
     def close(self) -> None:
-        """Report what lasts at the end of the run."""
+        """Report conditions that last at the end of the run."""
         for watch in self._all:
             watch.close()

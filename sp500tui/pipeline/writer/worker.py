@@ -292,7 +292,7 @@ class WriterTask(Generic[B]):
         now = time.monotonic()
         for tick, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
             shared.end_to_end.record(now - tick, quotes)
-        shared.latest_prices.written(batch.quotes, worker.name)
+        shared.latest_prices.mark_written(batch.quotes, worker.name)
         worker.finish_work(batch.rows, seconds)
         for letter in outcome.refused:
             message = f"{letter.row.get('symbol')} is a dead letter: {letter.reason}"

@@ -17,7 +17,7 @@ from tests.support.valkey import CutBroker, MakeQueue
 from tests.unit.cluster.test_view import a_beat
 
 RECORD = ScheduleState(
-    number=7, total=503, running=True, began=10.0, due=25.0, seconds=2.5, skipped=1, interval=15.0
+    number=7, total=503, running=True, started_at=10.0, due=25.0, seconds=2.5, skipped=1, interval=15.0
 )
 
 
@@ -126,9 +126,9 @@ class TestTakingOver:
         # given a scheduler in its second cycle
         lease, first = scheduler(broker, "first")
         for _ in range(2):
-            assert first.move() is ScheduleAction.START or first.ask()
+            assert first.next_action() is ScheduleAction.START or first.request()
             first.begin(3)
-            first.completed()
+            first.mark_complete()
             first.finish()
         first.set_interval(0.7)
         first.publish()
@@ -153,13 +153,13 @@ class TestTakingOver:
 
         # then the cycle is neither under way nor over, and starts when the broker is back
         assert (cycles.number, cycles.running, cycles.complete) == (0, False, False)
-        assert cycles.move() is ScheduleAction.START
+        assert cycles.next_action() is ScheduleAction.START
         assert cycles.begin(3) == 1
 
     def test_whoever_finds_nobody_begins_at_once_with_its_own_rhythm(self, broker: Broker) -> None:
         lease, first = scheduler(broker, "first")
         first.begin(3)
-        first.completed()
+        first.mark_complete()
         first.finish()
         first.publish()
         lease.resign()
@@ -169,7 +169,7 @@ class TestTakingOver:
         cycles.take_over(fields_of(broker), anew=True)
         fresh.confirm()
         assert cycles.interval == 60.0
-        assert cycles.move() is ScheduleAction.START
+        assert cycles.next_action() is ScheduleAction.START
 
 
 class TestFollowing:
@@ -180,7 +180,7 @@ class TestFollowing:
         leading.begin(503)
         assert other.renew() is LeaseResult.REFUSED
         following.follow(fields_of(broker))
-        assert following.move() is ScheduleAction.WAIT
+        assert following.next_action() is ScheduleAction.WAIT
         seen = following.snapshot(100, stopping=False)
         assert (seen.number, seen.total, seen.done, seen.running) == (1, 503, 403, True)
         leading.finish()
@@ -190,12 +190,12 @@ class TestFollowing:
 
     def test_planned_cycles_count_from_the_one_found(self, broker: Broker) -> None:
         cycles = cycles_of(broker, SchedulerLease(broker, "one"), Plan(cycles=2))
-        cycles.restore(RECORD)
+        cycles.load(RECORD)
         cycles.count_from(7)
         assert not cycles.fulfilled
         for number, running, fulfilled in ((9, True, False), (9, False, True), (10, True, True)):
-            cycles.restore(
-                ScheduleState(number, 503, running, began=0, due=0, seconds=0, skipped=0, interval=15)
+            cycles.load(
+                ScheduleState(number, 503, running, started_at=0, due=0, seconds=0, skipped=0, interval=15)
             )
             assert cycles.fulfilled is fulfilled
 

@@ -36,18 +36,18 @@ def rate(value: str, at: datetime = NOON, base: str = "USD") -> FxRate:
 class TestRates:
     def test_a_converter_knows_what_another_node_asked_for(self, broker: Broker) -> None:
         asking, converting = SharedFxRates("DKK", broker), SharedFxRates("DKK", broker)
-        asking.need(["EUR"])
-        asking.learn([rate("6.87"), rate("7.46", base="EUR")])
+        asking.register(["EUR"])
+        asking.update([rate("6.87"), rate("7.46", base="EUR")])
         assert not converting.is_pending(["USD", "EUR"])
         assert converting.primary()[1] == rate("6.87")
-        assert not converting.unknown()
+        assert not converting.unknown_pairs()
 
     def test_what_nobody_knows_is_waited_for(self, broker: Broker) -> None:
         assert SharedFxRates("DKK", broker).is_pending(["GBp"])
 
     def test_of_two_rates_the_newer_one_holds(self, broker: Broker) -> None:
         book = SharedFxRates("DKK", broker)
-        book.learn([rate("6.87")])
+        book.update([rate("6.87")])
         older, newer = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
         book.adopt({"USD": b'["6.50", "%s"]' % older.isoformat().encode()})
         assert book.primary()[1] == rate("6.87")
@@ -67,14 +67,14 @@ def missing_on(broker: Broker) -> dict[str, str]:
 
 def test_missing_symbols_are_named_found_and_forgotten_for_all(broker: Broker) -> None:
     one, other = SharedMissingSymbols(broker), SharedMissingSymbols(broker)
-    one.name([("AAPL", "no answer"), ("MSFT", "no answer"), ("GONE", "left the index")])
+    one.add([("AAPL", "no answer"), ("MSFT", "no answer"), ("GONE", "left the index")])
     other.adopt(missing_on(broker))
-    other.found(["MSFT", "NVDA"])
+    other.discard(["MSFT", "NVDA"])
     assert missing_on(broker) == {"AAPL": "no answer", "GONE": "left the index"}
     other.forget_unless(["AAPL", "MSFT"])
     assert missing_on(broker) == {"AAPL": "no answer"}
     one.adopt(missing_on(broker))
-    assert [each.symbol for each in one.listing()] == ["AAPL"]
+    assert [each.symbol for each in one.snapshot()] == ["AAPL"]
 
 
 @dataclass
@@ -103,9 +103,9 @@ class TestList:
         assert other.symbols == ("BRK.B",)
         assert other.snapshot() == scheduler.snapshot()
         assert other.snapshot().health is Health.OK
-        assert other.changes == 1
+        assert other.revision == 1
         other.look(self.version(broker))
-        assert other.changes == 1
+        assert other.revision == 1
 
     def test_an_unreadable_list_is_reported_and_leaves_the_one_in_force(
         self, broker: Broker, caplog: pytest.LogCaptureFixture

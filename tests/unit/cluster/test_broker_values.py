@@ -201,7 +201,7 @@ def test_a_rate_that_makes_no_sense_is_not_taken_over(base: str, data: bytes) ->
     book = SharedFxRates("DKK", AnsweringBroker([base.encode(), data]))  # type: ignore[arg-type]
     book.adopt({base: data, "EUR": json.dumps(["7.46", NOW.isoformat()]).encode()})
     assert book.primary()[1] is None
-    assert [pair for pair, _ in book.unknown()] == ["USD"], "what is no currency is not asked for"
+    assert [pair for pair, _ in book.unknown_pairs()] == ["USD"], "what is no currency is not asked for"
     assert book.is_pending(["USD"])
 
 
@@ -219,7 +219,7 @@ def test_reasons_of_missing_symbols_are_shown_without_control_characters() -> No
     book = SharedMissingSymbols(AnsweringBroker([]))  # type: ignore[arg-type]
     roll = parse([b"1", [], [], [], [], b"", [], [], [b"AAPL", b"\x1b[2J\xff"], [], b""])
     book.adopt(roll.missing)
-    (missing,) = book.listing()
+    (missing,) = book.snapshot()
     assert "\x1b" not in missing.reason
 
 

@@ -61,4 +61,4 @@ def test_a_ticker_is_named_missing() -> None:
     among(missing)(
         [PoisonMessage(b"", Ticker("AAPL", 0.0), REASON), PoisonMessage(b"junk", None, "unreadable")]
     )
-    assert [(each.symbol, each.reason) for each in missing.listing()] == [("AAPL", REASON)]
+    assert [(each.symbol, each.reason) for each in missing.snapshot()] == [("AAPL", REASON)]

@@ -56,21 +56,21 @@ def open_counter(fx: FxRates | None = None, hang_after: float = 120.0) -> Iterat
 
 def test_quotes_become_rows_in_one_step(eventually: Wait) -> None:
     with open_counter() as counter:
-        counter.fx.learn([RATE])
+        counter.fx.update([RATE])
         counter.put(1, 2)
         eventually(lambda: counter.rows.depth().ready == 2)
         assert counter.quotes.depth().in_flight == 0
         lease = counter.rows.take(5)
         assert lease is not None
         assert [row.converted_price for row in lease.items] == [Decimal("687.51450")] * 2  # type: ignore[attr-defined]
-        shown = counter.latest_prices.of("S1")
+        shown = counter.latest_prices.get("S1")
         assert shown is not None
         assert (shown.row.fx_rate, shown.row.fx_time) == (Decimal("6.858"), OPENING)
 
 
 def test_a_full_rows_queue_holds_the_converter_back(eventually: Wait) -> None:
     with open_counter() as counter:
-        counter.fx.learn([RATE])
+        counter.fx.update([RATE])
         counter.put(1, 2)
         eventually(lambda: counter.rows.depth().ready == 2)
         counter.put(3)
@@ -86,10 +86,10 @@ def test_rows_wait_a_moment_for_the_first_rate(eventually: Wait) -> None:
         eventually(lambda: counter.state() is WorkerState.WAITING)
         assert counter.rows.depth().ready == 0
 
-        counter.fx.learn([RATE])
+        counter.fx.update([RATE])
 
         eventually(lambda: counter.rows.depth().ready == 1)
-        shown = counter.latest_prices.of("S1")
+        shown = counter.latest_prices.get("S1")
         assert shown is not None
         assert shown.row.converted_price is not None
 
@@ -100,7 +100,7 @@ def test_without_a_rate_in_time_rows_go_on_without_a_converted_price(eventually:
         eventually(lambda: counter.state() is WorkerState.WAITING)
         counter.clock.now += 11
         eventually(lambda: counter.rows.depth().ready == 1)
-        shown = counter.latest_prices.of("S1")
+        shown = counter.latest_prices.get("S1")
         assert shown is not None
         assert shown.row.converted_price is None
 
@@ -139,7 +139,7 @@ class HangingRates(FxRates):
 def test_an_abandoned_converter_puts_no_rows(eventually: Wait) -> None:
     # given a converter that is replaced while it converts
     fx = HangingRates()
-    fx.learn([RATE])
+    fx.update([RATE])
     with open_counter(fx, hang_after=0.05) as counter:
         counter.put(1)
 
@@ -148,7 +148,7 @@ def test_an_abandoned_converter_puts_no_rows(eventually: Wait) -> None:
             return counter.rows.depth().ready == 1
 
         eventually(replaced)
-        version, _ = counter.latest_prices.since(0)
+        version, _ = counter.latest_prices.changes_since(0)
 
         # when it wakes up
         fx.resume.set()
@@ -156,5 +156,5 @@ def test_an_abandoned_converter_puts_no_rows(eventually: Wait) -> None:
 
         # then only its successor's row is in the queue and counted
         assert counter.rows.total_in == 1
-        assert counter.latest_prices.since(0)[0] == version
+        assert counter.latest_prices.changes_since(0)[0] == version
         assert counter.stage.meter.total == 1

@@ -135,7 +135,7 @@ CALM = ThrottleState(
 )
 def test_how_yahoo_finance_does(state: ThrottleState, health: Health, message: str) -> None:
     fx = FxRates("DKK")
-    fx.learn([FxRate("USD", "DKK", Decimal("6.858"), OPENING)])
+    fx.update([FxRate("USD", "DKK", Decimal("6.858"), OPENING)])
     seen = upstream_snapshot(state, fx)
     assert (seen.health, seen.message, seen.retry_in) == (health, message, state.retry_in)
     assert (seen.requests, seen.failed, seen.throttled) == (7, 1, 2)

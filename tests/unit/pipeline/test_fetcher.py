@@ -17,7 +17,7 @@ from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
 from sp500tui.pipeline.core.worker_pool import WorkerPool
-from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols, omitted_symbols, split_retryable
+from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols, omitted_tickers, split_retryable
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
@@ -39,11 +39,11 @@ def test_what_is_worth_another_try(attempts: int, age: float, again: bool) -> No
 
 def test_missing_symbols_are_named_until_they_are_found() -> None:
     book = MissingSymbols()
-    book.found(["A"])
-    book.name([("B", "gone"), ("A", "halted")])
-    assert [(m.symbol, m.reason) for m in book.listing()] == [("A", "halted"), ("B", "gone")]
-    book.found(["A", "C"])
-    assert [m.symbol for m in book.listing()] == ["B"]
+    book.discard(["A"])
+    book.add([("B", "gone"), ("A", "halted")])
+    assert [(m.symbol, m.reason) for m in book.snapshot()] == [("A", "halted"), ("B", "gone")]
+    book.discard(["A", "C"])
+    assert [m.symbol for m in book.snapshot()] == ["B"]
 
 
 def answer(symbols: Sequence[str], *, missing: Sequence[str] = (), currency: str = "USD") -> FetchResult:
@@ -106,7 +106,7 @@ class Shop:
         self.tickers.put([Ticker(symbol, time.monotonic()) for symbol in symbols])
 
     def named(self) -> list[str]:
-        return [each.symbol for each in self.missing.listing()]
+        return [each.symbol for each in self.missing.snapshot()]
 
     def fetched(self) -> list[str]:
         lease = self.quotes.take(100, timeout=0)
@@ -183,7 +183,7 @@ def test_after_its_last_attempt_a_symbol_is_named_missing_with_the_reason(eventu
     with open_shop(SourceError("502 again"), SourceError("503 again"), max_attempts=2) as shop:
         shop.ask("A", "B")
         eventually(shop.settled)
-        assert [(m.symbol, m.reason) for m in shop.missing.listing()] == [
+        assert [(m.symbol, m.reason) for m in shop.missing.snapshot()] == [
             ("A", "503 again"),
             ("B", "503 again"),
         ]
@@ -215,7 +215,7 @@ def test_tickers_that_kill_their_worker_use_their_attempts_up(eventually: Wait) 
     with open_shop(ValueError("a bug"), ValueError("a bug"), max_attempts=2) as shop:
         shop.ask("A")
         eventually(shop.settled)
-        assert [(m.symbol, m.reason) for m in shop.missing.listing()] == [("A", "a bug")]
+        assert [(m.symbol, m.reason) for m in shop.missing.snapshot()] == [("A", "a bug")]
         assert shop.stage.snapshot(shop.stage.workers).restarts >= 1
         shop.ask("B")
         eventually(lambda: shop.fetched() == ["B"])
@@ -283,7 +283,7 @@ def test_a_rate_that_a_quote_is_the_first_to_need_is_asked_for_at_once(eventuall
         shop.ask("A")
         eventually(shop.settled)
         assert shop.source.asked[1] == ((), (("GBP", "DKK"),))
-        assert shop.fx.unknown() == (("USD", "DKK"),)
+        assert shop.fx.unknown_pairs() == (("USD", "DKK"),)
 
 
 def test_a_rate_that_does_not_come_holds_no_quote_up(eventually: Wait) -> None:
@@ -307,7 +307,7 @@ def test_a_symbol_left_out_of_an_answer_is_asked_for_once_more(
 ) -> None:
     ticker = Ticker("AAPL", 1.0, attempts)
 
-    found = omitted_symbols([ticker, Ticker("MSFT", 1.0)], {"AAPL": reason})
+    found = omitted_tickers([ticker, Ticker("MSFT", 1.0)], {"AAPL": reason})
 
     assert found == ([Ticker("AAPL", 1.0, attempts + 1)] if again else [])
 

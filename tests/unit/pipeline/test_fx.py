@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.model import FetchedQuote, FxRate
-from sp500tui.pipeline.stages.fx import FxRates, major_unit, plausible
+from sp500tui.pipeline.stages.fx import FxRates, is_plausible, major_unit
 from tests.support.faults_rows import OPENING, quote
 from tests.unit.pipeline.test_queue import Clock
 
@@ -41,7 +41,7 @@ def shown(book: FxRates) -> str | None:
     ],
 )
 def test_what_rate_may_follow_another(old: str | None, new: str, believed: bool) -> None:
-    assert plausible(None if old is None else Decimal(old), Decimal(new)) is believed
+    assert is_plausible(None if old is None else Decimal(old), Decimal(new)) is believed
 
 
 @pytest.mark.parametrize(
@@ -59,43 +59,43 @@ def test_what_rate_may_follow_another(old: str | None, new: str, believed: bool)
 def test_a_jump_is_believed_only_the_third_time_running(rates: list[str], end: str | None) -> None:
     book = FxRates("DKK", clock=Clock())
     for each in rates:
-        book.learn([rate(each)])
+        book.update([rate(each)])
     assert shown(book) == end
 
 
 def test_rates_nobody_needs_are_left_aside() -> None:
     book = FxRates("DKK")
-    book.learn([rate("1.1", base="EUR"), rate("0.9", target="EUR")])
+    book.update([rate("1.1", base="EUR"), rate("0.9", target="EUR")])
     assert shown(book) is None
-    assert book.unknown() == (("USD", "DKK"),)
+    assert book.unknown_pairs() == (("USD", "DKK"),)
 
 
 def test_a_rate_is_wanted_until_it_comes_and_again_when_it_is_old() -> None:
     clock = Clock()
     book = FxRates("DKK", refresh=10, clock=clock)
-    book.need(["GBp", "DKK", "EUR"])
-    assert book.wanted() == (("USD", "DKK"), ("GBP", "DKK"), ("EUR", "DKK"))
-    book.learn([rate("6.85"), rate("8.6", base="GBP"), rate("7.46", base="EUR")])
-    assert book.wanted() == ()
+    book.register(["GBp", "DKK", "EUR"])
+    assert book.stale_pairs() == (("USD", "DKK"), ("GBP", "DKK"), ("EUR", "DKK"))
+    book.update([rate("6.85"), rate("8.6", base="GBP"), rate("7.46", base="EUR")])
+    assert book.stale_pairs() == ()
     clock.now += 10
-    assert len(book.wanted()) == 3
-    assert book.unknown() == ()
+    assert len(book.stale_pairs()) == 3
+    assert book.unknown_pairs() == ()
     assert book.primary() == ("USD/DKK", rate("6.85"), 10.0)
 
 
 def test_waiting_for_a_rate_is_worth_it_only_for_a_while() -> None:
     clock = Clock()
-    book = FxRates("DKK", patience=10, clock=clock)
+    book = FxRates("DKK", pending_timeout=10, clock=clock)
     assert book.is_pending(["USD"])
     assert not book.is_pending(["DKK"])
     assert not book.is_pending(["CHF"]), "nobody has asked for it"
     clock.now += 10
     assert not book.is_pending(["USD"])
-    book.need(["CHF"])
+    book.register(["CHF"])
     assert book.is_pending(["USD", "CHF"])
-    book.learn([rate("7.9", base="CHF")])
+    book.update([rate("7.9", base="CHF")])
     assert not book.is_pending(["CHF"])
-    book.wait(0)
+    book.wait_for_update(0)
 
 
 def test_without_a_rate_there_is_no_converted_price_and_never_a_zero() -> None:
@@ -119,7 +119,7 @@ def test_a_price_in_the_target_currency_stays_as_it_is() -> None:
     assert str(converted.converted_price) == "100.250"
     assert converted.fx_rate == 1
     assert book.primary() == ("USD/USD", None, None)
-    assert book.wanted() == ()
+    assert book.stale_pairs() == ()
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_a_hundredth_of_a_currency(code: str, major: str, units: int) -> None:
     in_major = FxRates(major).convert(FetchedQuote(quote(1, currency=code, price="250")))
     assert in_major.converted_price == Decimal(250) / units
     book = FxRates("DKK")
-    book.need([code])
-    book.learn([rate("8.5", base=major)])
+    book.register([code])
+    book.update([rate("8.5", base=major)])
     assert (
         book.convert(FetchedQuote(quote(1, currency=code, price="250"))).converted_price
         == Decimal("2125") / units
@@ -148,8 +148,8 @@ numbers = st.decimals(
 def test_conversion_is_exact_to_the_last_digit(price: Decimal, of_one: Decimal, code: str) -> None:
     book = FxRates("DKK")
     base, units = major_unit(code)
-    book.need([code])
-    book.learn([FxRate(base, "DKK", of_one, OPENING)])
+    book.register([code])
+    book.update([FxRate(base, "DKK", of_one, OPENING)])
 
     converted = book.convert(FetchedQuote(quote(1, currency=code, price=str(price)))).converted_price
 
@@ -159,6 +159,6 @@ def test_conversion_is_exact_to_the_last_digit(price: Decimal, of_one: Decimal, 
 
 def test_a_price_beyond_all_measure_ends_no_converter() -> None:
     book = FxRates("DKK")
-    book.learn([rate("6.85")])
+    book.update([rate("6.85")])
     converted = book.convert(FetchedQuote(quote(1, price="1E+999999")))
     assert converted.converted_price is not None

@@ -20,50 +20,50 @@ def later(of: ConvertedQuote, seconds: int, price: str = "101") -> ConvertedQuot
 
 def test_only_what_changed_since_a_version_is_handed_out_in_the_order_of_change() -> None:
     latest_prices = LatestPrices()
-    latest_prices.show([row(1), row(2), row(3)])
-    version, first = latest_prices.since(0)
+    latest_prices.update([row(1), row(2), row(3)])
+    version, first = latest_prices.changes_since(0)
     assert [price.row for price in first] == [row(1), row(2), row(3)]
 
-    latest_prices.show([later(row(2), 5), row(3)])
+    latest_prices.update([later(row(2), 5), row(3)])
 
-    newer, changed = latest_prices.since(version)
+    newer, changed = latest_prices.changes_since(version)
     assert [price.row.quote.symbol for price in changed] == ["S2"]
     assert newer == version + 1
-    assert latest_prices.since(newer) == (newer, [])
+    assert latest_prices.changes_since(newer) == (newer, [])
 
 
 def test_an_older_quote_never_replaces_a_newer_one() -> None:
     latest_prices = LatestPrices()
-    latest_prices.show([later(row(1), 5)])
-    latest_prices.show([later(row(1), 4, "55")])
-    assert latest_prices.since(0)[1][0].row == later(row(1), 5)
+    latest_prices.update([later(row(1), 5)])
+    latest_prices.update([later(row(1), 4, "55")])
+    assert latest_prices.changes_since(0)[1][0].row == later(row(1), 5)
 
 
 def test_a_converted_price_that_comes_later_is_shown() -> None:
     latest_prices = LatestPrices()
-    latest_prices.show([replace(row(1), converted_price=None)])
-    version = latest_prices.since(0)[0]
-    latest_prices.show([row(1)])
-    assert len(latest_prices.since(version)[1]) == 1
-    version = latest_prices.since(0)[0]
-    latest_prices.show([replace(row(1), fetched_monotonic=9.0)])
-    assert latest_prices.since(version)[1] == [], "the same price once more is no change"
+    latest_prices.update([replace(row(1), converted_price=None)])
+    version = latest_prices.changes_since(0)[0]
+    latest_prices.update([row(1)])
+    assert len(latest_prices.changes_since(version)[1]) == 1
+    version = latest_prices.changes_since(0)[0]
+    latest_prices.update([replace(row(1), fetched_monotonic=9.0)])
+    assert latest_prices.changes_since(version)[1] == [], "the same price once more is no change"
 
 
 def test_the_writer_is_named_once_it_has_committed_that_very_quote() -> None:
     latest_prices = LatestPrices()
-    assert latest_prices.of("S1") is None
-    latest_prices.show([row(1)])
-    found = latest_prices.of("S1")
+    assert latest_prices.get("S1") is None
+    latest_prices.update([row(1)])
+    found = latest_prices.get("S1")
     assert found is not None
     assert found.written_by == ""
-    latest_prices.written([row(1)], "writer-2")
-    found = latest_prices.of("S1")
+    latest_prices.mark_written([row(1)], "writer-2")
+    found = latest_prices.get("S1")
     assert found is not None
     assert found.written_by == "writer-2"
-    assert latest_prices.since(0)[1][0].written_by == "writer-2"
-    latest_prices.show([later(row(1), 1)])
-    found = latest_prices.of("S1")
+    assert latest_prices.changes_since(0)[1][0].written_by == "writer-2"
+    latest_prices.update([later(row(1), 1)])
+    found = latest_prices.get("S1")
     assert found is not None
     assert found.written_by == ""
 
@@ -71,5 +71,5 @@ def test_the_writer_is_named_once_it_has_committed_that_very_quote() -> None:
 def test_the_session_is_that_of_the_newest_quote() -> None:
     latest_prices = LatestPrices()
     assert latest_prices.market_state is None
-    latest_prices.show([row(1)])
+    latest_prices.update([row(1)])
     assert latest_prices.market_state is MarketState.REGULAR

@@ -105,7 +105,7 @@ def test_latencies_are_forgotten_after_five_minutes() -> None:
 def test_the_books_add_up() -> None:
     counters = LedgerCounters()
     counters.count_fetched(10)
-    counters.count_settled(5, 3, 2)
+    counters.count_written(5, 3, 2)
     assert (counters.fetched, counters.stored, counters.duplicate, counters.dead) == (10, 5, 3, 2)
 
 

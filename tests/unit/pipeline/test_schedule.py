@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction, idle_time, next_move
+from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction, idle_time, next_action
 from tests.unit.pipeline.test_queue import Clock
 
 
@@ -29,11 +29,14 @@ from tests.unit.pipeline.test_queue import Clock
         (Plan(cycles=9, duration=5), 6, 1, False, True, ScheduleAction.END),
     ],
 )
-def test_the_next_move(
+def test_the_next_action(
     plan: Plan, now: float, number: int, running: bool, asked: bool, move: ScheduleAction
 ) -> None:
     due = 10.0 if number else 0.0
-    assert next_move(plan, now=now, started=0.0, due=due, number=number, running=running, asked=asked) is move
+    assert (
+        next_action(plan, now=now, started=0.0, due=due, number=number, running=running, requested=asked)
+        is move
+    )
 
 
 def test_cycles_keep_their_rhythm_although_each_starts_a_little_late() -> None:
@@ -46,20 +49,20 @@ def test_cycles_keep_their_rhythm_although_each_starts_a_little_late() -> None:
     clock.now += 2
     assert cycles.finish() == 2
     clock.now = 119.9
-    assert cycles.move() is ScheduleAction.WAIT
+    assert cycles.next_action() is ScheduleAction.WAIT
     clock.now = 120.0
-    assert cycles.move() is ScheduleAction.START
+    assert cycles.next_action() is ScheduleAction.START
 
 
 def test_a_cycle_that_is_asked_for_starts_the_rhythm_anew() -> None:
     clock = Clock()
     cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
-    assert not cycles.ask(), "one is under way"
+    assert not cycles.request(), "one is under way"
     cycles.finish()
     clock.now += 4
-    assert cycles.ask()
-    assert cycles.move() is ScheduleAction.START
+    assert cycles.request()
+    assert cycles.next_action() is ScheduleAction.START
     cycles.begin(1)
     cycles.finish()
     assert cycles.snapshot(0, stopping=False).next_in == 10
@@ -70,12 +73,12 @@ def test_starts_that_fall_due_during_a_cycle_are_counted_and_not_made_up_for() -
     cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     clock.now += 35
-    assert cycles.move() is ScheduleAction.SKIP
-    assert cycles.move() is ScheduleAction.WAIT
+    assert cycles.next_action() is ScheduleAction.SKIP
+    assert cycles.next_action() is ScheduleAction.WAIT
     assert cycles.snapshot(1, stopping=False).skipped == 3
     assert cycles.finish() == 35
     clock.now += 5
-    assert cycles.move() is ScheduleAction.START
+    assert cycles.next_action() is ScheduleAction.START
     cycles.begin(1)
     assert cycles.snapshot(1, stopping=False).skipped == 0, "this one is in time"
 
@@ -86,7 +89,7 @@ def test_a_slow_start_of_the_program_skips_nothing() -> None:
     clock.now += 6
     cycles.begin(1)
     clock.now += 5
-    assert cycles.move() is ScheduleAction.WAIT
+    assert cycles.next_action() is ScheduleAction.WAIT
     assert cycles.finish() == 5
     assert cycles.snapshot(0, stopping=False).next_in == 5, "the rhythm counts from the first cycle"
 
@@ -97,10 +100,10 @@ def test_after_a_long_pause_only_one_cycle_starts() -> None:
     cycles.begin(1)
     cycles.finish()
     clock.now += 1000
-    assert cycles.move() is ScheduleAction.START
+    assert cycles.next_action() is ScheduleAction.START
     cycles.begin(1)
     cycles.finish()
-    assert cycles.move() is ScheduleAction.WAIT
+    assert cycles.next_action() is ScheduleAction.WAIT
 
 
 @pytest.mark.parametrize(("interval", "next_in"), [(60, 57), (5, 2), (1, 0)])
@@ -118,7 +121,7 @@ def test_a_new_interval_counts_from_the_last_start(interval: float, next_in: flo
 def test_a_new_interval_before_the_first_cycle_does_not_delay_it() -> None:
     cycles = CycleSchedule(Plan(), 10, Clock())
     cycles.set_interval(60)
-    assert cycles.move() is ScheduleAction.START
+    assert cycles.next_action() is ScheduleAction.START
 
 
 def test_the_snapshot_tells_progress_and_what_comes() -> None:
@@ -159,7 +162,9 @@ def test_nothing_is_missed_by_a_scheduler_that_sleeps(
 ) -> None:
     # Given a schedule that says to wait
     def move_at(tick: float) -> ScheduleAction:
-        return next_move(plan, now=tick, started=0.0, due=due, number=number, running=running, asked=False)
+        return next_action(
+            plan, now=tick, started=0.0, due=due, number=number, running=running, requested=False
+        )
 
     assume(move_at(now) is ScheduleAction.WAIT)
 

@@ -50,7 +50,9 @@ class Refusing(MemoryQueue[Ticker]):
 def scraping(queue: Refusing) -> Iterator[CycleSchedule]:
     """A scraper of one cycle over eight symbols, put two at a time."""
     cycles = queue.cycles = CycleSchedule(Plan(cycles=1), 60.0)
-    shared = ScraperStage(CurrentConstituents(NoList, SYMBOLS, 60.0), cycles, queue, ended=lambda: None)
+    shared = ScraperStage(
+        CurrentConstituents(NoList, SYMBOLS, 60.0), cycles, queue, on_cycles_ended=lambda: None
+    )
     stage = WorkerPool(
         StageName.SCRAPER, shared.make_task, 1, listener=lambda _event: None, jitter=lambda: 0.0
     )
@@ -95,9 +97,9 @@ def test_a_cycle_is_taken_back_only_while_it_is_not_complete() -> None:
 
     cycles.retract(number)
     assert (cycles.number, cycles.running, cycles.complete) == (0, False, False)
-    assert cycles.move() is ScheduleAction.START
+    assert cycles.next_action() is ScheduleAction.START
 
     cycles.begin(3)
-    cycles.completed()
+    cycles.mark_complete()
     cycles.retract(number)
     assert (cycles.number, cycles.running, cycles.complete) == (1, True, True)

@@ -48,7 +48,9 @@ class Scrape:
         self.cycles = CycleSchedule(plan, 3600)
         self.events: list[PipelineEvent] = []
         self.ended = threading.Event()
-        scraping = ScraperStage(self.current_constituents, self.cycles, self.queue, ended=self.ended.set)
+        scraping = ScraperStage(
+            self.current_constituents, self.cycles, self.queue, on_cycles_ended=self.ended.set
+        )
         self.stage = WorkerPool(
             StageName.SCRAPER, scraping.make_task, 1, listener=self.events.append, hang_after=hang_after
         )
@@ -95,7 +97,7 @@ def test_a_scraper_that_was_replaced_starts_no_cycle(
     # Then there was one cycle, with the list of the one that was not replaced
     assert run.cycles.number == 1
     assert run.queue.total_in == 1
-    assert run.current_constituents.changes == 1
+    assert run.current_constituents.revision == 1
     assert run.current_constituents.symbols == (f"S{slow + 1}",)
 
 
@@ -129,7 +131,7 @@ def test_a_scraper_sleeps_until_a_cycle_is_asked_for(scrape: Callable[..., Scrap
     eventually(lambda: run.stage.workers[0].snapshot().state is WorkerState.IDLE)
 
     # When a cycle is asked for, then it starts at once
-    assert run.cycles.ask()
+    assert run.cycles.request()
     eventually(lambda: run.cycles.number == 2)
 
     # When the rhythm is changed to one that is over already, then the next one starts too

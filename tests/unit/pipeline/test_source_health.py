@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.stages.schedule import FoldedSkips
+from sp500tui.pipeline.stages.schedule import SkippedStarts
 from sp500tui.pipeline.stages.source_health import (
     SLOW_AFTER,
     Condition,
@@ -31,7 +31,7 @@ def run(outcomes: Sequence[Outcome], *, step: float = 1.0, **options: int) -> li
     health = SourceHealth("Source", **options)  # type: ignore[arg-type]
     found = []
     for number, outcome in enumerate(outcomes):
-        notice = health.observe(
+        notice = health.record(
             number * step, outcome, reason=REASONS.get(outcome, ""), symbols=[f"S{number}"]
         )
         if notice is not None:
@@ -111,9 +111,9 @@ def test_a_long_outage_is_two_lines_however_many_requests_failed() -> None:
 
 def test_one_symbol_is_one_symbol() -> None:
     health = SourceHealth("Source", tolerated=0)
-    health.observe(0, F, symbols=["A"])
-    health.observe(1, F, symbols=["A"])
-    notice = health.observe(2, G)
+    health.record(0, F, symbols=["A"])
+    health.record(1, F, symbols=["A"])
+    notice = health.record(2, G)
     assert notice is not None
     assert notice.message == "Source is back: down for 2.0 s; 1 symbol affected"
 
@@ -123,7 +123,7 @@ def test_flapping_is_folded_and_nothing_is_lost() -> None:
     health = SourceHealth("Source", tolerated=0)
     messages = []
     for second in range(3600):
-        notice = health.observe(second, F if second % 2 else G, reason="answered 500", symbols=["A"])
+        notice = health.record(second, F if second % 2 else G, reason="answered 500", symbols=["A"])
         messages += [notice.message] if notice else []
     # then at most four lines come within five minutes
     assert len(messages) <= 4 * 12
@@ -134,13 +134,13 @@ def test_flapping_is_folded_and_nothing_is_lost() -> None:
 def test_a_change_held_back_is_reported_when_it_is_due() -> None:
     health = SourceHealth("Source", tolerated=0)
     for second, outcome in enumerate([F, G, F, G, F, F]):
-        health.observe(second, outcome, reason="answered 500")
+        health.record(second, outcome, reason="answered 500")
     assert health.condition is Condition.DOWN
-    assert health.settle(299.9) is None
-    notice = health.settle(300.0)
+    assert health.pending_notice(299.9) is None
+    notice = health.pending_notice(300.0)
     assert notice is not None
     assert (notice.kind, notice.message) == (DOWN, "Source is down: answered 500")
-    assert health.settle(301.0) is None
+    assert health.pending_notice(301.0) is None
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_a_change_held_back_is_reported_when_it_is_due() -> None:
 def test_what_lasts_is_reported_at_the_end(outcomes: list[Outcome], words: str | None) -> None:
     health = SourceHealth("Source")
     for second, outcome in enumerate(outcomes):
-        health.observe(second, outcome, symbols=[f"S{second}"])
-    notice = health.close(10.0)
+        health.record(second, outcome, symbols=[f"S{second}"])
+    notice = health.final_notice(10.0)
     assert (notice.message if notice else None) == words
 
 
@@ -171,13 +171,13 @@ def test_a_watch_reports_events_of_its_source() -> None:
     events: list[PipelineEvent] = []
     clock = Clock()
     watch = SourceWatch(SourceHealth("Source"), events.append, clock)
-    watch.answered(SLOW_AFTER - 0.1)
+    watch.record_response(SLOW_AFTER - 0.1)
     for _ in range(3):
-        watch.answered(SLOW_AFTER)
+        watch.record_response(SLOW_AFTER)
         clock.now += 2.0
     assert watch.condition is Condition.SLOW
-    watch.answered(0.2)
-    watch.settle()
+    watch.record_response(0.2)
+    watch.report_pending()
     watch.close()
     assert [(event.kind, event.message) for event in events] == [
         (SLOW, "Source is slow: its answers take 3.0 s"),
@@ -189,9 +189,9 @@ def test_a_run_ends_with_a_line_for_each_source_that_still_fails() -> None:
     events: list[PipelineEvent] = []
     clock = Clock()
     watches = SourceWatches(events.append, clock)
-    watches.wikipedia.observe(F, "using the bundled list", ["A", "B"])
+    watches.wikipedia.record(F, "using the bundled list", ["A", "B"])
     for _ in range(3):
-        watches.rates.observe(F, "no usable rate for USD/DKK", ["A"])
+        watches.rates.record(F, "no usable rate for USD/DKK", ["A"])
     clock.now += 30.0
     watches.close()
     assert [event.message for event in events] == [
@@ -203,12 +203,12 @@ def test_a_run_ends_with_a_line_for_each_source_that_still_fails() -> None:
 
 
 def test_skipped_starts_are_one_line_a_minute() -> None:
-    skips = FoldedSkips()
-    assert skips.note(0.0, 3, 1) == "cycle 3 is still under way: a start was skipped"
-    assert [skips.note(second, 3, 1 + second) for second in range(1, 60)] == [""] * 59
-    assert skips.note(60.0, 3, 61) == "cycle 3 is still under way: 60 starts were skipped in the last 60 s"
+    skips = SkippedStarts()
+    assert skips.record(0.0, 3, 1) == "cycle 3 is still running: a start was skipped"
+    assert [skips.record(second, 3, 1 + second) for second in range(1, 60)] == [""] * 59
+    assert skips.record(60.0, 3, 61) == "cycle 3 is still running: 60 starts were skipped in the last 60 s"
     # and across cycles
-    assert skips.note(61.0, 4, 1) == ""
-    assert skips.note(62.0, 5, 2) == ""
-    assert skips.note(121.0, 6, 1) == "cycle 6 is still under way: 4 starts were skipped in the last 61 s"
-    assert skips.note(200.0, 6, 1) == ""
+    assert skips.record(61.0, 4, 1) == ""
+    assert skips.record(62.0, 5, 2) == ""
+    assert skips.record(121.0, 6, 1) == "cycle 6 is still running: 4 starts were skipped in the last 61 s"
+    assert skips.record(200.0, 6, 1) == ""

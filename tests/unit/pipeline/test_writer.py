@@ -39,13 +39,13 @@ def names(count: int, first: int = 0) -> set[str]:
 
 def test_rows_are_committed_in_batches_and_counted(open_desk: Open, eventually: Wait) -> None:
     with open_desk() as desk:
-        desk.latest_prices.show(rows(25))
+        desk.latest_prices.update(rows(25))
         desk.put(rows(25))
         eventually(desk.settled)
         assert desk.database.symbols == names(25)
         assert [len(batch) for batch in desk.database.batches] == [10, 10, 5]
         assert desk.ledger().stored == 25
-        shown = desk.latest_prices.of("S3")
+        shown = desk.latest_prices.get("S3")
         assert shown is not None
         assert shown.written_by == "writer-1"
         assert desk.end_to_end.latency().p50 is not None
