@@ -64,7 +64,9 @@ class DashboardApp(PipelineApp):
     """
 
     TITLE = "sp500tui"
-    CSS_PATH: ClassVar = [style_sheet(name) for name in ("app.tcss", "main.tcss", "prices.tcss", "log.tcss")]
+    CSS_PATH: ClassVar = [
+        style_sheet(name) for name in ("app.tcss", "dashboard.tcss", "prices.tcss", "log.tcss")
+    ]
     COMMANDS: ClassVar = App.COMMANDS | {CommandProvider}
     BINDING_GROUP_TITLE = "Pipeline"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -13,8 +13,7 @@ from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
-from sp500tui.tui.shell.status_bar import StatusBar
-from sp500tui.tui.shell.status_lines import View
+from sp500tui.tui.shell.status_bar import StatusBar, View
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import PACKAGE_LOGGER
 from sp500tui.tui.workers.panel import WorkersPanel

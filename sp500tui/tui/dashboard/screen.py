@@ -42,8 +42,7 @@ from sp500tui.tui.shell.export import Table, as_line, write_table
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import VIEW_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
-from sp500tui.tui.shell.status_bar import StatusBar
-from sp500tui.tui.shell.status_lines import View
+from sp500tui.tui.shell.status_bar import StatusBar, View
 from sp500tui.tui.workers.panel import WorkersPanel
 
 _MESSAGE_SECONDS = 5.0

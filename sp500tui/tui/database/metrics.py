@@ -9,10 +9,21 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from sp500tui.pipeline.core.snapshot import Health, Snapshot
-from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural, rate, size, span, sparkline
+from sp500tui.tui.render.formats import (
+    clean,
+    count,
+    fit,
+    format_time,
+    milliseconds,
+    plural,
+    rate,
+    seconds_between,
+    size,
+    span,
+    sparkline,
+)
 from sp500tui.tui.render.labels import HEALTH_SIGNS
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.moments import format_time, seconds_between
 
 if TYPE_CHECKING:
     from sp500tui.tui.shell.price_reader import StoredAll

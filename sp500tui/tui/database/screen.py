@@ -55,7 +55,7 @@ class DatabaseScreen(BaseScreen):
         archive: Where it is read; the pipeline's database by default.
     """
 
-    CSS_PATH: ClassVar = [style_sheet("panels.tcss"), style_sheet("database.tcss")]
+    CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("database.tcss")]
     BINDING_GROUP_TITLE = "Database"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(

@@ -11,9 +11,8 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerState
 from sp500tui.tui.demo.faults import ACTIONS, FAULTS, OFF, DemoAction, FaultOption, strength_of
 from sp500tui.tui.render.cluster_labels import stage_of
-from sp500tui.tui.render.formats import clean, fit
+from sp500tui.tui.render.formats import clean, fit, format_time
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.moments import format_time
 
 _TITLE = 23
 _STATE = 5

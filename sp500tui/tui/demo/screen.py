@@ -88,7 +88,7 @@ class FaultList(CursorList):
 class DemoScreen(BaseScreen):
     """Faults on the left, what to watch for beside them, the pipeline and its last events below."""
 
-    CSS_PATH: ClassVar = [style_sheet("panels.tcss"), style_sheet("demo.tcss")]
+    CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("demo.tcss")]
     BINDING_GROUP_TITLE = "Demo controls"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "clear_faults", "Clear all", id="faults.clear", tooltip="Switch every fault off"),

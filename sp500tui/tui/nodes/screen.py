@@ -33,7 +33,7 @@ _MESSAGE_SECONDS = 5.0
 class NodesScreen(BaseScreen):
     """The nodes above the marked one's work and its workers; the scaling keys act on it alone."""
 
-    CSS_PATH: ClassVar = [style_sheet("panels.tcss"), style_sheet("nodes.tcss")]
+    CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("nodes.tcss")]
     BINDING_GROUP_TITLE = "Nodes"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(

@@ -15,8 +15,7 @@ from sp500tui.price_text import NOTHING, change_text, price_text
 from sp500tui.tui.prices.columns import GAP, MARGIN, SPECS, UNIT, PlacedColumn, PriceColumn, PriceLayout
 from sp500tui.tui.prices.model import PriceRow, SectorStats
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
-from sp500tui.tui.render.cells import arrow, format_age, format_change, format_volume
-from sp500tui.tui.render.formats import clean, fit
+from sp500tui.tui.render.formats import arrow, clean, fit, format_age, format_change, format_volume
 
 Cell: TypeAlias = tuple[str, str]
 """Text, and the name of its style."""

@@ -1,12 +1,17 @@
-"""Numbers and foreign text as the dashboard prints them: always with a unit, never wider than promised."""
+"""Numbers, times and foreign text as the dashboard prints them: with units, and within a promised width."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
+
+from sp500tui.price_text import NOTHING
 
 ELLIPSIS = "…"
 _BLOCKS = "▁▂▃▄▅▆"
@@ -163,3 +168,66 @@ def gauge(share: float, width: int, mark: float | None = None) -> str:
         if cells[place] == "─":
             cells[place] = "┼"
     return "".join(cells)
+
+
+def format_change(value: Decimal | float | None, unit: str = "") -> str:
+    """A difference with its sign, two decimals and its unit; the minus sign is as wide as the plus."""
+    if value is None:
+        return NOTHING
+    text = f"{value:+,.2f}"
+    if not text.strip("+-0.,"):
+        return text[1:] + unit
+    return text.replace("-", "−") + unit
+
+
+def arrow(value: Decimal | float | None) -> str:
+    """The sign that stands beside the colour of a change."""
+    if not value:
+        return " "
+    return "▲" if value > 0 else "▼"
+
+
+def format_volume(count: int) -> str:
+    """A number of shares with one decimal of its unit, so that a column keeps its point: `412.0 k`, `57.6 M`."""
+    if count < 1000:
+        return str(count)
+    scaled = float(count)
+    unit = ""
+    for unit in "kMGT":  # noqa: B007 - the last unit stands
+        scaled /= 1000
+        if scaled < 999.95:
+            break
+    return f"{scaled:.1f} {unit}"
+
+
+@lru_cache(maxsize=512)
+def format_age(seconds: int) -> str:
+    """An age in its largest whole unit, never rounded up: `7 s`, `12 min`, `3 h`, `5 d`."""
+    if seconds < 60:
+        return f"{max(0, seconds)} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 172_800:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86_400} d"
+
+
+MOMENT_WIDTH = 12
+"""Cells of the longest moment."""
+
+
+def format_time(time: datetime | None, now: datetime) -> str:
+    """A local time: `14:02:11` today, `May 13 14:02` this year, `2025-05-13` before; a dash for none."""
+    if time is None:
+        return "–"
+    local, here = time.astimezone(), now.astimezone()
+    if local.date() == here.date():
+        return f"{local:%H:%M:%S}"
+    if local.year == here.year:
+        return f"{local:%b} {local.day:2d} {local:%H:%M}"
+    return f"{local:%Y-%m-%d}"
+
+
+def seconds_between(earlier: datetime | None, later: datetime) -> float | None:
+    """Seconds from one moment to another, none below zero; None where one is missing."""
+    return None if earlier is None else max(0.0, (later - earlier).total_seconds())

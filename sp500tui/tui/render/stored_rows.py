@@ -9,10 +9,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sp500tui.price_text import change_text, price_text
-from sp500tui.tui.render.cells import arrow, format_change
-from sp500tui.tui.render.formats import clean, count, fit, milliseconds
+from sp500tui.tui.render.formats import (
+    MOMENT_WIDTH,
+    arrow,
+    clean,
+    count,
+    fit,
+    format_change,
+    format_time,
+    milliseconds,
+)
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.moments import MOMENT_WIDTH, format_time
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import StoredRow

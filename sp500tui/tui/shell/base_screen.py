@@ -24,8 +24,7 @@ from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.key_bar import KeyBar
-from sp500tui.tui.shell.status_bar import StatusBar
-from sp500tui.tui.shell.status_lines import View
+from sp500tui.tui.shell.status_bar import StatusBar, View
 
 LOG = logging.getLogger(__name__)
 READ_EVERY = 2.0

@@ -9,8 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sp500tui.price_text import price_text
-from sp500tui.tui.render.cells import format_change
-from sp500tui.tui.render.formats import clean, plural, short_span
+from sp500tui.tui.render.formats import clean, format_change, plural, short_span
 from sp500tui.tui.render.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
 from sp500tui.tui.symbol.chart_lines import Sample
 

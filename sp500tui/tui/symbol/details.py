@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
 from sp500tui.price_text import change_text, price_text
-from sp500tui.tui.render.cells import arrow, format_change
-from sp500tui.tui.render.formats import clean, count, fit, milliseconds, short_count, span
+from sp500tui.tui.render.formats import (
+    arrow,
+    clean,
+    count,
+    fit,
+    format_change,
+    format_time,
+    milliseconds,
+    seconds_between,
+    short_count,
+    span,
+)
 from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, longest_that_fits
-from sp500tui.tui.render.moments import format_time, seconds_between
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import StoredRow

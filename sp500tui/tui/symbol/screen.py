@@ -41,7 +41,7 @@ class SymbolScreen(BaseScreen):
         archive: Where the stored prices are read; the pipeline's database by default.
     """
 
-    CSS_PATH: ClassVar = [style_sheet("panels.tcss"), style_sheet("symbol.tcss")]
+    CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("symbol.tcss")]
     BINDING_GROUP_TITLE = "Symbol"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(

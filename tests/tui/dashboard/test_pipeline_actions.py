@@ -24,7 +24,7 @@ from sp500tui.tui.quit.shutdown import (
 )
 from sp500tui.tui.render.lines import width_of
 from sp500tui.tui.shell import pipeline_actions as steering
-from sp500tui.tui.shell.key_lines import ShownKey, key_line
+from sp500tui.tui.shell.key_bar import ShownKey, key_line
 from sp500tui.tui.shell.keymap import check_keymap
 from sp500tui.tui.shell.themes import check_theme, known_themes, remember_theme, remembered_theme
 from sp500tui.tui.startup import PipelineLoader, starting_snapshot

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sp500tui.pipeline.core.snapshot import Health, ListSnapshot, QueueName, Snapshot, StageName
 from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.shell.strip_lines import COLUMNS, columns, stage_at, strip_lines
+from sp500tui.tui.shell.pipeline_strip import COLUMNS, columns, stage_at, strip_lines
 from tests.support.tui.fake_pipeline import degraded, draining, empty, failed, queue, running
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.tui.prices.sparkline import PriceHistory, course
-from sp500tui.tui.render.cells import arrow, format_age, format_change, format_volume
+from sp500tui.tui.render.formats import arrow, format_age, format_change, format_volume
 
 
 @pytest.mark.parametrize(

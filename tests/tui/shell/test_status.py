@@ -27,7 +27,7 @@ from sp500tui.pipeline.core.snapshot import (
 from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.render.labels import bottleneck_label, phase_word, session_label, trend, trouble
 from sp500tui.tui.render.lines import Line, Role, longest_that_fits, width_of
-from sp500tui.tui.shell.status_lines import View, equation, status_lines
+from sp500tui.tui.shell.status_bar import View, equation, status_lines
 from sp500tui.tui.startup import starting_snapshot
 from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, failed, queue, running
 

@@ -11,8 +11,8 @@ import pytest
 
 from sp500tui.model import MarketState
 from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
+from sp500tui.tui.render.formats import format_time
 from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.render.moments import format_time
 from sp500tui.tui.render.stored_rows import stored_lines
 from sp500tui.tui.symbol.details import fact_lines, provenance_lines, quote_lines
 from tests.support.tui.canned_reader import stored_row
