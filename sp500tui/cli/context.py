@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sp500tui.config.bootstrap import bootstrap
 from sp500tui.config.loader import Configuration, flags_of, load
 from sp500tui.config.paths import Paths
-from sp500tui.logs.setup import configure
 
 if TYPE_CHECKING:
     from sp500tui.pipeline.runtime.sources import Sources
-
-_log = logging.getLogger(__name__)
 
 
 def configuration_of(namespace: Namespace) -> Configuration:
@@ -34,22 +31,9 @@ def configuration_of(namespace: Namespace) -> Configuration:
     return configuration
 
 
-def log_warnings(configuration: Configuration) -> None:
-    """Log what was ignored while the settings were loaded."""
-    for warning in configuration.warnings:
-        _log.warning("%s", warning)
-
-
-def log_quietly(configuration: Configuration) -> None:
-    """Log everything to the log files and only warnings to stderr."""
-    settings = configuration.settings
-    configure(
-        level=settings.log_level,
-        log_file=settings.log_file,
-        log_format=settings.log_format,
-        console_level="WARNING",
-    )
-    log_warnings(configuration)
+def start(configuration: Configuration, prepare: Callable[[Paths], None] = lambda _: None) -> Paths:
+    """As `bootstrap`, with nothing but warnings on stderr; no folder is created unless `prepare` does."""
+    return bootstrap(configuration, prepare, console_level="WARNING")
 
 
 @contextmanager
@@ -59,8 +43,7 @@ def opened_sources(configuration: Configuration) -> Iterator[Sources]:
     from sp500tui.sources.throttle import Throttle
 
     settings = configuration.settings
-    paths = Paths.of(settings)
-    paths.prepare_cache()
+    paths = start(configuration, Paths.prepare_cache)
     sources = Sources.open(settings, paths, Throttle(settings.requests_per_second))
     try:
         yield sources

@@ -112,13 +112,14 @@ def _unexpected_error_message(error: Exception) -> str:
     """The line for an exception that is no Sp500tuiError; its traceback goes to the log."""
     import logging
 
+    from sp500tui.config.paths import default_log_folder
     from sp500tui.errors import ConfigurationError
     from sp500tui.logs.setup import configure, current
 
     message = f"unexpected {type(error).__name__}: {error}"
     try:
-        log = current() or configure(console=False)
+        log = current() or configure(folder=default_log_folder(), console=False)
     except ConfigurationError:
         return f"{message}; please report it"
     logging.getLogger(__name__).critical("%s", message, exc_info=error, extra={"files_only": True})
-    return f"{message}; details in {log.errors_log}"
+    return f"{message}; {f'details in {log.errors_log}' if log.errors_log else 'please report it'}"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _APP = "sp500tui"
 _ROOT_DATA = Path("/var/lib/sp500tui")
 """The embedded server of a root session runs as another user, who cannot enter root's home."""
+_NAME_DATA = "name another with --data-dir DIR"
 _PRIVATE = 0o700
 _PASSABLE = 0o711
 
@@ -38,12 +39,15 @@ class Paths:
     """Folder; losing it costs requests, no data."""
     embedded: bool = True
     """Whether an embedded server will live in the data folder."""
+    warnings: tuple[str, ...] = ()
+    """One for each default folder that cannot be used, with the one used in its place."""
 
     @classmethod
     def of(cls, settings: Settings) -> Paths:
         """The paths that these settings lead to; creates nothing.
 
-        The cache lies below the data folder where the home directory is unknown.
+        The cache lies below the data folder where the home directory is unknown or the user's cache folder cannot be
+        written.
 
         Raises:
             ConfigurationError: no data folder is named, and the home directory is unknown.
@@ -51,13 +55,22 @@ class Paths:
         base = (settings.data_dir or default_data_folder()).absolute()
         market = "demo" if settings.demo else "live"
         data = base / market
+        cache = user_folder("cache")
+        warning = None
+        if cache is not None and not _can_be_written(cache / market):
+            warning = (
+                f"cache folder {cache} cannot be written; the cache is kept in {base / 'cache'}; "
+                "set XDG_CACHE_HOME to a folder that can be written"
+            )
+            cache = None
         return cls(
             base=base,
             data=data,
             journal=data / "journal",
             dead_letters=data / "dead-letters.jsonl",
-            cache=(user_folder("cache") or base / "cache") / market,
+            cache=(cache or base / "cache") / market,
             embedded=settings.database is None,
+            warnings=(warning,) if warning else (),
         )
 
     def prepare(self) -> None:
@@ -65,11 +78,9 @@ class Paths:
         root = os.geteuid() == 0
         if root and self.embedded:
             self._refuse_private_parent()
-        mode = _PASSABLE if root else _PRIVATE
-        remedy = "name another with --data-dir DIR"
         for folder in (self.base, self.data):
-            ensure_folder(folder, "data folder", remedy, mode)
-        ensure_folder(self.journal, "journal folder", remedy)
+            ensure_folder(folder, "data folder", _NAME_DATA, _PASSABLE if root else _PRIVATE)
+        ensure_folder(self.journal, "journal folder", _NAME_DATA)
         self.prepare_cache()
 
     def _refuse_private_parent(self) -> None:
@@ -83,10 +94,12 @@ class Paths:
 
     def prepare_cache(self) -> None:
         """Create the cache folder alone, for commands that keep no data."""
+        remedy = "set XDG_CACHE_HOME to a folder that can be written"
         if self.base in self.cache.parents:
-            ensure_folder(self.base, "data folder", "name another with --data-dir DIR")
-        ensure_folder(self.cache.parent, "cache folder", "set XDG_CACHE_HOME to a folder that can be written")
-        ensure_folder(self.cache, "cache folder", "set XDG_CACHE_HOME to a folder that can be written")
+            remedy = f"{_NAME_DATA}, or {remedy}"
+            ensure_folder(self.base, "data folder", remedy, _PASSABLE if os.geteuid() == 0 else _PRIVATE)
+        ensure_folder(self.cache.parent, "cache folder", remedy)
+        ensure_folder(self.cache, "cache folder", remedy)
 
 
 def user_folder(kind: Literal["cache", "config", "data", "log", "state"]) -> Path | None:
@@ -95,9 +108,8 @@ def user_folder(kind: Literal["cache", "config", "data", "log", "state"]) -> Pat
         folder = Path(getattr(platformdirs, f"user_{kind}_dir")(_APP, appauthor=False))
     except RuntimeError:
         return None
-    return (
-        folder if folder.is_absolute() else None
-    )  # some versions return "~/…" or what a relative HOME gives
+    # Some versions return "~/…" or what a relative HOME gives.
+    return folder if folder.is_absolute() else None
 
 
 def default_data_folder() -> Path:
@@ -120,7 +132,7 @@ def default_log_folder() -> Path:
     """
     folder = user_folder("log")
     if folder is None:
-        raise unknown_home("give --data-dir DIR and --log-file FILE")
+        raise unknown_home("give --log-file FILE")
     return folder
 
 
@@ -130,6 +142,13 @@ def unknown_home(remedy: str) -> ConfigurationError:
         f"the home directory is unknown: HOME is not set to an absolute path, and user id {os.getuid()} has no "
         f"home in the user database; set HOME, or {remedy}"
     )
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether the folder, or the nearest of its parents that exists, is a folder that this user may write to."""
+    # Path.exists raises below a folder that cannot be read; os.path does not.
+    nearest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    return os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK, effective_ids=True)  # noqa: PTH112
 
 
 def ensure_folder(folder: Path, kind: str, remedy: str, mode: int = _PRIVATE) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from sp500tui.config.paths import Paths
+from sp500tui.config.bootstrap import bootstrap
 from sp500tui.errors import ExitCode, Sp500tuiError
 from sp500tui.headless.live_view import format_missing, summary
 from sp500tui.logs.redaction import plain, redact_url
-from sp500tui.logs.setup import configure, current, log_uncaught
+from sp500tui.logs.setup import current, log_uncaught
 from sp500tui.logs.standard_streams import OutputError, write_json, write_message, write_output
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Snapshot
@@ -24,6 +24,7 @@ from sp500tui.pipeline.runtime.unattended_stop import KILL_LIMIT, stop_unattende
 
 if TYPE_CHECKING:
     from sp500tui.config.loader import Configuration
+    from sp500tui.config.paths import Paths
     from sp500tui.config.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -90,12 +91,8 @@ def _report_of(
     """Follow a pipeline to its end; whatever goes wrong ends in a report, never in an exception."""
     settings = configuration.settings
     try:
-        configure(level=settings.log_level, log_file=settings.log_file, log_format=settings.log_format)
+        paths = bootstrap(configuration)
         log_uncaught()
-        for warning in configuration.warnings:
-            _log.warning("%s", warning)
-        paths = Paths.of(settings)
-        paths.prepare()
         return face.follow(build(settings, paths))
     except Sp500tuiError as error:
         return _early_report(settings).failed(error)
@@ -109,8 +106,10 @@ def unforeseen(error: Exception) -> Sp500tuiError:
         return error
     words = f"unforeseen {type(error).__name__}: {error}"
     _log.critical("%s", words, exc_info=error, extra={"files_only": True})
-    where = current()
-    return Sp500tuiError(f"{words}; {f'details in {where.errors_log}' if where else 'please report it'}")
+    log = current()
+    return Sp500tuiError(
+        f"{words}; {f'details in {log.errors_log}' if log and log.errors_log else 'please report it'}"
+    )
 
 
 def _early_report(settings: Settings) -> RunReport:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sp500tui.config.paths import default_log_folder, ensure_folder
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import plain, redact, without_control
 from sp500tui.logs.rotation import PrivateRotatingFileHandler
@@ -189,8 +188,9 @@ class Logging:
     """The configuration in force."""
 
     ring: RingHandler
-    app_log: Path
-    errors_log: Path
+    app_log: Path | None
+    """None where no log files are written."""
+    errors_log: Path | None
     gate: logging.Handler
 
     def close(self) -> None:
@@ -209,26 +209,34 @@ def configure(
 ) -> Logging:
     """Set up logging for this process; `console` is off while the dashboard owns the terminal.
 
-    With `log_file` everything goes there, and errors beside it. Raises ConfigurationError when it cannot be
-    written.
+    Records go to `log_file`, with errors in a second file beside it, or to `app.log` and `errors.log` in `folder`,
+    which is created. Without either no file is written.
+
+    Raises:
+        ConfigurationError: a file or the folder cannot be written; the logging of before stays in force.
     """
-    for old in [each for each in logging.getLogger().handlers if isinstance(each, RootHandler)]:
-        remove(old)
     gate = RootHandler()
-    app_log, errors_log = _places(log_file, folder)
+    app_log, errors_log = _paths_of_files(log_file, folder)
     formatter = JsonFormat() if log_format == "json" else TextFormat()
     ring = RingHandler()
     sinks: list[logging.Handler] = [ring]
-    for path, least in ((app_log, logging.DEBUG), (errors_log, logging.WARNING)):
-        sink = _open(path, gate)
-        sink.setLevel(least)
-        sink.setFormatter(formatter)
-        sinks.append(sink)
+    try:
+        for path, least in ((app_log, logging.DEBUG), (errors_log, logging.WARNING)):
+            if path is not None:
+                sinks.append(_open(path, gate))
+                sinks[-1].setLevel(least)
+                sinks[-1].setFormatter(formatter)
+    except ConfigurationError:
+        for sink in sinks:
+            sink.close()
+        raise
     if console:
         sinks.append(_Console(logging.getLevelNamesMapping()[console_level]))
         sinks[-1].setFormatter(formatter if log_format == "json" else _ConsoleFormat())
     gate.sinks = tuple(sinks)
     root = logging.getLogger()
+    for old in [each for each in root.handlers if isinstance(each, RootHandler)]:
+        remove(old)
     root.addHandler(gate)
     root.setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
     logging.getLogger(PACKAGE_LOGGER).setLevel(level)
@@ -243,11 +251,19 @@ def current() -> Logging | None:
     return next((gate.configuration for gate in gates), None)
 
 
-def _places(log_file: Path | None, folder: Path | None) -> tuple[Path, Path]:
+def _paths_of_files(log_file: Path | None, folder: Path | None) -> tuple[Path | None, Path | None]:
+    """The log and the log of errors; the folder is created, private to its owner."""
     if log_file is not None:
         return log_file, log_file.with_name(f"{log_file.stem}.errors{log_file.suffix}")
-    folder = folder or default_log_folder()
-    ensure_folder(folder, "log folder", "name a file with --log-file FILE")
+    if folder is None:
+        return None, None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"log folder {folder} cannot be created: {reason}; name a file with --log-file FILE"
+        ) from None
     return folder / "app.log", folder / "errors.log"
 
 

@@ -308,7 +308,7 @@ def run_dashboard(
             pipeline, settings.drain_timeout, signals, app.shutdown_controller.step
         )
         report = app.report()
-        if app.crashed:
+        if app.crashed and logging_now.app_log is not None:
             report = replace(report, failure=f"{report.failure}; details are in {logging_now.app_log}")
         _tell(report, app.snapshot if pipeline is None else pipeline.snapshot())
         code = exit_code(report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from sp500tui.cli.context import configuration_of, log_quietly, opened_sources
+from sp500tui.cli.context import configuration_of, opened_sources
 from sp500tui.cli.output import as_columns, as_csv, as_json
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
@@ -14,7 +14,6 @@ from sp500tui.logs.standard_streams import write_json, write_message, write_outp
 def run(namespace: Namespace) -> int:
     """Print the list; where it is not today's, a warning on stderr says which it is."""
     configuration = configuration_of(namespace)
-    log_quietly(configuration)
     with opened_sources(configuration) as sources:
         found = sources.wikipedia.load()
     if found.warning:

@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.context import configuration_of, log_quietly
+from sp500tui.cli.context import configuration_of, start
 from sp500tui.config.paths import Paths
 from sp500tui.errors import ExitCode
 from sp500tui.logs.redaction import plain
@@ -28,10 +28,7 @@ def run(namespace: Namespace) -> int:
 
     configuration = configuration_of(namespace)
     settings = configuration.settings
-    log_quietly(configuration)
-    paths = Paths.of(settings)
-    if settings.database is None:
-        paths.prepare()
+    paths = start(configuration, Paths.prepare) if settings.database is None else start(configuration)
     database = Database.open(settings.database, paths.data)
     try:
         if namespace.action == "psql":

@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.context import configuration_of, log_quietly
+from sp500tui.cli.context import configuration_of, start
 from sp500tui.cli.output import as_columns, as_json
 from sp500tui.config.loader import Configuration
-from sp500tui.config.paths import Paths
 from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.logs.standard_streams import write_json, write_output
 
 if TYPE_CHECKING:
+    from sp500tui.config.paths import Paths
     from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 
 
@@ -21,8 +21,7 @@ def run(namespace: Namespace) -> int:
     from sp500tui.pipeline.journal.dead_letters import DeadLetters
 
     configuration = configuration_of(namespace)
-    log_quietly(configuration)
-    paths = Paths.of(configuration.settings)
+    paths = start(configuration)
     letters = DeadLetters(paths.dead_letters)
     if namespace.action == "list":
         return _list(letters, as_array=configuration.settings.json_output)

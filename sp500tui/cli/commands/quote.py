@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.context import configuration_of, log_quietly, opened_sources
+from sp500tui.cli.context import configuration_of, opened_sources
 from sp500tui.cli.output import Value, as_columns, as_json
 from sp500tui.config.symbols import listed_symbols, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode, SourceError, ThrottledError
@@ -35,7 +35,6 @@ def run(namespace: Namespace) -> int:
     configuration = configuration_of(namespace)
     settings = configuration.settings
     symbols = _asked_for(namespace.quote_symbols)
-    log_quietly(configuration)
     fx = FxRates(settings.currency)
     with opened_sources(configuration) as sources:
         sources.yahoo.open()

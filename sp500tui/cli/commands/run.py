@@ -8,14 +8,15 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.context import configuration_of, log_warnings
+from sp500tui.cli.context import configuration_of
 from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
-from sp500tui.config.paths import Paths
+from sp500tui.config.bootstrap import bootstrap
 from sp500tui.errors import ConfigurationError
-from sp500tui.logs.setup import configure, log_uncaught
+from sp500tui.logs.setup import log_uncaught
 
 if TYPE_CHECKING:
     from sp500tui.config.loader import Configuration
+    from sp500tui.config.paths import Paths
     from sp500tui.config.settings import Settings
     from sp500tui.pipeline.api import PipelineControl
 
@@ -44,13 +45,8 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
     build = _cluster_builder(settings, stages=stages) if settings.broker is not None else None
     require_terminal()
     tune_for_ui()
-    paths = Paths.of(settings)
-    paths.prepare()
-    configure(
-        level=settings.log_level, log_file=settings.log_file, log_format=settings.log_format, console=False
-    )
+    paths = bootstrap(configuration, console=False)
     log_uncaught()
-    log_warnings(configuration)
     from sp500tui.tui.app import run_dashboard
 
     return run_dashboard(settings, paths, build)

@@ -38,12 +38,13 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {
         name: value
         for name, value in os.environ.items()
         if name not in ("HOME", *FOLDER_VARIABLES) and not name.startswith("SP500TUI_")
     }
+    environment |= variables
     command = [*NAMELESS, sys.executable, "-m", "sp500tui", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
@@ -81,6 +82,18 @@ def test_a_run_needs_no_home_when_everything_is_named(folder: Path, tcp_postgres
 
     status = run("database", "status", "--json", *places, *database)
     assert status.returncode == ExitCode.OK, status.stderr
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": "/root"}], ids=["no home", "a home that cannot be read"])
+def test_a_run_logs_to_stderr_alone_when_only_the_data_folder_is_named(
+    folder: Path, tcp_postgres: TcpPostgres, home: dict[str, str]
+) -> None:
+    places = ["--data-dir", str(folder / "data"), "--database", tcp_postgres.url]
+    done = run("--no-ui", "--demo", "--once", "--json", "--symbols=AAPL", *places, **home)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert json.loads(done.stdout)["quotes"]["stored"] == 1
+    assert done.stderr.count("no log files are written") == 1
+    assert "cycle 1 finished" in done.stderr
 
 
 def test_a_database_url_without_a_user_is_refused_with_the_remedy(folder: Path) -> None:

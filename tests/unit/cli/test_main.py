@@ -253,6 +253,7 @@ class TestDispatch:
         assert "Traceback" not in shown
         configuration = logs.current()
         assert configuration is not None
+        assert configuration.errors_log is not None
         assert ("Traceback" in configuration.errors_log.read_text()) == isinstance(error, RuntimeError)
         configuration.close()
 

@@ -13,7 +13,7 @@ import pytest
 from sp500tui.config.paths import Paths, default_data_folder, default_log_folder, user_folder
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
-from tests.support.environment import isolate_home, remove_home
+from tests.support.environment import isolate_home, ordinary_user, remove_home
 from tests.support.postgres import public_folder
 
 
@@ -98,9 +98,35 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(a_public_folder: 
 def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
     a_public_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda folder, _: folder != a_public_folder)
+    monkeypatch.setattr(os, "access", lambda folder, *_, **__: folder != a_public_folder)
     with pytest.raises(ConfigurationError, match=r"cannot be written: Permission denied; .*--data-dir DIR"):
         Paths.of(Settings(data_dir=a_public_folder)).prepare()
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "a folder of another user"])
+def test_a_cache_folder_that_cannot_be_written_is_replaced_with_a_warning(
+    a_public_folder: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str
+) -> None:
+    # given a user cache folder that cannot be created
+    cache = a_public_folder / "cache"
+    if obstacle == "a file":
+        cache.write_text("")
+    else:
+        cache.mkdir(mode=0o500)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    data = a_public_folder / "data"
+    a_public_folder.chmod(0o777)
+
+    with ordinary_user():
+        made = Paths.of(Settings(data_dir=data))
+        made.prepare()
+
+    # then the cache lies in the data folder
+    assert made.cache == data / "cache" / "live"
+    assert mode(made.cache) == 0o700
+    (warning,) = made.warnings
+    assert str(cache) in warning
+    assert "XDG_CACHE_HOME" in warning
 
 
 class TestUnknownHome:
@@ -122,13 +148,18 @@ class TestUnknownHome:
         assert mode(paths.base) == mode(paths.cache) == 0o700
         assert not paths.data.exists()
 
-    @pytest.mark.parametrize("default", [default_data_folder, default_log_folder])
-    def test_what_to_set_is_named(self, monkeypatch: pytest.MonkeyPatch, default: Callable[[], Path]) -> None:
+    @pytest.mark.parametrize(
+        ("default", "remedy"),
+        [
+            (default_data_folder, "give --data-dir DIR and --log-file FILE"),
+            (default_log_folder, "give --log-file FILE"),
+        ],
+    )
+    def test_what_to_set_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, default: Callable[[], Path], remedy: str
+    ) -> None:
         remove_home(monkeypatch)
-        with pytest.raises(
-            ConfigurationError,
-            match=r"home directory is unknown: .*set HOME, or give --data-dir DIR and --log-file",
-        ):
+        with pytest.raises(ConfigurationError, match=f"home directory is unknown: .*set HOME, or {remedy}"):
             default()
 
     @pytest.mark.parametrize("home", ["", "relative", "~"])

@@ -170,6 +170,7 @@ class TestEnd:
         assert json.loads(captured.out)["outcome"] == "failed"
         assert "Traceback" not in captured.err
         assert f"RuntimeError: never thought of; details in {configuration.errors_log}" in captured.err
+        assert configuration.errors_log is not None
         assert "Traceback" in configuration.errors_log.read_text()
 
     def test_a_reader_who_left_fails_the_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,11 @@ def record(message: str, level: int = logging.INFO, **more: object) -> logging.L
     return made
 
 
+def text_of(file: Path | None) -> str:
+    assert file is not None
+    return file.read_text()
+
+
 def fail() -> None:
     raise ValueError("no route to postgresql://me:secret@host/x\x1b[2J")
 
@@ -71,7 +76,7 @@ class TestConfiguration:
         LOG.warning("a warning")
 
         # then INFO and above are in the file, the console and the ring; warnings in the errors too
-        app, errors = made.app_log.read_text(), made.errors_log.read_text()
+        app, errors = text_of(made.app_log), text_of(made.errors_log)
         assert [line.split(": ", 1)[1] for line in app.splitlines()] == ["a fact", "a warning"]
         assert errors.endswith("a warning\n")
         assert "a fact" not in errors
@@ -81,6 +86,7 @@ class TestConfiguration:
     def test_files_and_their_folder_are_the_owners_alone(self, tmp_path: Path) -> None:
         made = configure(folder=tmp_path / "logs")
         for path, mode in ((tmp_path / "logs", 0o700), (made.app_log, 0o600), (made.errors_log, 0o600)):
+            assert path is not None
             assert stat.S_IMODE(path.stat().st_mode) == mode
 
     def test_a_second_configuration_replaces_the_first(self, tmp_path: Path) -> None:
@@ -89,8 +95,8 @@ class TestConfiguration:
         LOG.info("hello")
 
         assert current() == second
-        assert first.app_log.read_text() == ""
-        assert second.app_log.read_text().count("hello") == 1
+        assert text_of(first.app_log) == ""
+        assert text_of(second.app_log).count("hello") == 1
 
     def test_without_console_nothing_is_printed(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -114,7 +120,7 @@ class TestConfiguration:
         LOG.error("x")
         assert made.app_log == tmp_path / "run.log"
         assert made.errors_log == tmp_path / "run.errors.log"
-        assert "x" in made.app_log.read_text()
+        assert "x" in text_of(made.app_log)
 
     def test_a_place_that_cannot_be_written_is_refused_with_the_remedy(self, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("")
@@ -123,10 +129,26 @@ class TestConfiguration:
         with pytest.raises(ConfigurationError, match="--log-file FILE"):
             configure(log_file=tmp_path / "taken" / "x.log")
 
+    def test_a_failed_configuration_leaves_the_former_in_force(self, tmp_path: Path) -> None:
+        former = configure(folder=tmp_path, console=False)
+        (tmp_path / "x.errors.log").mkdir()
+        with pytest.raises(ConfigurationError, match=r"log file .*x\.errors\.log cannot be opened"):
+            configure(log_file=tmp_path / "x.log")
+        assert current() == former
+
+    def test_without_a_place_records_go_to_the_console_and_the_ring_alone(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        made = configure()
+        LOG.info("a fact")
+        assert (made.app_log, made.errors_log) == (None, None)
+        assert "a fact" in capsys.readouterr().err
+        assert [line.message for line in made.ring.since(0)[1]] == ["a fact"]
+
     def test_json_lines_carry_every_field(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         made = configure(folder=tmp_path, log_format="json")
         LOG.error("bad", exc_info=raised(), extra={"worker": "price-3"})
-        line = json.loads(made.app_log.read_text())
+        line = json.loads(text_of(made.app_log))
         assert (line["level"], line["worker"], line["logger"], line["message"]) == (
             "ERROR",
             "price-3",
@@ -146,7 +168,7 @@ class TestConfiguration:
             logging.captureWarnings(capture=False)
             logging.captureWarnings(capture=True)
             warnings.warn("old spelling", stacklevel=1)
-        assert "old spelling" in made.errors_log.read_text()
+        assert "old spelling" in text_of(made.errors_log)
         assert "old spelling" not in capsys.readouterr().err
 
 
@@ -163,7 +185,7 @@ class TestCleaning:
         )
 
         # then the message is one clean line everywhere, and the traceback is readable, in the files only
-        text, shown = made.app_log.read_text(), capsys.readouterr().err
+        text, shown = text_of(made.app_log), capsys.readouterr().err
         for each in (text, shown, made.ring.since(0)[1][0].message):
             assert "secret" not in each
             assert "\x1b" not in each
@@ -177,7 +199,7 @@ class TestCleaning:
         bad = record("%d of %d")
         bad.args = ("x",)
         made.gate.handle(bad)
-        assert "unreadable log record" in made.app_log.read_text()
+        assert "unreadable log record" in text_of(made.app_log)
 
     def test_the_worker_is_the_thread(self, tmp_path: Path) -> None:
         made = configure(folder=tmp_path, console=False)
@@ -196,8 +218,8 @@ class TestCleaning:
         thread = threading.Thread(target=fail, name="converter-1")
         thread.start()
         thread.join()
-        assert "converter-1 ended by ValueError" in made.errors_log.read_text()
-        assert "Traceback" in made.errors_log.read_text()
+        assert "converter-1 ended by ValueError" in text_of(made.errors_log)
+        assert "Traceback" in text_of(made.errors_log)
         assert capsys.readouterr().err == ""
 
 
@@ -216,7 +238,7 @@ class TestOtherProcesses:
         line = made.ring.since(0)[1][0]
         assert (line.worker, line.message, line.level) == ("writer-2", "stored 12 rows", logging.INFO)
         assert line.time.timestamp() == pytest.approx(1_700_000_000.25)
-        assert "ValueError" in made.app_log.read_text()
+        assert "ValueError" in text_of(made.app_log)
 
     def test_a_level_that_is_off_stays_off(self, tmp_path: Path) -> None:
         made = configure(folder=tmp_path, console=False, level="ERROR")
@@ -318,8 +340,8 @@ class TestRotation:
         # then nothing was raised, it was said once, and the gap is marked in the file
         shown = capsys.readouterr().err
         assert shown.count("No space left on device") == 1
-        assert "5 log records before this one were lost" in made.app_log.read_text()
-        assert "there is room again" in made.app_log.read_text()
+        assert "5 log records before this one were lost" in text_of(made.app_log)
+        assert "there is room again" in text_of(made.app_log)
 
     def test_a_console_that_has_gone_is_not_missed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -331,4 +353,4 @@ class TestRotation:
         LOG.info("one")
         monkeypatch.setattr(sys, "stderr", None)
         LOG.info("two")
-        assert made.app_log.read_text().count("\n") == 2
+        assert text_of(made.app_log).count("\n") == 2

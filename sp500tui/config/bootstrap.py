@@ -1,0 +1,70 @@
+"""The start of every run and command: its logs and its folders, as the settings say."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sp500tui.config.paths import Paths, default_log_folder, user_folder
+from sp500tui.errors import ConfigurationError
+from sp500tui.logs.setup import configure
+
+if TYPE_CHECKING:
+    from sp500tui.config.loader import Configuration
+    from sp500tui.config.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def bootstrap(
+    configuration: Configuration,
+    prepare: Callable[[Paths], None] = Paths.prepare,
+    *,
+    console: bool = True,
+    console_level: str = "DEBUG",
+) -> Paths:
+    """Configure logging, create the folders with `prepare`, and log the warnings of the configuration.
+
+    A default folder for logs or cache that cannot be used costs a warning: the log goes to stderr and to memory alone,
+    and the cache lies in the data folder.
+
+    Raises:
+        ConfigurationError: the data folder, or a log file that was named, cannot be used. One message names
+            everything that has to be set.
+    """
+    settings = configuration.settings
+    log_error = _start_logging(settings, console=console, console_level=console_level)
+    try:
+        paths = Paths.of(settings)
+        prepare(paths)
+    except ConfigurationError as error:
+        # An unknown home is the one reason for both, and the error about the data folder names both remedies.
+        if log_error is None or (settings.log_file is None and user_folder("log") is None):
+            raise
+        raise ConfigurationError(f"{error}; {log_error}") from None
+    if log_error is not None:
+        if settings.log_file is not None:
+            raise log_error
+        _log.warning("no log files are written: %s", log_error)
+    for warning in (*configuration.warnings, *paths.warnings):
+        _log.warning("%s", warning)
+    return paths
+
+
+def _start_logging(settings: Settings, *, console: bool, console_level: str) -> ConfigurationError | None:
+    """Configure logging, without files where they cannot be written; the result is the reason for that."""
+    level, log_format = settings.log_level, settings.log_format
+    try:
+        configure(
+            level=level,
+            log_file=settings.log_file,
+            log_format=log_format,
+            console=console,
+            console_level=console_level,
+            folder=default_log_folder() if settings.log_file is None else None,
+        )
+    except ConfigurationError as error:
+        configure(level=level, log_format=log_format, console=console, console_level=console_level)
+        return error
+    return None
