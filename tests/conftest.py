@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = [
     "tests.support.postgres",
+    "tests.support.stored_prices",
     "tests.support.pgbouncer",
     "tests.support.valkey",
     "tests.support.tls_proxy",

@@ -1,22 +1,16 @@
-"""What screens and `database status` read, and psql, on real servers."""
+"""What the screens read, on real servers."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-from sp500tui.errors import ConfigurationError, DatabaseError
+from sp500tui.errors import DatabaseError
 from sp500tui.storage import reads as reading
-from sp500tui.storage import status as inspection
-from sp500tui.storage.connection import connect
-from sp500tui.storage.database import Database
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import (
     PricePoint,
@@ -28,31 +22,8 @@ from sp500tui.storage.reads import (
     row_total,
     statistics,
 )
-from sp500tui.storage.schema.migrations import apply_schema
-from sp500tui.storage.status import psql_command, status
 from sp500tui.storage.transaction import Connection
-from tests.support.postgres import TcpPostgres
-
-START = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)
-FILL = """
-INSERT INTO prices (
-    symbol, quote_time, price, currency, converted_price, converted_currency, market_state, volume, fetched_at
-)
-SELECT symbol, %(start)s::timestamptz + minute * interval '1 min', minute + 0.50, 'USD', 7 * (minute + 0.50), 'DKK',
-       'REGULAR', 100, %(start)s
-FROM unnest(%(symbols)s::text[]) AS symbol, generate_series(0, %(rows)s - 1) AS minute
-"""
-
-
-def fill(connection: Connection, symbols: list[str], rows: int) -> None:
-    connection.execute(FILL, {"start": START, "symbols": symbols, "rows": rows})
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection
+from tests.support.stored_prices import START, fill
 
 
 class TestHistory:
@@ -180,78 +151,3 @@ class TestTotals:
     def test_every_figure_has_its_sql(self) -> None:
         for name, sql in QUERIES.items():
             assert sql.startswith("-- "), name
-
-
-class TestStatus:
-    def test_of_a_new_database_says_that_it_is_empty(self, database_url: str, tmp_path: Path) -> None:
-        found = status(Database.open(database_url, tmp_path))
-        assert found.lines()[-1] == "tables        none yet: the first run makes them"
-        assert found.as_json()["rows"] is None
-        with connect(database_url, application_name="test") as connection:
-            assert connection.execute("SELECT to_regclass('public.prices')").fetchone() == (None,)
-
-    def test_tells_what_is_there(self, connection: Connection, database_url: str, tmp_path: Path) -> None:
-        fill(connection, ["AAPL", "MSFT"], 1000)
-        found = status(Database.open(database_url, tmp_path))
-        lines = found.lines()
-        assert (found.as_json()["rows"], found.as_json()["newest_trade"]) == (
-            2000,
-            "2026-05-02T06:09:00+00:00",
-        )
-        assert lines[0].startswith("database      postgresql://sp500tui@/test_")
-        assert lines[1].startswith("server        PostgreSQL 18")
-        assert lines[1].endswith("by URL")
-        assert lines[2] == "schema        version 4"
-        assert lines[3].startswith("prices        2,000 rows, ")
-        assert lines[4:7] == [
-            "symbols       2 with a price",
-            "newest trade  2026-05-02 06:09:00 UTC",
-            "constituents  0",
-        ]
-
-    def test_of_an_empty_table_knows_no_trade(
-        self, connection: Connection, database_url: str, tmp_path: Path
-    ) -> None:
-        assert "newest trade  none" in status(Database.open(database_url, tmp_path)).lines()
-
-    def test_hides_the_password(self, tcp_postgres: TcpPostgres, tmp_path: Path) -> None:
-        text = "\n".join(status(Database.open(tcp_postgres.url, tmp_path)).lines())
-        assert "admin:***@127.0.0.1" in text
-        assert "s3cret" not in text
-
-    def test_tells_a_table_that_may_not_be_read(self, tcp_postgres: TcpPostgres, tmp_path: Path) -> None:
-        apply_schema(tcp_postgres.url)
-        tcp_postgres.execute("CREATE ROLE blind LOGIN PASSWORD 'x'")
-        database = Database.open(tcp_postgres.url_for("blind", "x"), tmp_path)
-        with pytest.raises(DatabaseError, match="permission denied"):
-            status(database)
-        tcp_postgres.execute("DROP ROLE blind")
-
-
-class TestPsql:
-    @pytest.mark.parametrize("path", [None, ""])
-    def test_opens_the_database_without_showing_the_password(
-        self, tcp_postgres: TcpPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | None
-    ) -> None:
-        if path is not None:
-            monkeypatch.setenv("PATH", path)
-        command, environment = psql_command(
-            Database.open(tcp_postgres.url, tmp_path), ["-Atc", "SELECT 6 * 7", "--no-psqlrc"]
-        )
-        assert "s3cret" not in " ".join(command)
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        assert result.stdout == "42\n"
-
-    def test_opens_the_embedded_one(self, database_url: str, tmp_path: Path) -> None:
-        command, environment = psql_command(Database.open(database_url, tmp_path), ["-Atc", "SELECT 1"])
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        assert result.stdout == "1\n"
-
-    def test_that_is_nowhere_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def nothing() -> Path:
-            raise ConfigurationError("no package")
-
-        monkeypatch.setattr(inspection, "find_program", lambda name: None)
-        monkeypatch.setattr(inspection, "bin_folder", nothing)
-        with pytest.raises(ConfigurationError, match="no psql on PATH; install"):
-            psql_command(Database.open("postgresql://host/db", tmp_path), [])

@@ -1,0 +1,35 @@
+"""A database with rows in `prices`, written by plain SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from sp500tui.storage.connection import connect
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import Connection
+
+START = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)
+FILL = """
+INSERT INTO prices (
+    symbol, quote_time, price, currency, converted_price, converted_currency, market_state, volume, fetched_at
+)
+SELECT symbol, %(start)s::timestamptz + minute * interval '1 min', minute + 0.50, 'USD', 7 * (minute + 0.50), 'DKK',
+       'REGULAR', 100, %(start)s
+FROM unnest(%(symbols)s::text[]) AS symbol, generate_series(0, %(rows)s - 1) AS minute
+"""
+
+
+def fill(connection: Connection, symbols: list[str], rows: int) -> None:
+    """Store `rows` prices of each symbol, one a minute from `START` on: 0.50, 1.50, …"""
+    connection.execute(FILL, {"start": START, "symbols": symbols, "rows": rows})
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    """A connection to an empty database with the schema."""
+    apply_schema(database_url)
+    with connect(database_url, application_name="test") as connection:
+        yield connection
