@@ -61,8 +61,11 @@ SHUTDOWN_MESSAGES = {
 """What a step does and what the next one will do."""
 
 
-class ClusterNode(PipelineBase[NodeComponents, NodeLifecycle]):
-    """Implements `control.PipelineControl` for the whole cluster."""
+class ClusterNode(PipelineBase):
+    """Implements `PipelineControl` for the whole cluster."""
+
+    _components: NodeComponents
+    _lifecycle: NodeLifecycle
 
     def __init__(
         self,

@@ -10,12 +10,12 @@ from sp500tui.config.settings import Settings, parse_stages
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.pipeline.core.snapshot import StageName
-from sp500tui.pipeline.runtime.assembly import usual_sizes
+from sp500tui.pipeline.runtime.wiring import stage_sizes
 
 
 def sizes_of(settings: Settings) -> dict[StageName, int]:
     """The stages that this node runs, with their workers; all of them where none is named."""
-    usual = usual_sizes(settings)
+    usual = stage_sizes(settings)
     if settings.stages is None:
         return usual
     return {

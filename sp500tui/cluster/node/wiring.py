@@ -8,7 +8,7 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.membership.membership import Membership
 from sp500tui.cluster.node.validation import uses_database
 from sp500tui.cluster.queue import dead_lettering as burial
-from sp500tui.cluster.queue.batch_store import LeaseBatchStore, LeasedBatch
+from sp500tui.cluster.queue.batch_store import LeaseBatchStore
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
 from sp500tui.cluster.queue.stream_queue import Reading, StreamQueue
 from sp500tui.cluster.scheduling.leader_election import SchedulerLease
@@ -21,20 +21,13 @@ from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.latest_prices import LatestPrices
-from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, QueueMeter
+from sp500tui.pipeline.core.metrics import QueueMeter
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import QueueName, StageName
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
-from sp500tui.pipeline.runtime.assembly import Assembly
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
-from sp500tui.pipeline.runtime.sources import Sources
-from sp500tui.pipeline.runtime.wiring import BURST
-from sp500tui.pipeline.stages.schedule import Plan
+from sp500tui.pipeline.runtime.wiring import BURST, RunComponents
 from sp500tui.pipeline.stages.scraper import CurrentConstituents
-from sp500tui.pipeline.stages.source_health import SourceWatches
-from sp500tui.pipeline.writer.database_health import DatabaseHealth
-from sp500tui.pipeline.writer.worker import WriterStage
 
 
 class RemoteQueueStats:
@@ -71,8 +64,14 @@ class RemoteQueueStats:
         return Depth(found.ready, found.in_flight, self._capacity, found.oldest_age)
 
 
-class NodeComponents:
-    """Everything a node consists of, made and tied together without starting or importing anything heavy."""
+class NodeComponents(RunComponents):
+    """What a node consists of: queues and shared state on the broker, batches under a lease there."""
+
+    throttle: SharedThrottle
+    fx: SharedFxRates
+    missing: SharedMissingSymbols
+    cycles: SharedCycles
+    current_constituents: SharedConstituents
 
     def __init__(
         self,
@@ -86,30 +85,23 @@ class NodeComponents:
         fail: Callable[[Sp500tuiError], None],
         on_cycles_ended: Callable[[], None],
     ) -> None:
-        self.sources: Sources | None = None
-        """The outside world; opened where a stage needs it."""
+        super().__init__(settings, tell=tell)
         self.broker = broker
         self.membership = Membership(broker, name, settings.currency)
         self.lease = SchedulerLease(broker, name)
         self.throttle = SharedThrottle(settings.requests_per_second, burst=BURST)
         self.fx = SharedFxRates(settings.currency, broker)
         self.missing = SharedMissingSymbols(broker)
-        self.latest_prices = LatestPrices()
-        self.end_to_end = LatencyHistogram()
-        plan = Plan(1 if settings.once else settings.cycles, settings.duration)
-        self.bounded = plan != Plan()
-        """Whether this node ends by itself."""
-        self.cycles = SharedCycles(plan, settings.interval, broker=broker, lease=self.lease)
-        self.watches = SourceWatches(tell)
+        self.cycles = SharedCycles(self.plan, settings.interval, broker=broker, lease=self.lease)
         self.current_constituents = SharedConstituents(
-            lambda: self.world().wikipedia,
+            lambda: self.open_sources().wikipedia,
             settings.symbols,
             settings.list_refresh,
             broker,
             watch=self.watches.wikipedia,
         )
-        self._make_queues(settings, name, DeadLetters(paths.dead_letters))
-        self.database = DatabaseHealth(tell)
+        dead_letters = DeadLetters(paths.dead_letters)
+        self._make_queues(settings, name, dead_letters)
         self.uses_database = uses_database(settings, sizes)
         """A node that only asks for prices needs no access to it."""
         self.database_monitor = DatabaseMonitor(
@@ -119,14 +111,14 @@ class NodeComponents:
             # Who only looks may be somebody who may not write.
             current_constituents=self.current_constituents
             if StageName.WRITER in sizes
-            else CurrentConstituents(lambda: self.world().wikipedia, (), 0),
+            else CurrentConstituents(lambda: self.open_sources().wikipedia, (), 0),
             retry_forever=not (settings.no_ui and self.bounded),
             on_fatal=fail,
         )
         self.feed = PriceFeed(self.latest_prices, lambda: settings.read_database or self.database_monitor.url)
         self.batch_store = LeaseBatchStore()
-        self.writer_stage = self._make_writing(settings, DeadLetters(paths.dead_letters))
-        self.stages = self._assembly().stages(settings, sizes, tell=tell, on_cycles_ended=on_cycles_ended)
+        self.writer_stage = self._make_writer_stage(self.batch_store, dead_letters)
+        self.stages = self._make_stages(sizes, on_cycles_ended)
 
     def _make_queues(self, settings: Settings, name: str, dead_letters: DeadLetters) -> None:
         broker, capacity = self.broker, settings.tickers_capacity
@@ -134,7 +126,7 @@ class NodeComponents:
         self.tickers: StreamQueue[Ticker] = StreamQueue(
             broker, "tickers", tickers, capacity, consumer=name, on_poison=burial.among(self.missing)
         )
-        self.asked: StreamQueue[Ticker] = StreamQueue(
+        self.ticker_sink: StreamQueue[Ticker] = StreamQueue(
             broker, "tickers", tickers, capacity, consumer=name, fence=self._fence
         )
         self.quotes: StreamQueue[FetchedQuote] = StreamQueue(
@@ -166,43 +158,6 @@ class NodeComponents:
     def _fence(self) -> tuple[str, str]:
         """What must be true of the broker for tickers to be let in: nobody else has become the scheduler."""
         return self.broker.key("scheduler:token"), str(self.lease.token)
-
-    def _make_writing(self, settings: Settings, dead_letters: DeadLetters) -> WriterStage[LeasedBatch]:
-        return WriterStage(
-            self.rows,
-            self.batch_store,
-            health=self.database,
-            dead_letters=dead_letters,
-            latest_prices=self.latest_prices,
-            end_to_end=self.end_to_end,
-            url=lambda: self.database_monitor.url,
-            batch_size=settings.write_batch,
-            commit_timeout=settings.commit_timeout,
-        )
-
-    def _assembly(self) -> Assembly:
-        return Assembly(
-            world=self.world,
-            asked=self.asked,
-            tickers=self.tickers,
-            quotes=self.quotes,
-            rows=self.rows,
-            # The broker keeps the books; these would count this node's own part.
-            counters=LedgerCounters(),
-            fx=self.fx,
-            missing=self.missing,
-            latest_prices=self.latest_prices,
-            current_constituents=self.current_constituents,
-            cycles=self.cycles,
-            writer_stage=self.writer_stage,
-            watches=self.watches,
-        )
-
-    def world(self) -> Sources:
-        """The outside world, once it is open."""
-        if self.sources is None:
-            raise Sp500tuiError("the sources are not open yet")
-        return self.sources
 
     @property
     def fetches_prices(self) -> bool:

@@ -1,1 +1,1 @@
-"""Assembly and life cycle of a pipeline."""
+"""Wiring and life cycle of a pipeline."""

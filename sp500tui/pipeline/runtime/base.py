@@ -5,26 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
 
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
-from sp500tui.pipeline.runtime.lifecycle import Lifecycle, RunComponents, writer_tasks
+from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
+from sp500tui.pipeline.runtime.wiring import RunComponents
 
 _log = logging.getLogger(__name__)
 
-PartsT = TypeVar("PartsT", bound=RunComponents)
-LifeT = TypeVar("LifeT", bound=Lifecycle)
 
-
-class PipelineBase(Generic[PartsT, LifeT]):
+class PipelineBase:
     """Answers from the parts, and tells every event once: to the log and to who subscribed."""
 
-    _components: PartsT
-    _lifecycle: LifeT
+    _components: RunComponents
+    _lifecycle: Lifecycle
 
     def __init__(
         self, levels: Mapping[EventKind, int], stop_words: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES

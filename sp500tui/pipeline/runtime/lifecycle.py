@@ -5,21 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import Phase, StageName
-from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
-from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
-from sp500tui.pipeline.runtime.sources import Sources
-from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.runtime.wiring import RunComponents
 from sp500tui.pipeline.writer.worker import WriterTask
 
 _log = logging.getLogger(__name__)
@@ -35,30 +31,6 @@ _KILLED_LIMIT = 0.5
 Emit = Callable[[EventKind, str], None]
 ClosingStep = tuple[str, Callable[[], object]]
 """What is closed, in words, and the call that does it."""
-
-
-class RunComponents(Protocol):
-    """What a run is made of, as far as every run is."""
-
-    @property
-    def stages(self) -> Mapping[StageName, WorkerPool]:
-        """The stages that run here."""
-
-    @property
-    def latest_prices(self) -> LatestPrices:
-        """The newest prices."""
-
-    @property
-    def current_constituents(self) -> CurrentConstituents:
-        """The list in force."""
-
-    @property
-    def database_monitor(self) -> DatabaseMonitor:
-        """Who looks after the database."""
-
-    @property
-    def sources(self) -> Sources | None:
-        """The outside world; None before it is open, and where no stage needs it."""
 
 
 def writer_tasks(components: RunComponents) -> dict[str, WriterTask[Any]]:

@@ -20,8 +20,11 @@ from sp500tui.pipeline.runtime.supervisor import Connect, Supervisor
 from sp500tui.pipeline.runtime.wiring import PipelineComponents
 
 
-class Pipeline(PipelineBase[PipelineComponents, Supervisor]):
-    """Implements `control.PipelineControl`."""
+class Pipeline(PipelineBase):
+    """Implements `PipelineControl` with every stage in this program."""
+
+    _components: PipelineComponents
+    _lifecycle: Supervisor
 
     def __init__(self, settings: Settings, paths: Paths, *, connect: Connect = Sources.open) -> None:
         super().__init__({EventKind.PHASE: logging.DEBUG, EventKind.REPLAYED: logging.WARNING})

@@ -1,9 +1,10 @@
-"""The parts of the pipeline and how they are joined: queues between stages, books over all of them."""
+"""The objects a run consists of, made and connected without starting anything: queues, stages, monitors."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
@@ -12,29 +13,152 @@ from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, QueueMeter
-from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import Ledger, QueueName
+from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
+from sp500tui.pipeline.core.snapshot import Ledger, QueueName, StageName
+from sp500tui.pipeline.core.worker import Worker, WorkerTask
+from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
-from sp500tui.pipeline.runtime.assembly import Assembly, usual_sizes
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
 from sp500tui.pipeline.runtime.sources import Sources
-from sp500tui.pipeline.stages.fetcher import MissingSymbols
+from sp500tui.pipeline.stages.converter import ConverterStage
+from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
-from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
 from sp500tui.pipeline.stages.source_health import SourceWatches
+from sp500tui.pipeline.writer.batch_store import BatchStore
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.sources.throttle import Throttle
 from sp500tui.storage.url import without_password
 
 BURST = 16
-"""Requests that may go out at once after a rest: one cycle over the whole index."""
+"""Requests that may be sent at once after an idle period: one cycle over the whole index."""
+_RETRY_TIMEOUT = 60.0
+"""Seconds for which a symbol is retried within one cycle."""
+_MAX_REQUESTS = 12
+"""Requests, each at its time-out, that a fetching worker's task may take before it counts as hung."""
+_HANG_TIMEOUT = 120.0
+"""Seconds after which a worker of any other stage counts as hung."""
+_WRITER_HANG_FACTOR = 20
+"""Commit time-outs after which a writer's thread counts as hung; its commits have a time-out of their own."""
 
 
-class PipelineComponents:
-    """Everything a run consists of, made and tied together without starting or importing anything heavy."""
+class RunComponents:
+    """What a run consists of, whether it is the whole pipeline or one node of a cluster.
+
+    Subclasses provide the queues, the schedule and the shared state, in memory or on a broker.
+    """
+
+    tickers: LeasedQueue[Ticker]
+    ticker_sink: LeasedQueue[Ticker]
+    """Where the scraper puts tickers: the tickers queue, or a guarded handle on it."""
+    quotes: LeasedQueue[FetchedQuote]
+    rows: LeasedQueue[ConvertedQuote]
+    queue_meters: tuple[QueueMeter, ...]
+    throttle: Throttle
+    fx: FxRates
+    missing: MissingSymbols
+    cycles: CycleSchedule
+    current_constituents: CurrentConstituents
+    database_monitor: DatabaseMonitor
+    writer_stage: WriterStage[Any]
+    stages: dict[StageName, WorkerPool]
+    """The stages that run here, in the order of the data."""
+
+    def __init__(self, settings: Settings, *, tell: Callable[[PipelineEvent], None]) -> None:
+        self.sources: Sources | None = None
+        """The data sources; None until they are open, and where no stage needs them."""
+        self.counters = LedgerCounters()
+        self.latest_prices = LatestPrices()
+        self.end_to_end = LatencyHistogram()
+        self.watches = SourceWatches(tell)
+        self.database = DatabaseHealth(tell)
+        self.plan = Plan(1 if settings.once else settings.cycles, settings.duration)
+        self.bounded = self.plan != Plan()
+        """Whether the run ends by itself."""
+        self._settings = settings
+        self._tell = tell
+
+    def open_sources(self) -> Sources:
+        """The data sources.
+
+        Raises:
+            Sp500tuiError: they are not open yet.
+        """
+        if self.sources is None:
+            raise Sp500tuiError("the sources are not open yet")
+        return self.sources
+
+    def _make_writer_stage(self, batch_store: BatchStore[Any], dead_letters: DeadLetters) -> WriterStage[Any]:
+        return WriterStage(
+            self.rows,
+            batch_store,
+            health=self.database,
+            dead_letters=dead_letters,
+            latest_prices=self.latest_prices,
+            end_to_end=self.end_to_end,
+            url=lambda: self.database_monitor.url,
+            batch_size=self._settings.write_batch,
+            commit_timeout=self._settings.commit_timeout,
+        )
+
+    def _make_stages(
+        self, sizes: Mapping[StageName, int], on_cycles_ended: Callable[[], None]
+    ) -> dict[StageName, WorkerPool]:
+        """Pools for the stages in `sizes`, with so many workers each."""
+        scraper = ScraperStage(
+            self.current_constituents, self.cycles, self.ticker_sink, on_cycles_ended=on_cycles_ended
+        )
+        converter = ConverterStage(self.quotes, self.rows, fx=self.fx, latest_prices=self.latest_prices)
+        tasks: dict[StageName, Callable[[Worker], WorkerTask]] = {
+            StageName.SCRAPER: scraper.make_task,
+            StageName.PRICE: self._make_fetch_stage().make_task,
+            StageName.CONVERTER: converter.make_task,
+            StageName.WRITER: self.writer_stage.make_task,
+        }
+        hang_timeouts = {
+            StageName.SCRAPER: _MAX_REQUESTS * self._settings.request_timeout,
+            StageName.PRICE: _MAX_REQUESTS * self._settings.request_timeout,
+            StageName.WRITER: _WRITER_HANG_FACTOR * self._settings.commit_timeout,
+        }
+        stages = {
+            name: WorkerPool(
+                name,
+                make_task,
+                sizes[name],
+                listener=self._tell,
+                hang_after=hang_timeouts.get(name, _HANG_TIMEOUT),
+            )
+            for name, make_task in tasks.items()
+            if name in sizes
+        }
+        if StageName.SCRAPER in stages:
+            self.cycles.subscribe(stages[StageName.SCRAPER].wake)
+        return stages
+
+    def _make_fetch_stage(self) -> FetchStage:
+        return FetchStage(
+            lambda: self.open_sources().yahoo,
+            self.tickers,
+            self.quotes,
+            counters=self.counters,
+            fx=self.fx,
+            missing=self.missing,
+            batch_size=self._settings.batch_size,
+            max_attempts=self._settings.max_attempts,
+            retry_timeout=_RETRY_TIMEOUT,
+            watches=self.watches,
+        )
+
+
+class PipelineComponents(RunComponents):
+    """What the pipeline of one program consists of: queues in memory, batches in a journal on disk."""
+
+    tickers: MemoryQueue[Ticker]
+    quotes: MemoryQueue[FetchedQuote]
+    rows: MemoryQueue[ConvertedQuote]
 
     def __init__(
         self,
@@ -45,13 +169,11 @@ class PipelineComponents:
         fail: Callable[[Sp500tuiError], None],
         on_cycles_ended: Callable[[], None],
     ) -> None:
-        self.sources: Sources | None = None
-        """The outside world; opened by the supervisor."""
-        self.counters = LedgerCounters()
+        super().__init__(settings, tell=tell)
         self.throttle = Throttle(settings.requests_per_second, burst=BURST)
-        self.tickers: MemoryQueue[Ticker] = MemoryQueue(settings.tickers_capacity, self.counters.lock)
-        self.quotes: MemoryQueue[FetchedQuote] = MemoryQueue(settings.quotes_capacity, self.counters.lock)
-        self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(settings.rows_capacity, self.counters.lock)
+        self.tickers = self.ticker_sink = MemoryQueue(settings.tickers_capacity, self.counters.lock)
+        self.quotes = MemoryQueue(settings.quotes_capacity, self.counters.lock)
+        self.rows = MemoryQueue(settings.rows_capacity, self.counters.lock)
         self.queue_meters = (
             QueueMeter(QueueName.TICKERS, self.tickers),
             QueueMeter(QueueName.QUOTES, self.quotes),
@@ -59,15 +181,9 @@ class PipelineComponents:
         )
         self.fx = FxRates(settings.currency)
         self.missing = MissingSymbols()
-        self.latest_prices = LatestPrices()
-        self.end_to_end = LatencyHistogram()
-        plan = Plan(1 if settings.once else settings.cycles, settings.duration)
-        self.bounded = plan != Plan()
-        """Whether the run ends by itself."""
-        self.cycles = CycleSchedule(plan, settings.interval)
-        self.watches = SourceWatches(tell)
+        self.cycles = CycleSchedule(self.plan, settings.interval)
         self.current_constituents = CurrentConstituents(
-            lambda: self.world().wikipedia,
+            lambda: self.open_sources().wikipedia,
             settings.symbols,
             settings.list_refresh,
             watch=self.watches.wikipedia,
@@ -80,7 +196,6 @@ class PipelineComponents:
             write_ahead=settings.journal,
             dead_letters=dead_letters,
         )
-        self.database = DatabaseHealth(tell)
         self.database_monitor = DatabaseMonitor(
             settings.database,
             paths.data,
@@ -89,41 +204,11 @@ class PipelineComponents:
             retry_forever=not (settings.no_ui and self.bounded),
             on_fatal=fail,
         )
-        self.writer_stage = WriterStage(
-            self.rows,
-            self.journal,
-            health=self.database,
-            dead_letters=dead_letters,
-            latest_prices=self.latest_prices,
-            end_to_end=self.end_to_end,
-            url=lambda: self.database_monitor.url,
-            batch_size=settings.write_batch,
-            commit_timeout=settings.commit_timeout,
-        )
-        self.stages = Assembly(
-            world=self.world,
-            asked=self.tickers,
-            tickers=self.tickers,
-            quotes=self.quotes,
-            rows=self.rows,
-            counters=self.counters,
-            fx=self.fx,
-            missing=self.missing,
-            latest_prices=self.latest_prices,
-            current_constituents=self.current_constituents,
-            cycles=self.cycles,
-            writer_stage=self.writer_stage,
-            watches=self.watches,
-        ).stages(settings, usual_sizes(settings), tell=tell, on_cycles_ended=on_cycles_ended)
-
-    def world(self) -> Sources:
-        """The outside world, once it is open."""
-        if self.sources is None:
-            raise Sp500tuiError("the sources are not open yet")
-        return self.sources
+        self.writer_stage = self._make_writer_stage(self.journal, dead_letters)
+        self.stages = self._make_stages(stage_sizes(settings), on_cycles_ended)
 
     def ledger(self) -> Ledger:
-        """The equation, exact while the books' lock is held."""
+        """The conservation equation; exact while the lock of the counters is held."""
         quotes, rows, counters = self.quotes.depth(), self.rows.depth(), self.counters
         return Ledger(
             fetched=counters.fetched,
@@ -136,13 +221,23 @@ class PipelineComponents:
         )
 
     def outstanding(self, ledger: Ledger) -> int:
-        """Symbols of the cycle that are not settled; what is spooled is safe and holds no cycle up."""
+        """Symbols of the cycle that are neither stored, refused nor spooled; a spooled row is safe."""
         tickers = self.tickers.depth()
         return tickers.ready + tickers.in_flight + ledger.queued + ledger.in_flight
 
 
+def stage_sizes(settings: Settings) -> dict[StageName, int]:
+    """All stages, each with the number of workers in the settings."""
+    return {
+        StageName.SCRAPER: 1,
+        StageName.PRICE: settings.price_workers,
+        StageName.CONVERTER: settings.converters,
+        StageName.WRITER: settings.writers,
+    }
+
+
 def database_key(url: str | None) -> str:
-    """The name of the journal's folder for a database: rows meant for one never reach another."""
+    """The name of a database's journal folder, so that rows of one database are never stored in another."""
     if url is None:
         return "embedded"
     return hashlib.sha256(without_password(url).encode()).hexdigest()[:12]
