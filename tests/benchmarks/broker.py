@@ -143,7 +143,7 @@ class Cluster:
 
         def look() -> bool:
             time.sleep(_POLL_INTERVAL)
-            found[:] = [read_state(self.broker, patience=5.0)]
+            found[:] = [read_state(self.broker, retry_for=5.0)]
             return condition(found[0])
 
         wait_until(look, _TIMEOUT, what)

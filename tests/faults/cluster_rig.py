@@ -144,7 +144,7 @@ class ClusterRig:
 
     def state(self) -> BrokerState:
         """Queues and books of the cluster."""
-        return read_state(self.broker, patience=20)
+        return read_state(self.broker, retry_for=20)
 
     def stored(self) -> int:
         """Rows in the table."""

@@ -99,14 +99,14 @@ def test_a_node_that_stood_still_finds_its_leases_gone_and_works_on(
     stopped.send(signal.SIGCONT)
 
     # then it is a node again, and nothing is lost or doubled
-    stopped.hears("had given this one up")
+    stopped.hears("was evicted by its peers")
     seen = other.waits_for(
         lambda s: any(node.name == name and node.health is Health.OK for node in s.nodes), "its return"
     )
     number = seen.cycle.number
     other.waits_for(lambda s: s.cycle.number > number + 2, "further cycles")
     assert stopped.stops() == 143
-    assert stopped.said().count("had given this one up") == 1
+    assert stopped.said().count("was evicted by its peers") == 1
     other.waits_for(lambda s: len(s.nodes) == 1, "its goodbye")
     comes_to_rest(other)
     verdict = check.verdict(busy.database)

@@ -14,7 +14,7 @@ Wait = Callable[[Callable[[], object]], None]
 
 def queue_on(broker: Broker, capacity: int = 1000) -> StreamQueue[int]:
     """A queue of whole numbers."""
-    return StreamQueue(broker, "quotes", NumberCodec(), capacity, consumer="here", counts="fetched")
+    return StreamQueue(broker, "quotes", NumberCodec(), capacity, consumer="here", put_counter="fetched")
 
 
 def assert_work_survives(broker: Broker, eventually: Wait, disturb: Callable[[], None]) -> None:

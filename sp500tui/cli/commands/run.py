@@ -54,10 +54,10 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
 
 def _cluster_builder(settings: Settings, *, stages: bool) -> Callable[[Settings, Paths], PipelineControl]:
     """What builds the cluster node. Invalid settings are reported now, before the dashboard takes the terminal."""
-    from sp500tui.cluster.node.validation import check_node, sizes_of
+    from sp500tui.cluster.node.validation import node_stage_sizes, validate_node
 
-    sizes = sizes_of(settings) if stages else {}
-    check_node(settings, sizes)
+    sizes = node_stage_sizes(settings) if stages else {}
+    validate_node(settings, sizes)
 
     def build(settings: Settings, paths: Paths) -> PipelineControl:
         from sp500tui.cluster.node.node import ClusterNode

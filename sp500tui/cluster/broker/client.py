@@ -1,4 +1,4 @@
-"""The broker: the one connection pool to Redis or Valkey, scripts that outlast cut connections, its clock."""
+"""The client of the broker (Redis or Valkey): connection pool, retried commands and scripts, shared clock."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sp500tui.cluster.broker.checks import check_server
-from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
-from sp500tui.cluster.broker.refusals import Refusal, Retryability, redis_package, refusal
+from sp500tui.cluster.broker.errors import (
+    BrokerAwayError,
+    BrokerError,
+    BrokerErrorInfo,
+    Retryability,
+    describe_error,
+    redis_package,
+)
 from sp500tui.cluster.broker.scripts import Script, load
-from sp500tui.cluster.broker.tls import check_files, check_language
+from sp500tui.cluster.broker.tls import check_files, diagnose_tls_mismatch
+from sp500tui.cluster.broker.values import to_text
+from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.snapshot import Health
@@ -27,19 +36,21 @@ _log = logging.getLogger(__name__)
 
 _RETRY = BackOff(base=0.1, cap=3.0)
 _TIMEOUT = 5.0
-"""Seconds after which a silent broker counts as away."""
+"""Socket timeout in seconds; an unresponsive broker counts as unavailable after it."""
 _POLL_INTERVAL = 0.25
-"""Seconds between two looks at `cancelled` while a call waits."""
+"""Seconds between two checks of `cancelled` while a call waits."""
 _RECOVERY_GRACE = 1.0
-"""Seconds without a refusal after which a broker that refused some commands counts as well again."""
-_REPAIRS = 3
-"""How often the keys of one command are repaired before its failure counts."""
+"""Seconds without an error after which a broker that rejected some commands counts as healthy again."""
+_MAX_REPAIRS = 3
+"""Maximum number of key repairs for one command before its error is reported."""
 _CLOCK_TTL = 60.0
 """Seconds after which the broker's clock is read again."""
+_MAX_PASSWORD = 4096
+"""Characters of the password file that are read."""
 
 Argument = str | bytes | int | float
 
-_KINDS = {
+_KEY_TYPES = {
     "heard": "zset",
     "scheduler": "string",
     "scheduler:token": "number",
@@ -48,25 +59,49 @@ _KINDS = {
     "queue": "stream",
     **dict.fromkeys(("beats", "details", "lost", "cycle", "wishes", "missing", "fx", "list", "walk"), "hash"),
 }
-"""Keys of the namespace, or their first part, and what they are: see `repair.lua`."""
+"""Key of the namespace, or its first component → its type as `repair.lua` names it."""
 
 
-def kind_of(name: str) -> str:
-    """What the key of that name in our namespace must be; empty for a name that is not known."""
-    return _KINDS.get(name) or _KINDS.get(name.partition(":")[0], "")
+def key_type(name: str) -> str:
+    """The type that a key of our namespace must have; empty for an unknown name."""
+    return _KEY_TYPES.get(name) or _KEY_TYPES.get(name.partition(":")[0], "")
+
+
+def read_password(file: Path | None) -> str | None:
+    """The first line of the password file; None without a file.
+
+    A file keeps the password out of process lists and the shell history.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or its first line is empty.
+    """
+    if file is None:
+        return None
+    remedy = "name a file with the password on its first line (--broker-password-file FILE)"
+    try:
+        with file.open(encoding="utf-8") as opened:
+            line = opened.read(_MAX_PASSWORD).partition("\n")[0].rstrip("\r")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"the broker's password file {file} cannot be read: {reason}; {remedy}"
+        ) from None
+    if not line:
+        raise ConfigurationError(f"the broker's password file {file} is empty; {remedy}")
+    return line
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One change of the broker's state. Run again, it is answered with its first result, not applied again."""
+    """An idempotency token: a script that is run again with it returns its first result and changes nothing."""
 
     slot: str
-    """Key that remembers the result of the last operation of this slot, for an hour."""
+    """Key that holds the result of the last operation of this slot, for an hour."""
     name: str
 
 
 class Broker:
-    """A Redis or Valkey server and our namespace on it. Thread-safe."""
+    """A Redis or Valkey server, and the cluster's namespace on it. Thread-safe."""
 
     def __init__(
         self,
@@ -77,7 +112,7 @@ class Broker:
         timeout: float = _TIMEOUT,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        """`password`: used where the URL holds none. `timeout`: seconds a silent broker is waited for."""
+        """`password`: used when the URL has none. `timeout`: socket timeout in seconds."""
         self.address = redact_url(url)
         self._name = f"the broker at {self.address}"
         self._tls = url.startswith("rediss:")
@@ -89,40 +124,40 @@ class Broker:
         self._client: Any = None
         self._abandoned = threading.Event()
         self._lock = threading.Lock()
-        self._health = (Health.STARTING, f"{self._name} has not been asked yet", 0.0)
+        self._health = (Health.STARTING, f"{self._name} has not been contacted yet", 0.0)
         self._free_slots: deque[str] = deque()
         self._instance = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
         self._offset = 0.0
         self._clock_read = 0.0
 
-    def open(self, *, patience: float | None = 0.0, cancelled: Callable[[], bool] | None = None) -> None:
-        """Connect and check that the server can be what it must be; warnings about the rest go to the log.
+    def open(self, *, retry_for: float | None = 0.0, cancelled: Callable[[], bool] | None = None) -> None:
+        """Connect and check the server's version, role and configuration; log warnings about its durability.
 
-        `patience`: seconds for which a broker that is away is tried again; None for as long as it takes.
+        `retry_for`: seconds to retry while the broker is unavailable; None to retry without limit.
 
         Raises:
-            BrokerError: the package is missing, the server refuses us, is too old or is a replica, or with TLS
-                there is something that only a person can mend.
-            BrokerAwayError: it was not reached in time.
-            CancelledError: `cancelled` said so.
+            BrokerError: the package is missing, the server rejects the login, is too old or a replica, or the TLS
+                configuration is wrong.
+            BrokerAwayError: the broker was not reached in time.
+            CancelledError: `cancelled` returned true.
         """
         self._client = self._connect()
         redis = redis_package()
         options = self._client.connection_pool.connection_kwargs
 
-        def greet() -> None:
+        def handshake() -> None:
             try:
                 warnings = check_server(self._client, self._name)
             except (redis.ConnectionError, redis.TimeoutError) as error:
-                if refusal(error).retryability is Retryability.TIME:
-                    check_language(options, self._name, tls=self._tls)
+                if describe_error(error).retryability is Retryability.TIME:
+                    diagnose_tls_mismatch(options, self._name, tls=self._tls)
                 raise
             for warning in warnings:
                 _log.warning("%s", warning)
             self._read_clock()
 
-        self._with_retry(greet, patience, cancelled, curable=(Retryability.TIME,))
+        self._with_retry(handshake, retry_for, cancelled, retryable=(Retryability.TIME,))
 
     def _connect(self) -> Any:
         redis = redis_package()
@@ -130,7 +165,7 @@ class Broker:
         from redis.retry import Retry
 
         try:
-            # Where the URL has a password, redis-py takes that one.
+            # redis-py prefers a password in the URL.
             client = redis.Redis.from_url(
                 self._url,
                 password=self._password,
@@ -140,20 +175,20 @@ class Broker:
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
-            # redis-py looks at most of the URL's options only when it makes a connection.
+            # redis-py validates most options of the URL only when it creates a connection.
             client.connection_pool.make_connection()
         except (ValueError, TypeError, redis.RedisError) as error:
             raise BrokerError(
-                f"the URL {self.address} is of no use ({plain(str(error))}): give one such as redis://host:6379/0"
+                f"invalid broker URL {self.address}: {plain(str(error))}; example: redis://host:6379/0"
             ) from error
         check_files(client.connection_pool.connection_kwargs, self._name)
         return client
 
     def key(self, *components: str) -> str:
-        """A key in our namespace; the braces keep all of them on one node of a Redis Cluster."""
+        """A key in our namespace; the hash tag keeps all of them on one node of a Redis Cluster."""
         return ":".join((f"sp500tui:{{{self.cluster_name}}}", *components))
 
-    # --- scripts ------------------------------------------------------------------------------------------------
+    # --- commands and scripts -----------------------------------------------------------------------------------
 
     def run(
         self,
@@ -162,24 +197,39 @@ class Broker:
         args: Sequence[Argument] = (),
         *,
         operation: Operation | None = None,
-        patience: float | None = None,
+        retry_for: float | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Any:
-        """Run a script of `cluster/scripts` and return what it returns: bytes, integers, lists of them.
+        """Run a script of `cluster/broker/scripts` and return its result: bytes, integers or lists of them.
 
-        While the broker is away or lets us do nothing it is tried again, for `patience` seconds or, with None, until
-        it answers: what a worker has in hand is not to be lost by somebody's change of a password. With an
-        `operation` its slot goes before `keys` and its name before `args`.
+        While the broker is unavailable or denies access the script is retried, for `retry_for` seconds or, with None,
+        until it succeeds, so that a changed password costs no leased items. With an `operation`, its slot is put
+        before `keys` and its name before `args`.
 
         Raises:
-            BrokerError: the command is at fault.
-            BrokerAwayError: the patience is over, or `abandon` was called.
-            CancelledError: `cancelled` said so.
+            BrokerError: the command is wrong.
+            BrokerAwayError: `retry_for` has passed, or `abandon` was called.
+            CancelledError: `cancelled` returned true.
         """
         program = load(script)
         if operation is not None:
             keys, args = (operation.slot, *keys), (operation.name, *args)
-        return self._with_retry(lambda: self._evaluate(program, keys, args), patience, cancelled, keys=keys)
+        return self._with_retry(lambda: self._evaluate(program, keys, args), retry_for, cancelled, keys=keys)
+
+    def read_hash(self, key: str, *, retry_for: float | None = None) -> dict[str, bytes]:
+        """All fields of a hash. Raises as `run` does."""
+        found = self._with_retry(lambda: self._connection().hgetall(key), retry_for, None, keys=[key])
+        return {to_text(name): value for name, value in found.items()}
+
+    def set_fields(self, key: str, fields: Mapping[str, str], *, retry_for: float | None = None) -> None:
+        """Set fields of a hash, also when the broker's memory is full. Raises as `run` does."""
+        flat = [part for pair in fields.items() for part in pair]
+        if flat:
+            self.run("set_fields", [key], flat, retry_for=retry_for)
+
+    def delete_fields(self, key: str, names: Sequence[str], *, retry_for: float | None = None) -> None:
+        """Remove fields of a hash. Raises as `run` does."""
+        self._with_retry(lambda: self._connection().hdel(key, *names), retry_for, None, keys=[key])
 
     def run_once(
         self,
@@ -187,35 +237,39 @@ class Broker:
         keys: Sequence[str] = (),
         args: Sequence[Argument] = (),
         *,
-        patience: float | None = None,
+        retry_for: float | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Any:
-        """Run a script as a new operation: however often the connection is cut, it is applied at most once."""
+        """Run a script as a new operation, applied at most once even when the connection is cut and it is retried."""
         operation = self.operation()
-        answer = self.run(script, keys, args, operation=operation, patience=patience, cancelled=cancelled)
-        self.settled(operation)
+        answer = self.run(script, keys, args, operation=operation, retry_for=retry_for, cancelled=cancelled)
+        self.finish(operation)
         return answer
 
     def operation(self) -> Operation:
-        """A new operation, which is to be `settled` once its result is known."""
+        """A new operation; pass it to `finish` once its result is known."""
         try:
             slot = self._free_slots.popleft()
         except IndexError:
             slot = self.key("op", f"{self._instance}-{next(self._numbers)}")
         return Operation(slot, str(next(self._numbers)))
 
-    def settled(self, operation: Operation) -> None:
-        """Its result is known: its slot may serve another."""
+    def finish(self, operation: Operation) -> None:
+        """Make the slot of a completed operation available to the next one."""
         self._free_slots.append(operation.slot)
 
-    def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
-        redis = redis_package()
+    def _connection(self) -> Any:
+        """The client of redis-py, created on first use."""
         if self._client is None:
             self._client = self._connect()
+        return self._client
+
+    def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        redis, client = redis_package(), self._connection()
         try:
-            answer = self._client.evalsha(script.sha, len(keys), *keys, *args)
+            answer = client.evalsha(script.sha, len(keys), *keys, *args)
         except redis.exceptions.NoScriptError:
-            answer = self._client.eval(script.source, len(keys), *keys, *args)
+            answer = client.eval(script.source, len(keys), *keys, *args)
         if time.monotonic() - self._clock_read > _CLOCK_TTL:
             self._read_clock()
         return answer
@@ -223,55 +277,57 @@ class Broker:
     def _with_retry(
         self,
         attempt: Callable[[], Any],
-        patience: float | None,
+        retry_for: float | None,
         cancelled: Callable[[], bool] | None,
         *,
-        curable: tuple[Retryability, ...] = (Retryability.TIME, Retryability.OPERATOR),
+        retryable: tuple[Retryability, ...] = (Retryability.TIME, Retryability.OPERATOR),
         keys: Sequence[str] = (),
     ) -> Any:
         redis = redis_package()
-        end = None if patience is None else time.monotonic() + patience
-        for strike in itertools.count(1):
+        end = None if retry_for is None else time.monotonic() + retry_for
+        for failures in itertools.count(1):
             try:
                 answer = attempt()
             except (redis.RedisError, OSError) as error:
-                trouble = refusal(error)
-                if trouble.data and strike <= _REPAIRS and self._repair(keys):
+                info = describe_error(error)
+                if info.may_be_data and failures <= _MAX_REPAIRS and self._repair(keys):
                     continue
-                if strike == 1 and self._drop_idle_connections(error):
+                if failures == 1 and self._drop_idle_connections(error):
                     continue
-                delay = _RETRY.delay(strike, self._rng())
-                message = self._mark_unhealthy(trouble, delay)
-                if trouble.retryability not in curable:
+                delay = _RETRY.delay(failures, self._rng())
+                message = self._mark_unhealthy(info, delay)
+                if info.retryability not in retryable:
                     raise BrokerError(message) from error
                 if end is not None and time.monotonic() + delay > end:
                     raise BrokerAwayError(message) from error
                 self._sleep(delay, message, cancelled)
             else:
-                self._mark_healthy(strike > 1)
+                self._mark_healthy(failures > 1)
                 return answer
         return None
 
     def _repair(self, keys: Sequence[str]) -> bool:
-        """Make keys usable that another program has written to; whether any had to be changed."""
+        """Repair keys that another program has written to; returns whether any was changed."""
         prefix = self.key("")
-        kinds = {key: kind for key in keys if (kind := kind_of(key.removeprefix(prefix)))}
+        types = {key: type_ for key in keys if (type_ := key_type(key.removeprefix(prefix)))}
         suffix = f":unreadable-{uuid.uuid4().hex[:8]}"
         try:
-            changes = self._evaluate(load("repair"), list(kinds), [*kinds.values(), suffix])
+            changes = self._evaluate(load("repair"), list(types), [*types.values(), suffix])
         except (redis_package().RedisError, OSError) as error:
             _log.warning("%s: its keys could not be checked: %s", self._name, plain(str(error)))
             return False
         for change in changes:
-            _log.warning("%s held what is not ours: %s", self._name, plain(change.decode("utf-8", "replace")))
+            _log.warning(
+                "%s held data of another program: %s", self._name, plain(change.decode("utf-8", "replace"))
+            )
         return bool(changes)
 
     def _drop_idle_connections(self, error: Exception) -> bool:
-        """After a restart of the broker every idle connection is dead: that alone is no trouble worth a word."""
-        stale = isinstance(error, redis_package().ConnectionError) and self._health[0] is Health.OK
-        if stale:
+        """Close idle connections, all of which are dead after a restart of the broker; that alone is not reported."""
+        restarted = isinstance(error, redis_package().ConnectionError) and self._health[0] is Health.OK
+        if restarted:
             self._client.connection_pool.disconnect(inuse_connections=False)
-        return stale
+        return restarted
 
     def _sleep(self, seconds: float, message: str, cancelled: Callable[[], bool] | None) -> None:
         until = time.monotonic() + seconds
@@ -281,63 +337,63 @@ class Broker:
             if self._abandoned.wait(min(left, _POLL_INTERVAL)):
                 raise BrokerAwayError(message)
 
-    # --- how it is ----------------------------------------------------------------------------------------------
+    # --- health -------------------------------------------------------------------------------------------------
 
     def health(self) -> tuple[Health, str, float | None]:
-        """How the broker is, in words, and the seconds until the next attempt while it is not well."""
+        """The broker's health, a message, and the seconds until the next attempt while it is unhealthy."""
         with self._lock:
             health, message, retry_at = self._health
         waiting = health in (Health.DOWN, Health.DEGRADED)
         return health, message, max(0.0, retry_at - time.monotonic()) if waiting else None
 
-    def _mark_unhealthy(self, trouble: Refusal, delay: float) -> str:
-        message = f"{self._name} {trouble.words}"
+    def _mark_unhealthy(self, info: BrokerErrorInfo, delay: float) -> str:
+        message = f"{self._name} {info.message}"
         with self._lock:
-            told = self._health[:2] == (trouble.health, message)
-            self._health = (trouble.health, message, time.monotonic() + delay)
-        if not told:
+            reported = self._health[:2] == (info.health, message)
+            self._health = (info.health, message, time.monotonic() + delay)
+        if not reported:
             _log.warning("%s", message)
         return message
 
-    def _mark_healthy(self, healed: bool) -> None:
-        """A command worked; `healed` when the same one had failed before."""
+    def _mark_healthy(self, retried: bool) -> None:
+        """Record a successful command; `retried` when it had failed before."""
         health, _, until = self._health
         if health is Health.OK:
             return
-        # What lets some commands through and others not, as a full memory does, is not over with one of the former.
-        if health is Health.DEGRADED and not healed and time.monotonic() < until + _RECOVERY_GRACE:
+        # A condition that rejects only some commands, such as full memory, is not over when another command succeeds.
+        if health is Health.DEGRADED and not retried and time.monotonic() < until + _RECOVERY_GRACE:
             return
         with self._lock:
             before, self._health = self._health[0], (Health.OK, "", 0.0)
         if before in (Health.DOWN, Health.DEGRADED):
             _log.warning("%s works again", self._name)
 
-    # --- its clock ----------------------------------------------------------------------------------------------
+    # --- clock --------------------------------------------------------------------------------------------------
 
     @property
     def offset(self) -> float:
-        """Seconds to add to `time.monotonic()` for the time of the broker's clock (seconds since 1970)."""
+        """Seconds to add to `time.monotonic()` to get the broker's clock (seconds since 1970)."""
         return self._offset
 
     def now(self) -> float:
-        """The broker's clock in seconds: the same on all nodes, however wrong their own clocks are."""
+        """The broker's clock in seconds since 1970; independent of the nodes' own clocks."""
         return time.monotonic() + self._offset
 
     def _read_clock(self) -> None:
-        asked = time.monotonic()
+        sent = time.monotonic()
         seconds, microseconds = self._client.time()
-        answered = time.monotonic()
-        self._offset = seconds + microseconds / 1e6 - (asked + answered) / 2
-        self._clock_read = answered
+        received = time.monotonic()
+        self._offset = seconds + microseconds / 1e6 - (sent + received) / 2
+        self._clock_read = received
 
-    # --- the end ------------------------------------------------------------------------------------------------
+    # --- shutdown -----------------------------------------------------------------------------------------------
 
     def abandon(self) -> None:
-        """Wait for a broker that is away no longer: the stop ladder's second step."""
+        """Stop retrying: every waiting call raises `BrokerAwayError`."""
         self._abandoned.set()
 
     def close(self) -> None:
-        """Let all connections go."""
+        """Close all connections."""
         self.abandon()
         if self._client is not None:
             self._client.close()

@@ -1,4 +1,4 @@
-"""Values read from the broker, where anybody may have written anything: checked, bounded, and reported once."""
+"""Validation of values read from the broker, which are untrusted: any client may have written them."""
 
 from __future__ import annotations
 
@@ -13,94 +13,96 @@ from sp500tui.logs.redaction import plain
 
 _log = logging.getLogger(__name__)
 
-LARGEST = 2**53
-"""Every whole number up to here is exact in JSON, in Lua and as a float."""
-_SHOWN = 80
-"""Characters of a value that a report shows."""
+MAX_EXACT_INT = 2**53
+"""Largest integer that JSON, Lua and float all represent exactly, with every smaller one."""
+_EXCERPT = 80
+"""Characters of an invalid value that a warning shows."""
 
 
-def text(value: object) -> str:
-    """A text of the broker; bytes that are no UTF-8 are replaced, anything but text is empty."""
+def to_text(value: object) -> str:
+    """A value as a string: bytes that are not UTF-8 are replaced, any other type gives an empty string."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else ""
 
 
-def whole(value: object, low: int = 0, high: int = LARGEST) -> int | None:
-    """A whole number within bounds, from a text or a number; None for anything else."""
+def to_int(value: object, low: int = 0, high: int = MAX_EXACT_INT) -> int | None:
+    """An integer within bounds, from text or a number; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (bytes, str, int)):
         return None
     try:
-        # Longer texts are no number within bounds; int() refuses very long ones with an exception.
-        number = value if isinstance(value, int) else int(text(value)[:32])
+        # Longer text is out of bounds anyway; int() raises for very long digits.
+        number = value if isinstance(value, int) else int(to_text(value)[:32])
     except ValueError:
         return None
     return number if low <= number <= high else None
 
 
-def real(value: object, low: float = -LARGEST, high: float = LARGEST) -> float | None:
-    """A finite number within bounds, from a text or a number; None for anything else."""
+def to_float(value: object, low: float = -MAX_EXACT_INT, high: float = MAX_EXACT_INT) -> float | None:
+    """A finite float within bounds, from text or a number; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (bytes, str, int, float)):
         return None
     try:
-        number = float(text(value) if isinstance(value, bytes) else value)
+        number = float(to_text(value) if isinstance(value, bytes) else value)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and low <= number <= high else None
 
 
 def loads(data: bytes) -> Any:
-    """JSON with finite, bounded numbers only.
+    """Parse JSON with finite, bounded numbers only.
 
     Raises:
-        ValueError: it is no JSON, nested too deeply, or holds NaN, an infinity or a number out of bounds.
+        ValueError: it is not JSON, is nested too deeply, or contains NaN, an infinity or a number out of bounds.
     """
     try:
-        return json.loads(data, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded)
+        return json.loads(
+            data, parse_constant=_reject_constant, parse_float=_bounded_float, parse_int=_bounded_int
+        )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+def _reject_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
 
 
-def _finite(digits: str) -> float:
-    number = real(digits, -1e300, 1e300)
+def _bounded_float(digits: str) -> float:
+    number = to_float(digits, -1e300, 1e300)
     if number is None:
-        raise ValueError(f"{digits[:_SHOWN]} is out of bounds")
+        raise ValueError(f"{digits[:_EXCERPT]} is out of bounds")
     return number
 
 
-def _bounded(digits: str) -> int:
-    number = whole(digits, -(2**63), 2**63 - 1)
+def _bounded_int(digits: str) -> int:
+    number = to_int(digits, -(2**63), 2**63 - 1)
     if number is None:
-        raise ValueError(f"{digits[:_SHOWN]} is out of bounds")
+        raise ValueError(f"{digits[:_EXCERPT]} is out of bounds")
     return number
 
 
-def fields(flat: object) -> dict[str, bytes]:
-    """A hash of the broker, of its fields and values one after the other; empty for anything else."""
+def hash_fields(flat: object) -> dict[str, bytes]:
+    """A hash from the flat list of fields and values that a script returns; empty for anything else."""
     if not isinstance(flat, (list, tuple)) or len(flat) % 2:
         return {}
     pairs = zip(flat[::2], flat[1::2], strict=True)
-    return {text(name): value for name, value in pairs if isinstance(value, bytes)}
+    return {to_text(name): value for name, value in pairs if isinstance(value, bytes)}
 
 
-def texts(flat: object) -> dict[str, str]:
-    """As `fields`, with the values as text."""
-    return {name: text(value) for name, value in fields(flat).items()}
+def text_fields(flat: object) -> dict[str, str]:
+    """As `hash_fields`, with the values as text."""
+    return {name: to_text(value) for name, value in hash_fields(flat).items()}
 
 
-def report(what: str, value: object) -> None:
-    """Write to the log that a value was ignored, once for each."""
-    shown = text(value) if isinstance(value, (bytes, str)) else str(_plain_mapping(value))
-    _report(plain(what), plain(shown[:_SHOWN]))
+def warn_invalid(what: str, value: object) -> None:
+    """Log that an invalid value was ignored; once for each value."""
+    shown = to_text(value) if isinstance(value, (bytes, str)) else str(_plain_mapping(value))
+    _warn_once(plain(what), plain(shown[:_EXCERPT]))
 
 
 @lru_cache(maxsize=1000)
-def _report(what: str, shown: str) -> None:
-    _log.warning("ignored %s on the broker, which cannot be read: %s", what, shown or "nothing")
+def _warn_once(what: str, shown: str) -> None:
+    _log.warning("ignored an invalid value on the broker, %s: %s", what, shown or "empty")
 
 
 def _plain_mapping(value: object) -> object:

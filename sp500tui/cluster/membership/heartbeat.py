@@ -1,4 +1,4 @@
-"""What a node tells the others of itself once a second, and how that is written down for the broker."""
+"""The heartbeat that a node publishes once a second, and its encoding on the broker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from sp500tui.cluster.broker.values import loads, report
+from sp500tui.cluster.broker.values import loads, warn_invalid
 from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.core.snapshot import (
     Latency,
@@ -21,10 +21,10 @@ from sp500tui.pipeline.core.snapshot import (
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """One node at one moment, by its own account."""
+    """The state of one node as it last reported it."""
 
     name: str
-    """Unique while it lives: `host:pid:random`."""
+    """Unique: `host:pid:random`."""
     host: str
     version: str
     uptime: float = 0.0
@@ -32,55 +32,59 @@ class Heartbeat:
     phase: Phase = Phase.STARTING
     fetch_group: str = ""
     stages: tuple[StageSnapshot, ...] = ()
-    """Only those that it runs."""
+    """The stages that the node runs."""
     sources: UpstreamSnapshot | None = None
-    """None where it asks nothing of Yahoo Finance."""
+    """None when the node sends no requests to Yahoo Finance."""
     held_up: float = 0.0
-    """Seconds for which its own circuit breaker lets no request out."""
+    """Seconds until the node's own circuit breaker closes again."""
     held_up_by: str = ""
     end_to_end: Latency = field(default_factory=Latency)
     commit: Latency = field(default_factory=Latency)
-    """Of one commit of its writers."""
+    """Of one commit of the node's writers."""
     trouble: str = ""
-    """What does not go as it should, one line."""
+    """The current problem, one line; empty without one."""
 
     @property
     def running(self) -> bool:
-        """Whether it takes work or is about to."""
+        """Whether the node takes work or is starting."""
         return self.phase in (Phase.STARTING, Phase.RUNNING, Phase.PAUSED)
 
     def stage(self, name: StageName) -> StageSnapshot | None:
-        """Its pool of that stage; None where it has none."""
+        """The node's worker pool of a stage; None when it does not run the stage."""
         return next((stage for stage in self.stages if stage.name is name), None)
 
 
-def encode(beat: Heartbeat) -> bytes:
+def encode(heartbeat: Heartbeat) -> bytes:
     """The heartbeat as JSON."""
-    return json.dumps(asdict(beat)).encode()
+    return json.dumps(asdict(heartbeat)).encode()
 
 
 @cache
-def _of(type_: Any) -> Any:
-    """Makes a dataclass of what JSON holds, checking every field."""
-    # Heavy, and needed by nodes only.
+def _adapter(type_: Any) -> Any:
+    """A validator that builds `type_` from parsed JSON."""
+    # Imported here because pydantic is slow to import and only nodes need it.
     from pydantic import TypeAdapter
 
     return TypeAdapter(type_)
 
 
 def decode(name: str, text: bytes) -> Heartbeat:
-    """A heartbeat from the broker; of one that this version cannot read, only name, host and version."""
+    """Decode a heartbeat; if this version cannot read it, the result has only name, host and version."""
     found: Any = None
     try:
         found = loads(text)
-        beat: Heartbeat = _of(Heartbeat).validate_python(found)
+        heartbeat: Heartbeat = _adapter(Heartbeat).validate_python(found)
     except ValueError:
-        report(f"the heartbeat of {name}", text)
+        warn_invalid(f"the heartbeat of {name}", text)
         known = found if isinstance(found, dict) else {}
         host, version = str(known.get("host", name)), str(known.get("version", "unknown"))
-        return Heartbeat(name, plain(host), plain(version), trouble="its heartbeat cannot be read")
+        return Heartbeat(name, plain(host), plain(version), trouble="unreadable heartbeat")
     return replace(
-        beat, name=name, host=plain(beat.host), version=plain(beat.version), trouble=plain(beat.trouble)
+        heartbeat,
+        name=name,
+        host=plain(heartbeat.host),
+        version=plain(heartbeat.version),
+        trouble=plain(heartbeat.trouble),
     )
 
 
@@ -90,11 +94,13 @@ def encode_workers(workers: tuple[WorkerSnapshot, ...]) -> bytes:
 
 
 def decode_workers(node: str, text: bytes) -> tuple[WorkerSnapshot, ...]:
-    """A node's workers from the broker, each with the name of its node; none where they cannot be read."""
+    """Decode a node's workers and set their node; empty when they are unreadable."""
     try:
-        workers: tuple[WorkerSnapshot, ...] = _of(tuple[WorkerSnapshot, ...]).validate_python(loads(text))
+        workers: tuple[WorkerSnapshot, ...] = _adapter(tuple[WorkerSnapshot, ...]).validate_python(
+            loads(text)
+        )
     except ValueError:
-        report(f"the workers of {node}", text)
+        warn_invalid(f"the workers of {node}", text)
         return ()
     return tuple(
         replace(each, node=node, doing=plain(each.doing), last_error=plain(each.last_error))

@@ -1,4 +1,4 @@
-"""The roll of the cluster at one moment: who is there, who is lost, who schedules, what is wanted."""
+"""A consistent view of the cluster: live and lost nodes, the scheduler, and the desired state."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sp500tui.cluster.broker.values import fields, real, report, text, texts, whole
+from sp500tui.cluster.broker.values import hash_fields, text_fields, to_float, to_int, to_text, warn_invalid
 from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_workers
-from sp500tui.cluster.scheduling.schedule_fields import readable
+from sp500tui.cluster.scheduling.schedule_fields import validated_fields
 from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS
 from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot
@@ -16,145 +16,150 @@ from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot
 HEARTBEAT_TIMEOUT = 5.0
 """Seconds without a heartbeat after which a node counts as lost."""
 _STAGES = frozenset(map(str, StageName))
-REMEMBERED = 600.0
-"""Seconds for which a lost node is shown."""
+LOST_NODE_TTL = 600.0
+"""Seconds for which a lost node stays in the view."""
 
 
 @dataclass(frozen=True, slots=True)
 class LostNode:
-    """A node that stopped without a word."""
+    """A node that stopped without leaving the cluster."""
 
-    beat: Heartbeat
-    """The last one heard."""
-    heard: float
-    """When that was, by the broker's clock, in seconds."""
+    heartbeat: Heartbeat
+    """Its last one."""
+    last_seen: float
+    """Time of the last heartbeat, by the broker's clock, in seconds."""
     held: Mapping[str, int]
-    """Items that were taken from it, by queue."""
-    takers: Mapping[tuple[str, str], int]
-    """How many of them other nodes took over, by node and queue."""
+    """Items it had leased, by queue."""
+    new_owners: Mapping[tuple[str, str], int]
+    """Items reassigned so far, by node and queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """What the broker knows of the nodes. Times are the broker's, in seconds."""
+    """The nodes as recorded on the broker. Times are those of the broker's clock, in seconds."""
 
     time: float = 0.0
-    heard: Mapping[str, float] = field(default_factory=dict)
-    """When each node was last heard."""
+    last_seen: Mapping[str, float] = field(default_factory=dict)
+    """Time of each node's last heartbeat."""
     heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
     workers: Mapping[str, tuple[WorkerSnapshot, ...]] = field(default_factory=dict)
-    """By node; empty where they were not asked for."""
+    """By node; empty unless details were requested."""
     lost: Sequence[LostNode] = ()
     scheduler: str = ""
     """Name of the node that starts the cycles; empty when none does."""
     cycle: Mapping[str, str] = field(default_factory=dict)
-    requests: Mapping[str, str] = field(default_factory=dict)
+    desired: Mapping[str, str] = field(default_factory=dict)
+    """Desired state: worker counts, paused stages, the interval, a cycle to run now."""
     missing: Mapping[str, str] = field(default_factory=dict)
-    """Symbols without a price, and why."""
+    """Symbols without a price, and the reasons."""
     rates: Mapping[str, bytes] = field(default_factory=dict)
     """Exchange rates by base currency."""
     list_version: str = ""
-    """Of the list of constituents in force."""
+    """Version of the current list of constituents."""
 
     def unresponsive(self) -> tuple[str, ...]:
-        """The nodes that are lost and have not been given up yet."""
-        return unresponsive(self.heard, self.time)
+        """Nodes whose heartbeat timed out and that are not evicted yet."""
+        return unresponsive(self.last_seen, self.time)
 
     def alive(self) -> tuple[Heartbeat, ...]:
-        """The nodes that are heard, by name."""
-        gone = set(self.unresponsive())
-        return tuple(beat for name, beat in sorted(self.heartbeats.items()) if name not in gone)
+        """The heartbeats of the live nodes, ordered by name."""
+        lost = set(self.unresponsive())
+        return tuple(beat for name, beat in sorted(self.heartbeats.items()) if name not in lost)
 
     def silence(self, node: str) -> float:
-        """Seconds since a node was heard."""
-        return max(0.0, self.time - self.heard.get(node, self.time))
+        """Seconds since a node's last heartbeat."""
+        return max(0.0, self.time - self.last_seen.get(node, self.time))
 
     def running(self, stage: StageName) -> tuple[str, ...]:
-        """The names of the living nodes that run a stage."""
+        """The names of the live nodes that run a stage."""
         return tuple(beat.name for beat in self.alive() if beat.stage(stage) is not None)
 
-    def wanted(self, node: str, stage: StageName) -> int | None:
-        """The desired number of workers of one stage on one node; None where nobody said."""
-        return whole(self.requests.get(f"{node}|{stage}"), MIN_WORKERS, MAX_WORKERS)
+    def desired_size(self, node: str, stage: StageName) -> int | None:
+        """The desired number of workers of one stage on one node; None when unset."""
+        return to_int(self.desired.get(f"{node}|{stage}"), MIN_WORKERS, MAX_WORKERS)
 
     @property
     def interval(self) -> float | None:
-        """The desired seconds from cycle to cycle; None where none is set."""
-        return real(self.requests.get("interval"), MIN_INTERVAL, MAX_INTERVAL)
+        """The desired seconds between cycle starts; None when unset."""
+        return to_float(self.desired.get("interval"), MIN_INTERVAL, MAX_INTERVAL)
 
 
-def unresponsive(heard: Mapping[str, float], now: float) -> tuple[str, ...]:
-    """Who has not been heard for too long."""
-    return tuple(sorted(name for name, at in heard.items() if now - at >= HEARTBEAT_TIMEOUT))
+def unresponsive(last_seen: Mapping[str, float], now: float) -> tuple[str, ...]:
+    """The nodes whose last heartbeat is older than the timeout."""
+    return tuple(sorted(name for name, at in last_seen.items() if now - at >= HEARTBEAT_TIMEOUT))
 
 
-def spread(total: int, nodes: Sequence[str]) -> dict[str, int]:
-    """Share workers out evenly; every node keeps at least one and gets at most 64, the first ones get the rest."""
+def distribute(total: int, nodes: Sequence[str]) -> dict[str, int]:
+    """Distribute workers evenly: 1 to 64 a node, the remainder to the first nodes."""
     if not nodes:
         return {}
     total = max(MIN_WORKERS * len(nodes), min(MAX_WORKERS * len(nodes), total))
-    each, rest = divmod(total, len(nodes))
-    return {name: each + (at < rest) for at, name in enumerate(nodes)}
+    each, remainder = divmod(total, len(nodes))
+    return {name: each + (at < remainder) for at, name in enumerate(nodes)}
 
 
 def parse(answer: Sequence[Any]) -> ClusterView:
-    """The roll from what `roll.lua` answers. What cannot be read is left out and reported once."""
-    time, heard, heartbeats, details, lost, scheduler, cycle, desired, missing, rates, listed = answer
-    now = real(time) or 0.0
-    # The clock is the broker's own: a heartbeat of the future was never sent by a node.
+    """Decode the result of `view.lua`. Invalid values are left out and logged once."""
+    time, last_seen, heartbeats, details, lost, scheduler, cycle, desired, missing, rates, version = answer
+    now = to_float(time) or 0.0
+    # Times are set by the broker's clock: one in the future was not written by a node.
     times = {
         name: at
-        for name, at in ((name, real(at)) for name, at in fields(heard).items())
+        for name, at in ((name, to_float(at)) for name, at in hash_fields(last_seen).items())
         if at is not None and at <= now + HEARTBEAT_TIMEOUT
     }
     return ClusterView(
         time=now,
-        heard=times,
-        heartbeats={name: decode(name, data) for name, data in fields(heartbeats).items() if name in times},
-        workers={name: decode_workers(name, data) for name, data in fields(details).items() if name in times},
+        last_seen=times,
+        heartbeats={
+            name: decode(name, data) for name, data in hash_fields(heartbeats).items() if name in times
+        },
+        workers={
+            name: decode_workers(name, data) for name, data in hash_fields(details).items() if name in times
+        },
         lost=tuple(node for node in map(_lost, lost) if node is not None),
-        scheduler=text(scheduler),
-        cycle=readable(texts(cycle)),
-        requests=_desired(texts(desired)),
-        missing={symbol: plain(why) for symbol, why in texts(missing).items()},
-        rates=fields(rates),
-        list_version=text(listed),
+        scheduler=to_text(scheduler),
+        cycle=validated_fields(text_fields(cycle)),
+        desired=_valid_desired(text_fields(desired)),
+        missing={symbol: plain(reason) for symbol, reason in text_fields(missing).items()},
+        rates=hash_fields(rates),
+        list_version=to_text(version),
     )
 
 
-def _desired(values: Mapping[str, str]) -> dict[str, str]:
-    """The desired values without those that are out of bounds or no numbers."""
-    found = {}
+def _valid_desired(values: Mapping[str, str]) -> dict[str, str]:
+    """The desired values that are numbers within bounds."""
+    valid = {}
     for name, value in values.items():
         stage = name.rpartition("|")[2]
-        bad = (
-            real(value, MIN_INTERVAL, MAX_INTERVAL) is None
+        is_invalid = (
+            to_float(value, MIN_INTERVAL, MAX_INTERVAL) is None
             if name == "interval"
             else value not in ("0", "1")
             if name == "ask" or name.startswith("paused|")
-            else stage in _STAGES and whole(value) is None
+            else stage in _STAGES and to_int(value) is None
         )
-        if bad:
-            report(f"the desired value {name}", value)
+        if is_invalid:
+            warn_invalid(f"the desired value {name}", value)
         else:
-            found[name] = value
-    return found
+            valid[name] = value
+    return valid
 
 
 def _lost(entry: Sequence[Any]) -> LostNode | None:
-    name, record, held, takers = entry
-    since, _, beat = record.partition(b" ")
-    heard = real(since)
-    if heard is None:
-        report(f"the record of the lost node {text(name)}", record)
+    name, record, held, new_owners = entry
+    last_seen, _, heartbeat = record.partition(b" ")
+    seen_at = to_float(last_seen)
+    if seen_at is None:
+        warn_invalid(f"the record of the lost node {to_text(name)}", record)
         return None
-    taken: dict[tuple[str, str], int] = {}
-    for key, number in _counts(takers).items():
+    owners: dict[tuple[str, str], int] = {}
+    for key, number in _counts(new_owners).items():
         queue, _, node = key.partition(" ")
-        taken[node, queue] = number
-    return LostNode(decode(text(name), beat), heard, _counts(held), taken)
+        owners[node, queue] = number
+    return LostNode(decode(to_text(name), heartbeat), seen_at, _counts(held), owners)
 
 
 def _counts(flat: object) -> dict[str, int]:
-    counts = ((name, whole(number)) for name, number in fields(flat).items())
+    counts = ((name, to_int(number)) for name, number in hash_fields(flat).items())
     return {name: number for name, number in counts if number is not None}

@@ -1,4 +1,4 @@
-"""The queues and the books of the whole cluster, read from the broker in one atomic step."""
+"""The queues and the ledger of the whole cluster, read atomically from the broker."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sp500tui.cluster.broker.client import Broker
-from sp500tui.cluster.broker.values import fields, whole
+from sp500tui.cluster.broker.values import hash_fields, to_int
 from sp500tui.cluster.queue.entries import Reading
 from sp500tui.pipeline.core.snapshot import Ledger, QueueName
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """The cluster at one moment."""
+    """A consistent reading of the cluster."""
 
     now: float
     """The broker's clock, seconds since 1970."""
     queues: Mapping[QueueName, Reading]
     counters: Mapping[str, int]
-    """`fetched`, `stored`, `duplicate`, `dead`: of the whole cluster since its first start."""
+    """`fetched`, `stored`, `duplicate`, `dead`, since the cluster first started."""
 
     @property
     def ledger(self) -> Ledger:
-        """The equation over the whole cluster."""
+        """The ledger of the whole cluster."""
         quotes, rows = self.queues[QueueName.QUOTES], self.queues[QueueName.ROWS]
         return Ledger(
             fetched=self.counters.get("fetched", 0),
@@ -36,20 +36,20 @@ class BrokerState:
 
     @property
     def outstanding(self) -> int:
-        """Symbols of the cycle that are not settled."""
+        """Items in all queues, waiting or leased."""
         return sum(queue.ready + queue.in_flight for queue in self.queues.values())
 
 
-def read_state(broker: Broker, *, patience: float | None = 0.0) -> BrokerState:
-    """Queues and books as they are now.
+def read_state(broker: Broker, *, retry_for: float | None = 0.0) -> BrokerState:
+    """Read the queues and the ledger.
 
     Raises:
-        BrokerAwayError: the broker was not reached within `patience` seconds.
-        BrokerError: it refuses.
+        BrokerAwayError: the broker was not reached within `retry_for` seconds.
+        BrokerError: the broker rejects the command.
     """
     keys = [broker.key("books"), *(broker.key("queue", name) for name in QueueName)]
-    time, queues, flat = broker.run("state", keys, patience=patience)
-    counters = ((name, whole(count)) for name, count in fields(flat).items())
+    time, queues, flat = broker.run("state", keys, retry_for=retry_for)
+    counters = ((name, to_int(count)) for name, count in hash_fields(flat).items())
     return BrokerState(
         now=int(time[0]) + int(time[1]) / 1e6,
         queues={name: Reading.of(found) for name, found in zip(QueueName, queues, strict=True)},

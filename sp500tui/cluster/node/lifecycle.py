@@ -1,4 +1,4 @@
-"""The life of a node: how it joins the others, how long it stays, and how it leaves."""
+"""Lifecycle of a node: joining the cluster, running its stages, draining and leaving."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sp500tui.cluster.membership.heartbeat import Heartbeat
 from sp500tui.cluster.node.control_loop import ControlLoop
 from sp500tui.cluster.node.snapshot import heartbeat_of
 from sp500tui.cluster.node.wiring import NodeComponents
-from sp500tui.cluster.shared.demo_seed import agree
+from sp500tui.cluster.shared.demo_seed import share_demo_seed
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.api import ShutdownLevel
@@ -25,20 +25,20 @@ from sp500tui.pipeline.runtime.sources import Sources
 _log = logging.getLogger(__name__)
 
 Connect = Callable[..., Sources]
-"""`Sources.open`, or a test's own."""
+"""`Sources.open`, or a replacement in tests."""
 _SHUTDOWN_GRACE = 5.0
-"""Seconds that giving leases back may take before the node leaves without: the others find them then."""
-_GIVE_BACK_ATTEMPTS = 3
+"""Seconds for releasing leases before the node leaves without; they are requeued at its eviction."""
+_RELEASE_ATTEMPTS = 3
 
 
 class NodeLifecycle(Lifecycle):
-    """One thread that starts the stages, makes the rounds, and ends them."""
+    """The node's thread: it starts the stages, runs the control loop, and stops the stages."""
 
     components: NodeComponents
-    rounds: ControlLoop
+    control_loop: ControlLoop
 
-    def __init__(self, settings: Settings, paths: Paths, name: str, *, connect: Connect, say: Emit) -> None:
-        super().__init__("node", say, what="the node")
+    def __init__(self, settings: Settings, paths: Paths, name: str, *, connect: Connect, emit: Emit) -> None:
+        super().__init__("node", emit, what="the node")
         self._settings = settings
         self._paths = paths
         self._name = name
@@ -46,18 +46,18 @@ class NodeLifecycle(Lifecycle):
         self._host = socket.gethostname()
         self._started = time.monotonic()
         self.joined_with: Ledger | None = None
-        """The books as this node found them."""
+        """The ledger when this node joined."""
         self.joined_at = 0
-        """Number of the cycle that was the last one then."""
+        """Number of the last cycle before this node joined."""
 
     def stop(self, step: ShutdownLevel) -> None:
-        """Climb the stop ladder; what this node holds goes to the others."""
+        """Escalate the shutdown; the leases of this node go to other nodes."""
         super().stop(step)
         if step is ShutdownLevel.KILL:
             self.components.broker.abandon()
 
     def heartbeat(self) -> Heartbeat:
-        """What this node tells of itself now."""
+        """This node's current heartbeat."""
         database = self.components.database
         return heartbeat_of(
             self.components,
@@ -75,17 +75,17 @@ class NodeLifecycle(Lifecycle):
             self._work()
 
     def _join(self) -> bool:
-        """Reach the broker and become one of the nodes; False when somebody stopped it first."""
+        """Connect to the broker and join; False when stopped before."""
         components = self.components
-        impatient = self._settings.no_ui and components.bounded
+        fail_fast = self._settings.no_ui and components.bounded
         components.broker.open(
-            patience=0.0 if impatient else None, cancelled=lambda: self.step is not ShutdownLevel.NONE
+            retry_for=0.0 if fail_fast else None, cancelled=lambda: self.step is not ShutdownLevel.NONE
         )
         while self.step is ShutdownLevel.NONE:
             try:
-                self.rounds.join()
+                self.control_loop.join()
             except BrokerAwayError:
-                if impatient:
+                if fail_fast:
                     raise
                 self._wake.wait(1.0)
             else:
@@ -94,15 +94,15 @@ class NodeLifecycle(Lifecycle):
 
     def _open(self) -> None:
         components = self.components
-        if self.rounds.state is not None:
-            self.joined_with = self.rounds.state.ledger
-            self.joined_at = self.rounds.joined_at
+        if self.control_loop.state is not None:
+            self.joined_with = self.control_loop.state.ledger
+            self.joined_at = self.control_loop.joined_at
         if components.uses_database:
             components.database_monitor.thread.start()
         if StageName.WRITER in components.stages:
             components.stages[StageName.WRITER].start()
         if components.fetches_prices:
-            components.sources = self._reach_sources()
+            components.sources = self._open_sources()
         self._wait_for_database()
         if self.failure or self.step is not ShutdownLevel.NONE:
             return
@@ -114,17 +114,17 @@ class NodeLifecycle(Lifecycle):
             self._open_market_clock()
         self._enter(Phase.RUNNING)
 
-    def _reach_sources(self) -> Sources:
-        """The outside world, or a demo market that walks as those of the other nodes do."""
+    def _open_sources(self) -> Sources:
+        """Open the data sources, in a demo with the market parameters shared by all nodes."""
         settings, throttle = self._settings, self.components.throttle
         if not settings.demo:
             return self._connect(settings, self._paths, throttle)
-        walk = agree(self.components.broker, settings, anew=self.rounds.alone)
-        alike = settings.model_copy(update={"market_seed": walk.seed})
-        return self._connect(alike, self._paths, throttle, start_at=walk.start_at)
+        shared = share_demo_seed(self.components.broker, settings, reset=self.control_loop.alone)
+        seeded = settings.model_copy(update={"market_seed": shared.seed})
+        return self._connect(seeded, self._paths, throttle, start_at=shared.start_at)
 
     def _wait_for_database(self) -> None:
-        """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
+        """Wait for the first attempt to open the database, so that nothing is fetched for a wrong URL."""
         if self.components.uses_database:
             while (
                 not self.components.database_monitor.first_attempt_done.wait(POLL_INTERVAL)
@@ -133,7 +133,7 @@ class NodeLifecycle(Lifecycle):
                 self._poll()
 
     def _work(self) -> None:
-        """Stay until this node's last cycle is done or somebody wants the end."""
+        """Run until the last planned cycle has finished, a stop is requested or the node fails."""
         while not (self._done() or self.step is not ShutdownLevel.NONE or self.failure):
             self._wake.wait(POLL_INTERVAL)
             self._poll()
@@ -142,26 +142,26 @@ class NodeLifecycle(Lifecycle):
         components, duration = self.components, self._settings.duration
         if self._no_more_cycles.is_set() or components.cycles.fulfilled:
             return True
-        over = duration is not None and time.monotonic() - self._started >= duration
-        return over and not components.cycles.running
+        expired = duration is not None and time.monotonic() - self._started >= duration
+        return expired and not components.cycles.running
 
     def _poll(self) -> None:
         for stage in self.components.stages.values():
             stage.replace_hung_workers()
         self.components.watches.report_pending()
         try:
-            self.rounds.look()
+            self.control_loop.run_once()
         except BrokerError as error:
-            # Not merely away, which the rounds bear: only a person can mend it.
+            # Unlike unavailability, which the control loop tolerates, this needs an operator.
             self.fail(error)
 
     def _drain(self) -> None:
-        """Take nothing new, finish what is in hand, and say goodbye; what is queued is the other nodes'."""
+        """Take no new work, finish the current leases and leave; queued items remain for the other nodes."""
         components = self.components
         if self.failure:
             self.step = max(self.step, ShutdownLevel.SPOOL)
         self._guard(partial(self._enter, Phase.DRAINING))
-        self.rounds.leaving = True
+        self.control_loop.leaving = True
         deadline = time.monotonic() + self._settings.drain_timeout
         for stage in components.stages.values():
             stage.shutdown_now()
@@ -171,51 +171,52 @@ class NodeLifecycle(Lifecycle):
             self._deregister()
 
     def _await(self, name: StageName, deadline: float) -> None:
-        """Wait until a stage is empty; past the deadline, or when asked to, give its leases back.
+        """Wait until a stage has ended; release its leases after the deadline or on request.
 
-        A broker that is away makes the deadline come soon: nothing can be finished without it.
+        While the broker is unavailable the deadline is short, because no lease can be completed.
         """
-        give_up: float | None = None
-        soon = time.monotonic() + _SHUTDOWN_GRACE
+        abandon_at: float | None = None
+        early_deadline = time.monotonic() + _SHUTDOWN_GRACE
         while not self.components.stages[name].join(POLL_INTERVAL):
             self._guard(self._poll)
             now = time.monotonic()
             if self.step is ShutdownLevel.KILL:
                 return
-            late = now > (soon if self.components.broker.health()[0] is Health.DOWN else deadline)
-            if give_up is None and (self.step >= ShutdownLevel.SPOOL or late):
-                self._let_go()
-                give_up = now + _SHUTDOWN_GRACE
-            if give_up is not None and now > give_up:
+            late = now > (early_deadline if self.components.broker.health()[0] is Health.DOWN else deadline)
+            if abandon_at is None and (self.step >= ShutdownLevel.SPOOL or late):
+                self._release_leases()
+                abandon_at = now + _SHUTDOWN_GRACE
+            if abandon_at is not None and now > abandon_at:
                 self.components.broker.abandon()
-            if give_up is not None and now > give_up + _SHUTDOWN_GRACE:
+            if abandon_at is not None and now > abandon_at + _SHUTDOWN_GRACE:
                 _log.error("the %s stage did not end in time; it is abandoned", name)
                 return
 
-    def _let_go(self) -> None:
+    def _release_leases(self) -> None:
         components = self.components
         if components.writer_stage.spooling_since is None:
             self._enter(Phase.SPOOLING)
             for stage in components.stages.values():
                 stage.expedite()
             components.writer_stage.spooling_since = time.monotonic()
-            # What cannot be given back, the other nodes find once this one is silent.
-            ServiceThread("give-back", components.release_leases, attempts=_GIVE_BACK_ATTEMPTS).start()
+            # Leases that cannot be released are requeued when this node is evicted.
+            ServiceThread("release-leases", components.release_leases, attempts=_RELEASE_ATTEMPTS).start()
 
     def _deregister(self) -> None:
         components = self.components
-        if self.rounds.state is None:
+        if self.control_loop.state is None:
             return
         try:
             for act in (components.release_all_leases, components.membership.deregister):
                 self._guard(act, reraise=(BrokerAwayError,))
         except BrokerAwayError as error:
             _log.warning(
-                "left without telling the other nodes, which notice it after a few seconds: %s", error
+                "could not deregister (%s); the other nodes will evict this node after its heartbeat timeout",
+                error,
             )
             return
-        if left := self.rounds.state.outstanding:
-            _log.info("%d items wait on the broker for the other nodes", left)
+        if left := self.control_loop.state.outstanding:
+            _log.info("%d items remain on the broker for the other nodes", left)
 
     def _closing_steps(self) -> list[ClosingStep]:
         components = self.components

@@ -1,4 +1,4 @@
-"""The cluster as the faces see it: one pipeline, whose stages, workers and sources are those of all nodes."""
+"""Aggregation of all nodes into one snapshot, and the status of each node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from sp500tui import __version__
 from sp500tui.cluster.membership.heartbeat import Heartbeat
 from sp500tui.cluster.membership.membership import short_name
-from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, REMEMBERED, ClusterView, LostNode
+from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, LOST_NODE_TTL, ClusterView, LostNode
 from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.pipeline.core.snapshot import (
     Health,
@@ -25,14 +25,14 @@ from sp500tui.pipeline.monitoring.diagnostics import upstream_snapshot
 
 _WORST_FIRST = (Health.DOWN, Health.DEGRADED, Health.OK, Health.STARTING)
 
-DesiredState = Callable[[str, StageName], int | None]
+DesiredSize = Callable[[str, StageName], int | None]
 """The desired number of workers of one stage on one node."""
 
 
 def heartbeat_of(
     components: NodeComponents, *, name: str, host: str, uptime: float, phase: Phase, group: str, trouble: str
 ) -> Heartbeat:
-    """What a node tells of itself now."""
+    """This node's current heartbeat."""
     held_up, reason = components.throttle.own_backoff()
     fetches_prices = StageName.PRICE in components.stages
     return Heartbeat(
@@ -53,7 +53,7 @@ def heartbeat_of(
 
 
 def own_workers(components: NodeComponents, name: str) -> tuple[WorkerSnapshot, ...]:
-    """This node's workers now."""
+    """The current workers of this node."""
     return tuple(
         replace(worker.snapshot(), node=name)
         for stage in components.stages.values()
@@ -61,14 +61,16 @@ def own_workers(components: NodeComponents, name: str) -> tuple[WorkerSnapshot, 
     )
 
 
-def merged_stages(heartbeats: Sequence[Heartbeat], wanted: DesiredState) -> tuple[StageSnapshot, ...]:
-    """All four stages, each summed over the nodes; of latencies the worst."""
-    return tuple(_merged(name, _stages(heartbeats, name, wanted)) for name in StageName)
+def merge_stages(heartbeats: Sequence[Heartbeat], desired_size: DesiredSize) -> tuple[StageSnapshot, ...]:
+    """All four stages, summed over the nodes; each latency percentile is the highest of the nodes."""
+    return tuple(_merge_stage(name, _sized_stages(heartbeats, name, desired_size)) for name in StageName)
 
 
-def _stages(heartbeats: Iterable[Heartbeat], name: StageName, wanted: DesiredState) -> list[StageSnapshot]:
+def _sized_stages(
+    heartbeats: Iterable[Heartbeat], name: StageName, desired_size: DesiredSize
+) -> list[StageSnapshot]:
     return [
-        _sized(stage, wanted(beat.name, name))
+        _sized(stage, desired_size(beat.name, name))
         for beat in heartbeats
         for stage in beat.stages
         if stage.name is name
@@ -79,7 +81,7 @@ def _sized(stage: StageSnapshot, size: int | None) -> StageSnapshot:
     return stage if size is None else replace(stage, size=size)
 
 
-def _merged(name: StageName, stages: Sequence[StageSnapshot]) -> StageSnapshot:
+def _merge_stage(name: StageName, stages: Sequence[StageSnapshot]) -> StageSnapshot:
     return StageSnapshot(
         name=name,
         size=sum(stage.size for stage in stages),
@@ -88,127 +90,127 @@ def _merged(name: StageName, stages: Sequence[StageSnapshot]) -> StageSnapshot:
         items=sum(stage.items for stage in stages),
         failed=sum(stage.failed for stage in stages),
         rate=sum(stage.rate for stage in stages),
-        latency=worst(stage.latency for stage in stages),
+        latency=max_latency(stage.latency for stage in stages),
         restarts=sum(stage.restarts for stage in stages),
         paused=bool(stages) and all(stage.paused for stage in stages),
     )
 
 
-def worst(latencies: Iterable[Latency]) -> Latency:
-    """The highest of each percentile: those of several nodes cannot be added up."""
-    told = list(latencies)
+def max_latency(latencies: Iterable[Latency]) -> Latency:
+    """The highest value of each percentile; percentiles of several nodes cannot be summed."""
+    reported = list(latencies)
     return Latency(
         *(
             max((value for value in values if value is not None), default=None)
             for values in (
-                [latency.p50 for latency in told],
-                [latency.p95 for latency in told],
-                [latency.p99 for latency in told],
+                [latency.p50 for latency in reported],
+                [latency.p95 for latency in reported],
+                [latency.p99 for latency in reported],
             )
         )
     )
 
 
-def merged_upstream(own: UpstreamSnapshot, heartbeats: Iterable[Heartbeat]) -> UpstreamSnapshot:
-    """Yahoo Finance as all nodes see it: their requests together, the worst news, the newest answer.
+def merge_upstream(own: UpstreamSnapshot, heartbeats: Iterable[Heartbeat]) -> UpstreamSnapshot:
+    """The state of Yahoo Finance over all nodes: summed requests, the worst health, the latest success.
 
-    `own` has the rate in force here, which is every node's, whoever asked for it.
+    `own` supplies the exchange rate, which is the same on all nodes.
     """
-    told = [beat.sources for beat in heartbeats if beat.sources is not None]
-    if not told:
+    reported = [beat.sources for beat in heartbeats if beat.sources is not None]
+    if not reported:
         return replace(own, health=Health.STARTING, message="")
-    trouble = min(told, key=lambda each: _WORST_FIRST.index(each.health))
-    # One that has not asked yet says nothing about the source.
-    health = Health.OK if trouble.health is Health.STARTING and len(told) > 1 else trouble.health
-    ages = [each.last_success for each in told if each.last_success is not None]
+    worst = min(reported, key=lambda each: _WORST_FIRST.index(each.health))
+    # A node that has sent no request yet knows nothing about the source.
+    health = Health.OK if worst.health is Health.STARTING and len(reported) > 1 else worst.health
+    ages = [each.last_success for each in reported if each.last_success is not None]
     return replace(
         own,
         health=health,
-        message=trouble.message,
-        rate_limit=sum(each.rate_limit for each in told),
-        retry_in=trouble.retry_in,
-        requests=sum(each.requests for each in told),
-        failed=sum(each.failed for each in told),
-        throttled=sum(each.throttled for each in told),
+        message=worst.message,
+        rate_limit=sum(each.rate_limit for each in reported),
+        retry_in=worst.retry_in,
+        requests=sum(each.requests for each in reported),
+        failed=sum(each.failed for each in reported),
+        throttled=sum(each.throttled for each in reported),
         last_success=min(ages, default=None),
     )
 
 
-def node_snapshots(roll: ClusterView, own: Heartbeat, wanted: DesiredState) -> tuple[NodeSnapshot, ...]:
+def node_snapshots(view: ClusterView, own: Heartbeat, desired_size: DesiredSize) -> tuple[NodeSnapshot, ...]:
     """All nodes: this one first, then the others by name, then the lost ones."""
-    others = [beat for name, beat in sorted(roll.heartbeats.items()) if name != own.name]
+    others = [beat for name, beat in sorted(view.heartbeats.items()) if name != own.name]
     return (
-        _node(own, roll, 0.0, wanted, here=True),
-        *(_node(beat, roll, roll.silence(beat.name), wanted) for beat in others),
-        *(_lost(node, roll.time) for node in roll.lost if roll.time - node.heard < REMEMBERED),
+        _node(own, view, 0.0, desired_size, here=True),
+        *(_node(beat, view, view.silence(beat.name), desired_size) for beat in others),
+        *(_lost(node, view.time) for node in view.lost if view.time - node.last_seen < LOST_NODE_TTL),
     )
 
 
 def _node(
-    beat: Heartbeat, roll: ClusterView, heard: float, wanted: DesiredState, *, here: bool = False
+    beat: Heartbeat, view: ClusterView, silence: float, desired_size: DesiredSize, *, here: bool = False
 ) -> NodeSnapshot:
-    words = beat.trouble
-    if heard >= HEARTBEAT_TIMEOUT:
-        words = f"not heard for {heard:.0f} s"
+    message = beat.trouble
+    if silence >= HEARTBEAT_TIMEOUT:
+        message = f"no heartbeat for {silence:.0f} s"
     elif not beat.running:
-        words = f"{beat.phase}: finishes what it has in hand, then leaves"
+        message = f"{beat.phase}: finishing its leases, then leaving"
     return NodeSnapshot(
         name=beat.name,
         host=beat.host,
         version=beat.version,
-        health=Health.DEGRADED if words else Health.OK,
-        message=words,
-        heard=heard,
+        health=Health.DEGRADED if message else Health.OK,
+        message=message,
+        heard=silence,
         uptime=beat.uptime,
-        scheduler=beat.name == roll.scheduler,
+        scheduler=beat.name == view.scheduler,
         here=here,
-        stages=tuple(_sized(stage, wanted(beat.name, stage.name)) for stage in beat.stages),
+        stages=tuple(_sized(stage, desired_size(beat.name, stage.name)) for stage in beat.stages),
         fetch_group=beat.fetch_group,
     )
 
 
 def _lost(node: LostNode, now: float) -> NodeSnapshot:
-    beat = node.beat
+    heartbeat = node.heartbeat
     return NodeSnapshot(
-        name=beat.name,
-        host=beat.host,
-        version=beat.version,
+        name=heartbeat.name,
+        host=heartbeat.host,
+        version=heartbeat.version,
         health=Health.DOWN,
         message=lost_label(node),
-        heard=max(0.0, now - node.heard),
-        uptime=beat.uptime,
-        stages=beat.stages,
-        fetch_group=beat.fetch_group,
+        heard=max(0.0, now - node.last_seen),
+        uptime=heartbeat.uptime,
+        stages=heartbeat.stages,
+        fetch_group=heartbeat.fetch_group,
     )
 
 
 def lost_label(node: LostNode) -> str:
-    """What a lost node held and who has it now."""
+    """The items a lost node had leased, and the nodes to which they were reassigned."""
     held = [f"{items:,} {queue}" for queue, items in node.held.items() if items]
     if not held:
-        return "held nothing"
-    takers: dict[str, list[str]] = {}
-    for (taker, queue), items in sorted(node.takers.items()):
-        takers.setdefault(short_name(taker), []).append(f"{items:,} {queue}")
-    words = f"held {' and '.join(held)}"
-    if not takers:
-        return f"{words}, which wait for another node"
-    taken = ", ".join(f"{taker} ({' and '.join(items)})" for taker, items in takers.items())
-    return f"{words}; taken over by {taken}"
+        return "held no items"
+    owners: dict[str, list[str]] = {}
+    for (owner, queue), items in sorted(node.new_owners.items()):
+        owners.setdefault(short_name(owner), []).append(f"{items:,} {queue}")
+    held_items = f"held {' and '.join(held)}"
+    if not owners:
+        return f"{held_items}, which wait for another node"
+    reassigned = ", ".join(f"{owner} ({' and '.join(items)})" for owner, items in owners.items())
+    return f"{held_items}; reassigned to {reassigned}"
 
 
-def since(ledger: Ledger, start: Ledger) -> Ledger:
-    """The equation without what was settled before `start`; what lay in the queues then counts as fetched since."""
-    settled = start.stored + start.duplicate + start.dead
+def subtract_baseline(ledger: Ledger, start: Ledger) -> Ledger:
+    """The ledger since `start`; items queued at `start` count as fetched since."""
+    completed = start.stored + start.duplicate + start.dead
     return replace(
         ledger,
-        fetched=ledger.fetched - settled,
+        fetched=ledger.fetched - completed,
         stored=ledger.stored - start.stored,
         duplicate=ledger.duplicate - start.duplicate,
         dead=ledger.dead - start.dead,
     )
 
 
-def settled(ledger: Ledger) -> Ledger:
-    """The equation of cycles that are over: what is under way belongs to a later one, of another node."""
+def completed_only(ledger: Ledger) -> Ledger:
+    """The ledger of finished cycles: items in progress belong to a later cycle of another node."""
     return replace(ledger, fetched=ledger.fetched - ledger.queued - ledger.in_flight, queued=0, in_flight=0)

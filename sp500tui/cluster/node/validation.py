@@ -1,4 +1,4 @@
-"""What must be true of the settings before a program becomes a node of a cluster."""
+"""Validation of the settings of a cluster node."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.pipeline.runtime.wiring import stage_sizes
 
 
-def sizes_of(settings: Settings) -> dict[StageName, int]:
-    """The stages that this node runs, with their workers; all of them where none is named."""
-    usual = stage_sizes(settings)
+def node_stage_sizes(settings: Settings) -> dict[StageName, int]:
+    """The stages of this node and their worker counts; all stages when the settings name none."""
+    defaults = stage_sizes(settings)
     if settings.stages is None:
-        return usual
+        return defaults
     return {
-        StageName(name): usual[StageName(name)] if number is None else number
+        StageName(name): defaults[StageName(name)] if number is None else number
         for name, number in parse_stages(settings.stages).items()
     }
 
 
 def uses_database(settings: Settings, sizes: Mapping[StageName, int]) -> bool:
-    """Whether this node reaches the database: to write, or to show what is stored."""
+    """Whether this node uses the database: to write, or for its front end."""
     return StageName.WRITER in sizes or not settings.no_ui
 
 
-def check_node(settings: Settings, sizes: Mapping[StageName, int]) -> str:
-    """The broker's URL of a node that may be.
+def validate_node(settings: Settings, sizes: Mapping[StageName, int]) -> str:
+    """Return the broker's URL of a valid node configuration.
 
     Raises:
         ConfigurationError: there is no broker, or no database that all nodes can reach.
     """
     if settings.broker is None:
         raise ConfigurationError("a node of a cluster needs its broker: add --broker redis://host:6379/0")
-    if settings.database is None and uses_database(settings, sizes) and not _here(settings.broker):
+    if settings.database is None and uses_database(settings, sizes) and not _is_loopback(settings.broker):
         address = redact_url(settings.broker)
         raise ConfigurationError(
-            f"the broker {address} is on another machine, so all nodes need one database that they reach: "
+            f"the broker {address} is on another machine, so all nodes need a common database that they can reach: "
             "add --database postgresql://user@host:5432/database"
         )
     return settings.broker
 
 
-def _here(url: str) -> bool:
-    """Whether the URL names this machine by its loopback address."""
+def _is_loopback(url: str) -> bool:
+    """Whether the URL names this machine's loopback address."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""The parts of one node, over the cluster's queues and books instead of its own."""
+"""Wiring of one node, which uses the queues and the ledger of the cluster."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.membership.membership import Membership
 from sp500tui.cluster.node.validation import uses_database
-from sp500tui.cluster.queue import dead_lettering as burial
 from sp500tui.cluster.queue.batch_store import LeaseBatchStore
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
-from sp500tui.cluster.queue.stream_queue import Reading, StreamQueue
+from sp500tui.cluster.queue.dead_lettering import dead_letter_handler, missing_symbol_handler
+from sp500tui.cluster.queue.entries import Reading
+from sp500tui.cluster.queue.stream_queue import StreamQueue
 from sp500tui.cluster.scheduling.leader_election import SchedulerLease
-from sp500tui.cluster.scheduling.schedule import SharedCycles
+from sp500tui.cluster.scheduling.schedule import SharedSchedule
 from sp500tui.cluster.shared.price_feed import PriceFeed
 from sp500tui.cluster.shared.state import SharedConstituents, SharedFxRates, SharedMissingSymbols
 from sp500tui.cluster.shared.throttle import SharedThrottle
@@ -31,7 +32,7 @@ from sp500tui.pipeline.stages.scraper import CurrentConstituents
 
 
 class RemoteQueueStats:
-    """What was last read of a queue on the broker, as a gauge wants it; counts from the first reading on."""
+    """The last reading of a queue on the broker, for a `QueueMeter`; totals count from the first reading."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -39,7 +40,7 @@ class RemoteQueueStats:
         self._reading = Reading()
 
     def set(self, reading: Reading) -> None:
-        """Take over a new reading."""
+        """Store a new reading."""
         self._first = self._first or reading
         self._reading = reading
 
@@ -50,27 +51,27 @@ class RemoteQueueStats:
 
     @property
     def total_out(self) -> int:
-        """Items done with on any node since the first reading."""
+        """Items acknowledged by any node since the first reading."""
         return self._reading.total_out - (self._first or self._reading).total_out
 
     @property
     def high_water(self) -> int:
-        """The most that were ever ready."""
+        """The largest number of ready items so far."""
         return self._reading.high_water
 
     def depth(self) -> Depth:
-        """How full it was."""
-        found = self._reading
-        return Depth(found.ready, found.in_flight, self._capacity, found.oldest_age)
+        """The queue's depth at the last reading."""
+        reading = self._reading
+        return Depth(reading.ready, reading.in_flight, self._capacity, reading.oldest_age)
 
 
 class NodeComponents(RunComponents):
-    """What a node consists of: queues and shared state on the broker, batches under a lease there."""
+    """The components of a node: queues and shared state on the broker, and batches leased from it."""
 
     throttle: SharedThrottle
     fx: SharedFxRates
     missing: SharedMissingSymbols
-    cycles: SharedCycles
+    cycles: SharedSchedule
     current_constituents: SharedConstituents
 
     def __init__(
@@ -92,7 +93,7 @@ class NodeComponents(RunComponents):
         self.throttle = SharedThrottle(settings.requests_per_second, burst=BURST)
         self.fx = SharedFxRates(settings.currency, broker)
         self.missing = SharedMissingSymbols(broker)
-        self.cycles = SharedCycles(self.plan, settings.interval, broker=broker, lease=self.lease)
+        self.cycles = SharedSchedule(self.plan, settings.interval, broker=broker, lease=self.lease)
         self.current_constituents = SharedConstituents(
             lambda: self.open_sources().wikipedia,
             settings.symbols,
@@ -103,12 +104,12 @@ class NodeComponents(RunComponents):
         dead_letters = DeadLetters(paths.dead_letters)
         self._make_queues(settings, name, dead_letters)
         self.uses_database = uses_database(settings, sizes)
-        """A node that only asks for prices needs no access to it."""
+        """False on nodes that only fetch or convert."""
         self.database_monitor = DatabaseMonitor(
             settings.database,
             paths.data,
             health=self.database,
-            # Who only looks may be somebody who may not write.
+            # A node without a writer may lack write privileges, so it does not sync the constituents.
             current_constituents=self.current_constituents
             if StageName.WRITER in sizes
             else CurrentConstituents(lambda: self.open_sources().wikipedia, (), 0),
@@ -124,10 +125,15 @@ class NodeComponents(RunComponents):
         broker, capacity = self.broker, settings.tickers_capacity
         tickers = TickerCodec(lambda: broker.offset)
         self.tickers: StreamQueue[Ticker] = StreamQueue(
-            broker, "tickers", tickers, capacity, consumer=name, on_poison=burial.among(self.missing)
+            broker,
+            "tickers",
+            tickers,
+            capacity,
+            consumer=name,
+            on_poison=missing_symbol_handler(self.missing),
         )
         self.ticker_sink: StreamQueue[Ticker] = StreamQueue(
-            broker, "tickers", tickers, capacity, consumer=name, fence=self._fence
+            broker, "tickers", tickers, capacity, consumer=name, fencing_token=self._fencing_token
         )
         self.quotes: StreamQueue[FetchedQuote] = StreamQueue(
             broker,
@@ -135,9 +141,9 @@ class NodeComponents(RunComponents):
             FetchedCodec(lambda: broker.offset),
             settings.quotes_capacity,
             consumer=name,
-            counts="fetched",
-            buried="dead",
-            on_poison=burial.into(dead_letters, settings.currency),
+            put_counter="fetched",
+            dead_counter="dead",
+            on_poison=dead_letter_handler(dead_letters, settings.currency),
         )
         self.rows: StreamQueue[ConvertedQuote] = StreamQueue(
             broker,
@@ -145,36 +151,36 @@ class NodeComponents(RunComponents):
             RowCodec(lambda: broker.offset),
             settings.rows_capacity,
             consumer=name,
-            buried="dead",
-            on_poison=burial.into(dead_letters, settings.currency),
+            dead_counter="dead",
+            on_poison=dead_letter_handler(dead_letters, settings.currency),
         )
-        self.dials = {
+        self.queue_stats = {
             QueueName.TICKERS: RemoteQueueStats(settings.tickers_capacity),
             QueueName.QUOTES: RemoteQueueStats(settings.quotes_capacity),
             QueueName.ROWS: RemoteQueueStats(settings.rows_capacity),
         }
-        self.queue_meters = tuple(QueueMeter(queue, dial) for queue, dial in self.dials.items())
+        self.queue_meters = tuple(QueueMeter(queue, stats) for queue, stats in self.queue_stats.items())
 
-    def _fence(self) -> tuple[str, str]:
-        """What must be true of the broker for tickers to be let in: nobody else has become the scheduler."""
+    def _fencing_token(self) -> tuple[str, str]:
+        """Key and value that accept tickers from this node only while it is the scheduler."""
         return self.broker.key("scheduler:token"), str(self.lease.token)
 
     @property
     def fetches_prices(self) -> bool:
-        """Whether a stage of this node asks the outside world."""
+        """Whether a stage of this node uses the data sources."""
         return StageName.SCRAPER in self.stages or StageName.PRICE in self.stages
 
     @property
     def queue_keys(self) -> list[str]:
-        """The queues as the broker names them."""
+        """The keys of the queues on the broker."""
         return [queue.key for queue in (self.tickers, self.quotes, self.rows)]
 
     def release_all_leases(self) -> None:
-        """Give back to the queues whatever the broker knows this node to hold."""
-        self.broker.run("reclaim", self.queue_keys, [self.membership.name], patience=2.0)
+        """Requeue everything that is leased to this node on the broker."""
+        self.broker.run("reclaim", self.queue_keys, [self.membership.name], retry_for=2.0)
 
     def release_leases(self) -> None:
-        """Take every lease out of this node's hands; whoever works on one finds it lost."""
+        """Release the leases of all workers; a worker that is using one finds it lost."""
         for worker in (worker for stage in self.stages.values() for worker in stage.workers):
             lease = worker.lease
             if lease is not None:

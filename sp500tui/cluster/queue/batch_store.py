@@ -1,4 +1,4 @@
-"""A writer's batch in a cluster: its rows stay leased on the broker until the database has committed them."""
+"""The writer's batch store in a cluster: rows stay leased on the broker until the database has committed them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from sp500tui.cluster.queue.stream_queue import StreamLease
 from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.queue import Lease
-from sp500tui.storage import batch_codec as rowcodec
+from sp500tui.storage import batch_codec
 
 
 @dataclass(slots=True, eq=False)
-class _Stake:
-    """One lease and what is still to be settled of it; several batches hold it when it was divided."""
+class _SharedLease:
+    """A lease with the results so far; shared by the batches into which it was split."""
 
     lease: StreamLease[ConvertedQuote]
-    components: int = 1
+    pending_parts: int = 1
+    """Batches that are not completed."""
     stored: int = 0
     duplicate: int = 0
     dead: int = 0
@@ -26,93 +27,93 @@ class _Stake:
 
 @dataclass(slots=True, eq=False)
 class LeasedBatch:
-    """Rows on their way to the database, under a lease."""
+    """Leased rows on their way to the database."""
 
-    stake: _Stake
+    shared: _SharedLease
     payload: bytes
     rows: int
     quotes: Sequence[ConvertedQuote] = ()
     crashes: int = 0
     replayed: bool = False
-    """Never: what an earlier run left is in the queue like everything else."""
+    """Always False: rows of an earlier run are in the queue."""
 
 
 class LeaseBatchStore:
-    """Implements `pipeline.batch_store.BatchStore` without a disk: the broker's log is the journal."""
+    """Implements `pipeline.writer.batch_store.BatchStore`; the broker's append-only file is the journal."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: deque[LeasedBatch] = deque()
+        self._pending: deque[LeasedBatch] = deque()
 
     @property
     def accepts_when_down(self) -> bool:
-        """Rows wait on the broker while the database is away."""
+        """False: rows stay on the broker while the database is unavailable."""
         return False
 
     @property
     def has_pending(self) -> bool:
-        """Whether batches that killed a writer wait for another try."""
-        return bool(self._waiting)
+        """Whether batches whose writer crashed are waiting to be retried."""
+        return bool(self._pending)
 
     def take_pending(self) -> LeasedBatch | None:
-        """The oldest batch that waits for another try; None when none does."""
+        """The oldest batch waiting to be retried; None without one."""
         with self._lock:
-            return self._waiting.popleft() if self._waiting else None
+            return self._pending.popleft() if self._pending else None
 
     def accept(
         self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes
     ) -> LeasedBatch | None:
-        """Answer for the rows; None when the lease was lost."""
-        assert isinstance(lease, StreamLease)  # noqa: S101  # a cluster's rows queue gives no other
+        """Register leased rows as a batch; None when the lease was lost."""
+        assert isinstance(lease, StreamLease)  # noqa: S101  # the only kind of lease that the rows queue of a cluster returns
         if not lease.open:
             return None
-        return LeasedBatch(_Stake(lease), payload, len(rows), tuple(rows))
+        return LeasedBatch(_SharedLease(lease), payload, len(rows), tuple(rows))
 
     def dead_letter(
         self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int
     ) -> None:
-        """Count `dead` rows as dead and put the `survivors` back, in one step."""
+        """Count dead-lettered rows and release the `survivors`, atomically."""
         assert isinstance(lease, StreamLease)  # noqa: S101  # as above
         lease.release(survivors, counters={"dead": dead})
 
     def split(self, batch: LeasedBatch, pieces: Sequence[bytes], *, crashes: int) -> None:
-        """Have the pieces tried one by one; the lease ends when all of them are settled."""
-        counts = [rowcodec.count(piece) for piece in pieces]
+        """Replace a batch by its pieces; the lease ends when all of them are completed."""
+        counts = [batch_codec.count(piece) for piece in pieces]
         with self._lock:
-            batch.stake.components += len(pieces) - 1
-            # A row that stands alone is judged by its own crashes: it may be the victim of its neighbour.
-            self._waiting.extendleft(
-                LeasedBatch(batch.stake, piece, rows, crashes=crashes if rows > 1 else 0)
+            batch.shared.pending_parts += len(pieces) - 1
+            # A single row starts with no crashes: another row of the batch may have caused them.
+            self._pending.extendleft(
+                LeasedBatch(batch.shared, piece, rows, crashes=crashes if rows > 1 else 0)
                 for piece, rows in zip(reversed(pieces), reversed(counts), strict=True)
             )
 
     def requeue(self, batch: LeasedBatch) -> None:
-        """Give untouched rows back to the broker, where any node's writer finds them; keep those that killed one."""
+        """Return untried rows to the broker for any node's writer; keep batches whose writer crashed."""
         with self._lock:
-            if batch.crashes or batch.stake.components > 1:
-                self._waiting.appendleft(batch)
+            if batch.crashes or batch.shared.pending_parts > 1:
+                self._pending.appendleft(batch)
                 return
-        batch.stake.lease.release()
+        batch.shared.lease.release()
 
     def complete(self, batch: LeasedBatch, *, stored: int, dead: int) -> None:
-        """Count a committed batch, and end the lease with the last part of it.
+        """Count a committed batch, and acknowledge the lease with its last part.
 
-        Where the lease was lost meanwhile, somebody else has the rows and counts them: as known already.
+        If the lease was lost, another node has the rows and counts them as duplicates.
         """
-        stake = batch.stake
+        shared = batch.shared
         with self._lock:
-            stake.components -= 1
-            stake.stored += stored
-            stake.duplicate += batch.rows - stored - dead
-            stake.dead += dead
-            ended = not stake.components
+            shared.pending_parts -= 1
+            shared.stored += stored
+            shared.duplicate += batch.rows - stored - dead
+            shared.dead += dead
+            ended = not shared.pending_parts
         if ended:
-            stake.lease.ack({"stored": stake.stored, "duplicate": stake.duplicate, "dead": stake.dead})
+            shared.lease.ack({"stored": shared.stored, "duplicate": shared.duplicate, "dead": shared.dead})
 
     def release_all(self) -> None:
-        """Give everything that waits back to the broker: this node leaves."""
+        """Return all pending batches to the broker, because this node is leaving."""
         with self._lock:
-            stakes = {id(batch.stake): batch.stake for batch in self._waiting}
-            self._waiting.clear()
-        for stake in stakes.values():
-            stake.lease.release()
+            shared_leases = {id(batch.shared): batch.shared for batch in self._pending}
+            self._pending.clear()
+        for shared in shared_leases.values():
+            shared.lease.release()

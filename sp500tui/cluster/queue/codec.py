@@ -1,7 +1,7 @@
-"""Tickers, quotes and rows as text on the broker: what a node writes, any node reads, or says clearly that it cannot.
+"""Encoding of tickers, quotes and rows on the broker.
 
-One JSON array an item. Numbers are texts exactly as the source printed them, times are ISO 8601. A monotonic time is
-`time.monotonic()` here and the broker's clock there, so that the nodes' own clocks do not matter.
+One JSON array an item. Decimals are strings exactly as the source printed them, times are ISO 8601. Monotonic
+timestamps are converted to the broker's clock, which makes them independent of the nodes' clocks.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from sp500tui.cluster.broker.errors import BrokerError
-from sp500tui.cluster.broker.values import loads, real, whole
+from sp500tui.cluster.broker.values import loads, to_float, to_int
 from sp500tui.logs.redaction import plain
 from sp500tui.model import ConvertedQuote, FetchedQuote, Quote, Ticker
 
 T = TypeVar("T")
 
 Offset = Callable[[], float]
-"""Seconds to add to `time.monotonic()` for the broker's clock: `Broker.offset`."""
+"""Returns `Broker.offset`, the broker's clock minus `time.monotonic()` in seconds."""
 
 
 class Codec(Protocol[T]):
-    """Turns items into bytes and back."""
+    """Encodes and decodes the items of a queue."""
 
     def encode(self, item: T) -> bytes:
-        """The item as it lies on the broker."""
+        """The item's payload on the broker."""
 
     def decode(self, data: bytes) -> T:
         """The item.
 
         Raises:
-            BrokerError: the bytes are not what `encode` makes.
+            BrokerError: the payload is not an output of `encode`.
         """
 
 
 class TickerCodec:
-    """Symbols to ask the price of."""
+    """Symbols whose price is requested."""
 
     def __init__(self, offset: Offset) -> None:
         self._offset = offset
@@ -53,34 +53,30 @@ class TickerCodec:
 
     def _ticker(self, fields: list[Any]) -> Ticker:
         symbol, asked_at, attempts = fields
-        return Ticker(_text(symbol), _tick(asked_at) - self._offset(), _whole(attempts))
+        return Ticker(_text(symbol), _timestamp(asked_at) - self._offset(), _integer(attempts))
 
 
 class FetchedCodec:
-    """Quotes as they were fetched."""
+    """Fetched quotes."""
 
     def __init__(self, offset: Offset) -> None:
         self._offset = offset
 
     def encode(self, item: FetchedQuote) -> bytes:
         """See `Codec.encode`."""
-        return _dump(
-            "quote",
-            *_of_quote(item.quote),
-            round(item.fetched_monotonic + self._offset(), 6),
-            item.fetched_by,
-        )
+        fetched_at = round(item.fetched_monotonic + self._offset(), 6)
+        return _dump("quote", *_quote_fields(item.quote), fetched_at, item.fetched_by)
 
     def decode(self, data: bytes) -> FetchedQuote:
         """See `Codec.decode`."""
         return _read(data, "quote", _QUOTE_FIELDS + 2, self._fetched)
 
     def _fetched(self, fields: list[Any]) -> FetchedQuote:
-        *quote, fetched_monotonic, fetched_by = fields
+        *quote, fetched_at, worker = fields
         return FetchedQuote(
-            _to_quote(quote),
-            fetched_monotonic=_tick(fetched_monotonic) - self._offset(),
-            fetched_by=_text(fetched_by),
+            _quote(quote),
+            fetched_monotonic=_timestamp(fetched_at) - self._offset(),
+            fetched_by=_text(worker),
         )
 
 
@@ -92,16 +88,16 @@ class RowCodec:
 
     def encode(self, item: ConvertedQuote) -> bytes:
         """See `Codec.encode`."""
-        # A tick of 0 says that it is unknown, here as there.
-        tick = round(item.fetched_monotonic + self._offset(), 6) if item.fetched_monotonic else 0
+        # A timestamp of 0 means unknown, in both clocks.
+        fetched_at = round(item.fetched_monotonic + self._offset(), 6) if item.fetched_monotonic else 0
         return _dump(
             "row",
-            *_of_quote(item.quote),
-            _number_text(item.converted_price),
+            *_quote_fields(item.quote),
+            _optional_str(item.converted_price),
             item.converted_currency,
-            _number_text(item.fx_rate),
+            _optional_str(item.fx_rate),
             None if item.fx_time is None else item.fx_time.isoformat(),
-            tick,
+            fetched_at,
             item.fetched_by,
         )
 
@@ -110,32 +106,32 @@ class RowCodec:
         return _read(data, "row", _QUOTE_FIELDS + 6, self._row)
 
     def _row(self, fields: list[Any]) -> ConvertedQuote:
-        price, currency, rate, time, tick, worker = fields[_QUOTE_FIELDS:]
+        price, currency, rate, time, fetched_at, worker = fields[_QUOTE_FIELDS:]
         return ConvertedQuote(
-            _to_quote(fields[:_QUOTE_FIELDS]),
+            _quote(fields[:_QUOTE_FIELDS]),
             None if price is None else _number(price),
             _text(currency),
             None if rate is None else _number(rate),
             None if time is None else _time(time),
-            fetched_monotonic=_tick(tick) - self._offset() if tick else 0.0,
+            fetched_monotonic=_timestamp(fetched_at) - self._offset() if fetched_at else 0.0,
             fetched_by=_text(worker),
         )
 
 
 _QUOTE_FIELDS = 9
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_MAGNITUDE = 60
-"""Digits before or after the point beyond which a number is no price: written out it would fill the memory."""
-_SHOWN = 120
-"""Bytes of an unreadable entry that its message shows."""
+_MAX_EXPONENT = 60
+"""Largest accepted exponent: writing out a number such as 1e999999 would exhaust the memory."""
+_EXCERPT = 120
+"""Bytes of an unreadable payload that the error message shows."""
 
 
-def _of_quote(quote: Quote) -> tuple[str | int | None, ...]:
+def _quote_fields(quote: Quote) -> tuple[str | int | None, ...]:
     return (
         quote.symbol,
         str(quote.price),
-        _number_text(quote.change),
-        _number_text(quote.percent_change),
+        _optional_str(quote.change),
+        _optional_str(quote.percent_change),
         quote.currency,
         quote.quote_time.isoformat(),
         quote.market_state,
@@ -144,7 +140,7 @@ def _of_quote(quote: Quote) -> tuple[str | int | None, ...]:
     )
 
 
-def _to_quote(fields: list[Any]) -> Quote:
+def _quote(fields: list[Any]) -> Quote:
     symbol, price, change, percent, currency, quote_time, state, volume, fetched_at = fields
     return Quote(
         _text(symbol),
@@ -154,12 +150,12 @@ def _to_quote(fields: list[Any]) -> Quote:
         _text(currency),
         _time(quote_time),
         _text(state),
-        None if volume is None else _whole(volume),
+        None if volume is None else _integer(volume),
         _time(fetched_at),
     )
 
 
-def _number_text(number: Decimal | None) -> str | None:
+def _optional_str(number: Decimal | None) -> str | None:
     return None if number is None else str(number)
 
 
@@ -168,45 +164,45 @@ def _dump(kind: str, *fields: object) -> bytes:
 
 
 def _read(data: bytes, kind: str, count: int, make: Callable[[list[Any]], T]) -> T:
-    """What `make` makes of the fields; a `BrokerError` that shows the beginning of unreadable bytes."""
+    """Decode the fields with `make`; a `BrokerError` shows the beginning of an unreadable payload."""
     try:
         return make(_fields(data, kind, count))
     except (ValueError, TypeError, ArithmeticError) as error:
-        shown = plain(data[:_SHOWN].decode(errors="replace"))
-        raise BrokerError(f"an entry of the broker is not ours ({error}): {shown}") from error
+        excerpt = plain(data[:_EXCERPT].decode(errors="replace"))
+        raise BrokerError(f"unreadable queue entry on the broker ({error}): {excerpt}") from error
 
 
 def _fields(data: bytes, kind: str, count: int) -> list[Any]:
     found = loads(data)
     if not isinstance(found, list) or found[:1] != [kind] or len(found) != count + 1:
-        raise ValueError(f"no {kind}")
+        raise ValueError(f"not a {kind}")
     return found[1:]
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not text")
     return value
 
 
 def _number(value: object) -> Decimal:
     number = Decimal(_text(value))
-    if not number.is_finite() or (number and abs(number.adjusted()) > _MAGNITUDE):
-        raise ValueError(f"{value!r} is no finite number of usual size")
+    if not number.is_finite() or (number and abs(number.adjusted()) > _MAX_EXPONENT):
+        raise ValueError(f"{value!r} is not a finite number of usual size")
     return number
 
 
-def _tick(value: object) -> float:
-    tick = real(value)
-    if tick is None:
-        raise ValueError(f"{value!r} is no time")
-    return tick
+def _timestamp(value: object) -> float:
+    timestamp = to_float(value)
+    if timestamp is None:
+        raise ValueError(f"{value!r} is not a timestamp")
+    return timestamp
 
 
-def _whole(value: object) -> int:
-    number = whole(value, high=2**63 - 1)
+def _integer(value: object) -> int:
+    number = to_int(value, high=2**63 - 1)
     if number is None:
-        raise ValueError(f"{value!r} is no whole number within bounds")
+        raise ValueError(f"{value!r} is not an integer within bounds")
     return number
 
 

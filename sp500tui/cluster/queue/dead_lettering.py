@@ -1,48 +1,73 @@
-"""What becomes of items that no node is to get again: dead letters for prices, a line among the missing for tickers."""
+"""Items that are never delivered again: unreadable ones, and those that were leased to too many lost nodes.
+
+Quotes and rows become dead letters, tickers are listed as missing symbols.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from sp500tui.cluster.queue.poison import PoisonMessage
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import plain
 from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.stages.fetcher import MissingSymbols
-from sp500tui.storage import batch_codec as rowcodec
+from sp500tui.storage import batch_codec
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
-def to_dead_letters(
-    poison: Sequence[PoisonMessage[FetchedQuote]] | Sequence[PoisonMessage[ConvertedQuote]], currency: str
-) -> list[DeadLetter]:
-    """A dead letter for each item, that a replay can store; a quote without a price in `currency`, its second one."""
-    return [DeadLetter.of(_record(found, currency), found.reason, None) for found in poison]
+@dataclass(frozen=True, slots=True)
+class PoisonMessage(Generic[T]):
+    """An item that must not be delivered again."""
+
+    payload: bytes
+    item: T | None
+    """None when the payload is unreadable."""
+    reason: str
+
+
+PoisonedPrices = Sequence[PoisonMessage[FetchedQuote]] | Sequence[PoisonMessage[ConvertedQuote]]
+
+
+def log_poison(messages: Sequence[PoisonMessage[Any]]) -> None:
+    """Log one line for each message and keep nothing else."""
+    for message in messages:
+        excerpt = plain(message.payload[:120].decode(errors="replace"))
+        _log.error("discarded: %s (%s)", excerpt, message.reason)
+
+
+def dead_letter_handler(letters: DeadLetters, currency: str) -> Callable[[PoisonedPrices], None]:
+    """A handler that appends quotes and rows to the dead letters."""
+    return lambda messages: letters.add(to_dead_letters(messages, currency))
+
+
+def missing_symbol_handler(missing: MissingSymbols) -> Callable[[Sequence[PoisonMessage[Ticker]]], None]:
+    """A handler that lists tickers as missing symbols."""
+    return lambda messages: missing.add(
+        (message.item.symbol, message.reason) for message in messages if message.item is not None
+    )
+
+
+def to_dead_letters(messages: PoisonedPrices, currency: str) -> list[DeadLetter]:
+    """Dead letters that a replay can store; an unconverted quote gets no price in `currency`."""
+    return [DeadLetter.of(_record(message, currency), message.reason, None) for message in messages]
 
 
 def _record(
-    found: PoisonMessage[FetchedQuote] | PoisonMessage[ConvertedQuote], currency: str
+    message: PoisonMessage[FetchedQuote] | PoisonMessage[ConvertedQuote], currency: str
 ) -> dict[str, str | None]:
-    item = found.item
+    item = message.item
     if item is None:
-        return {"payload": plain(found.payload[:400].decode(errors="replace"))}
+        return {"payload": plain(message.payload[:400].decode(errors="replace"))}
     row = item if isinstance(item, ConvertedQuote) else ConvertedQuote(item.quote, None, currency, None, None)
     try:
-        return rowcodec.decode(rowcodec.encode([row]))[0]
+        return batch_codec.decode(batch_codec.encode([row]))[0]
     except DatabaseError:
-        fields = {name: getattr(row.quote, name, getattr(row, name, None)) for name in rowcodec.COLUMNS}
-        return {name: None if value is None else str(value) for name, value in fields.items()}
-
-
-def into(
-    letters: DeadLetters, currency: str
-) -> Callable[[Sequence[PoisonMessage[FetchedQuote]] | Sequence[PoisonMessage[ConvertedQuote]]], None]:
-    """The burial of quotes and rows."""
-    return lambda poison: letters.add(to_dead_letters(poison, currency))
-
-
-def among(missing: MissingSymbols) -> Callable[[Sequence[PoisonMessage[Ticker]]], None]:
-    """The burial of tickers."""
-    return lambda poison: missing.add(
-        (found.item.symbol, found.reason) for found in poison if found.item is not None
-    )
+        values = {name: getattr(row.quote, name, getattr(row, name, None)) for name in batch_codec.COLUMNS}
+        return {name: None if value is None else str(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""The entries of a queue on the broker, and its readings, as the scripts name and return them."""
+"""Stream entries of a queue and its statistics, as the scripts encode and return them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item as the broker knows it."""
+    """One stream entry."""
 
     id: str
     deliveries: int
-    """How often it was leased; what shows that a lease is still the newest."""
+    """Number of times it was leased; tells an expired lease from the current one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A queue of the whole cluster at one moment. Counts are items."""
+    """Statistics of a queue over the whole cluster. Counts are items."""
 
     ready: int = 0
     in_flight: int = 0
@@ -29,30 +29,30 @@ class Reading:
 
     @classmethod
     def of(cls, answer: Sequence[int]) -> Reading:
-        """From what the part `queue.lua` returns."""
+        """Decode the result of `reading` in `parts/queue.lua`."""
         ready, in_flight, age, high_water, total_in, total_out = answer
         return cls(ready, in_flight, None if age < 0 else age / 1000, high_water, total_in, total_out)
 
 
 Delivery = tuple[Entry, int, bytes]
-"""An entry, how often a node was lost with it, and its payload."""
+"""An entry, how many nodes were lost while they leased it, and its payload."""
 
 
-def named(entries: Iterable[Entry]) -> str:
-    """Entries as the scripts read them."""
+def encode_entries(entries: Iterable[Entry]) -> str:
+    """Entries as the scripts read them: `id,deliveries id,deliveries`."""
     return " ".join(f"{entry.id},{entry.deliveries}" for entry in entries)
 
 
-def entries_of(names: bytes) -> list[Entry]:
-    """What `named` made, or a script that names entries the same way."""
-    pairs = (name.split(",") for name in names.decode().split())
+def decode_entries(encoded: bytes) -> list[Entry]:
+    """The inverse of `encode_entries`; also the result of `pending.lua`."""
+    pairs = (pair.split(",") for pair in encoded.decode().split())
     return [Entry(id_, int(deliveries)) for id_, deliveries in pairs]
 
 
-def deliveries_of(notes: bytes, payloads: Sequence[bytes]) -> list[Delivery]:
-    """What `take.lua` answers."""
+def decode_deliveries(encoded: bytes, payloads: Sequence[bytes]) -> list[Delivery]:
+    """Decode the result of `take.lua`: `id,deliveries,times lost` of each entry, and the payloads."""
     found: list[Delivery] = []
-    for note, payload in zip(notes.decode().split(), payloads, strict=True):
-        id_, deliveries, drops = note.split(",")
-        found.append((Entry(id_, int(deliveries)), int(drops), payload))
+    for triple, payload in zip(encoded.decode().split(), payloads, strict=True):
+        id_, deliveries, times_lost = triple.split(",")
+        found.append((Entry(id_, int(deliveries)), int(times_lost), payload))
     return found

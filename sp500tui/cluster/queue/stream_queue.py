@@ -1,4 +1,4 @@
-"""A `LeasedQueue` between machines: a stream of the broker, whose pending entries are the leases."""
+"""A `LeasedQueue` shared by all nodes: a stream on the broker, whose pending entries are the leases."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from typing import Any, Generic, TypeVar
 from sp500tui.cluster.broker.client import Argument, Broker, Operation
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError, FencedError
 from sp500tui.cluster.queue.codec import Codec
-from sp500tui.cluster.queue.entries import Delivery, Entry, Reading, deliveries_of, entries_of, named
-from sp500tui.cluster.queue.poison import PoisonMessage, name_in_log
+from sp500tui.cluster.queue.dead_lettering import PoisonMessage, log_poison
+from sp500tui.cluster.queue.entries import (
+    Delivery,
+    Entry,
+    Reading,
+    decode_deliveries,
+    decode_entries,
+    encode_entries,
+)
 from sp500tui.pipeline.core.queue import CancelledError, Depth, Lease, QueueClosedError
-
-__all__ = ["Reading", "StreamLease", "StreamQueue"]
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_SHORTEST_PAUSE = 0.005
-_LONGEST_PAUSE = 0.1
-"""Seconds between two looks at the broker by whoever waits; one worker of a node looks for all of them."""
+_MIN_PAUSE = 0.005
+_MAX_PAUSE = 0.1
+"""Seconds between two polls of the broker; one waiting worker of a node polls for all of them."""
 _ORPHAN_AFTER = 60.0
-"""Seconds for which an entry may be pending here without a lease: an answer may still be on its way."""
-_LONGEST_TAKE = 0.25
-"""Seconds for which an idle worker waits for the broker before it looks whether it is still wanted."""
+"""Seconds for which an entry may be pending without a lease, because a reply may still be in transit."""
+_MAX_TAKE = 0.25
+"""Seconds for which an idle worker waits for the broker before it checks for shutdown."""
 _READ_TIMEOUT = 2.0
-"""Seconds for which a reading is tried again while the broker is away."""
+"""Seconds to retry reading statistics while the broker is unavailable."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,30 +45,30 @@ class StreamLease(Generic[T]):
     queue: StreamQueue[T]
     items: list[T]
     entries: tuple[Entry, ...]
-    """Of `items`, in the same order."""
+    """The entries of `items`, in the same order."""
     taken_at: float
     open: bool = field(default=True)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ack(self, counters: Mapping[str, int] | None = None) -> bool:
-        """See `Lease.ack`. In the same step the cluster's books grow by `counters`."""
+        """See `Lease.ack`; atomically adds `counters` to the cluster's ledger."""
         return self.queue.settle(self, (), counters or {})
 
     def release(
         self, replacement: Sequence[T] | None = None, counters: Mapping[str, int] | None = None
     ) -> bool:
-        """See `Lease.release`; at most as many `replacement` as were leased."""
+        """See `Lease.release`; `replacement` may not be longer than the lease."""
         return self.queue.settle(self, self.items if replacement is None else replacement, counters or {})
 
 
 class StreamQueue(Generic[T]):
     """A `LeasedQueue` on the broker, shared by all nodes of the cluster.
 
-    Closing it is this node's own affair: it puts nothing more, and its takers hear when the queue has run empty.
-    A broker that is away holds a call up; only `take` gives up after its time-out, with None.
+    Closing affects this node only: `put` is rejected, and `take` raises once the queue is drained. Calls block while
+    the broker is unavailable; only `take` returns None after its timeout.
     """
 
-    longest_take: float | None = _LONGEST_TAKE
+    longest_take: float | None = _MAX_TAKE
 
     def __init__(
         self,
@@ -74,17 +79,17 @@ class StreamQueue(Generic[T]):
         *,
         consumer: str,
         max_deliveries: int = 5,
-        counts: str = "",
-        buried: str = "",
-        on_poison: Callable[[Sequence[PoisonMessage[T]]], None] = name_in_log,
-        fence: Callable[[], tuple[str, str]] | None = None,
+        put_counter: str = "",
+        dead_counter: str = "",
+        on_poison: Callable[[Sequence[PoisonMessage[T]]], None] = log_poison,
+        fencing_token: Callable[[], tuple[str, str]] | None = None,
     ) -> None:
         """A queue of the cluster.
 
-        `consumer`: this node's unique name. `max_deliveries`: how many nodes may be lost with an item.
-        `counts`, `buried`: counter of the books for what is put, and for what is poison; empty for none.
-        `on_poison`: keeps what is taken out for good; the broker forgets it only when this returns.
-        `fence`: key and value that it must have for a put to be let in.
+        `consumer`: this node's unique name. `max_deliveries`: nodes that may be lost while they lease an item.
+        `put_counter`, `dead_counter`: ledger counters of items put and of poison messages; empty for none.
+        `on_poison`: stores poison messages; they are removed from the broker after it returns.
+        `fencing_token`: returns a key and the value it must have for a put to be accepted.
         """
         self.capacity = capacity
         self.name = name
@@ -93,19 +98,19 @@ class StreamQueue(Generic[T]):
         self._broker = broker
         self._codec = codec
         self._max_deliveries = max_deliveries
-        self._counts = counts
-        self._buried = buried
+        self._put_counter = put_counter
+        self._dead_counter = dead_counter
         self._on_poison = on_poison
-        self._fence = fence
-        self._books = broker.key("books")
-        self._lost = broker.key("lost")
-        self._turn = threading.Lock()
-        """Held by the one worker of this node that looks at the broker for all."""
+        self._fencing_token = fencing_token
+        self._ledger_key = broker.key("books")
+        self._lost_key = broker.key("lost")
+        self._poll_lock = threading.Lock()
+        """Held by the worker of this node that polls the broker for all."""
         self._arrived = threading.Event()
-        self._pause, self._next_poll = _SHORTEST_PAUSE, 0.0
-        """Seconds from look to look, and the tick of the next one; this node's own puts are seen at once."""
-        self._unfinished: list[Operation] = []
-        """Takes whose answer was never heard: what they leased is asked for again."""
+        self._pause, self._next_poll = _MIN_PAUSE, 0.0
+        """Seconds between polls, and the monotonic time of the next; a put of this node triggers a poll at once."""
+        self._unanswered_takes: list[Operation] = []
+        """Takes whose reply was lost; they are repeated to learn what they leased."""
         self._leases: set[StreamLease[T]] = set()
         self._closed = False
         self._unbounded = False
@@ -123,20 +128,20 @@ class StreamQueue(Generic[T]):
         """See `LeasedQueue.put`; `ack` is a lease of a queue of the same broker.
 
         Raises:
-            FencedError: the fence has another value by now; nothing was put.
-            BrokerError: the broker refuses for good.
+            FencedError: the fencing token is outdated; nothing was put.
+            BrokerError: the command is wrong.
         """
         if ack is not None and not isinstance(ack, StreamLease):
-            raise BrokerError(f"only a lease of the broker can be handed over to its queue {self.name}")
+            raise BrokerError(f"only a lease of a broker queue can be transferred to the queue {self.name}")
         payloads = [self._codec.encode(item) for item in items]
-        pause = _SHORTEST_PAUSE
+        pause = _MIN_PAUSE
         while (answer := self._try_put(payloads, ack, cancelled)) == b"full":
             if cancelled is not None and cancelled():
                 raise CancelledError
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE)
         if answer == b"fenced":
-            raise FencedError(f"another node may put {self.name} now: nothing was put")
+            raise FencedError(f"the fencing token is outdated: no {self.name} were put")
         if ack is not None:
             ack.queue.forget(ack)
         if answer == b"lost":
@@ -153,12 +158,21 @@ class StreamQueue(Generic[T]):
             raise QueueClosedError
         if ack is not None and not ack.open:
             return b"lost"
-        fence_key, fence_value = self._fence() if self._fence is not None else (self._books, "")
-        entries = ack.entries if ack is not None else ()
-        keys = [self.key, self._books, fence_key, self.key if ack is None else ack.queue.key]
+        fence_key, fence_value = (
+            self._fencing_token() if self._fencing_token is not None else (self._ledger_key, "")
+        )
+        leased = encode_entries(ack.entries if ack is not None else ())
+        keys = [self.key, self._ledger_key, fence_key, self.key if ack is None else ack.queue.key]
         capacity = -1 if self._unbounded else self.capacity
-        args: list[Argument] = [capacity, self._counts, fence_value, self.consumer, named(entries), *payloads]
-        script = "put" if ack is None else "hand_over"
+        args: list[Argument] = [
+            capacity,
+            self._put_counter,
+            fence_value,
+            self.consumer,
+            leased,
+            *payloads,
+        ]
+        script = "put" if ack is None else "transfer"
         answer: bytes = self._broker.run_once(script, keys, args, cancelled=cancelled)
         return answer
 
@@ -180,7 +194,7 @@ class StreamQueue(Generic[T]):
             try:
                 found = self._poll(n, linger, end, cancelled)
             finally:
-                self._turn.release()
+                self._poll_lock.release()
             if not found:
                 return None
             lease = self._lease(found)
@@ -188,7 +202,7 @@ class StreamQueue(Generic[T]):
                 return lease
 
     def _wait_for_poll_lock(self, end: float | None, cancelled: Callable[[], bool] | None) -> bool:
-        while not self._turn.acquire(timeout=_pause_until(end, 0.25)):
+        while not self._poll_lock.acquire(timeout=_pause_until(end, 0.25)):
             if cancelled is not None and cancelled():
                 raise CancelledError
             if end is not None and time.monotonic() >= end:
@@ -198,27 +212,27 @@ class StreamQueue(Generic[T]):
     def _poll(
         self, n: int, linger: float, end: float | None, cancelled: Callable[[], bool] | None
     ) -> list[Delivery]:
-        """Ask the broker until there is something, or enough of it, or the time is over."""
-        patience: float | None = None
+        """Poll the broker until items are ready (`n` of them within `linger`) or `end` is reached."""
+        linger_end: float | None = None
         ready = 0
         while True:
             due = max(0.0, self._next_poll - time.monotonic())
-            self._arrived.wait(_pause_until(patience if ready else end, due))
+            self._arrived.wait(_pause_until(linger_end if ready else end, due))
             self._arrived.clear()
-            retry_forever = (
-                linger > 0 and not self._closed and (patience is None or time.monotonic() < patience)
+            lingering = (
+                linger > 0 and not self._closed and (linger_end is None or time.monotonic() < linger_end)
             )
             try:
-                ready, in_flight, found = self._ask(n, n if retry_forever else 1, end, cancelled)
+                ready, in_flight, found = self._try_take(n, n if lingering else 1, end, cancelled)
             except BrokerAwayError:
                 return []
             if found:
-                self._pause, self._next_poll = _SHORTEST_PAUSE, 0.0
+                self._pause, self._next_poll = _MIN_PAUSE, 0.0
                 return found
             self._next_poll = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-            if ready and patience is None:
-                patience = time.monotonic() + linger
+            self._pause = min(2 * self._pause, _MAX_PAUSE)
+            if ready and linger_end is None:
+                linger_end = time.monotonic() + linger
             if not ready and self._closed and not in_flight:
                 raise QueueClosedError
             if cancelled is not None and cancelled():
@@ -226,45 +240,44 @@ class StreamQueue(Generic[T]):
             if not ready and end is not None and time.monotonic() >= end:
                 return []
 
-    def _ask(
+    def _try_take(
         self, n: int, at_least: int, end: float | None, cancelled: Callable[[], bool] | None
     ) -> tuple[int, int, list[Delivery]]:
-        operation = self._unfinished.pop() if self._unfinished else self._broker.operation()
-        patience = None if end is None else max(0.0, end - time.monotonic())
+        operation = self._unanswered_takes.pop() if self._unanswered_takes else self._broker.operation()
         try:
-            ready, in_flight, notes, payloads = self._broker.run(
+            ready, in_flight, encoded, payloads = self._broker.run(
                 "take",
-                (self.key, self._lost),
+                (self.key, self._lost_key),
                 (self.consumer, n, at_least),
                 operation=operation,
-                patience=patience,
+                retry_for=None if end is None else max(0.0, end - time.monotonic()),
                 cancelled=cancelled,
             )
         except BaseException:
-            self._unfinished.append(operation)
+            self._unanswered_takes.append(operation)
             raise
-        self._broker.settled(operation)
-        return ready, in_flight, deliveries_of(notes, payloads)
+        self._broker.finish(operation)
+        return ready, in_flight, decode_deliveries(encoded, payloads)
 
     def _lease(self, found: list[Delivery]) -> StreamLease[T] | None:
-        """A lease on what is fit for work; None when nothing is."""
+        """A lease on the valid items; None when all are poison."""
         items: list[T] = []
         entries: list[Entry] = []
         poison: list[PoisonMessage[T]] = []
-        buried: list[Entry] = []
-        for entry, drops, payload in found:
+        poisoned: list[Entry] = []
+        for entry, times_lost, payload in found:
             item, fault = self._decode(payload)
-            if drops >= self._max_deliveries:
-                fault = f"{drops} nodes were lost with it"
+            if times_lost >= self._max_deliveries:
+                fault = f"{times_lost} nodes were lost while they held it"
             if item is None or fault:
                 poison.append(PoisonMessage(payload, item, fault))
-                buried.append(entry)
+                poisoned.append(entry)
             else:
                 items.append(item)
                 entries.append(entry)
         lease = StreamLease(self, items, tuple(entries), time.monotonic())
         if poison:
-            self._dead_letter(lease, poison, buried)
+            self._dead_letter(lease, poison, poisoned)
         if not items:
             return None
         self._leases.add(lease)
@@ -285,25 +298,23 @@ class StreamQueue(Generic[T]):
             lease.release()
             self._settle(entries, len(entries), [], {})
             raise
-        self._settle(entries, 0, [], {self._buried: len(entries)} if self._buried else {})
+        self._settle(entries, 0, [], {self._dead_counter: len(entries)} if self._dead_counter else {})
 
     # --- ending leases ------------------------------------------------------------------------------------------
 
     def settle(self, lease: StreamLease[T], back: Sequence[T], counters: Mapping[str, int]) -> bool:
-        """End a lease; `back` goes to the front, the rest is done with.
+        """End a lease: `back` returns to the front of the queue, the rest is acknowledged.
 
-        False when the lease was lost, or when the broker is away and no longer waited for: then its items go to
-        another node once this one is missed.
+        Returns False when the lease was lost, or when the broker is unavailable and retries were abandoned; the
+        items then go to another node once this one is evicted.
         """
         if len(back) > len(lease.items):
-            raise BrokerError(
-                f"{len(back)} items cannot go back to {self.name} for {len(lease.items)} leased"
-            )
+            raise BrokerError(f"{len(back)} items cannot replace {len(lease.items)} leased {self.name}")
         with lease.lock:
             if not lease.open:
                 return False
             self.forget(lease)
-        # The broker has the other payloads already.
+        # Payloads that did not change are on the broker already.
         replaced = [
             (entry.id, self._codec.encode(new))
             for entry, new, old in zip(lease.entries, back, lease.items, strict=False)
@@ -318,14 +329,17 @@ class StreamQueue(Generic[T]):
         replaced: Sequence[tuple[str, bytes]],
         counters: Mapping[str, int],
     ) -> bool:
-        args: list[Argument] = [self.consumer, named(entries), back, len(replaced)]
+        args: list[Argument] = [self.consumer, encode_entries(entries), back, len(replaced)]
         args += (part for pair in replaced for part in pair)
         args += (part for pair in counters.items() for part in pair)
         try:
-            answer = self._broker.run_once("settle", (self.key, self._books), args)
+            answer = self._broker.run_once("end_lease", (self.key, self._ledger_key), args)
         except BrokerError as error:
             _log.warning(
-                "%d %s stay leased until another node takes them over: %s", len(entries), self.name, error
+                "%d %s stay leased until they are reassigned to another node: %s",
+                len(entries),
+                self.name,
+                error,
             )
             return False
         if back:
@@ -333,46 +347,46 @@ class StreamQueue(Generic[T]):
         return bool(answer == b"ok")
 
     def forget(self, lease: StreamLease[T]) -> None:
-        """Count a lease as ended; the broker knows already or is told next."""
+        """Mark a lease as ended on this node."""
         lease.open = False
         self._leases.discard(lease)
 
     def requeue_orphans(self, idle: float = _ORPHAN_AFTER) -> int:
-        """Put back what the broker thinks is leased here for `idle` seconds, and no worker here holds.
+        """Requeue entries that have been pending for this node for `idle` seconds without a lease.
 
-        That happens when a broker comes back older than it went, or when the worker whose take was cut off never
-        asked again. Returns how many items that were; raises BrokerAwayError after two seconds without the broker.
+        They arise when the broker restarts with older data, or when a take lost its reply and was not repeated.
+        Returns the number of items; raises BrokerAwayError after two seconds without the broker.
         """
         held = frozenset(entry.id for lease in tuple(self._leases) for entry in lease.entries)
         arguments = (self.consumer, round(idle * 1000))
-        pending: bytes = self._broker.run("pending", (self.key,), arguments, patience=_READ_TIMEOUT)
-        strays = [entry for entry in entries_of(pending) if entry.id not in held]
-        if strays and self._settle(strays, len(strays), [], {}):
-            _log.warning("%d %s that nobody here held any more are put back", len(strays), self.name)
-        return len(strays)
+        pending: bytes = self._broker.run("pending", (self.key,), arguments, retry_for=_READ_TIMEOUT)
+        orphans = [entry for entry in decode_entries(pending) if entry.id not in held]
+        if orphans and self._settle(orphans, len(orphans), [], {}):
+            _log.warning("requeued %d orphaned %s", len(orphans), self.name)
+        return len(orphans)
 
     # --- the whole queue ----------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """See `LeasedQueue.close`. Only for this node."""
+        """See `LeasedQueue.close`; affects this node only."""
         self._closed = True
         self._arrived.set()
 
     def interrupt(self) -> None:
-        """See `LeasedQueue.interrupt`; those who wait look often enough in any case."""
+        """See `LeasedQueue.interrupt`; waiting workers poll often enough without it."""
         self._arrived.set()
 
     def lift_capacity(self) -> None:
-        """Let every put of this node through."""
+        """Ignore the capacity for puts of this node."""
         self._unbounded = True
 
     def reading(self) -> Reading:
-        """How the queue of the whole cluster is.
+        """Statistics of the queue over the whole cluster.
 
         Raises:
             BrokerAwayError: the broker was not reached within two seconds.
         """
-        return Reading.of(self._broker.run("depth", (self.key,), patience=_READ_TIMEOUT))
+        return Reading.of(self._broker.run("depth", (self.key,), retry_for=_READ_TIMEOUT))
 
     def depth(self) -> Depth:
         """See `LeasedQueue.depth` and `reading`."""
@@ -386,15 +400,15 @@ class StreamQueue(Generic[T]):
 
     @property
     def total_out(self) -> int:
-        """Items ever done with on any node."""
+        """Items ever acknowledged by any node."""
         return self.reading().total_out
 
     @property
     def high_water(self) -> int:
-        """The most that were ever ready."""
+        """The largest number of ready items so far."""
         return self.reading().high_water
 
 
 def _pause_until(end: float | None, longest: float) -> float:
-    """Seconds to wait until `end`, `longest` at most."""
+    """Seconds until `end`, at most `longest`."""
     return longest if end is None else min(longest, max(0.0, end - time.monotonic()))

@@ -1,4 +1,4 @@
-"""The schedule of a cluster: the scheduler decides by it, all others follow what it writes on the broker."""
+"""The schedule of a cluster: the scheduler advances and publishes it, the other nodes follow it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import replace
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerError, FencedError
 from sp500tui.cluster.scheduling.leader_election import SchedulerLease
-from sp500tui.cluster.scheduling.schedule_fields import from_fields, taken_over, to_fields
+from sp500tui.cluster.scheduling.schedule_fields import from_fields, resumed_state, to_fields
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction
 
 _TIMEOUT = 2.0
-_LONGEST_IDLE = 0.5
-"""Seconds after which the scheduler's lease, which changes elsewhere, is asked for again."""
+_MAX_IDLE = 0.5
+"""Seconds between two checks of the scheduler's lease, which another thread renews."""
 
 
-class SharedCycles(CycleSchedule):
-    """`CycleSchedule` that only the scheduler moves."""
+class SharedSchedule(CycleSchedule):
+    """A `CycleSchedule` that only the scheduler advances."""
 
     def __init__(
         self,
@@ -35,14 +35,14 @@ class SharedCycles(CycleSchedule):
         self._published: dict[str, str] = {}
 
     def count_from(self, number: int) -> None:
-        """Have the plan's cycles count from the one after `number`."""
+        """Count the planned cycles from the one after `number`."""
         with self._lock:
             if self._plan.cycles is not None:
                 self._plan = Plan(number + self._plan.cycles, self._plan.duration)
 
     @property
     def fulfilled(self) -> bool:
-        """Whether as many cycles as planned are over, whoever started them."""
+        """Whether the planned number of cycles has ended, whichever node started them."""
         limit = self._plan.cycles
         return limit is not None and (self._number > limit or (self._number == limit and not self._running))
 
@@ -52,14 +52,14 @@ class SharedCycles(CycleSchedule):
 
     def idle_time(self) -> float:
         """See `CycleSchedule.idle_time`."""
-        return min(_LONGEST_IDLE, super().idle_time() if self._lease.held else _LONGEST_IDLE)
+        return min(_MAX_IDLE, super().idle_time() if self._lease.held else _MAX_IDLE)
 
     def begin(self, total: int) -> int:
-        """See `CycleSchedule.begin`; the others know of it before its first ticker is put.
+        """See `CycleSchedule.begin`; the cycle is published before its first ticker is put.
 
         Raises:
-            FencedError: another node is the scheduler by now.
-            BrokerError: the broker does not answer. The cycle has not begun then.
+            FencedError: another node has become the scheduler.
+            BrokerError: the broker is unavailable; the cycle has not begun.
         """
         number = super().begin(total)
         try:
@@ -70,36 +70,36 @@ class SharedCycles(CycleSchedule):
         return number
 
     def publish(self) -> None:
-        """Write the schedule on the broker where it has changed.
+        """Write the schedule to the broker if it has changed.
 
         Raises:
-            FencedError: another node is the scheduler by now.
-            BrokerError: the broker does not answer.
+            FencedError: another node has become the scheduler.
+            BrokerError: the broker is unavailable.
         """
         fields = to_fields(self.state(), self._complete, self._offset())
         if _same(fields, self._published):
             return
         keys = [self._broker.key("scheduler:token"), self._broker.key("cycle")]
         arguments = [str(self._lease.token), *(part for pair in fields.items() for part in pair)]
-        if not self._broker.run("cycle", keys, arguments, patience=_TIMEOUT):
-            raise FencedError("another node has become the scheduler meanwhile; this one follows it")
+        if not self._broker.run("publish_schedule", keys, arguments, retry_for=_TIMEOUT):
+            raise FencedError("another node has become the scheduler; this node follows it")
         self._published = fields
 
-    def publish_again(self) -> None:
-        """Write the schedule with the next `publish`, changed or not: the broker has lost it."""
+    def invalidate(self) -> None:
+        """Make the next `publish` write the schedule even if unchanged, because the broker has lost it."""
         self._published = {}
 
     def follow(self, fields: Mapping[str, str]) -> None:
-        """Take over what the scheduler wrote."""
+        """Load the schedule that the scheduler published."""
         if fields:
             self.load(from_fields(fields, self._offset()))
             self._complete = fields.get("complete") == "1"
 
-    def take_over(self, fields: Mapping[str, str], *, anew: bool) -> None:
-        """Go on where the last scheduler was; `anew` with this node's own rhythm, from now on."""
+    def take_over(self, fields: Mapping[str, str], *, reset: bool) -> None:
+        """Continue the last scheduler's schedule; with `reset`, restart it now at this node's own interval."""
         if fields:
-            record = taken_over(fields, self._offset(), self._clock())
-            if anew:
+            record = resumed_state(fields, self._offset(), self._clock())
+            if reset:
                 record = replace(record, due=self._clock(), interval=self._interval)
             self.load(record)
             self._complete = True
@@ -110,7 +110,7 @@ class SharedCycles(CycleSchedule):
 
 
 def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether two schedules differ by no more than the clocks' trembling."""
+    """Whether two schedules are equal up to clock jitter."""
     if one.keys() != other.keys():
         return False
     times = ("began", "due")

@@ -1,7 +1,7 @@
-"""Has the demo markets of several nodes show the same prices: one seed, and one moment at which the day began.
+"""The seed and start time shared by the demo markets of all nodes, so that they show the same prices.
 
-Each node has a market of its own, so that none depends on another's life. Markets with the same seed walk alike; one
-that starts more than half an hour after the first makes up for the time in longer strides, and walks elsewhere.
+Each node runs its own market and needs no other node. Markets with the same seed generate the same prices; one that
+starts more than half an hour after the first catches up in larger steps, and its prices differ.
 """
 
 from __future__ import annotations
@@ -10,45 +10,45 @@ import secrets
 from dataclasses import dataclass
 
 from sp500tui.cluster.broker.client import Broker
-from sp500tui.cluster.broker.values import fields, real, report, whole
+from sp500tui.cluster.broker.values import hash_fields, to_float, to_int, warn_invalid
 from sp500tui.config.settings import Settings
 
 _DAY = 86_400
-_BEGINS = 34_220
-"""09:30:20 in seconds of the exchange's day: when the first market begins."""
+_START = 34_220
+"""Seconds after midnight at which the first market starts: 09:30:20 New York time."""
 _TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSeed:
-    """What a node's demo market starts with."""
+    """The start parameters of a node's demo market."""
 
     seed: int
     start_at: str
     """New York time, `HH:MM:SS`."""
 
 
-def agree(broker: Broker, settings: Settings, *, anew: bool) -> DemoSeed:
-    """The walk of all nodes; the first node's own, which is also every `anew` one's.
+def share_demo_seed(broker: Broker, settings: Settings, *, reset: bool) -> DemoSeed:
+    """The parameters shared by all nodes; set by the first node, and by every node with `reset`.
 
     Raises:
-        BrokerError: the broker does not answer.
+        BrokerError: the broker is unavailable.
     """
     own = secrets.randbits(32) if settings.market_seed is None else settings.market_seed
-    for forget in (anew, True):
-        arguments = [str(int(forget)), "seed", str(own), "began", repr(broker.now())]
-        agreed = fields(broker.run("agree", [broker.key("walk")], arguments, patience=_TIMEOUT))
-        seed, began = whole(agreed.get("seed"), -(2**63), 2**63), real(agreed.get("began"))
+    for clear in (reset, True):
+        arguments = [str(int(clear)), "seed", str(own), "began", repr(broker.now())]
+        shared = hash_fields(broker.run("share_once", [broker.key("walk")], arguments, retry_for=_TIMEOUT))
+        seed, began = to_int(shared.get("seed"), -(2**63), 2**63), to_float(shared.get("began"))
         if seed is not None and began is not None:
             break
-        report("the seed of the demo markets", str(agreed))
+        warn_invalid("the seed of the demo markets", str(shared))
     else:
         seed, began = own, broker.now()
-    passed = max(0.0, broker.now() - began)
-    return DemoSeed(seed, time_of_day(_BEGINS + passed * settings.market_speed))
+    elapsed = max(0.0, broker.now() - began)
+    return DemoSeed(seed, time_of_day(_START + elapsed * settings.market_speed))
 
 
 def time_of_day(seconds: float) -> str:
-    """Seconds since midnight as `HH:MM:SS`; a day later it is the same time again."""
-    whole = int(seconds) % _DAY
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+    """Seconds since midnight, modulo one day, as `HH:MM:SS`."""
+    second = int(seconds) % _DAY
+    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"

@@ -1,4 +1,4 @@
-"""Brings the prices that other nodes stored to this node's board, so that every face shows all of them."""
+"""Copies prices stored by other nodes to this node's latest prices, so that every front end shows all of them."""
 
 from __future__ import annotations
 
@@ -19,62 +19,62 @@ from sp500tui.storage.transaction import Connection
 
 _log = logging.getLogger(__name__)
 
-_ROUND = 1.0
-"""Seconds between two looks at the database, where anything was stored."""
+_MIN_INTERVAL = 1.0
+"""Shortest time in seconds between two queries of the database."""
 _OVERLAP = timedelta(seconds=10)
-"""A commit becomes visible later than the moment its rows bear."""
+"""Rows become visible at their commit, later than their `stored_at`."""
 
 
 class PriceFeed:
-    """One thread, one connection, only in nodes with a face.
+    """A thread with a database connection, in nodes with a front end.
 
-    An unforeseen error is retried without end: the prices of this node itself are shown all the same.
+    Unexpected errors are retried without limit; prices of this node are shown without the feed.
     """
 
     def __init__(self, latest_prices: LatestPrices, url: Callable[[], str]) -> None:
-        self._board = latest_prices
+        self._latest_prices = latest_prices
         self._url = url
-        self._news = threading.Event()
+        self._changed = threading.Event()
         self._stored = -1
         self._since = datetime.min.replace(tzinfo=UTC)
         self._connection: Connection | None = None
-        self._announced = ""
+        self._last_warning = ""
         self.thread = ServiceThread("price-feed", self._step, finished=self._disconnect)
 
     def stored(self, rows: int) -> None:
-        """So many rows have been stored by all nodes; more than the last time makes it look."""
+        """Query the database soon if the number of rows stored by all nodes has changed."""
         if rows != self._stored:
             self._stored = rows
-            self._news.set()
+            self._changed.set()
             self.thread.wake()
 
     def _step(self) -> float:
-        """Read what is new; returns after how many seconds to look again."""
-        if not self._news.is_set():
+        """Read new prices if there are any; returns the seconds until the next step."""
+        if not self._changed.is_set():
             return FOREVER
-        self._news.clear()
+        self._changed.clear()
         try:
             self._poll()
-            self._announced = ""
+            self._last_warning = ""
         except DatabaseError as error:
             self._disconnect()
-            self._news.set()
-            if self._announced != str(error):
-                self._announced = str(error)
-                _log.warning("prices of other nodes are not shown for now: %s", error)
+            self._changed.set()
+            if self._last_warning != str(error):
+                self._last_warning = str(error)
+                _log.warning("cannot read the prices of other nodes, retrying: %s", error)
         except Exception:
             self._disconnect()
-            self._news.set()
+            self._changed.set()
             raise
-        # However often rows are stored, the database is not asked more often than that.
-        self.thread.wait(_ROUND)
+        # Limits the query rate however often rows are stored.
+        self.thread.wait(_MIN_INTERVAL)
         return 0.0
 
     def _poll(self) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._url(), application_name="sp500tui prices", read_only=True)
         latest = latest_since(self._connection, self._since)
-        self._board.update(latest.rows)
+        self._latest_prices.update(latest.rows)
         if latest.stored_at is not None:
             self._since = latest.stored_at - _OVERLAP
 
@@ -85,5 +85,5 @@ class PriceFeed:
                 connection.close()
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self.thread.stop()

@@ -1,4 +1,4 @@
-"""What the nodes learn from each other: exchange rates, symbols without a price, the list of constituents."""
+"""State shared by the nodes through the broker: exchange rates, missing symbols, constituents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from sp500tui.cluster.broker.client import Broker
-from sp500tui.cluster.broker.values import fields, loads, report
+from sp500tui.cluster.broker.values import loads, warn_invalid
 from sp500tui.logs.redaction import plain
 from sp500tui.model import Constituent, FxRate
 from sp500tui.pipeline.core.snapshot import Health, ListSnapshot
@@ -24,42 +24,41 @@ from sp500tui.pipeline.stages.source_health import SourceWatch
 
 _TIMEOUT = 2.0
 _CURRENCY = re.compile("[A-Za-z]{3}")
-_MAGNITUDE = 12
-"""Digits before or after the point that a rate may have."""
-_AHEAD = timedelta(days=1)
-"""How far a rate's time may lie in the future: the clocks of nodes differ."""
+_MAX_EXPONENT = 12
+"""Largest accepted decimal exponent of a rate."""
+_MAX_CLOCK_SKEW = timedelta(days=1)
+"""How far a rate's time may lie in the future, because the clocks of nodes differ."""
 
 
 class SharedFxRates(FxRates):
-    """Rates that one node believed are every node's: a converter need not be where the requests are made."""
+    """Exchange rates accepted by any node; a converter need not run on a node that fetches them."""
 
     def __init__(self, target: str, broker: Broker) -> None:
         super().__init__(target)
         self._broker = broker
 
     def update(self, rates: Iterable[FxRate]) -> None:
-        """See `FxRates.update`; what is believed is told to the others before any quote that needs it."""
+        """See `FxRates.update`; accepted rates are published before any quote that needs them."""
         before = self._rates()
         super().update(rates)
-        news = {base: rate for base, rate in self._rates().items() if before.get(base) != rate}
-        if news:
-            arguments = [part for base, rate in news.items() for part in (base, _rate_text(rate))]
-            self._broker.run("note", [self._key()], arguments)
+        changed = {
+            base: _encode_rate(rate) for base, rate in self._rates().items() if before.get(base) != rate
+        }
+        self._broker.set_fields(self._key(), changed)
 
     def is_pending(self, currencies: Iterable[str]) -> bool:
-        """See `FxRates.is_pending`; a rate that is not known here is looked up first."""
+        """See `FxRates.is_pending`; a rate unknown to this node is read from the broker first."""
         bases = {major_unit(currency)[0] for currency in currencies}
         self.register(bases)
         known = self._rates()
         if any(base != self.target and base not in known for base in bases):
-            flat = self._broker.run("look_up", [self._key()], [])
-            self.adopt(fields(flat))
+            self.merge(self._broker.read_hash(self._key()))
         return super().is_pending(bases)
 
-    def adopt(self, rates: Mapping[str, bytes]) -> None:
-        """Take over the others' rates where they are newer."""
-        found = [_rate_of(base, self.target, data) for base, data in rates.items()]
-        known = [rate for rate in found if rate is not None]
+    def merge(self, rates: Mapping[str, bytes]) -> None:
+        """Accept rates of other nodes that are newer."""
+        decoded = [_decode_rate(base, self.target, data) for base, data in rates.items()]
+        known = [rate for rate in decoded if rate is not None]
         self.register(rate.base for rate in known)
         with self._changed:
             for rate in known:
@@ -77,32 +76,32 @@ class SharedFxRates(FxRates):
         return self._broker.key("fx", self.target)
 
 
-def _rate_text(rate: FxRate) -> str:
+def _encode_rate(rate: FxRate) -> str:
     return json.dumps([str(rate.rate), rate.time.isoformat()])
 
 
-def _rate_of(base: str, target: str, data: bytes) -> FxRate | None:
-    """The rate of another node; None for one that cannot be read or makes no sense."""
+def _decode_rate(base: str, target: str, data: bytes) -> FxRate | None:
+    """The rate of another node; None when it is unreadable or implausible."""
     try:
-        digits, moment = loads(data)
-        rate, time = Decimal(digits), datetime.fromisoformat(moment)
-        # A time of the far future would keep out every later rate.
-        makes_sense = (
+        digits, rate_time = loads(data)
+        rate, time = Decimal(digits), datetime.fromisoformat(rate_time)
+        # A time in the far future would block every later rate.
+        is_valid = (
             _CURRENCY.fullmatch(base) is not None
             and is_plausible(None, rate)
-            and abs(rate.adjusted()) <= _MAGNITUDE
-            and time <= datetime.now(UTC) + _AHEAD
+            and abs(rate.adjusted()) <= _MAX_EXPONENT
+            and time <= datetime.now(UTC) + _MAX_CLOCK_SKEW
         )
     except (ValueError, TypeError, InvalidOperation):
-        makes_sense = False
-    if not makes_sense:
-        report(f"the exchange rate of {base}", data)
+        is_valid = False
+    if not is_valid:
+        warn_invalid(f"the exchange rate of {base}", data)
         return None
     return FxRate(base, target, rate, time)
 
 
 class SharedMissingSymbols(MissingSymbols):
-    """The symbols without a price, of all nodes."""
+    """The symbols without a price, over all nodes."""
 
     def __init__(self, broker: Broker) -> None:
         super().__init__()
@@ -110,34 +109,32 @@ class SharedMissingSymbols(MissingSymbols):
 
     def add(self, reasons: Iterable[tuple[str, str]]) -> None:
         """See `MissingSymbols.add`."""
-        named = dict(reasons)
-        super().add(named.items())
-        if named:
-            arguments = [part for pair in named.items() for part in pair]
-            self._broker.run("note", [self._broker.key("missing")], arguments)
+        new = dict(reasons)
+        super().add(new.items())
+        self._broker.set_fields(self._broker.key("missing"), new)
 
     def discard(self, symbols: Iterable[str]) -> None:
         """See `MissingSymbols.discard`."""
         with self._lock:
             known = [symbol for symbol in symbols if self._reasons.pop(symbol, None) is not None]
         if known:
-            self._broker.run("strike", [self._broker.key("missing")], known)
+            self._broker.delete_fields(self._broker.key("missing"), known)
 
-    def forget_unless(self, asked: Iterable[str]) -> None:
-        """Name no symbol any more that is not asked for."""
-        asked = set(asked)
+    def retain(self, symbols: Iterable[str]) -> None:
+        """Remove every symbol that is not one of `symbols`."""
+        kept = set(symbols)
         with self._lock:
-            gone = [symbol for symbol in self._reasons if symbol not in asked]
-        self.discard(gone)
+            removed = [symbol for symbol in self._reasons if symbol not in kept]
+        self.discard(removed)
 
-    def adopt(self, reasons: Mapping[str, str]) -> None:
-        """Take over what the broker holds."""
+    def merge(self, reasons: Mapping[str, str]) -> None:
+        """Replace the symbols by those on the broker."""
         with self._lock:
             self._reasons = dict(reasons)
 
 
 class SharedConstituents(CurrentConstituents):
-    """The list of constituents: the scheduler reads it, the others get it from the broker."""
+    """The constituents: the scheduler reads the list and publishes it to the other nodes."""
 
     def __init__(
         self,
@@ -150,55 +147,55 @@ class SharedConstituents(CurrentConstituents):
     ) -> None:
         super().__init__(source, selected, max_age, watch=watch)
         self._broker = broker
-        self._announced = 0
+        self._published_revision = 0
         self._version = ""
-        """Of the list last told or taken over."""
+        """Version of the list last published or received."""
 
     def refresh(self) -> None:
-        """See `CurrentConstituents.refresh`; a new list is told to the others."""
+        """See `CurrentConstituents.refresh`; a changed list is published."""
         super().refresh()
-        if self._announced == self.revision:
+        if self._published_revision == self.revision:
             return
-        shown = self.snapshot()
+        snapshot = self.snapshot()
         record = {
-            "health": shown.health,
-            "message": shown.message,
-            "origin": shown.origin,
-            "date": None if shown.date is None else shown.date.isoformat(),
+            "health": snapshot.health,
+            "message": snapshot.message,
+            "origin": snapshot.origin,
+            "date": None if snapshot.date is None else snapshot.date.isoformat(),
             "listed": [asdict(one) for one in self.listed],
             "chosen": self._selected,
         }
-        text, version = json.dumps(record, default=date.isoformat), secrets.token_hex(8)
-        arguments = ["version", version, "record", text]
-        self._broker.run("note", [self._broker.key("list")], arguments, patience=_TIMEOUT)
-        self._announced, self._version = self.revision, version
+        version = secrets.token_hex(8)
+        published = {"version": version, "record": json.dumps(record, default=date.isoformat)}
+        self._broker.set_fields(self._broker.key("list"), published, retry_for=_TIMEOUT)
+        self._published_revision, self._version = self.revision, version
 
-    def look(self, version: str) -> None:
-        """Take over the list that the scheduler told, unless it is the one in force here."""
+    def refresh_from(self, version: str) -> None:
+        """Load the published list unless this node has that version."""
         if not version or version == self._version:
             return
-        flat = self._broker.run("look_up", [self._broker.key("list")], [], patience=_TIMEOUT)
-        self._adopt(fields(flat).get("record", b""))
-        # One that cannot be read is not read again before another version comes.
+        published = self._broker.read_hash(self._broker.key("list"), retry_for=_TIMEOUT)
+        self._load(published.get("record", b""))
+        # An unreadable list is not read again until the version changes.
         self._version = version
 
-    def _adopt(self, data: bytes) -> None:
+    def _load(self, data: bytes) -> None:
         try:
-            record: _Record = _reader().validate_python(loads(data))
+            record: _Record = _record_adapter().validate_python(loads(data))
         except ValueError:
-            report("the list of constituents", data)
+            warn_invalid("the list of constituents", data)
             return
-        shown = ListSnapshot(
+        snapshot = ListSnapshot(
             record.health, plain(record.message), len(record.listed), plain(record.origin), record.date
         )
-        self.listed, self._selected, self._snapshot = record.listed, record.chosen, shown
+        self.listed, self._selected, self._snapshot = record.listed, record.chosen, snapshot
         self.revision += 1
-        self._announced = self.revision
+        self._published_revision = self.revision
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The list of constituents as the scheduler writes it down."""
+    """The list of constituents as it is published."""
 
     health: Health
     message: str
@@ -209,8 +206,8 @@ class _Record:
 
 
 @cache
-def _reader() -> Any:
-    # Heavy, and needed by nodes only.
+def _record_adapter() -> Any:
+    # Imported here because pydantic is slow to import and only nodes need it.
     from pydantic import TypeAdapter
 
     return TypeAdapter(_Record)

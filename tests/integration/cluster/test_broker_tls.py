@@ -41,7 +41,7 @@ def secure(door: TlsDoor, authority: Authority) -> Iterator[Broker]:
 def refused(url: str) -> str:
     """The words with which a start with this URL, which holds a password, is refused once and for all."""
     with pytest.raises(BrokerError) as refusal:
-        Broker(url, "test", timeout=2.0).open(patience=SERVICE)
+        Broker(url, "test", timeout=2.0).open(retry_for=SERVICE)
     words = str(refusal.value)
     assert not isinstance(refusal.value, BrokerAwayError)
     assert refusal.value.exit_code is ExitCode.DATABASE
@@ -93,8 +93,8 @@ class TestWhomWeBelieve:
             broker.open()
             assert "s3cret" not in broker.address
             broker.close()
-            with pytest.raises(BrokerError, match="refuses the password"):
-                Broker(door.url(authority.file), "test", password="wr0ng").open(patience=SERVICE)
+            with pytest.raises(BrokerError, match="rejects the password"):
+                Broker(door.url(authority.file), "test", password="wr0ng").open(retry_for=SERVICE)
         finally:
             server.close()
 
@@ -105,7 +105,7 @@ class TestWhatIsRefused:
         stranger = Authority(tmp_path / "other" / "ca.pem")
         for url in (door.url(password="s3cret"), door.url(stranger.file, password="s3cret")):
             words = refused(url)
-            assert words.startswith("shows a certificate that no authority known here has signed")
+            assert words.startswith("presents a certificate signed by an unknown authority")
             assert words.endswith("name its authority in the URL, rediss://…?ssl_ca_certs=/path/ca.pem")
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -114,32 +114,32 @@ class TestWhatIsRefused:
     ) -> None:
         door = make_door("elsewhere.example")
         words = refused(door.url(authority.file, host=host, password="s3cret"))
-        assert words.startswith("shows a certificate for another name (")
+        assert words.startswith("presents a certificate for another host name (")
         assert f"'{host}'" in words
         assert words.endswith("put a name that it holds into the URL")
 
     def test_a_certificate_that_has_expired(self, make_door: MakeDoor, authority: Authority) -> None:
         door = make_door(expired=True)
         words = refused(door.url(authority.file, password="s3cret"))
-        assert words == "shows a certificate that has expired: renew it there"
+        assert words == "presents an expired certificate: renew it on the broker"
 
     def test_a_broker_that_speaks_tls_where_the_url_does_not(self, door: TlsDoor) -> None:
         words = refused(f"redis://:s3cret@127.0.0.1:{door.port}/0")
-        assert words == "speaks TLS: write rediss:// in its URL"
+        assert words == "requires TLS: use rediss:// in its URL"
 
     def test_a_broker_that_speaks_none_where_the_url_does(self, valkey: ValkeyServer) -> None:
         words = refused(f"rediss://:s3cret@127.0.0.1:{valkey.port}/0")
-        assert words == "speaks no TLS: switch it on there, or write redis:// in its URL"
+        assert words == "does not use TLS: enable it there, or use redis:// in its URL"
 
     def test_a_file_that_is_not_there_or_holds_no_certificate(self, door: TlsDoor, tmp_path: Path) -> None:
         absent, empty = tmp_path / "absent.pem", tmp_path / "empty.pem"
         empty.write_text("no certificate\n")
-        start = "cannot be asked: ssl_ca_certs in its URL"
+        start = "cannot be contacted: ssl_ca_certs in its URL"
         assert refused(door.url(absent, password="s3cret")) == (
             f"{start} cannot be read (No such file or directory); give a PEM file that this user can read"
         )
         assert refused(door.url(empty, password="s3cret")) == (
-            f"{start} holds no certificate; give a PEM file (-----BEGIN …-----)"
+            f"{start} contains no certificate; give a PEM file (-----BEGIN …-----)"
         )
 
     def test_a_key_of_ours_that_does_not_go_with_the_certificate(
@@ -149,7 +149,7 @@ class TestWhatIsRefused:
         authority.certificate("me").cert_chain_pems[0].write_to_path(str(certificate))
         authority.certificate("me").private_key_pem.write_to_path(str(key))
         url = door.url(authority.file, password="s3cret") + f"&ssl_certfile={certificate}&ssl_keyfile={key}"
-        assert "ssl_keyfile in its URL holds no certificate with its key" in refused(url)
+        assert "ssl_keyfile in its URL contains no certificate with its key" in refused(url)
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_broker_that_wants_a_certificate_of_ours_is_understood(
     suspicious: int, authority: Authority
 ) -> None:
     words = refused(f"rediss://:s3cret@127.0.0.1:{suspicious}/0?ssl_ca_certs={authority.file}")
-    assert words.startswith("wants a certificate of ours: name it in the URL, rediss://…?ssl_certfile=")
+    assert words.startswith("requires a client certificate: add it to the URL, rediss://…?ssl_certfile=")
 
 
 class TestAConnectionThatIsCut:

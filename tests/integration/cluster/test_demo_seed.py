@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sp500tui.cluster.broker.client import Broker
-from sp500tui.cluster.shared.demo_seed import agree, time_of_day
+from sp500tui.cluster.shared.demo_seed import share_demo_seed, time_of_day
 from sp500tui.config.settings import Settings
 from tests.support.valkey import ValkeyServer
 
@@ -25,18 +25,18 @@ def test_the_first_node_says_how_all_walk(
 ) -> None:
     # given a first node with a seed of its own
     one, two = make_broker(valkey), make_broker(valkey)
-    first = agree(one, Settings(demo=True, market_seed=7), anew=True)
+    first = share_demo_seed(one, Settings(demo=True, market_seed=7), reset=True)
     assert (first.seed, first.start_at) == (7, "09:30:20")
 
     # when others join, the day is as far for them as for the first one, whatever they would have chosen
     with monkeypatch.context() as later:
         later.setattr(two, "now", lambda: one.now() + 60)
-        second = agree(two, Settings(demo=True, market_seed=8), anew=False)
+        second = share_demo_seed(two, Settings(demo=True, market_seed=8), reset=False)
     assert second.seed == 7
     assert "09:31:20" <= second.start_at < "09:32:20"
 
     # and whoever finds nobody begins anew
-    third = agree(two, Settings(demo=True, market_seed=8), anew=True)
+    third = share_demo_seed(two, Settings(demo=True, market_seed=8), reset=True)
     assert (third.seed, third.start_at) == (8, "09:30:20")
-    unseeded = agree(two, Settings(demo=True), anew=True).seed
-    assert agree(one, Settings(demo=True), anew=False).seed == unseeded
+    unseeded = share_demo_seed(two, Settings(demo=True), reset=True).seed
+    assert share_demo_seed(one, Settings(demo=True), reset=False).seed == unseeded

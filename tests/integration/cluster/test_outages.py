@@ -12,7 +12,7 @@ import pytest
 from sp500tui import __version__
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.membership.membership import Membership
-from sp500tui.cluster.scheduling.schedule import SharedCycles
+from sp500tui.cluster.scheduling.schedule import SharedSchedule
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
@@ -85,7 +85,7 @@ class TestAtTheStart:
     ) -> None:
         broker = Broker(valkey.url, join.cluster_name)
         broker.open()
-        Membership(broker, BEAT.name, "DKK").beat(replace(BEAT, version="0.0.9"), ())
+        Membership(broker, BEAT.name, "DKK").heartbeat(replace(BEAT, version="0.0.9"), ())
         node = join()
         assert node.node.join(20)
         broker.close()
@@ -197,17 +197,17 @@ def test_a_broker_away_as_a_cycle_begins_costs_no_price_of_it(
 ) -> None:
     # given a broker that is killed between the decision to begin a cycle and its publication
     server = new_server()
-    publish = SharedCycles.publish
+    publish = SharedSchedule.publish
     killed = threading.Event()
 
-    def publish_to_a_dead_broker(self: SharedCycles) -> None:
+    def publish_to_a_dead_broker(self: SharedSchedule) -> None:
         if self._running and not killed.is_set():
             killed.set()
             server.kill()
             threading.Timer(3.0, server.start).start()
         publish(self)
 
-    monkeypatch.setattr(SharedCycles, "publish", publish_to_a_dead_broker)
+    monkeypatch.setattr(SharedSchedule, "publish", publish_to_a_dead_broker)
     try:
         # when the only cycle of a node begins
         node = join(broker=server.url, once=True)

@@ -9,9 +9,9 @@ import pytest
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership.membership import Membership
-from sp500tui.cluster.scheduling.leader_election import LASTS, LeaseResult, SchedulerLease
-from sp500tui.cluster.scheduling.schedule import SharedCycles
-from sp500tui.cluster.scheduling.schedule_fields import from_fields, taken_over, to_fields
+from sp500tui.cluster.scheduling.leader_election import LEASE_TTL, LeaseResult, SchedulerLease
+from sp500tui.cluster.scheduling.schedule import SharedSchedule
+from sp500tui.cluster.scheduling.schedule_fields import from_fields, resumed_state, to_fields
 from sp500tui.pipeline.stages.schedule import Plan, ScheduleAction, ScheduleState
 from tests.support.valkey import CutBroker, MakeQueue
 from tests.unit.cluster.test_view import a_beat
@@ -21,21 +21,21 @@ RECORD = ScheduleState(
 )
 
 
-def cycles_of(broker: Broker, lease: SchedulerLease, plan: Plan | None = None) -> SharedCycles:
-    return SharedCycles(plan or Plan(), 15.0, broker=broker, lease=lease)
+def cycles_of(broker: Broker, lease: SchedulerLease, plan: Plan | None = None) -> SharedSchedule:
+    return SharedSchedule(plan or Plan(), 15.0, broker=broker, lease=lease)
 
 
 def fields_of(broker: Broker) -> dict[str, str]:
-    return dict(Membership(broker, "any", "DKK").roll(details=False).cycle)
+    return dict(Membership(broker, "any", "DKK").view(details=False).cycle)
 
 
-def scheduler(broker: Broker, name: str) -> tuple[SchedulerLease, SharedCycles]:
+def scheduler(broker: Broker, name: str) -> tuple[SchedulerLease, SharedSchedule]:
     """A node that has just become the scheduler."""
     lease = SchedulerLease(broker, name)
     cycles = cycles_of(broker, lease)
     assert lease.renew() is LeaseResult.NEW
-    cycles.take_over(fields_of(broker), anew=False)
-    lease.confirm()
+    cycles.take_over(fields_of(broker), reset=False)
+    lease.activate()
     return lease, cycles
 
 
@@ -45,7 +45,7 @@ class TestLease:
         assert (one.renew(), one.held) == (LeaseResult.NEW, False), (
             "not before the schedule has been taken over"
         )
-        one.confirm()
+        one.activate()
         assert one.held
         assert other.renew() is LeaseResult.REFUSED
         assert one.renew() is LeaseResult.HELD
@@ -55,8 +55,8 @@ class TestLease:
         now = [100.0]
         lease = SchedulerLease(broker, "one", clock=lambda: now[0])
         lease.renew()
-        lease.confirm()
-        now[0] += LASTS - 0.6
+        lease.activate()
+        now[0] += LEASE_TTL - 0.6
         assert lease.held
         now[0] += 0.2
         assert not lease.held
@@ -64,7 +64,7 @@ class TestLease:
     def test_who_steps_down_makes_room_and_the_next_token_is_higher(self, broker: Broker) -> None:
         one, other = SchedulerLease(broker, "one"), SchedulerLease(broker, "other")
         one.renew()
-        one.confirm()
+        one.activate()
         other.resign()
         assert one.renew() is LeaseResult.HELD, "only the holder can give it back"
         one.resign()
@@ -78,7 +78,7 @@ class TestFence:
         # given a scheduler that stood still while another took over
         _, old = scheduler(broker, "old")
         old.begin(503)
-        broker.run("step_down", [broker.key("scheduler")], ["old"])
+        broker.run("resign", [broker.key("scheduler")], ["old"])
         _, new = scheduler(broker, "new")
 
         # when both want to write
@@ -95,7 +95,7 @@ class TestFence:
         key = broker.key("scheduler:token")
         queue = make_stream(name="tickers", fence=lambda: (key, str(old.token)))
         assert queue.put([1])
-        broker.run("step_down", [broker.key("scheduler")], ["old"])
+        broker.run("resign", [broker.key("scheduler")], ["old"])
         SchedulerLease(broker, "new").renew()
         with pytest.raises(FencedError):
             queue.put([2])
@@ -115,11 +115,11 @@ class TestTakingOver:
 
     def test_a_cycle_under_way_goes_on(self) -> None:
         fields = to_fields(RECORD, complete=True, offset=0.0)
-        assert taken_over(fields, 0.0, now=12.0) == RECORD
+        assert resumed_state(fields, 0.0, now=12.0) == RECORD
 
     def test_a_cycle_whose_tickers_were_not_all_put_starts_anew(self) -> None:
         fields = to_fields(RECORD, complete=False, offset=0.0)
-        found = taken_over(fields, 0.0, now=12.0)
+        found = resumed_state(fields, 0.0, now=12.0)
         assert (found.number, found.running, found.due) == (6, False, 12.0)
 
     def test_the_next_scheduler_goes_on_with_number_and_rhythm(self, broker: Broker) -> None:
@@ -164,10 +164,10 @@ class TestTakingOver:
         first.publish()
         lease.resign()
         fresh = SchedulerLease(broker, "fresh")
-        cycles = SharedCycles(Plan(), 60.0, broker=broker, lease=fresh)
+        cycles = SharedSchedule(Plan(), 60.0, broker=broker, lease=fresh)
         fresh.renew()
-        cycles.take_over(fields_of(broker), anew=True)
-        fresh.confirm()
+        cycles.take_over(fields_of(broker), reset=True)
+        fresh.activate()
         assert cycles.interval == 60.0
         assert cycles.next_action() is ScheduleAction.START
 
@@ -214,8 +214,8 @@ class TestGivingUp:
         rows.put([1, 2, 3])
         lease = rows.take(2)
         assert lease is not None
-        assert not gone.beat(a_beat("gone"), ())
-        here.wish({"gone|price": "3", "here|price": "2"})
+        assert not gone.heartbeat(a_beat("gone"), ())
+        here.set_desired({"gone|price": "3", "here|price": "2"})
         assert not here.evict("gone", [rows.key])
         assert rows.depth().in_flight == 2, "who is heard keeps what it holds"
         eventually(lambda: here.evict("gone", [rows.key]))
@@ -223,26 +223,26 @@ class TestGivingUp:
 
         assert (rows.depth().ready, rows.depth().in_flight) == (3, 0)
         assert not lease.ack()
-        roll = here.roll(details=False)
-        assert "gone" not in roll.heartbeats
-        assert roll.requests == {"here|price": "2"}
-        (lost,) = roll.lost
-        assert lost.beat.name == "gone"
+        view = here.view(details=False)
+        assert "gone" not in view.heartbeats
+        assert view.desired == {"here|price": "2"}
+        (lost,) = view.lost
+        assert lost.heartbeat.name == "gone"
         assert lost.held == {"rows": 2}
-        assert gone.beat(a_beat("gone"), ()), "it hears that it was given up"
-        assert not gone.beat(a_beat("gone"), ()), "and only once"
-        assert here.roll(details=False).lost == ()
+        assert gone.heartbeat(a_beat("gone"), ()), "it hears that it was given up"
+        assert not gone.heartbeat(a_beat("gone"), ()), "and only once"
+        assert here.view(details=False).lost == ()
         eventually(lambda: here.evict("gone", [rows.key]))
-        assert gone.beat(a_beat("gone"), ()), "and of every time"
+        assert gone.heartbeat(a_beat("gone"), ()), "and of every time"
 
     def test_a_node_hears_that_it_was_given_up_though_the_first_answer_got_lost(
         self, broker: Broker, cut: CutBroker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("sp500tui.cluster.membership.membership.HEARTBEAT_TIMEOUT", 0.0)
         gone = Membership(cut, "gone", "DKK")
-        gone.beat(a_beat("gone"), ())
+        gone.heartbeat(a_beat("gone"), ())
         assert Membership(broker, "here", "DKK").evict("gone", [])
 
         cut.cuts = 2
-        assert gone.beat(a_beat("gone"), ())
-        assert not gone.beat(a_beat("gone"), ())
+        assert gone.heartbeat(a_beat("gone"), ())
+        assert not gone.heartbeat(a_beat("gone"), ())

@@ -49,31 +49,31 @@ class TestRates:
         book = SharedFxRates("DKK", broker)
         book.update([rate("6.87")])
         older, newer = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
-        book.adopt({"USD": b'["6.50", "%s"]' % older.isoformat().encode()})
+        book.merge({"USD": b'["6.50", "%s"]' % older.isoformat().encode()})
         assert book.primary()[1] == rate("6.87")
-        book.adopt({"USD": b'["6.90", "%s"]' % newer.isoformat().encode()})
+        book.merge({"USD": b'["6.90", "%s"]' % newer.isoformat().encode()})
         assert book.primary()[1] == rate("6.90", newer)
 
     @pytest.mark.parametrize("text", [b"", b"null", b'["x", "y"]', b'["6.5"]', b"\xff"])
     def test_an_unreadable_rate_is_none(self, broker: Broker, text: bytes) -> None:
         book = SharedFxRates("DKK", broker)
-        book.adopt({"USD": text})
+        book.merge({"USD": text})
         assert book.primary()[1] is None
 
 
 def missing_on(broker: Broker) -> dict[str, str]:
-    return dict(Membership(broker, "any", "DKK").roll(details=False).missing)
+    return dict(Membership(broker, "any", "DKK").view(details=False).missing)
 
 
 def test_missing_symbols_are_named_found_and_forgotten_for_all(broker: Broker) -> None:
     one, other = SharedMissingSymbols(broker), SharedMissingSymbols(broker)
     one.add([("AAPL", "no answer"), ("MSFT", "no answer"), ("GONE", "left the index")])
-    other.adopt(missing_on(broker))
+    other.merge(missing_on(broker))
     other.discard(["MSFT", "NVDA"])
     assert missing_on(broker) == {"AAPL": "no answer", "GONE": "left the index"}
-    other.forget_unless(["AAPL", "MSFT"])
+    other.retain(["AAPL", "MSFT"])
     assert missing_on(broker) == {"AAPL": "no answer"}
-    one.adopt(missing_on(broker))
+    one.merge(missing_on(broker))
     assert [each.symbol for each in one.snapshot()] == ["AAPL"]
 
 
@@ -89,35 +89,35 @@ class Listing:
 
 class TestList:
     def version(self, broker: Broker) -> str:
-        return Membership(broker, "any", "DKK").roll(details=False).list_version
+        return Membership(broker, "any", "DKK").view(details=False).list_version
 
     def test_the_schedulers_list_is_everybodys(self, broker: Broker) -> None:
         source = Listing(ConstituentList(LISTED, "wikipedia", NOON, ""))
         scheduler = SharedConstituents(lambda: source, ("BRK.B",), 3600, broker)
         other = SharedConstituents(lambda: source, (), 3600, broker)
-        other.look(self.version(broker))
+        other.refresh_from(self.version(broker))
         assert other.snapshot().health is Health.STARTING
         scheduler.refresh()
-        other.look(self.version(broker))
+        other.refresh_from(self.version(broker))
         assert other.listed == LISTED
         assert other.symbols == ("BRK.B",)
         assert other.snapshot() == scheduler.snapshot()
         assert other.snapshot().health is Health.OK
         assert other.revision == 1
-        other.look(self.version(broker))
+        other.refresh_from(self.version(broker))
         assert other.revision == 1
 
     def test_an_unreadable_list_is_reported_and_leaves_the_one_in_force(
         self, broker: Broker, caplog: pytest.LogCaptureFixture
     ) -> None:
-        untrusted._report.cache_clear()
-        broker.run("note", [broker.key("list")], ["version", "1", "record", "{}"])
+        untrusted._warn_once.cache_clear()
+        broker.run("set_fields", [broker.key("list")], ["version", "1", "record", "{}"])
         current_constituents = SharedConstituents(
             lambda: Listing(ConstituentList(LISTED, "wikipedia", NOON, "")), ("AAPL",), 3600, broker
         )
-        current_constituents.look("1")
+        current_constituents.refresh_from("1")
         assert current_constituents.symbols == ("AAPL",)
-        assert "ignored the list of constituents on the broker" in caplog.text
+        assert "ignored an invalid value on the broker, the list of constituents" in caplog.text
 
 
 class TestCustody:
@@ -126,7 +126,7 @@ class TestCustody:
     @pytest.fixture
     def rows(self, broker: Broker) -> StreamQueue[ConvertedQuote]:
         return StreamQueue(
-            broker, "rows", RowCodec(lambda: broker.offset), 100, consumer="here", buried="dead"
+            broker, "rows", RowCodec(lambda: broker.offset), 100, consumer="here", dead_counter="dead"
         )
 
     def admitted(

@@ -10,7 +10,7 @@ import pytest
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerError, FencedError
 from sp500tui.cluster.node.broker_state import read_state
-from sp500tui.cluster.queue.poison import PoisonMessage
+from sp500tui.cluster.queue.dead_lettering import PoisonMessage
 from sp500tui.cluster.queue.stream_queue import StreamLease, StreamQueue
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import QueueName
@@ -28,8 +28,8 @@ def lease_of(queue: StreamQueue[int], n: int = 10) -> StreamLease[int]:
 def lose(broker: Broker, node: str, *queues: StreamQueue[int]) -> None:
     """Give a node up for lost, as another one does that misses its heartbeat."""
     keys = [broker.key(name) for name in ("heard", "beats", "details", "lost", "wishes")]
-    broker.run("beat", keys[:4], (node, "{}", "[]"))
-    assert broker.run("lost", [*keys, *(queue.key for queue in queues)], (node, 0, 60, 60)) == 1
+    broker.run("heartbeat", keys[:4], (node, "{}", "[]"))
+    assert broker.run("evict", [*keys, *(queue.key for queue in queues)], (node, 0, 60, 60)) == 1
 
 
 def test_what_a_lost_node_held_is_another_ones_and_the_lost_one_can_end_nothing(
@@ -91,7 +91,7 @@ def test_an_item_that_too_many_nodes_were_lost_with_is_taken_out(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
     buried: list[PoisonMessage[int]] = []
-    queue = make_stream(max_deliveries=2, buried="dead", on_poison=buried.extend)
+    queue = make_stream(max_deliveries=2, dead_counter="dead", on_poison=buried.extend)
     queue.put([1, 2])
     for _ in range(2):
         lease_of(queue, 1)
@@ -101,7 +101,7 @@ def test_an_item_that_too_many_nodes_were_lost_with_is_taken_out(
 
     assert rest.items == [2]
     assert [(poison.item, poison.payload) for poison in buried] == [(1, b"1")]
-    assert "2 nodes were lost with it" in buried[0].reason
+    assert "2 nodes were lost while they held it" in buried[0].reason
     assert read_state(broker).counters == {"dead": 1}
     assert (queue.depth().in_flight, queue.total_out) == (1, 1)
 
@@ -119,7 +119,7 @@ def test_an_entry_that_is_not_ours_is_taken_out_and_the_others_are_worked_on(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
     buried: list[PoisonMessage[int]] = []
-    queue = make_stream(on_poison=buried.extend, buried="dead")
+    queue = make_stream(on_poison=buried.extend, dead_counter="dead")
     queue.put([1])
     broker.run_once(
         "put", (queue.key, broker.key("books"), "", queue.key), (-1, "", "", "x", "", b"\xffnonsense")
@@ -156,7 +156,7 @@ def test_only_who_holds_the_fence_may_put(broker: Broker, make_stream: MakeQueue
 
 
 def test_the_books_count_what_is_put_in_the_same_step(broker: Broker, make_stream: MakeQueue) -> None:
-    make_stream(counts="fetched").put([1, 2, 3])
+    make_stream(put_counter="fetched").put([1, 2, 3])
     make_stream(name="rows").put([1])
     lease_of(make_stream(name="rows")).ack({"stored": 1, "duplicate": 0})
 

@@ -72,9 +72,9 @@ def test_a_service_does_not_wait_for_what_only_a_person_can_mend(
     url, words = {
         "nobody vouches for it": (
             door.url(password="s3cret"),
-            "shows a certificate that no authority known here has signed",
+            "presents a certificate signed by an unknown authority",
         ),
-        "the wrong scheme": (f"redis://:s3cret@127.0.0.1:{door.port}/0", "speaks TLS: write rediss://"),
+        "the wrong scheme": (f"redis://:s3cret@127.0.0.1:{door.port}/0", "requires TLS: use rediss://"),
     }[fault]
 
     program = worker(launch, stages="price=1", broker=url)

@@ -258,9 +258,9 @@ def test_giving_leases_back_is_tried_again(
     lifecycle = object.__new__(NodeLifecycle)
     lifecycle.components = PipelineComponents()  # type: ignore[assignment]
     monkeypatch.setattr(lifecycle, "_enter", lambda _phase: None)
-    lifecycle._let_go()
+    lifecycle._release_leases()
     assert given_back.wait(10)
-    assert seen("give-back failed")
+    assert seen("release-leases failed")
 
 
 def test_a_writer_that_cannot_watch_its_pipe_ends() -> None:

@@ -7,7 +7,7 @@ import ssl
 import pytest
 import redis
 
-from sp500tui.cluster.broker.refusals import Retryability, refusal
+from sp500tui.cluster.broker.errors import Retryability, describe_error
 
 
 @pytest.mark.parametrize(
@@ -16,34 +16,39 @@ from sp500tui.cluster.broker.refusals import Retryability, refusal
         # Redis 7.0 to a long command, where Valkey says NOAUTH.
         (
             redis.ResponseError("Protocol error: unauthenticated multibulk length"),
-            "asks for a password",
+            "requires a password",
             Retryability.OPERATOR,
         ),
         (
             redis.ResponseError("MISCONF Errors writing to the AOF file"),
-            "cannot write to its disk",
+            "cannot persist to disk",
             Retryability.TIME,
         ),
         (
             redis.ResponseError("ERR unknown command"),
-            "refuses a command: ERR unknown command",
+            "rejects a command: ERR unknown command",
             Retryability.NOTHING,
+        ),
+        (
+            redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"),
+            "holds other data under our keys: choose another --cluster-name",
+            Retryability.OPERATOR,
         ),
         (redis.TimeoutError("Timeout reading from socket"), "does not answer", Retryability.TIME),
         (redis.ConnectionError("Connection closed by server."), "cannot be reached: ", Retryability.TIME),
     ],
 )
 def test_a_refusal_has_words_and_a_cure(error: Exception, words: str, retryability: Retryability) -> None:
-    found = refusal(error)
-    assert found.words.startswith(words)
+    found = describe_error(error)
+    assert found.message.startswith(words)
     assert found.retryability is retryability
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (9, "shows a certificate that is not valid yet"),
-        (23, "shows a certificate that is refused (told so): mend it there"),
+        (9, "presents a certificate that is not valid yet"),
+        (23, "presents an invalid certificate (told so): replace it on the broker"),
     ],
 )
 def test_a_certificate_is_refused_for_a_reason(code: int, words: str) -> None:
@@ -51,6 +56,6 @@ def test_a_certificate_is_refused_for_a_reason(code: int, words: str) -> None:
     reason.verify_code, reason.verify_message = code, "told so."
     error = redis.ConnectionError("Error 1 connecting")
     error.__context__ = reason
-    found = refusal(error)
-    assert found.words.startswith(words)
+    found = describe_error(error)
+    assert found.message.startswith(words)
     assert found.retryability is Retryability.OPERATOR

@@ -19,9 +19,9 @@ from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_work
 from sp500tui.cluster.membership.membership import check_versions
 from sp500tui.cluster.membership.unserved_stages import unserved_stages
 from sp500tui.cluster.membership.view import ClusterView, parse
-from sp500tui.cluster.node.snapshot import merged_stages, merged_upstream, node_snapshots
+from sp500tui.cluster.node.snapshot import merge_stages, merge_upstream, node_snapshots
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
-from sp500tui.cluster.scheduling.schedule_fields import from_fields, readable, taken_over
+from sp500tui.cluster.scheduling.schedule_fields import from_fields, resumed_state, validated_fields
 from sp500tui.cluster.shared.state import SharedConstituents, SharedFxRates, SharedMissingSymbols
 from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL
 from sp500tui.pipeline.core.queue import Depth
@@ -65,39 +65,39 @@ json_values = st.recursive(
 )
 
 
-class AnsweringBroker:
-    """Answers every script with one thing."""
+class HashBroker:
+    """A broker on which every hash has the same fields."""
 
-    def __init__(self, answer: object) -> None:
-        self.answer = answer
+    def __init__(self, fields: dict[str, bytes] | None = None) -> None:
+        self.fields = fields or {}
 
     def key(self, *components: str) -> str:
         return ":".join(components)
 
-    def run(self, *_: object, **__: object) -> Any:
-        return self.answer
+    def read_hash(self, *_: object, **__: object) -> dict[str, bytes]:
+        return self.fields
 
 
-def looked_at(roll: ClusterView) -> None:
-    """Everything that a node does with a roll, without its broker."""
+def looked_at(view: ClusterView) -> None:
+    """Everything that a node does with a view, without its broker."""
     for stage in StageName:
-        size = roll.wanted("vm:1:ab", stage)
+        size = view.desired_size("vm:1:ab", stage)
         assert size is None or 1 <= size <= MAX_WORKERS
-        roll.running(stage)
-    assert roll.interval is None or MIN_INTERVAL <= roll.interval <= MAX_INTERVAL
+        view.running(stage)
+    assert view.interval is None or MIN_INTERVAL <= view.interval <= MAX_INTERVAL
     check_versions(ClusterView(), "0.1.0")
-    wanted = roll.wanted
-    heartbeats = [BEAT, *roll.alive()]
-    stages = merged_stages(heartbeats, wanted)
+    wanted = view.desired_size
+    heartbeats = [BEAT, *view.alive()]
+    stages = merge_stages(heartbeats, wanted)
     assert all(isinstance(stage.size, int) and math.isfinite(stage.rate) for stage in stages)
-    merged_upstream(UpstreamSnapshot(), heartbeats)
-    for node in node_snapshots(roll, BEAT, wanted):
+    merge_upstream(UpstreamSnapshot(), heartbeats)
+    for node in node_snapshots(view, BEAT, wanted):
         assert f"{node.heard:.0f} {node.uptime:.0f}"
         assert "\x1b" not in node.host + node.version + node.message
-    unserved_stages(roll, dict.fromkeys(QueueName, Depth(1, 0, 10, 9.0)))
-    if roll.cycle:
-        from_fields(roll.cycle, 1.0)
-        taken_over(roll.cycle, 1.0, 5.0)
+    unserved_stages(view, dict.fromkeys(QueueName, Depth(1, 0, 10, 9.0)))
+    if view.cycle:
+        from_fields(view.cycle, 1.0)
+        resumed_state(view.cycle, 1.0, 5.0)
 
 
 @given(st.tuples(*[hashes] * 8, values, values))
@@ -122,15 +122,15 @@ def test_any_roll_can_be_read(components: tuple[Any, ...]) -> None:
 
 @given(st.dictionaries(st.sampled_from([*CYCLE]), st.text(max_size=8)))
 def test_a_schedule_with_any_field_changed_is_read_or_left_out(changes: dict[str, str]) -> None:
-    found = readable({**CYCLE, **changes})
+    found = validated_fields({**CYCLE, **changes})
     if found:
-        record = taken_over(found, 0.0, 100.0)
+        record = resumed_state(found, 0.0, 100.0)
         assert record.due <= 100.0 + record.interval
 
 
 @pytest.mark.parametrize("missing", [*CYCLE])
 def test_a_schedule_without_a_field_is_left_out(missing: str) -> None:
-    assert readable({name: value for name, value in CYCLE.items() if name != missing}) == {}
+    assert validated_fields({name: value for name, value in CYCLE.items() if name != missing}) == {}
 
 
 FIELDS = json.loads(encode(BEAT))
@@ -141,20 +141,20 @@ def test_a_heartbeat_with_any_field_changed_can_be_shown(name: str, value: objec
     beat = decode("vm:1:ab", json.dumps({**FIELDS, name: value}).encode())
     assert beat.name == "vm:1:ab"
     now = 1_700_000_000.0
-    looked_at(ClusterView(time=now, heard={"vm:1:ab": now, "x": now}, heartbeats={"x": beat}))
+    looked_at(ClusterView(time=now, last_seen={"vm:1:ab": now, "x": now}, heartbeats={"x": beat}))
 
 
 @given(st.sampled_from([*FIELDS["stages"][0]]), json_values)
 def test_a_stage_with_any_field_changed_can_be_shown(name: str, value: object) -> None:
     stages = [{**FIELDS["stages"][0], name: value}]
     beat = decode("vm:1:ab", json.dumps({**FIELDS, "stages": stages}).encode())
-    looked_at(ClusterView(time=1.0, heard={"x": 1.0}, heartbeats={"x": beat}))
+    looked_at(ClusterView(time=1.0, last_seen={"x": 1.0}, heartbeats={"x": beat}))
 
 
 @pytest.mark.parametrize("data", HOSTILE)
 def test_bytes_that_are_no_heartbeat_leave_a_node_with_a_name(data: bytes) -> None:
     assert decode("vm:1:ab", data) == Heartbeat(
-        "vm:1:ab", "vm:1:ab", "unknown", trouble="its heartbeat cannot be read"
+        "vm:1:ab", "vm:1:ab", "unknown", trouble="unreadable heartbeat"
     )
     assert decode_workers("vm:1:ab", data) == ()
 
@@ -162,13 +162,13 @@ def test_bytes_that_are_no_heartbeat_leave_a_node_with_a_name(data: bytes) -> No
 @given(st.sampled_from(["ticker", "quote", "row"]), st.lists(json_values, max_size=16))
 def test_any_entry_of_a_queue_is_an_item_or_refused_as_ours(kind: str, fields: list[object]) -> None:
     for codec in (TickerCodec(lambda: 1.0), FetchedCodec(lambda: 1.0), RowCodec(lambda: 1.0)):
-        with pytest.raises(BrokerError, match="is not ours"):
+        with pytest.raises(BrokerError, match="unreadable queue entry"):
             codec.decode(json.dumps([kind, *fields, {}]).encode())
 
 
 @pytest.mark.parametrize("tick", ["NaN", "Infinity", "1e999", '"soon"', "true", "null", "[]"])
 def test_a_ticker_asked_for_at_no_time_is_refused(tick: str) -> None:
-    with pytest.raises(BrokerError, match="is not ours"):
+    with pytest.raises(BrokerError, match="unreadable queue entry"):
         TickerCodec(lambda: 1.0).decode(f'["ticker","AAPL",{tick},0]'.encode())
 
 
@@ -176,7 +176,7 @@ def test_a_ticker_asked_for_at_no_time_is_refused(tick: str) -> None:
 def test_a_price_that_cannot_be_written_out_is_refused(price: str) -> None:
     time = "2026-05-04T13:30:00+00:00"
     entry = ["quote", "AAPL", price, None, None, "USD", time, "REGULAR", None, time, 1.0, "price-1"]
-    with pytest.raises(BrokerError, match="is not ours"):
+    with pytest.raises(BrokerError, match="unreadable queue entry"):
         FetchedCodec(lambda: 1.0).decode(json.dumps(entry).encode())
 
 
@@ -197,9 +197,9 @@ NOW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         ("drop table", json.dumps(["6.9", NOW.isoformat()]).encode()),
     ],
 )
-def test_a_rate_that_makes_no_sense_is_not_taken_over(base: str, data: bytes) -> None:
-    book = SharedFxRates("DKK", AnsweringBroker([base.encode(), data]))  # type: ignore[arg-type]
-    book.adopt({base: data, "EUR": json.dumps(["7.46", NOW.isoformat()]).encode()})
+def test_a_rate_that_makes_no_sense_is_not_accepted(base: str, data: bytes) -> None:
+    book = SharedFxRates("DKK", HashBroker({base: data}))  # type: ignore[arg-type]
+    book.merge({base: data, "EUR": json.dumps(["7.46", NOW.isoformat()]).encode()})
     assert book.primary()[1] is None
     assert [pair for pair, _ in book.unknown_pairs()] == ["USD"], "what is no currency is not asked for"
     assert book.is_pending(["USD"])
@@ -207,26 +207,25 @@ def test_a_rate_that_makes_no_sense_is_not_taken_over(base: str, data: bytes) ->
 
 @pytest.mark.parametrize("record", [None, *HOSTILE, b'{"listed":[{}]}', b'{"listed":[],"chosen":[1,2]}'])
 def test_a_list_that_cannot_be_read_leaves_the_one_in_force(record: bytes | None) -> None:
-    flat = [] if record is None else [b"version", b"2", b"record", record]
-    broker = AnsweringBroker(flat)
+    broker = HashBroker({} if record is None else {"version": b"2", "record": record})
     current_constituents = SharedConstituents(lambda: pytest.fail("not asked"), ("AAPL",), 60.0, broker)  # type: ignore[arg-type]
-    current_constituents.look("2")
-    current_constituents.look("2")
+    current_constituents.refresh_from("2")
+    current_constituents.refresh_from("2")
     assert current_constituents.symbols == ("AAPL",)
 
 
 def test_reasons_of_missing_symbols_are_shown_without_control_characters() -> None:
-    book = SharedMissingSymbols(AnsweringBroker([]))  # type: ignore[arg-type]
-    roll = parse([b"1", [], [], [], [], b"", [], [], [b"AAPL", b"\x1b[2J\xff"], [], b""])
-    book.adopt(roll.missing)
+    book = SharedMissingSymbols(HashBroker())  # type: ignore[arg-type]
+    view = parse([b"1", [], [], [], [], b"", [], [], [b"AAPL", b"\x1b[2J\xff"], [], b""])
+    book.merge(view.missing)
     (missing,) = book.snapshot()
     assert "\x1b" not in missing.reason
 
 
 def test_what_cannot_be_read_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    untrusted._report.cache_clear()
+    untrusted._warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
-            assert readable({"number": "many"}) == {}
+            assert validated_fields({"number": "many"}) == {}
     assert len(caplog.records) == 1
     assert "the schedule of the cycles" in caplog.text

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.cluster.queue.dead_lettering import among, into, to_dead_letters
-from sp500tui.cluster.queue.poison import PoisonMessage
+from sp500tui.cluster.queue.dead_lettering import (
+    PoisonMessage,
+    dead_letter_handler,
+    missing_symbol_handler,
+    to_dead_letters,
+)
 from sp500tui.errors import DatabaseError
 from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
@@ -15,7 +19,7 @@ from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.storage import batch_codec as rowcodec
 from tests.support.faults_rows import bad_row, row
 
-REASON = "5 nodes were lost with it"
+REASON = "5 nodes were lost while they held it"
 
 
 def test_a_row_becomes_a_letter_with_all_its_columns() -> None:
@@ -49,7 +53,7 @@ def test_what_cannot_be_read_is_kept_as_it_is_without_control_characters(tmp_pat
     poison: list[PoisonMessage[ConvertedQuote]] = [
         PoisonMessage(b"\x1b[2J\xff" + b"x" * 1000, None, "unreadable")
     ]
-    into(letters, "DKK")(poison)
+    dead_letter_handler(letters, "DKK")(poison)
     (letter,) = letters.listing()
     assert letter.row["payload"] is not None
     assert "\x1b" not in letter.row["payload"]
@@ -58,7 +62,7 @@ def test_what_cannot_be_read_is_kept_as_it_is_without_control_characters(tmp_pat
 
 def test_a_ticker_is_named_missing() -> None:
     missing = MissingSymbols()
-    among(missing)(
+    missing_symbol_handler(missing)(
         [PoisonMessage(b"", Ticker("AAPL", 0.0), REASON), PoisonMessage(b"junk", None, "unreadable")]
     )
     assert [(each.symbol, each.reason) for each in missing.snapshot()] == [("AAPL", REASON)]

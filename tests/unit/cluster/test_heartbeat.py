@@ -78,16 +78,16 @@ def test_of_another_version_only_what_matters_is_read() -> None:
 
 
 def test_nodes_of_another_version_are_not_joined() -> None:
-    roll = ClusterView(time=10.0, heard={"vm:1:ab": 9.5}, heartbeats={"vm:1:ab": BEAT})
-    check_versions(roll, "0.1.0")
+    view = ClusterView(time=10.0, last_seen={"vm:1:ab": 9.5}, heartbeats={"vm:1:ab": BEAT})
+    check_versions(view, "0.1.0")
     with pytest.raises(
         ConfigurationError, match=r"node vm:1 runs sp500tui 0\.1\.0, this is 0\.2\.0: .*update"
     ):
-        check_versions(roll, "0.2.0")
+        check_versions(view, "0.2.0")
 
 
 def test_a_lost_node_of_another_version_is_no_hindrance() -> None:
-    check_versions(ClusterView(time=100.0, heard={"vm:1:ab": 9.5}, heartbeats={"vm:1:ab": BEAT}), "0.2.0")
+    check_versions(ClusterView(time=100.0, last_seen={"vm:1:ab": 9.5}, heartbeats={"vm:1:ab": BEAT}), "0.2.0")
 
 
 def test_every_program_has_a_name_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""The cluster as one pipeline: sums, worst news, and words about nodes."""
+"""Aggregation over nodes: sums, the worst health, and the status messages of nodes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from sp500tui.cluster.membership.heartbeat import Heartbeat
 from sp500tui.cluster.membership.view import ClusterView, LostNode
 from sp500tui.cluster.node.snapshot import (
+    completed_only,
     lost_label,
-    merged_stages,
-    merged_upstream,
+    max_latency,
+    merge_stages,
+    merge_upstream,
     node_snapshots,
-    settled,
-    since,
-    worst,
+    subtract_baseline,
 )
 from sp500tui.pipeline.core.snapshot import Health, Latency, Ledger, Phase, StageName, UpstreamSnapshot
 from tests.unit.cluster.test_view import a_beat, a_stage
@@ -33,7 +33,7 @@ class TestStages:
         two = replace(a_stage(StageName.PRICE, 2), busy=2, items=5, rate=0.5, latency=Latency(4.0, 5.0, None))
         heartbeats = [Heartbeat("a", "vm", "1", stages=(one,)), Heartbeat("b", "vm", "1", stages=(two,))]
 
-        scraper, price, converter, writer = merged_stages(heartbeats, nobody_wished)
+        scraper, price, converter, writer = merge_stages(heartbeats, nobody_wished)
 
         assert (price.size, price.alive, price.busy, price.items, price.rate) == (5, 5, 3, 15, 2.5)
         assert price.latency == Latency(4.0, 9.0, None)
@@ -41,13 +41,13 @@ class TestStages:
 
     def test_a_wish_counts_before_it_is_fulfilled(self) -> None:
         heartbeats = [a_beat("a", StageName.PRICE)]
-        price = merged_stages(heartbeats, lambda node, stage: 9)[1]
+        price = merge_stages(heartbeats, lambda node, stage: 9)[1]
         assert (price.size, price.alive) == (9, 2)
 
 
 def test_the_worst_of_no_latencies_is_none() -> None:
-    assert worst([]) == Latency()
-    assert worst([Latency(), Latency(3.0, None, 5.0)]) == Latency(3.0, None, 5.0)
+    assert max_latency([]) == Latency()
+    assert max_latency([Latency(), Latency(3.0, None, 5.0)]) == Latency(3.0, None, 5.0)
 
 
 class TestUpstream:
@@ -57,7 +57,7 @@ class TestUpstream:
         return replace(a_beat("a"), sources=replace(UpstreamSnapshot(Health.OK), **sources))  # type: ignore[arg-type]
 
     def test_requests_add_up_and_the_worst_news_is_told(self) -> None:
-        seen = merged_upstream(
+        seen = merge_upstream(
             self.PACKAGE_LOGGER,
             [
                 self.beat(requests=10, failed=1, rate_limit=2.5, last_success=7.0),
@@ -71,10 +71,10 @@ class TestUpstream:
         assert (seen.fx_pair, seen.fx_rate) == ("USD/DKK", "6.9")
 
     def test_where_nobody_asks_nothing_is_known(self) -> None:
-        assert merged_upstream(self.PACKAGE_LOGGER, [a_beat("a")]).health is Health.STARTING
+        assert merge_upstream(self.PACKAGE_LOGGER, [a_beat("a")]).health is Health.STARTING
 
     def test_a_node_that_has_just_started_says_nothing_about_the_source(self) -> None:
-        seen = merged_upstream(self.PACKAGE_LOGGER, [self.beat(health=Health.STARTING), self.beat()])
+        seen = merge_upstream(self.PACKAGE_LOGGER, [self.beat(health=Health.STARTING), self.beat()])
         assert seen.health is Health.OK
 
 
@@ -89,11 +89,11 @@ class TestNodes:
         heard = {"vm:1:a": 99.0, "vm:2:b": 99.0, "vm:3:c": 99.0, "vm:4:d": 92.0}
         gone = LostNode(a_beat("vm:5:e"), 60.0, {}, {})
         long_gone = LostNode(a_beat("vm:0:f"), -600.0, {}, {})
-        roll = ClusterView(
-            time=100.0, heard=heard, heartbeats=heartbeats, lost=(gone, long_gone), scheduler="vm:1:a"
+        view = ClusterView(
+            time=100.0, last_seen=heard, heartbeats=heartbeats, lost=(gone, long_gone), scheduler="vm:1:a"
         )
 
-        nodes = node_snapshots(roll, a_beat("vm:9:z"), nobody_wished)
+        nodes = node_snapshots(view, a_beat("vm:9:z"), nobody_wished)
 
         assert [node.name for node in nodes] == ["vm:9:z", "vm:1:a", "vm:2:b", "vm:3:c", "vm:4:d", "vm:5:e"]
         assert [node.health for node in nodes] == [
@@ -108,18 +108,18 @@ class TestNodes:
         assert [node.name for node in nodes if node.here] == ["vm:9:z"]
         assert nodes[2].message.startswith("draining")
         assert nodes[3].message == "database: away"
-        assert nodes[4].message == "not heard for 8 s"
+        assert nodes[4].message == "no heartbeat for 8 s"
         assert nodes[5].heard == 40.0
 
     @pytest.mark.parametrize(
         ("held", "takers", "words"),
         [
-            ({}, {}, "held nothing"),
+            ({}, {}, "held no items"),
             ({"rows": 500, "quotes": 0}, {}, "held 500 rows, which wait for another node"),
             (
                 {"tickers": 50, "rows": 1500},
                 {("vm:2:b", "rows"): 1500, ("vm:2:b", "tickers"): 20, ("vm:3:c", "tickers"): 30},
-                "held 50 tickers and 1,500 rows; taken over by vm:2 (1,500 rows and 20 tickers), vm:3 (30 tickers)",
+                "held 50 tickers and 1,500 rows; reassigned to vm:2 (1,500 rows and 20 tickers), vm:3 (30 tickers)",
             ),
         ],
     )
@@ -135,7 +135,7 @@ def test_a_run_is_accounted_for_from_where_it_joined() -> None:
     assert start.balanced
     assert end.balanced
 
-    told = since(end, start)
+    told = subtract_baseline(end, start)
 
     assert told == Ledger(fetched=593, stored=500, duplicate=90, queued=3)
     assert told.balanced
@@ -143,4 +143,4 @@ def test_a_run_is_accounted_for_from_where_it_joined() -> None:
 
 def test_what_the_next_cycle_has_under_way_is_no_part_of_a_finished_run() -> None:
     ledger = Ledger(fetched=600, stored=500, duplicate=3, queued=60, in_flight=37)
-    assert settled(ledger) == Ledger(fetched=503, stored=500, duplicate=3)
+    assert completed_only(ledger) == Ledger(fetched=503, stored=500, duplicate=3)

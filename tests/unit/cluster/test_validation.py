@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sp500tui.cluster.broker.password import broker_password
-from sp500tui.cluster.node.validation import check_node, sizes_of
+from sp500tui.cluster.broker.client import read_password
+from sp500tui.cluster.node.validation import node_stage_sizes, validate_node
 from sp500tui.config.settings import Settings, parse_stages, validate_stages
 from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.snapshot import StageName
@@ -52,45 +52,45 @@ class TestStages:
             validate_stages(text)
 
     def test_without_a_number_the_settings_say_how_many(self) -> None:
-        chosen = sizes_of(settings(stages="price=16,writer", writers=3))
+        chosen = node_stage_sizes(settings(stages="price=16,writer", writers=3))
         assert chosen == {StageName.PRICE: 16, StageName.WRITER: 3}
 
     def test_without_a_choice_a_node_runs_all(self) -> None:
-        assert list(sizes_of(settings())) == list(StageName)
+        assert list(node_stage_sizes(settings())) == list(StageName)
 
 
 class TestNode:
     def test_needs_a_broker(self) -> None:
         with pytest.raises(ConfigurationError, match="needs its broker: add --broker"):
-            check_node(settings(broker=None), {})
+            validate_node(settings(broker=None), {})
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])
     def test_on_one_machine_the_embedded_database_will_do(self, host: str) -> None:
         url = f"redis://{host}:6379/0"
-        assert check_node(settings(broker=url), {StageName.WRITER: 1}) == url
+        assert validate_node(settings(broker=url), {StageName.WRITER: 1}) == url
 
     @pytest.mark.parametrize("host", ["broker.example", "10.0.0.1", "localhost.example"])
     def test_many_machines_need_one_database(self, host: str) -> None:
         with pytest.raises(ConfigurationError, match=r"another machine.*--database postgresql://") as refused:
-            check_node(settings(broker=f"redis://:geheim@{host}:6379"), {StageName.WRITER: 1})
+            validate_node(settings(broker=f"redis://:geheim@{host}:6379"), {StageName.WRITER: 1})
         assert "geheim" not in str(refused.value)
 
     def test_who_only_asks_for_prices_needs_no_database(self) -> None:
-        check_node(settings(broker="redis://broker.example"), {StageName.PRICE: 4, StageName.SCRAPER: 1})
+        validate_node(settings(broker="redis://broker.example"), {StageName.PRICE: 4, StageName.SCRAPER: 1})
 
     def test_who_shows_prices_does(self) -> None:
         with pytest.raises(ConfigurationError, match="--database"):
-            check_node(settings(no_ui=False, broker="redis://broker.example"), {})
+            validate_node(settings(no_ui=False, broker="redis://broker.example"), {})
 
 
 class TestPassword:
     def test_is_the_first_line_of_its_file(self, tmp_path: Path) -> None:
         file = tmp_path / "password"
         file.write_text("s3cret word \r\nsecond line\n")
-        assert broker_password(settings(broker_password_file=file)) == "s3cret word "
+        assert read_password(file) == "s3cret word "
 
     def test_is_none_without_a_file(self) -> None:
-        assert broker_password(settings()) is None
+        assert read_password(None) is None
 
     @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
     def test_a_file_without_one_is_refused(self, tmp_path: Path, content: bytes | None) -> None:
@@ -98,4 +98,4 @@ class TestPassword:
         if content is not None:
             file.write_bytes(content)
         with pytest.raises(ConfigurationError, match=r"password file .*; name a file with the password"):
-            broker_password(settings(broker_password_file=file))
+            read_password(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sp500tui.cluster.membership.heartbeat import Heartbeat, encode
-from sp500tui.cluster.membership.view import ClusterView, parse, spread, unresponsive
+from sp500tui.cluster.membership.view import ClusterView, distribute, parse, unresponsive
 from sp500tui.pipeline.core.snapshot import Latency, Phase, StageName, StageSnapshot
 
 
@@ -27,10 +27,10 @@ class TestSilent:
         assert unresponsive({"a": 100.0, "b": 100.0 - age}, 100.0) == lost
 
     def test_a_silent_node_lives_no_more(self) -> None:
-        roll = ClusterView(
-            time=100.0, heard={"a": 99.5, "b": 90.0}, heartbeats={"a": a_beat("a"), "b": a_beat("b")}
+        view = ClusterView(
+            time=100.0, last_seen={"a": 99.5, "b": 90.0}, heartbeats={"a": a_beat("a"), "b": a_beat("b")}
         )
-        assert [beat.name for beat in roll.alive()] == ["a"]
+        assert [beat.name for beat in view.alive()] == ["a"]
 
 
 class TestSpread:
@@ -49,15 +49,15 @@ class TestSpread:
     def test_workers_are_shared_out_evenly_and_every_node_keeps_one(
         self, total: int, nodes: str, shares: list[int]
     ) -> None:
-        assert list(spread(total, list(nodes)).values()) == shares
+        assert list(distribute(total, list(nodes)).values()) == shares
 
 
 class TestWanted:
     def test_a_number_is_for_one_stage_of_one_node(self) -> None:
-        roll = ClusterView(requests={"vm:1:ab|price": "5", "vm:1:ab|writer": "many"})
-        assert roll.wanted("vm:1:ab", StageName.PRICE) == 5
-        assert roll.wanted("vm:1:ab", StageName.WRITER) is None
-        assert roll.wanted("vm:2:cd", StageName.PRICE) is None
+        view = ClusterView(desired={"vm:1:ab|price": "5", "vm:1:ab|writer": "many"})
+        assert view.desired_size("vm:1:ab", StageName.PRICE) == 5
+        assert view.desired_size("vm:1:ab", StageName.WRITER) is None
+        assert view.desired_size("vm:2:cd", StageName.PRICE) is None
 
     def test_only_living_nodes_with_the_stage_run_it(self) -> None:
         heartbeats = {
@@ -65,8 +65,8 @@ class TestWanted:
             "b": a_beat("b", StageName.WRITER),
             "c": a_beat("c", StageName.PRICE),
         }
-        roll = ClusterView(time=10.0, heard={"a": 9.0, "b": 9.0, "c": 1.0}, heartbeats=heartbeats)
-        assert roll.running(StageName.PRICE) == ("a",)
+        view = ClusterView(time=10.0, last_seen={"a": 9.0, "b": 9.0, "c": 1.0}, heartbeats=heartbeats)
+        assert view.running(StageName.PRICE) == ("a",)
 
 
 CYCLE = {
@@ -84,7 +84,7 @@ CYCLE = {
 
 def test_the_roll_is_read_from_what_the_broker_answers() -> None:
     beat = a_beat("vm:1:ab", StageName.PRICE)
-    roll = parse(
+    view = parse(
         [
             b"100.5",
             [b"vm:1:ab", b"100.0"],
@@ -106,15 +106,15 @@ def test_the_roll_is_read_from_what_the_broker_answers() -> None:
             b"abc",
         ]
     )
-    assert roll.alive() == (beat,)
-    assert roll.silence("vm:1:ab") == 0.5
-    assert roll.scheduler == "vm:1:ab"
-    assert (roll.cycle, roll.requests, roll.missing) == (
+    assert view.alive() == (beat,)
+    assert view.silence("vm:1:ab") == 0.5
+    assert view.scheduler == "vm:1:ab"
+    assert (view.cycle, view.desired, view.missing) == (
         CYCLE,
         {"interval": "2.0"},
         {"AAPL": "no answer"},
     )
-    assert (roll.rates, roll.list_version) == ({"USD": b"[]"}, "abc")
-    (lost,) = roll.lost
-    assert (lost.beat.name, lost.heard, lost.held) == ("vm:2:cd", 90.25, {"rows": 500})
-    assert lost.takers == {("vm:1:ab", "rows"): 300}
+    assert (view.rates, view.list_version) == ({"USD": b"[]"}, "abc")
+    (lost,) = view.lost
+    assert (lost.heartbeat.name, lost.last_seen, lost.held) == ("vm:2:cd", 90.25, {"rows": 500})
+    assert lost.new_owners == {("vm:1:ab", "rows"): 300}

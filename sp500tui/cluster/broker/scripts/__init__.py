@@ -1,7 +1,7 @@
-"""The changes of the broker's state, each one atomic: one Lua script a file, put together from its parts.
+"""Loads the Lua scripts that change the broker's state atomically: one a file, assembled from shared parts.
 
-A script may begin with a line `#!lua flags=…` and then names what it needs of `parts/` in a line `-- needs: a, b`.
-A script that must not be applied twice needs the part `once` and is run as an operation (see `broker.Operation`).
+A script may begin with a line `#!lua flags=…`, followed by a line `-- needs: a, b` that names files of `parts/`.
+A script that is not idempotent needs the part `once` and is run with a `client.Operation`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ _NEEDS = "-- needs: "
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One script as the broker gets it."""
+    """A script as it is sent to the broker."""
 
     source: str
     sha: str
-    """SHA-1 in hex, by which the broker knows a script it has seen before."""
+    """SHA-1 in hex, for EVALSHA."""
 
 
 @cache
 def load(name: str) -> Script:
-    """The script of that name, its parts put before it."""
+    """Read a script and insert its parts before it."""
     lines = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8").splitlines()
     head = [lines.pop(0)] if lines[0].startswith("#!") else []
     needed = lines.pop(0).removeprefix(_NEEDS).split(", ") if lines[0].startswith(_NEEDS) else []
-    components = [(_FOLDER / "parts" / f"{part}.lua").read_text(encoding="utf-8") for part in needed]
-    source = "\n".join([*head, *components, *lines])
+    parts = [(_FOLDER / "parts" / f"{part}.lua").read_text(encoding="utf-8") for part in needed]
+    source = "\n".join([*head, *parts, *lines])
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- needs: queue
--- KEYS: queue. ARGV: consumer, milliseconds. Returns 'id,deliveries …' of what it holds for so long or longer.
+-- KEYS: queue. ARGV: consumer, milliseconds. Returns 'id,deliveries …' of entries pending for at least so long.
 if redis.call('EXISTS', KEYS[1]) == 0 then return '' end
-local named = {}
+local encoded = {}
 for _, line in ipairs(redis.call('XPENDING', KEYS[1], GROUP, 'IDLE', ARGV[2], '-', '+', 10000, ARGV[1])) do
-  named[#named + 1] = line[1] .. ',' .. line[4]
+  encoded[#encoded + 1] = line[1] .. ',' .. line[4]
 end
-return table.concat(named, ' ')
+return table.concat(encoded, ' ')

@@ -1,4 +1,4 @@
 #!lua
 -- needs: once, queue, put
--- Not while the broker is out of memory: that is back-pressure too.
+-- Put items. Rejected when memory is full, which is back-pressure too.
 return put()

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- needs: queue
--- Returns to each queue what a consumer holds that leaves. KEYS: queues. ARGV: consumer
--- Applied twice it finds nothing more to do. Returns how many entries each queue got back.
+-- Requeue the entries of a consumer that leaves. KEYS: queues. ARGV: consumer. Idempotent.
+-- Returns the number of requeued entries of each queue.
 local counts = {}
 for at, queue in ipairs(KEYS) do
   counts[at] = reclaim(queue, ARGV[1], '')

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- needs: queue
--- Make the cluster's keys usable again after another program has written to them. What has the wrong type is moved
--- aside, what should be a number and is none is removed. Changes nothing where all is well.
--- KEYS: the keys. ARGV: what each of them is: 'string', 'number', 'hash', 'counts', 'zset', 'stream'; then the suffix of
--- what is moved aside. Returns a line for each change.
+-- Repair keys that another program has written to: rename keys of the wrong type, remove values that should be numbers
+-- and are not. Changes nothing in valid keys.
+-- KEYS: the keys. ARGV: the type of each: 'string', 'number', 'hash', 'counts', 'zset', 'stream'; then the suffix of
+-- renamed keys. Returns a line for each change.
 local changes = {}
 local suffix = ARGV[#KEYS + 1]
 
@@ -13,13 +13,13 @@ end
 
 local TYPES = {number = 'string', counts = 'hash'}
 
--- Whether the key is there and of its type.
+-- Whether the key exists with the right type.
 local function is_right(key, kind)
   local found = redis.call('TYPE', key).ok
   if found == 'none' then return false end
   if found == (TYPES[kind] or kind) then return true end
   redis.call('RENAME', key, key .. suffix)
-  changed(key, 'is a ' .. found .. ', moved aside to ' .. key .. suffix)
+  changed(key, 'is a ' .. found .. ', renamed to ' .. key .. suffix)
   return false
 end
 
@@ -30,15 +30,15 @@ end
 local function check(key, kind)
   if not is_right(key, kind) then return end
   if kind == 'number' and not is_count(redis.call('GET', key)) then
-    -- Later than every number that was counted up to, so that an older token stays an older one.
+    -- The time is larger than every token issued before, so that older tokens stay outdated.
     redis.call('SET', key, redis.call('TIME')[1])
-    changed(key, 'held no number')
+    changed(key, 'was not a number')
   elseif kind == 'counts' then
     local flat = redis.call('HGETALL', key)
     for at = 1, #flat, 2 do
       if not is_count(flat[at + 1]) then
         redis.call('HDEL', key, flat[at])
-        changed(key, flat[at] .. ' held no number')
+        changed(key, flat[at] .. ' was not a number')
       end
     end
   end
@@ -53,7 +53,7 @@ local function check_queue(queue)
     for _, id in ipairs(redis.call('ZRANGE', queue .. ':returned', 0, -1)) do
       if not string.match(id, '^%d+%-%d+$') then
         redis.call('ZREM', queue .. ':returned', id)
-        changed(queue .. ':returned', 'held no entry')
+        changed(queue .. ':returned', 'contained an invalid entry id')
       end
     end
   end
@@ -64,7 +64,7 @@ local function check_queue(queue)
     end
   end
   redis.call('XGROUP', 'CREATE', queue, GROUP, '0')
-  changed(queue, 'had no consumers')
+  changed(queue, 'had no consumer group')
 end
 
 for at, key in ipairs(KEYS) do

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- needs: queue
--- All queues and the books, of one moment. KEYS: books, queues …
+-- A consistent reading of the ledger and all queues. KEYS: ledger, queues …
 local queues = {}
 for at = 2, #KEYS do
   queues[at - 1] = reading(KEYS[at])

@@ -1,4 +1,5 @@
--- KEYS[1] remembers the last result of its slot, ARGV[1] names the operation: a retry is answered, not applied.
+-- Idempotency: KEYS[1], the slot, holds the result of the last operation, ARGV[1] is the operation. A retry returns the
+-- result and changes nothing.
 local function recall()
   local last = redis.call('GET', KEYS[1])
   if last and string.match(last, '^%S+') == ARGV[1] then

@@ -1,5 +1,5 @@
--- KEYS: slot, queue, books, fence, queue of the lease that is acknowledged in the same step
--- ARGV: operation, capacity (-1: none), book that counts the items or '', fence's value or '',
+-- KEYS: slot, queue, ledger, fencing token, queue of the lease that is acknowledged in the same step
+-- ARGV: operation, capacity (-1: none), ledger counter of the items or '', value of the fencing token or '',
 --       consumer, leased entries, items …
 local function put()
   local before = recall()
@@ -7,11 +7,11 @@ local function put()
   local queue, capacity, items = KEYS[2], tonumber(ARGV[2]), #ARGV - 6
   ensure(queue)
   if ARGV[4] ~= '' and redis.call('GET', KEYS[4]) ~= ARGV[4] then return 'fenced' end
-  local leased, deliveries = entries_of(ARGV[6])
-  if not held(KEYS[5], ARGV[5], leased, deliveries) then return 'lost' end
+  local leased, deliveries = decode_entries(ARGV[6])
+  if not is_held(KEYS[5], ARGV[5], leased, deliveries) then return 'lost' end
   local ready = measure(queue)
   if capacity >= 0 and ready > 0 and ready + items > capacity then return 'full' end
-  forget(KEYS[5], leased)
+  remove(KEYS[5], leased)
   for at = 7, #ARGV do
     redis.call('XADD', queue, '*', 'd', ARGV[at])
   end

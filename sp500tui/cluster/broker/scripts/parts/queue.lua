@@ -1,7 +1,7 @@
--- A queue is a stream and one consumer group. Beside it lie
---   <queue>:returned  sorted set of the entries that were given back, in the order in which they come next
---   <queue>:instead   hash entry -> payload that replaces the entry's own
---   <queue>:dropped   hash entry -> 'times' or 'times node': how often the node that held it was lost
+-- A queue is a stream with one consumer group, and these keys:
+--   <queue>:returned  sorted set of the requeued entries, in the order of their next delivery
+--   <queue>:instead   hash entry -> payload that replaces the original one
+--   <queue>:dropped   hash entry -> 'times' or 'times node': how many nodes were lost while they leased it
 --   <queue>:totals    hash in, out, high, front
 local GROUP = 'workers'
 local RETURNED = 'returned'
@@ -20,15 +20,15 @@ local function slice(list, first, count)
   return part
 end
 
--- Lua's stack bounds how many arguments one call takes.
-local function in_parts(list, act)
+-- Lua's stack limits the number of arguments of one call.
+local function in_chunks(list, act)
   for at = 1, #list, 1000 do
     act(slice(list, at, 1000))
   end
 end
 
--- The entries of a lease as a node names them: 'id,deliveries id,deliveries'.
-local function entries_of(text)
+-- The entries of a lease as nodes encode them: 'id,deliveries id,deliveries'.
+local function decode_entries(text)
   local ids, deliveries = {}, {}
   for id, count in string.gmatch(text, '([^, ]+),(%d+)') do
     ids[#ids + 1] = id
@@ -49,8 +49,8 @@ local function mark_high_water(queue)
   end
 end
 
--- Whether the consumer holds every entry, delivered to it as often as it knows of.
-local function held(queue, consumer, ids, deliveries)
+-- Whether the consumer still holds every entry, with the same number of deliveries.
+local function is_held(queue, consumer, ids, deliveries)
   if #ids == 0 then return true end
   local known = {}
   for _, line in ipairs(redis.call('XPENDING', queue, GROUP, ids[1], ids[#ids], 2 * #ids, consumer)) do
@@ -67,24 +67,24 @@ local function held(queue, consumer, ids, deliveries)
   return true
 end
 
-local function forget(queue, ids)
+local function remove(queue, ids)
   if #ids == 0 then return end
-  in_parts(ids, function(part)
+  in_chunks(ids, function(part)
     redis.call('XACK', queue, GROUP, unpack(part))
     redis.call('XDEL', queue, unpack(part))
-    for _, notes in ipairs({':instead', ':dropped'}) do
-      if redis.call('EXISTS', queue .. notes) == 1 then redis.call('HDEL', queue .. notes, unpack(part)) end
+    for _, suffix in ipairs({':instead', ':dropped'}) do
+      if redis.call('EXISTS', queue .. suffix) == 1 then redis.call('HDEL', queue .. suffix, unpack(part)) end
     end
   end)
   redis.call('HINCRBY', queue .. ':totals', 'out', #ids)
 end
 
--- Before everything that waits, in their own order.
-local function give_back(queue, ids)
+-- Requeue at the front, in their own order.
+local function requeue(queue, ids)
   if #ids == 0 then return end
   local front = redis.call('HINCRBY', queue .. ':totals', 'front', -#ids)
   local at = 0
-  in_parts(ids, function(part)
+  in_chunks(ids, function(part)
     local scored = {}
     for _, id in ipairs(part) do
       at = at + 1
@@ -98,8 +98,8 @@ local function give_back(queue, ids)
   mark_high_water(queue)
 end
 
--- What a consumer holds goes back to the front and the consumer is forgotten; `lost_node` is '' at a goodbye.
--- Returns how many entries that were.
+-- Requeue the entries of a consumer and delete it; `lost_node` is '' when the node leaves by itself.
+-- Returns the number of entries.
 local function reclaim(queue, consumer, lost_node)
   if redis.call('EXISTS', queue) == 0 then return 0 end
   local ids = {}
@@ -110,7 +110,7 @@ local function reclaim(queue, consumer, lost_node)
       redis.call('HSET', queue .. ':dropped', line[1], (times + 1) .. ' ' .. lost_node)
     end
   end
-  give_back(queue, ids)
+  requeue(queue, ids)
   redis.call('XGROUP', 'DELCONSUMER', queue, GROUP, consumer)
   return #ids
 end
@@ -119,7 +119,7 @@ local function milliseconds_of(id)
   return tonumber(string.match(id, '^%d+'))
 end
 
--- Milliseconds that the oldest ready entry has waited, -1 without one.
+-- Milliseconds the oldest ready entry has waited; -1 without one.
 local function oldest_age(queue)
   local oldest = redis.call('ZRANGE', queue .. ':returned', 0, 0)[1]
   local group = redis.call('XINFO', 'GROUPS', queue)[1]

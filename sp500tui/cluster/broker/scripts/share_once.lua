@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- The first one's word counts. KEYS: the hash. ARGV: '1' to forget what was agreed on before, then field and value,
--- pair by pair. Returns the hash.
+-- Set fields that are not set yet: the first node decides. KEYS: hash. ARGV: '1' to delete the hash first, then pairs of
+-- field and value. Returns the hash.
 if ARGV[1] == '1' then
     redis.call('DEL', KEYS[1])
 end

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Give the scheduler's lease back. KEYS: scheduler. ARGV: name.
+-- Release the scheduler's lease. KEYS: scheduler. ARGV: name.
 if redis.call('GET', KEYS[1]) == ARGV[1] then
     return redis.call('DEL', KEYS[1])
 end

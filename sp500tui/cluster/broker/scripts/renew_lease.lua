@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Take or keep the scheduler's lease. KEYS: scheduler, scheduler:token. ARGV: name, milliseconds it lasts.
+-- Acquire or renew the scheduler's lease. KEYS: scheduler, scheduler:token. ARGV: name, TTL in milliseconds.
 -- Returns the holder and its fencing token.
--- A token that was lost starts from the time: later than every number that was counted up to.
+-- A missing token starts from the time, which is larger than every token issued before.
 if not tonumber(redis.call('GET', KEYS[2])) then
     redis.call('SET', KEYS[2], redis.call('TIME')[1])
 end
--- A holder without an end was not written by this script, and would never be followed by another.
+-- A holder without a TTL was not written by this script and would block every other node.
 local holder = redis.call('PTTL', KEYS[1]) > 0 and redis.call('GET', KEYS[1])
 if not holder then
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- A node's sign of life.
--- KEYS: heard, beats, details, lost. ARGV: name, beat, details. Returns how often it has been given up for lost:
--- a number can be asked for again where the answer did not arrive.
+-- Record a heartbeat.
+-- KEYS: heard, beats, details, lost. ARGV: name, heartbeat, details. Returns the number of evictions of this
+-- node so far: unlike a flag, it survives a lost reply.
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], time[1] + time[2] / 1000000, ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])

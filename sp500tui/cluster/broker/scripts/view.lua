@@ -1,13 +1,13 @@
 #!lua flags=no-writes
--- Everything about the nodes and the schedule at one moment.
--- KEYS: heard, beats, details, lost, scheduler, cycle, wishes, missing, fx, list. ARGV: whether details are wanted.
--- The two hashes of each lost node have its name in their key, with the tag of all others.
+-- A consistent view of the nodes, the schedule and the shared state.
+-- KEYS: heard, beats, details, lost, scheduler, cycle, wishes, missing, fx, list. ARGV: '1' to include details.
+-- The two hashes of a lost node contain its name in their keys, with the same hash tag.
 local time = redis.call('TIME')
 local lost = redis.call('HGETALL', KEYS[4])
-local kept = {}
+local lost_nodes = {}
 for at = 1, #lost, 2 do
     local prefix = KEYS[4] .. ':' .. lost[at]
-    kept[#kept + 1] = {
+    lost_nodes[#lost_nodes + 1] = {
         lost[at], lost[at + 1], redis.call('HGETALL', prefix .. ':held'), redis.call('HGETALL', prefix .. ':takers')
     }
 end
@@ -16,7 +16,7 @@ return {
     redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'),
     redis.call('HGETALL', KEYS[2]),
     ARGV[1] == '1' and redis.call('HGETALL', KEYS[3]) or {},
-    kept,
+    lost_nodes,
     redis.call('GET', KEYS[5]) or '',
     redis.call('HGETALL', KEYS[6]),
     redis.call('HGETALL', KEYS[7]),

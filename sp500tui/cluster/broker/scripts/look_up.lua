@@ -1,3 +1,0 @@
-#!lua flags=no-writes
--- Everything in a hash. KEYS: the hash.
-return redis.call('HGETALL', KEYS[1])
