@@ -1,4 +1,4 @@
-"""ISO 4217: the codes a price can be converted into, and why the others cannot be used."""
+"""Currencies: the ISO 4217 codes that prices can be converted into, and Yahoo's codes for minor units."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ _IN_CIRCULATION = """
     STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG
     XOF XPF YER ZAR ZMW ZWG
 """
-_NO_RATE = "BOV CHE CHW CLF COU MXV USN UYI UYW XAD XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX"
+_WITHOUT_MARKET_RATE = (
+    "BOV CHE CHW CLF COU MXV USN UYI UYW XAD XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX"
+)
 
 CURRENCIES = frozenset(_IN_CIRCULATION.split())
 """Codes of money in circulation (ISO 4217 list one, funds and metals left out)."""
 
-_MINOR_UNITS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ZAC": "ZAR", "ILA": "ILS"}
-_WITHOUT_RATE = frozenset(_NO_RATE.split())
+MINOR_UNITS = {"GBp": "GBP", "GBX": "GBP", "ZAc": "ZAR", "ZAC": "ZAR", "ILA": "ILS"}
+"""Codes that Yahoo uses for a hundredth of a currency, with that currency. Their case is significant."""
 
 
 def validate_currency(text: str) -> str:
-    """The upper-case code of `text`; raises ValueError with the reason and the remedy."""
+    """The upper-case code; raises ValueError with the reason and the remedy."""
     written = text.strip()
     code = written.upper()
-    if minor := _MINOR_UNITS.get(written) or _MINOR_UNITS.get(code):
-        raise ValueError(f"is a hundredth of a currency, not one; give {minor}")
+    if minor := MINOR_UNITS.get(written) or MINOR_UNITS.get(code):
+        raise ValueError(f"is a hundredth of a currency; give {minor}")
     if code in CURRENCIES:
         return code
-    if code in _WITHOUT_RATE:
+    if code in _WITHOUT_MARKET_RATE.split():
         raise ValueError("is an ISO 4217 code without a market rate; give a currency such as DKK or EUR")
     same_country = sorted(known for known in CURRENCIES if known[:2] == code[:2])
     near = get_close_matches(code, same_country, n=1, cutoff=0.6)
     remedy = f"did you mean {near[0]}?" if near else "give one such as DKK or EUR"
-    raise ValueError(f"is no ISO 4217 currency code; {remedy}")
+    raise ValueError(f"is not an ISO 4217 currency code; {remedy}")

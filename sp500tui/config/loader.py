@@ -1,4 +1,4 @@
-"""Where the settings come from: flags over environment over TOML file over defaults, each with its origin."""
+"""Loads the settings from command line, environment, TOML file and defaults, in this order of precedence."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sp500tui.config.messages import refusal, shown_value, type_refusal
+from sp500tui.config.messages import display_value, error_message, type_error_message
 from sp500tui.config.options import BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
 from sp500tui.config.paths import unknown_home, user_folder
-from sp500tui.config.settings import Settings, expanded
+from sp500tui.config.settings import Settings, expand_user
 from sp500tui.config.suggestions import suggestion
-from sp500tui.config.symbols import read_symbols
+from sp500tui.config.symbols import read_symbols_file
 from sp500tui.errors import ConfigurationError
 
-_LARGEST_FILE = 1 << 20
+_MAX_FILE_SIZE = 1 << 20
 _NAMES = "`sp500tui config show` lists the names"
 _CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 
 
-class Level(IntEnum):
-    """Where a value can come from, weakest first."""
+class Precedence(IntEnum):
+    """The sources of a value, lowest precedence first."""
 
     DEFAULT = 0
     FILE = 1
@@ -40,14 +40,14 @@ class Level(IntEnum):
 class Origin:
     """Where one value comes from."""
 
-    level: Level
+    precedence: Precedence
     name: str
     """`--interval`, `SP500TUI_INTERVAL`, the file's path, or `default`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What is in force, and where each value came from."""
+    """The effective settings, and where each value comes from."""
 
     settings: Settings
     origins: Mapping[str, Origin]
@@ -67,15 +67,16 @@ class SourcedValue:
 
 
 def default_file() -> Path | None:
-    """The TOML file that is read when none is named; None where the home directory is unknown."""
+    """The default TOML file; None where the home directory is unknown."""
     folder = user_folder("config")
     return folder / "config.toml" if folder else None
 
 
 def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configuration:
-    """Gather the settings; `flags` holds the attributes named on the command line.
+    """Load the settings; `flags` holds those of the command line, by attribute of `Settings`.
 
-    Raises ConfigurationError, one line with the flag, variable or file and key, the value and the remedy.
+    Raises:
+        ConfigurationError: one line with the flag, the variable, or the file and key, the value and the remedy.
     """
     file, is_named = _file(config_file)
     content, warnings = _read(file, is_named=is_named) if file else ({}, [])
@@ -84,7 +85,7 @@ def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configurat
     settings = _validated(found)
     settings = _with_symbols_of_file(settings)
     _check_replica(settings, found)
-    default = Origin(Level.DEFAULT, "default")
+    default = Origin(Precedence.DEFAULT, "default")
     origins = {name: found[name].origin if name in found else default for name in BY_FIELD}
     return Configuration(settings, origins, file, tuple(warnings))
 
@@ -112,14 +113,15 @@ def _file(named: str | None) -> tuple[Path | None, bool]:
     if not name:
         return default_file(), False
     try:
-        return expanded(Path(name)), True
+        return expand_user(Path(name)), True
     except ValueError as error:
-        raise ConfigurationError(f"configuration file {shown_value(name)} {error}") from None
+        raise ConfigurationError(f"configuration file {display_value(name)} {error}") from None
 
 
 def _from_flags(flags: Mapping[str, Any]) -> dict[str, SourcedValue]:
     return {
-        name: SourcedValue(value, Origin(Level.FLAG, _flag(name, value))) for name, value in flags.items()
+        name: SourcedValue(value, Origin(Precedence.FLAG, _flag(name, value)))
+        for name, value in flags.items()
     }
 
 
@@ -142,7 +144,7 @@ def _from_environment() -> dict[str, SourcedValue]:
         if text := os.environ[as_given]:
             values[known[name]] = _json(name, text) if known[name] == "keymap" else text
     return {
-        name: SourcedValue(value, Origin(Level.ENVIRONMENT, BY_FIELD[name].variable))
+        name: SourcedValue(value, Origin(Precedence.ENVIRONMENT, BY_FIELD[name].variable))
         for name, value in values.items()
     }
 
@@ -158,13 +160,13 @@ def _from_file(file: Path | None, content: Mapping[str, Any]) -> dict[str, Sourc
     for key, value in content.items():
         if key not in BY_KEY:
             raise ConfigurationError(
-                f"{file}: unknown key {shown_value(key)}; {suggestion(key, BY_KEY) or _NAMES}"
+                f"{file}: unknown key {display_value(key)}; {suggestion(key, BY_KEY) or _NAMES}"
             )
-        if reason := type_refusal(BY_KEY[key].field, value):
-            shown = shown_value(value, key=key)
+        if reason := type_error_message(BY_KEY[key].field, value):
+            shown = display_value(value, key=key)
             shown = f'"{shown}"' if isinstance(value, str) else shown
             raise ConfigurationError(f"{file}: {key} = {shown} {reason}")
-    origin = Origin(Level.FILE, str(file))
+    origin = Origin(Precedence.FILE, str(file))
     return {BY_KEY[key].field: SourcedValue(value, origin) for key, value in content.items()}
 
 
@@ -172,7 +174,7 @@ def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
     """The content of the TOML file, and a warning where the default file exists but cannot be read."""
     try:
         with file.open("rb") as opened:
-            content = opened.read(_LARGEST_FILE + 1)
+            content = opened.read(_MAX_FILE_SIZE + 1)
     except (FileNotFoundError, NotADirectoryError):
         if is_named:
             raise ConfigurationError(
@@ -186,7 +188,7 @@ def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
         raise ConfigurationError(
             f"configuration file {file} cannot be read: {reason}; name a file that this user can read"
         ) from None
-    if len(content) > _LARGEST_FILE:
+    if len(content) > _MAX_FILE_SIZE:
         raise ConfigurationError(f"configuration file {file} is larger than 1 MB; name a TOML file")
     try:
         return tomllib.loads(content.decode("utf-8-sig")), []
@@ -199,43 +201,46 @@ def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
 
 
 def _resolve_conflicts(found: dict[str, SourcedValue]) -> list[str]:
-    """Drop the weaker of two that exclude each other; equally strong ones are an error."""
+    """Of two mutually exclusive settings, drop the one of lower precedence; equal precedence is an error."""
     for one, other in (("once", "cycles"), ("symbols", "symbols_file")):
         if not (_truthy(found, one) and _truthy(found, other)):
             continue
-        if found[one].origin.level == found[other].origin.level:
+        if found[one].origin.precedence == found[other].origin.precedence:
             names = f"{_place(one, found[one])} and {_place(other, found[other])}"
-            raise ConfigurationError(f"{names} exclude each other; give one of them")
-        del found[min(one, other, key=lambda name: found[name].origin.level)]
-    return _keep_demo_apart(found) if _truthy(found, "demo") else []
+            raise ConfigurationError(f"{names} are mutually exclusive; give one of them")
+        del found[min(one, other, key=lambda name: found[name].origin.precedence)]
+    return _separate_demo(found) if _truthy(found, "demo") else []
 
 
 def _place(name: str, found: SourcedValue) -> str:
     """Where a value was given: `--once`, `SP500TUI_ONCE`, `once in /home/…/config.toml`."""
     origin = found.origin
-    return f"{BY_FIELD[name].key} in {origin.name}" if origin.level is Level.FILE else origin.name
+    return f"{BY_FIELD[name].key} in {origin.name}" if origin.precedence is Precedence.FILE else origin.name
 
 
-def _keep_demo_apart(found: dict[str, SourcedValue]) -> list[str]:
-    """The demo market brings its own proxy and certificate, and by default its own database."""
-    notes = []
+def _separate_demo(found: dict[str, SourcedValue]) -> list[str]:
+    """Drop what the demo market replaces: proxy, certificate authority and the database of the live market."""
+    warnings = []
     for name in ("proxy", "ca_file"):
         if name not in found:
             continue
-        if found[name].origin.level >= found["demo"].origin.level:
+        if found[name].origin.precedence >= found["demo"].origin.precedence:
             raise ConfigurationError(
-                f"{_place(name, found[name])} cannot be used with the demo market, which brings its own; "
-                f"leave it or {_place('demo', found['demo'])} out"
+                f"{_place(name, found[name])} cannot be used with the demo market, which has its own; "
+                f"omit it or {_place('demo', found['demo'])}"
             )
         del found[name]
     for name in ("database", "read_database"):
-        if name in found and found[name].origin.level == Level.FILE < found["demo"].origin.level:
-            notes.append(
-                f"{_place(name, found[name])} is set aside: simulated prices go to a database of their "
-                "own (--database URL chooses another)"
+        if (
+            name in found
+            and found[name].origin.precedence == Precedence.FILE < found["demo"].origin.precedence
+        ):
+            warnings.append(
+                f"{_place(name, found[name])} is ignored in demo mode: simulated prices use a separate "
+                "database (override with --database URL)"
             )
             del found[name]
-    return notes
+    return warnings
 
 
 def _truthy(found: Mapping[str, SourcedValue], name: str) -> bool:
@@ -253,15 +258,15 @@ def _validated(found: Mapping[str, SourcedValue]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
-        raise ConfigurationError(_refused(name, found[name], refusal(name, first))) from None
+        raise ConfigurationError(_validation_error(name, found[name], error_message(name, first))) from None
 
 
-def _refused(name: str, found: SourcedValue, reason: str) -> str:
-    option, value = BY_FIELD[name], shown_value(found.value, key=BY_FIELD[name].key)
-    match found.origin.level:
-        case Level.FLAG:
+def _validation_error(name: str, found: SourcedValue, reason: str) -> str:
+    option, value = BY_FIELD[name], display_value(found.value, key=BY_FIELD[name].key)
+    match found.origin.precedence:
+        case Precedence.FLAG:
             return f"{found.origin.name} {value} {reason}"
-        case Level.ENVIRONMENT:
+        case Precedence.ENVIRONMENT:
             return f"{found.origin.name}={value} {reason}"
         case _:
             return f"{found.origin.name}: {option.key} = {value} {reason}"
@@ -277,7 +282,7 @@ def _check_replica(settings: Settings, found: Mapping[str, SourcedValue]) -> Non
 
 
 def _with_symbols_of_file(settings: Settings) -> Settings:
-    """The settings with the symbols of `symbols_file`, when that is what was asked for."""
+    """The settings with the symbols of `symbols_file`, where one is given."""
     if settings.symbols_file is None:
         return settings
-    return settings.model_copy(update={"symbols": read_symbols(settings.symbols_file)})
+    return settings.model_copy(update={"symbols": read_symbols_file(settings.symbols_file)})

@@ -1,6 +1,6 @@
-"""The options in words: one table behind the command line's help and the commented configuration file.
+"""The settings as options: names, help texts and groups, for `--help` and the commented configuration file.
 
-Imports nothing heavy, so that `--help` and `--version` answer at once.
+Imports nothing heavy: loading the validated `Settings` for `--help` would take five times as long.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ ENVIRONMENT_PREFIX = "SP500TUI_"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting as a person meets it."""
+    """The names and the help text of one setting."""
 
     field: str
     """Its attribute of `Settings`."""
     metavar: str
-    """What stands for its value; empty for a switch."""
+    """Placeholder of its value in the help; empty for a switch."""
     help: str
     group: str
     shared: bool = False
-    """Whether the one-shot commands take it too."""
+    """Whether the one-shot commands accept it too."""
     negatable: bool = False
     """Whether the switch also has a `--no-` form."""
     flag: bool = True
@@ -48,81 +48,91 @@ class Option:
         return ENVIRONMENT_PREFIX + self.key.upper()
 
 
-RUN = "the run"
-SYMBOLS = "what is fetched"
+RUN = "Run"
+SYMBOLS = "Symbols"
+DEMO = "Demo market"
 SOURCES = "Wikipedia and Yahoo Finance"
-STORAGE = "the database"
-WORKERS = "workers and queues"
-CLUSTER = "many machines"
-DEMO = "the demo market"
-SCREEN = "the dashboard"
-LOGS = "logs"
+STORAGE = "Database and journal"
+WORKERS = "Workers and queues"
+CLUSTER = "Cluster"
+SCREEN = "Dashboard"
+LOGS = "Logging"
 
 OPTIONS: tuple[Option, ...] = (
     Option("no_ui", "", "run without the dashboard, for scripts and services", RUN),
-    Option("once", "", "fetch everything once, store it and end", RUN),
-    Option("cycles", "N", "end after N cycles", RUN),
-    Option("duration", "SECONDS", "stop fetching after so many seconds, store the rest and end", RUN),
-    Option("interval", "SECONDS", "from the start of a cycle to the next (default: 15, demo: 2)", RUN),
-    Option("json_output", "", "with --no-ui or a one-shot: machine-readable output on stdout", RUN),
+    Option("once", "", "fetch everything once, store it and exit", RUN),
+    Option("cycles", "N", "exit after N cycles", RUN),
+    Option("duration", "SECONDS", "stop fetching after this time, store the rest and exit", RUN),
+    Option("interval", "SECONDS", "time from the start of a cycle to the next (default: 15, demo: 2)", RUN),
+    Option("json_output", "", "print JSON (with --no-ui or a command)", RUN),
     Option("symbols", "A,B", "only these symbols, as listed (default: the whole S&P 500)", SYMBOLS),
-    Option("symbols_file", "FILE", "only the symbols in this file, one a line or with commas", SYMBOLS),
+    Option("symbols_file", "FILE", "only the symbols of this file, one per line or comma-separated", SYMBOLS),
     Option("currency", "CCY", "second currency, an ISO 4217 code (default: DKK)", SYMBOLS, shared=True),
-    Option("demo", "", "a simulated market, with a database of its own", DEMO, shared=True, negatable=True),
-    Option(
-        "market_speed",
-        "X",
-        "how many times faster the demo's trading day passes (default: 1)",
-        DEMO,
-        shared=True,
-    ),
+    Option("demo", "", "simulated market with a separate database", DEMO, shared=True, negatable=True),
+    Option("market_speed", "X", "speed of the demo's trading day (default: 1, real time)", DEMO, shared=True),
     Option("market_seed", "N", "seed of the demo's prices and faults", DEMO, shared=True),
-    Option("proxy", "URL", "proxy for every request", SOURCES, shared=True),
-    Option("ca_file", "FILE", "PEM file with the certificate authority to trust", SOURCES, shared=True),
+    Option("proxy", "URL", "proxy for all requests", SOURCES, shared=True),
+    Option("ca_file", "FILE", "PEM file of the certificate authority to trust", SOURCES, shared=True),
     Option("wikipedia_url", "URL", "page with the list of constituents", SOURCES, shared=True),
     Option(
         "requests_per_second",
         "N",
-        "upper limit of requests to Yahoo (default: 5, demo: 200)",
+        "rate limit of the requests to Yahoo Finance (default: 5, demo: 200)",
         SOURCES,
         shared=True,
     ),
-    Option("request_timeout", "SECONDS", "how long a request may take (default: 10)", SOURCES, shared=True),
-    Option("max_attempts", "N", "tries a symbol gets in a cycle before it is missing (default: 4)", SOURCES),
-    Option("list_refresh", "SECONDS", "after which the list is asked for again (default: 21600)", SOURCES),
+    Option("request_timeout", "SECONDS", "timeout of a request (default: 10)", SOURCES, shared=True),
+    Option("max_attempts", "N", "attempts per symbol and cycle (default: 4)", SOURCES),
+    Option(
+        "list_refresh",
+        "SECONDS",
+        "time until the list of constituents is refreshed (default: 21600)",
+        SOURCES,
+    ),
     Option("database", "URL", "PostgreSQL URL (default: an embedded server)", STORAGE, shared=True),
-    Option("read_database", "URL", "replica that serves the dashboard's reading", STORAGE),
-    Option("data_dir", "DIR", "folder of embedded database and journal", STORAGE, shared=True),
-    Option("journal", "", "keep fetched rows on disk until committed (default: on)", STORAGE, negatable=True),
-    Option("journal_limit_mb", "MB", "size of the journal at which fetching waits (default: 1024)", STORAGE),
-    Option("write_batch", "N", "most rows in one commit (default: 1000)", STORAGE),
-    Option("commit_timeout", "SECONDS", "after which a silent writer is replaced (default: 30)", STORAGE),
+    Option("read_database", "URL", "read replica for the dashboard's queries", STORAGE),
+    Option("data_dir", "DIR", "folder of the embedded database and the journal", STORAGE, shared=True),
+    Option(
+        "journal",
+        "",
+        "keep fetched rows on disk until they are committed (default: on)",
+        STORAGE,
+        negatable=True,
+    ),
+    Option("journal_limit_mb", "MB", "journal size at which fetching pauses (default: 1024)", STORAGE),
+    Option("write_batch", "N", "maximum rows per commit (default: 1000)", STORAGE),
+    Option(
+        "commit_timeout",
+        "SECONDS",
+        "timeout of a commit, after which the writer is restarted (default: 30)",
+        STORAGE,
+    ),
     Option(
         "drain_timeout",
         "SECONDS",
-        "how long the end may take before the rest is spooled (default: 30)",
+        "timeout of the shutdown, after which remaining rows are spooled to disk (default: 30)",
         STORAGE,
     ),
     Option("price_workers", "N", "threads that fetch prices (default: 12)", WORKERS),
     Option("converters", "N", "threads that convert currencies (default: 2)", WORKERS),
     Option("writers", "N", "processes that write to the database (default: 2)", WORKERS),
-    Option("batch_size", "N", "symbols in one request (default: 50)", WORKERS),
-    Option("tickers_capacity", "N", "tickers that may wait for a price worker (default: 2048)", WORKERS),
-    Option("quotes_capacity", "N", "quotes that may wait for a converter (default: 4096)", WORKERS),
-    Option("rows_capacity", "N", "rows that may wait for a writer (default: 4096)", WORKERS),
-    Option("broker", "URL", "Redis or Valkey URL: join the cluster there (default: run alone)", CLUSTER),
-    Option("broker_password_file", "FILE", "the broker's password, where the URL holds none", CLUSTER),
-    Option("cluster_name", "NAME", "keeps several clusters on one broker apart", CLUSTER),
-    Option("stages", "A=N,B", "only these stages on this node, with so many workers (default: all)", CLUSTER),
+    Option("batch_size", "N", "symbols per request (default: 50)", WORKERS),
+    Option("tickers_capacity", "N", "capacity of the tickers queue (default: 2048)", WORKERS),
+    Option("quotes_capacity", "N", "capacity of the quotes queue (default: 4096)", WORKERS),
+    Option("rows_capacity", "N", "capacity of the rows queue (default: 4096)", WORKERS),
+    Option("broker", "URL", "Redis or Valkey URL of the cluster to join (default: run alone)", CLUSTER),
+    Option("broker_password_file", "FILE", "file with the broker's password, for a URL without one", CLUSTER),
+    Option("cluster_name", "NAME", "namespace for clusters that share a broker", CLUSTER),
+    Option("stages", "A=N,B", "stages of this node, with their numbers of workers (default: all)", CLUSTER),
     Option("fetch_group", "NAME", "outgoing address: nodes of one group share the rate limit", CLUSTER),
     Option("theme", "NAME", "theme of the dashboard", SCREEN),
-    Option("refresh_rate", "N", "looks at the pipeline a second (default: 4)", SCREEN),
-    Option("keymap", "", "other keys: binding id = keys", SCREEN, flag=False),
+    Option("refresh_rate", "N", "screen refreshes per second (default: 4)", SCREEN),
+    Option("keymap", "", "key bindings: binding id = keys", SCREEN, flag=False),
     Option("log_level", "LEVEL", "DEBUG, INFO, WARNING or ERROR (default: INFO)", LOGS, shared=True),
-    Option("log_file", "FILE", "write the log there instead of the log folder", LOGS, shared=True),
-    Option("log_format", "FORMAT", "text or json, one record a line (default: text)", LOGS, shared=True),
+    Option("log_file", "FILE", "write the log to this file instead of the log folder", LOGS, shared=True),
+    Option("log_format", "FORMAT", "text or json, one record per line (default: text)", LOGS, shared=True),
 )
-"""Every setting, in the order of help and configuration file."""
+"""Every setting, in the order of `--help` and the configuration file."""
 
 BY_FIELD = {option.field: option for option in OPTIONS}
 BY_KEY = {option.key: option for option in OPTIONS}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sp500tui import __version__
 from sp500tui.config.currencies import validate_currency
-from sp500tui.config.symbols import listed_symbols, split_symbols
+from sp500tui.config.symbols import parse_symbols, split_symbols
 
 LIVE_INTERVAL = 15.0
 DEMO_INTERVAL = 2.0
@@ -40,25 +40,25 @@ class Settings(BaseModel):
     """Use the demo market instead of Wikipedia and Yahoo Finance, with a database of its own."""
     no_ui: bool = False
     once: bool = False
-    """One cycle, then drain and end."""
+    """Run one cycle, drain and exit."""
     cycles: int | None = Field(default=None, ge=1, le=1_000_000_000)
     duration: float | None = Field(default=None, gt=0, le=31_536_000)
-    """Seconds after which intake stops."""
+    """Seconds after which fetching stops."""
     interval: float = Field(default_factory=_default_interval, ge=0.2, le=86_400)
-    """Seconds from the start of a cycle to the start of the next: 15, in the demo 2."""
+    """Seconds from the start of a cycle to the start of the next. Default: 15, in the demo 2."""
     symbols: tuple[str, ...] = ()
     """Only these symbols, as listed; empty for the whole index."""
     symbols_file: Path | None = None
     database: str | None = None
     """PostgreSQL URL; None for the embedded server."""
     read_database: str | None = None
-    """PostgreSQL URL of a replica that serves the dashboard's reading; None for the database itself."""
+    """PostgreSQL URL of a read replica for the dashboard's queries; None for the database itself."""
     broker: str | None = None
-    """Redis or Valkey URL that joins this program to a cluster; None to run alone."""
+    """Redis or Valkey URL of the cluster to join; None to run alone."""
     broker_password_file: Path | None = None
     """File whose first line is the broker's password, for a URL that holds none."""
     cluster_name: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,40}$")
-    """Keeps several clusters on one broker apart."""
+    """Namespace for clusters that share a broker."""
     stages: str | None = None
     """Stages that this node of a cluster runs, such as `price=16,writer`; None for all."""
     fetch_group: str = Field(default="shared", pattern=r"^[A-Za-z0-9_.-]{1,40}$")
@@ -66,7 +66,7 @@ class Settings(BaseModel):
     data_dir: Path | None = None
     """Folder of the embedded database, journal and dead letters; None for the user's data folder."""
     price_workers: int = Field(default=12, ge=1, le=64)
-    """By default one more than the index takes requests, so that a cycle waits for the network once."""
+    """The default is one more than the requests for the whole index, so that they all run at the same time."""
     converters: int = Field(default=2, ge=1, le=64)
     writers: int = Field(default=2, ge=1, le=64)
     batch_size: int = Field(default=50, ge=1, le=500)
@@ -81,49 +81,49 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     json_output: bool = False
     requests_per_second: float = Field(default_factory=_default_rate, gt=0, le=1_000)
-    """Upper limit of the request rate towards Yahoo Finance: 5, towards the demo market 200."""
+    """Limit of the request rate to Yahoo Finance. Default: 5, in the demo 200."""
     request_timeout: float = Field(default=10.0, gt=0, le=120)
-    """Seconds one request may take."""
+    """Seconds."""
     max_attempts: int = Field(default=4, ge=1, le=100)
-    """How often a symbol is asked for in one cycle before it is named missing."""
+    """Attempts per symbol in one cycle before it counts as missing."""
     tickers_capacity: int = Field(default=2048, ge=1, le=1_000_000)
     quotes_capacity: int = Field(default=4096, ge=1, le=1_000_000)
     rows_capacity: int = Field(default=4096, ge=1, le=1_000_000)
     write_batch: int = Field(default=1000, ge=1, le=10_000)
-    """Rows a writer commits at once, at most."""
+    """Maximum rows per commit."""
     commit_timeout: float = Field(default=30.0, gt=0, le=3_600)
-    """Seconds without an acknowledgement after which a writer process is replaced."""
+    """Seconds without an acknowledgement after which a writer process is restarted."""
     drain_timeout: float = Field(default=30.0, gt=0, le=3_600)
-    """Seconds a drain may take before the rest is spooled."""
+    """Seconds after which a drain stops and the remaining rows are spooled to disk."""
     journal: bool = True
     """Keep every batch on disk until it is committed."""
     journal_limit_mb: int = Field(default=1024, ge=1, le=1_048_576)
-    """Megabytes of journal after which the stages hold back."""
+    """Megabytes of journal at which the stages pause."""
     list_refresh: float = Field(default=21_600.0, ge=60, le=31_536_000)
-    """Seconds after which the list of constituents is asked for again."""
+    """Seconds after which the list of constituents is refreshed."""
     market_speed: float = Field(default=1.0, gt=0, le=100_000)
-    """Demo market: how many times faster its trading day passes."""
+    """Demo market: speed of its trading day, 1 for real time."""
     market_seed: int | None = None
     """Demo market: seed of its prices and faults."""
     theme: str | None = None
     refresh_rate: float = Field(default=4.0, ge=0.5, le=30)
-    """Times a second the dashboard looks at the pipeline."""
+    """Refreshes of the dashboard per second."""
     keymap: dict[str, str] = Field(default_factory=dict)
-    """Dashboard: binding id → keys."""
+    """Dashboard: keys by binding id."""
 
     @field_validator("symbols", mode="before")
     @classmethod
     def _normalize_symbols(cls, value: object) -> object:
         if isinstance(value, str):
             if not (parts := split_symbols(value)):
-                raise ValueError("names no symbol; give some such as AAPL,BRK.B")
+                raise ValueError("contains no symbol; give some such as AAPL,BRK.B")
             value = parts
         if not isinstance(value, (list, tuple)) or not all(isinstance(part, str) for part in value):
             return value
         try:
-            return listed_symbols(value)
+            return parse_symbols(value)
         except ValueError as error:
-            raise ValueError(f"is refused: {error}") from None
+            raise ValueError(f"is invalid: {error}") from None
 
     @field_validator("currency", mode="before")
     @classmethod
@@ -147,33 +147,33 @@ class Settings(BaseModel):
             return value
         if not str(value).strip() or "\0" in str(value):
             raise ValueError("is not a path; give one, or leave the option out")
-        return expanded(Path(value))
+        return expand_user(Path(value))
 
     @field_validator("ca_file")
     @classmethod
     def _validate_ca_file(cls, value: Path | None) -> Path | None:
         if value is not None:
-            check_certificate(value)
+            validate_certificate(value)
         return value
 
     @field_validator("proxy")
     @classmethod
     def _validate_proxy_url(cls, value: str | None) -> str | None:
         if value is not None:
-            check_url(value, _PROXY_SCHEMES, "http://proxy.example:3128")
+            validate_url(value, _PROXY_SCHEMES, "http://proxy.example:3128")
         return value
 
     @field_validator("wikipedia_url")
     @classmethod
     def _validate_page_url(cls, value: str) -> str:
-        check_url(value, ("http", "https"), "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies")
+        validate_url(value, ("http", "https"), "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies")
         return value
 
     @field_validator("broker")
     @classmethod
     def _validate_broker_url(cls, value: str | None) -> str | None:
         if value is not None:
-            check_url(value, _BROKER_SCHEMES, "redis://broker.example:6379/0")
+            validate_url(value, _BROKER_SCHEMES, "redis://broker.example:6379/0")
         return value
 
     @field_validator("stages")
@@ -186,77 +186,77 @@ class Settings(BaseModel):
     @field_validator("database", "read_database")
     @classmethod
     def _validate_database_url(cls, value: str | None) -> str | None:
-        # Only what can be said without a PostgreSQL client; the storage checks the rest before it connects.
+        # The rest is checked with the PostgreSQL client, which takes long to load, in `storage.url`.
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("does not begin with postgresql://; write postgresql://user@host:5432/database")
         return value
 
 
 def parse_stages(text: str) -> dict[str, int | None]:
-    """Stage → number of workers, None where none is named.
+    """Parse `scraper,price=16` into the number of workers by stage, None where no number is given.
 
     Raises:
-        ValueError: what cannot be understood, and the remedy.
+        ValueError: with the reason and the remedy.
     """
     chosen: dict[str, int | None] = {}
     for part in text.split(","):
         name, given, number = (piece.strip() for piece in part.partition("="))
         if name not in STAGES:
-            raise ValueError(f"names no stage with {name!r}; the stages are {', '.join(STAGES)}")
+            raise ValueError(f"contains the unknown stage {name!r}; the stages are {', '.join(STAGES)}")
         if name in chosen:
-            raise ValueError(f"names the stage {name} twice; name each once")
+            raise ValueError(f"contains the stage {name} twice; name each once")
         if given and not (
             number.isascii() and number.isdecimal() and 1 <= int(number[:4]) <= _MAX_WORKERS[name]
         ):
-            workers = "just one worker" if _MAX_WORKERS[name] == 1 else f"1 to {_MAX_WORKERS[name]} workers"
+            workers = "only one worker" if _MAX_WORKERS[name] == 1 else f"1 to {_MAX_WORKERS[name]} workers"
             raise ValueError(
-                f"asks for {number or 'no number of'} {name} workers; {name} has {workers} a node"
+                f"requests {number or 'no number of'} {name} workers; {name} has {workers} per node"
             )
         chosen[name] = int(number) if given else None
     return chosen
 
 
 def validate_stages(text: str) -> None:
-    """Raise ValueError with the remedy unless the text names stages."""
+    """Raise ValueError with the remedy unless the text lists stages."""
     if not text.strip():
-        raise ValueError("names no stage; give some such as price=16,writer=4")
+        raise ValueError("contains no stage; give some such as price=16,writer=4")
     parse_stages(text)
 
 
-def expanded(path: Path) -> Path:
-    """The path with `~` replaced; raises ValueError when there is no such home."""
+def expand_user(path: Path) -> Path:
+    """Expand `~`; raises ValueError where the home directory is unknown."""
     try:
         return path.expanduser()
     except RuntimeError:
-        raise ValueError("names a home folder that is not known; write the path in full") from None
+        raise ValueError("refers to an unknown home directory; write the path in full") from None
 
 
-def check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
-    """Raise ValueError with the remedy unless `url` has such a scheme, a host and a possible port."""
+def validate_url(url: str, schemes: tuple[str, ...], example: str) -> None:
+    """Raise ValueError with the remedy unless `url` has one of the schemes, a host and a valid port."""
     remedy = f"give one such as {example}"
     if url != url.strip() or not url.isprintable() or " " in url:
-        raise ValueError(f"holds a space or a control character; {remedy}")
+        raise ValueError(f"contains a space or a control character; {remedy}")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError(f"is not a URL (host or port cannot be read); {remedy}") from None
+        raise ValueError(f"is not a URL (invalid host or port); {remedy}") from None
     if "://" not in url or parts.scheme not in schemes:
         raise ValueError(
             f"is not a URL that starts with {' or '.join(f'{name}://' for name in schemes)}; {remedy}"
         )
     if port == 0 or not parts.hostname:
-        raise ValueError(f"names no host or an impossible port; {remedy}")
+        raise ValueError(f"has no host or an invalid port; {remedy}")
 
 
-def check_certificate(path: Path) -> None:
-    """Raise ValueError with the remedy unless the file holds a certificate in PEM form."""
-    import ssl  # costs more than the rest of this module, and few need it
+def validate_certificate(path: Path) -> None:
+    """Raise ValueError with the remedy unless the file contains a certificate in PEM format."""
+    import ssl  # takes longer to load than this module, and is rarely needed
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
-        raise ValueError("holds no certificate; give a PEM file (-----BEGIN CERTIFICATE-----)") from None
+        raise ValueError("contains no certificate; give a PEM file (-----BEGIN CERTIFICATE-----)") from None
     except OSError as error:
         raise ValueError(
             f"cannot be read ({error.strerror}); give a PEM file that this user can read"
@@ -264,4 +264,4 @@ def check_certificate(path: Path) -> None:
 
 
 USER_AGENT = f"sp500tui/{__version__} (+https://github.com/sp500tui/sp500tui)"
-"""An honest name and a contact, as Wikimedia's robot policy asks for."""
+"""A name and a contact, as Wikimedia's user agent policy requires."""

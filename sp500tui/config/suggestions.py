@@ -1,4 +1,4 @@
-"""The known name that an unknown one was probably meant to be."""
+"""Did-you-mean suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from difflib import get_close_matches
 
 from sp500tui.config.options import ENVIRONMENT_PREFIX
 
-_SIMILARITY = 0.7
-"""Least ratio of `difflib`, from 0 to 1, for a suggestion."""
+_CUTOFF = 0.7
+"""Minimum similarity ratio of `difflib`, from 0 to 1."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`did you mean --interval?`, or nothing where no known name is near.
+    """`did you mean --interval?`, or an empty string where no known name is similar.
 
     Leading hyphens, case, the difference between `-` and `_` and the prefix of the program's variables are ignored.
     """
-    spelled = {_bare(each): each for each in known}
-    near = get_close_matches(_bare(name), spelled, n=1, cutoff=_SIMILARITY)
-    return f"did you mean {spelled[near[0]]}?" if near else ""
+    by_bare_name = {_bare(each): each for each in known}
+    near = get_close_matches(_bare(name), by_bare_name, n=1, cutoff=_CUTOFF)
+    return f"did you mean {by_bare_name[near[0]]}?" if near else ""
 
 
 def _bare(name: str) -> str:

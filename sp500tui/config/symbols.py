@@ -1,4 +1,4 @@
-"""Symbols as a person writes them, on the command line or in a file: split, checked, told once each."""
+"""Symbols as users write them, on the command line or in a file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _AS_YAHOO_SPELLS = re.compile(
     """
 )
 _DASHED = re.compile(r"([A-Z0-9]{1,12})[-/]([A-Z])")
-_LARGEST_FILE = 4 << 20
+_MAX_FILE_SIZE = 4 << 20
 _HEADERS = frozenset({"symbol", "symbols", "ticker", "tickers", "ticker symbol", "stock symbol"})
 
 
 def split_symbols(text: str) -> list[str]:
-    """The parts of a list separated by commas, semicolons or white space."""
+    """Split a list at commas, semicolons and white space."""
     return [part for part in re.split(r"[,;\s]+", text) if part]
 
 
@@ -32,28 +32,29 @@ def parse_symbol(text: str) -> str:
     """The symbol in capitals, as listed or, for anything but US shares, as Yahoo Finance spells it.
 
     Raises:
-        ValueError: it cannot be a symbol, or is a US share spelled as Yahoo does (`BRK-B`); with the remedy.
+        ValueError: with the remedy; it is malformed, or a US share in Yahoo's spelling (`BRK-B`).
     """
     symbol = text.strip().upper()
     if _LISTED.fullmatch(symbol) or _AS_YAHOO_SPELLS.fullmatch(symbol):
         return symbol
     shown = repr(text if len(text) <= 24 else text[:24] + "…")
     if dashed := _DASHED.fullmatch(symbol):
-        raise ValueError(f"{shown} is not how it is listed; write {dashed[1]}.{dashed[2]}")
+        raise ValueError(f"{shown} is Yahoo's spelling; write {dashed[1]}.{dashed[2]}")
     raise ValueError(f"{shown} is not a symbol; write it as listed, such as AAPL, BRK.B or NOVO-B.CO")
 
 
-def listed_symbols(texts: Iterable[str]) -> tuple[str, ...]:
-    """Every symbol once, in the order first named; raises ValueError on the first that is malformed."""
+def parse_symbols(texts: Iterable[str]) -> tuple[str, ...]:
+    """Every symbol once, in the order given; raises ValueError for the first malformed one."""
     return tuple(dict.fromkeys(parse_symbol(text) for text in texts))
 
 
-def read_symbols(path: Path) -> tuple[str, ...]:
-    """The symbols of a file: one a line or separated by commas, `#` starts a comment.
+def read_symbols_file(path: Path) -> tuple[str, ...]:
+    """The symbols of a file: one per line or separated by commas; `#` starts a comment.
 
     Below a header, such as that of `sp500tui constituents --csv`, only the column of the symbols is read.
 
-    Raises ConfigurationError naming the file, and the line where there is one.
+    Raises:
+        ConfigurationError: with the file, and the line where there is one.
     """
     symbols: dict[str, None] = {}
     column: int | None = None
@@ -67,11 +68,11 @@ def read_symbols(path: Path) -> tuple[str, ...]:
         has_content = has_content or any(cells)
         try:
             texts = cells if column is None else cells[column : column + 1]
-            symbols |= dict.fromkeys(listed_symbols(part for text in texts for part in split_symbols(text)))
+            symbols |= dict.fromkeys(parse_symbols(part for text in texts for part in split_symbols(text)))
         except ValueError as error:
             raise ConfigurationError(f"symbols file {path}, line {number}: {error}") from None
     if not symbols:
-        raise ConfigurationError(f"symbols file {path} names no symbol; write one a line, such as AAPL")
+        raise ConfigurationError(f"symbols file {path} contains no symbol; write one per line, such as AAPL")
     return tuple(symbols)
 
 
@@ -84,7 +85,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _symbol_column(cells: list[str]) -> int | None:
-    """Which cell of a header holds the symbols; None for a line that is no header."""
+    """Index of the symbol column in a header; None where the line is no header."""
     names = [" ".join(cell.lower().replace("_", " ").split()) for cell in cells]
     return next((index for index, name in enumerate(names) if name in _HEADERS), None)
 
@@ -92,20 +93,20 @@ def _symbol_column(cells: list[str]) -> int | None:
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+            content = file.read(_MAX_FILE_SIZE + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            f"symbols file {path} cannot be read: {reason}; name a file with one symbol a line"
+            f"symbols file {path} cannot be read: {reason}; name a file with one symbol per line"
         ) from None
-    if len(content) > _LARGEST_FILE:
+    if len(content) > _MAX_FILE_SIZE:
         raise ConfigurationError(
-            f"symbols file {path} is larger than 4 MB; give a list of symbols, one a line"
+            f"symbols file {path} is larger than 4 MB; give a list of symbols, one per line"
         )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ConfigurationError(f"symbols file {path} is not text; give a list of symbols, one a line")
+        raise ConfigurationError(f"symbols file {path} is not text; give a list of symbols, one per line")
     return text

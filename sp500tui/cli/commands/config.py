@@ -10,8 +10,8 @@ from itertools import groupby
 from pathlib import Path
 
 from sp500tui.cli.context import configuration_of
-from sp500tui.config.loader import Configuration, Level, config_file
-from sp500tui.config.messages import kinds
+from sp500tui.config.loader import Configuration, Precedence, config_file
+from sp500tui.config.messages import field_types
 from sp500tui.config.options import OPTIONS, Option
 from sp500tui.config.paths import Paths, default_log_folder, ensure_folder
 from sp500tui.config.settings import Settings
@@ -45,7 +45,7 @@ def shown(configuration: Configuration) -> Iterator[str]:
         if option.is_address and value is not None:
             value = redact_url(value)
         line = f"# {option.key} is not set" if value is None else f"{option.key} = {toml_value(value)}"
-        yield f"{line:<50} # {'default' if origin.level is Level.DEFAULT else origin.name}"
+        yield f"{line:<50} # {'default' if origin.precedence is Precedence.DEFAULT else origin.name}"
 
 
 def _file_text(file: Path | None) -> str:
@@ -106,4 +106,4 @@ def _example(option: Option) -> str:
     default = Settings.model_fields[option.field].get_default(call_default_factory=True, validated_data={})
     if default is not None:
         return toml_value(default)
-    return option.metavar if kinds(option.field) & {int, float} else f'"{option.metavar}"'
+    return option.metavar if field_types(option.field) & {int, float} else f'"{option.metavar}"'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sp500tui.cli.context import configuration_of, opened_sources
 from sp500tui.cli.output import Value, as_columns, as_json
-from sp500tui.config.symbols import listed_symbols, split_symbols
+from sp500tui.config.symbols import parse_symbols, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode, SourceError, ThrottledError
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
@@ -50,7 +50,7 @@ def run(namespace: Namespace) -> int:
 
 def _asked_for(words: Sequence[str]) -> tuple[str, ...]:
     try:
-        return listed_symbols(part for word in words for part in split_symbols(word) or [word])
+        return parse_symbols(part for word in words for part in split_symbols(word) or [word])
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
 

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal
 
+from sp500tui.config.currencies import MINOR_UNITS
 from sp500tui.model import ConvertedQuote, FetchedQuote, FxRate
 
 _log = logging.getLogger(__name__)
-
-MINOR_UNITS = {"GBp": ("GBP", 100), "GBX": ("GBP", 100), "ZAc": ("ZAR", 100), "ILA": ("ILS", 100)}
-"""Yahoo's codes for a hundredth of a currency; they are case-sensitive."""
 
 _MAX_JUMP = Decimal("0.10")
 """Share by which a rate may differ from the last one."""
@@ -28,7 +26,7 @@ _EXACT = Context(prec=200, traps=[])
 
 def major_unit(currency: str) -> tuple[str, int]:
     """The ISO currency behind Yahoo's code, and how many of the code's units make one of it."""
-    return MINOR_UNITS.get(currency, (currency, 1))
+    return (MINOR_UNITS[currency], 100) if currency in MINOR_UNITS else (currency, 1)
 
 
 def is_plausible(old: Decimal | None, new: Decimal) -> bool:

@@ -174,7 +174,7 @@ class TestDispatch:
             (["--stages", "price", "--no-ui"], "add --broker URL"),
             (["worker"], "add --broker redis://"),
             (["worker", "--broker", "http://h"], "redis:// or rediss://"),
-            (["worker", "--broker", "redis://h", "--stages", "pirce=3"], "no stage with 'pirce'"),
+            (["worker", "--broker", "redis://h", "--stages", "pirce=3"], "the unknown stage 'pirce'"),
             (["top"], "add --broker redis://"),
             (["top", "--broker", "redis://127.0.0.1", "--no-ui"], "run sp500tui worker"),
             (["top", "--broker", "redis://10.1.1.1"], "add --database postgresql://"),
@@ -220,7 +220,7 @@ class TestDispatch:
         configuration = logs.current()
         assert code == 7
         assert configuration is not None
-        assert "set aside" in configuration.ring.since(0)[1][0].message
+        assert "is ignored in demo mode" in configuration.ring.since(0)[1][0].message
         assert errors() == ""
         configuration.close()
         shutil.rmtree(folder)

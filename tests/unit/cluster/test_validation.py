@@ -34,17 +34,17 @@ class TestStages:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("", "names no stage; give some such as"),
-            ("prices=3", "no stage with 'prices'; the stages are scraper, price"),
-            ("price,,writer", "no stage with ''"),
+            ("", "contains no stage; give some such as"),
+            ("prices=3", "the unknown stage 'prices'; the stages are scraper, price"),
+            ("price,,writer", "the unknown stage ''"),
             ("price=1,price=2", "the stage price twice"),
-            ("price=0", "asks for 0 price workers; price has 1 to 64"),
+            ("price=0", "requests 0 price workers; price has 1 to 64"),
             ("price=65", "1 to 64 workers"),
             ("price=99999999999999999999", "1 to 64 workers"),
-            ("price=two", "asks for two price workers"),
-            ("price=", "asks for no number of price workers"),
-            ("price=-1", "asks for -1"),
-            ("scraper=2", "scraper has just one worker"),
+            ("price=two", "requests two price workers"),
+            ("price=", "requests no number of price workers"),
+            ("price=-1", "requests -1"),
+            ("scraper=2", "scraper has only one worker"),
         ],
     )
     def test_what_is_no_stage_is_refused_with_the_remedy(self, text: str, words: str) -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.config.currencies import CURRENCIES, validate_currency
-from sp500tui.config.loader import Level, default_file, load
-from sp500tui.config.messages import expectation, shown_value
+from sp500tui.config.loader import Precedence, default_file, load
+from sp500tui.config.messages import constraint_text, display_value
 from sp500tui.config.options import BY_FIELD, OPTIONS
 from sp500tui.config.settings import Settings
-from sp500tui.config.symbols import listed_symbols, read_symbols, split_symbols
+from sp500tui.config.symbols import parse_symbols, read_symbols_file, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode
 from tests.support.certificates import a_certificate
 from tests.support.environment import isolate_home, ordinary_user, remove_home
@@ -76,10 +76,13 @@ class TestSources:
             3,
             50,
         )
-        assert (origins["interval"].level, origins["interval"].name) == (Level.FLAG, "--interval")
-        assert (origins["writers"].level, origins["writers"].name) == (Level.ENVIRONMENT, "SP500TUI_WRITERS")
-        assert (origins["converters"].level, origins["converters"].name) == (Level.FILE, file)
-        assert origins["batch_size"].level is Level.DEFAULT
+        assert (origins["interval"].precedence, origins["interval"].name) == (Precedence.FLAG, "--interval")
+        assert (origins["writers"].precedence, origins["writers"].name) == (
+            Precedence.ENVIRONMENT,
+            "SP500TUI_WRITERS",
+        )
+        assert (origins["converters"].precedence, origins["converters"].name) == (Precedence.FILE, file)
+        assert origins["batch_size"].precedence is Precedence.DEFAULT
 
     def test_the_file_can_be_named_by_a_variable(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -158,8 +161,8 @@ class TestRefusals:
             ({"currency": "DKR"}, ("--currency DKR", "did you mean DKK?")),
             ({"currency": ""}, ("--currency ''", "DKK")),
             ({"symbols": "BRK-B"}, ("--symbols BRK-B", "write BRK.B")),
-            ({"symbols": "AAPL,<b>"}, ("--symbols AAPL,<b> is refused: '<b>' is not a symbol",)),
-            ({"symbols": ","}, ("--symbols", "names no symbol")),
+            ({"symbols": "AAPL,<b>"}, ("--symbols AAPL,<b> is invalid: '<b>' is not a symbol",)),
+            ({"symbols": ","}, ("--symbols", "contains no symbol")),
             ({"log_level": "loud"}, ("--log-level loud", "DEBUG")),
             ({"log_format": "xml"}, ("--log-format xml", "text")),
             ({"proxy": "proxy:3128"}, ("--proxy ***", "http://")),
@@ -211,10 +214,10 @@ class TestRefusals:
             ("price_workers = true", ("price_workers = true is not a number",)),
             ("price_workers = 99", ("price_workers = 99", "1 to 64")),
             ("price_workers = 1.5", ("price_workers = 1.5", "whole number")),
-            ('once = "yes"', ('once = "yes" is neither', "without quotes")),
+            ('once = "yes"', ('once = "yes" is not a boolean', "without quotes")),
             ("currency = 3", ("currency = 3 is not text", "quotes")),
             ("keymap = 3", ("keymap = 3 is not a table",)),
-            ("symbols = [1]", ("symbols", "not possible")),
+            ("symbols = [1]", ("symbols", "is invalid")),
             ("data\n", ("is not TOML", "line 1", "write lines such as")),
         ],
     )
@@ -277,7 +280,7 @@ class TestRefusals:
     @pytest.mark.parametrize("name", ["data_dir", "log_file", "ca_file", "symbols_file"])
     def test_without_a_home_a_tilde_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         remove_home(monkeypatch)
-        assert "~/x names a home folder that is not known; write the path in full" in refusal({name: "~/x"})
+        assert "~/x refers to an unknown home directory; write the path in full" in refusal({name: "~/x"})
 
     def test_a_file_that_cannot_be_used_is_named(self, tmp_path: Path) -> None:
         assert "does not exist" in refusal({}, str(tmp_path / "absent.toml"))
@@ -286,7 +289,7 @@ class TestRefusals:
         assert "not UTF-8" in refusal({}, str(tmp_path / "binary.toml"))
         (tmp_path / "huge.toml").write_bytes(b"#" * (2 << 20))
         assert "larger than 1 MB" in refusal({}, str(tmp_path / "huge.toml"))
-        assert "home folder" in refusal({}, "~nobody-of-that-name/x.toml")
+        assert "home directory" in refusal({}, "~nobody-of-that-name/x.toml")
 
     def test_no_password_is_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "secret" not in refusal({"database": "mysql://me:secret@host/db"})
@@ -296,20 +299,20 @@ class TestRefusals:
 
     @given(st.text(max_size=200))
     def test_a_value_is_shown_on_one_short_printable_line(self, value: str) -> None:
-        shown = shown_value(value)
+        shown = display_value(value)
         assert 0 < len(shown) <= 80
         assert not any(character in shown for character in "\n\r\x1b\x00\u202e")
 
     def test_expectations_name_both_bounds(self) -> None:
-        assert expectation("price_workers") == "a whole number from 1 to 64"
-        assert expectation("duration") == "a number above 0 up to 31,536,000"
-        assert expectation("market_seed") == "a whole number"
+        assert constraint_text("price_workers") == "a whole number from 1 to 64"
+        assert constraint_text("duration") == "a number above 0 up to 31,536,000"
+        assert constraint_text("market_seed") == "a whole number"
 
 
 class TestConflicts:
     def test_equally_strong_ones_exclude_each_other(self, tmp_path: Path) -> None:
-        assert "--once and --cycles exclude each other" in refusal({"once": True, "cycles": "2"})
-        assert "exclude each other" in refusal({"symbols": "A", "symbols_file": "/x"})
+        assert "--once and --cycles are mutually exclusive" in refusal({"once": True, "cycles": "2"})
+        assert "are mutually exclusive" in refusal({"symbols": "A", "symbols_file": "/x"})
         message = refusal({}, toml(tmp_path, "once = true\ncycles = 2"))
         assert "once in" in message
         assert "cycles in" in message
@@ -353,7 +356,7 @@ class TestConflicts:
 
         # then it is set aside, and that is said
         assert configuration.settings.database is None
-        assert "set aside" in configuration.warnings[0]
+        assert "is ignored in demo mode" in configuration.warnings[0]
 
     def test_nor_do_the_demos_screens_read_the_replica_of_the_file(self, tmp_path: Path) -> None:
         both = 'database = "postgresql://me@host/real"\nread_database = "postgresql://me@replica/real"'
@@ -390,8 +393,8 @@ class TestSymbols:
     @pytest.mark.parametrize(
         ("content", "words"),
         [
-            (b"", "names no symbol"),
-            (b"# nothing\n\n", "names no symbol"),
+            (b"", "contains no symbol"),
+            (b"# nothing\n\n", "contains no symbol"),
             (b"AAPL\nBRK-B\n", "line 2: 'BRK-B'"),
             (b"\x7fELF\x00\x01", "not text"),
             (b"\xff\xfeA\x00", "not text"),
@@ -404,15 +407,15 @@ class TestSymbols:
         file = tmp_path / "symbols.txt"
         file.write_bytes(content)
         with pytest.raises(ConfigurationError) as caught:
-            read_symbols(file)
+            read_symbols_file(file)
         assert str(file) in str(caught.value)
         assert words in str(caught.value)
 
     @given(st.lists(st.from_regex(r"\^?[A-Z0-9]{1,6}(\.[A-Z])?", fullmatch=True)))
     def test_listing_keeps_every_symbol_once_and_in_order(self, symbols: list[str]) -> None:
-        listed = listed_symbols(symbols)
+        listed = parse_symbols(symbols)
         assert list(listed) == list(dict.fromkeys(symbols))
-        assert listed_symbols(split_symbols(",".join(listed))) == listed
+        assert parse_symbols(split_symbols(",".join(listed))) == listed
 
 
 class TestCurrencies:

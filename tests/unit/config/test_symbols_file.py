@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.config.symbols import read_symbols
+from sp500tui.config.symbols import read_symbols_file
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ from sp500tui.config.symbols import read_symbols
 def test_only_symbols_are_read(text: str, tmp_path: Path) -> None:
     file = tmp_path / "symbols"
     file.write_text(text, "utf-8")
-    assert read_symbols(file) == ("AAPL", "MSFT")
+    assert read_symbols_file(file) == ("AAPL", "MSFT")
