@@ -69,7 +69,7 @@ def run_headless(configuration: Configuration, build: Callable[[Settings, Paths]
         )
         report = _report_of(face, configuration, build)
         if signals.first is not None:
-            report = report.interrupted(signals.first)
+            report = report.with_signal(signals.first)
         complete = print_summary(report, as_json=configuration.settings.json_output)
     code = exit_code(report) if complete else exit_code(report) or ExitCode.INCOMPLETE
     if face.abandoned:
@@ -95,9 +95,9 @@ def _report_of(
         log_uncaught()
         return face.follow(build(settings, paths))
     except Sp500tuiError as error:
-        return _early_report(settings).failed(error)
+        return _early_report(settings).with_failure(error)
     except Exception as error:  # noqa: BLE001 - told in one line and in the report; the traceback is in the log
-        return _early_report(settings).failed(unforeseen(error))
+        return _early_report(settings).with_failure(unforeseen(error))
 
 
 def unforeseen(error: Exception) -> Sp500tuiError:
@@ -148,7 +148,7 @@ class HeadlessRunner:
         if self._step is ShutdownLevel.KILL:
             self.abandoned = not pipeline.join(KILL_LIMIT)
         report = pipeline.outcome()
-        return report.failed(failure) if failure and not report.failure else report
+        return report.with_failure(failure) if failure and not report.failure else report
 
     def _attend(self, pipeline: Run) -> None:
         pipeline.start()

@@ -1,4 +1,4 @@
-"""What a face may ask of the pipeline, and the pure decisions behind the answers."""
+"""The pipeline's interface for front ends, with its limits and pure decisions."""
 
 from __future__ import annotations
 
@@ -20,34 +20,37 @@ _INTERVAL_STEPS = (0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600,
 
 
 class ShutdownLevel(IntEnum):
-    """The ladder that every request to stop climbs by one."""
+    """How a pipeline is shut down; each further stop request escalates by one level."""
 
     NONE = 0
     DRAIN = 1
+    """Fetch nothing more and store what was fetched."""
     SPOOL = 2
+    """Write what is not stored to the journal."""
     KILL = 3
+    """End without waiting."""
 
 
 SHUTDOWN_MESSAGES = {
-    ShutdownLevel.DRAIN: "draining: everything fetched is being stored; once more spools the rest to disk",
-    ShutdownLevel.SPOOL: "spooling: the rest goes to the journal for the next start; once more kills",
+    ShutdownLevel.DRAIN: "draining: storing everything already fetched; stop again to spool the rest to disk",
+    ShutdownLevel.SPOOL: "spooling: writing the rest to the journal for the next start; stop again to kill",
     ShutdownLevel.KILL: "killed",
 }
-"""What a step does and what the next one will do."""
+"""What a level does, and what the next one will do."""
 
 
-def escalate(step: ShutdownLevel) -> ShutdownLevel:
-    """The step that one more request to stop leads to."""
-    return ShutdownLevel(min(step + 1, ShutdownLevel.KILL))
+def escalate(level: ShutdownLevel) -> ShutdownLevel:
+    """The level after one more stop request."""
+    return ShutdownLevel(min(level + 1, ShutdownLevel.KILL))
 
 
 def clamp_workers(size: int) -> int:
-    """The pool size that a wish for `size` workers ends at."""
+    """The pool size within the limits that is closest to `size`."""
     return max(MIN_WORKERS, min(MAX_WORKERS, size))
 
 
 def step_interval(interval: float, direction: int) -> float:
-    """The next shorter (-1) or longer (+1) usual interval, in seconds."""
+    """The next shorter (`direction` -1) or longer (+1) interval of a fixed series, in seconds."""
     if direction < 0:
         return float(max((s for s in _INTERVAL_STEPS if s < interval), default=MIN_INTERVAL))
     return float(min((s for s in _INTERVAL_STEPS if s > interval), default=MAX_INTERVAL))
@@ -55,7 +58,7 @@ def step_interval(interval: float, direction: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ScaleResult:
-    """A pool before and after a wish."""
+    """The size of a pool before and after a request."""
 
     stage: StageName
     old: int
@@ -63,82 +66,93 @@ class ScaleResult:
 
 
 class FaultInjector(Protocol):
-    """The demo market's faults. Its calls ask another process and may take seconds: not on a screen's thread."""
+    """The faults of the demo market. Calls go to another process and may block for seconds."""
 
     def faults(self) -> Mapping[str, object]:
-        """What goes wrong at present, by name; raises SourceError where the market does not answer."""
+        """The active faults by name.
+
+        Raises:
+            SourceError: the market does not answer.
+        """
 
     def set_faults(self, **faults: object) -> None:
-        """Let exactly these go wrong from now on; raises SourceError where the market does not answer."""
+        """Replace the active faults by exactly these.
+
+        Raises:
+            SourceError: the market does not answer.
+        """
 
     def statistics(self) -> Mapping[str, object]:
-        """What it has done since its start; `faults` counts by name what went wrong on purpose."""
+        """The market's counters since its start; `faults` counts the injected faults by name."""
 
 
 class PipelineControl(Protocol):
-    """The pipeline as its faces see it. Every call returns at once and may come from any thread."""
+    """The pipeline as seen by a front end. Calls do not block and may come from any thread."""
 
     @property
     def database_url(self) -> str | None:
-        """Where a screen may read what is stored: the replica if there is one; None before the database is open.
+        """The database for a front end's queries, with the password: the read replica if there is one.
 
-        Holds the password.
+        None before the database is open.
         """
 
     @property
     def demo_market(self) -> FaultInjector | None:
-        """Where faults are set; None for the live market or before the demo market runs."""
+        """The faults of the demo market; None for the live market and before the demo market runs."""
 
     def start(self) -> None:
-        """Begin; the work happens on the pipeline's own threads."""
+        """Start the pipeline on its own threads."""
 
     def snapshot(self) -> Snapshot:
-        """Everything of this moment; the equation in it always balances."""
+        """The present state; its ledger always balances."""
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
-        """The symbols that changed after `version` (0 for all), and the version to ask with next time."""
+        """The current version and the prices that changed after `version`, which is 0 for all."""
 
     def price_of(self, symbol: str) -> LivePrice | None:
-        """The newest price of one symbol with the names of its workers; None before there is one."""
+        """The latest price of one symbol with the names of its workers; None before the first."""
 
     def constituents(self) -> Sequence[Constituent]:
-        """The list in force, in its own order; empty before it is known."""
+        """The constituents to fetch, in the order of the list; empty before the list is loaded."""
 
     def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
-        """Have `listener` called with every event, on the thread it happens on."""
+        """Call `listener` with every event, on the thread that emits it."""
 
     def scale(self, stage: StageName, size: int) -> ScaleResult:
-        """Set a pool's size within 1 to 64 (the scraper's is always 1); in a cluster spread over its nodes."""
+        """Set a pool's size, 1 to 64; the scraper's is always 1. In a cluster it is distributed over the nodes."""
 
     def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:
-        """Set the size of one node's pool; unchanged where there is no such node or it does not run the stage."""
+        """Set the size of one node's pool; unchanged if there is no such node or it does not run the stage."""
 
     def pause(self, stage: StageName | None = None) -> None:
-        """Stop taking new work: of one stage, or the intake (scraper and price workers)."""
+        """Pause one stage, or the intake (scraper and price workers); current leases are finished."""
 
     def resume(self, stage: StageName | None = None) -> None:
-        """Take work again."""
+        """Resume one stage, or the intake."""
 
     def run_cycle_now(self) -> bool:
-        """Start the next cycle at once; False while one is under way or the pipeline is stopping."""
+        """Start the next cycle now; False while one is running or the pipeline is stopping."""
 
     def set_interval(self, seconds: float) -> float:
-        """Change the time from cycle to cycle; returns the interval in force."""
+        """Set the seconds between the starts of two cycles, within 0.2 and 86,400; returns the value set."""
 
     def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
-        """Climb the stop ladder to `step`; a lower step than the present one is ignored."""
+        """Shut down at level `step`; a level that is not above the present one is ignored."""
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait for the end; False when `timeout` seconds passed first."""
+        """Wait until the pipeline has ended; False after `timeout` seconds."""
 
     def outcome(self) -> RunReport:
         """The report of the run so far."""
 
     def kill_worker(self, name: str) -> bool:
-        """End one writer's process with SIGKILL, as the demonstration of a fault; False for other workers."""
+        """Kill the process of a writer with SIGKILL, to demonstrate a fault; False for other workers."""
 
     def stop_database(self, seconds: float) -> bool:
-        """Stop the embedded server for `seconds`, as the demonstration of a fault; False for a database by URL.
+        """Stop the embedded server for `seconds`, to demonstrate a fault; False for a database given by URL.
 
-        Unlike the other calls it may take seconds; raises DatabaseError where the server does not stop.
+        Unlike the other calls it may block for seconds.
+
+        Raises:
+            DatabaseError: the server does not stop.
         """

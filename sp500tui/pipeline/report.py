@@ -1,4 +1,4 @@
-"""The end of a run in numbers: what `--json` prints, and the exit code that every front end ends with."""
+"""The report of a run: the object that `--json` prints, and the exit code of every front end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REPORTED = (StageName.PRICE, StageName.CONVERTER, StageName.WRITER)
 
 @dataclass(frozen=True, slots=True)
 class WorkersReport:
-    """One pool at the end."""
+    """One worker pool at the end of the run."""
 
     size: int
     restarts: int
@@ -32,14 +32,14 @@ class WorkersReport:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """How a run ended."""
+    """The result of a run."""
 
     elapsed: float = 0.0
-    """Seconds from the start."""
+    """Seconds since the start."""
     cycles: int = 0
-    """Cycles begun."""
+    """Cycles started."""
     constituents: int = 0
-    """Symbols on the list in force."""
+    """Symbols on the current list."""
     ledger: Ledger = field(default_factory=Ledger)
     missing: tuple[str, ...] = ()
     """Symbols without a price in the last cycle."""
@@ -47,27 +47,27 @@ class RunReport:
     failed_requests: int = 0
     throttled_requests: int = 0
     fetch: Latency = field(default_factory=Latency)
-    """Of one price request."""
+    """Duration of a price request."""
     end_to_end: Latency = field(default_factory=Latency)
-    """From the fetch to the commit."""
+    """Time from the fetch to the commit."""
     workers: Mapping[StageName, WorkersReport] = field(default_factory=dict)
     database: DatabaseSnapshot = field(default_factory=DatabaseSnapshot)
     failure: str = ""
-    """Why the run failed, one line; empty when it did not."""
+    """Why the run failed, in one line; empty if it did not."""
     failure_code: ExitCode | None = None
-    """What kind of failure it was."""
+    """The exit code of the failure."""
     signal: Signals | None = None
-    """The signal that ended the run before its time."""
+    """The signal that ended the run early."""
     stopped_early: bool = False
-    """Whether a person ended it before its time, without a signal."""
-    goes_on: bool = False
-    """Whether other nodes of the cluster continue the run: what waits on the broker is theirs."""
+    """Whether the user ended the run early, without a signal."""
+    continued_by_cluster: bool = False
+    """Whether other nodes continue the run, including what is queued on the broker."""
 
     @classmethod
-    def of(cls, snapshot: Snapshot, *, stopped_early: bool = False) -> RunReport:
-        """The report behind the last snapshot of a run.
+    def from_snapshot(cls, snapshot: Snapshot, *, stopped_early: bool = False) -> RunReport:
+        """The report of a run from its last snapshot.
 
-        A run that came to its end by itself and left quotes unstored has failed, whatever kept them back.
+        A run that ended by itself and left quotes unstored has failed, whatever the cause.
         """
         sources = snapshot.sources
         workers = {
@@ -92,25 +92,25 @@ class RunReport:
             failure=snapshot.failure,
             failure_code=snapshot.failure_code if snapshot.failure else None,
             stopped_early=stopped_early,
-            goes_on=bool(snapshot.others_at_work),
+            continued_by_cluster=bool(snapshot.other_active_nodes),
         )
-        if report.waiting and snapshot.phase is Phase.STOPPED and not (report.failure or stopped_early):
-            return replace(report, failure=_unstored(report), failure_code=exit_code(report))
+        if report.unstored and snapshot.phase is Phase.STOPPED and not (report.failure or stopped_early):
+            return replace(report, failure=_unstored_message(report), failure_code=exit_code(report))
         return report
 
-    def failed(self, error: Sp500tuiError) -> RunReport:
-        """The same run, ended by `error`."""
+    def with_failure(self, error: Sp500tuiError) -> RunReport:
+        """A copy of the report of a run that `error` ended."""
         return replace(self, failure=str(error), failure_code=error.exit_code)
 
-    def interrupted(self, by: Signals) -> RunReport:
-        """The same run, ended by a signal."""
-        return replace(self, signal=by)
+    def with_signal(self, signal: Signals) -> RunReport:
+        """A copy of the report of a run that `signal` ended."""
+        return replace(self, signal=signal)
 
     @property
-    def waiting(self) -> int:
-        """Quotes that were fetched and are neither stored nor refused, and that no other node takes care of."""
+    def unstored(self) -> int:
+        """Fetched quotes that are neither stored nor dead letters, and that no other node will store."""
         ledger = self.ledger
-        return 0 if self.goes_on else ledger.queued + ledger.in_flight + ledger.spooled
+        return 0 if self.continued_by_cluster else ledger.queued + ledger.in_flight + ledger.spooled
 
     @property
     def outcome(self) -> str:
@@ -120,7 +120,7 @@ class RunReport:
         return "interrupted" if self.signal or self.stopped_early else "completed"
 
     def as_json(self) -> dict[str, Any]:
-        """The object of the command-line contract, ready for `json.dumps`."""
+        """The object that `--json` prints, ready for `json.dumps`."""
         ledger, workers = self.ledger, self.workers
         none = WorkersReport(0, 0)
         return {
@@ -164,25 +164,25 @@ class RunReport:
 
 
 def exit_code(report: RunReport) -> ExitCode:
-    """The exit code of a run, the same for every front end and every kind of node; SIGHUP counts as SIGTERM."""
+    """The exit code of a run, the same for every front end; SIGHUP counts as SIGTERM."""
     if report.signal is not None:
         return ExitCode.SIGINT if report.signal is SIGINT else ExitCode.SIGTERM
     if report.failure:
         return report.failure_code or ExitCode.INCOMPLETE
-    if report.goes_on and report.stopped_early:
-        return ExitCode.OK  # the node has left; what the cluster has not stored yet, it still will
-    if report.waiting and report.database.health is Health.DOWN:
+    if report.continued_by_cluster and report.stopped_early:
+        return ExitCode.OK  # the other nodes store the rest
+    if report.unstored and report.database.health is Health.DOWN:
         return ExitCode.DATABASE
     fetched, dead = report.ledger.fetched, report.ledger.dead
     if not fetched and report.missing and report.failed_requests + report.throttled_requests:
         return ExitCode.NO_SOURCE
-    return ExitCode.INCOMPLETE if report.waiting or dead or report.missing else ExitCode.OK
+    return ExitCode.INCOMPLETE if report.unstored or dead or report.missing else ExitCode.OK
 
 
-def _unstored(report: RunReport) -> str:
-    """The failure of a run that left quotes unstored."""
+def _unstored_message(report: RunReport) -> str:
+    """The failure message of a run that left quotes unstored."""
     ledger = report.ledger
-    quotes = "1 quote was" if report.waiting == 1 else f"{report.waiting:,} quotes were"
+    quotes = "1 quote was" if report.unstored == 1 else f"{report.unstored:,} quotes were"
     kept = f"; {ledger.spooled:,} are in the journal, which the next start stores" if ledger.spooled else ""
     reason = report.database.message if report.database.health is Health.DOWN else ""
     return f"{quotes} not stored{f': {reason}' if reason else ''}{kept}"

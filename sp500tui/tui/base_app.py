@@ -119,13 +119,13 @@ class PipelineApp(DiffingApp[int]):
     def report(self) -> RunReport:
         """How the run stands now, whether or not there ever was a pipeline."""
         pipeline = self.opener.pipeline
-        report = RunReport.of(self._opening()) if pipeline is None else pipeline.outcome()
+        report = RunReport.from_snapshot(self._opening()) if pipeline is None else pipeline.outcome()
         if self.crashed:
-            report = report.failed(Sp500tuiError(f"the dashboard failed ({self.crashed})"))
+            report = report.with_failure(Sp500tuiError(f"the dashboard failed ({self.crashed})"))
         elif isinstance(self._failure, Sp500tuiError) and not report.failure:
-            report = report.failed(self._failure)
+            report = report.with_failure(self._failure)
         if self._signals is not None and self._signals.first is not None:
-            report = report.interrupted(self._signals.first)
+            report = report.with_signal(self._signals.first)
         return report
 
     def start_refreshing(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
-from sp500tui.pipeline.core.snapshot import ListSnapshot, LivePrice, Snapshot
+from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, LivePrice, Snapshot
 
 if TYPE_CHECKING:
     from sp500tui.logs.setup import LogLine
@@ -48,7 +48,7 @@ class PipelineFeed:
         self._clock = clock
         self._version = 0
         self._seq = 0
-        self._list: ListSnapshot | None = None
+        self._list: ConstituentsSnapshot | None = None
         self._empty = True
 
     def take(self) -> Update:

@@ -41,7 +41,7 @@ class PipelineLoader:
         self._post = post
         self._since = time.monotonic()
         self._cancelled = threading.Event()
-        self._thread = ServiceThread("pipeline-opener", self._open, attempts=1, give_up=self._failed)
+        self._thread = ServiceThread("pipeline-opener", self._open, attempts=1, on_failure=self._failed)
 
     @property
     def seconds(self) -> float:

@@ -143,7 +143,7 @@ async def _measure(app: DashboardApp, url: str, count: int, seconds: float, targ
         "grown": grown,
         "high_water": {queue.name: (queue.high_water, queue.capacity) for queue in end.queues},
         "ledger": asdict(end.ledger),
-        "balanced": end.ledger.balanced,
+        "balanced": end.ledger.is_balanced,
     }
     with psycopg.connect(url) as connection:
         figures["rows"] = connection.execute("SELECT count(*) FROM prices").fetchone()[0]  # type: ignore[index]

@@ -176,7 +176,7 @@ class ClusterRig:
         wait_for(self._is_settled, "everything that was fetched to be stored", 60.0)
         self._stop("")
         ledger = self.state().ledger
-        assert ledger.balanced, str(ledger)
+        assert ledger.is_balanced, str(ledger)
         return Checker(self.handed, self.launch.folder / "data" / "live").verdict(self.postgres.url)
 
     def _stop(self, stage: str) -> None:

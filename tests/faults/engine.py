@@ -35,7 +35,7 @@ class Engine:
     def _watch(self) -> None:
         while not self._over.is_set():
             ledger = self.snapshot().ledger
-            if not ledger.balanced:
+            if not ledger.is_balanced:
                 self.unbalanced.append(ledger)
             pause(0.005)
 

@@ -52,7 +52,7 @@ def comes_to_rest(node: NodeUnderTest) -> None:
     node.stops()
     ledger = node.snapshot().ledger
     assert (ledger.queued, ledger.in_flight) == (0, 0)
-    assert ledger.balanced
+    assert ledger.is_balanced
 
 
 @pytest.mark.thorough

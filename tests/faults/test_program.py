@@ -117,7 +117,7 @@ def test_a_second_signal_spools_and_the_next_start_stores(
     wait_for(lambda: rows_in_journal(program.journal), "a batch in the journal")
     family = program.family()
     program.send(signal.SIGINT)
-    program.hears("once more spools")
+    program.hears("stop again to spool")
     program.send(signal.SIGINT)
     assert program.ends(10) == 130
     gone(family)
@@ -139,7 +139,7 @@ def test_a_third_signal_kills_at_once(launch: Launcher, check: Checker, database
         writer.suspend()
     wait_for(lambda: rows_in_journal(program.journal), "a batch in the journal")
     family = program.family()
-    for words in ("once more spools", "once more kills", "killed"):
+    for words in ("stop again to spool", "stop again to kill", "killed"):
         program.send(signal.SIGINT)
         program.hears(words)
     assert program.ends(5) == 130

@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import (
+    ConstituentsSnapshot,
     CycleSnapshot,
     Latency,
     Ledger,
-    ListSnapshot,
     MissingSymbol,
     Phase,
     QueueName,
     QueueSnapshot,
     Snapshot,
+    SourceSnapshot,
     StageName,
     StageSnapshot,
-    UpstreamSnapshot,
 )
 from sp500tui.pipeline.report import RunReport
 
@@ -67,8 +67,8 @@ def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot
         queues=tuple(a_queue(name) for name in QueueName),
         stages=tuple(a_stage(name) for name in StageName),
         workers=(),
-        constituents=ListSnapshot(count=503),
-        sources=UpstreamSnapshot(requests=13, failed=1, throttled=2),
+        constituents=ConstituentsSnapshot(count=503),
+        sources=SourceSnapshot(requests=13, failed=1, throttled=2),
         missing=tuple(MissingSymbol(symbol, "unknown") for symbol in missing),
         end_to_end=Latency(200, 400, 500),
     )
@@ -110,8 +110,8 @@ class FakeRun:
         return self.over.wait(timeout)
 
     def outcome(self) -> RunReport:
-        report = RunReport.of(self.picture, stopped_early=bool(self.steps))
-        return report.failed(self.failure) if self.failure else report
+        report = RunReport.from_snapshot(self.picture, stopped_early=bool(self.steps))
+        return report.with_failure(self.failure) if self.failure else report
 
 
 def with_ledger(**places: int) -> Snapshot:

@@ -107,7 +107,7 @@ def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         def sample() -> None:
             while not over.wait(0.0005):
                 ledger = desk.ledger()
-                if not ledger.balanced:
+                if not ledger.is_balanced:
                     unbalanced.append(ledger)
 
         watcher = threading.Thread(target=sample)

@@ -12,9 +12,9 @@ from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.core.snapshot import (
     Latency,
     Phase,
+    SourceSnapshot,
     StageName,
     StageSnapshot,
-    UpstreamSnapshot,
     WorkerSnapshot,
 )
 
@@ -33,7 +33,7 @@ class Heartbeat:
     fetch_group: str = ""
     stages: tuple[StageSnapshot, ...] = ()
     """The stages that the node runs."""
-    sources: UpstreamSnapshot | None = None
+    sources: SourceSnapshot | None = None
     """None when the node sends no requests to Yahoo Finance."""
     held_up: float = 0.0
     """Seconds until the node's own circuit breaker closes again."""

@@ -262,7 +262,7 @@ class ControlLoop:
         if not state.outstanding:
             seconds = cycles.finish()
             components.missing.retain(components.current_constituents.symbols)
-            message = f"cycle {cycles.number} finished in {seconds:.2f} s: {state.ledger.brief}"
+            message = f"cycle {cycles.number} finished in {seconds:.2f} s: {state.ledger.summary}"
             self._emit(EventKind.CYCLE_FINISHED, message)
         cycles.publish()
 

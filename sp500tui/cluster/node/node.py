@@ -47,7 +47,7 @@ from sp500tui.pipeline.core.snapshot import (
     Snapshot,
     StageName,
 )
-from sp500tui.pipeline.monitoring.diagnostics import bottleneck, upstream_snapshot
+from sp500tui.pipeline.monitoring.diagnostics import bottleneck, source_snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
 from sp500tui.pipeline.runtime.sources import Sources
@@ -187,7 +187,7 @@ class ClusterNode(PipelineBase):
             if self._components.cycles.fulfilled:
                 ledger = completed_only(ledger)
             snapshot = replace(snapshot, ledger=ledger, cycle=cycle)
-        return RunReport.of(snapshot, stopped_early=self._stopped_early)
+        return RunReport.from_snapshot(snapshot, stopped_early=self._stopped_early)
 
     # --- snapshot -----------------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class ClusterNode(PipelineBase):
             stages=stages,
             workers=workers,
             constituents=components.current_constituents.snapshot(),
-            sources=merge_upstream(upstream_snapshot(components.throttle.state(), components.fx), heartbeats),
+            sources=merge_upstream(source_snapshot(components.throttle.state(), components.fx), heartbeats),
             database=database,
             market=self._market(),
             missing=components.missing.snapshot(),

@@ -16,12 +16,12 @@ from sp500tui.pipeline.core.snapshot import (
     Ledger,
     NodeSnapshot,
     Phase,
+    SourceSnapshot,
     StageName,
     StageSnapshot,
-    UpstreamSnapshot,
     WorkerSnapshot,
 )
-from sp500tui.pipeline.monitoring.diagnostics import upstream_snapshot
+from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 
 _WORST_FIRST = (Health.DOWN, Health.DEGRADED, Health.OK, Health.STARTING)
 
@@ -43,7 +43,7 @@ def heartbeat_of(
         phase=phase,
         fetch_group=group,
         stages=tuple(stage.snapshot(stage.workers) for stage in components.stages.values()),
-        sources=upstream_snapshot(components.throttle.state(), components.fx) if fetches_prices else None,
+        sources=source_snapshot(components.throttle.state(), components.fx) if fetches_prices else None,
         held_up=held_up,
         held_up_by=reason,
         end_to_end=components.end_to_end.latency(),
@@ -111,7 +111,7 @@ def max_latency(latencies: Iterable[Latency]) -> Latency:
     )
 
 
-def merge_upstream(own: UpstreamSnapshot, heartbeats: Iterable[Heartbeat]) -> UpstreamSnapshot:
+def merge_upstream(own: SourceSnapshot, heartbeats: Iterable[Heartbeat]) -> SourceSnapshot:
     """The state of Yahoo Finance over all nodes: summed requests, the worst health, the latest success.
 
     `own` supplies the exchange rate, which is the same on all nodes.

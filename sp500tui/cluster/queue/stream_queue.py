@@ -68,7 +68,7 @@ class StreamQueue(Generic[T]):
     the broker is unavailable; only `take` returns None after its timeout.
     """
 
-    longest_take: float | None = _MAX_TAKE
+    max_take_wait: float | None = _MAX_TAKE
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ class PriceFeed:
         self._since = datetime.min.replace(tzinfo=UTC)
         self._connection: Connection | None = None
         self._last_warning = ""
-        self.thread = ServiceThread("price-feed", self._step, finished=self._disconnect)
+        self.thread = ServiceThread("price-feed", self._step, on_exit=self._disconnect)
 
     def stored(self, rows: int) -> None:
         """Query the database soon if the number of rows stored by all nodes has changed."""

@@ -16,7 +16,7 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.values import loads, warn_invalid
 from sp500tui.logs.redaction import plain
 from sp500tui.model import Constituent, FxRate
-from sp500tui.pipeline.core.snapshot import Health, ListSnapshot
+from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, Health
 from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.pipeline.stages.fx import FxRates, is_plausible, major_unit
 from sp500tui.pipeline.stages.scraper import CurrentConstituents, ListSource
@@ -185,7 +185,7 @@ class SharedConstituents(CurrentConstituents):
         except ValueError:
             warn_invalid("the list of constituents", data)
             return
-        snapshot = ListSnapshot(
+        snapshot = ConstituentsSnapshot(
             record.health, plain(record.message), len(record.listed), plain(record.origin), record.date
         )
         self.listed, self._selected, self._snapshot = record.listed, record.chosen, snapshot

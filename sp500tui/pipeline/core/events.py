@@ -1,4 +1,4 @@
-"""The rare things that a pipeline tells its faces at once, beside the snapshots they pull."""
+"""Events: rare changes that the pipeline pushes to front ends, in addition to the snapshots that they poll."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class EventKind(StrEnum):
-    """Rare things a face is told at once."""
+    """The kind of an event."""
 
     WORKER_STARTED = "worker started"
     WORKER_DIED = "worker died"
@@ -38,13 +38,13 @@ class EventKind(StrEnum):
     NODE_LEFT = "node left"
     NODE_LOST = "node lost"
     SCHEDULER = "scheduler"
-    """Another node of the cluster starts the cycles from now on."""
+    """Another node of the cluster became the scheduler."""
     PHASE = "phase"
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineEvent:
-    """One rare thing that happened. Listeners run on its thread and must not block."""
+    """One event. Listeners run on the thread that emits it and must not block."""
 
     kind: EventKind
     message: str
@@ -58,9 +58,9 @@ class PipelineEvent:
 
 
 def deliver(event: PipelineEvent, *listeners: Callable[[PipelineEvent], None]) -> None:
-    """Call every listener; one that raises is logged, and harms neither the others nor the caller."""
+    """Call every listener; an exception in one is logged and affects neither the others nor the caller."""
     for listener in listeners:
         try:
             listener(event)
-        except Exception as error:  # noqa: BLE001  # a listener belongs to somebody else
-            _log.error("a listener failed at the event %r", event.message, exc_info=error)
+        except Exception as error:  # noqa: BLE001  # a listener is foreign code
+            _log.error("an event listener failed at %r", event.message, exc_info=error)

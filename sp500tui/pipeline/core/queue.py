@@ -1,4 +1,4 @@
-"""Queues whose items are leased, not popped: what a worker holds when it dies goes back to the front."""
+"""Queues whose items are leased instead of popped: a lease that is not acknowledged returns to the front."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ T = TypeVar("T")
 
 
 class QueueClosedError(Exception):
-    """Nothing more will come: the queue was closed, is empty, and nothing of it is leased any more."""
+    """The queue is closed and drained, or a put was refused because it is closed."""
 
 
 class CancelledError(Exception):
-    """The caller's own `cancelled` said so while it waited."""
+    """The caller's `cancelled` returned True during a wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How full a queue is. Counts are items."""
+    """The fill level of a queue. Counts are items."""
 
     ready: int
     in_flight: int
     """Leased, neither acknowledged nor released."""
     capacity: int
     oldest_age: float | None
-    """Seconds the oldest ready item has waited."""
+    """Seconds for which the oldest ready item has been queued; None if there is none."""
 
 
 class Lease(Protocol[T]):
-    """Items in one worker's hand."""
+    """Items leased to one worker."""
 
     @property
     def items(self) -> Sequence[T]:
-        """What was taken, oldest first."""
+        """The leased items, oldest first."""
 
     @property
     def taken_at(self) -> float:
@@ -45,23 +45,23 @@ class Lease(Protocol[T]):
 
     @property
     def open(self) -> bool:
-        """False once acknowledged, released or taken away."""
+        """Whether the lease is neither acknowledged nor released nor reassigned."""
 
     def ack(self) -> bool:
-        """The work is safe further on; False when the lease was no longer open."""
+        """Acknowledge the items, which are safe in the next stage; False if the lease is no longer open."""
 
     def release(self, replacement: Sequence[T] | None = None) -> bool:
-        """Put the items, or others `replacement`, back at the front; False when the lease was no longer open."""
+        """Put the items, or `replacement`, back at the front; False if the lease is no longer open."""
 
 
 class LeasedQueue(Protocol[T]):
-    """What is between two stages, on one machine or on many.
+    """The queue between two stages, on one machine or on many.
 
-    A call asks its `cancelled` before it waits, and again after `interrupt`.
+    A call checks its `cancelled` before it waits and again after `interrupt`.
     """
 
-    longest_take: float | None
-    """Seconds after which a take should end without items all the same; None when `interrupt` is enough."""
+    max_take_wait: float | None
+    """Seconds after which a take should return without items; None if `interrupt` ends every wait."""
 
     def put(
         self,
@@ -73,12 +73,12 @@ class LeasedQueue(Protocol[T]):
     ) -> bool:
         """Append `items`, waiting while they do not fit (back-pressure).
 
-        In the same step `ack`, the lease they were made from, is acknowledged and `on_put` is called. False,
-        and nothing put, when that lease was lost in the meantime: somebody else has its items.
+        Atomically with it, the lease `ack` that they were made from is acknowledged and `on_put` is called. Returns
+        False, and puts nothing, if that lease was lost: another worker has its items.
 
         Raises:
-            QueueClosedError: the queue was closed, before the call or while it waited; nothing was put.
-            CancelledError: `cancelled` said so; nothing was put.
+            QueueClosedError: the queue is closed; nothing was put.
+            CancelledError: `cancelled` returned True; nothing was put.
         """
 
     def take(
@@ -89,26 +89,26 @@ class LeasedQueue(Protocol[T]):
         timeout: float | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Lease[T] | None:
-        """Lease up to `n` items, waiting `linger` seconds for more than the first; None after `timeout` seconds.
+        """Lease up to `n` items, waiting at most `linger` seconds to fill the lease; None after `timeout` seconds.
 
         Raises:
-            QueueClosedError: closed, empty and nothing leased.
-            CancelledError: `cancelled` said so.
+            QueueClosedError: the queue is closed and drained.
+            CancelledError: `cancelled` returned True.
         """
 
     def close(self) -> None:
-        """Refuse every put from now on, those that wait included; what is there can still be taken."""
+        """Refuse puts from now on, waiting ones included; items can still be taken."""
 
     def interrupt(self) -> None:
-        """Have every call that waits here ask its `cancelled` now."""
+        """Make every waiting call check its `cancelled` now."""
 
     def depth(self) -> Depth:
-        """How full it is now."""
+        """The present fill level."""
 
 
 @dataclass(slots=True)
 class _Chunk(Generic[T]):
-    """Items that arrived together, and when."""
+    """Items of one put, with its monotonic time."""
 
     items: Sequence[T]
     at: float
@@ -139,7 +139,7 @@ class MemoryQueue(Generic[T]):
     All queues of a pipeline share one lock, so that a hand-over from one to the next is a single step.
     """
 
-    longest_take: float | None = None
+    max_take_wait: float | None = None
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class MemoryQueue(Generic[T]):
         self._not_full = threading.Condition(self._lock)
         self._batch_ready = threading.Condition(self._lock)
         self._lingering: list[int] = []
-        """How many items each of those wants who wait for more than the first."""
+        """Lease sizes of the takers that linger."""
         self._chunks: deque[_Chunk[T]] = deque()
         self._ready = 0
         self._leases: set[MemoryLease[T]] = set()
@@ -173,9 +173,9 @@ class MemoryQueue(Generic[T]):
         on_put: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> bool:
-        """See `LeasedQueue.put`. More items than the capacity are let in when the queue is empty."""
+        """See `LeasedQueue.put`. An empty queue accepts more items than its capacity."""
         with self._lock:
-            while self._refuses(len(items)):
+            while self._is_full_for(len(items)):
                 if cancelled is not None and cancelled():
                     raise CancelledError
                 self._not_full.wait()
@@ -187,15 +187,15 @@ class MemoryQueue(Generic[T]):
                 self.total_in += len(items)
                 self.high_water = max(self.high_water, self._ready)
                 self._not_empty.notify()
-                # Those who gather are not woken for every few items: each time would cost all threads a turn.
+                # Lingering takers are not woken on every put; each wake-up costs a context switch.
                 if self._lingering and self._ready >= min(self._lingering):
                     self._batch_ready.notify_all()
             if on_put is not None:
                 on_put()
             return True
 
-    def _refuses(self, count: int) -> bool:
-        """Whether so many items have to wait. Raises QueueClosedError when they will never be let in."""
+    def _is_full_for(self, count: int) -> bool:
+        """Whether `count` items have to wait. Raises QueueClosedError if the queue is closed."""
         if self._closed:
             raise QueueClosedError
         return self._ready > 0 and self._ready + count > self.capacity and not self._unbounded
@@ -217,18 +217,18 @@ class MemoryQueue(Generic[T]):
                 if not self._wait(self._not_empty, deadline, cancelled):
                     return None
             if linger:
-                self._gather(n, self._clock() + linger, cancelled)
+                self._linger(n, self._clock() + linger, cancelled)
             return self._lease(n) if self._ready else None
 
-    def _gather(self, n: int, patience: float, cancelled: Callable[[], bool] | None) -> None:
-        """Wait until there are `n` items, at most until that tick."""
+    def _linger(self, n: int, deadline: float, cancelled: Callable[[], bool] | None) -> None:
+        """Wait until `n` items are ready, at most until the monotonic time `deadline`."""
         self._lingering.append(n)
         try:
             while 0 < self._ready < n and not self._closed:
-                if not self._wait(self._batch_ready, patience, cancelled):
+                if not self._wait(self._batch_ready, deadline, cancelled):
                     return
         except CancelledError:
-            # The items stay: another taker has to hear of them, for this one was woken for them alone.
+            # The items stay: pass on the notification that woke this taker only.
             self._not_empty.notify()
             raise
         finally:
@@ -237,7 +237,7 @@ class MemoryQueue(Generic[T]):
     def _wait(
         self, condition: threading.Condition, deadline: float | None, cancelled: Callable[[], bool] | None
     ) -> bool:
-        """Wait for the sign; False when the deadline has passed."""
+        """Wait for a notification; False if the deadline has passed."""
         if cancelled is not None and cancelled():
             raise CancelledError
         left = None if deadline is None else deadline - self._clock()
@@ -266,20 +266,20 @@ class MemoryQueue(Generic[T]):
             self._not_empty.notify()
         return lease
 
-    def finish_lease(self, lease: MemoryLease[T], back: Sequence[T]) -> bool:
-        """End a lease; `back` goes to the front with the age of the oldest item taken."""
+    def finish_lease(self, lease: MemoryLease[T], returned: Sequence[T]) -> bool:
+        """End a lease; `returned` items go to the front with the age of the oldest item taken."""
         with self._lock:
             if not lease.open:
                 return False
             lease.open = False
             self._leases.discard(lease)
             self._in_flight -= len(lease.items)
-            if back:
-                self._chunks.appendleft(_Chunk(back, lease.oldest))
-                self._ready += len(back)
+            if returned:
+                self._chunks.appendleft(_Chunk(returned, lease.oldest))
+                self._ready += len(returned)
                 self.high_water = max(self.high_water, self._ready)
                 self._not_empty.notify()
-            self.total_out += len(lease.items) - len(back)
+            self.total_out += len(lease.items) - len(returned)
             if self._closed and not self._in_flight:
                 self._not_empty.notify_all()
             return True
@@ -300,13 +300,13 @@ class MemoryQueue(Generic[T]):
             condition.notify_all()
 
     def lift_capacity(self) -> None:
-        """Let every put through: the stop ladder's second step bounds what can still come."""
+        """Accept every put from now on, for a shutdown that spools: only a bounded number can follow."""
         with self._lock:
             self._unbounded = True
             self._not_full.notify_all()
 
     def discard_ready(self) -> int:
-        """Drop what nobody has taken yet; returns how many items. Only for tickers, which can be asked again."""
+        """Drop the ready items and return their number. Only for tickers, which can be fetched again."""
         with self._lock:
             dropped = self._ready
             self._chunks.clear()

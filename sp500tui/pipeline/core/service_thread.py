@@ -1,4 +1,4 @@
-"""Threads that outlive the exceptions of their work, or report them: every thread of the program is one of these."""
+"""Threads that survive or report the exceptions of their work. Every thread of the program is one of these."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_BACKOFF = 30.0
 FOREVER = math.inf
-"""What a step returns to sleep until `ServiceThread.wake`."""
+"""Returned by a step to sleep until `ServiceThread.wake`."""
 
 
 def restart_delay(failures: int, jitter: float) -> float:
@@ -21,12 +21,12 @@ def restart_delay(failures: int, jitter: float) -> float:
 
 
 class ServiceThread:
-    """Calls `step` again and again in a daemon thread of its own.
+    """A daemon thread that calls `step` repeatedly.
 
-    `step` returns after how many seconds it is due again, `FOREVER` to wait for `wake`, or None when its work is
-    done. Whatever it raises is logged with its traceback and counted, and the step is repeated after a back-off. After
-    `attempts` failures in a row `give_up` is called with the last exception and the thread ends. `finished` is
-    called last, however the thread ends.
+    `step` returns the seconds until its next call, `FOREVER` to wait for `wake`, or None to end the thread. An
+    exception is logged with its traceback and counted, and the step is repeated after a back-off. After `attempts`
+    failures in a row `on_failure` is called with the last exception and the thread ends. `on_exit` is called last,
+    however the thread ends.
     """
 
     def __init__(
@@ -35,20 +35,20 @@ class ServiceThread:
         step: Callable[[], float | None],
         *,
         attempts: int | None = None,
-        give_up: Callable[[BaseException], None] | None = None,
-        finished: Callable[[], None] | None = None,
+        on_failure: Callable[[BaseException], None] | None = None,
+        on_exit: Callable[[], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`attempts`: see the attribute."""
         self.name = name
         self.failures = 0
-        """How often the step has failed since the start."""
+        """Failures of the step since the start."""
         self.last_error = ""
         self.attempts = attempts
-        """How often in a row the step may fail; None to repeat it without end. May change while the thread runs."""
+        """Limit of failures in a row; None for no limit. May change while the thread runs."""
         self._step = step
-        self._give_up = give_up
-        self._finished = finished
+        self._on_failure = on_failure
+        self._on_exit = on_exit
         self._jitter = jitter
         self._changed = threading.Condition()
         self._stopping = False
@@ -60,24 +60,24 @@ class ServiceThread:
         """Start the thread.
 
         Raises:
-            RuntimeError: it was started before, or the system has no room for another thread.
+            RuntimeError: it was started before, or the system cannot start another thread.
         """
         self._thread.start()
 
     def wake(self) -> None:
-        """Make the next step due now; one that is running is followed by another. Does not shorten a back-off."""
+        """Call the next step now, after one that is running. Does not shorten a back-off."""
         with self._changed:
             self._woken = True
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """End the thread after the step that is running, and cut waits and back-offs short. Returns at once."""
+        """End the thread after the running step, and its waits and back-offs now. Does not block."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the thread has ended; False when `timeout` seconds passed first."""
+        """Wait until the thread has ended; False after `timeout` seconds."""
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -103,16 +103,16 @@ class ServiceThread:
 
     @property
     def native_id(self) -> int:
-        """The system's number of the thread; 0 before the start."""
+        """The native thread id; 0 before the start."""
         return self._thread.native_id or 0
 
     def wait(self, seconds: float) -> bool:
-        """Sleep inside a step; True, and early, when the thread is to stop."""
+        """Sleep inside a step; returns True, early, if the thread is to stop."""
         with self._changed:
             return self._changed.wait_for(lambda: self._stopping, _limit(seconds))
 
-    def rest(self, seconds: float) -> None:
-        """Sleep inside a step until `wake` or `stop` is called, at most so many seconds."""
+    def sleep(self, seconds: float) -> None:
+        """Sleep inside a step until `wake` or `stop` is called, at most `seconds`."""
         self._sleep(seconds)
         self._woken = False
 
@@ -122,7 +122,7 @@ class ServiceThread:
                 self._woken = False
                 try:
                     due = self._step()
-                except BaseException as error:  # noqa: BLE001  # SystemExit would end a thread without a word
+                except BaseException as error:  # noqa: BLE001  # SystemExit would end a thread silently
                     if not self._survives(error):
                         return
                 else:
@@ -132,16 +132,16 @@ class ServiceThread:
                     if due > 0:
                         self._sleep(due)
         finally:
-            self._report(self._finished)
+            self._call(self._on_exit)
 
     def _survives(self, error: BaseException) -> bool:
-        """Log and count a failure; whether the step is to be tried again, after the back-off."""
+        """Log and count a failure and wait for the back-off; False if it was the last attempt."""
         self._in_a_row += 1
         self.failures += 1
         self.last_error = f"{type(error).__name__}: {error}"
         last = self.attempts is not None and self._in_a_row >= self.attempts
         delay = 0.0 if last else restart_delay(self._in_a_row, self._jitter())
-        what = "given up" if last else f"next attempt in {delay:.1f} s"
+        what = "no further attempt" if last else f"next attempt in {delay:.1f} s"
         _log.error(
             "%s failed (%d in a row): %s; %s",
             self.name,
@@ -153,16 +153,16 @@ class ServiceThread:
         if not last:
             self.wait(delay)
         else:
-            give_up = self._give_up
-            self._report(give_up and (lambda: give_up(error)))
+            on_failure = self._on_failure
+            self._call(on_failure and (lambda: on_failure(error)))
         return not last
 
-    def _report(self, callback: Callable[[], None] | None) -> None:
+    def _call(self, callback: Callable[[], None] | None) -> None:
         try:
             if callback is not None:
                 callback()
-        except Exception as error:  # noqa: BLE001  # the thread's end must not depend on who hears of it
-            _log.error("%s could not report its end: %s", self.name, error, exc_info=error)
+        except Exception as error:  # noqa: BLE001  # a callback must not affect the end of the thread
+            _log.error("%s: a callback failed: %s", self.name, error, exc_info=error)
 
     def _sleep(self, seconds: float) -> None:
         with self._changed:

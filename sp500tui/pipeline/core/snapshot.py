@@ -1,4 +1,4 @@
-"""What the pipeline tells its faces: immutable values, taken a few times a second. No behaviour but arithmetic."""
+"""The state of the pipeline as immutable values, which front ends poll a few times a second."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sp500tui.model import ConvertedQuote, MarketState
 
 
 class StageName(StrEnum):
-    """The four stages, in the order of the data."""
+    """The four stages, in the order of the data flow."""
 
     SCRAPER = "scraper"
     PRICE = "price"
@@ -20,7 +20,7 @@ class StageName(StrEnum):
 
 
 class QueueName(StrEnum):
-    """The three queues between the stages, in the order of the data."""
+    """The three queues between the stages, in the order of the data flow."""
 
     TICKERS = "tickers"
     QUOTES = "quotes"
@@ -28,27 +28,27 @@ class QueueName(StrEnum):
 
 
 class WorkerState(StrEnum):
-    """What a worker does now, in a word."""
+    """The state of a worker."""
 
     STARTING = "starting"
     IDLE = "idle"
-    """Waits for work."""
+    """Waiting for work."""
     BUSY = "busy"
     BLOCKED = "blocked"
-    """Has a result but the next queue is full: back-pressure."""
+    """Waiting for room in the next queue (back-pressure)."""
     WAITING = "waiting"
-    """Has work but the source's throttle, a missing rate or the database holds it up."""
+    """Holding work that is delayed by the throttle, a missing rate or the database."""
     BACKOFF = "backoff"
-    """Died, and will be restarted in `retry_in` seconds."""
+    """Failed; it is restarted in `retry_in` seconds."""
     PAUSED = "paused"
     DRAINING = "draining"
-    """Finishes the lease in hand, then leaves."""
+    """Finishing its current lease before it exits."""
     HUNG = "stuck"
-    """Its lease grew too old; it was replaced."""
+    """Busy for too long; it was replaced."""
 
 
 class Phase(StrEnum):
-    """What the pipeline as a whole does now."""
+    """The phase of the whole pipeline."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -60,18 +60,18 @@ class Phase(StrEnum):
 
 
 class Health(StrEnum):
-    """Whether something outside can be used."""
+    """The health of an external system."""
 
     STARTING = "starting"
     OK = "ok"
     DEGRADED = "degraded"
-    """Works, but slower or older than it should: throttled, last good list, old rate."""
+    """Usable with restrictions: throttled, or with an old list or rate."""
     DOWN = "down"
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles in milliseconds over the last minutes; None before the first measurement."""
+    """Percentiles in milliseconds over the last five minutes; None before the first measurement."""
 
     p50: float | None = None
     p95: float | None = None
@@ -89,20 +89,20 @@ class QueueSnapshot:
     high_water: int
     """Highest `ready` since the start."""
     oldest_age: float | None
-    """Seconds the oldest ready item has waited; None when empty."""
+    """Seconds for which the oldest ready item has been queued; None if there is none."""
     rate_in: float
-    """Items a second put in, over 10 s."""
+    """Items put per second, over 10 s."""
     rate_out: float
-    """Items a second taken and acknowledged, over 10 s."""
+    """Items taken and acknowledged per second, over 10 s."""
 
     @property
     def fill(self) -> float:
-        """Depth as a share of the capacity, 0 to 1 and above when released leases overfill it."""
+        """Ready items as a share of the capacity; above 1 if released leases overfill the queue."""
         return self.ready / self.capacity if self.capacity else 0.0
 
     @property
     def seconds_to_empty(self) -> float | None:
-        """At the present rates; None when it is not shrinking, 0 when empty."""
+        """Seconds until the queue is empty at the present rates; None if it is not shrinking."""
         if not self.ready:
             return 0.0
         shrink = self.rate_out - self.rate_in
@@ -118,28 +118,28 @@ class WorkerSnapshot:
     stage: StageName
     state: WorkerState
     doing: str
-    """What it works on or waits for, one line."""
+    """The current task or what the worker waits for, in one line."""
     state_seconds: float
-    """How long it has been in this state."""
+    """Seconds in this state."""
     items: int
     rate_1: float
     rate_10: float
     rate_60: float
-    """Items a second over 1, 10 and 60 s."""
+    """Items per second over 1, 10 and 60 s."""
     latency: Latency
-    """Of one lease."""
+    """Duration of one lease."""
     restarts: int
     last_error: str
     retry_in: float | None
-    """Seconds until a backing-off or waiting worker tries again."""
+    """Seconds until the next attempt of a worker in back-off or waiting."""
     pid: int
-    """Process id of a writer's process; of this process for a thread."""
+    """Process id: of a writer's process, otherwise of this process."""
     thread: int
-    """Native id of the thread in this process."""
+    """Native thread id in this process."""
     history: tuple[float, ...] = ()
     """Items of each of the last 30 s, oldest first."""
     node: str = ""
-    """Host of the worker in a cluster; empty when local."""
+    """Host of the worker in a cluster; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +150,23 @@ class StageSnapshot:
     size: int
     """Desired number of workers."""
     alive: int
-    """Workers there now, draining ones included."""
+    """Present number of workers, draining ones included."""
     busy: int
     items: int
     """Items done since the start."""
     failed: int
-    """Leases that raised or were handed back."""
+    """Leases that ended with an error."""
     rate: float
-    """Items a second over 10 s."""
+    """Items per second over 10 s."""
     latency: Latency
-    """Of one lease."""
+    """Duration of one lease."""
     restarts: int
     paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The one equation: every fetched quote is in exactly one of the places on its right side."""
+    """The conservation equation: every fetched quote is in exactly one place on its right side."""
 
     fetched: int = 0
     stored: int = 0
@@ -177,19 +177,19 @@ class Ledger:
     dead: int = 0
 
     def __str__(self) -> str:
-        """The equation in words and numbers."""
+        """The equation as text."""
         places = ("stored", "duplicate", "queued", "in_flight", "spooled", "dead")
         right = " + ".join(f"{name.replace('_', ' ')} {getattr(self, name):,}" for name in places)
         return f"fetched {self.fetched:,} = {right}"
 
     @property
-    def brief(self) -> str:
-        """The equation without the places that hold nothing: `fetched 503 = stored 480 + duplicate 23`."""
+    def summary(self) -> str:
+        """The equation without empty places: `fetched 503 = stored 480 + duplicate 23`."""
         first, *terms = str(self).split(" + ")
         return " + ".join([first, *(term for term in terms if not term.endswith(" 0"))])
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         """Whether `fetched = stored + duplicate + queued + in_flight + spooled + dead`."""
         return self.fetched == (
             self.stored + self.duplicate + self.queued + self.in_flight + self.spooled + self.dead
@@ -198,40 +198,40 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class CycleSnapshot:
-    """The present or last round over all symbols."""
+    """The current or last cycle over all symbols."""
 
     number: int = 0
     """0 before the first."""
     total: int = 0
-    """Symbols asked for."""
+    """Symbols to fetch."""
     done: int = 0
-    """Symbols settled: stored, known already, spooled, dead-lettered or named missing."""
+    """Finished symbols: stored, duplicate, spooled, dead letter or missing."""
     running: bool = False
     seconds: float = 0.0
-    """How long it has run, or ran."""
+    """Duration so far, or of the finished cycle."""
     next_in: float | None = None
-    """Seconds until the next one; None when none will come by itself."""
+    """Seconds until the next cycle; None if none is scheduled."""
     skipped: int = 0
-    """Starts that fell due while this one cycle was still under way."""
+    """Starts that were due while this cycle was still running."""
     interval: float = 0.0
-    """Seconds from start to start."""
+    """Seconds between the starts of two cycles."""
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamSnapshot:
-    """Yahoo Finance as seen through the throttle."""
+class SourceSnapshot:
+    """Yahoo Finance, as seen by the throttle."""
 
     health: Health = Health.STARTING
     message: str = ""
     rate_limit: float = 0.0
-    """Requests a second allowed at present."""
+    """Present limit of requests per second."""
     retry_in: float | None = None
-    """Seconds until the next attempt while the circuit is open."""
+    """Seconds until the next attempt while the circuit breaker is open."""
     requests: int = 0
     failed: int = 0
     throttled: int = 0
     last_success: float | None = None
-    """Seconds since the last good answer."""
+    """Seconds since the last successful request."""
     fx_pair: str = ""
     fx_rate: str = ""
     fx_age: float | None = None
@@ -239,8 +239,8 @@ class UpstreamSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class ListSnapshot:
-    """The list of constituents in force."""
+class ConstituentsSnapshot:
+    """The current list of constituents."""
 
     health: Health = Health.STARTING
     message: str = ""
@@ -252,7 +252,7 @@ class ListSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSnapshot:
-    """PostgreSQL as the writers see it."""
+    """PostgreSQL, as seen by the writers."""
 
     health: Health = Health.STARTING
     message: str = ""
@@ -262,12 +262,12 @@ class DatabaseSnapshot:
     retry_in: float | None = None
     commit: Latency = field(default_factory=Latency)
     rows_total: int | None = None
-    """Rows in `prices`, counted at most every few seconds."""
+    """Rows in `prices`, counted every few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalSnapshot:
-    """Batches on disk that are not committed yet."""
+    """The batches in the journal that are not committed yet."""
 
     health: Health = Health.OK
     message: str = ""
@@ -276,24 +276,24 @@ class JournalSnapshot:
     bytes: int = 0
     limit_bytes: int = 0
     replayed: int = 0
-    """Rows taken over from an earlier run and committed by this one."""
+    """Rows of an earlier run that this run has committed."""
     replay_left: int = 0
-    """Rows of an earlier run still to be committed."""
+    """Rows of an earlier run that are not committed yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarketSnapshot:
-    """The session of the exchange."""
+    """The trading session of the exchange."""
 
     state: str | None = None
     next_state: MarketState | None = None
     next_change: datetime | None = None
-    """When the session changes, UTC; None when unknown."""
+    """Time of the next change, UTC; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingSymbol:
-    """A symbol asked for in the present or last cycle that has no price, and why."""
+    """A symbol without a price in the current or last cycle, with the reason."""
 
     symbol: str
     reason: str
@@ -301,18 +301,18 @@ class MissingSymbol:
 
 @dataclass(frozen=True, slots=True)
 class LivePrice:
-    """The newest quote of one symbol and where it is."""
+    """The latest quote of one symbol and whether it is stored."""
 
     row: ConvertedQuote
     version: int
-    """Grows with every change of any symbol."""
+    """Increases with every change of any symbol."""
     written_by: str = ""
-    """Name of the writer that committed it; empty while it is under way."""
+    """Name of the writer that committed it; empty before that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck:
-    """The stage that holds the others up, in words."""
+    """The stage that limits the throughput."""
 
     stage: StageName
     reason: str
@@ -321,32 +321,32 @@ class Bottleneck:
 
 @dataclass(frozen=True, slots=True)
 class NodeSnapshot:
-    """One machine's program in a cluster, as its heartbeat told it."""
+    """One node of a cluster, from its last heartbeat."""
 
     name: str
-    """Unique while it lives: `host:pid:random`."""
+    """Unique name: `host:pid:random`."""
     host: str
     version: str
     health: Health
-    """OK while it is heard, DOWN when its heartbeat has stopped, DEGRADED while it drains."""
+    """OK while heartbeats arrive, DEGRADED while it drains, DOWN after they have stopped."""
     message: str = ""
     """Why it is not OK: `lost 12 s ago; held 50 tickers and 500 rows; taken over by node-b (500 rows) ...`."""
     heard: float = 0.0
     """Seconds since its last heartbeat."""
     uptime: float = 0.0
     scheduler: bool = False
-    """Whether it starts the cycles at present."""
+    """Whether it is the scheduler."""
     here: bool = False
-    """Whether it is this program."""
+    """Whether it is this process."""
     stages: tuple[StageSnapshot, ...] = ()
-    """Only those that it runs."""
+    """The stages that it runs."""
     fetch_group: str = ""
-    """Name of the outgoing address it shares with the other nodes of that group."""
+    """Name of the group of nodes that share its outgoing address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything a face shows except prices and logs, all of one moment."""
+    """The state of the pipeline at one moment, without prices and logs."""
 
     taken_at: datetime
     """UTC."""
@@ -357,29 +357,29 @@ class Snapshot:
     ledger: Ledger
     cycle: CycleSnapshot
     queues: tuple[QueueSnapshot, ...]
-    """tickers, quotes, rows."""
+    """In the order of `QueueName`."""
     stages: tuple[StageSnapshot, ...]
-    """scraper, price, converter, writer."""
+    """In the order of `StageName`."""
     workers: tuple[WorkerSnapshot, ...]
-    constituents: ListSnapshot = field(default_factory=ListSnapshot)
-    sources: UpstreamSnapshot = field(default_factory=UpstreamSnapshot)
+    constituents: ConstituentsSnapshot = field(default_factory=ConstituentsSnapshot)
+    sources: SourceSnapshot = field(default_factory=SourceSnapshot)
     database: DatabaseSnapshot = field(default_factory=DatabaseSnapshot)
     journal: JournalSnapshot = field(default_factory=JournalSnapshot)
     market: MarketSnapshot = field(default_factory=MarketSnapshot)
     missing: tuple[MissingSymbol, ...] = ()
     end_to_end: Latency = field(default_factory=Latency)
-    """From the fetch to the commit."""
+    """Time from the fetch to the commit."""
     bottleneck: Bottleneck | None = None
     failure: str = ""
-    """Why the phase is `failed`."""
+    """The reason if the phase is `failed`."""
     failure_code: ExitCode = ExitCode.INCOMPLETE
     nodes: tuple[NodeSnapshot, ...] = ()
-    """All nodes of the cluster, this one first; empty when the pipeline runs in this program alone."""
+    """The nodes of the cluster, this one first; empty without a cluster."""
     broker: str = ""
-    """Address of the cluster's broker, password masked; empty without one."""
+    """URL of the cluster's broker with the password masked; empty without a cluster."""
     broker_health: Health = Health.OK
     broker_message: str = ""
-    """Why the broker cannot be used, and when it is tried again."""
+    """Why the broker cannot be used, and when the next attempt is made."""
 
     def queue(self, name: QueueName) -> QueueSnapshot:
         """The queue of that name."""
@@ -390,17 +390,19 @@ class Snapshot:
         return next(stage for stage in self.stages if stage.name is name)
 
     @property
-    def others_at_work(self) -> int:
-        """Nodes of the cluster besides this one that are heard and run a stage."""
+    def other_active_nodes(self) -> int:
+        """Number of other nodes that are alive and run a stage."""
         return sum(
             not node.here and node.health is not Health.DOWN and bool(node.stages) for node in self.nodes
         )
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """Why it does not run as it should, one line a reason; empty when all is well."""
+        """The reasons for which the pipeline is degraded, one line each; empty if it is not."""
         components = (self.constituents, self.sources, self.database, self.journal)
-        told = [(part.health, part.message) for part in components] + [
+        health_messages = [(part.health, part.message) for part in components] + [
             (self.broker_health, self.broker_message)
         ]
-        return tuple(message for health, message in told if health in (Health.DEGRADED, Health.DOWN))
+        return tuple(
+            message for health, message in health_messages if health in (Health.DEGRADED, Health.DOWN)
+        )

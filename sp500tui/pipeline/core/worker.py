@@ -72,7 +72,7 @@ class Worker:
         self._failed_at = 0.0
         self._announced = False
         self._waiting_queue: LeasedQueue[Any] | None = None
-        self.thread = ServiceThread(self.name, self._step, finished=self._exit)
+        self.thread = ServiceThread(self.name, self._step, on_exit=self._exit)
 
     # --- called by the task ------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Worker:
             self.lease = queue.take(
                 n,
                 linger=linger,
-                timeout=queue.longest_take if timeout is None else timeout,
+                timeout=queue.max_take_wait if timeout is None else timeout,
                 cancelled=lambda: self.thread.woken,
             )
         except CancelledError:
@@ -142,7 +142,7 @@ class Worker:
             left = until - time.monotonic()
             if left <= 0 or self.pool.expedited:
                 return True
-            self.thread.rest(left)
+            self.thread.sleep(left)
         return False
 
     # --- called by the pool ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Conclusions from the numbers: which stage holds the others up, how the source does."""
+"""Conclusions from the counters: the bottleneck and the health of the source."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sp500tui.pipeline.core.snapshot import (
     Health,
     QueueName,
     QueueSnapshot,
+    SourceSnapshot,
     StageName,
     StageSnapshot,
-    UpstreamSnapshot,
     WorkerSnapshot,
     WorkerState,
 )
@@ -22,10 +22,10 @@ from sp500tui.sources.throttle import CircuitState, ThrottleState
 
 _FULL = 0.75
 """Share of its capacity from which a queue counts as full."""
-_OLD = 1.0
-"""Seconds an item may wait before its queue counts as falling behind."""
+_LAGGING = 1.0
+"""Seconds for which an item may be queued before its stage counts as lagging."""
 
-_FED_BY = {
+_INPUT_QUEUE = {
     StageName.PRICE: QueueName.TICKERS,
     StageName.CONVERTER: QueueName.QUOTES,
     StageName.WRITER: QueueName.ROWS,
@@ -38,26 +38,25 @@ def bottleneck(
     workers: Sequence[WorkerSnapshot],
     database: DatabaseSnapshot,
 ) -> Bottleneck | None:
-    """The last stage whose queue is full or grows old: what is before it can only wait for it. None when all flow."""
+    """The last stage whose input queue is full or lagging, for which the others wait; None if there is none."""
     by_queue = {queue.name: queue for queue in queues}
     for stage in reversed(stages):
-        if stage.name not in _FED_BY:
+        if stage.name not in _INPUT_QUEUE:
             continue
-        queue = by_queue[_FED_BY[stage.name]]
-        old = (queue.oldest_age or 0.0) >= _OLD
-        if queue.fill < _FULL and not old:
+        queue = by_queue[_INPUT_QUEUE[stage.name]]
+        lagging = (queue.oldest_age or 0.0) >= _LAGGING
+        if queue.fill < _FULL and not lagging:
             continue
-        return Bottleneck(stage.name, *_why(stage, queue, workers, database))
+        return Bottleneck(stage.name, *_reason_and_advice(stage, queue, workers, database))
     return None
 
 
-def _why(
+def _reason_and_advice(
     stage: StageSnapshot,
     queue: QueueSnapshot,
     workers: Sequence[WorkerSnapshot],
     database: DatabaseSnapshot,
 ) -> tuple[str, str]:
-    """The reason and the advice, in words."""
     if stage.paused:
         return "paused", "p resumes"
     if not stage.size:
@@ -73,8 +72,8 @@ def _why(
     return f"{queue.ready:,} {queue.name} wait", ""
 
 
-def upstream_snapshot(state: ThrottleState, fx: FxRates) -> UpstreamSnapshot:
-    """Yahoo Finance as the throttle and the rates see it."""
+def source_snapshot(state: ThrottleState, fx: FxRates) -> SourceSnapshot:
+    """The state of Yahoo Finance from the throttle and the exchange rates."""
     pair, rate, age = fx.primary()
     if state.circuit is CircuitState.CLOSED:
         slow = state.rate < state.limit
@@ -83,7 +82,7 @@ def upstream_snapshot(state: ThrottleState, fx: FxRates) -> UpstreamSnapshot:
         message = f"Yahoo Finance: {state.rate:.1f} of {state.limit:.1f} requests/s allowed" if slow else ""
     else:
         health, message = Health.DOWN, f"Yahoo Finance: {state.message}"
-    return UpstreamSnapshot(
+    return SourceSnapshot(
         health=health,
         message=message,
         rate_limit=state.rate,

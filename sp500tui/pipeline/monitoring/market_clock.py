@@ -1,4 +1,4 @@
-"""Knows which session the exchange is in, and when that changes."""
+"""The trading session of the exchange, and when it changes."""
 
 from __future__ import annotations
 
@@ -14,53 +14,48 @@ from sp500tui.sources.yahoo.trading_calendar import TradingPeriods
 
 _log = logging.getLogger(__name__)
 
-_RETRY_INTERVAL = 3600.0
-_AFTER_FAILURE = 60.0
+_REFRESH_INTERVAL = 3600.0
+_RETRY_INTERVAL = 60.0
 _POLL_INTERVAL = 1.0
+"""Seconds between two checks whether the periods have to be fetched."""
 
 
 class MarketClock:
-    """One thread that asks for the trading periods now and then: holidays and early closes are in the answer.
+    """A thread that fetches the trading periods every hour and when the session changes.
 
-    An unforeseen error is retried without end: the run does not depend on the periods.
+    The periods include holidays and early closes. An unexpected error is retried without limit, because the run does
+    not depend on the periods.
     """
 
-    def __init__(self, ask: Callable[[], TradingPeriods], state: Callable[[], str | None]) -> None:
-        self._ask = ask
-        self._state = state
+    def __init__(
+        self, fetch_periods: Callable[[], TradingPeriods], session: Callable[[], str | None]
+    ) -> None:
+        """`session` returns the market state of the latest quote, None before the first."""
+        self._fetch_periods = fetch_periods
+        self._session = session
         self._periods: TradingPeriods | None = None
         self._due = 0.0
-        self._seen = state()
+        self._last_session = session()
         self.thread = ServiceThread("market-clock", self._step)
 
     def _step(self) -> float:
-        state = self._state()
-        if state is None or (time.monotonic() < self._due and state == self._seen):
+        session = self._session()
+        if session is None or (time.monotonic() < self._due and session == self._last_session):
             return _POLL_INTERVAL
         try:
-            self._periods = self._ask()
-            self._due = time.monotonic() + _RETRY_INTERVAL
+            self._periods = self._fetch_periods()
+            self._due = time.monotonic() + _REFRESH_INTERVAL
         except SourceError as error:
             _log.debug("no trading periods: %s", error)
-            self._due = time.monotonic() + _AFTER_FAILURE
-        self._seen = state
+            self._due = time.monotonic() + _RETRY_INTERVAL
+        self._last_session = session
         return _POLL_INTERVAL
 
-    @staticmethod
-    def unknown(state: str | None) -> MarketSnapshot:
-        """The session that the quotes say, without the next one."""
-        return MarketSnapshot(state)
-
-    def snapshot(self, state: str | None, now: datetime | None = None) -> MarketSnapshot:
-        """The session that the quotes say, and the next one by the trading periods."""
-        periods = self._periods
-        if periods is None:
-            return MarketSnapshot(state)
-        found = periods.next_change(now or datetime.now(UTC))
-        if found is None:
-            return MarketSnapshot(state)
-        return MarketSnapshot(state, *found)
+    def snapshot(self, session: str | None, now: datetime | None = None) -> MarketSnapshot:
+        """The given session, and the next one from the trading periods if they are known."""
+        change = self._periods.next_change(now or datetime.now(UTC)) if self._periods else None
+        return MarketSnapshot(session, *change) if change else MarketSnapshot(session)
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self.thread.stop()

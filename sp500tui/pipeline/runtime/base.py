@@ -10,7 +10,6 @@ from sp500tui.model import Constituent
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName
-from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
 from sp500tui.pipeline.runtime.wiring import RunComponents
 
@@ -83,7 +82,7 @@ class PipelineBase:
 
     def _market(self) -> MarketSnapshot:
         session, clock = self._components.latest_prices.market_state, self._lifecycle.market_clock
-        return clock.snapshot(session) if clock else MarketClock.unknown(session)
+        return clock.snapshot(session) if clock else MarketSnapshot(session)
 
     def _say(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:
         level = self._levels.get(kind, logging.INFO)

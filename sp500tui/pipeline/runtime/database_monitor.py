@@ -83,8 +83,8 @@ class DatabaseMonitor:
             "database-keeper",
             self._step,
             attempts=_ATTEMPTS_TO_OPEN if retry_forever else 1,
-            give_up=self._failed,
-            finished=self._finish,
+            on_failure=self._failed,
+            on_exit=self._finish,
         )
 
     @property

@@ -57,7 +57,9 @@ class Lifecycle:
         self.step = ShutdownLevel.NONE
         self.failure: Sp500tuiError | None = None
         self.market_clock: MarketClock | None = None
-        self.thread = ServiceThread(name, self._run, attempts=1, give_up=self._crashed, finished=self._finish)
+        self.thread = ServiceThread(
+            name, self._run, attempts=1, on_failure=self._crashed, on_exit=self._finish
+        )
 
     def start(self) -> None:
         """Start the thread; a run whose thread cannot be started is over.
@@ -113,7 +115,7 @@ class Lifecycle:
         def step() -> None:
             close()
 
-        thread = ServiceThread(f"closing {what}", step, attempts=1, give_up=errors.append)
+        thread = ServiceThread(f"closing {what}", step, attempts=1, on_failure=errors.append)
         try:
             thread.start()
         except RuntimeError:  # no room for another thread: without a time limit then

@@ -12,7 +12,7 @@ from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName
-from sp500tui.pipeline.monitoring.diagnostics import bottleneck, upstream_snapshot
+from sp500tui.pipeline.monitoring.diagnostics import bottleneck, source_snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
 from sp500tui.pipeline.runtime.sources import Sources
@@ -90,7 +90,7 @@ class Pipeline(PipelineBase):
 
     def outcome(self) -> RunReport:
         """See `PipelineControl.outcome`."""
-        return RunReport.of(self.snapshot(), stopped_early=self._stopped_early)
+        return RunReport.from_snapshot(self.snapshot(), stopped_early=self._stopped_early)
 
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`."""
@@ -115,7 +115,7 @@ class Pipeline(PipelineBase):
             stages=stages,
             workers=workers,
             constituents=components.current_constituents.snapshot(),
-            sources=upstream_snapshot(components.throttle.state(), components.fx),
+            sources=source_snapshot(components.throttle.state(), components.fx),
             database=database,
             journal=components.journal.snapshot(),
             market=self._market(),

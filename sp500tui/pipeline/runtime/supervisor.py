@@ -108,7 +108,7 @@ class Supervisor(Lifecycle):
                 finished = not components.outstanding(ledger)
             if finished:
                 seconds = components.cycles.finish()
-                message = f"cycle {components.cycles.number} finished in {seconds:.2f} s: {ledger.brief}"
+                message = f"cycle {components.cycles.number} finished in {seconds:.2f} s: {ledger.summary}"
                 self._say(EventKind.CYCLE_FINISHED, message)
 
     def _fail_if_no_prices(self) -> None:

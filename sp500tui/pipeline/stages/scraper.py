@@ -12,7 +12,7 @@ from sp500tui.errors import SourceError
 from sp500tui.model import Constituent, Ticker
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.queue import CancelledError, LeasedQueue, QueueClosedError
-from sp500tui.pipeline.core.snapshot import Health, ListSnapshot, WorkerState
+from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, Health, WorkerState
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.schedule import CycleSchedule, ScheduleAction, SkippedStarts
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatch
@@ -59,7 +59,7 @@ class CurrentConstituents:
         self.listed: tuple[Constituent, ...] = ()
         self.revision = 0
         """Number of lists loaded so far."""
-        self._snapshot = ListSnapshot(message="loading the list of constituents")
+        self._snapshot = ConstituentsSnapshot(message="loading the list of constituents")
 
     def refresh(self) -> None:
         """Load the list again if it is too old."""
@@ -75,7 +75,7 @@ class CurrentConstituents:
             self._due = time.monotonic() + (self._max_age if fresh else min(_RETRY_LIST, self._max_age))
             self.listed = found.constituents
             self.revision += 1
-            self._snapshot = ListSnapshot(
+            self._snapshot = ConstituentsSnapshot(
                 Health.OK if fresh else Health.DEGRADED,
                 found.warning,
                 len(found.constituents),
@@ -111,7 +111,7 @@ class CurrentConstituents:
             for symbol in self._selected
         )
 
-    def snapshot(self) -> ListSnapshot:
+    def snapshot(self) -> ConstituentsSnapshot:
         """Origin and health of the list."""
         return self._snapshot
 

@@ -39,7 +39,7 @@ def main(fd: int) -> None:
     pipe = Pipe(fd)
     # Where the end of the pipe cannot be watched, no process is left that might outlive the program.
     ServiceThread(
-        "end-of-pipe", lambda: _exit_with_parent(fd), attempts=1, give_up=lambda _: os._exit(1)
+        "end-of-pipe", lambda: _exit_with_parent(fd), attempts=1, on_failure=lambda _: os._exit(1)
     ).start()
     writer = _Writer(pipe, json.loads(pipe.recv_bytes()))
     try:

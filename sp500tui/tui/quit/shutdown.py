@@ -120,7 +120,7 @@ def stopping_lines(stopping: ShutdownStatus, snapshot: Snapshot, width: int) -> 
 
 def remainder(snapshot: Snapshot) -> str:
     """What a finished run did not store and where it is, for a line on the terminal; empty when nothing is left."""
-    if snapshot.others_at_work:
+    if snapshot.other_active_nodes:
         return ""
     ledger = snapshot.ledger
     parts = []

@@ -100,7 +100,7 @@ def continues(snapshot: Snapshot) -> str:
     """What happens without this program; empty where it runs alone."""
     if not snapshot.broker:
         return ""
-    others = snapshot.others_at_work
+    others = snapshot.other_active_nodes
     if not others:
         return "no other node works: the cluster stands still until one joins"
     verb = "works" if others == 1 else "work"

@@ -198,7 +198,7 @@ def _sum(
     left: str, ledger: Ledger, terms: Sequence[tuple[str, int, int]], number: Callable[[int], str]
 ) -> Line:
     """One form of the equation; a term is its name, its number and the cells kept free for it."""
-    role, sign = (_LABEL, "=") if ledger.balanced else (Role.BAD, "≠")
+    role, sign = (_LABEL, "=") if ledger.is_balanced else (Role.BAD, "≠")
     line = [Span(f"{left} ", _LABEL), Span(number(ledger.fetched))]
     for position, (name, value, room) in enumerate(terms):
         line.append(Span(" + " if position else f" {sign} ", role))

@@ -49,7 +49,7 @@ def test_a_run_counts_from_where_it_joined(join: ClusterUnderTest) -> None:
     # then its report is about itself, and the faces show the whole cluster
     report = second.node.outcome()
     assert (report.cycles, report.ledger.fetched) == (1, 3)
-    assert report.ledger.balanced
+    assert report.ledger.is_balanced
     assert second.snapshot().ledger.fetched == 6
 
 
@@ -65,7 +65,7 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
     seen = face.waits_for(lambda s: s.cycle.number >= 3 and s.ledger.stored >= 3, "stored rows")
 
     # then the face knows every node, every worker, the list and the prices
-    assert seen.ledger.balanced
+    assert seen.ledger.is_balanced
     assert len(seen.nodes) == 5
     assert seen.nodes[0].here
     assert [stage.size for stage in seen.stages] == [1, 2, 2, 1]
@@ -123,7 +123,7 @@ def test_a_node_that_leaves_is_not_missed(join: ClusterUnderTest) -> None:
     one.node.stop(ShutdownLevel.SPOOL)
     assert one.node.join(20)
     ledger = one.snapshot().ledger
-    assert ledger.balanced
+    assert ledger.is_balanced
     assert one.node.outcome().outcome == "interrupted"
 
 

@@ -113,7 +113,7 @@ class TestLater:
 
         # then they go on, nobody counts as lost, and the equation holds
         seen = two.waits_for(lambda s: s.cycle.number > number + 2 and s.broker_health is Health.OK, "cycles")
-        assert seen.ledger.balanced
+        assert seen.ledger.is_balanced
         assert all(node.health is not Health.DOWN for node in seen.nodes)
         assert not [event for event in two.events if "lost" in event.kind]
         assert sum(stage.restarts for stage in seen.stages if stage.name is not StageName.SCRAPER) == 0
@@ -167,7 +167,7 @@ class TestLater:
 
         # then the one that can stores them all, and the other one says what is wrong with it
         seen = node.waits_for(lambda s: s.ledger.stored >= 3 and not s.cycle.running, "all stored")
-        assert seen.ledger.balanced
+        assert seen.ledger.is_balanced
         troubled = node.sees(cut_off)
         assert troubled is not None
         assert troubled.health is Health.DEGRADED

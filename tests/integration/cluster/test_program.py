@@ -52,5 +52,5 @@ def test_a_service_leaves_when_it_is_told_to(launch: Launcher, join: ClusterUnde
     assert "leaving the cluster" in storer.said()
     assert storer.report()["outcome"] == "interrupted"
     seen = other.waits_for(lambda s: len(s.nodes) == 1 and s.ledger.queued > 0, "quotes that wait")
-    assert seen.ledger.balanced
+    assert seen.ledger.is_balanced
     other.waits_for(lambda s: s.bottleneck and s.bottleneck.reason == "no node runs it", "the word for it")

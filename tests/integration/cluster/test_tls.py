@@ -108,7 +108,7 @@ def test_nodes_whose_connections_are_cut_go_on(
 
     # then they go on and the equation holds
     seen = two.waits_for(lambda s: s.cycle.number > number + 2 and s.broker_health is Health.OK, "cycles")
-    assert seen.ledger.balanced
+    assert seen.ledger.is_balanced
     assert sum(stage.restarts for stage in seen.stages if stage.name is not StageName.SCRAPER) == 0
     one.stops()
     two.stops()

@@ -164,7 +164,7 @@ def test_the_second_step_ends_at_once_and_keeps_everything(start: EngineStarter,
     assert run.pipeline.join(20)
     ledger = run.snapshot().ledger
     assert ledger.queued + ledger.in_flight == 0
-    assert ledger.balanced
+    assert ledger.is_balanced
     assert run.pipeline.outcome().outcome == "interrupted"
 
 

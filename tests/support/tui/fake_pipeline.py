@@ -15,13 +15,13 @@ from sp500tui.pipeline.api import FaultInjector, ScaleResult, ShutdownLevel, cla
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.snapshot import (
     Bottleneck,
+    ConstituentsSnapshot,
     CycleSnapshot,
     DatabaseSnapshot,
     Health,
     JournalSnapshot,
     Latency,
     Ledger,
-    ListSnapshot,
     LivePrice,
     MarketSnapshot,
     MissingSymbol,
@@ -29,9 +29,9 @@ from sp500tui.pipeline.core.snapshot import (
     QueueName,
     QueueSnapshot,
     Snapshot,
+    SourceSnapshot,
     StageName,
     StageSnapshot,
-    UpstreamSnapshot,
     WorkerSnapshot,
     WorkerState,
 )
@@ -172,8 +172,8 @@ def running() -> Snapshot:
             worker(StageName.WRITER, 1, busy, "52 rows", 19.2),
             worker(StageName.WRITER, 2, idle, "", 19.2),
         ),
-        constituents=ListSnapshot(Health.OK, "", 503, "wikipedia", NOON),
-        sources=UpstreamSnapshot(Health.OK, "", 4.0, None, 1204, 0, 0, 0.3, "USD/DKK", "6.8721", 12.0),
+        constituents=ConstituentsSnapshot(Health.OK, "", 503, "wikipedia", NOON),
+        sources=SourceSnapshot(Health.OK, "", 4.0, None, 1204, 0, 0, 0.3, "USD/DKK", "6.8721", 12.0),
         database=DatabaseSnapshot(
             Health.OK, "", "postgresql://postgres:***@/sp500", True, None, Latency(3.1, 6.2, 9.9), 20_871
         ),
@@ -233,8 +233,8 @@ def empty() -> Snapshot:
             StageSnapshot(each.name, each.size, each.size, 0, 0, 0, 0.0, Latency(), 0) for each in calm.stages
         ),
         workers=calm.workers[:1],
-        constituents=ListSnapshot(Health.DOWN, "Wikipedia cannot be reached: no route to host"),
-        sources=UpstreamSnapshot(Health.DOWN, "Yahoo Finance cannot be reached", 4.0, 9.0, 3, 3),
+        constituents=ConstituentsSnapshot(Health.DOWN, "Wikipedia cannot be reached: no route to host"),
+        sources=SourceSnapshot(Health.DOWN, "Yahoo Finance cannot be reached", 4.0, 9.0, 3, 3),
         bottleneck=None,
     )
 
@@ -339,7 +339,7 @@ class FakePipeline:
         return self.step >= self.ends_at
 
     def outcome(self) -> RunReport:
-        return RunReport.of(self.now_shows, stopped_early=self.step is not ShutdownLevel.NONE)
+        return RunReport.from_snapshot(self.now_shows, stopped_early=self.step is not ShutdownLevel.NONE)
 
     def kill_worker(self, name: str) -> bool:
         self.calls.append(("kill_worker", name))

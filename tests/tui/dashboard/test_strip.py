@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.core.snapshot import Health, ListSnapshot, QueueName, Snapshot, StageName
+from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, Health, QueueName, Snapshot, StageName
 from sp500tui.tui.render.lines import Line, Role, width_of
 from sp500tui.tui.shell.pipeline_strip import COLUMNS, columns, stage_at, strip_lines
 from tests.support.tui.fake_pipeline import degraded, draining, empty, failed, queue, running
@@ -124,7 +124,7 @@ def test_the_selected_stage_is_marked_by_more_than_colour() -> None:
 
 
 def test_a_list_from_the_cache_is_marked() -> None:
-    stale = replace(running(), constituents=ListSnapshot(Health.DEGRADED, "old list", 503, "cache"))
+    stale = replace(running(), constituents=ConstituentsSnapshot(Health.DEGRADED, "old list", 503, "cache"))
     assert column_of(drawn(stale, 116, 9), 116, StageName.SCRAPER)[1] == "! 503 listed"
 
 

@@ -204,12 +204,12 @@ class TestLeaving:
         under_way = replace(
             three_nodes(), ledger=Ledger(10, 8, 0, 1, 0, 0, 1), missing=(MissingSymbol("X", "unknown"),)
         )
-        left = RunReport.of(under_way, stopped_early=True)
+        left = RunReport.from_snapshot(under_way, stopped_early=True)
         assert exit_code(left) is ExitCode.OK
-        alone = RunReport.of(replace(under_way, nodes=under_way.nodes[:1]), stopped_early=True)
+        alone = RunReport.from_snapshot(replace(under_way, nodes=under_way.nodes[:1]), stopped_early=True)
         assert exit_code(alone) is ExitCode.INCOMPLETE
-        to_its_end = RunReport.of(replace(under_way, phase=Phase.STOPPED))
-        assert to_its_end.waiting == 0
+        to_its_end = RunReport.from_snapshot(replace(under_way, phase=Phase.STOPPED))
+        assert to_its_end.unstored == 0
         assert exit_code(to_its_end) is ExitCode.INCOMPLETE, "a row was refused"
 
     async def test_the_note_is_shown_and_the_terminal_gets_the_last_word(self, drive: Drive) -> None:

@@ -237,7 +237,7 @@ class TestNotice:
 def test_the_opening_snapshot_has_the_configured_sizes_and_balances() -> None:
     snapshot = starting_snapshot(Settings(price_workers=7), NOON, 1.0)
     assert snapshot.stage(StageName.PRICE).size == 7
-    assert snapshot.ledger.balanced
+    assert snapshot.ledger.is_balanced
     assert snapshot.phase is Phase.STARTING
     assert snapshot.end_to_end == Latency()
     assert starting_snapshot(Settings(), NOON, 1.0, ValueError("broken")).phase is Phase.FAILED

@@ -25,7 +25,7 @@ from sp500tui.cluster.scheduling.schedule_fields import from_fields, resumed_sta
 from sp500tui.cluster.shared.state import SharedConstituents, SharedFxRates, SharedMissingSymbols
 from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL
 from sp500tui.pipeline.core.queue import Depth
-from sp500tui.pipeline.core.snapshot import QueueName, StageName, UpstreamSnapshot
+from sp500tui.pipeline.core.snapshot import QueueName, SourceSnapshot, StageName
 from tests.unit.cluster.test_heartbeat import BEAT
 from tests.unit.cluster.test_view import CYCLE
 
@@ -90,7 +90,7 @@ def looked_at(view: ClusterView) -> None:
     heartbeats = [BEAT, *view.alive()]
     stages = merge_stages(heartbeats, wanted)
     assert all(isinstance(stage.size, int) and math.isfinite(stage.rate) for stage in stages)
-    merge_upstream(UpstreamSnapshot(), heartbeats)
+    merge_upstream(SourceSnapshot(), heartbeats)
     for node in node_snapshots(view, BEAT, wanted):
         assert f"{node.heard:.0f} {node.uptime:.0f}"
         assert "\x1b" not in node.host + node.version + node.message

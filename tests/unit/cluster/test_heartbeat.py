@@ -14,8 +14,8 @@ from sp500tui.pipeline.core.snapshot import (
     Health,
     Latency,
     Phase,
+    SourceSnapshot,
     StageName,
-    UpstreamSnapshot,
     WorkerSnapshot,
     WorkerState,
 )
@@ -29,7 +29,7 @@ BEAT = Heartbeat(
     phase=Phase.DRAINING,
     fetch_group="office",
     stages=(a_stage(StageName.PRICE), a_stage(StageName.WRITER)),
-    sources=UpstreamSnapshot(Health.DEGRADED, "slow", rate_limit=2.5, last_success=0.25),
+    sources=SourceSnapshot(Health.DEGRADED, "slow", rate_limit=2.5, last_success=0.25),
     held_up=3.5,
     held_up_by="429",
     end_to_end=Latency(1.0, 2.0, 3.0),

@@ -17,7 +17,7 @@ from sp500tui.cluster.node.snapshot import (
     node_snapshots,
     subtract_baseline,
 )
-from sp500tui.pipeline.core.snapshot import Health, Latency, Ledger, Phase, StageName, UpstreamSnapshot
+from sp500tui.pipeline.core.snapshot import Health, Latency, Ledger, Phase, SourceSnapshot, StageName
 from tests.unit.cluster.test_view import a_beat, a_stage
 
 
@@ -51,10 +51,10 @@ def test_the_worst_of_no_latencies_is_none() -> None:
 
 
 class TestUpstream:
-    PACKAGE_LOGGER = UpstreamSnapshot(Health.OK, rate_limit=5.0, fx_pair="USD/DKK", fx_rate="6.9")
+    PACKAGE_LOGGER = SourceSnapshot(Health.OK, rate_limit=5.0, fx_pair="USD/DKK", fx_rate="6.9")
 
     def beat(self, **sources: object) -> Heartbeat:
-        return replace(a_beat("a"), sources=replace(UpstreamSnapshot(Health.OK), **sources))  # type: ignore[arg-type]
+        return replace(a_beat("a"), sources=replace(SourceSnapshot(Health.OK), **sources))  # type: ignore[arg-type]
 
     def test_requests_add_up_and_the_worst_news_is_told(self) -> None:
         seen = merge_upstream(
@@ -132,13 +132,13 @@ class TestNodes:
 def test_a_run_is_accounted_for_from_where_it_joined() -> None:
     start = Ledger(fetched=1000, stored=600, duplicate=300, queued=60, in_flight=30, dead=10)
     end = Ledger(fetched=1503, stored=1100, duplicate=390, queued=3, dead=10)
-    assert start.balanced
-    assert end.balanced
+    assert start.is_balanced
+    assert end.is_balanced
 
     told = subtract_baseline(end, start)
 
     assert told == Ledger(fetched=593, stored=500, duplicate=90, queued=3)
-    assert told.balanced
+    assert told.is_balanced
 
 
 def test_what_the_next_cycle_has_under_way_is_no_part_of_a_finished_run() -> None:

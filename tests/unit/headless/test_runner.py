@@ -347,7 +347,7 @@ class TestPicture:
         assert "! the database is away [red]" in console.export_text()
 
     def test_the_summary_counts_what_is_missing(self) -> None:
-        words = summary(RunReport.of(a_snapshot(missing=["A", "B"])))
+        words = summary(RunReport.from_snapshot(a_snapshot(missing=["A", "B"])))
         assert "2 missing" in words
         assert "the embedded database holds an unknown number of rows" in words
         assert "1 cycle:" in summary(RunReport(cycles=1))

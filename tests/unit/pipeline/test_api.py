@@ -1,4 +1,4 @@
-"""The decisions behind what a face may ask for."""
+"""The limits and decisions of the front ends' interface."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import pytest
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, clamp_workers, escalate, step_interval
 
 
-def test_the_stop_ladder_has_three_steps_and_each_says_what_comes() -> None:
-    steps = [ShutdownLevel.NONE]
+def test_shutdown_has_three_levels_and_each_message_names_the_next() -> None:
+    levels = [ShutdownLevel.NONE]
     for _ in range(4):
-        steps.append(escalate(steps[-1]))
-    assert steps == [
+        levels.append(escalate(levels[-1]))
+    assert levels == [
         ShutdownLevel.NONE,
         ShutdownLevel.DRAIN,
         ShutdownLevel.SPOOL,
         ShutdownLevel.KILL,
         ShutdownLevel.KILL,
     ]
-    assert "once more spools" in SHUTDOWN_MESSAGES[ShutdownLevel.DRAIN]
-    assert "once more kills" in SHUTDOWN_MESSAGES[ShutdownLevel.SPOOL]
+    assert "stop again to spool" in SHUTDOWN_MESSAGES[ShutdownLevel.DRAIN]
+    assert "stop again to kill" in SHUTDOWN_MESSAGES[ShutdownLevel.SPOOL]
     assert ShutdownLevel.KILL in SHUTDOWN_MESSAGES
 
 
-@pytest.mark.parametrize(("wish", "size"), [(-1, 1), (0, 1), (1, 1), (64, 64), (65, 64)])
-def test_a_pool_has_1_to_64_workers(wish: int, size: int) -> None:
+@pytest.mark.parametrize(("requested", "size"), [(-1, 1), (0, 1), (1, 1), (64, 64), (65, 64)])
+def test_a_pool_has_1_to_64_workers(requested: int, size: int) -> None:
     assert clamp_workers(size) == size
-    assert clamp_workers(wish) == size
+    assert clamp_workers(requested) == size
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,7 @@ def test_a_pool_has_1_to_64_workers(wish: int, size: int) -> None:
         (7, -1, 5),
     ],
 )
-def test_the_usual_intervals_follow_each_other(interval: float, direction: int, stepped: float) -> None:
+def test_an_interval_is_stepped_through_a_fixed_series(
+    interval: float, direction: int, stepped: float
+) -> None:
     assert step_interval(interval, direction) == stepped

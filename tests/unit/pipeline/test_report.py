@@ -32,18 +32,21 @@ DOWN = DatabaseSnapshot(health=Health.DOWN)
         (RunReport(missing=("NOPE1",), requests=1), ExitCode.INCOMPLETE),
         (RunReport(missing=("AAPL",), requests=4, failed_requests=4), ExitCode.NO_SOURCE),
         (RunReport(missing=("AAPL",), requests=4, throttled_requests=4), ExitCode.NO_SOURCE),
-        (CLEAN.failed(DatabaseError("gone")), ExitCode.DATABASE),
-        (CLEAN.failed(ConfigurationError("wrong")), ExitCode.USAGE),
-        (CLEAN.failed(Sp500tuiError("odd")), ExitCode.INCOMPLETE),
+        (CLEAN.with_failure(DatabaseError("gone")), ExitCode.DATABASE),
+        (CLEAN.with_failure(ConfigurationError("wrong")), ExitCode.USAGE),
+        (CLEAN.with_failure(Sp500tuiError("odd")), ExitCode.INCOMPLETE),
         (replace(CLEAN, failure="said by the snapshot"), ExitCode.INCOMPLETE),
-        (CLEAN.interrupted(SIGINT), ExitCode.SIGINT),
-        (CLEAN.interrupted(SIGTERM), ExitCode.SIGTERM),
-        (CLEAN.interrupted(SIGHUP), ExitCode.SIGTERM),
-        (CLEAN.failed(DatabaseError("gone")).interrupted(SIGINT), ExitCode.SIGINT),
+        (CLEAN.with_signal(SIGINT), ExitCode.SIGINT),
+        (CLEAN.with_signal(SIGTERM), ExitCode.SIGTERM),
+        (CLEAN.with_signal(SIGHUP), ExitCode.SIGTERM),
+        (CLEAN.with_failure(DatabaseError("gone")).with_signal(SIGINT), ExitCode.SIGINT),
         (replace(CLEAN, stopped_early=True), ExitCode.OK),
-        (RunReport(ledger=Ledger(fetched=2, queued=2), goes_on=True), ExitCode.OK),
-        (RunReport(ledger=Ledger(fetched=2, stored=1, dead=1), goes_on=True), ExitCode.INCOMPLETE),
-        (RunReport(missing=("A",), goes_on=True, stopped_early=True), ExitCode.OK),
+        (RunReport(ledger=Ledger(fetched=2, queued=2), continued_by_cluster=True), ExitCode.OK),
+        (
+            RunReport(ledger=Ledger(fetched=2, stored=1, dead=1), continued_by_cluster=True),
+            ExitCode.INCOMPLETE,
+        ),
+        (RunReport(missing=("A",), continued_by_cluster=True, stopped_early=True), ExitCode.OK),
     ],
 )
 def test_the_exit_code_tells_the_truth(report: RunReport, code: ExitCode) -> None:
@@ -54,9 +57,9 @@ def test_the_exit_code_tells_the_truth(report: RunReport, code: ExitCode) -> Non
     ("report", "outcome"),
     [
         (CLEAN, "completed"),
-        (CLEAN.interrupted(SIGINT), "interrupted"),
+        (CLEAN.with_signal(SIGINT), "interrupted"),
         (replace(CLEAN, stopped_early=True), "interrupted"),
-        (CLEAN.failed(DatabaseError("gone")), "failed"),
+        (CLEAN.with_failure(DatabaseError("gone")), "failed"),
     ],
 )
 def test_the_outcome_is_one_of_three_words(report: RunReport, outcome: str) -> None:
@@ -68,7 +71,7 @@ def test_a_run_that_left_quotes_unstored_has_failed() -> None:
     # given a run that came to its end while the database could not be used
     down = DatabaseSnapshot(health=Health.DOWN, message="the database does not answer")
     ended = replace(a_snapshot(Ledger(fetched=5, spooled=5)), phase=Phase.STOPPED, database=down)
-    report = RunReport.of(ended)
+    report = RunReport.from_snapshot(ended)
     # then it is reported as failed, with the reason and where the quotes are
     assert report.outcome == "failed"
     assert exit_code(report) is ExitCode.DATABASE
@@ -76,13 +79,13 @@ def test_a_run_that_left_quotes_unstored_has_failed() -> None:
         "5 quotes were not stored: the database does not answer; 5 are in the journal, which the next start stores"
     )
     # but while it runs, or where it was stopped by hand, that is no failure
-    assert RunReport.of(replace(ended, phase=Phase.RUNNING)).outcome == "completed"
-    assert RunReport.of(ended, stopped_early=True).outcome == "interrupted"
+    assert RunReport.from_snapshot(replace(ended, phase=Phase.RUNNING)).outcome == "completed"
+    assert RunReport.from_snapshot(ended, stopped_early=True).outcome == "interrupted"
 
 
 def test_the_json_is_the_contracts() -> None:
     # given the last snapshot of a run
-    report = RunReport.of(a_snapshot(missing=["NOPE1"]))
+    report = RunReport.from_snapshot(a_snapshot(missing=["NOPE1"]))
 
     # when it is printed and read back
     content = json.loads(json.dumps(report.as_json()))
@@ -112,7 +115,7 @@ def test_the_json_is_the_contracts() -> None:
 
 
 def test_a_run_that_never_began_has_the_same_shape() -> None:
-    early, late = RunReport().as_json(), RunReport.of(a_snapshot()).as_json()
+    early, late = RunReport().as_json(), RunReport.from_snapshot(a_snapshot()).as_json()
     assert early.keys() == late.keys()
     assert all(early[name].keys() == late[name].keys() for name in early if isinstance(early[name], dict))
     assert early["latency_ms"]["fetch_p50"] is None

@@ -75,7 +75,7 @@ def test_after_so_many_failures_in_a_row_it_gives_up(threads: Callable[..., Serv
         return 0.0
 
     ended = threading.Event()
-    thread = threads(step, attempts=2, give_up=given_up.append, finished=ended.set)
+    thread = threads(step, attempts=2, on_failure=given_up.append, on_exit=ended.set)
 
     # When it runs
     thread.start()
@@ -93,11 +93,11 @@ def test_a_handler_of_the_failure_that_fails_itself_still_lets_the_thread_finish
     def step() -> float:
         raise ValueError("first")
 
-    def give_up(_: BaseException) -> None:
+    def on_failure(_: BaseException) -> None:
         raise OSError("second")
 
     ended = threading.Event()
-    thread = threads(step, attempts=1, give_up=give_up, finished=ended.set)
+    thread = threads(step, attempts=1, on_failure=on_failure, on_exit=ended.set)
     thread.start()
     assert ended.wait(PATIENCE)
     assert thread.join(PATIENCE)
@@ -148,7 +148,7 @@ def test_a_waiting_thread_is_woken_and_one_at_work_goes_round_again(
 
 def test_a_step_without_a_next_one_ends_the_thread(threads: Callable[..., ServiceThread]) -> None:
     ended = threading.Event()
-    thread = threads(lambda: None, finished=ended.set)
+    thread = threads(lambda: None, on_exit=ended.set)
     assert not thread.started
     assert thread.join(0.0)
     thread.start()
