@@ -73,6 +73,7 @@ def _run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit code; every failure is one line on stderr."""
     from sp500tui.cli.parser import parse
     from sp500tui.errors import ExitCode, Sp500tuiError
+    from sp500tui.logs.standard_streams import BrokenPipeOutputError
     from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, raised_signals, signal_code
 
     try:
@@ -80,6 +81,8 @@ def _run(arguments: Sequence[str]) -> int:
             return _dispatch(parse(arguments))
     except StoppedBySignal as stopped:
         return signal_code(stopped.number)
+    except BrokenPipeOutputError:
+        return ExitCode.OK
     except Sp500tuiError as error:
         return _print_error(str(error), error.exit_code)
     except KeyboardInterrupt:

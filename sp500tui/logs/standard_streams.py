@@ -1,4 +1,4 @@
-"""Standard output and standard error: what cannot be written is an error, in every command."""
+"""Standard output and standard error: output that cannot be written is an error, in every command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 class OutputError(Sp500tuiError):
-    """Output could not be written: the stream is closed, its reader has gone or its disk is full."""
+    """Output could not be written: the stream is closed or its disk is full."""
+
+
+class BrokenPipeOutputError(OutputError):
+    """The process that read standard output has closed the pipe, as `head` does once it has its lines.
+
+    No error for a command that prints a table; the report of a run must not get lost.
+    """
 
 
 def prepare() -> None:
@@ -38,7 +45,8 @@ def write_output(text: str) -> None:
     """Write what a command prints to standard output, and flush it.
 
     Raises:
-        OutputError: with the system's reason.
+        BrokenPipeOutputError: the reader has closed the pipe.
+        OutputError: any other failure, with the system's reason.
     """
     _write(text, sys.stdout, "standard output")
 
@@ -59,7 +67,7 @@ def write_message(message: str) -> None:
     """Write a line to standard error.
 
     Raises:
-        OutputError: as `write_output`.
+        OutputError: with the system's reason.
     """
     _write(f"sp500tui: {message}\n", sys.stderr, "standard error")
 
@@ -73,7 +81,9 @@ def _write(text: str, stream: TextIO | None, name: str) -> None:
     except (OSError, ValueError) as error:
         _redirect_to_null(stream)
         reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"the output could not be written to {name}: {reason}") from None
+        is_reader_gone = isinstance(error, BrokenPipeError) and stream is sys.stdout
+        kind = BrokenPipeOutputError if is_reader_gone else OutputError
+        raise kind(f"the output could not be written to {name}: {reason}") from None
 
 
 def _redirect_to_null(stream: TextIO) -> None:

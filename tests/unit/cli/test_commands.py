@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import stat
@@ -366,6 +367,65 @@ class TestDeadLetters:
 
         assert cli.main(["dead-letters", "list", "--json", "--data-dir", str(tmp_path / "d")]) == ExitCode.OK
         assert json.loads(capsys.readouterr().out)[0]["price"] == "1e999"
+
+
+class TestStandardOutput:
+    """What the commands print with real streams; sources are made up."""
+
+    COMMANDS = (
+        "constituents",
+        "constituents --csv",
+        "constituents --json",
+        "quote AAPL",
+        "quote AAPL --json",
+        "config show",
+        "config path",
+        "dead-letters list --json",
+    )
+
+    @pytest.fixture(autouse=True)
+    def some_sources(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = ConstituentList((a_constituent("NESN", "Nestlé – 🎉"),), "cache", NOW, None)
+        answer_with(monkeypatch, wikipedia=SimpleNamespace(load=lambda: found), yahoo=FakeYahoo())
+
+    @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp037"])
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_every_command_works_in_any_encoding(
+        self, monkeypatch: pytest.MonkeyPatch, command: str, encoding: str
+    ) -> None:
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+        assert cli.main(command.split()) == ExitCode.OK
+        printed = raw.getvalue().decode(encoding)
+        if command == "constituents --json":
+            assert json.loads(printed)[0]["name"] == "Nestlé – 🎉"
+        elif command.startswith("constituents"):
+            assert re.search("Nestl[é?] [?] [?]", printed)
+        else:
+            assert printed
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_a_reader_that_closes_the_pipe_ends_a_command_quietly(
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
+    ) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "w") as stdout:
+            monkeypatch.setattr(sys, "stdout", stdout)
+            assert cli.main(command.split()) == ExitCode.OK
+        assert capfd.readouterr().err == ""
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_a_full_disk_is_a_failure_in_one_line(
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
+    ) -> None:
+        with open("/dev/full", "w") as stdout:  # noqa: PTH123
+            monkeypatch.setattr(sys, "stdout", stdout)
+            assert cli.main(command.split()) == ExitCode.INCOMPLETE
+        error = capfd.readouterr().err
+        assert (
+            error == "sp500tui: the output could not be written to standard output: No space left on device\n"
+        )
 
 
 class TestOutput:

@@ -1,4 +1,4 @@
-"""Output that cannot be written is an error, and any encoding will do."""
+"""Output that cannot be written is an error; text is written in any encoding."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import io
 import json
 import os
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from sp500tui.logs.standard_streams import OutputError, prepare, write_json, write_message, write_output
+from sp500tui.logs.standard_streams import (
+    BrokenPipeOutputError,
+    OutputError,
+    prepare,
+    write_json,
+    write_message,
+    write_output,
+)
 
 
 def test_a_closed_stream_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,17 +34,25 @@ def test_a_full_disk_is_an_error_once(monkeypatch: pytest.MonkeyPatch) -> None:
             write_output("x")
 
 
-def test_a_reader_that_has_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "write", "kind"),
+    [("stdout", write_output, BrokenPipeOutputError), ("stderr", write_message, OutputError)],
+)
+def test_a_closed_pipe_is_an_error_of_its_own_on_standard_output(
+    monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[str], None], kind: type[OutputError]
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    with os.fdopen(writing, "w") as stdout:
-        monkeypatch.setattr(sys, "stdout", stdout)
-        with pytest.raises(OutputError, match="Broken pipe"):
-            write_output("x")
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, name, stream)
+        with pytest.raises(OutputError, match="Broken pipe") as raised:
+            write("x")
+        assert raised.type is kind
+        stream.write("what is left is discarded at exit")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "koi8-r", "cp037", "utf-8", "utf-16"])
-def test_any_encoding_will_do(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+def test_text_is_written_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     for name, write in (("stdout", write_output), ("stderr", write_message)):
         raw = io.BytesIO()
         monkeypatch.setattr(sys, name, io.TextIOWrapper(raw, encoding=encoding))
