@@ -385,7 +385,7 @@ class TestStandardOutput:
 
     @pytest.fixture(autouse=True)
     def some_sources(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        found = ConstituentList((a_constituent("NESN", "Nestlé – 🎉"),), "cache", NOW, None)
+        found = ConstituentList((a_constituent("NESN", "Nestlé – 🎉"),), "cache", NOW, "")
         answer_with(monkeypatch, wikipedia=SimpleNamespace(load=lambda: found), yahoo=FakeYahoo())
 
     @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp037"])
