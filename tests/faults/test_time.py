@@ -55,7 +55,7 @@ def writer(url: str) -> Iterator[WriterClient]:
         assert link.connect(20, lambda: False).committed
         yield link
     finally:
-        link.close(at_once=True)
+        link.close(kill=True)
 
 
 def goes_round(cycle: int, snapshot: Snapshot) -> bool:

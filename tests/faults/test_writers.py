@@ -67,6 +67,6 @@ def test_writers_that_answer_garbage_are_replaced(
 ) -> None:
     """Given answers that are torn or no frames at all, rows are sent again by other processes."""
     program = running(launch, database_url, command=(BROKEN, "frames"), interval=0.5)
-    wait_for(lambda: program.said().count("sent no answer but") >= 3, "three replaced writers")
+    wait_for(lambda: program.said().count("sent an invalid answer") >= 3, "three replaced writers")
     goes_on(program, database_url)
     ends_clean(program, check, database_url)

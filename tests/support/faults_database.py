@@ -30,12 +30,12 @@ class FakeDatabase:
         self.before_commit: Fault = lambda _symbols: None
         self.after_commit: Fault = lambda _symbols: None
         self.refuse_entry: RefusedError | None = None
-        self.links: list[FakeLink] = []
+        self.clients: list[FakeClient] = []
 
-    def link(self, url: str, name: str, statement_timeout: float) -> FakeLink:
+    def client(self, url: str, name: str, statement_timeout: float) -> FakeClient:
         """Stands in for the class `WriterClient`."""
-        made = FakeLink(self, name, statement_timeout)
-        self.links.append(made)
+        made = FakeClient(self, name, statement_timeout)
+        self.clients.append(made)
         return made
 
     @property
@@ -58,14 +58,14 @@ class FakeDatabase:
         return new
 
 
-class FakeLink:
+class FakeClient:
     """Has the methods of `WriterClient`."""
 
     def __init__(self, database: FakeDatabase, name: str, statement_timeout: float) -> None:
         self.database = database
         self.name = name
         self.statement_timeout = statement_timeout
-        self.pid = 4_000_000 + len(database.links)
+        self.pid = 4_000_000 + len(database.clients)
         self.dead = False
         self.closed = False
 
@@ -81,11 +81,11 @@ class FakeLink:
         payload: bytes,
         timeout: float,
         cancelled: Callable[[], bool],
-        meanwhile: Callable[[], None] = lambda: None,
+        while_waiting: Callable[[], None] = lambda: None,
     ) -> Answer:
         if self.dead:
-            raise WriterDiedError(f"{self.name} ended by signal 9", by_itself=True)
-        meanwhile()
+            raise WriterDiedError(f"{self.name} ended by signal 9", crashed=True)
+        while_waiting()
         try:
             stored = self.database.insert(payload)
         except RefusedError as refusal:
@@ -95,5 +95,5 @@ class FakeLink:
     def kill(self) -> None:
         self.dead = True
 
-    def close(self, *, at_once: bool = False) -> None:
+    def close(self, *, kill: bool = False) -> None:
         self.closed = True

@@ -99,8 +99,8 @@ def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         desk = Desk(tmp_path, **kwargs)
         if away:
             desk.health.ready.clear()
-        monkeypatch.setattr(writing_module, "WriterClient", desk.database.link)
-        monkeypatch.setattr(database_state, "_LONGEST_PAUSE", 0.05)
+        monkeypatch.setattr(writing_module, "WriterClient", desk.database.client)
+        monkeypatch.setattr(database_state, "_MAX_BACKOFF", 0.05)
         unbalanced: list[Ledger] = []
         over = threading.Event()
 
@@ -125,7 +125,7 @@ def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
             over.set()
             watcher.join()
         assert unbalanced == [], "the equation holds at every moment"
-        assert all(link.closed for link in desk.database.links)
+        assert all(client.closed for client in desk.database.clients)
         desk.journal.close()
 
     return make

@@ -21,7 +21,7 @@ from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.journal.segment import Segment, UnreadableError, orphaned_segments
-from sp500tui.storage import batch_codec as rowcodec
+from sp500tui.storage import batch_codec
 
 _log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class Journal:
         written: list[tuple[int, int]] = []
         try:
             for piece in pieces:
-                number, rows = next(self._numbers), rowcodec.count(piece)
+                number, rows = next(self._numbers), batch_codec.count(piece)
                 self._append(segment, number, rows, piece)
                 written.append((number, rows))
         except JournalError:

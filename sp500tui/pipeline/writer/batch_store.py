@@ -1,4 +1,4 @@
-"""Who answers for a batch between the rows queue and the commit: the journal on disk, or a lease on a broker."""
+"""Durability of a batch between the rows queue and the commit: an on-disk journal or a lease on the broker."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from sp500tui.pipeline.core.queue import Lease
 
 
 class PendingBatch(Protocol):
-    """Rows on their way to the database, in one writer's hand."""
+    """Rows that one writer is committing."""
 
     rows: int
     crashes: int
-    """How many writer processes died with it."""
+    """How many writer processes died while they held it."""
 
     @property
     def payload(self) -> bytes:
-        """As `storage.rows.encode` made it."""
+        """The rows as `storage.batch_codec.encode` encodes them."""
 
     @property
     def replayed(self) -> bool:
-        """Whether an earlier run fetched them."""
+        """Whether an earlier run fetched the rows."""
 
     @property
     def quotes(self) -> Sequence[ConvertedQuote]:
@@ -33,34 +33,34 @@ B = TypeVar("B", bound=PendingBatch)
 
 
 class BatchStore(Protocol[B]):
-    """What the writers need of it; `journal.Journal` is the one of a program that runs alone."""
+    """Keeps batches safe until they are committed. `journal.Journal` is the implementation without a broker."""
 
     @property
     def accepts_when_down(self) -> bool:
-        """Whether rows are brought here while the database is away; else they wait in the queue, as safe there."""
+        """Whether rows are stored here while the database is down; otherwise they stay in their queue."""
 
     @property
     def has_pending(self) -> bool:
-        """Whether batches wait here for a writer."""
+        """Whether batches wait for a writer."""
 
     def take_pending(self) -> B | None:
-        """The oldest batch that waits here; None when none does."""
+        """Take the oldest waiting batch; None when there is none."""
 
     def accept(
         self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes
     ) -> B | None:
-        """Answer for the rows of a lease from now on; None when the lease was lost."""
+        """Take the rows of a lease over from the queue; None when the lease was lost."""
 
     def dead_letter(
         self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int
     ) -> None:
-        """Take `dead` rows, dead letters now, out of the queue; the `survivors` go back to it."""
+        """End a lease of which `dead` rows were dead-lettered; the `survivors` go back to the queue."""
 
     def split(self, batch: B, pieces: Sequence[bytes], *, crashes: int) -> None:
-        """Put a batch back as several smaller ones, those of many rows already charged with `crashes`."""
+        """Replace a batch by smaller ones; those of more than one row start with `crashes` crashes."""
 
     def requeue(self, batch: B) -> None:
-        """A writer could not commit it: it waits for the next."""
+        """Put a batch back that could not be committed."""
 
     def complete(self, batch: B, *, stored: int, dead: int) -> None:
-        """It is committed: `stored` rows were new, `dead` were refused for good, the others known already."""
+        """End a committed batch: `stored` rows were new, `dead` were dead-lettered, the others were duplicates."""

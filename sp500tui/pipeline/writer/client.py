@@ -1,4 +1,4 @@
-"""The parent's end of one writer process: start it, send it a batch, hear what became of it, end it."""
+"""The parent's side of one writer process: start it, send batches, receive results, stop it."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from dataclasses import dataclass
 from sp500tui.config.child_processes import python_command, python_environment
 from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.setup import reemit
-from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, framed
+from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, encode_frame
 from sp500tui.pipeline.writer.process import NUMBER_BYTES
 
 _POLL_INTERVAL = 0.05
-"""Seconds between two looks at `cancelled` while a commit is awaited."""
-_PIECE = 1 << 16
-"""Bytes read at once."""
-_LATE_PIECES = 64
-"""Pieces that are read after the time limit: more than a socket holds, so that an answer in it is always found."""
+"""Seconds between two checks of `cancelled` while waiting for a commit."""
+_READ_SIZE = 1 << 16
+"""Bytes read per call."""
+_MAX_LATE_READS = 64
+"""Reads after the deadline: more than a socket buffer holds, so that an answer in the buffer is always found."""
 _EXIT_GRACE = 2.0
-"""Seconds a process gets to leave by itself."""
+"""Seconds a process may take to exit by itself."""
 
 
 class WriterDiedError(Sp500tuiError):
-    """The writer process ended, hung or could not be started."""
+    """The writer process exited, hung or could not be started."""
 
-    def __init__(self, message: str, *, by_itself: bool = False) -> None:
+    def __init__(self, message: str, *, crashed: bool = False) -> None:
         super().__init__(message)
-        self.by_itself = by_itself
-        """Whether the process ended while it had a batch, rather than being late or told to stop."""
+        self.crashed = crashed
+        """Whether the process exited by itself, as opposed to a time-out or a stop request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one batch."""
+    """The result of one batch."""
 
     committed: bool
     stored: int = 0
     """Rows that were new."""
     seconds: float = 0.0
-    """Time of the statement, commit included."""
+    """Duration of the statement, commit included."""
     sqlstate: str | None = None
     message: str = ""
 
 
 class WriterClient:
-    """One spawned process and one duplex pipe.
+    """One writer process and the duplex pipe to it.
 
-    A plain sub-process on a socket pair: no shared lock that a killed process could leave held, no helper process,
-    and it can be started from any thread of a program whose terminal somebody else owns. The database's URL goes
-    over the pipe, so that no process list shows a password.
+    A subprocess on a socket pair: no multiprocessing lock that a killed process could leave held, no
+    resource-tracker process, and it can be started from any thread. The database URL is sent over the pipe, so that
+    no process list shows a password.
     """
 
     def __init__(self, url: str, name: str, statement_timeout: float) -> None:
-        """`statement_timeout`: seconds after which the server itself gives a statement up."""
+        """`statement_timeout`: seconds after which the server cancels a statement."""
         ours, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         try:
@@ -71,7 +71,7 @@ class WriterClient:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
-                # A session of its own: the terminal's signals are the parent's to answer.
+                # In a new session, the process does not receive the terminal's signals.
                 start_new_session=True,
                 env=python_environment(),
             )
@@ -82,10 +82,10 @@ class WriterClient:
         finally:
             theirs.close()
         self._socket = ours
-        self._room = select.poll()
-        self._room.register(ours, select.POLLOUT)
-        self._arrivals = select.poll()
-        self._arrivals.register(ours, select.POLLIN)
+        self._pollout = select.poll()
+        self._pollout.register(ours, select.POLLOUT)
+        self._pollin = select.poll()
+        self._pollin.register(ours, select.POLLIN)
         self._frames = FrameDecoder()
         self._name = name
         self.pid = self._process.pid
@@ -94,10 +94,10 @@ class WriterClient:
         ).encode()
 
     def connect(self, timeout: float, cancelled: Callable[[], bool]) -> Answer:
-        """How its first connection to the database went.
+        """Send the configuration and wait for the process's first connection to the database.
 
         Raises:
-            WriterDiedError: as with `commit`.
+            WriterDiedError: see `commit`.
         """
         deadline = time.monotonic() + timeout
         self._send(self._configuration, deadline, cancelled)
@@ -109,35 +109,35 @@ class WriterClient:
         payload: bytes,
         timeout: float,
         cancelled: Callable[[], bool],
-        meanwhile: Callable[[], None] = lambda: None,
+        while_waiting: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """Have a payload written; returns when it is committed or refused. `meanwhile` is called once it is sent.
+        """Send a payload and wait until it is committed or refused; call `while_waiting` once it is sent.
 
         Raises:
-            WriterDiedError: the process ended, did not answer within `timeout` seconds, or `cancelled` said to
-                stop waiting. Whether the payload was committed is then unknown.
+            WriterDiedError: the process exited, did not answer within `timeout` seconds, or `cancelled` returned
+                true. Whether the payload was committed is then unknown.
         """
         deadline = time.monotonic() + timeout
         self._send(number.to_bytes(NUMBER_BYTES, "big") + payload, deadline, cancelled)
-        meanwhile()
+        while_waiting()
         return self._receive(number, deadline, cancelled)
 
     def _send(self, message: bytes, deadline: float, cancelled: Callable[[], bool]) -> None:
-        """Send a frame, but never longer than asked: a stopped process reads nothing."""
-        data = memoryview(framed(message))
+        """Send a frame until the deadline at most: a suspended process reads nothing."""
+        data = memoryview(encode_frame(message))
         while data:
             try:
                 data = data[self._socket.send(data, socket.MSG_DONTWAIT) :]
             except BlockingIOError:
                 self._check_deadline(deadline, cancelled)
-                self._room.poll(_POLL_INTERVAL * 1000)
+                self._pollout.poll(_POLL_INTERVAL * 1000)
             except OSError as error:
                 raise self._process_died() from error
 
     def _receive(self, number: int, deadline: float, cancelled: Callable[[], bool]) -> Answer:
         late = 0
         while True:
-            # The pipe is read to its end before the death is believed: an answer may still lie in it.
+            # Read the pipe to its end before reporting an exit: it may still hold an answer.
             try:
                 while (frame := self._frames.take()) is not None:
                     message = json.loads(frame)
@@ -147,19 +147,19 @@ class WriterClient:
                         return _answer(message)
             except (FrameError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
                 raise WriterDiedError(
-                    f"{self._name} (process {self.pid}) sent no answer but: {error}"
+                    f"{self._name} (process {self.pid}) sent an invalid answer: {error}"
                 ) from error
-            # The socket before the clock: an answer may have come in time while this thread did something else.
+            # Read once more after the deadline: the answer may have arrived while this thread was busy.
             late += self._is_over(deadline, cancelled)
-            if not self._read(0.0 if late else _POLL_INTERVAL) or late > _LATE_PIECES:
+            if not self._read(0.0 if late else _POLL_INTERVAL) or late > _MAX_LATE_READS:
                 self._check_deadline(deadline, cancelled)
 
     def _read(self, seconds: float) -> bool:
-        """Take over what the process has sent, waiting so long where that is nothing yet; whether there was any."""
-        if not self._arrivals.poll(seconds * 1000):
+        """Read what the process has sent, waiting up to `seconds` for it; whether anything was read."""
+        if not self._pollin.poll(seconds * 1000):
             return False
         try:
-            piece = self._socket.recv(_PIECE, socket.MSG_DONTWAIT)
+            piece = self._socket.recv(_READ_SIZE, socket.MSG_DONTWAIT)
         except OSError as error:
             raise self._process_died() from error
         if not piece:
@@ -175,10 +175,10 @@ class WriterClient:
         if time.monotonic() > deadline:
             raise WriterDiedError(f"{self._name} (process {self.pid}) did not answer in time")
         if cancelled():
-            raise WriterDiedError(f"{self._name} was told to stop before its commit was confirmed")
+            raise WriterDiedError(f"{self._name} was stopped before its commit was confirmed")
 
     def _process_died(self) -> WriterDiedError:
-        return WriterDiedError(self._exit_reason(), by_itself=True)
+        return WriterDiedError(self._exit_reason(), crashed=True)
 
     def _exit_reason(self) -> str:
         try:
@@ -187,27 +187,27 @@ class WriterClient:
             return f"{self._name} (process {self.pid}) closed its pipe"
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - 4096))
-        said = self._stderr.read().decode(errors="replace").strip().splitlines()
+        output = self._stderr.read().decode(errors="replace").strip().splitlines()
         how = f"signal {-status}" if status < 0 else f"exit code {status}"
-        last = f": {said[-1][:300]}" if said else ""
+        last = f": {output[-1][:300]}" if output else ""
         return f"{self._name} (process {self.pid}) ended by {how}{last}"
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         self._process.kill()
 
-    def close(self, *, at_once: bool = False) -> None:
-        """Let the process leave, or make it; nothing of it remains."""
-        # Shut down and not only closed: a child that is being started may hold a copy for a moment.
+    def close(self, *, kill: bool = False) -> None:
+        """End the process, with SIGKILL if asked or if it does not exit in time, and free its resources."""
+        # Shut down, not only closed: a child that is being started may hold a copy of the descriptor.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        if at_once:
+        if kill:
             self._process.kill()
         try:
             self._process.wait(_EXIT_GRACE)
         except subprocess.TimeoutExpired:
-            logging.getLogger(__name__).warning("%s did not leave; killed", self._name)
+            logging.getLogger(__name__).warning("%s did not exit in time; killed", self._name)
             self._process.kill()
             self._process.wait()
         self._stderr.close()

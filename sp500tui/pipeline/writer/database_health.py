@@ -1,4 +1,4 @@
-"""What the writers and the keeper know of the database: whether it takes rows, why not, and when to try again."""
+"""Health of the database as seen by the writers and the monitor, and the back-off after failures."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.snapshot import Health
 
-_LONGEST_PAUSE = 2.0
-"""Seconds; short, so that a database that comes back is in use again within five."""
+_MAX_BACKOFF = 2.0
+"""Seconds; short, so that writing resumes within five seconds of the database's return."""
 
 
 def backoff_delay(failures: int, jitter: float) -> float:
-    """Seconds until the next attempt after `failures` in a row: 0.1·2ⁿ with half of it by chance, at most 2."""
-    longest = min(_LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10))
+    """Seconds until the next attempt after `failures` in a row: 0.1·2ⁿ, at most 2, half of it random."""
+    longest = min(_MAX_BACKOFF, 0.1 * 2 ** min(failures, 10))
     return float(longest * (0.5 + 0.5 * jitter))
 
 
 class DatabaseHealth:
-    """One for all writers: what one of them learns, all of them heed. Thread-safe."""
+    """Shared by all writers, so that one failure delays all of them. Thread-safe."""
 
     def __init__(
         self, listener: Callable[[PipelineEvent], None], jitter: Callable[[], float] = random.random
@@ -39,23 +39,23 @@ class DatabaseHealth:
         self.message = "the database is being opened"
         self.sqlstate: str | None = None
         self.ready = threading.Event()
-        """Set once the database was opened and its schema is there."""
+        """Set once the database is open and its schema up to date."""
         self.commit = LatencyHistogram()
 
     def record_failure(self, message: str, sqlstate: str | None) -> None:
-        """It refused or could not be reached."""
+        """Record a refused batch or a failed connection, and report the first of a series."""
         with self._lock:
             first = self.status is not Health.DOWN
-            self._note(message, sqlstate)
+            self._set_down(message, sqlstate)
         if first:
-            self._tell(EventKind.DATABASE_DOWN, f"database: {message}", logging.WARNING)
+            self._emit(EventKind.DATABASE_DOWN, f"database: {message}", logging.WARNING)
 
     def mark_failed(self, message: str, sqlstate: str | None) -> None:
-        """It could not be opened, and nobody will try again; who gives up tells so."""
+        """Record a permanent failure to open the database; the caller reports it."""
         with self._lock:
-            self._note(message, sqlstate)
+            self._set_down(message, sqlstate)
 
-    def _note(self, message: str, sqlstate: str | None) -> None:
+    def _set_down(self, message: str, sqlstate: str | None) -> None:
         now = time.monotonic()
         if self.status is not Health.DOWN:
             self._down_since = now
@@ -64,15 +64,15 @@ class DatabaseHealth:
         self._retry_at = now + backoff_delay(self._failures, self._jitter())
 
     def record_success(self) -> None:
-        """It took a batch, or answered."""
+        """Record a committed batch or another answer, and report the end of an outage."""
         with self._lock:
             was_down = self.status is Health.DOWN
-            away = time.monotonic() - self._down_since
+            outage = time.monotonic() - self._down_since
             self._failures = 0
             self.status, self.message, self.sqlstate = Health.OK, "", None
         if was_down:
-            message = f"the database is back after {away:.1f} s"
-            self._tell(EventKind.DATABASE_BACK, message, logging.INFO)
+            message = f"the database is back after {outage:.1f} s"
+            self._emit(EventKind.DATABASE_BACK, message, logging.INFO)
 
     @property
     def down(self) -> bool:
@@ -81,8 +81,8 @@ class DatabaseHealth:
 
     @property
     def retry_in(self) -> float | None:
-        """Seconds until the next attempt; None while it works."""
+        """Seconds until the next attempt; None unless the last one failed."""
         return max(0.0, self._retry_at - time.monotonic()) if self.down else None
 
-    def _tell(self, kind: EventKind, message: str, level: int) -> None:
+    def _emit(self, kind: EventKind, message: str, level: int) -> None:
         deliver(PipelineEvent(kind, message, level, datetime.now(UTC)), self._listener)

@@ -1,4 +1,4 @@
-"""The frames on a writer's pipe: a length and a message, as `multiprocessing.connection` writes them."""
+"""Length-prefixed frames on a writer's pipe, in the format of `multiprocessing.connection`."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ import struct
 from sp500tui.errors import Sp500tuiError
 
 _LENGTH = struct.Struct("!i")
-_LONGEST = 1 << 20
-"""Bytes of an answer; a longer one is none."""
+_MAX_FRAME = 1 << 20
+"""Bytes; an announced length above this is treated as garbage."""
 
 
 class FrameError(Sp500tuiError):
-    """What came over the pipe is no frame, and neither is what comes after it."""
+    """The bytes received are not a frame; the stream cannot be resynchronised."""
 
 
-def framed(message: bytes) -> bytes:
-    """The message as it goes over the pipe; at most 2 GiB."""
+def encode_frame(message: bytes) -> bytes:
+    """Prefix a message (at most 2 GiB) with its length."""
     return _LENGTH.pack(len(message)) + message
 
 
 class FrameDecoder:
-    """Puts messages together from whatever pieces arrive."""
+    """Reassembles messages from the pieces in which they arrive."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def feed(self, piece: bytes) -> None:
-        """Take over what has arrived."""
+        """Add received bytes."""
         self._data += piece
 
     def take(self) -> bytes | None:
-        """The oldest message that is whole; None when there is none yet.
+        """Remove and return the oldest complete message; None when there is none yet.
 
         Raises:
-            FrameError: the next length makes no sense; nothing can be told apart any more.
+            FrameError: the next length is negative or above the limit.
         """
         if len(self._data) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._data)
-        if not 0 <= length <= _LONGEST:
-            raise FrameError(f"a message of {length} bytes is announced: at most {_LONGEST} are expected")
+        if not 0 <= length <= _MAX_FRAME:
+            raise FrameError(f"a frame of {length} bytes was announced; at most {_MAX_FRAME} are allowed")
         end = _LENGTH.size + length
         if len(self._data) < end:
             return None

@@ -1,8 +1,8 @@
-"""The body of a writer's process: rows come in over a pipe, go to PostgreSQL, and each commit is answered.
+"""The writer process: receives batches over a pipe, writes them to PostgreSQL and reports each result.
 
-Run as `python -m sp500tui.pipeline.writer.process FD`, with a connected socket at that file descriptor. The first
-message is the configuration (JSON); every other one is an eight-byte batch number and a payload of `storage.rows`.
-Every answer is JSON. Imports psycopg and nothing else that is heavy.
+Run as `python -m sp500tui.pipeline.writer.process FD`, where FD is a connected socket. The first message is the
+configuration (JSON); each of the others is an eight-byte batch number and a payload of `storage.batch_codec`. Every
+answer is JSON. Of the heavy packages it imports psycopg alone.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _PR_SET_PDEATHSIG = 1
 
 def main(fd: int) -> None:
     """Serve until the parent closes its end of the pipe."""
-    # The parent decides when to stop: a Ctrl-C of the terminal reaches it alone.
+    # The parent decides when to stop and closes the pipe.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _set_parent_death_signal()
     pipe = Pipe(fd)
-    # Where the end of the pipe cannot be watched, no process is left that might outlive the program.
+    # Without a watch on the pipe this process could outlive its parent, so it exits.
     ServiceThread(
         "end-of-pipe", lambda: _exit_with_parent(fd), attempts=1, on_failure=lambda _: os._exit(1)
     ).start()
@@ -52,22 +52,22 @@ def main(fd: int) -> None:
 
 
 def _set_parent_death_signal() -> None:
-    """On Linux, be killed with the parent's thread that owns this process, even while stopped (prctl(2))."""
+    """On Linux, have the kernel kill this process when the parent thread exits (prctl(2), PR_SET_PDEATHSIG)."""
     if sys.platform != "linux":
         return
     import ctypes
 
-    # Where the C library has no prctl, the end of the pipe must do.
+    # Without prctl in the C library, the watch on the pipe has to suffice.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _exit_with_parent(fd: int) -> None:
-    """End this process when the other end of the pipe is gone, even in the middle of a hanging statement."""
+    """Exit when the parent's end of the pipe is closed, even during a statement."""
     poller = select.poll()
     poller.register(fd, 0)
     poller.poll()
-    # The main thread sees the end of the pipe too; it gets a moment to close its connection in good order.
+    # The main thread sees the closed pipe too and gets a second to close its connection.
     time.sleep(1.0)
     os._exit(0)
 
@@ -87,7 +87,7 @@ class _Writer:
         self._answer(kind="log", name=__package__, level=logging.DEBUG, message=message, created=time.time())
 
     def handshake(self) -> None:
-        """Connect, and say how that went."""
+        """Connect to the database and send the result."""
         try:
             self._connected()
         except DatabaseError as error:
@@ -106,7 +106,7 @@ class _Writer:
         return self._connection
 
     def write(self, number: int, payload: bytes) -> None:
-        """Commit one batch, and say how that went."""
+        """Commit one batch and send the result."""
         started = time.perf_counter()
         try:
             stored = insert(self._connected(), payload)

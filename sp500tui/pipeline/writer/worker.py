@@ -1,4 +1,4 @@
-"""The writers: a batch from the queue or the journal, through a process of its own, to a commit."""
+"""The writer stage: each worker takes batches from the queue or the batch store to a commit by its own process."""
 
 from __future__ import annotations
 
@@ -23,38 +23,39 @@ from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.writer.batch_store import B, BatchStore
 from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
-from sp500tui.storage import batch_codec as rowcodec
+from sp500tui.storage import batch_codec
 from sp500tui.storage.errors import is_bad_row
 
 _LINGER = 0.05
-"""Seconds a writer waits for more rows than the first, to commit them together."""
+"""Seconds a writer waits for more rows to fill a batch."""
 _MAX_CRASHES = 3
-"""Processes that may die with a batch before it is taken apart."""
+"""Writer processes that may die holding a batch before it is bisected."""
 _SPOOL_FILL = 0.5
-"""Share of the rows queue above which rows go to the journal while the database is away."""
+"""Fill level of the rows queue above which rows are spooled while the database is down."""
 _SPOOL_AGE = 1.0
-"""Seconds after which they go there in any case, so that an end of this program costs no more than that."""
+"""Seconds after which waiting rows are spooled in any case: a crash of this program loses no more than that."""
 _FULL_DISK_PAUSE = 1.0
-_LAST_COMMIT = 1.0
-"""Seconds a commit under way may still take once spooling has begun."""
+_COMMIT_GRACE = 1.0
+"""Seconds a running commit may still take after spooling has begun."""
 _START_TIMEOUT = 20.0
-"""Seconds a new process gets to start and to reach the database, however short the commit time-out."""
-_PIECES = 32
+"""Seconds a new process may take to start and connect, however short the commit time-out."""
+_MAX_PIECES = 32
+"""Parts into which one bisection splits a batch."""
 _SERVER_SHARE = 0.8
-"""Share of the commit time-out after which the server is to give up by itself, which says more than silence."""
+"""Statement time-out as a share of the commit time-out: the server's error says more than a time-out here."""
 
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of a batch, part by part."""
+    """The result of a batch, summed over its parts."""
 
     stored: int = 0
     refused: list[DeadLetter] = field(default_factory=list)
-    """Single rows that the database will never take."""
+    """Rows that the database rejects permanently."""
 
 
 class WriterStage(Generic[B]):
-    """What all writers share, and the maker of their bodies."""
+    """What all writers share; makes the task of each."""
 
     def __init__(
         self,
@@ -79,45 +80,45 @@ class WriterStage(Generic[B]):
         self.batch_size = batch_size
         self.commit_timeout = commit_timeout
         self.spooling_since: float | None = None
-        """Tick of the stop ladder's second step: from then on rows go to the journal, not to the database."""
+        """Monotonic time at which `ShutdownLevel.SPOOL` was reached: rows go to the batch store from then on."""
 
     def make_task(self, worker: Worker) -> WriterTask[B]:
-        """One writer's body; its process is started when there is something to write."""
+        """The task of one writer; its process is started with the first batch."""
         return WriterTask(self, worker)
 
 
 class WriterTask(Generic[B]):
-    """One writer: this thread, its process and their pipe."""
+    """One writer: its process, the pipe to it, and the batch in progress."""
 
     def __init__(self, shared: WriterStage[B], worker: Worker) -> None:
         self._shared = shared
         self._worker = worker
-        self._link: WriterClient | None = None
+        self._client: WriterClient | None = None
         self._prefetched: B | None = None
-        """The batch after the one that is being committed; only within a step."""
+        """The batch after the one that is being committed; only set within `run_once`."""
         self._sent = 0
 
     def run_once(self) -> None:
-        """Bring a batch to the database, and the full ones behind it; or rows to the disk while there is none."""
+        """Write pending batches to the database, or spool rows while it is down."""
         shared = self._shared
         if shared.spooling_since is not None or not shared.health.ready.is_set() or shared.health.retry_in:
             self._spool_or_wait()
             return
-        if self._link is None and not self._connect():
+        if self._client is None and not self._connect():
             return
         batch = shared.batch_store.take_pending() or self._admit()
         while batch is not None:
             self._write(batch)
             batch, self._prefetched = self._prefetched, None
             if batch is not None and self._worker.abandoned:
-                # Its successor commits it.
+                # The worker that replaced this one commits it.
                 self._requeue(batch)
                 return
 
-    # --- while the database cannot be used ---------------------------------------------------------------------
+    # --- while the database is down ---------------------------------------------------------------------
 
     def _spool_or_wait(self) -> None:
-        """Spool rows when they pile up or the run is ending; else wait for the database."""
+        """Spool rows when they pile up or the run is ending; otherwise wait for the database."""
         shared, worker = self._shared, self._worker
         if not shared.batch_store.accepts_when_down:
             pause = shared.health.retry_in
@@ -128,9 +129,9 @@ class WriterTask(Generic[B]):
         ended = not depth.ready and not shared.batch_store.has_pending
         old = (depth.oldest_age or 0.0) > _SPOOL_AGE
         if spooling or ended or old or depth.ready > depth.capacity * _SPOOL_FILL:
-            # Looking for rows is also how a writer learns that there will be none any more.
+            # `take` is also how a writer learns that the queue is closed.
             lease = worker.take(shared.rows, shared.batch_size, timeout=0.0 if ended else 0.1)
-            batch = None if lease is None else self._to_journal(lease)
+            batch = None if lease is None else self._to_batch_store(lease)
             if batch is not None:
                 self._requeue(batch)
             if lease is not None:
@@ -139,12 +140,12 @@ class WriterTask(Generic[B]):
         worker.wait(min(0.1 if pause is None else pause, 0.1), WorkerState.WAITING, shared.health.message)
 
     def _connect(self) -> bool:
-        """Start the process; whether it reached the database."""
+        """Start the process; False when it could not connect to the database."""
         shared, worker = self._shared, self._worker
         worker.set_state(WorkerState.STARTING, "connects to the database")
-        self._link = WriterClient(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
-        worker.pid = self._link.pid
-        answer = self._link.connect(max(_START_TIMEOUT, shared.commit_timeout), self._cut_short)
+        self._client = WriterClient(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
+        worker.pid = self._client.pid
+        answer = self._client.connect(max(_START_TIMEOUT, shared.commit_timeout), self._is_expedited)
         if answer.committed:
             shared.health.record_success()
             return True
@@ -155,16 +156,16 @@ class WriterTask(Generic[B]):
     # --- from the queue to the commit --------------------------------------------------------------------------
 
     def _admit(self) -> B | None:
-        """Lease rows and have the journal take them over."""
+        """Lease rows and hand them to the batch store."""
         shared, worker = self._shared, self._worker
         lease = worker.take(shared.rows, shared.batch_size, linger=_LINGER)
         if lease is None:
             return None
         worker.start_work(f"{len(lease.items)} rows to the journal")
-        return self._to_journal(lease)
+        return self._to_batch_store(lease)
 
-    def _to_journal(self, lease: Lease[ConvertedQuote]) -> B | None:
-        """The journal's batch of a lease; None, and the rows back in the queue, while the disk takes nothing."""
+    def _to_batch_store(self, lease: Lease[ConvertedQuote]) -> B | None:
+        """The batch of a lease; None, with the rows back in the queue, while the disk is full."""
         worker = self._worker
         try:
             return self._accept(lease)
@@ -174,10 +175,10 @@ class WriterTask(Generic[B]):
             return None
 
     def _accept(self, lease: Lease[ConvertedQuote]) -> B | None:
-        """The journal's batch of a lease.
+        """The batch of a lease; None when it was lost or had rows to dead-letter.
 
         Raises:
-            JournalError: the disk takes nothing now; the rows are back in the queue.
+            JournalError: the disk cannot be written; the rows are back in the queue.
         """
         shared = self._shared
         rows, payload, unwritable = _encode(lease.items)
@@ -194,7 +195,7 @@ class WriterTask(Generic[B]):
             self._worker.lease = None
 
     def _prefetch(self) -> None:
-        """While the database commits one batch, bring the next to the journal, if it is full already."""
+        """While the database commits one batch, prepare the next if a full one is waiting."""
         shared, worker = self._shared, self._worker
         if self._prefetched is not None or worker.stopping.is_set() or worker.abandoned or worker.pool.paused:
             return
@@ -202,7 +203,7 @@ class WriterTask(Generic[B]):
             return
         if shared.rows.depth().ready < shared.batch_size:
             return
-        # Whatever hinders it is met again, and told, when this batch's turn has come.
+        # An error here occurs again, and is reported, when the next batch is taken.
         with suppress(QueueClosedError, JournalError):
             worker.lease = shared.rows.take(shared.batch_size, timeout=0.0)
             if worker.lease is not None:
@@ -222,43 +223,43 @@ class WriterTask(Generic[B]):
         except _UnavailableError as refusal:
             self._requeue(batch)
             shared.health.record_failure(str(refusal), refusal.sqlstate)
-        except WriterDiedError as death:
-            # One that was made to end, or that a slow database made late, says nothing against the rows.
-            batch.crashes += death.by_itself
+        except WriterDiedError as error:
+            # A process that was killed or timed out does not count against the batch.
+            batch.crashes += error.crashed
             self._requeue(batch)
-            self._disconnect(at_once=True)
-            if not self._cut_short():
+            self._disconnect(kill=True)
+            if not self._is_expedited():
                 raise
         except BaseException as error:
-            # Whatever it was, the rows stay; a batch that does this again and again is taken apart.
+            # The rows are kept whatever the error; a batch that fails repeatedly is bisected.
             batch.crashes += not isinstance(error, JournalError)
             self._requeue(batch)
             raise
         else:
-            self._settle(batch, outcome, time.monotonic() - started)
+            self._complete(batch, outcome, time.monotonic() - started)
 
     def _requeue(self, batch: B) -> None:
-        """Leave a batch, and the one behind it, to the journal until somebody can commit them."""
+        """Put a batch and the prefetched one back into the batch store."""
         ahead, self._prefetched = self._prefetched, None
-        # What is given back last is taken first.
+        # LIFO: the batch requeued last is taken first.
         for each in (ahead, batch):
             while each is not None:
                 try:
                     self._shared.batch_store.requeue(each)
                     break
                 except JournalError as error:
-                    # Only with the journal off: the batch is in memory, and there it stays until the disk takes it.
+                    # Only without write-ahead: the batch is in memory alone until the disk can be written.
                     self._worker.set_state(WorkerState.WAITING, str(error))
                     time.sleep(_FULL_DISK_PAUSE)
-        # The journal wakes nobody: those who wait for rows learn here that a batch waits.
+        # Writers wait on the rows queue; wake them for the batch in the store.
         self._worker.pool.wake()
 
     def _commit(self, payload: bytes, outcome: _Outcome) -> None:
-        """Have a payload committed; where a row is at fault, halve it until that row stands alone."""
+        """Commit a payload; where the database rejects a row, bisect until that row is alone."""
         shared = self._shared
-        assert self._link is not None  # noqa: S101  # step() connects first
-        answer = self._link.commit(
-            self._next_number(), payload, shared.commit_timeout, self._cut_short, self._prefetch
+        assert self._client is not None  # noqa: S101  # run_once() connects first
+        answer = self._client.commit(
+            self._next_number(), payload, shared.commit_timeout, self._is_expedited, self._prefetch
         )
         if answer.committed:
             shared.health.record_success()
@@ -266,62 +267,62 @@ class WriterTask(Generic[B]):
             outcome.stored += answer.stored
         elif not is_bad_row(answer.sqlstate or ""):
             raise _UnavailableError(answer)
-        elif rowcodec.count(payload) == 1:
+        elif batch_codec.count(payload) == 1:
             outcome.refused.append(
-                DeadLetter.of(rowcodec.decode(payload)[0], answer.message, answer.sqlstate)
+                DeadLetter.of(batch_codec.decode(payload)[0], answer.message, answer.sqlstate)
             )
         else:
-            for half in rowcodec.split(payload):
+            for half in batch_codec.split(payload):
                 self._commit(half, outcome)
 
     def _bisect(self, batch: B, outcome: _Outcome) -> None:
-        """Take a batch apart that killed its writers, until the row that does so stands alone."""
+        """Split a batch whose writers crashed repeatedly; dead-letter a row that still does so alone."""
         if batch.rows == 1:
             reason = f"its writer process died {batch.crashes} times"
-            outcome.refused.append(DeadLetter.of(rowcodec.decode(batch.payload)[0], reason, None))
+            outcome.refused.append(DeadLetter.of(batch_codec.decode(batch.payload)[0], reason, None))
             return
-        self._shared.batch_store.split(batch, _pieces(batch.payload), crashes=_MAX_CRASHES - 1)
+        self._shared.batch_store.split(batch, _split_evenly(batch.payload), crashes=_MAX_CRASHES - 1)
         batch.rows = 0
         self._worker.pool.wake()
 
-    def _settle(self, batch: B, outcome: _Outcome, seconds: float) -> None:
+    def _complete(self, batch: B, outcome: _Outcome, seconds: float) -> None:
         shared, worker = self._shared, self._worker
         if not batch.rows:
             return
         shared.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
         now = time.monotonic()
-        for tick, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
-            shared.end_to_end.record(now - tick, quotes)
+        for fetched_at, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
+            shared.end_to_end.record(now - fetched_at, quotes)
         shared.latest_prices.mark_written(batch.quotes, worker.name)
         worker.finish_work(batch.rows, seconds)
         for letter in outcome.refused:
-            message = f"{letter.row.get('symbol')} is a dead letter: {letter.reason}"
+            message = f"{letter.row.get('symbol')} was dead-lettered: {letter.reason}"
             worker.pool.emit(EventKind.DEAD_LETTER, message, logging.WARNING, worker.name)
 
     def _next_number(self) -> int:
         self._sent += 1
         return self._sent
 
-    def _cut_short(self) -> bool:
+    def _is_expedited(self) -> bool:
         since = self._shared.spooling_since
-        return since is not None and time.monotonic() - since > _LAST_COMMIT
+        return since is not None and time.monotonic() - since > _COMMIT_GRACE
 
-    def _disconnect(self, *, at_once: bool = False) -> None:
-        link, self._link = self._link, None
+    def _disconnect(self, *, kill: bool = False) -> None:
+        client, self._client = self._client, None
         self._worker.pid = os.getpid()
-        if link is not None:
-            link.close(at_once=at_once)
+        if client is not None:
+            client.close(kill=kill)
 
     def kill(self) -> bool:
-        """End the process as a fault would; False when there is none."""
-        link = self._link
-        if link is None:
+        """Kill the process, as a fault would; False when there is none."""
+        client = self._client
+        if client is None:
             return False
-        link.kill()
+        client.kill()
         return True
 
     def close(self) -> None:
-        """Let the process go, and the batch behind the one that failed."""
+        """Requeue the prefetched batch and end the process."""
         ahead, self._prefetched = self._prefetched, None
         if ahead is not None:
             self._requeue(ahead)
@@ -329,7 +330,7 @@ class WriterTask(Generic[B]):
 
 
 class _UnavailableError(Exception):
-    """The database refused a batch for a reason that will pass, or that a person has to mend."""
+    """The database refused a batch for a reason other than one of its rows."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.message)
@@ -339,34 +340,34 @@ class _UnavailableError(Exception):
 def _encode(
     rows: Sequence[ConvertedQuote],
 ) -> tuple[Sequence[ConvertedQuote], bytes, list[DeadLetter]]:
-    """The payload of the rows that can be written, those rows, and the others with the reason."""
+    """The rows that can be encoded, their payload, and the other rows as dead letters."""
     try:
-        return rows, rowcodec.encode(rows), []
+        return rows, batch_codec.encode(rows), []
     except DatabaseError:
         good: list[ConvertedQuote] = []
         bad: list[DeadLetter] = []
         for row in rows:
             try:
-                rowcodec.encode([row])
+                batch_codec.encode([row])
                 good.append(row)
             except DatabaseError as error:
                 bad.append(DeadLetter.of(_record(row), str(error), error.sqlstate))
-        return good, rowcodec.encode(good), bad
+        return good, batch_codec.encode(good), bad
 
 
 def _record(row: ConvertedQuote) -> dict[str, str | None]:
-    """A row that the codec refuses, for a person to read."""
-    fields = {name: getattr(row.quote, name, getattr(row, name, None)) for name in rowcodec.COLUMNS}
+    """A row that the codec rejects, as text."""
+    fields = {name: getattr(row.quote, name, getattr(row, name, None)) for name in batch_codec.COLUMNS}
     return {name: None if value is None else str(value) for name, value in fields.items()}
 
 
-def _pieces(payload: bytes) -> list[bytes]:
-    """The payload in up to 32 parts."""
-    components = [payload]
-    while len(components) < _PIECES and any(rowcodec.count(part) > 1 for part in components):
-        components = [
+def _split_evenly(payload: bytes) -> list[bytes]:
+    """The payload in up to `_MAX_PIECES` parts."""
+    parts = [payload]
+    while len(parts) < _MAX_PIECES and any(batch_codec.count(part) > 1 for part in parts):
+        parts = [
             piece
-            for part in components
-            for piece in (rowcodec.split(part) if rowcodec.count(part) > 1 else (part,))
+            for part in parts
+            for piece in (batch_codec.split(part) if batch_codec.count(part) > 1 else (part,))
         ]
-    return components
+    return parts

@@ -18,7 +18,7 @@ import pytest
 
 from sp500tui.pipeline.writer import process as writer_process
 from sp500tui.pipeline.writer.client import WriterClient, WriterDiedError
-from sp500tui.pipeline.writer.framing import framed
+from sp500tui.pipeline.writer.framing import encode_frame
 from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.schema.migrations import apply_schema
 from tests.support.faults_rows import row
@@ -37,7 +37,7 @@ def link(database_url: str) -> Iterator[WriterClient]:
     made = WriterClient(database_url, "writer-7", 5.0)
     assert made.connect(20, never).committed
     yield made
-    made.close(at_once=True)
+    made.close(kill=True)
 
 
 def payload(*numbers: int) -> bytes:
@@ -105,7 +105,7 @@ def test_a_death_is_told_with_its_signal(link: WriterClient) -> None:
     link.kill()
     with pytest.raises(WriterDiedError, match=r"writer-7 \(process \d+\) ended by signal 9") as death:
         link.commit(1, payload(1), 10, never)
-    assert death.value.by_itself
+    assert death.value.crashed
 
 
 def test_a_death_by_an_exception_is_told_in_its_own_words() -> None:
@@ -123,15 +123,15 @@ def test_a_stopped_process_is_waited_for_only_so_long(link: WriterClient, rows: 
     started = time.monotonic()
     with pytest.raises(WriterDiedError, match="did not answer in time") as late:
         link.commit(1, payload(*range(rows)), 0.3, never)
-    assert not late.value.by_itself
+    assert not late.value.crashed
     assert time.monotonic() - started < 5
-    link.close(at_once=True)
+    link.close(kill=True)
     assert not psutil.pid_exists(link.pid)
 
 
 def test_waiting_can_be_called_off(link: WriterClient) -> None:
     process_of(link).suspend()
-    with pytest.raises(WriterDiedError, match="told to stop before its commit was confirmed"):
+    with pytest.raises(WriterDiedError, match="stopped before its commit was confirmed"):
         link.commit(1, payload(1), 60, lambda: True)
 
 
@@ -215,9 +215,11 @@ def test_a_process_that_only_talks_is_not_waited_for(link: WriterClient) -> None
     # Given a process that sends log lines without end, and no answer
     ours, theirs = socket.socketpair()
     link._socket, real = ours, link._socket
-    link._arrivals.unregister(real)
-    link._arrivals.register(ours, select.POLLIN)
-    line = framed(json.dumps({"kind": "log", "name": "x", "level": 1, "message": "m", "created": 0}).encode())
+    link._pollin.unregister(real)
+    link._pollin.register(ours, select.POLLIN)
+    line = encode_frame(
+        json.dumps({"kind": "log", "name": "x", "level": 1, "message": "m", "created": 0}).encode()
+    )
     talking = threading.Event()
     talking.set()
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
-from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, framed
+from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, encode_frame
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -46,7 +46,7 @@ def test_messages_come_back_whole_whatever_pieces_they_come_in(
     messages: list[bytes], sizes: list[int]
 ) -> None:
     reader, found = FrameDecoder(), []
-    for piece in pieces(b"".join(map(framed, messages)), sizes):
+    for piece in pieces(b"".join(map(encode_frame, messages)), sizes):
         reader.feed(piece)
         found += taken(reader)
     assert found == messages
@@ -54,7 +54,7 @@ def test_messages_come_back_whole_whatever_pieces_they_come_in(
 
 @given(message=st.binary(max_size=40), data=st.data())
 def test_a_torn_frame_is_waited_for(message: bytes, data: st.DataObject) -> None:
-    whole = framed(message)
+    whole = encode_frame(message)
     reader = FrameDecoder()
     reader.feed(whole[: data.draw(st.integers(0, len(whole) - 1))])
     assert reader.take() is None
@@ -72,7 +72,7 @@ def test_no_bytes_make_it_fail_in_any_other_way(data: bytes) -> None:
 def test_a_length_that_makes_no_sense_is_refused_before_anything_is_kept_for_it(length: int) -> None:
     reader = FrameDecoder()
     reader.feed(length.to_bytes(4, "big", signed=True))
-    with pytest.raises(FrameError, match="are expected"):
+    with pytest.raises(FrameError, match="are allowed"):
         reader.take()
 
 
@@ -110,11 +110,11 @@ def commit(link: WriterClient, timeout: float = 5.0) -> Answer:
     return link.commit(1, b"rows", timeout, lambda: False)
 
 
-COMMITTED = framed(json.dumps({"kind": "committed", "number": 1, "stored": 4, "seconds": 0.1}).encode())
+COMMITTED = encode_frame(json.dumps({"kind": "committed", "number": 1, "stored": 4, "seconds": 0.1}).encode())
 
 
 def test_an_answer_in_pieces_after_an_older_one_is_understood(link: WriterClient) -> None:
-    says(link).sendall(framed(b'{"kind": "failed", "number": 0}') + COMMITTED[:9])
+    says(link).sendall(encode_frame(b'{"kind": "failed", "number": 0}') + COMMITTED[:9])
     with pytest.raises(WriterDiedError, match="did not answer in time"):
         commit(link, 0.1)
     says(link).sendall(COMMITTED[9:])
@@ -133,22 +133,24 @@ def test_an_answer_that_lies_in_the_pipe_counts_although_the_process_is_dead(lin
         b"\xff\xff\xff\xff12345678",
         b"\x7f\xff\xff\xff",
         b"HTTP/1.1 200 OK",
-        framed(b""),
-        framed(b"\xff\xfe"),
-        framed(b"[" * 100_000),
-        framed(b"[]"),
-        framed(b"7"),
-        framed(b'{"number": 1}'),
-        framed(b'{"kind": "committed", "number": 1}'),
-        framed(b'{"kind": "committed", "number": 1, "stored": "many", "seconds": 0}'),
-        framed(b'{"kind": "log", "level": Infinity, "created": 0, "name": "", "message": ""}'),
+        encode_frame(b""),
+        encode_frame(b"\xff\xfe"),
+        encode_frame(b"[" * 100_000),
+        encode_frame(b"[]"),
+        encode_frame(b"7"),
+        encode_frame(b'{"number": 1}'),
+        encode_frame(b'{"kind": "committed", "number": 1}'),
+        encode_frame(b'{"kind": "committed", "number": 1, "stored": "many", "seconds": 0}'),
+        encode_frame(b'{"kind": "log", "level": Infinity, "created": 0, "name": "", "message": ""}'),
     ],
 )
 def test_an_answer_that_is_none_ends_the_process_and_not_the_program(link: WriterClient, sent: bytes) -> None:
     says(link).sendall(sent)
-    with pytest.raises(WriterDiedError, match=r"writer-3 \(process 4000000\) sent no answer but") as death:
+    with pytest.raises(
+        WriterDiedError, match=r"writer-3 \(process 4000000\) sent an invalid answer"
+    ) as death:
         commit(link)
-    assert not death.value.by_itself, "the rows are not to blame"
+    assert not death.value.crashed, "the rows are not to blame"
 
 
 @given(message=answers | json_values)
@@ -156,7 +158,7 @@ def test_whatever_it_answers_only_the_projects_own_errors_come_of_it(message: ob
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", Impostor)
         link = WriterClient("postgresql://nowhere", "writer-3", 5.0)
-    says(link).sendall(framed(json.dumps(message).encode()))
+    says(link).sendall(encode_frame(json.dumps(message).encode()))
     says(link).shutdown(socket.SHUT_WR)
     with suppress(Sp500tuiError):
         assert isinstance(link._receive(1, float("inf"), lambda: False), Answer)

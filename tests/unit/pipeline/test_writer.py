@@ -50,7 +50,7 @@ def test_rows_are_committed_in_batches_and_counted(open_desk: Open, eventually: 
         assert shown.written_by == "writer-1"
         assert desk.end_to_end.latency().p50 is not None
         assert desk.health.commit.latency().p50 is not None
-        assert desk.database.links[0].statement_timeout < desk.writer_stage.commit_timeout
+        assert desk.database.clients[0].statement_timeout < desk.writer_stage.commit_timeout
     assert not any((desk.journal._folder).iterdir())
 
 
@@ -123,7 +123,7 @@ def test_only_the_bad_row_is_buried(open_desk: Open, eventually: Wait) -> None:
         assert (desk.ledger().stored, desk.ledger().dead) == (14, 2)
     told = [event.message for event in desk.events if event.kind is EventKind.DEAD_LETTER]
     assert len(told) == 2
-    assert told[0].endswith("is a dead letter: violates check constraint")
+    assert told[0].endswith("was dead-lettered: violates check constraint")
 
 
 def test_a_row_that_cannot_be_written_at_all_is_buried_and_its_neighbours_are_stored(
@@ -146,7 +146,7 @@ def test_a_writer_that_dies_has_its_batch_written_by_the_next(
 
     def die(_symbols: list[str]) -> None:
         if next(crashes, False):
-            raise WriterDiedError("writer-1 ended by signal 9", by_itself=True)
+            raise WriterDiedError("writer-1 ended by signal 9", crashed=True)
 
     with open_desk() as desk:
         setattr(desk.database, moment, die)
@@ -164,7 +164,7 @@ def test_a_row_that_kills_its_writers_is_found_and_buried_alone(open_desk: Open,
 
     def die(symbols: list[str]) -> None:
         if "S33" in symbols:
-            raise WriterDiedError("ended by signal 11", by_itself=True)
+            raise WriterDiedError("ended by signal 11", crashed=True)
 
     with open_desk(batch=100) as desk:
         desk.database.before_commit = die
@@ -326,11 +326,11 @@ def test_a_writer_can_be_killed_as_a_demonstration(open_desk: Open, eventually: 
         eventually(desk.settled)
         task = desk.stage.workers[0].task
         assert isinstance(task, WriterTask)
-        assert desk.stage.workers[0].pid == desk.database.links[0].pid
+        assert desk.stage.workers[0].pid == desk.database.clients[0].pid
         assert task.kill()
         desk.put(rows(5, first=1))
         eventually(desk.settled)
-        assert len(desk.database.links) == 2
+        assert len(desk.database.clients) == 2
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_storm_of_every_fault_loses_and_alters_nothing(
             raise RefusedError("22003", "out of range")
         kind = faults.popleft() if faults else ""
         if kind == "dead":
-            raise WriterDiedError("ended by signal 9", by_itself=True)
+            raise WriterDiedError("ended by signal 9", crashed=True)
         if kind == "late":
             raise WriterDiedError("did not answer in time")
         if kind:

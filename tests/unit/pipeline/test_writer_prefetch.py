@@ -65,7 +65,7 @@ def test_a_refused_batch_stays_before_the_one_behind_it(open_desk: Open, eventua
 
 def test_a_writer_that_dies_leaves_both_batches_to_the_next(open_desk: Open, eventually: Wait) -> None:
     with open_desk(batch=10) as desk:
-        crashes = iter([WriterDiedError("ended by signal 9", by_itself=True)])
+        crashes = iter([WriterDiedError("ended by signal 9", crashed=True)])
 
         def die_once(_symbols: list[str]) -> None:
             for death in crashes:
