@@ -7,25 +7,89 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from sp500tui.errors import ThrottledError
-from sp500tui.sources.backoff import (
-    FAILURE_BACKOFF,
-    THROTTLE_BACKOFF,
-    TOLERATED_FAILURES,
-    burst_at,
-    decrease_rate,
-    default_burst,
-    increase_rate,
-)
 
+MAX_RETRY_AFTER = 3600.0
+"""Seconds; a `Retry-After` beyond an hour is answered by one attempt an hour."""
+TOLERATED_FAILURES = 2
+"""Failures in a row that do not open the circuit yet: one lost connection is no outage."""
+
+_MIN_RATE_SHARE = 1 / 16
+_RATE_STEP_SHARE = 1 / 20
 _POLL_INTERVAL = 0.05
 """Seconds between two looks at `cancelled` while waiting."""
 _PROBE_TIMEOUT = 60.0
 """Seconds after which a probe that never told its outcome is given up."""
 _PROBE_INTERVAL = 0.5
 """Seconds after which those who met a probe under way should ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """Waiting times that double from strike to strike."""
+
+    base: float
+    """Seconds, at most, after the first strike."""
+    cap: float
+    """Seconds, at most, after any."""
+
+    def delay(self, failures: int, jitter: float) -> float:
+        """Seconds to wait after that many strikes; `jitter` from 0 to 1 spreads them over the upper half.
+
+        The lower half is fixed, so that a storm costs a bounded number of requests whatever the dice say.
+        """
+        doublings = min(max(failures, 1) - 1, 32)
+        longest = min(self.cap, self.base * float(2**doublings))
+        return longest * (0.5 + 0.5 * min(max(jitter, 0.0), 1.0))
+
+
+THROTTLE_BACKOFF = BackOff(base=4.0, cap=60.0)
+"""Yahoo asked for fewer requests. A minute of refusals sees at most five attempts after its first 5 s."""
+FAILURE_BACKOFF = BackOff(base=1.0, cap=30.0)
+"""No answer, or a senseless one: mostly the network here, which comes back by itself."""
+
+
+def decrease_rate(rate: float, limit: float) -> float:
+    """The rate after a 429: half, down to a sixteenth of the limit (requests a second)."""
+    return max(rate / 2, limit * _MIN_RATE_SHARE)
+
+
+def increase_rate(rate: float, limit: float) -> float:
+    """The rate after a good answer: a twentieth of the limit more, up to it (requests a second)."""
+    return min(limit, rate + limit * _RATE_STEP_SHARE)
+
+
+def burst_at(rate: float, limit: float, burst: int) -> int:
+    """Requests that may go out at once at a lowered rate: the same share of `burst`, at least one."""
+    return max(1, int(burst * rate / limit))
+
+
+def default_burst(rate: float) -> int:
+    """Three seconds' worth of requests, so that one round over the index hardly waits."""
+    return max(1, round(3 * rate))
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that a `Retry-After` header asks for, as a number or an HTTP date (RFC 9110, 10.2.3).
+
+    None for a header that is absent or unreadable; never below zero, never above an hour.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text[:9])
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+        except (ValueError, OverflowError, TypeError, IndexError):
+            return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 class CircuitState(StrEnum):
@@ -89,7 +153,7 @@ class Throttle:
         self._openings = 0
         self._probe: int | None = None
         self._probe_since = 0.0
-        self._strikes = 0
+        self._backoff_level = 0
         self._failures_in_row = 0
         self._requests = self._failed = self._throttled = 0
         self._last_success: float | None = None
@@ -125,7 +189,7 @@ class Throttle:
             self._open_until = self._probe = None
             self._message = ""
             self._failures_in_row = 0
-            self._strikes = max(0, self._strikes - 1)
+            self._backoff_level = max(0, self._backoff_level - 1)
             self._rate = increase_rate(self._rate, self._limit)
             self._changed.notify_all()
 
@@ -146,8 +210,8 @@ class Throttle:
                 self._open_until = max(self._open_until or 0.0, now + asked)
                 return
             self._rate = decrease_rate(self._rate, self._limit)
-            self._strikes += 1
-            delay = max(asked, THROTTLE_BACKOFF.delay(self._strikes, self._jitter()))
+            self._backoff_level += 1
+            delay = max(asked, THROTTLE_BACKOFF.delay(self._backoff_level, self._jitter()))
             self._open(now, delay, reason)
 
     def failed(self, reason: str) -> None:
@@ -160,8 +224,8 @@ class Throttle:
             self._failures_in_row += 1
             if self._open_until is None and self._failures_in_row <= TOLERATED_FAILURES:
                 return
-            self._strikes += 1
-            self._open(now, FAILURE_BACKOFF.delay(self._strikes, self._jitter()), reason)
+            self._backoff_level += 1
+            self._open(now, FAILURE_BACKOFF.delay(self._backoff_level, self._jitter()), reason)
 
     def state(self) -> ThrottleState:
         """Everything of this moment."""

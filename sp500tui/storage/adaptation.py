@@ -46,7 +46,7 @@ def python_codec(server_encoding: str) -> str:
         return "ascii"
 
 
-def adapt(connection: AdaptContext) -> None:
+def register_loaders(connection: AdaptContext) -> None:
     """Register the conversions for one connection."""
     adapters = connection.adapters
     adapters.register_loader("timestamptz", _TimeLoader)

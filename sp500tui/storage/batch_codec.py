@@ -39,14 +39,14 @@ _KEY = itemgetter(0, 1)
 _EMPTY = b"\n".join([b"{}"] * len(COLUMNS))
 _NULL = "NULL"
 _TIME_COLUMNS = frozenset({"quote_time", "fx_time", "fetched_at"})
-_WORD_COLUMNS = frozenset({"symbol", "currency", "converted_currency", "market_state"})
-_IN_TIMES = b"0123456789T:.+-NUL"
-_IN_NUMBERS = b"0123456789.eE+-NUL"
-_IN_WORDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.^=_&/:+-"
+_TEXT_COLUMNS = frozenset({"symbol", "currency", "converted_currency", "market_state"})
+_TIME_CHARACTERS = b"0123456789T:.+-NUL"
+_NUMBER_CHARACTERS = b"0123456789.eE+-NUL"
+_TEXT_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.^=_&/:+-"
 """The characters a column may hold: none that an array literal would need quotes for, no `NaN`."""
-_NULL_WORD = re.compile(rb"(?i)(?<![^,])null(?![^,])")
+_NULL_ELEMENT = re.compile(rb"(?i)(?<![^,])null(?![^,])")
 
-_UNREADABLE = "22P02"
+_INVALID_TEXT = "22P02"
 """SQLSTATE `invalid_text_representation`: the row is at fault, not the database."""
 
 
@@ -66,7 +66,7 @@ def encode(rows: Sequence[ConvertedQuote]) -> bytes:
     for name, values in zip(COLUMNS, zip(*table, strict=True), strict=True):
         if name in _TIME_COLUMNS:
             columns.append([_NULL if value is None else time_text[value] for value in values])
-        elif name in _WORD_COLUMNS:
+        elif name in _TEXT_COLUMNS:
             columns.append(values)
         else:
             columns.append([_NULL if value is None else str(value) for value in values])
@@ -84,7 +84,7 @@ def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
             [_NULL if record[name] is None else str(record[name]) for record in records] for name in COLUMNS
         )
     except KeyError as error:
-        raise DatabaseError(f"a row without the column {error} cannot be stored", _UNREADABLE) from error
+        raise DatabaseError(f"a row without the column {error} cannot be stored", _INVALID_TEXT) from error
 
 
 def decode(payload: bytes) -> list[dict[str, str | None]]:
@@ -129,34 +129,36 @@ class _TimeText(dict[datetime, str]):
 
 def _join(columns: Iterable[Sequence[str]]) -> bytes:
     return b"\n".join(
-        b"{" + _checked(name, column) + b"}" for name, column in zip(COLUMNS, columns, strict=True)
+        b"{" + _column_text(name, column) + b"}" for name, column in zip(COLUMNS, columns, strict=True)
     )
 
 
-def _checked(name: str, column: Sequence[str]) -> bytes:
+def _column_text(name: str, column: Sequence[str]) -> bytes:
     text = ",".join(column).encode("utf-8", "replace")
-    if not column or _is_plain(name, text, len(column)):
+    if not column or _is_unquoted(name, text, len(column)):
         return text
-    odd = next(value for value in column if not _is_plain(name, value.encode("utf-8", "replace"), 1))
-    raise DatabaseError(f"the {name} {odd[:40]!r} cannot be stored: odd characters", _UNREADABLE)
+    invalid = next(value for value in column if not _is_unquoted(name, value.encode("utf-8", "replace"), 1))
+    raise DatabaseError(f"the {name} {invalid[:40]!r} cannot be stored: unexpected characters", _INVALID_TEXT)
 
 
-def _is_plain(name: str, text: bytes, values: int) -> bool:
+def _is_unquoted(name: str, text: bytes, values: int) -> bool:
     """Whether the joined values can be taken apart at their commas and mean what they say."""
-    is_word = name in _WORD_COLUMNS
-    allowed = _IN_WORDS if is_word else _IN_TIMES if name in _TIME_COLUMNS else _IN_NUMBERS
+    is_text = name in _TEXT_COLUMNS
+    allowed = (
+        _TEXT_CHARACTERS if is_text else _TIME_CHARACTERS if name in _TIME_COLUMNS else _NUMBER_CHARACTERS
+    )
     if text.translate(None, allowed) != b"," * (values - 1):
         return False
     if not text or text.startswith(b",") or text.endswith(b",") or b",," in text:
         return False
-    return not (is_word and b"NULL" in text.upper() and _NULL_WORD.search(text))
+    return not (is_text and b"NULL" in text.upper() and _NULL_ELEMENT.search(text))
 
 
 def _columns(payload: bytes) -> list[bytes]:
     columns = payload.split(b"\n")
     if len(columns) != len(COLUMNS):
         raise DatabaseError(
-            f"a batch of {len(columns)} columns cannot be stored: {len(COLUMNS)} expected", _UNREADABLE
+            f"a batch of {len(columns)} columns cannot be stored: {len(COLUMNS)} expected", _INVALID_TEXT
         )
     return columns
 

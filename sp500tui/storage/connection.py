@@ -11,12 +11,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import one_line, redact_url
-from sp500tui.storage.adaptation import adapt
+from sp500tui.storage.adaptation import register_loaders
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.transaction import Connection, transaction
-from sp500tui.storage.url import check_url, impossible_value
+from sp500tui.storage.url import check_url, invalid_value_message
 
-_LONGEST = 300
+_MAX_LENGTH = 300
 _KEEPALIVE = {
     "keepalives_idle": 20,
     "keepalives_interval": 5,
@@ -24,10 +24,10 @@ _KEEPALIVE = {
     "tcp_user_timeout": 30_000,
 }
 """A peer that vanished is noticed in about half a minute; seconds, `tcp_user_timeout` milliseconds."""
-_NO_ENCODING = "SQL_ASCII"
-_PREPARE_AFTER = 5
+_SQL_ASCII = "SQL_ASCII"
+_PREPARE_THRESHOLD = 5
 """Executions after which a statement is prepared by name; psycopg's default."""
-_AMBIGUOUS = (None, "08P01")
+_AMBIGUOUS_SQLSTATES = (None, "08P01")
 """SQLSTATEs that leave the cause to the message: libpq gives none before the log-in, PgBouncer this one for all."""
 
 _CAUSES = (
@@ -130,20 +130,20 @@ def connect(
     given = conninfo_to_dict(url)
     options = {name: value for name, value in defaults.items() if name not in given}
     connection = _open(url, options, "UTF8")
-    if connection.info.parameter_status("server_encoding") == _NO_ENCODING:
+    if connection.info.parameter_status("server_encoding") == _SQL_ASCII:
         # Such a server checks all that it sends against the client's encoding; without one it sends any bytes.
         connection.close()
-        connection = _open(url, options, _NO_ENCODING)
+        connection = _open(url, options, _SQL_ASCII)
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     connection.read_only = read_only or None
     connection.statement_timeout = statement_timeout
     connection.prepared = set()
-    adapt(connection)
+    register_loaders(connection)
     try:
-        _examine(connection)
+        _detect_pooler(connection)
     except psycopg.Error as error:
         connection.close()
-        raise refusal(url, error) from None
+        raise connection_error(url, error) from None
     return connection
 
 
@@ -155,10 +155,10 @@ def _open(url: str, options: Mapping[str, str | int], encoding: str) -> Connecti
             make_conninfo(url, **options, client_encoding=encoding), autocommit=True, prepare_threshold=None
         )
     except psycopg.Error as error:
-        raise refusal(url, error) from None
+        raise connection_error(url, error) from None
 
 
-def _examine(connection: Connection) -> None:
+def _detect_pooler(connection: Connection) -> None:
     """Find out whether a pooler stands between, and whether it allows transactions.
 
     A pooler in statement mode ends the connection at a transaction of several messages; it lets `run` pass as long as
@@ -167,17 +167,17 @@ def _examine(connection: Connection) -> None:
     with transaction(connection):
         row = connection.execute(QUERIES["backend_pid"]).fetchone()
     if row is not None and row[0] == connection.info.backend_pid:
-        connection.prepare_threshold = _PREPARE_AFTER
+        connection.prepare_threshold = _PREPARE_THRESHOLD
 
 
-def refusal(url: str, error: psycopg.Error) -> DatabaseError:
+def connection_error(url: str, error: psycopg.Error) -> DatabaseError:
     """Why no connection came about."""
     text = str(error)
-    for pattern, sqlstate, sentence in _CAUSES:
+    for pattern, sqlstate, remedy in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
-            own = None if error.sqlstate in _AMBIGUOUS else error.sqlstate
-            return DatabaseError(f"the database {redact_url(url)} {sentence}", own or sqlstate)
-    if found := impossible_value(text):
+            reported = None if error.sqlstate in _AMBIGUOUS_SQLSTATES else error.sqlstate
+            return DatabaseError(f"the database {redact_url(url)} {remedy}", reported or sqlstate)
+    if found := invalid_value_message(text):
         return DatabaseError(f"the database {redact_url(url)} cannot be reached: {found}", "08001")
     # Libpq quotes what it cannot read, and that may be a piece of the password.
     words = "libpq cannot use its parameters" if "invalid" in text else _first_line(text)
@@ -186,7 +186,7 @@ def refusal(url: str, error: psycopg.Error) -> DatabaseError:
     )
 
 
-def failure(what: str, error: psycopg.Error) -> DatabaseError:
+def query_error(what: str, error: psycopg.Error) -> DatabaseError:
     """`what` failed, with the server's own words on one line and its SQLSTATE; 08006 for a broken connection."""
     words = _first_line(error.diag.message_primary or str(error) or type(error).__name__)
     sqlstate = error.sqlstate or ("22021" if isinstance(error, psycopg.DataError) else "08006")
@@ -194,4 +194,4 @@ def failure(what: str, error: psycopg.Error) -> DatabaseError:
 
 
 def _first_line(text: str) -> str:
-    return one_line(text.strip().partition("\n")[0], _LONGEST)
+    return one_line(text.strip().partition("\n")[0], _MAX_LENGTH)

@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 
-from sp500tui.storage.connection import connect, failure
+from sp500tui.storage.connection import connect, query_error
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import repeated
+from sp500tui.storage.retry import with_retry
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection, run
 
@@ -26,7 +26,7 @@ class Step:
     """Its name in `QUERIES`."""
     makes: str
     """The table or view that has been spread once it is done."""
-    words: str
+    description: str
     """What it does, as the rest of a sentence."""
 
 
@@ -70,21 +70,21 @@ class Server:
         return cls(version, first, created[first] if first else "", () if first else missing)
 
     def line(self) -> str:
-        """The server in words."""
+        """The server in description."""
         if self.created is None:
             return f"server    PostgreSQL {self.version} without Citus or TimescaleDB"
         return f"server    PostgreSQL {self.version} with {_NAMES[self.created]} {self.created_version}"
 
 
-def steps_left(extension: str, spread: Collection[str]) -> tuple[Step, ...]:
+def pending_steps(extension: str, distributed: Collection[str]) -> tuple[Step, ...]:
     """What is still to be done where `spread` tables and views are there already."""
-    return tuple(step for step in _STEPS[extension] if step.makes not in spread)
+    return tuple(step for step in _STEPS[extension] if step.makes not in distributed)
 
 
 def prepare(url: str, *, dry_run: bool = False) -> Generator[str, None, None]:
     """Make the tables, then spread them; each line tells what was done, or with `dry_run` what would be.
 
-    A second call does what the first has left. Where the database has neither extension, nothing else is needed.
+    A second call does what the first has pending. Where the database has neither extension, nothing else is needed.
 
     Raises:
         ConfigurationError: for a malformed URL.
@@ -93,25 +93,25 @@ def prepare(url: str, *, dry_run: bool = False) -> Generator[str, None, None]:
     if not dry_run:
         apply_schema(url)
     with connect(url, application_name="sp500tui prepare", read_only=dry_run) as connection:
-        rows = _ask(connection, "available_extensions", "say which extensions it has")
+        rows = _execute(connection, "available_extensions", "say which extensions it has")
         server = Server.of(rows, connection.info.parameter_status("server_version") or "of unknown version")
         yield server.line()
         if server.created is None:
-            yield from _nothing_needed(server)
+            yield from _nothing_to_do(server)
             return
-        left = steps_left(server.created, _spread(connection, server.created))
-        for step in left:
+        pending = pending_steps(server.created, _distributed(connection, server.created))
+        for step in pending:
             if dry_run:
-                yield f"would     {step.words}:"
+                yield f"would     {step.description}:"
                 yield from (f"          {line}" for line in QUERIES[step.query].rstrip().splitlines())
             else:
-                _ask(connection, step.query, step.words)
-                yield f"done      {step.words}"
-        if not left:
+                _execute(connection, step.query, step.description)
+                yield f"done      {step.description}"
+        if not pending:
             yield "nothing   to do: the tables are spread already"
 
 
-def _nothing_needed(server: Server) -> Iterator[str]:
+def _nothing_to_do(server: Server) -> Iterator[str]:
     yield "nothing   is needed: a single PostgreSQL takes the tables as they are"
     for name in server.only_installed:
         yield (
@@ -120,19 +120,22 @@ def _nothing_needed(server: Server) -> Iterator[str]:
         )
 
 
-def _spread(connection: Connection, extension: str) -> set[str]:
+def _distributed(connection: Connection, extension: str) -> set[str]:
     # Before the first run there is nothing, not even the view that the question is about.
-    if not _ask(connection, "has_prices", "say whether the tables are there")[0][0]:
+    if not _execute(connection, "has_prices", "say whether the tables are there")[0][0]:
         return set()
-    return {name for (name,) in _ask(connection, f"spread_{extension}", "say what is spread already")}
+    return {
+        name
+        for (name,) in _execute(connection, f"distributed_tables_{extension}", "say what is spread already")
+    }
 
 
-def _ask(connection: Connection, query: str, words: str) -> list[tuple[Any, ...]]:
+def _execute(connection: Connection, query: str, description: str) -> list[tuple[Any, ...]]:
     def once() -> list[tuple[Any, ...]]:
         cursor = run(connection, QUERIES[query])
         return cursor.fetchall() if cursor.description else []
 
     try:
-        return repeated(once)
+        return with_retry(once)
     except psycopg.Error as error:
-        raise failure(f"the database did not {words}", error) from None
+        raise query_error(f"the database did not {description}", error) from None

@@ -12,9 +12,9 @@ import psycopg
 
 from sp500tui.errors import DatabaseError
 from sp500tui.model import ConvertedQuote, Quote
-from sp500tui.storage.connection import failure
+from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import repeated
+from sp500tui.storage.retry import with_retry
 from sp500tui.storage.transaction import Connection, run
 
 _NO_SUCH_FUNCTION = "42883"
@@ -158,9 +158,9 @@ def row_count(connection: Connection) -> int:
     return row_total(connection).rows
 
 
-def newest(connection: Connection) -> LatestTrade:
+def latest_trade(connection: Connection) -> LatestTrade:
     """The newest trade and how many symbols have a price."""
-    return LatestTrade(*_rows(connection, "newest")[0])
+    return LatestTrade(*_rows(connection, "latest_trade")[0])
 
 
 def statistics(connection: Connection) -> Statistics:
@@ -195,9 +195,9 @@ def _rows(
     connection: Connection, query: str, arguments: Mapping[str, object] | None = None
 ) -> list[tuple[Any, ...]]:
     try:
-        return repeated(lambda: run(connection, QUERIES[query], arguments).fetchall())
+        return with_retry(lambda: run(connection, QUERIES[query], arguments).fetchall())
     except psycopg.Error as error:
-        raise failure(f"the database did not answer the query {query}", error) from None
+        raise query_error(f"the database did not answer the query {query}", error) from None
 
 
 def _converted_quote(row: Sequence[Any]) -> ConvertedQuote:

@@ -1,4 +1,4 @@
-"""Repeating a statement that the server itself asks to be repeated."""
+"""Repeating a statement that the server itself asks to be with_retry."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 _RETRY_SQLSTATES = frozenset({"40001", "40P01"})
 """SQLSTATE `serialization_failure`, ordinary in CockroachDB and on replicas, and `deadlock_detected`."""
-_ATTEMPTS = 6
-_LONGEST_PAUSE = 0.5
+_MAX_ATTEMPTS = 6
+_MAX_PAUSE = 0.5
 
 
-def repeated(statement: Callable[[], T], pause: Callable[[float], object] = time.sleep) -> T:
+def with_retry(statement: Callable[[], T], pause: Callable[[float], object] = time.sleep) -> T:
     """What the statement returns, asked again up to five times where it lost against another transaction.
 
     Such a statement has changed nothing, so that repeating it is harmless (PostgreSQL documentation, 13.5).
@@ -29,11 +29,11 @@ def repeated(statement: Callable[[], T], pause: Callable[[float], object] = time
     Raises:
         psycopg.Error: of the last attempt, or any other at once.
     """
-    for attempt in range(_ATTEMPTS - 1):
+    for attempt in range(_MAX_ATTEMPTS - 1):
         try:
             return statement()
         except psycopg.Error as error:
             if error.sqlstate not in _RETRY_SQLSTATES:
                 raise
-            pause(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2**attempt)))  # noqa: S311
+            pause(random.uniform(0, min(_MAX_PAUSE, 0.02 * 2**attempt)))  # noqa: S311
     return statement()

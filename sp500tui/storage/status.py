@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import psycopg
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.connection import connect, failure
+from sp500tui.storage.connection import connect, query_error
 from sp500tui.storage.database import Database
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.reads import LatestTrade, Statistics, newest, statistics
+from sp500tui.storage.reads import LatestTrade, Statistics, latest_trade, statistics
 from sp500tui.storage.transaction import Connection, run
 
 _UNDEFINED_TABLE = "42P01"
@@ -26,7 +26,7 @@ class DatabaseStatus:
     schema_version: int | None
     """None before the first run has created the tables; the fields below are None too then."""
     statistics: Statistics | None = None
-    newest: LatestTrade | None = None
+    latest_trade: LatestTrade | None = None
     constituents: int | None = None
 
 
@@ -49,8 +49,8 @@ def read_status(database: Database) -> DatabaseStatus:
             version,
             schema,
             statistics(connection),
-            newest(connection),
-            _number(connection, "constituents_in_force"),
+            latest_trade(connection),
+            _number(connection, "current_constituents"),
         )
 
 
@@ -67,5 +67,5 @@ def _number(connection: Connection, query: str) -> int | None:
     try:
         row = run(connection, QUERIES[query]).fetchone()
     except psycopg.Error as error:
-        raise failure(f"the query {query} failed", error) from None
+        raise query_error(f"the query {query} failed", error) from None
     return row[0] if row else None

@@ -23,13 +23,13 @@ Arguments = Mapping[str, object] | Sequence[object] | None
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = QUERIES["transaction_settings"]
 _RAW_SETTINGS = _SETTINGS.replace("%s", "$1").encode()
-_PREPARATION = 2
+_PREPARE_INDEX = 2
 """Place of the command that prepares the statement, where there is one."""
-_COMMANDS = 4
+_MIN_RESULTS = 4
 """Commands of a transaction that `_send` sends, at least."""
 # Where a statement of a pipeline fails, psycopg raises its error and warns of the commands that were skipped for it.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
-_OPEN = (TransactionStatus.INERROR, TransactionStatus.INTRANS)
+_IN_TRANSACTION = (TransactionStatus.INERROR, TransactionStatus.INTRANS)
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -57,12 +57,12 @@ def run(connection: Connection, query: str, arguments: Arguments = None) -> psyc
     try:
         with connection.pipeline():
             connection.execute(f"{_BEGIN}{mode}")
-            _set_locally(connection)
+            _apply_settings(connection)
             cursor.execute(query, arguments)
             connection.execute("COMMIT")
     finally:
         # A statement that fails takes the COMMIT behind it in the pipeline with it.
-        if connection.info.transaction_status in _OPEN:
+        if connection.info.transaction_status in _IN_TRANSACTION:
             connection.rollback()
     return cursor
 
@@ -71,7 +71,7 @@ def run(connection: Connection, query: str, arguments: Arguments = None) -> psyc
 def transaction(connection: Connection) -> Iterator[None]:
     """Commit the statements of the block together, or none of them."""
     with connection.transaction():
-        _set_locally(connection)
+        _apply_settings(connection)
         yield
 
 
@@ -101,14 +101,14 @@ def _run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> 
     finally:
         with suppress(psycopg.OperationalError):
             pgconn.exit_pipeline_mode()
-        if pgconn.transaction_status in _OPEN:
+        if pgconn.transaction_status in _IN_TRANSACTION:
             pgconn.exec_(b"ROLLBACK")
-    for place, result in enumerate(results):
-        _check(result)
-        if prepares and place == _PREPARATION:
+    for index, result in enumerate(results):
+        _raise_on_error(result)
+        if prepares and index == _PREPARE_INDEX:
             # It outlives the transaction, even one that fails.
             connection.prepared.add(name)
-    if len(results) < _COMMANDS:
+    if len(results) < _MIN_RESULTS:
         raise psycopg.OperationalError(pgconn.get_error_message())
     return results[-2].command_tuples or 0
 
@@ -142,12 +142,12 @@ def _results(pgconn: PGconn) -> list[PGresult]:
     return results
 
 
-def _check(result: PGresult) -> None:
+def _raise_on_error(result: PGresult) -> None:
     if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
         raise error_from_result(result, "utf-8")
 
 
-def _set_locally(connection: Connection) -> None:
+def _apply_settings(connection: Connection) -> None:
     connection.execute(_SETTINGS, (_milliseconds(connection),))
 
 

@@ -56,7 +56,7 @@ def check_url(url: str) -> None:
     Raises:
         ConfigurationError: naming the masked URL, what is wrong with it and how to write it.
     """
-    fault = _fault(url)
+    fault = _url_error(url)
     if fault:
         raise ConfigurationError(f"the database URL {redact_url(url)!r} {fault}; write it as {_EXAMPLE}")
     for passfile in parse_qs(urlsplit(url).query).get("passfile", []):
@@ -76,17 +76,17 @@ def without_password(url: str) -> str:
     return _SECRET_PARAMETER.sub(r"\1***", scheme + separator + shown + rest[len(authority) :])
 
 
-def impossible_value(message: str) -> str:
+def invalid_value_message(message: str) -> str:
     """What libpq's message says about a parameter's value, and what it may be; empty where it says nothing of one."""
     if found := _REFUSED_VALUE.search(message):
         name = found[1]
-        return f"{_expected(name)}; correct it in the URL, PG{name.upper()} or the service file"
+        return f"{_expected_values(name)}; correct it in the URL, PG{name.upper()} or the service file"
     if found := _REFUSED_INTEGER.search(message):
-        return f"{_expected(found[1])}; correct it in the URL, the environment or the service file"
+        return f"{_expected_values(found[1])}; correct it in the URL, the environment or the service file"
     return ""
 
 
-def _expected(name: str) -> str:
+def _expected_values(name: str) -> str:
     if name in PERMITTED:
         return f"the value of {name} is not one of {', '.join(PERMITTED[name])}"
     if name == "require_auth":
@@ -96,15 +96,15 @@ def _expected(name: str) -> str:
     return f"the value of {name} is not possible"
 
 
-def _impossible_parameter(query: str) -> str:
+def _invalid_parameter(query: str) -> str:
     """The fault of the first parameter with a value that libpq would refuse; empty where there is none."""
     for name, values in parse_qs(query, keep_blank_values=True).items():
-        if not all(_is_possible(name, value) for value in values):
-            return f"is not possible: {_expected(name)}"
+        if not all(_is_valid(name, value) for value in values):
+            return f"is not possible: {_expected_values(name)}"
     return ""
 
 
-def _is_possible(name: str, value: str) -> bool:
+def _is_valid(name: str, value: str) -> bool:
     if name == "require_auth":
         return all(element.removeprefix("!") in ("", *_AUTHENTICATION) for element in value.split(","))
     if name in _INTEGERS:
@@ -115,7 +115,7 @@ def _is_possible(name: str, value: str) -> bool:
     return name not in PERMITTED or value in ("", *PERMITTED[name])
 
 
-def _fault(url: str) -> str:
+def _url_error(url: str) -> str:
     """What is wrong with the URL, as the rest of a sentence; empty when nothing is."""
     if _BLANK.search(url) or any(character.isspace() for character in url):
         return "holds blanks or control characters"
@@ -136,8 +136,8 @@ def _fault(url: str) -> str:
     try:
         conninfo_to_dict(url)
     except ProgrammingError as error:
-        return _reason(str(error))
-    return _impossible_parameter(parts.query)
+        return _describe_parse_error(str(error))
+    return _invalid_parameter(parts.query)
 
 
 def _ports(authority: str) -> list[str]:
@@ -151,7 +151,7 @@ def _is_port(text: str) -> bool:
     return text.isdecimal() and text.isascii() and len(text) <= 5 and 0 < int(text) < 65_536
 
 
-def _reason(message: str) -> str:
+def _describe_parse_error(message: str) -> str:
     """Libpq's objection without what it quotes, since that may be the password."""
     parameter = re.search(r'URI query parameter: "(\w{1,40})"', message)
     if parameter:

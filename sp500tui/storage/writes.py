@@ -14,14 +14,14 @@ from sp500tui.errors import DatabaseError
 from sp500tui.model import Constituent
 from sp500tui.storage.adaptation import python_codec
 from sp500tui.storage.batch_codec import parameters
-from sp500tui.storage.connection import failure
+from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import repeated
+from sp500tui.storage.retry import with_retry
 from sp500tui.storage.transaction import Connection, run, run_raw
 
 _log = logging.getLogger(__name__)
 
-_TEXTS = ("symbol", "cik", "name", "sector", "sub_industry", "headquarters", "founded")
+_TEXT_COLUMNS = ("symbol", "cik", "name", "sector", "sub_industry", "headquarters", "founded")
 """Columns of `constituents` that are texts."""
 _UNTRANSLATABLE = "22P05"
 """SQLSTATE `untranslatable_character`: the database's encoding lacks it."""
@@ -38,9 +38,9 @@ def insert(connection: Connection, payload: bytes) -> int:
     """
     columns = parameters(payload)
     try:
-        return repeated(lambda: run_raw(connection, "insert_prices", columns))
+        return with_retry(lambda: run_raw(connection, "insert_prices", columns))
     except psycopg.Error as error:
-        raise failure("the database did not store a batch", error) from None
+        raise query_error("the database did not store a batch", error) from None
 
 
 def upsert_constituents(
@@ -53,36 +53,39 @@ def upsert_constituents(
     Raises:
         DatabaseError: with its SQLSTATE.
     """
-    listed = tuple(constituents)
+    constituents_seen = tuple(constituents)
     server_encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     for codec in ("utf-8", python_codec(server_encoding), "ascii"):
-        spelled = sorted(
-            {(one.symbol, one.cik): one for one in (_spelled(each, codec) for each in listed)}.items()
+        encodable = sorted(
+            {
+                (one.symbol, one.cik): one for one in (_encodable(each, codec) for each in constituents_seen)
+            }.items()
         )
         values: dict[str, object] = {
-            column: [getattr(one, column) for _, one in spelled] for column in (*_TEXTS, "date_added")
+            column: [getattr(one, column) for _, one in encodable]
+            for column in (*_TEXT_COLUMNS, "date_added")
         }
         try:
-            _store(connection, "upsert_constituents", {**values, "seen_at": seen_at})
+            _execute(connection, "upsert_constituents", {**values, "seen_at": seen_at})
         except DatabaseError as error:
             if error.sqlstate != _UNTRANSLATABLE or codec == "ascii":
                 raise
         else:
-            _warn_of_replacements(server_encoding, listed, codec)
+            _warn_of_replacements(server_encoding, constituents_seen, codec)
             return
 
 
-def _spelled(constituent: Constituent, codec: str) -> Constituent:
+def _encodable(constituent: Constituent, codec: str) -> Constituent:
     """The constituent with every character replaced by `?` that the encoding lacks, and without NUL characters."""
-    texts = {name: getattr(constituent, name).replace("\0", "") for name in _TEXTS}
-    spelled: dict[str, Any] = {
+    texts = {name: getattr(constituent, name).replace("\0", "") for name in _TEXT_COLUMNS}
+    encodable: dict[str, Any] = {
         name: text.encode(codec, "replace").decode(codec) for name, text in texts.items()
     }
-    return replace(constituent, **spelled)
+    return replace(constituent, **encodable)
 
 
-def _warn_of_replacements(server_encoding: str, listed: Iterable[Constituent], codec: str) -> None:
-    changed = [one.name for one in listed if _spelled(one, codec) != one]
+def _warn_of_replacements(server_encoding: str, constituents_seen: Iterable[Constituent], codec: str) -> None:
+    changed = [one.name for one in constituents_seen if _encodable(one, codec) != one]
     if changed:
         _log.warning(
             "the database's encoding %s cannot hold all characters of %d constituents (%s); they are stored with ? "
@@ -94,7 +97,7 @@ def _warn_of_replacements(server_encoding: str, listed: Iterable[Constituent], c
 
 
 def upsert_symbols(connection: Connection, symbols: Iterable[str]) -> None:
-    """Record the symbols that prices are asked for, listed or not.
+    """Record the symbols that prices are asked for, constituents_seen or not.
 
     A symbol outside ASCII is left out: no price of it can be stored, and not every database could hold it.
 
@@ -102,11 +105,11 @@ def upsert_symbols(connection: Connection, symbols: Iterable[str]) -> None:
         DatabaseError: with its SQLSTATE.
     """
     plain = sorted({symbol for symbol in symbols if symbol.isascii()})
-    _store(connection, "upsert_symbols", {"symbols": plain})
+    _execute(connection, "upsert_symbols", {"symbols": plain})
 
 
-def _store(connection: Connection, query: str, values: Mapping[str, object]) -> None:
+def _execute(connection: Connection, query: str, values: Mapping[str, object]) -> None:
     try:
-        repeated(lambda: run(connection, QUERIES[query], values))
+        with_retry(lambda: run(connection, QUERIES[query], values))
     except psycopg.Error as error:
-        raise failure("the database did not store the list of constituents", error) from None
+        raise query_error("the database did not store the list of constituents", error) from None

@@ -73,7 +73,7 @@ class FromSocket:
         self._symbols = listed_symbols()[:_ANSWER]
         self._yahoo.open()
         self._fetch = self._yahoo.fetch
-        ask = self._yahoo._ask
+        ask = self._yahoo._query
 
         def asked(url: str, params: dict[str, str], read: Callable[[bytes], object]) -> object:
             def kept(body: bytes) -> object:
@@ -82,7 +82,7 @@ class FromSocket:
 
             return ask(url, params, kept)
 
-        self._yahoo._ask = asked  # type: ignore[method-assign,assignment]
+        self._yahoo._query = asked  # type: ignore[method-assign,assignment]
         self._fetch(self._symbols)
 
     def measure(self, steps: _Steps) -> Sequence[Quote]:

@@ -23,7 +23,7 @@ from sp500tui.storage.connection import connect
 from sp500tui.storage.embedded import initdb as cluster
 from sp500tui.storage.embedded.account import Account
 from sp500tui.storage.embedded.binaries import bin_folder_for
-from sp500tui.storage.embedded.process import clear_stale_lock_files, end, find_running
+from sp500tui.storage.embedded.process import clear_stale_lock_files, find_running, stop
 from sp500tui.storage.embedded.server import EmbeddedServer
 
 
@@ -39,7 +39,7 @@ def end_server(pgdata: Path) -> None:
     """End whatever server is left in this data directory."""
     process = find_running(pgdata)
     if process is not None:
-        assert end(process, lambda: None)
+        assert stop(process, lambda: None)
 
 
 def kill_server(pgdata: Path) -> psutil.Process:

@@ -67,16 +67,16 @@ def status_lines(status: DatabaseStatus) -> list[str]:
         f"database      {status.masked_url}",
         f"server        PostgreSQL {status.server_version}, {'embedded' if status.embedded else 'by URL'}",
     ]
-    if status.statistics is None or status.newest is None:
+    if status.statistics is None or status.latest_trade is None:
         return [*lines, "tables        none yet: the first run creates them"]
     total = status.statistics.total
     size = "" if total.bytes is None else f", {total.bytes / 1e6:,.1f} MB"
-    when = status.newest.quote_time
+    when = status.latest_trade.quote_time
     return [
         *lines,
         f"schema        version {status.schema_version}",
         f"prices        {'' if total.exact else 'about '}{total.rows:,} rows{size}",
-        f"symbols       {status.newest.symbols:,} with a price",
+        f"symbols       {status.latest_trade.symbols:,} with a price",
         f"newest trade  {when:%Y-%m-%d %H:%M:%S} UTC" if when else "newest trade  none",
         f"constituents  {status.constituents:,}",
         f"connections   {status.statistics.connections} of {status.statistics.max_connections}",
@@ -85,7 +85,7 @@ def status_lines(status: DatabaseStatus) -> list[str]:
 
 def status_object(status: DatabaseStatus) -> dict[str, object]:
     """The status for `--json`: unknown values are null, times are ISO 8601 in UTC."""
-    statistics, newest = status.statistics, status.newest
+    statistics, newest = status.statistics, status.latest_trade
     return {
         "url": status.masked_url,
         "embedded": status.embedded,

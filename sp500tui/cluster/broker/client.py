@@ -30,7 +30,7 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.snapshot import Health
-from sp500tui.sources.backoff import BackOff
+from sp500tui.sources.throttle import BackOff
 
 _log = logging.getLogger(__name__)
 

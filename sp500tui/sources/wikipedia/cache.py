@@ -17,7 +17,7 @@ from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import Constituent
 from sp500tui.sources.wikipedia.table import checked, parse_day, plausible_symbol
-from sp500tui.sources.yahoo.json_values import entry
+from sp500tui.sources.yahoo.json_values import get_path
 
 _FILE = "constituents.json"
 _LARGEST = 8 << 20
@@ -104,7 +104,7 @@ def bundled_constituents() -> tuple[Constituent, ...]:
 
 def _constituent(line: object) -> Constituent:
     def text(name: str) -> str:
-        value = entry(line, name)
+        value = get_path(line, name)
         if not isinstance(value, str):
             raise TypeError(name)
         return one_line(value)

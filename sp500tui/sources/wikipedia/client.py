@@ -17,7 +17,7 @@ import requests
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import Constituent
-from sp500tui.sources.proxy_refusals import proxy_words
+from sp500tui.sources.proxy_errors import proxy_error_message
 from sp500tui.sources.wikipedia.cache import (
     BUNDLED_DATE,
     CachedConstituents,
@@ -30,13 +30,13 @@ from sp500tui.sources.wikipedia.table import ParsedPage, parse_page
 
 _log = logging.getLogger(__name__)
 
-_LARGEST_PAGE = 16 << 20
+_MAX_PAGE = 16 << 20
 _CHUNK = 64 << 10
-_TOLERATED_ROWS = 5
+_MAX_UNREADABLE_ROWS = 5
 """Unreadable rows, 1 % of the list, up to which the page is better than the last good list."""
-_SHORTEST = 0.98
+_MIN_SHARE = 0.98
 """Share of the last good list's length below which a page lost rows; the index has had 500 to 505 lines."""
-_NAMED = 5
+_MAX_NAMED = 5
 _OK, _NOT_MODIFIED, _PROXY_LOGIN = 200, 304, 407
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
@@ -99,7 +99,7 @@ class Wikipedia:
         return ConstituentList(fresh.constituents, "wikipedia", fresh.date, "")
 
     def _fresh(self, cached: CachedConstituents | None) -> CachedConstituents:
-        page = self._ask(cached)
+        page = self._request(cached)
         now = self._clock()
         if page is None:
             if cached is None:
@@ -109,7 +109,7 @@ class Wikipedia:
         _check_losses(parsed, bundled_constituents() if cached is None else cached.constituents)
         return CachedConstituents(self._url, parsed.constituents, now, page.etag, page.last_modified)
 
-    def _ask(self, cached: CachedConstituents | None) -> _Page | None:
+    def _request(self, cached: CachedConstituents | None) -> _Page | None:
         """The page, or None when it is as it was when it was cached."""
         headers = {"User-Agent": self._user_agent, "Accept": "text/html"}
         if cached is not None and cached.etag:
@@ -136,7 +136,7 @@ class Wikipedia:
         if response.status_code == _NOT_MODIFIED:
             return None
         if response.status_code == _PROXY_LOGIN:
-            raise SourceError(proxy_words(response.status_code, self._host))
+            raise SourceError(proxy_error_message(response.status_code, self._host))
         if response.status_code != _OK:
             raise SourceError(
                 f"Wikipedia answered {response.status_code} {one_line(response.reason or '', 40)}".strip()
@@ -145,7 +145,7 @@ class Wikipedia:
         deadline = time.monotonic() + 3 * self._timeout
         for chunk in response.iter_content(_CHUNK):
             body += chunk
-            if len(body) > _LARGEST_PAGE or time.monotonic() > deadline:
+            if len(body) > _MAX_PAGE or time.monotonic() > deadline:
                 raise SourceError("the page is too large or comes too slowly")
         etag = header_value(response.headers, "ETag")
         return _Page(bytes(body), etag, header_value(response.headers, "Last-Modified"))
@@ -154,7 +154,7 @@ class Wikipedia:
         host = self._host
         if isinstance(error, requests.exceptions.ProxyError):
             if refused := _TUNNEL_REFUSED.search(str(error)):
-                return proxy_words(int(refused[1]), host)
+                return proxy_error_message(int(refused[1]), host)
             return f"the proxy did not connect to {host}; check --proxy"
         if isinstance(error, requests.exceptions.SSLError):
             return f"the certificate of {host} is not trusted; behind a proxy give --ca-file or set SSL_CERT_FILE"
@@ -176,12 +176,12 @@ def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
         SourceError: more than 5 rows cannot be read, or the list is more than 2 % shorter than the known one.
     """
     lost, usable = parsed.unreadable, len(parsed.constituents)
-    names = ", ".join(repr(name) for name in lost[:_NAMED]) + (", …" if len(lost) > _NAMED else "")
-    if len(lost) > _TOLERATED_ROWS:
+    names = ", ".join(repr(name) for name in lost[:_MAX_NAMED]) + (", …" if len(lost) > _MAX_NAMED else "")
+    if len(lost) > _MAX_UNREADABLE_ROWS:
         raise SourceError(
             f"{len(lost)} of {usable + len(lost)} rows of Wikipedia's table cannot be read: {names}"
         )
-    if usable < _SHORTEST * len(known):
+    if usable < _MIN_SHARE * len(known):
         raise SourceError(f"Wikipedia's table has {usable} rows, where the last good list has {len(known)}")
     if lost:
         _log.warning(

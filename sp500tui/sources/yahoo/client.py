@@ -23,22 +23,22 @@ from sp500tui.logs.redaction import one_line
 from sp500tui.model import MarketState
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.json_values import read_json
-from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, answered_symbols, parse_quotes
-from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol, yahoo_symbol
+from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes
+from sp500tui.sources.yahoo.symbols import fx_symbol, yahoo_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 
 if TYPE_CHECKING:
     from sp500tui.sources.yahoo.session import ThrottledSession
 
 _log = logging.getLogger(__name__)
-_Answer = TypeVar("_Answer")
+T = TypeVar("T")
 
-_QUOTES = "https://query1.finance.yahoo.com/v7/finance/quote"
-_CHART = "https://query1.finance.yahoo.com/v8/finance/chart/"
+_QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
+_CHART_URL = "https://query1.finance.yahoo.com/v8/finance/chart/"
 _EMPTY_RESPONSE: object = {"quoteResponse": {"result": []}}
 _MAX_UNREQUESTED = 1000
 """Symbols nobody asked for that are remembered as told."""
-_MOST_STATES = 50
+_MAX_STATES = 50
 """Session names that are remembered as reported; more are noise and are not logged."""
 _SOURCE_NAME = "Yahoo Finance"
 _CACHE_PREFIX = "yfinance-"
@@ -126,15 +126,10 @@ class YahooFinance:
         asked = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
         if not asked:
             return parse_quotes(_EMPTY_RESPONSE, (), fx_pairs, self._clock())
-        known = {
-            *(name for symbol in symbols for name in answer_names(symbol)),
-            *(name for pair in fx_pairs for name in fx_names(*pair)),
-        }
 
         def read(body: bytes) -> FetchResult:
-            answer = read_json(body)
-            self._warn_unrequested(answered_symbols(answer) - known)
-            result = parse_quotes(answer, symbols, fx_pairs, self._clock())
+            result = parse_quotes(read_json(body), symbols, fx_pairs, self._clock())
+            self._warn_unrequested(result.unrequested)
             self._report_new_states({quote.market_state for quote in result.quotes})
             return result
 
@@ -147,7 +142,7 @@ class YahooFinance:
             "lang": "en-US",
             "region": "US",
         }
-        result = self._ask(_QUOTES, params, read)
+        result = self._query(_QUOTE_URL, params, read)
         session = self._session
         return replace(result, seconds=session.seconds()) if session else result
 
@@ -159,8 +154,8 @@ class YahooFinance:
             SourceError: no answer, or one that makes no sense.
         """
         params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
-        url = _CHART + yahoo_symbol(symbol)
-        return self._ask(url, params, lambda body: parse_trading_periods(read_json(body)))
+        url = _CHART_URL + yahoo_symbol(symbol)
+        return self._query(url, params, lambda body: parse_trading_periods(read_json(body)))
 
     def close(self) -> None:
         """End waits for the throttle, and remove the cookies; requests under way end by their time limit."""
@@ -171,7 +166,7 @@ class YahooFinance:
         finally:
             self._remove_cache()
 
-    def _ask(self, url: str, params: dict[str, str], read: Callable[[bytes], _Answer]) -> _Answer:
+    def _query(self, url: str, params: dict[str, str], read: Callable[[bytes], T]) -> T:
         if self._closed.is_set():
             raise SourceError("Yahoo Finance is not asked any more: the run is ending")
         self.open()
@@ -180,20 +175,20 @@ class YahooFinance:
         if data._session is not session:
             # Anything that calls yfinance without session= puts one of its own in place of ours.
             data._set_session(session)
-        session.begin()
+        session.start_query()
         try:
             answer = read(_body(self._response(session, data, url, params)))
         except ThrottledError:
             raise
         except SourceError as error:
             session.crumb_suspect = True
-            self._throttle.failed(_reason(error))
+            self._throttle.failed(_without_source_name(error))
             raise
         except Exception as error:  # yfinance lets through whatever it stumbles over
             failure = SourceError(
                 f"{_SOURCE_NAME}: yfinance failed with {type(error).__name__}: {one_line(error)}"
             )
-            self._throttle.failed(_reason(failure))
+            self._throttle.failed(_without_source_name(failure))
             raise failure from error
         else:
             self._throttle.succeeded()
@@ -213,7 +208,7 @@ class YahooFinance:
             # Consent comes with a new cookie, to which the old crumb does not belong.
             with data._cookie_lock:
                 data._crumb = None
-        raise session.refused_consent()
+        raise session.consent_refused()
 
     def _private_cache(self) -> Path:
         """A folder of this process alone for yfinance's cookies, which are pickles; older ones are removed."""
@@ -235,7 +230,7 @@ class YahooFinance:
         """Log each unknown session name once; the quotes are used with their newest trade."""
         with self._reporting:
             new = states - self._reported_states
-            if not new or len(self._reported_states) >= _MOST_STATES:
+            if not new or len(self._reported_states) >= _MAX_STATES:
                 return
             self._reported_states |= new
         _log.warning(
@@ -254,7 +249,7 @@ class YahooFinance:
         )
 
 
-def _reason(error: SourceError) -> str:
+def _without_source_name(error: SourceError) -> str:
     """The message without the name of who failed, which those who show the throttle put before it."""
     return str(error).removeprefix(_SOURCE_NAME).lstrip(": ")
 

@@ -27,7 +27,7 @@ def read_json(body: bytes) -> object:
     return decoded
 
 
-def entry(node: object, *path: str | int) -> object:
+def get_path(node: object, *path: str | int) -> object:
     """What lies at the path of keys and positions, None where it leads nowhere."""
     for step in path:
         if isinstance(step, str):
@@ -40,18 +40,21 @@ def entry(node: object, *path: str | int) -> object:
 def error_message(answer: object) -> str:
     """What the answer says went wrong, one line; empty where it says nothing."""
     for envelope in _ENVELOPES:
-        error = entry(answer, envelope, "error")
+        error = get_path(answer, envelope, "error")
         if error:
-            return one_line(entry(error, "description") or entry(error, "code") or error)
+            return one_line(get_path(error, "description") or get_path(error, "code") or error)
     return ""
 
 
 def error_text(answer: object) -> str:
     """All that the answer says went wrong: code and description of every error in it."""
     if isinstance(answer, dict):
-        nodes = [answer, *(entry(answer, envelope) for envelope in _ENVELOPES)]
+        nodes = [answer, *(get_path(answer, envelope) for envelope in _ENVELOPES)]
         return " ".join(
-            one_line(entry(node, key)) for node in nodes for key in ("error", "message") if entry(node, key)
+            one_line(get_path(node, key))
+            for node in nodes
+            for key in ("error", "message")
+            if get_path(node, key)
         )
     return ""
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import FxRate, MarketState, Quote
-from sp500tui.sources.yahoo.json_values import entry, error_message
+from sp500tui.sources.yahoo.json_values import error_message, get_path
 from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol
 
 _log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ _SESSIONS: Mapping[str, tuple[str, ...]] = {
 Any other state takes the newest usable trade of all sessions in the answer.
 """
 _SESSION_PRICE = re.compile(r"([a-z][A-Za-z]{0,30}Market)Price")
-_NOT_IN_STATE = re.compile(r"[^A-Z0-9._-]+")
-_LONGEST_STATE = 24
+_INVALID_STATE_CHARACTERS = re.compile(r"[^A-Z0-9._-]+")
+_MAX_STATE_LENGTH = 24
 
 FIELDS = (
     "symbol",
@@ -52,10 +52,10 @@ FIELDS = (
 """What a request names under `fields=`."""
 
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
-_LARGEST = 10**15
+_MAX_NUMBER = 10**15
 _MAX_SCALE = -30
-_LARGEST_VOLUME = 2**63
-_FUTURE = timedelta(days=1)
+_MAX_VOLUME = 2**63
+_MAX_CLOCK_SKEW = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,10 @@ class FetchResult:
     rates: tuple[FxRate, ...]
     missing: Mapping[str, str]
     """Symbol as listed → why it has no price, in words."""
+    unrequested: frozenset[str] = frozenset()
+    """Symbols in the response that were not requested, as Yahoo spells them."""
     seconds: float = 0.0
-    """How long the source took for its answer, without waits for the throttle."""
+    """Response time of the source, without waits for the throttle."""
 
 
 class InvalidQuoteError(Exception):
@@ -90,56 +92,55 @@ def parse_quotes(
         SourceError: it is no answer of the quote service at all, or tells of an error.
     """
     found = _by_symbol(answer)
+    requested = {
+        *(name for symbol in symbols for name in answer_names(symbol)),
+        *(name for pair in fx_pairs for name in fx_names(*pair)),
+    }
     quotes: list[Quote] = []
     missing: dict[str, str] = {}
     for symbol in dict.fromkeys(symbols):
         try:
-            quotes.append(_quote(symbol, _entry_of(symbol, found), now))
+            quotes.append(_quote(symbol, _find_entry(symbol, found), now))
         except InvalidQuoteError as reason:
             missing[symbol] = str(reason)
     rates = [rate for pair in dict.fromkeys(fx_pairs) if (rate := _rate(*pair, found, now)) is not None]
-    return FetchResult(tuple(quotes), tuple(rates), missing)
-
-
-def answered_symbols(answer: object) -> frozenset[str]:
-    """The symbols, as Yahoo spells them, that an answer speaks of."""
-    return frozenset(_by_symbol(answer))
+    return FetchResult(tuple(quotes), tuple(rates), missing, frozenset(found.keys() - requested))
 
 
 def _by_symbol(answer: object) -> dict[str, Mapping[str, object]]:
-    entries = entry(answer, "quoteResponse", "result")
+    entries = get_path(answer, "quoteResponse", "result")
     if not isinstance(entries, list) or (not entries and error_message(answer)):
         why = error_message(answer) or "an answer of an unknown shape"
         raise SourceError(f"Yahoo Finance gave no quotes: {why}")
     found: dict[str, Mapping[str, object]] = {}
-    for line in entries:
-        symbol = entry(line, "symbol")
-        if isinstance(symbol, str) and isinstance(line, Mapping):
-            found.setdefault(symbol, line)
+    for entry in entries:
+        symbol = get_path(entry, "symbol")
+        if isinstance(symbol, str) and isinstance(entry, Mapping):
+            found.setdefault(symbol, entry)
     return found
 
 
-def _entry_of(symbol: str, found: Mapping[str, Mapping[str, object]]) -> Mapping[str, object] | None:
+def _find_entry(symbol: str, found: Mapping[str, Mapping[str, object]]) -> Mapping[str, object] | None:
     """The entry for a symbol asked for; Yahoo answers for the pairs of the dollar under their short names."""
     return next((found[name] for name in answer_names(symbol) if name in found), None)
 
 
-def _quote(symbol: str, line: Mapping[str, object] | None, now: datetime) -> Quote:
-    if line is None:
+def _quote(symbol: str, entry: Mapping[str, object] | None, now: datetime) -> Quote:
+    if entry is None:
         raise InvalidQuoteError(OMITTED)
-    if line.get("quoteType") == "NONE":
+    if entry.get("quoteType") == "NONE":
         raise InvalidQuoteError("unknown to Yahoo Finance, or no longer traded")
-    state = market_state(line.get("marketState"))
-    trade = _latest_trade(line, state, now)
+    state = market_state(entry.get("marketState"))
+    trade = _latest_trade(entry, state, now)
     return Quote(
         symbol=symbol,
         price=trade.price,
-        change=_number(line.get(trade.session + "Change")),
-        percent_change=_number(line.get(trade.session + "ChangePercent")),
-        currency=_currency(line.get("currency")),
+        change=_number(entry.get(trade.session + "Change")),
+        percent_change=_number(entry.get(trade.session + "ChangePercent")),
+        currency=_currency(entry.get("currency")),
         quote_time=trade.time,
         market_state=state,
-        volume=_volume(line.get("regularMarketVolume")),
+        volume=_volume(entry.get("regularMarketVolume")),
         fetched_at=now,
     )
 
@@ -147,24 +148,24 @@ def _quote(symbol: str, line: Mapping[str, object] | None, now: datetime) -> Quo
 def _rate(base: str, target: str, found: Mapping[str, Mapping[str, object]], now: datetime) -> FxRate | None:
     if base == target:
         return FxRate(base, target, Decimal(1), now)
-    line = next((found[name] for name in fx_names(base, target) if name in found), None)
+    entry = next((found[name] for name in fx_names(base, target) if name in found), None)
     try:
-        trade = _fx_trade(line, target, now)
+        trade = _fx_trade(entry, target, now)
     except InvalidQuoteError as reason:
         _log.debug("no rate from %s: %s", fx_symbol(base, target), reason)
         return None
     return FxRate(base, target, trade.price, trade.time)
 
 
-def _fx_trade(line: Mapping[str, object] | None, target: str, now: datetime) -> _Trade:
-    if line is None:
+def _fx_trade(entry: Mapping[str, object] | None, target: str, now: datetime) -> _Trade:
+    if entry is None:
         raise InvalidQuoteError(OMITTED)
-    if line.get("currency", target) != target:
-        raise InvalidQuoteError(f"it comes in {one_line(line['currency'], 24)}, not in {target}")
-    return _latest_trade(line, MarketState.REGULAR, now)
+    if entry.get("currency", target) != target:
+        raise InvalidQuoteError(f"it comes in {one_line(entry['currency'], 24)}, not in {target}")
+    return _latest_trade(entry, MarketState.REGULAR, now)
 
 
-def _latest_trade(line: Mapping[str, object], state: str, now: datetime) -> _Trade:
+def _latest_trade(entry: Mapping[str, object], state: str, now: datetime) -> _Trade:
     """The latest trade of the sessions that count in this state.
 
     A session without a price has not traded and is skipped. In a known state, a malformed price or a missing
@@ -172,14 +173,14 @@ def _latest_trade(line: Mapping[str, object], state: str, now: datetime) -> _Tra
     one. Overnight trades, and every trade in an unknown state, are used where they are usable.
     """
     required = _SESSIONS.get(state, ())
-    trades = [_trade(line, session, now) for session in required if line.get(session + "Price") is not None]
-    optional = () if state == MarketState.REGULAR else (_OVERNIGHT,) if required else _all_sessions(line)
+    trades = [_trade(entry, session, now) for session in required if entry.get(session + "Price") is not None]
+    optional = () if state == MarketState.REGULAR else (_OVERNIGHT,) if required else _all_sessions(entry)
     unusable: InvalidQuoteError | None = None
     for session in optional:
-        if line.get(session + "Price") is None:
+        if entry.get(session + "Price") is None:
             continue
         try:
-            trades.append(_trade(line, session, now))
+            trades.append(_trade(entry, session, now))
         except InvalidQuoteError as reason:
             unusable = unusable or reason
     if not trades:
@@ -187,14 +188,14 @@ def _latest_trade(line: Mapping[str, object], state: str, now: datetime) -> _Tra
     return max(trades, key=lambda trade: trade.time)
 
 
-def _trade(line: Mapping[str, object], session: str, now: datetime) -> _Trade:
-    return _Trade(session, _price(line[session + "Price"]), _time(line.get(session + "Time"), now))
+def _trade(entry: Mapping[str, object], session: str, now: datetime) -> _Trade:
+    return _Trade(session, _price(entry[session + "Price"]), _time(entry.get(session + "Time"), now))
 
 
-def _all_sessions(line: Mapping[str, object]) -> tuple[str, ...]:
+def _all_sessions(entry: Mapping[str, object]) -> tuple[str, ...]:
     """Every session that the entry has a price of, the known ones first."""
     known = (_OVERNIGHT, "preMarket", "postMarket", "regularMarket")
-    named = (match[1] for key in line if (match := _SESSION_PRICE.fullmatch(key)))
+    named = (match[1] for key in entry if (match := _SESSION_PRICE.fullmatch(key)))
     return tuple(dict.fromkeys((*known, *named)))
 
 
@@ -206,7 +207,9 @@ def market_state(value: object) -> str:
     """
     if not isinstance(value, str):
         return MarketState.UNKNOWN
-    text = _NOT_IN_STATE.sub("_", value[: 8 * _LONGEST_STATE].strip().upper())[:_LONGEST_STATE].strip("_")
+    text = _INVALID_STATE_CHARACTERS.sub("_", value[: 8 * _MAX_STATE_LENGTH].strip().upper())[
+        :_MAX_STATE_LENGTH
+    ].strip("_")
     # NULL would be read as an absent value by the database.
     return text if text not in ("", "NULL", "NONE") else MarketState.UNKNOWN
 
@@ -214,10 +217,10 @@ def market_state(value: object) -> str:
 def _number(value: object) -> Decimal | None:
     """The number with the digits as printed; None for what is none, or too large or fine for a database."""
     if isinstance(value, int):
-        return Decimal(value) if abs(value) < _LARGEST and not isinstance(value, bool) else None
+        return Decimal(value) if abs(value) < _MAX_NUMBER and not isinstance(value, bool) else None
     if not isinstance(value, Decimal) or not value.is_finite():
         return None
-    return value if value.copy_abs() < _LARGEST and not _is_too_fine(value) else None
+    return value if value.copy_abs() < _MAX_NUMBER and not _is_too_fine(value) else None
 
 
 def _is_too_fine(number: Decimal) -> bool:
@@ -242,12 +245,12 @@ def _time(value: object, now: datetime) -> datetime:
     if seconds is None or seconds <= 0:
         raise InvalidQuoteError("no time of the trade in Yahoo's answer")
     try:
-        moment = datetime.fromtimestamp(int(seconds), UTC)
+        time = datetime.fromtimestamp(int(seconds), UTC)
     except (ValueError, OverflowError, OSError):
-        moment = datetime.max.replace(tzinfo=UTC)
-    if moment > now + _FUTURE:
+        time = datetime.max.replace(tzinfo=UTC)
+    if time > now + _MAX_CLOCK_SKEW:
         raise InvalidQuoteError(f"the time of the trade lies in the future: {seconds}")
-    return moment
+    return time
 
 
 def _currency(value: object) -> str:
@@ -258,4 +261,4 @@ def _currency(value: object) -> str:
 
 def _volume(value: object) -> int | None:
     number = _number(value)
-    return int(number) if number is not None and 0 <= number < _LARGEST_VOLUME else None
+    return int(number) if number is not None and 0 <= number < _MAX_VOLUME else None

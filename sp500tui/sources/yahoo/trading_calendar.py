@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from sp500tui.errors import SourceError
 from sp500tui.model import MarketState
-from sp500tui.sources.yahoo.json_values import entry, error_message
+from sp500tui.sources.yahoo.json_values import error_message, get_path
 
-_LAST_SECOND = 253_402_300_799
+_MAX_TIMESTAMP = 253_402_300_799
 """The end of the year 9999."""
 
 
@@ -52,23 +52,23 @@ def parse_trading_periods(answer: object) -> TradingPeriods:
     Raises:
         SourceError: there are none, or they are in no order.
     """
-    periods = entry(answer, "chart", "result", 0, "meta", "currentTradingPeriod")
+    periods = get_path(answer, "chart", "result", 0, "meta", "currentTradingPeriod")
     if not isinstance(periods, Mapping):
         why = error_message(answer) or "no trading periods in the answer"
         raise SourceError(f"Yahoo Finance does not say when the market opens: {why}")
-    pre, regular, post = (_span(periods.get(name)) for name in ("pre", "regular", "post"))
+    pre, regular, post = (_period(periods.get(name)) for name in ("pre", "regular", "post"))
     edges = (*pre, *regular, *post)
     if list(edges) != sorted(edges):
         raise SourceError("Yahoo Finance does not say when the market opens: its trading periods overlap")
     return TradingPeriods(pre, regular, post)
 
 
-def _span(period: object) -> tuple[datetime, datetime]:
-    return _moment(entry(period, "start")), _moment(entry(period, "end"))
+def _period(period: object) -> tuple[datetime, datetime]:
+    return _timestamp(get_path(period, "start")), _timestamp(get_path(period, "end"))
 
 
-def _moment(value: object) -> datetime:
-    if type(value) is not int or not 0 < value <= _LAST_SECOND:
+def _timestamp(value: object) -> datetime:
+    if type(value) is not int or not 0 < value <= _MAX_TIMESTAMP:
         raise SourceError(
             "Yahoo Finance does not say when the market opens: its trading periods are unreadable"
         )

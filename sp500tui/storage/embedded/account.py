@@ -47,9 +47,9 @@ class Account:
         """
         uid = os.geteuid()
         if uid:
-            return cls(_name(uid), uid, os.getegid(), is_other_user=False)
+            return cls(_user_name(uid), uid, os.getegid(), is_other_user=False)
         owner = pgdata.stat().st_uid if pgdata.exists() else 0
-        entry = _owner(owner, pgdata) if owner else _system_account()
+        entry = _passwd_of_owner(owner, pgdata) if owner else _system_account()
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, is_other_user=True)
 
     def popen_arguments(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def require_accessible(account: Account, data_dir: Path) -> None:
     if account.is_other_user:
         for folder in reversed(data_dir.parents):
             if folder.is_dir() and not account.can_traverse(folder):
-                raise _private(account, data_dir, folder)
+                raise _not_accessible(account, data_dir, folder)
 
 
 def grant_traverse(account: Account, data_dir: Path) -> None:
@@ -108,19 +108,19 @@ def grant_traverse(account: Account, data_dir: Path) -> None:
         or status.st_gid not in (0, account.gid)
         or any(entry.pw_dir == str(data_dir) for entry in pwd.getpwall())
     ):
-        raise _private(account, data_dir, data_dir)
+        raise _not_accessible(account, data_dir, data_dir)
     os.chown(data_dir, -1, account.gid)
     data_dir.chmod(stat.S_IMODE(status.st_mode) & ~stat.S_IRWXG | stat.S_IXGRP)
 
 
-def _private(account: Account, data_dir: Path, folder: Path) -> ConfigurationError:
+def _not_accessible(account: Account, data_dir: Path, folder: Path) -> ConfigurationError:
     return ConfigurationError(
         f"the data directory {str(data_dir)!r} lies in the private folder {str(folder)!r}, which the server's "
         f"account {account.name} may not enter when run by root; use --data-dir {ROOT_DATA_DIR}"
     )
 
 
-def _name(uid: int) -> str:
+def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -130,7 +130,7 @@ def _name(uid: int) -> str:
         ) from None
 
 
-def _owner(uid: int, pgdata: Path) -> pwd.struct_passwd:
+def _passwd_of_owner(uid: int, pgdata: Path) -> pwd.struct_passwd:
     try:
         return pwd.getpwuid(uid)
     except KeyError:
@@ -142,7 +142,7 @@ def _owner(uid: int, pgdata: Path) -> pwd.struct_passwd:
 
 def _system_account() -> pwd.struct_passwd:
     """The account for root's servers, made where it is missing."""
-    found = _entry(SYSTEM_ACCOUNT)
+    found = _passwd_entry(SYSTEM_ACCOUNT)
     if found is not None:
         return found
     useradd = find_program("useradd", system=True) or "/usr/sbin/useradd"
@@ -154,7 +154,7 @@ def _system_account() -> pwd.struct_passwd:
     except OSError as error:
         reason = f"{useradd}: {error.strerror}"
     # Another program of root's may have made it meanwhile.
-    found = _entry(SYSTEM_ACCOUNT)
+    found = _passwd_entry(SYSTEM_ACCOUNT)
     if found is None:
         raise ConfigurationError(
             f"the system account {SYSTEM_ACCOUNT!r}, as which the embedded database runs for root, could not be "
@@ -169,7 +169,7 @@ def _system_account() -> pwd.struct_passwd:
     return found
 
 
-def _entry(name: str) -> pwd.struct_passwd | None:
+def _passwd_entry(name: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwnam(name)
     except KeyError:

@@ -15,7 +15,7 @@ from sp500tui.storage.embedded.account import Account
 from sp500tui.storage.embedded.binaries import MAJOR_VERSION
 from sp500tui.storage.embedded.process import SOCKET_NAME
 
-_LONGEST_SOCKET = 103
+_MAX_SOCKET_PATH = 103
 """Bytes of a socket's path that every system takes: 107 on Linux, 103 on macOS."""
 _INITDB = (
     "--auth=peer",
@@ -25,7 +25,7 @@ _INITDB = (
     "--builtin-locale=C.UTF-8",
     "--no-instructions",
 )
-_HBA = (
+_PG_HBA = (
     "# Only this data directory's owner, by the word of the operating system.\nlocal all all peer map=owner\n"
 )
 
@@ -34,7 +34,7 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
     """Make the data directory where there is none; complete or not at all.
 
     Raises:
-        DatabaseError: with initdb's own words.
+        DatabaseError: with initdb's own reason.
     """
     if (pgdata / "PG_VERSION").exists():
         return
@@ -46,7 +46,7 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
         partial.mkdir(mode=0o700)
         account.chown(partial)
         _run_initdb(programs / "initdb", partial, account, role)
-        (partial / "pg_hba.conf").write_text(_HBA, "utf-8")
+        (partial / "pg_hba.conf").write_text(_PG_HBA, "utf-8")
         owners = "".join(f"owner {name} {role}\n" for name in sorted({account.name, "root"}))
         (partial / "pg_ident.conf").write_text(owners, "utf-8")
         partial.rename(pgdata)
@@ -57,7 +57,7 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
         ) from None
 
 
-def refuse_foreign(pgdata: Path) -> None:
+def check_data_dir(pgdata: Path) -> None:
     """Refuse a data directory of another PostgreSQL version or that this user cannot use.
 
     Raises:
@@ -85,11 +85,11 @@ def socket_folder(pgdata: Path, account: Account) -> Path:
     Raises:
         ConfigurationError: where the shorter one belongs to somebody else.
     """
-    if len(os.fsencode(pgdata / SOCKET_NAME)) <= _LONGEST_SOCKET and "," not in str(pgdata):
+    if len(os.fsencode(pgdata / SOCKET_NAME)) <= _MAX_SOCKET_PATH and "," not in str(pgdata):
         return pgdata
     name = hashlib.sha256(os.fsencode(pgdata)).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"sp500tui-{account.uid}-{name}"
-    if len(os.fsencode(folder / SOCKET_NAME)) > _LONGEST_SOCKET:
+    if len(os.fsencode(folder / SOCKET_NAME)) > _MAX_SOCKET_PATH:
         folder = Path("/tmp") / folder.name  # noqa: S108
     try:
         folder.mkdir(mode=0o700)
@@ -120,5 +120,5 @@ def _run_initdb(program: Path, pgdata: Path, account: Account, role: str) -> Non
         **account.popen_arguments(),
     )
     if result.returncode:
-        words = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise DatabaseError(f"the embedded database could not be made in {str(pgdata)!r}: {words[:300]}")
+        reason = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise DatabaseError(f"the embedded database could not be made in {str(pgdata)!r}: {reason[:300]}")

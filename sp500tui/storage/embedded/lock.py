@@ -29,7 +29,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     @property
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         """Whether this holder has the lock, shared or alone."""
         return self._descriptor is not None
 
@@ -46,9 +46,9 @@ class FileLock:
             return False
         return True
 
-    def acquire_exclusive(self, patience: float) -> bool:
-        """Hold it alone as soon as nobody else does; False after `patience` seconds."""
-        deadline = time.monotonic() + patience
+    def acquire_exclusive(self, timeout: float) -> bool:
+        """Hold it alone as soon as nobody else does; False after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         while not self.try_acquire_exclusive():
             if time.monotonic() > deadline:
                 return False

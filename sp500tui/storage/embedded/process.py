@@ -51,7 +51,7 @@ def find_running(pgdata: Path) -> psutil.Process | None:
     """
     try:
         process = psutil.Process(int((pgdata / "postmaster.pid").read_text("utf-8").split(maxsplit=1)[0]))
-        return process if not _has_exited(process) and _serves(process, pgdata) else None
+        return process if not _has_exited(process) and _is_server_for(process, pgdata) else None
     except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
         return None
 
@@ -65,7 +65,7 @@ def clear_stale_lock_files(pgdata: Path, socket_folder: Path) -> None:
     """
     path = pgdata / "postmaster.pid"
     if path.exists():
-        _end_orphans(pgdata)
+        _kill_orphaned_sessions(pgdata)
     with suppress(FileNotFoundError):
         _, newline, rest = path.read_text("utf-8").partition("\n")
         path.write_text(f"{_NO_SUCH_PID}{newline}{rest}", "utf-8")
@@ -73,17 +73,17 @@ def clear_stale_lock_files(pgdata: Path, socket_folder: Path) -> None:
         (socket_folder / name).unlink(missing_ok=True)
 
 
-def end(process: psutil.Process, reap: Callable[[], object]) -> bool:
+def stop(process: psutil.Process, reap: Callable[[], object]) -> bool:
     """End a server: orderly, else at once, else by force; False where it is still there.
 
     Args:
         process: The postmaster.
         reap: Called while waiting, to collect the process where it is a child of ours.
     """
-    for signal_number, patience in _STOP_SIGNALS:
+    for signal_number, timeout in _STOP_SIGNALS:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal_number)
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             reap()
             if _has_exited(process):
@@ -92,7 +92,7 @@ def end(process: psutil.Process, reap: Callable[[], object]) -> bool:
     return False
 
 
-def _end_orphans(pgdata: Path) -> None:
+def _kill_orphaned_sessions(pgdata: Path) -> None:
     """End the sessions that outlived their server: nobody can reach them, and they keep a new one from starting."""
     orphans = [process for process in psutil.process_iter() if _is_session(process, pgdata)]
     for process in orphans:
@@ -103,7 +103,7 @@ def _end_orphans(pgdata: Path) -> None:
 
 def _is_session(process: psutil.Process, pgdata: Path) -> bool:
     try:
-        return _serves(process, pgdata) and not _has_exited(process)
+        return _is_server_for(process, pgdata) and not _has_exited(process)
     except psutil.Error:
         return False
 
@@ -115,7 +115,7 @@ def _has_exited(process: psutil.Process) -> bool:
         return True
 
 
-def _serves(process: psutil.Process, pgdata: Path) -> bool:
+def _is_server_for(process: psutil.Process, pgdata: Path) -> bool:
     """Whether the process is a PostgreSQL server whose working directory is `pgdata`."""
     try:
         return process.name().startswith("postgres") and Path(process.cwd()).resolve() == pgdata.resolve()

@@ -25,13 +25,13 @@ from urllib.parse import quote
 import psycopg
 
 from sp500tui.errors import ConfigurationError, DatabaseError
-from sp500tui.storage.connection import connect, failure
+from sp500tui.storage.connection import connect, query_error
 from sp500tui.storage.embedded import libpq_environment
 from sp500tui.storage.embedded.account import Account, grant_traverse, require_accessible
 from sp500tui.storage.embedded.binaries import bin_folder_for
-from sp500tui.storage.embedded.initdb import create, refuse_foreign, socket_folder
+from sp500tui.storage.embedded.initdb import check_data_dir, create, socket_folder
 from sp500tui.storage.embedded.lock import FileLock, open_private
-from sp500tui.storage.embedded.process import Postmaster, clear_stale_lock_files, end, find_running
+from sp500tui.storage.embedded.process import Postmaster, clear_stale_lock_files, find_running, stop
 from sp500tui.storage.embedded.watchdog import watch
 
 _log = logging.getLogger(__name__)
@@ -39,14 +39,14 @@ _log = logging.getLogger(__name__)
 ROLE = DATABASE = "sp500tui"
 _PORT = 5432
 """Of the socket's name only: the server listens on no TCP port."""
-_TIMEOUT = 120.0
+START_TIMEOUT = 120.0
 """Seconds a start may take; it is long only where a crash left much to recover."""
-_READY_TIMEOUT = 15.0
+READY_TIMEOUT = 15.0
 """Seconds a server that says it is ready may take to answer."""
 _PROBE_TIMEOUT = 2
 """Seconds."""
 _NO_DATABASE = "3D000"
-_ALIVE = (None, "53300")
+_RUNNING_SQLSTATES = (None, "53300")
 """Answers of a server that runs; a full one does."""
 _LOG_LIMIT = 10 * 2**20
 _OPTIONS = {
@@ -80,7 +80,7 @@ class EmbeddedServer:
         self._lock = threading.RLock()
         self._log_start = 0
         """Bytes of the log that were there before this start."""
-        self._refusal = ""
+        self._last_error = ""
         """Why the server did not answer last."""
 
     @classmethod
@@ -92,8 +92,8 @@ class EmbeddedServer:
             DatabaseError: where the server does not start.
         """
         libpq_environment.clear()
-        server = cls(*_usable(data_dir))
-        with server._starting():
+        server = cls(*_prepare_data_dir(data_dir))
+        with server._exclusively():
             server._users.acquire_shared()
             try:
                 server._ensure_running()
@@ -110,7 +110,7 @@ class EmbeddedServer:
     def alive(self) -> bool:
         """Whether the server answers."""
         self._reap()
-        return self._answer() in _ALIVE
+        return self._probe() in _RUNNING_SQLSTATES
 
     def restart_if_dead(self) -> bool:
         """Start the server again where it has died; returns whether that was needed.
@@ -120,13 +120,13 @@ class EmbeddedServer:
         """
         if self.alive():
             return False
-        with self._starting():
+        with self._exclusively():
             return self._ensure_running()
 
     def stop(self, *, keep_running: bool = False) -> None:
         """Use the server no longer; the last user stops it, unless `keep_running`. A second call does nothing."""
-        with self._starting():
-            if not self._users.held:
+        with self._exclusively():
+            if not self._users.is_held:
                 return
             try:
                 if keep_running:
@@ -138,19 +138,19 @@ class EmbeddedServer:
 
     def shut_down(self) -> None:
         """Stop the server although it is in use, as the demonstration of a fault."""
-        with self._starting():
+        with self._exclusively():
             self._shut_down()
 
     @contextmanager
-    def _starting(self) -> Iterator[None]:
+    def _exclusively(self) -> Iterator[None]:
         with (
             self._lock,
             FileLock(self._data_dir / "postgres.starting", self._account.owner) as lock,
         ):
-            if not lock.acquire_exclusive(_TIMEOUT):
+            if not lock.acquire_exclusive(START_TIMEOUT):
                 raise DatabaseError(
                     f"another program has been starting or stopping the database in {str(self._data_dir)!r} for "
-                    f"{_TIMEOUT:.0f} s; end it and try again"
+                    f"{START_TIMEOUT:.0f} s; end it and try again"
                 )
             yield
 
@@ -162,7 +162,7 @@ class EmbeddedServer:
         if postmaster is not None:
             # Whoever started it may have had another folder for temporary files.
             self._sockets = postmaster.sockets
-            if postmaster.ready and self._answer() in _ALIVE:
+            if postmaster.ready and self._probe() in _RUNNING_SQLSTATES:
                 return False
         dead = find_running(self._pgdata) is None
         if dead:
@@ -180,13 +180,13 @@ class EmbeddedServer:
         self._sockets = socket_folder(self._pgdata, self._account)
         programs = bin_folder_for(self._account, self._data_dir)
         create(self._pgdata, self._account, programs, ROLE)
-        refuse_foreign(self._pgdata)
+        check_data_dir(self._pgdata)
         clear_stale_lock_files(self._pgdata, self._sockets)
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._log.with_suffix(".log.1"))
             self._log_start = 0
         command = [str(programs / "postgres"), "-D", str(self._pgdata)]
-        for name, value in {**_OPTIONS, "unix_socket_directories": _quoted(self._sockets)}.items():
+        for name, value in {**_OPTIONS, "unix_socket_directories": _quote_folder(self._sockets)}.items():
             command += ["-c", f"{name}={value}"]
         output = open_private(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, self._account.owner)
         try:
@@ -224,23 +224,23 @@ class EmbeddedServer:
 
     def _await_ready(self) -> None:
         begin = time.monotonic()
-        patience = _TIMEOUT
-        while (waited := time.monotonic() - begin) < patience:
+        timeout = START_TIMEOUT
+        while (waited := time.monotonic() - begin) < timeout:
             if self._child is not None and self._child.poll() is not None:
                 raise DatabaseError(f"the embedded database did not start: {self._last_log_error()}")
             postmaster = Postmaster.read(self._pgdata)
             if postmaster is not None and postmaster.ready:
-                patience = min(patience, waited + _READY_TIMEOUT)
+                timeout = min(timeout, waited + READY_TIMEOUT)
                 self._sockets = postmaster.sockets
-                answer = self._answer()
-                if answer in _ALIVE:
+                answer = self._probe()
+                if answer in _RUNNING_SQLSTATES:
                     return
                 if answer == _NO_DATABASE:
                     self._create_database()
             time.sleep(0.005)
         raise DatabaseError(
-            f"the embedded database in {str(self._pgdata)!r} does not answer after {patience:.0f} s: "
-            f"{self._refusal or self._last_log_error()}; see {str(self._log)!r}"
+            f"the embedded database in {str(self._pgdata)!r} does not answer after {timeout:.0f} s: "
+            f"{self._last_error or self._last_log_error()}; see {str(self._log)!r}"
         )
 
     def _create_database(self) -> None:
@@ -248,9 +248,9 @@ class EmbeddedServer:
             with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
         except psycopg.Error as error:
-            raise failure(f"the embedded server did not make the database {DATABASE}", error) from None
+            raise query_error(f"the embedded server did not make the database {DATABASE}", error) from None
 
-    def _answer(self) -> str | None:
+    def _probe(self) -> str | None:
         """The SQLSTATE of the server's refusal; None where it lets us in and answers a query.
 
         Raises:
@@ -262,12 +262,12 @@ class EmbeddedServer:
         except DatabaseError as error:
             if (error.sqlstate or "").startswith("28"):
                 raise
-            self._refusal = str(error)
+            self._last_error = str(error)
             return error.sqlstate
 
     def _shut_down(self) -> None:
         process = find_running(self._pgdata)
-        if process is not None and not end(process, self._reap):
+        if process is not None and not stop(process, self._reap):
             raise DatabaseError(
                 f"the embedded database (process {process.pid}) does not stop; end it by hand"
             )
@@ -288,20 +288,20 @@ class EmbeddedServer:
             lines = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()
         except OSError:
             lines = []
-        telling = [line for line in lines[-40:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
-        return (telling[-1] if telling else " ".join(lines) or "it left no log")[:300]
+        errors = [line for line in lines[-40:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
+        return (errors[-1] if errors else " ".join(lines) or "it left no log")[:300]
 
     def _url(self, database: str) -> str:
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='/')}&port={_PORT}"
 
 
-def _quoted(folder: Path) -> str:
+def _quote_folder(folder: Path) -> str:
     """The folder as PostgreSQL takes it in a list of folders, where a comma would separate two."""
     escaped = str(folder).replace('"', '""')
     return f'"{escaped}"'
 
 
-def _usable(data_dir: Path) -> tuple[Path, Account]:
+def _prepare_data_dir(data_dir: Path) -> tuple[Path, Account]:
     """The absolute data directory, made where it was missing, and the account that its server runs as."""
     try:
         folder = data_dir.resolve()

@@ -19,8 +19,8 @@ from pathlib import Path
 from sp500tui.config.child_processes import python_command, python_environment
 
 _POLL_INTERVAL = 0.5
-"""Seconds between two looks."""
-_POLLS = 2
+"""Seconds between two idle_polls."""
+_IDLE_POLLS = 2
 """Looks in a row that find no user: a program that is started again at once finds its server running."""
 
 
@@ -44,16 +44,16 @@ def main(data_dir: Path, pid: int) -> None:
         os.open(data_dir / name, os.O_RDWR | os.O_NOFOLLOW)
         for name in ("postgres.starting", "postgres.users")
     )
-    looks = 0
+    idle_polls = 0
     while _exists(pid):
         time.sleep(_POLL_INTERVAL)
-        with _alone(starting) as settled:
-            if not settled:
+        with _try_exclusive(starting) as no_start:
+            if not no_start:
                 continue
-            with _alone(users) as unused:
-                looks = looks + 1 if unused else 0
-            if looks >= _POLLS:
-                _end_server(data_dir / "pgdata")
+            with _try_exclusive(users) as no_user:
+                idle_polls = idle_polls + 1 if no_user else 0
+            if idle_polls >= _IDLE_POLLS:
+                _stop_server(data_dir / "pgdata")
                 return
 
 
@@ -68,7 +68,7 @@ def _exists(pid: int) -> bool:
 
 
 @contextmanager
-def _alone(lock: int) -> Iterator[bool]:
+def _try_exclusive(lock: int) -> Iterator[bool]:
     """Whether nobody else holds the lock; nobody else can take it meanwhile."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,13 +81,13 @@ def _alone(lock: int) -> Iterator[bool]:
         fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def _end_server(pgdata: Path) -> None:
+def _stop_server(pgdata: Path) -> None:
     # Only here: it is the heavy part.
-    from sp500tui.storage.embedded.process import end, find_running
+    from sp500tui.storage.embedded.process import find_running, stop
 
     process = find_running(pgdata)
     if process is not None:
-        end(process, lambda: None)
+        stop(process, lambda: None)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,19 @@ import psycopg
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.storage.batch_codec import COLUMNS
-from sp500tui.storage.connection import connect, failure
+from sp500tui.storage.connection import connect, query_error
 from sp500tui.storage.errors import is_transient
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.transaction import Connection, run, transaction
 
 _FOLDER = Path(__file__).parent
-_ATTEMPTS = 20
-_RACES = frozenset({"23505", "42P07", "42710", "XX000"})
+_MAX_ATTEMPTS = 20
+_CONCURRENT_DDL_SQLSTATES = frozenset({"23505", "42P07", "42710", "XX000"})
 """What a concurrent CREATE … IF NOT EXISTS may end in: unique violation, duplicate table or object, tuple updated."""
 _NO_SCHEMA = "3F000"
-_FORBIDDEN = frozenset({"42501", "25006"})
+_READ_ONLY_SQLSTATES = frozenset({"42501", "25006"})
 
-_VERSIONS = """
+_CREATE_VERSIONS = """
 CREATE TABLE IF NOT EXISTS public.schema_version (
     version    integer     NOT NULL PRIMARY KEY,
     name       text        NOT NULL,
@@ -44,15 +44,15 @@ def apply_schema(url: str) -> None:
         DatabaseError: where the database cannot be reached, or its user may not create or write the tables.
     """
     with connect(url, application_name="sp500tui schema") as connection:
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_MAX_ATTEMPTS):
             try:
-                _refuse_read_only(connection, url)
+                _check_writable(connection, url)
                 _check_table_ownership(connection, url)
                 _apply_pending(connection)
                 _check_write_access(connection, url)
             except psycopg.Error as error:
-                if attempt + 1 == _ATTEMPTS or connection.broken or not _is_retryable(error):
-                    raise _explained(url, error) from None
+                if attempt + 1 == _MAX_ATTEMPTS or connection.broken or not _is_retryable(error):
+                    raise _describe_error(url, error) from None
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
             else:
                 return
@@ -68,7 +68,7 @@ def _apply_pending(connection: Connection) -> None:
     missing = {version: path for version, path in files.items() if version not in applied}
     if not missing:
         return
-    run(connection, _VERSIONS)
+    run(connection, _CREATE_VERSIONS)
     for version, path in missing.items():
         with transaction(connection):
             if connection.execute(_CLAIM, (version, path.stem)).fetchone():
@@ -96,7 +96,7 @@ def _check_table_ownership(connection: Connection, url: str) -> None:
         ) from None
 
 
-def _refuse_read_only(connection: Connection, url: str) -> None:
+def _check_writable(connection: Connection, url: str) -> None:
     """Refuse a server or a session that takes no writes, with the cause."""
     standby, read_only = run(connection, QUERIES["read_only"]).fetchone() or (False, False)
     if standby:
@@ -114,26 +114,28 @@ def _refuse_read_only(connection: Connection, url: str) -> None:
 
 def _check_write_access(connection: Connection, url: str) -> None:
     if not all(run(connection, QUERIES["may_write"]).fetchone() or (False,)):
-        raise _read_only(url, "42501")
+        raise _missing_privileges(url, "42501")
 
 
 def _is_retryable(error: psycopg.Error) -> bool:
-    return error.sqlstate in _RACES or (is_transient(error.sqlstate) and error.sqlstate not in _FORBIDDEN)
+    return error.sqlstate in _CONCURRENT_DDL_SQLSTATES or (
+        is_transient(error.sqlstate) and error.sqlstate not in _READ_ONLY_SQLSTATES
+    )
 
 
-def _explained(url: str, error: psycopg.Error) -> DatabaseError:
-    if error.sqlstate in _FORBIDDEN:
-        return _read_only(url, error.sqlstate or "42501")
+def _describe_error(url: str, error: psycopg.Error) -> DatabaseError:
+    if error.sqlstate in _READ_ONLY_SQLSTATES:
+        return _missing_privileges(url, error.sqlstate or "42501")
     if error.sqlstate == _NO_SCHEMA:
         return DatabaseError(
             f"the database {redact_url(url)} has no schema public, which holds the tables; "
             "run CREATE SCHEMA public in it",
             error.sqlstate,
         )
-    return failure(f"the tables could not be made in the database {redact_url(url)}", error)
+    return query_error(f"the tables could not be made in the database {redact_url(url)}", error)
 
 
-def _read_only(url: str, sqlstate: str) -> DatabaseError:
+def _missing_privileges(url: str, sqlstate: str) -> DatabaseError:
     return DatabaseError(
         f"the user of the database {redact_url(url)} may only read it; "
         "grant it CREATE on the schema public (first run) or INSERT and UPDATE on its tables, or use another user",

@@ -137,10 +137,14 @@ def _newest(stored: StoredAll | None, now: datetime) -> list[Metric]:
     origin = "The key of the table is walked from symbol to symbol, so that no other index is needed."
     return [
         Metric(
-            "symbols", "–" if newest is None else count(newest.symbols), "with a price", ("newest",), origin
+            "symbols",
+            "–" if newest is None else count(newest.symbols),
+            "with a price",
+            ("latest_trade",),
+            origin,
         ),
-        Metric("newest trade", format_time(traded, now), _ago(traded, now), ("newest",), origin),
-        Metric("newest row", format_time(arrived, now), _ago(arrived, now), ("newest",), origin),
+        Metric("newest trade", format_time(traded, now), _ago(traded, now), ("latest_trade",), origin),
+        Metric("newest row", format_time(arrived, now), _ago(arrived, now), ("latest_trade",), origin),
     ]
 
 

@@ -78,11 +78,11 @@ class PostgresReader:
 
     def read_overview(self, rows: int) -> StoredAll:
         """See `PriceReader.of_all`."""
-        from sp500tui.storage.reads import last_rows, newest, statistics
+        from sp500tui.storage.reads import last_rows, latest_trade, statistics
 
         return self._ask(
             lambda connection: StoredAll(
-                statistics(connection), newest(connection), last_rows(connection, None, rows)
+                statistics(connection), latest_trade(connection), last_rows(connection, None, rows)
             )
         )
 

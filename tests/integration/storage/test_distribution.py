@@ -11,9 +11,9 @@ from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import connect
 from sp500tui.storage.distribution import CITUS as CITUS_NAME
 from sp500tui.storage.distribution import TIMESCALEDB as TIMESCALEDB_NAME
-from sp500tui.storage.distribution import Server, prepare, steps_left
+from sp500tui.storage.distribution import Server, pending_steps, prepare
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.reads import last_rows, newest, row_total, statistics
+from sp500tui.storage.reads import last_rows, latest_trade, row_total, statistics
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 from tests.support.extensions import CITUS, TIMESCALEDB, pretend
@@ -46,13 +46,13 @@ class TestDecisions:
         assert server.only_installed == ("citus", "timescaledb")
 
     def test_what_is_there_already_is_left_alone(self) -> None:
-        assert [step.makes for step in steps_left(CITUS_NAME, {"prices"})] == [
+        assert [step.makes for step in pending_steps(CITUS_NAME, {"prices"})] == [
             "constituents",
             "known_symbols",
             "latest_prices",
             "latest_prices",
         ]
-        assert steps_left(TIMESCALEDB_NAME, {"prices"}) == ()
+        assert pending_steps(TIMESCALEDB_NAME, {"prices"}) == ()
 
 
 class TestAlone:
@@ -62,7 +62,7 @@ class TestAlone:
         assert first.endswith("without Citus or TimescaleDB")
         assert second == "nothing   is needed: a single PostgreSQL takes the tables as they are"
         with connect(database_url, application_name="test") as connection:
-            assert newest(connection).symbols == 0
+            assert latest_trade(connection).symbols == 0
 
     def test_a_dry_run_changes_nothing(self, database_url: str) -> None:
         assert len(list(prepare(database_url, dry_run=True))) == 2
@@ -101,7 +101,7 @@ class TestCitus:
         self, connection: Connection, database_url: str
     ) -> None:
         before = connection.execute("SELECT * FROM latest_prices ORDER BY symbol").fetchall()
-        figures, rows = newest(connection), last_rows(connection, None, 4)
+        figures, rows = latest_trade(connection), last_rows(connection, None, 4)
 
         list(prepare(database_url))
 
@@ -110,7 +110,7 @@ class TestCitus:
         assert "RECURSIVE" not in definition[0]
         assert connection.execute("SELECT * FROM latest_prices ORDER BY symbol").fetchall() == before
         assert [row[0] for row in before] == ["AAPL", "BRK.B", "ZTS"]
-        assert (newest(connection), last_rows(connection, None, 4)) == (figures, rows)
+        assert (latest_trade(connection), last_rows(connection, None, 4)) == (figures, rows)
 
     def test_again_does_nothing(self, database_url: str) -> None:
         list(prepare(database_url))

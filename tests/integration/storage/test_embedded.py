@@ -169,8 +169,8 @@ class TestSharing:
     def test_whoever_cannot_get_in_says_so(
         self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(embedded, "_TIMEOUT", 0.05)
-        with server._starting(), pytest.raises(DatabaseError, match="another program has been starting"):
+        monkeypatch.setattr(embedded, "START_TIMEOUT", 0.05)
+        with server._exclusively(), pytest.raises(DatabaseError, match="another program has been starting"):
             EmbeddedServer.start(made_dir)
 
 
@@ -241,7 +241,7 @@ class TestRevival:
         return [child for child in process.children() if "SELECT" in " ".join(child.cmdline())]
 
     def test_a_full_server_is_alive(self, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(server, "_answer", lambda: "53300")
+        monkeypatch.setattr(server, "_probe", lambda: "53300")
         assert server.alive()
         assert not server.restart_if_dead()
 
@@ -261,7 +261,7 @@ class TestRevival:
     ) -> None:
         process = find_running(made_dir / "pgdata")
         assert process is not None
-        monkeypatch.setattr(embedded, "_READY_TIMEOUT", 0.05)
+        monkeypatch.setattr(embedded, "READY_TIMEOUT", 0.05)
         monkeypatch.setattr(server, "alive", lambda: False)
         process.suspend()
         try:

@@ -132,7 +132,7 @@ def test_an_error_quotes_no_line_of_an_earlier_start(made_dir: Path, monkeypatch
     # given a log with an error of another day, and a server that does not answer now
     with (made_dir / "postgres.log").open("a") as log:
         log.write("1999-12-31 23:59:59 UTC [1] FATAL:  of another century\n")
-    monkeypatch.setattr(embedded, "_READY_TIMEOUT", 0.05)
+    monkeypatch.setattr(embedded, "READY_TIMEOUT", 0.05)
 
     def unreachable(url: str, **options: object) -> object:
         raise DatabaseError("the database is out of reach", "08001")

@@ -17,7 +17,7 @@ from sp500tui.storage.reads import (
     history,
     insert_rate,
     last_rows,
-    newest,
+    latest_trade,
     row_count,
     row_total,
     statistics,
@@ -127,10 +127,10 @@ class TestTotals:
         assert (total.rows, total.exact, total.bytes) == (3, True, None)
 
     def test_the_newest_trade_and_the_symbols(self, connection: Connection) -> None:
-        assert newest(connection).symbols == 0
-        assert newest(connection).quote_time is None
+        assert latest_trade(connection).symbols == 0
+        assert latest_trade(connection).quote_time is None
         fill(connection, ["AAPL", "MSFT"], 2)
-        found = newest(connection)
+        found = latest_trade(connection)
         assert (found.symbols, found.quote_time) == (2, START + timedelta(minutes=1))
         assert found.stored_at is not None
 

@@ -15,7 +15,7 @@ from sp500tui.pipeline.writer.client import WriterClient
 from sp500tui.storage.batch_codec import encode
 from sp500tui.storage.connection import connect
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.reads import newest
+from sp500tui.storage.reads import latest_trade
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 from sp500tui.storage.writes import insert, upsert_constituents, upsert_symbols
@@ -96,9 +96,9 @@ def test_the_list_is_stored_in_spite_of_it(connection: Connection, table: str) -
 def test_a_question_is_asked_again(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     lose(connection, failures=3)
     monkeypatch.setitem(
-        QUERIES, "newest", f"SELECT newest.* FROM ({QUERIES['newest']}) newest WHERE quarrel()"
+        QUERIES, "latest_trade", f"SELECT newest.* FROM ({QUERIES['latest_trade']}) newest WHERE quarrel()"
     )
-    assert newest(connection).symbols == 0
+    assert latest_trade(connection).symbols == 0
     assert attempts(connection) == 4
 
 
@@ -106,9 +106,9 @@ def test_a_question_that_always_loses_says_so(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose(connection, failures=100)
-    monkeypatch.setitem(QUERIES, "newest", "SELECT quarrel()")
-    with pytest.raises(DatabaseError, match="query newest: restart transaction") as caught:
-        newest(connection)
+    monkeypatch.setitem(QUERIES, "latest_trade", "SELECT quarrel()")
+    with pytest.raises(DatabaseError, match="query latest_trade: restart transaction") as caught:
+        latest_trade(connection)
     assert caught.value.sqlstate == "40001"
 
 

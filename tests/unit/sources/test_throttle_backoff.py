@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.sources.backoff import (
+from sp500tui.sources.throttle import (
     FAILURE_BACKOFF,
-    LONGEST_RETRY_AFTER,
+    MAX_RETRY_AFTER,
     THROTTLE_BACKOFF,
     BackOff,
     burst_at,
@@ -80,12 +80,12 @@ def test_the_usual_burst_is_three_seconds_worth(rate: float, burst: int) -> None
         ("0", 0.0),
         (" 12 ", 12.0),
         ("120", 120.0),
-        ("99999999999999999999", LONGEST_RETRY_AFTER),
+        ("99999999999999999999", MAX_RETRY_AFTER),
         ("Mon, 04 May 2026 12:00:30 GMT", 30.0),
         ("Mon, 04 May 2026 14:00:30 +0200", 30.0),
         ("Mon, 04 May 2026 12:00:30 -0000", 30.0),
         ("Mon, 04 May 2026 11:00:00 GMT", 0.0),
-        ("Mon, 04 May 2099 11:00:00 GMT", LONGEST_RETRY_AFTER),
+        ("Mon, 04 May 2099 11:00:00 GMT", MAX_RETRY_AFTER),
         ("Mon, 99 May 2026 11:00:00 GMT", None),
         ("Mon, 04 May 99999999999 11:00:00 GMT", None),
     ],
@@ -97,4 +97,4 @@ def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | 
 @given(st.text(max_size=60))
 def test_any_retry_after_is_a_sane_number_or_none(header: str) -> None:
     seconds = parse_retry_after(header, NOW)
-    assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER

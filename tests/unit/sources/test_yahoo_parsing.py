@@ -14,8 +14,8 @@ import pytest
 from sp500tui.cluster.queue.codec import RowCodec
 from sp500tui.errors import SourceError
 from sp500tui.model import ConvertedQuote, FxRate, MarketState, Quote
-from sp500tui.sources.yahoo.json_values import entry, error_message, read_json
-from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, answered_symbols, parse_quotes
+from sp500tui.sources.yahoo.json_values import error_message, get_path, read_json
+from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, parse_quotes
 from sp500tui.sources.yahoo.symbols import parse_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 from sp500tui.storage.batch_codec import decode, encode
@@ -234,7 +234,7 @@ def test_quotes_are_found_by_symbol_whatever_their_order_and_company() -> None:
     result = parse_quotes(answer, ["AAPL", "BRK.B", "NOPE1", "AAPL"], [], NOW)
     assert [quote.symbol for quote in result.quotes] == ["AAPL", "BRK.B"]
     assert result.missing == {"NOPE1": OMITTED}
-    assert answered_symbols(answer) == {"XYZ", "BRK-B", "AAPL"}
+    assert result.unrequested == {"XYZ"}
 
 
 @pytest.mark.parametrize("name", ["USDDKK=X", "DKK=X"])
@@ -322,10 +322,10 @@ def test_an_empty_answer_names_every_symbol() -> None:
 
 
 def test_paths_that_lead_nowhere_give_none() -> None:
-    assert entry({"a": [{"b": 1}]}, "a", 0, "b") == 1
-    assert entry({"a": [{"b": 1}]}, "a", 1, "b") is None
-    assert entry({"a": [{"b": 1}]}, "a", "b") is None
-    assert entry([], 0) is None
+    assert get_path({"a": [{"b": 1}]}, "a", 0, "b") == 1
+    assert get_path({"a": [{"b": 1}]}, "a", 1, "b") is None
+    assert get_path({"a": [{"b": 1}]}, "a", "b") is None
+    assert get_path([], 0) is None
     assert error_message({"chart": {"error": None}}) == ""
 
 
@@ -394,7 +394,8 @@ def test_fields_name_currency_state_and_all_sessions() -> None:
 
 def check_recording(path: Path, expected: dict[str, Any]) -> None:
     answer = body_of(path)
-    result = parse_quotes(answer, [parse_symbol(symbol) for symbol in answered_symbols(answer)], [], NOW)
+    symbols = parse_quotes(answer, [], [], NOW).unrequested
+    result = parse_quotes(answer, [parse_symbol(symbol) for symbol in symbols], [], NOW)
     read: dict[str, Any] = {q.symbol: (str(q.price), q.market_state, q.currency) for q in result.quotes}
     assert read | dict(result.missing) == expected
 

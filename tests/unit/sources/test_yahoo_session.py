@@ -14,7 +14,7 @@ from curl_cffi.requests.headers import Headers
 
 from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
-from sp500tui.sources.yahoo.session import ThrottledSession, asks_for_fewer, connection_error_message
+from sp500tui.sources.yahoo.session import ThrottledSession, connection_error_message, is_throttling
 from tests.support.recordings import PACKAGE_LOGGER
 
 QUOTE = "https://query1.finance.yahoo.com/v7/finance/quote"
@@ -74,9 +74,9 @@ def session(gate: Throttle, ticks: Ticks) -> Iterator[ThrottledSession]:
         now=lambda: datetime(2026, 5, 4, tzinfo=UTC),
         proxy="http://127.0.0.1:1",
         ca_file=None,
-        ticks=ticks,
+        monotonic=ticks,
     )
-    made.begin()
+    made.start_query()
     yield made
     made.close()
 
@@ -140,7 +140,7 @@ def test_the_recorded_refusals_are_told_from_other_errors() -> None:
     refusals = {
         name
         for name, each in bodies.items()
-        if asks_for_fewer(
+        if is_throttling(
             each["status"],
             None,
             (each["body"] if isinstance(each["body"], str) else json.dumps(each["body"])).encode(),
@@ -198,7 +198,7 @@ def test_consent_is_given_once_for_a_question(net: Net, session: ThrottledSessio
         session.post(form)
     assert len(net.sent) == 1
     assert gate.state().circuit is CircuitState.OPEN
-    session.begin()
+    session.start_query()
     with pytest.raises(ThrottledError):
         session.get(QUOTE)
 
@@ -301,7 +301,7 @@ def test_one_question_costs_twelve_requests_at_most(net: Net, session: Throttled
     with pytest.raises(SourceError, match="refuses every cookie and crumb"):
         session.get(QUOTE)
     assert len(net.sent) == 12
-    session.begin()
+    session.start_query()
     session.get(QUOTE)
 
 

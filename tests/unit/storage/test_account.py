@@ -107,7 +107,7 @@ def test_another_program_may_make_the_account_meanwhile(
 ) -> None:
     act_as(monkeypatch, 0)
     answers = [None, entry(accounts.SYSTEM_ACCOUNT)]
-    monkeypatch.setattr(accounts, "_entry", lambda name: answers.pop(0))
+    monkeypatch.setattr(accounts, "_passwd_entry", lambda name: answers.pop(0))
     monkeypatch.setattr(accounts, "find_program", lambda name, system: "/bin/false")
     assert Account.of(tmp_path / "pgdata").uid == 990
 
@@ -122,7 +122,7 @@ def test_a_data_directory_of_a_user_without_a_name_is_refused(
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     with pytest.raises(ConfigurationError, match="user id 4711, which has no name"):
-        accounts._owner(4711, tmp_path)
+        accounts._passwd_of_owner(4711, tmp_path)
 
 
 def test_the_account_of_root_can_do_nothing_else() -> None:

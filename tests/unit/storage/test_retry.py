@@ -1,11 +1,11 @@
-"""Which failures of a statement are repeated at once, and how often."""
+"""Which failures of a statement are with_retry at once, and how often."""
 
 from __future__ import annotations
 
 import psycopg
 import pytest
 
-from sp500tui.storage.retry import repeated
+from sp500tui.storage.retry import with_retry
 
 
 class Statement:
@@ -21,7 +21,7 @@ class Statement:
         return "done"
 
     def run(self) -> str:
-        return repeated(self, self.pauses.append)
+        return with_retry(self, self.pauses.append)
 
 
 def test_a_statement_that_works_is_sent_once() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import connect
-from sp500tui.storage.url import PERMITTED, check_url, impossible_value, without_password
+from sp500tui.storage.url import PERMITTED, check_url, invalid_value_message, without_password
 
 
 class TestWithoutPassword:
@@ -45,7 +45,7 @@ class TestEnumeratedParameters:
             with pytest.raises(psycopg.OperationalError) as caught:
                 psycopg.connect(url, connect_timeout=2)
             # Some need a TLS or Kerberos build, or another parameter.
-            assert not impossible_value(str(caught.value)) or "not supported" in str(caught.value)
+            assert not invalid_value_message(str(caught.value)) or "not supported" in str(caught.value)
 
     @pytest.mark.parametrize(
         ("query", "words"),

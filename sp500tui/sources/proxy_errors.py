@@ -6,7 +6,7 @@ _PROXY_LOGIN = 407
 _UNREACHABLE = frozenset({500, 502, 503, 504})
 
 
-def proxy_words(status: int, host: str) -> str:
+def proxy_error_message(status: int, host: str) -> str:
     """What a proxy's refusal of a connection to `host` means, and what to do; one line."""
     if status == _PROXY_LOGIN:
         return "the proxy refused the log-in (407); give a valid user and password in the URL of --proxy"
