@@ -222,7 +222,7 @@ class DashboardApp(PipelineApp):
     def select_symbol(self, symbol: str) -> None:
         """Move the cursor of the price table to a symbol."""
         table = self._main_screen.panel.table
-        table.move_to(table.line_of(symbol) or 0)
+        table.move_to(table.row_of(symbol) or 0)
 
     @property
     def prices_converted_first(self) -> bool:

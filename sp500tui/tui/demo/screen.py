@@ -62,7 +62,7 @@ class FaultList(CursorList):
     BINDING_GROUP_TITLE = "Faults"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "space", "choose", "On/off", id="faults.switch", tooltip="Switch the marked fault, or do the act"
+            "space", "select", "On/off", id="faults.switch", tooltip="Switch the marked fault, or do the act"
         ),
         Binding(
             "left,h",
@@ -201,7 +201,7 @@ class DemoScreen(BaseScreen):
 
     # Keys
 
-    @on(CursorList.Chosen)
+    @on(CursorList.Selected)
     def choose(self) -> None:
         """Switch the marked fault, or do the marked act."""
         entry = entries()[self.fault_list.cursor]

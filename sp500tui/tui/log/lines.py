@@ -16,6 +16,7 @@ from sp500tui.logs.setup import LogLine
 from sp500tui.tui.log.buffer import LogBuffer, next_choice, next_level
 from sp500tui.tui.messages import CopyRequested
 from sp500tui.tui.render.cached_lines import CachedLineView
+from sp500tui.tui.render.cursor_list import cursor_bindings
 from sp500tui.tui.render.formats import ELLIPSIS, fit
 
 _WORDS = {
@@ -108,12 +109,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
             tooltip="Show what is to the right in long lines",
         ),
         Binding("escape", "release", "Clear search", id="log.release", show=False),
-        Binding("up,k", "move(-1)", "Up", id="log.up", show=False),
-        Binding("down,j", "move(1)", "Down", id="log.down", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", id="log.page_up", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", id="log.page_down", show=False),
-        Binding("home,g", "top", "Top", id="log.top", show=False),
-        Binding("end,G", "bottom", "Bottom", id="log.bottom", show=False),
+        *cursor_bindings("log", ends=("top", "bottom")),
     ]
     PREFIX = "log"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"log--{style}" for style in STYLES}
@@ -337,10 +333,6 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         """Scroll by windows."""
         self._go(self.scroll_offset.y + pages * max(1, self.line_count - 1))
 
-    def action_top(self) -> None:
-        """The oldest line."""
-        self._go(0)
-
-    def action_bottom(self) -> None:
-        """The newest line."""
-        self._go(self.max_scroll_y)
+    def action_edge(self, end: int) -> None:
+        """Scroll to the oldest (0) or the newest (-1) line."""
+        self._go(self.max_scroll_y if end else 0)

@@ -164,8 +164,9 @@ class NodesScreen(BaseScreen):
         names = name_width(workers)
         width = self.worker_list.line_width
         self.worker_list.show_rows(
-            [worker_line(worker, width, names) for worker in workers] or [_no_workers(node, width)],
+            [worker_line(worker, width, names) for worker in workers],
             header_line(width, names) if workers else None,
+            placeholder=_no_workers(node, width),
         )
         set_titles(self.worker_list, f"its workers · {len(workers) or 'none'}")
 

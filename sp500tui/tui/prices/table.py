@@ -170,25 +170,25 @@ class PriceTable(SymbolList, can_focus=True):
     def _settle(self) -> None:
         """Follow the prices with the order, at most once in a while."""
         if self._now - self._sorted_at >= RESORT * (1 + self._view.shown // ROWS_A_RESORT):
-            place = self.cursor_place()
+            offset = self.cursor_offset()
             if self._view.settle():
                 self._sorted_at = self._now
-                self._lines_changed(place)
+                self._lines_changed(offset)
 
     def _rearrange(self) -> None:
         """Show the rows as the reactive attributes now say."""
-        place = self.cursor_place()
+        offset = self.cursor_offset()
         self.forget_lines()
         self._view.arrange(ViewOptions(self.sort, self.descending, self.filter_text, self.grouped))
-        self._lines_changed(place)
+        self._lines_changed(offset)
 
     watch_sort = watch_descending = watch_filter_text = watch_grouped = _rearrange
 
-    def _lines_changed(self, place: int | None) -> None:
-        """Fit scrolling, title and picture to other lines; the cursor's row stays at screen line `place`."""
+    def _lines_changed(self, offset: int | None) -> None:
+        """Fit scrolling, title and picture to other lines; the cursor's row stays at row `offset` of the screen."""
         lines = self._view.lines
         self.set_line_total(len(lines) + 1 if lines else 0)
-        self.keep_cursor_at(place)
+        self.keep_cursor_at(offset)
         words = self._view.arrangement.words(self._view.shown, len(self._book.rows))
         if words != self._words:
             self._words = words
@@ -214,10 +214,10 @@ class PriceTable(SymbolList, can_focus=True):
         """Everything below the header."""
         return self._view.lines
 
-    def title_clicked(self, x: int) -> None:
+    def heading_clicked(self, x: int) -> None:
         """Sort by the column clicked."""
         column = self._layout_now.column_at(x)
-        if column is not None:
+        if column is not None and self.lines:
             self.sort_by(column)
 
     def line_key(self, y: int) -> Hashable:

@@ -1,7 +1,8 @@
-"""A list of lines with a cursor, under an optional heading; keys and mouse move it, enter chooses."""
+"""Scrolling lists with a cursor: the keys, the mouse and the fixed lines above and below the rows."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,49 +10,157 @@ from typing import ClassVar
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 
 from sp500tui.tui.render.cached_lines import CachedLineView
-from sp500tui.tui.render.lines import Line, Role
+from sp500tui.tui.render.lines import Line, Role, Span
 
 
-class CursorList(CachedLineView):
-    """Repaints the lines that changed; the line under the cursor is marked as a whole.
+def cursor_bindings(prefix: str, ends: tuple[str, str] = ("first", "last")) -> list[Binding]:
+    """The keys that move a cursor, with binding ids such as `workers.page_up`.
 
     Args:
-        always_marked: Whether the mark stays where the list has no focus; not beside another list that keeps it.
+        prefix: First part of each binding id.
+        ends: Second part of the ids for the first and the last line.
+    """
+    first, last = ends
+    keys = (
+        ("up,k", "move(-1)", "Up", "up"),
+        ("down,j", "move(1)", "Down", "down"),
+        ("pageup,ctrl+u", "page(-1)", "Page up", "page_up"),
+        ("pagedown,ctrl+d", "page(1)", "Page down", "page_down"),
+        ("home,g", "edge(0)", first.title(), first),
+        ("end,G", "edge(-1)", last.title(), last),
+    )
+    return [
+        Binding(key, action, title, show=False, id=f"{prefix}.{name}") for key, action, title, name in keys
+    ]
+
+
+class CursorView(CachedLineView, can_focus=True, inherit_bindings=False):
+    """Base of the lists with a cursor: rows that scroll between fixed lines at the top and at the foot."""
+
+    ALLOW_SELECT = False
+
+    @property
+    @abstractmethod
+    def row_count(self) -> int:
+        """Rows, on the screen and beyond it."""
+
+    @property
+    @abstractmethod
+    def cursor_row(self) -> int | None:
+        """Index of the row under the cursor; None before the cursor is placed."""
+
+    @abstractmethod
+    def move_to(self, row: int, step: int = 1) -> None:
+        """Place the cursor on the row nearest to `row` that can have it, searching in the direction of `step`."""
+
+    @abstractmethod
+    def action_select(self) -> None:
+        """Choose the row under the cursor."""
+
+    @property
+    def heading_height(self) -> int:
+        """Fixed lines above the rows."""
+        return 1
+
+    @property
+    def footer_height(self) -> int:
+        """Fixed lines below the rows."""
+        return 0
+
+    @property
+    def page_height(self) -> int:
+        """Rows on the screen, at least one."""
+        return max(1, self.line_count - self.heading_height - self.footer_height)
+
+    def row_at(self, y: int) -> int | None:
+        """Index of the row at screen line `y`; None on the fixed lines and below the last row."""
+        if y < self.heading_height or (self.footer_height and y >= self.line_count - self.footer_height):
+            return None
+        row = y - self.heading_height + self.scrolled
+        return row if row < self.row_count else None
+
+    def scroll_to_row(self, row: int) -> None:
+        """Scroll as little as is needed to bring a row between the fixed lines."""
+        top = self.scroll_offset.y
+        if row < top:
+            self.scroll_to(y=row, animate=False, force=True)
+        elif row >= top + self.page_height:
+            self.scroll_to(y=row - self.page_height + 1, animate=False, force=True)
+
+    def action_move(self, steps: int) -> None:
+        """Move the cursor by rows; the first move places it on the first row on the screen."""
+        row = self.cursor_row
+        if row is None:
+            self.move_to(self.scroll_offset.y)
+        else:
+            self.move_to(row + steps, steps)
+
+    def action_page(self, direction: int) -> None:
+        """Move the cursor by the rows on the screen."""
+        row = self.cursor_row
+        start = self.scroll_offset.y if row is None else row
+        self.move_to(start + direction * self.page_height, direction)
+
+    def action_edge(self, end: int) -> None:
+        """Move the cursor to the first (0) or last (-1) row."""
+        if end:
+            self.move_to(self.row_count - 1, -1)
+        else:
+            self.move_to(0)
+            self.scroll_to(y=0, animate=False, force=True)
+
+    def heading_clicked(self, x: int) -> None:
+        """Handle a click on the heading at cell `x`."""
+
+    def on_click(self, event: events.Click) -> None:
+        """Place the cursor on the row under the pointer; a double click chooses it."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        if offset.y < self.heading_height:
+            self.heading_clicked(offset.x)
+            return
+        row = self.row_at(offset.y)
+        if row is not None and self.row_clicked(row) and event.chain == 2:
+            self.action_select()
+
+    def row_clicked(self, row: int) -> bool:
+        """Place the cursor on a row that was clicked; whether the row can have it."""
+        self.move_to(row)
+        return True
+
+
+class CursorList(CursorView):
+    """Rows of spans under an optional heading; the row under the cursor is marked over its whole width.
+
+    Args:
+        always_marked: Whether the mark stays while another widget has the focus.
     """
 
     BINDING_GROUP_TITLE = "List"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="list.up", tooltip="The line above"),
-        Binding("down,j", "move(1)", "Down", show=False, id="list.down", tooltip="The line below"),
-        Binding("pageup,ctrl+u", "move(-10)", "Page up", show=False, id="list.page_up", tooltip="Ten up"),
-        Binding(
-            "pagedown,ctrl+d", "move(10)", "Page down", show=False, id="list.page_down", tooltip="Ten down"
-        ),
-        Binding("home,g", "move(-9999)", "First", show=False, id="list.first", tooltip="The first line"),
-        Binding("end,G", "move(9999)", "Last", show=False, id="list.last", tooltip="The last line"),
-        Binding("enter", "choose", "Choose", show=False, id="list.choose", tooltip="Choose the marked line"),
+        *cursor_bindings("list"),
+        Binding("enter", "select", "Choose", show=False, id="list.choose", tooltip="Choose the marked line"),
     ]
     PREFIX = "line"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line--row", *(f"line--{role}" for role in Role)}
-    ALLOW_SELECT = False
 
     cursor: reactive[int] = reactive(0)
-    """Index of the marked line."""
+    """Index of the marked row."""
 
     @dataclass
     class Moved(Message):
-        """The cursor is on another line."""
+        """The cursor is on another row."""
 
         index: int
 
     @dataclass
-    class Chosen(Message):
-        """Enter was pressed or a line double-clicked."""
+    class Selected(Message):
+        """A row was chosen with enter or a double click."""
 
         index: int
 
@@ -66,25 +175,67 @@ class CursorList(CachedLineView):
         self._always_marked = always_marked
         self._heading: Line | None = None
         self._rows: Sequence[Line] = ()
+        self._placeholder: Line = ()
+        self._footer: Sequence[Line] = ()
 
-    def show_rows(self, rows: Sequence[Line], heading: Line | None = None) -> None:
-        """Replace the contents; the cursor stays at its index."""
-        self._heading, self._rows = heading, rows
-        self.set_line_total(len(rows) + self._top)
+    def show_rows(
+        self,
+        rows: Sequence[Line],
+        heading: Line | None = None,
+        *,
+        placeholder: Line = (),
+        footer: Sequence[Line] = (),
+    ) -> None:
+        """Replace the contents; the cursor stays at its index.
+
+        Args:
+            rows: One line each.
+            heading: Fixed above the rows.
+            placeholder: Shown in place of the rows where there are none.
+            footer: Fixed at the foot of the list.
+        """
+        self._heading, self._rows, self._placeholder, self._footer = heading, rows, placeholder, footer
+        self.set_line_total(max(len(rows), 1) + self.heading_height + self.footer_height)
         self.repaint_changed()
 
     def rows_shown(self) -> list[str]:
         """The contents as plain text."""
-        return ["".join(span.text for span in row) for row in self._rows]
+        return ["".join(span.text for span in row) for row in self._rows or [self._placeholder]]
+
+    @property
+    def row_count(self) -> int:
+        """Rows, without the placeholder."""
+        return len(self._rows)
+
+    @property
+    def cursor_row(self) -> int:
+        """Index of the marked row."""
+        return self.cursor
+
+    @property
+    def heading_height(self) -> int:
+        """One line where there is a heading."""
+        return 0 if self._heading is None else 1
+
+    @property
+    def footer_height(self) -> int:
+        """Lines of the footer."""
+        return len(self._footer)
+
+    def move_to(self, row: int, step: int = 1) -> None:
+        """Place the cursor on a row and scroll it into view."""
+        del step  # every row can have the cursor
+        self.cursor = row
+        self.scroll_to_row(self.cursor)
 
     def validate_cursor(self, cursor: int) -> int:
-        """Stay on a line."""
-        return max(0, min(len(self._rows) - 1, cursor)) if self._rows else 0
+        """Stay on a row."""
+        return max(0, min(self.row_count - 1, cursor))
 
     def watch_cursor(self, cursor: int) -> None:
-        """Keep the marked line in view and tell."""
+        """Repaint the mark, keep it in view and report it."""
         self.repaint_changed()
-        self.scroll_to_region(Region(0, cursor, 1, 1 + self._top), animate=False, force=True)
+        self.scroll_to_row(cursor)
         self.post_message(self.Moved(cursor))
 
     def on_focus(self) -> None:
@@ -92,59 +243,40 @@ class CursorList(CachedLineView):
         self.repaint_changed()
 
     def on_blur(self) -> None:
-        """Hide the mark where it is only shown with the focus."""
+        """Hide the mark where it is shown only with the focus."""
         self.repaint_changed()
 
-    def action_move(self, steps: int) -> None:
-        """Move the cursor."""
-        self.cursor += steps
-
-    def action_choose(self) -> None:
-        """Choose the marked line."""
+    def action_select(self) -> None:
+        """Choose the marked row."""
         if self._rows:
-            self.post_message(self.Chosen(self.cursor))
-
-    def on_click(self, event: events.Click) -> None:
-        """Mark the line under the pointer; a double click chooses it."""
-        offset = event.get_content_offset(self)
-        index = -1 if offset is None else offset.y - self._top + self.scroll_offset.y
-        if offset is not None and offset.y >= self._top and index < len(self._rows):
-            self.cursor = index
-            if event.chain == 2:
-                self.action_choose()
+            self.post_message(self.Selected(self.cursor))
 
     def cell_style(self, line: str, cell: str) -> Style:
-        """A span looks like its role; under the cursor all look alike."""
+        """The style of a span's role, the same in every line."""
         del line
         style = self._styles.get(("", cell))
         if style is None:
             style = self._styles["", cell] = self.get_component_rich_style(f"line--{cell}")
         return style
 
-    @property
-    def _top(self) -> int:
-        return 0 if self._heading is None else 1
-
-    def _place(self, y: int) -> int | None:
-        """Index of the line at screen line `y`; None for the heading and below the end."""
-        index = y - self._top + self.scrolled
-        return index if y >= self._top and index < len(self._rows) else None
-
-    def _is_marked(self, place: int) -> bool:
-        return place == self.cursor and (self._always_marked or self.has_focus)
-
     def line_key(self, y: int) -> Hashable:
-        """A line is known by its text, its roles and the cursor."""
-        place = self._place(y)
-        if place is None:
-            return self._heading if self._heading is not None and y == 0 else ()
-        return self._rows[place], self._is_marked(place)
+        """The line's spans, which include the cursor as a role."""
+        return self._line_at(y)
+
+    def _line_at(self, y: int) -> Line:
+        """The spans at screen line `y`; those of the marked row all in the cursor's role."""
+        row = self.row_at(y)
+        if row is not None:
+            marked = row == self.cursor and (self._always_marked or self.has_focus)
+            line = self._rows[row]
+            return tuple(Span(span.text, Role.SELECTED) for span in line) if marked else line
+        if self._heading is not None and y == 0:
+            return self._heading
+        foot = y - self.line_count + self.footer_height
+        if 0 <= foot < self.footer_height:
+            return self._footer[foot]
+        return self._placeholder if not self._rows and y == self.heading_height else ()
 
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
-        """The spans of a line, styled by their roles; those under the cursor all alike."""
-        place = self._place(y)
-        if place is None:
-            line = self._heading if self._heading is not None and y == 0 else ()
-            return "row", [(span.text, str(span.role)) for span in line]
-        marked = self._is_marked(place)
-        return "row", [(span.text, str(Role.SELECTED if marked else span.role)) for span in self._rows[place]]
+        """The spans of a line, styled by their roles."""
+        return "row", [(span.text, str(span.role)) for span in self._line_at(y)]

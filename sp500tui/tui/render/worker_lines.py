@@ -82,15 +82,13 @@ def _align(name: str) -> str:
     return "left" if name in {"last error", "trend", "trend 30 s"} else "right"
 
 
-def empty_line(width: int, *, before: bool) -> Line:
-    """What stands there `before` the first worker, and once there is none any more."""
-    words = "no workers yet: they come with the pipeline" if before else "no workers are left here"
+def empty_line(width: int, *, starting: bool) -> Line:
+    """The line of a list without workers, while the pipeline is `starting` and after its end."""
+    words = "Starting workers …" if starting else "no workers left"
     return cut((Span(words, Role.LABEL),), width)
 
 
-def worker_line(
-    worker: WorkerSnapshot, width: int, names: int, *, homes: int = 0, chosen: bool = False
-) -> Line:
+def worker_line(worker: WorkerSnapshot, width: int, names: int, *, homes: int = 0) -> Line:
     """One worker in exactly `width` cells, `names` of them for its name and `homes` for its node's."""
     extra, room = _widths(width, names, homes)
     sign, role = WORKER_SIGNS[worker.state]
@@ -106,8 +104,6 @@ def worker_line(
     for name, cells in extra:
         text, cell_role = _cell(worker, name, cells)
         spans.append(Span(" " + fit(text, cells, _align(name)), cell_role))
-    if chosen:
-        return cut((Span("".join(span.text for span in spans), Role.SELECTED),), width)
     return cut(spans, width)
 
 

@@ -29,7 +29,6 @@ def line_of(state: WorkerState, **more: object) -> str:
 def test_a_line_is_exactly_as_wide_as_the_panel(width: int, state: WorkerState, words: str) -> None:
     one = worker(StageName.WRITER, 3, state, words, 6.1, last_error=words, retry_in=3.0)
     assert width_of(worker_line(one, width, 8)) == width
-    assert width_of(worker_line(one, width, 8, chosen=True)) == width
     assert width_of(header_line(width, 8)) == width
 
 
@@ -79,11 +78,6 @@ def test_a_wide_panel_has_errors_restarts_and_process_ids() -> None:
     thread = text_of(worker_line(worker(StageName.PRICE, 2, WorkerState.BUSY, "x"), 140, 8))
     assert "t4302" in thread
     assert "none" in thread
-
-
-def test_the_marked_line_has_one_role() -> None:
-    line = worker_line(running().workers[1], 60, 8, chosen=True)
-    assert {span.role for span in line} == {Role.SELECTED}
 
 
 def test_names_get_the_room_they_need() -> None:
@@ -137,11 +131,13 @@ async def test_process_and_error_of_the_marked_worker_are_shown_at_every_size(
         await driven.until(lambda: "↳" not in driven.text(), "the panel without details")
 
 
-async def test_the_mark_follows_keys_and_clicks_and_stays_in_view(drive: Drive) -> None:
+async def test_the_cursor_follows_keys_and_clicks_and_stays_in_view(drive: Drive) -> None:
     async with drive(size=(80, 24)) as driven:
         panel = driven.main.worker_list
         panel.focus()
         await driven.press("G")
+        roles = {role for _, role in panel.line_cells(1)[1]}
+        assert roles == {Role.SELECTED}
         assert panel.cursor == len(running().workers) - 1
         await driven.until(lambda: "writer-2" in driven.text(), "the last worker in view")
         await driven.press("home")
@@ -156,7 +152,7 @@ async def test_the_mark_follows_keys_and_clicks_and_stays_in_view(drive: Drive) 
 
 async def test_no_workers_are_told_in_words(drive: Drive) -> None:
     async with drive(FakePipeline(replace(running(), workers=()))) as driven:
-        assert "no workers yet" in driven.text()
+        assert "Starting workers" in driven.text()
         driven.main.worker_list.focus()
         await driven.press("y")
         assert driven.main.worker_list.row_text() == ""
@@ -165,8 +161,8 @@ async def test_no_workers_are_told_in_words(drive: Drive) -> None:
 async def test_after_the_last_worker_left_none_are_promised(drive: Drive) -> None:
     async with drive() as driven:
         driven.show(replace(running(), workers=()))
-        await driven.until(lambda: "no workers are left" in driven.text())
-        assert "no workers yet" not in driven.text()
+        await driven.until(lambda: "no workers left" in driven.text())
+        assert "Starting workers" not in driven.text()
 
 
 async def test_only_changed_lines_are_painted(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
