@@ -135,13 +135,13 @@ class MainScreen(Screen[None]):
 
     # What the panels wish
 
-    @on(PriceTable.Described)
-    def describe_prices(self, message: PriceTable.Described) -> None:
+    @on(PriceTable.SummaryChanged)
+    def describe_prices(self, message: PriceTable.SummaryChanged) -> None:
         """Tell order, filter and grouping in the panel's title."""
         set_titles(self.panel, f"prices · {message.text}")
 
-    @on(LogLines.Described)
-    def describe_log(self, message: LogLines.Described) -> None:
+    @on(LogLines.SummaryChanged)
+    def describe_log(self, message: LogLines.SummaryChanged) -> None:
         """Tell level, filter and following in the panel's title."""
         set_titles(self.log_view, f"log · {message.text}")
 

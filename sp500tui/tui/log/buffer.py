@@ -1,4 +1,4 @@
-"""The log as a screen keeps it: a bounded buffer, the lines that pass the filters, and what a search finds."""
+"""A bounded buffer of log lines with filters and search."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from sp500tui.logs.setup import LogLine
 from sp500tui.tui.render.formats import ELLIPSIS, clean
 
 CAPACITY = 5_000
-KEPT_CHARACTERS = 4_000
-"""Of one line; the whole of it is in the log file."""
+MAX_CHARACTERS = 4_000
+"""Of one line; the log file has the whole line."""
 LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _STAGES = ("scraper", "price", "converter", "writer")
 _NUMBER = re.compile(r"\d+")
 
 
 def next_level(level: int, step: int) -> int:
-    """The level before or after `level` in the round of levels."""
+    """The level before or after `level`, wrapping around."""
     return LEVELS[(LEVELS.index(level) + step) % len(LEVELS)]
 
 
-def next_choice(choices: Sequence[str], chosen: str, step: int) -> str:
-    """The choice before or after the one made; the first when that one is not offered any more."""
-    if chosen not in choices:
+def next_choice(choices: Sequence[str], current: str, step: int) -> str:
+    """The choice before or after the current one, wrapping around; the first if the current one is gone."""
+    if current not in choices:
         return choices[0]
-    return choices[(choices.index(chosen) + step) % len(choices)]
+    return choices[(choices.index(current) + step) % len(choices)]
 
 
 def filter_options(workers: Iterable[str]) -> list[str]:
-    """What can be chosen of: everybody (empty), each stage as a whole (`price-`), each worker, in natural order."""
+    """The worker filters: all (empty), each stage (`price-`), each worker in natural order."""
     names = set(workers)
     stages = [f"{stage}-" for stage in _STAGES if any(name.startswith(f"{stage}-") for name in names)]
-    return ["", *stages, *sorted(names, key=_natural)]
+    return ["", *stages, *sorted(names, key=_natural_key)]
 
 
-def _natural(name: str) -> tuple[str, int]:
+def _natural_key(name: str) -> tuple[str, int]:
     number = _NUMBER.search(name)
     return _NUMBER.sub("", name), int(number.group()) if number else 0
 
 
 def matches_filter(line: LogLine, level: int, worker: str) -> bool:
-    """Whether a line is shown: at least of that level, and of that worker, or of that stage when it ends in `-`."""
+    """Whether a line has at least this level and this worker, or this stage where `worker` ends in `-`."""
     if line.level < level:
         return False
     return not worker or (line.worker.startswith(worker) if worker.endswith("-") else line.worker == worker)
 
 
 class LogBuffer:
-    """Keeps the newest lines; those that pass the filters are numbered as they are shown, from 0.
+    """Keeps the newest lines and numbers those that match the filters, from 0.
 
-    Lines that fall out at the old end keep the numbers of the others: `first` is the number of the oldest.
+    Numbers do not change when old lines are dropped: `first` is the number of the oldest.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -62,15 +62,15 @@ class LogBuffer:
         self._workers: dict[str, None] = {}
         self.first = 0
         self.level = logging.INFO
-        """Lines below it are not shown."""
+        """Lowest level that is shown."""
         self.worker = ""
-        """Whose lines are shown: see `matches_filter`."""
+        """Worker or stage whose lines are shown, see `matches_filter`."""
 
     def extend(self, lines: Iterable[LogLine]) -> int:
-        """Add lines at the new end; returns how many of them are shown."""
+        """Append lines; returns how many of them match the filters."""
         added = 0
         for line in lines:
-            kept = line if len(line.message) <= KEPT_CHARACTERS else _cut(line)
+            kept = line if len(line.message) <= MAX_CHARACTERS else _truncated(line)
             self._lines.append(replace(kept, message=clean(kept.message), worker=clean(kept.worker)))
             self._workers[self._lines[-1].worker] = None
             if matches_filter(line, self.level, self.worker):
@@ -81,8 +81,8 @@ class LogBuffer:
             self.first += 1
         return added
 
-    def choose(self, *, level: int | None = None, worker: str | None = None) -> None:
-        """Filter anew; the shown lines are numbered from 0 again."""
+    def set_filter(self, *, level: int | None = None, worker: str | None = None) -> None:
+        """Change the filters; matching lines are numbered from 0 again."""
         self.level = self.level if level is None else level
         self.worker = self.worker if worker is None else worker
         self._shown = deque(line for line in self._lines if matches_filter(line, self.level, self.worker))
@@ -90,31 +90,31 @@ class LogBuffer:
 
     @property
     def end(self) -> int:
-        """One more than the number of the newest line shown."""
+        """One more than the number of the newest matching line."""
         return self.first + len(self._shown)
 
     def line(self, number: int) -> LogLine | None:
-        """The shown line of that number; None when there is none."""
+        """The matching line of that number; None if there is none."""
         index = number - self.first
         return self._shown[index] if 0 <= index < len(self._shown) else None
 
-    def choices(self) -> list[str]:
-        """What `worker` can be set to."""
+    def filter_options(self) -> list[str]:
+        """The values `worker` can be set to."""
         return filter_options(self._workers)
 
     def find(self, text: str, start: int, step: int) -> int | None:
-        """The number of the nearest line with `text` in it, from `start` on towards newer (1) or older (-1) ones.
+        """The number of the next line that contains `text`, from `start` to newer (1) or older (-1) lines.
 
-        The search goes round the end.
+        The search wraps around.
         """
-        return self._did_you_mean(lambda line: matches(line, text), start, step) if text else None
+        return self._find(lambda line: contains(line, text), start, step) if text else None
 
     def find_error(self, start: int, step: int = 1) -> int | None:
-        """The number of the nearest error from `start` on; goes round the end."""
-        return self._did_you_mean(lambda line: line.level >= logging.ERROR, start, step)
+        """The number of the next error from `start` on; the search wraps around."""
+        return self._find(lambda line: line.level >= logging.ERROR, start, step)
 
-    def _did_you_mean(self, wanted: Callable[[LogLine], bool], start: int, step: int) -> int | None:
-        numbers = [self.first + i for i, line in enumerate(self._shown) if wanted(line)]
+    def _find(self, matching: Callable[[LogLine], bool], start: int, step: int) -> int | None:
+        numbers = [self.first + i for i, line in enumerate(self._shown) if matching(line)]
         if not numbers:
             return None
         if step > 0:
@@ -122,15 +122,15 @@ class LogBuffer:
         return next((number for number in reversed(numbers) if number <= start), numbers[-1])
 
     def count(self, text: str) -> int:
-        """How many shown lines have `text` in them."""
-        return sum(matches(line, text) for line in self._shown) if text else 0
+        """The number of matching lines that contain `text`."""
+        return sum(contains(line, text) for line in self._shown) if text else 0
 
 
-def matches(line: LogLine, text: str) -> bool:
-    """Whether a line holds the text, in its message or its worker's name; capitals do not count."""
-    wanted = text.casefold()
-    return wanted in line.message.casefold() or wanted in line.worker.casefold()
+def contains(line: LogLine, text: str) -> bool:
+    """Whether a line's message or worker name contains the text, regardless of case."""
+    folded = text.casefold()
+    return folded in line.message.casefold() or folded in line.worker.casefold()
 
 
-def _cut(line: LogLine) -> LogLine:
-    return replace(line, message=line.message[:KEPT_CHARACTERS] + ELLIPSIS)
+def _truncated(line: LogLine) -> LogLine:
+    return replace(line, message=line.message[:MAX_CHARACTERS] + ELLIPSIS)

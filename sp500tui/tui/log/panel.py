@@ -1,4 +1,4 @@
-"""The log with the line in which a search is typed."""
+"""The log panel: the lines with the input line of the search."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from sp500tui.tui.render.search_input import SearchInput
 
 
 class LogView(Container):
-    """What a screen composes to show the log; `lines` are the lines themselves."""
+    """The log's lines above the search line."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.lines = LogLines()
-        self._line = SearchInput("text or worker")
+        self._input = SearchInput("text or worker")
 
     def compose(self) -> ComposeResult:
         """The lines above the search line."""
         yield self.lines
-        yield self._line
+        yield self._input
 
     def extend(self, lines: Sequence[LogLine]) -> None:
-        """Show new lines."""
+        """Append lines."""
         self.lines.extend(lines)
 
     @on(LogLines.SearchRequested)
     def open_search(self) -> None:
-        """Let the person type."""
-        self._line.open(self.lines.wanted)
+        """Open the search line."""
+        self._input.open(self.lines.search_text)
 
     @on(Input.Changed)
     def search(self, event: Input.Changed) -> None:
         """Search with every keystroke."""
         event.stop()
-        if self._line.display:
-            self.lines.wanted = event.value
+        if self._input.display:
+            self.lines.search_text = event.value
 
     @on(SearchInput.Closed)
     def close_search(self, event: SearchInput.Closed) -> None:
-        """Back to the lines, without the search when it was discarded."""
+        """Return to the lines, without the search if it was discarded."""
         event.stop()
-        # The last keystroke may not have been announced yet when the line was closed.
-        self.lines.wanted = event.text
+        # The message of the last keystroke may still be queued when the line closes.
+        self.lines.search_text = event.text
         self.lines.focus()

@@ -1,4 +1,4 @@
-"""How a row, a heading or a sector of the price table is worded: cells of fixed width with their style's name."""
+"""Rendering of the price table: each line as cells of fixed width with the name of their style."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from rich.cells import cell_len
 
 from sp500tui.model import Constituent, MarketState
 from sp500tui.price_text import NOTHING, change_text, price_text
-from sp500tui.tui.prices.columns import GAP, MARGIN, SPECS, UNIT, PlacedColumn, PriceColumn, PriceLayout
+from sp500tui.tui.prices.columns import (
+    CURRENCY_WIDTH,
+    GAP,
+    MARGIN,
+    SPECS,
+    PlacedColumn,
+    PriceColumn,
+    PriceLayout,
+)
 from sp500tui.tui.prices.model import PriceRow, SectorStats
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
 from sp500tui.tui.render.formats import arrow, clean, fit, format_age, format_change, format_volume
@@ -38,8 +46,8 @@ SESSION_LABELS: Mapping[str, str] = {
     MarketState.UNKNOWN: NOTHING,
 }
 _GAP = " " * GAP
-_PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].narrowest
-_PRICE_WIDTH = SPECS[PriceColumn.LAST].narrowest
+_PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].min_width
+_PRICE_WIDTH = SPECS[PriceColumn.LAST].min_width
 _NO_CELL: Cell = (NOTHING, "muted")
 
 
@@ -48,14 +56,14 @@ def direction(value: Decimal | float | None) -> str:
     return "level" if not value else "up" if value > 0 else "down"
 
 
-def _within(text: str, value: Decimal, width: int) -> str:
-    """The text, or a power of ten where it would be cut: a price without its last digits is a wrong one."""
+def _fit_number(text: str, value: Decimal, width: int) -> str:
+    """The text, or scientific notation where it is too wide: a price that lost its last digits would be wrong."""
     return text if len(text) <= width else f"{text[:1] if text[0] in '+−' else ''}{abs(value):.2E}"
 
 
 def _last(row: PriceRow, _width: int) -> Cell:
     return (
-        (_within(price_text(row.quote.price), row.quote.price, _PRICE_WIDTH), "last")
+        (_fit_number(price_text(row.quote.price), row.quote.price, _PRICE_WIDTH), "last")
         if row.quote
         else _NO_CELL
     )
@@ -65,7 +73,7 @@ def _change(row: PriceRow, width: int) -> Cell:
     quote = row.quote
     if quote is None or quote.change is None:
         return _NO_CELL
-    return _within(change_text(quote.change, quote.price), quote.change, width), direction(quote.change)
+    return _fit_number(change_text(quote.change, quote.price), quote.change, width), direction(quote.change)
 
 
 def _percent(row: PriceRow, _width: int) -> Cell:
@@ -74,7 +82,7 @@ def _percent(row: PriceRow, _width: int) -> Cell:
 
 
 def _percent_cell(percent: Decimal | None, style: str) -> Cell:
-    """A change in percent with its arrow, which stands in one line with the others."""
+    """A change in percent, its arrow aligned with those of the other rows."""
     if percent is None:
         return _NO_CELL
     return arrow(percent) + format_change(percent, " %").rjust(_PERCENT_WIDTH - 1), style
@@ -85,7 +93,7 @@ def _converted(row: PriceRow, width: int) -> Cell:
     if converted is None or converted.converted_price is None:
         return _NO_CELL
     price = converted.converted_price
-    return _within(price_text(price), price, width), "converted"
+    return _fit_number(price_text(price), price, width), "converted"
 
 
 def _volume(row: PriceRow, _width: int) -> Cell:
@@ -104,17 +112,17 @@ def _market(row: PriceRow, _width: int) -> Cell:
 
 
 def _trend(row: PriceRow, width: int) -> Cell:
-    return row.track.line(min(width, row.track.LIMIT)), f"trend-{direction(row.track.gain)}"
+    return row.history.sparkline(min(width, row.history.LIMIT)), f"trend-{direction(row.history.gain)}"
 
 
-_WORDS: dict[PriceColumn, Callable[[Constituent], Cell]] = {
+_TEXT_CELLS: dict[PriceColumn, Callable[[Constituent], Cell]] = {
     PriceColumn.SYMBOL: lambda constituent: (clean(constituent.symbol), "symbol"),
     PriceColumn.NAME: lambda constituent: (clean(constituent.name), "name"),
     PriceColumn.SECTOR: lambda constituent: (clean(constituent.sector), "muted"),
     PriceColumn.INDUSTRY: lambda constituent: (clean(constituent.sub_industry), "muted"),
 }
-"""The columns that a price does not change; they stand left of the others."""
-_FIGURES: dict[PriceColumn, Callable[[PriceRow, int], Cell]] = {
+"""Cells of the columns whose values do not change with the price."""
+_VALUE_CELLS: dict[PriceColumn, Callable[[PriceRow, int], Cell]] = {
     PriceColumn.LAST: _last,
     PriceColumn.CHANGE: _change,
     PriceColumn.PERCENT: _percent,
@@ -126,70 +134,75 @@ _FIGURES: dict[PriceColumn, Callable[[PriceRow, int], Cell]] = {
 
 
 def row_age(row: PriceRow, now: datetime) -> str:
-    """The quote's age, or in its place that the price is missing or not there yet."""
+    """The quote's age; `none` for a missing price, a dash before the first one."""
     age = row.age(now)
     if age is None:
         return "none" if row.missing else NOTHING
     return format_age(age)
 
 
-def row_cells(row: PriceRow, layout: PriceLayout, now: datetime, moved: int, marked: bool) -> list[Cell]:
+def render_row(row: PriceRow, layout: PriceLayout, now: datetime, flash: int, marked: bool) -> list[Cell]:
     """One row over the full width.
 
-    `moved` is +1 or -1 shortly after the price rose or fell, else 0; `marked` draws the cursor's mark.
+    Args:
+        row: The symbol's row.
+        layout: The columns.
+        now: UTC.
+        flash: +1 or -1 shortly after the price rose or fell, else 0.
+        marked: Whether the row has the cursor.
     """
     stale = row.stale(now)
     cells: list[Cell] = [(CURSOR_MARK if marked else " " * MARGIN, "mark")]
-    cells += _words(row.constituent, layout, stale)
+    cells += _text_cells(row.constituent, layout, stale)
     blanks = ""
-    for place in layout.figures:
+    for place in layout.value_columns:
         column, width = place.spec.column, place.width
         if column is PriceColumn.AGE:
             text, style = row_age(row, now), "missing" if row.missing else "muted"
         else:
-            text, style = _FIGURES[column](row, width)
+            text, style = _VALUE_CELLS[column](row, width)
             if column is PriceColumn.LAST and layout.units and row.quote is not None:
-                text += f" {clean(row.quote.currency):<{UNIT - 1}}"
+                text += f" {clean(row.quote.currency):<{CURRENCY_WIDTH - 1}}"
         if stale and style != "missing":
             style = "stale"
-        figure = _figure(text, place)
-        if moved and column is layout.highlighted:
-            blanks = _light(cells, blanks + figure, "flash-up" if moved > 0 else "flash-down")
+        cell = _format_cell(text, place)
+        if flash and column is layout.highlighted:
+            blanks = _highlight(cells, blanks + cell, "flash-up" if flash > 0 else "flash-down")
         else:
-            cells.append((blanks + figure, style))
+            cells.append((blanks + cell, style))
             blanks = ""
     if blanks:
         cells.append((blanks, "row"))
-    return _closed(cells, layout)
+    return _pad_to_edge(cells, layout)
 
 
 @lru_cache(maxsize=1024)
-def _words(constituent: Constituent, layout: PriceLayout, stale: bool) -> Sequence[Cell]:
-    """The cells of a row that stay the same from price to price."""
+def _text_cells(constituent: Constituent, layout: PriceLayout, stale: bool) -> Sequence[Cell]:
+    """The cells of a row that do not change with the price."""
     cells = []
-    for place in layout.words:
-        text, style = _WORDS[place.spec.column](constituent)
+    for place in layout.text_columns:
+        text, style = _TEXT_CELLS[place.spec.column](constituent)
         cells.append((_in_column(text, place), "stale" if stale else style))
     return cells
 
 
 def _in_column(text: str, place: PlacedColumn) -> str:
-    """The text over its column and the gap behind it."""
+    """The text padded to its column and the gap after it."""
     return fit(text, place.width, place.spec.align) + _GAP
 
 
-def _figure(text: str, place: PlacedColumn) -> str:
-    """A text all of whose characters are one cell wide, over its column and the gap behind it."""
+def _format_cell(text: str, place: PlacedColumn) -> str:
+    """A text of single-width characters padded to its column and the gap after it."""
     width = place.width
     if len(text) > width:
         return _in_column(text, place)
     return (text.rjust(width) if place.spec.align == "right" else text.ljust(width)) + _GAP
 
 
-def _light(cells: list[Cell], text: str, style: str) -> str:
-    """Add a column of which only the digits are lit; the blanks behind them are returned, for the next column.
+def _highlight(cells: list[Cell], text: str, style: str) -> str:
+    """Add a column with only its digits highlighted; returns the blanks after them, for the next column.
 
-    A cell of their own would cost a change of colours more.
+    Blanks in a cell of their own would cost another colour change in the terminal's output.
     """
     shown = text.strip(" ")
     start = text.index(shown)
@@ -197,51 +210,55 @@ def _light(cells: list[Cell], text: str, style: str) -> str:
     return text[start + len(shown) :]
 
 
-def _closed(cells: list[Cell], layout: PriceLayout) -> list[Cell]:
-    """The cells with the last gap replaced by blanks up to the edge of the line."""
+def _pad_to_edge(cells: list[Cell], layout: PriceLayout) -> list[Cell]:
+    """The cells, with blanks up to the edge of the line in place of the last gap."""
     text, style = cells[-1]
     cells[-1] = (text[:-GAP] + layout.tail, style)
     return cells
 
 
-def _title(place: PlacedColumn, arrangement: ViewOptions, currency: str, converted: str) -> str:
-    """A column's title with the arrow of the sort order on its inner side."""
+def _title(place: PlacedColumn, options: ViewOptions, currency: str, converted: str) -> str:
+    """A column's title, with the arrow of the sort order on its inner side."""
     column = place.spec.column
     title = place.spec.title
     if column is PriceColumn.LAST and currency:
         title = f"{title} {currency}"
     elif column is PriceColumn.CONVERTED and converted:
         title = converted
-    if column is arrangement.sort:
-        mark = "▼" if arrangement.descending else "▲"
+    if column is options.sort:
+        mark = "▼" if options.descending else "▲"
         title = f"{mark} {title}" if place.spec.align == "right" else f"{title} {mark}"
     return title
 
 
-def header_cells(layout: PriceLayout, arrangement: ViewOptions, currency: str, converted: str) -> list[Cell]:
-    """The titles over the full width; `currency` and `converted` are the codes of the two prices.
+def render_header(layout: PriceLayout, options: ViewOptions, currency: str, converted: str) -> list[Cell]:
+    """The column titles over the full width.
 
-    Where the rows say their currencies themselves, the title has none.
+    Args:
+        layout: The columns.
+        options: The sort order.
+        currency: Code of the quoted prices; unused where each row names its own.
+        converted: Code of the converted prices.
     """
     currency = "" if layout.units else currency
     cells: list[Cell] = [(" " * MARGIN, "header")]
     for place in layout.placed:
-        sorted_by = place.spec.column is arrangement.sort
-        title = _title(place, arrangement, currency, converted)
+        sorted_by = place.spec.column is options.sort
+        title = _title(place, options, currency, converted)
         cells.append((_in_column(title, place), "sorted" if sorted_by else "header"))
-    return _closed(cells, layout)
+    return _pad_to_edge(cells, layout)
 
 
-def sector_cells(line: SectorLine, tally: SectorStats, layout: PriceLayout) -> list[Cell]:
+def render_sector_heading(line: SectorLine, stats: SectorStats, layout: PriceLayout) -> list[Cell]:
     """A sector's heading.
 
-    Its name and number of rows stand above the words, advancers and decliners above the prices, and the
-    weighted change above the changes in percent.
+    Name and number of rows are above the text columns, advancers and decliners above the prices, and the
+    weighted change is above the changes in percent.
     """
-    percent = tally.percent
-    shown = f"{line.shown:,}" if line.shown == tally.members else f"{line.shown:,} of {tally.members:,}"
-    counts = f"▲{tally.advancers:,} ▼{tally.decliners:,}"
-    figures: dict[PriceColumn, Cell] = {
+    percent = stats.percent
+    shown = f"{line.shown:,}" if line.shown == stats.members else f"{line.shown:,} of {stats.members:,}"
+    counts = f"▲{stats.advancers:,} ▼{stats.decliners:,}"
+    values: dict[PriceColumn, Cell] = {
         PriceColumn.CHANGE: ("weighted", "sector-note"),
         PriceColumn.PERCENT: _percent_cell(percent, f"sector-{direction(percent)}"),
     }
@@ -257,15 +274,15 @@ def sector_cells(line: SectorLine, tally: SectorStats, layout: PriceLayout) -> l
     ]
     for place in layout.placed:
         if place.start > end:
-            text, style = figures.get(place.spec.column, ("", "sector"))
+            text, style = values.get(place.spec.column, ("", "sector"))
             cells.append((_in_column(text, place), style))
-    return _closed(cells, layout)
+    return _pad_to_edge(cells, layout)
 
 
-def centred(message: str, y: int, width: int, height: int) -> list[Cell]:
-    """Screen line `y` of a message of some lines in the middle of an empty table."""
-    words = message.split("\n")
-    index = y - max(0, (height - len(words)) // 2)
-    text = fit(words[index], min(width, cell_len(words[index]))) if 0 <= index < len(words) else ""
+def render_message(message: str, y: int, width: int, height: int) -> list[Cell]:
+    """Screen line `y` of an empty table with a message of some lines in its middle."""
+    lines = message.split("\n")
+    index = y - max(0, (height - len(lines)) // 2)
+    text = fit(lines[index], min(width, cell_len(lines[index]))) if 0 <= index < len(lines) else ""
     left = (width - cell_len(text)) // 2
     return [(" " * left, "row"), (text, "notice")]

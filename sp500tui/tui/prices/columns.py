@@ -1,4 +1,4 @@
-"""The columns of the price table, and which of them a given width has room for."""
+"""The columns of the price table and their layout for a given width."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 
 class PriceColumn(StrEnum):
-    """The columns in their order from left to right; the value is the word for them in sentences."""
+    """The columns from left to right; the value is the name used in sentences."""
 
     SYMBOL = "symbol"
     NAME = "name"
@@ -27,18 +27,18 @@ class PriceColumn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnSpec:
-    """How one column is laid out."""
+    """Title, width limits and alignment of a column."""
 
     column: PriceColumn
     title: str
-    narrowest: int
-    """Terminal cells below which the column is left out."""
-    widest: int
-    """Terminal cells beyond which more room does not help it."""
+    min_width: int
+    """Terminal cells; the column is left out where there are fewer."""
+    max_width: int
+    """Terminal cells; the column is never wider."""
     align: str = "left"
-    """`left` or `right`, as numbers are."""
+    """`left`, or `right` for numbers."""
     descending_first: bool = False
-    """Sorted from the highest down when first chosen."""
+    """Whether the first sort by this column is descending."""
 
 
 _C = PriceColumn
@@ -63,52 +63,52 @@ _PRIORITY = (
     _C.SYMBOL, _C.LAST, _C.PERCENT, _C.CONVERTED, _C.NAME, _C.AGE, _C.CHANGE, _C.TREND,
     _C.VOLUME, _C.SECTOR, _C.MARKET, _C.INDUSTRY,
 )  # fmt: skip
-"""Which column is given room first."""
-_WORDS = (_C.SYMBOL, _C.NAME, _C.SECTOR, _C.INDUSTRY)
+"""Which column gets room first."""
+_TEXT_COLUMNS = (_C.SYMBOL, _C.NAME, _C.SECTOR, _C.INDUSTRY)
 
-UNIT = 4
-"""Cells of a blank and a currency's code behind a price, where the rows have several currencies."""
+CURRENCY_WIDTH = 4
+"""Cells of a blank and the currency code after a price, where the rows have several currencies."""
 GAP = 2
 """Blank cells between two columns."""
 MARGIN = 1
-"""Cells left of the first column, where the cursor's mark stands, and right of the last."""
+"""Cells left of the first column, for the cursor's mark, and right of the last column."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedColumn:
-    """One column at its place in a line."""
+    """A column with its position in a line."""
 
     spec: ColumnSpec
     start: int
     """First terminal cell."""
     width: int
-    """Terminal cells, the gap not counted."""
+    """Terminal cells without the gap."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceLayout:
-    """The columns that fit a width, from left to right; one and the same object for the same wishes."""
+    """The columns that fit a width, from left to right; cached, so equal requests give the same object."""
 
-    words: tuple[PlacedColumn, ...]
-    """Of what the list of constituents says; left of the others."""
-    figures: tuple[PlacedColumn, ...]
-    """Of what changes with the prices."""
+    text_columns: tuple[PlacedColumn, ...]
+    """Columns from the list of constituents, left of the others."""
+    value_columns: tuple[PlacedColumn, ...]
+    """Columns that change with the prices."""
     tail: str
-    """The blanks behind the last column."""
+    """The blanks after the last column."""
     width: int
     """Terminal cells of the whole line."""
     highlighted: PriceColumn
-    """The price that lights up when it changes: the preferred one, as the other moves with it."""
+    """The price column that flashes on a change: the preferred currency, as the other changes with it."""
     units: bool
-    """Each row says the currency of its price."""
+    """Whether each row names the currency of its price."""
 
     @property
     def placed(self) -> tuple[PlacedColumn, ...]:
         """All columns."""
-        return self.words + self.figures
+        return self.text_columns + self.value_columns
 
     def column_at(self, x: int) -> PriceColumn | None:
-        """The column a click at cell `x` means: the gap right of a column belongs to it."""
+        """The column at cell `x`; the gap to its right belongs to it."""
         for place in self.placed:
             if place.start <= x < place.start + place.width + GAP:
                 return place.spec.column
@@ -120,16 +120,22 @@ class PriceLayout:
         return tuple(place.spec.column for place in self.placed)
 
 
-def _narrowest(column: PriceColumn, units: bool) -> int:
-    """Cells below which a column is left out; the name makes room for the currencies."""
-    narrowest = SPECS[column].narrowest
+def _min_width(column: PriceColumn, units: bool) -> int:
+    """Cells below which a column is left out; the name gives up cells for the currency codes."""
+    min_width = SPECS[column].min_width
     if not units:
-        return narrowest
-    return narrowest + UNIT if column is _C.LAST else narrowest - UNIT if column is _C.NAME else narrowest
+        return min_width
+    return (
+        min_width + CURRENCY_WIDTH
+        if column is _C.LAST
+        else min_width - CURRENCY_WIDTH
+        if column is _C.NAME
+        else min_width
+    )
 
 
-def _chosen(width: int, converted_first: bool, grouped: bool, units: bool) -> list[PriceColumn]:
-    """The columns that fit, by need; the second currency takes the place of the first where it is preferred."""
+def _fitting_columns(width: int, converted_first: bool, grouped: bool, units: bool) -> list[PriceColumn]:
+    """The columns that fit, by priority; `converted_first` exchanges the two currencies."""
     needs: Iterable[PriceColumn] = _PRIORITY
     if converted_first:
         swap = {_C.LAST: _C.CONVERTED, _C.CONVERTED: _C.LAST}
@@ -139,7 +145,7 @@ def _chosen(width: int, converted_first: bool, grouped: bool, units: bool) -> li
     room = width - 2 * MARGIN + GAP
     chosen: list[PriceColumn] = []
     for column in needs:
-        cost = _narrowest(column, units) + GAP
+        cost = _min_width(column, units) + GAP
         if cost > room and chosen:
             break
         room -= cost
@@ -151,17 +157,22 @@ def _chosen(width: int, converted_first: bool, grouped: bool, units: bool) -> li
 def price_layout(
     width: int, converted_first: bool = False, grouped: bool = False, units: bool = False
 ) -> PriceLayout:
-    """The columns for a table `width` terminal cells wide, at fixed widths so that numbers never jitter.
+    """The columns for a table of `width` terminal cells, at fixed widths so that numbers do not jitter.
 
-    What room is left over widens the name, then the session, then the sub-industry. Grouped rows need no column
-    for the sector, which stands above them. With `units` the price has room for its currency.
+    Remaining cells widen the name, then the session, then the sub-industry.
+
+    Args:
+        width: Terminal cells of a line.
+        converted_first: Whether the converted price has priority over the quoted one.
+        grouped: Whether the rows are grouped by sector, which makes the sector column redundant.
+        units: Whether each row names the currency of its price.
     """
-    chosen = _chosen(width, converted_first, grouped, units)
-    widths = {column: _narrowest(column, units) for column in chosen}
+    fitting = _fitting_columns(width, converted_first, grouped, units)
+    widths = {column: _min_width(column, units) for column in fitting}
     spare = width - 2 * MARGIN + GAP - sum(size + GAP for size in widths.values())
     for column in (_C.NAME, _C.TREND, _C.INDUSTRY):
         if column in widths and spare > 0:
-            more = min(spare, SPECS[column].widest - widths[column])
+            more = min(spare, SPECS[column].max_width - widths[column])
             widths[column] += more
             spare -= more
     placed: list[PlacedColumn] = []
@@ -170,7 +181,7 @@ def price_layout(
         if column in widths:
             placed.append(PlacedColumn(SPECS[column], start, widths[column]))
             start += widths[column] + GAP
-    words = sum(place.spec.column in _WORDS for place in placed)
+    texts = sum(place.spec.column in _TEXT_COLUMNS for place in placed)
     tail = " " * max(0, width - placed[-1].start - placed[-1].width)
     highlighted = _C.CONVERTED if converted_first else _C.LAST
-    return PriceLayout(tuple(placed[:words]), tuple(placed[words:]), tail, width, highlighted, units)
+    return PriceLayout(tuple(placed[:texts]), tuple(placed[texts:]), tail, width, highlighted, units)

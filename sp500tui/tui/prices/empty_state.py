@@ -1,4 +1,4 @@
-"""What an empty price table says: what is waited for or failed, since when, the next attempt, a way out."""
+"""The message of an empty price table: what it waits for or what failed, for how long, and the next attempt."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
 from sp500tui.tui.render.formats import clean, span
 
 _WIDTH = 54
-"""Cells of a line, so that it fits the panel at every size."""
-_DEMO = "sp500tui --demo shows everything with a simulated market, without any network"
+"""Cells of a line, to fit the panel at every size."""
+_DEMO = "Without a network, sp500tui --demo shows everything with a simulated market."
 
 
 def prices_notice(snapshot: Snapshot) -> str:
-    """The lines shown instead of prices."""
+    """The lines shown in place of prices."""
     if snapshot.phase is Phase.FAILED:
-        return _lines(f"The pipeline failed: {snapshot.failure}", "q leaves", snapshot)
+        return _lines(f"The pipeline failed: {snapshot.failure}", "Press q to quit.", snapshot)
     listed, sources = snapshot.constituents, snapshot.sources
     if not listed.count:
         if listed.health is Health.DOWN:
@@ -31,11 +31,11 @@ def _elapsed(snapshot: Snapshot) -> str:
 
 
 def _attempt(snapshot: Snapshot) -> str:
-    """Since when, and when it is tried again."""
+    """For how long, and when the next attempt is."""
     waits = [wait for wait in (snapshot.sources.retry_in, snapshot.cycle.next_in) if wait is not None]
-    again = f", next attempt in {span(min(waits))}" if waits else ""
+    retry = f", next attempt in {span(min(waits))}" if waits else ""
     since = snapshot.sources.last_success
-    return f"for {span(max(1.0, snapshot.uptime if since is None else since))}{again}"
+    return f"for {span(max(1.0, snapshot.uptime if since is None else since))}{retry}"
 
 
 def _lines(what: str, when: str, snapshot: Snapshot) -> str:

@@ -11,7 +11,7 @@ from sp500tui.tui.prices.model import PriceRow
 
 @dataclass(frozen=True, slots=True)
 class PriceRecord:
-    """One row of the table as it leaves the program: numbers as the source printed them, times in UTC."""
+    """One exported row: numbers as the source printed them, times in UTC."""
 
     symbol: str
     name: str
@@ -31,7 +31,7 @@ class PriceRecord:
 
 
 def price_record(row: PriceRow) -> PriceRecord:
-    """What the table knows of one symbol, without the table's formats."""
+    """A row as a record, without the table's formats."""
     constituent, quote, converted = row.constituent, row.quote, row.converted
     return PriceRecord(
         constituent.symbol,

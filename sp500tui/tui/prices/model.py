@@ -1,9 +1,10 @@
-"""What is known of every symbol: its line of the list, its newest price, its course, and its sector's sums."""
+"""The data behind the price table: one row per symbol, and statistics per sector."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -18,19 +19,19 @@ _STALE_AFTER: Mapping[str, float] = {
     MarketState.POST: 3600.0,
 }
 _STALE_CLOSED = 4 * 86_400.0
-"""A long weekend: the age in seconds up to which the last trade of a closed market is the newest there can be."""
+"""Seconds after which the last trade of a closed market is stale; longer than a long weekend."""
 
 
 class PriceRow(NamedTuple):
-    """One symbol as the table knows it; a named tuple, because thousands are made in a second."""
+    """One symbol's row; a named tuple, because thousands are created per second."""
 
     constituent: Constituent
     live: LivePrice | None
     missing: str
-    """Why there is no price in this cycle; empty when there is one or none was asked for yet."""
+    """Why this cycle has no price; empty when it has one or none was requested yet."""
     revision: int
-    """Different for every state of every row; what is drawn may be kept under it."""
-    track: PriceHistory
+    """Unique to every state of every row, so it can serve as a cache key."""
+    history: PriceHistory
     """Prices since the start, shared by all states of the row."""
 
     @property
@@ -54,10 +55,10 @@ class PriceRow(NamedTuple):
         return None if quote is None else max(0, int((now - quote.quote_time).total_seconds()))
 
     def stale(self, now: datetime) -> bool:
-        """Whether a newer trade was to be expected.
+        """Whether the last trade is older than its session explains.
 
-        That is after 5 min without one in the regular session, an hour before and after it, four days of a
-        closed market.
+        The limits are 5 minutes in the regular session, an hour before and after it, and four days for a closed
+        market.
         """
         quote = self.quote
         if quote is None:
@@ -66,89 +67,111 @@ class PriceRow(NamedTuple):
         return age > _STALE_AFTER.get(quote.market_state, _STALE_CLOSED)
 
 
-class SectorStats:
-    """Sums over one sector.
+@dataclass(slots=True)
+class _CurrencySums:
+    """Sums over the members of a sector that are priced in one currency."""
 
-    Kept by adding and taking away single rows: an update costs the same in a sector of five and of thousands.
+    members: int = 0
+    change: Decimal = Decimal(0)
+    previous: Decimal = Decimal(0)
+    """Of the previous prices."""
+
+
+class SectorStats:
+    """Advancers, decliners and the change in percent of one sector.
+
+    Updated by adding and removing single rows, so the cost of an update does not depend on the sector's size.
+    Prices are summed per currency and never across currencies.
     """
 
-    __slots__ = ("advancers", "change", "decliners", "members", "previous")
+    __slots__ = ("_sums", "advancers", "decliners", "members")
 
     def __init__(self) -> None:
         self.members = 0
         self.advancers = 0
         self.decliners = 0
-        self.change = Decimal(0)
-        self.previous = Decimal(0)
+        self._sums: dict[str, _CurrencySums] = {}
 
     def add(self, quote: Quote | None, times: int = 1) -> None:
-        """Count the newest quote of one symbol in, or out with `times=-1`; one without a change says nothing."""
+        """Count a member's newest quote, or remove it with `times=-1`; quotes without a change do not count."""
         if quote is None or quote.change is None:
             return
+        previous = quote.price - quote.change
         self.advancers += times * (quote.change > 0)
         self.decliners += times * (quote.change < 0)
-        self.change += times * quote.change
-        self.previous += times * (quote.price - quote.change)
+        sums = self._sums.setdefault(quote.currency, _CurrencySums())
+        sums.members += times
+        sums.change += times * quote.change
+        sums.previous += times * previous
+        if not sums.members:
+            del self._sums[quote.currency]
 
     def replace(self, old: Quote | None, new: Quote) -> None:
-        """Count `new` in for `old`."""
-        before, after = old.change if old else None, new.change
-        if old is None or before is None or after is None:
-            self.add(old, -1)
-            self.add(new)
-        elif before != after or old.price != new.price:
-            self.advancers += (after > 0) - (before > 0)
-            self.decliners += (after < 0) - (before < 0)
-            gain = after - before
-            self.change += gain
-            self.previous += new.price - old.price - gain
+        """Count `new` in place of `old`."""
+        if old is not None and (old.price, old.change, old.currency) == (new.price, new.change, new.currency):
+            return
+        self.add(old, -1)
+        self.add(new)
 
     @property
     def percent(self) -> Decimal | None:
-        """Change in percent of one share of each member.
+        """Change in percent; None without a quote that has a change.
 
-        Every member weighs as much as its previous price, as in the Dow; the list has no market capitalisation
-        to weigh with.
+        Members of one currency are weighted by their previous price, as in the Dow, because the list has no market
+        capitalisation. Currencies are weighted by their number of members.
         """
-        return self.change / self.previous * 100 if self.previous > 0 else None
+        counted = [sums for sums in self._sums.values() if sums.previous > 0]
+        members = sum(sums.members for sums in counted)
+        weighted = sum((sums.members * sums.change / sums.previous for sums in counted), Decimal(0))
+        return weighted / members * 100 if members else None
+
+    @property
+    def key(self) -> Hashable:
+        """Equal where the statistics are equal."""
+        sums = tuple((currency, *astuple(sums)) for currency, sums in self._sums.items())
+        return self.members, self.advancers, self.decliners, sums
 
 
 class PriceModel:
-    """Owns the rows of the price table."""
+    """The rows and the sector statistics of the price table."""
 
     def __init__(self) -> None:
         self.rows: dict[str, PriceRow] = {}
         self.sectors: dict[str, SectorStats] = {}
-        self.moved: dict[str, tuple[int, datetime]] = {}
+        self.recent_changes: dict[str, tuple[int, datetime]] = {}
         """Symbol to direction (+1, -1) and time of its last price change, oldest first."""
         self.currencies = ("", "")
         """Codes of the price and the converted price of the newest quote."""
-        self._priced_in: Counter[str] = Counter()
+        self._currency_counts: Counter[str] = Counter()
         """How many rows have a price in each currency."""
         self._missing: set[str] = set()
         self._revision = 0
 
     def set_constituents(self, constituents: Sequence[Constituent]) -> None:
-        """Take over a new list: rows of symbols that left it go, prices of those that stay are kept."""
+        """Replace the list of constituents; rows of symbols in both lists keep their prices."""
         old, self.rows, self.sectors = self.rows, {}, {}
         for constituent in constituents:
             known = old.get(constituent.symbol)
             if constituent.symbol in self.rows:
                 continue
             if known is None:
-                self._put(constituent, None, "", PriceHistory())
+                self._add_row(constituent, None, "", PriceHistory())
             else:
-                self._put(constituent, known.live, known.missing, known.track)
-        self.moved = {symbol: move for symbol, move in self.moved.items() if symbol in self.rows}
-        self._priced_in = Counter(row.quote.currency for row in self.rows.values() if row.quote is not None)
+                self._add_row(constituent, known.live, known.missing, known.history)
+        self.recent_changes = {
+            symbol: move for symbol, move in self.recent_changes.items() if symbol in self.rows
+        }
+        self._currency_counts = Counter(
+            row.quote.currency for row in self.rows.values() if row.quote is not None
+        )
 
     def update(self, prices: Iterable[LivePrice], now: datetime) -> list[str]:
-        """Take over newer prices; returns the symbols whose rows changed. Repeated and older ones are ignored."""
+        """Apply newer prices and ignore repeated and older ones; returns the symbols whose rows changed."""
         changed = []
         for live in prices:
             quote = live.row.quote
             symbol = quote.symbol
-            row = self.rows.get(symbol) or self._put(_unlisted(symbol), None, "", PriceHistory())
+            row = self.rows.get(symbol) or self._add_row(_unlisted(symbol), None, "", PriceHistory())
             if row.live is not None and row.live.version >= live.version:
                 continue
             before = row.live.row.quote if row.live else None
@@ -156,30 +179,30 @@ class PriceModel:
                 self._count_currency(before, -1)
                 self._count_currency(quote, 1)
             if before is None or before.price != quote.price:
-                row.track.add(float(quote.price))
+                row.history.add(float(quote.price))
                 if before is not None:
-                    self.moved.pop(symbol, None)
-                    self.moved[symbol] = (1 if quote.price > before.price else -1, now)
+                    self.recent_changes.pop(symbol, None)
+                    self.recent_changes[symbol] = (1 if quote.price > before.price else -1, now)
             self.sectors[row.constituent.sector].replace(before, quote)
             self._revision += 1
-            self.rows[symbol] = PriceRow(row.constituent, live, row.missing, self._revision, row.track)
+            self.rows[symbol] = PriceRow(row.constituent, live, row.missing, self._revision, row.history)
             self.currencies = (quote.currency, live.row.converted_currency)
             changed.append(symbol)
         return changed
 
     @property
-    def several_currencies(self) -> bool:
-        """Whether the prices are in more than one currency; pence and pounds are two."""
-        return len(self._priced_in) > 1
+    def mixed_currencies(self) -> bool:
+        """Whether the prices are in more than one currency; pence and pounds are different ones."""
+        return len(self._currency_counts) > 1
 
     def _count_currency(self, quote: Quote | None, times: int) -> None:
         if quote is not None:
-            self._priced_in[quote.currency] += times
-            if not self._priced_in[quote.currency]:
-                del self._priced_in[quote.currency]
+            self._currency_counts[quote.currency] += times
+            if not self._currency_counts[quote.currency]:
+                del self._currency_counts[quote.currency]
 
     def set_missing(self, missing: Iterable[MissingSymbol]) -> list[str]:
-        """Note which symbols have no price in this cycle; returns the symbols whose rows changed."""
+        """Set which symbols have no price in this cycle; returns the symbols whose rows changed."""
         reasons = {item.symbol: item.reason for item in missing if item.symbol in self.rows}
         changed = []
         for symbol in self._missing | reasons.keys():
@@ -192,26 +215,26 @@ class PriceModel:
         self._missing = set(reasons)
         return changed
 
-    def forget_moves(self, before: datetime) -> None:
-        """Drop the price changes that are older than `before`."""
-        for symbol, (_, at) in list(self.moved.items()):
+    def expire_changes(self, before: datetime) -> None:
+        """Drop the recent changes that are older than `before`."""
+        for symbol, (_, at) in list(self.recent_changes.items()):
             if at > before:
                 break
-            del self.moved[symbol]
+            del self.recent_changes[symbol]
 
-    def _put(
-        self, constituent: Constituent, live: LivePrice | None, missing: str, track: PriceHistory
+    def _add_row(
+        self, constituent: Constituent, live: LivePrice | None, missing: str, history: PriceHistory
     ) -> PriceRow:
         """Add a row and count it in its sector."""
         self._revision += 1
-        row = PriceRow(constituent, live, missing, self._revision, track)
+        row = PriceRow(constituent, live, missing, self._revision, history)
         self.rows[constituent.symbol] = row
-        tally = self.sectors.setdefault(constituent.sector, SectorStats())
-        tally.members += 1
-        tally.add(row.quote)
+        stats = self.sectors.setdefault(constituent.sector, SectorStats())
+        stats.members += 1
+        stats.add(row.quote)
         return row
 
 
 def _unlisted(symbol: str) -> Constituent:
-    """Stands for a symbol that has a price and no line in the list."""
+    """A constituent for a symbol that has a price but is not in the list."""
     return Constituent(symbol, "", "", "", "", None, "", "")

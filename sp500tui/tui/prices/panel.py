@@ -1,4 +1,4 @@
-"""The price table with the line in which its filter is typed."""
+"""The prices panel: the table with the input line of its filter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sp500tui.tui.render.search_input import SearchInput
 
 
 class PricePanel(Container):
-    """What a screen composes to show prices; `table` is the table itself."""
+    """The price table above its filter line."""
 
     def __init__(
         self,
@@ -26,29 +26,29 @@ class PricePanel(Container):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.table = PriceTable(clock=clock)
-        self._line = SearchInput("symbol, name or sector")
+        self._input = SearchInput("symbol, name or sector")
 
     def compose(self) -> ComposeResult:
         """The table above its filter line."""
         yield self.table
-        yield self._line
+        yield self._input
 
     @on(PriceTable.FilterRequested)
     def open_filter(self) -> None:
-        """Let the person type."""
-        self._line.open(self.table.filter_text)
+        """Open the filter line."""
+        self._input.open(self.table.filter_text)
 
     @on(Input.Changed)
     def filter_rows(self, event: Input.Changed) -> None:
         """Filter with every keystroke."""
         event.stop()
-        if self._line.display:
+        if self._input.display:
             self.table.filter_text = event.value
 
     @on(SearchInput.Closed)
     def close_filter(self, event: SearchInput.Closed) -> None:
-        """Back to the rows, all of them when the filter was discarded."""
+        """Return to the rows; all of them if the filter was discarded."""
         event.stop()
-        # The last keystroke may not have been announced yet when the line was closed.
+        # The message of the last keystroke may still be queued when the line closes.
         self.table.filter_text = event.text
         self.table.focus()

@@ -1,4 +1,4 @@
-"""A session's course in a handful of block characters."""
+"""Sparklines of a session's prices in block characters."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 BLOCKS = "▁▂▃▄▅▆▇"
-"""Without the full block, which would run into the line above."""
+"""Without the full block, which would touch the line above."""
 
 
-def course(values: Sequence[float], width: int) -> str:
-    """The newest `width` of `values` as blocks between their own lowest and highest, padded on the left.
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last `width` values as blocks scaled between their minimum and maximum, padded on the left.
 
-    A course that never moved is drawn at its middle height; no values give blanks.
+    Constant values are drawn at middle height; no values give blanks.
     """
     shown = values[-width:] if width > 0 else values[:0]
     if not shown:
@@ -26,10 +26,10 @@ def course(values: Sequence[float], width: int) -> str:
 
 
 class PriceHistory:
-    """The course of one price since the start, in at most `LIMIT` points however long it runs.
+    """A symbol's prices since the start, downsampled to at most `LIMIT` points.
 
-    When it is full every second point goes and the next ones are taken half as often, so the track always
-    reaches back to the first price. The newest price is always its last point.
+    When it is full, every second point is dropped and later prices are sampled half as often, so the history
+    always reaches back to the first price. The last point is always the newest price.
     """
 
     LIMIT = 20
@@ -41,7 +41,7 @@ class PriceHistory:
         self._seen = 0
 
     def add(self, price: float) -> None:
-        """Take the next price; every `stride`-th starts a point of its own, the others move the last one."""
+        """Append a price: every `stride`-th becomes a new point, the others replace the last one."""
         points = self._points
         if self._seen % self._stride == 0 or not points:
             if len(points) == self.LIMIT:
@@ -58,12 +58,12 @@ class PriceHistory:
     def __iter__(self) -> Iterator[float]:
         return iter(self._points)
 
-    def line(self, width: int) -> str:
-        """The track as blocks, `width` cells wide; blank before there are two prices to compare."""
-        return course(self._points, width) if len(self._points) > 1 else " " * width
+    def sparkline(self, width: int) -> str:
+        """The history as blocks, `width` cells wide; blank before there are two prices."""
+        return sparkline(self._points, width) if len(self._points) > 1 else " " * width
 
     @property
     def gain(self) -> float | None:
-        """Relative difference of the last to the first price; None before there are two."""
+        """Relative change from the first to the last price; None before there are two."""
         points = self._points
         return points[-1] / points[0] - 1 if len(points) > 1 and points[0] else None

@@ -13,7 +13,15 @@ from textual.reactive import var
 
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
-from sp500tui.tui.prices.cells import STYLES, Cell, centred, header_cells, row_age, row_cells, sector_cells
+from sp500tui.tui.prices.cells import (
+    STYLES,
+    Cell,
+    render_header,
+    render_message,
+    render_row,
+    render_sector_heading,
+    row_age,
+)
 from sp500tui.tui.prices.columns import PriceColumn, PriceLayout, price_layout
 from sp500tui.tui.prices.export import PriceRecord, price_record
 from sp500tui.tui.prices.model import PriceModel, PriceRow
@@ -23,35 +31,35 @@ from sp500tui.tui.prices.view import (
     PriceListView,
     SectorLine,
     ViewOptions,
-    first_direction,
     next_column,
+    starts_descending,
 )
 from sp500tui.tui.render.formats import clean
 
-FLASH = timedelta(seconds=0.8)
-RESORT = timedelta(seconds=1)
-"""The order follows the prices at most once in this time, so that a row can be read."""
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-ROWS_A_RESORT = 20_000
-"""Rows for each of which, begun, that time is granted once, so that sorting stays a small part of it."""
-TICK = 0.5
-"""Seconds between two looks at ages and flashes."""
-WAITING = "Waiting for the list of constituents"
+FLASH_DURATION = timedelta(seconds=0.8)
+SORT_INTERVAL = timedelta(seconds=1)
+"""Time between two sorts, so that rows stay long enough to be read."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+ROWS_PER_SORT_INTERVAL = 20_000
+"""The interval doubles at this number of rows, triples at twice that, and so on, to bound the cost of sorting."""
+TIMER_INTERVAL = 0.5
+"""Seconds between two updates of ages and flashes."""
+WAITING_TEXT = "Waiting for the list of constituents"
 
 
 def utc_now() -> datetime:
-    """The time of day, UTC."""
+    """The current time, UTC."""
     return datetime.now(UTC)
 
 
 class PriceTable(SymbolList, can_focus=True):
-    """All constituents with their newest prices, sorted, filtered and grouped as the person wishes."""
+    """All constituents with their newest prices, which can be sorted, filtered and grouped by sector."""
 
     HELP = """\
     ## Prices
-    Click a column's title or press `s` to sort by it, again (or `R`) to reverse. `/` keeps only the rows whose
-    symbol, name or sector contains every word you type. `b` groups by sector: each heading counts advancers and
-    decliners and shows the change of one share of each member. Rows without a recent trade are dimmed.
+    Press `s` or click a column's title to sort; click it again or press `R` to reverse. `/` keeps only the rows
+    whose symbol, name or sector contains every word you type. `b` groups by sector: each heading shows the numbers
+    of advancers and decliners and the change weighted by price. Rows without a recent trade are dimmed.
     """
     BINDING_GROUP_TITLE = "Prices"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,22 +79,22 @@ class PriceTable(SymbolList, can_focus=True):
     filter_text: var[str] = var("", init=False)
     grouped: var[bool] = var(False, init=False)
     frozen: var[bool] = var(False, init=False)
-    """The picture stands still; prices that arrive meanwhile are shown when it is set back."""
+    """Whether the table is paused; prices that arrive are kept and shown when it resumes."""
     flashes: var[bool] = var(True, init=False)
-    """Prices light up for a moment when they change."""
+    """Whether prices flash when they change."""
     show_converted: var[bool] = var(False, init=False)
-    """The second currency comes first: it stays where there is room for one price only."""
-    notice: var[str] = var(WAITING, init=False)
-    """Shown while there are no rows, a line each: what is waited for, or what failed."""
+    """Whether the converted price has priority where there is room for one price only."""
+    notice: var[str] = var(WAITING_TEXT, init=False)
+    """Shown while there are no rows: what the table waits for, or what failed."""
 
     @dataclass
-    class Described(Message):
-        """The words for what is shown and in which order changed."""
+    class SummaryChanged(Message):
+        """The summary of sort order, filter and grouping changed."""
 
         text: str
 
     class FilterRequested(Message):
-        """The person wants to type a filter."""
+        """The filter's input line was requested."""
 
     def __init__(
         self,
@@ -99,115 +107,115 @@ class PriceTable(SymbolList, can_focus=True):
         super().__init__(name=name, id=id, classes=classes)
         self._clock = clock
         self._now = clock()
-        self._sorted_at = LONG_AGO
-        self._book = PriceModel()
-        self._view = PriceListView(self._book)
-        self._held: dict[str, LivePrice] = {}
-        self._listed: tuple[Constituent, ...] = ()
-        self._words = ""
+        self._sorted_at = NEVER
+        self._model = PriceModel()
+        self._view = PriceListView(self._model)
+        self._pending: dict[str, LivePrice] = {}
+        self._constituents: tuple[Constituent, ...] = ()
+        self._summary = ""
 
-    # What comes in
+    # Input
 
     def set_constituents(self, constituents: Sequence[Constituent]) -> None:
-        """Show this list; prices known already stay. The same list again, as every cycle brings it, costs nothing."""
-        if self._listed == (listed := tuple(constituents)):
+        """Show this list and keep known prices; an unchanged list, which every cycle brings, costs nothing."""
+        if self._constituents == (listed := tuple(constituents)):
             return
-        self._listed = listed
-        self._book.set_constituents(constituents)
-        self._sorted_at = LONG_AGO
+        self._constituents = listed
+        self._model.set_constituents(constituents)
+        self._sorted_at = NEVER
         self._view.rebuild()
         self._lines_changed(None)
 
     def update_prices(self, prices: Sequence[LivePrice], now: datetime) -> None:
-        """Take over newer prices. Costs in proportion to their number, not to the rows of the table."""
+        """Apply newer prices; the cost depends on their number, not on the number of rows."""
         if self.frozen:
-            self._held.update((live.row.quote.symbol, live) for live in prices)
+            self._pending.update((live.row.quote.symbol, live) for live in prices)
             return
-        units = self._book.several_currencies
-        self._view.touch(self._book.update(prices, now))
-        if units != self._book.several_currencies:
+        mixed = self._model.mixed_currencies
+        self._view.mark_changed(self._model.update(prices, now))
+        if mixed != self._model.mixed_currencies:
             self.forget_lines()
             self.refresh()
         self.advance(now)
 
     def set_missing(self, missing: Sequence[MissingSymbol]) -> None:
         """Mark the symbols that have no price in this cycle."""
-        self._view.touch(self._book.set_missing(missing))
+        self._view.mark_changed(self._model.set_missing(missing))
         self.repaint_changed()
 
     def advance(self, now: datetime) -> None:
-        """Bring order, ages and flashes to the time `now`; only lines that look different are repainted."""
+        """Update order, ages and flashes to `now` and repaint the lines that changed."""
         if self.frozen:
             return
         self._now = max(now, self._now)
-        self._book.forget_moves(self._now - FLASH)
-        self._settle()
+        self._model.expire_changes(self._now - FLASH_DURATION)
+        self._resort_if_due()
         self.repaint_changed()
 
-    # What goes out
+    # Output
 
     def rows(self) -> list[PriceRecord]:
-        """The rows the filter lets through, in the order shown."""
-        return [price_record(self._book.rows[line]) for line in self._view.lines if isinstance(line, str)]
+        """The rows that match the filter, in the order shown."""
+        return [price_record(self._model.rows[line]) for line in self._view.lines if isinstance(line, str)]
 
     def row(self, symbol: str) -> PriceRow | None:
-        """What is known of one symbol."""
-        return self._book.rows.get(symbol)
+        """One symbol's row; None for an unknown symbol."""
+        return self._model.rows.get(symbol)
 
     @property
     def cursor_record(self) -> PriceRecord | None:
-        """The row under the cursor."""
-        row = self._book.rows.get(self.cursor_symbol or "")
+        """The row under the cursor, as exported."""
+        row = self._model.rows.get(self.cursor_symbol or "")
         return price_record(row) if row else None
 
     @property
     def columns(self) -> tuple[PriceColumn, ...]:
-        """The columns that fit the present width."""
-        return self._layout_now.columns
+        """The columns that fit the current width."""
+        return self._current_layout.columns
 
     # Order
 
-    def _settle(self) -> None:
-        """Follow the prices with the order, at most once in a while."""
-        if self._now - self._sorted_at >= RESORT * (1 + self._view.shown // ROWS_A_RESORT):
+    def _resort_if_due(self) -> None:
+        """Sort the changed rows where the interval is over."""
+        if self._now - self._sorted_at >= SORT_INTERVAL * (1 + self._view.shown // ROWS_PER_SORT_INTERVAL):
             offset = self.cursor_offset()
-            if self._view.settle():
+            if self._view.apply_changes():
                 self._sorted_at = self._now
                 self._lines_changed(offset)
 
-    def _rearrange(self) -> None:
-        """Show the rows as the reactive attributes now say."""
+    def _apply_options(self) -> None:
+        """Apply sort order, filter and grouping."""
         offset = self.cursor_offset()
         self.forget_lines()
-        self._view.arrange(ViewOptions(self.sort, self.descending, self.filter_text, self.grouped))
+        self._view.set_options(ViewOptions(self.sort, self.descending, self.filter_text, self.grouped))
         self._lines_changed(offset)
 
-    watch_sort = watch_descending = watch_filter_text = watch_grouped = _rearrange
+    watch_sort = watch_descending = watch_filter_text = watch_grouped = _apply_options
 
     def _lines_changed(self, offset: int | None) -> None:
-        """Fit scrolling, title and picture to other lines; the cursor's row stays at row `offset` of the screen."""
+        """Update scrolling, title and screen after the lines changed; the cursor stays `offset` rows from the top."""
         lines = self._view.lines
         self.set_line_total(len(lines) + 1 if lines else 0)
         self.keep_cursor_at(offset)
-        words = self._view.arrangement.words(self._view.shown, len(self._book.rows))
-        if words != self._words:
-            self._words = words
-            self.post_message(self.Described(words))
+        summary = self._view.options.summary(self._view.shown, len(self._model.rows))
+        if summary != self._summary:
+            self._summary = summary
+            self.post_message(self.SummaryChanged(summary))
         self.repaint_changed()
 
     def sort_by(self, column: PriceColumn) -> None:
-        """Sort by `column` in its natural direction, or reverse when it is the sort column already."""
+        """Sort by `column` in its natural direction, or reverse if it is the sort column already."""
         if column is self.sort:
             self.descending = not self.descending
         else:
-            self.set_reactive(PriceTable.descending, first_direction(column))
+            self.set_reactive(PriceTable.descending, starts_descending(column))
             self.sort = column
 
-    # Picture
+    # Rendering
 
     @property
-    def _layout_now(self) -> PriceLayout:
-        return price_layout(self.line_width, self.show_converted, self.grouped, self._book.several_currencies)
+    def _current_layout(self) -> PriceLayout:
+        return price_layout(self.line_width, self.show_converted, self.grouped, self._model.mixed_currencies)
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -216,86 +224,85 @@ class PriceTable(SymbolList, can_focus=True):
 
     def heading_clicked(self, x: int) -> None:
         """Sort by the column clicked."""
-        column = self._layout_now.column_at(x)
+        column = self._current_layout.column_at(x)
         if column is not None and self.lines:
             self.sort_by(column)
 
     def line_key(self, y: int) -> Hashable:
-        """A row is known by its revision, its age in words and what the cursor and time do to it."""
+        """A row's revision, age, flash and style; a heading's statistics; the header's options."""
         line = self.line_at(y)
         if isinstance(line, str):
-            row = self._book.rows[line]
-            moved = self._moved(line)
-            look = self.row_style(line)
-            return row.revision, row_age(row, self._now), row.stale(self._now), moved, look
+            row = self._model.rows[line]
+            stale = row.stale(self._now)
+            return row.revision, row_age(row, self._now), stale, self._flash(line), self.row_style(line)
         if isinstance(line, SectorLine):
-            tally = self._book.sectors[line.sector]
-            return line, tally.members, tally.advancers, tally.decliners, tally.change, tally.previous
+            return line, self._model.sectors[line.sector].key
         if y == 0 and self._view.lines:
-            book = self._book
-            return self._view.arrangement, self.show_converted, book.currencies, book.several_currencies
-        return y, self.line_count, self._message()
+            model = self._model
+            return self._view.options, self.show_converted, model.currencies, model.mixed_currencies
+        return y, self.line_count, self._empty_text()
 
     def line_cells(self, y: int) -> tuple[str, Sequence[Cell]]:
         """The cells of a row, a sector's heading, the header or the message in an empty table."""
         line = self.line_at(y)
         layout = price_layout(
-            self.drawn_width, self.show_converted, self.grouped, self._book.several_currencies
+            self.drawn_width, self.show_converted, self.grouped, self._model.mixed_currencies
         )
         if isinstance(line, str):
-            row, look = self._book.rows[line], self.row_style(line)
-            return look, row_cells(row, layout, self._now, self._moved(line), look.startswith("cursor"))
+            row, style = self._model.rows[line], self.row_style(line)
+            marked = style.startswith("cursor")
+            return style, render_row(row, layout, self._now, self._flash(line), marked)
         if isinstance(line, SectorLine):
-            return "sector", sector_cells(line, self._book.sectors[line.sector], layout)
+            return "sector", render_sector_heading(line, self._model.sectors[line.sector], layout)
         if y == 0 and self._view.lines:
-            return "header", header_cells(layout, self._view.arrangement, *self._book.currencies)
-        return "row", centred(self._message(), y, self.drawn_width, self.line_count)
+            return "header", render_header(layout, self._view.options, *self._model.currencies)
+        return "row", render_message(self._empty_text(), y, self.drawn_width, self.line_count)
 
-    def _moved(self, symbol: str) -> int:
+    def _flash(self, symbol: str) -> int:
         """+1 or -1 shortly after the price rose or fell, else 0."""
-        return self._book.moved.get(symbol, (0, self._now))[0] if self.flashes else 0
+        return self._model.recent_changes.get(symbol, (0, self._now))[0] if self.flashes else 0
 
-    def _message(self) -> str:
-        """What an empty table says."""
+    def _empty_text(self) -> str:
+        """The message of an empty table."""
         if self._view.lines:
             return ""
-        if self._book.rows:
-            return f"No symbol, name or sector contains “{clean(self.filter_text.strip())}”\nescape shows all"
+        if self._model.rows:
+            return f"No symbol, name or sector contains “{clean(self.filter_text.strip())}”\nPress escape to show all"
         return self.notice
 
     def watch_flashes(self) -> None:
-        """Light up or calm down at once."""
+        """Show or clear the flashes."""
         self.repaint_changed()
 
     watch_notice = watch_flashes
 
     def watch_show_converted(self) -> None:
-        """Lay the columns out anew."""
+        """Lay out the columns again."""
         self.forget_lines()
         self.refresh()
 
     def watch_frozen(self, frozen: bool) -> None:
-        """Catch up with what arrived while the picture stood still."""
+        """Apply the prices that arrived while the table was paused."""
         if not frozen:
-            held, self._held = list(self._held.values()), {}
-            self.update_prices(held, self._clock())
+            arrived, self._pending = list(self._pending.values()), {}
+            self.update_prices(arrived, self._clock())
 
     def on_mount(self) -> None:
-        """Watch the time: ages grow and flashes fade without any news."""
-        self.set_interval(TICK, self._beat)
+        """Start the timer: ages grow and flashes end without new prices."""
+        self.set_interval(TIMER_INTERVAL, self._update_time)
 
-    def _beat(self) -> None:
+    def _update_time(self) -> None:
         if self.is_on_screen:
             self.advance(self._clock())
 
-    # Choices
+    # Actions
 
     def action_filter(self) -> None:
-        """Ask for the filter's input line."""
+        """Request the filter's input line."""
         self.post_message(self.FilterRequested())
 
     def action_release(self) -> None:
-        """Clear the filter; without one let go of the cursor and return to the top."""
+        """Clear the filter; without one, clear the cursor and return to the top."""
         if self.filter_text:
             self.filter_text = ""
         else:
@@ -305,7 +312,7 @@ class PriceTable(SymbolList, can_focus=True):
     def action_sort_next(self, step: int) -> None:
         """Sort by the next or previous column."""
         column = next_column(self.sort, step)
-        self.set_reactive(PriceTable.descending, first_direction(column))
+        self.set_reactive(PriceTable.descending, starts_descending(column))
         self.sort = column
 
     def action_reverse(self) -> None:
@@ -313,9 +320,9 @@ class PriceTable(SymbolList, can_focus=True):
         self.descending = not self.descending
 
     def action_toggle_grouped(self) -> None:
-        """Group by sector, or not."""
+        """Switch grouping by sector on or off."""
         self.grouped = not self.grouped
 
     def action_toggle_flashes(self) -> None:
-        """Light up changes, or not."""
+        """Switch the flashes on or off."""
         self.flashes = not self.flashes

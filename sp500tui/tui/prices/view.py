@@ -1,4 +1,4 @@
-"""Which rows of the book the table shows, and in which order: sort keys, filter and sector groups."""
+"""The lines of the price table: filter, sort order and sector groups."""
 
 from __future__ import annotations
 
@@ -50,32 +50,32 @@ _KEYS: dict[PriceColumn, Callable[[PriceRow], SortKey | None]] = {
     PriceColumn.VOLUME: _volume,
     PriceColumn.MARKET: _session,
     PriceColumn.AGE: lambda row: -row.quote.quote_time.timestamp() if row.quote else None,
-    PriceColumn.TREND: lambda row: row.track.gain,
+    PriceColumn.TREND: lambda row: row.history.gain,
 }
 
 
 def sort_key(column: PriceColumn, row: PriceRow) -> SortKey | None:
-    """What `column` sorts a row by; None where it has no value. All keys of one column are of one type."""
+    """The value `column` sorts a row by; None where it has none. All keys of a column are of one type."""
     return _KEYS[column](row)
 
 
 def next_column(column: PriceColumn, step: int) -> PriceColumn:
-    """The sort column `step` places right of `column`, round the end."""
+    """The sort column `step` places to the right of `column`, wrapping around."""
     columns = list(PriceColumn)
     return columns[(columns.index(column) + step) % len(columns)]
 
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """What a person chose to see."""
+    """Sort order, filter and grouping."""
 
     sort: PriceColumn = PriceColumn.PERCENT
     descending: bool = True
     filter_text: str = ""
     grouped: bool = False
 
-    def words(self, shown: int, total: int) -> str:
-        """The arrangement for a title: `by change % ▼ · 12 of 503 match “bank”`."""
+    def summary(self, shown: int, total: int) -> str:
+        """The options for the panel's title: `by change % ▼ · 12 of 503 match “bank”`."""
         parts = [f"by {self.sort} {'▼' if self.descending else '▲'}"]
         if self.grouped:
             parts.append("grouped by sector")
@@ -86,14 +86,14 @@ class ViewOptions:
         return " · ".join(parts)
 
 
-def first_direction(column: PriceColumn) -> bool:
-    """Whether a newly chosen sort column starts descending: numbers do, words do not."""
+def starts_descending(column: PriceColumn) -> bool:
+    """Whether a newly chosen sort column starts descending: numbers do, text does not."""
     return SPECS[column].descending_first
 
 
 @dataclass(frozen=True, slots=True)
 class SectorLine:
-    """The line above the rows of one sector."""
+    """The heading of one sector."""
 
     sector: str
     shown: int
@@ -101,46 +101,46 @@ class SectorLine:
 
 
 Line: TypeAlias = str | SectorLine
-"""One line of the table: the symbol of a row, or a sector's heading."""
+"""One line of the table: a row's symbol, or a sector's heading."""
 
 
 class PriceListView:
-    """The lines of the table in their order.
+    """The table's lines in their order.
 
-    Changed rows only mark the order as unsettled; `settle` sorts once for all of them. The list is nearly in
-    order then, which the sort takes advantage of: 500 changes among 50,000 rows cost some milliseconds.
+    Changed rows are only collected; `apply_changes` sorts once for all of them. The list is then nearly sorted,
+    which Python's sort takes advantage of: 500 changes among 50,000 rows cost some milliseconds.
     """
 
-    def __init__(self, book: PriceModel) -> None:
+    def __init__(self, model: PriceModel) -> None:
         self.lines: Sequence[Line] = ()
         self.shown = 0
         """Symbols among the lines."""
-        self.arrangement = ViewOptions()
-        self._book = book
-        self._texts: dict[str, str] = {}
+        self.options = ViewOptions()
+        self._model = model
+        self._search_texts: dict[str, str] = {}
         self._keys: dict[str, tuple[SortKey, str]] = {}
-        self._present: list[str] = []
-        self._absent: dict[str, None] = {}
-        self._arrived: list[str] = []
-        self._touched: set[str] = set()
-        self._unsettled = False
-        self._unsplit = False
+        self._with_key: list[str] = []
+        self._without_key: dict[str, None] = {}
+        self._added: list[str] = []
+        self._changed: set[str] = set()
+        self._order_dirty = False
+        self._needs_rebuild = False
 
-    def arrange(self, arrangement: ViewOptions) -> None:
-        """Show the rows as `arrangement` says, at once."""
-        self.arrangement = arrangement
+    def set_options(self, options: ViewOptions) -> None:
+        """Apply other options."""
+        self.options = options
         self.rebuild()
 
     def rebuild(self) -> None:
-        """Take the rows anew from the book: for another list, sort column or filter."""
-        rows = self._book.rows
-        if self._texts.keys() != rows.keys():
-            self._texts = {symbol: _searched(row) for symbol, row in rows.items()}
+        """Rebuild the lines from the model, after a change of the list, the sort column or the filter."""
+        rows = self._model.rows
+        if self._search_texts.keys() != rows.keys():
+            self._search_texts = {symbol: _search_text(row) for symbol, row in rows.items()}
         symbols: Iterable[str] = rows
-        words = self.arrangement.filter_text.casefold().split()
-        if words:
-            symbols = [s for s, text in self._texts.items() if all(word in text for word in words)]
-        key = _KEYS[self.arrangement.sort]
+        terms = self.options.filter_text.casefold().split()
+        if terms:
+            symbols = [s for s, text in self._search_texts.items() if all(term in text for term in terms)]
+        key = _KEYS[self.options.sort]
         self._keys, absent = {}, []
         for symbol in symbols:
             value = key(rows[symbol])
@@ -148,60 +148,60 @@ class PriceListView:
                 absent.append(symbol)
             else:
                 self._keys[symbol] = (value, symbol)
-        self._present, self._arrived = list(self._keys), []
-        self._touched.clear()
-        self._absent = dict.fromkeys(sorted(absent))
-        self._unsettled, self._unsplit = True, False
-        self.settle()
+        self._with_key, self._added = list(self._keys), []
+        self._changed.clear()
+        self._without_key = dict.fromkeys(sorted(absent))
+        self._order_dirty, self._needs_rebuild = True, False
+        self.apply_changes()
 
-    def touch(self, symbols: Iterable[str]) -> None:
-        """Note that these rows changed; what that means for their order is looked at when it is settled."""
-        self._touched.update(symbols)
+    def mark_changed(self, symbols: Iterable[str]) -> None:
+        """Collect changed rows for the next `apply_changes`."""
+        self._changed.update(symbols)
 
-    def _sort_in(self) -> None:
-        """Take over the sort keys of the rows that changed; costs nothing for rows the filter hides."""
-        key = _KEYS[self.arrangement.sort]
-        keys, absent, rows = self._keys, self._absent, self._book.rows
-        for symbol in self._touched:
+    def _update_keys(self) -> None:
+        """Update the sort keys of the changed rows, except those the filter hides."""
+        key = _KEYS[self.options.sort]
+        keys, absent, rows = self._keys, self._without_key, self._model.rows
+        for symbol in self._changed:
             if symbol in keys:
                 value = key(rows[symbol])
                 if value is None:
-                    self._unsplit = True
+                    self._needs_rebuild = True
                 elif keys[symbol][0] != value:
                     keys[symbol] = (value, symbol)
-                    self._unsettled = True
+                    self._order_dirty = True
             elif symbol in absent:
                 value = key(rows[symbol])
                 if value is not None:
                     keys[symbol] = (value, symbol)
                     del absent[symbol]
-                    self._arrived.append(symbol)
-                    self._unsettled = True
-            elif symbol not in self._texts:
-                self._unsplit = True
-        self._touched.clear()
+                    self._added.append(symbol)
+                    self._order_dirty = True
+            elif symbol not in self._search_texts:
+                self._needs_rebuild = True
+        self._changed.clear()
 
-    def settle(self) -> bool:
-        """Bring the lines into order after changes; whether there was anything to do."""
-        self._sort_in()
-        if self._unsplit:
+    def apply_changes(self) -> bool:
+        """Sort the lines after changes; returns whether the order changed."""
+        self._update_keys()
+        if self._needs_rebuild:
             self.rebuild()
             return True
-        if not self._unsettled:
+        if not self._order_dirty:
             return False
-        self._unsettled = False
-        self._present += self._arrived
-        self._arrived = []
-        self._present.sort(key=self._keys.__getitem__)
-        present = self._present[::-1] if self.arrangement.descending else self._present
-        symbols = [*present, *self._absent]
+        self._order_dirty = False
+        self._with_key += self._added
+        self._added = []
+        self._with_key.sort(key=self._keys.__getitem__)
+        present = self._with_key[::-1] if self.options.descending else self._with_key
+        symbols = [*present, *self._without_key]
         self.shown = len(symbols)
-        self.lines = self._grouped(symbols) if self.arrangement.grouped else symbols
+        self.lines = self._grouped(symbols) if self.options.grouped else symbols
         return True
 
     def _grouped(self, symbols: Sequence[str]) -> list[Line]:
-        """The symbols below the headings of their sectors, each sector in the order given."""
-        rows = self._book.rows
+        """The symbols below their sectors' headings, in the given order within each sector."""
+        rows = self._model.rows
         groups: dict[str, list[str]] = {}
         for symbol in symbols:
             groups.setdefault(rows[symbol].constituent.sector, []).append(symbol)
@@ -212,19 +212,19 @@ class PriceListView:
         return lines
 
     def _sector_order(self, sectors: Iterable[str]) -> list[str]:
-        """By weighted change when the rows are sorted by a change, else by name; nameless ones last."""
-        arrangement = self.arrangement
+        """By weighted change when the rows are sorted by a change, else by name; the empty name last."""
+        options = self.options
         ordered = sorted(sectors, key=lambda sector: (not sector, sector))
-        if arrangement.sort not in (PriceColumn.CHANGE, PriceColumn.PERCENT):
-            reverse = arrangement.descending and arrangement.sort is PriceColumn.SECTOR
+        if options.sort not in (PriceColumn.CHANGE, PriceColumn.PERCENT):
+            reverse = options.descending and options.sort is PriceColumn.SECTOR
             return ordered[::-1] if reverse else ordered
-        percents = {sector: self._book.sectors[sector].percent for sector in ordered}
+        percents = {sector: self._model.sectors[sector].percent for sector in ordered}
         known = [sector for sector in ordered if percents[sector] is not None]
-        known.sort(key=lambda sector: percents[sector] or 0, reverse=arrangement.descending)
+        known.sort(key=lambda sector: percents[sector] or 0, reverse=options.descending)
         return known + [sector for sector in ordered if percents[sector] is None]
 
 
-def _searched(row: PriceRow) -> str:
-    """The text a filter looks through."""
+def _search_text(row: PriceRow) -> str:
+    """The text that the filter searches."""
     constituent = row.constituent
     return f"{constituent.symbol}\n{constituent.name}\n{constituent.sector}".casefold()

@@ -55,6 +55,9 @@ WORKER_SIGNS = {
     WorkerState.HUNG: ("✗", Role.BAD),
 }
 
+_WORKER_STATES: Mapping[WorkerState, str] = {WorkerState.BACKOFF: "restarting", WorkerState.HUNG: "hung"}
+"""States whose label differs from their value."""
+
 _SESSIONS: Mapping[str, str] = {
     MarketState.PREPRE: "NYSE closed",
     MarketState.PRE: "NYSE pre-market",
@@ -73,6 +76,11 @@ _CHANGES = {
 
 _STEADY = 0.05
 """Rates that differ by less than this share count as equal."""
+
+
+def worker_state_label(state: WorkerState) -> str:
+    """The state of a worker in one word."""
+    return _WORKER_STATES.get(state, str(state))
 
 
 def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:

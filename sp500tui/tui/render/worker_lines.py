@@ -1,4 +1,4 @@
-"""The workers panel's lines: one a worker, its columns chosen by the width at hand."""
+"""Rendering of workers: one line each with the columns that fit, and the details of one worker."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sp500tui.tui.render.formats import (
     short_span,
     sparkline,
 )
-from sp500tui.tui.render.labels import WORKER_SIGNS
+from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
 
 _ERROR_WIDTH = 24
-_STATE_WIDTH = 10
+_STATE_WIDTH = 12
 _COLUMNS = (
     ("rate", 7, 0),
     ("trend", 5, 46),
@@ -32,33 +32,33 @@ _COLUMNS = (
     ("trend 30 s", 14, 106),
     ("last error", _ERROR_WIDTH, 124),
 )
-"""Name, width and the panel width from which a column is shown, in their order of importance."""
+"""Name, width and the panel width from which a column is shown, by importance."""
 _ORDER = ("rate", "trend", "trend 30 s", "p95", "restarts", "pid", "last error")
-_HOME, _NARROW_HOME, _ROOMY = 20, 10, 70
-"""Cells of a node's name at most, in a panel of at least `_ROOMY` cells and in a narrower one."""
+_NODE_WIDTH, _NARROW_NODE_WIDTH, _WIDE_PANEL = 20, 10, 70
+"""Largest width of the node column, in a panel of at least `_WIDE_PANEL` cells and in a narrower one."""
 _QUIET = (WorkerState.IDLE, WorkerState.PAUSED)
 
 
 def shown_columns(width: int) -> list[tuple[str, int]]:
-    """The columns behind name, state and work that a panel of `width` cells has room for."""
+    """The optional columns that fit a panel of `width` cells."""
     chosen = {name: room for name, room, least in _COLUMNS if width >= least}
     if "trend 30 s" in chosen:
         del chosen["trend"]
     return [(name, chosen[name]) for name in _ORDER if name in chosen]
 
 
-def _widths(width: int, names: int, homes: int) -> tuple[list[tuple[str, int]], int]:
-    """The columns, and the cells left for what a worker works on."""
-    home = homes + 1 if homes else 0
-    extra = shown_columns(width - home)
-    room = width - names - 1 - home - _STATE_WIDTH - 1 - sum(cells + 1 for _, cells in extra)
+def _widths(width: int, names: int, nodes: int) -> tuple[list[tuple[str, int]], int]:
+    """The optional columns, and the cells left for the task."""
+    node = nodes + 1 if nodes else 0
+    extra = shown_columns(width - node)
+    room = width - names - 1 - node - _STATE_WIDTH - 1 - sum(cells + 1 for _, cells in extra)
     return extra, max(0, room)
 
 
-def home_width(workers: Sequence[WorkerSnapshot], width: int) -> int:
-    """Cells of the column that names a worker's node in a panel of `width` cells; 0 outside a cluster."""
+def node_width(workers: Sequence[WorkerSnapshot], width: int) -> int:
+    """Cells of the node column in a panel of `width` cells; 0 outside a cluster."""
     longest = max((len(short_name(worker.node)) for worker in workers), default=0)
-    return min(longest, _NARROW_HOME if width < _ROOMY else _HOME)
+    return min(longest, _NARROW_NODE_WIDTH if width < _WIDE_PANEL else _NODE_WIDTH)
 
 
 def name_width(workers: Sequence[WorkerSnapshot]) -> int:
@@ -66,10 +66,10 @@ def name_width(workers: Sequence[WorkerSnapshot]) -> int:
     return min(16, max((len(worker.name) for worker in workers), default=8))
 
 
-def header_line(width: int, names: int, homes: int = 0) -> Line:
-    """The names of the columns."""
-    extra, room = _widths(width, names, homes)
-    cells = [fit("worker", names), fit("node", homes), fit("state", _STATE_WIDTH), fit("works on", room)]
+def header_line(width: int, names: int, nodes: int = 0) -> Line:
+    """The column titles."""
+    extra, room = _widths(width, names, nodes)
+    cells = [fit("worker", names), fit("node", nodes), fit("state", _STATE_WIDTH), fit("task", room)]
     cells += [fit(_heading(name), cells_, _align(name)) for name, cells_ in extra]
     return cut((Span(" ".join(cell for cell in cells if cell), Role.LABEL),), width)
 
@@ -88,36 +88,38 @@ def empty_line(width: int, *, starting: bool) -> Line:
     return cut((Span(words, Role.LABEL),), width)
 
 
-def worker_line(worker: WorkerSnapshot, width: int, names: int, *, homes: int = 0) -> Line:
-    """One worker in exactly `width` cells, `names` of them for its name and `homes` for its node's."""
-    extra, room = _widths(width, names, homes)
+def worker_line(worker: WorkerSnapshot, width: int, names: int, *, nodes: int = 0) -> Line:
+    """One worker in exactly `width` cells, `names` of them for its name and `nodes` for its node."""
+    extra, room = _widths(width, names, nodes)
     sign, role = WORKER_SIGNS[worker.state]
-    home = [Span(tail(short_name(worker.node), homes) + " ", Role.LABEL)] if homes else []
+    node = [Span(tail(short_name(worker.node), nodes) + " ", Role.LABEL)] if nodes else []
     spans = [
         Span(fit(clean(worker.name), names) + " ", Role.TITLE),
-        *home,
-        Span(fit(f"{sign} {worker.state}", _STATE_WIDTH) + " ", role),
+        *node,
+        Span(fit(f"{sign} {worker_state_label(worker.state)}", _STATE_WIDTH) + " ", role),
     ]
     if room:
-        doing = _doing(worker, told=any(name == "last error" for name, _ in extra))
-        spans.append(Span(fit(doing, room), Role.LABEL if worker.state in _QUIET else Role.VALUE))
+        task = _task(worker, with_error=all(name != "last error" for name, _ in extra))
+        spans.append(Span(fit(task, room), Role.LABEL if worker.state in _QUIET else Role.VALUE))
     for name, cells in extra:
         text, cell_role = _cell(worker, name, cells)
         spans.append(Span(" " + fit(text, cells, _align(name)), cell_role))
     return cut(spans, width)
 
 
-def _doing(worker: WorkerSnapshot, *, told: bool) -> str:
-    """What the worker works on, its countdown first where it waits for one."""
-    doing = clean(worker.doing)
+def _task(worker: WorkerSnapshot, *, with_error: bool) -> str:
+    """The worker's task, after the countdown to its restart or its next attempt."""
+    task = clean(worker.doing)
     if worker.retry_in is not None:
-        error = clean(worker.last_error) if worker.state is WorkerState.BACKOFF and not told else doing
-        return f"again in {short_span(worker.retry_in)}" + (f": {error}" if error else "")
+        restarting = worker.state is WorkerState.BACKOFF
+        note = clean(worker.last_error) if restarting and with_error else task
+        return f"{'' if restarting else 'retry '}in {short_span(worker.retry_in)}" + (
+            f": {note}" if note else ""
+        )
     if worker.state in (WorkerState.DRAINING, WorkerState.HUNG, WorkerState.BLOCKED):
-        return f"{doing or 'its lease'}, for {short_span(worker.state_seconds)}"
-    if worker.state is WorkerState.IDLE and not doing:
-        return f"for {short_span(worker.state_seconds)}"
-    return doing
+        reason = "queue full, " if worker.state is WorkerState.BLOCKED else ""
+        return f"{reason}{task or 'current batch'}, for {short_span(worker.state_seconds)}"
+    return task
 
 
 def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
@@ -138,9 +140,9 @@ def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
 
 
 def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
-    """What a narrow panel has no column for, in `lines` lines: the process, the latencies, the whole last error."""
+    """What a narrow panel has no columns for, in `lines` lines: process, latencies and the whole last error."""
     error = clean(worker.last_error)
-    words, role = (f"last error: {error}", Role.WARN) if error else ("no error so far", Role.LABEL)
+    words, role = (f"last error: {error}", Role.WARN) if error else ("no errors", Role.LABEL)
     place = (
         f"pid {worker.pid}"
         if worker.stage is StageName.WRITER
@@ -167,5 +169,5 @@ def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
 
 
 def title(stage_title: str | None) -> str:
-    """The panel's title: whose workers it shows."""
+    """The panel's title, with the stage it is limited to."""
     return f"workers · {stage_title or 'all stages'}"

@@ -1,4 +1,4 @@
-"""A worker as it leaves the program: the workers panel's lines for files and the clipboard."""
+"""The rows of the workers panel as exported to files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from sp500tui.pipeline.core.snapshot import WorkerSnapshot
 from sp500tui.tui.render.formats import clean
 
 _DIGITS = 3
-"""Decimals of rates and latencies; more would be noise."""
+"""Decimals of rates and latencies."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """One thread or process; the names of its figures carry their units."""
+    """One thread or process; field names of measurements end in their unit."""
 
     name: str
     stage: str
@@ -22,17 +22,17 @@ class WorkerRecord:
     doing: str
     items: int
     rate_1s_per_second: float
-    """Items a second over the last second; over 10 and 60 s below."""
+    """Items per second over the last second; the fields below are over 10 and 60 s."""
     rate_10s_per_second: float
     rate_60s_per_second: float
     p50_ms: float | None
-    """Of one lease; None before the first."""
+    """Of one lease; None before the first one."""
     p95_ms: float | None
     p99_ms: float | None
     restarts: int
     last_error: str
     retry_in_seconds: float | None
-    """Until a backing-off or waiting worker tries again."""
+    """Until a worker in backoff or waiting tries again."""
     pid: int
     """Of a writer's process; of this process for a thread."""
     thread: int
@@ -42,7 +42,7 @@ class WorkerRecord:
 
 
 def worker_record(worker: WorkerSnapshot) -> WorkerRecord:
-    """What the panel knows of one worker, without the panel's formats."""
+    """A worker as a record, without the panel's formats."""
     return WorkerRecord(
         clean(worker.name),
         str(worker.stage),

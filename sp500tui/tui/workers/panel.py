@@ -21,8 +21,8 @@ from sp500tui.tui.render.worker_lines import (
     detail_lines,
     empty_line,
     header_line,
-    home_width,
     name_width,
+    node_width,
     title,
     worker_line,
 )
@@ -94,8 +94,8 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         if worker is None:
             return ""
         error = f", last error: {clean(worker.last_error)}" if worker.last_error else ""
-        home = f" on {short_name(worker.node)}" if worker.node else ""
-        return f"{clean(worker.name)}{home} {worker.state} {clean(worker.doing)}{error}"
+        node = f" on {short_name(worker.node)}" if worker.node else ""
+        return f"{clean(worker.name)}{node} {worker.state} {clean(worker.doing)}{error}"
 
     def _marked_worker(self, shown: Sequence[WorkerSnapshot]) -> WorkerSnapshot | None:
         return shown[min(self.cursor, len(shown) - 1)] if shown else None
@@ -147,10 +147,10 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         if width <= 0:
             return
         shown = self.shown()
-        names, homes = name_width(shown), home_width(shown, width)
+        names, nodes = name_width(shown), node_width(shown, width)
         self.show_rows(
-            [worker_line(worker, width, names, homes=homes) for worker in shown],
-            header_line(width, names, homes) if self.line_count >= _HEADING_FROM else None,
+            [worker_line(worker, width, names, nodes=nodes) for worker in shown],
+            header_line(width, names, nodes) if self.line_count >= _HEADING_FROM else None,
             placeholder=empty_line(width, starting=self._starting),
             footer=self._details(shown),
         )

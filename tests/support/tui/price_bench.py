@@ -41,7 +41,7 @@ class TableApp(DiffingApp[None]):
         self.theme = DARK.name
 
     @on(PriceTable.Selected)
-    @on(PriceTable.Described)
+    @on(PriceTable.SummaryChanged)
     def hear(self, message: Message) -> None:
         self.heard.append(message)
 
@@ -62,7 +62,7 @@ class Bench:
 
     @property
     def title(self) -> str:
-        return [m.text for m in self.app.heard if isinstance(m, PriceTable.Described)][-1]
+        return [m.text for m in self.app.heard if isinstance(m, PriceTable.SummaryChanged)][-1]
 
     @property
     def selected(self) -> list[str]:

@@ -27,10 +27,11 @@ def live(
     at: datetime = NOW,
     state: str = MarketState.REGULAR,
     volume: int | None = 1_234_567,
+    currency: str = "USD",
 ) -> LivePrice:
     moved = None if change is None else Decimal(change)
     percent = None if moved is None else moved / (Decimal(price) - moved) * 100
-    quote = Quote(symbol, Decimal(price), moved, percent, "USD", at, state, volume, at)
+    quote = Quote(symbol, Decimal(price), moved, percent, currency, at, state, volume, at)
     converted = (quote.price * Decimal("6.88")).quantize(Decimal("0.01"))
     return LivePrice(ConvertedQuote(quote, converted, "DKK", Decimal("6.88"), at), version)
 
@@ -40,7 +41,7 @@ def unconverted(price: LivePrice) -> LivePrice:
 
 
 class Clock:
-    """A time of day that moves when told."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now = NOW

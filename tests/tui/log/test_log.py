@@ -1,4 +1,4 @@
-"""The log: what is kept, what passes the filters, what a search finds, and what stays where it is on the screen."""
+"""The log panel: buffer, filters, search and scrolling."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from sp500tui.logs.setup import LogLine
 from sp500tui.tui.log.buffer import (
-    KEPT_CHARACTERS,
     LEVELS,
+    MAX_CHARACTERS,
     LogBuffer,
+    contains,
     filter_options,
-    matches,
     matches_filter,
     next_choice,
     next_level,
 )
-from sp500tui.tui.log.lines import LogLines, level_word, pieces
+from sp500tui.tui.log.lines import LogLines, highlighted, level_name
 from tests.support.tui.fake_pipeline import NOON
 from tests.tui.conftest import CannedLog, Drive, Driven
 
@@ -40,7 +40,7 @@ class TestChoices:
         workers = ["price-10", "main", "price-9", "writer-1"]
         assert filter_options(workers) == ["", "price-", "writer-", "main", "price-9", "price-10", "writer-1"]
 
-    def test_a_choice_that_is_gone_starts_anew(self) -> None:
+    def test_a_choice_that_is_gone_starts_with_the_first(self) -> None:
         assert next_choice(["", "main"], "price-9", 1) == ""
         assert next_choice(["", "main"], "", -1) == "main"
 
@@ -71,7 +71,7 @@ class TestBuffer:
         self, said: list[tuple[int, str]], capacity: int, level: int, worker: str
     ) -> None:
         buffer = LogBuffer(capacity)
-        buffer.choose(level=level, worker=worker)
+        buffer.set_filter(level=level, worker=worker)
         lines = [line(seq, level=its, worker=who) for seq, (its, who) in enumerate(said, 1)]
         for each in lines:
             buffer.extend([each])
@@ -97,7 +97,7 @@ class TestBuffer:
         buffer.extend([line(1, "x" * 100_000)])
         kept = buffer.line(0)
         assert kept is not None
-        assert kept.message == "x" * KEPT_CHARACTERS + "…"
+        assert kept.message == "x" * MAX_CHARACTERS + "…"
 
     def test_control_and_direction_characters_do_nothing(self) -> None:
         buffer = LogBuffer()
@@ -125,16 +125,16 @@ class TestBuffer:
         assert [buffer.find_error(start) for start in (0, 2, 4)] == [1, 3, 1]
 
     def test_a_search_looks_at_the_workers_name_too(self) -> None:
-        assert matches(line(1, worker="writer-2"), "WRITER")
+        assert contains(line(1, worker="writer-2"), "WRITER")
 
 
 class TestLook:
     @given(st.text(max_size=40), st.text(max_size=5))
     def test_the_pieces_of_a_message_are_the_message(self, message: str, wanted: str) -> None:
-        assert "".join(text for text, _ in pieces(message, wanted)) == message
+        assert "".join(text for text, _ in highlighted(message, wanted)) == message
 
     def test_what_is_searched_for_stands_out(self) -> None:
-        assert pieces("a Fox, a fox", "fox") == [
+        assert highlighted("a Fox, a fox", "fox") == [
             ("a ", "message"),
             ("Fox", "match"),
             (", a ", "message"),
@@ -145,7 +145,7 @@ class TestLook:
         ("level", "word"), [(10, "debug"), (20, "info"), (30, "warning"), (40, "error"), (50, "critical")]
     )
     def test_every_level_has_a_word(self, level: int, word: str) -> None:
-        assert level_word(level) == word
+        assert level_name(level) == word
 
 
 def lines_of(driven: Driven) -> LogLines:
@@ -260,7 +260,7 @@ class TestOnScreen:
             lines_of(driven).focus()
             await driven.press("slash")
             await driven.press("f", "escape")
-            assert lines_of(driven).wanted == ""
+            assert lines_of(driven).search_text == ""
             assert lines_of(driven).has_focus
 
     async def test_the_next_error_is_a_key_away(self, drive: Drive, log: CannedLog) -> None:
@@ -278,7 +278,7 @@ class TestOnScreen:
             await said(driven, log, "fine")
             lines_of(driven).focus()
             await driven.press("x")
-            assert any("no errors" in note.message for note in driven.app._notifications)
+            assert any("No errors" in note.message for note in driven.app._notifications)
 
     async def test_y_copies_the_newest_line_shown_or_the_marked_one(
         self, drive: Drive, log: CannedLog

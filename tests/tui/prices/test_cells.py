@@ -1,4 +1,4 @@
-"""The words of single cells."""
+"""Formatting of single cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.tui.prices.sparkline import PriceHistory, course
+from sp500tui.tui.prices.sparkline import PriceHistory, sparkline
 from sp500tui.tui.render.formats import arrow, format_age, format_change, format_volume
 
 
@@ -23,7 +23,7 @@ from sp500tui.tui.render.formats import arrow, format_age, format_change, format
         (None, "–", " "),
     ],
 )
-def test_a_change_says_its_direction_without_colour(value: str | None, words: str, mark: str) -> None:
+def test_a_change_shows_its_direction_without_colour(value: str | None, words: str, mark: str) -> None:
     change = None if value is None else Decimal(value)
 
     assert format_change(change, " %") == words
@@ -63,36 +63,36 @@ def test_an_age_is_never_rounded_up(seconds: int, words: str) -> None:
         ([0.0, 1.0, 4.0, 3.0, 2.0, 1.0], "▇▅▃▁"),
     ],
 )
-def test_a_course_lies_between_its_lowest_and_highest_price(values: list[float], blocks: str) -> None:
-    assert course(values, 4) == blocks
+def test_a_sparkline_is_scaled_to_its_minimum_and_maximum(values: list[float], blocks: str) -> None:
+    assert sparkline(values, 4) == blocks
 
 
 @given(st.lists(st.floats(0.5, 1e6, width=32), max_size=300))
-def test_a_track_stays_small_and_spans_the_session(prices: list[float]) -> None:
-    track = PriceHistory()
+def test_a_price_history_is_bounded_and_spans_the_session(prices: list[float]) -> None:
+    history = PriceHistory()
     for price in prices:
-        track.add(price)
+        history.add(price)
 
-    points = list(track)
+    points = list(history)
 
     assert len(points) <= PriceHistory.LIMIT
     assert points[:1] == prices[:1]
     assert points[-1:] == prices[-1:]
-    assert len(track.line(12)) == 12
+    assert len(history.sparkline(12)) == 12
 
 
-def test_a_single_price_draws_no_course() -> None:
-    track = PriceHistory()
-    track.add(100.0)
+def test_a_single_price_has_no_sparkline() -> None:
+    history = PriceHistory()
+    history.add(100.0)
 
-    assert track.line(5) == "     "
+    assert history.sparkline(5) == "     "
 
 
-def test_a_track_tells_its_gain_from_the_second_price_on() -> None:
-    track = PriceHistory()
-    track.add(100.0)
-    before = track.gain
-    track.add(110.0)
+def test_a_price_history_has_a_gain_from_the_second_price_on() -> None:
+    history = PriceHistory()
+    history.add(100.0)
+    before = history.gain
+    history.add(110.0)
 
     assert before is None
-    assert track.gain == pytest.approx(0.1)
+    assert history.gain == pytest.approx(0.1)

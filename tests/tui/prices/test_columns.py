@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from sp500tui.tui.prices.cells import STYLES, centred, header_cells, row_cells, sector_cells
+from sp500tui.tui.prices.cells import STYLES, render_header, render_message, render_row, render_sector_heading
 from sp500tui.tui.prices.columns import GAP, SPECS, PriceColumn, price_layout
 from sp500tui.tui.prices.model import PriceModel, SectorStats
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
@@ -63,7 +63,7 @@ def test_columns_neither_overlap_nor_leave_the_line(width: int, converted: bool,
     for left, right in pairwise(placed):
         assert left.start + left.width + GAP == right.start
     assert placed[-1].start + placed[-1].width <= width
-    assert all(p.spec.narrowest <= p.width <= p.spec.widest for p in placed)
+    assert all(p.spec.min_width <= p.width <= p.spec.max_width for p in placed)
 
 
 @given(widths)
@@ -85,13 +85,13 @@ def test_every_row_is_as_wide_as_the_table(
     width: int, symbol: str, name: str, moved: int, marked: bool, priced: bool
 ) -> None:
     # GIVEN a row of any name
-    book = PriceModel()
-    book.set_constituents([replace(constituent("X"), symbol=symbol, name=name)])
+    model = PriceModel()
+    model.set_constituents([replace(constituent("X"), symbol=symbol, name=name)])
     if priced:
-        book.update([live(symbol, "1234.50", "-12.00")], NOW)
+        model.update([live(symbol, "1234.50", "-12.00")], NOW)
 
     # WHEN it is worded
-    cells = row_cells(book.rows[symbol], price_layout(width), NOW, moved, marked)
+    cells = render_row(model.rows[symbol], price_layout(width), NOW, moved, marked)
 
     # THEN it fills the line, in known styles, with nothing a terminal would obey
     text = "".join(text for text, _ in cells)
@@ -106,7 +106,7 @@ def test_the_header_fills_the_line_and_marks_the_sort_column(
 ) -> None:
     layout = price_layout(width)
 
-    cells = header_cells(layout, ViewOptions(sort, descending), "USD", "DKK")
+    cells = render_header(layout, ViewOptions(sort, descending), "USD", "DKK")
 
     text = "".join(text for text, _ in cells)
     assert cell_len(text) == width
@@ -115,41 +115,43 @@ def test_the_header_fills_the_line_and_marks_the_sort_column(
 
 @pytest.mark.parametrize("column", list(PriceColumn))
 def test_a_title_and_its_arrow_fit_their_column(column: PriceColumn) -> None:
-    assert len(SPECS[column].title) + 2 <= SPECS[column].widest
+    assert len(SPECS[column].title) + 2 <= SPECS[column].max_width
 
 
 @given(widths, st.text(max_size=30), st.integers(0, 10**6), st.integers(1, 10**6))
 def test_a_sector_heading_fills_the_line(width: int, sector: str, shown: int, members: int) -> None:
-    tally = SectorStats()
-    tally.members = members
-    tally.advancers = shown
-    tally.add(live("A").row.quote)
+    stats = SectorStats()
+    stats.members = members
+    stats.advancers = shown
+    stats.add(live("A").row.quote)
 
-    cells = sector_cells(SectorLine(sector, shown), tally, price_layout(width, grouped=True))
+    cells = render_sector_heading(SectorLine(sector, shown), stats, price_layout(width, grouped=True))
 
     assert cell_len("".join(text for text, _ in cells)) == width
 
 
 def test_a_sector_heading_tells_members_advancers_decliners_and_change() -> None:
-    tally = SectorStats()
+    stats = SectorStats()
     for price in (live("A", "110.00", "10.00"), live("B", "99.00", "-1.00")):
-        tally.members += 1
-        tally.add(price.row.quote)
+        stats.members += 1
+        stats.add(price.row.quote)
 
-    cells = sector_cells(SectorLine("Energy", 1), tally, price_layout(100, grouped=True))
+    cells = render_sector_heading(SectorLine("Energy", 1), stats, price_layout(100, grouped=True))
 
     words = "".join(text for text, _ in cells).split()
     assert words == ["Energy", "1", "of", "2", "▲1", "▼1", "weighted", "▲", "+4.50", "%"]
 
 
 def test_a_message_stands_in_the_middle() -> None:
-    lines = ["".join(text for text, _ in centred("one\nthree", y, 11, 6)) for y in range(6)]
+    lines = ["".join(text for text, _ in render_message("one\nthree", y, 11, 6)) for y in range(6)]
 
     assert lines[2:4] == ["    one", "   three"]
     assert not "".join(lines[:2] + lines[4:]).strip()
 
 
 def test_of_a_message_too_long_the_beginning_is_shown() -> None:
-    lines = ["".join(text for text, _ in centred("what\nsince when\nwhat next", y, 11, 2)) for y in range(2)]
+    lines = [
+        "".join(text for text, _ in render_message("what\nsince when\nwhat next", y, 11, 2)) for y in range(2)
+    ]
 
     assert [line.strip() for line in lines] == ["what", "since when"]

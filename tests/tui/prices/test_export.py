@@ -24,16 +24,16 @@ from tests.support.tui.price_rows import NOW, constituent, live
 
 
 def record(symbol: str = "BRK.B", name: str = "Berkshire Hathaway") -> PriceRecord:
-    book = PriceModel()
-    book.set_constituents([constituent(symbol, name, "Financials")])
-    book.update([live(symbol, "478.10", "-2.50")], NOW)
-    return price_record(book.rows[symbol])
+    model = PriceModel()
+    model.set_constituents([constituent(symbol, name, "Financials")])
+    model.update([live(symbol, "478.10", "-2.50")], NOW)
+    return price_record(model.rows[symbol])
 
 
 def without_price() -> PriceRecord:
-    book = PriceModel()
-    book.set_constituents([constituent("A")])
-    return price_record(book.rows["A"])
+    model = PriceModel()
+    model.set_constituents([constituent("A")])
+    return price_record(model.rows["A"])
 
 
 def prices(*records: PriceRecord) -> Table:
@@ -54,10 +54,10 @@ def test_csv_has_every_digit_and_utc_times() -> None:
 
 
 def test_an_unknown_session_is_exported_as_text() -> None:
-    book = PriceModel()
-    book.set_constituents([constituent("A")])
-    book.update([live("A", state="LATE_NIGHT")], NOW)
-    table = prices(price_record(book.rows["A"]))
+    model = PriceModel()
+    model.set_constituents([constituent("A")])
+    model.update([live("A", state="LATE_NIGHT")], NOW)
+    table = prices(price_record(model.rows["A"]))
 
     assert rows_of(as_csv(table))[0]["market_state"] == "LATE_NIGHT"
     assert json.loads(as_json(table))[0]["market_state"] == "LATE_NIGHT"

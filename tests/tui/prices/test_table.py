@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import accumulate
 
@@ -10,9 +9,9 @@ import pytest
 from rich.segment import Segment
 from rich.style import Style
 
-from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
+from sp500tui.pipeline.core.snapshot import MissingSymbol
 from sp500tui.tui.prices.columns import price_layout
-from sp500tui.tui.prices.table import WAITING, PriceTable
+from sp500tui.tui.prices.table import WAITING_TEXT, PriceTable
 from sp500tui.tui.render.cached_lines import changed_spans
 from sp500tui.tui.shell.themes import LIGHT
 from tests.support.tui.price_bench import SYMBOLS, bench, listed
@@ -30,7 +29,7 @@ class TestPicture:
 
     async def test_without_a_list_it_says_what_is_waited_for(self) -> None:
         async with bench(priced=False) as b:
-            assert WAITING in "".join(b.line(y) for y in range(12))
+            assert WAITING_TEXT in "".join(b.line(y) for y in range(12))
 
             b.table.notice = "No list: Wikipedia cannot be reached\n--demo needs no network"
             await b.pilot.pause()
@@ -224,7 +223,7 @@ class TestRepainting:
             b.price("S37", 137.5, 37)
 
             drawn = await b.cells_since()
-            figures = price_layout(99).figures
+            figures = price_layout(99).value_columns
             assert {region.y for region in drawn} == {3}
             assert figures[0].start <= drawn[0].x < figures[0].start + figures[0].width
             assert sum(region.width for region in drawn) < 99 - figures[0].start
@@ -265,8 +264,8 @@ class TestCurrencies:
             # when one of them comes in pence and another in rupiah
             b.table.update_prices(
                 [
-                    in_currency(live("S39", "12054.00", "39.00", version=99), "GBp"),
-                    in_currency(live("S38", "9225.00", "38.00", version=99), "IDR"),
+                    live("S39", "12054.00", "39.00", version=99, currency="GBp"),
+                    live("S38", "9225.00", "38.00", version=99, currency="IDR"),
                 ],
                 b.clock.now,
             )
@@ -285,7 +284,3 @@ class TestCurrencies:
             text = "\n".join(b.table.render_line(y).text for y in range(b.table.size.height))
             assert "0.00012 " in text
             assert "+0.00002 " in text
-
-
-def in_currency(price: LivePrice, currency: str) -> LivePrice:
-    return replace(price, row=replace(price.row, quote=replace(price.row.quote, currency=currency)))

@@ -108,7 +108,7 @@ class TestFilter:
 
             text = "".join(b.line(y) for y in range(b.table.line_count))
             assert "No symbol, name or sector contains “zz”" in text
-            assert "escape shows all" in text
+            assert "Press escape to show all" in text
             await b.press("enter", "down", "up", "G", "g", "pagedown", "enter")
             assert b.selected == []
 

@@ -14,9 +14,9 @@ from sp500tui.tui.prices.view import (
     PriceListView,
     SectorLine,
     ViewOptions,
-    first_direction,
     next_column,
     sort_key,
+    starts_descending,
 )
 from tests.support.tui.price_rows import NOW, constituent, live, unconverted
 
@@ -24,11 +24,11 @@ SECTORS = {"A": "Energy", "B": "Energy", "C": "Health Care", "D": "Health Care",
 
 
 def view_of(symbols: str = "ABCDE") -> tuple[PriceModel, PriceListView]:
-    book = PriceModel()
-    book.set_constituents([constituent(s, f"Name of {s}", SECTORS[s]) for s in symbols])
-    view = PriceListView(book)
+    model = PriceModel()
+    model.set_constituents([constituent(s, f"Name of {s}", SECTORS[s]) for s in symbols])
+    view = PriceListView(model)
     view.rebuild()
-    return book, view
+    return model, view
 
 
 def symbols_of(view: PriceListView) -> list[str]:
@@ -36,12 +36,12 @@ def symbols_of(view: PriceListView) -> list[str]:
 
 
 def test_missing_values_come_last_both_ways() -> None:
-    book, view = view_of()
-    book.update([live("B", "200", "9"), live("D", "100", "1"), live("A", "50", None)], NOW)
+    model, view = view_of()
+    model.update([live("B", "200", "9"), live("D", "100", "1"), live("A", "50", None)], NOW)
 
-    view.arrange(ViewOptions(PriceColumn.CHANGE, descending=True))
+    view.set_options(ViewOptions(PriceColumn.CHANGE, descending=True))
     descending_first = symbols_of(view)
-    view.arrange(ViewOptions(PriceColumn.CHANGE, descending=False))
+    view.set_options(ViewOptions(PriceColumn.CHANGE, descending=False))
 
     assert descending_first == ["B", "D", "A", "C", "E"]
     assert symbols_of(view) == ["D", "B", "A", "C", "E"]
@@ -52,7 +52,7 @@ def test_missing_values_come_last_both_ways() -> None:
 def test_a_column_of_missing_values_sorts_by_symbol(column: PriceColumn, descending: bool) -> None:
     _, view = view_of()
 
-    view.arrange(ViewOptions(column, descending))
+    view.set_options(ViewOptions(column, descending))
 
     texts = (PriceColumn.SYMBOL, PriceColumn.NAME, PriceColumn.SECTOR, PriceColumn.INDUSTRY)
     assert sorted(symbols_of(view)) == list("ABCDE")
@@ -61,21 +61,23 @@ def test_a_column_of_missing_values_sorts_by_symbol(column: PriceColumn, descend
 
 
 def test_unknown_sessions_sort_after_the_known_ones() -> None:
-    book, view = view_of()
+    model, view = view_of()
     states = {"A": "LATE_NIGHT", "B": "OVERNIGHT", "C": "UNKNOWN", "D": "PRE", "E": "Z" * 24}
-    book.update([live(symbol, state=state) for symbol, state in states.items()], NOW)
+    model.update([live(symbol, state=state) for symbol, state in states.items()], NOW)
 
-    view.arrange(ViewOptions(PriceColumn.MARKET, descending=False))
+    view.set_options(ViewOptions(PriceColumn.MARKET, descending=False))
 
     assert symbols_of(view) == ["D", "B", "C", "A", "E"]
 
 
 @pytest.mark.parametrize("column", list(PriceColumn))
 def test_every_column_sorts_by_one_type(column: PriceColumn) -> None:
-    book, _ = view_of()
-    book.update([live("A"), live("A", "101", version=2), unconverted(live("B")), live("C", change=None)], NOW)
+    model, _ = view_of()
+    model.update(
+        [live("A"), live("A", "101", version=2), unconverted(live("B")), live("C", change=None)], NOW
+    )
 
-    kinds = {type(key) for row in book.rows.values() if (key := sort_key(column, row)) is not None}
+    kinds = {type(key) for row in model.rows.values() if (key := sort_key(column, row)) is not None}
 
     assert len(kinds) == 1
 
@@ -100,43 +102,43 @@ def test_following_the_prices_ends_where_sorting_anew_does(
     grouped: bool,
     filter_text: str,
 ) -> None:
-    # GIVEN any arrangement
-    book, view = view_of()
-    arrangement = ViewOptions(column, descending, filter_text, grouped)
-    view.arrange(arrangement)
+    # GIVEN any options
+    model, view = view_of()
+    options = ViewOptions(column, descending, filter_text, grouped)
+    view.set_options(options)
 
     # WHEN prices change tick by tick
     version = 0
     for tick in ticks:
         for symbol, price, change in tick:
             version += 1
-            view.touch(book.update([live(symbol, str(price), change, version=version)], NOW))
-        view.settle()
+            view.mark_changed(model.update([live(symbol, str(price), change, version=version)], NOW))
+        view.apply_changes()
 
     # THEN the lines are those of a view made now, and each symbol is there once
-    fresh = PriceListView(book)
-    fresh.arrange(arrangement)
+    fresh = PriceListView(model)
+    fresh.set_options(options)
     assert list(view.lines) == list(fresh.lines)
     assert view.shown == len(symbols_of(view)) == len(set(symbols_of(view)))
 
 
 def test_nothing_changed_means_nothing_to_do() -> None:
-    book, view = view_of()
-    view.touch(book.update([live("A", change="5")], NOW))
-    assert view.settle()
+    model, view = view_of()
+    view.mark_changed(model.update([live("A", change="5")], NOW))
+    assert view.apply_changes()
 
-    view.touch(book.update([live("A", change="5", version=2)], NOW))
+    view.mark_changed(model.update([live("A", change="5", version=2)], NOW))
 
-    assert not view.settle()
+    assert not view.apply_changes()
 
 
 def test_rows_the_filter_hides_cost_nothing() -> None:
-    book, view = view_of()
-    view.arrange(ViewOptions(filter_text="health"))
+    model, view = view_of()
+    view.set_options(ViewOptions(filter_text="health"))
 
-    view.touch(book.update([live("A"), live("B", "101")], NOW))
+    view.mark_changed(model.update([live("A"), live("B", "101")], NOW))
 
-    assert not view.settle()
+    assert not view.apply_changes()
     assert symbols_of(view) == ["C", "D"]
 
 
@@ -157,25 +159,25 @@ def test_rows_the_filter_hides_cost_nothing() -> None:
 def test_a_filter_looks_for_every_word_in_symbol_name_and_sector(text: str, found: str) -> None:
     _, view = view_of()
 
-    view.arrange(ViewOptions(PriceColumn.SYMBOL, descending=False, filter_text=text))
+    view.set_options(ViewOptions(PriceColumn.SYMBOL, descending=False, filter_text=text))
 
     assert symbols_of(view) == list(found)
 
 
 def test_an_unlisted_symbol_appears_with_its_price() -> None:
-    book, view = view_of()
+    model, view = view_of()
 
-    view.touch(book.update([live("^GSPC")], NOW))
-    view.settle()
+    view.mark_changed(model.update([live("^GSPC")], NOW))
+    view.apply_changes()
 
     assert "^GSPC" in view.lines
 
 
 def test_groups_count_their_rows_and_go_by_weighted_change() -> None:
-    book, view = view_of()
-    book.update([live("A", "110", "10"), live("B", "100", "-1"), live("C", "101", "-1")], NOW)
+    model, view = view_of()
+    model.update([live("A", "110", "10"), live("B", "100", "-1"), live("C", "101", "-1")], NOW)
 
-    view.arrange(ViewOptions(PriceColumn.PERCENT, descending=True, grouped=True))
+    view.set_options(ViewOptions(PriceColumn.PERCENT, descending=True, grouped=True))
 
     assert list(view.lines) == [
         SectorLine("Energy", 2), "A", "B", SectorLine("Health Care", 2), "C", "D", SectorLine("", 1), "E",
@@ -192,47 +194,47 @@ def test_groups_count_their_rows_and_go_by_weighted_change() -> None:
     ],
 )
 def test_groups_follow_the_sort_column(sort: PriceColumn, descending: bool, sectors: list[str]) -> None:
-    book, view = view_of()
-    book.update([live("A", "110", "10"), live("C", "101", "-1")], NOW)
+    model, view = view_of()
+    model.update([live("A", "110", "10"), live("C", "101", "-1")], NOW)
 
-    view.arrange(ViewOptions(sort, descending, grouped=True))
+    view.set_options(ViewOptions(sort, descending, grouped=True))
 
     assert [line.sector for line in view.lines if isinstance(line, SectorLine)] == sectors
 
 
 def test_words_for_the_title() -> None:
-    assert ViewOptions().words(503, 503) == "by change % ▼ · all 503"
+    assert ViewOptions().summary(503, 503) == "by change % ▼ · all 503"
     chosen = ViewOptions(PriceColumn.NAME, descending=False, filter_text=" bank ", grouped=True)
-    assert chosen.words(12, 1503) == "by name ▲ · grouped by sector · 12 of 1,503 match “bank”"
-    assert ViewOptions().words(0, 0) == "by change % ▼"
+    assert chosen.summary(12, 1503) == "by name ▲ · grouped by sector · 12 of 1,503 match “bank”"
+    assert ViewOptions().summary(0, 0) == "by change % ▼"
 
 
 def test_sort_columns_go_round() -> None:
     assert next_column(PriceColumn.TREND, 1) is PriceColumn.SYMBOL
     assert next_column(PriceColumn.SYMBOL, -1) is PriceColumn.TREND
-    assert first_direction(PriceColumn.VOLUME)
-    assert not first_direction(PriceColumn.NAME)
+    assert starts_descending(PriceColumn.VOLUME)
+    assert not starts_descending(PriceColumn.NAME)
 
 
 def test_many_rows_keep_their_order() -> None:
     # GIVEN more rows than the small cases above
-    book = PriceModel()
+    model = PriceModel()
     names = [f"S{number:04}" for number in range(2000)]
-    book.set_constituents([constituent(name) for name in names])
-    view = PriceListView(book)
-    view.arrange(ViewOptions(PriceColumn.LAST, descending=True))
+    model.set_constituents([constituent(name) for name in names])
+    view = PriceListView(model)
+    view.set_options(ViewOptions(PriceColumn.LAST, descending=True))
     source = random.Random(7)  # a test's own dice
 
     # WHEN a part of them changes
     for version in range(1, 4):
         moved = source.sample(names, 300)
         prices = [live(name, str(source.randrange(1, 500)), None, version=version) for name in moved]
-        view.touch(book.update(prices, NOW))
-        view.settle()
+        view.mark_changed(model.update(prices, NOW))
+        view.apply_changes()
 
     # THEN priced ones fall in price and the others follow by symbol
     shown = symbols_of(view)
-    priced = [row.quote.price for name in shown if (row := book.rows[name]).quote]
+    priced = [row.quote.price for name in shown if (row := model.rows[name]).quote]
     assert priced == sorted(priced, reverse=True)
     assert shown[len(priced) :] == sorted(shown[len(priced) :])
     assert sorted(shown) == names

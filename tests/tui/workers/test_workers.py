@@ -1,4 +1,4 @@
-"""The workers panel tells every worker's state in a word, and what it waits for."""
+"""The workers panel: states, tasks, details, cursor."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def test_columns_come_with_the_width() -> None:
 
 @pytest.mark.parametrize("state", list(WorkerState))
 def test_every_state_is_a_word(state: WorkerState) -> None:
-    assert f" {state} " in line_of(state)
+    label = {WorkerState.BACKOFF: "restarting", WorkerState.HUNG: "hung"}.get(state, str(state))
+    assert f" {label} " in line_of(state)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +57,13 @@ def test_every_state_is_a_word(state: WorkerState) -> None:
         (
             WorkerState.BACKOFF,
             {"retry_in": 12.0, "last_error": "answered 429"},
-            "again in 12 s: answered 429",
+            "↻ restarting in 12 s: answered 429",
         ),
-        (WorkerState.WAITING, {"retry_in": 3.0}, "again in 3 s: 50 symbols"),
+        (WorkerState.WAITING, {"retry_in": 3.0}, "retry in 3 s: 50 symbols"),
         (WorkerState.DRAINING, {"state_seconds": 5.0}, "50 symbols, for 5 s"),
-        (WorkerState.HUNG, {"state_seconds": 75.0, "doing": ""}, "its lease, for 1 min"),
-        (WorkerState.IDLE, {"doing": "", "state_seconds": 9.0}, "for 9 s"),
+        (WorkerState.HUNG, {"state_seconds": 75.0, "doing": ""}, "current batch, for 1 min"),
+        (WorkerState.BLOCKED, {"state_seconds": 5.0}, "queue full, 50 symbols, for 5 s"),
+        (WorkerState.IDLE, {"doing": "", "state_seconds": 9.0}, "○ idle        "),
         (WorkerState.BUSY, {}, "50 symbols"),
     ],
 )
@@ -125,7 +127,7 @@ async def test_process_and_error_of_the_marked_worker_are_shown_at_every_size(
         # and of a thread both it and its process
         await driven.press("g")
         await driven.until(lambda: "↳ thread 4301 of pid 4100" in driven.text(), "the thread")
-        assert "no error so far" in driven.text()
+        assert "no errors" in driven.text()
         # and nothing of it once another panel has the keys
         driven.main.panel.table.focus()
         await driven.until(lambda: "↳" not in driven.text(), "the panel without details")
@@ -150,7 +152,7 @@ async def test_the_cursor_follows_keys_and_clicks_and_stays_in_view(drive: Drive
         assert panel.cursor == 1
 
 
-async def test_no_workers_are_told_in_words(drive: Drive) -> None:
+async def test_an_empty_list_says_that_the_workers_are_starting(drive: Drive) -> None:
     async with drive(FakePipeline(replace(running(), workers=()))) as driven:
         assert "Starting workers" in driven.text()
         driven.main.worker_list.focus()
@@ -158,7 +160,7 @@ async def test_no_workers_are_told_in_words(drive: Drive) -> None:
         assert driven.main.worker_list.row_text() == ""
 
 
-async def test_after_the_last_worker_left_none_are_promised(drive: Drive) -> None:
+async def test_an_empty_list_after_the_last_worker_does_not_say_starting(drive: Drive) -> None:
     async with drive() as driven:
         driven.show(replace(running(), workers=()))
         await driven.until(lambda: "no workers left" in driven.text())
