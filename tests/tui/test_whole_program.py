@@ -58,7 +58,7 @@ def test_from_the_start_to_q(home: Path) -> None:
         terminal.child.send("+")
         terminal.wait_for("price workers 12 → 13", "×13")
         terminal.child.send("\r")
-        terminal.wait_for("newest rows in PostgreSQL", "SEC CIK")
+        terminal.wait_for("latest rows in PostgreSQL", "SEC CIK")
         # when q is pressed, it drains, leaves with 0 and gives the terminal back
         terminal.child.send("q")
         assert terminal.end() == 0

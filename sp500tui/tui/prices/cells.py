@@ -23,7 +23,7 @@ from sp500tui.tui.prices.columns import (
 )
 from sp500tui.tui.prices.model import PriceRow, SectorStats
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
-from sp500tui.tui.render.formats import arrow, clean, fit, format_age, format_change, format_volume
+from sp500tui.tui.render.formats import arrow, fit_number, clean, fit, format_age, format_change, format_volume
 
 Cell: TypeAlias = tuple[str, str]
 """Text, and the name of its style."""
@@ -56,14 +56,9 @@ def direction(value: Decimal | float | None) -> str:
     return "level" if not value else "up" if value > 0 else "down"
 
 
-def _fit_number(text: str, value: Decimal, width: int) -> str:
-    """The text, or scientific notation where it is too wide: a price that lost its last digits would be wrong."""
-    return text if len(text) <= width else f"{text[:1] if text[0] in '+−' else ''}{abs(value):.2E}"
-
-
 def _last(row: PriceRow, _width: int) -> Cell:
     return (
-        (_fit_number(price_text(row.quote.price), row.quote.price, _PRICE_WIDTH), "last")
+        (fit_number(price_text(row.quote.price), row.quote.price, _PRICE_WIDTH), "last")
         if row.quote
         else _NO_CELL
     )
@@ -73,7 +68,7 @@ def _change(row: PriceRow, width: int) -> Cell:
     quote = row.quote
     if quote is None or quote.change is None:
         return _NO_CELL
-    return _fit_number(change_text(quote.change, quote.price), quote.change, width), direction(quote.change)
+    return fit_number(change_text(quote.change, quote.price), quote.change, width), direction(quote.change)
 
 
 def _percent(row: PriceRow, _width: int) -> Cell:
@@ -93,7 +88,7 @@ def _converted(row: PriceRow, width: int) -> Cell:
     if converted is None or converted.converted_price is None:
         return _NO_CELL
     price = converted.converted_price
-    return _fit_number(price_text(price), price, width), "converted"
+    return fit_number(price_text(price), price, width), "converted"
 
 
 def _volume(row: PriceRow, _width: int) -> Cell:

@@ -180,6 +180,14 @@ def format_change(value: Decimal | float | None, unit: str = "") -> str:
     return text.replace("-", "−") + unit
 
 
+def fit_number(text: str, value: Decimal | None, width: int) -> str:
+    """The text, or scientific notation where it is wider than `width`: cutting off digits would show another number."""
+    if value is None or len(text) <= width:
+        return text
+    sign = text[0] if text[0] in "+−" else ""
+    return f"{sign}{abs(value):.2E}"
+
+
 def arrow(value: Decimal | float | None) -> str:
     """The sign that stands beside the colour of a change."""
     if not value:

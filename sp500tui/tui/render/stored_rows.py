@@ -1,4 +1,4 @@
-"""Rows read back from the table `prices`, as lines under a heading; as many columns as the width has room for."""
+"""Rendering of rows of the table `prices`: lines below a heading, with the columns that fit."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sp500tui.tui.render.formats import (
     clean,
     count,
     fit,
+    fit_number,
     format_change,
     format_time,
     milliseconds,
@@ -29,7 +30,7 @@ _GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One column; those of a low rank are shown first."""
+    """One column; columns of a low rank are shown first."""
 
     title: str
     width: int
@@ -49,13 +50,17 @@ def _muted(_row: StoredRow) -> Role:
     return Role.LABEL
 
 
-def _under_way(row: StoredRow) -> str:
-    """How long the row took from the fetch to the table, by the clocks of both machines."""
+def _storing_time(row: StoredRow) -> str:
+    """Time from the fetch to the commit, by the clocks of both machines."""
     return milliseconds(1000 * (row.stored_at - row.fetched_at).total_seconds())
 
 
+def _change_text(row: StoredRow, _now: datetime) -> str:
+    return f"{arrow(row.change)} {fit_number(change_text(row.change, row.price), row.change, 9):>8}"
+
+
 def _rate_text(rate: Decimal | None) -> str:
-    """Four decimals, as currency pairs have; more for a currency of little worth."""
+    """Four decimals, as in currency pairs; more for a rate below one."""
     return f"{rate:.4f}" if rate is not None and rate >= 1 else price_text(rate)
 
 
@@ -69,7 +74,7 @@ _COLUMNS = (
         "change",
         11,
         2,
-        lambda row, _: f"{arrow(row.change)} {change_text(row.change, row.price):>8}",
+        _change_text,
         _direction,
     ),
     _Column("change %", 10, 1, lambda row, _: format_change(row.percent_change, " %"), _direction),
@@ -84,7 +89,7 @@ _COLUMNS = (
     _Column("session", 8, 8, lambda row, _: clean(row.market_state).lower(), _muted, "left"),
     _Column("fetched", MOMENT_WIDTH, 5, lambda row, now: format_time(row.fetched_at, now), _muted, "left"),
     _Column("stored", MOMENT_WIDTH, 4, lambda row, now: format_time(row.stored_at, now), align="left"),
-    _Column("took", 8, 9, lambda row, _: _under_way(row), _muted),
+    _Column("took", 8, 9, lambda row, _: _storing_time(row), _muted),
 )
 
 
@@ -106,7 +111,7 @@ def stored_lines(
 
 
 def _fitting(columns: Sequence[_Column], width: int) -> list[_Column]:
-    """The columns of the lowest ranks that fit beside each other, in their usual order."""
+    """The columns of the lowest ranks that fit, in their usual order."""
     kept: list[_Column] = []
     left = width + len(_GAP)
     for column in sorted(columns, key=lambda column: column.rank):

@@ -116,9 +116,11 @@ def _task(worker: WorkerSnapshot, *, with_error: bool) -> str:
         return f"{'' if restarting else 'retry '}in {short_span(worker.retry_in)}" + (
             f": {note}" if note else ""
         )
-    if worker.state in (WorkerState.DRAINING, WorkerState.HUNG, WorkerState.BLOCKED):
-        reason = "queue full, " if worker.state is WorkerState.BLOCKED else ""
-        return f"{reason}{task or 'current batch'}, for {short_span(worker.state_seconds)}"
+    elapsed = short_span(worker.state_seconds)
+    if worker.state is WorkerState.BLOCKED:
+        return f"queue full for {elapsed}" + (f": {task}" if task else "")
+    if worker.state in (WorkerState.DRAINING, WorkerState.HUNG):
+        return f"{task or 'current batch'}, for {elapsed}"
     return task
 
 

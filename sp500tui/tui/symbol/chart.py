@@ -1,4 +1,4 @@
-"""The chart of a symbol's stored prices, with tabs for how far back it reaches and a mark to read it by."""
+"""The chart of a symbol's stored prices, with tabs for its time range and a mark to read single prices."""
 
 from __future__ import annotations
 
@@ -14,31 +14,40 @@ from textual.reactive import reactive
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.symbol.chart_lines import Plot, Sample, chart_lines
-from sp500tui.tui.symbol.chart_series import ChartSpan, curve_role, head_line, samples_of, tab_at
+from sp500tui.tui.symbol.chart_series import ChartRange, head_line, samples_of, series_role, tab_at
+from sp500tui.tui.symbol.plot import Plot, Sample, chart_lines
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import PricePoint
 
 _HEAD = 1
-"""Lines above the curve."""
+"""Lines above the plot."""
 
 
 class PriceChart(LinesWidget, can_focus=True):
-    """Draws what was read back; asks its screen for another span by a message."""
+    """Draws stored prices; requests another time range from its screen by a message."""
 
     BINDING_GROUP_TITLE = "Chart"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "t", "step_span(1)", "Span", id="chart.span", tooltip="One hour, one day or everything stored"
+            "t",
+            "step_range(1)",
+            "Range",
+            id="chart.span",
+            tooltip="Change the range: an hour, a day or everything",
         ),
         Binding(
-            "T", "step_span(-1)", "Span back", show=False, id="chart.span_back", tooltip="The span before"
+            "T",
+            "step_range(-1)",
+            "Previous range",
+            show=False,
+            id="chart.span_back",
+            tooltip="Change to the previous range",
         ),
         Binding(
             "left,h",
             "move_mark(-1)",
-            "Read back",
+            "Earlier",
             show=False,
             id="chart.back",
             tooltip="Mark an earlier price",
@@ -46,38 +55,38 @@ class PriceChart(LinesWidget, can_focus=True):
         Binding(
             "right,l",
             "move_mark(1)",
-            "Read on",
+            "Later",
             show=False,
             id="chart.on",
-            tooltip="Mark a later price; past the last one the mark goes",
+            tooltip="Mark a later price; past the last one, remove the mark",
         ),
     ]
 
     converted: reactive[bool] = reactive(False)
-    """Whether the curve is in the second currency."""
+    """Whether the chart shows converted prices."""
     mark: reactive[int | None] = reactive[int | None](None)
     """Index of the marked sample."""
 
     @dataclass
-    class SpanChosen(Message):
-        """Another span is wanted."""
+    class RangeSelected(Message):
+        """Another time range was requested."""
 
-        span: ChartSpan
+        time_range: ChartRange
 
     def __init__(self, currencies: tuple[str, str]) -> None:
-        """Make a chart of prices in the quoted and the second currency."""
+        """Create an empty chart; `currencies` are the codes of the quoted and the converted price."""
         super().__init__(id="chart", classes="panel")
         self.currencies = currencies
-        self.span = ChartSpan.HOUR
+        self.time_range = ChartRange.HOUR
         self._points: Sequence[PricePoint] = ()
         self._samples: Sequence[Sample] = ()
-        self._words = ""
+        self._placeholder = ""
 
-    def show(self, span: ChartSpan, points: Sequence[PricePoint], words: str = "") -> None:
-        """Draw these points, oldest first; `words` stand where there are none."""
-        if span is not self.span:
+    def show(self, time_range: ChartRange, points: Sequence[PricePoint], placeholder: str = "") -> None:
+        """Draw these points, oldest first, or `placeholder` where there are none."""
+        if time_range is not self.time_range:
             self.mark = None
-        self.span, self._points, self._words = span, points, words
+        self.time_range, self._points, self._placeholder = time_range, points, placeholder
         self._draw()
 
     def watch_converted(self) -> None:
@@ -85,19 +94,19 @@ class PriceChart(LinesWidget, can_focus=True):
         self._draw()
 
     def watch_mark(self) -> None:
-        """Draw the mark where it is now."""
+        """Draw the mark at its new position."""
         self._draw()
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Lay the curve out for the new size."""
+        """Draw for the new size."""
         self._draw()
 
     def action_step_span(self, direction: int) -> None:
-        """Ask for a longer or shorter span."""
-        self.post_message(self.SpanChosen(self.span.step(direction)))
+        """Request a longer or shorter time range."""
+        self.post_message(self.RangeSelected(self.time_range.step(direction)))
 
     def action_move_mark(self, steps: int) -> None:
-        """Move the mark by a cell of the plot; from nowhere it goes to the newest price."""
+        """Move the mark by a cell of the plot; the first step back marks the newest price."""
         plot, last = self._plot(), len(self._samples) - 1
         if plot is None:
             return
@@ -111,11 +120,11 @@ class PriceChart(LinesWidget, can_focus=True):
         self.mark = None if target > last else target
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the tab under the pointer."""
+        """Select the tab under the pointer."""
         offset = event.get_content_offset(self)
-        chosen = tab_at(offset.x) if offset is not None and offset.y == 0 else None
-        if chosen is not None:
-            self.post_message(self.SpanChosen(chosen))
+        selected = tab_at(offset.x) if offset is not None and offset.y == 0 else None
+        if selected is not None:
+            self.post_message(self.RangeSelected(selected))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Mark the price under the pointer."""
@@ -124,12 +133,12 @@ class PriceChart(LinesWidget, can_focus=True):
             self.mark = plot.nearest(self._samples, offset.x - plot.left)
 
     def on_leave(self) -> None:
-        """The pointer marks nothing any more."""
+        """Remove the mark."""
         self.mark = None
 
     @property
     def currency(self) -> str:
-        """The one the curve is in."""
+        """Code of the currency shown."""
         return self.currencies[self.converted]
 
     def _plot(self) -> Plot | None:
@@ -141,9 +150,9 @@ class PriceChart(LinesWidget, can_focus=True):
             return
         self._samples = samples_of(self._points, converted=self.converted)
         mark = min(self.mark, len(self._samples) - 1) if self.mark is not None and self._samples else None
-        lines: list[Line] = [head_line(self.span, self._samples, self.currency, mark, width)]
+        lines: list[Line] = [head_line(self.time_range, self._samples, self.currency, mark, width)]
         if self._samples:
-            lines += chart_lines(self._samples, width, height - _HEAD, curve_role(self._samples), mark)
+            lines += chart_lines(self._samples, width, height - _HEAD, series_role(self._samples), mark)
         else:
-            lines += [cut((), width), cut((Span(clean(self._words), Role.LABEL),), width)]
+            lines += [cut((), width), cut((Span(clean(self._placeholder), Role.LABEL),), width)]
         self.show_lines(lines[:height])

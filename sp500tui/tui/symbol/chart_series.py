@@ -1,4 +1,4 @@
-"""The stored prices of a symbol as a curve: which span, which currency, and the words above it."""
+"""The chart's series: its time range, its currency and the line of tabs and statistics above the plot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sp500tui.price_text import price_text
 from sp500tui.tui.render.formats import clean, format_change, plural, short_span
 from sp500tui.tui.render.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
-from sp500tui.tui.symbol.chart_lines import Sample
+from sp500tui.tui.symbol.plot import Sample
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import PricePoint
@@ -20,47 +20,47 @@ _GAP = 1
 """Cells between two tabs."""
 
 
-class ChartSpan(Enum):
+class ChartRange(Enum):
     """How far back the chart reaches."""
 
     HOUR = ("1 h", "the last hour", 3600)
     DAY = ("1 d", "the last day", 86_400)
-    ALL = ("all", "everything stored", None)
+    ALL = ("all", "all history", None)
 
-    def __init__(self, tab: str, words: str, seconds: int | None) -> None:
+    def __init__(self, tab: str, description: str, seconds: int | None) -> None:
         self.tab = tab
-        self.words = words
+        self.description = description
         self.seconds = seconds
 
     def since(self, now: datetime) -> datetime:
-        """The moment from which on prices are shown, UTC."""
+        """Start of the range, UTC."""
         if self.seconds is None:
             return datetime(1970, 1, 1, tzinfo=UTC)
         return now - timedelta(seconds=self.seconds)
 
-    def step(self, direction: int) -> ChartSpan:
-        """The next longer (+1) or shorter (-1) span, from the last on to the first again."""
-        spans = list(ChartSpan)
-        return spans[(spans.index(self) + direction) % len(spans)]
+    def step(self, direction: int) -> ChartRange:
+        """The next longer (+1) or shorter (-1) range, wrapping around."""
+        ranges = list(ChartRange)
+        return ranges[(ranges.index(self) + direction) % len(ranges)]
 
 
 def samples_of(points: Sequence[PricePoint], *, converted: bool) -> list[Sample]:
-    """The curve in the quoted or the second currency; points without that price are left out."""
+    """The samples in the quoted or the converted currency; points without that price are left out."""
     values = ((point.time, point.converted_price if converted else point.price) for point in points)
     return [Sample(time.timestamp(), float(value)) for time, value in values if value is not None]
 
 
-def curve_role(samples: Sequence[Sample]) -> Role:
-    """Green or red by where the curve ends; its words have a sign."""
+def series_role(samples: Sequence[Sample]) -> Role:
+    """Role of the plotted line, by the direction of the change over the range."""
     if len(samples) < 2 or samples[-1].value == samples[0].value:
         return Role.ACCENT
     return Role.GOOD if samples[-1].value > samples[0].value else Role.BAD
 
 
-def tab_at(x: int) -> ChartSpan | None:
-    """The span whose tab is at cell `x` of the first line."""
+def tab_at(x: int) -> ChartRange | None:
+    """The range whose tab is at cell `x` of the first line."""
     left = 0
-    for candidate in ChartSpan:
+    for candidate in ChartRange:
         right = left + len(candidate.tab) + 2
         if left <= x < right:
             return candidate
@@ -69,19 +69,19 @@ def tab_at(x: int) -> ChartSpan | None:
 
 
 def head_line(
-    chosen: ChartSpan, samples: Sequence[Sample], currency: str, mark: int | None, width: int
+    chosen: ChartRange, samples: Sequence[Sample], currency: str, mark: int | None, width: int
 ) -> Line:
-    """The tabs, and beside them what the mark stands on or what the curve did over the span."""
+    """The tabs, and beside them the marked sample or the statistics of the range."""
     tabs: list[Span] = []
-    for candidate in ChartSpan:
+    for candidate in ChartRange:
         role = Role.SELECTED if candidate is chosen else Role.LABEL
         tabs += [Span(f" {candidate.tab} ", role), Span(" " * _GAP)]
     if not samples:
         return spread(tuple(tabs), (), width)
     room = width - width_of(tabs) - 1
     variants = _summary(samples, currency) if mark is None else _marked(samples, currency, mark)
-    words = longest_that_fits([*variants, ()], max(room, 0))
-    return spread(tuple(tabs), tuple(piece for piece in words if piece.text.strip() or piece.role), width)
+    text = longest_that_fits([*variants, ()], max(room, 0))
+    return spread(tuple(tabs), tuple(piece for piece in text if piece.text.strip() or piece.role), width)
 
 
 def _summary(samples: Sequence[Sample], currency: str) -> list[Line]:
@@ -89,7 +89,7 @@ def _summary(samples: Sequence[Sample], currency: str) -> list[Line]:
     values = [sample.value for sample in samples]
     percent = (last.value / first.value - 1) * 100 if first.value else None
     over: Line = (
-        Span(format_change(percent, " %"), curve_role(samples)),
+        Span(format_change(percent, " %"), series_role(samples)),
         Span(f" over {short_span(last.at - first.at)}", Role.LABEL),
     )
     low = (Span("low ", Role.LABEL), Span(_amount(min(values))))
@@ -106,8 +106,8 @@ def _marked(samples: Sequence[Sample], currency: str, mark: int) -> list[Line]:
     long: Line = (Span(f"{local:%Y-%m-%d %H:%M:%S}"),)
     short: Line = (Span(f"{local:%H:%M:%S}"),)
     change: Line = (
-        Span(format_change(since, " %"), curve_role((samples[0], sample))),
-        Span(" since the left end", Role.LABEL),
+        Span(format_change(since, " %"), series_role((samples[0], sample))),
+        Span(" since start of chart", Role.LABEL),
     )
     return [joined((long, price, change)), joined((long, price)), joined((short, price))]
 

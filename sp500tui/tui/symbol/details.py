@@ -1,4 +1,4 @@
-"""One symbol in words: its present quote with every number's unit, its facts, and the way the quote took."""
+"""Rendering of one symbol: the current quote, the company, and the provenance of the quote."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _SESSIONS: Mapping[str, str] = {
 def quote_lines(
     price: LivePrice | None, missing: MissingSymbol | None, now: datetime, width: int
 ) -> list[Line]:
-    """The present quote in two lines; without one, why there is none."""
+    """The current quote in two lines; without one, the reason."""
     if price is None:
-        words = f"no price: {missing.reason}" if missing is not None else "no price yet: it is waited for"
-        return [cut((Span(clean(words), Role.WARN),), width), cut((), width)]
+        text = f"no price: {missing.reason}" if missing is not None else "Waiting for the first price"
+        return [cut((Span(clean(text), Role.WARN),), width), cut((), width)]
     row = price.row
     return [
         longest_that_fits(_value_variants(row), width),
@@ -70,8 +70,9 @@ def _value_variants(row: ConvertedQuote) -> list[Line]:
         Span(f" {clean(row.converted_currency)}", Role.LABEL),
     )
     volume = _volume(quote.volume, short=False)
-    word = _SESSIONS.get(quote.market_state) or f"{clean(quote.market_state).lower()} session"
-    session: Line = (Span(word),)
+    session: Line = (
+        Span(_SESSIONS.get(quote.market_state) or f"{clean(quote.market_state).lower()} session"),
+    )
     return [
         joined((price, percent, change, converted, volume, session)),
         joined((price, percent, change, converted, _volume(quote.volume, short=True), session)),
@@ -82,13 +83,13 @@ def _value_variants(row: ConvertedQuote) -> list[Line]:
 
 def _volume(volume: int | None, *, short: bool) -> Line:
     if volume is None:
-        return (Span("volume not told", Role.LABEL),)
-    words = short_count(volume) if short else count(volume)
-    return (Span("volume ", Role.LABEL), Span(words), Span(" shares", Role.LABEL))
+        return (Span("volume n/a", Role.LABEL),)
+    number = short_count(volume) if short else count(volume)
+    return (Span("volume ", Role.LABEL), Span(number), Span(" shares", Role.LABEL))
 
 
 def _origin_variants(row: ConvertedQuote, now: datetime) -> list[Line]:
-    """When it was traded, at which rate it was converted, and the close it is compared with."""
+    """Trade time, exchange rate and previous close."""
     quote = row.quote
     traded: Line = (
         Span("traded ", Role.LABEL),
@@ -96,10 +97,10 @@ def _origin_variants(row: ConvertedQuote, now: datetime) -> list[Line]:
         Span(f", {span(seconds_between(quote.quote_time, now))} ago", Role.LABEL),
     )
     close = _previous_close(quote)
-    rate, rated = _rate(row), _rate_age(row, now)
+    rate, rate_age = _rate(row), _rate_age(row, now)
     return [
-        joined((traded, (*rate, *rated), close)),
-        joined((traded, (*rate, *rated))),
+        joined((traded, (*rate, *rate_age), close)),
+        joined((traded, (*rate, *rate_age))),
         joined((traded, rate)),
         traded,
     ]
@@ -109,7 +110,7 @@ def _previous_close(quote: Quote) -> Line:
     if quote.change is None:
         return ()
     return (
-        Span("close before ", Role.LABEL),
+        Span("prev close ", Role.LABEL),
         Span(price_text(quote.price - quote.change)),
         Span(f" {clean(quote.currency)}", Role.LABEL),
     )
@@ -133,15 +134,15 @@ def _rate_age(row: ConvertedQuote, now: datetime) -> Line:
 
 
 def _exact(rate: Decimal) -> str:
-    """A rate as the source printed it, without the zeros at its end."""
+    """A rate as the source printed it, without trailing zeros."""
     text = f"{rate:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def fact_lines(constituent: Constituent | None, width: int) -> list[Line]:
-    """What the list of constituents says of the company."""
+def company_lines(constituent: Constituent | None, width: int) -> list[Line]:
+    """The company, from the list of constituents."""
     if constituent is None:
-        return [cut((Span("not in the list in force", Role.LABEL),), width)]
+        return [cut((Span("not in the current list", Role.LABEL),), width)]
     added = constituent.date_added
     facts = (
         ("company", constituent.name),
@@ -152,17 +153,17 @@ def fact_lines(constituent: Constituent | None, width: int) -> list[Line]:
         ("founded", constituent.founded),
         ("SEC CIK", constituent.cik),
     )
-    return [_fact(label, value, width) for label, value in facts]
+    return [_field(label, value, width) for label, value in facts]
 
 
 def provenance_lines(
     price: LivePrice | None, stored: StoredRow | None, now: datetime, width: int
 ) -> list[Line]:
-    """Which worker did what with the present quote, and when the newest row came into the table.
+    """Which workers fetched and stored the current quote, and when the newest row was stored.
 
     Args:
-        price: The present quote.
-        stored: The newest row that was read back.
+        price: The current quote.
+        stored: The newest row read from the database.
         now: UTC.
         width: Cells of a line.
     """
@@ -171,17 +172,17 @@ def provenance_lines(
         fetched = (
             f"{format_time(price.row.quote.fetched_at, now)} by {price.row.fetched_by or 'an earlier run'}"
         )
-        written = f"by {price.written_by}" if price.written_by else "on its way"
-    lines = [_fact("fetched", fetched, width), _fact("written", written, width)]
+        written = f"by {price.written_by}" if price.written_by else "not yet"
+    lines = [_field("fetched", fetched, width), _field("written", written, width)]
     if stored is None:
-        return [*lines, _fact("stored", "", width)]
+        return [*lines, _field("stored", "", width)]
     took = milliseconds(1000 * (stored.stored_at - stored.fetched_at).total_seconds())
     same = price is not None and price.row.quote.quote_time == stored.quote_time
     label = "stored" if same else "last stored"
-    return [*lines, _fact(label, f"{format_time(stored.stored_at, now)}, after {took}", width)]
+    return [*lines, _field(label, f"{format_time(stored.stored_at, now)}, after {took}", width)]
 
 
-def _fact(label: str, value: str, width: int) -> Line:
+def _field(label: str, value: str, width: int) -> Line:
     return cut(
         (Span(fit(label, _LABEL) + " ", Role.LABEL), Span(clean(value) or "–")),
         width,

@@ -24,13 +24,13 @@ from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.symbol.chart import PriceChart
-from sp500tui.tui.symbol.chart_series import ChartSpan
-from sp500tui.tui.symbol.details import fact_lines, provenance_lines, quote_lines
+from sp500tui.tui.symbol.chart_series import ChartRange
+from sp500tui.tui.symbol.details import company_lines, provenance_lines, quote_lines
 
 _ROWS = 60
 """Newest rows read; as many as fit are shown."""
 _SYMBOL = Binding.Group("Symbol", compact=True)
-_LOADING = "reading the stored prices …"
+_LOADING = "Reading the stored prices …"
 
 
 class SymbolScreen(BaseScreen):
@@ -72,7 +72,7 @@ class SymbolScreen(BaseScreen):
     def __init__(self, symbol: str, reader: PriceReader | None = None) -> None:
         super().__init__()
         self.symbol = symbol
-        self.span = ChartSpan.HOUR
+        self.time_range = ChartRange.HOUR
         self._archive: PriceReader = reader or PostgresReader(self.database_url)
         self._listed: dict[str, Constituent] = {}
         self._stored: StoredSymbol | None = None
@@ -108,7 +108,7 @@ class SymbolScreen(BaseScreen):
 
     def question(self) -> Callable[[], object]:
         """The prices of the span, at most two a cell, and the newest rows."""
-        since = self.span.since(self.dashboard.clock())
+        since = self.time_range.since(self.dashboard.clock())
         points = max(200, 2 * self.size.width)
         return partial(self._archive.read_symbol, self.symbol, since, points, _ROWS)
 
@@ -139,7 +139,7 @@ class SymbolScreen(BaseScreen):
         facts = self.query_one("#facts", LinesWidget)
         newest = self._stored.rows[0] if self._stored is not None and self._stored.rows else None
         width = facts.size.width
-        about = fact_lines(listed, width)
+        about = company_lines(listed, width)
         way = provenance_lines(price, newest, now, width)
         gap: list[Line] = [cut((), width)] if facts.size.height > len(about) + len(way) else []
         facts.show_lines([*about, *gap, *way])
@@ -156,27 +156,25 @@ class SymbolScreen(BaseScreen):
         name = f"{self.symbol} · {listed.name}" if listed is not None else self.symbol
         where = f" · {place} of {total}" if place else ""
         set_titles(self.query_one("#quote"), name + where)
-        set_titles(self.query_one("#facts"), "company and way of the quote")
+        set_titles(self.query_one("#facts"), "company · quote provenance")
 
     def _draw_stored(self) -> None:
         """The chart and the rows, or what is waited for, or why there is nothing."""
         stored, now = self._stored, self.dashboard.clock()
         points, rows = (stored.points, stored.rows) if stored is not None else ((), ())
-        none = (
-            f"no price of {self.symbol} is stored from {self.span.words}" if stored is not None else _LOADING
-        )
-        self.chart.show(self.span, points, self._trouble or none)
+        none = f"No prices of {self.symbol} stored in {self.time_range.description}" if stored else _LOADING
+        self.chart.show(self.time_range, points, self._trouble or none)
         stale = f" · not read: {self._trouble}" if self._trouble and stored is not None else ""
-        set_titles(self.chart, f"stored prices in {self.chart.currency} · {self.span.words}{stale}")
+        set_titles(
+            self.chart, f"stored prices in {self.chart.currency} · {self.time_range.description}{stale}"
+        )
         canvas = self.query_one("#stored", LinesWidget)
         if rows:
             canvas.show_lines(stored_lines(rows, now, *canvas.size, with_symbol=False))
         else:
-            words = self._trouble or (
-                _LOADING if stored is None else f"no row of {self.symbol} is stored yet"
-            )
+            words = self._trouble or (_LOADING if stored is None else f"No rows of {self.symbol} stored yet")
             canvas.show_lines([cut((Span(clean(words), Role.LABEL),), canvas.size.width)])
-        set_titles(canvas, f"newest rows in PostgreSQL{stale}")
+        set_titles(canvas, f"latest rows in PostgreSQL{stale}")
 
     def on_resize(self) -> None:
         """Lay everything out for the new size."""
@@ -184,13 +182,13 @@ class SymbolScreen(BaseScreen):
 
     # Keys
 
-    @on(PriceChart.SpanChosen)
-    def choose_span(self, message: PriceChart.SpanChosen) -> None:
+    @on(PriceChart.RangeSelected)
+    def select_range(self, message: PriceChart.RangeSelected) -> None:
         """Read another span."""
-        self.span = message.span
+        self.time_range = message.time_range
         if self._stored is not None:
             self._stored = StoredSymbol(self.symbol, (), self._stored.rows)
-        self.chart.show(self.span, (), _LOADING)
+        self.chart.show(self.time_range, (), _LOADING)
         self.ask()
 
     def action_switch_currency(self) -> None:
@@ -202,7 +200,7 @@ class SymbolScreen(BaseScreen):
         """Copy what the quote panel says."""
         text = " ".join(" ".join(self.query_one("#quote", LinesWidget).lines_shown()).split())
         self.app.copy_to_clipboard(f"{self.symbol} {text}")
-        self.notify(f"copied: {self.symbol} {text}", markup=False)
+        self.notify(f"Copied: {self.symbol} {text}", markup=False)
 
     def action_step_symbol(self, steps: int) -> None:
         """Go to a neighbour in the order of the price table, and take its cursor along."""

@@ -110,7 +110,7 @@ def test_it_starts_draws_and_answers_a_key(folder: Path) -> None:
         browser.resize(140, 45)
         browser.send(b"D", b"2")
         # then the key is answered, and q drains and quits
-        browser.wait_for(b"newest rows")
+        browser.wait_for(b"latest rows")
         browser.send(b"D", b"q")
         assert browser.end() == 0
     finally:
@@ -148,7 +148,7 @@ def test_a_second_signal_does_not_cut_the_drain_short(folder: Path) -> None:
 def test_malformed_input_does_not_end_it(browser: Browser, folder: Path, data: bytes) -> None:
     browser.send(b"D", data)
     browser.send(b"D", b"2")
-    browser.wait_for(b"newest rows")
+    browser.wait_for(b"latest rows")
     browser.send(b"D", b"q")
     assert browser.end() == 0
     assert troubles(folder) == []
@@ -162,7 +162,7 @@ def test_a_malformed_packet_does_not_end_it(browser: Browser, folder: Path, cont
     browser.resize(10**9, -1)
     browser.resize(120, 40)
     browser.send(b"D", b"2")
-    browser.wait_for(b"newest rows")
+    browser.wait_for(b"latest rows")
     browser.send(b"D", b"q")
     assert browser.end() == 0
     assert troubles(folder) == []

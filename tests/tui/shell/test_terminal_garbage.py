@@ -86,7 +86,7 @@ def settle(terminal: Terminal) -> None:
 def answers_a_key(terminal: Terminal) -> None:
     settle(terminal)
     send(terminal, b"2")
-    terminal.wait_for("newest rows")
+    terminal.wait_for("latest rows")
 
 
 def troubles(folder: Path) -> list[str]:

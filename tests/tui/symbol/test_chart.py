@@ -1,4 +1,4 @@
-"""The chart's arithmetic: round labels, dots where the prices are, holes where nothing was traded."""
+"""The chart: axis labels, the plotted line, gaps, ranges and the mark."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from sp500tui.tui.render.lines import Line, Role
-from sp500tui.tui.symbol.braille import BrailleCanvas
-from sp500tui.tui.symbol.chart_lines import Plot, Sample, chart_lines
-from sp500tui.tui.symbol.chart_scale import time_ticks, value_axis
-from sp500tui.tui.symbol.chart_series import ChartSpan, curve_role, head_line, samples_of, tab_at
+from sp500tui.tui.symbol.chart_series import ChartRange, head_line, samples_of, series_role, tab_at
+from sp500tui.tui.symbol.plot import BrailleCanvas, Plot, Sample, chart_lines, time_ticks, value_axis
 from tests.support.tui.canned_reader import walk
 from tests.support.tui.fake_pipeline import NOON
 
@@ -39,13 +37,14 @@ class TestValueAxis:
             (0.11, 0.19, 3, ["0.15"]),
             (0.0, 1000.0, 4, ["0", "500", "1,000"]),
             (100.0, 100.3, 3, ["100.00", "100.20"]),
+            (0.00011, 0.00019, 3, ["0.00015"]),
         ],
     )
     def test_labels_are_round_numbers(self, low: float, high: float, most: int, labels: list[str]) -> None:
         axis = value_axis(low, high, most)
         assert [axis.label(tick) for tick in axis.ticks] == labels
 
-    def test_a_standing_price_still_has_a_range(self) -> None:
+    def test_a_constant_price_has_a_range(self) -> None:
         axis = value_axis(50.0, 50.0, 3)
         assert axis.low < 50 < axis.high
         assert axis.ticks
@@ -76,14 +75,14 @@ class TestTimeTicks:
             "18:45",
         ]
 
-    def test_seconds_are_told_where_they_matter(self) -> None:
+    def test_seconds_are_shown_for_short_ranges(self) -> None:
         assert [label for _, label in time_ticks(START, START + 60, 2)] == ["17:46:00", "17:46:30"]
 
-    def test_midnight_is_told_as_a_day(self) -> None:
+    def test_midnight_is_shown_as_a_date(self) -> None:
         labels = [label for _, label in time_ticks(START, START + 86_400, 5)]
         assert "May 15" in labels
 
-    def test_years_are_told_as_years(self) -> None:
+    def test_long_ranges_show_years(self) -> None:
         ten_years = time_ticks(0, 10 * 365.25 * 86_400, 6)
         assert len(ten_years) <= 6
         assert ten_years[-1][1].isdigit()
@@ -131,7 +130,16 @@ class TestChart:
         assert max(places[0]) == 59
         assert "17:50" in lines[-1]
 
-    def test_a_hole_in_trading_is_not_drawn_across(self) -> None:
+    def test_the_axis_of_a_price_below_a_cent_shows_its_digits(self) -> None:
+        samples = [Sample(START + number, 0.00012 + number * 1e-6) for number in range(60)]
+        labels = [
+            line.split("┤")[0].strip()
+            for line in text(chart_lines(samples, 60, 12, Role.GOOD))
+            if "┤" in line
+        ]
+        assert labels == ["0.00018", "0.00016", "0.00014", "0.00012"]
+
+    def test_a_gap_in_trading_is_not_connected(self) -> None:
         # given trades every ten seconds with an hour of nothing between
         samples = rising(20) + [replace(sample, at=sample.at + 3600) for sample in rising(20)]
         # when drawn
@@ -139,7 +147,7 @@ class TestChart:
         # then no curve is in the middle
         assert all(set(line[30:60]) <= set(" ┈") for line in lines[:10])
 
-    def test_the_mark_runs_through_its_sample(self) -> None:
+    def test_the_mark_is_a_line_through_its_sample(self) -> None:
         samples = rising()
         plot = Plot.of(samples, 60, 12)
         assert plot is not None
@@ -148,7 +156,7 @@ class TestChart:
         assert sum(line[cell] == "│" for line in text(lines)[:10]) >= 8
 
     @pytest.mark.parametrize(("width", "height"), [(15, 10), (60, 3), (60, 4)])
-    def test_too_small_says_so(self, width: int, height: int) -> None:
+    def test_a_plot_that_is_too_small_is_a_text(self, width: int, height: int) -> None:
         assert "too small" in text(chart_lines(rising(), width, height, Role.GOOD))[0]
 
     def test_nothing_to_draw_is_nothing(self) -> None:
@@ -197,47 +205,47 @@ class TestCurve:
         ],
     )
     def test_the_curve_has_the_colour_of_its_direction(self, values: tuple[float, ...], role: Role) -> None:
-        assert curve_role([Sample(float(at), value) for at, value in enumerate(values)]) is role
+        assert series_role([Sample(float(at), value) for at, value in enumerate(values)]) is role
 
     def test_spans_follow_each_other_in_a_ring(self) -> None:
-        assert [ChartSpan.HOUR.step(number) for number in range(4)] == [
-            ChartSpan.HOUR,
-            ChartSpan.DAY,
-            ChartSpan.ALL,
-            ChartSpan.HOUR,
+        assert [ChartRange.HOUR.step(number) for number in range(4)] == [
+            ChartRange.HOUR,
+            ChartRange.DAY,
+            ChartRange.ALL,
+            ChartRange.HOUR,
         ]
-        assert ChartSpan.HOUR.step(-1) is ChartSpan.ALL
+        assert ChartRange.HOUR.step(-1) is ChartRange.ALL
 
     def test_a_span_knows_its_beginning(self) -> None:
-        assert ChartSpan.HOUR.since(NOON) == NOON - timedelta(hours=1)
-        assert ChartSpan.ALL.since(NOON) == datetime(1970, 1, 1, tzinfo=UTC)
+        assert ChartRange.HOUR.since(NOON) == NOON - timedelta(hours=1)
+        assert ChartRange.ALL.since(NOON) == datetime(1970, 1, 1, tzinfo=UTC)
 
     def test_tabs_are_where_they_are_drawn(self) -> None:
-        line = text([head_line(ChartSpan.HOUR, [], "USD", None, 40)])[0]
-        for chosen in ChartSpan:
+        line = text([head_line(ChartRange.HOUR, [], "USD", None, 40)])[0]
+        for chosen in ChartRange:
             place = line.index(chosen.tab)
             assert tab_at(place) is chosen
         assert tab_at(39) is None
 
     def test_the_head_tells_what_the_curve_did_as_far_as_there_is_room(self) -> None:
         samples = [Sample(START, 100.0), Sample(START + 600, 110.0), Sample(START + 1200, 105.0)]
-        wide = text([head_line(ChartSpan.HOUR, samples, "USD", None, 100)])[0]
+        wide = text([head_line(ChartRange.HOUR, samples, "USD", None, 100)])[0]
         assert "+5.00 % over 20 min" in wide
         assert "low 100.00   high 110.00 USD" in wide
         assert "3 points" in wide
-        narrow = text([head_line(ChartSpan.HOUR, samples, "USD", None, 44)])[0]
+        narrow = text([head_line(ChartRange.HOUR, samples, "USD", None, 44)])[0]
         assert "+5.00 % over 20 min" in narrow
         assert "low" not in narrow
 
     def test_the_mark_is_read_with_its_time(self) -> None:
         samples = [Sample(START, 100.0), Sample(START + 600, 110.0)]
-        line = text([head_line(ChartSpan.HOUR, samples, "USD", 1, 100)])[0]
-        assert "2026-05-14 17:56:00   110.00 USD   +10.00 % since the left end" in line
-        assert "17:56:00   110.00 USD" in text([head_line(ChartSpan.HOUR, samples, "USD", 1, 44)])[0]
+        line = text([head_line(ChartRange.HOUR, samples, "USD", 1, 100)])[0]
+        assert "2026-05-14 17:56:00   110.00 USD   +10.00 % since start of chart" in line
+        assert "17:56:00   110.00 USD" in text([head_line(ChartRange.HOUR, samples, "USD", 1, 44)])[0]
 
     @given(st.integers(18, 120), st.decimals(Decimal("0.0001"), Decimal("99999"), places=4))
     @settings(deadline=None)
     def test_the_head_is_exactly_as_wide_as_the_panel(self, width: int, price: Decimal) -> None:
         samples = [Sample(START, float(price)), Sample(START + 5, 1.0)]
         for mark in (None, 0):
-            assert cell_len(text([head_line(ChartSpan.ALL, samples, "USD", mark, width)])[0]) == width
+            assert cell_len(text([head_line(ChartRange.ALL, samples, "USD", mark, width)])[0]) == width

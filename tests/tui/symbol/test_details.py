@@ -14,7 +14,7 @@ from sp500tui.pipeline.core.snapshot import LivePrice, MissingSymbol
 from sp500tui.tui.render.formats import format_time
 from sp500tui.tui.render.lines import Line, Role, width_of
 from sp500tui.tui.render.stored_rows import stored_lines
-from sp500tui.tui.symbol.details import fact_lines, provenance_lines, quote_lines
+from sp500tui.tui.symbol.details import company_lines, provenance_lines, quote_lines
 from tests.support.tui.canned_reader import stored_row
 from tests.support.tui.fake_pipeline import NOON, listed, live_price
 
@@ -43,7 +43,7 @@ class TestQuote:
             "regular session",
             "traded 17:45:58, 2 s ago",
             "1 USD = 6.8721 DKK, rate 12 s old",
-            "close before 183.74 USD",
+            "prev close 183.74 USD",
         ):
             assert part in words
 
@@ -62,10 +62,10 @@ class TestQuote:
         unknown = price(change=None, percent_change=None, volume=None, market_state=MarketState.CLOSED)
         unknown = replace(unknown, row=replace(unknown.row, converted_price=None, fx_rate=None, fx_time=None))
         words = text(quote_lines(unknown, None, NOON, 140))
-        assert "volume not told" in words
+        assert "volume n/a" in words
         assert "no rate USD to DKK" in words
         assert "closed" in words
-        assert "close before" not in words
+        assert "prev close" not in words
 
     @pytest.mark.parametrize(
         ("state", "words"),
@@ -80,7 +80,7 @@ class TestQuote:
         assert words in text(quote_lines(price(market_state=state), None, NOON, 160))
 
     def test_without_a_price_the_reason_stands_there(self) -> None:
-        assert "waited for" in text(quote_lines(None, None, NOON, 80))
+        assert "Waiting for the first price" in text(quote_lines(None, None, NOON, 80))
         missing = MissingSymbol("NOPE", f"unknown to Yahoo Finance {HOSTILE}")
         words = text(quote_lines(None, missing, NOON, 80))
         assert "no price: unknown to Yahoo Finance" in words
@@ -90,7 +90,7 @@ class TestQuote:
 class TestFacts:
     def test_everything_the_list_knows_is_told(self) -> None:
         apple = next(each for each in listed() if each.symbol == "AAPL")
-        words = text(fact_lines(apple, 60))
+        words = text(company_lines(apple, 60))
         for part in (
             apple.name,
             apple.sector,
@@ -104,14 +104,14 @@ class TestFacts:
 
     def test_what_the_list_lacks_is_a_dash(self) -> None:
         apple = next(each for each in listed() if each.symbol == "AAPL")
-        assert "in the index  –" in text(fact_lines(replace(apple, date_added=None), 60))
+        assert "in the index  –" in text(company_lines(replace(apple, date_added=None), 60))
 
     def test_a_symbol_that_left_the_list_says_so(self) -> None:
-        assert "not in the list" in text(fact_lines(None, 60))
+        assert "not in the list" in text(company_lines(None, 60))
 
     def test_hostile_names_do_nothing(self) -> None:
         company = replace(listed()[0], name=HOSTILE, sector=HOSTILE, headquarters=HOSTILE)
-        lines = fact_lines(company, 60)
+        lines = company_lines(company, 60)
         words = text(lines)
         assert "[red]" in words
         assert not any(sign in words for sign in "\x1b\u202e")
@@ -131,7 +131,7 @@ class TestWay:
     def test_a_quote_under_way_and_an_older_row_are_told_apart(self) -> None:
         quote = replace(price(), written_by="")
         words = text(provenance_lines(quote, stored_row("NVDA", 90.0), NOON, 60))
-        assert "on its way" in words
+        assert "not yet" in words
         assert "last stored" in words
 
     def test_a_replayed_quote_names_no_worker(self) -> None:
@@ -154,6 +154,19 @@ class TestStoredRows:
         for part in ("NVDA", "187.22 USD", "+1.86 %", "6.8721", "12,345,678", "regular", "200 ms"):
             assert part in wide
 
+    @pytest.mark.parametrize(
+        ("price", "change", "shown"),
+        [
+            ("0.00012", "0.00002", ("0.00012 USD", "▲ +0.00002")),
+            ("0.00000012", "-0.00000002", ("0.00000012 USD", "▼ −2.00E-8")),
+        ],
+    )
+    def test_a_price_below_a_cent_keeps_its_digits(
+        self, price: str, change: str, shown: tuple[str, ...]
+    ) -> None:
+        lines = text(stored_lines([stored_row("DOGE", 2.0, price, change)], NOON, 80, 2, with_symbol=True))
+        assert all(part in lines for part in shown)
+
     @pytest.mark.parametrize("width", [10, 33, 60, 80, 120, 200])
     def test_lines_fit(self, width: int) -> None:
         rows = [stored_row("NVDA", 2.0), stored_row(HOSTILE, 2.0, change=None)]
@@ -175,7 +188,7 @@ class TestStoredRows:
 
 
 class TestMoments:
-    def test_the_day_is_told_where_it_is_another(self) -> None:
+    def test_the_date_is_shown_for_another_day(self) -> None:
         assert format_time(NOON, NOON) == "17:46:00"
         assert format_time(NOON - timedelta(days=1), NOON) == "May 13 17:46"
         assert format_time(NOON - timedelta(days=400), NOON) == "2025-04-09"

@@ -14,7 +14,7 @@ import pytest
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.snapshot import MissingSymbol
 from sp500tui.tui.dashboard.screen import MainScreen
-from sp500tui.tui.symbol.chart_series import ChartSpan
+from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.tui.canned_reader import CannedArchive
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
@@ -92,7 +92,7 @@ class TestOpening:
             await driven.until(lambda: "too small" in driven.text())
             await driven.pilot.resize_terminal(10, 5)
             await driven.pilot.resize_terminal(120, 40)
-            await driven.until(lambda: "newest rows" in driven.text())
+            await driven.until(lambda: "latest rows" in driven.text())
 
 
 class TestReading:
@@ -120,12 +120,12 @@ class TestReading:
             screen = SymbolScreen("NVDA", reader)
             await driven.app.push_screen(screen)
             # then the screen says so and is no further question asked
-            await driven.until(lambda: "reading the stored prices" in driven.text())
+            await driven.until(lambda: "Reading the stored prices" in driven.text())
             screen._ask_if_idle()
             assert len(reader.asked) == 1
             # when it answers
             gate.set()
-            await driven.until(lambda: "newest rows" in driven.text() and "┬" in driven.text())
+            await driven.until(lambda: "latest rows" in driven.text() and "┬" in driven.text())
 
     async def test_a_database_that_is_away_is_a_state(self, drive: Drive) -> None:
         reader = CannedArchive()
@@ -152,8 +152,8 @@ class TestReading:
         reader = CannedArchive()
         reader.empty = True
         async with opened(drive, reader) as (driven, _, _):
-            await driven.until(lambda: "no price of NVDA is stored from the last hour" in driven.text())
-            assert "no row of NVDA is stored yet" in driven.text()
+            await driven.until(lambda: "No prices of NVDA stored in the last hour" in driven.text())
+            assert "No rows of NVDA stored yet" in driven.text()
 
     async def test_the_connection_is_given_back(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, reader):
@@ -187,17 +187,17 @@ class TestKeys:
     async def test_t_changes_the_span_and_asks_for_it(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
             await driven.press("t")
-            await driven.until(lambda: screen.span is ChartSpan.DAY)
+            await driven.until(lambda: screen.time_range is ChartRange.DAY)
             await driven.until(lambda: "the last day" in driven.text())
             assert reader.asked[-1][2] == NOON - timedelta(days=1)
             await driven.press("T", "T")
-            assert screen.span is ChartSpan.ALL
+            assert screen.time_range is ChartRange.ALL
 
     async def test_a_click_on_a_tab_does_the_same(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
             await driven.pilot.click("#chart", offset=(2 + 15, 1))
             await driven.pilot.pause()
-            assert screen.span is ChartSpan.ALL
+            assert screen.time_range is ChartRange.ALL
 
     async def test_c_changes_the_currency_of_the_chart(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
@@ -215,7 +215,9 @@ class TestKeys:
             assert last == len(screen.chart._samples) - 1
             await driven.press("h")
             assert (marked(screen) or 0) < last
-            await driven.until(lambda: "since the left end" in driven.text() or "2026-05-14" in driven.text())
+            await driven.until(
+                lambda: "since start of chart" in driven.text() or "2026-05-14" in driven.text()
+            )
             await driven.press("right", "l", "l")
             assert screen.chart.mark is None
 

@@ -62,7 +62,7 @@ def test_every_state_is_a_word(state: WorkerState) -> None:
         (WorkerState.WAITING, {"retry_in": 3.0}, "retry in 3 s: 50 symbols"),
         (WorkerState.DRAINING, {"state_seconds": 5.0}, "50 symbols, for 5 s"),
         (WorkerState.HUNG, {"state_seconds": 75.0, "doing": ""}, "current batch, for 1 min"),
-        (WorkerState.BLOCKED, {"state_seconds": 5.0}, "queue full, 50 symbols, for 5 s"),
+        (WorkerState.BLOCKED, {"state_seconds": 5.0}, "queue full for 5 s: 50 sym"),
         (WorkerState.IDLE, {"doing": "", "state_seconds": 9.0}, "○ idle        "),
         (WorkerState.BUSY, {}, "50 symbols"),
     ],
