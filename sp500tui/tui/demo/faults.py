@@ -1,4 +1,4 @@
-"""What can be made to go wrong in the demo: each fault with its strengths and what to watch for."""
+"""The faults and actions of the demo market: strengths, effects, and what to watch for."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 OFF = 0
-"""Index of the strength at which a fault does not happen."""
+"""Index of the strength at which a fault is off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strength:
     """One setting of a fault."""
 
-    words: str
+    label: str
     values: Mapping[str, object]
-    """By the names of the demo market's faults."""
+    """Values of the demo market's faults, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultOption:
-    """One fault of the demo market and its strengths, the weakest first."""
+    """One fault of the demo market with its strengths, weakest first."""
 
     title: str
-    counted: str
-    """Under which name the market counts how often it happened; empty where it does not."""
+    counter: str
+    """Name of the market's counter of this fault; empty if it has none."""
     strengths: tuple[Strength, ...]
     """The first one is off."""
     what: str
@@ -35,7 +35,7 @@ class FaultOption:
 
 @dataclass(frozen=True, slots=True)
 class DemoAction:
-    """Something that is done once instead of being switched on."""
+    """An action that is done once, not switched on and off."""
 
     name: str
     title: str
@@ -44,7 +44,7 @@ class DemoAction:
 
 
 def _share(name: str, *percents: int, of: str = "requests", **more: object) -> tuple[Strength, ...]:
-    """Off, and so many percent of the requests or quotes."""
+    """Off, and the given percentages of requests or quotes."""
     off = Strength("off", {name: 0.0})
     return (
         off,
@@ -53,29 +53,29 @@ def _share(name: str, *percents: int, of: str = "requests", **more: object) -> t
 
 
 def _named(name: str, *choices: tuple[str, str]) -> tuple[Strength, ...]:
-    """Off, and what else a fault that is named by a word can be."""
-    return (Strength("off", {name: "ok"}), *(Strength(words, {name: value}) for value, words in choices))
+    """Off, and the named variants of a fault."""
+    return (Strength("off", {name: "ok"}), *(Strength(label, {name: value}) for value, label in choices))
 
 
 KILL_WRITER = DemoAction(
     "kill-writer",
     "kill a writer",
-    "Ends one writer's process with SIGKILL, in the middle of whatever it does.",
-    "A writer turns to “starting” with one restart more; its batch goes to another one, in flight rises for a "
-    "moment, and the equation holds: nothing lost, nothing doubled.",
+    "Kills the process of one writer with SIGKILL.",
+    "The writer restarts and its restart count rises; another writer takes its batch. In flight rises briefly, and "
+    "the equation holds: no row is lost or stored twice.",
 )
 STOP_DATABASE = DemoAction(
     "stop-database",
     "stop database for 10 s",
-    "Stops the embedded PostgreSQL and starts it again no sooner than after ten seconds.",
-    "The rows queue fills, then the journal takes over (spooled rises); the status says when the next attempt "
-    "comes. Once it is back, the backlog drains within seconds.",
+    "Stops the embedded PostgreSQL for at least ten seconds.",
+    "The rows queue fills, then batches stay in the journal (spooled rises); the status shows the next attempt. "
+    "After the restart the backlog drains within seconds.",
 )
 CLEAR = DemoAction(
     "clear",
     "clear all faults",
-    "Switches every fault of the demo market off.",
-    "Errors stop at once; the request limit climbs back step by step.",
+    "Switches off every fault of the demo market.",
+    "Errors stop immediately; the request limit recovers step by step.",
 )
 ACTIONS = (KILL_WRITER, STOP_DATABASE, CLEAR)
 
@@ -90,144 +90,148 @@ FAULTS: tuple[FaultOption, ...] = (
             Strength("2 s", {"latency": 2.0, "jitter": 0.5}),
             Strength("12 s", {"latency": 12.0, "jitter": 0.0}),
         ),
-        "Every answer waits before it is sent.",
-        "The price workers' p95 rises and they become the bottleneck: + adds some. At 12 s requests run into "
-        "their time limit and are tried again.",
+        "Every response is delayed.",
+        "The p95 of the price workers rises and they become the bottleneck; press + to add workers. At 12 s requests "
+        "time out and are retried.",
     ),
     FaultOption(
         "429 too many requests",
         "throttle",
         _share("throttle", 10, 50, 100, retry_after=None),
-        "Price requests are refused with status 429 that does not say when to come back.",
-        "The request limit halves and the pauses grow by themselves; at 100 % the circuit opens and the status "
-        "counts down to the one next attempt. No storm of retries.",
+        "Price requests fail with status 429 without Retry-After.",
+        "The request limit is halved and the delays grow; at 100 % the circuit opens and the status counts down to a "
+        "single probe. Retries do not pile up.",
     ),
     FaultOption(
         "429 with Retry-After",
         "throttle",
         _share("throttle", 10, 50, 100, retry_after=5.0),
-        "Price requests are refused with status 429 that says: come back in 5 s.",
-        "Nothing is asked before those seconds are over: the workers wait and say until when.",
+        "Price requests fail with status 429 and Retry-After: 5.",
+        "No request is sent for 5 s; the workers wait and show the time left.",
     ),
     FaultOption(
         "5xx server errors",
         "server_error",
         _share("server_error", 10, 50, 100),
-        "Price requests are answered with 500, 502 or 503.",
-        "Symbols are asked for again in the same cycle; failed requests count up, missing stays empty until "
-        "nearly all fail.",
+        "Price requests fail with status 500, 502 or 503.",
+        "Symbols are requested again in the same cycle; failed requests rise, and symbols are missing only when nearly "
+        "all requests fail.",
     ),
     FaultOption(
         "dropped connections",
         "drop",
         _share("drop", 10, 50, 100),
-        "The connection is reset instead of an answer.",
-        "Workers back off for a moment and connect anew; the cycle takes longer and still ends whole.",
+        "The connection is reset before the response.",
+        "Workers back off and reconnect; the cycle takes longer and still completes.",
     ),
     FaultOption(
         "HTML instead of JSON",
         "html",
         _share("html", 10, 50, 100),
-        "A maintenance page with status 200, as Yahoo Finance shows it at times.",
-        "It is told apart from prices by its content, not its status: failed counts up, nothing wrong is stored.",
+        "A maintenance page with status 200, as Yahoo Finance sometimes sends.",
+        "The content is checked, not only the status: failed requests rise, and no wrong price is stored.",
     ),
     FaultOption(
         "garbage",
         "garbage",
         _share("garbage", 10, 50, 100),
         "Broken JSON with status 200.",
-        "The answer is thrown away whole and asked for again; no half row reaches the database.",
+        "The whole response is discarded and requested again; no partial row reaches the database.",
     ),
     FaultOption(
-        "half bodies",
+        "truncated bodies",
         "half_body",
         _share("half_body", 10, 50, 100),
-        "The answer is cut in the middle.",
-        "The cut is noticed by its length; the same symbols are asked for again.",
+        "The response ends in the middle of its body.",
+        "The length reveals the truncation; the same symbols are requested again.",
     ),
     FaultOption(
         "slow bodies",
         "drip",
         _share("drip", 10, 50, 100, drip_seconds=5.0),
-        "The answer trickles in over five seconds.",
-        "Workers stay busy for long with few items: p95 climbs to seconds and the tickers queue fills.",
+        "The body takes five seconds to arrive.",
+        "Workers are busy longer with fewer items: p95 rises to seconds and the tickers queue fills.",
     ),
     FaultOption(
         "NaN prices",
         "nan_price",
         _share("nan_price", 1, 10, 100, of="quotes"),
-        "The price of a quote is printed as NaN.",
-        "Only that symbol is named missing, the others of its request are stored: no NaN in the database.",
+        "The price of a quote is NaN.",
+        "Only that symbol is missing; the others of its request are stored. The database has no NaN.",
     ),
     FaultOption(
         "missing symbols",
         "missing_symbol",
         _share("missing_symbol", 1, 10, 50, of="quotes"),
-        "Quotes are left out of the answer.",
-        "Those symbols are asked for again, and named missing with the reason when they stay away.",
+        "Quotes are left out of the response.",
+        "Those symbols are requested again, and listed as missing with the reason if they are left out again.",
     ),
     FaultOption(
         "stale quotes",
         "stale",
         _share("stale", 10, 50, 100, of="quotes"),
-        "A quote is that of the previous close, as good as new.",
-        "They count as duplicates, for the key (symbol, quote time) is known: rows stand still, the table "
-        "dims old quotes.",
+        "Quotes repeat the previous close with a fresh response.",
+        "They count as duplicates because the key (symbol, quote time) exists: the number of rows stays the same, and "
+        "the table dims old quotes.",
     ),
     FaultOption(
         "Wikipedia",
         "wikipedia",
         _named("wikipedia", ("down", "down: 503"), ("garbled", "no table"), ("forbidden", "forbidden: 403")),
-        "The page with the list of constituents cannot be had or makes no sense.",
-        "The last good list stays in force: the list is read at the start and every six hours, so prices go "
-        "on. Restart with this fault to see the bundled list.",
+        "The page with the list of constituents is unavailable or unusable.",
+        "The last good list stays in use and prices continue, as the list is read at the start and every six hours. "
+        "Restart with this fault to see the bundled list.",
     ),
     FaultOption(
         "exchange rate",
         "fx",
         _named("fx", ("missing", "missing"), ("zero", "zero"), ("old", "three days old")),
-        "The currency pair is not quoted, quoted as zero, or old.",
-        "The last good rate is used and its age grows in the status; a rate of zero is never used, and rows "
-        "go without a converted price rather than wait for ever.",
+        "The currency pair is missing, zero or old.",
+        "The last good rate is used and the status shows its age; a rate of zero is never used. Without a rate, rows "
+        "are stored without a converted price.",
     ),
 )
 
 
-def strength_of(choice: FaultOption, faults: Mapping[str, object]) -> int | None:
-    """Index of the strength in force; None for one that is not on the list."""
-    for index, strength in enumerate(choice.strengths):
+def strength_of(option: FaultOption, faults: Mapping[str, object]) -> int | None:
+    """Index of the active strength; None for custom values."""
+    for index, strength in enumerate(option.strengths):
         if all(faults.get(name) == value for name, value in strength.values.items()):
             return index
-    # Another fault of the same name is on: this one is not.
-    return OFF if any(_shares(choice, other, faults) for other in FAULTS if other is not choice) else None
+    # Two options share a fault: while one of them is on, the other is off.
+    return (
+        OFF
+        if any(_other_is_active(option, other, faults) for other in FAULTS if other is not option)
+        else None
+    )
 
 
-def _shares(choice: FaultOption, other: FaultOption, faults: Mapping[str, object]) -> bool:
-    """Whether `other` is what the two faults' common name is set to."""
-    common = choice.strengths[OFF].values.keys() & other.strengths[OFF].values.keys()
+def _other_is_active(option: FaultOption, other: FaultOption, faults: Mapping[str, object]) -> bool:
+    """Whether the fault that both options set has a value of `other`."""
+    common = option.strengths[OFF].values.keys() & other.strengths[OFF].values.keys()
     return bool(common) and any(
         all(faults.get(name) == value for name, value in strength.values.items())
         for strength in other.strengths[1:]
     )
 
 
-def with_strength(choice: FaultOption, index: int, faults: Mapping[str, object]) -> dict[str, object]:
-    """All faults with this one at that strength."""
-    index = max(OFF, min(len(choice.strengths) - 1, index))
-    return {**faults, **choice.strengths[index].values}
+def with_strength(option: FaultOption, index: int, faults: Mapping[str, object]) -> dict[str, object]:
+    """All faults, with this one at the given strength."""
+    index = max(OFF, min(len(option.strengths) - 1, index))
+    return {**faults, **option.strengths[index].values}
 
 
-def adjusted(choice: FaultOption, direction: int, faults: Mapping[str, object]) -> dict[str, object]:
-    """All faults with this one a step stronger (+1) or weaker (-1)."""
-    return with_strength(choice, (strength_of(choice, faults) or OFF) + direction, faults)
+def adjusted(option: FaultOption, direction: int, faults: Mapping[str, object]) -> dict[str, object]:
+    """All faults, with this one a step stronger (+1) or weaker (-1)."""
+    return with_strength(option, (strength_of(option, faults) or OFF) + direction, faults)
 
 
-def toggled(choice: FaultOption, faults: Mapping[str, object]) -> dict[str, object]:
-    """All faults with this one off where it is on, and at its middle strength where it is off."""
-    present = strength_of(choice, faults)
-    return with_strength(choice, OFF if present != OFF else len(choice.strengths) // 2, faults)
+def toggled(option: FaultOption, faults: Mapping[str, object]) -> dict[str, object]:
+    """All faults, with this one switched off, or on at its middle strength."""
+    current = strength_of(option, faults)
+    return with_strength(option, OFF if current != OFF else len(option.strengths) // 2, faults)
 
 
 def active(faults: Mapping[str, object]) -> Sequence[FaultOption]:
     """The faults that are on."""
-    return [choice for choice in FAULTS if strength_of(choice, faults) != OFF]
+    return [option for option in FAULTS if strength_of(option, faults) != OFF]

@@ -1,4 +1,4 @@
-"""The demo controls: let things go wrong and watch the pipeline cope."""
+"""The demo controls: inject faults and watch the pipeline recover."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from sp500tui.tui.demo.render import (
     entries,
     event_lines,
     explanation_lines,
-    no_market,
-    trouble_lines,
+    no_market_reason,
+    warning_lines,
     writer_to_kill,
 )
 from sp500tui.tui.messages import StageSelected
 from sp500tui.tui.render.cursor_list import CursorList
-from sp500tui.tui.render.formats import clean, plural
+from sp500tui.tui.render.formats import clean, count
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.base_screen import BaseScreen
@@ -35,34 +35,38 @@ from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.styles import style_sheet
 
 _STRENGTH = Binding.Group("Strength", compact=True)
-AWAY = 10.0
-"""Seconds that the database is stopped for."""
+OUTAGE_SECONDS = 10.0
+"""Duration of the database outage."""
 
 
 @dataclass(frozen=True, slots=True)
-class MarketAnswer:
-    """What the demo market says of its faults."""
+class MarketState:
+    """The demo market's faults."""
 
     faults: Mapping[str, object]
-    happened: Mapping[str, object]
-    """How often each happened since its start, by its name."""
+    counts: Mapping[str, object]
+    """Number of times each fault was injected since the start, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What became of an act."""
+class ActionResult:
+    """The outcome of an action."""
 
-    words: str
+    message: str
     failed: bool = False
 
 
 class FaultList(CursorList):
-    """The list of faults and acts; its keys change the marked one."""
+    """The list of faults and actions; its keys change the marked fault."""
 
     BINDING_GROUP_TITLE = "Faults"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "space", "select", "On/off", id="faults.switch", tooltip="Switch the marked fault, or do the act"
+            "space",
+            "select",
+            "On/off",
+            id="faults.switch",
+            tooltip="Switch the marked fault, or run the action",
         ),
         Binding(
             "left,h",
@@ -71,7 +75,7 @@ class FaultList(CursorList):
             key_display="←",
             group=_STRENGTH,
             id="faults.weaker",
-            tooltip="The marked fault a step weaker",
+            tooltip="Make the marked fault weaker",
         ),
         Binding(
             "right,l",
@@ -80,25 +84,25 @@ class FaultList(CursorList):
             key_display="→",
             group=_STRENGTH,
             id="faults.stronger",
-            tooltip="The marked fault a step stronger",
+            tooltip="Make the marked fault stronger",
         ),
     ]
 
 
 class DemoScreen(BaseScreen):
-    """Faults on the left, what to watch for beside them, the pipeline and its last events below."""
+    """The pipeline, the faults beside their explanation, and the latest events."""
 
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("demo.tcss")]
     BINDING_GROUP_TITLE = "Demo controls"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "clear_faults", "Clear all", id="faults.clear", tooltip="Switch every fault off"),
+        Binding("x", "clear_faults", "Clear all", id="faults.clear", tooltip="Switch off every fault"),
         Binding(
             "K",
             "kill_writer",
             "Kill a writer",
             show=False,
             id="faults.kill_writer",
-            tooltip=KILL_WRITER.what + " Press twice.",
+            tooltip=KILL_WRITER.what + " Press twice to confirm.",
         ),
         Binding(
             "D",
@@ -106,7 +110,7 @@ class DemoScreen(BaseScreen):
             "Stop database",
             show=False,
             id="faults.stop_database",
-            tooltip="Stop the embedded PostgreSQL for ten seconds; press twice",
+            tooltip="Stop the embedded PostgreSQL for ten seconds. Press twice to confirm.",
         ),
     ]
     AUTO_FOCUS = "FaultList"
@@ -118,11 +122,11 @@ class DemoScreen(BaseScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._market: MarketAnswer | None = None
-        self._trouble = ""
+        self._market: MarketState | None = None
+        self._warning = ""
 
     def compose_panels(self) -> ComposeResult:
-        """The controls above what they do to the pipeline."""
+        """The pipeline strip, the controls and the events."""
         yield PipelineStrip()
         with Horizontal(id="middle"):
             yield FaultList(id="faults", classes="panel")
@@ -130,7 +134,7 @@ class DemoScreen(BaseScreen):
         yield LinesWidget(id="events", classes="panel")
 
     def on_mount(self) -> None:
-        """Follow the app's selected stage, which the scaling keys act on."""
+        """Follow the selected stage, which all screens share."""
         self.watch(self.app, "selected_stage", self._select)
 
     def _select(self, stage: StageName) -> None:
@@ -141,7 +145,7 @@ class DemoScreen(BaseScreen):
         """Select the stage that was clicked."""
         self.dashboard.selected_stage = message.stage
 
-    # Asking
+    # Queries
 
     @property
     def _control(self) -> FaultInjector | None:
@@ -149,64 +153,64 @@ class DemoScreen(BaseScreen):
         return None if pipeline is None else pipeline.demo_market
 
     def question(self) -> Callable[[], object] | None:
-        """What goes wrong now, and how often it has."""
+        """Read the faults and their counts."""
         control = self._control
-        return None if control is None else partial(_look, control)
+        return None if control is None else partial(_read_market, control)
 
     @on(BaseScreen.QuerySucceeded)
     def show_answer(self, message: BaseScreen.QuerySucceeded) -> None:
-        """Draw what the market says, or tell what was done."""
-        if isinstance(message.answer, MarketAnswer):
-            self._market, self._trouble = message.answer, ""
+        """Show the market's state, or the outcome of an action."""
+        if isinstance(message.answer, MarketState):
+            self._market, self._warning = message.answer, ""
             self._draw()
-        elif isinstance(message.answer, Done):
-            done = message.answer
-            self.notify(done.words, severity="error" if done.failed else "information", markup=False)
+        elif isinstance(message.answer, ActionResult):
+            result = message.answer
+            self.notify(result.message, severity="error" if result.failed else "information", markup=False)
 
     @on(BaseScreen.QueryFailed)
     def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
-        """Say why the market's state is not known."""
-        self._trouble = message.reason
+        """Show why the market's state is not known."""
+        self._warning = message.reason
         self._draw()
 
     # Drawing
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Show how the pipeline copes."""
+        """Show the pipeline and its latest events."""
         self.strip.show(snapshot, tell_trouble=self.status.size.height < 3)
         now = self.dashboard.clock()
         lines = event_lines(self.dashboard.events, now, *self.events.size)
         self.events.show_lines(lines)
-        set_titles(self.events, "last events")
+        set_titles(self.events, "latest events")
         self._draw()
 
     @on(CursorList.Moved)
     def _draw(self) -> None:
         faults = self._market.faults if self._market is not None else None
         self.fault_list.show_rows(control_lines(faults, self.fault_list.line_width))
-        happened = self._market.happened if self._market is not None else None
+        counts = self._market.counts if self._market is not None else None
         entry = entries()[self.fault_list.cursor]
         width, height = self.explanation.size
-        trouble = trouble_lines(self._trouble or no_market(self.dashboard.snapshot), width)
+        warning = warning_lines(self._warning or no_market_reason(self.dashboard.snapshot), width)
         self.explanation.show_lines(
-            [*trouble, *explanation_lines(entry, happened, width, height - len(trouble))]
+            [*warning, *explanation_lines(entry, counts, width, height - len(warning))]
         )
-        on_now = len(active(faults)) if faults is not None else 0
-        set_titles(self.fault_list, f"faults · {plural(on_now, 'fault')} on")
+        number = len(active(faults)) if faults is not None else 0
+        set_titles(self.fault_list, f"faults ({count(number)} on)")
         set_titles(self.explanation, entry.title)
 
     def on_resize(self) -> None:
-        """Lay everything out for the new size."""
+        """Draw for the new size."""
         self.call_after_refresh(self._show, self.dashboard.snapshot)
 
-    # Keys
+    # Actions
 
     @on(CursorList.Selected)
     def choose(self) -> None:
-        """Switch the marked fault, or do the marked act."""
+        """Switch the marked fault, or run the marked action."""
         entry = entries()[self.fault_list.cursor]
         if not isinstance(entry, DemoAction):
-            self._set(lambda faults: toggled(entry, faults))
+            self._set_faults(lambda faults: toggled(entry, faults))
         elif entry is CLEAR:
             self.action_clear_faults()
         elif entry is KILL_WRITER:
@@ -218,70 +222,70 @@ class DemoScreen(BaseScreen):
         """Make the marked fault stronger or weaker."""
         entry = entries()[self.fault_list.cursor]
         if not isinstance(entry, DemoAction):
-            self._set(lambda faults: adjusted(entry, direction, faults))
+            self._set_faults(lambda faults: adjusted(entry, direction, faults))
 
     def action_clear_faults(self) -> None:
-        """Switch every fault off."""
-        self._set(lambda _: {})
+        """Switch off every fault."""
+        self._set_faults(lambda _: {})
 
-    def _set(self, change: Callable[[Mapping[str, object]], dict[str, object]]) -> None:
+    def _set_faults(self, change: Callable[[Mapping[str, object]], dict[str, object]]) -> None:
         control = self._control
         if control is None:
-            words = no_market(self.dashboard.snapshot) or "the demo market is still starting"
-            self.notify(words, severity="warning")
+            reason = no_market_reason(self.dashboard.snapshot) or "The demo market is still starting"
+            self.notify(reason, severity="warning")
             return
-        self._do(partial(_change, control, change))
+        self._run_action(partial(_change, control, change))
 
     def action_kill_writer(self) -> None:
-        """Kill one writer's process once that is confirmed."""
+        """Kill the process of one writer after confirmation."""
         pipeline, name = self.dashboard.feed.pipeline, writer_to_kill(self.dashboard.snapshot)
         if pipeline is None or name is None:
-            self.notify("there is no writer to kill here", severity="warning")
+            self.notify("This node has no writer to kill", severity="warning")
         elif not self.dashboard.confirm("kill a writer"):
             return
         elif pipeline.kill_worker(name):
             self.notify(f"{name} killed", markup=False)
         else:
-            self.notify(f"{name} has no process at this moment: try again", severity="warning", markup=False)
+            self.notify(f"{name} has no process at the moment; try again", severity="warning", markup=False)
 
     def action_stop_database(self) -> None:
-        """Stop the embedded database for a while once that is confirmed."""
+        """Stop the embedded database for some seconds after confirmation."""
         pipeline = self.dashboard.feed.pipeline
         if pipeline is None:
-            self.notify("the pipeline is still starting", severity="warning")
+            self.notify("The pipeline is still starting", severity="warning")
             return
-        if self.dashboard.confirm(f"stop the database for {AWAY:.0f} s"):
-            self._do(partial(_stop_database, pipeline))
+        if self.dashboard.confirm(f"stop the database for {OUTAGE_SECONDS:.0f} s"):
+            self._run_action(partial(_stop_database, pipeline))
 
-    def _do(self, act: Callable[[], object]) -> None:
-        """Carry something out on a background thread of its own, so that no reading cancels it."""
-        self.run_worker(self._fetch(partial(_attempt, act)), group="acting", exit_on_error=False)
-
-
-def _look(control: FaultInjector) -> MarketAnswer:
-    """Ask the market; runs on a background thread."""
-    happened = control.statistics().get("faults")
-    return MarketAnswer(control.faults(), happened if isinstance(happened, Mapping) else {})
+    def _run_action(self, action: Callable[[], object]) -> None:
+        """Run an action on a background thread of its own, so that no query cancels it."""
+        self.run_worker(self._fetch(partial(_attempt, action)), group="actions", exit_on_error=False)
 
 
-def _attempt(act: Callable[[], object]) -> object:
-    """The act's result, or why there is none; runs on a background thread."""
+def _read_market(control: FaultInjector) -> MarketState:
+    """Read the market's state; runs on a background thread."""
+    counts = control.statistics().get("faults")
+    return MarketState(control.faults(), counts if isinstance(counts, Mapping) else {})
+
+
+def _attempt(action: Callable[[], object]) -> object:
+    """The action's result, or its error; runs on a background thread."""
     try:
-        return act()
+        return action()
     except Sp500tuiError as error:
-        return Done(clean(str(error)), failed=True)
+        return ActionResult(clean(str(error)), failed=True)
 
 
 def _change(
     control: FaultInjector, change: Callable[[Mapping[str, object]], dict[str, object]]
-) -> MarketAnswer:
-    """Set the faults that `change` makes of the present ones; runs on a background thread."""
+) -> MarketState:
+    """Apply `change` to the current faults; runs on a background thread."""
     control.set_faults(**change(control.faults()))
-    return _look(control)
+    return _read_market(control)
 
 
-def _stop_database(pipeline: PipelineControl) -> Done:
-    """Stop the server; runs on a background thread, for it takes until the server is gone."""
-    if not pipeline.stop_database(AWAY):
-        return Done("only the embedded database can be stopped from here, not one by URL", failed=True)
-    return Done(f"the database is stopped for {AWAY:.0f} s")
+def _stop_database(pipeline: PipelineControl) -> ActionResult:
+    """Stop the server and wait until it has exited; runs on a background thread."""
+    if not pipeline.stop_database(OUTAGE_SECONDS):
+        return ActionResult("Only the embedded database can be stopped, not one given by URL", failed=True)
+    return ActionResult(f"The database is stopped for {OUTAGE_SECONDS:.0f} s")

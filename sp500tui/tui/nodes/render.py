@@ -1,46 +1,51 @@
-"""The nodes of a cluster as lines: one a node, its columns chosen by the width at hand."""
+"""Rendering of a cluster's nodes: one line each with the columns that fit, and the details of one node."""
 
 from __future__ import annotations
+
+from textwrap import wrap
 
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot, StageName, StageSnapshot
 from sp500tui.tui.render.cluster_labels import (
     alive_nodes,
-    cycles_label,
     node_state,
+    role_label,
     short_name,
     stage_of,
     tail,
 )
-from sp500tui.tui.render.formats import clean, fit, milliseconds, rate, short_span
-from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural, rate, short_span, span
+from sp500tui.tui.render.labels import STAGE_TITLES
+from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, longest_that_fits
 
-_STATE, _POOL, _ROOMY_POOL = 18, 12, 24
+_STATE_WIDTH, _POOL_WIDTH, _WIDE_POOL_WIDTH = 18, 12, 24
 _POOLS = {StageName.PRICE: "price", StageName.CONVERTER: "convert", StageName.WRITER: "write"}
-_COLUMNS = (("cycles", 9, 92), ("version", 9, 102), ("up", 7, 110), ("group", 12, 127))
+_COLUMNS = (("role", 9, 92), ("version", 9, 102), ("up", 7, 110), ("group", 12, 127))
 """Name, width and the panel width from which a column is shown."""
-_ROOMY = 164
-"""Panel width from which a pool's latency is shown as well."""
+_WIDE_PANEL = 164
+"""Panel width from which the latency of a pool is shown."""
+_TITLE_WIDTH = 14
+"""Cells of a stage's title in the details."""
 
 
 def _shown(width: int) -> list[tuple[str, int]]:
-    """The columns behind the stages that a panel of `width` cells has room for."""
+    """The optional columns that fit a panel of `width` cells."""
     return [(name, room) for name, room, least in _COLUMNS if width >= least]
 
 
 def _pool_width(width: int) -> int:
-    return _ROOMY_POOL if width >= _ROOMY else _POOL
+    return _WIDE_POOL_WIDTH if width >= _WIDE_PANEL else _POOL_WIDTH
 
 
 def _name_width(width: int) -> int:
-    """What the other columns leave, so that long host names stay whole where they can."""
-    others = 2 + _STATE + 1 + len(_POOLS) * (_pool_width(width) + 1)
+    """Cells left by the other columns, so that long host names are cut only where they must be."""
+    others = 2 + _STATE_WIDTH + 1 + len(_POOLS) * (_pool_width(width) + 1)
     others += sum(room + 1 for _, room in _shown(width))
     return max(8, min(40, width - others))
 
 
 def nodes_heading(width: int, selected: StageName) -> Line:
-    """The names of the columns; the stage that the scaling keys act on is marked."""
-    spans = [Span("  " + fit("node", _name_width(width)) + " " + fit("state", _STATE), Role.LABEL)]
+    """The column titles; the stage that the scaling keys act on is marked."""
+    spans = [Span("  " + fit("node", _name_width(width)) + " " + fit("state", _STATE_WIDTH), Role.LABEL)]
     for stage, name in _POOLS.items():
         role = Role.SELECTED if stage is selected else Role.LABEL
         spans += [Span(" "), Span(fit(name, _pool_width(width)), role)]
@@ -49,18 +54,24 @@ def nodes_heading(width: int, selected: StageName) -> Line:
 
 
 def node_line(node: NodeSnapshot, width: int, *, current: bool = True) -> Line:
-    """One node in exactly `width` cells, as it is or, without `current`, as it was last heard."""
-    sign, words, role = node_state(node, current=current)
+    """One node in exactly `width` cells.
+
+    Args:
+        node: The node.
+        width: Cells of the line.
+        current: Whether the broker can be reached; without it the nodes are shown as last seen.
+    """
+    sign, state, role = node_state(node, current=current)
     lost = node.health is Health.DOWN
     name = short_name(node.name) + (" (here)" if node.here else "")
-    starts = node.scheduler and not lost
+    leader = node.scheduler and not lost
     spans = [
-        Span("◆ " if starts else "  ", Role.ACCENT),
+        Span("◆ " if leader else "  ", Role.ACCENT),
         Span(tail(name, _name_width(width)) + " ", Role.DIM if lost else Role.TITLE),
-        Span(fit(f"{sign} {words}", _STATE), role),
+        Span(fit(f"{sign} {state}", _STATE_WIDTH), role),
     ]
     for stage in _POOLS:
-        text, pool_role = _pool_cell(stage_of(node, stage), lost=lost, roomy=width >= _ROOMY)
+        text, pool_role = _pool_cell(stage_of(node, stage), lost=lost, wide=width >= _WIDE_PANEL)
         spans.append(Span(" " + fit(text, _pool_width(width)), pool_role))
     for name, room in _shown(width):
         text, cell_role = _cell(node, name)
@@ -68,21 +79,21 @@ def node_line(node: NodeSnapshot, width: int, *, current: bool = True) -> Line:
     return cut(spans, width)
 
 
-def _pool_cell(pool: StageSnapshot | None, *, lost: bool, roomy: bool) -> tuple[str, Role]:
-    """Workers there of those wanted, and what they do a second."""
+def _pool_cell(pool: StageSnapshot | None, *, lost: bool, wide: bool) -> tuple[str, Role]:
+    """Running workers of the configured ones, and their rate."""
     if pool is None:
         return "–", Role.DIM
     if lost:
         return f"had {pool.alive}", Role.DIM
-    words = f"{pool.alive}/{pool.size} {'paused' if pool.paused else rate(pool.rate)}"
-    if roomy:
-        words += f"  p95 {milliseconds(pool.latency.p95)}"
-    return words, Role.WARN if pool.paused or pool.alive != pool.size else Role.VALUE
+    text = f"{pool.alive}/{pool.size} {'paused' if pool.paused else rate(pool.rate)}"
+    if wide:
+        text += f"  p95 {milliseconds(pool.latency.p95)}"
+    return text, Role.WARN if pool.paused or pool.alive != pool.size else Role.VALUE
 
 
 def _cell(node: NodeSnapshot, name: str) -> tuple[str, Role]:
-    if name == "cycles":
-        return cycles_label(node)
+    if name == "role":
+        return role_label(node)
     if name == "version":
         return clean(node.version), Role.LABEL
     if name == "up":
@@ -91,10 +102,73 @@ def _cell(node: NodeSnapshot, name: str) -> tuple[str, Role]:
 
 
 def nodes_title(snapshot: Snapshot) -> str:
-    """How many nodes there are, and how many of them are lost; without the broker as far as it was known."""
-    there = len(alive_nodes(snapshot.nodes))
-    lost = len(snapshot.nodes) - there
-    heard = (
-        f"{there} heard" if snapshot.broker_health is not Health.DOWN else f"{there} before the broker went"
+    """The panel's title, with the numbers of alive and lost nodes."""
+    alive = len(alive_nodes(snapshot.nodes))
+    lost = len(snapshot.nodes) - alive
+    state = (
+        f"{alive} alive" if snapshot.broker_health is not Health.DOWN else f"{alive} before the broker failed"
     )
-    return f"nodes · {heard}" + (f", {lost} lost" if lost else "")
+    return f"nodes · {state}" + (f", {lost} lost" if lost else "")
+
+
+def details_lines(node: NodeSnapshot, width: int, *, current: bool = True) -> list[Line]:
+    """The details of a node: state, identity and pools.
+
+    Args:
+        node: The node.
+        width: Cells of a line.
+        current: Whether the broker can be reached; without it the node is shown as last seen.
+    """
+    sign, state, role = node_state(node, current=current)
+    status = (Span(f"{sign} {state}", role),)
+    message = [
+        (Span(line, Role.WARN if node.health is Health.DEGRADED else Role.VALUE),)
+        for line in wrap(clean(node.message), max(width, 10))
+    ]
+    about = [joined([status, *_activity(node)]), joined(_identity(node))]
+    pools = [_pool_line(pool, width) for pool in node.stages] if node.health is not Health.DOWN else []
+    watching: list[Line] = []
+    if not node.stages:
+        watching = [(Span("viewer: runs no stages and holds no work", Role.LABEL),)]
+    return [cut(line, width) for line in (about[0], *message, about[1], *pools, *watching)]
+
+
+def _activity(node: NodeSnapshot) -> list[Line]:
+    """Its role in scheduling, and its uptime."""
+    scheduling, role = role_label(node)
+    leader: Line = () if scheduling == "–" else (Span(scheduling, role),)
+    up = "was up " if node.health is Health.DOWN else "up "
+    return [leader, (Span(up, Role.LABEL), Span(span(node.uptime)))]
+
+
+def _identity(node: NodeSnapshot) -> list[Line]:
+    """Its version, fetch group and id."""
+    return [
+        (Span("version ", Role.LABEL), Span(clean(node.version))),
+        (Span("fetch group ", Role.LABEL), Span(clean(node.fetch_group) or "–")),
+        (Span("id ", Role.LABEL), Span(clean(node.name))),
+    ]
+
+
+def _pool_line(pool: StageSnapshot, width: int) -> Line:
+    """Workers, throughput and failures of one pool."""
+    title = Span(f"{STAGE_TITLES[pool.name]:<{_TITLE_WIDTH}}", Role.TITLE)
+    alive = f"{pool.alive} of {pool.size}"
+    state = Span(f"{alive:<9}", Role.VALUE if pool.alive == pool.size else Role.WARN)
+    activity = Span("‖ paused", Role.WARN) if pool.paused else Span(f"{pool.busy:>2} busy ", Role.LABEL)
+    columns: list[Line] = [
+        (Span(fit(rate(pool.rate), 7)),),
+        (Span("p95 ", Role.LABEL), Span(fit(milliseconds(pool.latency.p95), 7))),
+        (Span(f"{count(pool.items):>9}"), Span(" done", Role.LABEL)),
+        (Span(f"{count(pool.failed):>3}"), Span(" failed", Role.LABEL)),
+        (Span(plural(pool.restarts, "restart"), Role.WARN if pool.restarts else Role.LABEL),),
+    ]
+    variants = [columns[:number] for number in range(len(columns), 0, -1)]
+    return longest_that_fits([joined([(title, state, activity), *shown]) for shown in variants], width)
+
+
+def details_title(node: NodeSnapshot | None) -> str:
+    """The panel's title, with the node's name."""
+    if node is None:
+        return "node"
+    return f"node · {short_name(node.name)}" + (" (this program)" if node.here else "")

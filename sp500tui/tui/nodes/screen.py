@@ -1,4 +1,4 @@
-"""The nodes screen: the machines of a cluster, and everything about the marked one."""
+"""The nodes screen: the nodes of a cluster, with the details and the workers of the marked one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot
-from sp500tui.tui.nodes.details import details_title, node_lines
-from sp500tui.tui.nodes.render import node_line, nodes_heading, nodes_title
+from sp500tui.tui.nodes.render import details_lines, details_title, node_line, nodes_heading, nodes_title
 from sp500tui.tui.render.cluster_labels import HOW_TO_JOIN, short_name
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.labels import STAGE_TITLES
@@ -27,11 +26,11 @@ from sp500tui.tui.shell.styles import style_sheet
 _SCALE = Binding.Group("Scale node", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)
 _MESSAGE_SECONDS = 5.0
-"""Seconds that the words about a key's effect stay."""
+"""Seconds for which the message about a key's effect is shown."""
 
 
 class NodesScreen(BaseScreen):
-    """The nodes above the marked one's work and its workers; the scaling keys act on it alone."""
+    """The list of nodes, and the pools and workers of the marked node, which the scaling keys act on."""
 
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("nodes.tcss")]
     BINDING_GROUP_TITLE = "Nodes"
@@ -43,7 +42,7 @@ class NodesScreen(BaseScreen):
             key_display="+",
             group=_SCALE,
             id="nodes.more",
-            tooltip="One worker more for the selected stage of the marked node",
+            tooltip="Add a worker to the selected stage of the marked node",
         ),
         Binding(
             "minus,underscore",
@@ -52,7 +51,7 @@ class NodesScreen(BaseScreen):
             key_display="-",
             group=_SCALE,
             id="nodes.fewer",
-            tooltip="One worker fewer for the selected stage of the marked node",
+            tooltip="Remove a worker from the selected stage of the marked node (after its current batch)",
         ),
         Binding(
             "left,h",
@@ -61,7 +60,7 @@ class NodesScreen(BaseScreen):
             key_display="←",
             group=_STAGE,
             id="nodes.previous_stage",
-            tooltip="Select the stage before, as the target of the scaling keys",
+            tooltip="Select the previous stage for the scaling keys",
         ),
         Binding(
             "right,l",
@@ -70,7 +69,7 @@ class NodesScreen(BaseScreen):
             key_display="→",
             group=_STAGE,
             id="nodes.next_stage",
-            tooltip="Select the next stage, as the target of the scaling keys",
+            tooltip="Select the next stage for the scaling keys",
         ),
     ]
     AUTO_FOCUS = "#nodes"
@@ -81,84 +80,84 @@ class NodesScreen(BaseScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: tuple[NodeSnapshot, ...] = ()
+        self._cluster_nodes: tuple[NodeSnapshot, ...] = ()
         self._message = ""
         self._message_timer: Timer | None = None
 
     def compose_panels(self) -> ComposeResult:
-        """The nodes, the marked one, its workers."""
+        """The nodes, the details and the workers of the marked one."""
         yield CursorList(id="nodes", classes="panel")
         yield LinesWidget(id="node", classes="panel")
         yield CursorList(always_marked=False, id="node-workers", classes="panel")
 
     def on_mount(self) -> None:
-        """Follow the app's selected stage, which the main screen's scaling keys act on too."""
-        self.watch(self.app, "selected_stage", self._draw_again, init=False)
+        """Follow the selected stage, which all screens share."""
+        self.watch(self.app, "selected_stage", self._redraw, init=False)
 
     @property
     def marked(self) -> NodeSnapshot | None:
-        """The node under the cursor; None before there is one."""
+        """The node under the cursor; None without nodes."""
         cursor = self.node_list.cursor
-        return self._known[cursor] if cursor < len(self._known) else None
+        return self._cluster_nodes[cursor] if cursor < len(self._cluster_nodes) else None
 
     # Drawing
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring the nodes to this moment; the cursor stays with its node."""
+        """Show the nodes of a snapshot; the cursor stays on its node."""
         joined = bool(snapshot.broker)
         if joined and self.has_class("-alone"):
-            # A hidden list has lost the keys.
+            # A hidden list loses the focus.
             self.call_after_refresh(self.node_list.focus)
         self.set_class(not joined, "-alone")
-        marked, self._known = self.marked, snapshot.nodes
+        marked, self._cluster_nodes = self.marked, snapshot.nodes
         if not joined:
             self._show_how_to_join()
             return
         width = self.node_list.line_width
         stage = self.dashboard.selected_stage
         current = snapshot.broker_health is not Health.DOWN
-        rows = [node_line(node, width, current=current) for node in self._known]
+        rows = [node_line(node, width, current=current) for node in self._cluster_nodes]
         self.node_list.show_rows(rows, nodes_heading(width, stage))
         if marked is not None:
-            self.node_list.cursor = self._place(marked.name)
+            self.node_list.cursor = self._index_of(marked.name)
         self._set_title(snapshot)
         self._draw_marked(snapshot)
 
-    def _place(self, name: str) -> int:
-        """Where a node is listed now; one that is gone leaves the cursor where it is."""
-        names = [node.name for node in self._known]
+    def _index_of(self, name: str) -> int:
+        """Index of a node; the cursor's index if the node is gone."""
+        names = [node.name for node in self._cluster_nodes]
         return names.index(name) if name in names else self.node_list.cursor
 
     def _show_how_to_join(self) -> None:
-        """The way to a cluster, in the place of everything else."""
-        words = ("joining the cluster …",) if self.dashboard.settings.broker else HOW_TO_JOIN
+        """Show how to join a cluster in place of the nodes."""
+        texts = ("Joining the cluster …",) if self.dashboard.settings.broker else HOW_TO_JOIN
         width = self.details.size.width
-        lines = [line for text in words for line in wrap(text, max(width, 10))]
+        lines = [line for text in texts for line in wrap(text, max(width, 10))]
         self.details.show_lines([cut((Span(line, Role.LABEL),), width) for line in lines])
         set_titles(self.details, "nodes")
 
     def _keys_label(self) -> str:
-        """What the last key did, or what the scaling keys act on."""
+        """The message about the last key, or the target of the scaling keys."""
         node = self.marked
         if self._message or node is None or node.health is Health.DOWN:
             return self._message
         return f"+ - {STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}"
 
     def _set_title(self, snapshot: Snapshot) -> None:
-        """How many nodes, and what the keys did: in the lower border where there is one."""
-        title, words = nodes_title(snapshot), self._keys_label()
+        """Set the title; the message about the keys is in the lower border if there is one."""
+        title, message = nodes_title(snapshot), self._keys_label()
         if self.has_class("-narrow"):
-            title, words = (f"{title} · {words}" if words else title), ""
+            title, message = (f"{title} · {message}" if message else title), ""
         else:
             title = f"{title} · broker {snapshot.broker}"
-        set_titles(self.node_list, title, words)
+        set_titles(self.node_list, title, message)
 
     def _draw_marked(self, snapshot: Snapshot) -> None:
-        """The marked node and its workers."""
+        """Show the marked node and its workers."""
         node = self.marked
         set_titles(self.details, details_title(node))
         current = snapshot.broker_health is not Health.DOWN
-        lines = [] if node is None else node_lines(node, self.details.size.width, current=current)
+        lines = [] if node is None else details_lines(node, self.details.size.width, current=current)
         self.details.show_lines(lines)
         workers = [worker for worker in snapshot.workers if node is not None and worker.node == node.name]
         names = name_width(workers)
@@ -168,54 +167,54 @@ class NodesScreen(BaseScreen):
             header_line(width, names) if workers else None,
             placeholder=_no_workers(node, width),
         )
-        set_titles(self.worker_list, f"its workers · {len(workers) or 'none'}")
+        set_titles(self.worker_list, f"workers ({len(workers)})")
 
-    def _draw_again(self) -> None:
+    def _redraw(self) -> None:
         self.show_snapshot(self.dashboard.snapshot)
 
     @on(CursorList.Moved)
     def mark(self) -> None:
-        """Tell of the node under the cursor."""
-        self._draw_again()
+        """Show the node under the cursor."""
+        self._redraw()
 
     def on_resize(self) -> None:
         """Lay everything out for the new size."""
         self.call_after_refresh(self._show, self.dashboard.snapshot)
 
-    # Steering
+    # Actions
 
     def action_select_stage(self, steps: int) -> None:
-        """Select another stage along the data's way."""
+        """Select the stage before or after the selected one."""
         self.dashboard.selected_stage = steering.neighbour(self.dashboard.selected_stage, steps)
 
     def action_scale_node(self, change: int) -> None:
-        """Add or take away workers of the selected stage on the marked node."""
+        """Add or remove workers of the selected stage on the marked node."""
         pipeline, node = self.dashboard.feed.pipeline, self.marked
         if pipeline is None or node is None:
-            self.say("there is no node to scale yet")
+            self.say("No node to scale yet")
             return
         self.say(steering.scale_node(pipeline, node, self.dashboard.selected_stage, change))
         self.dashboard.refresh_data()
 
-    def say(self, words: str) -> None:
-        """Tell the effect of a key in the border for a while."""
-        self._message = words
+    def say(self, message: str) -> None:
+        """Show the effect of a key in the border for some seconds."""
+        self._message = message
         if self._message_timer is not None:
             self._message_timer.stop()
         self._message_timer = self.set_timer(_MESSAGE_SECONDS, self._clear_message)
-        self._draw_again()
+        self._redraw()
 
     def _clear_message(self) -> None:
         self._message = ""
-        self._draw_again()
+        self._redraw()
 
 
 def _no_workers(node: NodeSnapshot | None, width: int) -> Line:
-    """Why there is nobody to list."""
+    """Why no workers are listed."""
     if node is None or not node.stages:
-        words = "no workers here"
+        text = "this node runs no workers"
     elif node.health is Health.DOWN:
-        words = "its workers are gone with it"
+        text = "node lost; its workers are gone"
     else:
-        words = "its workers have not been heard of yet"
-    return cut((Span(words, Role.LABEL),), width)
+        text = "no worker data received yet"
+    return cut((Span(text, Role.LABEL),), width)

@@ -101,7 +101,7 @@ class PriceChart(LinesWidget, can_focus=True):
         """Draw for the new size."""
         self._draw()
 
-    def action_step_span(self, direction: int) -> None:
+    def action_step_range(self, direction: int) -> None:
         """Request a longer or shorter time range."""
         self.post_message(self.RangeSelected(self.time_range.step(direction)))
 

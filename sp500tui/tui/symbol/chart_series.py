@@ -25,7 +25,7 @@ class ChartRange(Enum):
 
     HOUR = ("1 h", "the last hour", 3600)
     DAY = ("1 d", "the last day", 86_400)
-    ALL = ("all", "all history", None)
+    ALL = ("all", "the whole history", None)
 
     def __init__(self, tab: str, description: str, seconds: int | None) -> None:
         self.tab = tab

@@ -49,7 +49,7 @@ class TestChoices:
 
     @CHOICES
     def test_what_the_market_counts_is_a_fault_it_knows(self, choice: FaultOption) -> None:
-        assert choice.counted == "" or choice.counted in NONE
+        assert choice.counter == "" or choice.counter in NONE
 
     def test_everything_the_screen_promises_is_on_offer(self) -> None:
         offered = {name for choice in FAULTS for strength in choice.strengths for name in strength.values}
@@ -103,7 +103,7 @@ class TestLines:
         assert text(control_lines(None, 60)).count("unknown") == len(FAULTS)
 
     def test_a_strength_of_ones_own_says_so(self) -> None:
-        assert "otherwise" in text(control_lines({**NONE, "drop": 0.37}, 60))
+        assert "custom" in text(control_lines({**NONE, "drop": 0.37}, 60))
 
     @pytest.mark.parametrize(("width", "height"), [(34, 9), (34, 20), (58, 16), (120, 30)])
     def test_explanations_fit(self, width: int, height: int) -> None:
@@ -117,9 +117,9 @@ class TestLines:
             words = " ".join(text(explanation_lines(entry, None, 35, 10)).split())
             assert entry.watch in words
 
-    def test_how_often_it_happened(self) -> None:
+    def test_the_number_of_injected_faults(self) -> None:
         words = text(explanation_lines(titled("429 too many requests"), {"throttle": 3}, 80, 30))
-        assert "happened 3 times" in words
+        assert "injected 3 times" in words
 
 
 class TestEvents:
@@ -137,7 +137,7 @@ class TestEvents:
         assert text(event_lines(events, NOON, 80, 1)).startswith("17:46:02 resumed")
 
     def test_nothing_yet(self) -> None:
-        assert "nothing has happened yet" in text(event_lines([], NOON, 60, 3))
+        assert "no events yet" in text(event_lines([], NOON, 60, 3))
         assert len(event_lines([], NOON, 60, 0)) == 1
 
 

@@ -14,7 +14,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, STOP_DATABASE
 from sp500tui.tui.demo.render import entries
-from sp500tui.tui.demo.screen import AWAY, DemoScreen
+from sp500tui.tui.demo.screen import OUTAGE_SECONDS, DemoScreen
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
 from tests.tui.conftest import Drive, Driven
@@ -86,7 +86,7 @@ class TestFaults:
         async with opened(drive) as (driven, _, _):
             assert "p95 rises" in driven.text()
             await driven.press("j")
-            await driven.until(lambda: "happened 37 times" in driven.text())
+            await driven.until(lambda: "injected 37 times" in driven.text())
 
     async def test_a_market_that_is_away_is_told(self, drive: Drive) -> None:
         market = CannedMarket()
@@ -101,7 +101,7 @@ class TestFaults:
     async def test_before_the_market_runs(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("3", "space")
-            await driven.until(lambda: noted(driven, "the demo market is still starting"))
+            await driven.until(lambda: noted(driven, "The demo market is still starting"))
 
     async def test_without_the_demo_a_sentence_says_what_is_needed(self, drive: Drive) -> None:
         async with drive(demo=False) as driven:
@@ -132,7 +132,7 @@ class TestActs:
         fake = FakePipeline(replace(running(), workers=()))
         async with opened(drive, fake) as (driven, _, _):
             await driven.press("K")
-            await driven.until(lambda: noted(driven, "no writer to kill"))
+            await driven.until(lambda: noted(driven, "has no writer to kill"))
 
     async def test_a_writer_without_a_process_is_told(
         self, drive: Drive, monkeypatch: pytest.MonkeyPatch
@@ -147,10 +147,10 @@ class TestActs:
             await mark(driven, screen, STOP_DATABASE)
             await driven.press("space")
             await driven.until(lambda: noted(driven, "stop the database for 10 s? Again"))
-            assert ("stop_database", AWAY) not in driven.pipeline.calls
+            assert ("stop_database", OUTAGE_SECONDS) not in driven.pipeline.calls
             await driven.press("space")
-            await driven.until(lambda: ("stop_database", AWAY) in driven.pipeline.calls)
-            await driven.until(lambda: noted(driven, "the database is stopped for 10 s"))
+            await driven.until(lambda: ("stop_database", OUTAGE_SECONDS) in driven.pipeline.calls)
+            await driven.until(lambda: noted(driven, "The database is stopped for 10 s"))
 
     async def test_a_database_by_url_cannot_be_stopped(
         self, drive: Drive, monkeypatch: pytest.MonkeyPatch
@@ -158,7 +158,7 @@ class TestActs:
         monkeypatch.setattr(FakePipeline, "stop_database", lambda self, seconds: False)
         async with opened(drive) as (driven, _, _):
             await driven.press("D", "D")
-            await driven.until(lambda: noted(driven, "only the embedded database can be stopped"))
+            await driven.until(lambda: noted(driven, "Only the embedded database can be stopped"))
 
     async def test_a_server_that_does_not_stop_is_told(
         self, drive: Drive, monkeypatch: pytest.MonkeyPatch
@@ -187,7 +187,7 @@ class TestWatching:
 
     async def test_events_are_listed_as_they_happen(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
-            assert "nothing has happened yet" in driven.text()
+            assert "no events yet" in driven.text()
             for listener in driven.pipeline.listeners:
                 listener(PipelineEvent(EventKind.DATABASE_BACK, "back after 10.1 s", 20, NOON))
             await driven.until(lambda: len(driven.app.events) == 1)

@@ -22,9 +22,8 @@ from sp500tui.pipeline.core.snapshot import (
 from sp500tui.pipeline.monitoring.diagnostics import bottleneck
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.tui.database.metrics import figures
-from sp500tui.tui.demo.render import no_market, writer_to_kill
-from sp500tui.tui.nodes.details import node_lines
-from sp500tui.tui.nodes.render import node_line, nodes_heading
+from sp500tui.tui.demo.render import no_market_reason, writer_to_kill
+from sp500tui.tui.nodes.render import details_lines, node_line, nodes_heading
 from sp500tui.tui.quit.cluster_text import quit_lines, remaining_cluster_message
 from sp500tui.tui.quit.shutdown import ShutdownStatus
 from sp500tui.tui.render.cluster_labels import short_name, tail
@@ -86,7 +85,7 @@ def test_lines_of_nodes_fit_every_width() -> None:
         assert width_of(nodes_heading(width, StageName.WRITER)) == width
         for node in one_lost().nodes:
             assert width_of(node_line(node, width)) == width
-            assert all(width_of(line) == width for line in node_lines(node, width))
+            assert all(width_of(line) == width for line in details_lines(node, width))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +179,7 @@ class TestLeaving:
     def test_a_node_says_that_the_others_go_on(self) -> None:
         told = self.text(three_nodes(), ShutdownLevel.DRAIN)
         assert "Leaving the cluster: this node finishes what it has in hand." in told
-        assert "The cluster goes on: 2 other nodes work." in told
+        assert "The cluster continues on 2 other nodes." in told
         assert "still there 7 workers" in told
         assert "3 s of at most 30 s" in told
         assert "q again hands the rest back" in told
@@ -190,13 +189,13 @@ class TestLeaving:
     def test_one_that_only_watches_says_so(self) -> None:
         told = self.text(watching(), ShutdownLevel.DRAIN)
         assert "Leaving: this program only watches." in told
-        assert "The cluster goes on: 3 other nodes work." in told
+        assert "The cluster continues on 3 other nodes." in told
 
     def test_the_last_one_says_that_nothing_goes_on(self) -> None:
         alone = replace(three_nodes(), nodes=three_nodes().nodes[:1])
         assert (
             remaining_cluster_message(alone)
-            == "No other node works: the cluster stands still until one joins."
+            == "No other node is running stages; the cluster is idle until one joins."
         )
         assert remaining_cluster_message(running()) == ""
 
@@ -216,11 +215,11 @@ class TestLeaving:
         async with drive(FakePipeline(three_nodes())) as driven:
             driven.pipeline.ends_at = ShutdownLevel.SPOOL
             await driven.press("q")
-            await driven.until(lambda: "The cluster goes on: 2 other nodes work." in driven.text())
+            await driven.until(lambda: "The cluster continues on 2 other nodes." in driven.text())
             await driven.press("q")
             await driven.until(lambda: driven.result is not None)
             assert driven.result == ExitCode.OK
-            assert driven.app._exit_renderables == ["The cluster goes on: 2 other nodes work."]
+            assert driven.app._exit_renderables == ["The cluster continues on 2 other nodes."]
 
 
 def test_a_cluster_has_no_journal() -> None:
@@ -240,13 +239,13 @@ class TestDemoControls:
         assert writer_to_kill(watching()) is None
 
     def test_where_nothing_is_fetched_there_is_no_market(self) -> None:
-        assert no_market(three_nodes()) == no_market(running()) == ""
-        assert "faults are set where prices are fetched" in no_market(watching())
+        assert no_market_reason(three_nodes()) == no_market_reason(running()) == ""
+        assert "Inject faults on a node that does" in no_market_reason(watching())
 
     async def test_the_screen_says_so(self, drive: Drive) -> None:
         async with drive(FakePipeline(watching())) as driven:
             await driven.press("3")
             await driven.until(lambda: "this node fetches nothing" in driven.text())
             await driven.press("x", "K")
-            await driven.until(lambda: "faults are set where prices are fetched" in notes(driven.app))
+            await driven.until(lambda: "Inject faults on a node that does" in notes(driven.app))
             assert "no writer to kill here" in notes(driven.app)

@@ -1,4 +1,4 @@
-"""The nodes screen: who is there, who is lost, scaling one node, and the way to a cluster."""
+"""The nodes screen: states, lost nodes, scaling one node, and how to join a cluster."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ async def opened(drive: Drive, snapshot: Snapshot, **more: Any) -> AsyncIterator
 
 
 class TestTable:
-    async def test_every_node_tells_its_state_and_its_pools(self, drive: Drive) -> None:
+    async def test_every_node_shows_its_state_and_its_pools(self, drive: Drive) -> None:
         async with opened(drive, three_nodes(), size=(200, 60)) as (_, screen):
             alpha, beta, gamma = screen.node_list.rows_shown()
         assert alpha.startswith("◆ alpha:4100 (here)")
-        assert "● heard 0.4 s ago" in alpha
+        assert "● seen 0.4 s ago" in alpha
         assert "4/4 20.6/s  p95 112 ms" in alpha
-        assert "◆ starts" in alpha
-        assert "stands by" in beta
+        assert "◆ leader" in alpha
+        assert "standby" in beta
         assert "3/4 12.0/s" in gamma
         assert gamma.rstrip().endswith("harbour")
 
-    async def test_a_lost_node_says_what_became_of_its_work(self, drive: Drive) -> None:
+    async def test_a_lost_node_shows_where_its_work_went(self, drive: Drive) -> None:
         async with opened(drive, one_lost()) as (driven, screen):
             await driven.press("down", "down")
             assert "✗ LOST 12 s ago" in screen.node_list.rows_shown()[2]
             details = "\n".join(screen.details.lines_shown())
             assert "held 150 tickers and 50 quotes; taken over by alpha:4100" in details
-            assert "its workers are gone with it" in driven.text()
+            assert "node lost; its workers are gone" in driven.text()
 
     async def test_the_details_and_workers_follow_the_mark(self, drive: Drive) -> None:
         async with opened(drive, three_nodes()) as (driven, screen):
-            assert "node · alpha:4100, this program" in driven.text()
+            assert "node · alpha:4100 (this program)" in driven.text()
             await driven.press("down")
             assert "node · beta:4711" in driven.text()
             theirs = [worker.name for worker in driven.app.snapshot.workers if worker.node == BETA]
@@ -85,7 +85,7 @@ class TestTable:
             driven.show(replace(three_nodes(), nodes=three_nodes().nodes[:2]))
             await driven.until(lambda: screen.marked is not None and screen.marked.name == BETA)
 
-    async def test_a_node_that_leaves_says_so(self, drive: Drive) -> None:
+    async def test_a_leaving_node_shows_its_phase(self, drive: Drive) -> None:
         alpha, beta, gamma = three_nodes().nodes
         leaves = replace(beta, health=Health.DEGRADED, message="draining: finishes what it has in hand")
         async with opened(drive, replace(three_nodes(), nodes=(alpha, leaves, gamma))) as (driven, screen):
@@ -93,13 +93,13 @@ class TestTable:
             await driven.press("down", "plus")
             assert "beta:4711 is leaving" in driven.text()
 
-    async def test_without_the_broker_nobody_is_heard(self, drive: Drive) -> None:
+    async def test_without_the_broker_the_states_are_unknown(self, drive: Drive) -> None:
         away = replace(three_nodes(), broker_health=Health.DOWN, broker_message="the broker is away")
         async with opened(drive, away) as (driven, screen):
             here, *others = screen.node_list.rows_shown()
-            assert "● heard" in here
-            assert all("◌ not heard now" in row for row in others)
-            assert "3 before the broker went" in driven.text()
+            assert "● seen" in here
+            assert all("◌ unknown" in row for row in others)
+            assert "3 alive before the broker failed" in driven.text()
 
 
 class TestScaling:
@@ -132,7 +132,7 @@ class TestScaling:
         ],
         ids=["lost", "without the stage", "at its least"],
     )
-    async def test_what_cannot_be_scaled_is_told(
+    async def test_a_refused_scaling_shows_the_reason(
         self, drive: Drive, shown: Snapshot, keys: tuple[str, ...], words: str
     ) -> None:
         async with opened(drive, shown) as (driven, _):
@@ -140,7 +140,7 @@ class TestScaling:
             await driven.until(lambda: words in driven.text())
             assert all(call[0] != "scale_node" for call in driven.pipeline.calls)
 
-    async def test_the_words_are_seen_in_a_small_window_too(self, drive: Drive) -> None:
+    async def test_the_message_is_shown_in_a_small_window(self, drive: Drive) -> None:
         async with opened(drive, three_nodes(), size=(80, 24)) as (driven, _):
             assert "+ - price workers of alpha:4100" in driven.text()
             await driven.press("plus")
@@ -148,7 +148,7 @@ class TestScaling:
 
 
 class TestAlone:
-    async def test_the_screen_tells_the_way_to_a_cluster(self, drive: Drive) -> None:
+    async def test_the_screen_shows_how_to_join_a_cluster(self, drive: Drive) -> None:
         async with opened(drive, running(), broker=None) as (driven, screen):
             told = " ".join(" ".join(screen.details.lines_shown()).split())
             assert "This program runs alone. To join a cluster: sp500tui --broker redis://HOST" in told
@@ -156,9 +156,9 @@ class TestAlone:
             await driven.press("plus", "down", "right", "escape")
             assert isinstance(driven.app.screen, MainScreen)
 
-    async def test_before_the_first_word_of_the_broker_it_joins(self, drive: Drive) -> None:
+    async def test_before_the_first_answer_of_the_broker_it_is_joining(self, drive: Drive) -> None:
         async with opened(drive, running()) as (driven, screen):
-            assert "joining the cluster …" in driven.text()
+            assert "Joining the cluster …" in driven.text()
             driven.show(three_nodes())
             await driven.until(lambda: len(screen.node_list.rows_shown()) == 3 and screen.node_list.has_focus)
             await driven.press("down")

@@ -137,7 +137,7 @@ class TestChart:
             for line in text(chart_lines(samples, 60, 12, Role.GOOD))
             if "┤" in line
         ]
-        assert labels == ["0.00018", "0.00016", "0.00014", "0.00012"]
+        assert labels == ["0.000175", "0.000150", "0.000125"]
 
     def test_a_gap_in_trading_is_not_connected(self) -> None:
         # given trades every ten seconds with an hour of nothing between

@@ -107,7 +107,7 @@ class TestFacts:
         assert "in the index  –" in text(company_lines(replace(apple, date_added=None), 60))
 
     def test_a_symbol_that_left_the_list_says_so(self) -> None:
-        assert "not in the list" in text(company_lines(None, 60))
+        assert "not in the current list" in text(company_lines(None, 60))
 
     def test_hostile_names_do_nothing(self) -> None:
         company = replace(listed()[0], name=HOSTILE, sector=HOSTILE, headquarters=HOSTILE)
@@ -158,7 +158,8 @@ class TestStoredRows:
         ("price", "change", "shown"),
         [
             ("0.00012", "0.00002", ("0.00012 USD", "▲ +0.00002")),
-            ("0.00000012", "-0.00000002", ("0.00000012 USD", "▼ −2.00E-8")),
+            ("0.000012", "0.0000001234", ("0.000012 USD", "+1.23E-7")),
+            ("0.00000012", "-0.00000002", ("0.00000012 USD", "−2.0E-8")),
         ],
     )
     def test_a_price_below_a_cent_keeps_its_digits(
