@@ -23,7 +23,15 @@ from sp500tui.tui.prices.columns import (
 )
 from sp500tui.tui.prices.model import PriceRow, SectorStats
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
-from sp500tui.tui.render.formats import arrow, fit_number, clean, fit, format_age, format_change, format_volume
+from sp500tui.tui.render.formats import (
+    arrow,
+    clean,
+    fit,
+    fit_number,
+    format_age,
+    format_change,
+    format_volume,
+)
 
 Cell: TypeAlias = tuple[str, str]
 """Text, and the name of its style."""
