@@ -15,7 +15,7 @@ from sp500tui.tui.demo.screen import DemoScreen
 from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.tui.canned_market import CannedMarket
-from tests.support.tui.canned_reader import CannedArchive
+from tests.support.tui.canned_reader import CannedReader
 from tests.support.tui.fake_pipeline import FakePipeline, degraded
 from tests.tui.conftest import until, until_shown
 
@@ -59,7 +59,7 @@ async def test_a_state_that_is_never_reached_is_a_failure(build: Callable[..., D
 @SIZES
 def test_the_symbol(snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]) -> None:
     opened = reaching(
-        lambda _app: SymbolScreen("NVDA", CannedArchive()), lambda screen: screen._stored is not None
+        lambda _app: SymbolScreen("NVDA", CannedReader()), lambda screen: screen._stored is not None
     )
     assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
 
@@ -68,7 +68,7 @@ def test_the_symbol(snap_compare: Compare, build: Callable[..., DashboardApp], s
 def test_the_database(
     snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]
 ) -> None:
-    opened = reaching(lambda _app: DatabaseScreen(CannedArchive()), lambda screen: screen._stored is not None)
+    opened = reaching(lambda _app: DatabaseScreen(CannedReader()), lambda screen: screen._stored is not None)
     assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
 
 
@@ -91,7 +91,7 @@ def test_the_help_sheet(snap_compare: Compare, build: Callable[..., DashboardApp
 
 def test_the_symbol_in_the_light(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
     opened = reaching(
-        lambda _app: SymbolScreen("AAPL", CannedArchive()), lambda screen: screen._stored is not None
+        lambda _app: SymbolScreen("AAPL", CannedReader()), lambda screen: screen._stored is not None
     )
     app = build(FakePipeline(), theme="sp500tui-light", refresh_rate=0.5)
     assert snap_compare(app, terminal_size=(120, 40), run_before=opened)

@@ -1,4 +1,4 @@
-"""The figures of the database screen: each with its value, its unit and where it comes from."""
+"""The metrics of the database screen, each with its value, unit and origin."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from sp500tui.tui.render.labels import HEALTH_SIGNS
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 
 if TYPE_CHECKING:
-    from sp500tui.tui.shell.price_reader import StoredAll
+    from sp500tui.tui.shell.price_reader import StoredOverview
 
 _LABEL = 13
-_HISTORY = 24
-"""Readings drawn beside the rows a second."""
+_SPARKLINE = 24
+"""Insert rates in the sparkline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +40,36 @@ class Metric:
     name: str
     value: str
     note: str
-    """What the value leaves open, muted."""
+    """Detail after the value, muted."""
     queries: tuple[str, ...]
-    """Names in `QUERIES`; empty where the figure is not asked of the database."""
+    """Names in `QUERIES`; empty for a metric that is not queried."""
     origin: str
-    """In a sentence where it comes from."""
+    """How it is measured, in a sentence."""
     role: Role = Role.VALUE
 
     def line(self, width: int) -> Line:
-        """The figure in `width` cells."""
+        """The metric in `width` cells."""
         note = (Span("  " + self.note, Role.LABEL),) if self.note else ()
         return cut(
             (Span(fit(self.name, _LABEL) + " ", Role.LABEL), Span(self.value, self.role), *note), width
         )
 
 
-def figures(
+def metrics(
     snapshot: Snapshot,
-    stored: StoredAll | None,
+    stored: StoredOverview | None,
     rates: Sequence[float],
     now: datetime,
-    letters: int | str | None = None,
+    dead_letters: int | str | None = None,
 ) -> list[Metric]:
-    """All figures in their order.
+    """All metrics in their order.
 
     Args:
-        snapshot: The pipeline's own view of the database and its journal.
-        stored: What the database answered last; None before the first answer.
-        rates: Rows a second at the last readings, oldest first.
+        snapshot: The pipeline's view of the database and its journal.
+        stored: The last result of the queries; None before the first one.
+        rates: Insert rates in rows per second, oldest first.
         now: UTC.
-        letters: Dead letters kept in their file, or why they cannot be counted; None before they were.
+        dead_letters: Dead letters in their file, or why they cannot be counted; None before the first count.
     """
     return [
         _server(snapshot, stored),
@@ -78,39 +78,39 @@ def figures(
         _connections(stored),
         _commit(snapshot),
         _journal(snapshot),
-        _dead(snapshot, letters),
+        _dead_letters(snapshot, dead_letters),
     ]
 
 
-def _server(snapshot: Snapshot, stored: StoredAll | None) -> Metric:
+def _server(snapshot: Snapshot, stored: StoredOverview | None) -> Metric:
     database = snapshot.database
     sign, role = HEALTH_SIGNS[database.health]
     state = clean(database.message) or str(database.health)
     version = f"PostgreSQL {clean(stored.statistics.version)}" if stored is not None else "PostgreSQL"
     kind = "embedded" if database.embedded else clean(database.url)
-    again = f"; next attempt in {span(database.retry_in)}" if database.retry_in is not None else ""
+    retry = f"; next attempt in {span(database.retry_in)}" if database.retry_in is not None else ""
     healthy = database.health is Health.OK
     return Metric(
         "server",
-        f"{sign} {version}, {kind}" if healthy else f"{sign} {state}{again}",
+        f"{sign} {version}, {kind}" if healthy else f"{sign} {state}{retry}",
         "" if healthy else kind,
         ("server",),
-        "Version, clock, connections and insertions in one question to the server.",
+        "Version, clock, connections and insert counter in one query.",
         Role.VALUE if healthy else role,
     )
 
 
-def _table(stored: StoredAll | None, rates: Sequence[float]) -> list[Metric]:
+def _table(stored: StoredOverview | None, rates: Sequence[float]) -> list[Metric]:
     total = stored.statistics.total if stored is not None else None
     exact = total is None or total.exact
-    speed = rate(rates[-1]) if rates else "–"
+    growth = rate(rates[-1]) if rates else "–"
     return [
         Metric(
             "rows",
             "–" if total is None else f"{'' if exact else 'about '}{plural(total.rows, 'row')}",
-            "" if total is None else "counted" if exact else "the server's estimate",
+            "" if total is None else "counted" if exact else "estimated",
             ("row_count",) if exact else ("table_size",),
-            "A table of up to 256 MB is counted row by row, one above it is estimated from the server's sample.",
+            "Rows are counted up to a table size of 256 MB and estimated from the statistics above it.",
             Role.TITLE,
         ),
         Metric(
@@ -118,23 +118,23 @@ def _table(stored: StoredAll | None, rates: Sequence[float]) -> list[Metric]:
             "–" if total is None or total.bytes is None else size(total.bytes),
             "on disk, with the key",
             ("table_size",),
-            "The table and its primary key as they lie on the server's disk.",
+            "Disk space of the table and its primary key.",
         ),
         Metric(
             "growth",
-            speed,
-            f"rows  {sparkline(rates, min(len(rates), _HISTORY))}" if rates else "after two readings",
+            growth,
+            f"rows  {sparkline(rates, min(len(rates), _SPARKLINE))}" if rates else "after two queries",
             ("server",),
-            "Rows ever inserted (n_tup_ins), now less at the reading before, over the seconds between.",
+            "Difference of the inserted rows (n_tup_ins) between two queries, divided by the seconds between them.",
         ),
     ]
 
 
-def _newest(stored: StoredAll | None, now: datetime) -> list[Metric]:
+def _newest(stored: StoredOverview | None, now: datetime) -> list[Metric]:
     newest = stored.newest if stored is not None else None
     traded = newest.quote_time if newest is not None else None
     arrived = newest.stored_at if newest is not None else None
-    origin = "The key of the table is walked from symbol to symbol, so that no other index is needed."
+    origin = "A loose index scan on the primary key, so that no other index is needed."
     return [
         Metric(
             "symbols",
@@ -152,15 +152,20 @@ def _ago(time: datetime | None, now: datetime) -> str:
     return "" if time is None else f"{span(seconds_between(time, now))} ago"
 
 
-def _connections(stored: StoredAll | None) -> Metric:
+def _connections(stored: StoredOverview | None) -> Metric:
     if stored is None:
-        words, role = "–", Role.VALUE
+        value, role = "–", Role.VALUE
     else:
         used, most = stored.statistics.connections, stored.statistics.max_connections
-        words = f"{count(used)} of {count(most)}"
+        value = f"{count(used)} of {count(most)}"
         role = Role.WARN if used >= 0.9 * most else Role.VALUE
     return Metric(
-        "connections", words, "this screen's included", ("server",), "Sessions of all databases.", role
+        "connections",
+        value,
+        "including this screen's",
+        ("server",),
+        "Sessions of all databases on the server.",
+        role,
     )
 
 
@@ -169,88 +174,90 @@ def _commit(snapshot: Snapshot) -> Metric:
     return Metric(
         "commit",
         f"p50 {milliseconds(commit.p50)}  p95 {milliseconds(commit.p95)}",
-        "a batch",
+        "per batch",
         ("insert_prices",),
-        "Measured by the writers: one batch, one statement, one commit.",
+        "Measured by the writers: a batch is one statement and one commit.",
     )
 
 
 def _journal(snapshot: Snapshot) -> Metric:
     if snapshot.broker:
-        why = "A cluster's broker keeps what is not committed yet; no node has a journal of its own."
-        return Metric("journal", "none", "the broker keeps it", (), why)
+        origin = "In a cluster the broker keeps uncommitted rows; the nodes have no journals."
+        return Metric("journal", "none", "the broker keeps the rows", (), origin)
     journal = snapshot.journal
-    left = f", {plural(journal.replay_left, 'row')} of an earlier run to come" if journal.replay_left else ""
+    left = (
+        f", {plural(journal.replay_left, 'row')} of an earlier run to replay" if journal.replay_left else ""
+    )
     bad = journal.health in (Health.DEGRADED, Health.DOWN)
-    note = clean(journal.message) if bad else f"of {size(journal.limit_bytes)} at most"
+    note = clean(journal.message) if bad else f"of {size(journal.limit_bytes)}"
     return Metric(
         "journal",
         f"{plural(journal.rows, 'row')}, {size(journal.bytes)}{left}",
         note,
         (),
-        "Batches that are on this machine's disk and not committed yet; not in the database.",
+        "Batches on this machine's disk that are not committed yet.",
         Role.WARN if bad else Role.VALUE,
     )
 
 
-def _dead(snapshot: Snapshot, letters: int | str | None) -> Metric:
+def _dead_letters(snapshot: Snapshot, kept: int | str | None) -> Metric:
     dead = snapshot.ledger.dead
-    note = f"{count(dead) if dead else 'none'} refused in this run"
-    if isinstance(letters, int):
-        value, note = plural(letters, "row"), f"kept; {note}"
-    elif letters is None:
+    note = f"{count(dead) if dead else 'none'} rejected in this run"
+    if isinstance(kept, int):
+        value, note = plural(kept, "row"), f"in the file; {note}"
+    elif kept is None:
         value = "–"
     else:
-        value, note = "not counted", f"{note}; {clean(letters)}"
+        value, note = "not counted", f"{note}; {clean(kept)}"
     return Metric(
         "dead letters",
         value,
         note,
         (),
-        "Rows that the database refuses for good, of this run and of earlier ones, in a file of the data folder: "
+        "Rows that the database rejected, of this run and earlier ones, in a file of the data folder. To list them: "
         "sp500tui dead-letters list",
-        Role.WARN if dead or letters else Role.VALUE,
+        Role.WARN if dead or kept else Role.VALUE,
     )
 
 
-def sql_lines(figure: Metric, queries: Mapping[str, str], width: int, *, comments: bool = True) -> list[Line]:
-    """Where a figure comes from: a sentence, then the SQL as it is sent.
+def sql_lines(metric: Metric, queries: Mapping[str, str], width: int, *, comments: bool = True) -> list[Line]:
+    """The origin of a metric: a sentence, then the SQL as it is sent.
 
     Args:
-        figure: The one under the cursor.
+        metric: The marked metric.
         queries: SQL by name.
         width: Cells of a line.
-        comments: Whether those of the SQL are shown.
+        comments: Whether to include the comments of the SQL.
     """
-    lines: list[Line] = [*_wrapped(figure.origin, width), cut((), width)]
-    if not figure.queries:
-        return [*lines, cut((Span("no SQL: counted by the pipeline", Role.LABEL),), width)]
-    for name in figure.queries:
+    lines: list[Line] = [*_wrapped(metric.origin, width), cut((), width)]
+    if not metric.queries:
+        return [*lines, cut((Span("no SQL: measured by the pipeline", Role.LABEL),), width)]
+    for name in metric.queries:
         for text in queries[name].rstrip().splitlines():
             if text.startswith("--"):
                 lines += _wrapped(text, width) if comments else []
             else:
-                lines += _broken(text, width)
+                lines += _wrapped_sql(text, width)
     return lines
 
 
-def sql_in(figure: Metric, queries: Mapping[str, str], width: int, height: int) -> list[Line]:
-    """As much of it as `height` lines have room for: comments go first; a last line tells how much is left out."""
+def fitted_sql_lines(metric: Metric, queries: Mapping[str, str], width: int, height: int) -> list[Line]:
+    """The origin in at most `height` lines: without comments if they do not fit, then cut with a note."""
     for comments in (True, False):
-        lines = sql_lines(figure, queries, width, comments=comments)
+        lines = sql_lines(metric, queries, width, comments=comments)
         if len(lines) <= height:
             return lines
     kept = max(height - 1, 0)
-    words = f"… {plural(len(lines) - kept, 'more line')}: y copies the SQL"
-    return [*lines[:kept], cut((Span(words, Role.LABEL),), width)]
+    text = f"… {plural(len(lines) - kept, 'more line')}; press y to copy the SQL"
+    return [*lines[:kept], cut((Span(text, Role.LABEL),), width)]
 
 
 def _wrapped(text: str, width: int) -> list[Line]:
     return [cut((Span(line, Role.LABEL),), width) for line in wrap(text, max(width, 10))]
 
 
-def _broken(text: str, width: int) -> list[Line]:
-    """A line of SQL, its rest indented below it where it is too long."""
+def _wrapped_sql(text: str, width: int) -> list[Line]:
+    """A line of SQL, wrapped with an indent."""
     indent = " " * (len(text) - len(text.lstrip()) + 4)
     parts = wrap(text, max(width, 20), subsequent_indent=indent, drop_whitespace=True, break_long_words=True)
     return [cut((Span(part),), width) for part in parts]

@@ -1,4 +1,4 @@
-"""The screens' way to the stored data: one connection of their own, used on background threads only."""
+"""Reads stored prices for the screens, on a connection of their own and on background threads only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONNECT_TIMEOUT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class StoredSymbol:
-    """What the database holds of one symbol."""
+    """The stored prices of one symbol."""
 
     symbol: str
     points: Sequence[PricePoint]
@@ -31,8 +31,8 @@ class StoredSymbol:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredAll:
-    """What the database holds of all symbols, and how its server does."""
+class StoredOverview:
+    """Statistics of the server and the latest rows of all symbols."""
 
     statistics: Statistics
     newest: LatestTrade
@@ -41,23 +41,23 @@ class StoredAll:
 
 
 class PriceReader(Protocol):
-    """What a screen asks; every call may take seconds and raises DatabaseError."""
+    """The queries of the screens; a call may take seconds and raises DatabaseError."""
 
     def read_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
-        """The stored prices of a symbol from `since` on, thinned to `points`, and its newest rows."""
+        """The prices of a symbol since `since`, downsampled to `points`, and its newest rows."""
 
-    def read_overview(self, rows: int) -> StoredAll:
-        """The figures of the server and the newest rows."""
+    def read_overview(self, rows: int) -> StoredOverview:
+        """Statistics of the server and the newest rows."""
 
     def close(self) -> None:
         """Close the connection; every later call raises DatabaseError."""
 
 
 class PostgresReader:
-    """Reads PostgreSQL; after a failure the next call opens a new connection.
+    """Reads from PostgreSQL; after an error the next call opens a new connection.
 
     Args:
-        url: Gives the database's address, None while there is none yet.
+        url: Returns the URL of the database, or None before it is open.
     """
 
     def __init__(self, url: Callable[[], str | None]) -> None:
@@ -67,40 +67,40 @@ class PostgresReader:
         self._closed = False
 
     def read_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
-        """See `PriceReader.of_symbol`."""
+        """See `PriceReader.read_symbol`."""
         from sp500tui.storage.reads import history, last_rows
 
-        return self._ask(
+        return self._query(
             lambda connection: StoredSymbol(
                 symbol, history(connection, symbol, since, points), last_rows(connection, symbol, rows)
             )
         )
 
-    def read_overview(self, rows: int) -> StoredAll:
-        """See `PriceReader.of_all`."""
+    def read_overview(self, rows: int) -> StoredOverview:
+        """See `PriceReader.read_overview`."""
         from sp500tui.storage.reads import last_rows, latest_trade, statistics
 
-        return self._ask(
-            lambda connection: StoredAll(
+        return self._query(
+            lambda connection: StoredOverview(
                 statistics(connection), latest_trade(connection), last_rows(connection, None, rows)
             )
         )
 
     def close(self) -> None:
         """See `PriceReader.close`."""
-        # Set before the lock is taken: a call that waits for the lock must not open another connection.
+        # Set before taking the lock, so that a call waiting for it opens no other connection.
         self._closed = True
         with self._lock:
-            self._drop()
+            self._disconnect()
 
-    def _ask(self, question: Callable[[Connection], T]) -> T:
+    def _query(self, query: Callable[[Connection], T]) -> T:
         with self._lock:
             if self._closed:
-                raise DatabaseError("the stored prices are not read any more: this screen was closed")
+                raise DatabaseError("the reader is closed")
             try:
-                return question(self._connected())
+                return query(self._connected())
             except BaseException:
-                self._drop()
+                self._disconnect()
                 raise
 
     def _connected(self) -> Connection:
@@ -108,7 +108,7 @@ class PostgresReader:
 
         url = self._url()
         if url is None:
-            raise DatabaseError("the database is not open yet; it is asked again in a moment")
+            raise DatabaseError("the database is not open yet; the next attempt follows shortly")
         if self._connection is None:
             self._connection = connect(
                 url,
@@ -119,7 +119,7 @@ class PostgresReader:
             )
         return self._connection
 
-    def _drop(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

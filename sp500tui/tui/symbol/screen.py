@@ -1,4 +1,4 @@
-"""Everything about one symbol: its quote, its company, its stored prices as a chart, its newest rows."""
+"""The symbol screen: quote, company, chart of the stored prices, and latest rows."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.details import company_lines, provenance_lines, quote_lines
 
 _ROWS = 60
-"""Newest rows read; as many as fit are shown."""
+"""Latest rows read; as many as fit are shown."""
 _SYMBOL = Binding.Group("Symbol", compact=True)
 _LOADING = "Reading the stored prices …"
 
 
 class SymbolScreen(BaseScreen):
-    """The details of the symbol under the cursor of the price table, and of its neighbours there.
+    """The details of one symbol; keys step through the symbols in the order of the price table.
 
     Args:
         symbol: As listed: `BRK.B`.
-        archive: Where the stored prices are read; the pipeline's database by default.
+        reader: Reads the stored prices; from the pipeline's database by default.
     """
 
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("symbol.tcss")]
@@ -50,7 +50,7 @@ class SymbolScreen(BaseScreen):
             "Next symbol",
             group=_SYMBOL,
             id="symbol.next",
-            tooltip="The next symbol of the table",
+            tooltip="Show the next symbol of the table",
         ),
         Binding(
             "up,k",
@@ -58,10 +58,14 @@ class SymbolScreen(BaseScreen):
             "Previous symbol",
             group=_SYMBOL,
             id="symbol.previous",
-            tooltip="The symbol before in the table",
+            tooltip="Show the previous symbol of the table",
         ),
         Binding(
-            "c", "switch_currency", "Currency", id="symbol.currency", tooltip="Chart in the other currency"
+            "c",
+            "switch_currency",
+            "Currency",
+            id="symbol.currency",
+            tooltip="Show the chart in the other currency",
         ),
         Binding("y", "copy_quote", "Copy", show=False, id="symbol.copy", tooltip="Copy the quote shown"),
     ]
@@ -73,13 +77,14 @@ class SymbolScreen(BaseScreen):
         super().__init__()
         self.symbol = symbol
         self.time_range = ChartRange.HOUR
-        self._archive: PriceReader = reader or PostgresReader(self.database_url)
-        self._listed: dict[str, Constituent] = {}
-        self._stored: StoredSymbol | None = None
-        self._trouble = ""
+        self._reader: PriceReader = reader or PostgresReader(self.database_url)
+        self._constituents: dict[str, Constituent] = {}
+        self.stored: StoredSymbol | None = None
+        """The last result of the queries; None before the first one."""
+        self._error = ""
 
     def compose_panels(self) -> ComposeResult:
-        """The quote over the facts and the chart, the stored rows below."""
+        """The quote above the company and the chart, the latest rows below."""
         yield LinesWidget(id="quote", classes="panel")
         with Horizontal(id="middle"):
             yield LinesWidget(id="facts", classes="panel")
@@ -87,129 +92,129 @@ class SymbolScreen(BaseScreen):
         yield LinesWidget(id="stored", classes="panel")
 
     def on_mount(self) -> None:
-        """Know the companies; start the chart in the currency of the table."""
+        """Load the companies; start the chart in the currency of the table."""
         pipeline = self.dashboard.feed.pipeline
-        self._list(pipeline.constituents() if pipeline is not None else ())
+        self._set_constituents(pipeline.constituents() if pipeline is not None else ())
         self.chart.converted = self.dashboard.prices_converted_first
 
     def on_unmount(self) -> None:
         """Close the connection on a background thread: a query may still be using it."""
-        start_in_background("reader-closing", self._archive.close)
+        start_in_background("reader-closing", self._reader.close)
 
-    def _list(self, constituents: Sequence[Constituent]) -> None:
-        self._listed = {constituent.symbol: constituent for constituent in constituents}
+    def _set_constituents(self, constituents: Sequence[Constituent]) -> None:
+        self._constituents = {constituent.symbol: constituent for constituent in constituents}
 
     @on(ConstituentsChanged)
-    def know_constituents(self, message: ConstituentsChanged) -> None:
-        """Another list is in force."""
-        self._list(message.constituents)
+    def update_constituents(self, message: ConstituentsChanged) -> None:
+        """Use another list of constituents."""
+        self._set_constituents(message.constituents)
 
-    # Reading
+    # Queries
 
     def question(self) -> Callable[[], object]:
-        """The prices of the span, at most two a cell, and the newest rows."""
+        """Read the prices of the range, at most two per cell, and the latest rows."""
         since = self.time_range.since(self.dashboard.clock())
         points = max(200, 2 * self.size.width)
-        return partial(self._archive.read_symbol, self.symbol, since, points, _ROWS)
+        return partial(self._reader.read_symbol, self.symbol, since, points, _ROWS)
 
     @on(BaseScreen.QuerySucceeded)
     def show_stored(self, message: BaseScreen.QuerySucceeded) -> None:
-        """Draw what was read back."""
+        """Show the result of the queries."""
         answer = message.answer
         if isinstance(answer, StoredSymbol) and answer.symbol == self.symbol:
-            self._stored, self._trouble = answer, ""
+            self.stored, self._error = answer, ""
             self._draw_stored()
 
     @on(BaseScreen.QueryFailed)
     def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
-        """Keep what is there and say why nothing newer comes."""
-        self._trouble = message.reason
+        """Keep the last result and show the error."""
+        self._error = message.reason
         self._draw_stored()
 
-    # Drawing
+    # Rendering
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring the quote up to date."""
+        """Update the quote and its provenance."""
         price = self._price()
         missing = next((entry for entry in snapshot.missing if entry.symbol == self.symbol), None)
-        listed = self._listed.get(self.symbol)
+        listed = self._constituents.get(self.symbol)
         now = self.dashboard.clock()
         quote = self.query_one("#quote", LinesWidget)
         quote.show_lines(quote_lines(price, missing, now, quote.size.width))
         facts = self.query_one("#facts", LinesWidget)
-        newest = self._stored.rows[0] if self._stored is not None and self._stored.rows else None
+        newest = self.stored.rows[0] if self.stored is not None and self.stored.rows else None
         width = facts.size.width
-        about = company_lines(listed, width)
-        way = provenance_lines(price, newest, now, width)
-        gap: list[Line] = [cut((), width)] if facts.size.height > len(about) + len(way) else []
-        facts.show_lines([*about, *gap, *way])
+        company = company_lines(listed, width)
+        provenance = provenance_lines(price, newest, now, width)
+        gap: list[Line] = [cut((), width)] if facts.size.height > len(company) + len(provenance) else []
+        facts.show_lines([*company, *gap, *provenance])
         if price is not None:
             self.chart.currencies = (price.row.quote.currency, price.row.converted_currency)
-        self._entitle(listed)
+        self._update_titles(listed)
 
     def _price(self) -> LivePrice | None:
         pipeline = self.dashboard.feed.pipeline
         return None if pipeline is None else pipeline.price_of(self.symbol)
 
-    def _entitle(self, listed: Constituent | None) -> None:
-        place, total = self._place()
+    def _update_titles(self, listed: Constituent | None) -> None:
+        number, total = self._position()
         name = f"{self.symbol} · {listed.name}" if listed is not None else self.symbol
-        where = f" · {place} of {total}" if place else ""
-        set_titles(self.query_one("#quote"), name + where)
+        position = f" · {number} of {total}" if number else ""
+        set_titles(self.query_one("#quote"), name + position)
         set_titles(self.query_one("#facts"), "company · quote provenance")
 
     def _draw_stored(self) -> None:
-        """The chart and the rows, or what is waited for, or why there is nothing."""
-        stored, now = self._stored, self.dashboard.clock()
+        """Show the chart and the rows, or why there are none."""
+        stored, now = self.stored, self.dashboard.clock()
         points, rows = (stored.points, stored.rows) if stored is not None else ((), ())
         none = f"No prices of {self.symbol} stored in {self.time_range.description}" if stored else _LOADING
-        self.chart.show(self.time_range, points, self._trouble or none)
-        stale = f" · not read: {self._trouble}" if self._trouble and stored is not None else ""
+        self.chart.show(self.time_range, points, self._error or none)
+        stale = f" · not read: {self._error}" if self._error and stored is not None else ""
         set_titles(
             self.chart, f"stored prices in {self.chart.currency} · {self.time_range.description}{stale}"
         )
-        canvas = self.query_one("#stored", LinesWidget)
+        widget = self.query_one("#stored", LinesWidget)
         if rows:
-            canvas.show_lines(stored_lines(rows, now, *canvas.size, with_symbol=False))
+            widget.show_lines(stored_lines(rows, now, *widget.size, with_symbol=False))
         else:
-            words = self._trouble or (_LOADING if stored is None else f"No rows of {self.symbol} stored yet")
-            canvas.show_lines([cut((Span(clean(words), Role.LABEL),), canvas.size.width)])
-        set_titles(canvas, f"latest rows in PostgreSQL{stale}")
+            text = self._error or (_LOADING if stored is None else f"No rows of {self.symbol} stored yet")
+            widget.show_lines([cut((Span(clean(text), Role.LABEL),), widget.size.width)])
+        set_titles(widget, f"latest rows in PostgreSQL{stale}")
 
     def on_resize(self) -> None:
-        """Lay everything out for the new size."""
+        """Draw for the new size."""
         self.call_after_refresh(self._draw_stored)
 
-    # Keys
+    # Actions
 
     @on(PriceChart.RangeSelected)
     def select_range(self, message: PriceChart.RangeSelected) -> None:
-        """Read another span."""
+        """Read another time range."""
         self.time_range = message.time_range
-        if self._stored is not None:
-            self._stored = StoredSymbol(self.symbol, (), self._stored.rows)
+        if self.stored is not None:
+            self.stored = StoredSymbol(self.symbol, (), self.stored.rows)
         self.chart.show(self.time_range, (), _LOADING)
         self.ask()
 
     def action_switch_currency(self) -> None:
-        """Draw the chart in the other currency."""
+        """Show the chart in the other currency."""
         self.chart.converted = not self.chart.converted
         self._draw_stored()
 
     def action_copy_quote(self) -> None:
-        """Copy what the quote panel says."""
+        """Copy the text of the quote panel."""
         text = " ".join(" ".join(self.query_one("#quote", LinesWidget).lines_shown()).split())
         self.app.copy_to_clipboard(f"{self.symbol} {text}")
         self.notify(f"Copied: {self.symbol} {text}", markup=False)
 
     def action_step_symbol(self, steps: int) -> None:
-        """Go to a neighbour in the order of the price table, and take its cursor along."""
+        """Show the symbol `steps` further in the order of the price table, and move its cursor there."""
         order = self._order()
         if not order:
             return
-        place = order.index(self.symbol) + steps if self.symbol in order else 0
-        self.symbol = order[place % len(order)]
-        self._stored, self._trouble = None, ""
+        index = order.index(self.symbol) + steps if self.symbol in order else 0
+        self.symbol = order[index % len(order)]
+        self.stored, self._error = None, ""
         self.chart.mark = None
         self.dashboard.select_symbol(self.symbol)
         self._draw_stored()
@@ -217,11 +222,11 @@ class SymbolScreen(BaseScreen):
         self.ask()
 
     def _order(self) -> Sequence[str]:
-        """The symbols as the price table has them now, or the list in force where it shows none."""
+        """The symbols in the order of the price table, or of the list if the table does not show this symbol."""
         shown = self.dashboard.listed_symbols()
-        return shown if self.symbol in shown else list(self._listed)
+        return shown if self.symbol in shown else list(self._constituents)
 
-    def _place(self) -> tuple[int, int]:
-        """Number of the symbol in that order, from one, and the length of the order."""
+    def _position(self) -> tuple[int, int]:
+        """Number of the symbol in that order, from one, or zero; and the number of symbols."""
         order = self._order()
         return (order.index(self.symbol) + 1 if self.symbol in order else 0), len(order)

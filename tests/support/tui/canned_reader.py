@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sp500tui.storage.reads import LatestTrade, PricePoint, RowTotal, Statistics, StoredRow
-from sp500tui.tui.shell.price_reader import StoredAll, StoredSymbol
+from sp500tui.tui.shell.price_reader import StoredOverview, StoredSymbol
 from tests.support.tui.fake_pipeline import NOON
 
 _RATE = Decimal("6.8721")
@@ -51,7 +51,7 @@ def stored_row(symbol: str, age: float, price: str = "187.22", change: str | Non
     )
 
 
-class CannedArchive:
+class CannedReader:
     """Answers at once, or fails with `failure`, or waits for `gate`; writes down what it was asked."""
 
     def __init__(self, minutes: int = 55) -> None:
@@ -75,11 +75,11 @@ class CannedArchive:
         ]
         return StoredSymbol(symbol, shown, self.rows if self.rows is not None else newest)
 
-    def read_overview(self, rows: int) -> StoredAll:
+    def read_overview(self, rows: int) -> StoredOverview:
         self._ask("of_all")
         if self.empty:
             none = replace(self.statistics, total=RowTotal(0, exact=True, bytes=16_384))
-            return StoredAll(none, LatestTrade(0, None, None), ())
+            return StoredOverview(none, LatestTrade(0, None, None), ())
         newest = [
             stored_row(symbol, 1.0 + number / 3)
             for number, symbol in enumerate(
@@ -87,7 +87,9 @@ class CannedArchive:
             )
         ]
         latest = LatestTrade(503, NOON - timedelta(seconds=1), NOON - timedelta(seconds=0.4))
-        return StoredAll(self.statistics, latest, (self.rows if self.rows is not None else newest)[:rows])
+        return StoredOverview(
+            self.statistics, latest, (self.rows if self.rows is not None else newest)[:rows]
+        )
 
     def close(self) -> None:
         self.closed = True

@@ -1,4 +1,4 @@
-"""The database screen: its figures in words, the SQL behind them, and its states."""
+"""The database screen: metrics, their SQL, and the states of the screen."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot, Ledger, Sna
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import RowTotal
-from sp500tui.tui.database.metrics import Metric, figures, sql_in, sql_lines
+from sp500tui.tui.database.metrics import Metric, fitted_sql_lines, metrics, sql_lines
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.shell.price_reader import StoredAll
-from tests.support.tui.canned_reader import STATISTICS, CannedArchive
+from sp500tui.tui.shell.price_reader import StoredOverview
+from tests.support.tui.canned_reader import STATISTICS, CannedReader
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
 from tests.tui.conftest import Drive, Driven
 
@@ -31,19 +31,19 @@ def text(lines: Sequence[Line]) -> str:
     return "\n".join("".join(span.text for span in line) for line in lines)
 
 
-def told(
+def metrics_by_name(
     snapshot: Snapshot | None = None,
-    stored: StoredAll | None = None,
+    stored: StoredOverview | None = None,
     rates: Sequence[float] = (),
     letters: int | str | None = None,
 ) -> dict[str, Metric]:
-    return {figure.name: figure for figure in figures(snapshot or running(), stored, rates, NOON, letters)}
+    return {metric.name: metric for metric in metrics(snapshot or running(), stored, rates, NOON, letters)}
 
 
-class TestFigures:
+class TestMetrics:
     def test_each_has_a_value_a_unit_and_an_origin(self) -> None:
-        made = told(stored=CannedArchive().read_overview(5), rates=(10.0, 38.4))
-        words = {name: f"{figure.value} {figure.note}" for name, figure in made.items()}
+        made = metrics_by_name(stored=CannedReader().read_overview(5), rates=(10.0, 38.4))
+        words = {name: f"{metric.value} {metric.note}" for name, metric in made.items()}
         assert words["server"] == "✓ PostgreSQL 16.2, embedded "
         assert words["rows"] == "20,871 rows counted"
         assert words["size"] == "4.4 MB on disk, with the key"
@@ -51,31 +51,31 @@ class TestFigures:
         assert words["symbols"] == "503 with a price"
         assert words["newest trade"] == "17:45:59 1 s ago"
         assert words["connections"].startswith("5 of 100")
-        assert words["commit"] == "p50 3.1 ms  p95 6.2 ms a batch"
-        assert words["journal"] == "52 rows, 7.2 kB of 1.0 GB at most"
-        assert words["dead letters"] == "– none refused in this run"
-        assert all(figure.origin.endswith((".", "list")) for figure in made.values())
+        assert words["commit"] == "p50 3.1 ms  p95 6.2 ms per batch"
+        assert words["journal"] == "52 rows, 7.2 kB of 1.0 GB"
+        assert words["dead letters"] == "– none rejected in this run"
+        assert all(metric.origin.endswith((".", "list")) for metric in made.values())
 
-    def test_before_the_first_answer_nothing_is_invented(self) -> None:
-        made = told()
+    def test_before_the_first_result_the_values_are_dashes(self) -> None:
+        made = metrics_by_name()
         for name in ("rows", "size", "symbols", "newest trade", "connections", "growth"):
             assert made[name].value == "–"
 
     def test_an_estimate_says_so_and_has_another_origin(self) -> None:
-        stored = CannedArchive().read_overview(1)
+        stored = CannedReader().read_overview(1)
         estimate = replace(stored.statistics, total=RowTotal(2_100_000, exact=False, bytes=1 << 30))
-        figure = told(stored=replace(stored, statistics=estimate))["rows"]
-        assert figure.value == "about 2,100,000 rows"
-        assert figure.note == "the server's estimate"
-        assert figure.queries == ("table_size",)
+        metric = metrics_by_name(stored=replace(stored, statistics=estimate))["rows"]
+        assert metric.value == "about 2,100,000 rows"
+        assert metric.note == "estimated"
+        assert metric.queries == ("table_size",)
 
     def test_a_server_that_tells_no_size(self) -> None:
-        stored = CannedArchive().read_overview(1)
+        stored = CannedReader().read_overview(1)
         sizeless = replace(stored.statistics, total=RowTotal(5, exact=True, bytes=None))
-        assert told(stored=replace(stored, statistics=sizeless))["size"].value == "–"
+        assert metrics_by_name(stored=replace(stored, statistics=sizeless))["size"].value == "–"
 
-    def test_troubles_are_told_by_word_and_role(self) -> None:
-        away = told(degraded())["server"]
+    def test_problems_are_shown_by_text_and_role(self) -> None:
+        away = metrics_by_name(degraded())["server"]
         assert away.value == "✗ PostgreSQL does not answer; next attempt in 3 s"
         assert away.role is Role.BAD
         full = replace(
@@ -85,77 +85,79 @@ class TestFigures:
             ),
             ledger=Ledger(dead=3),
         )
-        made = told(full)
+        made = metrics_by_name(full)
         assert made["journal"].note == "the journal is nearly full"
-        assert "40 rows of an earlier run to come" in made["journal"].value
-        assert made["dead letters"].note == "3 refused in this run"
+        assert "40 rows of an earlier run to replay" in made["journal"].value
+        assert made["dead letters"].note == "3 rejected in this run"
         assert made["dead letters"].role is Role.WARN
 
     @pytest.mark.parametrize(
         ("kept", "refused", "value", "note", "role"),
         [
-            (None, 2, "–", "2 refused in this run", Role.WARN),
-            ("no [b]", 0, "not counted", "none refused in this run; no [b]", Role.WARN),
-            (0, 0, "0 rows", "kept; none refused in this run", Role.VALUE),
-            (5, 0, "5 rows", "kept; none refused in this run", Role.WARN),
-            (5, 2, "5 rows", "kept; 2 refused in this run", Role.WARN),
+            (None, 2, "–", "2 rejected in this run", Role.WARN),
+            ("no [b]", 0, "not counted", "none rejected in this run; no [b]", Role.WARN),
+            (0, 0, "0 rows", "in the file; none rejected in this run", Role.VALUE),
+            (5, 0, "5 rows", "in the file; none rejected in this run", Role.WARN),
+            (5, 2, "5 rows", "in the file; 2 rejected in this run", Role.WARN),
         ],
     )
     def test_dead_letters_of_earlier_runs_count_too(
         self, kept: int | str | None, refused: int, value: str, note: str, role: Role
     ) -> None:
-        figure = told(replace(running(), ledger=Ledger(dead=refused)), letters=kept)["dead letters"]
-        assert (figure.value, figure.note, figure.role) == (value, note, role)
+        metric = metrics_by_name(replace(running(), ledger=Ledger(dead=refused)), letters=kept)[
+            "dead letters"
+        ]
+        assert (metric.value, metric.note, metric.role) == (value, note, role)
 
     def test_few_connections_left_is_a_warning(self) -> None:
-        stored = CannedArchive().read_overview(1)
+        stored = CannedReader().read_overview(1)
         tight = replace(stored.statistics, connections=95)
-        assert told(stored=replace(stored, statistics=tight))["connections"].role is Role.WARN
+        assert metrics_by_name(stored=replace(stored, statistics=tight))["connections"].role is Role.WARN
 
     def test_every_query_named_exists(self) -> None:
-        for figure in told().values():
-            assert set(figure.queries) <= QUERIES.keys()
+        for metric in metrics_by_name().values():
+            assert set(metric.queries) <= QUERIES.keys()
 
 
 class TestSql:
     @pytest.mark.parametrize("width", [12, 34, 56, 120])
     def test_it_fits_and_is_the_text_that_is_sent(self, width: int) -> None:
-        for figure in told().values():
-            lines = sql_lines(figure, QUERIES, width)
+        for metric in metrics_by_name().values():
+            lines = sql_lines(metric, QUERIES, width)
             assert {width_of(line) for line in lines} == {width}
-            if figure.queries and width > 50:
+            if metric.queries and width > 50:
                 shown = "".join(text(lines).split())
                 statements = [
-                    line for line in QUERIES[figure.queries[0]].splitlines() if not line.startswith("--")
+                    line for line in QUERIES[metric.queries[0]].splitlines() if not line.startswith("--")
                 ]
                 assert "".join("".join(statements).split()) in shown
 
     def test_what_there_is_no_room_for_is_counted(self) -> None:
-        figure = told()["server"]
-        whole, bare = (sql_lines(figure, QUERIES, 40, comments=comments) for comments in (True, False))
+        metric = metrics_by_name()["server"]
+        whole, bare = (sql_lines(metric, QUERIES, 40, comments=comments) for comments in (True, False))
         assert "--" in text(whole)
         assert "--" not in text(bare)
-        assert sql_in(figure, QUERIES, 40, len(whole)) == whole
-        assert sql_in(figure, QUERIES, 40, len(whole) - 1) == bare
-        short = sql_in(figure, QUERIES, 40, 5)
+        assert fitted_sql_lines(metric, QUERIES, 40, len(whole)) == whole
+        assert fitted_sql_lines(metric, QUERIES, 40, len(whole) - 1) == bare
+        short = fitted_sql_lines(metric, QUERIES, 40, 5)
         assert short[:4] == bare[:4]
-        assert text(short[4:]).startswith(f"… {len(bare) - 4} more lines: y copies the SQL")
+        assert text(short[4:]).startswith(f"… {len(bare) - 4} more lines; press y to copy the SQL")
 
     def test_a_figure_of_the_pipeline_says_that_there_is_none(self) -> None:
-        assert "no SQL" in text(sql_lines(told()["journal"], QUERIES, 60))
+        assert "no SQL" in text(sql_lines(metrics_by_name()["journal"], QUERIES, 60))
 
 
 @asynccontextmanager
 async def opened(
-    drive: Drive, reader: CannedArchive | None = None, **more: Any
-) -> AsyncIterator[tuple[Driven, DatabaseScreen, CannedArchive]]:
+    drive: Drive, reader: CannedReader | None = None, **more: Any
+) -> AsyncIterator[tuple[Driven, DatabaseScreen, CannedReader]]:
     """The database screen, with its first answer where there is one."""
-    reader = reader or CannedArchive()
+    reader = reader or CannedReader()
     async with drive(**more) as driven:
         screen = DatabaseScreen(reader)
         await driven.app.push_screen(screen)
         if reader.failure is None:
-            await driven.until(lambda: screen._stored is not None, "the reading")
+            await driven.until(lambda: screen.stored is not None, "the reading")
         await driven.pilot.pause()
         yield driven, screen, reader
 
@@ -170,32 +172,34 @@ class TestScreen:
             assert driven.main.is_current
 
     @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-    async def test_figures_sql_and_rows_are_there(self, drive: Drive, size: tuple[int, int]) -> None:
+    async def test_metrics_sql_and_rows_are_shown(self, drive: Drive, size: tuple[int, int]) -> None:
         async with opened(drive, size=size) as (driven, _, _):
             await driven.until(lambda: "20,871 rows" in driven.text())
             words = driven.text()
-            for part in ("dead letters", "behind: server", "current_setting", "NVDA", "187.22 USD"):
+            for part in ("dead letters", "SQL: server", "current_setting", "NVDA", "187.22 USD"):
                 assert part in words
 
     async def test_the_cursor_shows_the_sql_behind_its_figure(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             await driven.press("down", "j")
             await driven.until(
-                lambda: "behind: size" in driven.text() and "pg_total_relation_size" in driven.text()
+                lambda: "SQL: size" in driven.text() and "pg_total_relation_size" in driven.text()
             )
             await driven.press("G")
-            await driven.until(lambda: "behind: dead letters" in driven.text() and "no SQL" in driven.text())
+            await driven.until(lambda: "SQL: dead letters" in driven.text() and "no SQL" in driven.text())
             await driven.press("g")
-            await driven.until(lambda: "behind: server" in driven.text())
-            await driven.pilot.click("#figures", offset=(6, 5))
-            await driven.until(lambda: "behind: symbols" in driven.text())
+            await driven.until(lambda: "SQL: server" in driven.text())
+            await driven.pilot.click("#metrics", offset=(6, 5))
+            await driven.until(lambda: "SQL: symbols" in driven.text())
 
     async def test_y_copies_the_sql(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             await driven.press("down", "y")
             assert driven.app.clipboard == QUERIES["row_count"].rstrip() + ";"
             await driven.press("end", "y")
-            await driven.until(lambda: any("no SQL" in note.message for note in driven.app._notifications))
+            await driven.until(
+                lambda: any("has no SQL" in note.message for note in driven.app._notifications)
+            )
 
     async def test_growth_is_the_difference_of_two_readings(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
@@ -206,10 +210,10 @@ class TestScreen:
             await driven.until(lambda: "50.0/s" in driven.text())
 
     async def test_an_empty_table_says_so(self, drive: Drive) -> None:
-        reader = CannedArchive()
+        reader = CannedReader()
         reader.empty = True
         async with opened(drive, reader) as (driven, _, _):
-            await driven.until(lambda: "no price has been stored yet" in driven.text())
+            await driven.until(lambda: "No prices stored yet" in driven.text())
 
     async def test_a_database_that_goes_away_and_comes_back(self, drive: Drive) -> None:
         async with opened(drive, pipeline=FakePipeline(running())) as (driven, screen, reader):
@@ -230,12 +234,12 @@ class TestScreen:
         letters.add([DeadLetter.of({"symbol": "AAPL"}, "numeric field overflow", "22003")] * 2)
         async with opened(drive) as (driven, screen, _):
             # then both are counted, though this run refused none
-            await driven.until(lambda: "2 rows  kept; none refused in this run" in driven.text())
+            await driven.until(lambda: "2 rows  in the file; none rejected in this run" in driven.text())
             # and a file that cannot be read takes the other figures nothing
             file.unlink()
             file.mkdir()
             screen.ask()
-            await driven.until(lambda: "not counted  none refused in this run" in driven.text())
+            await driven.until(lambda: "not counted  none rejected in this run" in driven.text())
             assert "20,871 rows" in driven.text()
 
     async def test_the_connection_is_given_back(self, drive: Drive) -> None:

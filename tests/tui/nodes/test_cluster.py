@@ -21,7 +21,7 @@ from sp500tui.pipeline.core.snapshot import (
 )
 from sp500tui.pipeline.monitoring.diagnostics import bottleneck
 from sp500tui.pipeline.report import RunReport, exit_code
-from sp500tui.tui.database.metrics import figures
+from sp500tui.tui.database.metrics import metrics
 from sp500tui.tui.demo.render import no_market_reason, writer_to_kill
 from sp500tui.tui.nodes.render import details_lines, node_line, nodes_heading
 from sp500tui.tui.quit.cluster_text import quit_lines, remaining_cluster_message
@@ -223,7 +223,7 @@ class TestLeaving:
 
 
 def test_a_cluster_has_no_journal() -> None:
-    journal = next(figure for figure in figures(three_nodes(), None, [], NOON) if figure.name == "journal")
+    journal = next(figure for figure in metrics(three_nodes(), None, [], NOON) if figure.name == "journal")
     assert (journal.value, journal.note) == ("none", "the broker keeps it")
     assert "journal" not in bar(three_nodes(), 300)
     assert "journal" in bar(running(), 300)

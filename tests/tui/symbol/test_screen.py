@@ -16,22 +16,22 @@ from sp500tui.pipeline.core.snapshot import MissingSymbol
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.screen import SymbolScreen
-from tests.support.tui.canned_reader import CannedArchive
+from tests.support.tui.canned_reader import CannedReader
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
 from tests.tui.conftest import Drive, Driven
 
 
 @asynccontextmanager
 async def opened(
-    drive: Drive, reader: CannedArchive | None = None, symbol: str = "NVDA", **more: Any
-) -> AsyncIterator[tuple[Driven, SymbolScreen, CannedArchive]]:
+    drive: Drive, reader: CannedReader | None = None, symbol: str = "NVDA", **more: Any
+) -> AsyncIterator[tuple[Driven, SymbolScreen, CannedReader]]:
     """The details of a symbol, read once."""
-    reader = reader or CannedArchive()
+    reader = reader or CannedReader()
     async with drive(**more) as driven:
         screen = SymbolScreen(symbol, reader)
         await driven.app.push_screen(screen)
         if reader.failure is None:
-            await driven.until(lambda: screen._stored is not None, "the reading")
+            await driven.until(lambda: screen.stored is not None, "the reading")
         await driven.pilot.pause()
         yield driven, screen, reader
 
@@ -114,7 +114,7 @@ class TestReading:
 
     async def test_the_screen_lives_while_the_database_takes_its_time(self, drive: Drive) -> None:
         # given a database that does not answer
-        reader, gate = CannedArchive(), threading.Event()
+        reader, gate = CannedReader(), threading.Event()
         reader.gate = lambda: gate.wait(10)
         async with drive() as driven:
             screen = SymbolScreen("NVDA", reader)
@@ -128,7 +128,7 @@ class TestReading:
             await driven.until(lambda: "latest rows" in driven.text() and "┬" in driven.text())
 
     async def test_a_database_that_is_away_is_a_state(self, drive: Drive) -> None:
-        reader = CannedArchive()
+        reader = CannedReader()
         reader.failure = DatabaseError("the database does not answer: start it")
         async with opened(drive, reader) as (driven, _, _):
             await driven.until(lambda: driven.text().count("the database does not answer: start it") >= 2)
@@ -149,7 +149,7 @@ class TestReading:
             assert driven.app.is_running
 
     async def test_a_symbol_without_rows_says_so(self, drive: Drive) -> None:
-        reader = CannedArchive()
+        reader = CannedReader()
         reader.empty = True
         async with opened(drive, reader) as (driven, _, _):
             await driven.until(lambda: "No prices of NVDA stored in the last hour" in driven.text())
@@ -178,11 +178,11 @@ class TestKeys:
 
     async def test_an_answer_about_the_symbol_before_is_not_shown(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
-            old = screen._stored
+            old = screen.stored
             assert old is not None
             await driven.press("down")
             screen.post_message(screen.QuerySucceeded(old))
-            await driven.until(lambda: screen._stored is not None and screen._stored.symbol == screen.symbol)
+            await driven.until(lambda: screen.stored is not None and screen.stored.symbol == screen.symbol)
 
     async def test_t_changes_the_span_and_asks_for_it(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
