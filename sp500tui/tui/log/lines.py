@@ -18,6 +18,7 @@ from sp500tui.tui.messages import CopyRequested
 from sp500tui.tui.render.cached_lines import CachedLineView
 from sp500tui.tui.render.cursor_list import cursor_bindings
 from sp500tui.tui.render.formats import ELLIPSIS, fit
+from sp500tui.tui.render.search_panel import SearchPanel
 
 _LEVELS = {
     logging.DEBUG: ("debug", "debug"),
@@ -125,9 +126,6 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         """The summary of filters, search and following changed."""
 
         text: str
-
-    class SearchRequested(Message):
-        """The input line of the search was requested."""
 
     def __init__(self, buffer: LogBuffer | None = None) -> None:
         super().__init__()
@@ -292,7 +290,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
 
     def action_search(self) -> None:
         """Request the input line of the search."""
-        self.post_message(self.SearchRequested())
+        self.post_message(SearchPanel.Requested())
 
     def watch_search_text(self, text: str) -> None:
         """Search backwards from the newest line."""

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Container
-from textual.widgets import Input
-
 from sp500tui.tui.prices.table import PriceTable, utc_now
-from sp500tui.tui.render.search_input import SearchInput
+from sp500tui.tui.render.search_panel import SearchPanel
 
 
-class PricePanel(Container):
+class PricePanel(SearchPanel):
     """The price table above its filter line."""
 
     def __init__(
@@ -24,31 +19,14 @@ class PricePanel(Container):
         id: str | None = None,  # noqa: A002
         classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
         self.table = PriceTable(clock=clock)
-        self._input = SearchInput("symbol, name or sector")
+        super().__init__(self.table, "symbol, name or sector", id=id, classes=classes)
 
-    def compose(self) -> ComposeResult:
-        """The table above its filter line."""
-        yield self.table
-        yield self._input
+    @property
+    def search_text(self) -> str:
+        """The table's filter."""
+        return self.table.filter_text
 
-    @on(PriceTable.FilterRequested)
-    def open_filter(self) -> None:
-        """Open the filter line."""
-        self._input.open(self.table.filter_text)
-
-    @on(Input.Changed)
-    def filter_rows(self, event: Input.Changed) -> None:
-        """Filter with every keystroke."""
-        event.stop()
-        if self._input.display:
-            self.table.filter_text = event.value
-
-    @on(SearchInput.Closed)
-    def close_filter(self, event: SearchInput.Closed) -> None:
-        """Return to the rows; all of them if the filter was discarded."""
-        event.stop()
-        # The message of the last keystroke may still be queued when the line closes.
-        self.table.filter_text = event.text
-        self.table.focus()
+    @search_text.setter
+    def search_text(self, text: str) -> None:
+        self.table.filter_text = text

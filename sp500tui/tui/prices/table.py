@@ -35,6 +35,7 @@ from sp500tui.tui.prices.view import (
     starts_descending,
 )
 from sp500tui.tui.render.formats import clean
+from sp500tui.tui.render.search_panel import SearchPanel
 
 FLASH_DURATION = timedelta(seconds=0.8)
 SORT_INTERVAL = timedelta(seconds=1)
@@ -92,9 +93,6 @@ class PriceTable(SymbolList, can_focus=True):
         """The summary of sort order, filter and grouping changed."""
 
         text: str
-
-    class FilterRequested(Message):
-        """The filter's input line was requested."""
 
     def __init__(
         self,
@@ -299,7 +297,7 @@ class PriceTable(SymbolList, can_focus=True):
 
     def action_filter(self) -> None:
         """Request the filter's input line."""
-        self.post_message(self.FilterRequested())
+        self.post_message(SearchPanel.Requested())
 
     def action_release(self) -> None:
         """Clear the filter; without one, clear the cursor and return to the top."""

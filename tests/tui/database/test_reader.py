@@ -93,7 +93,7 @@ class TestArchive:
     def test_a_closed_archive_opens_no_connection(self, reader: PostgresReader) -> None:
         reader.read_overview(1)
         reader.close()
-        with pytest.raises(DatabaseError, match="this screen was closed"):
+        with pytest.raises(DatabaseError, match="the reader is closed"):
             reader.read_overview(1)
         assert reader._connection is None
 
