@@ -162,7 +162,7 @@ def _connections(stored: StoredOverview | None) -> Metric:
     return Metric(
         "connections",
         value,
-        "including this screen's",
+        "with this screen",
         ("server",),
         "Sessions of all databases on the server.",
         role,
@@ -172,9 +172,9 @@ def _connections(stored: StoredOverview | None) -> Metric:
 def _commit(snapshot: Snapshot) -> Metric:
     commit = snapshot.database.commit
     return Metric(
-        "commit",
+        "batch commit",
         f"p50 {milliseconds(commit.p50)}  p95 {milliseconds(commit.p95)}",
-        "per batch",
+        "",
         ("insert_prices",),
         "Measured by the writers: a batch is one statement and one commit.",
     )
@@ -202,9 +202,9 @@ def _journal(snapshot: Snapshot) -> Metric:
 
 def _dead_letters(snapshot: Snapshot, kept: int | str | None) -> Metric:
     dead = snapshot.ledger.dead
-    note = f"{count(dead) if dead else 'none'} rejected in this run"
+    note = f"{count(dead) if dead else 'none'} this run"
     if isinstance(kept, int):
-        value, note = plural(kept, "row"), f"in the file; {note}"
+        value, note = plural(kept, "row"), f"kept; {note}"
     elif kept is None:
         value = "–"
     else:

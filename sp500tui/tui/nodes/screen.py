@@ -19,7 +19,7 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.render.worker_lines import header_line, name_width, worker_line
-from sp500tui.tui.shell import pipeline_actions as steering
+from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
 
@@ -185,18 +185,18 @@ class NodesScreen(BaseScreen):
 
     def action_select_stage(self, steps: int) -> None:
         """Select the stage before or after the selected one."""
-        self.dashboard.selected_stage = steering.neighbour(self.dashboard.selected_stage, steps)
+        self.dashboard.selected_stage = pipeline_actions.neighbour(self.dashboard.selected_stage, steps)
 
     def action_scale_node(self, change: int) -> None:
         """Add or remove workers of the selected stage on the marked node."""
         pipeline, node = self.dashboard.feed.pipeline, self.marked
         if pipeline is None or node is None:
-            self.say("No node to scale yet")
+            self.show_message("No node to scale yet")
             return
-        self.say(steering.scale_node(pipeline, node, self.dashboard.selected_stage, change))
+        self.show_message(pipeline_actions.scale_node(pipeline, node, self.dashboard.selected_stage, change))
         self.dashboard.refresh_data()
 
-    def say(self, message: str) -> None:
+    def show_message(self, message: str) -> None:
         """Show the effect of a key in the border for some seconds."""
         self._message = message
         if self._message_timer is not None:

@@ -195,7 +195,12 @@ class CursorList(CursorView):
             footer: Fixed at the foot of the list.
         """
         self._heading, self._rows, self._placeholder, self._footer = heading, rows, placeholder, footer
-        self.set_line_total(max(len(rows), 1) + self.heading_height + self.footer_height)
+        total = max(len(rows), 1) + self.heading_height + self.footer_height
+        self.set_line_total(total)
+        # A shorter list or footer would leave blank lines below the last row.
+        bottom = max(0, total - self.line_count)
+        if self.scroll_offset.y > bottom:
+            self.scroll_to(y=bottom, animate=False, force=True)
         self.repaint_changed()
 
     def rows_shown(self) -> list[str]:

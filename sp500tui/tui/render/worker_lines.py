@@ -84,8 +84,8 @@ def _align(name: str) -> str:
 
 def empty_line(width: int, *, starting: bool) -> Line:
     """The line of a list without workers, while the pipeline is `starting` and after its end."""
-    words = "Starting workers …" if starting else "no workers left"
-    return cut((Span(words, Role.LABEL),), width)
+    text = "Starting workers …" if starting else "no workers left"
+    return cut((Span(text, Role.LABEL),), width)
 
 
 def worker_line(worker: WorkerSnapshot, width: int, names: int, *, nodes: int = 0) -> Line:
@@ -144,7 +144,7 @@ def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
 def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
     """What a narrow panel has no columns for, in `lines` lines: process, latencies and the whole last error."""
     error = clean(worker.last_error)
-    words, role = (f"last error: {error}", Role.WARN) if error else ("no errors", Role.LABEL)
+    text, role = (f"last error: {error}", Role.WARN) if error else ("no errors", Role.LABEL)
     place = (
         f"pid {worker.pid}"
         if worker.stage is StageName.WRITER
@@ -152,15 +152,15 @@ def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
     )
     head = Span(f"↳ {place}", Role.LABEL)
     if lines == 1:
-        return [cut((head, Span(" · ", Role.LABEL), Span(words, role)), width)]
+        return [cut((head, Span(" · ", Role.LABEL), Span(text, role)), width)]
     restarts = Span(f" · {plural(worker.restarts, 'restart')}", Role.WARN if worker.restarts else Role.LABEL)
     latency = worker.latency
     percentiles = " · " + "  ".join(
         f"{name} {milliseconds(value)}"
         for name, value in (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
     )
-    wrapped = wrap(words, max(width - 2, 1), max_lines=lines - 1, placeholder="…")
-    below = [cut((Span(f"  {text}", role),), width) for text in wrapped]
+    wrapped = wrap(text, max(width - 2, 1), max_lines=lines - 1, placeholder="…")
+    below = [cut((Span(f"  {line}", role),), width) for line in wrapped]
     return [
         longest_that_fits(
             [(head, restarts, Span(percentiles, Role.LABEL)), (head, restarts), (head,)], width

@@ -1,4 +1,4 @@
-"""A demo market without a process: keeps the faults it is told, counts what a test wants, fails on demand."""
+"""A demo market without a process: keeps its faults, returns given counts, and fails on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored prices without a database: a seeded walk for every symbol, a server that stands still, every failure."""
+"""A price reader without a database: seeded prices for every symbol, fixed statistics, and failures on demand."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def stored_row(symbol: str, age: float, price: str = "187.22", change: str | Non
 
 
 class CannedReader:
-    """Answers at once, or fails with `failure`, or waits for `gate`; writes down what it was asked."""
+    """Answers immediately, fails with `failure`, or waits for `gate`; records its calls."""
 
     def __init__(self, minutes: int = 55) -> None:
         self.minutes = minutes

@@ -66,7 +66,7 @@ class TestArchive:
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             run(reader._connection, "DELETE FROM prices")
 
-    def test_a_broken_connection_is_told_once_and_then_mended(
+    def test_a_broken_connection_fails_once_and_is_reopened(
         self, reader: PostgresReader, filled: str
     ) -> None:
         # given a connection that the server ends
@@ -85,7 +85,7 @@ class TestArchive:
         with pytest.raises(DatabaseError, match="not open yet"):
             PostgresReader(lambda: None).read_overview(1)
 
-    def test_closing_twice_does_nothing(self, reader: PostgresReader) -> None:
+    def test_closing_twice_is_allowed(self, reader: PostgresReader) -> None:
         reader.read_overview(1)
         reader.close()
         reader.close()
@@ -182,7 +182,7 @@ async def test_the_symbol_screen_draws_what_postgresql_holds(drive: Drive, fille
         assert "1,393.00 DKK" in driven.text()
 
 
-async def test_a_screen_says_which_server_does_not_answer(drive: Drive) -> None:
+async def test_a_screen_shows_which_server_does_not_answer(drive: Drive) -> None:
     fake = FakePipeline()
     fake.database_url = f"postgresql://me:s3cret@127.0.0.1:{free_port()}/replica"
     async with drive(fake, database="postgresql://host/x", read_database=fake.database_url) as driven:

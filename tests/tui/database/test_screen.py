@@ -51,9 +51,9 @@ class TestMetrics:
         assert words["symbols"] == "503 with a price"
         assert words["newest trade"] == "17:45:59 1 s ago"
         assert words["connections"].startswith("5 of 100")
-        assert words["commit"] == "p50 3.1 ms  p95 6.2 ms per batch"
+        assert words["batch commit"] == "p50 3.1 ms  p95 6.2 ms "
         assert words["journal"] == "52 rows, 7.2 kB of 1.0 GB"
-        assert words["dead letters"] == "– none rejected in this run"
+        assert words["dead letters"] == "– none this run"
         assert all(metric.origin.endswith((".", "list")) for metric in made.values())
 
     def test_before_the_first_result_the_values_are_dashes(self) -> None:
@@ -61,7 +61,7 @@ class TestMetrics:
         for name in ("rows", "size", "symbols", "newest trade", "connections", "growth"):
             assert made[name].value == "–"
 
-    def test_an_estimate_says_so_and_has_another_origin(self) -> None:
+    def test_an_estimate_is_labelled_and_has_another_origin(self) -> None:
         stored = CannedReader().read_overview(1)
         estimate = replace(stored.statistics, total=RowTotal(2_100_000, exact=False, bytes=1 << 30))
         metric = metrics_by_name(stored=replace(stored, statistics=estimate))["rows"]
@@ -69,7 +69,7 @@ class TestMetrics:
         assert metric.note == "estimated"
         assert metric.queries == ("table_size",)
 
-    def test_a_server_that_tells_no_size(self) -> None:
+    def test_a_server_without_a_table_size(self) -> None:
         stored = CannedReader().read_overview(1)
         sizeless = replace(stored.statistics, total=RowTotal(5, exact=True, bytes=None))
         assert metrics_by_name(stored=replace(stored, statistics=sizeless))["size"].value == "–"
@@ -88,17 +88,17 @@ class TestMetrics:
         made = metrics_by_name(full)
         assert made["journal"].note == "the journal is nearly full"
         assert "40 rows of an earlier run to replay" in made["journal"].value
-        assert made["dead letters"].note == "3 rejected in this run"
+        assert made["dead letters"].note == "3 this run"
         assert made["dead letters"].role is Role.WARN
 
     @pytest.mark.parametrize(
         ("kept", "refused", "value", "note", "role"),
         [
-            (None, 2, "–", "2 rejected in this run", Role.WARN),
-            ("no [b]", 0, "not counted", "none rejected in this run; no [b]", Role.WARN),
-            (0, 0, "0 rows", "in the file; none rejected in this run", Role.VALUE),
-            (5, 0, "5 rows", "in the file; none rejected in this run", Role.WARN),
-            (5, 2, "5 rows", "in the file; 2 rejected in this run", Role.WARN),
+            (None, 2, "–", "2 this run", Role.WARN),
+            ("no [b]", 0, "not counted", "none this run; no [b]", Role.WARN),
+            (0, 0, "0 rows", "kept; none this run", Role.VALUE),
+            (5, 0, "5 rows", "kept; none this run", Role.WARN),
+            (5, 2, "5 rows", "kept; 2 this run", Role.WARN),
         ],
     )
     def test_dead_letters_of_earlier_runs_count_too(
@@ -143,7 +143,7 @@ class TestSql:
         assert short[:4] == bare[:4]
         assert text(short[4:]).startswith(f"… {len(bare) - 4} more lines; press y to copy the SQL")
 
-    def test_a_figure_of_the_pipeline_says_that_there_is_none(self) -> None:
+    def test_a_metric_of_the_pipeline_has_no_sql(self) -> None:
         assert "no SQL" in text(sql_lines(metrics_by_name()["journal"], QUERIES, 60))
 
 
@@ -163,7 +163,7 @@ async def opened(
 
 
 class TestScreen:
-    async def test_its_number_opens_it_and_says_that_the_database_is_not_open(self, drive: Drive) -> None:
+    async def test_before_the_database_is_open_the_screen_shows_a_message(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("2")
             assert isinstance(driven.app.screen, DatabaseScreen)
@@ -209,7 +209,7 @@ class TestScreen:
             screen.ask()
             await driven.until(lambda: "50.0/s" in driven.text())
 
-    async def test_an_empty_table_says_so(self, drive: Drive) -> None:
+    async def test_an_empty_table_shows_a_message(self, drive: Drive) -> None:
         reader = CannedReader()
         reader.empty = True
         async with opened(drive, reader) as (driven, _, _):
@@ -234,12 +234,12 @@ class TestScreen:
         letters.add([DeadLetter.of({"symbol": "AAPL"}, "numeric field overflow", "22003")] * 2)
         async with opened(drive) as (driven, screen, _):
             # then both are counted, though this run refused none
-            await driven.until(lambda: "2 rows  in the file; none rejected in this run" in driven.text())
+            await driven.until(lambda: "2 rows  kept; none this run" in driven.text())
             # and a file that cannot be read takes the other figures nothing
             file.unlink()
             file.mkdir()
             screen.ask()
-            await driven.until(lambda: "not counted  none rejected in this run" in driven.text())
+            await driven.until(lambda: "not counted  none this run" in driven.text())
             assert "20,871 rows" in driven.text()
 
     async def test_the_connection_is_given_back(self, drive: Drive) -> None:

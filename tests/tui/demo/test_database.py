@@ -1,4 +1,4 @@
-"""A database that is stopped as a demonstration stays away for as long as was asked, and comes back by itself."""
+"""The demo action that stops the database for some seconds."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class TestChoices:
         assert toggled(titled("dropped connections"), odd)["drop"] == 0.0
 
     @CHOICES
-    def test_switching_twice_is_nothing(self, choice: FaultOption) -> None:
+    def test_switching_twice_restores_the_faults(self, choice: FaultOption) -> None:
         once = toggled(choice, NONE)
         assert strength_of(choice, once) != OFF
         assert strength_of(choice, toggled(choice, once)) == OFF
@@ -89,7 +89,7 @@ class TestChoices:
 
 class TestLines:
     @pytest.mark.parametrize("width", [20, 43, 54, 80])
-    def test_lines_fit_and_tell_states_in_words(self, width: int) -> None:
+    def test_lines_fit_and_show_states_as_text(self, width: int) -> None:
         faults = with_strength(titled("stale quotes"), 1, NONE)
         lines = control_lines(faults, width)
         assert {width_of(line) for line in lines} == {width}
@@ -99,10 +99,10 @@ class TestLines:
             assert "10 % of quotes" in text(lines)
             assert text(lines).count(" off") == len(FAULTS) - 1
 
-    def test_before_the_market_answers_nothing_is_claimed(self) -> None:
+    def test_before_the_first_answer_the_states_are_unknown(self) -> None:
         assert text(control_lines(None, 60)).count("unknown") == len(FAULTS)
 
-    def test_a_strength_of_ones_own_says_so(self) -> None:
+    def test_other_values_are_a_custom_strength(self) -> None:
         assert "custom" in text(control_lines({**NONE, "drop": 0.37}, 60))
 
     @pytest.mark.parametrize(("width", "height"), [(34, 9), (34, 20), (58, 16), (120, 30)])
@@ -112,7 +112,7 @@ class TestLines:
             assert len(lines) <= height
             assert {width_of(line) for line in lines} == {width}
 
-    def test_what_to_watch_for_comes_whole_on_a_small_screen(self) -> None:
+    def test_what_to_watch_for_is_complete_on_a_small_screen(self) -> None:
         for entry in entries():
             words = " ".join(text(explanation_lines(entry, None, 35, 10)).split())
             assert entry.watch in words
@@ -136,7 +136,7 @@ class TestEvents:
         assert "writer-1 ·[31m[red]died" in text(lines)
         assert text(event_lines(events, NOON, 80, 1)).startswith("17:46:02 resumed")
 
-    def test_nothing_yet(self) -> None:
+    def test_without_data_there_is_a_placeholder(self) -> None:
         assert "no events yet" in text(event_lines([], NOON, 60, 3))
         assert len(event_lines([], NOON, 60, 0)) == 1
 

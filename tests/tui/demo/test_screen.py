@@ -71,7 +71,7 @@ class TestFaults:
             await driven.pilot.click("#faults", offset=(6, 5), times=2)
             await driven.until(lambda: market.now.drop == 0.5)
 
-    async def test_clear_all_keeps_nothing(self, drive: Drive) -> None:
+    async def test_clear_all_switches_every_fault_off(self, drive: Drive) -> None:
         market = CannedMarket(drop=0.5, stale=1.0, wikipedia="down")
         async with opened(drive, market=market) as (driven, screen, _):
             await driven.until(lambda: "3 faults on" in driven.text())
@@ -82,13 +82,13 @@ class TestFaults:
             await driven.press("enter")
             await driven.until(lambda: market.now.stale == 0)
 
-    async def test_what_to_watch_for_stands_beside_the_marked_fault(self, drive: Drive) -> None:
+    async def test_what_to_watch_for_is_beside_the_marked_fault(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             assert "p95 rises" in driven.text()
             await driven.press("j")
             await driven.until(lambda: "injected 37 times" in driven.text())
 
-    async def test_a_market_that_is_away_is_told(self, drive: Drive) -> None:
+    async def test_an_unreachable_market_shows_the_error(self, drive: Drive) -> None:
         market = CannedMarket()
         market.away = True
         async with opened(drive, market=market) as (driven, screen, _):
@@ -103,7 +103,7 @@ class TestFaults:
             await driven.press("3", "space")
             await driven.until(lambda: noted(driven, "The demo market is still starting"))
 
-    async def test_without_the_demo_a_sentence_says_what_is_needed(self, drive: Drive) -> None:
+    async def test_without_the_demo_a_message_shows_how_to_start_it(self, drive: Drive) -> None:
         async with drive(demo=False) as driven:
             await driven.press("3")
             assert driven.main.is_current
@@ -128,13 +128,13 @@ class TestActs:
             await driven.press("enter")
             assert driven.pipeline.calls.count(("kill_worker", "writer-1")) == 2
 
-    async def test_without_a_writer_nothing_is_killed(self, drive: Drive) -> None:
+    async def test_without_a_writer_a_message_is_shown(self, drive: Drive) -> None:
         fake = FakePipeline(replace(running(), workers=()))
         async with opened(drive, fake) as (driven, _, _):
             await driven.press("K")
             await driven.until(lambda: noted(driven, "has no writer to kill"))
 
-    async def test_a_writer_without_a_process_is_told(
+    async def test_a_writer_without_a_process_shows_a_message(
         self, drive: Drive, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(FakePipeline, "kill_worker", lambda self, name: False)
@@ -160,7 +160,7 @@ class TestActs:
             await driven.press("D", "D")
             await driven.until(lambda: noted(driven, "Only the embedded database can be stopped"))
 
-    async def test_a_server_that_does_not_stop_is_told(
+    async def test_a_server_that_does_not_stop_shows_the_error(
         self, drive: Drive, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(self: FakePipeline, seconds: float) -> bool:
@@ -180,7 +180,7 @@ class TestWatching:
         async with opened(drive, size=size) as (driven, _, _):
             await driven.until(lambda: "latency" in driven.text() and "tickers" in driven.text())
 
-    async def test_the_pipeline_and_its_troubles_go_on_above(self, drive: Drive) -> None:
+    async def test_the_pipeline_and_its_problems_are_shown_above(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             driven.show(degraded())
             await driven.until(lambda: "Yahoo Finance answers 429" in driven.text())
@@ -203,6 +203,6 @@ class TestWatching:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_what_is_wrong_is_told_once(drive: Drive, size: tuple[int, int]) -> None:
+async def test_a_problem_is_shown_once(drive: Drive, size: tuple[int, int]) -> None:
     async with opened(drive, FakePipeline(degraded()), size=size) as (driven, _, _market):
         await driven.until(lambda: driven.text().count("next attempt in 3 s: Yahoo") == 1)

@@ -82,7 +82,7 @@ class TestBuffer:
         assert buffer.line(buffer.end) is None
         assert buffer.line(buffer.first - 1) is None
 
-    def test_a_number_stays_with_its_line_while_old_ones_fall_out(self) -> None:
+    def test_numbers_stay_while_old_lines_are_dropped(self) -> None:
         buffer = LogBuffer(3)
         buffer.extend([line(1), line(2), line(3)])
         before = buffer.line(2)
@@ -99,7 +99,7 @@ class TestBuffer:
         assert kept is not None
         assert kept.message == "x" * MAX_CHARACTERS + "…"
 
-    def test_control_and_direction_characters_do_nothing(self) -> None:
+    def test_control_and_direction_characters_are_replaced(self) -> None:
         buffer = LogBuffer()
         buffer.extend([line(1, "a\x1b[31mb\u202ec", worker="w\x07")])
         kept = buffer.line(0)
@@ -124,16 +124,16 @@ class TestBuffer:
         buffer.extend([line(1), line(2, level=logging.ERROR), line(3), line(4, level=logging.CRITICAL)])
         assert [buffer.find_error(start) for start in (0, 2, 4)] == [1, 3, 1]
 
-    def test_a_search_looks_at_the_workers_name_too(self) -> None:
+    def test_a_search_includes_the_worker_name(self) -> None:
         assert contains(line(1, worker="writer-2"), "WRITER")
 
 
 class TestLook:
     @given(st.text(max_size=40), st.text(max_size=5))
-    def test_the_pieces_of_a_message_are_the_message(self, message: str, wanted: str) -> None:
+    def test_highlighting_keeps_the_message(self, message: str, wanted: str) -> None:
         assert "".join(text for text, _ in highlighted(message, wanted)) == message
 
-    def test_what_is_searched_for_stands_out(self) -> None:
+    def test_matches_are_highlighted(self) -> None:
         assert highlighted("a Fox, a fox", "fox") == [
             ("a ", "message"),
             ("Fox", "match"),
@@ -189,7 +189,9 @@ class TestOnScreen:
             assert "and more" in seen(driven)[-1]
             assert "following" in str(driven.main.log_view.border_title)
 
-    async def test_held_lines_stay_while_old_ones_fall_out(self, drive: Drive, log: CannedLog) -> None:
+    async def test_the_view_keeps_its_position_while_old_lines_are_dropped(
+        self, drive: Drive, log: CannedLog
+    ) -> None:
         async with drive() as driven:
             lines_of(driven).buffer = LogBuffer(50)
             await said(driven, log, *(f"line {number}" for number in range(50)))
@@ -254,7 +256,7 @@ class TestOnScreen:
             await driven.press("escape")
             await driven.until(lambda: "fox" not in str(driven.main.log_view.border_title), "the title")
 
-    async def test_a_discarded_search_leaves_nothing(self, drive: Drive, log: CannedLog) -> None:
+    async def test_a_discarded_search_is_cleared(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:
             await said(driven, log, "fox")
             lines_of(driven).focus()
@@ -273,7 +275,7 @@ class TestOnScreen:
             await driven.press("f")
             assert "line 39" in seen(driven)[-1]
 
-    async def test_no_error_is_said(self, drive: Drive, log: CannedLog) -> None:
+    async def test_a_log_without_errors_shows_a_message(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:
             await said(driven, log, "fine")
             lines_of(driven).focus()
@@ -341,6 +343,6 @@ class TestOnScreen:
             assert "\x1b" not in text
             assert text.rstrip().endswith("…")
 
-    async def test_an_empty_log_says_so(self, drive: Drive) -> None:
+    async def test_an_empty_log_shows_a_message(self, drive: Drive) -> None:
         async with drive() as driven:
             assert "No lines yet" in seen(driven)[0]

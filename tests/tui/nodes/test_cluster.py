@@ -65,7 +65,7 @@ class TestStatusBar:
         assert "fetched 21,126 = stored 20,871 + duplicate 203" in medium
         assert "broker valkey.example:6379/0 ✓  3 nodes" in bar(three_nodes(), 200)
 
-    def test_a_loss_is_a_trouble_for_a_minute_and_counted_longer(self) -> None:
+    def test_a_loss_is_a_problem_for_a_minute_and_listed_longer(self) -> None:
         assert "2 of 3 nodes" in bar(one_lost(), 80, 2)
         assert trouble(one_lost()) is not None
         assert phase_word(one_lost())[1] == "degraded"
@@ -75,7 +75,7 @@ class TestStatusBar:
         assert trouble(later) is None
         assert "2 of 3 nodes" in bar(later, 120)
 
-    def test_a_broker_that_is_away_is_told_in_words(self) -> None:
+    def test_an_unreachable_broker_is_shown(self) -> None:
         assert "broker ✗ down" in bar(away(), 80, 2)
         assert "does not answer; next attempt in 3 s" in bar(away(), 120)
 
@@ -176,7 +176,7 @@ class TestLeaving:
         assert all(width_of(line) <= 72 for line in lines)
         return "\n".join("".join(span.text for span in line) for line in lines)
 
-    def test_a_node_says_that_the_others_go_on(self) -> None:
+    def test_a_node_reports_that_the_cluster_continues(self) -> None:
         told = self.text(three_nodes(), ShutdownLevel.DRAIN)
         assert "Leaving the cluster: this node finishes what it has in hand." in told
         assert "The cluster continues on 2 other nodes." in told
@@ -186,12 +186,12 @@ class TestLeaving:
         assert "goes to the other nodes" in self.text(three_nodes(), ShutdownLevel.SPOOL)
         assert "leaving" in self.text(three_nodes(), ShutdownLevel.KILL)
 
-    def test_one_that_only_watches_says_so(self) -> None:
+    def test_a_viewer_reports_that_the_cluster_continues(self) -> None:
         told = self.text(watching(), ShutdownLevel.DRAIN)
         assert "Leaving: this program only watches." in told
         assert "The cluster continues on 3 other nodes." in told
 
-    def test_the_last_one_says_that_nothing_goes_on(self) -> None:
+    def test_the_last_node_reports_that_the_cluster_is_idle(self) -> None:
         alone = replace(three_nodes(), nodes=three_nodes().nodes[:1])
         assert (
             remaining_cluster_message(alone)
@@ -238,7 +238,7 @@ class TestDemoControls:
         assert writer_to_kill(replace(snapshot, workers=workers)) == "writer-2"
         assert writer_to_kill(watching()) is None
 
-    def test_where_nothing_is_fetched_there_is_no_market(self) -> None:
+    def test_a_node_without_a_fetch_stage_has_no_market(self) -> None:
         assert no_market_reason(three_nodes()) == no_market_reason(running()) == ""
         assert "Inject faults on a node that does" in no_market_reason(watching())
 

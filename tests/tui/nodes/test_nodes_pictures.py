@@ -1,4 +1,4 @@
-"""Pictures of a cluster on the nodes screen, compared with the ones that were looked at."""
+"""Snapshots of the nodes screen."""
 
 from __future__ import annotations
 

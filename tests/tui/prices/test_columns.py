@@ -130,7 +130,7 @@ def test_a_sector_heading_fills_the_line(width: int, sector: str, shown: int, me
     assert cell_len("".join(text for text, _ in cells)) == width
 
 
-def test_a_sector_heading_tells_members_advancers_decliners_and_change() -> None:
+def test_a_sector_heading_shows_members_advancers_decliners_and_change() -> None:
     stats = SectorStats()
     for price in (live("A", "110.00", "10.00"), live("B", "99.00", "-1.00")):
         stats.members += 1
@@ -142,7 +142,7 @@ def test_a_sector_heading_tells_members_advancers_decliners_and_change() -> None
     assert words == ["Energy", "1", "of", "2", "▲1", "▼1", "weighted", "▲", "+4.50", "%"]
 
 
-def test_a_message_stands_in_the_middle() -> None:
+def test_a_message_is_centred() -> None:
     lines = ["".join(text for text, _ in render_message("one\nthree", y, 11, 6)) for y in range(6)]
 
     assert lines[2:4] == ["    one", "   three"]

@@ -76,7 +76,7 @@ def test_text_that_a_spreadsheet_would_compute_is_disarmed(name: str) -> None:
     assert rows_of(as_csv(prices(record(name=name))))[0]["name"] == f"'{name}"
 
 
-def test_a_falling_price_stays_a_number() -> None:
+def test_a_negative_change_stays_a_number() -> None:
     assert rows_of(as_csv(prices(record())))[0]["change"] == "-2.50"
 
 
@@ -106,12 +106,12 @@ def test_the_file_name_chooses_the_form(tmp_path: Path, name: str, begins: str) 
     assert text == (as_json if name.endswith("json") else as_csv)(table)
 
 
-def test_a_file_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(Sp500tuiError, match=r"cannot export 1 rows to .*nowhere.*; choose a folder"):
         write_table(prices(record()), tmp_path / "nowhere" / "prices.csv")
 
 
-def test_nothing_is_lost_of_a_long_price() -> None:
+def test_a_long_price_keeps_its_digits() -> None:
     long = replace(record(), price=Decimal("0.000000012345678901234567890"))
 
     assert rows_of(as_csv(prices(long)))[0]["price"] == "0.000000012345678901234567890"

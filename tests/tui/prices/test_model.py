@@ -45,7 +45,7 @@ def test_the_first_price_and_a_repeated_price_are_no_change() -> None:
     assert len(model.rows["A"].history) == 1
 
 
-def test_an_older_version_changes_nothing() -> None:
+def test_an_older_version_is_ignored() -> None:
     model = model_of("A")
     model.update([live("A", "100.00", version=5)], NOW)
 

@@ -1,4 +1,4 @@
-"""What the table shows and which cells of it are drawn anew."""
+"""The content of the price table and the cells it repaints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TestPicture:
             assert b.line(1).split()[:5] == ["S39", "Company", "S39", "139.00", "+39.00"]
             assert b.title == "by change % ▼ · all 40"
 
-    async def test_without_a_list_it_says_what_is_waited_for(self) -> None:
+    async def test_without_a_list_it_shows_what_it_waits_for(self) -> None:
         async with bench(priced=False) as b:
             assert WAITING_TEXT in "".join(b.line(y) for y in range(12))
 
@@ -109,7 +109,7 @@ class TestPicture:
 
             assert b.table.columns == price_layout(b.table.line_width, grouped=b.table.grouped).columns
 
-    async def test_hostile_names_are_shown_and_change_nothing(self) -> None:
+    async def test_hostile_names_are_shown_as_text(self) -> None:
         names = [
             "[red]Red[/]",
             "\x1b[31mEscape\x1b]0;title\x07",
@@ -130,7 +130,7 @@ class TestPicture:
 
 
 class TestFreezing:
-    async def test_the_picture_stands_still_and_then_catches_up(self) -> None:
+    async def test_a_paused_table_does_not_change_and_then_catches_up(self) -> None:
         async with bench() as b:
             b.table.frozen = True
             b.watch()
@@ -160,7 +160,7 @@ class TestFreezing:
 
 
 class TestRepainting:
-    async def test_an_update_off_the_screen_draws_nothing(self) -> None:
+    async def test_an_update_off_the_screen_repaints_nothing(self) -> None:
         async with bench() as b:
             b.table.advance(b.clock.now)
             await b.drawn_since()
@@ -178,7 +178,7 @@ class TestRepainting:
 
             assert await b.drawn_since() == [3]
 
-    async def test_no_news_draws_nothing_and_a_second_only_the_ages(self) -> None:
+    async def test_without_new_prices_only_the_ages_are_repainted(self) -> None:
         async with bench() as b:
             b.watch()
             b.table.advance(b.clock.now)
@@ -207,7 +207,7 @@ class TestRepainting:
             assert over == [4]
             assert await b.drawn_since() == [4]
 
-    async def test_the_same_list_again_draws_nothing(self) -> None:
+    async def test_an_unchanged_list_repaints_nothing(self) -> None:
         async with bench() as b:
             b.watch()
 
@@ -253,12 +253,12 @@ def cells(texts: list[str]) -> dict[int, Segment]:
 
 
 class TestCurrencies:
-    async def test_one_currency_stands_in_the_title(self) -> None:
+    async def test_one_currency_is_in_the_column_title(self) -> None:
         async with bench() as b:
             assert "Last USD" in b.table.render_line(0).text
             assert " USD" not in b.table.render_line(1).text
 
-    async def test_several_currencies_stand_in_the_rows(self) -> None:
+    async def test_several_currencies_are_in_the_rows(self) -> None:
         # given prices in dollars
         async with bench() as b:
             # when one of them comes in pence and another in rupiah

@@ -1,4 +1,4 @@
-"""The table as a person uses it: keys, mouse, order, filter and cursor."""
+"""Keys, mouse, order, filter and cursor of the price table."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class TestFilter:
             assert b.title == "by change % ▼ · all 40"
             assert b.table.has_focus
 
-    async def test_nothing_that_matches_is_said(self) -> None:
+    async def test_a_filter_without_matches_shows_a_message(self) -> None:
         async with bench() as b:
             await b.press("slash", *"zz")
 

@@ -95,7 +95,7 @@ steps = st.lists(
     st.booleans(),
     st.sampled_from(["", "name of", "energy"]),
 )
-def test_following_the_prices_ends_where_sorting_anew_does(
+def test_incremental_sorting_equals_sorting_from_scratch(
     ticks: list[list[tuple[str, int, str | None]]],
     column: PriceColumn,
     descending: bool,
@@ -122,7 +122,7 @@ def test_following_the_prices_ends_where_sorting_anew_does(
     assert view.shown == len(symbols_of(view)) == len(set(symbols_of(view)))
 
 
-def test_nothing_changed_means_nothing_to_do() -> None:
+def test_unchanged_rows_do_not_change_the_order() -> None:
     model, view = view_of()
     view.mark_changed(model.update([live("A", change="5")], NOW))
     assert view.apply_changes()
@@ -132,7 +132,7 @@ def test_nothing_changed_means_nothing_to_do() -> None:
     assert not view.apply_changes()
 
 
-def test_rows_the_filter_hides_cost_nothing() -> None:
+def test_changes_of_hidden_rows_do_not_sort() -> None:
     model, view = view_of()
     view.set_options(ViewOptions(filter_text="health"))
 
@@ -156,7 +156,7 @@ def test_rows_the_filter_hides_cost_nothing() -> None:
         ("(", ""),
     ],
 )
-def test_a_filter_looks_for_every_word_in_symbol_name_and_sector(text: str, found: str) -> None:
+def test_a_filter_matches_every_word_in_symbol_name_and_sector(text: str, found: str) -> None:
     _, view = view_of()
 
     view.set_options(ViewOptions(PriceColumn.SYMBOL, descending=False, filter_text=text))
@@ -202,7 +202,7 @@ def test_groups_follow_the_sort_column(sort: PriceColumn, descending: bool, sect
     assert [line.sector for line in view.lines if isinstance(line, SectorLine)] == sectors
 
 
-def test_words_for_the_title() -> None:
+def test_the_summary_for_the_title() -> None:
     assert ViewOptions().summary(503, 503) == "by change % ▼ · all 503"
     chosen = ViewOptions(PriceColumn.NAME, descending=False, filter_text=" bank ", grouped=True)
     assert chosen.summary(12, 1503) == "by name ▲ · grouped by sector · 12 of 1,503 match “bank”"

@@ -88,7 +88,7 @@ class TestTimeTicks:
         assert ten_years[-1][1].isdigit()
 
     @pytest.mark.parametrize(("end", "most"), [(START, 5), (START + 10, 0)])
-    def test_nothing_to_label(self, end: float, most: int) -> None:
+    def test_an_empty_axis_has_no_labels(self, end: float, most: int) -> None:
         assert time_ticks(START, end, most) == []
 
     @given(st.floats(1, 4e8), st.integers(1, 20))
@@ -114,7 +114,7 @@ class TestBraille:
         canvas.dot(0, 4)
         assert canvas.text(0) == "  "
 
-    def test_a_line_has_no_holes(self) -> None:
+    def test_a_line_is_continuous(self) -> None:
         canvas = BrailleCanvas(5, 2)
         canvas.line(0, 7, 9, 0)
         assert " " not in canvas.text(0)[3:]
@@ -159,7 +159,7 @@ class TestChart:
     def test_a_plot_that_is_too_small_is_a_text(self, width: int, height: int) -> None:
         assert "too small" in text(chart_lines(rising(), width, height, Role.GOOD))[0]
 
-    def test_nothing_to_draw_is_nothing(self) -> None:
+    def test_without_samples_there_are_no_lines(self) -> None:
         assert text(chart_lines([], 10, 10, Role.GOOD)) == [" " * 10]
         assert chart_lines([], 10, 0, Role.GOOD) == []
 
@@ -227,7 +227,7 @@ class TestCurve:
             assert tab_at(place) is chosen
         assert tab_at(39) is None
 
-    def test_the_head_tells_what_the_curve_did_as_far_as_there_is_room(self) -> None:
+    def test_the_head_shows_the_statistics_that_fit(self) -> None:
         samples = [Sample(START, 100.0), Sample(START + 600, 110.0), Sample(START + 1200, 105.0)]
         wide = text([head_line(ChartRange.HOUR, samples, "USD", None, 100)])[0]
         assert "+5.00 % over 20 min" in wide

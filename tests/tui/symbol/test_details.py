@@ -1,4 +1,4 @@
-"""One symbol in words: every number with its unit, nothing from outside that steers the terminal."""
+"""Rendering of one symbol: quote, company, provenance and stored rows."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class TestQuote:
             assert [width_of(line) for line in lines] == [width, width]
         assert "187.22 USD" in text(quote_lines(price(), None, NOON, 46))
 
-    def test_a_falling_price_says_so_by_sign_and_arrow(self) -> None:
+    def test_a_falling_price_has_a_sign_and_an_arrow(self) -> None:
         lines = quote_lines(price(change=Decimal("-1.5"), percent_change=Decimal("-0.8")), None, NOON, 140)
         assert "▼ −0.80 %" in text(lines)
         assert Role.BAD in {span.role for span in lines[0]}
 
-    def test_what_is_not_known_is_said(self) -> None:
+    def test_unknown_values_are_labelled(self) -> None:
         unknown = price(change=None, percent_change=None, volume=None, market_state=MarketState.CLOSED)
         unknown = replace(unknown, row=replace(unknown.row, converted_price=None, fx_rate=None, fx_time=None))
         words = text(quote_lines(unknown, None, NOON, 140))
@@ -76,10 +76,10 @@ class TestQuote:
             ("X" * 24, f"{'x' * 24} session"),
         ],
     )
-    def test_every_session_has_words(self, state: str, words: str) -> None:
+    def test_every_session_has_a_label(self, state: str, words: str) -> None:
         assert words in text(quote_lines(price(market_state=state), None, NOON, 160))
 
-    def test_without_a_price_the_reason_stands_there(self) -> None:
+    def test_without_a_price_the_reason_is_shown(self) -> None:
         assert "Waiting for the first price" in text(quote_lines(None, None, NOON, 80))
         missing = MissingSymbol("NOPE", f"unknown to Yahoo Finance {HOSTILE}")
         words = text(quote_lines(None, missing, NOON, 80))
@@ -88,7 +88,7 @@ class TestQuote:
 
 
 class TestFacts:
-    def test_everything_the_list_knows_is_told(self) -> None:
+    def test_every_field_of_the_list_is_shown(self) -> None:
         apple = next(each for each in listed() if each.symbol == "AAPL")
         words = text(company_lines(apple, 60))
         for part in (
@@ -106,10 +106,10 @@ class TestFacts:
         apple = next(each for each in listed() if each.symbol == "AAPL")
         assert "in the index  –" in text(company_lines(replace(apple, date_added=None), 60))
 
-    def test_a_symbol_that_left_the_list_says_so(self) -> None:
+    def test_a_symbol_that_is_not_in_the_list_shows_a_message(self) -> None:
         assert "not in the current list" in text(company_lines(None, 60))
 
-    def test_hostile_names_do_nothing(self) -> None:
+    def test_hostile_names_are_shown_as_text(self) -> None:
         company = replace(listed()[0], name=HOSTILE, sector=HOSTILE, headquarters=HOSTILE)
         lines = company_lines(company, 60)
         words = text(lines)
@@ -128,7 +128,7 @@ class TestWay:
         assert "written       by writer-1" in words
         assert "stored        17:45:58, after 200 ms" in words
 
-    def test_a_quote_under_way_and_an_older_row_are_told_apart(self) -> None:
+    def test_an_unstored_quote_and_an_older_row_are_distinguished(self) -> None:
         quote = replace(price(), written_by="")
         words = text(provenance_lines(quote, stored_row("NVDA", 90.0), NOON, 60))
         assert "not yet" in words
@@ -140,7 +140,7 @@ class TestWay:
             provenance_lines(replace(quote, row=replace(quote.row, fetched_by="")), None, NOON, 60)
         )
 
-    def test_nothing_yet(self) -> None:
+    def test_without_data_there_is_a_placeholder(self) -> None:
         assert text(provenance_lines(None, None, NOON, 40)).count("–") == 3
 
 

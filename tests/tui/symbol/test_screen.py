@@ -1,4 +1,4 @@
-"""The symbol screen: what it reads, what its keys do, what it says when nothing can be read."""
+"""The symbol screen: queries, keys and errors."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class TestOpening:
         async with opened(drive, size=size) as (driven, _, _):
             await driven.until(lambda: "214.72" in driven.text() and "1 h" in driven.text())
 
-    async def test_a_window_that_is_too_small_says_so_and_comes_back(self, drive: Drive) -> None:
+    async def test_a_window_that_is_too_small_shows_a_message(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             await driven.pilot.resize_terminal(30, 10)
             await driven.until(lambda: "too small" in driven.text())
@@ -103,7 +103,7 @@ class TestReading:
             await driven.until(lambda: "over 9 min" in driven.text())
             assert len(reader.asked) == 2
 
-    async def test_nothing_is_asked_while_something_else_is_shown(self, drive: Drive) -> None:
+    async def test_a_hidden_screen_sends_no_queries(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
             await driven.press("question_mark")
             await driven.until(lambda: driven.app.screen is not screen)
@@ -141,14 +141,14 @@ class TestReading:
             await driven.until(lambda: "not read: gone" in driven.text())
             assert "┬" in driven.text()
 
-    async def test_an_unforeseen_failure_ends_nothing(self, drive: Drive) -> None:
+    async def test_an_unexpected_error_is_shown(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
             reader.failure = RuntimeError("[red]boom")
             screen.ask()
             await driven.until(lambda: "unforeseen: [red]boom" in driven.text())
             assert driven.app.is_running
 
-    async def test_a_symbol_without_rows_says_so(self, drive: Drive) -> None:
+    async def test_a_symbol_without_rows_shows_a_message(self, drive: Drive) -> None:
         reader = CannedReader()
         reader.empty = True
         async with opened(drive, reader) as (driven, _, _):
@@ -184,7 +184,7 @@ class TestKeys:
             screen.post_message(screen.QuerySucceeded(old))
             await driven.until(lambda: screen.stored is not None and screen.stored.symbol == screen.symbol)
 
-    async def test_t_changes_the_span_and_asks_for_it(self, drive: Drive) -> None:
+    async def test_t_changes_the_range_and_queries_it(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
             await driven.press("t")
             await driven.until(lambda: screen.time_range is ChartRange.DAY)
@@ -244,7 +244,7 @@ class TestOutside:
         async with opened(drive, pipeline=fake) as (driven, _, _):
             await driven.until(lambda: "[red]Evil·[31m·" in driven.text())
 
-    async def test_a_missing_symbol_says_why(self, drive: Drive) -> None:
+    async def test_a_missing_symbol_shows_the_reason(self, drive: Drive) -> None:
         fake = FakePipeline(replace(running(), missing=(MissingSymbol("NVDA", "unknown to Yahoo Finance"),)))
         fake.prices = [price for price in fake.prices if price.row.quote.symbol != "NVDA"]
         async with opened(drive, pipeline=fake) as (driven, _, _):

@@ -146,10 +146,25 @@ async def test_the_cursor_follows_keys_and_clicks_and_stays_in_view(drive: Drive
         await driven.until(lambda: "scraper " in driven.text(), "the first worker in view")
         await driven.pilot.click("#workers", offset=(5, 2))
         await driven.until(lambda: panel.cursor == 1)
-        # and the details below the workers are no worker
+        # and a click on the details below the workers does not move it
         await driven.pilot.click("#workers", offset=(5, 3))
         await driven.pilot.pause()
         assert panel.cursor == 1
+
+
+async def test_without_the_focus_the_list_ends_with_its_last_worker(drive: Drive) -> None:
+    async with drive(size=(80, 24)) as driven:
+        # given the last worker in view above the details
+        panel = driven.main.worker_list
+        panel.focus()
+        await driven.press("G")
+        await driven.until(lambda: "↳" in driven.text(), "the details")
+        # when another panel takes the focus and the details are gone
+        driven.main.panel.table.focus()
+        # then no blank line is left below the last worker
+        await driven.until(
+            lambda: "writer-2" in panel.render_line(panel.line_count - 1).text, "the last worker"
+        )
 
 
 async def test_an_empty_list_says_that_the_workers_are_starting(drive: Drive) -> None:
