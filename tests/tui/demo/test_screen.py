@@ -51,7 +51,9 @@ class TestFaults:
         async with opened(drive) as (driven, _, market):
             await driven.press("down", "right")
             await driven.until(lambda: market.now.throttle == 0.1)
-            await driven.until(lambda: "1 fault on" in driven.text() and "10 % of requests" in driven.text())
+            await driven.until(
+                lambda: "faults (1 on)" in driven.text() and "10 % of requests" in driven.text()
+            )
             await driven.press("l")
             await driven.until(lambda: market.now.throttle == 0.5)
             await driven.press("left", "h")
@@ -74,17 +76,17 @@ class TestFaults:
     async def test_clear_all_switches_every_fault_off(self, drive: Drive) -> None:
         market = CannedMarket(drop=0.5, stale=1.0, wikipedia="down")
         async with opened(drive, market=market) as (driven, screen, _):
-            await driven.until(lambda: "3 faults on" in driven.text())
+            await driven.until(lambda: "faults (3 on)" in driven.text())
             await driven.press("x")
             await driven.until(lambda: market.now.drop == 0 and market.now.wikipedia == "ok")
-            await driven.until(lambda: "0 faults on" in driven.text())
+            await driven.until(lambda: "faults (0 on)" in driven.text())
             await mark(driven, screen, CLEAR)
             await driven.press("enter")
             await driven.until(lambda: market.now.stale == 0)
 
     async def test_what_to_watch_for_is_beside_the_marked_fault(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
-            assert "p95 rises" in driven.text()
+            assert "Every response is delayed" in driven.text()
             await driven.press("j")
             await driven.until(lambda: "injected 37 times" in driven.text())
 
@@ -96,7 +98,7 @@ class TestFaults:
             assert "unknown" in driven.text()
             market.away = False
             screen.ask()
-            await driven.until(lambda: "0 faults on" in driven.text() and "unknown" not in driven.text())
+            await driven.until(lambda: "faults (0 on)" in driven.text() and "unknown" not in driven.text())
 
     async def test_before_the_market_runs(self, drive: Drive) -> None:
         async with drive() as driven:
@@ -140,7 +142,7 @@ class TestActs:
         monkeypatch.setattr(FakePipeline, "kill_worker", lambda self, name: False)
         async with opened(drive) as (driven, _, _):
             await driven.press("K", "K")
-            await driven.until(lambda: noted(driven, "no process at this moment"))
+            await driven.until(lambda: noted(driven, "no process at the moment"))
 
     async def test_the_database_is_stopped_for_a_while(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):

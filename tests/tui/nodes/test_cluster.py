@@ -242,10 +242,10 @@ class TestDemoControls:
         assert no_market_reason(three_nodes()) == no_market_reason(running()) == ""
         assert "Inject faults on a node that does" in no_market_reason(watching())
 
-    async def test_the_screen_says_so(self, drive: Drive) -> None:
+    async def test_the_screen_shows_the_reason(self, drive: Drive) -> None:
         async with drive(FakePipeline(watching())) as driven:
             await driven.press("3")
-            await driven.until(lambda: "this node fetches nothing" in driven.text())
+            await driven.until(lambda: "This node runs no fetch stage" in driven.text())
             await driven.press("x", "K")
             await driven.until(lambda: "Inject faults on a node that does" in notes(driven.app))
-            assert "no writer to kill here" in notes(driven.app)
+            assert "This node has no writer to kill" in notes(driven.app)

@@ -99,7 +99,7 @@ class TestTable:
             here, *others = screen.node_list.rows_shown()
             assert "● seen" in here
             assert all("◌ unknown" in row for row in others)
-            assert "3 alive before the broker failed" in driven.text()
+            assert "3 before the broker failed" in driven.text()
 
 
 class TestScaling:
