@@ -15,8 +15,8 @@ from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
 
 if TYPE_CHECKING:
+    from sp500tui.export import Table
     from sp500tui.logs.setup import LogLine
-    from sp500tui.tui.shell.export import Table
 
 
 @dataclass

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import asdict
 
 from sp500tui.cli.context import configuration_of, opened_sources
-from sp500tui.cli.output import as_columns, as_csv, as_json
+from sp500tui.cli.output import as_columns
+from sp500tui.export import Table, as_csv, as_json
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
+from sp500tui.model import Constituent
 
 
 def run(namespace: Namespace) -> int:
@@ -18,11 +19,16 @@ def run(namespace: Namespace) -> int:
         found = sources.wikipedia.load()
     if found.warning:
         write_message(f"{plain(found.warning)}")
-    records = [asdict(constituent) for constituent in found.constituents]
+    table = Table("constituents", Constituent, found.constituents)
     if namespace.csv:
-        write_output(as_csv(records))
+        # The lines may go to a terminal, so control characters are shown as escapes.
+        cleaned = [
+            {name: plain(value) if isinstance(value, str) else value for name, value in row.items()}
+            for row in table.rows()
+        ]
+        write_output(as_csv(table.columns(), cleaned, line_end="\n"))
     elif configuration.settings.json_output:
-        write_json(as_json(records))
+        write_json(as_json(table.rows()))
     else:
         rows = [(each.symbol, each.name, each.sector, each.sub_industry) for each in found.constituents]
         write_output(as_columns(rows))

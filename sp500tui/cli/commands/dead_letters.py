@@ -6,9 +6,10 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.context import configuration_of, start
-from sp500tui.cli.output import as_columns, as_json
+from sp500tui.cli.output import as_columns
 from sp500tui.config.loader import Configuration
 from sp500tui.errors import DatabaseError, ExitCode
+from sp500tui.export import as_json
 from sp500tui.logs.standard_streams import write_json, write_output
 
 if TYPE_CHECKING:

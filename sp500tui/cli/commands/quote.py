@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.context import configuration_of, opened_sources
-from sp500tui.cli.output import Value, as_columns, as_json
+from sp500tui.cli.output import as_columns
 from sp500tui.config.symbols import parse_symbols, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode, SourceError, ThrottledError
+from sp500tui.export import Row, as_json
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 from sp500tui.model import ConvertedQuote, FetchedQuote, Quote
@@ -92,7 +93,7 @@ def _patiently(
     raise AssertionError("a number of attempts is at least one")
 
 
-def _record(row: ConvertedQuote) -> dict[str, Value]:
+def _record(row: ConvertedQuote) -> Row:
     quote = row.quote
     return {
         "symbol": quote.symbol,

@@ -16,6 +16,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from sp500tui.errors import Sp500tuiError
+from sp500tui.export import Table, as_line, write_table
 from sp500tui.logs.setup import RING_CAPACITY, LogLine
 from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.tui.context import DashboardContext
@@ -38,7 +39,6 @@ from sp500tui.tui.prices.table import PriceTable
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
-from sp500tui.tui.shell.export import Table, as_line, write_table
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import VIEW_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip

@@ -9,6 +9,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
+from sp500tui.export import Table
 from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot
 from sp500tui.tui.messages import CopyRequested, ExportRequested
 from sp500tui.tui.render.cluster_labels import short_name
@@ -26,7 +27,6 @@ from sp500tui.tui.render.worker_lines import (
     title,
     worker_line,
 )
-from sp500tui.tui.shell.export import Table
 from sp500tui.tui.workers.export import WorkerRecord, worker_record
 
 _HEADING_FROM = 4

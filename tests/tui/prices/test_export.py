@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sp500tui import export
 from sp500tui.errors import Sp500tuiError
+from sp500tui.export import Table, as_line, write_table
 from sp500tui.pipeline.core.snapshot import Latency, StageName, WorkerState
 from sp500tui.tui.prices.export import PriceRecord, price_record
 from sp500tui.tui.prices.model import PriceModel
-from sp500tui.tui.shell.export import Table, as_csv, as_json, as_line, write_table
 from sp500tui.tui.workers.export import WorkerRecord, worker_record
 from tests.support.tui.fake_pipeline import running, worker
 from tests.support.tui.price_rows import NOW, constituent, live
@@ -38,6 +39,14 @@ def without_price() -> PriceRecord:
 
 def prices(*records: PriceRecord) -> Table:
     return Table("prices", PriceRecord, records)
+
+
+def as_csv(table: Table) -> str:
+    return export.as_csv(table.columns(), table.rows())
+
+
+def as_json(table: Table) -> str:
+    return export.as_json(table.rows())
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -71,7 +80,9 @@ def test_what_is_unknown_is_empty_in_csv_and_null_in_json() -> None:
     assert (told["price"], told["volume"], told["quote_time"]) == (None, None, None)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("x")'])
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "|x", "%x", "\tx", "\rx", '=HYPERLINK("x")']
+)
 def test_text_that_a_spreadsheet_would_compute_is_disarmed(name: str) -> None:
     assert rows_of(as_csv(prices(record(name=name))))[0]["name"] == f"'{name}"
 
@@ -115,6 +126,7 @@ def test_a_long_price_keeps_its_digits() -> None:
     long = replace(record(), price=Decimal("0.000000012345678901234567890"))
 
     assert rows_of(as_csv(prices(long)))[0]["price"] == "0.000000012345678901234567890"
+    assert '"price": 0.000000012345678901234567890,' in as_json(prices(long))
 
 
 class TestWorkers:

@@ -26,10 +26,11 @@ from hypothesis import strategies as st
 from sp500tui.cli import main as cli
 from sp500tui.cli.commands import constituents, quote
 from sp500tui.cli.commands.config import commented
-from sp500tui.cli.output import Value, as_columns, as_csv, as_json
+from sp500tui.cli.output import as_columns
 from sp500tui.config.loader import load
 from sp500tui.config.options import OPTIONS
 from sp500tui.errors import ExitCode, SourceError, ThrottledError
+from sp500tui.export import Row, as_csv, as_json
 from sp500tui.logs import setup as logs
 from sp500tui.model import Constituent, FxRate, MarketState, Quote
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
@@ -435,11 +436,11 @@ class TestOutput:
         )
     )
     def test_every_form_reads_back(self, rows: list[tuple[str, Decimal]]) -> None:
-        records: list[dict[str, Value]] = [{"name": name, "price": price} for name, price in rows]
+        records: list[Row] = [{"name": name, "price": price} for name, price in rows]
         back = json.loads(as_json(records), parse_float=Decimal, parse_int=Decimal)
         assert [(each["name"], each["price"]) for each in back] == rows
 
-        table = list(csv.reader(io.StringIO(as_csv(records))))
+        table = list(csv.reader(io.StringIO(as_csv(["name", "price"], records))))
         assert table[0] == ["name", "price"]
         assert not any(row[0].startswith(("=", "+", "-", "@", "\t", "\r")) for row in table[1:])
         assert [Decimal(row[1]) for row in table[1:]] == [price for _, price in rows]
