@@ -20,7 +20,7 @@ from sp500tui.cluster.broker.client import Broker
 MAY_WAIT = frozenset(
     {
         "EmbeddedServer._lock",
-        "Journal._own_lock",
+        "Journal._active_lock",
         "CurrentConstituents._loading",
         "Segment._lock",
         "StreamQueue._turn",

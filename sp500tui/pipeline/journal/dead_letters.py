@@ -1,4 +1,4 @@
-"""The dead letters: rows that the database refuses for good, kept with the reason until somebody replays them."""
+"""Dead letters: rows that the database rejects permanently, kept with the reason until they are replayed."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from sp500tui.errors import JournalError
 
 _log = logging.getLogger(__name__)
 
-_PIECE = 1 << 20
-_MARK = 256
-"""Bytes by which a file that has only grown is told from one that was written anew."""
+_READ_SIZE = 1 << 20
+_MARK_SIZE = 256
+"""Bytes compared to distinguish a file that was appended to from one that was rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused row."""
+    """One rejected row."""
 
     at: str
-    """When it was refused, ISO 8601, UTC."""
+    """When it was rejected, ISO 8601, UTC."""
     reason: str
     sqlstate: str | None
     row: Mapping[str, str | None]
-    """Column → text, None for NULL, as in the table `prices`."""
+    """Column of the table `prices` → text, None for NULL."""
 
     @classmethod
     def of(cls, row: Mapping[str, str | None], reason: str, sqlstate: str | None) -> DeadLetter:
-        """A letter of this moment."""
+        """Make a dead letter with the current time."""
         return cls(datetime.now(UTC).isoformat(timespec="seconds"), reason, sqlstate, row)
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
-    """How far a file has been counted."""
+class _LineCount:
+    """Lines of a file counted so far."""
 
     state: tuple[int, int, int] = (0, 0, 0)
-    """Inode, bytes and time of the last change (ns) then."""
+    """Inode, size in bytes and modification time (ns) at the last count."""
     lines: int = 0
     """Line feeds."""
     end: int = 0
-    """Bytes from the start to the last line feed, it included."""
+    """Offset in bytes after the last line feed."""
     mark: bytes = b""
-    """What stands before `end`: unchanged unless letters were taken out."""
+    """The bytes before `end`: unchanged unless the file was rewritten."""
     torn: bool = False
-    """Whether something without a line feed follows."""
+    """Whether an incomplete line follows."""
 
-    def brought_up_to_date(self, fd: int) -> _Counted:
-        """The same for the file as it is now; reads only what was appended, where nothing else has changed."""
+    def updated(self, fd: int) -> _LineCount:
+        """The count of the file as it is now; reads only what was appended since, if nothing else changed."""
         status = os.fstat(fd)
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
         if state == self.state:
@@ -66,24 +66,24 @@ class _Counted:
         )
         lines, end, mark = (self.lines, self.end, self.mark) if continued else (0, 0, b"")
         at, last = end, b""
-        while piece := os.pread(fd, _PIECE, at):
+        while piece := os.pread(fd, _READ_SIZE, at):
             lines += piece.count(b"\n")
             if b"\n" in piece:
                 end = at + piece.rindex(b"\n") + 1
             at, last = at + len(piece), piece[-1:]
-        mark = os.pread(fd, min(_MARK, end), end - min(_MARK, end))
-        return _Counted(state, lines, end, mark, torn=last not in (b"", b"\n"))
+        mark = os.pread(fd, min(_MARK_SIZE, end), end - min(_MARK_SIZE, end))
+        return _LineCount(state, lines, end, mark, torn=last not in (b"", b"\n"))
 
 
 class DeadLetters:
-    """A file of JSON lines, shared by every program that uses the same data folder."""
+    """A file of JSON lines, shared by all processes that use the same data folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._counted = _Counted()
+        self._counted = _LineCount()
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Append letters; they are safe on the disk when this returns.
+        """Append letters; they are durable when this returns.
 
         Raises:
             JournalError: the file cannot be written.
@@ -113,7 +113,7 @@ class DeadLetters:
             return _parse(_read(fd), self._path)
 
     def count(self) -> int:
-        """How many letters there are, by their lines; takes no lock, and reads only what is new since the last call.
+        """Count the letters by their lines, without a lock; reads only what was appended since the last call.
 
         Raises:
             JournalError: the file cannot be read.
@@ -125,7 +125,7 @@ class DeadLetters:
         except OSError as error:
             raise JournalError(f"cannot read {self._path}: {error.strerror}") from error
         try:
-            self._counted = counted = self._counted.brought_up_to_date(fd)
+            self._counted = counted = self._counted.updated(fd)
         except OSError as error:
             raise JournalError(f"cannot read {self._path}: {error.strerror}") from error
         finally:
@@ -133,43 +133,43 @@ class DeadLetters:
         return counted.lines + counted.torn
 
     def replay(self, accept: Callable[[DeadLetter], bool]) -> tuple[int, int]:
-        """Offer every letter to `accept` and keep those it refuses; returns how many went and how many stay.
+        """Offer every letter to `accept` and remove those it accepts; returns the numbers of removed and kept letters.
 
-        The file is not locked meanwhile: letters that are added stay, and are not counted.
+        The file is not locked during the calls: letters added by then are kept and not counted.
 
         Raises:
-            JournalError: the file cannot be read or written. Letters that went may then be offered once more.
+            JournalError: the file cannot be read or written. Accepted letters may then be offered again.
         """
         if not self._path.exists():
             return 0, 0
         with self._locked() as fd:
             offered = _parse(_read(fd), self._path)
-        went: Counter[bytes] = Counter()
+        accepted: Counter[bytes] = Counter()
         try:
             for letter in offered:
                 if accept(letter):
-                    went[_lines([letter])] += 1
+                    accepted[_lines([letter])] += 1
         finally:
-            # Also when the database went away in the middle: what it has taken need not be offered again.
-            if went:
-                self._remove(went.copy())
-        return went.total(), len(offered) - went.total()
+            # Also when `accept` fails halfway: the letters accepted before are not offered again.
+            if accepted:
+                self._remove(accepted.copy())
+        return accepted.total(), len(offered) - accepted.total()
 
-    def _remove(self, went: Counter[bytes]) -> None:
-        """Take letters out of the file as it is by now; one that another replay has taken out is no matter."""
+    def _remove(self, accepted: Counter[bytes]) -> None:
+        """Remove letters from the file as it is now; those that another replay has removed are ignored."""
         with self._locked() as fd:
             kept = []
             for letter in _parse(_read(fd), self._path):
                 line = _lines([letter])
-                if went[line] > 0:
-                    went[line] -= 1
+                if accepted[line] > 0:
+                    accepted[line] -= 1
                 else:
                     kept.append(letter)
             self._replace(fd, _lines(kept))
 
     def _replace(self, fd: int, data: bytes) -> None:
-        # In place and not by renaming: a program that waits for the lock holds this very file. What stays is a
-        # part of what is there, so it always fits; should the machine stop in between, the copy has it.
+        # In place, not by renaming: processes waiting for the lock hold this inode. What is kept is a part of the
+        # file, so it always fits; after a crash in between, the copy has it.
         copy = self._path.with_suffix(".copy")
         try:
             with open(copy, "wb", opener=_private) as file:  # Path.open takes no opener
@@ -199,12 +199,12 @@ def _private(path: str, flags: int) -> int:
 
 
 def _lines(letters: Sequence[DeadLetter]) -> bytes:
-    # Escaped to ASCII: a refused row may hold anything, and people look at this file with a terminal.
+    # Escaped to ASCII: a rejected row may contain control characters, and the file is read in terminals.
     return "".join(json.dumps(asdict(letter)) + "\n" for letter in letters).encode()
 
 
 def _end(fd: int) -> tuple[int, bytes]:
-    """Where the next letter goes, and what must come before it. One torn by a crash is written over."""
+    """Offset of the next letter and the separator before it. A letter torn by a crash is overwritten."""
     size = os.fstat(fd).st_size
     if not size or os.pread(fd, 1, size - 1) == b"\n":
         return size, b""
@@ -217,7 +217,7 @@ def _read(fd: int) -> bytes:
 
 
 def _write(fd: int, data: bytes, at: int) -> None:
-    """Put `data` there; it is safe on the disk when this returns."""
+    """Write `data` at offset `at`; it is durable when this returns."""
     while data:
         written = os.pwrite(fd, data, at)
         data, at = data[written:], at + written
@@ -232,14 +232,14 @@ def _parse(data: bytes, path: Path) -> list[DeadLetter]:
         if letter is not None:
             letters.append(letter)
         elif number < len(lines) or data.endswith(b"\n"):
-            raise JournalError(f"line {number} of {path} is no dead letter: mend or remove it")
+            raise JournalError(f"line {number} of {path} is not a dead letter: fix or remove it")
         else:
-            _log.warning("the last letter in %s was torn by a crash: the journal still has its row", path)
+            _log.warning("the last letter in %s was torn by a crash; its row is still in the journal", path)
     return letters
 
 
 def _dead_letter(line: str) -> DeadLetter | None:
-    """The letter in a line; None where that holds none, or not all of one."""
+    """The letter in a line; None if the line is not a complete letter."""
     try:
         return DeadLetter(**json.loads(line))
     except (ValueError, TypeError, RecursionError):

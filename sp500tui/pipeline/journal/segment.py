@@ -1,7 +1,7 @@
-"""One file of the journal: records that survive a crash, a torn write and a second program.
+"""One file of the journal, readable after crashes and torn writes and locked against other processes.
 
 A record is a header (magic, kind, number, rows, payload length, CRC-32 of all that and the payload) and its payload.
-Kind `B` is a batch; kind `D`, without payload, says that the batch of that number is committed.
+Kind `B` is a batch; kind `D`, without payload, marks the batch of that number as committed.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _MAGIC = b"SPJ1"
 _HEADER = struct.Struct(">4scQIII")
 _BATCH, _DONE = b"B", b"D"
 _REUSE_ABOVE = 1 << 20
-"""Bytes above which a file without open batches is emptied for reuse."""
+"""File size in bytes above which a segment without open batches is truncated for reuse."""
 
 
 class UnreadableError(JournalError):
-    """A batch was changed or cut off on the disk after it was written: what it held cannot be had any more."""
+    """A batch was changed or truncated on disk after it was written; its rows are lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where the payload of one open batch lies."""
+    """Position of an open batch's payload."""
 
     offset: int
     length: int
@@ -47,7 +47,7 @@ def _frame(kind: bytes, number: int, rows: int, payload: bytes) -> bytes:
 
 
 def _parse(data: bytes, at: int) -> tuple[bytes, int, int, int] | None:
-    """Kind, number, rows and payload length of the whole, unharmed record at `at`; None when there is none."""
+    """Kind, number, rows and payload length of the intact record at `at`; None when there is none."""
     if at + _HEADER.size > len(data):
         return None
     magic, kind, number, rows, length, crc = _HEADER.unpack_from(data, at)
@@ -62,18 +62,18 @@ def _parse(data: bytes, at: int) -> tuple[bytes, int, int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a journal file holds."""
+    """The content of a journal file."""
 
     open_batches: dict[int, Record]
-    """Batch number → where its payload lies, oldest first."""
+    """Batch number → position of its payload, oldest first."""
     end: int
-    """Where the last whole record ends, in bytes from the start."""
+    """Offset in bytes at which the last intact record ends."""
     damaged: bool
-    """Whether an unreadable stretch lies before a whole record; a torn tail, as a crash leaves it, is no damage."""
+    """Whether unreadable bytes precede an intact record; a torn tail, which a crash can leave, does not count."""
 
 
 def scan(data: bytes) -> Contents:
-    """What can be read of a file's bytes, whatever happened to them."""
+    """Scan a file's bytes for intact records, skipping unreadable ones."""
     found: dict[int, Record] = {}
     at, end, gap, damaged = 0, 0, False, False
     while at < len(data):
@@ -96,7 +96,7 @@ def scan(data: bytes) -> Contents:
 
 
 class Segment:
-    """An open, locked journal file and the batches in it that are not committed yet."""
+    """An open, locked journal file and the batches in it that are not committed."""
 
     def __init__(self, path: Path, fd: int, contents: Contents) -> None:
         self.path = path
@@ -105,32 +105,32 @@ class Segment:
         """Bytes of the open batches' payloads."""
         self.damaged = contents.damaged
         self._fd = fd
-        # A torn tail is written over, or the next scan would find it between whole records.
+        # Overwrite a torn tail so that a later scan does not report it as corruption.
         self._size = contents.end
         self._lock = threading.Lock()
 
     @classmethod
     def create(cls, folder: Path) -> Segment:
-        """A new, empty file of this process in `folder`.
+        """Create an empty segment in `folder`.
 
         Raises:
             JournalError: the folder cannot be written.
         """
         path = folder / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
-        young = path.with_suffix(".new")
+        temp_path = path.with_suffix(".new")
         try:
-            fd = os.open(young, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            # Locked before it gets the name that others look for, so that nobody can take it for a leftover.
+            fd = os.open(temp_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            # Locked before it is renamed to its final name, so that no other process takes it for an orphan.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            young.rename(path)
+            temp_path.rename(path)
             _sync_folder(folder)
         except OSError as error:
             raise JournalError(f"cannot write the journal in {folder}: {error.strerror}") from error
         return cls(path, fd, Contents({}, 0, damaged=False))
 
     @classmethod
-    def adopt(cls, path: Path) -> Segment | None:
-        """A file that a dead process left behind; None when its owner lives or it is gone."""
+    def recover(cls, path: Path) -> Segment | None:
+        """Open and lock the file of a dead process; None when its owner is alive or the file is gone."""
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -148,10 +148,10 @@ class Segment:
         return cls(path, fd, scan(_read_all(fd)))
 
     def append(self, number: int, rows: int, payload: bytes) -> None:
-        """Put a batch on the disk; it is safe when this returns.
+        """Write a batch to disk; it is durable when this returns.
 
         Raises:
-            JournalError: the disk is full or failed; nothing of the batch remains.
+            JournalError: the disk cannot be written; nothing of the batch remains.
         """
         with self._lock:
             if self._fd < 0:
@@ -166,13 +166,13 @@ class Segment:
             self._size = start + _HEADER.size + len(payload)
             self.open_batches[number] = Record(start + _HEADER.size, len(payload), rows)
             self.open_bytes += len(payload)
-            # A descriptor of its own: the file may be closed meanwhile, and its number given to another.
+            # Duplicated: the file may be closed during the sync, and its descriptor reused.
             synced = os.dup(self._fd)
         try:
-            # Outside the lock: two writers' syncs may overlap.
+            # Outside the lock, so that the syncs of several writers overlap.
             os.fdatasync(synced) if hasattr(os, "fdatasync") else os.fsync(synced)
         except OSError as error:
-            self.done(number)
+            self.mark_committed(number)
             raise JournalError(_disk_error_message(self.path, error)) from error
         finally:
             os.close(synced)
@@ -181,8 +181,8 @@ class Segment:
         """The payload of an open batch, as it was written.
 
         Raises:
-            UnreadableError: the file was cut or changed from outside.
-            JournalError: the disk cannot be read now.
+            UnreadableError: the record was truncated or changed.
+            JournalError: the disk cannot be read.
         """
         record = self.open_batches[number]
         try:
@@ -194,17 +194,17 @@ class Segment:
             ) from error
         if _parse(frame, 0) != (_BATCH, number, record.rows, record.length):
             raise UnreadableError(
-                f"batch {number} of the journal file {self.path} is damaged: it was cut or changed from outside"
+                f"batch {number} of the journal file {self.path} is damaged: it was truncated or changed on disk"
             )
         return frame[_HEADER.size :]
 
-    def keep(self) -> Path:
-        """Have the file kept when it is let go, as its owner may want to look at it; returns under what name."""
+    def quarantine(self) -> Path:
+        """Keep the file under another name when it is closed, for inspection; returns that name."""
         self.damaged = True
         return self._quarantine_path
 
-    def done(self, number: int) -> None:
-        """The batch is committed. Not synced: after a crash it is sent again, which the database absorbs."""
+    def mark_committed(self, number: int) -> None:
+        """Mark a batch as committed. Not synced: sending it again after a crash is harmless, writes are idempotent."""
         with self._lock:
             record = self.open_batches.pop(number, None)
             self.open_bytes -= record.length if record else 0
@@ -219,18 +219,18 @@ class Segment:
                 _write_all(self._fd, mark, self._size)
                 self._size += len(mark)
             except OSError:
-                # A mark that does not fit on a full disk costs a repeated batch after a crash, not a row.
+                # A mark that does not fit on a full disk costs a repeated batch after a crash, no row.
                 with suppress(OSError):
                     os.ftruncate(self._fd, self._size)
 
     @property
     def size(self) -> int:
-        """Bytes of the whole file."""
+        """File size in bytes."""
         return self._size
 
     @property
     def removed(self) -> bool:
-        """Whether somebody has removed the file: what is in it does not outlive this process."""
+        """Whether the file was unlinked by another process; its batches would not survive this one."""
         with self._lock:
             return self._fd >= 0 and not os.fstat(self._fd).st_nlink
 
@@ -239,7 +239,7 @@ class Segment:
         return self.path.with_suffix(".damaged")
 
     def close(self) -> None:
-        """Let the file go: removed when nothing is open in it, else left for the next start. May be repeated."""
+        """Close the file: removed when it has no open batch, else kept for the next start. Idempotent."""
         with self._lock:
             if self._fd < 0:
                 return
@@ -255,20 +255,20 @@ class Segment:
 
 
 def orphaned_segments(folder: Path) -> Iterator[Segment]:
-    """The journal files in `folder` whose processes are gone, adopted."""
+    """Recover the segments in `folder` whose processes are dead."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        segment = Segment.adopt(path)
+        segment = Segment.recover(path)
         if segment is not None:
             yield segment
 
 
 def _read_all(fd: int) -> bytes:
-    components = []
+    parts = []
     at = 0
     while part := os.pread(fd, 1 << 20, at):
-        components.append(part)
+        parts.append(part)
         at += len(part)
-    return b"".join(components)
+    return b"".join(parts)
 
 
 def _write_all(fd: int, data: bytes, at: int) -> None:

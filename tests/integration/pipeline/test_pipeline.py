@@ -189,4 +189,4 @@ def test_a_folder_that_cannot_hold_a_journal_fails_in_words(
     (journal / "embedded").touch()
     run = start(None, symbols=FEW, once=True)
     assert run.pipeline.join(40)
-    assert "cannot make the journal folder" in run.pipeline.outcome().failure
+    assert "cannot create the journal folder" in run.pipeline.outcome().failure

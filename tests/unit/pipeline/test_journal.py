@@ -110,9 +110,9 @@ def test_buried_rows_leave_the_queue_and_the_others_stay(tmp_path: Path) -> None
 
 
 def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) -> None:
-    before, old_books = new_journal(tmp_path)
-    accept(before, old_books, 1, 3)
-    before.complete(accept(before, old_books, 10, 4), stored=4, dead=0)
+    before, old_counters = new_journal(tmp_path)
+    accept(before, old_counters, 1, 3)
+    before.complete(accept(before, old_counters, 10, 4), stored=4, dead=0)
     crash(before)
 
     journal, counters = new_journal(tmp_path)
@@ -131,8 +131,8 @@ def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) 
 
 
 def test_a_replayed_batch_that_fails_waits_again(tmp_path: Path) -> None:
-    before, old_books = new_journal(tmp_path)
-    accept(before, old_books, 1, 3)
+    before, old_counters = new_journal(tmp_path)
+    accept(before, old_counters, 1, 3)
     crash(before)
     journal, _ = new_journal(tmp_path)
     journal.open()
@@ -341,7 +341,7 @@ def test_a_new_file_that_cannot_be_made_is_tried_again_and_counts_nothing_twice(
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     journal, _ = new_journal(tmp_path / "file" / "journal")
-    with pytest.raises(JournalError, match=r"cannot make the journal folder .*file/journal"):
+    with pytest.raises(JournalError, match=r"cannot create the journal folder .*file/journal"):
         journal.open()
 
 

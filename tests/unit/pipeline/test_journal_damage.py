@@ -184,7 +184,7 @@ def test_a_file_removed_under_its_hands_is_followed_by_a_new_one(
 
     accept(shelf.journal, shelf.counters, 30, 2)
 
-    assert "somebody has removed the journal file" in caplog.text
+    assert "was removed; starting a new one" in caplog.text
     assert shelf.takes() == ALL
     crash(shelf.journal)
     assert shelf.start() == 2

@@ -25,7 +25,7 @@ def file_of(folder: Path, payloads: dict[int, bytes], done: tuple[int, ...] = ()
     for number, payload in payloads.items():
         segment.append(number, 1, payload)
     for number in done:
-        segment.done(number)
+        segment.mark_committed(number)
     return segment
 
 
@@ -53,19 +53,19 @@ def test_a_file_without_open_batches_is_removed_at_the_end(tmp_path: Path) -> No
 
 def test_a_file_with_open_batches_is_left_for_the_next_start(tmp_path: Path) -> None:
     file_of(tmp_path, PAYLOADS, done=(1, 3)).close()
-    (adopted,) = orphaned_segments(tmp_path)
-    assert {number: adopted.read(number) for number in adopted.open_batches} == {
+    (recovered,) = orphaned_segments(tmp_path)
+    assert {number: recovered.read(number) for number in recovered.open_batches} == {
         2: PAYLOADS[2],
         4: PAYLOADS[4],
     }
-    assert not adopted.damaged
+    assert not recovered.damaged
 
 
 def test_the_file_of_a_living_owner_is_left_alone(tmp_path: Path) -> None:
     segment = file_of(tmp_path, PAYLOADS)
     assert list(orphaned_segments(tmp_path)) == []
-    assert Segment.adopt(segment.path) is None
-    assert Segment.adopt(tmp_path / "gone.journal") is None
+    assert Segment.recover(segment.path) is None
+    assert Segment.recover(tmp_path / "gone.journal") is None
 
 
 def test_a_file_that_was_removed_while_it_was_opened_is_not_adopted(
@@ -80,7 +80,7 @@ def test_a_file_that_was_removed_while_it_was_opened_is_not_adopted(
         lock(fd, how)
 
     monkeypatch.setattr(fcntl, "flock", remove_and_lock)
-    assert Segment.adopt(segment.path) is None
+    assert Segment.recover(segment.path) is None
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "a.journal"
     folder.mkdir()
     with pytest.raises(JournalError, match=r"cannot read the journal file .*a.journal"):
-        Segment.adopt(folder)
+        Segment.recover(folder)
 
 
 @given(cut=st.integers(0, 400))
@@ -148,12 +148,12 @@ def test_a_torn_tail_is_written_over_and_is_no_damage_later(tmp_path: Path) -> N
     segment = file_of(tmp_path, {1: b"one", 2: b"two", 3: b"three" * 20})
     os.truncate(segment.path, segment.size - 10)
     abandon(segment)
-    adopted = Segment.adopt(segment.path)
-    assert adopted is not None
-    adopted.done(1)
-    abandon(adopted)
+    recovered = Segment.recover(segment.path)
+    assert recovered is not None
+    recovered.mark_committed(1)
+    abandon(recovered)
 
-    again = Segment.adopt(segment.path)
+    again = Segment.recover(segment.path)
 
     assert again is not None
     assert set(again.open_batches) == {2}
@@ -166,12 +166,12 @@ def test_a_damaged_file_is_kept_aside_when_nothing_is_open_in_it(tmp_path: Path)
     with segment.path.open("r+b") as file:
         file.seek(26)
         file.write(b"?")
-    adopted = Segment.adopt(segment.path)
-    assert adopted is not None
-    assert adopted.damaged
+    recovered = Segment.recover(segment.path)
+    assert recovered is not None
+    assert recovered.damaged
 
-    adopted.done(2)
-    adopted.close()
+    recovered.mark_committed(2)
+    recovered.close()
 
     assert [path.suffix for path in tmp_path.iterdir()] == [".damaged"]
 
@@ -179,7 +179,7 @@ def test_a_damaged_file_is_kept_aside_when_nothing_is_open_in_it(tmp_path: Path)
 def test_a_file_cut_from_outside_while_open_is_noticed(tmp_path: Path) -> None:
     segment = file_of(tmp_path, {1: b"one"})
     os.truncate(segment.path, 5)
-    with pytest.raises(JournalError, match=r"batch 1 .* is damaged: it was cut or changed"):
+    with pytest.raises(JournalError, match=r"batch 1 .* is damaged: it was truncated or changed"):
         segment.read(1)
 
 
@@ -201,10 +201,10 @@ def test_a_full_disk_takes_nothing_and_harms_nothing(
     segment.append(3, 1, b"three")
     abandon(segment)
 
-    adopted = Segment.adopt(segment.path)
+    recovered = Segment.recover(segment.path)
 
-    assert adopted is not None
-    assert set(adopted.open_batches) == {1, 3}
+    assert recovered is not None
+    assert set(recovered.open_batches) == {1, 3}
 
 
 def test_a_write_that_stops_half_way_leaves_nothing_of_the_batch(
@@ -242,19 +242,19 @@ def test_a_mark_that_does_not_fit_costs_no_row(tmp_path: Path, monkeypatch: pyte
     segment = file_of(tmp_path, {1: b"one", 2: b"two"})
     with monkeypatch.context() as full:
         full.setattr(os, "pwrite", no_space)
-        segment.done(1)
+        segment.mark_committed(1)
     assert set(segment.open_batches) == {2}
     abandon(segment)
 
-    adopted = Segment.adopt(segment.path)
+    recovered = Segment.recover(segment.path)
 
-    assert adopted is not None
-    assert set(adopted.open_batches) == {1, 2}
+    assert recovered is not None
+    assert set(recovered.open_batches) == {1, 2}
 
 
 def test_a_big_file_without_open_batches_is_emptied_for_reuse(tmp_path: Path) -> None:
     segment = file_of(tmp_path, {1: b"x" * (2 << 20)})
-    segment.done(1)
+    segment.mark_committed(1)
     assert segment.path.stat().st_size == 0
     segment.append(2, 1, b"two")
     assert segment.read(2) == b"two"
@@ -273,13 +273,13 @@ def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Callable[[int], 
         fill()
     written = len(segment.open_batches)
     assert written > 5
-    segment.done(0)
+    segment.mark_committed(0)
     abandon(segment)
 
-    adopted = Segment.adopt(segment.path)
+    recovered = Segment.recover(segment.path)
 
-    assert adopted is not None
-    assert set(range(1, written)) <= set(adopted.open_batches) <= set(range(written))
+    assert recovered is not None
+    assert set(range(1, written)) <= set(recovered.open_batches) <= set(range(written))
 
 
 def test_a_file_is_closed_once_and_takes_nothing_afterwards(tmp_path: Path) -> None:
