@@ -7,6 +7,7 @@ import os
 import pytest
 
 pytest_plugins = [
+    "tests.support.waiting",
     "tests.support.postgres",
     "tests.support.stored_prices",
     "tests.support.pgbouncer",

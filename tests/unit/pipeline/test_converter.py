@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -16,15 +16,14 @@ from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.converter import ConverterStage
 from sp500tui.pipeline.stages.fx import FxRates
 from tests.support.faults_rows import OPENING, quote
-from tests.unit.pipeline.test_queue import Clock
+from tests.support.waiting import FakeClock, Wait
 
-Wait = Callable[[Callable[[], object]], None]
 RATE = FxRate("USD", "DKK", Decimal("6.858"), OPENING)
 
 
 class Counter:
     def __init__(self, fx: FxRates | None = None, hang_after: float = 120.0) -> None:
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.counters = LedgerCounters()
         self.quotes: MemoryQueue[FetchedQuote] = MemoryQueue(100, self.counters.lock)
         self.rows: MemoryQueue[object] = MemoryQueue(2, self.counters.lock)
@@ -68,7 +67,7 @@ def test_quotes_become_rows_in_one_step(eventually: Wait) -> None:
         assert (shown.row.fx_rate, shown.row.fx_time) == (Decimal("6.858"), OPENING)
 
 
-def test_a_full_rows_queue_holds_the_converter_back(eventually: Wait) -> None:
+def test_a_full_rows_queue_blocks_the_converter(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.fx.update([RATE])
         counter.put(1, 2)
@@ -80,7 +79,7 @@ def test_a_full_rows_queue_holds_the_converter_back(eventually: Wait) -> None:
         eventually(lambda: counter.quotes.depth().in_flight == 0)
 
 
-def test_rows_wait_a_moment_for_the_first_rate(eventually: Wait) -> None:
+def test_rows_wait_for_the_first_rate(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.put(1)
         eventually(lambda: counter.state() is WorkerState.WAITING)
@@ -94,7 +93,7 @@ def test_rows_wait_a_moment_for_the_first_rate(eventually: Wait) -> None:
         assert shown.row.converted_price is not None
 
 
-def test_without_a_rate_in_time_rows_go_on_without_a_converted_price(eventually: Wait) -> None:
+def test_without_a_rate_in_time_rows_have_no_converted_price(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.put(1)
         eventually(lambda: counter.state() is WorkerState.WAITING)
@@ -105,7 +104,7 @@ def test_without_a_rate_in_time_rows_go_on_without_a_converted_price(eventually:
         assert shown.row.converted_price is None
 
 
-def test_a_converter_in_a_hurry_waits_for_no_rate(eventually: Wait) -> None:
+def test_an_expedited_converter_does_not_wait_for_a_rate(eventually: Wait) -> None:
     """At the second request to stop, a quote without a rate reaches the journal all the same."""
     with open_counter() as counter:
         counter.put(1)
@@ -114,7 +113,7 @@ def test_a_converter_in_a_hurry_waits_for_no_rate(eventually: Wait) -> None:
         eventually(lambda: counter.rows.depth().ready == 1)
 
 
-def test_a_converter_that_is_told_to_leave_waits_for_no_rate(eventually: Wait) -> None:
+def test_a_stopping_converter_does_not_wait_for_a_rate(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.put(1)
         eventually(lambda: counter.state() is WorkerState.WAITING)

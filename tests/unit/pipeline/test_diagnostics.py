@@ -65,7 +65,7 @@ def waiting(stage: StageName, doing: str) -> WorkerSnapshot:
     )
 
 
-def test_nothing_is_a_bottleneck_while_all_flows() -> None:
+def test_there_is_no_bottleneck_while_every_stage_keeps_up() -> None:
     assert bottleneck(STAGES, EMPTY, (), UP) is None
     assert bottleneck(STAGES, queues(QueueName.ROWS, 74, 0.9), (), UP) is None
 
@@ -93,14 +93,14 @@ def test_the_reason_and_the_advice(
     assert (found.stage, found.reason, found.advice) == (name, reason, advice)
 
 
-def test_the_last_full_queue_is_the_one_that_counts() -> None:
+def test_the_last_full_queue_determines_the_bottleneck() -> None:
     both = [replace(each, ready=100) for each in EMPTY]
     found = bottleneck(STAGES, both, (), replace(UP, health=Health.DOWN))
     assert found is not None
     assert (found.stage, found.reason) == (StageName.WRITER, "the database takes no rows")
 
 
-def test_workers_that_all_wait_say_for_what() -> None:
+def test_the_reason_names_what_all_workers_wait_for() -> None:
     workers = [waiting(StageName.PRICE, "throttled")] * 2
     found = bottleneck(STAGES, queues(QueueName.TICKERS, 100), workers, UP)
     assert found is not None
@@ -133,7 +133,7 @@ CALM = ThrottleState(
         ),
     ],
 )
-def test_how_yahoo_finance_does(state: ThrottleState, health: Health, message: str) -> None:
+def test_the_health_of_yahoo_finance(state: ThrottleState, health: Health, message: str) -> None:
     fx = FxRates("DKK")
     fx.update([FxRate("USD", "DKK", Decimal("6.858"), OPENING)])
     seen = source_snapshot(state, fx)
@@ -143,7 +143,7 @@ def test_how_yahoo_finance_does(state: ThrottleState, health: Health, message: s
     assert seen.fx_age is not None
 
 
-def test_before_the_first_rate_there_is_none_to_show() -> None:
+def test_before_the_first_rate_none_is_shown() -> None:
     assert source_snapshot(CALM, FxRates("DKK")).fx_rate == ""
 
 

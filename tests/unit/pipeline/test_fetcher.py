@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -22,8 +22,8 @@ from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
 from tests.support.faults_rows import OPENING, quote
+from tests.support.waiting import Wait
 
-Wait = Callable[[Callable[[], object]], None]
 Answer = FetchResult | Exception
 
 
@@ -31,13 +31,13 @@ Answer = FetchResult | Exception
     ("attempts", "age", "again"),
     [(0, 0, True), (3, 59.9, True), (4, 0, False), (0, 60, False), (9, 99, False)],
 )
-def test_what_is_worth_another_try(attempts: int, age: float, again: bool) -> None:
+def test_tickers_are_retried_by_attempts_and_age(attempts: int, age: float, again: bool) -> None:
     ticker = Ticker("AAPL", 100.0, attempts)
     kept, given_up = split_retryable([ticker], 100.0 + age, max_attempts=4, retry_timeout=60)
     assert (kept, given_up) == (([ticker], []) if again else ([], [ticker]))
 
 
-def test_missing_symbols_are_named_until_they_are_found() -> None:
+def test_missing_symbols_are_kept_until_they_are_discarded() -> None:
     book = MissingSymbols()
     book.discard(["A"])
     book.add([("B", "gone"), ("A", "halted")])
@@ -140,7 +140,7 @@ def test_quotes_are_handed_over_and_counted(eventually: Wait) -> None:
         assert shop.source.opened == 1
 
 
-def test_a_full_quotes_queue_holds_the_worker_back(eventually: Wait) -> None:
+def test_a_full_quotes_queue_blocks_the_worker(eventually: Wait) -> None:
     with open_shop() as shop:
         shop.ask("A", "B", "C", "D")
         eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.BLOCKED)
@@ -150,7 +150,7 @@ def test_a_full_quotes_queue_holds_the_worker_back(eventually: Wait) -> None:
         assert shop.fetched() == ["C", "D"]
 
 
-def test_what_the_answer_lacks_is_named_missing(eventually: Wait) -> None:
+def test_symbols_without_a_quote_are_missing(eventually: Wait) -> None:
     with open_shop(answer(["A", "B"], missing=["B"])) as shop:
         shop.ask("A", "B")
         eventually(shop.settled)
@@ -161,7 +161,7 @@ def test_what_the_answer_lacks_is_named_missing(eventually: Wait) -> None:
         eventually(lambda: shop.named() == [])
 
 
-def test_an_answer_of_nothing_but_missing_symbols_puts_nothing(eventually: Wait) -> None:
+def test_a_response_without_quotes_puts_nothing(eventually: Wait) -> None:
     with open_shop(answer(["A"], missing=["A"])) as shop:
         shop.ask("A")
         eventually(shop.settled)
@@ -169,7 +169,7 @@ def test_an_answer_of_nothing_but_missing_symbols_puts_nothing(eventually: Wait)
         assert shop.named() == ["A"]
 
 
-def test_a_failed_request_is_tried_again(eventually: Wait) -> None:
+def test_a_failed_request_is_retried(eventually: Wait) -> None:
     with open_shop(SourceError("502"), SourceError("503")) as shop:
         shop.ask("A", "B")
         eventually(shop.settled)
@@ -179,7 +179,7 @@ def test_a_failed_request_is_tried_again(eventually: Wait) -> None:
         assert shop.stage.workers[0].last_error == "503"
 
 
-def test_after_its_last_attempt_a_symbol_is_named_missing_with_the_reason(eventually: Wait) -> None:
+def test_after_its_last_attempt_a_symbol_is_missing_with_the_reason(eventually: Wait) -> None:
     with open_shop(SourceError("502 again"), SourceError("503 again"), max_attempts=2) as shop:
         shop.ask("A", "B")
         eventually(shop.settled)
@@ -190,7 +190,7 @@ def test_after_its_last_attempt_a_symbol_is_named_missing_with_the_reason(eventu
         assert shop.counters.fetched == 0
 
 
-def test_being_throttled_costs_no_attempt_and_is_waited_for(eventually: Wait) -> None:
+def test_throttling_costs_no_attempt_and_is_waited_for(eventually: Wait) -> None:
     refusals = [ThrottledError("slow down", 0.01) for _ in range(5)]
     with open_shop(*refusals, max_attempts=1) as shop:
         shop.ask("A")
@@ -199,7 +199,7 @@ def test_being_throttled_costs_no_attempt_and_is_waited_for(eventually: Wait) ->
         assert len(shop.source.asked) == 6
 
 
-def test_a_throttled_worker_says_when_it_tries_again_and_leaves_when_told(eventually: Wait) -> None:
+def test_a_throttled_worker_shows_its_next_attempt_and_stops_on_request(eventually: Wait) -> None:
     with open_shop(ThrottledError("slow down", 300)) as shop:
         shop.ask("A")
         eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.WAITING)
@@ -210,7 +210,7 @@ def test_a_throttled_worker_says_when_it_tries_again_and_leaves_when_told(eventu
         assert shop.tickers.depth().ready == 1, "others may have it meanwhile"
 
 
-def test_tickers_that_kill_their_worker_use_their_attempts_up(eventually: Wait) -> None:
+def test_tickers_that_crash_their_worker_use_up_their_attempts(eventually: Wait) -> None:
     """Or a poison answer would kill one worker after the other for ever."""
     with open_shop(ValueError("a bug"), ValueError("a bug"), max_attempts=2) as shop:
         shop.ask("A")
@@ -260,7 +260,7 @@ def test_slow_answers_are_reported(eventually: Wait) -> None:
     assert len(messages) == 2
 
 
-def test_rates_that_do_not_come_are_reported_with_the_symbols(eventually: Wait) -> None:
+def test_missing_rates_are_reported_with_the_number_of_symbols(eventually: Wait) -> None:
     rate = FxRate("USD", "DKK", Decimal("6.8"), OPENING)
     with open_shop(*(answer([name]) for name in "ABCD"), FetchResult((), (rate,), {})) as shop:
         for name in "ABCDE":
@@ -277,7 +277,7 @@ def test_rates_that_do_not_come_are_reported_with_the_symbols(eventually: Wait) 
     assert shop.events[1].message.endswith("; 4 symbols affected")
 
 
-def test_a_rate_that_a_quote_is_the_first_to_need_is_asked_for_at_once(eventually: Wait) -> None:
+def test_a_rate_needed_for_the_first_time_is_fetched_immediately(eventually: Wait) -> None:
     rate = FxRate("GBP", "DKK", Decimal("8.6"), OPENING)
     with open_shop(answer(["A"], currency="GBp"), FetchResult((), (rate,), {})) as shop:
         shop.ask("A")
@@ -286,7 +286,7 @@ def test_a_rate_that_a_quote_is_the_first_to_need_is_asked_for_at_once(eventuall
         assert shop.fx.unknown_pairs() == (("USD", "DKK"),)
 
 
-def test_a_rate_that_does_not_come_holds_no_quote_up(eventually: Wait) -> None:
+def test_a_missing_rate_does_not_delay_quotes(eventually: Wait) -> None:
     with open_shop(answer(["A"], currency="EUR"), SourceError("no rate today")) as shop:
         shop.ask("A")
         eventually(shop.settled)
@@ -302,9 +302,7 @@ def test_a_rate_that_does_not_come_holds_no_quote_up(eventually: Wait) -> None:
         pytest.param(0, "no price", False, id="answered without a price"),
     ],
 )
-def test_a_symbol_left_out_of_an_answer_is_asked_for_once_more(
-    attempts: int, reason: str, again: bool
-) -> None:
+def test_an_omitted_symbol_is_retried_once(attempts: int, reason: str, again: bool) -> None:
     ticker = Ticker("AAPL", 1.0, attempts)
 
     found = omitted_tickers([ticker, Ticker("MSFT", 1.0)], {"AAPL": reason})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sp500tui.model import FetchedQuote, FxRate
 from sp500tui.pipeline.stages.fx import FxRates, is_plausible, major_unit
 from tests.support.faults_rows import OPENING, quote
-from tests.unit.pipeline.test_queue import Clock
+from tests.support.waiting import FakeClock
 
 
 def rate(value: str, base: str = "USD", target: str = "DKK") -> FxRate:
@@ -40,7 +40,9 @@ def shown(book: FxRates) -> str | None:
         ("6.85", "0.146", False),
     ],
 )
-def test_what_rate_may_follow_another(old: str | None, new: str, believed: bool) -> None:
+def test_a_rate_is_plausible_within_ten_percent_of_the_last(
+    old: str | None, new: str, believed: bool
+) -> None:
     assert is_plausible(None if old is None else Decimal(old), Decimal(new)) is believed
 
 
@@ -56,22 +58,22 @@ def test_what_rate_may_follow_another(old: str | None, new: str, believed: bool)
         (["0", "-1", "NaN"], None),
     ],
 )
-def test_a_jump_is_believed_only_the_third_time_running(rates: list[str], end: str | None) -> None:
-    book = FxRates("DKK", clock=Clock())
+def test_a_jump_is_accepted_after_three_in_a_row(rates: list[str], end: str | None) -> None:
+    book = FxRates("DKK", clock=FakeClock())
     for each in rates:
         book.update([rate(each)])
     assert shown(book) == end
 
 
-def test_rates_nobody_needs_are_left_aside() -> None:
+def test_rates_of_unregistered_pairs_are_ignored() -> None:
     book = FxRates("DKK")
     book.update([rate("1.1", base="EUR"), rate("0.9", target="EUR")])
     assert shown(book) is None
     assert book.unknown_pairs() == (("USD", "DKK"),)
 
 
-def test_a_rate_is_wanted_until_it_comes_and_again_when_it_is_old() -> None:
-    clock = Clock()
+def test_a_pair_is_stale_without_a_rate_and_when_the_rate_is_old() -> None:
+    clock = FakeClock()
     book = FxRates("DKK", refresh=10, clock=clock)
     book.register(["GBp", "DKK", "EUR"])
     assert book.stale_pairs() == (("USD", "DKK"), ("GBP", "DKK"), ("EUR", "DKK"))
@@ -83,8 +85,8 @@ def test_a_rate_is_wanted_until_it_comes_and_again_when_it_is_old() -> None:
     assert book.primary() == ("USD/DKK", rate("6.85"), 10.0)
 
 
-def test_waiting_for_a_rate_is_worth_it_only_for_a_while() -> None:
-    clock = Clock()
+def test_a_rate_is_pending_only_for_the_pending_timeout() -> None:
+    clock = FakeClock()
     book = FxRates("DKK", pending_timeout=10, clock=clock)
     assert book.is_pending(["USD"])
     assert not book.is_pending(["DKK"])
@@ -108,12 +110,12 @@ def test_without_a_rate_there_is_no_converted_price_and_never_a_zero() -> None:
     )
 
 
-def test_a_pair_that_nobody_needed_yet_has_no_rate() -> None:
+def test_an_unregistered_pair_has_no_rate() -> None:
     converted = FxRates("DKK").convert(FetchedQuote(quote(1, currency="JPY")))
     assert converted.converted_price is None
 
 
-def test_a_price_in_the_target_currency_stays_as_it_is() -> None:
+def test_a_price_in_the_target_currency_is_unchanged() -> None:
     book = FxRates("USD")
     converted = book.convert(FetchedQuote(quote(1, price="100.250")))
     assert str(converted.converted_price) == "100.250"
@@ -126,7 +128,7 @@ def test_a_price_in_the_target_currency_stays_as_it_is() -> None:
     ("code", "major", "units"),
     [("GBp", "GBP", 100), ("GBX", "GBP", 100), ("ZAc", "ZAR", 100), ("ILA", "ILS", 100), ("GBP", "GBP", 1)],
 )
-def test_a_hundredth_of_a_currency(code: str, major: str, units: int) -> None:
+def test_prices_in_minor_units(code: str, major: str, units: int) -> None:
     assert major_unit(code) == (major, units)
     in_major = FxRates(major).convert(FetchedQuote(quote(1, currency=code, price="250")))
     assert in_major.converted_price == Decimal(250) / units
@@ -145,7 +147,7 @@ numbers = st.decimals(
 
 
 @given(price=numbers, of_one=numbers, code=st.sampled_from(["USD", "GBp"]))
-def test_conversion_is_exact_to_the_last_digit(price: Decimal, of_one: Decimal, code: str) -> None:
+def test_conversion_is_exact(price: Decimal, of_one: Decimal, code: str) -> None:
     book = FxRates("DKK")
     base, units = major_unit(code)
     book.register([code])
@@ -157,7 +159,7 @@ def test_conversion_is_exact_to_the_last_digit(price: Decimal, of_one: Decimal, 
     assert Fraction(converted) == Fraction(price) * Fraction(of_one) / units
 
 
-def test_a_price_beyond_all_measure_ends_no_converter() -> None:
+def test_an_extremely_large_price_can_be_converted() -> None:
     book = FxRates("DKK")
     book.update([rate("6.85")])
     converted = book.convert(FetchedQuote(quote(1, price="1E+999999")))

@@ -18,7 +18,7 @@ def later(of: ConvertedQuote, seconds: int, price: str = "101") -> ConvertedQuot
     return replace(of, quote=quote)
 
 
-def test_only_what_changed_since_a_version_is_handed_out_in_the_order_of_change() -> None:
+def test_changes_since_a_version_are_in_the_order_of_change() -> None:
     latest_prices = LatestPrices()
     latest_prices.update([row(1), row(2), row(3)])
     version, first = latest_prices.changes_since(0)
@@ -39,7 +39,7 @@ def test_an_older_quote_never_replaces_a_newer_one() -> None:
     assert latest_prices.changes_since(0)[1][0].row == later(row(1), 5)
 
 
-def test_a_converted_price_that_comes_later_is_shown() -> None:
+def test_a_later_converted_price_replaces_a_missing_one() -> None:
     latest_prices = LatestPrices()
     latest_prices.update([replace(row(1), converted_price=None)])
     version = latest_prices.changes_since(0)[0]
@@ -50,7 +50,7 @@ def test_a_converted_price_that_comes_later_is_shown() -> None:
     assert latest_prices.changes_since(version)[1] == [], "the same price once more is no change"
 
 
-def test_the_writer_is_named_once_it_has_committed_that_very_quote() -> None:
+def test_the_writer_is_shown_only_for_the_quote_that_it_committed() -> None:
     latest_prices = LatestPrices()
     assert latest_prices.get("S1") is None
     latest_prices.update([row(1)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -14,8 +13,8 @@ from sp500tui.pipeline.core.snapshot import MarketSnapshot
 from sp500tui.pipeline.monitoring import market_clock as module
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods
+from tests.support.waiting import Wait
 
-Wait = Callable[[Callable[[], object]], None]
 CLOSING = datetime(2026, 5, 4, 20, tzinfo=UTC)
 
 
@@ -24,7 +23,7 @@ class Periods:
         return (MarketState.POST, CLOSING) if now < CLOSING else None
 
 
-def test_it_asks_when_quotes_come_and_again_when_the_session_changes(
+def test_periods_are_fetched_with_the_first_quote_and_when_the_session_changes(
     eventually: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_POLL_INTERVAL", 0.001)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, Meter, QueueMeter, percentiles
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import Latency, QueueName
-from tests.unit.pipeline.test_queue import Clock
+from tests.support.waiting import FakeClock
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from tests.unit.pipeline.test_queue import Clock
 def test_a_rate_is_that_of_the_last_whole_seconds(
     adds: list[tuple[int, int]], now: int, seconds: int, rate: float
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     meter = Meter(clock)
     for at, items in adds:
         clock.now = 100.0 + at
@@ -39,7 +39,7 @@ def test_a_rate_is_that_of_the_last_whole_seconds(
 
 
 def test_a_history_is_one_number_a_second_oldest_first() -> None:
-    clock = Clock()
+    clock = FakeClock()
     meter = Meter(clock)
     for items in (1, 2, 3):
         meter.add(items)
@@ -55,7 +55,7 @@ def test_a_history_is_one_number_a_second_oldest_first() -> None:
     st.lists(st.tuples(st.floats(0, 20, allow_nan=False), st.integers(0, 1000)), max_size=40),
 )
 def test_a_meter_loses_no_item(steps: list[tuple[float, int]]) -> None:
-    clock = Clock()
+    clock = FakeClock()
     meter = Meter(clock)
     for wait, items in steps:
         clock.now += wait
@@ -65,14 +65,14 @@ def test_a_meter_loses_no_item(steps: list[tuple[float, int]]) -> None:
     assert sum(meter.history(60)) <= meter.total
 
 
-def test_percentiles_of_nothing_are_unknown() -> None:
+def test_percentiles_of_no_measurements_are_none() -> None:
     assert percentiles([0] * 130) == Latency()
     assert LatencyHistogram().latency() == Latency()
 
 
 @given(st.lists(st.floats(0.00002, 600), min_size=1, max_size=200))
 def test_percentiles_are_right_within_a_bucket(seconds: list[float]) -> None:
-    histogram = LatencyHistogram(Clock())
+    histogram = LatencyHistogram(FakeClock())
     for each in seconds:
         histogram.record(each)
     found = histogram.latency()
@@ -83,14 +83,14 @@ def test_percentiles_are_right_within_a_bucket(seconds: list[float]) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e-9, 1e9])
-def test_odd_durations_find_a_bucket(seconds: float) -> None:
+def test_extreme_durations_have_a_bucket(seconds: float) -> None:
     histogram = LatencyHistogram()
     histogram.record(seconds)
     assert histogram.latency().p50 is not None
 
 
 def test_latencies_are_forgotten_after_five_minutes() -> None:
-    clock = Clock()
+    clock = FakeClock()
     histogram = LatencyHistogram(clock)
     histogram.record(1.0, count=100)
     clock.now += 200
@@ -102,7 +102,7 @@ def test_latencies_are_forgotten_after_five_minutes() -> None:
     assert histogram.latency() == Latency()
 
 
-def test_the_books_add_up() -> None:
+def test_the_ledger_counters_add_up() -> None:
     counters = LedgerCounters()
     counters.count_fetched(10)
     counters.count_written(5, 3, 2)

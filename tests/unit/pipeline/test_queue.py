@@ -12,8 +12,8 @@ import pytest
 
 from sp500tui.cluster.queue.stream_queue import StreamQueue
 from sp500tui.pipeline.core.queue import CancelledError, Depth, MemoryQueue, QueueClosedError
+from tests.support.waiting import FakeClock, Wait
 
-Wait = Callable[[Callable[[], object]], None]
 Make = Callable[[int], MemoryQueue[int] | StreamQueue[int]]
 
 
@@ -24,14 +24,6 @@ def make(request: pytest.FixtureRequest) -> Make:
         return lambda capacity: MemoryQueue(capacity)
     stream: Make = request.getfixturevalue("make_stream")
     return stream
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_items_come_out_in_the_order_they_went_in_across_puts(make: Make) -> None:
@@ -59,7 +51,7 @@ def test_released_items_go_back_to_the_front(make: Make) -> None:
     assert again.items == [1, 2, 3]
 
 
-def test_other_items_may_go_back_instead(make: Make) -> None:
+def test_a_lease_can_be_released_with_replacement_items(make: Make) -> None:
     queue = make(10)
     queue.put([1, 2, 3])
     lease = queue.take(3)
@@ -86,7 +78,7 @@ def test_a_lease_ends_once(make: Make, end: str) -> None:
 
 
 def test_the_age_is_that_of_the_oldest_item_even_after_a_release() -> None:
-    clock = Clock()
+    clock = FakeClock()
     queue: MemoryQueue[int] = MemoryQueue(10, clock=clock)
     queue.put([1])
     clock.now += 3
@@ -101,7 +93,7 @@ def test_the_age_is_that_of_the_oldest_item_even_after_a_release() -> None:
     assert queue.depth().oldest_age == 5
 
 
-def test_a_full_queue_holds_the_put_back_until_there_is_room(make: Make, eventually: Wait) -> None:
+def test_put_blocks_while_the_queue_is_full(make: Make, eventually: Wait) -> None:
     queue = make(2)
     queue.put([1, 2])
     put = threading.Thread(target=queue.put, args=([3],), daemon=True)
@@ -116,14 +108,14 @@ def test_a_full_queue_holds_the_put_back_until_there_is_room(make: Make, eventua
     put.join(5)
 
 
-def test_more_than_the_capacity_is_let_into_an_empty_queue(make: Make) -> None:
+def test_an_empty_queue_accepts_more_than_its_capacity(make: Make) -> None:
     queue = make(2)
     queue.put([1, 2, 3, 4])
     assert queue.depth().ready == 4
     assert queue.high_water == 4
 
 
-def test_a_put_that_waits_can_be_called_off(make: Make) -> None:
+def test_a_waiting_put_can_be_cancelled(make: Make) -> None:
     queue = make(1)
     queue.put([1])
     with pytest.raises(CancelledError):
@@ -131,7 +123,7 @@ def test_a_put_that_waits_can_be_called_off(make: Make) -> None:
     assert queue.total_in == 1
 
 
-def test_lifting_the_capacity_lets_a_waiting_put_through(make: Make, eventually: Wait) -> None:
+def test_lifting_the_capacity_unblocks_a_waiting_put(make: Make, eventually: Wait) -> None:
     queue = make(1)
     queue.put([1])
     put = threading.Thread(target=queue.put, args=([2, 3],), daemon=True)
@@ -171,19 +163,19 @@ def test_a_hand_over_of_a_lost_lease_puts_nothing(make: Make) -> None:
     assert queue.depth().ready == 1
 
 
-def test_take_returns_nothing_when_its_time_is_over(make: Make) -> None:
+def test_take_returns_none_after_its_timeout(make: Make) -> None:
     queue = make(10)
     assert queue.take(1, timeout=0) is None
     assert queue.take(1, timeout=0.01) is None
 
 
-def test_take_can_be_called_off(make: Make) -> None:
+def test_a_waiting_take_can_be_cancelled(make: Make) -> None:
     queue = make(10)
     with pytest.raises(CancelledError):
         queue.take(1, cancelled=lambda: True)
 
 
-def test_a_lingering_take_gathers_what_still_comes(make: Make) -> None:
+def test_a_lingering_take_collects_later_items(make: Make) -> None:
     queue = make(10)
     queue.put([1])
     later = threading.Timer(0.02, queue.put, ([2],))
@@ -196,7 +188,7 @@ def test_a_lingering_take_gathers_what_still_comes(make: Make) -> None:
     assert lease.items == [1, 2]
 
 
-def test_a_lingering_take_does_not_wait_beyond_its_patience(make: Make) -> None:
+def test_a_lingering_take_waits_no_longer_than_its_linger_time(make: Make) -> None:
     queue = make(10)
     queue.put([1])
     lease = queue.take(2, linger=0.01)
@@ -204,7 +196,7 @@ def test_a_lingering_take_does_not_wait_beyond_its_patience(make: Make) -> None:
     assert lease.items == [1]
 
 
-def test_a_closed_queue_ends_only_when_nothing_is_leased_any_more(make: Make) -> None:
+def test_a_closed_queue_is_drained_only_when_no_lease_is_open(make: Make) -> None:
     queue = make(10)
     queue.put([1])
     lease = queue.take(1)
@@ -220,7 +212,7 @@ def test_a_closed_queue_ends_only_when_nothing_is_leased_any_more(make: Make) ->
         queue.put([2])
 
 
-def test_whoever_waits_for_a_lease_to_come_back_hears_of_the_end(make: Make) -> None:
+def test_a_take_that_waits_for_open_leases_ends_when_the_queue_is_drained(make: Make) -> None:
     queue = make(10)
     queue.put([1])
     lease = queue.take(1)
@@ -239,7 +231,7 @@ def test_whoever_waits_for_a_lease_to_come_back_hears_of_the_end(make: Make) -> 
     assert ended.wait(5)
 
 
-def test_discarding_leaves_what_is_leased() -> None:
+def test_discarding_keeps_leased_items() -> None:
     queue: MemoryQueue[int] = MemoryQueue(10)
     queue.put([1, 2, 3])
     lease = queue.take(1)
@@ -250,7 +242,7 @@ def test_discarding_leaves_what_is_leased() -> None:
     assert queue.depth() == Depth(0, 1, 10, None)
 
 
-def test_many_takers_and_putters_lose_and_double_nothing(make: Make) -> None:
+def test_concurrent_takes_and_puts_neither_lose_nor_duplicate_items(make: Make) -> None:
     """Threads that take, give back and acknowledge at random end with every number acknowledged once."""
     queue = make(50)
     each = 500 if isinstance(queue, MemoryQueue) else 50

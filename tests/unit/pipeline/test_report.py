@@ -49,7 +49,7 @@ DOWN = DatabaseSnapshot(health=Health.DOWN)
         (RunReport(missing=("A",), continued_by_cluster=True, stopped_early=True), ExitCode.OK),
     ],
 )
-def test_the_exit_code_tells_the_truth(report: RunReport, code: ExitCode) -> None:
+def test_the_exit_code_follows_from_the_report(report: RunReport, code: ExitCode) -> None:
     assert exit_code(report) is code
 
 
@@ -114,7 +114,7 @@ def test_the_json_is_the_contracts() -> None:
     }
 
 
-def test_a_run_that_never_began_has_the_same_shape() -> None:
+def test_the_report_of_a_run_that_did_not_start_has_the_same_keys() -> None:
     early, late = RunReport().as_json(), RunReport.from_snapshot(a_snapshot()).as_json()
     assert early.keys() == late.keys()
     assert all(early[name].keys() == late[name].keys() for name in early if isinstance(early[name], dict))

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction, idle_time, next_action
-from tests.unit.pipeline.test_queue import Clock
+from tests.support.waiting import FakeClock
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_the_next_action(
     )
 
 
-def test_cycles_keep_their_rhythm_although_each_starts_a_little_late() -> None:
-    clock = Clock()
+def test_the_interval_is_exact_although_each_cycle_starts_slightly_late() -> None:
+    clock = FakeClock()
     cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(503)
     cycles.finish()
@@ -54,8 +54,8 @@ def test_cycles_keep_their_rhythm_although_each_starts_a_little_late() -> None:
     assert cycles.next_action() is ScheduleAction.START
 
 
-def test_a_cycle_that_is_asked_for_starts_the_rhythm_anew() -> None:
-    clock = Clock()
+def test_a_requested_cycle_restarts_the_interval() -> None:
+    clock = FakeClock()
     cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     assert not cycles.request(), "one is under way"
@@ -68,8 +68,8 @@ def test_a_cycle_that_is_asked_for_starts_the_rhythm_anew() -> None:
     assert cycles.snapshot(0, stopping=False).next_in == 10
 
 
-def test_starts_that_fall_due_during_a_cycle_are_counted_and_not_made_up_for() -> None:
-    clock = Clock()
+def test_starts_due_during_a_cycle_are_counted_and_not_made_up_for() -> None:
+    clock = FakeClock()
     cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     clock.now += 35
@@ -84,7 +84,7 @@ def test_starts_that_fall_due_during_a_cycle_are_counted_and_not_made_up_for() -
 
 
 def test_a_slow_start_of_the_program_skips_nothing() -> None:
-    clock = Clock()
+    clock = FakeClock()
     cycles = CycleSchedule(Plan(), 10, clock)
     clock.now += 6
     cycles.begin(1)
@@ -95,7 +95,7 @@ def test_a_slow_start_of_the_program_skips_nothing() -> None:
 
 
 def test_after_a_long_pause_only_one_cycle_starts() -> None:
-    clock = Clock()
+    clock = FakeClock()
     cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     cycles.finish()
@@ -108,7 +108,7 @@ def test_after_a_long_pause_only_one_cycle_starts() -> None:
 
 @pytest.mark.parametrize(("interval", "next_in"), [(60, 57), (5, 2), (1, 0)])
 def test_a_new_interval_counts_from_the_last_start(interval: float, next_in: float) -> None:
-    clock = Clock()
+    clock = FakeClock()
     cycles = CycleSchedule(Plan(), 10, clock)
     cycles.begin(1)
     cycles.finish()
@@ -119,13 +119,13 @@ def test_a_new_interval_counts_from_the_last_start(interval: float, next_in: flo
 
 
 def test_a_new_interval_before_the_first_cycle_does_not_delay_it() -> None:
-    cycles = CycleSchedule(Plan(), 10, Clock())
+    cycles = CycleSchedule(Plan(), 10, FakeClock())
     cycles.set_interval(60)
     assert cycles.next_action() is ScheduleAction.START
 
 
-def test_the_snapshot_tells_progress_and_what_comes() -> None:
-    clock = Clock()
+def test_the_snapshot_has_progress_and_the_next_start() -> None:
+    clock = FakeClock()
     cycles = CycleSchedule(Plan(cycles=1), 10, clock)
     assert cycles.snapshot(0, stopping=False).number == 0
     cycles.begin(503)
@@ -139,8 +139,8 @@ def test_the_snapshot_tells_progress_and_what_comes() -> None:
     assert (cycles.running, cycles.number) == (False, 1)
 
 
-def test_more_outstanding_than_asked_for_counts_as_nothing_done() -> None:
-    cycles = CycleSchedule(Plan(), 10, Clock())
+def test_more_outstanding_than_total_symbols_counts_as_none_done() -> None:
+    cycles = CycleSchedule(Plan(), 10, FakeClock())
     cycles.begin(5)
     assert cycles.snapshot(9, stopping=False).done == 0
 
@@ -157,7 +157,7 @@ def test_more_outstanding_than_asked_for_counts_as_nothing_done() -> None:
     running=st.booleans(),
     share=st.floats(0, 0.99),
 )
-def test_nothing_is_missed_by_a_scheduler_that_sleeps(
+def test_a_sleeping_scheduler_misses_no_action(
     plan: Plan, now: float, due: float, number: int, running: bool, share: float
 ) -> None:
     # Given a schedule that says to wait

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +16,8 @@ from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction
 from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
 from sp500tui.sources.wikipedia.client import ConstituentList
-from tests.unit.pipeline.test_queue import Clock
+from tests.support.waiting import FakeClock, Wait
 
-Wait = Callable[[Callable[[], object]], None]
 SYMBOLS = tuple("ABCDEFGH")
 
 
@@ -71,7 +70,7 @@ def test_a_cycle_is_complete_once_its_last_ticker_is_put(eventually: Wait) -> No
 
 
 @pytest.mark.parametrize("refused", [(1,), (3,), (1, 3, 6)])
-def test_a_cycle_of_which_a_put_failed_is_begun_again(eventually: Wait, refused: tuple[int, ...]) -> None:
+def test_a_cycle_whose_put_failed_is_started_again(eventually: Wait, refused: tuple[int, ...]) -> None:
     queue = Refusing(*refused)
 
     def emptied(cycles: CycleSchedule) -> bool:
@@ -87,8 +86,8 @@ def test_a_cycle_of_which_a_put_failed_is_begun_again(eventually: Wait, refused:
     assert queue.puts > 4
 
 
-def test_a_cycle_is_taken_back_only_while_it_is_not_complete() -> None:
-    clock = Clock()
+def test_a_cycle_can_be_retracted_only_while_it_is_incomplete() -> None:
+    clock = FakeClock()
     cycles = CycleSchedule(Plan(cycles=1), 10, clock)
     number = cycles.begin(3)
     clock.now += 1

@@ -16,8 +16,7 @@ from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
 from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
 from sp500tui.sources.wikipedia.client import ConstituentList
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.waiting import Wait
 
 
 class SlowList:
@@ -77,7 +76,7 @@ def scrape() -> Iterator[Callable[..., Scrape]]:
 
 
 @pytest.mark.parametrize("slow", [1, 3])
-def test_a_scraper_that_was_replaced_starts_no_cycle(
+def test_an_abandoned_scraper_starts_no_cycle(
     scrape: Callable[..., Scrape], eventually: Wait, slow: int
 ) -> None:
     # Given a list that is so slow that its readers are replaced, one after the other
@@ -101,7 +100,7 @@ def test_a_scraper_that_was_replaced_starts_no_cycle(
     assert run.current_constituents.symbols == (f"S{slow + 1}",)
 
 
-def test_a_list_that_is_always_slower_than_the_limit_is_used_all_the_same(
+def test_a_list_that_always_exceeds_the_limit_is_used_nevertheless(
     scrape: Callable[..., Scrape], eventually: Wait
 ) -> None:
     # Given a list of which every reading outlasts its reader
@@ -123,7 +122,7 @@ def test_a_list_that_is_always_slower_than_the_limit_is_used_all_the_same(
     assert (run.cycles.number, run.queue.total_in) == (1, 1)
 
 
-def test_a_scraper_sleeps_until_a_cycle_is_asked_for(scrape: Callable[..., Scrape], eventually: Wait) -> None:
+def test_a_scraper_sleeps_until_a_cycle_is_requested(scrape: Callable[..., Scrape], eventually: Wait) -> None:
     # Given a scraper between two cycles, with an hour to go
     run = scrape()
     eventually(lambda: run.cycles.number == 1 and run.cycles.complete)

@@ -63,7 +63,7 @@ def test_a_step_that_raises_is_logged_counted_and_repeated(
     assert [record.exc_info[1] for record in records if record.exc_info] == [error, error]
 
 
-def test_after_so_many_failures_in_a_row_it_gives_up(threads: Callable[..., ServiceThread]) -> None:
+def test_the_thread_ends_after_the_given_failures_in_a_row(threads: Callable[..., ServiceThread]) -> None:
     # Given a step that succeeds once between failures
     outcomes = iter([ValueError("a"), None, ValueError("b"), ValueError("c")])
     given_up: list[BaseException] = []
@@ -87,7 +87,7 @@ def test_after_so_many_failures_in_a_row_it_gives_up(threads: Callable[..., Serv
     assert thread.failures == 3
 
 
-def test_a_handler_of_the_failure_that_fails_itself_still_lets_the_thread_finish(
+def test_a_failing_on_failure_callback_does_not_keep_the_thread_from_ending(
     threads: Callable[..., ServiceThread], caplog: pytest.LogCaptureFixture
 ) -> None:
     def step() -> float:
@@ -104,7 +104,7 @@ def test_a_handler_of_the_failure_that_fails_itself_still_lets_the_thread_finish
     assert "second" in caplog.text
 
 
-def test_stop_cuts_a_back_off_short(threads: Callable[..., ServiceThread]) -> None:
+def test_stop_ends_a_back_off(threads: Callable[..., ServiceThread]) -> None:
     failed = threading.Event()
 
     def step() -> float:
@@ -118,7 +118,7 @@ def test_stop_cuts_a_back_off_short(threads: Callable[..., ServiceThread]) -> No
     assert thread.join(PATIENCE)
 
 
-def test_a_waiting_thread_is_woken_and_one_at_work_goes_round_again(
+def test_wake_ends_a_wait_and_repeats_a_running_step(
     threads: Callable[..., ServiceThread],
 ) -> None:
     # Given a thread whose step has been called once and is held up in it
@@ -146,7 +146,7 @@ def test_a_waiting_thread_is_woken_and_one_at_work_goes_round_again(
     go_on.release()
 
 
-def test_a_step_without_a_next_one_ends_the_thread(threads: Callable[..., ServiceThread]) -> None:
+def test_a_step_that_returns_none_ends_the_thread(threads: Callable[..., ServiceThread]) -> None:
     ended = threading.Event()
     thread = threads(lambda: None, on_exit=ended.set)
     assert not thread.started
@@ -157,7 +157,7 @@ def test_a_step_without_a_next_one_ends_the_thread(threads: Callable[..., Servic
     assert thread.started
 
 
-def test_a_wait_inside_a_step_ends_with_the_thread(threads: Callable[..., ServiceThread]) -> None:
+def test_stop_ends_a_wait_inside_a_step(threads: Callable[..., ServiceThread]) -> None:
     waits = threading.Event()
     answers: list[bool] = []
 

@@ -17,7 +17,7 @@ from sp500tui.pipeline.stages.source_health import (
     SourceWatch,
     SourceWatches,
 )
-from tests.unit.pipeline.test_queue import Clock
+from tests.support.waiting import FakeClock
 
 G, S, T, F, H = Outcome.GOOD, Outcome.SLOW, Outcome.THROTTLED, Outcome.FAILED, Outcome.HELD_BACK
 DOWN, BACK = EventKind.SOURCE_FAILED, EventKind.SOURCE_RECOVERED
@@ -109,7 +109,7 @@ def test_a_long_outage_is_two_lines_however_many_requests_failed() -> None:
     assert lines[1][1] == "Source is back: down for 16.6 min; 1,000 symbols affected"
 
 
-def test_one_symbol_is_one_symbol() -> None:
+def test_a_single_symbol_is_written_in_the_singular() -> None:
     health = SourceHealth("Source", tolerated=0)
     health.record(0, F, symbols=["A"])
     health.record(1, F, symbols=["A"])
@@ -118,7 +118,7 @@ def test_one_symbol_is_one_symbol() -> None:
     assert notice.message == "Source is back: down for 2.0 s; 1 symbol affected"
 
 
-def test_flapping_is_folded_and_nothing_is_lost() -> None:
+def test_frequent_changes_are_limited_and_counted() -> None:
     # given a source that fails and recovers every second for an hour
     health = SourceHealth("Source", tolerated=0)
     messages = []
@@ -131,7 +131,7 @@ def test_flapping_is_folded_and_nothing_is_lost() -> None:
     assert any("more changes since the last report" in message for message in messages)
 
 
-def test_a_change_held_back_is_reported_when_it_is_due() -> None:
+def test_a_pending_change_is_reported_when_the_limit_allows_it() -> None:
     health = SourceHealth("Source", tolerated=0)
     for second, outcome in enumerate([F, G, F, G, F, F]):
         health.record(second, outcome, reason="answered 500")
@@ -159,7 +159,7 @@ def test_a_change_held_back_is_reported_when_it_is_due() -> None:
         ),
     ],
 )
-def test_what_lasts_is_reported_at_the_end(outcomes: list[Outcome], words: str | None) -> None:
+def test_a_lasting_condition_is_reported_at_the_end(outcomes: list[Outcome], words: str | None) -> None:
     health = SourceHealth("Source")
     for second, outcome in enumerate(outcomes):
         health.record(second, outcome, symbols=[f"S{second}"])
@@ -169,7 +169,7 @@ def test_what_lasts_is_reported_at_the_end(outcomes: list[Outcome], words: str |
 
 def test_a_watch_reports_events_of_its_source() -> None:
     events: list[PipelineEvent] = []
-    clock = Clock()
+    clock = FakeClock()
     watch = SourceWatch(SourceHealth("Source"), events.append, clock)
     watch.record_response(SLOW_AFTER - 0.1)
     for _ in range(3):
@@ -185,9 +185,9 @@ def test_a_watch_reports_events_of_its_source() -> None:
     ]
 
 
-def test_a_run_ends_with_a_line_for_each_source_that_still_fails() -> None:
+def test_a_run_ends_with_a_notice_for_each_failing_source() -> None:
     events: list[PipelineEvent] = []
-    clock = Clock()
+    clock = FakeClock()
     watches = SourceWatches(events.append, clock)
     watches.wikipedia.record(F, "using the bundled list", ["A", "B"])
     for _ in range(3):
@@ -202,7 +202,7 @@ def test_a_run_ends_with_a_line_for_each_source_that_still_fails() -> None:
     ]
 
 
-def test_skipped_starts_are_one_line_a_minute() -> None:
+def test_skipped_starts_are_reported_once_a_minute() -> None:
     skips = SkippedStarts()
     assert skips.record(0.0, 3, 1) == "cycle 3 is still running: a start was skipped"
     assert [skips.record(second, 3, 1 + second) for second in range(1, 60)] == [""] * 59

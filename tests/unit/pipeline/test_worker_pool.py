@@ -16,8 +16,7 @@ from sp500tui.pipeline.core.service_thread import restart_delay
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.waiting import Wait
 
 
 @pytest.mark.parametrize(
@@ -59,13 +58,14 @@ class Pool:
         self.lock = threading.Lock()
         self.done: list[int] = []
         self.events: list[PipelineEvent] = []
+        self.listener: Callable[[PipelineEvent], None] = self.events.append
         self.closed = 0
         self.act: Callable[[Worker, object], object] = lambda _worker, _items: None
         self.stage = WorkerPool(
             StageName.PRICE,
             self.make,
             size,
-            listener=self.events.append,
+            listener=lambda event: self.listener(event),
             hang_after=hang_after,
             jitter=lambda: 0.0,
         )
@@ -139,7 +139,7 @@ def test_a_pool_that_shuts_down_starts_no_workers() -> None:
     assert pool.kinds() == [EventKind.SCALED]
 
 
-def test_a_worker_that_raises_gives_its_work_back_and_is_restarted(eventually: Wait) -> None:
+def test_a_worker_that_raises_releases_its_lease_and_is_restarted(eventually: Wait) -> None:
     pool = Pool(1)
     faults = iter([ValueError("no such thing"), SourceError("not now"), ValueError()])
 
@@ -162,7 +162,7 @@ def test_a_worker_that_raises_gives_its_work_back_and_is_restarted(eventually: W
     assert pool.stage.snapshot([]).restarts == 3, "they stay counted when the worker has left"
 
 
-def test_a_worker_that_gets_something_done_between_its_faults_is_soon_back(eventually: Wait) -> None:
+def test_a_finished_lease_limits_the_restart_delay(eventually: Wait) -> None:
     pool = Pool(1)
     delays: list[int] = []
     turns = iter(range(1000))
@@ -180,7 +180,7 @@ def test_a_worker_that_gets_something_done_between_its_faults_is_soon_back(event
     assert restart_delay(max(delays) + 1, 1.0) < 2
 
 
-def test_a_worker_whose_body_cannot_be_made_is_restarted(eventually: Wait) -> None:
+def test_a_worker_whose_task_cannot_be_created_is_restarted(eventually: Wait) -> None:
     pool = Pool(1)
     real, faults = pool.make, iter([True, True, False])
 
@@ -195,7 +195,7 @@ def test_a_worker_whose_body_cannot_be_made_is_restarted(eventually: Wait) -> No
         eventually(lambda: pool.done == [1])
 
 
-def test_a_worker_that_hangs_is_named_and_replaced_and_its_work_done_by_another(eventually: Wait) -> None:
+def test_a_hung_worker_is_reported_and_replaced_and_its_lease_released(eventually: Wait) -> None:
     pool = Pool(1, hang_after=0.05)
     woken = threading.Event()
     first = iter([True])
@@ -218,7 +218,7 @@ def test_a_worker_that_hangs_is_named_and_replaced_and_its_work_done_by_another(
     assert pool.stage.snapshot([]).restarts == 1
 
 
-def test_a_pool_answers_while_the_lease_of_a_stuck_worker_cannot_be_released(eventually: Wait) -> None:
+def test_a_pool_does_not_block_while_the_lease_of_a_hung_worker_cannot_be_released(eventually: Wait) -> None:
     # given a stuck worker whose lease is on a broker that is away
     pool = Pool(1, hang_after=0.02)
     woken, back = threading.Event(), threading.Event()
@@ -251,7 +251,7 @@ def test_a_pool_answers_while_the_lease_of_a_stuck_worker_cannot_be_released(eve
         woken.set()
 
 
-def test_a_stuck_worker_holds_up_no_end(eventually: Wait) -> None:
+def test_a_hung_worker_does_not_delay_the_shutdown(eventually: Wait) -> None:
     pool = Pool(1, hang_after=0.02)
     woken = threading.Event()
     pool.act = lambda _worker, _items: woken.wait(20)
@@ -278,7 +278,7 @@ def test_a_paused_pool_takes_nothing_until_it_is_resumed(eventually: Wait) -> No
         eventually(lambda: sorted(pool.done) == [1, 2, 3])
 
 
-def test_who_is_dismissed_while_resting_does_not_take_another_step(eventually: Wait) -> None:
+def test_a_paused_worker_that_is_stopped_does_not_run_again(eventually: Wait) -> None:
     steps = []
 
     class Stepper:
@@ -297,7 +297,7 @@ def test_who_is_dismissed_while_resting_does_not_take_another_step(eventually: W
     assert steps == []
 
 
-def test_a_paused_pool_can_be_dismissed() -> None:
+def test_a_paused_pool_can_be_shut_down() -> None:
     pool = Pool(2)
     pool.stage.start()
     pool.stage.pause()
@@ -306,7 +306,7 @@ def test_a_paused_pool_can_be_dismissed() -> None:
 
 
 @pytest.mark.parametrize("error", [QueueClosedError, CancelledError])
-def test_workers_leave_when_their_input_has_ended(error: type[Exception]) -> None:
+def test_workers_exit_when_their_input_is_drained(error: type[Exception]) -> None:
     pool = Pool(3)
 
     class Ended(Adder):
@@ -318,7 +318,7 @@ def test_workers_leave_when_their_input_has_ended(error: type[Exception]) -> Non
     assert pool.stage.join(5)
 
 
-def test_workers_finish_the_lease_in_hand_before_they_leave(eventually: Wait) -> None:
+def test_workers_finish_their_lease_before_they_exit(eventually: Wait) -> None:
     pool = Pool(1)
     go_on = threading.Event()
     pool.act = lambda _worker, _items: go_on.wait(20)
@@ -334,7 +334,7 @@ def test_workers_finish_the_lease_in_hand_before_they_leave(eventually: Wait) ->
     assert pool.queue.depth().ready == 1
 
 
-def test_a_waiting_worker_counts_down_and_wakes_to_leave(eventually: Wait) -> None:
+def test_a_waiting_worker_counts_down_and_stops_waiting_on_shutdown(eventually: Wait) -> None:
     pool = Pool(1)
     waited: list[bool] = []
     pool.act = lambda worker, _items: waited.append(worker.wait(30, WorkerState.WAITING, "for better times"))
@@ -351,7 +351,7 @@ def test_a_waiting_worker_counts_down_and_wakes_to_leave(eventually: Wait) -> No
     assert waited == [False]
 
 
-def test_a_hurry_cuts_every_back_off_short(eventually: Wait) -> None:
+def test_expediting_skips_back_off_delays(eventually: Wait) -> None:
     pool = Pool(1)
     pool.stage.jitter = lambda: 1.0
 
@@ -371,7 +371,7 @@ def test_a_hurry_cuts_every_back_off_short(eventually: Wait) -> None:
 
 
 @pytest.mark.parametrize("kind", [EventKind.WORKER_STARTED, EventKind.WORKER_DIED, EventKind.WORKER_LEFT])
-def test_a_listener_that_fails_harms_no_worker(
+def test_a_failing_listener_does_not_affect_workers(
     eventually: Wait, caplog: pytest.LogCaptureFixture, kind: EventKind
 ) -> None:
     # Given a listener that raises at one kind of event, and a worker that fails once
@@ -386,7 +386,7 @@ def test_a_listener_that_fails_harms_no_worker(
         for fault in faults:
             raise fault
 
-    pool.stage._listener = listen
+    pool.listener = listen
     pool.act = act
 
     # When it works and is dismissed
@@ -422,7 +422,7 @@ def idle(pool: Pool) -> bool:
     return [worker.snapshot().state for worker in pool.stage.workers] == [WorkerState.IDLE]
 
 
-def test_a_worker_that_waits_for_items_hears_of_everything_else(eventually: Wait) -> None:
+def test_a_worker_waiting_for_items_reacts_to_pause_scale_and_shutdown(eventually: Wait) -> None:
     # Given an idle worker
     pool = Pool(1)
     pool.stage.make_task = lambda worker: Sleeper(pool, worker)
@@ -446,7 +446,7 @@ def test_a_worker_that_waits_for_items_hears_of_everything_else(eventually: Wait
     # and the end of the block has shown that it hears of its dismissal
 
 
-def test_a_worker_that_left_with_a_lease_gives_it_back(eventually: Wait) -> None:
+def test_a_worker_that_exits_with_a_lease_releases_it(eventually: Wait) -> None:
     # Given a worker whose output was closed while it held a lease
     pool = Pool(1)
     output: MemoryQueue[int] = MemoryQueue(1)
@@ -466,7 +466,7 @@ def test_a_worker_that_left_with_a_lease_gives_it_back(eventually: Wait) -> None
     assert pool.queue.depth().ready == 2
 
 
-def test_a_system_without_room_for_another_thread_leaves_no_worker_that_is_none(
+def test_a_thread_that_cannot_be_started_leaves_no_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = Pool(2)
