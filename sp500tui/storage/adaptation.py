@@ -1,4 +1,4 @@
-"""How values cross between Python and PostgreSQL, independent of the settings of database, role and session."""
+"""Conversions between Python and PostgreSQL values, independent of database, role and session settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEXT_TYPES = ("text", "varchar", "bpchar", "name")
 
 
 class _TimeLoader(Loader):
-    """A `timestamptz` in UTC, whatever the time zone of the session."""
+    """Loads a `timestamptz` as UTC, in every session time zone."""
 
     format = Format.BINARY
 
@@ -29,7 +29,7 @@ class _TimeLoader(Loader):
 
 
 class _TextLoader(Loader):
-    """A text; bytes that are not UTF-8, which a database in SQL_ASCII may hold, become U+FFFD."""
+    """Loads text; bytes that are not UTF-8, which a SQL_ASCII database may hold, become U+FFFD."""
 
     format = Format.BINARY
 
@@ -38,7 +38,7 @@ class _TextLoader(Loader):
 
 
 def python_codec(server_encoding: str) -> str:
-    """Python's codec for an encoding of PostgreSQL; ASCII, which all of them contain, where it has none."""
+    """Python's codec for a PostgreSQL encoding; ASCII, a subset of all of them, if Python has none."""
     name = re.sub(r"^WIN(\d+)$", r"cp\1", server_encoding.upper()).replace("KOI8", "koi8-")
     try:
         return codecs.lookup(name).name
@@ -47,7 +47,7 @@ def python_codec(server_encoding: str) -> str:
 
 
 def register_loaders(connection: AdaptContext) -> None:
-    """Register the conversions for one connection."""
+    """Register the loaders on one connection."""
     adapters = connection.adapters
     adapters.register_loader("timestamptz", _TimeLoader)
     for name in _TEXT_TYPES:

@@ -1,8 +1,8 @@
-"""The ready-made bytes of a batch: what lies in the journal, crosses the pipe and reaches the server.
+"""The serialized form of a batch, used in the journal, on the writer's pipe and as query parameters.
 
 A payload holds one PostgreSQL array literal a column (`{AAPL,MSFT}`, `{1.5,NULL}`), in the order of
-`COLUMNS`, separated by line feeds. No value needs quoting, which `encode` checks, so that taking a payload
-apart is plain splitting and the server receives the columns as they lie there.
+`COLUMNS`, separated by line feeds. `encode` checks that no value needs quoting, so that decoding is plain
+splitting and the server receives the columns unchanged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLUMNS: tuple[str, ...] = (
     "volume",
     "fetched_at",
 )
-"""Columns of `prices` in the order of the payload; `stored_at` is the server's."""
+"""Columns of `prices` in the order of the payload; `stored_at` is set by the server."""
 
 _FIELDS = attrgetter(
     *(name if name.startswith(("converted_", "fx_")) else f"quote.{name}" for name in COLUMNS)
@@ -43,20 +43,20 @@ _TEXT_COLUMNS = frozenset({"symbol", "currency", "converted_currency", "market_s
 _TIME_CHARACTERS = b"0123456789T:.+-NUL"
 _NUMBER_CHARACTERS = b"0123456789.eE+-NUL"
 _TEXT_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.^=_&/:+-"
-"""The characters a column may hold: none that an array literal would need quotes for, no `NaN`."""
+"""Characters allowed in a column: none that an array literal has to quote, and no `NaN`."""
 _NULL_ELEMENT = re.compile(rb"(?i)(?<![^,])null(?![^,])")
 
 _INVALID_TEXT = "22P02"
-"""SQLSTATE `invalid_text_representation`: the row is at fault, not the database."""
+"""SQLSTATE `invalid_text_representation`: an error of the row, not of the database."""
 
 
 def encode(rows: Sequence[ConvertedQuote]) -> bytes:
-    """The payload of these rows, sorted by symbol and quote time; equal keys are all kept.
+    """Encode rows, sorted by symbol and quote time; rows with equal keys are all kept.
 
-    Numbers are written as they print, times as ISO 8601 in UTC.
+    Numbers are written by `str`, times as ISO 8601 in UTC.
 
     Raises:
-        DatabaseError: with SQLSTATE 22P02 where a value cannot be written without quoting.
+        DatabaseError: With SQLSTATE 22P02 if a value needs quoting.
     """
     table = sorted(map(_FIELDS, rows), key=_KEY)
     if not table:
@@ -74,10 +74,10 @@ def encode(rows: Sequence[ConvertedQuote]) -> bytes:
 
 
 def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
-    """The payload of records as `decode` returns them, in the order given.
+    """Encode records as returned by `decode`, in the given order.
 
     Raises:
-        DatabaseError: with SQLSTATE 22P02 where a value cannot be written without quoting, or is absent.
+        DatabaseError: With SQLSTATE 22P02 if a value needs quoting or is missing.
     """
     try:
         return _join(
@@ -88,7 +88,7 @@ def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
 
 
 def decode(payload: bytes) -> list[dict[str, str | None]]:
-    """The rows of a payload as records of column name → text, None for NULL; bytes that are no UTF-8 become U+FFFD."""
+    """Decode into records of column name → text, None for NULL; bytes that are not UTF-8 become U+FFFD."""
     columns = [_elements(column) for column in _columns(payload)]
     return [
         {
@@ -100,12 +100,12 @@ def decode(payload: bytes) -> list[dict[str, str | None]]:
 
 
 def count(payload: bytes) -> int:
-    """How many rows the payload holds."""
+    """The number of rows in the payload."""
     return len(_elements(payload.partition(b"\n")[0]))
 
 
 def split(payload: bytes) -> tuple[bytes, bytes]:
-    """The payload's first and second half; the second is the longer of the two."""
+    """Split the payload in two halves; the second one takes the odd row."""
     columns = [_elements(column) for column in _columns(payload)]
     middle = len(columns[0]) // 2
     return (
@@ -115,12 +115,12 @@ def split(payload: bytes) -> tuple[bytes, bytes]:
 
 
 def parameters(payload: bytes) -> list[bytes]:
-    """The payload's array literals, one a column: the parameters of the insert statement."""
+    """The array literals of the payload, one per column: the parameters of `insert_prices`."""
     return _columns(payload)
 
 
 class _TimeText(dict[datetime, str]):
-    """Times and their ISO texts; most times of a batch are the same few."""
+    """Cache of times formatted as ISO 8601; most rows of a batch share a few times."""
 
     def __missing__(self, time: datetime) -> str:
         text = self[time] = (time if time.tzinfo is UTC else time.astimezone(UTC)).isoformat()
@@ -142,7 +142,7 @@ def _column_text(name: str, column: Sequence[str]) -> bytes:
 
 
 def _is_unquoted(name: str, text: bytes, values: int) -> bool:
-    """Whether the joined values can be taken apart at their commas and mean what they say."""
+    """Whether the joined values hold only allowed characters, no empty element and no unintended NULL."""
     is_text = name in _TEXT_COLUMNS
     allowed = (
         _TEXT_CHARACTERS if is_text else _TIME_CHARACTERS if name in _TIME_COLUMNS else _NUMBER_CHARACTERS

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and what goes wrong with them, in one line each."""
+"""Connections to PostgreSQL, and one-line error messages."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""A peer that vanished is noticed in about half a minute; seconds, `tcp_user_timeout` milliseconds."""
+"""Detects a vanished peer within about 30 s; in seconds, `tcp_user_timeout` in milliseconds."""
 _SQL_ASCII = "SQL_ASCII"
 _PREPARE_THRESHOLD = 5
 """Executions after which a statement is prepared by name; psycopg's default."""
 _AMBIGUOUS_SQLSTATES = (None, "08P01")
-"""SQLSTATEs that leave the cause to the message: libpq gives none before the log-in, PgBouncer this one for all."""
+"""SQLSTATEs that do not identify the cause: libpq sets none before log-in, PgBouncer 08P01 for every error."""
 
 _CAUSES = (
     (
@@ -56,8 +56,8 @@ _CAUSES = (
         "28P01",
         "asks for a password; give it in the URL, PGPASSWORD, .pgpass or ?passfile=",
     ),
-    ("no pg_hba.conf entry", "28000", "lets nobody in from here; allow this host in its pg_hba.conf"),
-    ("peer authentication failed", "28000", "lets in only its owner; run as that user"),
+    ("no pg_hba.conf entry", "28000", "rejects connections from this host; add an entry to its pg_hba.conf"),
+    ("peer authentication failed", "28000", "accepts only its owner; run as that user"),
     (
         "too many (clients|connections)|no more connections allowed",
         "53300",
@@ -92,10 +92,10 @@ _CAUSES = (
         "does not answer: no server listens there; start it or correct the URL",
     ),
     ("timeout", "08001", "does not answer in time; check host, port and firewall"),
-    ("certificate", "08001", "shows a certificate that cannot be verified; correct sslrootcert in the URL"),
-    ("server does not support SSL", "08001", "does not speak TLS as asked for; correct sslmode in the URL"),
+    ("certificate", "08001", "has a certificate that cannot be verified; correct sslrootcert in the URL"),
+    ("server does not support SSL", "08001", "does not support TLS; correct sslmode in the URL"),
 )
-"""Pattern in libpq's words → SQLSTATE (it gives none before the log-in) and what to tell the person."""
+"""Pattern in libpq's message → SQLSTATE (libpq sets none before log-in) and message with remedy."""
 
 
 def connect(
@@ -106,20 +106,20 @@ def connect(
     statement_timeout: float = 0,
     read_only: bool = False,
 ) -> Connection:
-    """Connect, and make sure that the server answers; nothing is set for the session, so that it can be a pooler's.
+    """Connect and verify that the server answers. Changes no session setting, so that a pooler may share the session.
 
-    Passwords come from where libpq takes them: the URL, `PGPASSWORD`, `.pgpass`, `?passfile=`.
+    Passwords come from libpq's sources: the URL, `PGPASSWORD`, `.pgpass`, `?passfile=`.
 
     Args:
-        url: PostgreSQL URL; its own `connect_timeout` and keep-alive parameters win.
-        application_name: What `pg_stat_activity` shows.
-        connect_timeout: Seconds the server may take to let us in.
-        statement_timeout: Seconds a statement may take; 0 for no limit.
-        read_only: Refuse every write of this connection.
+        url: PostgreSQL URL; its own `connect_timeout` and keep-alive parameters take precedence.
+        application_name: Name shown in `pg_stat_activity`.
+        connect_timeout: Timeout of connecting, in seconds.
+        statement_timeout: Timeout of a statement, in seconds; 0 for none.
+        read_only: Make every transaction read-only.
 
     Raises:
-        ConfigurationError: for a malformed URL.
-        DatabaseError: with what failed, the masked URL and the remedy.
+        ConfigurationError: The URL is malformed.
+        DatabaseError: With the cause, the masked URL and the remedy.
     """
     check_url(url)
     defaults: dict[str, str | int] = {
@@ -131,7 +131,7 @@ def connect(
     options = {name: value for name, value in defaults.items() if name not in given}
     connection = _open(url, options, "UTF8")
     if connection.info.parameter_status("server_encoding") == _SQL_ASCII:
-        # Such a server checks all that it sends against the client's encoding; without one it sends any bytes.
+        # Such a server validates what it sends against the client encoding; with SQL_ASCII it sends any bytes.
         connection.close()
         connection = _open(url, options, _SQL_ASCII)
     connection.isolation_level = IsolationLevel.READ_COMMITTED
@@ -148,9 +148,9 @@ def connect(
 
 
 def _open(url: str, options: Mapping[str, str | int], encoding: str) -> Connection:
-    """A connection in this encoding, whatever the URL or PGCLIENTENCODING says: its values are not for a terminal."""
+    """Connect with this client encoding, which overrides the one in the URL and PGCLIENTENCODING."""
     try:
-        # Without prepared statements until the session is known to belong to this connection alone.
+        # No prepared statements until `_detect_pooler` has found none.
         return Connection.connect(
             make_conninfo(url, **options, client_encoding=encoding), autocommit=True, prepare_threshold=None
         )
@@ -159,10 +159,10 @@ def _open(url: str, options: Mapping[str, str | int], encoding: str) -> Connecti
 
 
 def _detect_pooler(connection: Connection) -> None:
-    """Find out whether a pooler stands between, and whether it allows transactions.
+    """Enable prepared statements unless a pooler is in between.
 
-    A pooler in statement mode ends the connection at a transaction of several messages; it lets `run` pass as long as
-    nothing fails.
+    A pooler in statement mode closes the connection at this transaction of several messages; `run` alone, which sends
+    one, would not reveal it.
     """
     with transaction(connection):
         row = connection.execute(QUERIES["backend_pid"]).fetchone()
@@ -171,7 +171,7 @@ def _detect_pooler(connection: Connection) -> None:
 
 
 def connection_error(url: str, error: psycopg.Error) -> DatabaseError:
-    """Why no connection came about."""
+    """The error for a failed connection attempt, with its cause and remedy."""
     text = str(error)
     for pattern, sqlstate, remedy in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
@@ -179,18 +179,18 @@ def connection_error(url: str, error: psycopg.Error) -> DatabaseError:
             return DatabaseError(f"the database {redact_url(url)} {remedy}", reported or sqlstate)
     if found := invalid_value_message(text):
         return DatabaseError(f"the database {redact_url(url)} cannot be reached: {found}", "08001")
-    # Libpq quotes what it cannot read, and that may be a piece of the password.
-    words = "libpq cannot use its parameters" if "invalid" in text else _first_line(text)
+    # libpq quotes what it cannot parse, which may be part of the password.
+    reason = "libpq cannot use its parameters" if "invalid" in text else _first_line(text)
     return DatabaseError(
-        f"the database {redact_url(url)} cannot be reached: {words}", error.sqlstate or "08001"
+        f"the database {redact_url(url)} cannot be reached: {reason}", error.sqlstate or "08001"
     )
 
 
 def query_error(what: str, error: psycopg.Error) -> DatabaseError:
-    """`what` failed, with the server's own words on one line and its SQLSTATE; 08006 for a broken connection."""
-    words = _first_line(error.diag.message_primary or str(error) or type(error).__name__)
+    """The error for a failed query, with the server's message and SQLSTATE (08006 if the connection broke)."""
+    reason = _first_line(error.diag.message_primary or str(error) or type(error).__name__)
     sqlstate = error.sqlstate or ("22021" if isinstance(error, psycopg.DataError) else "08006")
-    return DatabaseError(f"{what}: {words}", sqlstate)
+    return DatabaseError(f"{what}: {reason}", sqlstate)
 
 
 def _first_line(text: str) -> str:

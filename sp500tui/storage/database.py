@@ -1,4 +1,4 @@
-"""The database as everybody else sees it: one handle for the embedded server and for a URL, and the way to write."""
+"""The database in use: the embedded server, or a server given by URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Database:
-    """Where the prices go: the embedded server of a data directory, or somebody's own PostgreSQL."""
+    """The embedded server of a data directory, or a PostgreSQL server given by URL."""
 
     def __init__(self, url: str, server: EmbeddedServer | None) -> None:
         self.url = url
@@ -24,11 +24,11 @@ class Database:
 
     @classmethod
     def open(cls, url: str | None, data_dir: Path) -> Database:
-        """The database at this URL, checked but not connected to; without one, the embedded server, started.
+        """Validate the URL without connecting; without a URL, start the embedded server.
 
         Raises:
-            ConfigurationError: for a malformed URL or a data directory that cannot be used.
-            DatabaseError: where the embedded server does not start.
+            ConfigurationError: The URL is malformed or the data directory cannot be used.
+            DatabaseError: The embedded server does not start.
         """
         if url is not None:
             check_url(url)
@@ -39,22 +39,22 @@ class Database:
         return cls(server.url, server)
 
     def ensure_alive(self) -> bool:
-        """Start the embedded server again where it has died; returns whether that was needed.
+        """Restart the embedded server if it has died; returns whether it was restarted.
 
         Raises:
-            DatabaseError: where it does not start.
+            DatabaseError: The server does not start.
         """
         return self._server is not None and self._server.restart_if_dead()
 
     def stop_server(self) -> bool:
-        """Stop the embedded server, as the demonstration of a fault; False for a database by URL."""
+        """Stop the embedded server to demonstrate a fault; False for a database by URL."""
         if self._server is None:
             return False
         self._server.shut_down()
         return True
 
     def close(self, *, keep_running: bool = False) -> None:
-        """Use it no longer; the last user stops the embedded server, unless `keep_running`."""
+        """Release the database; its last user stops the embedded server, unless `keep_running`."""
         if self._server is not None:
             self._server.stop(keep_running=keep_running)
 

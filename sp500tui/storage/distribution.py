@@ -1,4 +1,4 @@
-"""`sp500tui database prepare`: spread the tables with the extension that the database has, Citus or TimescaleDB."""
+"""`sp500tui database prepare`: distributes the tables with Citus, or partitions them with TimescaleDB."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Step:
     query: str
     """Its name in `QUERIES`."""
     makes: str
-    """The table or view that has been spread once it is done."""
+    """The table or view that the step distributes."""
     description: str
-    """What it does, as the rest of a sentence."""
+    """What the step does, as the end of a sentence."""
 
 
 _STEPS = {
@@ -46,12 +46,12 @@ _STEPS = {
         ),
     ),
 }
-"""By extension, in their order."""
+"""Steps by extension, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the server has of the two extensions."""
+    """The server and its support for the two extensions."""
 
     version: str
     """Of PostgreSQL."""
@@ -59,18 +59,18 @@ class Server:
     """The extension in this database, Citus before TimescaleDB; None for neither."""
     created_version: str = ""
     only_installed: tuple[str, ...] = ()
-    """Extensions that the server has and this database has not created."""
+    """Extensions available on the server but not created in this database."""
 
     @classmethod
     def of(cls, rows: Collection[tuple[Any, ...]], version: str) -> Server:
-        """From the rows of `available_extensions`."""
+        """Parse the rows of `available_extensions`."""
         created = {name: own for name, own in rows if own is not None}
         missing = tuple(sorted(name for name, own in rows if own is None))
         first = next((name for name in _STEPS if name in created), None)
         return cls(version, first, created[first] if first else "", () if first else missing)
 
     def line(self) -> str:
-        """The server in description."""
+        """One line that describes the server."""
         if self.created is None:
             return f"server    PostgreSQL {self.version} without Citus or TimescaleDB"
         return f"server    PostgreSQL {self.version} with {_NAMES[self.created]} {self.created_version}"
@@ -82,18 +82,18 @@ def pending_steps(extension: str, distributed: Collection[str]) -> tuple[Step, .
 
 
 def prepare(url: str, *, dry_run: bool = False) -> Generator[str, None, None]:
-    """Make the tables, then spread them; each line tells what was done, or with `dry_run` what would be.
+    """Create the tables, then distribute them; yields a line per step done, or with `dry_run` per step to do.
 
-    A second call does what the first has pending. Where the database has neither extension, nothing else is needed.
+    Steps already done are skipped. A database with neither extension needs none.
 
     Raises:
-        ConfigurationError: for a malformed URL.
-        DatabaseError: where the database cannot be reached, or refuses a step; it can be called again then.
+        ConfigurationError: The URL is malformed.
+        DatabaseError: The database cannot be reached, or a step fails; `prepare` can be run again.
     """
     if not dry_run:
         apply_schema(url)
     with connect(url, application_name="sp500tui prepare", read_only=dry_run) as connection:
-        rows = _execute(connection, "available_extensions", "say which extensions it has")
+        rows = _execute(connection, "available_extensions", "report its extensions")
         server = Server.of(rows, connection.info.parameter_status("server_version") or "of unknown version")
         yield server.line()
         if server.created is None:
@@ -121,12 +121,14 @@ def _nothing_to_do(server: Server) -> Iterator[str]:
 
 
 def _distributed(connection: Connection, extension: str) -> set[str]:
-    # Before the first run there is nothing, not even the view that the question is about.
-    if not _execute(connection, "has_prices", "say whether the tables are there")[0][0]:
+    # Before the first run there are no tables, and the view that the query reads does not exist.
+    if not _execute(connection, "has_prices", "report its tables")[0][0]:
         return set()
     return {
         name
-        for (name,) in _execute(connection, f"distributed_tables_{extension}", "say what is spread already")
+        for (name,) in _execute(
+            connection, f"distributed_tables_{extension}", "report its distributed tables"
+        )
     }
 
 

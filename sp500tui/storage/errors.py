@@ -1,4 +1,4 @@
-"""What a failure of PostgreSQL means for a batch, by its SQLSTATE (PostgreSQL documentation, appendix A)."""
+"""Classification of PostgreSQL errors by SQLSTATE (PostgreSQL documentation, appendix A)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _BAD_ROW_CLASSES = frozenset({"22", "23"})
 
 
 def is_transient(sqlstate: str | None) -> bool:
-    """Whether the same batch may succeed later without anybody changing it or the schema.
+    """Whether the same batch may succeed later without a change to it or to the schema.
 
-    No SQLSTATE at all means that the connection broke.
+    A missing SQLSTATE means that the connection broke.
     """
     return sqlstate is None or sqlstate in _TRANSIENT or sqlstate[:2] in _TRANSIENT_CLASSES
 
 
 def is_bad_row(sqlstate: str | None) -> bool:
-    """Whether a row of the batch is at fault: without it the rest can be stored."""
+    """Whether a row of the batch caused the error; the remaining rows can be stored without it."""
     return sqlstate is not None and sqlstate[:2] in _BAD_ROW_CLASSES

@@ -1,4 +1,4 @@
-"""Reading: what the screens and `database status` show of the stored data. Each figure's SQL is in `QUERIES`."""
+"""Read queries of the screens and of `database status`; their SQL is in `queries/read`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_SUCH_FUNCTION = "42883"
 MAX_POINTS = 2000
 MAX_ROWS = 200
 COUNTED_BYTES = 256 * 2**20
-"""A table up to this size is counted, one above it is estimated: about 1.5 million rows, 0.1 s."""
+"""Rows of a table up to this size are counted, beyond it estimated: about 1.5 million rows, 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,23 @@ class RowTotal:
 
     rows: int
     exact: bool
-    """Counted; else the server's estimate."""
+    """Counted; otherwise the server's estimate."""
     bytes: int | None
-    """On disk with its key; None where the server does not say."""
+    """On disk, index included; None if the server does not report it."""
     distributed: bool = False
-    """Whether the rows lie on other nodes or in pieces, where the server's own counters do not see them."""
+    """Whether the table is sharded or partitioned by an extension, so that the server's own counters miss its rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class LatestTrade:
-    """The newest of the stored prices."""
+    """The newest stored trade."""
 
     symbols: int
     """Symbols with at least one price."""
     quote_time: datetime | None
     """Newest trade, UTC."""
     stored_at: datetime | None
-    """When the newest trades were stored, by the server's clock, UTC."""
+    """When the newest row was stored, by the server's clock, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ class Statistics:
     connections: int
     max_connections: int
     inserted: int | None
-    """Rows inserted since the server's statistics began; they lag by up to a second.
+    """Rows inserted since the statistics were reset; lags by up to a second.
 
-    None where the server does not count them: on a replica, or where they lie on other nodes.
+    None if the server does not count them: on a replica, or in a distributed table.
     """
 
 
@@ -112,7 +112,7 @@ def history(
     """A symbol's prices since `since`, oldest first, thinned evenly to `points` (at most 2000).
 
     Raises:
-        DatabaseError: with its SQLSTATE, as every function here.
+        DatabaseError: With its SQLSTATE, as in every function of this module.
     """
     arguments = {"symbol": symbol, "since": since, "points": max(1, min(points, MAX_POINTS))}
     return tuple(PricePoint(*row) for row in _rows(connection, "history", arguments))
@@ -129,13 +129,13 @@ def last_rows(connection: Connection, symbol: str | None, limit: int) -> tuple[S
 
 
 def row_total(connection: Connection) -> RowTotal:
-    """The table's rows: counted while it is small, else estimated from the server's last sample."""
+    """The number of rows: counted while the table is small, otherwise estimated from the server's last ANALYZE."""
     try:
         table, with_key, estimate = _rows(connection, "table_size")[0]
     except DatabaseError as error:
         if error.sqlstate != _NO_SUCH_FUNCTION:
             raise
-        # A relative of PostgreSQL that does not tell sizes.
+        # A PostgreSQL-compatible database without the size functions.
         return RowTotal(_rows(connection, "row_count")[0][0], exact=True, bytes=None)
     distributed = _distributed_size(connection)
     if distributed is not None:
@@ -146,7 +146,7 @@ def row_total(connection: Connection) -> RowTotal:
 
 
 def _distributed_size(connection: Connection) -> tuple[Any, ...] | None:
-    """What `table_size` tells, of a table that an extension has spread; None where none has."""
+    """The row of `table_size` for a distributed table; None if the table is not distributed."""
     for (extension,) in _rows(connection, "extensions"):
         for size in _rows(connection, f"table_size_{extension}"):
             return size
@@ -154,17 +154,17 @@ def _distributed_size(connection: Connection) -> tuple[Any, ...] | None:
 
 
 def row_count(connection: Connection) -> int:
-    """The table's rows, estimated where it is large."""
+    """The number of rows, estimated for a large table."""
     return row_total(connection).rows
 
 
 def latest_trade(connection: Connection) -> LatestTrade:
-    """The newest trade and how many symbols have a price."""
+    """The newest trade and the number of symbols that have a price."""
     return LatestTrade(*_rows(connection, "latest_trade")[0])
 
 
 def statistics(connection: Connection) -> Statistics:
-    """The server and the table now."""
+    """The current statistics of the server and the table."""
     version, taken_at, connections, most, inserted = _rows(connection, "server")[0]
     total = row_total(connection)
     counts = not total.distributed and not _rows(connection, "is_replica")[0][0]
@@ -179,7 +179,7 @@ def latest_since(connection: Connection, since: datetime) -> LatestRows:
 
 
 def insert_rate(earlier: Statistics, later: Statistics) -> float | None:
-    """Rows a second that the table grew by from one look to a later one; None where it cannot be said."""
+    """Rows inserted per second between two readings; None if it cannot be computed."""
     seconds = (later.taken_at - earlier.taken_at).total_seconds()
     if (
         earlier.inserted is None

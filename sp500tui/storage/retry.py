@@ -1,4 +1,4 @@
-"""Repeating a statement that the server itself asks to be with_retry."""
+"""Retries after serialization failures and deadlocks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _MAX_PAUSE = 0.5
 
 
 def with_retry(statement: Callable[[], T], pause: Callable[[float], object] = time.sleep) -> T:
-    """What the statement returns, asked again up to five times where it lost against another transaction.
+    """Run a statement, retrying up to five times after a serialization failure or a deadlock.
 
-    Such a statement has changed nothing, so that repeating it is harmless (PostgreSQL documentation, 13.5).
+    A statement that fails so has changed nothing and can be retried (PostgreSQL documentation, 13.5).
 
     Args:
-        statement: One statement, or one transaction, that commits by itself.
-        pause: Waits so many seconds.
+        statement: Runs one statement or transaction, which commits by itself.
+        pause: Sleeps for the given number of seconds.
 
     Raises:
-        psycopg.Error: of the last attempt, or any other at once.
+        psycopg.Error: The last attempt's error, or any other error immediately.
     """
     for attempt in range(_MAX_ATTEMPTS - 1):
         try:

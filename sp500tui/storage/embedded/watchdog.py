@@ -1,8 +1,8 @@
-"""Stops an embedded server whose users are all gone, killed ones too: a small process beside the server.
+"""Stops an embedded server when all programs that used it have exited, even by SIGKILL: a process beside the server.
 
 Run as `python -P -S -m sp500tui.storage.embedded.watchdog DATA_DIR PID`.
-Whoever uses the server holds a lock that the system
-drops with its process, so nobody has to say farewell. Imports next to nothing: it lives as long as the server.
+Every user holds a flock that the kernel releases when the process exits. Imports little, because it runs as long as the
+server.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from pathlib import Path
 from sp500tui.config.child_processes import python_command, python_environment
 
 _POLL_INTERVAL = 0.5
-"""Seconds between two idle_polls."""
+"""Seconds."""
 _IDLE_POLLS = 2
-"""Looks in a row that find no user: a program that is started again at once finds its server running."""
+"""Consecutive polls without a user before the server is stopped; lets a program be restarted without a new server."""
 
 
 def watch(data_dir: Path, pid: int) -> subprocess.Popen[bytes]:
-    """Start the process that watches over the server `pid` of this data directory; OSError where that fails."""
+    """Start the watchdog process of the server `pid` of this data directory.
+
+    Raises:
+        OSError: The process cannot be started.
+    """
     return subprocess.Popen(
         python_command(__name__, str(data_dir), str(pid), site=False),
         cwd="/",
@@ -38,8 +42,8 @@ def watch(data_dir: Path, pid: int) -> subprocess.Popen[bytes]:
 
 
 def main(data_dir: Path, pid: int) -> None:
-    """Wait for the server's end, or for that of its last user."""
-    # Never made here: where they are gone, the server's folder is too.
+    """Wait until the server or its last user exits; in the latter case stop the server."""
+    # Not created here: if they are missing, so is the data directory.
     starting, users = (
         os.open(data_dir / name, os.O_RDWR | os.O_NOFOLLOW)
         for name in ("postgres.starting", "postgres.users")
@@ -69,7 +73,7 @@ def _exists(pid: int) -> bool:
 
 @contextmanager
 def _try_exclusive(lock: int) -> Iterator[bool]:
-    """Whether nobody else holds the lock; nobody else can take it meanwhile."""
+    """Try to hold the lock exclusively during the block; yields whether it is held."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -82,7 +86,7 @@ def _try_exclusive(lock: int) -> Iterator[bool]:
 
 
 def _stop_server(pgdata: Path) -> None:
-    # Only here: it is the heavy part.
+    # Imported here because it loads psutil.
     from sp500tui.storage.embedded.process import find_running, stop
 
     process = find_running(pgdata)

@@ -1,4 +1,4 @@
--- One row a trade and symbol; the key makes a repeated write harmless. Money is numeric, exactly as the source printed it.
+-- One row per symbol and trade; the key makes repeated writes idempotent. Prices are numeric, exactly as the source prints them.
 CREATE TABLE IF NOT EXISTS public.prices (
     symbol             text COLLATE "C" NOT NULL,
     quote_time         timestamptz      NOT NULL,

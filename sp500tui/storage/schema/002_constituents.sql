@@ -1,4 +1,4 @@
--- Every company ever seen in the index; last_seen older than the newest one's means it has left.
+-- Every constituent ever seen; those whose last_seen is not the maximum have left the index.
 CREATE TABLE IF NOT EXISTS public.constituents (
     symbol       text COLLATE "C" NOT NULL,
     cik          text             NOT NULL,

@@ -1,4 +1,4 @@
-"""The schema: plain SQL files applied in order, once, by whichever program comes first."""
+"""Schema migrations: SQL files of this folder, each applied once, in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sp500tui.storage.transaction import Connection, run, transaction
 _FOLDER = Path(__file__).parent
 _MAX_ATTEMPTS = 20
 _CONCURRENT_DDL_SQLSTATES = frozenset({"23505", "42P07", "42710", "XX000"})
-"""What a concurrent CREATE … IF NOT EXISTS may end in: unique violation, duplicate table or object, tuple updated."""
+"""Errors of a concurrent CREATE … IF NOT EXISTS: unique violation, duplicate table or object, tuple updated."""
 _NO_SCHEMA = "3F000"
 _READ_ONLY_SQLSTATES = frozenset({"42501", "25006"})
 
@@ -34,14 +34,14 @@ _CLAIM = "INSERT INTO public.schema_version (version, name) VALUES (%s, %s) ON C
 
 
 def apply_schema(url: str) -> None:
-    """Bring the database to this version's schema and make sure that it can be written.
+    """Migrate the database to this version's schema and check that it can be written.
 
-    Programs that start at once apply each file once: the row of its version in `schema_version` is the lock. Where
-    everything is applied already, no right to create anything is needed.
+    Programs that start concurrently apply each file once: the row of its version in `schema_version` is the lock. A
+    database that is up to date requires no CREATE privilege.
 
     Raises:
-        ConfigurationError: for a malformed URL.
-        DatabaseError: where the database cannot be reached, or its user may not create or write the tables.
+        ConfigurationError: The URL is malformed.
+        DatabaseError: The database cannot be reached, or its user may not create or write the tables.
     """
     with connect(url, application_name="sp500tui schema") as connection:
         for attempt in range(_MAX_ATTEMPTS):
@@ -83,7 +83,7 @@ def _applied_versions(connection: Connection) -> set[int]:
 
 
 def _check_table_ownership(connection: Connection, url: str) -> None:
-    """Refuse a table `prices` of another make, before anything is changed."""
+    """Fail if a `prices` table with a different schema already exists."""
     columns = ", ".join((*COLUMNS, "stored_at"))
     try:
         run(connection, f"SELECT {columns} FROM public.prices LIMIT 0")  # noqa: S608
@@ -97,7 +97,7 @@ def _check_table_ownership(connection: Connection, url: str) -> None:
 
 
 def _check_writable(connection: Connection, url: str) -> None:
-    """Refuse a server or a session that takes no writes, with the cause."""
+    """Fail if the server or the session is read-only."""
     standby, read_only = run(connection, QUERIES["read_only"]).fetchone() or (False, False)
     if standby:
         raise DatabaseError(

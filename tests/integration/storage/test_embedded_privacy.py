@@ -108,7 +108,7 @@ class TestFolders:
 
         # What somebody else put in the folder's place is not used.
         postmaster.sockets.symlink_to(data_dir)
-        with pytest.raises(ConfigurationError, match="belongs to somebody else"):
+        with pytest.raises(ConfigurationError, match="belongs to another user"):
             EmbeddedServer.start(data_dir / name)
         postmaster.sockets.unlink()
 

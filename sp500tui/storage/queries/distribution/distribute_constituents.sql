@@ -1,2 +1,2 @@
--- The companies beside their prices, so that a join by symbol stays on a node.
+-- Constituents next to their prices, so that a join by symbol stays on one node.
 SELECT create_distributed_table('public.constituents', 'symbol', colocate_with => 'public.prices')

@@ -1,2 +1,2 @@
--- All prices of a symbol on one node. The rows that are there move along.
+-- Shard by symbol: all prices of a symbol on one node. Existing rows are moved.
 SELECT create_distributed_table('public.prices', 'symbol')

@@ -1,4 +1,4 @@
--- What is spread over nodes already, and whether the view of the newest prices can be asked of them.
+-- The tables that are distributed already, and the view latest_prices if it is replaced already.
 SELECT relname::text
 FROM pg_dist_partition JOIN pg_class ON oid = logicalrelid
 WHERE relnamespace = 'public'::regnamespace

@@ -1,2 +1,2 @@
--- What is cut into pieces by time already.
+-- The tables that are hypertables already.
 SELECT hypertable_name::text FROM timescaledb_information.hypertables WHERE hypertable_schema = 'public'

@@ -1,4 +1,4 @@
--- The symbols of rows that were there before.
+-- Add the symbols of existing rows.
 INSERT INTO public.known_symbols (symbol)
 SELECT DISTINCT symbol FROM public.prices
 ON CONFLICT DO NOTHING

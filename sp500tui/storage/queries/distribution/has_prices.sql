@@ -1,2 +1,2 @@
--- Whether the tables have been made.
+-- Whether the tables exist.
 SELECT to_regclass('public.known_symbols') IS NOT NULL

@@ -1,4 +1,4 @@
--- One symbol's prices since a moment, thinned evenly to the newest and at most as many as asked for.
+-- One symbol's prices since a time, thinned evenly to the requested number of points; the newest is kept.
 SELECT quote_time, price, converted_price, volume, market_state
 FROM (
     SELECT *,

@@ -1,2 +1,2 @@
--- Whether the server only repeats what another one does; it counts no insertions then.
+-- Whether the server is a standby, which does not count insertions.
 SELECT coalesce(current_setting('in_hot_standby', true) = 'on', false)

@@ -1,2 +1,2 @@
--- The newest schema file applied.
+-- The newest applied schema migration.
 SELECT max(version) FROM public.schema_version

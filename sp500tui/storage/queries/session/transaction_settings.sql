@@ -1,5 +1,5 @@
--- Settings of one transaction, whatever the role, the database or an earlier user of a pooled session has set. They end
--- with it. The schema public is searched last: an extension may have been created there.
+-- Settings of one transaction, overriding those of the role, the database and earlier users of a pooled session. They
+-- end with it. The schema public is searched last: an extension may have been created there.
 SELECT set_config('statement_timeout', %s, true),
        set_config('lock_timeout', '0', true),
        set_config('array_nulls', 'on', true),

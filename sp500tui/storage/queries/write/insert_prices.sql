@@ -1,4 +1,4 @@
--- One batch, one atomic statement. A row that is there already is left alone, so that sending twice is harmless.
+-- One batch in one atomic statement. Existing rows are left unchanged, so that a batch can be sent again.
 -- In the list of a SELECT the arrays advance together row by row; under FROM each would first be copied whole.
 INSERT INTO public.prices (
     symbol, quote_time, price, change, percent_change, currency, converted_price,

@@ -1,4 +1,4 @@
--- The list in force; a known company keeps its first_seen.
+-- The current constituents; existing rows keep their first_seen.
 INSERT INTO public.constituents (
     symbol, cik, name, sector, sub_industry, headquarters, founded, date_added, first_seen, last_seen
 )

@@ -1,4 +1,4 @@
--- The symbols that prices are asked for, beside those of earlier lists.
+-- The symbols whose prices are requested, in addition to earlier ones.
 INSERT INTO public.known_symbols (symbol)
 SELECT * FROM unnest(%(symbols)s::text[])
 ON CONFLICT DO NOTHING
