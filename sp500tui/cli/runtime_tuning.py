@@ -1,7 +1,4 @@
-"""What Python and its libraries are told, so that a program of many threads is quick and answers its user quickly.
-
-Imports nothing heavy.
-"""
+"""Settings of the interpreter for a program of many threads: garbage collection and thread switching."""
 
 from __future__ import annotations
 
@@ -10,20 +7,20 @@ import os
 import sys
 
 _SWITCH_INTERVAL = 0.001
-"""Seconds a busy thread may keep the others waiting; Python's 5 ms times the busy threads is a late screen."""
-_YOUNG_OBJECTS = 50_000
-"""New objects between two looks for garbage: imports and quotes make many and next to no cycles."""
-_YOUNG_ROUNDS, _MIDDLE_ROUNDS = 5, 20
-"""Rounds after which the older generations are looked through as well: more, and garbage fills megabytes meanwhile."""
+"""Seconds that a busy thread may run while others wait. Python's default of 5 ms, times the number of busy threads,
+would delay the screen."""
+_THRESHOLDS = (50_000, 5, 20)
+"""Arguments of `gc.set_threshold`. Imports and quotes allocate many objects and hardly any cycles, so the youngest
+generation is collected rarely; with higher thresholds for the older ones garbage takes up megabytes."""
 
 
 def tune_gc() -> None:
-    """Look for garbage less often, and for pydantic's plugins not at all."""
-    gc.set_threshold(_YOUNG_OBJECTS, _YOUNG_ROUNDS, _MIDDLE_ROUNDS)
-    # They are looked for in the metadata of every package there is, before the first picture.
+    """Collect garbage less often, and disable pydantic's plugins."""
+    gc.set_threshold(*_THRESHOLDS)
+    # To find plugins, pydantic reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def tune_for_ui() -> None:
-    """Hand over between threads more often, at the price of some throughput: for a program that has a screen."""
+    """Switch between threads more often, for a responsive screen at the cost of some throughput."""
     sys.setswitchinterval(_SWITCH_INTERVAL)

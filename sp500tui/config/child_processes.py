@@ -1,6 +1,6 @@
-"""How the program starts other programs: nothing is imported or run from the current directory.
+"""Commands and environments for child processes, which import and run nothing from the current directory.
 
-The current directory may be anybody's, such as an unpacked archive or `/tmp`. Imports nothing heavy.
+The current directory may be untrusted, such as an unpacked archive or `/tmp`. Imports nothing heavy.
 """
 
 from __future__ import annotations

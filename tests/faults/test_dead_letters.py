@@ -75,7 +75,7 @@ def test_letters_are_listed_and_replayed_and_only_bad_ones_stay(
 
     replayed = dead_letters("replay", folder, database_url)
 
-    assert (replayed.returncode, replayed.stdout) == (1, "2 stored, 3 refused again\n"), replayed.stderr
+    assert (replayed.returncode, replayed.stdout) == (1, "2 stored, 3 rejected again\n"), replayed.stderr
     assert symbols_in(database_url) == ["S1", "S3"]
     left = json.loads(dead_letters("list", folder, database_url, "--json").stdout)
     assert [letter.get("symbol") for letter in left] == ["S2", "S4", None]
@@ -96,7 +96,7 @@ def test_a_replay_that_is_repeated_or_cut_off_doubles_nothing(
         )
     for stored in (2, 0):
         replayed = dead_letters("replay", folder, database_url)
-        assert replayed.stdout == f"{stored} stored, 3 refused again\n"
+        assert replayed.stdout == f"{stored} stored, 3 rejected again\n"
     assert symbols_in(database_url) == ["S1", "S3"]
 
 
@@ -124,12 +124,14 @@ def test_what_a_run_could_not_store_is_stored_by_a_replay(
     assert verdict.clean, str(verdict)
     assert verdict.in_dead_letters >= 1
     refused = dead_letters("replay", folder, tcp_postgres.url)
-    assert (refused.returncode, refused.stdout) == (1, f"0 stored, {dead} refused again\n"), refused.stderr
+    assert (refused.returncode, refused.stdout) == (1, f"0 stored, {dead} rejected again\n"), refused.stderr
 
     tcp_postgres.execute(ALLOW_OIL)
     replayed = dead_letters("replay", folder, tcp_postgres.url)
 
-    assert (replayed.returncode, replayed.stdout) == (0, f"{dead} stored, 0 refused again\n"), replayed.stderr
+    assert (replayed.returncode, replayed.stdout) == (0, f"{dead} stored, 0 rejected again\n"), (
+        replayed.stderr
+    )
     verdict = check.verdict(tcp_postgres.url)
     assert verdict.clean, str(verdict)
     assert verdict.in_dead_letters == 0

@@ -1,4 +1,4 @@
-"""`sp500tui config show|path|init`: the settings in force, where they come from, and a file to write them in."""
+"""`sp500tui config show|path|init`: the effective settings and their origins, and the configuration file."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from sp500tui.logs.standard_streams import write_output
 
 
 def run(namespace: Namespace) -> int:
-    """Do what `action` says."""
+    """Run the action."""
     if namespace.action == "show":
         configuration = configuration_of(namespace)
-        write_output("\n".join(shown(configuration)) + "\n")
+        write_output("\n".join(effective_settings(configuration)) + "\n")
         return ExitCode.OK
     file = config_file(getattr(namespace, "config", None))
     if namespace.action == "init":
-        write_commented(file)
+        write_template(file)
     write_output(f"{file}\n")
     return ExitCode.OK
 
 
-def shown(configuration: Configuration) -> Iterator[str]:
-    """The settings as TOML, one a line, each with its origin."""
+def effective_settings(configuration: Configuration) -> Iterator[str]:
+    """The settings as TOML, one per line, each with its origin in a comment."""
     yield f"# configuration file: {_file_text(configuration.file)}"
     yield f"# data folder: {_folder_text(lambda: Paths.of(configuration.settings).data)}"
     yield f"# log folder: {_folder_text(default_log_folder)}"
@@ -63,7 +63,7 @@ def _folder_text(folder: Callable[[], Path]) -> str:
 
 
 def toml_value(value: object) -> str:
-    """A setting as TOML writes it, without passwords."""
+    """The value in TOML syntax, without passwords."""
     if isinstance(value, dict):
         return (
             "{" + ", ".join(f"{json.dumps(name)} = {toml_value(each)}" for name, each in value.items()) + "}"
@@ -75,8 +75,12 @@ def toml_value(value: object) -> str:
     return json.dumps(plain(str(value)), ensure_ascii=False)
 
 
-def write_commented(file: Path) -> None:
-    """Write a file that names every setting, switched off by a `#`; raises ConfigurationError when it exists."""
+def write_template(file: Path) -> None:
+    """Write a configuration file with every setting commented out.
+
+    Raises:
+        ConfigurationError: it exists already, or cannot be written.
+    """
     ensure_folder(file.parent, "configuration folder", "name another file with --config FILE")
     try:
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -89,12 +93,12 @@ def write_commented(file: Path) -> None:
             f"{file} cannot be written: {error.strerror}; name another with --config FILE"
         ) from None
     with open(opened, "w", encoding="utf-8") as writer:  # noqa: PTH123 - from a descriptor made with the right mode
-        writer.write("\n".join(commented()) + "\n")
+        writer.write("\n".join(template_lines()) + "\n")
 
 
-def commented() -> Iterator[str]:
-    """The lines of a configuration file that changes nothing."""
-    yield "# sp500tui. Flags win over SP500TUI_<NAME> in the environment, that over this file."
+def template_lines() -> Iterator[str]:
+    """The lines of a configuration file with every setting commented out, at its default."""
+    yield "# sp500tui. Precedence: command line, SP500TUI_<NAME> in the environment, this file, default."
     for group, options in groupby(OPTIONS, key=lambda option: option.group):
         yield f"\n# --- {group} ---"
         for option in options:

@@ -1,4 +1,4 @@
-"""`sp500tui constituents`: the companies of the index, as Wikipedia lists them."""
+"""`sp500tui constituents`: the companies of the S&P 500, as Wikipedia lists them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sp500tui.model import Constituent
 
 
 def run(namespace: Namespace) -> int:
-    """Print the list; where it is not today's, a warning on stderr says which it is."""
+    """Print the list. A warning on stderr reports a list that is not current."""
     configuration = configuration_of(namespace)
     with opened_sources(configuration) as sources:
         found = sources.wikipedia.load()
     if found.warning:
-        write_message(f"{plain(found.warning)}")
+        write_message(plain(found.warning))
     table = Table("constituents", Constituent, found.constituents)
     if namespace.csv:
         # The lines may go to a terminal, so control characters are shown as escapes.

@@ -1,4 +1,4 @@
-"""`sp500tui database url|psql|status|prepare`: reach the database of the prices, embedded or by URL."""
+"""`sp500tui database url|psql|status|prepare`: work with the price database, embedded or by URL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PSQL_NOT_CONNECTED = 2
 
 
 def run(namespace: Namespace) -> int:
-    """Do what `action` says; the embedded server is started when it is needed."""
+    """Run the action; an embedded server is started where it is not running."""
     from sp500tui.storage.database import Database
 
     configuration = configuration_of(namespace)
@@ -38,10 +38,10 @@ def run(namespace: Namespace) -> int:
         if namespace.action == "prepare":
             return _prepare(database, dry_run=namespace.dry_run)
         return (
-            _url(database) if namespace.action == "url" else _status(database, as_object=settings.json_output)
+            _url(database) if namespace.action == "url" else _status(database, as_json=settings.json_output)
         )
     finally:
-        # The caller wants to connect to the address.
+        # The user wants to connect to the URL.
         database.close(keep_running=namespace.action == "url")
 
 
@@ -50,19 +50,19 @@ def _url(database: Database) -> int:
     return ExitCode.OK
 
 
-def _status(database: Database, *, as_object: bool) -> int:
+def _status(database: Database, *, as_json: bool) -> int:
     from sp500tui.storage.status import read_status
 
     status = read_status(database)
-    if as_object:
-        write_json(json.dumps(status_object(status)) + "\n")
+    if as_json:
+        write_json(json.dumps(status_json(status)) + "\n")
     else:
         write_output("\n".join(map(plain, status_lines(status))) + "\n")
     return ExitCode.OK
 
 
 def status_lines(status: DatabaseStatus) -> list[str]:
-    """The status as text, one fact a line."""
+    """The status as lines of text."""
     lines = [
         f"database      {status.masked_url}",
         f"server        PostgreSQL {status.server_version}, {'embedded' if status.embedded else 'by URL'}",
@@ -83,7 +83,7 @@ def status_lines(status: DatabaseStatus) -> list[str]:
     ]
 
 
-def status_object(status: DatabaseStatus) -> dict[str, object]:
+def status_json(status: DatabaseStatus) -> dict[str, object]:
     """The status for `--json`: unknown values are null, times are ISO 8601 in UTC."""
     statistics, newest = status.statistics, status.latest_trade
     return {
@@ -107,28 +107,28 @@ def _prepare(database: Database, *, dry_run: bool) -> int:
     from sp500tui.storage.distribution import prepare
 
     for line in prepare(database.url, dry_run=dry_run):
-        # A table of many rows takes its time: each step is told when it is done.
+        # A large table takes a while, so each step is printed when it is done.
         write_output(plain(line) + "\n")
     return ExitCode.OK
 
 
 def _psql(database: Database, arguments: Sequence[str]) -> int:
-    """Run psql as a child, so that the embedded server lives as long as it.
+    """Run psql as a child process, so that the embedded server runs as long as psql does.
 
-    Its exit code is ours, but where it had no connection or lost it: that has a code of its own here.
+    Returns psql's exit code, or `ExitCode.DATABASE` where psql could not connect or lost the connection.
     """
     command, environment = psql_command(database, arguments)
-    # Ctrl-C in psql is about its query, not about us; a handler, unlike SIG_IGN, is not handed down to it.
+    # Ctrl-C cancels psql's query, not this command. Unlike SIG_IGN, a handler is not inherited by psql.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        code = _end_with_us(subprocess.Popen(command, env=os.environ | environment))
+        code = _wait_or_terminate(subprocess.Popen(command, env=os.environ | environment))
     finally:
         signal.signal(signal.SIGINT, before)
     return ExitCode.DATABASE if code == _PSQL_NOT_CONNECTED else code
 
 
-def _end_with_us(child: subprocess.Popen[bytes]) -> int:
-    """The exit code of a child, which is terminated, and gives the terminal back, where a signal ends this command."""
+def _wait_or_terminate(child: subprocess.Popen[bytes]) -> int:
+    """The exit code of the child. When a signal ends this command, it is terminated and restores the terminal."""
     try:
         return child.wait()
     except BaseException:
@@ -156,7 +156,7 @@ def psql_command(database: Database, arguments: Sequence[str]) -> tuple[list[str
 
 
 def _psql_path() -> str:
-    """Psql on PATH, or the one of the embedded server."""
+    """Path of psql on PATH, or else of the embedded server's."""
     from sp500tui.storage.embedded.binaries import bin_folder
 
     found = find_program("psql")
@@ -167,5 +167,5 @@ def _psql_path() -> str:
     except ConfigurationError:
         bundled = None
     if bundled is None or not bundled.exists():
-        raise ConfigurationError("there is no psql on PATH; install PostgreSQL's client (postgresql-client)")
+        raise ConfigurationError("psql is not on PATH; install PostgreSQL's client (postgresql-client)")
     return str(bundled)

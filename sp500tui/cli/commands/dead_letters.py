@@ -1,4 +1,4 @@
-"""`sp500tui dead-letters list|replay`: the rows that the database refused."""
+"""`sp500tui dead-letters list|replay`: the rows that the database rejected."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 def run(namespace: Namespace) -> int:
-    """List the dead letters, or offer them to the database again; exit code 1 when some stay."""
+    """List the dead letters, or insert them again; the exit code is 1 where some are rejected again."""
     from sp500tui.pipeline.journal.dead_letters import DeadLetters
 
     configuration = configuration_of(namespace)
     paths = start(configuration)
     letters = DeadLetters(paths.dead_letters)
     if namespace.action == "list":
-        return _list(letters, as_array=configuration.settings.json_output)
+        return _list(letters, as_json_array=configuration.settings.json_output)
     return _replay(letters, configuration, paths)
 
 
-def _list(letters: DeadLetters, *, as_array: bool) -> int:
+def _list(letters: DeadLetters, *, as_json_array: bool) -> int:
     listing = letters.listing()
-    if as_array:
+    if as_json_array:
         write_json(
             as_json(
                 {"at": each.at, "reason": each.reason, "sqlstate": each.sqlstate, **each.row}
@@ -58,7 +58,11 @@ def _line(letter: DeadLetter) -> tuple[str, ...]:
 
 
 def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) -> int:
-    """Insert every letter; what the database still refuses stays. Raises DatabaseError when it is out of reach."""
+    """Insert every dead letter; those that the database rejects again remain.
+
+    Raises:
+        DatabaseError: the database cannot be reached.
+    """
     from sp500tui.storage.batch_codec import encode_records
     from sp500tui.storage.connection import connect
     from sp500tui.storage.database import Database
@@ -83,6 +87,6 @@ def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) ->
                     return False
                 return True
 
-            gone, left = letters.replay(accept)
-    write_output(f"{gone} stored, {left} refused again\n")
-    return ExitCode.INCOMPLETE if left else ExitCode.OK
+            stored, rejected = letters.replay(accept)
+    write_output(f"{stored} stored, {rejected} rejected again\n")
+    return ExitCode.INCOMPLETE if rejected else ExitCode.OK

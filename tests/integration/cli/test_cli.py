@@ -247,7 +247,7 @@ class TestDeadLetters:
 
         # then the good one is in the table and the bad one is kept
         assert code == ExitCode.INCOMPLETE
-        assert capsys.readouterr().out == "1 stored, 1 refused again\n"
+        assert capsys.readouterr().out == "1 stored, 1 rejected again\n"
         assert [letter.row["price"] for letter in letters.listing()] == ["not-a-price"]
         with psycopg.connect(database_url) as connection:
             assert connection.execute("select symbol, price::text from prices").fetchall() == [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.cli.commands import database as database_command
-from sp500tui.cli.commands.database import psql_command, status_lines, status_object
+from sp500tui.cli.commands.database import psql_command, status_json, status_lines
 from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database
@@ -24,7 +24,7 @@ class TestStatus:
     def test_a_new_database_has_no_tables(self, database_url: str, tmp_path: Path) -> None:
         status = read_status(Database.open(database_url, tmp_path))
         assert status_lines(status)[-1] == "tables        none yet: the first run creates them"
-        assert status_object(status)["rows"] is None
+        assert status_json(status)["rows"] is None
         with connect(database_url, application_name="test") as connection:
             assert connection.execute("SELECT to_regclass('public.prices')").fetchone() == (None,)
 
@@ -34,7 +34,7 @@ class TestStatus:
         fill(connection, ["AAPL", "MSFT"], 1000)
         status = read_status(Database.open(database_url, tmp_path))
         lines = status_lines(status)
-        assert (status_object(status)["rows"], status_object(status)["newest_trade"]) == (
+        assert (status_json(status)["rows"], status_json(status)["newest_trade"]) == (
             2000,
             "2026-05-02T06:09:00+00:00",
         )
@@ -95,5 +95,5 @@ class TestPsql:
 
         monkeypatch.setattr(database_command, "find_program", lambda name: None)
         monkeypatch.setattr(binaries, "bin_folder", nothing)
-        with pytest.raises(ConfigurationError, match="no psql on PATH; install"):
+        with pytest.raises(ConfigurationError, match="psql is not on PATH; install"):
             psql_command(Database.open("postgresql://host/db", tmp_path), [])

@@ -120,7 +120,9 @@ def test_dead_letters_are_replayed(start_pgbouncer: Starter, tmp_path: Path) -> 
 
     done = command(tmp_path, "dead-letters", "replay", "--database", pooler.url)
 
-    assert (done.returncode, done.stdout) == (ExitCode.INCOMPLETE, "1 stored, 1 refused again\n"), done.stderr
+    assert (done.returncode, done.stdout) == (ExitCode.INCOMPLETE, "1 stored, 1 rejected again\n"), (
+        done.stderr
+    )
     assert pooler.execute(_STATE) == before
 
 

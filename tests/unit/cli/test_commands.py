@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from sp500tui.cli import main as cli
 from sp500tui.cli.commands import constituents, quote
-from sp500tui.cli.commands.config import commented
+from sp500tui.cli.commands.config import template_lines
 from sp500tui.cli.output import as_columns
 from sp500tui.config.loader import load
 from sp500tui.config.options import OPTIONS
@@ -338,7 +338,7 @@ class TestConfig:
 
     def test_the_defaults_written_there_are_accepted_when_switched_on(self, tmp_path: Path) -> None:
         keys = {option.key for option in OPTIONS if option.field != "symbols_file"}
-        settled = [line[2:] for line in commented() if line[2:].split(" = ")[0] in keys]
+        settled = [line[2:] for line in template_lines() if line[2:].split(" = ")[0] in keys]
         file = tmp_path / "all.toml"
         file.write_text(
             "\n".join(line for line in settled if not line.rpartition(" = ")[2].strip('"').isupper())
