@@ -1,4 +1,4 @@
-"""The run in a few lines of text: what the headless face shows on a terminal, and says at the end."""
+"""The live display of a headless run, and its summary in one line."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 _BAR = 24
 _NAMED = 20
-"""Symbols that are named in one line."""
+"""Symbols named in the line of missing symbols."""
 
 
 def display(snapshot: Snapshot) -> Table:
-    """A compact picture of this moment, about ten lines high."""
+    """The state of the run in about ten lines."""
     from rich.table import Table
     from rich.text import Text
 
-    picture = Table.grid(padding=(0, 2))
-    picture.add_column(no_wrap=True, overflow="ellipsis")
-    picture.add_row(Text(headline(snapshot), style="bold"))
-    picture.add_row(Text(str(snapshot.ledger)))
-    picture.add_row(_stages(snapshot))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    grid.add_row(Text(headline(snapshot), style="bold"))
+    grid.add_row(Text(str(snapshot.ledger)))
+    grid.add_row(_stages(snapshot))
     for reason in snapshot.degraded:
-        picture.add_row(Text(f"! {reason}", style="yellow"))
-    return picture
+        grid.add_row(Text(f"! {reason}", style="yellow"))
+    return grid
 
 
 def _stages(snapshot: Snapshot) -> Table:
@@ -48,7 +48,7 @@ def _stages(snapshot: Snapshot) -> Table:
 
 
 def headline(snapshot: Snapshot) -> str:
-    """Phase, cycle with a bar, rate and what comes next."""
+    """Phase, cycle with a progress bar, rate, and the time left or until the next cycle."""
     cycle = snapshot.cycle
     market = "demo" if snapshot.demo else "live"
     done = min(cycle.done, cycle.total)
@@ -68,7 +68,7 @@ def headline(snapshot: Snapshot) -> str:
 
 
 def eta(snapshot: Snapshot) -> float | None:
-    """Seconds until the present cycle is done, at its rate so far; None when that is unknown."""
+    """Estimated seconds until the current cycle finishes; None where they cannot be estimated."""
     cycle = snapshot.cycle
     if not cycle.running or not cycle.done or cycle.done >= cycle.total:
         return None
@@ -103,7 +103,7 @@ def _content(database: DatabaseSnapshot) -> str:
 
 
 def format_missing(symbols: Sequence[str]) -> str:
-    """The symbols without a price; of many, the first ones and where to find the others."""
+    """The symbols without a price; of more than 20, the first 20 and how to list the others."""
     named = plain(", ".join(symbols[:_NAMED]))
     more = len(symbols) - _NAMED
     return f"without a price: {named}" + (f" and {more:,} more; --json names all" if more > 0 else "")

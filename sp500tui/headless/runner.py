@@ -1,4 +1,4 @@
-"""The face for scripts: runs the pipeline without a screen of its own, and tells the end in one line or in JSON."""
+"""The headless front end: runs the pipeline without the dashboard and prints a summary, one line or a JSON object."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _REDRAW = 0.25
-"""Seconds between two pictures on a terminal."""
+"""Seconds between two updates of the live display."""
 
 
 class Run(Protocol):
@@ -62,99 +62,99 @@ def _build(settings: Settings, paths: Paths) -> Run:
 
 
 def run_headless(configuration: Configuration, build: Callable[[Settings, Paths], Run] = _build) -> int:
-    """Run to the end, tell it, and return the exit code. `build` makes the pipeline."""
+    """Run the pipeline that `build` makes until it ends, print the summary, and return the exit code."""
     with StopSignals() as signals:
-        face = HeadlessRunner(
-            signals, configuration.settings.drain_timeout, _shutdown_message(configuration.settings)
+        runner = HeadlessRunner(
+            signals, configuration.settings.drain_timeout, _shutdown_messages(configuration.settings)
         )
-        report = _report_of(face, configuration, build)
+        report = _report_of(runner, configuration, build)
         if signals.first is not None:
             report = report.with_signal(signals.first)
         complete = print_summary(report, as_json=configuration.settings.json_output)
     code = exit_code(report) if complete else exit_code(report) or ExitCode.INCOMPLETE
-    if face.abandoned:
+    if runner.abandoned:
         exit_at_once(code)
     return code
 
 
-def _shutdown_message(settings: Settings) -> Mapping[ShutdownLevel, str]:
+def _shutdown_messages(settings: Settings) -> Mapping[ShutdownLevel, str]:
     if settings.broker is None:
         return SHUTDOWN_MESSAGES
-    from sp500tui.cluster.node.node import SHUTDOWN_MESSAGES as WORDS_OF_A_NODE
+    from sp500tui.cluster.node.node import SHUTDOWN_MESSAGES as NODE_MESSAGES
 
-    return WORDS_OF_A_NODE
+    return NODE_MESSAGES
 
 
 def _report_of(
-    face: HeadlessRunner, configuration: Configuration, build: Callable[[Settings, Paths], Run]
+    runner: HeadlessRunner, configuration: Configuration, build: Callable[[Settings, Paths], Run]
 ) -> RunReport:
-    """Follow a pipeline to its end; whatever goes wrong ends in a report, never in an exception."""
+    """Build the pipeline and run it to its end; every exception becomes the failure of the report."""
     settings = configuration.settings
     try:
         paths = bootstrap(configuration)
         log_uncaught()
-        return face.follow(build(settings, paths))
+        return runner.follow(build(settings, paths))
     except Sp500tuiError as error:
         return _early_report(settings).with_failure(error)
-    except Exception as error:  # noqa: BLE001 - told in one line and in the report; the traceback is in the log
-        return _early_report(settings).with_failure(unforeseen(error))
+    except Exception as error:  # noqa: BLE001 - it is in the report, and its traceback in the log
+        return _early_report(settings).with_failure(unexpected(error))
 
 
-def unforeseen(error: Exception) -> Sp500tuiError:
-    """The failure for an exception that has no message of its own for the user; its traceback goes to the log."""
+def unexpected(error: Exception) -> Sp500tuiError:
+    """The error to report for any exception; the traceback of one that is no Sp500tuiError goes to the log."""
     if isinstance(error, Sp500tuiError):
         return error
-    words = f"unforeseen {type(error).__name__}: {error}"
-    _log.critical("%s", words, exc_info=error, extra={"files_only": True})
+    message = f"unexpected {type(error).__name__}: {error}"
+    _log.critical("%s", message, exc_info=error, extra={"files_only": True})
     log = current()
     return Sp500tuiError(
-        f"{words}; {f'details in {log.errors_log}' if log and log.errors_log else 'please report it'}"
+        f"{message}; {f'details in {log.errors_log}' if log and log.errors_log else 'please report it'}"
     )
 
 
 def _early_report(settings: Settings) -> RunReport:
-    """The report of a run that ended before there was a pipeline to ask."""
+    """The report of a run that failed before its pipeline was built."""
     url = redact_url(settings.database) if settings.database else ""
     return RunReport(database=DatabaseSnapshot(url=url, embedded=settings.database is None))
 
 
 class HeadlessRunner:
-    """Follows one pipeline from start to end; every signal climbs the stop ladder by one step."""
+    """Runs one pipeline from start to end; every signal raises the shutdown level by one."""
 
     def __init__(
         self,
         signals: StopSignals,
         drain_timeout: float,
-        stop_words: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES,
+        shutdown_messages: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES,
     ) -> None:
         self._signals = signals
         self._drain_timeout = drain_timeout
-        self._shutdown_message = stop_words
+        self._shutdown_messages = shutdown_messages
         self._step = ShutdownLevel.NONE
         self.abandoned = False
-        """Whether the pipeline was killed and had not ended even then."""
+        """Whether the pipeline was killed and its threads have not ended."""
 
     def follow(self, pipeline: Run) -> RunReport:
-        """Start the pipeline and stay with it until it has ended or was killed.
+        """Start the pipeline and wait until it has ended or was killed.
 
-        An error of this front end stops the pipeline in good order, and is the failure of the report.
+        An error of this front end drains the pipeline and is the failure of the report.
         """
         failure: Sp500tuiError | None = None
         try:
-            self._attend(pipeline)
-        except Exception as error:  # noqa: BLE001  # the pipeline must be stopped whatever it was
-            failure = unforeseen(error)
+            self._run(pipeline)
+        except Exception as error:  # noqa: BLE001  # any error must stop the pipeline
+            failure = unexpected(error)
             self.abandoned = not stop_unattended(pipeline, self._drain_timeout, self._signals, self._step)
         if self._step is ShutdownLevel.KILL:
             self.abandoned = not pipeline.join(KILL_LIMIT)
         report = pipeline.outcome()
         return report.with_failure(failure) if failure and not report.failure else report
 
-    def _attend(self, pipeline: Run) -> None:
+    def _run(self, pipeline: Run) -> None:
         pipeline.start()
         self._signals.wake_after(pipeline.join)
         _log.info("started; process %d", os.getpid())
-        with picture_on_terminal() as draw:
+        with live_display() as draw:
             while not pipeline.join(0) and self._step is not ShutdownLevel.KILL:
                 self._signals.sleep(_REDRAW if draw else None)
                 self._escalate(pipeline)
@@ -164,13 +164,13 @@ class HeadlessRunner:
     def _escalate(self, pipeline: Run) -> None:
         while (number := self._signals.take()) is not None:
             self._step = escalate(self._step)
-            _log.warning("%s: %s", number.name, self._shutdown_message[self._step])
+            _log.warning("%s: %s", number.name, self._shutdown_messages[self._step])
             pipeline.stop(self._step)
 
 
 @contextmanager
-def picture_on_terminal() -> Iterator[Callable[[Snapshot], None] | None]:
-    """A live picture on stderr while that is a terminal; gives the call that redraws it."""
+def live_display() -> Iterator[Callable[[Snapshot], None] | None]:
+    """A live display on stderr; yields the function that updates it, or None where stderr is no terminal."""
     if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         yield None
         return
@@ -183,7 +183,7 @@ def picture_on_terminal() -> Iterator[Callable[[Snapshot], None] | None]:
     live = Live(console=Console(file=terminal), auto_refresh=False, transient=True, redirect_stdout=False)
 
     def draw(snapshot: Snapshot) -> None:
-        with suppress(OSError):  # the terminal may have gone; the run goes on without a picture
+        with suppress(OSError):  # the terminal may have been closed; the run goes on
             live.update(display(snapshot), refresh=True)
 
     try:
@@ -197,21 +197,21 @@ def picture_on_terminal() -> Iterator[Callable[[Snapshot], None] | None]:
 
 
 def print_summary(report: RunReport, *, as_json: bool) -> bool:
-    """Write how the run ended: one JSON object on stdout, or one line; failures and missing symbols on stderr.
+    """Print the summary to stdout, as a line or a JSON object, and the failure and missing symbols to stderr.
 
-    Returns whether all of it could be written; what could not is in the log.
+    Returns whether all of it could be written; a failure to write is logged.
     """
     outputs: list[tuple[Callable[[str], None], str]] = []
     if report.failure:
         outputs.append((write_message, plain(report.failure)))
     if report.missing and not (report.failure and not report.ledger.fetched):
         outputs.append((write_message, format_missing(report.missing)))
-    words = summary(report)
-    _log.info("%s", words, extra={"files_only": not as_json})
+    line = summary(report)
+    _log.info("%s", line, extra={"files_only": not as_json})
     if as_json:
         outputs.append((write_json, json.dumps(report.as_json()) + "\n"))
-    elif report.cycles or not report.failure:  # what never began needs no figures
-        outputs.append((write_output, plain(words) + "\n"))
+    elif report.cycles or not report.failure:  # a run that failed before its first cycle has no figures
+        outputs.append((write_output, plain(line) + "\n"))
     complete = True
     for write, text in outputs:
         try:

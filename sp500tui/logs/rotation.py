@@ -1,4 +1,8 @@
-"""A log file that rotates, is private to its owner, may be shared by programs, and never raises."""
+"""A rotating log file that several processes can share, readable by its owner only.
+
+The handlers of the standard library buffer a record after a failed write and write it again, and rotate without a lock
+between processes.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +27,22 @@ class PrivateRotatingFileHandler(logging.Handler):
         *,
         limit: int = 5 << 20,
         keep: int = 3,
-        tell: Callable[[str], None] = lambda _: None,
+        on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__()
         self.path = path
         self.lost = 0
-        """Records that could not be written since the last one that could."""
+        """Consecutive records that could not be written."""
         self._limit = limit
         self._keep = keep
-        self._warn = tell
+        self._warn = on_failure
         self._file = -1
         self._size = 0
         self._until_check = 0
         self._open()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; the first failure in a row is told to `tell`, the others are counted."""
+        """Write the record; the first of several failures is reported to `on_failure`, the others are counted."""
         line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
         try:
             self._write(line)
@@ -46,14 +50,14 @@ class PrivateRotatingFileHandler(logging.Handler):
             self.lost += 1
             if self.lost == 1:
                 self._warn(
-                    f"log file {self.path} cannot be written ({error.strerror}): records are lost meanwhile"
+                    f"log file {self.path} cannot be written ({error.strerror}): records are lost until it can"
                 )
 
     def close(self) -> None:
         """Close the file."""
         self.acquire()
         try:
-            self._shut()
+            self._close_file()
         finally:
             self.release()
         super().close()
@@ -70,15 +74,15 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._size += len(line)
         self.lost = 0
 
-    def _reopen_or_rotate(self, coming: int) -> None:
-        """Follow a rotation by another program, and rotate when it is our turn."""
+    def _reopen_or_rotate(self, size: int) -> None:
+        """Reopen the file after a rotation by another process; rotate it where it would grow beyond the limit."""
         self._until_check = _CHECK_EVERY
-        if not self._is_ours():
+        if not self._is_current():
             self._open()
-        if self._size and self._size + coming > self._limit:
+        if self._size and self._size + size > self._limit:
             self._rotate()
 
-    def _is_ours(self) -> bool:
+    def _is_current(self) -> bool:
         try:
             there, ours = self.path.stat(), os.fstat(self._file)
         except OSError:
@@ -87,9 +91,9 @@ class PrivateRotatingFileHandler(logging.Handler):
         return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
 
     def _rotate(self) -> None:
-        # The lock is on the file itself: a second program that waited finds another file under the name.
+        # The lock is on the file itself: a second process that waited for it finds another file under the path.
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        if self._is_ours():
+        if self._is_current():
             for number in range(self._keep - 1, 0, -1):
                 older = self._numbered(number)
                 if older.exists():
@@ -101,11 +105,11 @@ class PrivateRotatingFileHandler(logging.Handler):
         return self.path.with_name(f"{self.path.name}.{number}")
 
     def _open(self) -> None:
-        self._shut()
+        self._close_file()
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._file).st_size
 
-    def _shut(self) -> None:
+    def _close_file(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -43,7 +43,7 @@ class LogLine:
 
 
 class RingHandler(logging.Handler):
-    """Keeps the newest records in memory; older ones are dropped and counted by who reads too late."""
+    """Keeps the newest records in memory; older ones are dropped, and a reader learns how many it missed."""
 
     def __init__(self, capacity: int = RING_CAPACITY) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class RingHandler(logging.Handler):
         )
 
     def since(self, seq: int) -> tuple[int, tuple[LogLine, ...], int]:
-        """The newest sequence number, the records after `seq`, and how many of those are gone already."""
+        """The newest sequence number, the records after `seq`, and how many of those were dropped."""
         self.acquire()
         try:
             last = self._last
@@ -71,7 +71,7 @@ class RingHandler(logging.Handler):
 
 
 class RootHandler(logging.Handler):
-    """The one handler at the root: cleans a record and hands it to the sinks that want it."""
+    """The only handler of the root logger: redacts a record and passes it to the other handlers by their level."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,9 +102,9 @@ class RootHandler(logging.Handler):
 
 def _copy_record(record: logging.LogRecord) -> logging.LogRecord:
     # Several times faster than copy.copy, and this happens for every record.
-    twin = logging.LogRecord.__new__(logging.LogRecord)
-    twin.__dict__.update(record.__dict__)
-    return twin
+    copy = logging.LogRecord.__new__(logging.LogRecord)
+    copy.__dict__.update(record.__dict__)
+    return copy
 
 
 def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
@@ -121,7 +121,7 @@ def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def worker_of(record: logging.LogRecord) -> str:
-    """The name of the worker that spoke: its thread, or what a writer process said."""
+    """The name of the worker that logged the record: of its thread, or as a writer process sent it."""
     named = getattr(record, "worker", None) or record.threadName or "main"
     return "main" if named == "MainThread" else str(named)
 
@@ -155,7 +155,7 @@ class JsonFormat(logging.Formatter):
 
 
 class _ConsoleFormat(logging.Formatter):
-    """For people: local time, no traceback."""
+    """For the terminal: local time, no traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).astimezone()
@@ -173,14 +173,14 @@ class _Console(logging.Handler):
     """Writes to whatever stderr is at that moment, so that a live display can catch the lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Other people's deprecations belong in the files, and what is told in another form need not be seen twice.
+        # Warnings of libraries go to the files only, as do records that are printed in another form.
         if sys.stderr is None or record.name == "py.warnings" or getattr(record, "files_only", False):
             return
         try:
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):
-            self.setLevel(logging.CRITICAL + 1)  # stderr is closed: nobody is left who could read it
+            self.setLevel(logging.CRITICAL + 1)  # stderr is closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +191,11 @@ class Logging:
     app_log: Path | None
     """None where no log files are written."""
     errors_log: Path | None
-    gate: logging.Handler
+    root_handler: logging.Handler
 
     def close(self) -> None:
-        """Take the handlers away again and close the files."""
-        remove(self.gate)
+        """Remove the handlers and close the files."""
+        remove(self.root_handler)
 
 
 def configure(
@@ -215,7 +215,7 @@ def configure(
     Raises:
         ConfigurationError: a file or the folder cannot be written; the logging of before stays in force.
     """
-    gate = RootHandler()
+    root_handler = RootHandler()
     app_log, errors_log = _paths_of_files(log_file, folder)
     formatter = JsonFormat() if log_format == "json" else TextFormat()
     ring = RingHandler()
@@ -223,7 +223,7 @@ def configure(
     try:
         for path, least in ((app_log, logging.DEBUG), (errors_log, logging.WARNING)):
             if path is not None:
-                sinks.append(_open(path, gate))
+                sinks.append(_open(path, root_handler))
                 sinks[-1].setLevel(least)
                 sinks[-1].setFormatter(formatter)
     except ConfigurationError:
@@ -233,22 +233,22 @@ def configure(
     if console:
         sinks.append(_Console(logging.getLevelNamesMapping()[console_level]))
         sinks[-1].setFormatter(formatter if log_format == "json" else _ConsoleFormat())
-    gate.sinks = tuple(sinks)
+    root_handler.sinks = tuple(sinks)
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, RootHandler)]:
         remove(old)
-    root.addHandler(gate)
+    root.addHandler(root_handler)
     root.setLevel(logging.INFO if level == "DEBUG" else logging.WARNING)
     logging.getLogger(PACKAGE_LOGGER).setLevel(level)
     logging.captureWarnings(capture=True)
-    gate.configuration = Logging(ring, app_log, errors_log, gate)
-    return gate.configuration
+    root_handler.configuration = Logging(ring, app_log, errors_log, root_handler)
+    return root_handler.configuration
 
 
 def current() -> Logging | None:
     """The configuration in force; None before the first."""
-    gates = (handler for handler in logging.getLogger().handlers if isinstance(handler, RootHandler))
-    return next((gate.configuration for gate in gates), None)
+    root_handlers = (handler for handler in logging.getLogger().handlers if isinstance(handler, RootHandler))
+    return next((root_handler.configuration for root_handler in root_handlers), None)
 
 
 def _paths_of_files(log_file: Path | None, folder: Path | None) -> tuple[Path | None, Path | None]:
@@ -267,9 +267,9 @@ def _paths_of_files(log_file: Path | None, folder: Path | None) -> tuple[Path | 
     return folder / "app.log", folder / "errors.log"
 
 
-def _open(path: Path, gate: RootHandler) -> PrivateRotatingFileHandler:
+def _open(path: Path, root_handler: RootHandler) -> PrivateRotatingFileHandler:
     try:
-        return PrivateRotatingFileHandler(path, tell=gate.warn)
+        return PrivateRotatingFileHandler(path, on_failure=root_handler.warn)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
@@ -277,16 +277,16 @@ def _open(path: Path, gate: RootHandler) -> PrivateRotatingFileHandler:
         ) from None
 
 
-def remove(gate: logging.Handler) -> None:
-    """Detach a gate from the root and close its sinks."""
-    logging.getLogger().removeHandler(gate)
-    for sink in gate.sinks if isinstance(gate, RootHandler) else ():
+def remove(root_handler: logging.Handler) -> None:
+    """Detach a RootHandler from the root logger and close its sinks."""
+    logging.getLogger().removeHandler(root_handler)
+    for sink in root_handler.sinks if isinstance(root_handler, RootHandler) else ():
         sink.close()
-    gate.close()
+    root_handler.close()
 
 
 def log_uncaught() -> None:
-    """Have exceptions that end a thread logged with their traceback instead of printed over the screen."""
+    """Log exceptions that end a thread, with their traceback, instead of printing them over the dashboard."""
 
     def report(failure: threading.ExceptHookArgs) -> None:
         name = failure.thread.name if failure.thread else "a thread"
@@ -299,7 +299,7 @@ def log_uncaught() -> None:
 
 
 def as_message(record: logging.LogRecord) -> dict[str, str | int | float]:
-    """A record as plain values that can cross a pipe; `reemit` is the way back."""
+    """A record as plain values for a pipe; the inverse of `reemit`."""
     cleaned = _cleaned(record)
     return {
         "name": cleaned.name,
@@ -312,7 +312,7 @@ def as_message(record: logging.LogRecord) -> dict[str, str | int | float]:
 
 
 def reemit(message: Mapping[str, str | int | float]) -> None:
-    """Log what another process said, under that worker's name, at its own time."""
+    """Log a record of another process with the worker and time that it carries."""
     created = float(message["created"])
     logger = logging.getLogger(str(message["name"]))
     if not logger.isEnabledFor(int(message["level"])):

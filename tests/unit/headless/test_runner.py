@@ -1,4 +1,4 @@
-"""The headless face: signals climb the ladder, and every way to end is told once, in the right form."""
+"""The headless front end: shutdown levels by signal, and the summary of every outcome."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class TestEnd:
         assert json.loads(captured.out)["quotes"]["missing"] == ["NOPE1"]
         assert "without a price: NOPE1" in captured.err
 
-    def test_without_any_price_the_reason_is_told_instead_of_every_symbol(
+    def test_without_any_price_the_reason_is_printed_instead_of_every_symbol(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         nothing = a_snapshot(Ledger(), missing=["A", "B"])
@@ -118,7 +118,9 @@ class TestEnd:
         assert "sp500tui: no prices to be had: no network" in errors
         assert "without a price" not in errors
 
-    def test_notes_are_told_as_log_lines(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_warnings_of_the_configuration_are_logged(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         run(tmp_path, FakeRun(when_started=sends(SIGTERM), ends_at=ShutdownLevel.DRAIN), "a note")
         assert "a note" in capsys.readouterr().err
 
@@ -156,7 +158,7 @@ class TestEnd:
         assert run(tmp_path, FakeRun()) == ExitCode.USAGE
         assert "--data-dir DIR" in capsys.readouterr().err
 
-    def test_the_unforeseen_is_one_line_and_its_traceback_is_in_the_log(
+    def test_an_unexpected_error_is_one_line_with_its_traceback_in_the_log(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         def build(*_: object) -> FakeRun:
@@ -173,7 +175,9 @@ class TestEnd:
         assert configuration.errors_log is not None
         assert "Traceback" in configuration.errors_log.read_text()
 
-    def test_a_reader_who_left_fails_the_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_report_to_a_closed_pipe_fails_the_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         reading, writing = os.pipe()
         os.close(reading)
         with os.fdopen(writing, "w") as stdout:
@@ -194,7 +198,7 @@ class TestStopLadder:
             ((SIGTERM, SIGINT, SIGHUP), ExitCode.SIGTERM),
         ],
     )
-    def test_every_signal_climbs_one_step_and_the_first_gives_the_code(
+    def test_every_signal_raises_the_shutdown_level_and_the_first_gives_the_exit_code(
         self,
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
@@ -216,7 +220,7 @@ class TestStopLadder:
         assert ("spooling" in captured.err) == (last >= ShutdownLevel.SPOOL)
         assert json.loads(captured.out)["outcome"] == "interrupted"
 
-    def test_a_pipeline_that_does_not_end_even_when_killed_is_left_behind(
+    def test_a_pipeline_that_does_not_end_when_killed_is_abandoned(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         class Left(BaseException):
@@ -235,7 +239,7 @@ class TestStopLadder:
         pipeline.over.set()
         assert json.loads(capsys.readouterr().out)["outcome"] == "interrupted"
 
-    def test_an_error_of_the_front_end_stops_the_pipeline_in_good_order(
+    def test_an_error_of_the_front_end_drains_the_pipeline(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # given a terminal on which nothing can be drawn
@@ -271,14 +275,14 @@ class TestStopLadder:
         finally:
             signal.signal(SIGHUP, before)
 
-    def test_the_handlers_of_before_are_back_afterwards(self, tmp_path: Path) -> None:
+    def test_the_former_signal_handlers_are_restored(self, tmp_path: Path) -> None:
         before = [signal.getsignal(number) for number in (SIGINT, SIGTERM, SIGHUP)]
         run(tmp_path, FakeRun())
         assert [signal.getsignal(number) for number in (SIGINT, SIGTERM, SIGHUP)] == before
 
 
-class TestPicture:
-    def test_a_terminal_gets_a_live_picture_and_has_its_stderr_back(
+class TestLiveDisplay:
+    def test_a_terminal_shows_the_live_display_and_stderr_is_restored(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         terminal = Terminal()

@@ -106,7 +106,7 @@ class TestConfiguration:
         captured = capsys.readouterr()
         assert captured.err + captured.out == ""
 
-    def test_a_quiet_console_says_warnings_only(
+    def test_a_quiet_console_shows_warnings_only(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         configure(folder=tmp_path, console_level="WARNING")
@@ -198,7 +198,7 @@ class TestCleaning:
         made = configure(folder=tmp_path, console=False)
         bad = record("%d of %d")
         bad.args = ("x",)
-        made.gate.handle(bad)
+        made.root_handler.handle(bad)
         assert "unreadable log record" in text_of(made.app_log)
 
     def test_the_worker_is_the_thread(self, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ class TestOtherProcesses:
 
 class TestRing:
     @given(st.integers(1, 20), st.lists(st.integers(0, 15), max_size=8))
-    def test_a_reader_gets_every_line_once_or_is_told_how_many_it_missed(
+    def test_a_reader_gets_every_line_once_or_the_number_that_it_missed(
         self, capacity: int, bursts: list[int]
     ) -> None:
         ring, seq, missed, written = RingHandler(capacity), 0, 0, 0
@@ -284,7 +284,7 @@ class TestRotation:
             log.handle(record(f"line {number:04d}"))
         return log
 
-    def test_the_file_is_bounded_and_so_are_its_ancestors(self, tmp_path: Path) -> None:
+    def test_the_file_and_its_rotated_files_are_bounded(self, tmp_path: Path) -> None:
         path = tmp_path / "app.log"
         self.filled(path, 100, limit=200, keep=2).close()
         assert sorted(each.name for each in tmp_path.iterdir()) == ["app.log", "app.log.1", "app.log.2"]
@@ -308,7 +308,7 @@ class TestRotation:
         lines = [line for each in tmp_path.iterdir() for line in each.read_text().splitlines()]
         assert sorted(lines) == sorted(f"{name}-{number}" for name in "ab" for number in range(2000))
 
-    def test_a_file_that_was_taken_away_is_made_anew(self, tmp_path: Path) -> None:
+    def test_a_deleted_file_is_created_again(self, tmp_path: Path) -> None:
         log = self.filled(tmp_path / "app.log", 1)
         (tmp_path / "app.log").unlink()
         for number in range(100):
@@ -316,7 +316,7 @@ class TestRotation:
         log.close()
         assert "line 99" in (tmp_path / "app.log").read_text()
 
-    def test_a_full_disk_is_told_once_and_counted(
+    def test_a_full_disk_is_reported_once_and_lost_records_are_counted(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # given a disk that is full for a while
@@ -343,9 +343,7 @@ class TestRotation:
         assert "5 log records before this one were lost" in text_of(made.app_log)
         assert "there is room again" in text_of(made.app_log)
 
-    def test_a_console_that_has_gone_is_not_missed(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_closed_stderr_is_ignored(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         made = configure(folder=tmp_path)
         closed = io.StringIO()
         closed.close()
