@@ -59,7 +59,7 @@ async def test_a_state_that_is_never_reached_is_a_failure(build: Callable[..., D
 @SIZES
 def test_the_symbol(snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]) -> None:
     opened = reaching(
-        lambda _app: SymbolScreen("NVDA", CannedReader()), lambda screen: screen._stored is not None
+        lambda _app: SymbolScreen("NVDA", CannedReader()), lambda screen: screen.stored is not None
     )
     assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
 
@@ -68,7 +68,7 @@ def test_the_symbol(snap_compare: Compare, build: Callable[..., DashboardApp], s
 def test_the_database(
     snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]
 ) -> None:
-    opened = reaching(lambda _app: DatabaseScreen(CannedReader()), lambda screen: screen._stored is not None)
+    opened = reaching(lambda _app: DatabaseScreen(CannedReader()), lambda screen: screen.stored is not None)
     assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
 
 
@@ -91,7 +91,7 @@ def test_the_help_sheet(snap_compare: Compare, build: Callable[..., DashboardApp
 
 def test_the_symbol_in_the_light(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
     opened = reaching(
-        lambda _app: SymbolScreen("AAPL", CannedReader()), lambda screen: screen._stored is not None
+        lambda _app: SymbolScreen("AAPL", CannedReader()), lambda screen: screen.stored is not None
     )
     app = build(FakePipeline(), theme="sp500tui-light", refresh_rate=0.5)
     assert snap_compare(app, terminal_size=(120, 40), run_before=opened)

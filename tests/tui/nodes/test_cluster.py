@@ -224,7 +224,7 @@ class TestLeaving:
 
 def test_a_cluster_has_no_journal() -> None:
     journal = next(figure for figure in metrics(three_nodes(), None, [], NOON) if figure.name == "journal")
-    assert (journal.value, journal.note) == ("none", "the broker keeps it")
+    assert (journal.value, journal.note) == ("none", "the broker keeps the rows")
     assert "journal" not in bar(three_nodes(), 300)
     assert "journal" in bar(running(), 300)
 
