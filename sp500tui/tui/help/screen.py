@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from itertools import groupby
 from textwrap import wrap
 from typing import ClassVar
@@ -12,8 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
+from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.tui.render.formats import fit
-from sp500tui.tui.render.labels import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS
+from sp500tui.tui.render.labels import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.closing import ClosableScreen
@@ -45,9 +47,16 @@ def help_lines(commands: Iterable[tuple[KeyCommand, str]], width: int) -> list[L
         lines.append(())
     lines.append((Span("Signs", Role.ACCENT),))
     for title, signs in (("pipeline", PHASE_SIGNS), ("worker", WORKER_SIGNS), ("health", HEALTH_SIGNS)):
-        words = [(Span(f"{sign} ", role), Span(f"{state}   ")) for state, (sign, role) in signs.items()]
+        words = [
+            (Span(f"{sign} ", role), Span(f"{_state_label(state)}   "))
+            for state, (sign, role) in signs.items()
+        ]
         lines += _sign_lines(title, words, width)
     return lines + _sign_lines("queue", _QUEUE_SIGNS, width)
+
+
+def _state_label(state: StrEnum) -> str:
+    return worker_state_label(state) if isinstance(state, WorkerState) else str(state)
 
 
 def _command_lines(command: KeyCommand, keys: str, width: int) -> list[Line]:
