@@ -1,4 +1,4 @@
-"""`sp500tui simulate`: the demo market in the foreground, for people and for parent processes."""
+"""`sp500tui simulate`: the demo market in the foreground, or as the child of another process."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING
 
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.logs.standard_streams import OutputError, write_message, write_output
-from sp500tui.simulator.faults import TOKEN_HEADER, Faults
+from sp500tui.simulator.faults import TOKEN_HEADER, Faults, replace_old_names
 
 if TYPE_CHECKING:
     from sp500tui.simulator.http.server import MarketOptions
 
 CA_FILE = "demo-market-ca.pem"
-_USAGE = """The demo market answers for Wikipedia and Yahoo Finance. Invented prices; nothing leaves this machine.
+_USAGE = """The demo market simulates Wikipedia and Yahoo Finance with invented prices. No request leaves this machine.
 
   export HTTPS_PROXY={address}
   export SSL_CERT_FILE={ca}
   export CURL_CA_BUNDLE={ca} REQUESTS_CA_BUNDLE={ca}
 
-Then, in that shell, curl, requests and yfinance talk to it:
+In that shell, curl, requests and yfinance then use it:
 
   curl 'https://query1.finance.yahoo.com/v8/finance/chart/AAPL?range=5d'
 
 Faults:
   curl --noproxy '*' -H '{header}: {token}' -d '{{"throttle": 0.5}}' {address}/faults
 
-Ctrl-C ends it."""
+Press Ctrl-C to stop."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         metavar="X",
-        help="how many times faster its day passes",
+        help="speed of the trading day (default: 1, real time)",
     )
     parser.add_argument(
         "--seed",
@@ -58,22 +58,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=None,
         metavar="N",
-        help="the same seed, the same prices and faults",
+        help="random seed; the same seed gives the same prices and faults",
     )
     parser.add_argument(
-        "--latency", type=float, default=0.0, metavar="SECONDS", help="how long every answer waits"
+        "--latency",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="delay of every response in seconds (default: 0)",
     )
     parser.add_argument(
-        "--start-at", default="09:30:20", metavar="HH:MM[:SS]", help="New York time it starts at"
+        "--start-at",
+        default="09:30:20",
+        metavar="HH:MM[:SS]",
+        help="New York time at which the market starts (default: 09:30:20)",
     )
     parser.add_argument(
-        "--extra-symbols", type=int, default=0, metavar="N", help="invented shares X00001 and so on"
+        "--extra-symbols",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of additional invented shares",
     )
     parser.add_argument(
-        "--ledger", type=Path, default=None, metavar="FILE", help="append every quote handed out"
+        "--ledger", type=Path, default=None, metavar="FILE", help="append every served quote to this file"
     )
     parser.add_argument(
-        "--faults", default="{}", metavar="JSON", help='what goes wrong, such as {"throttle": 0.2}'
+        "--faults", default="{}", metavar="JSON", help='faults to inject, such as {"throttle": 0.2}'
     )
     parser.add_argument("--ca-dir", type=Path, default=None, metavar="DIR", help=f"folder for {CA_FILE}")
     parser.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
@@ -81,11 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 Ended = asyncio.Future[ExitCode]
-"""Done with the exit code once the market is to end."""
+"""Completed with the exit code when the market should stop."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGINT, SIGTERM or SIGHUP, or as a child until its parent is gone; returns the exit code."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, as a child until its parent exits; returns the exit code."""
     try:
         return asyncio.run(_serve(args))
     except Sp500tuiError as error:
@@ -132,12 +143,14 @@ def _options(args: argparse.Namespace) -> MarketOptions:
     _check_range("--speed", args.speed, 1e-6, 100_000)
     _check_range("--extra-symbols", args.extra_symbols, 0, 99_999)
     try:
-        wished = json.loads(args.faults)
+        values, warnings = replace_old_names(json.loads(args.faults))
     except ValueError as error:
         raise ConfigurationError(
-            f"--faults {args.faults!r} is no JSON ({error}); write {{}} for none"
+            f"--faults {args.faults!r} is not valid JSON ({error}); use {{}} for none"
         ) from error
-    faults = Faults.parse(wished)
+    for warning in warnings:
+        write_message(f"simulate: warning: {warning}")
+    faults = Faults.parse(values)
     if args.latency:
         faults = Faults.parse({**faults.as_json(), "latency": args.latency})
     return MarketOptions(
@@ -155,12 +168,14 @@ def parse_time(text: str) -> int:
     """`HH:MM` or `HH:MM:SS` as seconds after midnight.
 
     Raises:
-        ConfigurationError: It is no time of day.
+        ConfigurationError: the text is not a time of day.
     """
     try:
         moment = time.fromisoformat(text)
     except ValueError as error:
-        raise ConfigurationError(f"--start-at {text!r} is no time of day; write one such as 15:59") from error
+        raise ConfigurationError(
+            f"--start-at {text!r} is not a time of day; use one such as 15:59"
+        ) from error
     return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
@@ -175,7 +190,7 @@ def _write_certificate(path: Path, pem: bytes) -> None:
         path.write_bytes(pem)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot write {path}: {error.strerror}; name a folder of yours with --ca-dir"
+            f"cannot write {path}: {error.strerror}; choose a writable folder with --ca-dir"
         ) from error
 
 
@@ -190,7 +205,7 @@ def _end(ended: Ended, code: ExitCode) -> None:
 
 
 async def _end_with_parent(ended: Ended) -> None:
-    """End at the end of stdin, which comes with the parent's; Ctrl-C is the parent's to judge."""
+    """Stop when stdin closes, which happens when the parent exits; Ctrl-C is handled by the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     class ParentWatch(asyncio.Protocol):

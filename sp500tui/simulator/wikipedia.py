@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from sp500tui.simulator.fault_sampler import FaultSampler
-from sp500tui.simulator.http.delivery import HTML, TEXT, Answer, Delivery
+from sp500tui.simulator.faults import FaultSampler
+from sp500tui.simulator.http.responses import HTML, TEXT, Answer, ResponseWriter
 from sp500tui.simulator.market.instruments import Listing
-from sp500tui.simulator.tally import Tally
+from sp500tui.simulator.stats import Statistics
 
 _PATH = "/wiki/List_of_S&P_500_companies"
 _ANONYMOUS = re.compile(
@@ -44,19 +44,23 @@ class Wikipedia:
     """Answers for en.wikipedia.org."""
 
     def __init__(
-        self, listings: Sequence[Listing], rng: FaultSampler, delivery: Delivery, tally: Tally
+        self,
+        listings: Sequence[Listing],
+        rng: FaultSampler,
+        responses: ResponseWriter,
+        statistics: Statistics,
     ) -> None:
         self._rng = rng
-        self._delivery = delivery
-        self._tally = tally
+        self._responses = responses
+        self._statistics = statistics
         self._page = constituents_page(listings).encode()
         self._etag = f'W/"{hashlib.blake2b(self._page, digest_size=8).hexdigest()}"'
         self._modified = format_datetime(datetime.now(UTC), usegmt=True)
 
     async def page(self, request: web.BaseRequest) -> web.StreamResponse:
         """Any page: the list of constituents, or 404."""
-        self._tally.request("wikipedia")
-        return await self._delivery.send(request, lambda: self._answer(request))
+        self._statistics.request("wikipedia")
+        return await self._responses.send(request, lambda: self._answer(request))
 
     def _answer(self, request: web.BaseRequest) -> Answer:
         fault = self._rng.choice("wikipedia")

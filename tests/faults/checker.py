@@ -14,7 +14,7 @@ import psycopg
 
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.segment import SUFFIX, scan
-from sp500tui.simulator.served_quotes import ServedQuote, read_ledger
+from sp500tui.simulator.stats import ServedQuote, read_served_quotes
 from sp500tui.storage import batch_codec as rowcodec
 
 Key = tuple[str, int]
@@ -153,7 +153,7 @@ class Handed:
             data = file.read(-1 if until is None else until - self.start)
         copy = self.path.with_name(f"part-{os.getpid()}")
         copy.write_bytes(data)
-        quotes = read_ledger(copy)
+        quotes = read_served_quotes(copy)
         copy.unlink()
         return [quote for quote in quotes if "=" not in quote.symbol]
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from sp500tui.simulator.served_quotes import ServedQuote
+from sp500tui.simulator.stats import ServedQuote
 from tests.faults.checker import Checker, Handed, Key, Place, judge, rows_in_table
 from tests.faults.program import Launcher, pause, wait_for
 from tests.faults.steps import BROKEN, FIFTY, running

@@ -83,10 +83,10 @@ def happened(market: DemoMarket) -> Counter[str]:
     "faults",
     [
         {"server_error": 0.2, "html": 0.2, "garbage": 0.2},
-        {"half_body": 0.2, "drop": 0.2, "drip": 0.2, "drip_seconds": 3.0},
-        {"empty": 0.2, "missing_symbol": 0.2, "other_symbols": 1.0, "stale": 0.3},
+        {"truncated_body": 0.2, "drop": 0.2, "slow_body": 0.2, "slow_body_seconds": 3.0},
+        {"empty": 0.2, "missing_symbol": 0.2, "unrequested_symbols": 1.0, "stale": 0.3},
         {"nan_price": 0.2, "null_price": 0.2, "negative_price": 0.2, "fx": "zero"},
-        {"invalid_crumb": 0.5, "poisoned_crumb": 0.5},
+        {"invalid_crumb": 0.5, "corrupt_crumb": 0.5},
     ],
     ids=lambda faults: "-".join(faults),
 )

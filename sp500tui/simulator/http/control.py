@@ -1,4 +1,4 @@
-"""The control endpoint: health, statistics, and faults at run time, for who holds the token."""
+"""The control endpoint: health, statistics and faults at run time, protected by a token."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ import json
 from aiohttp import web
 
 from sp500tui.errors import ConfigurationError
-from sp500tui.simulator.fault_sampler import FaultSampler
-from sp500tui.simulator.faults import TOKEN_HEADER, Faults
+from sp500tui.simulator.faults import TOKEN_HEADER, Faults, FaultSampler, replace_old_names
 from sp500tui.simulator.market.model import Market
-from sp500tui.simulator.tally import Tally
+from sp500tui.simulator.stats import Statistics
 
 _LOCAL_NAMES = ("127.0.0.1", "localhost")
-_LARGEST_BODY = 65_536
+_MAX_BODY = 65_536
 
 
 class Control:
-    """Answers plain requests on the proxy's own port."""
+    """Serves plain HTTP requests to the proxy's own port."""
 
-    def __init__(self, market: Market, rng: FaultSampler, tally: Tally, token: str) -> None:
+    def __init__(self, market: Market, rng: FaultSampler, statistics: Statistics, token: str) -> None:
         self._market = market
         self._rng = rng
-        self._tally = tally
+        self._statistics = statistics
         self._token = token
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """`GET /health`; with the token `GET /statistics` and `GET`, `POST /faults`."""
         if request.host.rpartition(":")[0] not in _LOCAL_NAMES:
-            return _json({"error": "the control endpoint answers to 127.0.0.1 only"}, 403)
+            return _json({"error": "the control endpoint accepts requests to 127.0.0.1 only"}, 403)
         if (request.method, request.path) == ("GET", "/health"):
             return _json(self._health())
         if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self._token.encode()):
             return _json({"error": f"send the token in the header {TOKEN_HEADER}"}, 403)
         if (request.method, request.path) == ("GET", "/statistics"):
-            return _json(self._tally.report())
+            return _json(self._statistics.report())
         if (request.method, request.path) == ("GET", "/faults"):
             return _json(self._rng.faults.as_json())
         if (request.method, request.path) == ("POST", "/faults"):
@@ -52,14 +51,15 @@ class Control:
         }
 
     async def _set_faults(self, request: web.BaseRequest) -> web.Response:
-        if (request.content_length or 0) > _LARGEST_BODY:
-            return _json({"error": "the faults are too long"}, 413)
+        if (request.content_length or 0) > _MAX_BODY:
+            return _json({"error": "the request body is too large"}, 413)
         try:
-            faults = Faults.parse(json.loads(await request.read()))
+            values, warnings = replace_old_names(json.loads(await request.read()))
+            faults = Faults.parse(values)
         except (ConfigurationError, ValueError) as error:
             return _json({"error": str(error)}, 400)
         self._rng.set(faults)
-        return _json(faults.as_json())
+        return _json(faults.as_json() | ({"warnings": warnings} if warnings else {}))
 
 
 def _json(body: object, status: int = 200) -> web.Response:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from sp500tui.simulator.tally import Tally
+from sp500tui.simulator.stats import Statistics
 
 _LONGEST_REQUEST = 16_384
 """Bytes a CONNECT request may have."""
@@ -28,13 +28,13 @@ class ProxyConnection(asyncio.Protocol):
         hosts: Mapping[str, web.Server],
         control: web.Server,
         context: ssl.SSLContext,
-        tally: Tally,
+        statistics: Statistics,
         track: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._hosts = hosts
         self._control = control
         self._context = context
-        self._tally = tally
+        self._statistics = statistics
         self._track = track
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -85,7 +85,7 @@ class ProxyConnection(asyncio.Protocol):
             self._refuse(transport, 403, "the demo market does not stand in for this host")
             return
         self._tunnelled = True
-        self._tally.count("connections")
+        self._statistics.count("connections")
         self._received.clear()
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         self._track(asyncio.ensure_future(self._serve_tls(transport, server)))
@@ -95,7 +95,7 @@ class ProxyConnection(asyncio.Protocol):
         try:
             secured = await loop.start_tls(transport, self, self._context, server_side=True)
         except (OSError, ssl.SSLError):
-            self._tally.count("tls_refused")
+            self._statistics.count("tls_refused")
             transport.abort()
             return
         if secured is not None:
@@ -109,7 +109,7 @@ class ProxyConnection(asyncio.Protocol):
             handler.data_received(bytes(self._received))
 
     def _refuse(self, transport: asyncio.Transport, status: int, reason: str) -> None:
-        self._tally.count("refused")
+        self._statistics.count("refused")
         self._stop_waiting()
         body = f"{reason}\n".encode()
         head = (

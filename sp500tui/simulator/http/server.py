@@ -14,17 +14,15 @@ from time import time
 from aiohttp import web
 
 from sp500tui.errors import ConfigurationError
-from sp500tui.simulator.fault_sampler import FaultSampler
-from sp500tui.simulator.faults import Faults
+from sp500tui.simulator.faults import Faults, FaultSampler
 from sp500tui.simulator.http.ca import Authority
 from sp500tui.simulator.http.control import Control
-from sp500tui.simulator.http.delivery import Delivery
 from sp500tui.simulator.http.proxy import ProxyConnection
+from sp500tui.simulator.http.responses import ResponseWriter
 from sp500tui.simulator.market.clock import OPENING, DemoClock
 from sp500tui.simulator.market.instruments import constituents, extras
 from sp500tui.simulator.market.model import SWEEPS, Market
-from sp500tui.simulator.served_quotes import Ledger
-from sp500tui.simulator.tally import Tally
+from sp500tui.simulator.stats import ServedQuotesLog, Statistics
 from sp500tui.simulator.wikipedia import Wikipedia
 from sp500tui.simulator.yahoo.routes import Yahoo
 from sp500tui.simulator.yahoo.stream import Stream
@@ -66,16 +64,16 @@ class MarketServer:
         seed = secrets.randbits(64) if options.seed is None else options.seed
         clock = DemoClock(options.speed, options.start_at, now)
         self.market = Market([*listings, *extras(options.extra_symbols)], clock, seed)
-        self.tally = Tally()
-        self.rng = FaultSampler(options.faults, seed, self.tally.fault)
+        self.statistics = Statistics()
+        self.rng = FaultSampler(options.faults, seed, self.statistics.fault)
         self.token = secrets.token_urlsafe(24)
         """What the control endpoint asks for."""
         self.port = options.port
-        self._ledger = None if options.ledger is None else Ledger(options.ledger)
-        delivery = Delivery(self.rng, self.tally, self._ledger)
-        yahoo = Yahoo(self.market, self.rng, delivery, self.tally)
-        wikipedia = Wikipedia(listings, self.rng, delivery, self.tally)
-        control = Control(self.market, self.rng, self.tally, self.token)
+        self._ledger = None if options.ledger is None else ServedQuotesLog(options.ledger)
+        responses = ResponseWriter(self.rng, self.statistics, self._ledger)
+        yahoo = Yahoo(self.market, self.rng, responses, self.statistics)
+        wikipedia = Wikipedia(listings, self.rng, responses, self.statistics)
+        control = Control(self.market, self.rng, self.statistics, self.token)
         self._control = _web_server(control.serve)
         self._hosts = {
             "en.wikipedia.org": _web_server(wikipedia.page),
@@ -86,7 +84,7 @@ class MarketServer:
             "consent.yahoo.com": _web_server(yahoo.consent),
             "finance.yahoo.com": _web_server(yahoo.page),
             "www.yahoo.com": _web_server(yahoo.page),
-            "streamer.finance.yahoo.com": _web_server(Stream(self.market, self.tally).serve),
+            "streamer.finance.yahoo.com": _web_server(Stream(self.market, self.statistics).serve),
         }
         self._authority = Authority(self._hosts)
         self._listener: asyncio.Server | None = None
@@ -129,7 +127,9 @@ class MarketServer:
             self._ledger.close()
 
     def _connection(self) -> ProxyConnection:
-        return ProxyConnection(self._hosts, self._control, self._authority.context, self.tally, self._track)
+        return ProxyConnection(
+            self._hosts, self._control, self._authority.context, self.statistics, self._track
+        )
 
     def _track(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sp500tui.model import MarketState
-from sp500tui.simulator.fault_sampler import FaultSampler
+from sp500tui.simulator.faults import FaultSampler
 from sp500tui.simulator.market.currencies import CurrencyPair
 from sp500tui.simulator.market.model import Instrument, Market
-from sp500tui.simulator.served_quotes import ServedQuote
+from sp500tui.simulator.stats import ServedQuote
 from sp500tui.simulator.yahoo.quotes import (
     Fields,
     dead_quote,
@@ -67,12 +67,12 @@ class QuoteRenderer:
 
         With `wrap` every number comes as an object of its raw and its formatted value.
         """
-        if self._rng.happens("empty"):
+        if self._rng.occurs("empty"):
             return Rendered([], ())
         state = self._market.state()
         fragments = [self._fragment(symbol, state, wanted, wrap) for symbol in symbols]
         known = [fragment for fragment in fragments if fragment is not None]
-        if known and self._rng.happens("other_symbols"):
+        if known and self._rng.occurs("unrequested_symbols"):
             known[self._rng.pick(len(known))] = self._stranger(symbols, state, wanted, wrap)
         return Rendered(
             [fragment.text for fragment in known],
@@ -88,7 +88,7 @@ class QuoteRenderer:
         if instrument is None:
             pair = self._market.pair(symbol)
             return None if pair is None else self._pair_fragment(pair, wanted, wrap)
-        if self._rng.happens("missing_symbol"):
+        if self._rng.occurs("missing_symbol"):
             return None
         spoilt = self._spoilt(instrument, state, wanted)
         if spoilt is not None:
@@ -113,13 +113,13 @@ class QuoteRenderer:
         return replace(fragment, facts=facts, text=f"{{{facts},{fragment.text[1:]}")
 
     def _spoilt(self, instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields | None:
-        if self._rng.happens("stale"):
+        if self._rng.occurs("stale"):
             return select(_stale(share_quote(instrument, state), instrument), wanted)
         session = self._rng.choice("session")
         if session != "ok":
             return select(in_session(share_quote(instrument, state), session), wanted)
         for fault in _PRICE_FAULTS:
-            if self._rng.happens(fault):
+            if self._rng.occurs(fault):
                 return select(_with_price(share_quote(instrument, state), fault), wanted)
         return None
 

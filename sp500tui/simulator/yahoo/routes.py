@@ -7,10 +7,10 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from sp500tui.simulator.fault_sampler import FaultSampler
-from sp500tui.simulator.http.delivery import HTML, TEXT, Answer, Delivery
+from sp500tui.simulator.faults import FaultSampler
+from sp500tui.simulator.http.responses import HTML, TEXT, Answer, ResponseWriter
 from sp500tui.simulator.market.model import Market
-from sp500tui.simulator.tally import Tally
+from sp500tui.simulator.stats import Statistics
 from sp500tui.simulator.yahoo.auth import Sessions, consent_page
 from sp500tui.simulator.yahoo.charts import ChartError, chart
 from sp500tui.simulator.yahoo.quotes import OVERNIGHT_FIELDS
@@ -24,11 +24,13 @@ _HALF_YEAR = 15_778_800
 class Yahoo:
     """Answers for every host of Yahoo's except the stream."""
 
-    def __init__(self, market: Market, rng: FaultSampler, delivery: Delivery, tally: Tally) -> None:
+    def __init__(
+        self, market: Market, rng: FaultSampler, responses: ResponseWriter, statistics: Statistics
+    ) -> None:
         self._market = market
         self._rng = rng
-        self._delivery = delivery
-        self._tally = tally
+        self._responses = responses
+        self._statistics = statistics
         self._sessions = Sessions()
         self._renderer = QuoteRenderer(market, rng)
 
@@ -36,39 +38,39 @@ class Yahoo:
         """query1 and query2.finance.yahoo.com."""
         path = request.path
         if path == "/v7/finance/quote":
-            self._tally.request("quote")
-            return await self._delivery.send_data(request, lambda: self._quotes(request))
+            self._statistics.request("quote")
+            return await self._responses.send_data(request, lambda: self._quotes(request))
         if path.startswith(CHART):
-            self._tally.request("chart")
-            return await self._delivery.send_data(request, lambda: self._chart(request))
+            self._statistics.request("chart")
+            return await self._responses.send_data(request, lambda: self._chart(request))
         if path.startswith(SHARES):
-            self._tally.request("shares")
-            return await self._delivery.send_data(request, lambda: self._shares(request))
+            self._statistics.request("shares")
+            return await self._responses.send_data(request, lambda: self._shares(request))
         if path == "/v1/test/getcrumb":
-            self._tally.request("crumb")
-            return await self._delivery.send(request, lambda: self._crumb(request))
-        self._tally.request("unknown")
-        return await self._delivery.send(request, lambda: _refusal(404, "Not Found", "HTTP 404 Not Found"))
+            self._statistics.request("crumb")
+            return await self._responses.send(request, lambda: self._crumb(request))
+        self._statistics.request("unknown")
+        return await self._responses.send(request, lambda: _refusal(404, "Not Found", "HTTP 404 Not Found"))
 
     async def cookie(self, request: web.BaseRequest) -> web.StreamResponse:
         """fc.yahoo.com: a page that is not there, and a cookie."""
-        self._tally.request("cookie")
+        self._statistics.request("cookie")
         headers = {"Set-Cookie": self._sessions.new_cookie()}
-        return await self._delivery.send(request, lambda: Answer(b"Not found\n", HTML, 404, headers))
+        return await self._responses.send(request, lambda: Answer(b"Not found\n", HTML, 404, headers))
 
     async def consent(self, request: web.BaseRequest) -> web.StreamResponse:
         """guce.yahoo.com and consent.yahoo.com: the form, its return, and the cookie it earns."""
-        self._tally.request("consent")
+        self._statistics.request("consent")
         form = await request.post() if request.method == "POST" else {}
-        return await self._delivery.send(
+        return await self._responses.send(
             request, lambda: self._consent_step(request, str(form.get("csrfToken", "")))
         )
 
     async def page(self, request: web.BaseRequest) -> web.StreamResponse:
         """finance.yahoo.com and www.yahoo.com: where the consent ends."""
-        self._tally.request("page")
+        self._statistics.request("page")
         body = b'<!DOCTYPE html>\n<html lang="en"><head><title>Yahoo Finance</title></head><body></body></html>\n'
-        return await self._delivery.send(request, lambda: Answer(body, HTML))
+        return await self._responses.send(request, lambda: Answer(body, HTML))
 
     def _consent_step(self, request: web.BaseRequest, token: str) -> Answer:
         session = request.query.get("sessionId", "")
@@ -87,7 +89,7 @@ class Yahoo:
         return _redirect(f"https://guce.yahoo.com/copyConsent?sessionId={session}")
 
     def _crumb(self, request: web.BaseRequest) -> Answer:
-        if self._rng.happens("poisoned_crumb"):
+        if self._rng.occurs("corrupt_crumb"):
             return Answer(b"Too Many Requests\r\n", TEXT, 429)
         cookie = self._sessions.cookie_of(request.headers.get("Cookie", ""))
         if cookie is None:
@@ -99,7 +101,7 @@ class Yahoo:
         if cookie is None:
             return _refusal(401, "Unauthorized", "Invalid Cookie")
         expected = self._sessions.crumb_for(cookie)
-        if request.query.get("crumb") != expected or self._rng.happens("invalid_crumb"):
+        if request.query.get("crumb") != expected or self._rng.occurs("invalid_crumb"):
             return _refusal(401, "Unauthorized", "Invalid Crumb")
         return None
 
@@ -107,7 +109,7 @@ class Yahoo:
         trespass = self._trespass(request)
         if trespass is not None:
             return trespass
-        if self._rng.happens("consent_loop"):
+        if self._rng.occurs("consent_loop"):
             return _redirect("https://guce.yahoo.com/consent")
         symbols = [word for word in request.query.get("symbols", "").upper().split(",") if word]
         if not symbols:

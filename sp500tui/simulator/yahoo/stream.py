@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 
 from sp500tui.model import MarketState
 from sp500tui.simulator.market.model import Instrument, Market
-from sp500tui.simulator.tally import Tally
+from sp500tui.simulator.stats import Statistics
 from sp500tui.simulator.yahoo.quotes import exchange_names, latest_trade, share_quote
 
 _log = logging.getLogger(__name__)
@@ -29,13 +29,13 @@ _INTERVAL = 1.0
 class Stream:
     """Sends a frame for every subscribed share that traded since the last one."""
 
-    def __init__(self, market: Market, tally: Tally) -> None:
+    def __init__(self, market: Market, statistics: Statistics) -> None:
         self._market = market
-        self._tally = tally
+        self._statistics = statistics
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """One client, until it leaves."""
-        self._tally.request("stream")
+        self._statistics.request("stream")
         socket = web.WebSocketResponse(heartbeat=30.0)
         if not socket.can_prepare(request).ok:
             return web.Response(status=426, text="this is a WebSocket\n")
@@ -58,7 +58,7 @@ class Stream:
                 for frame in self._frames(seen):
                     text = json.dumps({"type": "pricing", "message": frame}) if wrapped else frame
                     await socket.send_str(text)
-                    self._tally.count("stream_frames")
+                    self._statistics.count("stream_frames")
                 await asyncio.sleep(_INTERVAL)
         except ConnectionError:
             return

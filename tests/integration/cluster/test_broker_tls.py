@@ -106,7 +106,7 @@ class TestWhatIsRefused:
         for url in (door.url(password="s3cret"), door.url(stranger.file, password="s3cret")):
             words = refused(url)
             assert words.startswith("presents a certificate signed by an unknown authority")
-            assert words.endswith("name its authority in the URL, rediss://…?ssl_ca_certs=/path/ca.pem")
+            assert words.endswith("name its CA certificate in the URL, rediss://…?ssl_ca_certs=/path/ca.pem")
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_a_certificate_for_another_name(
@@ -116,7 +116,7 @@ class TestWhatIsRefused:
         words = refused(door.url(authority.file, host=host, password="s3cret"))
         assert words.startswith("presents a certificate for another host name (")
         assert f"'{host}'" in words
-        assert words.endswith("put a name that it holds into the URL")
+        assert words.endswith("use a name from the certificate in the URL")
 
     def test_a_certificate_that_has_expired(self, make_door: MakeDoor, authority: Authority) -> None:
         door = make_door(expired=True)
@@ -200,7 +200,7 @@ class TestAConnectionThatIsCut:
         door.open()
         put = threading.Thread(target=queue.put, args=([1],), daemon=True)
         put.start()
-        eventually(lambda: "has expired: renew it there" in secure.health()[1])
+        eventually(lambda: "expired certificate: renew it on the broker" in secure.health()[1])
 
         # when it is renewed
         door.shut()

@@ -93,7 +93,7 @@ class TestFence:
     def test_its_tickers_are_not_let_in(self, broker: Broker, make_stream: MakeQueue) -> None:
         old, _ = scheduler(broker, "old")
         key = broker.key("scheduler:token")
-        queue = make_stream(name="tickers", fence=lambda: (key, str(old.token)))
+        queue = make_stream(name="tickers", fencing_token=lambda: (key, str(old.token)))
         assert queue.put([1])
         broker.run("resign", [broker.key("scheduler")], ["old"])
         SchedulerLease(broker, "new").renew()

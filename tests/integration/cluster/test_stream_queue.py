@@ -147,7 +147,7 @@ def test_nothing_is_lost_while_poison_cannot_be_kept(make_stream: MakeQueue) -> 
 
 def test_only_who_holds_the_fence_may_put(broker: Broker, make_stream: MakeQueue) -> None:
     token = "7"
-    queue = make_stream(fence=lambda: (broker.key("token"), token))
+    queue = make_stream(fencing_token=lambda: (broker.key("token"), token))
 
     with pytest.raises(FencedError, match="another node"):
         queue.put([1])

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from sp500tui.simulator.faults import Faults
-from sp500tui.simulator.served_quotes import ServedQuote, read_ledger
+from sp500tui.simulator.stats import ServedQuote, read_served_quotes
 from tests.support.market_client import CHART, CRUMB, HONEST, PAGE, QUOTE, SYMBOLS, Client, refusal
 
 
@@ -32,8 +32,8 @@ async def test_throttling_shows_with_and_without_retry_after(client: Client) -> 
     assert (await client.get(CHART + "AAPL"))[0].headers["Retry-After"] == "7"
 
 
-async def test_a_poisoned_crumb_and_an_expired_one(client: Client) -> None:
-    client.server.rng.set(Faults(poisoned_crumb=1, invalid_crumb=1))
+async def test_a_corrupt_crumb_and_an_expired_one(client: Client) -> None:
+    client.server.rng.set(Faults(corrupt_crumb=1, invalid_crumb=1))
     response, body = await client.get(CRUMB)
     assert (response.status, body) == (429, b"Too Many Requests\r\n")
     assert await client.quotes() == (401, refusal("Invalid Crumb"))
@@ -54,7 +54,7 @@ async def test_html_and_garbage_come_with_status_200(client: Client) -> None:
             json.loads(body)
 
 
-@pytest.mark.parametrize("fault", ["drop", "half_body"])
+@pytest.mark.parametrize("fault", ["drop", "truncated_body"])
 async def test_a_cut_connection_is_seen_as_one(client: Client, fault: str, ledger_path: Path) -> None:
     # given connections that break
     client.server.rng.set(Faults.parse({fault: 1}))
@@ -62,18 +62,18 @@ async def test_a_cut_connection_is_seen_as_one(client: Client, fault: str, ledge
         await client.quotes()
 
     # then nothing counts as handed out, and the next request works again
-    assert read_ledger(ledger_path) == []
+    assert read_served_quotes(ledger_path) == []
     client.server.rng.set(Faults())
     assert (await client.quotes())[0] == 200
 
 
 async def test_a_dripping_answer_takes_its_time_and_is_whole(client: Client, ledger_path: Path) -> None:
-    client.server.rng.set(Faults(drip=1, drip_seconds=0.4))
+    client.server.rng.set(Faults(slow_body=1, slow_body_seconds=0.4))
     start = time.monotonic()
     status, body = await client.quotes()
     assert time.monotonic() - start >= 0.39
     assert status == 200
-    assert len(body["quoteResponse"]["result"]) == len(read_ledger(ledger_path)) == 3
+    assert len(body["quoteResponse"]["result"]) == len(read_served_quotes(ledger_path)) == 3
 
 
 async def test_latency_delays_every_answer(client: Client) -> None:
@@ -95,7 +95,7 @@ async def test_who_gave_up_waiting_was_handed_nothing(client: Client, ledger_pat
     await client.quotes("NVDA")
 
     # then only that one is in the ledger
-    assert {quote.symbol for quote in read_ledger(ledger_path)} == {"NVDA"}
+    assert {quote.symbol for quote in read_served_quotes(ledger_path)} == {"NVDA"}
 
 
 async def test_a_nan_is_printed_as_json_does_not_know_it(client: Client) -> None:
@@ -106,7 +106,7 @@ async def test_a_nan_is_printed_as_json_does_not_know_it(client: Client) -> None
 
 async def test_the_ledger_has_what_the_client_received(client: Client, ledger_path: Path) -> None:
     # given many answers, some of them with faulty quotes
-    client.server.rng.set(Faults(missing_symbol=0.2, stale=0.2, null_price=0.2, other_symbols=0.5))
+    client.server.rng.set(Faults(missing_symbol=0.2, stale=0.2, null_price=0.2, unrequested_symbols=0.5))
     asked = {"AAPL": "AAPL", "MSFT": "MSFT", "BRK-B": "BRK.B", "NVDA": "NVDA"}
     received = []
     for _ in range(25):
@@ -118,7 +118,7 @@ async def test_the_ledger_has_what_the_client_received(client: Client, ledger_pa
 
     # then the ledger says the same, in the same order, digit for digit
     assert len(received) > 20
-    assert read_ledger(ledger_path) == received
+    assert read_served_quotes(ledger_path) == received
 
 
 async def test_faults_are_counted_and_limited(client: Client) -> None:

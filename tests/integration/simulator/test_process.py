@@ -19,7 +19,7 @@ import requests
 from sp500tui.errors import ConfigurationError, SourceError
 from sp500tui.simulator import process as process_module
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.simulator.served_quotes import ServedQuote, read_ledger
+from sp500tui.simulator.stats import ServedQuote, read_served_quotes
 from tests.support.market import client_environment
 
 ROOT = Path(__file__).parents[3]
@@ -184,7 +184,7 @@ def test_the_ledger_survives_a_kill(market: DemoMarket, tmp_path: Path) -> None:
     psutil.Process(market.pid).wait(PATIENCE)
 
     # then the ledger has them
-    assert read_ledger(tmp_path / "ledger.jsonl") == [
+    assert read_served_quotes(tmp_path / "ledger.jsonl") == [
         ServedQuote(symbol, quote["regularMarketTime"], repr(quote["regularMarketPrice"]))
         for symbol, quote in zip(("AAPL", "BRK.B"), answer, strict=True)
     ]

@@ -147,6 +147,11 @@ async def test_the_control_endpoint_asks_for_the_token_and_the_right_address(cli
     assert (status, health["market_state"], health["next_state"]) == (200, "REGULAR", "POST")
     assert health["next_change"] > time.time()
     assert (await client.control("GET", "/elsewhere"))[0] == 404
+    _, faults = await client.control("POST", "/faults", '{"drip": 0.5}')
+    assert (faults["slow_body"], faults["warnings"]) == (
+        0.5,
+        ["the fault drip is now named slow_body; use the new name"],
+    )
     assert (await client.control("POST", "/faults", " " * 70_000))[0] == 413
 
 
@@ -167,7 +172,7 @@ async def test_nothing_is_relayed_to_the_outside(client: Client, request_head: b
     answer = await asyncio.wait_for(reader.read(), 5)
     assert answer.startswith(b"HTTP/1.1 " + status)
     writer.close()
-    assert client.server.tally.report()["refused"] == 1
+    assert client.server.statistics.report()["refused"] == 1
 
 
 async def test_who_does_not_trust_the_authority_gets_no_further(client: Client) -> None:
@@ -175,9 +180,9 @@ async def test_who_does_not_trust_the_authority_gets_no_further(client: Client) 
         async with client.session.get(QUOTE, proxy=client.proxy, ssl=ssl.create_default_context()):
             pass
     deadline = time.monotonic() + 5
-    while not client.server.tally.report()["tls_refused"] and time.monotonic() < deadline:
+    while not client.server.statistics.report()["tls_refused"] and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
-    assert client.server.tally.report()["tls_refused"] == 1
+    assert client.server.statistics.report()["tls_refused"] == 1
 
 
 async def test_the_authority_has_no_key_to_lose(client: Client) -> None:

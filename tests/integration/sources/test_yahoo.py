@@ -122,8 +122,8 @@ def test_the_trading_day_is_known(yahoo: YahooFinance) -> None:
 FAULTS = {
     "server error": ({"server_error": 1.0}, "answered 50"),
     "dropped": ({"drop": 1.0}, "no connection to"),
-    "half a body": ({"half_body": 1.0}, "broke off in the middle"),
-    "slow": ({"drip": 1.0, "drip_seconds": 20.0}, "did not answer within 0.5 s"),
+    "half a body": ({"truncated_body": 1.0}, "broke off in the middle"),
+    "slow": ({"slow_body": 1.0, "slow_body_seconds": 20.0}, "did not answer within 0.5 s"),
     "late": ({"latency": 3.0}, "did not answer within 0.5 s"),
     "web page": ({"html": 1.0}, "answered a web page instead"),
     "garbage": ({"garbage": 1.0}, "broken JSON"),
@@ -247,10 +247,10 @@ def test_an_overnight_or_unknown_session_costs_no_price_and_is_reported_once(
         assert all(quote.quote_time > regular[quote.symbol].quote_time for quote in results[0].quotes)
 
 
-def test_a_poisoned_crumb_is_never_sent_along(
+def test_a_corrupt_crumb_is_never_sent_along(
     yahoo: YahooFinance, demo_market: DemoMarket, clock: Clock
 ) -> None:
-    demo_market.set_faults(poisoned_crumb=1.0)
+    demo_market.set_faults(corrupt_crumb=1.0)
     before = counts(demo_market)
     with pytest.raises(ThrottledError):
         yahoo.fetch(["AAPL"])
@@ -311,7 +311,7 @@ def test_what_is_no_quote_never_comes_through(yahoo: YahooFinance, demo_market: 
 def test_symbols_nobody_asked_for_are_ignored_and_told_once(
     yahoo: YahooFinance, demo_market: DemoMarket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    demo_market.set_faults(other_symbols=1.0)
+    demo_market.set_faults(unrequested_symbols=1.0)
     result = yahoo.fetch(SYMBOLS[:5])
     assert (len(result.quotes), len(result.missing)) == (4, 1)
     assert "returned symbols that were not requested" in caplog.text

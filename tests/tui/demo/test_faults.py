@@ -54,7 +54,16 @@ class TestChoices:
     def test_everything_the_screen_promises_is_on_offer(self) -> None:
         offered = {name for choice in FAULTS for strength in choice.strengths for name in strength.values}
         assert offered >= {
-            *("latency", "throttle", "retry_after", "server_error", "drop", "garbage", "half_body", "drip"),
+            *(
+                "latency",
+                "throttle",
+                "retry_after",
+                "server_error",
+                "drop",
+                "garbage",
+                "truncated_body",
+                "slow_body",
+            ),
             *("nan_price", "missing_symbol", "stale", "wikipedia", "fx", "html"),
         }
 

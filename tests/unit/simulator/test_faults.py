@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.errors import ConfigurationError
-from sp500tui.simulator.fault_sampler import FaultSampler
-from sp500tui.simulator.faults import Faults
+from sp500tui.simulator.faults import Faults, FaultSampler, replace_old_names
 
 
 def ignore(name: str) -> None:
@@ -51,7 +50,7 @@ def test_faults_survive_the_way_through_json() -> None:
 
 def test_by_default_nothing_happens() -> None:
     rng = FaultSampler(Faults(), 1, ignore)
-    assert not any(rng.happens(name) for name in ("drop", "throttle", "html") for _ in range(100))
+    assert not any(rng.occurs(name) for name in ("drop", "throttle", "html") for _ in range(100))
     assert rng.choice("wikipedia") == "ok"
     assert rng.delay() == 0
 
@@ -59,14 +58,14 @@ def test_by_default_nothing_happens() -> None:
 @given(st.integers(), st.floats(0.05, 0.95))
 def test_a_fault_happens_about_as_often_as_it_should(seed: int, probability: float) -> None:
     rng = FaultSampler(Faults(drop=probability), seed, ignore)
-    happened = sum(rng.happens("drop") for _ in range(2_000))
+    happened = sum(rng.occurs("drop") for _ in range(2_000))
     assert abs(happened / 2_000 - probability) < 0.08
 
 
 @given(st.integers())
 def test_the_same_seed_throws_the_same_dice(seed: int) -> None:
     first, second = (FaultSampler(Faults(drop=0.5, jitter=1.0), seed, ignore) for _ in range(2))
-    assert [first.happens("drop") for _ in range(50)] == [second.happens("drop") for _ in range(50)]
+    assert [first.occurs("drop") for _ in range(50)] == [second.occurs("drop") for _ in range(50)]
     assert [first.delay() for _ in range(50)] == [second.delay() for _ in range(50)]
 
 
@@ -77,13 +76,13 @@ def test_a_limit_ends_a_fault_and_setting_it_anew_begins_again() -> None:
     rng = FaultSampler(faults, 1, names.append)
 
     # then it does, and no more
-    assert [rng.happens("throttle") for _ in range(4)] == [True, True, False, False]
+    assert [rng.occurs("throttle") for _ in range(4)] == [True, True, False, False]
     assert [rng.choice("wikipedia") for _ in range(2)] == ["down", "ok"]
     assert names == ["throttle", "throttle", "wikipedia"]
 
     # when the same faults are set again, then so do they happen again
     rng.set(faults)
-    assert rng.happens("throttle")
+    assert rng.occurs("throttle")
 
 
 def test_the_delay_is_the_latency_and_some_jitter() -> None:
@@ -92,3 +91,20 @@ def test_the_delay_is_the_latency_and_some_jitter() -> None:
     assert min(delays) >= 0.2
     assert max(delays) < 0.3
     assert max(delays) - min(delays) > 0.05
+
+
+def test_the_names_of_the_last_version_are_accepted_with_a_warning() -> None:
+    old = {"drip": 1, "drip_seconds": 2, "half_body": 0.5, "other_symbols": 0.1, "poisoned_crumb": 0.2}
+    values, warnings = replace_old_names({**old, "limits": {"drip": 3, "half_body": 1, "drop": 2}})
+    assert Faults.parse(values) == Faults(
+        slow_body=1,
+        slow_body_seconds=2,
+        truncated_body=0.5,
+        unrequested_symbols=0.1,
+        corrupt_crumb=0.2,
+        limits={"slow_body": 3, "truncated_body": 1, "drop": 2},
+    )
+    assert len(warnings) == len(old)
+    assert "the fault drip is now named slow_body; use the new name" in warnings
+    assert replace_old_names({"drop": 1}) == ({"drop": 1}, [])
+    assert replace_old_names([1]) == ([1], [])

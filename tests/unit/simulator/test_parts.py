@@ -24,7 +24,7 @@ from sp500tui.model import MarketState
 from sp500tui.simulator.__main__ import main
 from sp500tui.simulator.command import add_arguments, parse_time
 from sp500tui.simulator.market.instruments import constituents
-from sp500tui.simulator.served_quotes import Ledger, ServedQuote, read_ledger
+from sp500tui.simulator.stats import ServedQuote, ServedQuotesLog, read_served_quotes
 from sp500tui.simulator.wikipedia import constituents_page
 from sp500tui.simulator.yahoo.auth import Sessions, consent_page
 from sp500tui.simulator.yahoo.stream import pricing_data, signed, varint
@@ -37,26 +37,26 @@ QUOTES = [ServedQuote("BRK.B", 1_764_000_000, "477.6701"), ServedQuote('"\n', 1,
 
 def test_the_ledger_reads_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
-    ledger = Ledger(path)
+    ledger = ServedQuotesLog(path)
     ledger.add(QUOTES)
     ledger.add(QUOTES[:1])
     ledger.close()
-    assert read_ledger(path) == [*QUOTES, QUOTES[0]]
+    assert read_served_quotes(path) == [*QUOTES, QUOTES[0]]
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_torn_last_line_of_the_ledger_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
-    ledger = Ledger(path)
+    ledger = ServedQuotesLog(path)
     ledger.add(QUOTES)
     ledger.close()
     path.write_bytes(path.read_bytes()[:-5])
-    assert read_ledger(path) == QUOTES[:1]
+    assert read_served_quotes(path) == QUOTES[:1]
 
 
 def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot write the ledger .*no-such-folder"):
-        Ledger(tmp_path / "no-such-folder" / "ledger.jsonl")
+        ServedQuotesLog(tmp_path / "no-such-folder" / "ledger.jsonl")
 
 
 def test_the_page_has_the_structure_of_wikipedias() -> None:

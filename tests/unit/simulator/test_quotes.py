@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from sp500tui.simulator.fault_sampler import FaultSampler
-from sp500tui.simulator.faults import Faults
+from sp500tui.simulator.faults import Faults, FaultSampler
 from sp500tui.simulator.market.clock import OPENING
 from sp500tui.simulator.market.instruments import constituents
 from sp500tui.simulator.market.model import Market
-from sp500tui.simulator.served_quotes import ServedQuote
+from sp500tui.simulator.stats import ServedQuote
 from sp500tui.simulator.yahoo.quotes import CORE, dead_quote, latest_trade, pair_quote, share_quote
 from sp500tui.simulator.yahoo.rendering import QuoteRenderer, Rendered
 from tests.support.recordings import own_and_real
@@ -215,7 +214,7 @@ def test_an_empty_answer_has_no_quotes_at_all() -> None:
 
 def test_a_stranger_takes_the_place_of_a_quote() -> None:
     # given answers with a symbol nobody asked for
-    desk = Desk(other_symbols=1)
+    desk = Desk(unrequested_symbols=1)
     rendered = desk.render()
     symbols = [json.loads(fragment)["symbol"] for fragment in rendered.fragments]
 

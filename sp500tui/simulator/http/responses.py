@@ -1,4 +1,4 @@
-"""How an answer leaves: late, cut, dripping, refused or whole, and into the ledger only when it was sent whole."""
+"""Sends responses with the active faults; quotes are logged as served once a response was sent completely."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from sp500tui.simulator.fault_sampler import FaultSampler
-from sp500tui.simulator.served_quotes import Ledger, ServedQuote
-from sp500tui.simulator.tally import Tally
+from sp500tui.simulator.faults import FaultSampler
+from sp500tui.simulator.stats import ServedQuote, ServedQuotesLog, Statistics
 
 JSON = "application/json;charset=utf-8"
 HTML = "text/html;charset=utf-8"
 TEXT = "text/plain;charset=utf-8"
-_DRIPS = 20
+_CHUNKS = 20
 _SERVER_ERRORS = (500, 502, 503)
 _MAINTENANCE = b"""<!DOCTYPE html>
 <html lang="en-us"><head><title>Yahoo</title></head>
@@ -25,94 +24,94 @@ _MAINTENANCE = b"""<!DOCTYPE html>
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client is to receive."""
+    """A response before faults are applied."""
 
     body: bytes
     content_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     quotes: tuple[ServedQuote, ...] = ()
-    """The quotes in the body that go into the ledger once it is sent."""
+    """The quotes in the body, logged as served once it is sent."""
 
 
-class Delivery:
-    """Sends answers, with the faults of the moment."""
+class ResponseWriter:
+    """Sends responses, with the active faults."""
 
-    def __init__(self, rng: FaultSampler, tally: Tally, ledger: Ledger | None) -> None:
+    def __init__(self, rng: FaultSampler, statistics: Statistics, ledger: ServedQuotesLog | None) -> None:
         self._rng = rng
-        self._tally = tally
+        self._statistics = statistics
         self._ledger = ledger
 
     async def send(self, request: web.BaseRequest, make: Callable[[], Answer]) -> web.StreamResponse:
-        """Send what `make` returns; nothing goes wrong but latency."""
+        """Send the answer of `make`; the only fault applied is latency."""
         await self._wait()
-        return await self._send_whole(request, make())
+        return await self._send_complete(request, make())
 
     async def send_data(self, request: web.BaseRequest, make: Callable[[], Answer]) -> web.StreamResponse:
-        """Send what `make` returns, unless a fault comes between."""
+        """Send the answer of `make`, subject to all faults."""
         await self._wait()
-        if self._rng.happens("drop"):
-            return _cut(request, web.StreamResponse())
-        answer = self._refusal() or make()
-        if answer.status == 200 and self._rng.happens("html"):
+        if self._rng.occurs("drop"):
+            return _close(request, web.StreamResponse())
+        answer = self._error_answer() or make()
+        if answer.status == 200 and self._rng.occurs("html"):
             answer = Answer(_MAINTENANCE, HTML)
-        elif answer.status == 200 and self._rng.happens("garbage"):
+        elif answer.status == 200 and self._rng.occurs("garbage"):
             answer = Answer(answer.body[: len(answer.body) // 2] + b'\x00{"]')
-        if self._rng.happens("half_body"):
-            return await self._send_half(request, answer)
-        if self._rng.happens("drip"):
-            return await self._send_drops(request, answer)
-        return await self._send_whole(request, answer)
+        if self._rng.occurs("truncated_body"):
+            return await self._send_truncated(request, answer)
+        if self._rng.occurs("slow_body"):
+            return await self._send_slowly(request, answer)
+        return await self._send_complete(request, answer)
 
     async def _wait(self) -> None:
         delay = self._rng.delay()
         if delay:
             await asyncio.sleep(delay)
 
-    def _refusal(self) -> Answer | None:
-        if self._rng.happens("throttle"):
+    def _error_answer(self) -> Answer | None:
+        if self._rng.occurs("throttle"):
             seconds = self._rng.faults.retry_after
             headers = {} if seconds is None else {"Retry-After": f"{seconds:.0f}"}
             return Answer(b"Edge: Too Many Requests", TEXT, 429, headers)
-        if self._rng.happens("throttle_text"):
+        if self._rng.occurs("throttle_text"):
             return Answer(b"Edge: Too Many Requests", TEXT)
-        if self._rng.happens("server_error"):
+        if self._rng.occurs("server_error"):
             status = _SERVER_ERRORS[self._rng.pick(len(_SERVER_ERRORS))]
             return Answer(_MAINTENANCE, HTML, status)
         return None
 
-    async def _send_whole(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    async def _send_complete(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         response = web.Response(body=answer.body, status=answer.status, headers=_headers(answer))
-        self._tally.status(answer.status)
+        self._statistics.status(answer.status)
         await response.prepare(request)
         await response.write_eof()
-        self._serve(answer)
+        self._record_served(answer)
         return response
 
-    async def _send_half(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    async def _send_truncated(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         response = await self._begin(request, answer)
         await response.write(answer.body[: len(answer.body) // 2])
-        return _cut(request, response)
+        return _close(request, response)
 
-    async def _send_drops(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    async def _send_slowly(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         response = await self._begin(request, answer)
-        size = max(1, -(-len(answer.body) // _DRIPS))
+        size = max(1, -(-len(answer.body) // _CHUNKS))
         for start in range(0, len(answer.body), size):
-            await asyncio.sleep(self._rng.faults.drip_seconds / _DRIPS)
+            await asyncio.sleep(self._rng.faults.slow_body_seconds / _CHUNKS)
             await response.write(answer.body[start : start + size])
         await response.write_eof()
-        self._serve(answer)
+        self._record_served(answer)
         return response
 
     async def _begin(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=_headers(answer))
         response.content_length = len(answer.body)
-        self._tally.status(answer.status)
+        self._statistics.status(answer.status)
         await response.prepare(request)
         return response
 
-    def _serve(self, answer: Answer) -> None:
-        self._tally.count("quotes", len(answer.quotes))
+    def _record_served(self, answer: Answer) -> None:
+        self._statistics.count("quotes", len(answer.quotes))
         if self._ledger is not None and answer.quotes:
             self._ledger.add(answer.quotes)
 
@@ -121,7 +120,7 @@ def _headers(answer: Answer) -> dict[str, str]:
     return {"Content-Type": answer.content_type, **answer.headers}
 
 
-def _cut(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+def _close(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.close()
     return response
