@@ -1,4 +1,4 @@
-"""The dashboard: a face of the pipeline that looks at it a few times a second and hands it the keys' wishes."""
+"""The dashboard app: keys, screens and themes over a pipeline."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.messages import SymbolSelected
 from sp500tui.tui.polling import LogSource
-from sp500tui.tui.quit.shutdown import remainder
+from sp500tui.tui.quit.shutdown import unsaved_summary
 from sp500tui.tui.render.labels import STAGE_TITLES
-from sp500tui.tui.shell import pipeline_actions as steering
+from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
 from sp500tui.tui.shell.confirmation import WITHIN, Confirmation
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, check_keymap, commands_of
 from sp500tui.tui.shell.styles import style_sheet
-from sp500tui.tui.shell.themes import DARK, PACKAGE_LOGGER, check_theme, remember_theme, remembered_theme
+from sp500tui.tui.shell.themes import DARK, OWN_THEMES, check_theme, remember_theme, remembered_theme
 
 _OPENING_LIMIT = 5.0
-"""Seconds that loading the pipeline may take once the dashboard was left."""
+"""Seconds to wait on exit for a pipeline that is still loading."""
 
 
 def utc_now() -> datetime:
-    """The present moment, UTC."""
+    """The current time, UTC."""
     return datetime.now(UTC)
 
 
 class DashboardApp(PipelineApp):
-    """The keys, screens and themes around the pipeline.
+    """The app of all screens.
 
     Args:
-        state_file: Remembers the theme.
-        export_folder: Where exported tables go.
+        state_file: Stores the theme.
+        export_folder: Exported tables are written here.
     """
 
     TITLE = "sp500tui"
@@ -102,7 +102,7 @@ class DashboardApp(PipelineApp):
         self.export_folder = export_folder
         self._state_file = state_file
         self._confirmation = Confirmation()
-        for theme in PACKAGE_LOGGER:
+        for theme in OWN_THEMES:
             self.register_theme(theme)
         self.theme = check_theme(settings.theme or remembered_theme(state_file) or DARK.name)
         if settings.keymap:
@@ -118,73 +118,77 @@ class DashboardApp(PipelineApp):
         return MainScreen()
 
     def on_mount(self) -> None:
-        """Remember every theme that is chosen from now on."""
+        """Store every later choice of a theme."""
         self.theme_changed_signal.subscribe(self, self._remember_theme)
 
-    # Steering
+    # Actions on the pipeline
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the arrows to whoever types, to the log and to the other screens."""
+        """Leave the arrow keys to text inputs, the log and the other screens."""
         if action == "select_stage":
             return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input | LogLines)
         return super().check_action(action, parameters)
 
-    def say(self, words: str) -> None:
-        """Tell the effect of a key."""
+    def show_message(self, text: str) -> None:
+        """Show the effect of a key."""
         if isinstance(self.screen, MainScreen):
-            self.screen.say(words)
+            self.screen.show_message(text)
         else:
-            self.notify(words, markup=False)
+            self.notify(text, markup=False)
 
     def confirm(self, action: str) -> bool:
         """Whether `action` was requested twice in a row; the first request shows how to confirm it."""
         if self._confirmation.given(action):
             return True
-        self.say(f"{action}? Again within {WITHIN:.0f} s to confirm")
+        self.show_message(f"{action}? Press again within {WITHIN:.0f} s to confirm")
         return False
 
-    def _steer(self, act: Callable[[PipelineControl], str]) -> None:
+    def _run_action(self, action: Callable[[PipelineControl], str]) -> None:
         pipeline = self.feed.pipeline
         if pipeline is None:
-            self.say("the pipeline is still starting")
+            self.show_message("The pipeline is still starting")
             return
-        self.say(act(pipeline))
+        self.show_message(action(pipeline))
         self.refresh_data()
 
     def action_scale(self, change: int) -> None:
-        """Add or take away workers of the selected stage."""
-        self._steer(lambda pipeline: steering.scale(pipeline, self.snapshot, self.selected_stage, change))
+        """Add or remove workers of the selected stage."""
+        self._run_action(
+            lambda pipeline: pipeline_actions.scale(pipeline, self.snapshot, self.selected_stage, change)
+        )
 
     def action_select_stage(self, steps: int) -> None:
-        """Select another stage along the data's way."""
-        self.selected_stage = steering.neighbour(self.selected_stage, steps)
+        """Select another stage in the order of the data."""
+        self.selected_stage = pipeline_actions.neighbour(self.selected_stage, steps)
 
     def action_toggle_pause(self) -> None:
         """Pause or resume the intake."""
-        self._steer(lambda pipeline: steering.toggle_pause(pipeline, self.snapshot))
+        self._run_action(lambda pipeline: pipeline_actions.toggle_pause(pipeline, self.snapshot))
 
     def action_toggle_stage_pause(self) -> None:
-        """Pause the selected stage once that is confirmed, or resume it."""
+        """Pause the selected stage after confirmation, or resume it."""
         paused = self.snapshot.stage(self.selected_stage).paused
-        if not paused and not self.confirm(f"pause {STAGE_TITLES[self.selected_stage]}"):
+        if not paused and not self.confirm(f"Pause {STAGE_TITLES[self.selected_stage]}"):
             return
-        self._steer(
-            lambda pipeline: steering.toggle_stage_pause(pipeline, self.snapshot, self.selected_stage)
+        self._run_action(
+            lambda pipeline: pipeline_actions.toggle_stage_pause(pipeline, self.snapshot, self.selected_stage)
         )
 
     def action_run_cycle(self) -> None:
         """Start a cycle now."""
-        self._steer(steering.run_cycle)
+        self._run_action(pipeline_actions.run_cycle)
 
     def action_change_interval(self, direction: int) -> None:
         """Shorten or lengthen the interval."""
-        self._steer(lambda pipeline: steering.change_interval(pipeline, self.snapshot, direction))
+        self._run_action(
+            lambda pipeline: pipeline_actions.change_interval(pipeline, self.snapshot, direction)
+        )
 
     def action_change_refresh(self, direction: int) -> None:
-        """Look at the pipeline more or less often."""
-        self.refresh_rate = steering.step_refresh(self.refresh_rate, direction)
+        """Refresh the screen more or less often."""
+        self.refresh_rate = pipeline_actions.step_refresh(self.refresh_rate, direction)
         self.start_refreshing()
-        self.say(f"screen looks {self.refresh_rate:g} times a second")
+        self.show_message(f"refresh rate: {self.refresh_rate:g}/s")
 
     # Screens
 
@@ -192,9 +196,7 @@ class DashboardApp(PipelineApp):
         """Open the screen behind a number key."""
         entry = registry.entry_of(name)
         if not entry.available(demo=self.settings.demo):
-            self.notify(
-                f"{entry.title}: only with the demo market, start sp500tui --demo", severity="warning"
-            )
+            self.notify(f"{entry.title} require the demo market: start sp500tui --demo", severity="warning")
             return
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -269,17 +271,16 @@ class DashboardApp(PipelineApp):
 def run_dashboard(
     settings: Settings, paths: Paths, build: Callable[[Settings, Paths], PipelineControl] | None = None
 ) -> int:
-    """Show the dashboard until the person leaves; the result is the exit code.
+    """Run the dashboard until the user quits; returns the exit code.
 
-    `build` makes the pipeline of a cluster's node; without it the pipeline runs in this program alone.
-
-    Whatever ends it, the dashboard's own failure too, the pipeline is stopped in good order.
+    `build` creates the pipeline of a cluster node; by default the pipeline runs in this process alone. The pipeline is
+    shut down in order even when the dashboard itself fails.
 
     Raises:
-        ConfigurationError: The theme or the keymap cannot be used.
+        ConfigurationError: The theme or the keymap is invalid.
     """
     logging_now = logs.current() or logs.configure(level=settings.log_level, console=False)
-    # Started while the terminal is still an ordinary one: inside the app its file descriptors are refused.
+    # Started before the app, which leaves it no valid file descriptors (Textual issue 3593).
     resource_tracker.ensure_running()
 
     def open_pipeline() -> PipelineControl:
@@ -300,36 +301,36 @@ def run_dashboard(
         )
         try:
             app.run()
-        except Exception as error:  # noqa: BLE001  # the pipeline must be stopped whatever it was
+        except Exception as error:  # noqa: BLE001  # the pipeline must be shut down in any case
             app.failed(error)
-        app.opener.cancel(_OPENING_LIMIT)
-        pipeline = app.opener.pipeline
+        app.loader.cancel(_OPENING_LIMIT)
+        pipeline = app.loader.pipeline
         ended = pipeline is None or stop_unattended(
-            pipeline, settings.drain_timeout, signals, app.shutdown_controller.step
+            pipeline, settings.drain_timeout, signals, app.shutdown.step
         )
         report = app.report()
         if app.crashed and logging_now.app_log is not None:
-            report = replace(report, failure=f"{report.failure}; details are in {logging_now.app_log}")
-        _tell(report, app.snapshot if pipeline is None else pipeline.snapshot())
+            report = replace(report, failure=f"{report.failure}; see {logging_now.app_log}")
+        _print_outcome(report, app.snapshot if pipeline is None else pipeline.snapshot())
         code = exit_code(report)
     if not ended:
         exit_at_once(code)
     return code
 
 
-def _tell(report: RunReport, snapshot: Snapshot) -> None:
-    """Say on the terminal why the run failed and what was not stored, unless the terminal is gone."""
+def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
+    """Print why the run failed and what was not stored, unless the terminal is gone."""
     if report.signal is signal.SIGHUP:
         return
     lines = [report.failure] if report.failure else []
-    if words := remainder(snapshot):
-        lines.append(f"left behind: {words}")
+    if unsaved := unsaved_summary(snapshot):
+        lines.append(f"not stored: {unsaved}")
     with suppress(OSError):
         sys.stderr.writelines(f"sp500tui: {plain(line)}\n" for line in lines)
         sys.stderr.flush()
 
 
 def _export_folder(paths: Paths) -> Path:
-    """The present folder where it can be written to, else the one of the data."""
+    """The working directory if it is writable, else the data directory."""
     here = Path.cwd()
     return here if os.access(here, os.W_OK) else paths.data

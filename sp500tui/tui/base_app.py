@@ -1,4 +1,4 @@
-"""An app that opens a pipeline, looks at it a few times a second and leaves by the stop ladder."""
+"""The app's life cycle: it opens a pipeline, polls it a few times a second and shuts it down."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ from sp500tui.tui.startup import PipelineLoader, starting_snapshot
 
 LOG = logging.getLogger(__name__)
 UNFOCUSED_RATE = 1.0
-"""Looks a second, at most, while another window has the keyboard."""
+"""Refreshes per second, at most, while another window has the focus."""
 _REPEAT_AFTER = 30.0
-"""Seconds before the same trouble is noted again."""
+"""Seconds before the same error is notified again."""
 _EVENTS = 200
-"""Events remembered."""
-_CLUSTER_NEWS = (EventKind.NODE_JOINED, EventKind.NODE_LEFT, EventKind.NODE_LOST, EventKind.SCHEDULER)
-"""Told as notes whatever their level: they change who does the work."""
+"""Events kept."""
+_NOTIFIED = (EventKind.NODE_JOINED, EventKind.NODE_LEFT, EventKind.NODE_LOST, EventKind.SCHEDULER)
+"""Notified at every level: they change which nodes do the work."""
 
 
 class PipelineApp(DiffingApp[int]):
-    """Owns the one timer, the feed and the stop ladder; its result is the exit code.
+    """Owns the refresh timer, the feed and the shutdown; its result is the exit code.
 
     Args:
-        open_pipeline: Loads and builds the pipeline; called on a thread of its own after the first frame.
-        log: The lines of the log view.
-        signals: The signals that climb the stop ladder; without them the app hears of none.
-        clock: Gives the present moment, UTC.
+        open_pipeline: Builds the pipeline; called on its own thread after the first frame.
+        log: Source of the log panel's lines.
+        signals: Each one takes the next step of the shutdown; without them the app handles none.
+        clock: Returns the current time, UTC.
     """
 
     def __init__(
@@ -73,32 +73,32 @@ class PipelineApp(DiffingApp[int]):
         super().__init__(driver_class=driver_class())
         self.settings = settings
         self.clock = clock
-        self.opener = PipelineLoader(open_pipeline, self.post_message)
-        self.shutdown_controller = ShutdownController(settings.drain_timeout)
+        self.loader = PipelineLoader(open_pipeline, self.post_message)
+        self.shutdown = ShutdownController(settings.drain_timeout)
         self.refresh_rate = settings.refresh_rate
         self._signals = signals
         self.events: deque[PipelineEvent] = deque(maxlen=_EVENTS)
-        """The last ones, oldest first."""
+        """The latest ones, oldest first."""
         self.crashed = ""
         """Why the dashboard itself failed."""
         self._failure: BaseException | None = None
-        self.snapshot: Snapshot = self._opening()
-        """The newest one."""
-        self.feed = PipelineFeed(self._opening, log, clock)
+        self.snapshot: Snapshot = self._starting()
+        """The latest one."""
+        self.feed = PipelineFeed(self._starting, log, clock)
         self._timer: Timer | None = None
         self._skipped = 0
-        self._noted = ("", 0.0)
+        self._notified = ("", 0.0)
 
-    def _opening(self) -> Snapshot:
-        return starting_snapshot(self.settings, self.clock(), self.opener.seconds, self._failure)
+    def _starting(self) -> Snapshot:
+        return starting_snapshot(self.settings, self.clock(), self.loader.seconds, self._failure)
 
-    # Life
+    # Life cycle
 
     def on_mount(self) -> None:
-        """Draw first; then load the pipeline and start looking at it."""
+        """Draw the first frame, then load the pipeline and start polling it."""
         self._follow_signals()
         self.start_refreshing()
-        self.call_after_refresh(self.opener.start)
+        self.call_after_refresh(self.loader.start)
         self.refresh_data()
 
     def _follow_signals(self) -> None:
@@ -106,20 +106,20 @@ class PipelineApp(DiffingApp[int]):
             asyncio.get_running_loop().add_reader(self._signals.fileno(), self._on_signals)
 
     def _on_signals(self) -> None:
-        """Climb the stop ladder by one step for each signal that has arrived."""
-        assert self._signals is not None  # noqa: S101  # they have called this
+        """Take one step of the shutdown for each signal received."""
+        assert self._signals is not None  # noqa: S101  # the caller
         self._signals.sleep(0)
         while (number := self._signals.take()) is not None:
             if number is signal.SIGHUP:
-                # The terminal is gone: drawing to it would block, so the drain goes on without a screen.
+                # The terminal is gone; the drain continues without a screen.
                 self.leave()
             else:
                 self.action_request_stop()
 
     def report(self) -> RunReport:
-        """How the run stands now, whether or not there ever was a pipeline."""
-        pipeline = self.opener.pipeline
-        report = RunReport.from_snapshot(self._opening()) if pipeline is None else pipeline.outcome()
+        """The state of the run, also before the pipeline is open."""
+        pipeline = self.loader.pipeline
+        report = RunReport.from_snapshot(self._starting()) if pipeline is None else pipeline.outcome()
         if self.crashed:
             report = report.with_failure(Sp500tuiError(f"the dashboard failed ({self.crashed})"))
         elif isinstance(self._failure, Sp500tuiError) and not report.failure:
@@ -129,112 +129,114 @@ class PipelineApp(DiffingApp[int]):
         return report
 
     def start_refreshing(self) -> None:
-        """Look at the pipeline `refresh_rate` times a second."""
+        """Poll the pipeline `refresh_rate` times a second."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_interval(1 / self.refresh_rate, self.refresh_data)
 
     def leave(self) -> None:
-        """End the dashboard with the exit code of the present moment."""
+        """Exit with the code of the current state."""
         code = exit_code(self.report())
         self.exit(int(code), return_code=int(code), message=remaining_cluster_message(self.snapshot) or None)
 
     def failed(self, error: Exception) -> None:
-        """Note that the dashboard itself failed; the first failure is reported."""
+        """Record a failure of the dashboard itself; the first one is reported."""
         LOG.critical("the dashboard failed", exc_info=error)
         self.crashed = self.crashed or clean(f"{type(error).__name__}: {error}")
 
     def _handle_exception(self, error: Exception) -> None:
         self.failed(error)
         super()._handle_exception(error)
-        # What happened is told in one line once the terminal is an ordinary one again.
+        # Printed in one line after the terminal is restored, instead of as a traceback.
         self._exit_renderables.clear()
 
-    # The look at the pipeline
+    # Refreshing
 
     def refresh_data(self) -> None:
-        """Take what is new and hand it to the screens."""
-        if not self.app_focus and not self._due_while_blurred():
+        """Poll the pipeline and pass updates to the screens."""
+        if not self.app_focus and not self._due_while_unfocused():
             return
-        news = self.feed.take()
-        self.snapshot = news.snapshot
-        # The main screen keeps what arrives, and the one below a note or the palette can still be seen.
+        update = self.feed.poll()
+        self.snapshot = update.snapshot
+        # The main screen collects every update; the one below a dialog or the palette is still visible.
         for screen in {*self.screen_stack[:1], *self.screen_stack[-2:]}:
-            self._deliver(news, screen.post_message)
-        if self.shutdown_controller.escalated:
-            self._follow_stop()
+            self._post_updates(update, screen.post_message)
+        if self.shutdown.escalated:
+            self._follow_shutdown()
 
-    def _due_while_blurred(self) -> bool:
+    def _due_while_unfocused(self) -> bool:
         self._skipped = (self._skipped + 1) % max(1, round(self.refresh_rate / UNFOCUSED_RATE))
         return self._skipped == 0
 
-    def _deliver(self, news: Update, post: Callable[..., bool]) -> None:
-        """One message for each kind of news."""
-        if news.constituents is not None:
-            post(ConstituentsChanged(news.constituents))
-        if news.prices:
-            post(PricesChanged(news.prices, news.now))
-        if news.lines:
-            post(LogLinesAdded(news.lines))
-        post(SnapshotTaken(news.snapshot))
+    def _post_updates(self, update: Update, post: Callable[..., bool]) -> None:
+        """Post one message for each kind of update."""
+        if update.constituents is not None:
+            post(ConstituentsChanged(update.constituents))
+        if update.prices:
+            post(PricesChanged(update.prices, update.now))
+        if update.lines:
+            post(LogLinesAdded(update.lines))
+        post(SnapshotTaken(update.snapshot))
 
     @on(PipelineOpened)
     def attach(self, message: PipelineOpened) -> None:
-        """Look at the real pipeline from now on."""
+        """Poll the opened pipeline from now on."""
         self.feed.pipeline = message.pipeline
         message.pipeline.subscribe(self._on_pipeline_event)
 
     def _on_pipeline_event(self, event: PipelineEvent) -> None:
-        """Called on a thread of the pipeline."""
+        """Called on a pipeline thread."""
         self.post_message(PipelineEventReceived(event))
 
     @on(PipelineFailed)
     def show_failure(self, message: PipelineFailed) -> None:
-        """Keep the screen and say what failed."""
+        """Show the error in the status bar; the dashboard stays open."""
         LOG.error("the pipeline could not be opened: %s", message.error)
         self._failure = message.error
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Log what a background thread of the app itself, such as the closing of a connection, did not foresee."""
+        """Log an unexpected error of a background thread of the app."""
         if event.state is WorkerState.ERROR:
             LOG.error("a background thread failed", exc_info=event.worker.error)
 
     @on(PipelineEventReceived)
     def show_event(self, message: PipelineEventReceived) -> None:
-        """Remember it, and show what went wrong or changed the cluster as a note; the log has everything."""
+        """Keep the event, and notify errors and changes of the cluster."""
         event = message.event
         self.events.append(event)
-        words, now = clean(event.message), time.monotonic()
-        if event.level >= logging.ERROR and (words != self._noted[0] or now - self._noted[1] > _REPEAT_AFTER):
-            self._noted = (words, now)
-            self.notify(words, title=str(event.kind), severity="error", markup=False)
-        elif event.kind in _CLUSTER_NEWS:
+        text, now = clean(event.message), time.monotonic()
+        if event.level >= logging.ERROR and (
+            text != self._notified[0] or now - self._notified[1] > _REPEAT_AFTER
+        ):
+            self._notified = (text, now)
+            self.notify(text, title=str(event.kind), severity="error", markup=False)
+        elif event.kind in _NOTIFIED:
             severity: Literal["warning", "information"] = (
                 "warning" if event.level >= logging.WARNING else "information"
             )
-            self.notify(words, title=str(event.kind), severity=severity, markup=False)
+            self.notify(text, title=str(event.kind), severity=severity, markup=False)
 
-    # Stopping
+    # Shutdown
 
     async def action_quit(self) -> None:
-        """The palette's way to quit is the ladder too."""
+        """Quit from the command palette: the same as the key."""
         self.action_request_stop()
 
     def action_request_stop(self) -> None:
-        """Climb the stop ladder by one step."""
+        """Take the next step of the shutdown."""
         pipeline = self.feed.pipeline
         if pipeline is None or self.snapshot.phase is Phase.STOPPED:
             self.leave()
             return
-        self.shutdown_controller.escalate_shutdown(pipeline, self.snapshot)
+        self.shutdown.escalate(pipeline, self.snapshot)
         if not isinstance(self.screen, StopScreen):
             self.push_screen(StopScreen())
         self.refresh_data()
 
-    def _follow_stop(self) -> None:
-        """Leave once the pipeline has ended, or once waiting makes no sense any more."""
+    def _follow_shutdown(self) -> None:
+        """Exit once the pipeline has stopped or the last step has timed out."""
         pipeline = self.feed.pipeline
-        if pipeline is None or pipeline.join(0) or self.shutdown_controller.is_expired:
+        if pipeline is None or pipeline.join(0) or self.shutdown.is_expired:
             self.leave()
         elif isinstance(self.screen, StopScreen):
-            self.screen.show(self.shutdown_controller.stopping, self.snapshot)
+            self.screen.show(self.shutdown.status, self.snapshot)

@@ -1,4 +1,4 @@
-"""What travels between the feed, the screens and the widgets: plain messages, immutable contents."""
+"""Messages between the app, its screens and their panels; their contents are immutable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class PipelineOpened(Message):
-    """The pipeline's modules are loaded and it has been started."""
+    """The pipeline is loaded and started."""
 
     pipeline: PipelineControl
 
@@ -35,25 +35,25 @@ class PipelineFailed(Message):
 
 @dataclass
 class PipelineEventReceived(Message):
-    """Something rare happened in the pipeline."""
+    """The pipeline emitted an event."""
 
     event: PipelineEvent
 
 
 @dataclass
 class SnapshotTaken(Message, bubble=False):
-    """The pipeline of this moment."""
+    """A new snapshot was taken."""
 
     snapshot: Snapshot
 
     def can_replace(self, message: Message) -> bool:
-        """A newer snapshot makes an unread older one worthless."""
+        """Whether this replaces a queued message: an older snapshot is not needed."""
         return isinstance(message, SnapshotTaken)
 
 
 @dataclass
 class ConstituentsChanged(Message, bubble=False):
-    """Another list of constituents is in force."""
+    """The list of constituents has changed."""
 
     constituents: Sequence[Constituent]
 
@@ -69,21 +69,21 @@ class PricesChanged(Message, bubble=False):
 
 @dataclass
 class LogLinesAdded(Message, bubble=False):
-    """New lines of the log, oldest first."""
+    """New log lines, oldest first."""
 
     lines: Sequence[LogLine]
 
 
 @dataclass
 class StageSelected(Message):
-    """A stage was picked by mouse as the target of the scaling keys."""
+    """A stage was selected with the mouse as the target of the scaling keys."""
 
     stage: StageName
 
 
 @dataclass
 class SymbolSelected(Message):
-    """The person wants to see everything about one symbol."""
+    """Show the details of a symbol."""
 
     symbol: str
     """As listed: `BRK.B`."""
@@ -91,15 +91,15 @@ class SymbolSelected(Message):
 
 @dataclass
 class CopyRequested(Message):
-    """The person wants a line in the clipboard."""
+    """Copy a line to the clipboard."""
 
     text: str
-    """One line; empty when there is none to copy."""
+    """One line; empty when there is nothing to copy."""
 
 
 @dataclass
 class ExportRequested(Message):
-    """The person wants a table in a file."""
+    """Write a table to a file."""
 
     table: Table
     form: str

@@ -1,4 +1,4 @@
-"""The one place that asks the pipeline: takes what is new since the last time, at the rhythm of the screen."""
+"""Polls the pipeline and the log for what is new since the last refresh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LogSource(Protocol):
-    """A bounded memory of the log."""
+    """A bounded buffer of log lines."""
 
     def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
         """The lines after `seq`, the newest number, and how many were dropped unread between."""
@@ -24,26 +24,26 @@ class LogSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Everything that is new at one tick of the screen."""
+    """Everything new since the last refresh."""
 
     now: datetime
     """UTC."""
     snapshot: Snapshot
     prices: Sequence[LivePrice]
     constituents: Sequence[Constituent] | None
-    """The list when it changed."""
+    """The list if it changed."""
     lines: Sequence[LogLine]
 
 
 class PipelineFeed:
-    """Keeps how far each stream was read; without a pipeline it tells of one that starts."""
+    """Keeps the position read in each stream; until the pipeline is open it returns the snapshot of its start."""
 
     def __init__(
-        self, opening: Callable[[], Snapshot], log: LogSource, clock: Callable[[], datetime]
+        self, starting: Callable[[], Snapshot], log: LogSource, clock: Callable[[], datetime]
     ) -> None:
         self.pipeline: PipelineControl | None = None
         """Set once the pipeline is open."""
-        self._opening = opening
+        self._starting = starting
         self._log = log
         self._clock = clock
         self._version = 0
@@ -51,19 +51,19 @@ class PipelineFeed:
         self._list: ConstituentsSnapshot | None = None
         self._empty = True
 
-    def take(self) -> Update:
+    def poll(self) -> Update:
         """Read everything that is new."""
         self._seq, lines, _ = self._log.since(self._seq)
         pipeline = self.pipeline
         if pipeline is None:
-            return Update(self._clock(), self._opening(), (), None, lines)
+            return Update(self._clock(), self._starting(), (), None, lines)
         snapshot = pipeline.snapshot()
         constituents = self._changed_list(pipeline, snapshot)
         self._version, prices = pipeline.prices_since(self._version)
         return Update(self._clock(), snapshot, prices, constituents, lines)
 
     def _changed_list(self, pipeline: PipelineControl, snapshot: Snapshot) -> Sequence[Constituent] | None:
-        """The list of constituents when another one than last time is in force."""
+        """The list of constituents if it differs from the last one returned."""
         if snapshot.constituents == self._list and not self._empty:
             return None
         constituents = pipeline.constituents()

@@ -1,4 +1,4 @@
-"""Opening the pipeline behind the first frame, and the snapshot that is shown until it exists."""
+"""Loads the pipeline after the first frame, and provides the snapshot shown until it is open."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from sp500tui.tui.render.formats import clean
 
 
 class PipelineLoader:
-    """Builds and starts the pipeline on a thread of its own, because its modules take long to load.
+    """Builds and starts the pipeline on its own thread, because its modules take long to import.
 
-    Building is tried once: a failure ends the run.
+    There is one attempt; its failure ends the run.
     """
 
     def __init__(self, build: Callable[[], PipelineControl], post: Callable[[Message], bool]) -> None:
         self.pipeline: PipelineControl | None = None
-        """Set as soon as it may have been started."""
+        """Set before it is started."""
         self._build = build
         self._post = post
         self._since = time.monotonic()
@@ -45,17 +45,17 @@ class PipelineLoader:
 
     @property
     def seconds(self) -> float:
-        """Since the program began."""
+        """Since the program started."""
         return time.monotonic() - self._since
 
     def start(self) -> None:
-        """Begin; the outcome arrives as a message."""
+        """Start loading; the outcome is posted as a message."""
         self._thread.start()
 
-    def cancel(self, patience: float) -> None:
-        """Start nothing any more; waits at most `patience` seconds for what is under way."""
+    def cancel(self, timeout: float) -> None:
+        """Do not start the pipeline any more; waits at most `timeout` seconds for a start in progress."""
         self._cancelled.set()
-        self._thread.join(patience)
+        self._thread.join(timeout)
 
     def _open(self) -> None:
         try:
@@ -70,14 +70,14 @@ class PipelineLoader:
             self._post(PipelineOpened(pipeline))
 
     def _failed(self, error: BaseException) -> None:
-        """Show on the screen why there is no pipeline, whatever it was."""
+        """Report why there is no pipeline."""
         self._post(PipelineFailed(error))
 
 
 def starting_snapshot(
     settings: Settings, now: datetime, uptime: float, failure: BaseException | None = None
 ) -> Snapshot:
-    """A pipeline that does nothing yet, or that could not be opened for the reason `failure`."""
+    """A pipeline that is starting, or that could not be opened because of `failure`."""
     sizes = {
         StageName.SCRAPER: 1,
         StageName.PRICE: settings.price_workers,

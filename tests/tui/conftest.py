@@ -73,7 +73,7 @@ class Driven:
     @property
     def said(self) -> str:
         """What the last key did, as the screen tells it."""
-        return self.main.strip.said
+        return self.main.strip.message
 
     @property
     def result(self) -> int | None:

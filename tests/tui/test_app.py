@@ -46,11 +46,11 @@ class TestStopping:
             await driven.press("q")
             assert driven.pipeline.calls[-1] == ("stop", ShutdownLevel.DRAIN)
             await driven.until(lambda: top_of(driven.app) is StopScreen)
-            await driven.until(lambda: "q again spools" in driven.text())
+            await driven.until(lambda: "q again to spool" in driven.text())
             # then each further q takes the next step
             await driven.press("q")
             assert driven.pipeline.calls[-1] == ("stop", ShutdownLevel.SPOOL)
-            await driven.until(lambda: "q again kills" in driven.text())
+            await driven.until(lambda: "q again to kill" in driven.text())
             await driven.press("q")
             assert driven.pipeline.calls[-1] == ("stop", ShutdownLevel.KILL)
             await driven.until(lambda: driven.result is not None)
@@ -78,7 +78,7 @@ class TestStopping:
     ) -> None:
         pipeline = FakePipeline()
         app = build(pipeline)
-        app.opener.cancel(0)
+        app.loader.cancel(0)
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.press("q")
         assert app.return_value is not None
@@ -216,7 +216,7 @@ class TestStates:
     async def test_a_blurred_window_is_looked_at_less_often(self, drive: Drive) -> None:
         async with drive() as driven:
             driven.app.app_focus = False
-            due = [driven.app._due_while_blurred() for _ in range(8)]
+            due = [driven.app._due_while_unfocused() for _ in range(8)]
             assert sum(due) == 2
 
     async def test_a_process_can_be_spawned_from_the_running_app(self, drive: Drive) -> None:
@@ -243,14 +243,14 @@ class TestThemes:
             assert driven.app.theme == "ansi-dark"
 
     def test_an_unknown_theme_is_refused(self, build: Callable[..., DashboardApp]) -> None:
-        with pytest.raises(ConfigurationError, match="theme 'mauve' is not known; use one of sp500tui-dark"):
+        with pytest.raises(ConfigurationError, match="unknown theme 'mauve'; use one of sp500tui-dark"):
             build(FakePipeline(), theme="mauve")
 
     async def test_a_memory_that_cannot_be_written_is_told(self, drive: Drive, tmp_path: Path) -> None:
         (tmp_path / "state").write_text("a file in the way")
         async with drive() as driven:
             driven.app.theme = "sp500tui-light"
-            await driven.until(lambda: "cannot be remembered" in notes(driven.app))
+            await driven.until(lambda: "cannot save the theme" in notes(driven.app))
 
 
 class TestKeymap:
@@ -292,8 +292,8 @@ class TestRun:
         pipeline.ends_at = ShutdownLevel.DRAIN
 
         def run(app: DashboardApp) -> None:
-            app.opener.start()
-            app.opener.cancel(5)
+            app.loader.start()
+            app.loader.cancel(5)
             if crash is not None:
                 raise crash
 

@@ -54,13 +54,13 @@ class TestScaling:
             stages = tuple(replace(stage, size=64) for stage in running().stages)
             driven.show(replace(running(), stages=stages))
             await driven.press("plus")
-            assert driven.said == "price workers stay at 64: 1 to 64 are possible"
+            assert driven.said == "price workers: 64 is the limit (allowed: 1 to 64)"
             assert not any(call[0] == "scale" for call in driven.pipeline.calls)
 
     async def test_the_scraper_cannot_be_scaled(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("left", "plus")
-            assert driven.said == "the scraper is always one worker"
+            assert driven.said == "The scraper always has one worker"
 
     @pytest.mark.parametrize(
         ("keys", "stage"),
@@ -115,7 +115,7 @@ class TestPipelineKeys:
     async def test_capital_p_pauses_one_stage_when_pressed_twice(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("P")
-            assert driven.said == "pause price workers? Again within 5 s to confirm"
+            assert driven.said == "Pause price workers? Press again within 5 s to confirm"
             assert ("pause", StageName.PRICE) not in driven.pipeline.calls
             await driven.press("P")
             assert driven.said == "price workers paused"
@@ -127,7 +127,7 @@ class TestPipelineKeys:
     async def test_r_runs_a_cycle_or_says_why_not(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("r")
-            assert driven.said == "no cycle started: one is under way or the pipeline is stopping"
+            assert driven.said == "A cycle is already running, or the pipeline is stopping"
             driven.show(replace(running(), cycle=replace(running().cycle, running=False)))
             await driven.press("r")
             assert driven.said == "cycle started"
@@ -144,15 +144,15 @@ class TestPipelineKeys:
             await driven.press("greater_than_sign")
             assert driven.app.refresh_rate == 8
             await driven.press("less_than_sign", "less_than_sign")
-            assert driven.said == "screen looks 2 times a second"
+            assert driven.said == "refresh rate: 2/s"
 
     async def test_keys_before_the_pipeline_exists_say_so(self, build: Callable[..., DashboardApp]) -> None:
         app = build(FakePipeline())
-        app.opener.cancel(0)
+        app.loader.cancel(0)
         async with app.run_test(size=(120, 40)) as pilot:
             await pilot.press("plus")
             assert app.feed.pipeline is None
-            assert "the pipeline is still starting" in str(app.screen.query_one("#strip").border_subtitle)
+            assert "The pipeline is still starting" in str(app.screen.query_one("#strip").border_subtitle)
 
 
 class TestView:
@@ -171,8 +171,8 @@ class TestView:
             await driven.until(lambda: "21,127" in driven.text(), "the equation going on")
             # then only the status did, and says that the view is frozen
             assert "something else" not in driven.text()
-            assert "view frozen" in driven.text()
-            assert "view frozen" in before
+            assert "view paused" in driven.text()
+            assert "view paused" in before
             await driven.press("space")
             await driven.until(lambda: "something else" in driven.text(), "the panels catching up")
 
@@ -248,7 +248,7 @@ class TestView:
     async def test_y_without_rows_says_so(self, drive: Drive) -> None:
         async with drive(FakePipeline(empty(), [])) as driven:
             await driven.press("y")
-            await driven.until(lambda: "there is no row to copy" in notes(driven.app))
+            await driven.until(lambda: "Nothing to copy" in notes(driven.app))
 
     @pytest.mark.parametrize(("key", "kind"), [("e", "csv"), ("E", "json")])
     async def test_e_exports_what_is_shown(self, drive: Drive, tmp_path: Path, key: str, kind: str) -> None:

@@ -51,7 +51,7 @@ class Unleaving(DashboardApp):
     """A dashboard that stays however often it is told to leave, so that `q` is a key like the others."""
 
     def leave(self) -> None:
-        self.shutdown_controller = type(self.shutdown_controller)(self.settings.drain_timeout)
+        self.shutdown = type(self.shutdown)(self.settings.drain_timeout)
 
 
 @pytest.fixture

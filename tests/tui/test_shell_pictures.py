@@ -15,7 +15,7 @@ from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.status_bar import StatusBar, View
 from sp500tui.tui.shell.styles import style_sheet
-from sp500tui.tui.shell.themes import PACKAGE_LOGGER
+from sp500tui.tui.shell.themes import OWN_THEMES
 from sp500tui.tui.workers.panel import WorkersPanel
 from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, running
 
@@ -40,7 +40,7 @@ class ShellScreen(Screen[None]):
 
     def show_snapshot(self) -> None:
         self.query_one(StatusBar).show(self._snapshot, View("17:46:00", NOON))
-        self.query_one(PipelineStrip).show(self._snapshot, tell_trouble=self.size.height < 30)
+        self.query_one(PipelineStrip).show(self._snapshot, show_trouble=self.size.height < 30)
         self.query_one(WorkersPanel).show(self._snapshot.workers)
 
 
@@ -56,7 +56,7 @@ class Shell(App[None]):
     def __init__(self, snapshot: Snapshot, theme: str = "sp500tui-dark") -> None:
         super().__init__()
         self._snapshot = snapshot
-        for own in PACKAGE_LOGGER:
+        for own in OWN_THEMES:
             self.register_theme(own)
         self.theme = theme
 

@@ -1,4 +1,4 @@
-"""The main screen: status, pipeline strip, workers, prices and log."""
+"""The main screen: status bar, pipeline strip, workers, prices and log."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ from sp500tui.tui.shell.status_bar import StatusBar, View
 from sp500tui.tui.workers.panel import WorkersPanel
 
 _MESSAGE_SECONDS = 5.0
-"""Seconds that the words about a key's effect stay."""
+"""Seconds that a message about a key's effect is shown."""
 
 
 class MainScreen(Screen[None]):
-    """Hands what the feed brings to its panels, and their wishes to the app."""
+    """Passes updates to its panels and their requests to the app."""
 
     BINDING_GROUP_TITLE = "View"
     BINDINGS: ClassVar[list[BindingType]] = [*VIEW_BINDINGS]
@@ -60,7 +60,7 @@ class MainScreen(Screen[None]):
     AUTO_FOCUS = "PriceTable"
 
     frozen: var[bool] = var(False, init=False)
-    """The panels stand still; status bar and pipeline strip go on."""
+    """Whether the panels are paused; status bar and pipeline strip are not."""
 
     status = getters.query_one(StatusBar)
     strip = getters.query_one(PipelineStrip)
@@ -99,14 +99,14 @@ class MainScreen(Screen[None]):
         self.strip.selected = stage
         self.worker_list.stage = stage
 
-    # What the feed brings
+    # Updates
 
     @on(SnapshotTaken)
     def show_snapshot(self, message: SnapshotTaken) -> None:
-        """Bring the panels to the pipeline of this moment."""
+        """Show the latest snapshot."""
         snapshot = message.snapshot
         self.status.show(snapshot, self._view(self.dashboard.clock()))
-        self.strip.show(snapshot, tell_trouble=self.status.size.height < 3)
+        self.strip.show(snapshot, show_trouble=self.status.size.height < 3)
         if not self.frozen:
             self.worker_list.show(snapshot.workers)
             self.panel.table.set_missing(snapshot.missing)
@@ -117,7 +117,7 @@ class MainScreen(Screen[None]):
 
     @on(ConstituentsChanged)
     def show_constituents(self, message: ConstituentsChanged) -> None:
-        """Show another list."""
+        """Show the changed list."""
         self.panel.table.set_constituents(message.constituents)
 
     @on(PricesChanged)
@@ -127,27 +127,27 @@ class MainScreen(Screen[None]):
 
     @on(LogLinesAdded)
     def show_log(self, message: LogLinesAdded) -> None:
-        """Show new lines of the log, or keep the newest of them while the view is frozen."""
+        """Show new log lines, or keep the latest of them while the view is paused."""
         self._held.extend(message.lines)
         if not self.frozen:
             self.log_view.extend(self._held)
             self._held.clear()
 
-    # What the panels wish
+    # Requests of the panels
 
     @on(PriceTable.SummaryChanged)
     def describe_prices(self, message: PriceTable.SummaryChanged) -> None:
-        """Tell order, filter and grouping in the panel's title."""
+        """Show order, filter and grouping in the panel's title."""
         set_titles(self.panel, f"prices · {message.text}")
 
     @on(LogLines.SummaryChanged)
     def describe_log(self, message: LogLines.SummaryChanged) -> None:
-        """Tell level, filter and following in the panel's title."""
+        """Show level, filter and following in the panel's title."""
         set_titles(self.log_view, f"log · {message.text}")
 
     @on(PriceTable.Selected)
     def open_symbol(self, message: PriceTable.Selected) -> None:
-        """Ask for the details of a symbol."""
+        """Open the details of a symbol."""
         self.post_message(SymbolSelected(message.symbol))
 
     @on(StageSelected)
@@ -157,12 +157,12 @@ class MainScreen(Screen[None]):
 
     @on(CopyRequested)
     def copy(self, message: CopyRequested) -> None:
-        """Put a line into the clipboard."""
+        """Copy a line to the clipboard."""
         if not message.text:
-            self.notify("there is no row to copy", severity="warning")
+            self.notify("Nothing to copy", severity="warning")
             return
         self.app.copy_to_clipboard(message.text)
-        self.notify(f"copied: {clean(message.text)}", markup=False)
+        self.notify(f"Copied: {clean(message.text)}", markup=False)
 
     @on(ExportRequested)
     def export(self, message: ExportRequested) -> None:
@@ -176,44 +176,44 @@ class MainScreen(Screen[None]):
             return
         self.notify(f"{table.name}: {plural(len(table.records), 'row')} written to {path}", markup=False)
 
-    # What the keys do to the view
+    # Keys of the view
 
-    def say(self, words: str) -> None:
-        """Tell the effect of a key in the strip's border for a while."""
-        self.strip.say(words)
+    def show_message(self, text: str) -> None:
+        """Show the effect of a key in the strip's border for a few seconds."""
+        self.strip.show_message(text)
         if self._message_timer is not None:
             self._message_timer.stop()
         self._message_timer = self.set_timer(_MESSAGE_SECONDS, self._clear_message)
 
     def _clear_message(self) -> None:
-        self.strip.say("")
+        self.strip.show_message("")
 
     def action_toggle_freeze(self) -> None:
-        """Hold the panels still, or let them catch up."""
+        """Pause the panels, or resume them."""
         self.frozen = not self.frozen
 
     def watch_frozen(self, frozen: bool) -> None:
-        """Hand it on to the panels that keep what arrives meanwhile."""
+        """Pause the panels, or show them what has arrived since."""
         self.panel.table.frozen = frozen
         if not frozen:
             self.log_view.extend(self._held)
             self._held.clear()
-        self.say(
-            "view frozen: the pipeline goes on, space shows it again" if frozen else "view follows again"
+        self.show_message(
+            "View paused (the pipeline is still running); press space to resume" if frozen else "View resumed"
         )
 
     def action_switch_currency(self) -> None:
-        """Change which currency comes first."""
+        """Change which currency is shown first."""
         table = self.panel.table
         table.show_converted = not table.show_converted
-        self.say(
+        self.show_message(
             f"prices in {self.dashboard.settings.currency} first"
             if table.show_converted
             else "prices as quoted first"
         )
 
     def action_copy_row(self) -> None:
-        """Copy the marked row of the prices; without one, mark and copy the first on the screen."""
+        """Copy the selected row of the prices; without one, select and copy the first on the screen."""
         table = self.panel.table
         if table.cursor_symbol is None:
             table.action_move(0)
@@ -221,11 +221,11 @@ class MainScreen(Screen[None]):
         self.post_message(CopyRequested("" if record is None else as_line(record)))
 
     def action_export(self, kind: str) -> None:
-        """Write the prices shown, in their order, to a new file."""
+        """Export the prices shown, in their order, to a new file."""
         self.post_message(ExportRequested(Table("prices", PriceRecord, self.panel.table.rows()), kind))
 
     def action_zoom(self) -> None:
-        """Give the focused panel the whole screen, or take it back."""
+        """Maximize the focused panel, or restore it."""
         if self.maximized is not None:
             self.minimize()
             return
@@ -235,7 +235,7 @@ class MainScreen(Screen[None]):
 
 
 def _panel_of(widget: Widget | None) -> Widget | None:
-    """The bordered panel a widget is in."""
+    """The bordered panel that contains a widget."""
     if widget is None:
         return None
     panels = [

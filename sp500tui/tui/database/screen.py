@@ -87,7 +87,7 @@ class DatabaseScreen(BaseScreen):
         """Close the connection on a background thread: a query may still be using it."""
         start_in_background("reader-closing", self._reader.close)
 
-    def question(self) -> Callable[[], object]:
+    def current_query(self) -> Callable[[], object]:
         """Read the metrics, the latest rows and the number of dead letters."""
         return partial(_read, self._reader, Paths.of(self.dashboard.settings).dead_letters)
 

@@ -152,7 +152,7 @@ class DemoScreen(BaseScreen):
         pipeline = self.dashboard.feed.pipeline
         return None if pipeline is None else pipeline.demo_market
 
-    def question(self) -> Callable[[], object] | None:
+    def current_query(self) -> Callable[[], object] | None:
         """Read the faults and their counts."""
         control = self._control
         return None if control is None else partial(_read_market, control)
@@ -177,7 +177,7 @@ class DemoScreen(BaseScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show the pipeline and its latest events."""
-        self.strip.show(snapshot, tell_trouble=self.status.size.height < 3)
+        self.strip.show(snapshot, show_trouble=self.status.size.height < 3)
         now = self.dashboard.clock()
         lines = event_lines(self.dashboard.events, now, *self.events.size)
         self.events.show_lines(lines)

@@ -1,4 +1,4 @@
-"""The note shown while the pipeline stops: how far it is, how long it may take, what the next `q` does."""
+"""The quit dialog: progress of the shutdown, and what the next `q` does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sp500tui.tui.shell.styles import style_sheet
 
 
 class StopScreen(ModalScreen[None], ClosableScreen[None]):
-    """A small note over the dashboard; `q` still climbs the ladder."""
+    """A small dialog over the dashboard; `q` takes the next step of the shutdown."""
 
     CSS_PATH: ClassVar = [style_sheet("quit.tcss")]
     BINDING_GROUP_TITLE = "Stopping"
@@ -27,23 +27,29 @@ class StopScreen(ModalScreen[None], ClosableScreen[None]):
             "app.request_stop",
             "Next step",
             id="quit",
-            tooltip="Take the next step of the stop ladder",
+            tooltip="Take the next step of the shutdown",
         ),
-        Binding("escape", "dismiss", "Hide", id="stopping.hide", tooltip="Hide the note; stopping goes on"),
+        Binding(
+            "escape",
+            "dismiss",
+            "Hide",
+            id="stopping.hide",
+            tooltip="Hide this dialog; the shutdown continues",
+        ),
     ]
 
     def compose(self) -> ComposeResult:
-        """One canvas in a frame."""
-        canvas = LinesWidget(id="stopping")
-        canvas.border_title = "stopping"
-        yield canvas
+        """Lines in a frame."""
+        lines_widget = LinesWidget(id="stopping")
+        lines_widget.border_title = "stopping"
+        yield lines_widget
 
     def show(self, stopping: ShutdownStatus, snapshot: Snapshot) -> None:
-        """Bring the note up to date."""
-        for canvas in self.query(LinesWidget):
+        """Show the progress."""
+        for lines_widget in self.query(LinesWidget):
             lines = (
                 quit_lines(stopping, snapshot)
                 if snapshot.broker
-                else stopping_lines(stopping, snapshot, canvas.size.width or 60)
+                else stopping_lines(stopping, snapshot, lines_widget.size.width or 60)
             )
-            canvas.show_lines(lines)
+            lines_widget.show_lines(lines)

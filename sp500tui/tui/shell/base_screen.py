@@ -1,4 +1,4 @@
-"""What the screens beside the main one share: the status bar, the keys, and reading on a background thread."""
+"""The base of all screens but the main one: status bar, key bar, and queries on a background thread."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from sp500tui.tui.shell.status_bar import StatusBar, View
 
 LOG = logging.getLogger(__name__)
 READ_EVERY = 2.0
-"""Seconds between two readings of a screen that is shown."""
+"""Seconds between two queries of a screen that is shown."""
 _GROUP = "reading"
 
 
 class BaseScreen(ClosableScreen[None]):
-    """A screen under the status bar that asks somebody slow every two seconds while it is shown."""
+    """A screen with a status bar and a slow query that is repeated every two seconds while it is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -47,19 +47,19 @@ class BaseScreen(ClosableScreen[None]):
 
     @dataclass
     class QuerySucceeded(Message, bubble=False):
-        """What was asked on the background thread."""
+        """The result of the query."""
 
         answer: object
 
     @dataclass
     class QueryFailed(Message, bubble=False):
-        """Why it could not be had, in one line."""
+        """Why the query failed, in one line."""
 
         reason: str
 
     def __init__(self) -> None:
         super().__init__()
-        self._rhythm: Timer | None = None
+        self._timer: Timer | None = None
         self._query_running: Worker[None] | None = None
 
     @property
@@ -68,7 +68,7 @@ class BaseScreen(ClosableScreen[None]):
         return cast("DashboardContext", self.app)
 
     def database_url(self) -> str | None:
-        """Where the stored data are; None before the database is open. Called on background threads too."""
+        """URL of the database; None before it is open. Called on background threads too."""
         pipeline = self.dashboard.feed.pipeline
         return None if pipeline is None else pipeline.database_url
 
@@ -80,16 +80,16 @@ class BaseScreen(ClosableScreen[None]):
         yield KeyBar()
 
     def compose_panels(self) -> ComposeResult:
-        """What is special to a screen."""
+        """The panels of the screen."""
         yield from ()
 
     def on_mount(self) -> None:
-        """Show the pipeline as it was a moment ago."""
+        """Show the latest snapshot."""
         self.call_after_refresh(self._show, self.dashboard.snapshot)
 
     @on(SnapshotTaken)
     def follow(self, message: SnapshotTaken) -> None:
-        """Bring the screen to the pipeline of this moment."""
+        """Show a new snapshot."""
         self._show(message.snapshot)
 
     def _show(self, snapshot: Snapshot) -> None:
@@ -98,53 +98,53 @@ class BaseScreen(ClosableScreen[None]):
         self.show_snapshot(snapshot)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Bring the panels to the pipeline of this moment."""
+        """Show a snapshot in the panels."""
 
     def action_back(self) -> None:
-        """Leave the screen."""
+        """Close the screen."""
         self.dismiss()
 
-    # Asking
+    # Queries
 
-    def question(self) -> Callable[[], object] | None:
-        """What to ask now, to be called on a background thread; None for nothing."""
+    def current_query(self) -> Callable[[], object] | None:
+        """The query, called on a background thread; None when there is nothing to read."""
         return None
 
     def on_screen_resume(self) -> None:
-        """Ask at once, and again while the screen is shown."""
-        self.ask()
-        if self._rhythm is None:
-            self._rhythm = self.set_interval(READ_EVERY, self._ask_if_idle)
+        """Query now, and repeatedly while the screen is shown."""
+        self.run_query()
+        if self._timer is None:
+            self._timer = self.set_interval(READ_EVERY, self._run_query_if_idle)
         else:
-            self._rhythm.resume()
+            self._timer.resume()
 
     def on_screen_suspend(self) -> None:
-        """Stop asking while something else is shown."""
-        if self._rhythm is not None:
-            self._rhythm.pause()
+        """Stop querying while another screen is shown."""
+        if self._timer is not None:
+            self._timer.pause()
 
-    def _ask_if_idle(self) -> None:
+    def _run_query_if_idle(self) -> None:
         if self._query_running is None or self._query_running.is_finished:
-            self.ask()
+            self.run_query()
 
-    def ask(self) -> None:
-        """Ask now; the answer to an earlier question is not wanted any more."""
-        question = self.question()
-        if question is not None:
+    def run_query(self) -> None:
+        """Query now; the result of an earlier query is discarded."""
+        query = self.current_query()
+        if query is not None:
             self._query_running = self.run_worker(
-                partial(self._fetch, question), exclusive=True, group=_GROUP, exit_on_error=False
+                partial(self._fetch, query), exclusive=True, group=_GROUP, exit_on_error=False
             )
 
-    async def _fetch(self, question: Callable[[], object]) -> None:
-        """Post the outcome of a question that is asked on a background thread."""
+    async def _fetch(self, query: Callable[[], object]) -> None:
+        """Post the outcome of a query that runs on a background thread."""
         try:
-            message: Message = self.QuerySucceeded(await run_in_background("screen-query", question))
+            message: Message = self.QuerySucceeded(await run_in_background("screen-query", query))
         except Sp500tuiError as error:
             message = self.QueryFailed(clean(str(error)))
         self.post_message(message)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Say that something unforeseen happened instead of ending the program for it."""
+        """Report an unexpected error as a failed query instead of ending the program."""
         if event.state is WorkerState.ERROR:
             LOG.error("%s: a background thread failed", self, exc_info=event.worker.error)
-            self.post_message(self.QueryFailed(clean(f"unforeseen: {event.worker.error}; see the log")))
+            self.post_message(self.QueryFailed(clean(f"unexpected error: {event.worker.error}; see the log")))

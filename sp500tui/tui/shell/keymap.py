@@ -1,4 +1,4 @@
-"""The keys that work on every screen, and the check of the keys that the configuration changes."""
+"""The bindings of the app and of the main screen, and the validation of configured keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIPELINE_BINDINGS: list[Binding] = [
         key_display="+",
         group=_SCALE,
         id="stage.more",
-        tooltip="One worker more for the selected stage",
+        tooltip="Add a worker to the selected stage",
     ),
     Binding(
         "minus,underscore",
@@ -33,7 +33,7 @@ PIPELINE_BINDINGS: list[Binding] = [
         key_display="-",
         group=_SCALE,
         id="stage.fewer",
-        tooltip="One worker fewer for the selected stage; it finishes what it has in hand",
+        tooltip="Remove a worker from the selected stage (after its current batch)",
     ),
     Binding(
         "left,h",
@@ -43,7 +43,7 @@ PIPELINE_BINDINGS: list[Binding] = [
         group=_STAGE,
         id="stage.previous",
         priority=True,
-        tooltip="Select the stage before, as the target of the scaling keys",
+        tooltip="Select the previous stage as the target of the scaling keys",
     ),
     Binding(
         "right,l",
@@ -53,10 +53,14 @@ PIPELINE_BINDINGS: list[Binding] = [
         group=_STAGE,
         id="stage.next",
         priority=True,
-        tooltip="Select the next stage, as the target of the scaling keys",
+        tooltip="Select the next stage as the target of the scaling keys",
     ),
     Binding(
-        "p", "toggle_pause", "Pause", id="pipeline.pause", tooltip="Pause the pipeline's intake, or resume it"
+        "p",
+        "toggle_pause",
+        "Pause",
+        id="pipeline.pause",
+        tooltip="Pause or resume the intake of the pipeline",
     ),
     Binding(
         "P",
@@ -64,7 +68,7 @@ PIPELINE_BINDINGS: list[Binding] = [
         "Pause stage",
         show=False,
         id="stage.pause",
-        tooltip="Pause the selected stage only (press twice), or resume it",
+        tooltip="Pause (press twice) or resume the selected stage only",
     ),
     Binding("r", "run_cycle", "Run cycle", id="cycle.run", tooltip="Start the next cycle now"),
     Binding(
@@ -74,7 +78,7 @@ PIPELINE_BINDINGS: list[Binding] = [
         key_display="[",
         group=_INTERVAL,
         id="interval.shorter",
-        tooltip="Less time from cycle to cycle",
+        tooltip="Shorten the interval between cycles",
     ),
     Binding(
         "right_square_bracket",
@@ -83,35 +87,40 @@ PIPELINE_BINDINGS: list[Binding] = [
         key_display="]",
         group=_INTERVAL,
         id="interval.longer",
-        tooltip="More time from cycle to cycle",
+        tooltip="Lengthen the interval between cycles",
     ),
     Binding(
         "less_than_sign",
         "change_refresh(-1)",
-        "Slower screen",
+        "Slower refresh",
         show=False,
         key_display="<",
         id="refresh.slower",
-        tooltip="Look at the pipeline less often",
+        tooltip="Refresh the screen less often",
     ),
     Binding(
         "greater_than_sign",
         "change_refresh(1)",
-        "Faster screen",
+        "Faster refresh",
         show=False,
         key_display=">",
         id="refresh.faster",
-        tooltip="Look at the pipeline more often",
+        tooltip="Refresh the screen more often",
     ),
     Binding(
-        "question_mark,f1", "show_help", "Help", key_display="?", id="help", tooltip="All keys and signs"
+        "question_mark,f1",
+        "show_help",
+        "Help",
+        key_display="?",
+        id="help",
+        tooltip="Show all keys and symbols",
     ),
     Binding(
         "q,ctrl+c",
         "request_stop",
         "Quit",
         id="quit",
-        tooltip="Stop: first drain, once more spools to disk, a third time kills",
+        tooltip="Drain and quit; again: spool to disk; a third time: kill the workers",
     ),
 ]
 """Bindings of the app itself."""
@@ -120,9 +129,9 @@ VIEW_BINDINGS: list[Binding] = [
     Binding(
         "space",
         "toggle_freeze",
-        "Freeze",
+        "Pause view",
         id="view.freeze",
-        tooltip="Hold the panels still, or let them go on",
+        tooltip="Pause or resume the panels; the pipeline keeps running",
     ),
     Binding(
         "c",
@@ -137,7 +146,7 @@ VIEW_BINDINGS: list[Binding] = [
         "copy_row",
         "Copy price",
         id="view.copy",
-        tooltip="Copy the marked row of the prices to the clipboard",
+        tooltip="Copy the selected row of the prices to the clipboard",
     ),
     Binding(
         "e",
@@ -145,7 +154,7 @@ VIEW_BINDINGS: list[Binding] = [
         "Export prices CSV",
         group=_EXPORT,
         id="view.export_csv",
-        tooltip="Write the prices shown to a CSV file",
+        tooltip="Export the prices shown to a CSV file",
     ),
     Binding(
         "E",
@@ -153,14 +162,14 @@ VIEW_BINDINGS: list[Binding] = [
         "Export prices JSON",
         group=_EXPORT,
         id="view.export_json",
-        tooltip="Write the prices shown to a JSON file",
+        tooltip="Export the prices shown to a JSON file",
     ),
     Binding(
         "z",
         "zoom",
         "Zoom",
         id="view.zoom",
-        tooltip="Give the focused panel the whole screen, or take it back",
+        tooltip="Maximize the focused panel, or restore it",
     ),
     Binding(
         "tab",
@@ -176,7 +185,7 @@ VIEW_BINDINGS: list[Binding] = [
         "Previous panel",
         show=False,
         id="view.previous_panel",
-        tooltip="Focus the panel before",
+        tooltip="Focus the previous panel",
     ),
 ]
 """Bindings of the main screen."""
@@ -184,7 +193,7 @@ VIEW_BINDINGS: list[Binding] = [
 
 @dataclass(frozen=True, slots=True)
 class KeyCommand:
-    """One thing a key does, as help and the command palette tell it."""
+    """A key's action as the help screen and the command palette show it."""
 
     group: str
     """Title of the panel or screen it belongs to."""
@@ -194,17 +203,17 @@ class KeyCommand:
 
     @property
     def title(self) -> str:
-        """What it does, in a few words."""
+        """Short name."""
         return self.binding.description
 
     @property
     def explanation(self) -> str:
-        """What it does, in a sentence."""
+        """What it does, in a sentence; the short name without one."""
         return self.binding.tooltip or self.binding.description
 
 
 def commands_of(owners: Iterable[type[DOMNode]]) -> Iterator[KeyCommand]:
-    """The bindings with an id of these classes, each once, in the order they are written down."""
+    """The bindings of these classes that have an id, each once, in the order of their declaration."""
     seen: set[str] = set()
     for owner in owners:
         group = str(getattr(owner, "BINDING_GROUP_TITLE", None) or "Everywhere")
@@ -215,10 +224,10 @@ def commands_of(owners: Iterable[type[DOMNode]]) -> Iterator[KeyCommand]:
 
 
 def check_keymap(keymap: Mapping[str, str], commands: Iterable[KeyCommand]) -> None:
-    """Refuse what cannot be remapped.
+    """Validate the configured keys.
 
     Raises:
-        ConfigurationError: An id that no binding has, or an id without a key.
+        ConfigurationError: An unknown id, or an id without a key.
     """
     known = {command.binding.id or "" for command in commands}
     for binding_id, keys in keymap.items():

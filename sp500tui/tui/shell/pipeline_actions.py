@@ -1,4 +1,4 @@
-"""What the keys do to the pipeline: each returns the words that tell what changed."""
+"""The keys' actions on the pipeline; each returns a message that says what changed."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from sp500tui.tui.render.labels import STAGE_TITLES
 
 STAGES = tuple(StageName)
 REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Looks at the pipeline a second that the keys step through."""
-_SCRAPER_STAYS = "the scraper is always one worker"
+"""Refreshes per second that the keys step through."""
+_SCRAPER_STAYS = "The scraper always has one worker"
 
 
 def neighbour(stage: StageName, steps: int) -> StageName:
-    """The stage `steps` further along the data's way, from the last on to the first again."""
+    """The stage `steps` further in the order of the data, wrapping around."""
     return STAGES[(STAGES.index(stage) + steps) % len(STAGES)]
 
 
 def step_refresh(present: float, direction: int) -> float:
-    """The next slower (-1) or faster (+1) rate, in looks a second."""
+    """The next lower (-1) or higher (+1) refresh rate, per second."""
     if direction < 0:
         return max((rate for rate in REFRESH_RATES if rate < present), default=REFRESH_RATES[0])
     return min((rate for rate in REFRESH_RATES if rate > present), default=REFRESH_RATES[-1])
 
 
 def scale(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName, change: int) -> str:
-    """Add or take away workers of a stage; in a cluster they are spread over its nodes."""
+    """Add or remove workers of a stage; in a cluster they are distributed over its nodes."""
     name = STAGE_TITLES[stage]
     if stage is StageName.SCRAPER:
         return _SCRAPER_STAYS
     nodes = len(nodes_with(snapshot, stage)) if snapshot.broker else 1
     if not nodes:
-        return f"no node runs {name}: start one with sp500tui worker --stages {stage}=2"
+        return f"No node runs {name}: start one with sp500tui worker --stages {stage}=2"
     present = snapshot.stage(stage).size
     least, most = nodes * MIN_WORKERS, nodes * MAX_WORKERS
     if not least <= present + change <= most:
-        return f"{name} stay at {present}: {least} to {most} are possible"
+        return f"{name}: {present} is the limit (allowed: {least} to {most})"
     scaled = pipeline.scale(stage, present + change)
     over = f" over {plural(nodes, 'node')}" if snapshot.broker else ""
     return f"{name} {scaled.old} → {scaled.new}{over}"
 
 
 def scale_node(pipeline: PipelineControl, node: NodeSnapshot, stage: StageName, change: int) -> str:
-    """Add or take away workers of one node's stage."""
+    """Add or remove workers of a stage on one node."""
     name, where = STAGE_TITLES[stage], short_name(node.name)
     if node.health is Health.DOWN or leaving(node):
-        return f"{where} is {'lost' if node.health is Health.DOWN else 'leaving'}: nothing is scaled there"
+        return f"{where} is {'lost' if node.health is Health.DOWN else 'leaving'} and cannot be scaled"
     if stage is StageName.SCRAPER:
         return _SCRAPER_STAYS
     pool = stage_of(node, stage)
     if pool is None:
         return f"{where} runs no {name}"
-    wish = pool.size + change
-    if clamp_workers(wish) != wish:
-        return f"{name} of {where} stay at {pool.size}: {MIN_WORKERS} to {MAX_WORKERS} are possible"
-    scaled = pipeline.scale_node(node.name, stage, wish)
-    return f"{name} of {where} {scaled.old} → {scaled.new}"
+    target = pool.size + change
+    if clamp_workers(target) != target:
+        return f"{name} on {where}: {pool.size} is the limit (allowed: {MIN_WORKERS} to {MAX_WORKERS})"
+    scaled = pipeline.scale_node(node.name, stage, target)
+    return f"{name} on {where} {scaled.old} → {scaled.new}"
 
 
 def toggle_pause(pipeline: PipelineControl, snapshot: Snapshot) -> str:
@@ -68,7 +68,7 @@ def toggle_pause(pipeline: PipelineControl, snapshot: Snapshot) -> str:
     if snapshot.phase is not Phase.RUNNING:
         return f"cannot pause: the pipeline is {snapshot.phase}"
     pipeline.pause()
-    return "pipeline paused: nothing new is fetched, p resumes"
+    return "pipeline paused: no new quotes are fetched; press p to resume"
 
 
 def toggle_stage_pause(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName) -> str:
@@ -81,14 +81,14 @@ def toggle_stage_pause(pipeline: PipelineControl, snapshot: Snapshot, stage: Sta
 
 
 def run_cycle(pipeline: PipelineControl) -> str:
-    """Start the next cycle without waiting for its time."""
+    """Start the next cycle now."""
     if pipeline.run_cycle_now():
         return "cycle started"
-    return "no cycle started: one is under way or the pipeline is stopping"
+    return "A cycle is already running, or the pipeline is stopping"
 
 
 def change_interval(pipeline: PipelineControl, snapshot: Snapshot, direction: int) -> str:
-    """Step the time from cycle to cycle."""
+    """Shorten or lengthen the interval between cycles."""
     old = snapshot.cycle.interval
     new = pipeline.set_interval(step_interval(old, direction))
     return f"interval {span(old)} → {span(new)}"

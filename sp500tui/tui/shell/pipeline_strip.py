@@ -89,11 +89,11 @@ def stage_at(x: int, width: int) -> StageName | None:
 
 
 def strip_lines(
-    snapshot: Snapshot, selected: StageName, width: int, height: int, *, tell_trouble: bool
+    snapshot: Snapshot, selected: StageName, width: int, height: int, *, show_trouble: bool
 ) -> list[Line]:
     """The strip in `height` lines: as many facts a column as fit, then what holds the pipeline up.
 
-    With `tell_trouble` the last line says what is wrong instead, when something is.
+    With `show_trouble` the last line says what is wrong instead, when something is.
     """
     layout = columns(width)
     rows = max(1, height - 1)
@@ -106,12 +106,12 @@ def strip_lines(
             if index < len(layout) - 1:
                 spans.append(_arrow(snapshot, index, arrow_room(width), visible=y == 1))
         lines.append(cut(spans, width))
-    return [*lines, notice(snapshot, width, tell_trouble=tell_trouble)][-height:] if height > 1 else lines
+    return [*lines, notice(snapshot, width, show_trouble=show_trouble)][-height:] if height > 1 else lines
 
 
-def notice(snapshot: Snapshot, width: int, *, tell_trouble: bool) -> Line:
+def notice(snapshot: Snapshot, width: int, *, show_trouble: bool) -> Line:
     """Where the bottleneck is, or what is wrong."""
-    wrong = trouble(snapshot) if tell_trouble else None
+    wrong = trouble(snapshot) if show_trouble else None
     if wrong is not None:
         return cut((Span(f"! {wrong[0]}", wrong[1]),), width)
     role = Role.WARN if snapshot.bottleneck else _LABEL
@@ -282,7 +282,7 @@ def _rows(total: int | None, width: int) -> Line:
 
 
 class PipelineStrip(LinesWidget):
-    """Draws the newest snapshot; a click on a stage asks for it to be selected."""
+    """Draws the latest snapshot; a click on a stage selects it."""
 
     selected: reactive[StageName] = reactive(StageName.PRICE)
     """The stage that the scaling keys act on."""
@@ -291,40 +291,40 @@ class PipelineStrip(LinesWidget):
         super().__init__(id="strip", classes="panel")
         self._snapshot: Snapshot | None = None
         self._show_trouble = False
-        self.said = ""
-        """What the last key did."""
+        self.message = ""
+        """The effect of the last key."""
 
-    def show(self, snapshot: Snapshot, *, tell_trouble: bool) -> None:
-        """Bring the strip up to date; `tell_trouble` where nothing else has room for what is wrong."""
-        self._snapshot, self._show_trouble = snapshot, tell_trouble
+    def show(self, snapshot: Snapshot, *, show_trouble: bool) -> None:
+        """Show a snapshot; with `show_trouble` also what is wrong, because no other line has room for it."""
+        self._snapshot, self._show_trouble = snapshot, show_trouble
         self._draw()
 
-    def say(self, words: str) -> None:
-        """Tell what a key did in the border; an empty text takes it away."""
-        self.said = words
-        self._entitle()
+    def show_message(self, text: str) -> None:
+        """Show a key's effect in the border; an empty text removes it."""
+        self.message = text
+        self._update_title()
 
     def watch_selected(self, selected: StageName) -> None:
-        """Name the selected stage in the title, so that it is told by more than its colour."""
+        """Name the selected stage in the title, so that it is not shown by colour alone."""
         del selected
-        self._entitle()
+        self._update_title()
         self._draw()
 
-    def _entitle(self) -> None:
-        """Name the stage above; what a key did stands below, or above too where there is no lower border."""
+    def _update_title(self) -> None:
+        """Name the stage in the upper border, and show the message in the lower one, or above where there is none."""
         title = f"pipeline · {STAGE_TITLES[self.selected]} selected"
         if self.styles.border_bottom[0] in ("", "none"):
-            set_titles(self, f"pipeline · {self.said}" if self.said else title)
+            set_titles(self, f"pipeline · {self.message}" if self.message else title)
         else:
-            set_titles(self, title, self.said)
+            set_titles(self, title, self.message)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Lay the same contents out for the new size."""
-        self._entitle()
+        """Lay the contents out for the new size."""
+        self._update_title()
         self._draw()
 
     def on_click(self, event: events.Click) -> None:
-        """Ask for the stage under the pointer."""
+        """Select the stage under the pointer."""
         offset = event.get_content_offset(self)
         stage = stage_at(offset.x, self.size.width) if offset is not None else None
         if stage is not None:
@@ -332,5 +332,5 @@ class PipelineStrip(LinesWidget):
 
     def _draw(self) -> None:
         if self._snapshot is not None and self.size.width and self.size.height:
-            lines = strip_lines(self._snapshot, self.selected, *self.size, tell_trouble=self._show_trouble)
+            lines = strip_lines(self._snapshot, self.selected, *self.size, show_trouble=self._show_trouble)
             self.show_lines(lines)

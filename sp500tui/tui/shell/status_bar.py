@@ -31,23 +31,23 @@ NAME = "sp500tui"
 _WIDE = 150
 _MEDIUM = 100
 _LABEL, _VALUE = Role.LABEL, Role.VALUE
-_BRIEF = {"duplicate": "dup", "in flight": "flying", "spooled": "spool"}
+_BRIEF = {"duplicate": "dup", "in flight": "in-fl", "spooled": "spool"}
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the status bar knows besides the pipeline."""
+    """What the status bar shows besides the snapshot."""
 
     clock: str
     """Local time, `14:02:11`."""
     now: datetime
-    """The same moment, UTC."""
+    """The same time, UTC."""
     frozen: bool = False
-    """Whether the panels stand still."""
+    """Whether the panels are paused."""
 
 
 def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> list[Line]:
-    """The bar in `height` lines of `width` cells: state and progress, the equation, and what is wrong."""
+    """The bar in `height` lines of `width` cells: state and progress, the conservation equation, and what is wrong."""
     margin = " " if width >= _MEDIUM else ""
     inner = width - 2 * len(margin)
     lines = [_first_line(snapshot, view, inner), _second_line(snapshot, inner)]
@@ -60,7 +60,7 @@ def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
     sign, word, role = phase_word(snapshot)
     state = (Span(f"{sign} {word:<8}", role),)
     mode = (Span("demo", Role.ACCENT) if snapshot.demo else Span("live", Role.TITLE),)
-    frozen: Line = (Span(" view frozen ", Role.SELECTED),) if view.frozen else ()
+    frozen: Line = (Span(" view paused ", Role.SELECTED),) if view.frozen else ()
     session, change = session_label(snapshot.market, view.now)
     if width < _MEDIUM:
         return _narrow_first_line(
@@ -76,7 +76,7 @@ def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
 
 
 def _narrow_first_line(snapshot: Snapshot, left: Line, view: View, width: int) -> Line:
-    """The session as far as there is room between state and health."""
+    """State and health, and as much of the market session as fits between them."""
     session, change = session_label(snapshot.market, view.now)
     health = _health(snapshot, width)
     short = session.removeprefix("NYSE ")
@@ -114,17 +114,17 @@ def _cycle(snapshot: Snapshot, bar: int) -> Line:
 
 
 def _countdown(snapshot: Snapshot, words: str) -> str:
-    """When the next cycle comes."""
+    """Time to the next cycle."""
     if snapshot.phase in (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED):
-        return "no more"
+        return "none"
     cycle: CycleSnapshot = snapshot.cycle
     if cycle.next_in is None:
-        return "under way" if cycle.running else "none due"
+        return "running" if cycle.running else "none due"
     return f"{words} {short_span(max(0.0, round(cycle.next_in)) if cycle.next_in >= 1 else cycle.next_in)}"
 
 
 def _health(snapshot: Snapshot, width: int) -> Line:
-    """Whether the database, Yahoo Finance and a cluster can be used: a sign, and a word where all is not well."""
+    """The health of the database, Yahoo Finance and the cluster: a sign, and a word unless it is ok."""
     database = "DB" if width < _MEDIUM or (snapshot.broker and width < _WIDE) else "PostgreSQL"
     if width >= _WIDE:
         database = (
@@ -137,7 +137,7 @@ def _health(snapshot: Snapshot, width: int) -> Line:
 
 
 def _cluster(snapshot: Snapshot, width: int) -> list[Line]:
-    """How many nodes there are, unless the broker that tells of them is away."""
+    """The number of nodes, or the broker's health while it is unreachable."""
     if not snapshot.broker:
         return []
     words, role = nodes_label(snapshot)
@@ -160,7 +160,7 @@ def _sign(label: str, health: Health) -> Line:
 
 
 def _host(url: str) -> str:
-    """The host of a masked URL with what stands behind it: the database, or the number of a broker's."""
+    """Host and path of a masked URL: the database, or a broker's database number."""
     return clean(url).rpartition("://")[2].rpartition("@")[2].partition("?")[0]
 
 
@@ -171,7 +171,7 @@ def _second_line(snapshot: Snapshot, width: int) -> Line:
 
 
 def equation(ledger: Ledger) -> list[Line]:
-    """`fetched = stored + duplicate + …` from long to short: full words, brief ones, no zeros, one rest."""
+    """The equation from long to short: full words, short ones, without zeros, with one term for all that is pending."""
     full = (
         ("stored", ledger.stored, 0),
         ("duplicate", ledger.duplicate, 0),
@@ -181,16 +181,16 @@ def equation(ledger: Ledger) -> list[Line]:
         ("dead", ledger.dead, 0),
     )
     brief = tuple((_BRIEF.get(name, name), number, 0) for name, number, _ in full)
-    rest = ledger.queued + ledger.in_flight + ledger.spooled
-    least = (brief[0], brief[1], ("rest", rest, 0), brief[5])
+    pending = ledger.queued + ledger.in_flight + ledger.spooled
+    least = (brief[0], brief[1], ("pending", pending, 0), brief[5])
     plain = tuple((name, number, 0) for name, number, _ in full)
     return [
-        _sum("fetched", ledger, full, count),
-        _sum("fetched", ledger, plain, count),
-        _sum("got", ledger, brief, count),
-        _sum("got", ledger, brief, short_count),
-        _sum("got", ledger, brief[:1] + tuple(term for term in brief[1:] if term[1]), short_count),
-        _sum("got", ledger, least, partial(short_count, whole=True)),
+        _sum(ledger, full, count),
+        _sum(ledger, plain, count),
+        _sum(ledger, brief, count),
+        _sum(ledger, brief, short_count),
+        _sum(ledger, brief[:1] + tuple(term for term in brief[1:] if term[1]), short_count),
+        _sum(ledger, least, partial(short_count, whole=True)),
     ]
 
 
@@ -214,7 +214,7 @@ def _term_role(name: str, number: int) -> Role:
 
 
 def _third_line(snapshot: Snapshot, width: int) -> Line:
-    """What is wrong, or the figures that tell a calm run from a busy one."""
+    """What is wrong, or else latency, requests, missing symbols, exchange rate and journal."""
     wrong = trouble(snapshot)
     if wrong is not None:
         return longest_that_fits([(Span(f"! {wrong[0]}", wrong[1]),)], width)
@@ -265,7 +265,7 @@ def _fx(snapshot: Snapshot) -> Line:
 
 def _journal(snapshot: Snapshot) -> Line:
     if snapshot.broker:
-        return ()  # the broker keeps what is not committed yet
+        return ()  # the broker stores what is not committed yet
     journal = snapshot.journal
     left = f", replaying {plural(journal.replay_left, 'row')}" if journal.replay_left else ""
     return (
@@ -276,19 +276,19 @@ def _journal(snapshot: Snapshot) -> Line:
 
 
 class StatusBar(LinesWidget):
-    """Draws the newest snapshot; redrawn lines are those whose text changed."""
+    """Draws the latest snapshot; only lines whose text changed are repainted."""
 
     def __init__(self) -> None:
         super().__init__(id="status")
         self._seen: tuple[Snapshot, View] | None = None
 
     def show(self, snapshot: Snapshot, view: View) -> None:
-        """Bring the bar up to date."""
+        """Show a snapshot."""
         self._seen = (snapshot, view)
         self._draw()
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Lay the same contents out for the new width."""
+        """Lay the contents out for the new width."""
         self._draw()
 
     def _draw(self) -> None:

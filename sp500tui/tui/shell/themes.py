@@ -1,4 +1,4 @@
-"""The dashboard's own themes, and the memory of the one that was chosen last."""
+"""The dashboard's own themes, and the file that stores the last choice."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ LIGHT = Theme(
         "scrollbar-background": "#f1efe9",
     },
 )
-PACKAGE_LOGGER = (DARK, LIGHT)
+OWN_THEMES = (DARK, LIGHT)
 
 
 def known_themes() -> list[str]:
     """Names that `--theme` takes, the dashboard's own first."""
-    return [theme.name for theme in PACKAGE_LOGGER] + sorted(BUILTIN_THEMES)
+    return [theme.name for theme in OWN_THEMES] + sorted(BUILTIN_THEMES)
 
 
 def check_theme(name: str) -> str:
@@ -78,12 +78,12 @@ def check_theme(name: str) -> str:
         ConfigurationError: There is no theme of that name.
     """
     if name not in known_themes():
-        raise ConfigurationError(f"theme {name!r} is not known; use one of {', '.join(known_themes())}")
+        raise ConfigurationError(f"unknown theme {name!r}; use one of {', '.join(known_themes())}")
     return name
 
 
 def remembered_theme(file: Path) -> str | None:
-    """The theme chosen last; None when there is none or the file cannot be used."""
+    """The stored theme; None without one or when the file cannot be read."""
     try:
         name = json.loads(file.read_text(encoding="utf-8")).get("theme")
     except (OSError, ValueError, AttributeError):
@@ -92,7 +92,7 @@ def remembered_theme(file: Path) -> str | None:
 
 
 def remember_theme(file: Path, name: str) -> None:
-    """Write the choice down.
+    """Store the choice.
 
     Raises:
         ConfigurationError: The file cannot be written.
@@ -101,4 +101,4 @@ def remember_theme(file: Path, name: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"theme": name}) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"the theme cannot be remembered in {file}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot save the theme to {file}: {error.strerror}") from error

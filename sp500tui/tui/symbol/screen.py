@@ -111,7 +111,7 @@ class SymbolScreen(BaseScreen):
 
     # Queries
 
-    def question(self) -> Callable[[], object]:
+    def current_query(self) -> Callable[[], object]:
         """Read the prices of the range, at most two per cell, and the latest rows."""
         since = self.time_range.since(self.dashboard.clock())
         points = max(200, 2 * self.size.width)
@@ -194,7 +194,7 @@ class SymbolScreen(BaseScreen):
         if self.stored is not None:
             self.stored = StoredSymbol(self.symbol, (), self.stored.rows)
         self.chart.show(self.time_range, (), _LOADING)
-        self.ask()
+        self.run_query()
 
     def action_switch_currency(self) -> None:
         """Show the chart in the other currency."""
@@ -219,7 +219,7 @@ class SymbolScreen(BaseScreen):
         self.dashboard.select_symbol(self.symbol)
         self._draw_stored()
         self.show_snapshot(self.dashboard.snapshot)
-        self.ask()
+        self.run_query()
 
     def _order(self) -> Sequence[str]:
         """The symbols in the order of the price table, or of the list if the table does not show this symbol."""

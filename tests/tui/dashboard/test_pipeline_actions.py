@@ -18,9 +18,9 @@ from sp500tui.tui.polling import PipelineFeed
 from sp500tui.tui.quit.shutdown import (
     ShutdownController,
     ShutdownStatus,
-    on_their_way,
-    remainder,
+    in_progress,
     stopping_lines,
+    unsaved_summary,
 )
 from sp500tui.tui.render.lines import width_of
 from sp500tui.tui.shell import pipeline_actions as steering
@@ -56,7 +56,7 @@ class TestLadder:
         assert not shutdown_controller.escalated
         # when the ladder is climbed to its end
         for _ in range(4):
-            shutdown_controller.escalate_shutdown(pipeline, running())
+            shutdown_controller.escalate(pipeline, running())
             now[0] += 1
         # then every step was asked for, and waiting ends soon after the last
         assert [call[1] for call in pipeline.calls] == [
@@ -65,7 +65,7 @@ class TestLadder:
             ShutdownLevel.KILL,
             ShutdownLevel.KILL,
         ]
-        assert shutdown_controller.stopping == ShutdownStatus(ShutdownLevel.KILL, 4.0, 30.0, 52)
+        assert shutdown_controller.status == ShutdownStatus(ShutdownLevel.KILL, 4.0, 30.0, 52)
         assert not shutdown_controller.is_expired
         now[0] += 2
         assert shutdown_controller.is_expired
@@ -75,11 +75,15 @@ class TestLadder:
         [
             (
                 ShutdownLevel.DRAIN,
-                "Draining: everything fetched is being stored.",
-                "q again spools the rest to disk",
+                "Draining: storing everything already fetched.",
+                "Press q again to spool the rest to disk",
             ),
-            (ShutdownLevel.SPOOL, "Spooling: the rest goes to the journal", "q again kills the workers"),
-            (ShutdownLevel.KILL, "Killing what is left.", "leaving"),
+            (
+                ShutdownLevel.SPOOL,
+                "Spooling: writing the rest to the journal",
+                "Press q again to kill the workers",
+            ),
+            (ShutdownLevel.KILL, "Killing the remaining workers.", "Quitting"),
         ],
     )
     def test_the_note_says_what_is_done_and_what_the_next_key_does(
@@ -90,8 +94,8 @@ class TestLadder:
         assert now in text
         assert then in text
         assert "50 %" in text
-        assert "on their way 52 quotes" in text
-        assert ("3 s of at most 30 s" in text) == (step is ShutdownLevel.DRAIN)
+        assert "In progress: 52 quotes" in text
+        assert ("3 s (timeout 30 s)" in text) == (step is ShutdownLevel.DRAIN)
         assert all(width_of(line) <= 70 for line in lines)
 
     def test_a_drain_is_not_over_while_the_database_is_away(self) -> None:
@@ -112,23 +116,23 @@ class TestLadder:
         ("ledger", "words"),
         [
             (Ledger(9, 9), ""),
-            (Ledger(9, 8, spooled=1), "1 quote in the journal, which the next start stores"),
-            (Ledger(9, 8, queued=1), "1 quote not stored when the workers were killed"),
-            (Ledger(9, 8, dead=1), "1 row refused by the database, see sp500tui dead-letters list"),
+            (Ledger(9, 8, spooled=1), "1 quote in the journal, to be stored at the next start"),
+            (Ledger(9, 8, queued=1), "1 quote not stored because the workers were killed"),
+            (Ledger(9, 8, dead=1), "1 row rejected by the database (see sp500tui dead-letters list)"),
         ],
     )
     def test_what_is_left_behind_is_told(self, ledger: Ledger, words: str) -> None:
-        assert remainder(replace(running(), ledger=ledger)) == words
+        assert unsaved_summary(replace(running(), ledger=ledger)) == words
 
     def test_symbols_without_a_price_are_left_behind_too(self) -> None:
         missing = (MissingSymbol("NOPE", "unknown"),)
         left = replace(running(), ledger=Ledger(9, 8, spooled=1), missing=missing)
-        assert remainder(left).endswith("; 1 symbol without a price in the last cycle")
+        assert unsaved_summary(left).endswith("; 1 symbol without a price in the last cycle")
 
     def test_nothing_on_its_way_is_all_of_it(self) -> None:
         lines = stopping_lines(ShutdownStatus(ShutdownLevel.DRAIN, 0.0, 30.0, 0), CLEAN, 70)
         assert "100 %" in "".join(span.text for span in lines[2])
-        assert on_their_way(CLEAN) == 0
+        assert in_progress(CLEAN) == 0
 
 
 class TestFeed:
@@ -139,7 +143,7 @@ class TestFeed:
 
     def test_before_the_pipeline_there_is_only_the_log(self, log: CannedLog) -> None:
         log.say("hello")
-        news = self.feed(None, log).take()
+        news = self.feed(None, log).poll()
         assert news.snapshot.phase is Phase.STARTING
         assert [line.message for line in news.lines] == ["hello"]
         assert news.constituents is None
@@ -147,32 +151,32 @@ class TestFeed:
     def test_everything_is_told_once(self, log: CannedLog) -> None:
         pipeline = FakePipeline()
         feed = self.feed(pipeline, log)
-        first = feed.take()
+        first = feed.poll()
         assert len(first.prices) == len(first.constituents or ()) == 503
-        again = feed.take()
+        again = feed.poll()
         assert (again.prices, again.constituents, again.lines) == ([], None, [])
 
     def test_a_changed_price_comes_alone(self, log: CannedLog) -> None:
         pipeline = FakePipeline()
         feed = self.feed(pipeline, log)
-        feed.take()
+        feed.poll()
         pipeline.prices.append(live_price("MMM", pipeline.prices[0].row.quote.price, 1.0, 9_999))
-        assert [price.version for price in feed.take().prices] == [9_999]
+        assert [price.version for price in feed.poll().prices] == [9_999]
 
     def test_a_list_that_comes_late_is_told(self, log: CannedLog) -> None:
         pipeline = FakePipeline(empty(), [])
         feed = self.feed(pipeline, log)
-        assert feed.take().constituents is None
+        assert feed.poll().constituents is None
         pipeline.names = FakePipeline().names
-        assert len(feed.take().constituents or ()) == 503
+        assert len(feed.poll().constituents or ()) == 503
 
     def test_another_list_is_told_again(self, log: CannedLog) -> None:
         pipeline = FakePipeline()
         feed = self.feed(pipeline, log)
-        feed.take()
+        feed.poll()
         newer = replace(running().constituents, count=500)
         pipeline.now_shows = replace(running(), constituents=newer)
-        assert feed.take().constituents is not None
+        assert feed.poll().constituents is not None
 
 
 def keeping(told: list[Message]) -> Callable[[Message], bool]:

@@ -16,8 +16,8 @@ from sp500tui.tui.shell.pipeline_strip import COLUMNS, columns, stage_at, strip_
 from tests.support.tui.fake_pipeline import degraded, draining, empty, failed, queue, running
 
 
-def drawn(snapshot: Snapshot, width: int, height: int, *, tell_trouble: bool = False) -> list[str]:
-    lines = strip_lines(snapshot, StageName.PRICE, width, height, tell_trouble=tell_trouble)
+def drawn(snapshot: Snapshot, width: int, height: int, *, show_trouble: bool = False) -> list[str]:
+    lines = strip_lines(snapshot, StageName.PRICE, width, height, show_trouble=show_trouble)
     return ["".join(span.text for span in line) for line in lines]
 
 
@@ -38,7 +38,7 @@ def test_columns_are_ordered_disjoint_and_inside(width: int) -> None:
 @pytest.mark.parametrize("make", [running, degraded, empty, failed, draining])
 @pytest.mark.parametrize(("width", "height"), [(60, 4), (80, 5), (80, 9), (116, 9), (196, 9), (116, 1)])
 def test_it_fills_exactly_its_room(make: Callable[[], Snapshot], width: int, height: int) -> None:
-    lines = strip_lines(make(), StageName.PRICE, width, height, tell_trouble=True)
+    lines = strip_lines(make(), StageName.PRICE, width, height, show_trouble=True)
     assert [width_of(line) for line in lines] == [width] * height
 
 
@@ -85,7 +85,7 @@ def test_no_cell_loses_its_end_at_the_usual_widths() -> None:
 
 def test_the_last_line_names_the_bottleneck_or_the_trouble() -> None:
     assert drawn(degraded(), 116, 9)[-1].startswith("bottleneck: price workers")
-    assert drawn(degraded(), 116, 9, tell_trouble=True)[-1].startswith(
+    assert drawn(degraded(), 116, 9, show_trouble=True)[-1].startswith(
         "! degraded, next attempt in 3 s: Yahoo Finance answers 429"
     )
 
@@ -114,12 +114,12 @@ def test_the_pool_shows_who_is_busy_who_leaves_and_who_comes(change: dict[str, i
 def test_a_filling_queue_changes_its_role(ready: int, role: Role) -> None:
     rows = queue(QueueName.ROWS, ready, 100, ready, 1.0, 2.0, 1.0)
     snapshot = replace(running(), queues=(*running().queues[:2], rows))
-    line: Line = strip_lines(snapshot, StageName.PRICE, 116, 9, tell_trouble=False)[1]
+    line: Line = strip_lines(snapshot, StageName.PRICE, 116, 9, show_trouble=False)[1]
     assert role in {span.role for span in line if "━" in span.text or "╸" in span.text}
 
 
 def test_the_selected_stage_is_marked_by_more_than_colour() -> None:
-    line = strip_lines(running(), StageName.WRITER, 116, 9, tell_trouble=False)[0]
+    line = strip_lines(running(), StageName.WRITER, 116, 9, show_trouble=False)[0]
     assert [span.text.strip() for span in line if span.role is Role.SELECTED] == ["write ×2"]
 
 
@@ -137,7 +137,7 @@ def test_rows_of_the_database(rows: int | None, words: str) -> None:
 
 
 def test_arrows_are_bright_only_where_something_flows() -> None:
-    line = strip_lines(empty(), StageName.PRICE, 116, 9, tell_trouble=False)[1]
+    line = strip_lines(empty(), StageName.PRICE, 116, 9, show_trouble=False)[1]
     assert {span.role for span in line if "▶" in span.text} == {Role.DIM}
 
 

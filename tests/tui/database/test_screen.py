@@ -206,7 +206,7 @@ class TestScreen:
             reader.statistics = replace(
                 STATISTICS, taken_at=NOON + timedelta(seconds=2), inserted=(STATISTICS.inserted or 0) + 100
             )
-            screen.ask()
+            screen.run_query()
             await driven.until(lambda: "50.0/s" in driven.text())
 
     async def test_an_empty_table_shows_a_message(self, drive: Drive) -> None:
@@ -218,11 +218,11 @@ class TestScreen:
     async def test_a_database_that_goes_away_and_comes_back(self, drive: Drive) -> None:
         async with opened(drive, pipeline=FakePipeline(running())) as (driven, screen, reader):
             reader.failure = DatabaseError("the database does not answer: [bold]start it")
-            screen.ask()
+            screen.run_query()
             await driven.until(lambda: "not read: the database does not answer: [bold]start" in driven.text())
             assert "20,871 rows" in driven.text()
             reader.failure = None
-            screen.ask()
+            screen.run_query()
             await driven.until(lambda: "not read" not in driven.text())
 
     async def test_the_dead_letters_are_those_that_the_command_lists(
@@ -238,7 +238,7 @@ class TestScreen:
             # and a file that cannot be read takes the other figures nothing
             file.unlink()
             file.mkdir()
-            screen.ask()
+            screen.run_query()
             await driven.until(lambda: "not counted  none this run" in driven.text())
             assert "20,871 rows" in driven.text()
 

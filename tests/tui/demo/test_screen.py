@@ -97,7 +97,7 @@ class TestFaults:
             await driven.until(lambda: "the demo market at http://127.0.0.1:1 does not" in driven.text())
             assert "unknown" in driven.text()
             market.away = False
-            screen.ask()
+            screen.run_query()
             await driven.until(lambda: "faults (0 on)" in driven.text() and "unknown" not in driven.text())
 
     async def test_before_the_market_runs(self, drive: Drive) -> None:
@@ -117,7 +117,7 @@ class TestActs:
         async with opened(drive) as (driven, screen, _):
             # given that it was asked for once, and for something else between
             await driven.press("K", "D", "K")
-            await driven.until(lambda: noted(driven, "kill a writer? Again within 5 s"))
+            await driven.until(lambda: noted(driven, "kill a writer? Press again within 5 s"))
             assert ("kill_worker", "writer-1") not in driven.pipeline.calls
             # when it is asked for twice
             await driven.press("K")

@@ -109,16 +109,16 @@ class TestSteering:
         pipeline = FakePipeline(three_nodes())
         snapshot = three_nodes()
         few = replace(snapshot, stages=(replace(snapshot.stage(StageName.CONVERTER), size=2),))
-        assert "stay at 2: 2 to 128 are possible" in scale(pipeline, few, StageName.CONVERTER, -1)
+        assert "2 is the limit (allowed: 2 to 128)" in scale(pipeline, few, StageName.CONVERTER, -1)
         many = replace(snapshot, stages=(replace(snapshot.stage(StageName.CONVERTER), size=128),))
-        assert "stay at 128" in scale(pipeline, many, StageName.CONVERTER, 1)
+        assert "128 is the limit" in scale(pipeline, many, StageName.CONVERTER, 1)
         assert pipeline.calls == []
 
     def test_a_stage_that_no_node_runs_is_not_scaled(self) -> None:
         here = watching().nodes[:1]
         pipeline = FakePipeline(replace(watching(), nodes=here))
         words = scale(pipeline, pipeline.now_shows, StageName.WRITER, 1)
-        assert words == "no node runs writers: start one with sp500tui worker --stages writer=2"
+        assert words == "No node runs writers: start one with sp500tui worker --stages writer=2"
         assert pipeline.calls == []
 
     def test_a_stage_that_no_node_runs_is_no_busy_one(self) -> None:
@@ -134,7 +134,7 @@ class TestSteering:
         # then it says who is missing, and the strip shows nobody
         assert found is not None
         assert (found.stage, found.reason) == (StageName.WRITER, "no node runs it")
-        shown = strip_lines(replace(calm, stages=stages), StageName.PRICE, 120, 8, tell_trouble=False)
+        shown = strip_lines(replace(calm, stages=stages), StageName.PRICE, 120, 8, show_trouble=False)
         assert "none" in "".join(span.text for span in shown[1])
 
 

@@ -108,7 +108,7 @@ class TestScaling:
             await driven.press("down", "plus", "plus", "minus")
             calls = [call for call in driven.pipeline.calls if call[0] == "scale_node"]
             assert calls == [("scale_node", BETA, StageName.PRICE, size) for size in (5, 6, 5)]
-            assert "price workers of beta:4711 6 → 5" in driven.text()
+            assert "price workers on beta:4711 6 → 5" in driven.text()
             await driven.until(lambda: "4/5" in screen.node_list.rows_shown()[1])
 
     async def test_arrows_choose_the_stage(self, drive: Drive) -> None:
@@ -117,7 +117,7 @@ class TestScaling:
             assert ("scale_node", ALPHA, StageName.WRITER, 2) in driven.pipeline.calls
             await driven.press("h", "left", "left", "plus")
             assert driven.app.selected_stage is StageName.SCRAPER
-            assert "the scraper is always one worker" in driven.text()
+            assert "The scraper always has one worker" in driven.text()
 
     @pytest.mark.parametrize(
         ("shown", "keys", "words"),
@@ -127,7 +127,7 @@ class TestScaling:
             (
                 three_nodes(),
                 ("right", "minus"),
-                "converters of alpha:4100 stay at 1: 1 to 64 are possible",
+                "converters on alpha:4100: 1 is the limit (allowed: 1 to 64)",
             ),
         ],
         ids=["lost", "without the stage", "at its least"],
@@ -144,14 +144,16 @@ class TestScaling:
         async with opened(drive, three_nodes(), size=(80, 24)) as (driven, _):
             assert "+ - price workers of alpha:4100" in driven.text()
             await driven.press("plus")
-            assert "price workers of alpha:4100 4 → 5" in driven.text()
+            assert "price workers on alpha:4100 4 → 5" in driven.text()
 
 
 class TestAlone:
     async def test_the_screen_shows_how_to_join_a_cluster(self, drive: Drive) -> None:
         async with opened(drive, running(), broker=None) as (driven, screen):
             told = " ".join(" ".join(screen.details.lines_shown()).split())
-            assert "This program runs alone. To join a cluster: sp500tui --broker redis://HOST" in told
+            assert (
+                "This program is not part of a cluster. To join one: sp500tui --broker redis://HOST" in told
+            )
             assert "sp500tui worker --stages price=8 --broker redis://HOST" in told
             await driven.press("plus", "down", "right", "escape")
             assert isinstance(driven.app.screen, MainScreen)

@@ -63,12 +63,12 @@ def test_q_three_times_kills_and_says_what_is_in_the_journal(terminal: Terminal,
     terminal.wait_for("fetched 1,006 = stored 503")
     # when the stop ladder is climbed to its end
     terminal.child.send("q")
-    terminal.wait_for("Draining: everything fetched is being stored")
+    terminal.wait_for("Draining: storing everything already fetched")
     terminal.child.send("qq")
     # then it ends with 1, the terminal is given back and told what waits in the journal, and nobody stays
     assert terminal.end() == 1
     assert LEFT_SCREEN in terminal.written
-    assert "in the journal, which the next start stores" in terminal.written
+    assert "in the journal, to be stored at the next start" in terminal.written
     assert any(path.stat().st_size for path in (home / "data").rglob("*.journal"))
     assert_gone(processes)
 

@@ -66,7 +66,9 @@ def test_two_lines_at_80_columns_still_tell_the_essentials() -> None:
     assert "451/503" in first
     assert "open for 2 h 14 min" in first
     assert first.endswith("DB ✓  Yahoo ✓")
-    assert second.strip() == "got 21,126 = stored 20,871 + dup 203 + queued 52 + flying 0 + spool 0 + dead 0"
+    assert (
+        second.strip() == "fetched 21,126 = stored 20,871 + dup 203 + queued 52 + in-fl 0 + spool 0 + dead 0"
+    )
 
 
 def test_200_columns_name_the_database() -> None:
@@ -87,7 +89,7 @@ def test_trouble_takes_the_third_line_and_has_words_beside_its_colour() -> None:
 
 
 def test_a_frozen_view_says_so() -> None:
-    assert "view frozen" in bar(running(), 120, view=View("17:46:00", NOON, frozen=True))[0]
+    assert "view paused" in bar(running(), 120, view=View("17:46:00", NOON, frozen=True))[0]
 
 
 def test_skipped_cycles_and_missing_symbols_are_named() -> None:
@@ -120,9 +122,9 @@ def test_skipped_starts_take_the_countdowns_place_and_give_it_back(width: int) -
     ("phase", "running_now", "next_in", "words"),
     [
         (Phase.RUNNING, False, 0.4, "next in 0.4 s"),
-        (Phase.RUNNING, True, None, "under way"),
+        (Phase.RUNNING, True, None, "running"),
         (Phase.RUNNING, False, None, "none due"),
-        (Phase.DRAINING, True, 3.0, "no more"),
+        (Phase.DRAINING, True, 3.0, "none"),
         (Phase.RUNNING, False, 600.0, "next in 10 min"),
     ],
 )
@@ -140,7 +142,7 @@ class TestEquation:
         assert "…" not in text_of(line)
 
     def test_a_short_form_leaves_out_zeros_only(self) -> None:
-        assert text_of(equation(Ledger(7, 4, 0, 3, 0, 0, 0))[4]) == "got 7 = stored 4 + queued 3"
+        assert text_of(equation(Ledger(7, 4, 0, 3, 0, 0, 0))[4]) == "fetched 7 = stored 4 + queued 3"
 
     def test_an_unbalanced_one_is_never_shown_as_equal(self) -> None:
         assert " ≠ " in text_of(equation(Ledger(5, 1))[0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sp500tui.tui.shell.themes import PACKAGE_LOGGER, known_themes
+from sp500tui.tui.shell.themes import OWN_THEMES, known_themes
 from tests.support.tui.fake_pipeline import FakePipeline, degraded
 from tests.tui.conftest import Drive, Driven
 
-MINE = [theme.name for theme in PACKAGE_LOGGER]
+MINE = [theme.name for theme in OWN_THEMES]
 ANSI = ["ansi-dark", "ansi-light"]
 OTHERS = [name for name in known_themes() if name not in MINE + ANSI]
 COLOURS = pytest.mark.parametrize("no_color", [False, True], ids=["coloured", "NO_COLOR"])

@@ -38,7 +38,7 @@ async def opened(
 
 def asks_again(screen: SymbolScreen) -> bool:
     """Whether the two seconds run."""
-    return screen._rhythm is not None and screen._rhythm._active.is_set()
+    return screen._timer is not None and screen._timer._active.is_set()
 
 
 def marked(screen: SymbolScreen) -> int | None:
@@ -99,7 +99,7 @@ class TestReading:
     async def test_it_reads_again_and_shows_what_is_new(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
             reader.minutes = 10
-            screen._ask_if_idle()
+            screen._run_query_if_idle()
             await driven.until(lambda: "over 9 min" in driven.text())
             assert len(reader.asked) == 2
 
@@ -121,7 +121,7 @@ class TestReading:
             await driven.app.push_screen(screen)
             # then the screen says so and is no further question asked
             await driven.until(lambda: "Reading the stored prices" in driven.text())
-            screen._ask_if_idle()
+            screen._run_query_if_idle()
             assert len(reader.asked) == 1
             # when it answers
             gate.set()
@@ -137,15 +137,15 @@ class TestReading:
     async def test_what_was_read_stays_when_the_database_goes_away(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
             reader.failure = DatabaseError("gone")
-            screen.ask()
+            screen.run_query()
             await driven.until(lambda: "not read: gone" in driven.text())
             assert "┬" in driven.text()
 
     async def test_an_unexpected_error_is_shown(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
             reader.failure = RuntimeError("[red]boom")
-            screen.ask()
-            await driven.until(lambda: "unforeseen: [red]boom" in driven.text())
+            screen.run_query()
+            await driven.until(lambda: "unexpected error: [red]boom" in driven.text())
             assert driven.app.is_running
 
     async def test_a_symbol_without_rows_shows_a_message(self, drive: Drive) -> None:
