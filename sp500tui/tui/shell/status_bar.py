@@ -182,15 +182,15 @@ def equation(ledger: Ledger) -> list[Line]:
     )
     brief = tuple((_BRIEF.get(name, name), number, 0) for name, number, _ in full)
     pending = ledger.queued + ledger.in_flight + ledger.spooled
-    least = (brief[0], brief[1], ("pending", pending, 0), brief[5])
+    least = (brief[0], brief[1], ("left", pending, 0), brief[5])
     plain = tuple((name, number, 0) for name, number, _ in full)
     return [
-        _sum(ledger, full, count),
-        _sum(ledger, plain, count),
-        _sum(ledger, brief, count),
-        _sum(ledger, brief, short_count),
-        _sum(ledger, brief[:1] + tuple(term for term in brief[1:] if term[1]), short_count),
-        _sum(ledger, least, partial(short_count, whole=True)),
+        _sum("fetched", ledger, full, count),
+        _sum("fetched", ledger, plain, count),
+        _sum("got", ledger, brief, count),
+        _sum("got", ledger, brief, short_count),
+        _sum("got", ledger, brief[:1] + tuple(term for term in brief[1:] if term[1]), short_count),
+        _sum("got", ledger, least, partial(short_count, whole=True)),
     ]
 
 

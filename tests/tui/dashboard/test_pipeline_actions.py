@@ -105,7 +105,7 @@ class TestLadder:
         lines = stopping_lines(ShutdownStatus(ShutdownLevel.DRAIN, 3.0, 30.0, 100), away, 74)
         text = "\n".join("".join(span.text for span in line) for line in lines)
         assert "50 %" in text
-        assert "in the journal 50" in text
+        assert "in the journal: 50" in text
         assert "next attempt in 3 s" in text
         # and when it spools, the journal is where they belong
         lines = stopping_lines(ShutdownStatus(ShutdownLevel.SPOOL, 3.0, 30.0, 100), away, 74)

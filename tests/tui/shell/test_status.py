@@ -66,9 +66,7 @@ def test_two_lines_at_80_columns_still_tell_the_essentials() -> None:
     assert "451/503" in first
     assert "open for 2 h 14 min" in first
     assert first.endswith("DB ✓  Yahoo ✓")
-    assert (
-        second.strip() == "fetched 21,126 = stored 20,871 + dup 203 + queued 52 + in-fl 0 + spool 0 + dead 0"
-    )
+    assert second.strip() == "got 21,126 = stored 20,871 + dup 203 + queued 52 + in-fl 0 + spool 0 + dead 0"
 
 
 def test_200_columns_name_the_database() -> None:
@@ -142,7 +140,7 @@ class TestEquation:
         assert "…" not in text_of(line)
 
     def test_a_short_form_leaves_out_zeros_only(self) -> None:
-        assert text_of(equation(Ledger(7, 4, 0, 3, 0, 0, 0))[4]) == "fetched 7 = stored 4 + queued 3"
+        assert text_of(equation(Ledger(7, 4, 0, 3, 0, 0, 0))[4]) == "got 7 = stored 4 + queued 3"
 
     def test_an_unbalanced_one_is_never_shown_as_equal(self) -> None:
         assert " ≠ " in text_of(equation(Ledger(5, 1))[0])
