@@ -178,17 +178,17 @@ class TestLeaving:
 
     def test_a_node_reports_that_the_cluster_continues(self) -> None:
         told = self.text(three_nodes(), ShutdownLevel.DRAIN)
-        assert "Leaving the cluster: this node finishes what it has in hand." in told
+        assert "Leaving the cluster: this node finishes its current work." in told
         assert "The cluster continues on 2 other nodes." in told
-        assert "still there 7 workers" in told
-        assert "3 s of at most 30 s" in told
-        assert "q again hands the rest back" in told
-        assert "goes to the other nodes" in self.text(three_nodes(), ShutdownLevel.SPOOL)
-        assert "leaving" in self.text(three_nodes(), ShutdownLevel.KILL)
+        assert "Workers running: 7" in told
+        assert "3 s (timeout 30 s)" in told
+        assert "Press q again to release the rest" in told
+        assert "goes back to the other nodes" in self.text(three_nodes(), ShutdownLevel.SPOOL)
+        assert "Quitting" in self.text(three_nodes(), ShutdownLevel.KILL)
 
     def test_a_viewer_reports_that_the_cluster_continues(self) -> None:
         told = self.text(watching(), ShutdownLevel.DRAIN)
-        assert "Leaving: this program only watches." in told
+        assert "Quitting: this program only displays the cluster." in told
         assert "The cluster continues on 3 other nodes." in told
 
     def test_the_last_node_reports_that_the_cluster_is_idle(self) -> None:
