@@ -69,7 +69,7 @@ class NodeLifecycle(Lifecycle):
             trouble=database.message if self.components.uses_database and database.down else "",
         )
 
-    def _stay(self) -> None:
+    def _serve(self) -> None:
         if self._join():
             self._open()
             self._work()
@@ -79,9 +79,9 @@ class NodeLifecycle(Lifecycle):
         components = self.components
         fail_fast = self._settings.no_ui and components.bounded
         components.broker.open(
-            retry_for=0.0 if fail_fast else None, cancelled=lambda: self.step is not ShutdownLevel.NONE
+            retry_for=0.0 if fail_fast else None, cancelled=lambda: self.level is not ShutdownLevel.NONE
         )
-        while self.step is ShutdownLevel.NONE:
+        while self.level is ShutdownLevel.NONE:
             try:
                 self.control_loop.join()
             except BrokerAwayError:
@@ -104,7 +104,7 @@ class NodeLifecycle(Lifecycle):
         if components.fetches_prices:
             components.sources = self._open_sources()
         self._wait_for_database()
-        if self.failure or self.step is not ShutdownLevel.NONE:
+        if self.failure or self.level is not ShutdownLevel.NONE:
             return
         for name in (StageName.CONVERTER, StageName.PRICE, StageName.SCRAPER):
             if name in components.stages:
@@ -128,13 +128,13 @@ class NodeLifecycle(Lifecycle):
         if self.components.uses_database:
             while (
                 not self.components.database_monitor.first_attempt_done.wait(POLL_INTERVAL)
-                and self.step is ShutdownLevel.NONE
+                and self.level is ShutdownLevel.NONE
             ):
                 self._poll()
 
     def _work(self) -> None:
         """Run until the last planned cycle has finished, a stop is requested or the node fails."""
-        while not (self._done() or self.step is not ShutdownLevel.NONE or self.failure):
+        while not (self._done() or self.level is not ShutdownLevel.NONE or self.failure):
             self._wake.wait(POLL_INTERVAL)
             self._poll()
 
@@ -159,15 +159,15 @@ class NodeLifecycle(Lifecycle):
         """Take no new work, finish the current leases and leave; queued items remain for the other nodes."""
         components = self.components
         if self.failure:
-            self.step = max(self.step, ShutdownLevel.SPOOL)
-        self._guard(partial(self._enter, Phase.DRAINING))
+            self.level = max(self.level, ShutdownLevel.SPOOL)
+        self._run_guarded(partial(self._enter, Phase.DRAINING))
         self.control_loop.leaving = True
         deadline = time.monotonic() + self._settings.drain_timeout
         for stage in components.stages.values():
             stage.shutdown_now()
         for name in components.stages:
-            self._guard(partial(self._await, name, deadline))
-        if self.step is not ShutdownLevel.KILL:
+            self._run_guarded(partial(self._await, name, deadline))
+        if self.level is not ShutdownLevel.KILL:
             self._deregister()
 
     def _await(self, name: StageName, deadline: float) -> None:
@@ -178,12 +178,12 @@ class NodeLifecycle(Lifecycle):
         abandon_at: float | None = None
         early_deadline = time.monotonic() + _SHUTDOWN_GRACE
         while not self.components.stages[name].join(POLL_INTERVAL):
-            self._guard(self._poll)
+            self._run_guarded(self._poll)
             now = time.monotonic()
-            if self.step is ShutdownLevel.KILL:
+            if self.level is ShutdownLevel.KILL:
                 return
             late = now > (early_deadline if self.components.broker.health()[0] is Health.DOWN else deadline)
-            if abandon_at is None and (self.step >= ShutdownLevel.SPOOL or late):
+            if abandon_at is None and (self.level >= ShutdownLevel.SPOOL or late):
                 self._release_leases()
                 abandon_at = now + _SHUTDOWN_GRACE
             if abandon_at is not None and now > abandon_at:
@@ -208,7 +208,7 @@ class NodeLifecycle(Lifecycle):
             return
         try:
             for act in (components.release_all_leases, components.membership.deregister):
-                self._guard(act, reraise=(BrokerAwayError,))
+                self._run_guarded(act, reraise=(BrokerAwayError,))
         except BrokerAwayError as error:
             _log.warning(
                 "could not deregister (%s); the other nodes will evict this node after its heartbeat timeout",
@@ -225,7 +225,7 @@ class NodeLifecycle(Lifecycle):
             steps.append(("the market clock", self.market_clock.close))
         steps.append(("the reports of the sources", components.watches.close))
         steps.append(("the price feed", components.feed.close))
-        if self.step is not ShutdownLevel.KILL and components.uses_database:
+        if self.level is not ShutdownLevel.KILL and components.uses_database:
             steps.append(("the database", components.database_monitor.close))
         if components.sources is not None:
             steps.append(("the sources", components.sources.close))

@@ -87,7 +87,7 @@ class ClusterNode(PipelineBase):
         self._settings = settings
         self._started = time.monotonic()
         self.name = node_name()
-        self._lifecycle = NodeLifecycle(settings, paths, self.name, connect=connect, emit=self._say)
+        self._lifecycle = NodeLifecycle(settings, paths, self.name, connect=connect, emit=self._emit)
         self._components = self._lifecycle.components = NodeComponents(
             settings,
             paths,
@@ -98,12 +98,12 @@ class ClusterNode(PipelineBase):
                 settings.cluster_name + "-demo" * settings.demo,
                 password=read_password(settings.broker_password_file),
             ),
-            tell=self._tell,
+            publish=self._publish,
             fail=self._lifecycle.fail,
             on_cycles_ended=self._lifecycle.on_cycles_ended,
         )
         self._control_loop = self._lifecycle.control_loop = ControlLoop(
-            settings, self._components, self.name, emit=self._say, heartbeat=self._lifecycle.heartbeat
+            settings, self._components, self.name, emit=self._emit, heartbeat=self._lifecycle.heartbeat
         )
 
     # --- control: desired values on the broker, with which every node reconciles -----------------------------------
@@ -129,7 +129,7 @@ class ClusterNode(PipelineBase):
 
     def _scaled(self, stage: StageName, old: int, new: int) -> ScaleResult:
         if old != new:
-            self._say(EventKind.SCALED, f"{stage} workers of the cluster {old} → {new}", stage)
+            self._emit(EventKind.SCALED, f"{stage} workers of the cluster {old} → {new}", stage)
         return ScaleResult(stage, old, new)
 
     def _desired_size(self, node: str, stage: StageName) -> int | None:
@@ -153,7 +153,7 @@ class ClusterNode(PipelineBase):
             self._control_loop.set_desired(pause_key(name), str(int(paused)))
         what = "the intake" if stage is None else f"the {stage} stage"
         kind = EventKind.PAUSED if paused else EventKind.RESUMED
-        self._say(kind, f"{what} of the cluster is {kind}", stage)
+        self._emit(kind, f"{what} of the cluster is {kind}", stage)
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""

@@ -82,11 +82,11 @@ class NodeComponents(RunComponents):
         *,
         name: str,
         broker: Broker,
-        tell: Callable[[PipelineEvent], None],
+        publish: Callable[[PipelineEvent], None],
         fail: Callable[[Sp500tuiError], None],
         on_cycles_ended: Callable[[], None],
     ) -> None:
-        super().__init__(settings, tell=tell)
+        super().__init__(settings, publish=publish)
         self.broker = broker
         self.membership = Membership(broker, name, settings.currency)
         self.lease = SchedulerLease(broker, name)

@@ -1,4 +1,4 @@
-"""The part of `control.PipelineControl` that is the same for a pipeline alone and for a node of a cluster."""
+"""The part of `PipelineControl` that a pipeline and a cluster node share."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ _log = logging.getLogger(__name__)
 
 
 class PipelineBase:
-    """Answers from the parts, and tells every event once: to the log and to who subscribed."""
+    """Answers from the run's components; publishes every event to the log and to the subscribers."""
 
     _components: RunComponents
     _lifecycle: Lifecycle
 
     def __init__(
-        self, levels: Mapping[EventKind, int], stop_words: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES
+        self,
+        levels: Mapping[EventKind, int],
+        shutdown_messages: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES,
     ) -> None:
-        """`levels`: of the events that the run as a whole tells, where not INFO; `stop_words`: for each step down."""
+        """`levels`: log levels of the run's own events, INFO if absent; `shutdown_messages`: one for each level."""
         self._levels = levels
-        self._shutdown_message = stop_words
+        self._shutdown_messages = shutdown_messages
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._stopped_early = False
 
@@ -52,21 +54,21 @@ class PipelineBase:
         self._listeners.append(listener)
 
     def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
-        """See `PipelineControl.stop`; of a cluster only this node leaves."""
-        if step <= self._lifecycle.step or self._lifecycle.over.is_set():
+        """See `PipelineControl.stop`; in a cluster only this node stops."""
+        if step <= self._lifecycle.level or self._lifecycle.ended.is_set():
             return
         self._stopped_early = True
         try:
-            self._say(EventKind.PHASE, self._shutdown_message[step])
+            self._emit(EventKind.PHASE, self._shutdown_messages[step])
         finally:
             self._lifecycle.stop(step)
 
     def join(self, timeout: float | None = None) -> bool:
         """See `PipelineControl.join`."""
-        return self._lifecycle.over.wait(timeout)
+        return self._lifecycle.ended.wait(timeout)
 
     def kill_worker(self, name: str) -> bool:
-        """See `PipelineControl.kill_worker`; only of this program."""
+        """See `PipelineControl.kill_worker`; for writers of this program."""
         task = writer_tasks(self._components).get(name)
         return task is not None and task.kill()
 
@@ -76,7 +78,7 @@ class PipelineBase:
 
     @property
     def demo_market(self) -> FaultInjector | None:
-        """See `PipelineControl.demo_market`; this program's own."""
+        """See `PipelineControl.demo_market`; the one of this program."""
         sources = self._components.sources
         return sources.market if sources is not None else None
 
@@ -84,10 +86,10 @@ class PipelineBase:
         session, clock = self._components.latest_prices.market_state, self._lifecycle.market_clock
         return clock.snapshot(session) if clock else MarketSnapshot(session)
 
-    def _say(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:
+    def _emit(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:
         level = self._levels.get(kind, logging.INFO)
-        self._tell(PipelineEvent(kind, message, level, datetime.now(UTC), stage))
+        self._publish(PipelineEvent(kind, message, level, datetime.now(UTC), stage))
 
-    def _tell(self, event: PipelineEvent) -> None:
+    def _publish(self, event: PipelineEvent) -> None:
         _log.log(event.level, "%s", event.message)
         deliver(event, *self._listeners)

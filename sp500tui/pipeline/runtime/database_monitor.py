@@ -1,4 +1,4 @@
-"""Looks after the database: opens it, applies the schema, keeps the list in it, restarts a dead embedded server."""
+"""Opens the database, applies migrations, syncs constituents and restarts a crashed embedded server."""
 
 from __future__ import annotations
 
@@ -27,31 +27,32 @@ from sp500tui.storage.writes import upsert_constituents, upsert_symbols
 
 _log = logging.getLogger(__name__)
 
-_ROUND = 1.0
-"""Seconds between two looks at the server."""
-_COUNT_EVERY = 5.0
-_ATTEMPTS_TO_OPEN = 5
-"""Unforeseen errors in a row after which a run that waits for its database fails all the same."""
-_LASTING = ("28", "3D", "3F", "42", "25006", "0A")
-"""SQLSTATE classes that waiting does not mend: authentication, unknown database, privileges, read-only."""
+_POLL_INTERVAL = 1.0
+"""Seconds between two checks of the server."""
+_COUNT_INTERVAL = 5.0
+"""Seconds between two counts of the rows."""
+_MAX_OPEN_ATTEMPTS = 5
+"""Unexpected errors in a row after which a run that waits for its database fails."""
+_PERMANENT = ("28", "3D", "3F", "42", "25006", "0A")
+"""SQLSTATE prefixes of permanent errors: authentication, unknown database, privileges, read-only, unsupported."""
 
 
 def is_permanent(error: Sp500tuiError) -> bool:
-    """Whether a failure to open the database needs a person, not patience."""
+    """Whether an error is permanent: retrying will not help."""
     if isinstance(error, ConfigurationError):
         return True
-    return isinstance(error, DatabaseError) and (error.sqlstate or "").startswith(_LASTING)
+    return isinstance(error, DatabaseError) and (error.sqlstate or "").startswith(_PERMANENT)
 
 
 def _unexpected_error_message(error: BaseException) -> str:
-    return f"the database cannot be used: unforeseen {type(error).__name__}: {error}"
+    return f"the database cannot be used: unexpected {type(error).__name__}: {error}"
 
 
 class DatabaseMonitor:
-    """One thread, one connection, the life of the database.
+    """A thread with a connection of its own that monitors the database.
 
-    An unforeseen error fails the run as long as the database has not been opened: at once where the run ends by
-    itself, else after five in a row. Later it is retried without end: the writers have connections of their own.
+    Until the database is open, an unexpected error fails the run: the first one if the run is bounded, else the fifth
+    in a row. Afterwards errors are retried without limit, since the writers have their own connections.
     """
 
     def __init__(
@@ -67,11 +68,11 @@ class DatabaseMonitor:
         self._url = url
         self._data_dir = data_dir
         self._health = health
-        self._roster = current_constituents
-        self._patient = retry_forever
+        self._current_constituents = current_constituents
+        self._retry_forever = retry_forever
         self._on_fatal = on_fatal
         self.first_attempt_done = threading.Event()
-        """Set after the first attempt to open the database, whatever came of it."""
+        """Set after the first attempt to open the database, successful or not."""
         self._database: Database | None = None
         self._connection: Connection | None = None
         self._upserted = 0
@@ -82,24 +83,24 @@ class DatabaseMonitor:
         self.thread = ServiceThread(
             "database-keeper",
             self._step,
-            attempts=_ATTEMPTS_TO_OPEN if retry_forever else 1,
+            attempts=_MAX_OPEN_ATTEMPTS if retry_forever else 1,
             on_failure=self._failed,
             on_exit=self._finish,
         )
 
     @property
     def url(self) -> str:
-        """Where the writers connect to. Only after `state.ready`."""
+        """URL the writers connect to; available once `DatabaseHealth.ready` is set."""
         if self._database is None:
             raise DatabaseError("the database has not been opened yet")
         return self._database.url
 
     def _step(self) -> float | None:
-        """Go one round; returns the seconds to the next, None when the database will never be opened."""
+        """Check the database; returns the seconds to the next check, None after a permanent failure."""
         try:
             self._tick()
         except Sp500tuiError as error:
-            if not self._health.ready.is_set() and (is_permanent(error) or not self._patient):
+            if not self._health.ready.is_set() and (is_permanent(error) or not self._retry_forever):
                 self._health.mark_failed(str(error), getattr(error, "sqlstate", None))
                 self._on_fatal(error)
                 return None
@@ -110,11 +111,11 @@ class DatabaseMonitor:
             self._disconnect()
             if not self._health.ready.is_set():
                 self._health.record_failure(_unexpected_error_message(error), None)
-                if self._patient:
+                if self._retry_forever:
                     self.first_attempt_done.set()
             raise
         self.first_attempt_done.set()
-        return self._health.retry_in or _ROUND
+        return self._health.retry_in or _POLL_INTERVAL
 
     def _failed(self, error: BaseException) -> None:
         failure = DatabaseError(_unexpected_error_message(error))
@@ -126,10 +127,11 @@ class DatabaseMonitor:
         self._disconnect()
 
     def _tick(self) -> None:
-        """Open it if it is not open, else see that it lives; then bring the list and the count up to date."""
-        if (away := self._stopped_until - time.monotonic()) > 0:
+        """Open the database or check that it is alive, then sync the constituents and the row count."""
+        if (remaining := self._stopped_until - time.monotonic()) > 0:
             raise DatabaseError(
-                f"the database was stopped as a demonstration; it is started again in {away:.0f} s", "57P01"
+                f"the database was stopped as a demonstration; it is started again in {remaining:.0f} s",
+                "57P01",
             )
         if self._database is None:
             self._database = Database.open(self._url, self._data_dir)
@@ -143,20 +145,20 @@ class DatabaseMonitor:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._database.url, application_name="sp500tui keeper")
         self._sync_constituents(self._connection)
-        if time.monotonic() - self._counted_at >= _COUNT_EVERY:
+        if time.monotonic() - self._counted_at >= _COUNT_INTERVAL:
             self._count()
         if self._unhealthy:
-            # It answers again, so the writers need not wait out their pause. What a writer was refused is for a
-            # writer to try: a full or read-only database answers too.
+            # It answers again, which ends the writers' back-off. Not after an error of a writer: a full or
+            # read-only database answers too.
             self._unhealthy = False
             self._health.record_success()
 
     def _sync_constituents(self, connection: Connection) -> None:
-        """Bring the table of constituents to the list in force."""
-        changes = self._roster.revision
-        if self._upserted != changes and self._roster.listed:
-            upsert_constituents(connection, self._roster.listed, datetime.now(UTC))
-            upsert_symbols(connection, self._roster.symbols)
+        """Store the current constituents if they have changed."""
+        changes = self._current_constituents.revision
+        if self._upserted != changes and self._current_constituents.listed:
+            upsert_constituents(connection, self._current_constituents.listed, datetime.now(UTC))
+            upsert_symbols(connection, self._current_constituents.symbols)
             self._upserted = changes
 
     def _count(self) -> None:
@@ -171,7 +173,7 @@ class DatabaseMonitor:
                 connection.close()
 
     def snapshot(self) -> DatabaseSnapshot:
-        """How the database does."""
+        """The state of the database."""
         health, database = self._health, self._database
         return DatabaseSnapshot(
             health=health.status,
@@ -184,7 +186,7 @@ class DatabaseMonitor:
         )
 
     def stop_server(self, seconds: float) -> bool:
-        """Stop the embedded server, as a fault would, and start it again no sooner than after `seconds`."""
+        """Stop the embedded server, as a fault would, for at least `seconds`; False for another server."""
         if self._database is None or not self._database.embedded:
             return False
         self._stopped_until = time.monotonic() + seconds
@@ -192,12 +194,12 @@ class DatabaseMonitor:
         return True
 
     def abandon(self) -> None:
-        """Forget the count: after a kill nobody looks again, and an older number would pass for the end's."""
+        """Stop without closing, after a kill; drops the row count, which would be out of date."""
         self.thread.stop()
         self._rows_total = None
 
     def close(self) -> None:
-        """Bring list and count up to date a last time, and let the database go."""
+        """Sync constituents and row count a last time, and close the database."""
         self.thread.stop()
         self.thread.join(10.0)
         if self._database is None:
@@ -209,14 +211,14 @@ class DatabaseMonitor:
             self._database.close()
 
     def _bring_up_to_date(self, url: str) -> None:
-        """Store the list in force and count the rows a last time."""
+        """Store the current constituents and count the rows."""
         try:
             self._connection = connect(url, application_name="sp500tui keeper")
             self._sync_constituents(self._connection)
             self._count()
         except DatabaseError as error:
-            _log.warning("could not look at the database at the end: %s", error)
+            _log.warning("could not update the database before closing it: %s", error)
         except Exception as error:  # noqa: BLE001  # the database is closed all the same
-            _log.error("could not look at the database at the end: %s", error, exc_info=error)
+            _log.error("could not update the database before closing it: %s", error, exc_info=error)
         finally:
             self._disconnect()

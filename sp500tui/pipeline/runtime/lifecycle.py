@@ -1,4 +1,4 @@
-"""What the life of every run has in common, whether it is the whole pipeline or one node of a cluster."""
+"""Lifecycle shared by the local pipeline and a cluster node."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ from sp500tui.pipeline.writer.worker import WriterTask
 _log = logging.getLogger(__name__)
 
 POLL_INTERVAL = 0.05
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 
 CLOSING_LIMIT = 60.0
-"""Seconds that one closing step may take; a server that is slow to shut down needs the most."""
+"""Seconds one closing step may take; the shutdown of a database server takes the longest."""
 _KILLED_LIMIT = 0.5
-"""Seconds that one closing step may take once the run was killed."""
+"""Seconds one closing step may take after a kill."""
 
 Emit = Callable[[EventKind, str], None]
 ClosingStep = tuple[str, Callable[[], object]]
-"""What is closed, in words, and the call that does it."""
+"""Name of a component, as in messages, and the call that closes it."""
 
 
 def writer_tasks(components: RunComponents) -> dict[str, WriterTask[Any]]:
-    """The writers at work here, by name."""
+    """The running writer tasks of this program, by worker name."""
     stage = components.stages.get(StageName.WRITER)
     workers = stage.workers if stage is not None else ()
     return {worker.name: worker.task for worker in workers if isinstance(worker.task, WriterTask)}
 
 
 class Lifecycle:
-    """State and steps of a run: it stays, drains and closes. An error in one step keeps no other from running."""
+    """The thread of a run: serves, drains and closes. An error in one step does not prevent the next ones."""
 
     components: RunComponents
 
-    def __init__(self, name: str, say: Emit, *, what: str) -> None:
-        """`name`: of the thread; `what`: the run in words, for the message of its failure."""
-        self._say = say
+    def __init__(self, name: str, emit: Emit, *, what: str) -> None:
+        """`name`: of the thread; `what`: the run, as in its failure message."""
+        self._emit = emit
         self._what = what
         self._wake = threading.Event()
         self._no_more_cycles = threading.Event()
-        self.over = threading.Event()
-        """Set once the run has ended, also where an error ended it."""
+        self.ended = threading.Event()
+        """Set once the run has ended, whether or not with an error."""
         self.phase = Phase.STARTING
-        self.step = ShutdownLevel.NONE
+        self.level = ShutdownLevel.NONE
         self.failure: Sp500tuiError | None = None
         self.market_clock: MarketClock | None = None
         self.thread = ServiceThread(
@@ -62,38 +62,40 @@ class Lifecycle:
         )
 
     def start(self) -> None:
-        """Start the thread; a run whose thread cannot be started is over.
+        """Start the thread.
 
         Raises:
-            RuntimeError: the system has no room for another thread.
+            RuntimeError: the system cannot start another thread; the run has ended.
         """
         try:
             self.thread.start()
         except BaseException:
-            self.over.set()
+            self.ended.set()
             raise
 
     def _run(self) -> None:
-        """Start, work and end; the thread does it."""
-        self._guard(self._stay)
-        self._guard(self._drain)
+        """Serve, drain and close; runs on the thread."""
+        self._run_guarded(self._serve)
+        self._run_guarded(self._drain)
         for what, close in self._closing_steps():
             self._close(what, close)
 
-    def _stay(self) -> None:
-        """Start the parts, and watch over them until the last cycle is done or the run is to end."""
+    def _serve(self) -> None:
+        """Start the components and supervise them until the last cycle is done or a shutdown is requested."""
         raise NotImplementedError
 
     def _drain(self) -> None:
-        """End the stages that were started."""
+        """Shut down the stages that were started."""
         raise NotImplementedError
 
     def _closing_steps(self) -> Sequence[ClosingStep]:
-        """What is closed at the end, in this order; a part that was never started closes without effect."""
+        """The closing steps, in order; closing a component that was never started has no effect."""
         raise NotImplementedError
 
-    def _guard(self, act: Callable[[], object], *, reraise: tuple[type[BaseException], ...] = ()) -> None:
-        """Do something; an error in it, unless it is to be raised again, fails the run and stops nothing else."""
+    def _run_guarded(
+        self, act: Callable[[], object], *, reraise: tuple[type[BaseException], ...] = ()
+    ) -> None:
+        """Call `act`; an error, unless listed in `reraise`, fails the run without interrupting its lifecycle."""
         try:
             act()
         except reraise:
@@ -102,14 +104,14 @@ class Lifecycle:
             _log.info("stopped before the start was complete")
         except Sp500tuiError as error:
             self.fail(error)
-        except BaseException as error:  # noqa: BLE001  # the steps that follow must happen whatever it was
+        except BaseException as error:  # noqa: BLE001  # the following steps must run
             message = f"{self._what} failed: {type(error).__name__}: {error}"
             if self.failure is None or str(self.failure) != message:
                 _log.error("%s failed", self._what, exc_info=error)
             self.fail(Sp500tuiError(message))
 
     def _close(self, what: str, close: Callable[[], object]) -> None:
-        """Take one closing step on a thread of its own: neither an error nor a call that hangs stops the others."""
+        """Run one closing step on a separate thread, so that neither an error nor a hanging call stops the others."""
         errors: list[BaseException] = []
 
         def step() -> None:
@@ -118,51 +120,51 @@ class Lifecycle:
         thread = ServiceThread(f"closing {what}", step, attempts=1, on_failure=errors.append)
         try:
             thread.start()
-        except RuntimeError:  # no room for another thread: without a time limit then
-            self._guard(close)
+        except RuntimeError:  # the system cannot start another thread: close here, without a time limit
+            self._run_guarded(close)
             return
-        if not self._await_closing(thread) and self.step is not ShutdownLevel.KILL:
+        if not self._await_closing(thread) and self.level is not ShutdownLevel.KILL:
             errors.append(Sp500tuiError(f"no end after {CLOSING_LIMIT:g} s"))
         for error in errors:
-            words = str(error) if isinstance(error, Sp500tuiError) else f"{type(error).__name__}: {error}"
-            self.fail(Sp500tuiError(f"{what} could not be closed: {words}"))
+            reason = str(error) if isinstance(error, Sp500tuiError) else f"{type(error).__name__}: {error}"
+            self.fail(Sp500tuiError(f"{what} could not be closed: {reason}"))
 
     def _await_closing(self, thread: ServiceThread) -> bool:
-        """Whether a closing step ended within its time."""
+        """Whether a closing step ended within its time limit."""
         started = time.monotonic()
         while not thread.join(POLL_INTERVAL):
-            limit = _KILLED_LIMIT if self.step is ShutdownLevel.KILL else CLOSING_LIMIT
+            limit = _KILLED_LIMIT if self.level is ShutdownLevel.KILL else CLOSING_LIMIT
             if time.monotonic() - started > limit:
                 return False
         return True
 
     def _crashed(self, error: BaseException) -> None:
-        """Fail the run for what none of its guards has caught."""
+        """Fail the run for an error that was raised outside `_run_guarded`."""
         self.fail(Sp500tuiError(f"{self._what} failed: {type(error).__name__}: {error}"))
 
     def _finish(self) -> None:
-        """Say how the run ended; nothing keeps it from being over."""
+        """Report how the run ended, and mark it as ended in any case."""
         try:
             self._enter(Phase.FAILED if self.failure else Phase.STOPPED)
         finally:
-            self.over.set()
+            self.ended.set()
 
     def on_cycles_ended(self) -> None:
-        """No cycle will come from here any more."""
+        """Record that the scraper starts no further cycle."""
         self._no_more_cycles.set()
         self._wake.set()
 
     def fail(self, error: Sp500tuiError) -> None:
-        """The run cannot go on; what has been fetched is kept where it is safe."""
+        """Fail the run with its first error; what was fetched is drained or spooled."""
         if self.failure is None:
             self.failure = error
-            # The face says it, on the console as its last line.
+            # The front end prints it as the last line on the console.
             _log.error("%s", error, extra={"files_only": True})
         self._wake.set()
 
     def stop(self, step: ShutdownLevel) -> None:
-        """Climb the stop ladder."""
-        self.step = step
+        """Set the shutdown level; `KILL` also kills the writer processes."""
+        self.level = step
         self._wake.set()
         if step is ShutdownLevel.KILL:
             for task in writer_tasks(self.components).values():
@@ -176,4 +178,4 @@ class Lifecycle:
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
-        self._say(EventKind.PHASE, str(phase))
+        self._emit(EventKind.PHASE, str(phase))

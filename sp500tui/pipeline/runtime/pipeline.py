@@ -1,4 +1,4 @@
-"""The whole pipeline as its faces see it."""
+"""The whole pipeline as the front ends see it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Pipeline(PipelineBase):
         self._replica = settings.read_database
         self._started = time.monotonic()
         self._paused = False
-        self._lifecycle = Supervisor(settings, paths, connect=connect, say=self._say)
+        self._lifecycle = Supervisor(settings, paths, connect=connect, emit=self._emit)
         self._components = self._lifecycle.components = PipelineComponents(
             settings,
             paths,
-            tell=self._tell,
+            publish=self._publish,
             fail=self._lifecycle.fail,
             on_cycles_ended=self._lifecycle.on_cycles_ended,
         )
@@ -48,7 +48,7 @@ class Pipeline(PipelineBase):
         size = clamp_workers(size)
         return ScaleResult(stage, self._components.stages[stage].scale(size), size)
 
-    def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002 - there are no nodes
+    def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # no nodes
         """See `PipelineControl.scale_node`."""
         pool = self._components.stages[stage]
         present = pool.snapshot(pool.workers).size
@@ -70,7 +70,7 @@ class Pipeline(PipelineBase):
             self._paused = paused
         what = "the intake" if stage is None else f"the {stage} stage"
         kind = EventKind.PAUSED if paused else EventKind.RESUMED
-        self._say(kind, f"{what} is {kind}", stage=stage)
+        self._emit(kind, f"{what} is {kind}", stage=stage)
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""

@@ -1,4 +1,4 @@
-"""Lets a thread sleep until something happens; may be rung from a signal handler, which no lock allows."""
+"""A self-pipe: wakes a sleeping thread, also from a signal handler, where locks cannot be used."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from sp500tui.pipeline.core.service_thread import ServiceThread
 
 
 class SelfPipe:
-    """A bell that stays rung until the sleeper has woken."""
+    """Wakes one sleeping thread; a notification is kept until the thread has woken."""
 
     def __init__(self) -> None:
-        self._hears, self._rings = socket.socketpair()
-        self._hears.setblocking(False)
-        self._rings.setblocking(False)
+        self._read_end, self._write_end = socket.socketpair()
+        self._read_end.setblocking(False)
+        self._write_end.setblocking(False)
 
-    def ring(self) -> None:
-        """Wake the sleeper; never blocks and is safe in a signal handler and from any thread."""
+    def notify(self) -> None:
+        """Wake the sleeping thread; never blocks, and is safe in signal handlers and from any thread."""
         try:
-            self._rings.send(b"\0")
+            self._write_end.send(b"\0")
         except OSError:
-            return  # rung so often that the buffer is full, or nobody listens any more
+            return  # the buffer is full of notifications, or the pipe is closed
 
-    def ring_after(self, wait: Callable[[], object]) -> None:
-        """Ring once `wait` has returned, which happens on a thread of its own."""
+    def notify_after(self, wait: Callable[[], object]) -> None:
+        """Call `wait` on a new thread, and notify once it has returned."""
 
         def step() -> None:
             wait()
-            self.ring()
+            self.notify()
 
-        # Tried again without end: the main thread sleeps until then.
+        # Retried without limit: the main thread sleeps until then.
         ServiceThread("wakeup", step).start()
 
     def fileno(self) -> int:
-        """A descriptor that is readable while the bell is rung."""
-        return self._hears.fileno()
+        """A descriptor that is readable while a notification is pending."""
+        return self._read_end.fileno()
 
     def sleep(self, seconds: float | None) -> None:
-        """Sleep until the bell rings, at most so many seconds; None sets no limit."""
-        select.select([self._hears], [], [], seconds)
+        """Sleep until notified, at most `seconds`; None sets no limit."""
+        select.select([self._read_end], [], [], seconds)
         try:
-            while self._hears.recv(4096):
+            while self._read_end.recv(4096):
                 pass
         except BlockingIOError:
             return
 
     def close(self) -> None:
-        """Take the bell away; a later ring does nothing."""
-        self._rings.close()
-        self._hears.close()
+        """Close the pipe; later notifications have no effect."""
+        self._write_end.close()
+        self._read_end.close()

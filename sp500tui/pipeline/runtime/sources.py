@@ -1,4 +1,4 @@
-"""Opens the outside world: the live sources, or the demo market and the very same sources pointed at it."""
+"""The data sources: Wikipedia and Yahoo Finance, or the same clients connected to the demo market."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sp500tui.sources.yahoo.client import YahooFinance
 
 @dataclass(slots=True)
 class Sources:
-    """Both sources, and the demo market behind them if there is one."""
+    """Both sources, and the demo market if there is one."""
 
     wikipedia: Wikipedia
     yahoo: YahooFinance
@@ -27,11 +27,11 @@ class Sources:
     def open(
         cls, settings: Settings, paths: Paths, throttle: Throttle, *, start_at: str | None = None
     ) -> Sources:
-        """Get the sources ready; starts the demo market, at `start_at` in New York, when the settings say so.
+        """Open the sources; in demo mode, start the demo market at the New York time `start_at`.
 
         Raises:
             SourceError: the demo market did not start.
-            ConfigurationError: the environment names certificate authorities that cannot be used.
+            ConfigurationError: the certificate authorities named in the environment cannot be loaded.
         """
         market = None
         proxy: str | None = settings.proxy

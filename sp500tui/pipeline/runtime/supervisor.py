@@ -1,4 +1,4 @@
-"""The life of a run: how it starts, what is watched while it goes, and how it ends."""
+"""Lifecycle of the local pipeline: start-up, supervision, draining and closing."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ from sp500tui.sources.throttle import Throttle
 
 _log = logging.getLogger(__name__)
 
-_IDLE_LOOK = 1.0
-"""Seconds between two looks while there is nothing to do; the start of a cycle ends the wait."""
+_IDLE_POLL_INTERVAL = 1.0
+"""Seconds between two polls while idle; the start of a cycle ends the wait."""
 _SPOOL_DEADLINE = 5.0
-"""Seconds that spooling may take before what is left is abandoned."""
+"""Seconds spooling may take before a stage is abandoned."""
 
-_NO_PRICES_AFTER = 15.0
-"""Seconds of a bounded run's first cycle without a single answer after which it ends."""
-_FAILURES = 3
+_NO_ANSWER_TIMEOUT = 15.0
+"""Seconds of a bounded run's first cycle without an answer after which it fails."""
+_MIN_FAILURES = 3
+"""Failed requests without which it does not fail early."""
 
 Connect = Callable[[Settings, Paths, Throttle], Sources]
 
 
 class Supervisor(Lifecycle):
-    """One thread that starts the stages, watches over them, and ends them one after the other."""
+    """Starts the stages, supervises them and shuts them down in the order of the data."""
 
     components: PipelineComponents
 
-    def __init__(self, settings: Settings, paths: Paths, *, connect: Connect, say: Emit) -> None:
-        super().__init__("supervisor", say, what="the pipeline")
+    def __init__(self, settings: Settings, paths: Paths, *, connect: Connect, emit: Emit) -> None:
+        super().__init__("supervisor", emit, what="the pipeline")
         self._settings = settings
         self._paths = paths
         self._connect = connect
 
-    def _stay(self) -> None:
+    def _serve(self) -> None:
         self._open()
         self._work()
 
@@ -52,18 +53,18 @@ class Supervisor(Lifecycle):
         replay = components.journal.open()
         if replay:
             message = f"the journal holds {replay:,} rows of an earlier run: they are stored first"
-            self._say(EventKind.REPLAYED, message)
+            self._emit(EventKind.REPLAYED, message)
         components.database_monitor.thread.start()
         components.stages[StageName.WRITER].start()
         components.sources = self._connect(self._settings, self._paths, components.throttle)
         if self._settings.database is not None:
-            # A server by URL answers at once; an embedded one starts while the price workers get ready.
+            # A server given by URL answers quickly; an embedded one starts while the price workers load yfinance.
             self._wait_for_database()
         if not self.failure:
             for name in (StageName.CONVERTER, StageName.PRICE):
                 components.stages[name].start()
             self._wait_for_database()
-        if self.failure or self.step is not ShutdownLevel.NONE:
+        if self.failure or self.level is not ShutdownLevel.NONE:
             return
         components.cycles.subscribe(self._wake.set)
         components.stages[StageName.SCRAPER].start()
@@ -72,22 +73,22 @@ class Supervisor(Lifecycle):
         self._enter(Phase.RUNNING)
 
     def _wait_for_database(self) -> None:
-        """Wait for the first attempt to open it: nothing is fetched for a URL that turns out to be a slip."""
+        """Wait for the first attempt to open the database, so that nothing is fetched for a wrong URL."""
         while (
             not self.components.database_monitor.first_attempt_done.wait(POLL_INTERVAL)
-            and self.step is ShutdownLevel.NONE
+            and self.level is ShutdownLevel.NONE
         ):
             pass
 
     def _work(self) -> None:
-        """Watch until the last cycle is done or somebody wants the end."""
-        while not self._no_more_cycles.is_set() and self.step is ShutdownLevel.NONE and not self.failure:
-            self._wake.wait(POLL_INTERVAL if self._is_busy() else _IDLE_LOOK)
+        """Poll until the last cycle is done, a shutdown is requested or the run fails."""
+        while not self._no_more_cycles.is_set() and self.level is ShutdownLevel.NONE and not self.failure:
+            self._wake.wait(POLL_INTERVAL if self._is_busy() else _IDLE_POLL_INTERVAL)
             self._wake.clear()
             self._poll()
 
     def _is_busy(self) -> bool:
-        """Whether something goes on that has to be followed closely."""
+        """Whether a cycle or a worker is running, which needs the short poll interval."""
         stages = self.components.stages.values()
         return self.components.cycles.running or any(
             worker.busy for stage in stages for worker in stage.workers
@@ -101,7 +102,7 @@ class Supervisor(Lifecycle):
             stage.replace_hung_workers()
         components.watches.report_pending()
         self._fail_if_no_prices()
-        # Read before the queues: what was put by then is either in them or settled.
+        # Checked before the queues: whatever was put by then is still in them or finished.
         if components.cycles.complete:
             with components.counters.lock:
                 ledger = components.ledger()
@@ -109,18 +110,18 @@ class Supervisor(Lifecycle):
             if finished:
                 seconds = components.cycles.finish()
                 message = f"cycle {components.cycles.number} finished in {seconds:.2f} s: {ledger.summary}"
-                self._say(EventKind.CYCLE_FINISHED, message)
+                self._emit(EventKind.CYCLE_FINISHED, message)
 
     def _fail_if_no_prices(self) -> None:
-        """End a bounded run that has had no answer at all: a script is not kept waiting for a missing network."""
+        """Fail a bounded run early if Yahoo Finance has not answered at all."""
         components = self.components
         state = components.throttle.state()
         if (
             self.failure
             or not (components.bounded and components.cycles.running)
             or state.last_success_age is not None
-            or state.failed + state.throttled < _FAILURES
-            or components.cycles.snapshot(0, stopping=False).seconds < _NO_PRICES_AFTER
+            or state.failed + state.throttled < _MIN_FAILURES
+            or components.cycles.snapshot(0, stopping=False).seconds < _NO_ANSWER_TIMEOUT
         ):
             return
         reason = state.message or "no answer"
@@ -128,21 +129,21 @@ class Supervisor(Lifecycle):
         self.fail(SourceError(f"no prices to be had: {reason}"))
 
     def _fail_if_no_answers(self) -> None:
-        """Fail a run that came to its own end without one answer, and say why."""
+        """Fail a run that ended by itself without a single answer."""
         components, state = self.components, self.components.throttle.state()
         missing = components.missing.snapshot()
-        if missing and self.step is ShutdownLevel.NONE and state.last_success_age is None:
+        if missing and self.level is ShutdownLevel.NONE and state.last_success_age is None:
             self.fail(SourceError(f"no prices to be had: {state.message or missing[0].reason}"))
 
     def _drain(self) -> None:
-        """End the stages one after the other, each when nothing can reach it any more."""
+        """Shut the stages down one after the other, each once its input queue is closed."""
         if self.failure:
-            self.step = max(self.step, ShutdownLevel.SPOOL)
+            self.level = max(self.level, ShutdownLevel.SPOOL)
         components = self.components
-        self._guard(partial(self._enter, Phase.DRAINING))
+        self._run_guarded(partial(self._enter, Phase.DRAINING))
         deadline = time.monotonic() + self._settings.drain_timeout
-        if self.step is not ShutdownLevel.NONE:
-            # Who stops by hand wants no new requests; what was fetched goes its way to the end.
+        if self.level is not ShutdownLevel.NONE:
+            # A requested shutdown sends no further price requests; what was fetched is still stored.
             components.tickers.discard_ready()
             components.stages[StageName.PRICE].shutdown_now()
         components.stages[StageName.SCRAPER].shutdown_now()
@@ -154,24 +155,24 @@ class Supervisor(Lifecycle):
             (StageName.CONVERTER, components.rows),
             (StageName.WRITER, None),
         ):
-            self._guard(components.stages[name].begin_shutdown)
-            self._guard(partial(self._wait_for_stage, name, deadline))
+            self._run_guarded(components.stages[name].begin_shutdown)
+            self._run_guarded(partial(self._wait_for_stage, name, deadline))
             if queue is not None:
-                self._guard(queue.close)
+                self._run_guarded(queue.close)
         self._fail_if_no_answers()
 
     def _wait_for_stage(self, name: StageName, deadline: float) -> None:
-        """Wait until a stage is empty; past the deadline, or when asked to, spool instead of draining."""
-        give_up: float | None = None
+        """Wait until a stage has ended; past the deadline, or at `ShutdownLevel.SPOOL`, spool instead of draining."""
+        abandon_at: float | None = None
         while not self.components.stages[name].join(POLL_INTERVAL):
-            self._guard(self._poll)
+            self._run_guarded(self._poll)
             now = time.monotonic()
-            if self.step is ShutdownLevel.KILL:
+            if self.level is ShutdownLevel.KILL:
                 return
-            if give_up is None and (self.step >= ShutdownLevel.SPOOL or now > deadline):
+            if abandon_at is None and (self.level >= ShutdownLevel.SPOOL or now > deadline):
                 self._spool()
-                give_up = now + _SPOOL_DEADLINE
-            if give_up is not None and now > give_up:
+                abandon_at = now + _SPOOL_DEADLINE
+            if abandon_at is not None and now > abandon_at:
                 _log.error("the %s stage did not end in time; it is abandoned", name)
                 return
 
@@ -197,7 +198,7 @@ class Supervisor(Lifecycle):
             (
                 "the database",
                 components.database_monitor.abandon
-                if self.step is ShutdownLevel.KILL
+                if self.level is ShutdownLevel.KILL
                 else components.database_monitor.close,
             )
         )

@@ -1,4 +1,4 @@
-"""Stopping a run without a front end that watches it: each step of the stop ladder gets its time, then the next."""
+"""Escalating shutdown without a front end: each shutdown level has a time limit, then the next one follows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 
 KILL_LIMIT = 2.0
-"""Seconds a run may take to end by itself after it was killed."""
+"""Seconds a run may take to end after it was killed."""
 SPOOL_LIMIT = 10.0
-"""Seconds that writing the rest to disk may take."""
+"""Seconds spooling may take."""
 
 
 class Stoppable(Protocol):
-    """What is needed of `PipelineControl`."""
+    """The part of `PipelineControl` used here."""
 
     def stop(self, step: ShutdownLevel) -> None:
         """See `PipelineControl.stop`."""
@@ -27,15 +27,15 @@ class Stoppable(Protocol):
 def stop_unattended(
     run: Stoppable, drain_timeout: float, signals: StopSignals, reached: ShutdownLevel = ShutdownLevel.NONE
 ) -> bool:
-    """Climb the stop ladder until the run has ended; False when it did not end even after it was killed.
+    """Escalate the shutdown until the run has ended; False when it did not end even after `KILL`.
 
-    Every signal that arrives meanwhile takes the next step at once.
+    Every signal that arrives escalates it immediately.
 
     Args:
-        run: May have ended already, then this returns at once.
-        drain_timeout: Seconds before what is left is spooled.
-        signals: Entered.
-        reached: The step that was taken already; it has had its time if it was the last.
+        run: May have ended already.
+        drain_timeout: Seconds before the remaining rows are spooled.
+        signals: Inside its `with` block.
+        reached: The current shutdown level; at `KILL`, its time limit has passed already.
     """
     limits = {
         ShutdownLevel.DRAIN: drain_timeout + KILL_LIMIT,
@@ -58,7 +58,7 @@ def stop_unattended(
 
 
 def _ends(run: Stoppable, limit: float, signals: StopSignals) -> bool:
-    """Wait for the end; False once the time is over or a signal has arrived."""
+    """Wait for the end of the run; False after `limit` seconds or when a signal arrives."""
     deadline = time.monotonic() + limit
     while not run.join(0):
         left = deadline - time.monotonic()

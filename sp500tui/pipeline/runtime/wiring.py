@@ -67,19 +67,19 @@ class RunComponents:
     stages: dict[StageName, WorkerPool]
     """The stages that run here, in the order of the data."""
 
-    def __init__(self, settings: Settings, *, tell: Callable[[PipelineEvent], None]) -> None:
+    def __init__(self, settings: Settings, *, publish: Callable[[PipelineEvent], None]) -> None:
         self.sources: Sources | None = None
         """The data sources; None until they are open, and where no stage needs them."""
         self.counters = LedgerCounters()
         self.latest_prices = LatestPrices()
         self.end_to_end = LatencyHistogram()
-        self.watches = SourceWatches(tell)
-        self.database = DatabaseHealth(tell)
+        self.watches = SourceWatches(publish)
+        self.database = DatabaseHealth(publish)
         self.plan = Plan(1 if settings.once else settings.cycles, settings.duration)
         self.bounded = self.plan != Plan()
         """Whether the run ends by itself."""
         self._settings = settings
-        self._tell = tell
+        self._publish = publish
 
     def open_sources(self) -> Sources:
         """The data sources.
@@ -128,7 +128,7 @@ class RunComponents:
                 name,
                 make_task,
                 sizes[name],
-                listener=self._tell,
+                listener=self._publish,
                 hang_after=hang_timeouts.get(name, _HANG_TIMEOUT),
             )
             for name, make_task in tasks.items()
@@ -165,11 +165,11 @@ class PipelineComponents(RunComponents):
         settings: Settings,
         paths: Paths,
         *,
-        tell: Callable[[PipelineEvent], None],
+        publish: Callable[[PipelineEvent], None],
         fail: Callable[[Sp500tuiError], None],
         on_cycles_ended: Callable[[], None],
     ) -> None:
-        super().__init__(settings, tell=tell)
+        super().__init__(settings, publish=publish)
         self.throttle = Throttle(settings.requests_per_second, burst=BURST)
         self.tickers = self.ticker_sink = MemoryQueue(settings.tickers_capacity, self.counters.lock)
         self.quotes = MemoryQueue(settings.quotes_capacity, self.counters.lock)

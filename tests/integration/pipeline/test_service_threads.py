@@ -186,11 +186,11 @@ def test_a_background_call_of_a_screen_is_logged(eventually: Wait, seen: Callabl
 
 
 def test_a_wake_up_is_not_lost(seen: Callable[[str], bool]) -> None:
-    bell = SelfPipe()
-    bell.ring_after(raising_first(lambda: None))
-    bell.sleep(20)
+    pipe = SelfPipe()
+    pipe.notify_after(raising_first(lambda: None))
+    pipe.sleep(20)
     assert seen("wakeup failed")
-    bell.close()
+    pipe.close()
 
 
 def test_a_pipeline_that_cannot_be_opened_is_shown(eventually: Wait, seen: Callable[[str], bool]) -> None:
@@ -249,14 +249,14 @@ def test_giving_leases_back_is_tried_again(
 ) -> None:
     given_back = threading.Event()
 
-    class PipelineComponents:
-        writing = type("Writing", (), {"spooling_since": None})()
+    class StubComponents:
+        writer_stage = type("StubStage", (), {"spooling_since": None})()
         stages: ClassVar[dict[StageName, WorkerPool]] = {}
 
         release_leases = staticmethod(raising_first(given_back.set))
 
     lifecycle = object.__new__(NodeLifecycle)
-    lifecycle.components = PipelineComponents()  # type: ignore[assignment]
+    lifecycle.components = StubComponents()  # type: ignore[assignment]
     monkeypatch.setattr(lifecycle, "_enter", lambda _phase: None)
     lifecycle._release_leases()
     assert given_back.wait(10)
@@ -343,6 +343,6 @@ def test_the_database_monitor_fails_a_run_that_has_no_database(
     )
     assert time.monotonic() - started < 30
     assert (report.outcome, report.failure_code) == ("failed", ExitCode.DATABASE)
-    assert "unforeseen UnforeseenError: broken" in report.failure
+    assert "unexpected UnforeseenError: broken" in report.failure
     assert pipeline._components.database_monitor.thread.failures == (1 if once else 5)
     assert seen("database-keeper failed")

@@ -380,21 +380,21 @@ class TestLiveDisplay:
 
 
 class TestWakeup:
-    def test_a_bell_rung_before_the_sleep_still_wakes(self) -> None:
-        bell = SelfPipe()
+    def test_a_notification_before_the_sleep_ends_it(self) -> None:
+        pipe = SelfPipe()
         for _ in range(100_000 // 10):
-            bell.ring()
-        bell.sleep(None)
-        bell.close()
-        bell.ring()
+            pipe.notify()
+        pipe.sleep(None)
+        pipe.close()
+        pipe.notify()
 
-    def test_the_end_of_something_rings(self) -> None:
-        bell, over = SelfPipe(), threading.Event()
-        bell.ring_after(over.wait)
-        bell.sleep(0.01)
+    def test_the_end_of_a_wait_ends_the_sleep(self) -> None:
+        pipe, over = SelfPipe(), threading.Event()
+        pipe.notify_after(over.wait)
+        pipe.sleep(0.01)
         over.set()
-        bell.sleep(None)
-        bell.close()
+        pipe.sleep(None)
+        pipe.close()
 
 
 def test_paths_and_settings_reach_the_builder(tmp_path: Path) -> None:
