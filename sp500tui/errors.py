@@ -6,47 +6,49 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the program's exit code says to a script."""
+    """The exit codes of the program."""
 
     OK = 0
-    """Everything asked for is stored."""
+    """Everything requested is stored."""
     INCOMPLETE = 1
     """Finished, but some symbols are missing or dead-lettered."""
     USAGE = 2
+    """Invalid usage or configuration."""
     NO_SOURCE = 3
-    """No list of constituents, or no prices to be had."""
+    """No list of constituents, or no prices, could be fetched."""
     DATABASE = 4
+    """The database cannot be used."""
     SIGINT = 130
     SIGTERM = 143
 
 
 class Sp500tuiError(Exception):
-    """Root of the project's errors. Its message is one line: what failed, with which input, what to do."""
+    """Base class of the project's errors. The message is one line: what failed, with which input, and the remedy."""
 
     exit_code = ExitCode.INCOMPLETE
 
 
 class ConfigurationError(Sp500tuiError):
-    """An option, a variable, a file or a combination of them cannot be used."""
+    """An option, an environment variable, a file or a combination of them is invalid."""
 
     exit_code = ExitCode.USAGE
 
 
 class SourceError(Sp500tuiError):
-    """Wikipedia or Yahoo Finance could not be reached, or answered what makes no sense."""
+    """Wikipedia or Yahoo Finance cannot be reached, or sent an unusable response."""
 
     exit_code = ExitCode.NO_SOURCE
 
 
 class ThrottledError(SourceError):
-    """The source asked for fewer requests, or our own circuit breaker is open."""
+    """The source is throttling requests, or the circuit breaker is open."""
 
     def __init__(self, message: str, retry_after: float, *, by_source: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-        """Seconds until the next request may be tried."""
+        """Seconds until the next request may be sent."""
         self.by_source = by_source
-        """Whether the source itself asked for it just now."""
+        """Whether the source sent this, rather than the circuit breaker."""
 
 
 class DatabaseError(Sp500tuiError):
@@ -57,7 +59,7 @@ class DatabaseError(Sp500tuiError):
     def __init__(self, message: str, sqlstate: str | None = None) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
-        """The five-character SQLSTATE where the server named one."""
+        """The five-character SQLSTATE; None where the server sent none."""
 
 
 class JournalError(Sp500tuiError):

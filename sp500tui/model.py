@@ -25,7 +25,7 @@ class MarketState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Constituent:
-    """One line of the S&P 500 list, as Wikipedia prints it."""
+    """One company of the S&P 500, as in Wikipedia's list."""
 
     symbol: str
     """Ticker as listed, with its dot: `BRK.B`."""
@@ -36,7 +36,7 @@ class Constituent:
     """GICS sub-industry."""
     headquarters: str
     date_added: date | None
-    """Day the company joined the index; None where the page has none or an unreadable one."""
+    """Day the company joined the index; None where the page has none, or one that cannot be parsed."""
     cik: str
     """SEC Central Index Key, ten digits with leading zeros; text, never a number."""
     founded: str
@@ -45,7 +45,7 @@ class Constituent:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The latest trade of one symbol. Every number is finite and printed as the source printed it."""
+    """The latest trade of one symbol. Every number is finite and has the digits of the source."""
 
     symbol: str
     """Ticker as listed (`BRK.B`), not as Yahoo spells it."""
@@ -64,7 +64,7 @@ class Quote:
     volume: int | None
     """Shares traded in the regular session."""
     fetched_at: datetime
-    """When the answer arrived here, UTC."""
+    """Time at which the response arrived, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class ConvertedQuote(FetchedQuote):
     """A quote with its price in the second currency: an item of the rows queue and one row of the table `prices`."""
 
     converted_price: Decimal | None
-    """None where no usable rate was to be had in time; never zero."""
+    """None where no usable rate was available in time; never zero."""
     converted_currency: str
     fx_rate: Decimal | None
     fx_time: datetime | None

@@ -53,9 +53,9 @@ class Configuration:
     origins: Mapping[str, Origin]
     """By the attributes of `Settings`."""
     file: Path | None
-    """The TOML file in force, which need not exist; None where the home directory is unknown and none is named."""
+    """The TOML file, which need not exist; None where none is named and the home directory is unknown."""
     warnings: tuple[str, ...] = ()
-    """What was ignored and why, one line each; logged once the log is configured."""
+    """What was ignored and why, one line each; to be logged once logging is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def flags_of(namespace: Namespace) -> dict[str, Any]:
 
 
 def config_file(named: str | None) -> Path:
-    """The TOML file in force, which need not exist; `named` is that of the command line.
+    """The TOML file, which need not exist; `named` is that of the command line.
 
     Raises:
         ConfigurationError: none is named, and the home directory is unknown.
@@ -108,7 +108,7 @@ def config_file(named: str | None) -> Path:
 
 
 def _file(named: str | None) -> tuple[Path | None, bool]:
-    """The TOML file in force, and whether it was named rather than the default."""
+    """The TOML file, and whether it was named by the user rather than the default."""
     name = named or os.environ.get(_CONFIG_VARIABLE)
     if not name:
         return default_file(), False
@@ -131,6 +131,7 @@ def _flag(name: str, value: object) -> str:
 
 
 def _from_environment() -> dict[str, SourcedValue]:
+    """The settings of the environment. Empty variables are ignored; names are not case-sensitive."""
     known = {option.variable: option.field for option in OPTIONS}
     given = {name.upper(): name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)}
     given.pop(_CONFIG_VARIABLE, None)
@@ -139,21 +140,19 @@ def _from_environment() -> dict[str, SourcedValue]:
             raise ConfigurationError(
                 f"environment variable {given[name]} is unknown; {suggestion(name, known) or _NAMES}"
             )
-    values: dict[str, Any] = {}
+    found = {}
     for name, as_given in given.items():
         if text := os.environ[as_given]:
-            values[known[name]] = _json(name, text) if known[name] == "keymap" else text
-    return {
-        name: SourcedValue(value, Origin(Precedence.ENVIRONMENT, BY_FIELD[name].variable))
-        for name, value in values.items()
-    }
+            value = _json(name, text) if known[name] == "keymap" else text
+            found[known[name]] = SourcedValue(value, Origin(Precedence.ENVIRONMENT, name))
+    return found
 
 
 def _json(variable: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise ConfigurationError(f"environment variable {variable} cannot be read; give JSON") from None
+        raise ConfigurationError(f"environment variable {variable} is not JSON; give a JSON object") from None
 
 
 def _from_file(file: Path | None, content: Mapping[str, Any]) -> dict[str, SourcedValue]:
@@ -189,11 +188,11 @@ def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
             f"configuration file {file} cannot be read: {reason}; name a file that this user can read"
         ) from None
     if len(content) > _MAX_FILE_SIZE:
-        raise ConfigurationError(f"configuration file {file} is larger than 1 MB; name a TOML file")
+        raise ConfigurationError(f"configuration file {file} is larger than 1 MB; give a TOML file")
     try:
         return tomllib.loads(content.decode("utf-8-sig")), []
     except UnicodeDecodeError:
-        raise ConfigurationError(f"configuration file {file} is not UTF-8 text; name a TOML file") from None
+        raise ConfigurationError(f"configuration file {file} is not UTF-8 text; give a TOML file") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError(
             f"configuration file {file} is not TOML: {error or 'nested too deeply'}; write lines such as interval = 30"
@@ -203,16 +202,16 @@ def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
 def _resolve_conflicts(found: dict[str, SourcedValue]) -> list[str]:
     """Of two mutually exclusive settings, drop the one of lower precedence; equal precedence is an error."""
     for one, other in (("once", "cycles"), ("symbols", "symbols_file")):
-        if not (_truthy(found, one) and _truthy(found, other)):
+        if not (_is_on(found, one) and _is_on(found, other)):
             continue
         if found[one].origin.precedence == found[other].origin.precedence:
-            names = f"{_place(one, found[one])} and {_place(other, found[other])}"
+            names = f"{_location(one, found[one])} and {_location(other, found[other])}"
             raise ConfigurationError(f"{names} are mutually exclusive; give one of them")
         del found[min(one, other, key=lambda name: found[name].origin.precedence)]
-    return _separate_demo(found) if _truthy(found, "demo") else []
+    return _separate_demo(found) if _is_on(found, "demo") else []
 
 
-def _place(name: str, found: SourcedValue) -> str:
+def _location(name: str, found: SourcedValue) -> str:
     """Where a value was given: `--once`, `SP500TUI_ONCE`, `once in /home/…/config.toml`."""
     origin = found.origin
     return f"{BY_FIELD[name].key} in {origin.name}" if origin.precedence is Precedence.FILE else origin.name
@@ -226,8 +225,8 @@ def _separate_demo(found: dict[str, SourcedValue]) -> list[str]:
             continue
         if found[name].origin.precedence >= found["demo"].origin.precedence:
             raise ConfigurationError(
-                f"{_place(name, found[name])} cannot be used with the demo market, which has its own; "
-                f"omit it or {_place('demo', found['demo'])}"
+                f"{_location(name, found[name])} cannot be used with the demo market, which has its own; "
+                f"omit it or {_location('demo', found['demo'])}"
             )
         del found[name]
     for name in ("database", "read_database"):
@@ -236,14 +235,15 @@ def _separate_demo(found: dict[str, SourcedValue]) -> list[str]:
             and found[name].origin.precedence == Precedence.FILE < found["demo"].origin.precedence
         ):
             warnings.append(
-                f"{_place(name, found[name])} is ignored in demo mode: simulated prices use a separate "
+                f"{_location(name, found[name])} is ignored in demo mode: simulated prices use a separate "
                 "database (override with --database URL)"
             )
             del found[name]
     return warnings
 
 
-def _truthy(found: Mapping[str, SourcedValue], name: str) -> bool:
+def _is_on(found: Mapping[str, SourcedValue], name: str) -> bool:
+    """Whether the setting is given and not false, zero or empty; a switch may be given as text."""
     if name not in found:
         return False
     value = found[name].value
@@ -276,7 +276,7 @@ def _check_replica(settings: Settings, found: Mapping[str, SourcedValue]) -> Non
     """Raise ConfigurationError for a read replica without its database."""
     if settings.read_database is not None and settings.database is None:
         raise ConfigurationError(
-            f"{_place('read_database', found['read_database'])} requires the database that it replicates; "
+            f"{_location('read_database', found['read_database'])} requires the database that it replicates; "
             "give --database too"
         )
 

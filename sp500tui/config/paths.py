@@ -1,4 +1,4 @@
-"""Where the program keeps what: data, journal, cache, logs, configuration; each private to its owner."""
+"""The folders and files of the program: data, journal, cache, logs and configuration, each private to its owner."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _PASSABLE = 0o711
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The folders and files of one run. Live and demo share none but logs and configuration."""
+    """The folders and files of one run. The live and the demo market share only logs and configuration."""
 
     base: Path
     """Parent of the data of both markets."""
     data: Path
-    """Everything this market keeps: `<base>/live` or `<base>/demo`, with the embedded server's own folder."""
+    """The data of this market: `<base>/live` or `<base>/demo`, with the embedded server's folder."""
     journal: Path
     """Folder."""
     dead_letters: Path
     """File, JSON lines."""
     cache: Path
-    """Folder; losing it costs requests, no data."""
+    """Folder; it can be deleted without losing data."""
     embedded: bool = True
-    """Whether an embedded server will live in the data folder."""
+    """Whether the data folder contains an embedded server."""
     warnings: tuple[str, ...] = ()
     """One for each default folder that cannot be used, with the one used in its place."""
 
@@ -74,7 +74,11 @@ class Paths:
         )
 
     def prepare(self) -> None:
-        """Create the folders for data, journal and cache; ConfigurationError when one cannot be written."""
+        """Create the folders for data, journal and cache.
+
+        Raises:
+            ConfigurationError: one of them cannot be created or written.
+        """
         root = os.geteuid() == 0
         if root and self.embedded:
             self._refuse_private_parent()
@@ -84,7 +88,7 @@ class Paths:
         self.prepare_cache()
 
     def _refuse_private_parent(self) -> None:
-        """Root's server runs as another user; say so before anything has been created."""
+        """Check that root's embedded server, which runs as another user, can reach the data; nothing is created yet."""
         for folder in reversed(self.base.parents):
             if folder.is_dir() and not folder.stat().st_mode & stat.S_IXOTH:
                 raise ConfigurationError(
@@ -93,7 +97,7 @@ class Paths:
                 )
 
     def prepare_cache(self) -> None:
-        """Create the cache folder alone, for commands that keep no data."""
+        """Create only the cache folder, for commands that store no data."""
         remedy = "set XDG_CACHE_HOME to a folder that can be written"
         if self.base in self.cache.parents:
             remedy = f"{_NAME_DATA}, or {remedy}"
@@ -152,9 +156,10 @@ def _can_be_written(folder: Path) -> bool:
 
 
 def ensure_folder(folder: Path, kind: str, remedy: str, mode: int = _PRIVATE) -> None:
-    """Create `folder` (and its parents) with `mode`; one that exists keeps its own.
+    """Create `folder` with `mode`, and its parents; an existing folder keeps its mode.
 
-    Raises ConfigurationError naming kind, folder, reason and remedy.
+    Raises:
+        ConfigurationError: with kind, folder, reason and remedy.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

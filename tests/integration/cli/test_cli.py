@@ -22,6 +22,7 @@ from sp500tui.logs import setup as logs
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.batch_codec import COLUMNS
 from sp500tui.storage.embedded.process import find_running
+from tests.support.environment import isolate_home
 from tests.support.postgres import TcpPostgres, end_server, free_port, public_folder
 
 PATIENCE = 60
@@ -32,11 +33,7 @@ PATIENCE = 60
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty home, open to the embedded server's account; no server outlives the test."""
     folder = public_folder()
-    for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(folder))
-    for name in ("CACHE", "CONFIG", "DATA", "STATE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
+    isolate_home(monkeypatch, folder)
     monkeypatch.setenv("SP500TUI_DATA_DIR", str(folder / "data"))
     yield folder
     if (configuration := logs.current()) is not None:
