@@ -1,4 +1,4 @@
-"""The price workers with a source of the test's own: answers, refusals, nonsense and retries."""
+"""The price workers with a scripted source: responses, throttling, errors and retries."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_tickers_are_retried_by_attempts_and_age(attempts: int, age: float, agai
 
 
 def test_missing_symbols_are_kept_until_they_are_discarded() -> None:
-    book = MissingSymbols()
-    book.discard(["A"])
-    book.add([("B", "gone"), ("A", "halted")])
-    assert [(m.symbol, m.reason) for m in book.snapshot()] == [("A", "halted"), ("B", "gone")]
-    book.discard(["A", "C"])
-    assert [m.symbol for m in book.snapshot()] == ["B"]
+    missing = MissingSymbols()
+    missing.discard(["A"])
+    missing.add([("B", "gone"), ("A", "halted")])
+    assert [(m.symbol, m.reason) for m in missing.snapshot()] == [("A", "halted"), ("B", "gone")]
+    missing.discard(["A", "C"])
+    assert [m.symbol for m in missing.snapshot()] == ["B"]
 
 
 def answer(symbols: Sequence[str], *, missing: Sequence[str] = (), currency: str = "USD") -> FetchResult:
@@ -207,7 +207,7 @@ def test_a_throttled_worker_shows_its_next_attempt_and_stops_on_request(eventual
         assert seen.doing == "slow down"
         assert seen.retry_in is not None
         assert 290 < seen.retry_in <= 300
-        assert shop.tickers.depth().ready == 1, "others may have it meanwhile"
+        assert shop.tickers.depth().ready == 1, "other workers may take it"
 
 
 def test_tickers_that_crash_their_worker_use_up_their_attempts(eventually: Wait) -> None:

@@ -1,4 +1,4 @@
-"""Which rates are believed, and how exactly prices are converted."""
+"""Which rates are accepted, and how exactly prices are converted."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def rate(value: str, base: str = "USD", target: str = "DKK") -> FxRate:
     return FxRate(base, target, Decimal(value), OPENING)
 
 
-def shown(book: FxRates) -> str | None:
-    found = book.primary()[1]
+def shown(rates: FxRates) -> str | None:
+    found = rates.primary()[1]
     return str(found.rate) if found else None
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "believed"),
+    ("old", "new", "accepted"),
     [
         (None, "6.85", True),
         (None, "0", False),
@@ -41,13 +41,13 @@ def shown(book: FxRates) -> str | None:
     ],
 )
 def test_a_rate_is_plausible_within_ten_percent_of_the_last(
-    old: str | None, new: str, believed: bool
+    old: str | None, new: str, accepted: bool
 ) -> None:
-    assert is_plausible(None if old is None else Decimal(old), Decimal(new)) is believed
+    assert is_plausible(None if old is None else Decimal(old), Decimal(new)) is accepted
 
 
 @pytest.mark.parametrize(
-    ("rates", "end"),
+    ("values", "end"),
     [
         (["6.85", "9.0"], "6.85"),
         (["6.85", "9.0", "9.1"], "6.85"),
@@ -58,46 +58,46 @@ def test_a_rate_is_plausible_within_ten_percent_of_the_last(
         (["0", "-1", "NaN"], None),
     ],
 )
-def test_a_jump_is_accepted_after_three_in_a_row(rates: list[str], end: str | None) -> None:
-    book = FxRates("DKK", clock=FakeClock())
-    for each in rates:
-        book.update([rate(each)])
-    assert shown(book) == end
+def test_a_jump_is_accepted_after_three_in_a_row(values: list[str], end: str | None) -> None:
+    rates = FxRates("DKK", clock=FakeClock())
+    for value in values:
+        rates.update([rate(value)])
+    assert shown(rates) == end
 
 
 def test_rates_of_unregistered_pairs_are_ignored() -> None:
-    book = FxRates("DKK")
-    book.update([rate("1.1", base="EUR"), rate("0.9", target="EUR")])
-    assert shown(book) is None
-    assert book.unknown_pairs() == (("USD", "DKK"),)
+    rates = FxRates("DKK")
+    rates.update([rate("1.1", base="EUR"), rate("0.9", target="EUR")])
+    assert shown(rates) is None
+    assert rates.unknown_pairs() == (("USD", "DKK"),)
 
 
 def test_a_pair_is_stale_without_a_rate_and_when_the_rate_is_old() -> None:
     clock = FakeClock()
-    book = FxRates("DKK", refresh=10, clock=clock)
-    book.register(["GBp", "DKK", "EUR"])
-    assert book.stale_pairs() == (("USD", "DKK"), ("GBP", "DKK"), ("EUR", "DKK"))
-    book.update([rate("6.85"), rate("8.6", base="GBP"), rate("7.46", base="EUR")])
-    assert book.stale_pairs() == ()
+    rates = FxRates("DKK", refresh=10, clock=clock)
+    rates.register(["GBp", "DKK", "EUR"])
+    assert rates.stale_pairs() == (("USD", "DKK"), ("GBP", "DKK"), ("EUR", "DKK"))
+    rates.update([rate("6.85"), rate("8.6", base="GBP"), rate("7.46", base="EUR")])
+    assert rates.stale_pairs() == ()
     clock.now += 10
-    assert len(book.stale_pairs()) == 3
-    assert book.unknown_pairs() == ()
-    assert book.primary() == ("USD/DKK", rate("6.85"), 10.0)
+    assert len(rates.stale_pairs()) == 3
+    assert rates.unknown_pairs() == ()
+    assert rates.primary() == ("USD/DKK", rate("6.85"), 10.0)
 
 
 def test_a_rate_is_pending_only_for_the_pending_timeout() -> None:
     clock = FakeClock()
-    book = FxRates("DKK", pending_timeout=10, clock=clock)
-    assert book.is_pending(["USD"])
-    assert not book.is_pending(["DKK"])
-    assert not book.is_pending(["CHF"]), "nobody has asked for it"
+    rates = FxRates("DKK", pending_timeout=10, clock=clock)
+    assert rates.is_pending(["USD"])
+    assert not rates.is_pending(["DKK"])
+    assert not rates.is_pending(["CHF"]), "not registered"
     clock.now += 10
-    assert not book.is_pending(["USD"])
-    book.register(["CHF"])
-    assert book.is_pending(["USD", "CHF"])
-    book.update([rate("7.9", base="CHF")])
-    assert not book.is_pending(["CHF"])
-    book.wait_for_update(0)
+    assert not rates.is_pending(["USD"])
+    rates.register(["CHF"])
+    assert rates.is_pending(["USD", "CHF"])
+    rates.update([rate("7.9", base="CHF")])
+    assert not rates.is_pending(["CHF"])
+    rates.wait_for_update(0)
 
 
 def test_without_a_rate_there_is_no_converted_price_and_never_a_zero() -> None:
@@ -116,12 +116,12 @@ def test_an_unregistered_pair_has_no_rate() -> None:
 
 
 def test_a_price_in_the_target_currency_is_unchanged() -> None:
-    book = FxRates("USD")
-    converted = book.convert(FetchedQuote(quote(1, price="100.250")))
+    rates = FxRates("USD")
+    converted = rates.convert(FetchedQuote(quote(1, price="100.250")))
     assert str(converted.converted_price) == "100.250"
     assert converted.fx_rate == 1
-    assert book.primary() == ("USD/USD", None, None)
-    assert book.stale_pairs() == ()
+    assert rates.primary() == ("USD/USD", None, None)
+    assert rates.stale_pairs() == ()
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_prices_in_minor_units(code: str, major: str, units: int) -> None:
     assert major_unit(code) == (major, units)
     in_major = FxRates(major).convert(FetchedQuote(quote(1, currency=code, price="250")))
     assert in_major.converted_price == Decimal(250) / units
-    book = FxRates("DKK")
-    book.register([code])
-    book.update([rate("8.5", base=major)])
+    rates = FxRates("DKK")
+    rates.register([code])
+    rates.update([rate("8.5", base=major)])
     assert (
-        book.convert(FetchedQuote(quote(1, currency=code, price="250"))).converted_price
+        rates.convert(FetchedQuote(quote(1, currency=code, price="250"))).converted_price
         == Decimal("2125") / units
     )
 
@@ -148,19 +148,19 @@ numbers = st.decimals(
 
 @given(price=numbers, of_one=numbers, code=st.sampled_from(["USD", "GBp"]))
 def test_conversion_is_exact(price: Decimal, of_one: Decimal, code: str) -> None:
-    book = FxRates("DKK")
+    rates = FxRates("DKK")
     base, units = major_unit(code)
-    book.register([code])
-    book.update([FxRate(base, "DKK", of_one, OPENING)])
+    rates.register([code])
+    rates.update([FxRate(base, "DKK", of_one, OPENING)])
 
-    converted = book.convert(FetchedQuote(quote(1, currency=code, price=str(price)))).converted_price
+    converted = rates.convert(FetchedQuote(quote(1, currency=code, price=str(price)))).converted_price
 
     assert converted is not None
     assert Fraction(converted) == Fraction(price) * Fraction(of_one) / units
 
 
 def test_an_extremely_large_price_can_be_converted() -> None:
-    book = FxRates("DKK")
-    book.update([rate("6.85")])
-    converted = book.convert(FetchedQuote(quote(1, price="1E+999999")))
+    rates = FxRates("DKK")
+    rates.update([rate("6.85")])
+    converted = rates.convert(FetchedQuote(quote(1, price="1E+999999")))
     assert converted.converted_price is not None

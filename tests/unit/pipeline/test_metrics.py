@@ -1,4 +1,4 @@
-"""Rates, latencies and the books."""
+"""Rates, latencies and ledger counters."""
 
 from __future__ import annotations
 

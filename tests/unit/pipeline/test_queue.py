@@ -1,4 +1,4 @@
-"""The leased queue, case by case; `test_queues_machine.py` looks for the cases nobody thought of.
+"""The leased queue, case by case; `test_queue_machine.py` generates further cases.
 
 What the protocol says holds for a queue in memory and for one on a real broker alike.
 """

@@ -1,4 +1,4 @@
-"""A `MemoryQueue` under threads that wait in it: nothing is lost, nobody waits in vain, and closed stays closed."""
+"""A `MemoryQueue` with waiting threads: no item is lost, no thread waits in vain, and closed stays closed."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class QueueUnderThreads(RuleBasedStateMachine):
         )
 
     @invariant()
-    def everything_is_in_one_place_and_nobody_waits_in_vain(self) -> None:
+    def every_item_is_in_one_place_and_no_thread_waits_in_vain(self) -> None:
         deadline = time.monotonic() + PATIENCE
         while not self._is_at_rest():
             assert time.monotonic() < deadline, "a call waits although it could go on"

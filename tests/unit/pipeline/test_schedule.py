@@ -168,10 +168,10 @@ def test_a_sleeping_scheduler_misses_no_action(
 
     assume(move_at(now) is ScheduleAction.WAIT)
 
-    # When somebody sleeps for as long as it says
+    # When the scheduler sleeps for the idle time
     seconds = idle_time(plan, now=now, started=0.0, due=due, number=number)
 
-    # Then nothing would have been done meanwhile, and something is to be done afterwards
+    # Then there was nothing to do until then, and there is something to do afterwards
     assert move_at(now + min(seconds, 1e6) * share) is ScheduleAction.WAIT
     if seconds < math.inf:
         assert move_at(now + seconds + 1e-6) is not ScheduleAction.WAIT

@@ -74,7 +74,7 @@ def test_a_cycle_whose_put_failed_is_started_again(eventually: Wait, refused: tu
     queue = Refusing(*refused)
 
     def emptied(cycles: CycleSchedule) -> bool:
-        """A price worker that empties the queue meanwhile must not make the cycle look finished."""
+        """A price worker that empties the queue must not make the cycle look finished."""
         lease = queue.take(8, timeout=0.01)
         assert lease is None or lease.ack()
         return cycles.complete

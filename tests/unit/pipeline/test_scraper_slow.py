@@ -107,11 +107,11 @@ def test_a_list_that_always_exceeds_the_limit_is_used_nevertheless(
     run = scrape(slow=1_000_000, hang_after=0.05)
 
     def watched(condition: Callable[[], object]) -> Callable[[], object]:
-        def look() -> object:
+        def check() -> object:
             run.stage.replace_hung_workers()
             return condition()
 
-        return look
+        return check
 
     eventually(watched(lambda: run.kinds().count(EventKind.WORKER_HUNG) == 2))
 

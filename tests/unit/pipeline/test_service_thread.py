@@ -134,7 +134,7 @@ def test_wake_ends_a_wait_and_repeats_a_running_step(
     thread.start()
     assert rounds.acquire(timeout=PATIENCE)
 
-    # When it is woken meanwhile, then another step follows
+    # When it is woken during a step, then another step follows
     thread.wake()
     go_on.release()
     assert rounds.acquire(timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""A pool of workers: scaled at random, killed from inside, hanging, paused, dismissed."""
+"""A pool of workers: scaled at random, failing, hanging, paused and shut down."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Adder:
 
     def close(self) -> None:
         self.pool.closed += 1
-        raise OSError("a body that cannot even be closed harms nobody")
+        raise OSError("an error in close does not affect the worker")
 
 
 class Pool:
@@ -77,13 +77,13 @@ class Pool:
         return [event.kind for event in self.events]
 
     def watched(self, condition: Callable[[], object]) -> Callable[[], object]:
-        """The condition, with the supervisor's look before every question."""
+        """The condition, with hung workers replaced before every check, as the supervisor does."""
 
-        def look() -> object:
+        def check() -> object:
             self.stage.replace_hung_workers()
             return condition()
 
-        return look
+        return check
 
     def threads(self) -> list[threading.Thread]:
         return [t for t in threading.enumerate() if t.name.startswith("price-")]
@@ -113,7 +113,7 @@ def test_work_is_done_and_counted(eventually: Wait) -> None:
 def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(
     eventually: Wait, rng: random.Random
 ) -> None:
-    """Given 6 000 numbers, when the pool is scaled 1 → 16 → 1 at random meanwhile, each is done exactly once."""
+    """Given 6 000 numbers, when the pool is scaled 1 → 16 → 1 at random, each is done exactly once."""
     before = set(threading.enumerate())
     pool = Pool(1)
     with running(pool):
@@ -126,7 +126,7 @@ def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(
         pool.stage.scale(16)
         assert len([w for w in pool.stage.workers if not w.stopping.is_set()]) == 16
     assert sorted(pool.done) == list(range(6000))
-    # Threads of earlier tests may end meanwhile: only new ones count.
+    # Threads of earlier tests may still end: only new ones count.
     eventually(lambda: not set(threading.enumerate()) - before)
 
 
@@ -208,18 +208,18 @@ def test_a_hung_worker_is_reported_and_replaced_and_its_lease_released(eventuall
     with running(pool):
         pool.queue.put([1, 2, 3])
         eventually(pool.watched(lambda: pool.done == [1, 2, 3]))
-        stuck = [w.snapshot() for w in pool.stage.workers if w.snapshot().state is WorkerState.HUNG]
-        assert [each.name for each in stuck] == ["price-1"]
+        hung = [w.snapshot() for w in pool.stage.workers if w.snapshot().state is WorkerState.HUNG]
+        assert [each.name for each in hung] == ["price-1"]
         assert len(pool.stage.workers) == 2
         assert EventKind.WORKER_HUNG in pool.kinds()
         woken.set()
         eventually(lambda: len(pool.stage.workers) == 1)
-    assert pool.done == [1, 2, 3], "what the lost one did late does not count"
+    assert pool.done == [1, 2, 3], "late work of the abandoned worker does not count"
     assert pool.stage.snapshot([]).restarts == 1
 
 
 def test_a_pool_does_not_block_while_the_lease_of_a_hung_worker_cannot_be_released(eventually: Wait) -> None:
-    # given a stuck worker whose lease is on a broker that is away
+    # given a hung worker whose lease is on a broker that is down
     pool = Pool(1, hang_after=0.02)
     woken, back = threading.Event(), threading.Event()
 
@@ -237,14 +237,14 @@ def test_a_pool_does_not_block_while_the_lease_of_a_hung_worker_cannot_be_releas
         eventually(lambda: any(worker.busy for worker in pool.stage.workers))
 
         # when it is replaced
-        looks = threading.Thread(
+        supervisor = threading.Thread(
             target=lambda: eventually(pool.watched(lambda: EventKind.WORKER_HUNG in pool.kinds()))
         )
-        looks.start()
-        looks.join(10)
+        supervisor.start()
+        supervisor.join(10)
 
-        # then neither that nor a look at the pool has waited for the broker
-        assert not looks.is_alive()
+        # then neither that nor a snapshot of the pool has waited for the broker
+        assert not supervisor.is_alive()
         assert len(pool.stage.workers) == 2
         assert not back.is_set()
         back.set()
@@ -364,7 +364,7 @@ def test_expediting_skips_back_off_delays(eventually: Wait) -> None:
         pool.queue.put([1])
         # given a worker so often ended that its back-off is long
         eventually(lambda: pool.stage.failed >= 3)
-        # when there is a hurry
+        # when the pool is expedited
         pool.stage.expedite()
         # then it takes up its work at once
         eventually(lambda: pool.done == [1])
@@ -389,7 +389,7 @@ def test_a_failing_listener_does_not_affect_workers(
     pool.listener = listen
     pool.act = act
 
-    # When it works and is dismissed
+    # When the pool works and is shut down
     with running(pool):
         pool.queue.put([1, 2, 3])
         eventually(lambda: sorted(pool.done) == [1, 2, 3])
@@ -443,7 +443,7 @@ def test_a_worker_waiting_for_items_reacts_to_pause_scale_and_shutdown(eventuall
         eventually(lambda: len(pool.stage.workers) == 1)
         pool.queue.put([2])
         eventually(lambda: pool.done == [1, 2])
-    # and the end of the block has shown that it hears of its dismissal
+    # And on leaving the block the waiting worker reacts to the shutdown
 
 
 def test_a_worker_that_exits_with_a_lease_releases_it(eventually: Wait) -> None:
