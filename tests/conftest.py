@@ -18,7 +18,7 @@ pytest_plugins = [
     "tests.support.market",
     "tests.support.market_client",
     "tests.support.faults",
-    "tests.support.faults_writers",
+    "tests.support.writer_harness",
 ]
 
 

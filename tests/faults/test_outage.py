@@ -1,4 +1,4 @@
-"""Promise: while the database is away rows wait on the disk, memory stays bounded, and it recovers by itself."""
+"""Guarantee: while the database is down rows are spooled to disk, memory is bounded and recovery is automatic."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def outage(launch: Launcher, check: Checker, server: TcpPostgres, seconds: float
     assert verdict.clean, str(verdict)
     assert verdict.in_journal == verdict.in_dead_letters == 0
     grown = most - before
-    sys.stdout.write(f"{seconds:g} s away: back after {recovered:.1f} s, {grown} MiB more; {verdict}\n")
+    sys.stdout.write(f"{seconds:g} s down: back after {recovered:.1f} s, {grown} MiB more; {verdict}\n")
     return recovered, grown
 
 

@@ -1,4 +1,4 @@
-"""Promise: faults and scaling at random, under load, lose nothing and leave no thread, process or file behind."""
+"""Guarantee: random faults and scaling under load lose no row and leave no thread, process or file behind."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def kill_writers_at_random(run: Engine, rng: random.Random) -> None:
 
 
 def back_to_one(run: Engine, url: str) -> Held:
-    """One worker in every pool, each with its connection, and nobody else left; what is held then."""
+    """One worker in every pool, each with its connection, and no others left; what is held then."""
     for pool in POOLS:
         run.pipeline.scale(pool, 1)
     run.waits_for(lambda s: all(stage.alive == 1 for stage in s.stages), "one worker in every pool")

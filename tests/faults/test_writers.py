@@ -1,4 +1,4 @@
-"""Promise: a writer may die or hang at any moment; nothing is lost, nothing doubled, the others go on."""
+"""Guarantee: a writer may die or hang at any moment; no row is lost or duplicated, and the others continue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_writers_are_killed_at_random_under_load(
     assert launch.programs[0].report()["workers"]["writer"]["restarts"] >= 6
 
 
-def test_a_writer_is_killed_with_a_batch_in_its_hand(
+def test_a_writer_is_killed_while_it_holds_a_batch(
     launch: Launcher, check: Checker, database_url: str
 ) -> None:
     """Given a writer stopped in the middle of its work, when it is killed, another writes its batch."""

@@ -1,4 +1,4 @@
-"""A pipeline that does nothing by itself: a test says when it ends, and sees what was asked of it."""
+"""A fake pipeline that ends when a test decides, and records the stop requests."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def a_stage(name: StageName) -> StageSnapshot:
 
 
 def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot:
-    """A run in its second cycle, half done."""
+    """A run halfway through its second cycle."""
     return Snapshot(
         taken_at=datetime(2026, 5, 4, 15, 30, tzinfo=UTC),
         phase=Phase.RUNNING,
@@ -75,7 +75,7 @@ def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot
 
 
 class FakeRun:
-    """Implements `headless.Run`."""
+    """Implements the run protocol of `headless.runner`."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class FakeRun:
         self.picture = snapshot or a_snapshot()
         self.failure = failure
         self.ends_at = ends_at
-        """The step of the stop ladder that ends it; NONE ends it at once."""
+        """The shutdown level that ends it; NONE ends it when it is started."""
         self.when_started = when_started
         self.over = threading.Event()
         self.steps: list[ShutdownLevel] = []

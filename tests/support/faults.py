@@ -1,4 +1,4 @@
-"""Fixtures for breaking things on purpose."""
+"""Fixtures for fault injection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.postgres import public_folder
 
 @pytest.fixture
 def small_disk() -> Iterator[Callable[[int], Path]]:
-    """Mounts a file system in memory of so many KiB; skips where that is not allowed. For root only."""
+    """Mounts a tmpfs of the given size in KiB; skips where that is not permitted."""
     with ExitStack() as mounted:
 
         def mount(kib: int) -> Path:
@@ -25,7 +25,7 @@ def small_disk() -> Iterator[Callable[[int], Path]]:
             mounted.callback(folder.rmdir)
             command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=0711", "tmpfs", str(folder)]
             if subprocess.run(command, capture_output=True, check=False).returncode:
-                pytest.skip("this machine lets nobody mount a small disk")
+                pytest.skip("mounting a tmpfs is not permitted here")
             mounted.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
             return folder
 
@@ -34,7 +34,7 @@ def small_disk() -> Iterator[Callable[[int], Path]]:
 
 @pytest.fixture
 def rng() -> random.Random:
-    """Chance whose seed a failing test prints; `SP500TUI_TEST_SEED` repeats it."""
+    """Random numbers whose seed a failing test prints; `SP500TUI_TEST_SEED` repeats them."""
     seed = int(os.environ.get("SP500TUI_TEST_SEED") or random.SystemRandom().randrange(1 << 30))
     sys.stdout.write(f"SP500TUI_TEST_SEED={seed}\n")
     return random.Random(seed)

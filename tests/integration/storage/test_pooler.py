@@ -24,9 +24,9 @@ from sp500tui.storage.transaction import run
 from sp500tui.storage.writes import insert, upsert_symbols
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
-from tests.support.faults_rows import row
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import TcpPostgres, public_folder
+from tests.support.rows import row
 
 Starter = Callable[..., PgBouncer]
 FEW = "AAPL,MSFT,BRK.B"

@@ -22,7 +22,7 @@ from sp500tui.pipeline.core.snapshot import (
 from sp500tui.pipeline.monitoring.diagnostics import bottleneck, source_snapshot
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.sources.throttle import CircuitState, ThrottleState
-from tests.support.faults_rows import OPENING
+from tests.support.rows import OPENING
 
 STAGES = tuple(
     StageSnapshot(name, size=2, alive=2, busy=0, items=0, failed=0, rate=0.0, latency=Latency(), restarts=0)

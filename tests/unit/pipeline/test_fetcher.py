@@ -21,7 +21,7 @@ from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols, omitted
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
-from tests.support.faults_rows import OPENING, quote
+from tests.support.rows import OPENING, quote
 from tests.support.waiting import Wait
 
 Answer = FetchResult | Exception

@@ -8,91 +8,95 @@ from collections.abc import Callable
 import pytest
 
 from sp500tui.pipeline.writer.client import WriterDiedError
-from tests.support.faults_database import RefusedError
-from tests.support.faults_rows import row
-from tests.support.faults_writers import Desk, Open
+from tests.support.fake_database import RefusedError
+from tests.support.rows import row
+from tests.support.writer_harness import Open, WriterHarness
 
 Wait = Callable[[Callable[[], object]], None]
 
 
-def waits_for_a_commit(desk: Desk, rows: int) -> threading.Event:
+def waits_for_a_commit(harness: WriterHarness, rows: int) -> threading.Event:
     """Put rows, with a database that commits nothing before the event is set."""
     go = threading.Event()
 
     def hold(_symbols: list[str]) -> None:
         assert go.wait(10)
 
-    desk.database.before_commit = hold
-    desk.put([row(number) for number in range(rows)])
+    harness.database.before_commit = hold
+    harness.put([row(number) for number in range(rows)])
     return go
 
 
-def test_the_next_full_batch_is_in_the_journal_before_the_answer(open_desk: Open, eventually: Wait) -> None:
-    with open_desk(batch=10) as desk:
-        go = waits_for_a_commit(desk, 30)
-        eventually(lambda: desk.database.batches)
-        assert desk.journal.in_progress == 20, "the batch at the database, and the one behind it"
-        assert desk.rows.depth().ready == 10, "no more than one"
+def test_the_next_full_batch_is_in_the_journal_before_the_answer(
+    open_writers: Open, eventually: Wait
+) -> None:
+    with open_writers(batch=10) as harness:
+        go = waits_for_a_commit(harness, 30)
+        eventually(lambda: harness.database.batches)
+        assert harness.journal.in_progress == 20, "the batch at the database, and the one behind it"
+        assert harness.rows.depth().ready == 10, "no more than one"
         go.set()
-        eventually(desk.settled)
-        assert [len(batch) for batch in desk.database.batches] == [10, 10, 10]
+        eventually(harness.settled)
+        assert [len(batch) for batch in harness.database.batches] == [10, 10, 10]
 
 
-def test_rows_that_fill_no_batch_wait_for_company(open_desk: Open, eventually: Wait) -> None:
-    with open_desk(batch=10) as desk:
-        go = waits_for_a_commit(desk, 19)
-        eventually(lambda: desk.database.batches)
-        assert desk.journal.in_progress == 10
+def test_a_partial_batch_is_not_prefetched(open_writers: Open, eventually: Wait) -> None:
+    with open_writers(batch=10) as harness:
+        go = waits_for_a_commit(harness, 19)
+        eventually(lambda: harness.database.batches)
+        assert harness.journal.in_progress == 10
         go.set()
-        eventually(desk.settled)
+        eventually(harness.settled)
 
 
-def test_a_refused_batch_stays_before_the_one_behind_it(open_desk: Open, eventually: Wait) -> None:
-    with open_desk(batch=10) as desk:
+def test_a_rejected_batch_stays_before_the_prefetched_one(open_writers: Open, eventually: Wait) -> None:
+    with open_writers(batch=10) as harness:
         refusals = iter([RefusedError("53100", "disk full")])
 
         def refuse_once(_symbols: list[str]) -> None:
             for refusal in refusals:
                 raise refusal
 
-        desk.database.before_commit = refuse_once
-        desk.put([row(number) for number in range(20)])
-        eventually(desk.settled)
-        assert len(desk.database.rows) == 20
-        first = [batch[0] for batch in desk.database.batches]
+        harness.database.before_commit = refuse_once
+        harness.put([row(number) for number in range(20)])
+        eventually(harness.settled)
+        assert len(harness.database.rows) == 20
+        first = [batch[0] for batch in harness.database.batches]
         assert first[0] == first[1], "the refused one comes again before the other"
 
 
-def test_a_writer_that_dies_leaves_both_batches_to_the_next(open_desk: Open, eventually: Wait) -> None:
-    with open_desk(batch=10) as desk:
+def test_both_batches_of_a_writer_that_died_are_written_by_the_next(
+    open_writers: Open, eventually: Wait
+) -> None:
+    with open_writers(batch=10) as harness:
         crashes = iter([WriterDiedError("ended by signal 9", crashed=True)])
 
         def die_once(_symbols: list[str]) -> None:
             for death in crashes:
                 raise death
 
-        desk.database.after_commit = die_once
-        desk.put([row(number) for number in range(20)])
-        eventually(desk.settled)
-        assert len(desk.database.rows) == 20
-        assert (desk.ledger().stored, desk.ledger().duplicate) == (10, 10)
+        harness.database.after_commit = die_once
+        harness.put([row(number) for number in range(20)])
+        eventually(harness.settled)
+        assert len(harness.database.rows) == 20
+        assert (harness.ledger().stored, harness.ledger().duplicate) == (10, 10)
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["scaled-down", "replaced"])
-def test_a_writer_that_is_to_leave_takes_no_more(open_desk: Open, eventually: Wait, replaced: bool) -> None:
-    with open_desk(batch=10) as desk:
-        go = waits_for_a_commit(desk, 40)
-        eventually(lambda: desk.database.batches)
-        worker = desk.stage.workers[0]
+def test_a_stopping_writer_prefetches_nothing(open_writers: Open, eventually: Wait, replaced: bool) -> None:
+    with open_writers(batch=10) as harness:
+        go = waits_for_a_commit(harness, 40)
+        eventually(lambda: harness.database.batches)
+        worker = harness.stage.workers[0]
         if replaced:
             worker.abandoned = True
         else:
             worker.stopping.set()
         go.set()
-        eventually(lambda: not desk.stage.workers)
+        eventually(lambda: not harness.stage.workers)
         # The batch that was ready is committed by who leaves in good order; one that was replaced leaves it.
-        ledger = desk.ledger()
+        ledger = harness.ledger()
         assert (ledger.stored, ledger.spooled) == ((10, 10) if replaced else (20, 0))
-        assert desk.rows.depth().ready == 20
-        desk.stage.scale(2)
-        eventually(desk.settled)
+        assert harness.rows.depth().ready == 20
+        harness.stage.scale(2)
+        eventually(harness.settled)

@@ -30,7 +30,7 @@ EVERYTHING: frozenset[str] = frozenset()
 SYMBOLS = ["MMM", "AOS", "ABT"]
 
 
-class Desk:
+class WriterHarness:
     """A market with a renderer and its dice."""
 
     def __init__(self, start_at: float = OPENING + 60, **faults: Any) -> None:
@@ -70,7 +70,7 @@ def kinds(quote: dict[str, Any]) -> dict[str, str]:
 def test_a_share_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
     # given a recorded quote of a closed market, and one of ours in the evening
     real = kinds(recorded(path))
-    ours = kinds(Desk(start_at=22.5 * 3600).quotes("MMM")[0])
+    ours = kinds(WriterHarness(start_at=22.5 * 3600).quotes("MMM")[0])
 
     # then ours has all of its keys but what only a real company has, with the same types
     assert real.keys() - ours.keys() <= CALENDAR_FACTS
@@ -82,13 +82,13 @@ def test_a_share_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
 
 @pytest.mark.parametrize("path", own_and_real("yahoo/2026_quote-pair.json", "yahoo/2025_quote-EURUSD=X.json"))
 def test_a_pair_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
-    real, ours = kinds(recorded(path)), kinds(Desk().quotes("EURUSD=X")[0])
+    real, ours = kinds(recorded(path)), kinds(WriterHarness().quotes("EURUSD=X")[0])
     assert real == ours
 
 
 @pytest.mark.parametrize("path", own_and_real("yahoo/2026_quote-dead.json", "yahoo/2025_quote-BRKS.json"))
 def test_a_dead_symbol_looks_like_a_recorded_one(path: Path) -> None:
-    (quote,) = Desk().quotes("BRKS")
+    (quote,) = WriterHarness().quotes("BRKS")
     assert quote == dead_quote("BRKS")
     assert set(recorded(path)) - set(quote) <= {"messageBoardId"}
 
@@ -98,14 +98,14 @@ def test_a_dead_symbol_looks_like_a_recorded_one(path: Path) -> None:
 )
 def test_a_filtered_quote_has_the_recorded_core_and_what_was_asked_for(path: Path) -> None:
     real = set(recorded(path)) - {"beta"}
-    ours = set(Desk().quotes("MMM", wanted=frozenset({"currency"}))[0])
+    ours = set(WriterHarness().quotes("MMM", wanted=frozenset({"currency"}))[0])
     assert ours == real | {"currency"}
     assert real == CORE
 
 
 def test_the_change_is_the_price_less_the_previous_close_to_the_last_digit() -> None:
     # given quotes as printed, read without rounding
-    fragments = Desk().render("MMM", "AOS", "ABT", "USDDKK=X").fragments
+    fragments = WriterHarness().render("MMM", "AOS", "ABT", "USDDKK=X").fragments
     for quote in (json.loads(fragment, parse_float=Decimal) for fragment in fragments):
         change = quote["regularMarketPrice"] - quote["regularMarketPreviousClose"]
         # then the arithmetic holds exactly
@@ -127,13 +127,13 @@ def test_the_change_is_the_price_less_the_previous_close_to_the_last_digit() -> 
 )
 def test_each_session_prints_its_own_price(start_at: float, state: str, prefix: str) -> None:
     # given a quote in that session
-    desk = Desk(start_at)
-    (quote,) = desk.quotes("MMM")
+    harness = WriterHarness(start_at)
+    (quote,) = harness.quotes("MMM")
 
     # then it says so, has that session's price, and that price goes into the ledger
     assert quote["marketState"] == state
     assert {key[:-5] for key in quote if key.endswith("MarketPrice")} == {prefix, "regularMarket"}
-    assert desk.render("MMM").quotes == (
+    assert harness.render("MMM").quotes == (
         ServedQuote("MMM", quote[prefix + "Time"], repr(quote[prefix + "Price"])),
     )
     if prefix != "regularMarket":
@@ -143,10 +143,10 @@ def test_each_session_prints_its_own_price(start_at: float, state: str, prefix: 
 
 def test_a_fragment_is_made_once_a_trade() -> None:
     # given two looks within a second, and one a while later
-    desk = Desk()
-    first, again = desk.render("MMM").fragments, desk.render("MMM").fragments
-    desk.time.now += 30
-    later = desk.render("MMM").fragments
+    harness = WriterHarness()
+    first, again = harness.render("MMM").fragments, harness.render("MMM").fragments
+    harness.time.now += 30
+    later = harness.render("MMM").fragments
 
     # then the first two are the very same text
     assert first[0] is again[0]
@@ -163,14 +163,14 @@ def test_unknown_symbols_are_left_out_and_dotted_ones_are_not_yahoos() -> None:
 
 
 def test_formatted_numbers_come_as_objects() -> None:
-    (quote,) = Desk().quotes("MMM", wrap=True)
+    (quote,) = WriterHarness().quotes("MMM", wrap=True)
     assert set(quote["regularMarketPrice"]) == {"raw", "fmt"}
     assert quote["symbol"] == "MMM"
     assert quote["tradeable"] is False
 
 
 def test_currency_pairs_are_not_in_the_ledger() -> None:
-    rendered = Desk().render("USDDKK=X")
+    rendered = WriterHarness().render("USDDKK=X")
     assert len(rendered.fragments) == 1
     assert rendered.quotes == ()
 
@@ -179,19 +179,19 @@ def test_currency_pairs_are_not_in_the_ledger() -> None:
     ("fault", "text"), [("nan_price", "NaN"), ("null_price", "null"), ("negative_price", "-1.0")]
 )
 def test_a_spoilt_price_is_printed_and_kept_out_of_the_ledger(fault: str, text: str) -> None:
-    desk = Desk(18 * 3600, **{fault: 1})
-    rendered = desk.render("MMM")
+    harness = WriterHarness(18 * 3600, **{fault: 1})
+    rendered = harness.render("MMM")
     assert f'"regularMarketPrice":{text}' in rendered.fragments[0]
     assert f'"postMarketPrice":{text}' in rendered.fragments[0]
     assert rendered.quotes == ()
-    assert desk.happened == [fault]
+    assert harness.happened == [fault]
 
 
 def test_a_stale_quote_is_that_of_the_previous_close() -> None:
     # given a market in which every quote is stale
-    desk = Desk(stale=1)
-    (quote,) = desk.quotes("MMM")
-    day = known(desk.market, "MMM").today
+    harness = WriterHarness(stale=1)
+    (quote,) = harness.quotes("MMM")
+    day = known(harness.market, "MMM").today
 
     # then it is a real but old one, and as such in the ledger
     assert (quote["regularMarketPrice"], quote["regularMarketTime"]) == (
@@ -199,23 +199,23 @@ def test_a_stale_quote_is_that_of_the_previous_close() -> None:
         day.previous_time,
     )
     assert quote["regularMarketChange"] == 0
-    assert desk.render("MMM").quotes == (ServedQuote("MMM", day.previous_time, repr(day.previous_close)),)
+    assert harness.render("MMM").quotes == (ServedQuote("MMM", day.previous_time, repr(day.previous_close)),)
 
 
 def test_missing_symbols_are_missing() -> None:
-    assert Desk(missing_symbol=1).quotes() == []
-    desk = Desk(missing_symbol=0.5)
-    assert 0 < sum(len(desk.quotes()) for _ in range(20)) < 60
+    assert WriterHarness(missing_symbol=1).quotes() == []
+    harness = WriterHarness(missing_symbol=0.5)
+    assert 0 < sum(len(harness.quotes()) for _ in range(20)) < 60
 
 
 def test_an_empty_answer_has_no_quotes_at_all() -> None:
-    assert Desk(empty=1).quotes("MMM", "USDDKK=X") == []
+    assert WriterHarness(empty=1).quotes("MMM", "USDDKK=X") == []
 
 
 def test_a_stranger_takes_the_place_of_a_quote() -> None:
     # given answers with a symbol nobody asked for
-    desk = Desk(unrequested_symbols=1)
-    rendered = desk.render()
+    harness = WriterHarness(unrequested_symbols=1)
+    rendered = harness.render()
     symbols = [json.loads(fragment)["symbol"] for fragment in rendered.fragments]
 
     # then one is foreign, and the ledger has the others only
@@ -226,10 +226,10 @@ def test_a_stranger_takes_the_place_of_a_quote() -> None:
 
 def test_faulty_rates() -> None:
     # given a rate, then each of its faults
-    normal = Desk().quotes("DKK=X")[0]
-    assert Desk(fx="missing").quotes("DKK=X") == []
-    assert Desk(fx="zero").quotes("DKK=X")[0]["regularMarketPrice"] == 0
-    old = Desk(fx="old").quotes("DKK=X")[0]
+    normal = WriterHarness().quotes("DKK=X")[0]
+    assert WriterHarness(fx="missing").quotes("DKK=X") == []
+    assert WriterHarness(fx="zero").quotes("DKK=X")[0]["regularMarketPrice"] == 0
+    old = WriterHarness(fx="old").quotes("DKK=X")[0]
     assert normal["regularMarketTime"] - old["regularMarketTime"] >= 2 * 86_400
 
 

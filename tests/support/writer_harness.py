@@ -1,4 +1,4 @@
-"""Writers between a rows queue and a database in memory, whose equation is watched all the time."""
+"""Writers between a rows queue and a database in memory, with a continuous check of the conservation equation."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from sp500tui.pipeline.writer import database_health as database_state
 from sp500tui.pipeline.writer import worker as writing_module
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
-from tests.support.faults_database import FakeDatabase
+from tests.support.fake_database import FakeDatabase
 
 
-class Desk:
+class WriterHarness:
     """Writers between a rows queue and a database in memory."""
 
     def __init__(
@@ -82,50 +82,50 @@ class Desk:
         ledger = self.ledger()
         return ledger.fetched == ledger.stored + ledger.duplicate + ledger.dead
 
-    def buried(self) -> list[str | None]:
+    def dead_lettered(self) -> list[str | None]:
         return [letter.row["symbol"] for letter in self.dead_letters.listing()]
 
     def restarts(self) -> int:
         return self.stage.snapshot(self.stage.workers).restarts
 
 
-Open = Callable[..., AbstractContextManager[Desk]]
+Open = Callable[..., AbstractContextManager[WriterHarness]]
 
 
 @pytest.fixture
-def open_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     @contextmanager
-    def make(writers: int = 1, *, away: bool = False, **kwargs: Any) -> Iterator[Desk]:
-        desk = Desk(tmp_path, **kwargs)
+    def make(writers: int = 1, *, away: bool = False, **kwargs: Any) -> Iterator[WriterHarness]:
+        harness = WriterHarness(tmp_path, **kwargs)
         if away:
-            desk.health.ready.clear()
-        monkeypatch.setattr(writing_module, "WriterClient", desk.database.client)
+            harness.health.ready.clear()
+        monkeypatch.setattr(writing_module, "WriterClient", harness.database.client)
         monkeypatch.setattr(database_state, "_MAX_BACKOFF", 0.05)
         unbalanced: list[Ledger] = []
         over = threading.Event()
 
         def sample() -> None:
             while not over.wait(0.0005):
-                ledger = desk.ledger()
+                ledger = harness.ledger()
                 if not ledger.is_balanced:
                     unbalanced.append(ledger)
 
         watcher = threading.Thread(target=sample)
         watcher.start()
-        desk.stage.scale(writers)
+        harness.stage.scale(writers)
         try:
-            yield desk
-            desk.rows.close()
-            if not desk.stage.join(0.3):
+            yield harness
+            harness.rows.close()
+            if not harness.stage.join(0.3):
                 # What the test left undone goes to the disk, as at the second request to stop.
-                desk.writer_stage.spooling_since = time.monotonic() - 60
-                desk.stage.shutdown_now()
-                assert desk.stage.join(10)
+                harness.writer_stage.spooling_since = time.monotonic() - 60
+                harness.stage.shutdown_now()
+                assert harness.stage.join(10)
         finally:
             over.set()
             watcher.join()
         assert unbalanced == [], "the equation holds at every moment"
-        assert all(client.closed for client in desk.database.clients)
-        desk.journal.close()
+        assert all(client.closed for client in harness.database.clients)
+        harness.journal.close()
 
     return make
