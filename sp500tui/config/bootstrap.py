@@ -1,4 +1,4 @@
-"""The start of every run and command: its logs and its folders, as the settings say."""
+"""The start of every run and command: logging and folders."""
 
 from __future__ import annotations
 

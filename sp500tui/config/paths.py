@@ -141,7 +141,7 @@ def default_log_folder() -> Path:
 
 
 def unknown_home(remedy: str) -> ConfigurationError:
-    """The error for a default path that cannot be derived; `remedy` says how to do without it."""
+    """The error for a default path that cannot be derived; `remedy` is the alternative to setting HOME."""
     return ConfigurationError(
         f"the home directory is unknown: HOME is not set to an absolute path, and user id {os.getuid()} has no "
         f"home in the user database; set HOME, or {remedy}"

@@ -63,7 +63,7 @@ class TestOneRun:
         # given an empty home, when everything is fetched once
         code, out, errors = ran("--no-ui", "--demo", "--once", "--json")
 
-        # then one object on stdout says that all of it is stored
+        # then one object on stdout reports that all of it is stored
         assert code == ExitCode.OK, errors
         report = json.loads(out)
         assert (report["outcome"], report["cycles"], report["constituents"]) == ("completed", 1, 503)
@@ -143,11 +143,11 @@ class TestStop:
         seen = iter(program.stderr.readline, "")
         assert any("fetched 2 = stored" in line for line in seen)
 
-        # when the terminal's Ctrl-C, or whoever stops it, signals the group
+        # when the group receives a signal, as by Ctrl-C in a terminal
         os.killpg(program.pid, number)
         out, _ = program.communicate(timeout=PATIENCE)
 
-        # then what was fetched is stored, and the exit code says why it ended
+        # then what was fetched is stored, and the exit code is that of the signal
         report = json.loads(out)
         quotes = report["quotes"]
         assert program.returncode == code
@@ -305,7 +305,7 @@ def test_an_ordinary_user_gets_the_same(home: Path) -> None:
     arguments = ["--no-ui", "--demo", "--once", "--json", "--symbols", "AAPL"]
     code, out, errors = ran(*arguments, by=[*become, *may_read], env=environment)
 
-    # then it is stored, and nobody else can read it
+    # then it is stored, and no other user can read it
     assert code == ExitCode.OK, errors
     assert json.loads(out)["quotes"]["stored"] == 1
     assert (theirs / "data" / "demo").stat().st_mode & 0o077 == 0

@@ -198,7 +198,7 @@ def test_a_signal_ends_psql_with_the_command_that_runs_it(database_url: str) -> 
     wait_for(ours.children, "psql", IN_TIME)
     (psql,) = ours.children()
     wait_for(lambda: "psql" in psql.name(), "psql itself", IN_TIME)
-    # when the command is told to end, then so is psql
+    # when the command is terminated, then so is psql
     program.send_signal(SIGTERM)
     assert program.wait(IN_TIME) == 143
     psutil.wait_procs([psql], 10)

@@ -63,7 +63,7 @@ def a_quote(symbol: str) -> Quote:
 
 
 class FakeYahoo:
-    """Answers for every symbol but those it does not know; fails first as often as it was told to."""
+    """Returns a quote for every known symbol, after the given number of failures."""
 
     def __init__(self, unknown: Sequence[str] = (), failures: Sequence[SourceError] = ()) -> None:
         self.unknown = unknown

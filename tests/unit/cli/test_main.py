@@ -1,4 +1,4 @@
-"""The command line: what is understood, what is refused, and where it leads."""
+"""The command line: parsing, refusals, and the dispatch to front ends and commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -75,7 +75,7 @@ class TestParse:
             ("--once=yes", "ignored explicit argument"),
         ],
     )
-    def test_what_is_not_understood_is_one_line_with_a_hint(self, line: str, words: str) -> None:
+    def test_an_unknown_argument_is_refused_in_one_line_with_a_hint(self, line: str, words: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             parse(line.split())
         assert words in str(caught.value)
@@ -116,7 +116,7 @@ class TestParse:
             ("database psql mydb --currency", {}, ["mydb", "--currency"]),
         ],
     )
-    def test_what_follows_psqls_own_options_goes_to_psql_as_it_is(
+    def test_arguments_after_our_own_options_are_passed_to_psql_unchanged(
         self, line: str, flags: dict[str, object], rest: list[str]
     ) -> None:
         namespace = parse(line.split())
@@ -189,7 +189,7 @@ class TestDispatch:
         assert words in shown
         assert shown.count("\n") == 1
 
-    def test_a_dumb_terminal_is_sent_to_no_ui(
+    def test_a_dumb_terminal_is_refused_with_the_remedy(
         self, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], str]
     ) -> None:
         monkeypatch.setattr(sys, "stdout", Terminal())
@@ -202,7 +202,7 @@ class TestDispatch:
     def test_on_a_terminal_the_dashboard_opens_with_a_silent_console(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], str]
     ) -> None:
-        # given a terminal, and a note to tell
+        # given a terminal, and a configuration with a warning
         monkeypatch.setattr(sys, "stdout", Terminal())
         monkeypatch.setattr(sys, "stdin", Terminal())
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -216,7 +216,7 @@ class TestDispatch:
         folder = public_folder()
         code = cli.main(["--demo", "--config", str(file), "--data-dir", str(folder / "data")])
 
-        # then it runs, the note waits for it in the ring, and nothing is on the terminal
+        # then it runs, the warning is in the ring, and nothing is on the terminal
         configuration = logs.current()
         assert code == 7
         assert configuration is not None

@@ -1,4 +1,4 @@
-"""What Python is told at the start of a run."""
+"""Garbage collection and thread switching are set at the start of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_garbage_is_looked_for_less_often() -> None:
 
     tune_gc()
 
-    assert sys.getswitchinterval() == interval, "nobody looks at a script's run"
+    assert sys.getswitchinterval() == interval, "a run without a screen needs throughput"
     assert gc.get_threshold()[0] > young
     assert gc.isenabled()
     assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__"

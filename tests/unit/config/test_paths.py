@@ -1,4 +1,4 @@
-"""Paths: where things lie, who may read them, and what is said when they cannot be made."""
+"""Paths: the folders of a run, their modes, and the errors when they cannot be created."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_live_and_demo_share_neither_data_nor_cache(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("user", "public"), [(1000, False), (0, True)])
-def test_data_is_private_except_for_the_passage_that_roots_server_needs(
+def test_data_is_private_but_roots_server_can_traverse_its_folder(
     a_public_folder: Path, monkeypatch: pytest.MonkeyPatch, user: int, public: bool
 ) -> None:
     # given
@@ -56,7 +56,7 @@ def test_data_is_private_except_for_the_passage_that_roots_server_needs(
     made.prepare()
     made.prepare()
 
-    # then nobody else can read any of it
+    # then no other user can read any of it
     assert mode(made.base) == mode(made.data) == (0o711 if public else 0o700)
     assert mode(made.journal) == mode(made.cache) == 0o700
 
@@ -83,13 +83,13 @@ def test_root_has_a_data_folder_outside_its_home(monkeypatch: pytest.MonkeyPatch
     assert default_data_folder() == tmp_path / "data" / "sp500tui"
 
 
-def test_a_folder_of_somebody_keeps_its_mode(a_public_folder: Path) -> None:
+def test_an_existing_folder_keeps_its_mode(a_public_folder: Path) -> None:
     a_public_folder.chmod(0o755)
     Paths.of(Settings(data_dir=a_public_folder)).prepare()
     assert mode(a_public_folder) == 0o755
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(a_public_folder: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named_with_the_remedy(a_public_folder: Path) -> None:
     (a_public_folder / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"data folder .*file/x cannot be created: .*--data-dir DIR"):
         Paths.of(Settings(data_dir=a_public_folder / "file" / "x")).prepare()

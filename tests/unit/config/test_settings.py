@@ -25,7 +25,7 @@ from tests.support.postgres import public_folder
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No variable and no file of whoever runs the tests reaches a test."""
+    """Isolate the tests from the variables and files of the user who runs them."""
     isolate_home(monkeypatch, tmp_path)
     return tmp_path
 
@@ -68,7 +68,7 @@ class TestSources:
         # when they are loaded
         configuration = load({"interval": "5"}, file)
 
-        # then the strongest is in force, and says where it comes from
+        # then the highest precedence wins, and the origin names it
         settings, origins = configuration.settings, configuration.origins
         assert (settings.interval, settings.writers, settings.converters, settings.batch_size) == (
             5.0,
@@ -91,7 +91,7 @@ class TestSources:
 
         assert load({}).settings.writers == 7
 
-    def test_the_usual_file_is_read_when_it_exists(self) -> None:
+    def test_the_default_file_is_read_where_it_exists(self) -> None:
         file = default_file()
         assert file is not None
         assert load({}).file == file
@@ -100,21 +100,23 @@ class TestSources:
 
         assert load({}).settings.writers == 7
 
-    def test_settings_made_by_hand_ignore_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_settings_constructed_directly_ignore_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("SP500TUI_WRITERS", "9")
 
         assert Settings().writers == 2
 
-    def test_an_empty_variable_is_no_value(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_empty_variable_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SP500TUI_PROXY", "")
 
         assert load({}).settings.proxy is None
 
     @pytest.mark.parametrize(("flags", "interval"), [({}, 15.0), ({"demo": True}, 2.0)])
-    def test_the_usual_interval_depends_on_the_market(self, flags: dict[str, Any], interval: float) -> None:
+    def test_the_default_interval_depends_on_the_market(self, flags: dict[str, Any], interval: float) -> None:
         assert load(flags).settings.interval == interval
 
-    def test_an_interval_that_was_set_holds_in_the_demo_too(self) -> None:
+    def test_a_given_interval_applies_in_the_demo_too(self) -> None:
         assert load({"demo": True, "interval": "15"}).settings.interval == 15.0
 
     def test_json_has_its_short_name_everywhere(
@@ -245,7 +247,7 @@ class TestRefusals:
             configuration = load({})
             named = refusal({}, str(file))
 
-        # then the defaults are in force, and the one warning names the file and the reason
+        # then the defaults apply, and the one warning names the file and the reason
         assert configuration.settings.writers == 2
         assert configuration.warnings == (
             f"configuration file {file} cannot be read and is ignored: Permission denied",
@@ -310,26 +312,26 @@ class TestRefusals:
 
 
 class TestConflicts:
-    def test_equally_strong_ones_exclude_each_other(self, tmp_path: Path) -> None:
+    def test_settings_of_equal_precedence_are_mutually_exclusive(self, tmp_path: Path) -> None:
         assert "--once and --cycles are mutually exclusive" in refusal({"once": True, "cycles": "2"})
         assert "are mutually exclusive" in refusal({"symbols": "A", "symbols_file": "/x"})
         message = refusal({}, toml(tmp_path, "once = true\ncycles = 2"))
         assert "once in" in message
         assert "cycles in" in message
 
-    def test_the_stronger_one_wins(self, tmp_path: Path) -> None:
+    def test_the_one_of_higher_precedence_wins(self, tmp_path: Path) -> None:
         # given a file that asks for cycles
         file = toml(tmp_path, 'cycles = 2\nsymbols_file = "/nowhere"')
 
         # when the command line asks for one cycle and names its symbols
         settings = load({"once": True, "symbols": "AAPL"}, file).settings
 
-        # then the file has no say
+        # then the values of the file are ignored
         assert (settings.once, settings.cycles) == (True, None)
         assert (settings.symbols, settings.symbols_file) == (("AAPL",), None)
 
     @pytest.mark.parametrize("name", ["proxy", "ca_file"])
-    def test_the_demo_brings_its_own_proxy_and_certificate(
+    def test_the_demo_has_its_own_proxy_and_certificate(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
         value = "http://proxy:1" if name == "proxy" else str(a_certificate(tmp_path))
@@ -346,19 +348,19 @@ class TestConflicts:
         assert getattr(load({"demo": True}).settings, name) is None
         assert getattr(load({}).settings, name) is not None
 
-    def test_simulated_prices_do_not_go_to_the_database_of_the_file(self, tmp_path: Path) -> None:
-        # given a standing database with real prices
+    def test_the_demo_does_not_write_to_the_database_of_the_file(self, tmp_path: Path) -> None:
+        # given a configuration file with the database of the live market
         file = toml(tmp_path, 'database = "postgresql://me@host/real"')
         assert load({}, file).settings.database == "postgresql://me@host/real"
 
         # when the demo is asked for on the command line
         configuration = load({"demo": True}, file)
 
-        # then it is set aside, and that is said
+        # then it is ignored with a warning
         assert configuration.settings.database is None
         assert "is ignored in demo mode" in configuration.warnings[0]
 
-    def test_nor_do_the_demos_screens_read_the_replica_of_the_file(self, tmp_path: Path) -> None:
+    def test_the_demo_does_not_read_the_replica_of_the_file(self, tmp_path: Path) -> None:
         both = 'database = "postgresql://me@host/real"\nread_database = "postgresql://me@replica/real"'
         file = toml(tmp_path, both)
         assert load({}, file).settings.read_database == "postgresql://me@replica/real"
@@ -381,7 +383,7 @@ class TestSymbols:
     def test_symbols_are_listed_once_in_capitals(self) -> None:
         assert load({"symbols": "aapl, BRK.B aapl;^gspc"}).settings.symbols == ("AAPL", "BRK.B", "^GSPC")
 
-    def test_a_list_in_the_file_is_as_good(self, tmp_path: Path) -> None:
+    def test_the_configuration_file_may_hold_a_list_of_symbols(self, tmp_path: Path) -> None:
         assert load({}, toml(tmp_path, 'symbols = ["aapl", "msft"]')).settings.symbols == ("AAPL", "MSFT")
 
     def test_a_file_holds_one_a_line_or_commas_and_comments(self, tmp_path: Path) -> None:
@@ -401,7 +403,7 @@ class TestSymbols:
             pytest.param(b"A\n" * (3 << 20), "larger than 4 MB", id="too large"),
         ],
     )
-    def test_a_file_that_makes_no_sense_is_refused_by_name(
+    def test_an_invalid_symbols_file_is_refused_by_name(
         self, tmp_path: Path, content: bytes, words: str
     ) -> None:
         file = tmp_path / "symbols.txt"
@@ -434,7 +436,7 @@ class TestOptions:
     def test_every_setting_is_described_once(self) -> None:
         assert sorted(option.field for option in OPTIONS) == sorted(Settings.model_fields)
 
-    def test_the_help_tells_the_true_defaults(self) -> None:
+    def test_the_help_names_the_actual_defaults(self) -> None:
         for option in OPTIONS:
             default = Settings.model_fields[option.field].get_default(
                 call_default_factory=True, validated_data={}
