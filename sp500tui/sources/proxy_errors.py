@@ -1,4 +1,4 @@
-"""What a proxy means that refuses a connection."""
+"""Messages for connections refused by a proxy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _UNREACHABLE = frozenset({500, 502, 503, 504})
 
 
 def proxy_error_message(status: int, host: str) -> str:
-    """What a proxy's refusal of a connection to `host` means, and what to do; one line."""
+    """Why the proxy refused a connection to `host`, and the remedy, in one line."""
     if status == _PROXY_LOGIN:
         return "the proxy refused the log-in (407); give a valid user and password in the URL of --proxy"
     if status in _UNREACHABLE:

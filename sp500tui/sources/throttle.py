@@ -1,4 +1,4 @@
-"""The one gate before Yahoo Finance: a token bucket whose rate adapts, and a circuit breaker."""
+"""Rate limiting of requests to Yahoo Finance: a token bucket with an adaptive rate, and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from enum import StrEnum
 from sp500tui.errors import ThrottledError
 
 MAX_RETRY_AFTER = 3600.0
-"""Seconds; a `Retry-After` beyond an hour is answered by one attempt an hour."""
+"""Seconds; a longer `Retry-After` is capped, so that one attempt an hour is made."""
 TOLERATED_FAILURES = 2
-"""Failures in a row that do not open the circuit yet: one lost connection is no outage."""
+"""Consecutive failures that do not open the circuit: one lost connection is not an outage."""
 
 _MIN_RATE_SHARE = 1 / 16
 _RATE_STEP_SHARE = 1 / 20
 _POLL_INTERVAL = 0.05
-"""Seconds between two looks at `cancelled` while waiting."""
+"""Seconds between two calls of `cancelled` while waiting."""
 _PROBE_TIMEOUT = 60.0
-"""Seconds after which a probe that never told its outcome is given up."""
+"""Seconds after which a probe without an outcome is abandoned."""
 _PROBE_INTERVAL = 0.5
-"""Seconds after which those who met a probe under way should ask again."""
+"""Seconds after which a thread that was refused because of another thread's probe should try again."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackOff:
-    """Waiting times that double from strike to strike."""
+    """Exponential back-off with jitter."""
 
     base: float
-    """Seconds, at most, after the first strike."""
+    """Maximum delay after the first failure, in seconds."""
     cap: float
-    """Seconds, at most, after any."""
+    """Maximum delay after any failure, in seconds."""
 
     def delay(self, failures: int, jitter: float) -> float:
-        """Seconds to wait after that many strikes; `jitter` from 0 to 1 spreads them over the upper half.
+        """Seconds to wait after that many failures; `jitter` from 0 to 1 spreads them over the upper half.
 
-        The lower half is fixed, so that a storm costs a bounded number of requests whatever the dice say.
+        The lower half is fixed, so that the number of requests during an outage is bounded for every jitter.
         """
         doublings = min(max(failures, 1) - 1, 32)
         longest = min(self.cap, self.base * float(2**doublings))
@@ -48,9 +48,9 @@ class BackOff:
 
 
 THROTTLE_BACKOFF = BackOff(base=4.0, cap=60.0)
-"""Yahoo asked for fewer requests. A minute of refusals sees at most five attempts after its first 5 s."""
+"""After a 429. At most five attempts a minute are made after the first 5 s."""
 FAILURE_BACKOFF = BackOff(base=1.0, cap=30.0)
-"""No answer, or a senseless one: mostly the network here, which comes back by itself."""
+"""After a missing or invalid response, mostly caused by the local network."""
 
 
 def decrease_rate(rate: float, limit: float) -> float:
@@ -59,24 +59,24 @@ def decrease_rate(rate: float, limit: float) -> float:
 
 
 def increase_rate(rate: float, limit: float) -> float:
-    """The rate after a good answer: a twentieth of the limit more, up to it (requests a second)."""
+    """The rate after a successful response: a twentieth of the limit more, up to it (requests a second)."""
     return min(limit, rate + limit * _RATE_STEP_SHARE)
 
 
 def burst_at(rate: float, limit: float, burst: int) -> int:
-    """Requests that may go out at once at a lowered rate: the same share of `burst`, at least one."""
+    """The burst at a reduced rate: the same share of `burst`, at least one request."""
     return max(1, int(burst * rate / limit))
 
 
 def default_burst(rate: float) -> int:
-    """Three seconds' worth of requests, so that one round over the index hardly waits."""
+    """The requests of three seconds, so that a cycle over the index hardly waits."""
     return max(1, round(3 * rate))
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks for, as a number or an HTTP date (RFC 9110, 10.2.3).
+    """Parse a `Retry-After` header, a number or an HTTP date, into seconds (RFC 9110, 10.2.3).
 
-    None for a header that is absent or unreadable; never below zero, never above an hour.
+    None for a missing or unreadable header; otherwise between zero and an hour.
     """
     if value is None:
         return None
@@ -93,14 +93,14 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
 
 class CircuitState(StrEnum):
-    """Whether requests go out."""
+    """State of the circuit breaker."""
 
     CLOSED = "closed"
-    """They do."""
+    """Requests are sent."""
     OPEN = "open"
-    """None does."""
+    """No request is sent."""
     HALF_OPEN = "half-open"
-    """One thread may try."""
+    """One thread may send a probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +111,26 @@ class ThrottleState:
     rate: float
     """Requests a second allowed now."""
     limit: float
-    """Requests a second allowed at best, as configured."""
+    """Configured maximum rate, requests a second."""
     retry_in: float | None
     """Seconds until the next attempt; None while the circuit is closed."""
     requests: int
-    """HTTP requests let through, cookies and crumbs included."""
+    """HTTP requests sent, including those for cookies and crumbs."""
     failed: int
-    """Attempts that ended without a usable answer."""
+    """Requests without a usable response."""
     throttled: int
-    """Answers that asked for fewer requests."""
+    """Responses that asked for fewer requests, such as 429."""
     last_success_age: float | None
-    """Seconds since the last usable answer; None before the first."""
+    """Seconds since the last usable response; None before the first."""
     message: str
-    """Why the circuit is not closed, one line; empty when it is."""
+    """Why the circuit is not closed, in one line; empty if it is closed."""
 
 
 class Throttle:
-    """Lets requests through at a rate that halves on every 429 and grows again with every good answer.
+    """Limits requests to a rate that halves on every 429 and recovers step by step with every success.
 
-    One for each process and source; thread-safe. The thread that asks for a request tells its outcome:
-    after an opening one thread at a time probes, and only its outcome closes the circuit.
+    One per process and source; thread-safe. The thread that called `acquire` reports the outcome. After the circuit
+    opened, one thread at a time sends a probe, and only its outcome closes the circuit.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Throttle:
         self._changed = threading.Condition()
         self._rate = rate
         self._tat = clock()
-        """When the bucket would be full again, were nothing taken from it any more."""
+        """Theoretical arrival time (GCRA): when the bucket is full again if no more tokens are taken."""
         self._open_until: float | None = None
         self._openings = 0
         self._probe: int | None = None
@@ -160,11 +160,11 @@ class Throttle:
         self._message = ""
 
     def acquire(self, timeout: float = 30.0, cancelled: Callable[[], bool] | None = None) -> None:
-        """Wait for the right to send one request, at most `timeout` seconds.
+        """Wait until one request may be sent, at most `timeout` seconds.
 
         Raises:
-            ThrottledError: the circuit is open or opens meanwhile, another thread probes, the wait would
-                take longer than `timeout` (all at once), or `cancelled` says so.
+            ThrottledError: The circuit is open or opens during the wait, another thread sends a probe, the wait
+                would exceed `timeout` (raised without waiting), or `cancelled` returned True.
         """
         with self._changed:
             now = self._clock()
@@ -181,7 +181,7 @@ class Throttle:
             self._requests += 1
 
     def succeeded(self) -> None:
-        """A request of this thread brought a usable answer."""
+        """Record a successful request of this thread."""
         with self._changed:
             self._last_success = self._clock()
             if not self._is_current():
@@ -194,19 +194,19 @@ class Throttle:
             self._changed.notify_all()
 
     def charge(self, requests: int) -> None:
-        """Count requests that went out without `acquire`, such as redirects; the next ones wait for them."""
+        """Count requests sent without `acquire`, such as redirects; later requests wait for them."""
         with self._changed:
             self._requests += requests
             self._tat = max(self._tat, self._clock()) + requests / self._rate
 
     def throttled(self, retry_after: float | None, reason: str = "asked for fewer requests (429)") -> None:
-        """Record that this thread's request was refused for now; `retry_after` in seconds, where it was named."""
+        """Record that a request of this thread was throttled; `retry_after` in seconds, if given."""
         with self._changed:
             now = self._clock()
             self._throttled += 1
             asked = retry_after or 0.0
             if not self._is_current():
-                # Sent before the circuit opened: the same episode, not one more strike.
+                # Sent before the circuit opened: the same episode, not another failure.
                 self._open_until = max(self._open_until or 0.0, now + asked)
                 return
             self._rate = decrease_rate(self._rate, self._limit)
@@ -215,7 +215,7 @@ class Throttle:
             self._open(now, delay, reason)
 
     def failed(self, reason: str) -> None:
-        """A request of this thread brought no usable answer, for this one-line reason."""
+        """Record a failed request of this thread, with a one-line reason."""
         with self._changed:
             now = self._clock()
             self._failed += 1
@@ -228,7 +228,7 @@ class Throttle:
             self._open(now, FAILURE_BACKOFF.delay(self._backoff_level, self._jitter()), reason)
 
     def state(self) -> ThrottleState:
-        """Everything of this moment."""
+        """The current state."""
         with self._changed:
             now = self._clock()
             circuit, retry_in = CircuitState.CLOSED, None
@@ -248,11 +248,11 @@ class Throttle:
             )
 
     def _is_current(self) -> bool:
-        """Whether an outcome told by this thread says something new: not one from before the opening."""
+        """Whether an outcome of this thread counts: the circuit is closed, or the thread sent the probe."""
         return self._open_until is None or self._probe == threading.get_ident()
 
     def _try_become_probe(self, now: float) -> bool:
-        """False while the circuit is closed, True for the thread that probes; raises for the others."""
+        """False if the circuit is closed, True if this thread sends the probe; raises for other threads."""
         if self._open_until is None:
             return False
         if now < self._open_until:
@@ -265,7 +265,7 @@ class Throttle:
         return True
 
     def _take(self, now: float) -> float:
-        """Take a token, on credit if need be; returns when it is due."""
+        """Take a token, on credit if necessary; returns when the request may be sent."""
         gap = 1 / self._rate
         slack = (burst_at(self._rate, self._limit, self._burst) - 1) * gap
         start = max(self._tat, now)
@@ -280,7 +280,7 @@ class Throttle:
         while (left := due - self._clock()) > 0:
             if cancelled is not None and cancelled():
                 self._refund()
-                raise ThrottledError("Yahoo Finance: given up before the request, the run is ending", left)
+                raise ThrottledError("Yahoo Finance: request cancelled, the run is ending", left)
             self._changed.wait(left if cancelled is None else min(left, _POLL_INTERVAL))
             if self._openings != openings:
                 raise self._throttled_error(max(0.0, (self._open_until or 0.0) - self._clock()))
@@ -290,7 +290,7 @@ class Throttle:
         self._openings += 1
         self._probe = None
         self._message = reason
-        # Empties the bucket: what follows goes out one by one at the new rate.
+        # Empties the bucket: later requests are sent one by one at the new rate.
         gap = 1 / self._rate
         self._tat = self._open_until + (burst_at(self._rate, self._limit, self._burst) - 1) * gap
         self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Which certificate authorities the sources trust: `--ca-file`, else the file that the environment names."""
+"""The certificate authorities that the sources trust: `--ca-file`, or those named in the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The constituents of the S&P 500 from Wikipedia, with two fallbacks for when the page cannot be had."""
+"""The constituents of the S&P 500 from Wikipedia, with a cached and a bundled list as fallbacks."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _log = logging.getLogger(__name__)
 _MAX_PAGE = 16 << 20
 _CHUNK = 64 << 10
 _MAX_UNREADABLE_ROWS = 5
-"""Unreadable rows, 1 % of the list, up to which the page is better than the last good list."""
+"""Maximum number of unreadable rows, 1 % of the list, for which the page is preferred to the cached list."""
 _MIN_SHARE = 0.98
-"""Share of the last good list's length below which a page lost rows; the index has had 500 to 505 lines."""
+"""Minimum length as a share of the last good list; the index has had 500 to 505 constituents."""
 _MAX_NAMED = 5
 _OK, _NOT_MODIFIED, _PROXY_LOGIN = 200, 304, 407
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -43,14 +43,14 @@ _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
 @dataclass(frozen=True, slots=True)
 class ConstituentList:
-    """A list of constituents and how good it is."""
+    """A list of constituents and its origin."""
 
     constituents: tuple[Constituent, ...]
     origin: Literal["wikipedia", "cache", "bundled"]
     date: datetime
-    """When Wikipedia last confirmed it, UTC; the month of the bundled one."""
+    """When Wikipedia last confirmed it, UTC; the month of the bundled list."""
     warning: str
-    """One line when it is not Wikipedia's present list: which it is, of which date, and why; else empty."""
+    """Which list is used instead of Wikipedia's, its date and the reason, in one line; empty for Wikipedia's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class _Page:
 
 
 class Wikipedia:
-    """The page of constituents, asked for conditionally. Not for several threads at once."""
+    """Fetches the page of constituents with conditional requests. Not thread-safe."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Wikipedia:
         self._host = one_line(urlsplit(url).hostname or url, 60)
 
     def load(self) -> ConstituentList:
-        """Wikipedia's list, else the last good one, else the bundled one; never fails."""
+        """Load Wikipedia's list, or else the cached one, or else the bundled one; never fails."""
         cached = read_cache(self._cache_dir)
         if cached is not None and cached.url != self._url:
             cached = None
@@ -103,14 +103,14 @@ class Wikipedia:
         now = self._clock()
         if page is None:
             if cached is None:
-                raise SourceError("Wikipedia says the page has not changed, but there is no copy of it here")
+                raise SourceError("Wikipedia answered 304 Not Modified, but there is no cached list")
             return replace(cached, date=now)
         parsed = parse_page(page.body)
         _check_losses(parsed, bundled_constituents() if cached is None else cached.constituents)
         return CachedConstituents(self._url, parsed.constituents, now, page.etag, page.last_modified)
 
     def _request(self, cached: CachedConstituents | None) -> _Page | None:
-        """The page, or None when it is as it was when it was cached."""
+        """Request the page; None if it has not changed since it was cached."""
         headers = {"User-Agent": self._user_agent, "Accept": "text/html"}
         if cached is not None and cached.etag:
             headers["If-None-Match"] = cached.etag
@@ -123,7 +123,7 @@ class Wikipedia:
                     headers=headers,
                     timeout=self._timeout,
                     stream=True,
-                    # Both given here because the environment would win over the session's.
+                    # Passed here because the environment overrides the session's.
                     proxies={"http": self._proxy, "https": self._proxy} if self._proxy else None,
                     verify=str(self._ca_file) if self._ca_file else True,
                 )
@@ -163,10 +163,10 @@ class Wikipedia:
         if isinstance(
             error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
         ):
-            return f"{host} broke off in the middle of the page"
+            return f"{host} closed the connection mid-response"
         if isinstance(error, requests.ConnectionError):
             return f"no connection to {host}; check the network, or give --proxy"
-        return f"{host} cannot be asked: {one_line(error)}"
+        return f"{host} cannot be requested: {one_line(error)}"
 
 
 def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:

@@ -1,4 +1,4 @@
-"""Reads the table of constituents out of Wikipedia's page, whatever its columns are called this year."""
+"""Parses the table of constituents on Wikipedia's page; tolerates renamed and moved columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sp500tui.logs.redaction import one_line
 from sp500tui.model import Constituent
 
 FEWEST, MOST = 400, 600
-"""Lines outside of which a list cannot be the S&P 500; it has had 500 to 505."""
+"""Plausible range of the number of constituents; the index has had 500 to 505."""
 
 _COLUMNS = {
     "symbol": ("symbol", "ticker symbol", "ticker", "stock symbol", "trading symbol", "stock ticker"),
@@ -26,7 +26,7 @@ _COLUMNS = {
     "cik": ("cik", "central index key", "cik number", "sec cik", "central index key cik"),
     "founded": ("founded", "year founded", "founding year", "established"),
 }
-"""Field → headers it has had on the page or may get, as `_header` writes them; the first match wins."""
+"""Field → known and plausible headers, normalized by `_header`; the first match wins."""
 _NEEDED = ("symbol", "name", "sector", "sub_industry")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,8}(\.[A-Z0-9]{1,3})?")
 _SHARE_CLASS = re.compile(r"[-/]([A-Z])$")
@@ -36,9 +36,9 @@ _FOOTNOTE = re.compile(r"\[[^\[\]]{1,12}\]")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LONGEST = 120
 _HEADER_ROWS = 4
-"""Rows at the top of a table among which the headers are looked for."""
+"""Number of rows at the top of a table that are searched for the headers."""
 _BREAKS = frozenset({"br", "p", "div", "li", "tr", "td"})
-"""Elements that part words when they are printed."""
+"""Elements that separate words when rendered."""
 _UNPRINTED = frozenset({"style", "script", "template"})
 
 
@@ -49,7 +49,7 @@ class ParsedPage:
     constituents: tuple[Constituent, ...]
     """In the page's order, each symbol once."""
     unreadable: tuple[str, ...]
-    """The beginnings of the rows without a usable symbol or a name."""
+    """The start of each row without a usable symbol or a name."""
 
 
 def parse_constituents(html: str | bytes) -> tuple[Constituent, ...]:
@@ -58,10 +58,10 @@ def parse_constituents(html: str | bytes) -> tuple[Constituent, ...]:
 
 
 def parse_page(html: str | bytes) -> ParsedPage:
-    """Read the page "List of S&P 500 companies": the table with the id `constituents`, or any with its columns.
+    """Parse the page "List of S&P 500 companies": the table with the id `constituents`, or any with its columns.
 
     Raises:
-        SourceError: no such table, a column missing, or not 400 to 600 lines.
+        SourceError: There is no such table, a column is missing, or it does not have 400 to 600 rows.
     """
     try:
         page = _longest(_tables(html, "constituents"))
@@ -77,25 +77,25 @@ def parse_page(html: str | bytes) -> ParsedPage:
 
 
 def _longest(tables: list[Tag]) -> ParsedPage | None:
-    """The longest list among the tables that have the columns; None where none has them."""
+    """The longest list among the tables with the columns; None if there is none."""
     found = [_read(table, columns, first) for table in tables for columns, first in _headers(table)]
     return max(found, key=lambda page: len(page.constituents), default=None)
 
 
 def checked(constituents: tuple[Constituent, ...], what: str) -> tuple[Constituent, ...]:
-    """The same list, when its length is that of an S&P 500; SourceError otherwise."""
+    """Return the list if its length is plausible for the S&P 500; otherwise raise SourceError."""
     if not FEWEST <= len(constituents) <= MOST:
         raise SourceError(f"{what} has {len(constituents)} usable lines, where about 503 are expected")
     return constituents
 
 
 def plausible_symbol(text: str) -> bool:
-    """Whether the text can be a ticker as listed: `BRK.B`."""
+    """Whether the text can be a symbol as listed, such as `BRK.B`."""
     return _SYMBOL.fullmatch(text) is not None
 
 
 def parse_day(text: str) -> date | None:
-    """The ISO day at the start of the text; None where there is none."""
+    """The ISO date at the start of the text; None if there is none."""
     match = _DAY.match(text)
     try:
         return date.fromisoformat(match[0]) if match else None
@@ -104,8 +104,8 @@ def parse_day(text: str) -> date | None:
 
 
 def _tables(html: str | bytes, identifier: str | None) -> list[Tag]:
-    """The tables of the page with that id, all of them without one."""
-    # A page that is something else altogether is told by our own error, not by a warning on the terminal.
+    """The tables of the page with this id, or all tables."""
+    # A page that is not HTML is reported by SourceError, not by a warning on the terminal.
     warnings.filterwarnings("ignore", category=UserWarning, module=re.escape(__name__))
     attributes = {} if identifier is None else {"id": identifier}
     only = SoupStrainer("table", attrs=attributes)
@@ -118,7 +118,7 @@ def _rows(table: Tag) -> list[Tag]:
 
 
 def _headers(table: Tag) -> list[tuple[dict[str, int], int]]:
-    """The positions of the columns and the number of the first row below them; empty without the needed columns."""
+    """The column positions and the index of the first row below the header; empty without the required columns."""
     for number, row in enumerate(_rows(table)[:_HEADER_ROWS], start=1):
         columns = _columns(row)
         if all(name in columns for name in _NEEDED):
@@ -127,11 +127,11 @@ def _headers(table: Tag) -> list[tuple[dict[str, int], int]]:
 
 
 def _without_columns(tables: list[Tag]) -> str:
-    """Why none of the tables is that of the constituents."""
+    """The error message if no table has the required columns."""
     rows = [row for table in tables for row in _rows(table)[:_HEADER_ROWS]]
     best = max((_columns(row) for row in rows), key=len, default={})
     lacking = [name.replace("_", " ") for name in _NEEDED if name not in best]
-    # A single word such as "symbol" heads tables of all kinds.
+    # A single header such as "symbol" occurs in unrelated tables.
     if len(best) <= 1:
         return "Wikipedia's page has no table of constituents"
     return f"Wikipedia's table of constituents has no column {lacking[0]!r}"
@@ -151,7 +151,7 @@ def _read(table: Tag, columns: dict[str, int], first: int) -> ParsedPage:
 
 
 def _columns(header: Tag) -> dict[str, int]:
-    """Position of every column that is there; the first one where two bear the same header."""
+    """Field → column position; the first one of columns with equal headers."""
     texts = [_header(cell) for cell in _cells(header)]
     return {
         name: texts.index(header)
@@ -162,12 +162,12 @@ def _columns(header: Tag) -> dict[str, int]:
 
 
 def _header(cell: Tag) -> str:
-    """The header in small letters, its words parted by single blanks."""
+    """The header in lower case, its words separated by single spaces."""
     return _NO_WORD.sub(" ", _text(cell).casefold()).strip()
 
 
 def _cells(row: Tag) -> list[Tag]:
-    """The cells of a row, one that spans several columns as often as it does."""
+    """The cells of a row; a cell that spans several columns is repeated."""
     return [
         cell
         for cell in row.find_all(["td", "th"], recursive=False)
@@ -180,7 +180,7 @@ def _span(text: str) -> int:
 
 
 def _text(cell: Tag) -> str:
-    """The cell's text as a browser prints it, on one line, without its footnotes."""
+    """The text of a cell as rendered, on one line, without footnotes."""
     parts: list[str] = []
     _collect(cell, parts)
     return one_line(_FOOTNOTE.sub("", "".join(parts)), _LONGEST)

@@ -37,15 +37,15 @@ _QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
 _CHART_URL = "https://query1.finance.yahoo.com/v8/finance/chart/"
 _EMPTY_RESPONSE: object = {"quoteResponse": {"result": []}}
 _MAX_UNREQUESTED = 1000
-"""Symbols nobody asked for that are remembered as told."""
+"""Maximum number of unrequested symbols remembered as already logged."""
 _MAX_STATES = 50
-"""Session names that are remembered as reported; more are noise and are not logged."""
+"""Maximum number of session names remembered as already logged; further ones are not logged."""
 _SOURCE_NAME = "Yahoo Finance"
 _CACHE_PREFIX = "yfinance-"
 
 
 class YahooFinance:
-    """The one user of yfinance in a process; thread-safe. Nothing heavy is imported before `open`."""
+    """The only user of yfinance in a process; thread-safe. Heavy modules are imported by `open`."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class YahooFinance:
         self._reported_states: set[str] = {state.value for state in MarketState} - {MarketState.UNKNOWN}
 
     def open(self) -> None:
-        """Import yfinance and put the gated session under it; harmless when repeated.
+        """Import yfinance and give it the throttled session. Idempotent.
 
         Raises:
-            SourceError: the cache folder cannot be used, or yfinance is not installed properly.
+            SourceError: The cache folder cannot be used, or yfinance cannot be imported.
         """
         with self._opening:
             if self._data is not None:
@@ -97,7 +97,7 @@ class YahooFinance:
                 ) from error
             warnings.filterwarnings("ignore", module=r"^yfinance")
             yfinance.set_tz_cache_location(str(cache))
-            # Without this the cookies stay where an earlier source of this process had them.
+            # Otherwise the cookies stay in the cache of an earlier instance in this process.
             yfinance_cache._CookieCacheManager._Cookie_cache = None
             self._session = ThrottledSession(
                 self._throttle,
@@ -114,13 +114,13 @@ class YahooFinance:
             self._data = data
 
     def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
-        """Ask for the prices of symbols (as listed) and the rates of pairs in one request.
+        """Fetch the prices of symbols (as listed) and the rates of currency pairs in one request.
 
-        A pair without a usable rate is left out of the result; a currency against itself costs no request.
+        A pair without a usable rate is omitted from the result; a currency against itself is not requested.
 
         Raises:
-            ThrottledError: the throttle is closed, or Yahoo asked for fewer requests.
-            SourceError: no answer, or one that makes no sense.
+            ThrottledError: The throttle is closed, or Yahoo asked for fewer requests.
+            SourceError: There is no response, or an invalid one.
         """
         pairs = [fx_symbol(base, target) for base, target in dict.fromkeys(fx_pairs) if base != target]
         asked = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
@@ -136,7 +136,7 @@ class YahooFinance:
         params = {
             "symbols": ",".join(asked),
             "fields": ",".join(FIELDS),
-            # Without it, Yahoo leaves overnight prices out whatever the fields say.
+            # Otherwise Yahoo omits overnight prices even if they are in the fields.
             "overnightPrice": "true",
             "formatted": "false",
             "lang": "en-US",
@@ -147,18 +147,18 @@ class YahooFinance:
         return replace(result, seconds=session.seconds()) if session else result
 
     def trading_periods(self, symbol: str = "AAPL") -> TradingPeriods:
-        """Ask for the sessions of the exchange's current trading day, in one request.
+        """Fetch the sessions of the exchange's current trading day, in one request.
 
         Raises:
-            ThrottledError: the throttle is closed, or Yahoo asked for fewer requests.
-            SourceError: no answer, or one that makes no sense.
+            ThrottledError: The throttle is closed, or Yahoo asked for fewer requests.
+            SourceError: There is no response, or an invalid one.
         """
         params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
         url = _CHART_URL + yahoo_symbol(symbol)
         return self._query(url, params, lambda body: parse_trading_periods(read_json(body)))
 
     def close(self) -> None:
-        """End waits for the throttle, and remove the cookies; requests under way end by their time limit."""
+        """Cancel waits for the throttle and remove the cookies; running requests end by their timeout."""
         self._closed.set()
         try:
             if self._session is not None:
@@ -168,12 +168,12 @@ class YahooFinance:
 
     def _query(self, url: str, params: dict[str, str], read: Callable[[bytes], T]) -> T:
         if self._closed.is_set():
-            raise SourceError("Yahoo Finance is not asked any more: the run is ending")
+            raise SourceError("Yahoo Finance: request cancelled, the run is ending")
         self.open()
         session, data = self._session, self._data
         assert session is not None  # noqa: S101  # open() set it
         if data._session is not session:
-            # Anything that calls yfinance without session= puts one of its own in place of ours.
+            # Any call of yfinance without session= replaces the session.
             data._set_session(session)
         session.start_query()
         try:
@@ -184,7 +184,7 @@ class YahooFinance:
             session.crumb_suspect = True
             self._throttle.failed(_without_source_name(error))
             raise
-        except Exception as error:  # yfinance lets through whatever it stumbles over
+        except Exception as error:  # yfinance does not wrap unexpected errors
             failure = SourceError(
                 f"{_SOURCE_NAME}: yfinance failed with {type(error).__name__}: {one_line(error)}"
             )
@@ -200,18 +200,18 @@ class YahooFinance:
                     data._crumb = None
 
     def _response(self, session: ThrottledSession, data: Any, url: str, params: dict[str, str]) -> Any:
-        """The response to the question itself, asked again where consent was asked for and given instead."""
+        """The response, requested again if the first request was redirected to a consent page."""
         for _ in range(2):
             response = data.get(url, params=params, timeout=self._timeout)
             if urlsplit(response.url).hostname == urlsplit(url).hostname:
                 return response
-            # Consent comes with a new cookie, to which the old crumb does not belong.
+            # Consent sets a new cookie, for which the old crumb is invalid.
             with data._cookie_lock:
                 data._crumb = None
         raise session.consent_refused()
 
     def _private_cache(self) -> Path:
-        """A folder of this process alone for yfinance's cookies, which are pickles; older ones are removed."""
+        """A private folder of this process for yfinance's cookies, which are pickles; stale ones are removed."""
         try:
             self._cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self._cache_dir.glob(f"{_CACHE_PREFIX}*"):
@@ -227,14 +227,14 @@ class YahooFinance:
         return Path(cache)
 
     def _report_new_states(self, states: set[str]) -> None:
-        """Log each unknown session name once; the quotes are used with their newest trade."""
+        """Log each unknown session name once; its quotes use their newest trade."""
         with self._reporting:
             new = states - self._reported_states
             if not new or len(self._reported_states) >= _MAX_STATES:
                 return
             self._reported_states |= new
         _log.warning(
-            "Yahoo Finance names a market session that is not known here: %s; its newest trades are used",
+            "Yahoo Finance returned an unknown market session: %s; its newest trades are used",
             ", ".join(sorted(new)),
         )
 
@@ -250,7 +250,7 @@ class YahooFinance:
 
 
 def _without_source_name(error: SourceError) -> str:
-    """The message without the name of who failed, which those who show the throttle put before it."""
+    """The message without the name of the source, which the throttle's messages add."""
     return str(error).removeprefix(_SOURCE_NAME).lstrip(": ")
 
 
@@ -277,7 +277,7 @@ def _is_running(pid: str) -> bool:
 
 @contextmanager
 def _importable_without_home(cache: Path) -> Iterator[None]:
-    """Let yfinance be imported where the home directory is unknown: it asks for the user's cache folder right then."""
+    """Make yfinance importable without a home directory: it determines the user's cache folder on import."""
     if user_folder("cache") is not None:
         yield
         return
@@ -293,9 +293,9 @@ def _importable_without_home(cache: Path) -> Iterator[None]:
 
 
 def _silence_loggers() -> None:
-    """Keep libraries from writing to the terminal: what matters of theirs is told by our own errors."""
+    """Keep libraries from writing to the terminal; relevant errors are reported by this package."""
     for name in ("yfinance", "peewee"):
         logger = logging.getLogger(name)
         logger.addHandler(logging.NullHandler())
-        # Their debug records hold cookies and crumbs.
+        # Their debug records contain cookies and crumbs.
         logger.setLevel(logging.ERROR)

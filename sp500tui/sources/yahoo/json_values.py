@@ -1,4 +1,4 @@
-"""Reads Yahoo Finance's JSON: numbers exactly as printed, and the places where it tells of errors."""
+"""Decoding of Yahoo Finance's JSON: exact numbers, and the error messages in a response."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 
 _ENVELOPES = ("finance", "quoteResponse", "chart")
-"""The top-level keys; errors of the service as a whole come under `finance`."""
+"""The top-level keys; errors of the whole service are under `finance`."""
 
 
 def read_json(body: bytes) -> object:
-    """The decoded body, its fractions as Decimal; NaN stays one, so that it spoils its own entry only.
+    """Decode a body, with fractions as Decimal; a NaN is kept, so that it invalidates its own entry only.
 
     Raises:
-        SourceError: the body is no JSON: a web page, half an answer, or nested beyond sense.
+        SourceError: The body is not JSON: a web page, truncated, or nested too deeply.
     """
     try:
         decoded: object = json.loads(
@@ -28,7 +28,7 @@ def read_json(body: bytes) -> object:
 
 
 def get_path(node: object, *path: str | int) -> object:
-    """What lies at the path of keys and positions, None where it leads nowhere."""
+    """The value at a path of keys and list indexes; None if the path does not exist."""
     for step in path:
         if isinstance(step, str):
             node = node.get(step) if isinstance(node, dict) else None
@@ -38,7 +38,7 @@ def get_path(node: object, *path: str | int) -> object:
 
 
 def error_message(answer: object) -> str:
-    """What the answer says went wrong, one line; empty where it says nothing."""
+    """The error message in a response, in one line; empty if there is none."""
     for envelope in _ENVELOPES:
         error = get_path(answer, envelope, "error")
         if error:
@@ -47,7 +47,7 @@ def error_message(answer: object) -> str:
 
 
 def error_text(answer: object) -> str:
-    """All that the answer says went wrong: code and description of every error in it."""
+    """The codes and descriptions of all errors in a response, joined; empty if there are none."""
     if isinstance(answer, dict):
         nodes = [answer, *(get_path(answer, envelope) for envelope in _ENVELOPES)]
         return " ".join(

@@ -1,4 +1,4 @@
-"""Turns answers of `v7/finance/quote` into quotes and rates, or into a reason in words for every symbol."""
+"""Parses responses of `v7/finance/quote` into quotes, exchange rates and reasons for missing symbols."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sp500tui.sources.yahoo.symbols import answer_names, fx_names, fx_symbol
 _log = logging.getLogger(__name__)
 
 OMITTED = "not in Yahoo's answer"
-"""The reason of a symbol that Yahoo left out; it drops some at random, so another try may bring it."""
+"""The reason for a symbol missing in the response; Yahoo omits some at random, so a retry may succeed."""
 
 _OVERNIGHT = "overnightMarket"
 _SESSIONS: Mapping[str, tuple[str, ...]] = {
@@ -29,7 +29,7 @@ _SESSIONS: Mapping[str, tuple[str, ...]] = {
     MarketState.CLOSED: ("postMarket", "regularMarket"),
     MarketState.PREPRE: ("postMarket", "regularMarket"),
 }
-"""The sessions whose latest trade counts in each state; the first wins a tie.
+"""The sessions whose latest trade counts in each market state; the first one wins a tie.
 
 Any other state takes the newest usable trade of all sessions in the answer.
 """
@@ -49,7 +49,7 @@ FIELDS = (
         for part in ("Price", "Time", "Change", "ChangePercent")
     ),
 )
-"""What a request names under `fields=`."""
+"""The `fields` parameter of a request."""
 
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _MAX_NUMBER = 10**15
@@ -60,12 +60,12 @@ _MAX_CLOCK_SKEW = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """One answer, sorted: every symbol asked for is in `quotes` or in `missing`."""
+    """A parsed response: every requested symbol is in `quotes` or in `missing`."""
 
     quotes: tuple[Quote, ...]
     rates: tuple[FxRate, ...]
     missing: Mapping[str, str]
-    """Symbol as listed → why it has no price, in words."""
+    """Symbol as listed → why it has no price."""
     unrequested: frozenset[str] = frozenset()
     """Symbols in the response that were not requested, as Yahoo spells them."""
     seconds: float = 0.0
@@ -73,7 +73,7 @@ class FetchResult:
 
 
 class InvalidQuoteError(Exception):
-    """Why one entry is no quote, in words; never leaves this module."""
+    """An entry without a usable quote, with the reason; caught in this module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,10 @@ class _Trade:
 def parse_quotes(
     answer: object, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]], now: datetime
 ) -> FetchResult:
-    """Sort an answer to these symbols (as listed) and pairs; `now` is when it arrived (UTC).
+    """Parse the response to a request for these symbols (as listed) and pairs; `now` is its arrival time (UTC).
 
     Raises:
-        SourceError: it is no answer of the quote service at all, or tells of an error.
+        SourceError: It is not a response of the quote service, or it reports an error.
     """
     found = _by_symbol(answer)
     requested = {
@@ -121,7 +121,7 @@ def _by_symbol(answer: object) -> dict[str, Mapping[str, object]]:
 
 
 def _find_entry(symbol: str, found: Mapping[str, Mapping[str, object]]) -> Mapping[str, object] | None:
-    """The entry for a symbol asked for; Yahoo answers for the pairs of the dollar under their short names."""
+    """The entry of a requested symbol, which for dollar pairs may be under the short name."""
     return next((found[name] for name in answer_names(symbol) if name in found), None)
 
 
@@ -166,7 +166,7 @@ def _fx_trade(entry: Mapping[str, object] | None, target: str, now: datetime) ->
 
 
 def _latest_trade(entry: Mapping[str, object], state: str, now: datetime) -> _Trade:
-    """The latest trade of the sessions that count in this state.
+    """The latest trade of the sessions that count in this market state.
 
     A session without a price has not traded and is skipped. In a known state, a malformed price or a missing
     time of one of its sessions makes the entry unusable, because an older trade must not replace the current
@@ -193,14 +193,14 @@ def _trade(entry: Mapping[str, object], session: str, now: datetime) -> _Trade:
 
 
 def _all_sessions(entry: Mapping[str, object]) -> tuple[str, ...]:
-    """Every session that the entry has a price of, the known ones first."""
+    """All sessions that the entry has a price of, known ones first."""
     known = (_OVERNIGHT, "preMarket", "postMarket", "regularMarket")
     named = (match[1] for key in entry if (match := _SESSION_PRICE.fullmatch(key)))
     return tuple(dict.fromkeys((*known, *named)))
 
 
 def market_state(value: object) -> str:
-    """The session's name as stored: a `MarketState`, or the source's text in capitals.
+    """The market state as stored: a `MarketState`, or the source's text in upper case.
 
     Characters that a stored state cannot hold are replaced by underscores. A value that names no session is
     `UNKNOWN`.
@@ -210,12 +210,12 @@ def market_state(value: object) -> str:
     text = _INVALID_STATE_CHARACTERS.sub("_", value[: 8 * _MAX_STATE_LENGTH].strip().upper())[
         :_MAX_STATE_LENGTH
     ].strip("_")
-    # NULL would be read as an absent value by the database.
+    # The database would read NULL as a missing value.
     return text if text not in ("", "NULL", "NONE") else MarketState.UNKNOWN
 
 
 def _number(value: object) -> Decimal | None:
-    """The number with the digits as printed; None for what is none, or too large or fine for a database."""
+    """The number with its digits as printed; None if it is not a finite number or exceeds the database's limits."""
     if isinstance(value, int):
         return Decimal(value) if abs(value) < _MAX_NUMBER and not isinstance(value, bool) else None
     if not isinstance(value, Decimal) or not value.is_finite():
@@ -224,10 +224,10 @@ def _number(value: object) -> Decimal | None:
 
 
 def _is_too_fine(number: Decimal) -> bool:
-    """Whether a finite number has digits beyond the finest place."""
+    """Whether a finite number has more decimal places than are stored."""
     text = str(number)
     if len(text) <= -_MAX_SCALE and "E" not in text:
-        # Printed as briefly as this it cannot; taking a number apart costs more than all the other checks.
+        # Too short to exceed the limit; `as_tuple` costs more than all other checks together.
         return False
     exponent = number.as_tuple().exponent
     return not isinstance(exponent, int) or exponent < _MAX_SCALE

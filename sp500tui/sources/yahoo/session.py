@@ -1,6 +1,6 @@
-"""The HTTP session under yfinance: every single request passes the throttle, has a time limit and is judged.
+"""The HTTP session under yfinance: throttles every request, limits its time and checks its response.
 
-Importing this module loads curl_cffi; `yahoo.py` does so only when it opens.
+Importing this module loads curl_cffi, so `YahooFinance.open` imports it late.
 """
 
 from __future__ import annotations
@@ -25,49 +25,49 @@ from sp500tui.sources.throttle import Throttle, parse_retry_after
 from sp500tui.sources.yahoo.json_values import error_message, error_text, read_json
 
 COOKIE_HOST = "fc.yahoo.com"
-"""Hands out the cookie with a 404; some block lists name it, and yfinance has a way round."""
+"""Sets the cookie, with a 404. It is on some block lists, for which yfinance has a fallback."""
 
 _CRUMB_PATH = "/v1/test/getcrumb"
 _CRUMB = re.compile(rb"[\x21-\x3b\x3d\x3f-\x7a\x7c\x7e]{4,64}")
 _NO_CRUMB = b"<html>"
-"""The one body that yfinance takes for "no crumb"; it would send any other refusal along as if it were one."""
+"""The only body that yfinance recognizes as "no crumb"; it would use any other body as the crumb."""
 _MAX_BODY = 32 << 20
 _MAX_REQUESTS = 12
-"""Requests of one question, redirects included. The way through a consent page takes nine or ten."""
+"""Requests of one query, including redirects. A consent page takes nine or ten."""
 _MAX_REDIRECTS = 5
 _MAX_CONSENTS = 1
-"""Consent forms sent for one question; a second one means that Yahoo does not accept the first."""
+"""Consent forms sent for one query; a second one means that Yahoo did not accept the first."""
 _TUNNEL_REFUSED = re.compile(r"CONNECT tunnel failed, response (\d{3})|HTTP code (\d{3}) from proxy")
 _BUDGET_FACTOR = 3.0
-"""Times the limit of one request that all requests of one question may take together."""
+"""Time limit of all requests of one query, as a multiple of the limit of one request."""
 _TOO_MANY, _UNAVAILABLE, _DENIED = 429, 503, 999
-"""999 is what Yahoo's edge servers answer to an address that they block for a while."""
+"""Yahoo's edge servers answer 999 to an address that they block temporarily."""
 _FORBIDDEN = 403
 _PROXY_LOGIN = 407
 _MAX_REFUSAL_LENGTH = 4096
-"""Bytes at the start of a body in which a refusal is looked for."""
+"""Bytes at the start of a body that are searched for a refusal."""
 _TOO_MANY_PATTERN = re.compile(r"(?i)too[\s+_-]*many[\s+_-]*requests|rate[\s_-]*limit")
 _BLOCKED_PATTERN = re.compile(
     r"(?i)(access|request|permission)\b.{0,40}\bdenied|unusual traffic|automated (queries|requests|access)|captcha"
 )
 _CONSENT_HOST = "consent.yahoo.com"
 _REFUSED = frozenset({401, 403})
-"""What yfinance answers with a new cookie and crumb."""
+"""Status codes after which yfinance fetches a new cookie and crumb."""
 
 
 @dataclass(slots=True)
 class RequestBudget:
-    """What is left for the question under way on this thread."""
+    """What the current query of a thread has left."""
 
     requests: int = 0
     until: float = 0.0
     consents: int = _MAX_CONSENTS
     seconds: float = 0.0
-    """How long the last request took."""
+    """Duration of the last request."""
 
 
 class ThrottledSession(Session[Response]):
-    """curl_cffi's session with a browser's TLS fingerprint, behind the throttle. Verification is always on."""
+    """A throttled curl_cffi session with a browser's TLS fingerprint. Certificates are always verified."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class ThrottledSession(Session[Response]):
     ) -> None:
         options: dict[CurlOpt, Any] = {CurlOpt.MAXFILESIZE_LARGE: _MAX_BODY}
         if proxy:
-            # What is asked for goes through the proxy, whatever NO_PROXY in the environment exempts.
+            # Every request uses the proxy; NO_PROXY in the environment is ignored.
             options[CurlOpt.NOPROXY] = ""
         trusted: Any = ca_file or True  # the annotation of curl_cffi forgets the file
         super().__init__(
@@ -101,25 +101,25 @@ class ThrottledSession(Session[Response]):
         self._monotonic = monotonic
         self._budgets = threading.local()
         self.crumb_suspect = False
-        """Set when the crumb in use may be why a request was refused."""
+        """Set if the crumb may be the cause of a refused request."""
 
     def start_query(self) -> None:
-        """Start a question on this thread: up to 12 requests, three times the time limit together."""
+        """Start a query on this thread, with a budget of 12 requests and three times the time limit."""
         self._budgets.own = RequestBudget(_MAX_REQUESTS, self._monotonic() + _BUDGET_FACTOR * self._timeout)
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Response:
-        """Send one request when the throttle lets it through; every redirect counts as a request.
+        """Send one request when the throttle allows it; every redirect counts as a request.
 
         Raises:
-            ThrottledError: not now, or the answer asked for fewer requests.
-            SourceError: no answer, or one that no repetition by yfinance would better.
+            ThrottledError: The throttle is closed, or the response asked for fewer requests.
+            SourceError: There is no response, or one for which a retry by yfinance would not help.
         """
         budget: RequestBudget = getattr(self._budgets, "own", None) or RequestBudget()
         host = urlsplit(url).hostname or url
         left = budget.until - self._monotonic()
         if left <= 0:
             raise SourceError(
-                f"Yahoo Finance did not come to an answer within {_BUDGET_FACTOR * self._timeout:g} s ({host})"
+                f"Yahoo Finance did not answer the query within {_BUDGET_FACTOR * self._timeout:g} s ({host})"
             )
         if budget.requests <= 0:
             raise SourceError(f"Yahoo Finance refuses every cookie and crumb ({host}); try again later")
@@ -138,7 +138,7 @@ class ThrottledSession(Session[Response]):
             if isinstance(error, curl.TooManyRedirects):
                 self._charge(budget, redirects)
             if host == COOKIE_HOST and _proxy_status(error) != _PROXY_LOGIN:
-                # Of all errors, yfinance takes only this one as a reason to get its cookie in another way.
+                # The only error on which yfinance falls back to another way to get its cookie.
                 raise curl.DNSError(str(error)) from error
             raise SourceError(
                 connection_error_message(error, host, self._timeout, proxied=self._proxied)
@@ -149,12 +149,12 @@ class ThrottledSession(Session[Response]):
         return self._check_response(response, host, urlsplit(url).path)
 
     def seconds(self) -> float:
-        """How long the last request of this thread's question took, without the wait for the throttle."""
+        """Duration of the last request of this thread, without the wait for the throttle."""
         budget: RequestBudget | None = getattr(self._budgets, "own", None)
         return budget.seconds if budget else 0.0
 
     def consent_refused(self) -> ThrottledError:
-        """Close the throttle because Yahoo asks for consent again after it was given; the error to raise."""
+        """Throttle because Yahoo asks for consent again after it was given; returns the error to raise."""
         self.crumb_suspect = True
         return self._throttle_error(None, "asks for cookie consent again after it was given")
 
@@ -174,7 +174,7 @@ class ThrottledSession(Session[Response]):
         if status == _PROXY_LOGIN:
             raise SourceError(f"Yahoo Finance: {proxy_error_message(status, host)}")
         if is_throttling(status, retry_after, response.content):
-            # A throttled request says nothing against its crumb, and a new crumb would cost requests.
+            # A throttled request does not invalidate its crumb, and a new crumb would cost requests.
             self.crumb_suspect |= crumb
             raise self._throttle_error(retry_after, f"asked for fewer requests ({status})")
         if host == COOKIE_HOST:
@@ -190,16 +190,16 @@ class ThrottledSession(Session[Response]):
 
 
 def is_consent(url: str) -> bool:
-    """Whether the address is one of Yahoo's pages that ask for consent to cookies."""
+    """Whether the URL is a cookie consent page of Yahoo."""
     host = urlsplit(url).hostname or ""
     return host == _CONSENT_HOST or host.endswith(f".{_CONSENT_HOST}")
 
 
 def is_throttling(status: int, retry_after: float | None, body: bytes) -> bool:
-    """Whether an answer asks for fewer requests, by its status or in text.
+    """Whether a response asks for fewer requests, by its status or its text.
 
-    Yahoo says so with status 429 or 999, with 503 and `Retry-After`, and as text, web page or JSON error with
-    any other status, 200 included.
+    Yahoo uses status 429 or 999, 503 with `Retry-After`, and a text, web page or JSON error with any other
+    status, including 200.
     """
     if status in (_TOO_MANY, _DENIED) or (status == _UNAVAILABLE and retry_after is not None):
         return True
@@ -209,7 +209,7 @@ def is_throttling(status: int, retry_after: float | None, body: bytes) -> bool:
         return False
     if not start.lstrip().startswith(("{", "[")):
         return True
-    # The text may be part of a company's name: in JSON only those of the error count.
+    # The text may be part of a company's name: in JSON only the error messages count.
     try:
         text = error_text(read_json(body))
     except SourceError:
@@ -220,7 +220,7 @@ def is_throttling(status: int, retry_after: float | None, body: bytes) -> bool:
 
 
 def http_error_message(response: Response, host: str) -> str:
-    """What a status of 400 or above says, one line."""
+    """The error message for a status of 400 or above, in one line."""
     try:
         why = error_message(read_json(response.content))
     except SourceError:
@@ -229,7 +229,7 @@ def http_error_message(response: Response, host: str) -> str:
 
 
 def _proxy_status(error: curl.RequestException) -> int | None:
-    """The status with which a proxy refused a tunnel; None for other errors."""
+    """The status with which the proxy refused the tunnel; None for other errors."""
     found = _TUNNEL_REFUSED.search(str(error))
     return int(found[1] or found[2]) if found else None
 
@@ -237,7 +237,7 @@ def _proxy_status(error: curl.RequestException) -> int | None:
 def connection_error_message(
     error: curl.RequestException, host: str, timeout: float, *, proxied: bool = False
 ) -> str:
-    """Why there was no answer and what may help, one line; `proxied`: whether a proxy was given."""
+    """Why there was no response, and the remedy, in one line; `proxied`: whether a proxy is configured."""
     status = _proxy_status(error)
     if status is not None:
         return f"Yahoo Finance: {proxy_error_message(status, host)}"
@@ -257,7 +257,7 @@ def connection_error_message(
             "behind a proxy give --ca-file or set SSL_CERT_FILE"
         )
     if isinstance(error, curl.IncompleteRead):
-        return f"Yahoo Finance broke off in the middle of an answer ({host})"
+        return f"Yahoo Finance closed the connection mid-response ({host})"
     if isinstance(error, curl.ConnectionError):
         return f"Yahoo Finance: no connection to {host}; check the network, or give --proxy"
     return f"Yahoo Finance: no answer from {host}: {one_line(error)}"

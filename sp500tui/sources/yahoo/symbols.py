@@ -1,4 +1,4 @@
-"""How Yahoo Finance spells symbols and currency pairs. No other module knows."""
+"""Yahoo Finance's spelling of symbols and currency pairs, used in `sources/yahoo` only."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ _EXCHANGES = frozenset("FLTV")
 
 
 def yahoo_symbol(listed: str) -> str:
-    """`BRK.B` as Yahoo spells it, `BRK-B`; suffixes of exchanges such as `OCDO.L` stay."""
+    """Convert `BRK.B` to Yahoo's `BRK-B`; exchange suffixes as in `OCDO.L` are kept."""
     match = _SHARE_CLASS.fullmatch(listed)
     return f"{match[1]}-{match[2]}" if match and match[2] not in _EXCHANGES else listed
 
 
 def parse_symbol(yahoo: str) -> str:
-    """Yahoo's `BRK-B` as it is listed, `BRK.B`."""
+    """Convert Yahoo's `BRK-B` to the listed `BRK.B`."""
     match = _YAHOO_CLASS.fullmatch(yahoo)
     return f"{match[1]}.{match[2]}" if match and match[2] not in _EXCHANGES else yahoo
 
 
 def answer_names(listed: str) -> tuple[str, ...]:
-    """The symbols under which the answer for a symbol may come: `USDDKK=X` is answered as `DKK=X`."""
+    """The names that a symbol may have in a response: `USDDKK=X` may be returned as `DKK=X`."""
     asked = yahoo_symbol(listed)
     match = _DOLLAR_PAIR.fullmatch(asked)
     return fx_names("USD", match[1]) if match else (asked,)
 
 
 def fx_symbol(base: str, target: str) -> str:
-    """The symbol of the pair that tells how many `target` one `base` buys: `USDDKK=X`."""
+    """The symbol of the rate of one `base` in `target`: `USDDKK=X`."""
     return f"{base}{target}=X"
 
 
 def fx_names(base: str, target: str) -> tuple[str, ...]:
-    """The symbols under which the answer for a pair may come: Yahoo shortens those of the dollar to `DKK=X`."""
+    """The names that a pair may have in a response: Yahoo shortens dollar pairs to `DKK=X`."""
     return (fx_symbol(base, target), f"{target}=X") if base == "USD" else (fx_symbol(base, target),)

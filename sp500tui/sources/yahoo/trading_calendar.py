@@ -1,4 +1,4 @@
-"""The trading day of an exchange as Yahoo Finance's chart tells it: holidays and early closes are in it."""
+"""The trading sessions of an exchange from Yahoo Finance's chart endpoint, including holidays and early closes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _MAX_TIMESTAMP = 253_402_300_799
 
 @dataclass(frozen=True, slots=True)
 class TradingPeriods:
-    """The sessions of the current or next trading day: start and end of each, UTC."""
+    """Start and end of the sessions of the current or next trading day, UTC."""
 
     pre: tuple[datetime, datetime]
     regular: tuple[datetime, datetime]
     post: tuple[datetime, datetime]
 
     def state_at(self, now: datetime) -> MarketState | None:
-        """The session at that moment; None outside the day that is known."""
+        """The session at this time; None outside the known day."""
         for state, (start, end) in self._sessions():
             if start <= now < end:
                 return state
         return None
 
     def next_change(self, now: datetime) -> tuple[MarketState, datetime] | None:
-        """The session that begins next and when (UTC); None after the end of the day that is known."""
+        """The next session and its start, UTC; None after the end of the known day."""
         for state, (start, end) in self._sessions():
             if now < start:
                 return state, start
@@ -47,10 +47,10 @@ class TradingPeriods:
 
 
 def parse_trading_periods(answer: object) -> TradingPeriods:
-    """The periods in an answer of `v8/finance/chart`, from `meta.currentTradingPeriod` (epoch seconds).
+    """Parse `meta.currentTradingPeriod` (epoch seconds) of a `v8/finance/chart` response.
 
     Raises:
-        SourceError: there are none, or they are in no order.
+        SourceError: The periods are missing, unreadable or overlap.
     """
     periods = get_path(answer, "chart", "result", 0, "meta", "currentTradingPeriod")
     if not isinstance(periods, Mapping):

@@ -12,7 +12,7 @@ SCRIPT = """
 import sys, logging
 from pathlib import Path
 from sp500tui.sources.throttle import Throttle
-from sp500tui.sources.yahoo import YahooFinance
+from sp500tui.sources.yahoo.client import YahooFinance
 heavy = {"yfinance", "pandas", "curl_cffi", "numpy", "bs4"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 yahoo = YahooFinance(Throttle(50), proxy=sys.argv[1], ca_file=Path(sys.argv[2]), timeout=5, cache_dir=Path(sys.argv[3]))

@@ -122,7 +122,7 @@ def test_the_trading_day_is_known(yahoo: YahooFinance) -> None:
 FAULTS = {
     "server error": ({"server_error": 1.0}, "answered 50"),
     "dropped": ({"drop": 1.0}, "no connection to"),
-    "half a body": ({"truncated_body": 1.0}, "broke off in the middle"),
+    "half a body": ({"truncated_body": 1.0}, "closed the connection mid-response"),
     "slow": ({"slow_body": 1.0, "slow_body_seconds": 20.0}, "did not answer within 0.5 s"),
     "late": ({"latency": 3.0}, "did not answer within 0.5 s"),
     "web page": ({"html": 1.0}, "answered a web page instead"),
@@ -240,7 +240,7 @@ def test_an_overnight_or_unknown_session_costs_no_price_and_is_reported_once(
         assert {quote.market_state for quote in result.quotes} == {state}
         assert not result.missing
         assert all(quote.quote_time >= regular[quote.symbol].quote_time for quote in result.quotes)
-    told = [text for text in caplog.messages if "market session that is not known here" in text]
+    told = [text for text in caplog.messages if "unknown market session" in text]
     assert len(told) == warnings
     # and overnight prices are new trades
     if session == "overnight":

@@ -130,14 +130,14 @@ FAILURES = [
     (raising(requests.exceptions.ProxyError("http://user:secret@proxy")), "the proxy did not connect to"),
     (raising(requests.exceptions.SSLError("bad")), "the certificate of en.wikipedia.org is not trusted"),
     (raising(requests.exceptions.ConnectTimeout("slow")), "en.wikipedia.org did not answer within 5 s"),
-    (raising(requests.exceptions.ChunkedEncodingError("cut")), "broke off in the middle of the page"),
+    (raising(requests.exceptions.ChunkedEncodingError("cut")), "closed the connection mid-response"),
     (raising(requests.exceptions.ConnectionError("no")), "no connection to en.wikipedia.org"),
-    (raising(OSError("no such CA file")), "en.wikipedia.org cannot be asked: no such CA file"),
+    (raising(OSError("no such CA file")), "en.wikipedia.org cannot be requested: no such CA file"),
     (lambda: (403, b"Please set a user-agent", {}), "Wikipedia answered 403 because[2J"),
     (lambda: (200, b"<html>moved</html>", {}), "no table of constituents"),
     (lambda: (200, page(rows(3)).encode(), {}), "has 3 usable lines"),
     (lambda: (200, b"x" * (17 << 20), {}), "too large"),
-    (lambda: (304, b"", {}), "has not changed"),
+    (lambda: (304, b"", {}), "304 Not Modified"),
 ]
 
 

@@ -312,7 +312,7 @@ def test_one_question_takes_three_time_limits_at_most(
     session.get(QUOTE)
     assert net.sent[0]["timeout"] == pytest.approx(1)
     ticks.now += 2
-    with pytest.raises(SourceError, match="did not come to an answer within 15 s"):
+    with pytest.raises(SourceError, match="did not answer the query within 15 s"):
         session.get(QUOTE)
 
 
@@ -351,7 +351,7 @@ def test_one_question_takes_three_time_limits_at_most(
             curl.TooManyRedirects("47"),
             "Yahoo Finance redirects in a circle (a.b); try again later",
         ),
-        (curl.IncompleteRead("18"), "Yahoo Finance broke off in the middle of an answer (a.b)"),
+        (curl.IncompleteRead("18"), "Yahoo Finance closed the connection mid-response (a.b)"),
         (
             curl.ConnectionError("56"),
             "Yahoo Finance: no connection to a.b; check the network, or give --proxy",

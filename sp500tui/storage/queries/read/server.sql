@@ -1,4 +1,4 @@
--- The server, its clock, its connections, and the rows ever inserted: the difference of two looks is the rate.
+-- The server, its clock, its connections, and the rows inserted so far: the difference of two readings is the rate.
 SELECT current_setting('server_version'),
        clock_timestamp(),
        (SELECT sum(numbackends) FROM pg_stat_database)::bigint,

@@ -1,4 +1,4 @@
--- The table's size on disk with its key, and how many rows that would be by the server's last look at a sample.
+-- The table's size on disk, without and with its key, and the number of rows estimated from the last ANALYZE.
 SELECT pg_relation_size('public.prices'),
        pg_total_relation_size('public.prices'),
        CASE WHEN reltuples > 0 AND relpages > 0

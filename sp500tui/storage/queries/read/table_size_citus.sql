@@ -1,4 +1,4 @@
--- The size of a table that lies on the nodes of Citus, and its rows by the nodes' last samples.
+-- The size of a distributed table of Citus, and its rows as estimated by the nodes.
 SELECT citus_relation_size(logicalrelid),
        citus_total_relation_size(logicalrelid),
        (SELECT nullif(sum(greatest(result::double precision, 0)), 0)::bigint

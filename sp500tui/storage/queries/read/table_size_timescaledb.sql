@@ -1,4 +1,4 @@
--- The size of a table that TimescaleDB has cut into pieces, and its rows by the server's last samples.
+-- The size of a hypertable of TimescaleDB, and its rows as estimated by the server.
 SELECT size.table_bytes, size.total_bytes, nullif(approximate_row_count('public.prices'), 0)
 FROM timescaledb_information.hypertables
 CROSS JOIN LATERAL hypertable_detailed_size('public.prices') AS size
