@@ -21,9 +21,8 @@ MAY_WAIT = frozenset(
     {
         "EmbeddedServer._lock",
         "Journal._active_lock",
-        "CurrentConstituents._loading",
         "Segment._lock",
-        "StreamQueue._turn",
+        "StreamQueue._poll_lock",
         "YahooFinance._opening",
     }
 )

@@ -81,7 +81,7 @@ def test_a_node_takes_its_locks_in_order_also_without_its_broker(
 
     # then
     is_in_order(
-        watch, "WorkerPool._lock", "StreamQueue._turn", "LeaseBatchStore._lock", "CycleSchedule._lock"
+        watch, "WorkerPool._lock", "StreamQueue._poll_lock", "LeaseBatchStore._lock", "CycleSchedule._lock"
     )
 
 

@@ -48,7 +48,6 @@ def test_periods_are_fetched_with_the_first_quote_and_when_the_session_changes(
         MarketState.REGULAR, MarketState.POST, CLOSING
     )
     assert clock.snapshot(MarketState.POST, after) == MarketSnapshot(MarketState.POST)
-    assert MarketSnapshot(None) == MarketSnapshot(None)
     clock.close()
     assert clock.thread.join(5)
     assert not clock.thread.is_alive()
