@@ -164,17 +164,17 @@ class TestView:
             before = driven.text()
             # when workers and counters move on
             moved = running()
-            workers = tuple(replace(worker, doing="something else") for worker in moved.workers)
+            workers = tuple(replace(worker, doing="other work") for worker in moved.workers)
             driven.show(
                 replace(moved, workers=workers, ledger=replace(moved.ledger, fetched=21_127, stored=20_872))
             )
             await driven.until(lambda: "21,127" in driven.text(), "the equation going on")
             # then only the status did, and says that the view is frozen
-            assert "something else" not in driven.text()
+            assert "other work" not in driven.text()
             assert "view paused" in driven.text()
             assert "view paused" in before
             await driven.press("space")
-            await driven.until(lambda: "something else" in driven.text(), "the panels catching up")
+            await driven.until(lambda: "other work" in driven.text(), "the panels catching up")
 
     async def test_a_frozen_log_catches_up(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:
