@@ -24,7 +24,7 @@ from sp500tui.tui.render.lines import Line, Role, width_of
 from sp500tui.tui.shell.price_reader import StoredOverview
 from tests.support.tui.canned_reader import STATISTICS, CannedReader
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
-from tests.tui.conftest import Drive, Driven
+from tests.tui.conftest import Drive, Driven, notes
 
 
 def text(lines: Sequence[Line]) -> str:
@@ -197,9 +197,7 @@ class TestScreen:
             await driven.press("down", "y")
             assert driven.app.clipboard == QUERIES["row_count"].rstrip() + ";"
             await driven.press("end", "y")
-            await driven.until(
-                lambda: any("has no SQL" in note.message for note in driven.app._notifications)
-            )
+            await driven.until(lambda: "has no SQL" in notes(driven.app))
 
     async def test_growth_is_the_difference_of_two_readings(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):

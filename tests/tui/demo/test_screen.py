@@ -17,7 +17,7 @@ from sp500tui.tui.demo.render import entries
 from sp500tui.tui.demo.screen import OUTAGE_SECONDS, DemoScreen
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
-from tests.tui.conftest import Drive, Driven
+from tests.tui.conftest import Drive, Driven, notes
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def opened(
 
 
 def noted(driven: Driven, words: str) -> bool:
-    return any(words in note.message for note in driven.app._notifications)
+    return words in notes(driven.app)
 
 
 async def mark(driven: Driven, screen: DemoScreen, entry: object) -> None:

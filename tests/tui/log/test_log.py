@@ -22,7 +22,7 @@ from sp500tui.tui.log.buffer import (
 )
 from sp500tui.tui.log.lines import LogLines, highlighted, level_name
 from tests.support.tui.fake_pipeline import NOON
-from tests.tui.conftest import CannedLog, Drive, Driven
+from tests.tui.conftest import CannedLog, Drive, Driven, notes
 
 SHOWN = LEVELS[:3]
 
@@ -280,7 +280,7 @@ class TestOnScreen:
             await said(driven, log, "fine")
             lines_of(driven).focus()
             await driven.press("x")
-            assert any("No errors" in note.message for note in driven.app._notifications)
+            assert "No errors" in notes(driven.app)
 
     async def test_y_copies_the_newest_line_shown_or_the_marked_one(
         self, drive: Drive, log: CannedLog
@@ -307,7 +307,7 @@ class TestOnScreen:
         async with drive() as driven:
             lines_of(driven).focus()
             await driven.press("y")
-            assert any("no row to copy" in note.message for note in driven.app._notifications)
+            assert "no row to copy" in notes(driven.app)
 
     @pytest.mark.thorough
     @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
