@@ -1,4 +1,4 @@
-"""The demo market as a child process: started, told what should go wrong, and stopped."""
+"""The demo market as a child process: start, control and stop."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from sp500tui.errors import SourceError
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 
 START_TIMEOUT = 20.0
-"""Seconds a start may take on a busy machine; a second or less is usual."""
+"""Seconds a start may take on a busy machine; usually under one second."""
 _STOP_TIMEOUT = 3.0
 _CONTROL_TIMEOUT = 5.0
 _NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
-"""The child calls nobody, so it need not read this machine's certificates, which is a quarter of its start."""
+"""The child makes no requests, so it skips loading the system's certificates, a quarter of its start-up time."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What the child says of itself once it listens."""
+    """The addresses that the child reports once it listens."""
 
     proxy_url: str
     control_url: str
@@ -41,7 +41,7 @@ class _Ready:
 
 
 class DemoMarket:
-    """A running demo market. It ends with `stop`, and by itself when this process is gone."""
+    """A running demo market. It ends with `stop`, or when this process exits."""
 
     def __init__(self, process: subprocess.Popen[bytes], ready: _Ready, folder: Path | None) -> None:
         self.proxy_url = ready.proxy_url
@@ -49,9 +49,9 @@ class DemoMarket:
         self.control_url = ready.control_url
         """Address of the control endpoint."""
         self.token = ready.token
-        """What the control endpoint asks for."""
+        """Token of the control endpoint."""
         self.ca_file = Path(ready.ca_file)
-        """PEM file with the certificate, and nothing but it, that clients have to trust."""
+        """PEM file with the CA certificate only, which clients must trust."""
         self.pid = ready.pid
         self._process = process
         self._folder = folder
@@ -77,54 +77,54 @@ class DemoMarket:
         `Faults`.
 
         Raises:
-            SourceError: It did not start; the message says why.
+            SourceError: it did not start; the message gives the reason.
         """
         command = python_command("sp500tui.simulator", "--child")
         command += [f"--port={port}", f"--speed={speed}", f"--latency={latency}"]
         command += [f"--extra-symbols={extra_symbols}", f"--faults={json.dumps(dict(faults or {}))}"]
         optional = {"seed": seed, "ledger": ledger, "ca-dir": ca_dir, "start-at": start_at}
         command += [f"--{name}={value}" for name, value in optional.items() if value is not None]
-        with tempfile.TemporaryFile() as complaints:
+        with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=complaints,
+                stderr=errors,
                 start_new_session=True,
                 env=python_environment() | _NO_CERTIFICATES,
             )
             try:
-                ready = _read_ready(process, timeout, complaints)
+                ready = _read_ready(process, timeout, errors)
             except BaseException:
                 _stop(process)
                 raise
         return cls(process, ready, Path(ready.ca_file).parent if ca_dir is None else None)
 
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End it and remove its certificate; may be called again."""
+        """Stop the process and remove its certificate; idempotent."""
         _stop(self._process)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def faults(self) -> dict[str, object]:
-        """What goes wrong at present, by the names of `Faults`."""
+        """The active faults, by the names of `Faults`."""
         return self._control("GET", "/faults")
 
     def set_faults(self, **faults: object) -> None:
-        """Let exactly these faults happen from now on; what is not named is off.
+        """Set the active faults; those not named are off.
 
         Raises:
-            ConfigurationError: A fault or a value that does not exist.
-            SourceError: The demo market does not answer.
+            ConfigurationError: a fault or a value is unknown.
+            SourceError: the demo market does not answer.
         """
         self._control("POST", "/faults", Faults.parse(faults).as_json())
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more."""
+        """Turn all faults off."""
         self.set_faults()
 
     def health(self) -> dict[str, object]:
@@ -132,7 +132,7 @@ class DemoMarket:
         return self._control("GET", "/health")
 
     def statistics(self) -> dict[str, object]:
-        """Requests by endpoint, answers by status, faults injected and quotes handed out since the start."""
+        """Requests by endpoint, responses by status, injected faults and served quotes since the start."""
         return self._control("GET", "/statistics")
 
     def _control(self, method: str, path: str, body: object = None) -> dict[str, object]:
@@ -164,7 +164,7 @@ class DemoMarket:
         self.stop()
 
 
-def _read_ready(process: subprocess.Popen[bytes], timeout: float, complaints: IO[bytes]) -> _Ready:
+def _read_ready(process: subprocess.Popen[bytes], timeout: float, errors: IO[bytes]) -> _Ready:
     line = _first_line(process, time.monotonic() + timeout)
     if line is None:
         raise SourceError(
@@ -176,13 +176,13 @@ def _read_ready(process: subprocess.Popen[bytes], timeout: float, complaints: IO
             raise SourceError(f"the demo market did not start: {words['error']}")
         return _Ready(**words)
     except (ValueError, TypeError) as error:
-        complaints.seek(0)
-        lines = complaints.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
         raise SourceError(f"the demo market did not start: {lines[-1]}; reinstall sp500tui") from error
 
 
 def _first_line(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
-    """The first line of a process's stdout, shorter where the process ended before; None when time ran out."""
+    """The first line of a process's stdout, shorter if the process ended before; None after the deadline."""
     assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     line = b""
     while not line.endswith(b"\n"):
@@ -197,7 +197,7 @@ def _first_line(process: subprocess.Popen[bytes], deadline: float) -> bytes | No
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Close its stdin, which ends it; make sure where that is not enough."""
+    """Close its stdin, which stops it; kill it after a timeout."""
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()

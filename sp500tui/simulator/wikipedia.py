@@ -1,4 +1,4 @@
-"""The demo market's Wikipedia: the page with the constituents, and the manners Wikimedia asks for."""
+"""The simulated Wikipedia: the page of constituents, and Wikimedia's rules for clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATH = "/wiki/List_of_S&P_500_companies"
 _ANONYMOUS = re.compile(
     r"\s*$|(python|curl|wget|java|go-http|okhttp|libwww|aiohttp|httpx)\b[^+@]*$", re.IGNORECASE
 )
-"""User-Agents that name a library and nobody to ask."""
+"""User-Agents that name a library and no contact."""
 _FORBIDDEN = b"Please set a user-agent and respect our robot policy https://w.wiki/4wJS. See also T400119.\n"
 _HEADERS = (
     '<a href="/wiki/Ticker_symbol" title="Ticker symbol">Symbol</a>\n',
@@ -41,7 +41,7 @@ _CHANGES = (
 
 
 class Wikipedia:
-    """Answers for en.wikipedia.org."""
+    """Serves en.wikipedia.org."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Wikipedia:
 
 
 def constituents_page(listings: Sequence[Listing]) -> str:
-    """The page in the structure of the real one: a table `constituents`, a table `changes`, links and footnotes."""
+    """The page with the structure of the real one: a table `constituents`, a table `changes`, links and footnotes."""
     rows = "".join(_row(listing, number) for number, listing in enumerate(listings))
     head = "".join(f"<th>{header}</th>\n" for header in _HEADERS)
     changes = "".join(_change(*change) for change in _CHANGES)

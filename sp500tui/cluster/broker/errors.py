@@ -106,7 +106,7 @@ _HOSTNAME_MISMATCH = (
 )
 _UNKNOWN_AUTHORITY = (
     "presents a certificate signed by an unknown authority ({}): "
-    "name its CA certificate in the URL, rediss://…?ssl_ca_certs=/path/ca.pem"
+    "name its CA certificate in the URL, rediss://host:6379/0?ssl_ca_certs=/path/ca.pem"
 )
 _CERTIFICATE_ERRORS = {
     9: "presents a certificate that is not valid yet: correct the certificate or the clock of either machine",

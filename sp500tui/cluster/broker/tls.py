@@ -62,7 +62,7 @@ def diagnose_tls_mismatch(options: Mapping[str, Any], name: str, *, tls: bool) -
     if tls and not options.get("ssl_certfile") and _requires_certificate(address):
         raise BrokerError(
             f"{name} requires a client certificate: add it to the URL, "
-            "rediss://…?ssl_certfile=/path/cert.pem&ssl_keyfile=/path/key.pem"
+            "rediss://host:6379/0?ssl_certfile=/path/cert.pem&ssl_keyfile=/path/key.pem"
         )
 
 

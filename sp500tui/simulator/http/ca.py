@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as the process: its key never touches the disk."""
+"""A certificate authority in memory; its private key is never written to disk."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import trustme
 
 
 class Authority:
-    """Signs one certificate for the given host names."""
+    """Issues one certificate for the given host names."""
 
     def __init__(self, hosts: Iterable[str]) -> None:
         authority = trustme.CA(organization_name="sp500tui demo market")
         self.certificate_pem: bytes = authority.cert_pem.bytes()
-        """The authority's certificate, which clients have to trust; it holds no key."""
+        """The CA certificate, which clients must trust; contains no key."""
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        """For the servers that stand in for those hosts."""
+        """TLS context of the simulated hosts."""
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_alpn_protocols(["http/1.1"])
         authority.issue_cert(*hosts).configure_cert(self.context)

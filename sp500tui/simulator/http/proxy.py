@@ -1,4 +1,4 @@
-"""The listener: an HTTPS forward proxy that ends every tunnel itself and relays nothing to the outside."""
+"""An HTTPS forward proxy that terminates every tunnel itself and forwards nothing to other hosts."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from aiohttp import web
 
 from sp500tui.simulator.stats import Statistics
 
-_LONGEST_REQUEST = 16_384
-"""Bytes a CONNECT request may have."""
+_MAX_HEAD = 16_384
+"""Largest size of a request head in bytes."""
 _HEAD_TIMEOUT = 30.0
-"""Seconds a client has to say what it wants."""
+"""Seconds within which a client must send its request head."""
 
 
 class ProxyConnection(asyncio.Protocol):
-    """One client: reads the first request, then hands the connection to the server it asked for.
+    """A client connection: reads the first request, then passes the connection to the server of the requested host.
 
-    `CONNECT host:443` to a host of the demo market leads, through TLS, to that host's server; a plain request
-    with a path leads to the control endpoint; everything else is refused.
+    `CONNECT host:443` for a simulated host is answered by that host's server over TLS, a plain request with a path by
+    the control endpoint; everything else is rejected.
     """
 
     def __init__(
@@ -42,47 +42,47 @@ class ProxyConnection(asyncio.Protocol):
         self._tunnelled = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the first request, not for ever."""
+        """Wait for the first request, with a timeout."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a TCP server hands out
         self._transport = transport
         self._deadline = asyncio.get_running_loop().call_later(_HEAD_TIMEOUT, transport.abort)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Forget the client."""
+        """Discard the connection."""
         self._transport = None
-        self._stop_waiting()
+        self._cancel_deadline()
 
     def data_received(self, data: bytes) -> None:
-        """Collect the head of the first request; inside a tunnel, what came before its server took over."""
+        """Buffer the head of the first request or, in a tunnel, data that arrives before its server takes over."""
         self._received += data
         if self._tunnelled or self._transport is None:
             return
         if b"\r\n\r\n" in self._received:
-            self._stop_waiting()
+            self._cancel_deadline()
             self._route(self._transport)
-        elif len(self._received) > _LONGEST_REQUEST:
-            self._refuse(self._transport, 431, "the request's head is too long")
+        elif len(self._received) > _MAX_HEAD:
+            self._refuse(self._transport, 431, "the request head is too large")
 
-    def _stop_waiting(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
 
     def _route(self, transport: asyncio.Transport) -> None:
         words = bytes(self._received.partition(b"\r\n")[0]).decode("latin-1").split(" ")
         if len(words) != 3:
-            self._refuse(transport, 400, "this is no HTTP request")
+            self._refuse(transport, 400, "not an HTTP request")
         elif words[0] == "CONNECT":
             self._connect(transport, words[1].lower())
         elif words[1].startswith("/"):
             self._hand_over(transport, self._control)
         else:
-            self._refuse(transport, 403, "the demo market answers https requests only")
+            self._refuse(transport, 403, "the demo market accepts https requests only")
 
     def _connect(self, transport: asyncio.Transport, target: str) -> None:
         host, _, port = target.rpartition(":")
         server = self._hosts.get(host)
         if server is None or port != "443":
-            self._refuse(transport, 403, "the demo market does not stand in for this host")
+            self._refuse(transport, 403, "the demo market does not simulate this host")
             return
         self._tunnelled = True
         self._statistics.count("connections")
@@ -110,7 +110,7 @@ class ProxyConnection(asyncio.Protocol):
 
     def _refuse(self, transport: asyncio.Transport, status: int, reason: str) -> None:
         self._statistics.count("refused")
-        self._stop_waiting()
+        self._cancel_deadline()
         body = f"{reason}\n".encode()
         head = (
             f"HTTP/1.1 {status} Refused\r\nContent-Type: text/plain\r\n"

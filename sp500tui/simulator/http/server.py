@@ -1,4 +1,4 @@
-"""The demo market as a whole: one listener on the loopback interface, and everything behind it."""
+"""The demo market's server: a listener on the loopback interface and the simulated hosts behind it."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ from sp500tui.simulator.yahoo.stream import Stream
 _log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-_LONGEST_LINE = 1_048_576
-"""Bytes a request line may have: enough for 50,000 symbols."""
-_IDLE = 300.0
-"""Seconds a connection may stay open without a request."""
+_MAX_LINE = 1_048_576
+"""Largest request line in bytes: enough for 50,000 symbols."""
+_KEEPALIVE = 300.0
+"""Seconds after which an idle connection is closed."""
 _SHUTDOWN = 1.0
-"""Seconds that open connections get to finish."""
+"""Seconds for open connections to finish."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarketOptions:
-    """How a demo market is to be."""
+    """Options of a demo market."""
 
     port: int = 0
-    """0 for any free one."""
+    """0 selects a free port."""
     speed: float = 1.0
-    """How many times faster its trading day passes."""
+    """Speed of the trading day relative to real time."""
     seed: int | None = None
-    """Of its prices and faults; None for another market every time."""
+    """Seed of prices and faults; None selects a random one."""
     start_at: float = OPENING + 20
-    """Seconds after midnight, New York, at which its first day begins."""
+    """Seconds after midnight, New York, at which the market starts."""
     extra_symbols: int = 0
-    """Invented shares beyond the index."""
+    """Number of invented shares in addition to the index."""
     ledger: Path | None = None
     faults: Faults = field(default_factory=Faults)
 
 
 class MarketServer:
-    """Listens once `start` was called, until `close` is."""
+    """The server; it listens from `start` to `close`."""
 
     def __init__(self, options: MarketOptions, now: Callable[[], float] = time) -> None:
         listings = constituents()
@@ -67,7 +67,7 @@ class MarketServer:
         self.statistics = Statistics()
         self.rng = FaultSampler(options.faults, seed, self.statistics.fault)
         self.token = secrets.token_urlsafe(24)
-        """What the control endpoint asks for."""
+        """Token of the control endpoint."""
         self.port = options.port
         self._ledger = None if options.ledger is None else ServedQuotesLog(options.ledger)
         responses = ResponseWriter(self.rng, self.statistics, self._ledger)
@@ -92,20 +92,20 @@ class MarketServer:
 
     @property
     def certificate_pem(self) -> bytes:
-        """The certificate that clients have to trust."""
+        """The CA certificate, which clients must trust."""
         return self._authority.certificate_pem
 
     async def start(self) -> None:
         """Listen on the loopback interface.
 
         Raises:
-            ConfigurationError: The port is in use or not ours to use.
+            ConfigurationError: the port is in use or may not be used.
         """
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(self._connection, HOST, self.port)
         except OSError as error:
-            # asyncio tells the address a second time in `strerror`.
+            # asyncio repeats the address in `strerror`.
             reason = os.strerror(error.errno) if error.errno else error
             raise ConfigurationError(
                 f"cannot listen on {HOST}:{self.port}: {reason}; choose another --port, or 0 for a free one"
@@ -142,18 +142,18 @@ class MarketServer:
             _log.error("a task of the simulated market failed", exc_info=error)
 
     async def _sweep(self) -> None:
-        """Keep everybody close to the present: the first round at once, so that the first to ask need not wait."""
-        rounds = 0
+        """Advance all instruments regularly; the first pass runs at once, so that the first request is fast."""
+        passes = 0
         while True:
             try:
                 self.market.sweep()
             except Exception:  # noqa: BLE001
-                # The next round may do better, and requests bring single shares to the present in any case.
-                _log.exception("a round over all shares failed")
-                rounds = SWEEPS
-            rounds += 1
-            await asyncio.sleep(1.0 if rounds > SWEEPS else 0.0)
+                # The next pass may succeed, and requests advance single instruments in any case.
+                _log.exception("advancing all instruments failed")
+                passes = SWEEPS
+            passes += 1
+            await asyncio.sleep(1.0 if passes > SWEEPS else 0.0)
 
 
 def _web_server(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
-    return web.Server(handler, access_log=None, max_line_size=_LONGEST_LINE, keepalive_timeout=_IDLE)
+    return web.Server(handler, access_log=None, max_line_size=_MAX_LINE, keepalive_timeout=_KEEPALIVE)

@@ -1,4 +1,4 @@
-"""What one instrument traded at: the present day's record and its one-minute bars."""
+"""Trade records of one instrument: the current day and its one-minute bars."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Open, high, low and close of a stretch of time, and the shares traded in it."""
+    """Open, high, low and close of a period, and the number of shares traded."""
 
     start: int
     """Seconds since 1970."""
@@ -24,7 +24,7 @@ class Bar:
 
 
 class MinuteBars:
-    """One-minute bars in the order of time, in flat arrays: a day of them costs an instrument some 50 KB."""
+    """One-minute bars in order of time, in flat arrays: about 50 KB for a day."""
 
     __slots__ = ("_starts", "_values")
 
@@ -33,7 +33,7 @@ class MinuteBars:
         self._values = array("d")
 
     def trade(self, stamp: int, price: float, volume: int) -> None:
-        """Take in a trade at `stamp` seconds since 1970; trades come in the order of time."""
+        """Add a trade at `stamp` seconds since 1970; trades arrive in order of time."""
         start = stamp - stamp % MINUTE
         values = self._values
         if self._starts and self._starts[-1] == start:
@@ -46,7 +46,7 @@ class MinuteBars:
             values.extend((price, price, price, price, volume))
 
     def forget_before(self, stamp: int) -> None:
-        """Drop the bars that began before `stamp`."""
+        """Remove bars that start before `stamp`."""
         cut = bisect_left(self._starts, stamp)
         del self._starts[:cut]
         del self._values[: 5 * cut]
@@ -76,7 +76,7 @@ class DayRecord:
     volume: int
 
     def trade(self, stamp: int, price: float, volume: int) -> None:
-        """Take in a trade."""
+        """Add a trade."""
         self.high = max(self.high, price)
         self.low = min(self.low, price)
         self.price = price
@@ -89,7 +89,7 @@ class DayRecord:
 
 
 def merge(bars: list[Bar], start: int) -> Bar:
-    """Several bars, in the order of time, as one that begins at `start`."""
+    """Merge bars, given in order of time, into one that starts at `start`."""
     return Bar(
         start,
         bars[0].open,

@@ -1,4 +1,4 @@
-"""The demo clock: quote times are real, the trading day they fall into can pass faster."""
+"""The demo clock: quote times are real, but the trading day can pass faster."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class TradingPeriods:
     post: tuple[int, int]
 
     def named(self) -> tuple[tuple[str, tuple[int, int]], ...]:
-        """The sessions with the names Yahoo Finance has for them."""
+        """The sessions with Yahoo Finance's names."""
         return ("pre", self.pre), ("regular", self.regular), ("post", self.post)
 
 
 class DemoClock:
-    """Counts real seconds since the first opening and says which session each of them belongs to."""
+    """Counts real seconds since the first opening and maps them to trading sessions."""
 
     def __init__(
         self, speed: float = 1.0, start_at: float = OPENING + 60, now: Callable[[], float] = time.time
@@ -58,7 +58,7 @@ class DemoClock:
         self._elapsed = 0.0
 
     def elapsed(self) -> float:
-        """Real seconds since the first opening; never goes back, whatever the system's clock does."""
+        """Real seconds since the first opening; monotonic even if the system's clock is set back."""
         self._elapsed = max(self._elapsed, self._now() - self.epoch)
         return self._elapsed
 
@@ -67,11 +67,11 @@ class DemoClock:
         return int(self.epoch) + second
 
     def state(self, elapsed: float) -> MarketState:
-        """The session of a moment."""
+        """The session at a time."""
         return _SESSIONS[bisect_right(_ENDS, (OPENING + elapsed * self.speed) % DAY)]
 
     def next_change(self, elapsed: float) -> tuple[MarketState, int]:
-        """The session that follows the one of a moment, and the real time, in seconds since 1970, it begins at."""
+        """The session after the current one, and its start in real time, seconds since 1970."""
         passed = OPENING + elapsed * self.speed
         end = _ENDS[bisect_right(_ENDS, passed % DAY)]
         if end == DAY:
@@ -79,11 +79,11 @@ class DemoClock:
         return _SESSIONS[bisect_right(_ENDS, end % DAY)], self.real(floor(passed / DAY), end)
 
     def day(self, elapsed: float) -> int:
-        """How many openings passed since the first one."""
+        """Number of openings since the first one."""
         return floor(elapsed * self.speed / DAY)
 
     def next_trading(self, second: int) -> int:
-        """The first whole second from `second` on in which trading goes on."""
+        """The first whole second from `second` on within a trading session."""
         while self.state(second) not in TRADING:
             of_day = (OPENING + second * self.speed) % DAY
             pre_opening = 14_400 if of_day < 14_400 else 14_400 + DAY
@@ -91,11 +91,11 @@ class DemoClock:
         return second
 
     def real(self, day: int, of_day: float) -> int:
-        """The real time at which `of_day` seconds after midnight of a demo day come by."""
+        """The real time of `of_day` seconds after midnight of a demo day."""
         return int(self.epoch + (day * DAY + of_day - OPENING) / self.speed)
 
     def periods(self, elapsed: float) -> TradingPeriods:
-        """The sessions of the demo day around a moment."""
+        """The sessions of the demo day that contains a time."""
         day = floor((OPENING + elapsed * self.speed) / DAY)
         marks = [self.real(day, of_day) for of_day in (14_400, OPENING, CLOSING, 72_000)]
         return TradingPeriods((marks[0], marks[1]), (marks[1], marks[2]), (marks[2], marks[3]))

@@ -1,4 +1,4 @@
-"""Currencies of the demo market: one walk each against the dollar; every pair follows from two of them."""
+"""Exchange rates of the demo market: one random walk of each currency against the dollar, from which pairs derive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PER_DOLLAR = {
     "HKD": 7.78, "TWD": 31.1, "KRW": 1462.0, "SGD": 1.30, "THB": 32.4, "MYR": 4.14, "IDR": 16_700.0, "PHP": 58.9,
     "MXN": 18.4, "BRL": 5.32, "CLP": 935.0, "COP": 3_760.0, "PEN": 3.37,
 }  # fmt: skip
-"""Units of each currency that one dollar bought in late 2025, rounded."""
+"""Units of each currency per dollar in late 2025, rounded."""
 _PEGS = {"DKK": "EUR", "BGN": "EUR", "AED": "USD", "SAR": "USD", "HKD": "USD"}
 """Currencies that follow another one closely."""
 _VOLATILITY = 3.0e-5
@@ -23,7 +23,7 @@ _PEGGED_VOLATILITY = 1.0e-6
 """Standard deviation of the logarithm of a rate over one second."""
 _PULL = 1 / (20 * DAY)
 _PAUSE = 2
-"""Seconds between two rates of a pair, at most."""
+"""Seconds between two rates of a pair."""
 _FINE_STEPS = 900
 
 
@@ -46,7 +46,7 @@ class _Walk:
 
 
 class CurrencyPair:
-    """How many units of the second currency one unit of the first buys. It trades around the clock."""
+    """How many units of the second currency one unit of the first buys. Trades around the clock."""
 
     def __init__(
         self, base: str, target: str, walks: dict[str, _Walk], clock: DemoClock, seed: object
@@ -55,7 +55,7 @@ class CurrencyPair:
         self.base = base
         self.target = target
         self.symbol = f"{target}=X" if base == "USD" else f"{base}{target}=X"
-        """As Yahoo Finance names it, whatever it was asked for: `DKK=X` for `USDDKK=X`."""
+        """Yahoo Finance's name, also for other requested spellings: `DKK=X` for `USDDKK=X`."""
         self.trades = 0
         self.minutes = MinuteBars()
         self._walks = walks
@@ -66,7 +66,7 @@ class CurrencyPair:
         self.today = DayRecord(clock.real(0, OPENING), rate, stamp - 1, rate, rate, rate, rate, stamp, 0)
 
     def advance(self, second: int) -> None:
-        """Bring the rate up to `second`; a new one comes every other second."""
+        """Advance the rate to `second`; it changes every two seconds."""
         second -= second % _PAUSE
         stamp = self._clock.stamp(second)
         if self.trades and stamp <= self.today.time:
@@ -90,7 +90,7 @@ class CurrencyPair:
 
 
 class Currencies:
-    """All pairs anybody asked for so far."""
+    """All pairs requested so far."""
 
     def __init__(self, clock: DemoClock, seed: object) -> None:
         self._clock = clock

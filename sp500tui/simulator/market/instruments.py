@@ -1,4 +1,4 @@
-"""What the demo market lists: the index's constituents with plausible starting prices."""
+"""Instruments of the demo market: the constituents with plausible starting prices."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class Listing:
 
 
 def fraction(*parts: object) -> float:
-    """A number in [0, 1) that depends on nothing but `parts`; the same on every machine."""
+    """A number in [0, 1) derived from `parts` by a hash; the same on every machine."""
     digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
 def constituents() -> tuple[Listing, ...]:
-    """The index as the package's own data lists it, in its order; prices it lacks are derived from the symbol."""
+    """The constituents bundled with the package; missing prices are derived from the symbol."""
     text = resources.files("sp500tui.sources.wikipedia").joinpath("constituents.csv").read_text("utf-8")
     return tuple(_listing(row) for row in csv.DictReader(text.splitlines()))
 
 
 def extras(count: int) -> tuple[Listing, ...]:
-    """Invented shares `X00001`… beyond the index, for loads larger than it."""
+    """Invented shares `X00001`… in addition to the index, for larger loads."""
     sectors = sorted({listing.sector for listing in constituents()})
     return tuple(_extra(f"X{number:05d}", sectors[number % len(sectors)]) for number in range(1, count + 1))
 

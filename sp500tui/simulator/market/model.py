@@ -1,4 +1,4 @@
-"""The market model: correlated random walks around the starting prices, advanced only as far as somebody looks."""
+"""The market model: correlated random walks around the starting prices, advanced on demand."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _MARKET_VOLATILITY = 6.5e-5
 _SECTOR_VOLATILITY = 3.5e-5
 _OWN_VOLATILITY = 1.0e-4
 """Standard deviation of the logarithm of a price over one second of the exchange's time."""
-_PULL = 1 / (60 * _SESSION)
-"""Share of its distance from the starting level a walk loses in a second: prices stay plausible for weeks."""
+_MEAN_REVERSION = 1 / (60 * _SESSION)
+"""Fraction of its distance from the start that a walk reverts in a second; keeps prices plausible for weeks."""
 _GAP_VOLATILITY = 0.006
 """Standard deviation of the jump from a close to the next opening."""
 _FACTOR_MEMORY = 30_000
 """Seconds of market and sector levels kept."""
 _FINE_SECONDS = 3_600
-"""Seconds the shared levels make up for one by one; a longer sleep is made up for in as many longer steps."""
+"""Seconds after a pause that are simulated one by one; a longer pause takes as many longer steps."""
 _FINE_STEPS = 900
-"""Trades an instrument makes up for one by one; a longer sleep is made up for in as many longer steps."""
-_LONGEST_GAP = 30
-"""Seconds between two trades of the smallest shares, at most, in the regular session."""
+"""Trades after a pause that are simulated one by one; a longer pause takes as many longer steps."""
+_MAX_GAP = 30
+"""Largest time in seconds between two trades of the smallest shares in the regular session."""
 _MAX_DAYS = 60
 """Days of the demo market's own past kept as daily bars."""
 SWEEPS = 30
-"""Seconds in which the background sweep passes over all instruments once."""
+"""Number of calls of `sweep`, one a second, that advance all instruments once."""
 
 
 class Factors:
@@ -50,7 +50,7 @@ class Factors:
         """The last second that has levels."""
 
     def advance(self, second: int) -> None:
-        """Walk on to `second`; the levels stand still while the market is closed."""
+        """Advance to `second`; the levels are constant while the market is closed."""
         stride = max(1, (second - self.second) // _FINE_SECONDS)
         while self.second < second:
             stride = min(stride, second - self.second)
@@ -66,7 +66,7 @@ class Factors:
         if state not in TRADING:
             return levels
         passed = min(stride * self._clock.speed, _SESSION) * (1.0 if state is MarketState.REGULAR else 0.2)
-        scale, keep = sqrt(passed), 1 - _PULL * passed
+        scale, keep = sqrt(passed), 1 - _MEAN_REVERSION * passed
         sizes = [_MARKET_VOLATILITY, *[_SECTOR_VOLATILITY] * (self._width - 1)]
         normal = self._rng.normal
         return array(
@@ -80,7 +80,7 @@ class Factors:
 
 
 class Instrument:
-    """One share: its walk, its present day and the days before."""
+    """One share: its random walk, the current day and previous days."""
 
     def __init__(self, listing: Listing, sector: int, clock: DemoClock, seed: object, gap: int) -> None:
         """Trade about every `gap` seconds."""
@@ -88,13 +88,13 @@ class Instrument:
         self.symbol = listing.yahoo_symbol
         self.seed = seed
         self.trades = 0
-        """Trades so far: two looks at the same number see the same quote."""
+        """Number of trades so far; the quote is unchanged while it is."""
         self.pre: tuple[float, int] | None = None
         self.post: tuple[float, int] | None = None
-        """Price and real time of the latest trade before and after the regular session, of the present day."""
+        """Price and real time of the latest trade before and after the regular session, of the current day."""
         self.minutes = MinuteBars()
         self.past: deque[Bar] = deque(maxlen=_MAX_DAYS)
-        """Regular sessions gone by since the start, oldest first."""
+        """Past regular sessions since the start, oldest first."""
         self._sector = sector
         self._clock = clock
         self._gap = gap
@@ -114,7 +114,7 @@ class Instrument:
         return DayRecord(start, close, closed, close, close, close, close, start, 0)
 
     def advance(self, second: int, factors: Factors) -> None:
-        """Make all trades up to and including `second`."""
+        """Simulate all trades up to and including `second`."""
         stretch = max(1, (second - self._next) // _FINE_STEPS)
         while self._next <= second:
             due = self._clock.next_trading(self._next)
@@ -125,7 +125,7 @@ class Instrument:
             self._trade(due, state, factors)
             longest = self._gap if state is MarketState.REGULAR else 4 * self._gap
             step = 1 + int(longest * self._rng.uniform())
-            # A longer step ends in the past: the trade after `second` comes as soon as any other.
+            # Long steps are used only in the past; the trade after `second` has a normal distance.
             self._next = due + (step * stretch if due + step * stretch <= second else step)
 
     def _trade(self, second: int, state: MarketState, factors: Factors) -> None:
@@ -148,7 +148,7 @@ class Instrument:
 
     def _price(self, second: int, factors: Factors, opens: bool) -> float:
         passed = min((second - self._last) * self._clock.speed, _SESSION)
-        self._own *= 1 - _PULL * passed
+        self._own *= 1 - _MEAN_REVERSION * passed
         self._own += _OWN_VOLATILITY * sqrt(passed) * self._rng.normal()
         if opens:
             self._own += _GAP_VOLATILITY * self._rng.normal()
@@ -188,7 +188,7 @@ class Market:
                 sectors.index(listing.sector),
                 clock,
                 seed,
-                min(_LONGEST_GAP, 1 + rank[listing.symbol] // 150),
+                min(_MAX_GAP, 1 + rank[listing.symbol] // 150),
             )
             for listing in listings
         }
@@ -197,13 +197,13 @@ class Market:
         self._swept = 0
 
     def now(self) -> int:
-        """The present second, with all shared levels advanced to it."""
+        """The current second; advances the shared levels to it."""
         second = int(self.clock.elapsed())
         self._factors.advance(second)
         return second
 
     def state(self) -> MarketState:
-        """The exchange's session at present."""
+        """The exchange's current session."""
         return self.clock.state(self.clock.elapsed())
 
     def instrument(self, yahoo_symbol: str) -> Instrument | None:
@@ -214,7 +214,7 @@ class Market:
         return instrument
 
     def pair(self, yahoo_symbol: str) -> CurrencyPair | None:
-        """A currency pair such as `EURDKK=X` with its present rate; None for an unknown one."""
+        """A currency pair such as `EURDKK=X` with its current rate; None for an unknown one."""
         pair = self._currencies.pair(yahoo_symbol)
         if pair is not None:
             pair.advance(int(self.clock.elapsed()))
@@ -225,7 +225,7 @@ class Market:
         return list(self._instruments)
 
     def sweep(self) -> None:
-        """Let a part of the instruments catch up, so that nobody who looks has long to wait; once a second."""
+        """Advance a part of the instruments, so that no request has to; called once a second."""
         second = self.now()
         size = -(-len(self._order) // SWEEPS)
         for instrument in self._order[self._swept : self._swept + size]:

@@ -1,4 +1,4 @@
-"""Random numbers that one integer remembers: cheap enough for every instrument to have its own."""
+"""A pseudo-random number generator with one integer of state, small enough for one per instrument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Yahoo Finance's cookie, crumb and consent: what a client has to collect before it may ask for quotes."""
+"""Yahoo Finance's cookie, crumb and consent, which a client needs before it can request quotes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _YEAR = 31_557_600
 
 
 class Sessions:
-    """Hands out cookies and the crumb that goes with each; remembers nothing but one secret."""
+    """Issues cookies and the crumb of each; stateless except for one secret."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(16)
@@ -25,7 +25,7 @@ class Sessions:
         )
 
     def cookie_of(self, header: str) -> str | None:
-        """The session's cookie in a `Cookie` header; one of an earlier market is as good."""
+        """The session's cookie in a `Cookie` header; one of an earlier market is accepted."""
         try:
             morsel = SimpleCookie(header).get(COOKIE)
         except CookieError:
@@ -33,22 +33,22 @@ class Sessions:
         return morsel.value if morsel is not None and morsel.value else None
 
     def crumb_for(self, cookie: str) -> str:
-        """The crumb that belongs to a cookie: eleven characters."""
+        """The crumb of a cookie: eleven characters."""
         digest = hashlib.blake2b(cookie.encode(), key=self._secret).digest()
         return base64.b64encode(digest).decode()[:11]
 
     def new_consent(self) -> tuple[str, str]:
-        """A consent session and the token its form has to bring back."""
+        """A consent session and the token its form must return."""
         session = f"3_cc-session_{secrets.token_hex(8)}"
         return session, self.consent_token(session)
 
     def consent_token(self, session: str) -> str:
-        """The token that belongs to a consent session."""
+        """The token of a consent session."""
         return hashlib.blake2b(session.encode(), key=self._secret, digest_size=8).hexdigest()
 
 
 def consent_page(session: str, token: str) -> str:
-    """The page that asks a person to accept cookies, with the form a client sends back."""
+    """The page that asks for consent to cookies, with the form that a client submits."""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><title>Yahoo is part of the Yahoo family of brands</title></head>
 <body><form method="post" action="/v2/collectConsent?sessionId={session}" class="consent-form">

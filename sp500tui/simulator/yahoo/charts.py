@@ -1,4 +1,4 @@
-"""Bars as `v8/finance/chart` prints them."""
+"""Bars in the format of `v8/finance/chart`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _UNIT_DAYS = {"wk": 7, "mo": 31, "y": 366}
 
 
 class ChartError(Exception):
-    """A chart that cannot be given, with the HTTP status and Yahoo Finance's code for it."""
+    """An unavailable chart, with the HTTP status and Yahoo Finance's code for it."""
 
     def __init__(self, status: int, code: str, description: str) -> None:
         super().__init__(description)
@@ -47,7 +47,7 @@ class ChartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What a request wants to see."""
+    """The requested range of a chart."""
 
     start: float
     """Seconds since 1970."""

@@ -1,4 +1,4 @@
-"""Quotes as `v7/finance/quote` prints them."""
+"""Quotes in the format of `v7/finance/quote`."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ CORE: Final = frozenset(
         "exchangeDataDelayedBy", "hasPrePostMarketData", "firstTradeDateMilliseconds", "symbol",
     }
 )  # fmt: skip
-"""Keys that come back whatever `fields=` asks for."""
+"""Keys that are returned regardless of `fields=`."""
 OVERNIGHT_FIELDS: Final = frozenset(
     f"overnightMarket{part}" for part in ("Price", "Time", "Change", "ChangePercent")
 )
-"""Keys that Yahoo Finance prints only where `overnightPrice=true` asks for them."""
+"""Keys that are returned only with `overnightPrice=true`."""
 NEW_SESSION: Final = "LATE_NIGHT"
-"""A `marketState` that no reader knows."""
+"""A `marketState` unknown to clients."""
 _YEAR_PREFIXES = ("fifty", "twoHundred")
 _NEW_YORK = ZoneInfo("America/New_York")
 
 
 @dataclass(frozen=True, slots=True)
 class PrintedPrice:
-    """Which price a quote gives as its latest trade."""
+    """The price and time of a quote's latest trade."""
 
     price: float
     time: int
@@ -50,12 +50,12 @@ class PrintedPrice:
 
 
 def share_quote(instrument: Instrument, state: MarketState) -> Fields:
-    """Everything Yahoo Finance prints of one share in the given session."""
+    """All fields of one share in the given session."""
     return share_facts(instrument.listing) | share_trades(instrument, state, frozenset())
 
 
 def share_trades(instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields:
-    """The part of a share's quote that changes with its trades; the year's figures only where they are wanted."""
+    """The part of a share's quote that changes with its trades; the yearly fields only if requested."""
     today = instrument.today
     offset, zone = exchange_offset(today.time)
     fields: Fields = {"marketState": state.value}
@@ -121,7 +121,7 @@ def share_facts(listing: Listing) -> Fields:
 
 
 def pair_quote(pair: CurrencyPair) -> Fields:
-    """Everything Yahoo Finance prints of one currency pair."""
+    """All fields of one currency pair."""
     name = f"{pair.base}/{pair.target}"
     fields: Fields = {
         "language": "en-US",
@@ -164,7 +164,7 @@ def pair_quote(pair: CurrencyPair) -> Fields:
 
 
 def dead_quote(symbol: str) -> Fields:
-    """What Yahoo Finance prints of a symbol that was listed once."""
+    """The quote of a delisted symbol."""
     return {
         "language": "en-US",
         "region": "US",
@@ -181,14 +181,14 @@ def dead_quote(symbol: str) -> Fields:
 
 
 def select(fields: Fields, wanted: frozenset[str]) -> Fields:
-    """The quote cut down to the core keys and the wanted ones; everything where nothing is asked for."""
+    """The quote reduced to the core keys and the requested ones; all keys if none is requested."""
     if not wanted:
         return fields
     return {key: value for key, value in fields.items() if key in wanted or key in CORE}
 
 
 def latest_trade(fields: Mapping[str, object]) -> PrintedPrice | None:
-    """The price a reader takes from a printed quote: that of the present session; None where it prints none."""
+    """The latest trade of the current session in a quote; None without one."""
     state = fields.get("marketState")
     if state in (NEW_SESSION, MarketState.OVERNIGHT):
         return _newest_trade(fields)
@@ -235,7 +235,7 @@ def in_session(fields: Fields, session: str) -> Fields:
 
 
 def printed(fields: Fields) -> str:
-    """The quote as compact JSON; a number that is not finite is printed as `NaN`."""
+    """The quote as compact JSON; numbers that are not finite are printed as `NaN`."""
     return json.dumps(fields, separators=(",", ":"))
 
 
@@ -250,7 +250,7 @@ def formatted(fields: Fields, wrap: bool) -> Fields:
 
 
 def exchange_offset(stamp: float) -> tuple[int, str]:
-    """New York's distance from UTC in seconds and its abbreviation, at a real time."""
+    """New York's offset from UTC in seconds and its abbreviation, at a real time."""
     return _offset_of_hour(int(stamp) // 3600)
 
 

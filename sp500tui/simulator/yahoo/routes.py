@@ -1,4 +1,4 @@
-"""The demo market's Yahoo Finance: quotes, charts, share counts, and the way to a crumb."""
+"""The simulated Yahoo Finance: quotes, charts, share counts, cookie, consent and crumb."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HALF_YEAR = 15_778_800
 
 
 class Yahoo:
-    """Answers for every host of Yahoo's except the stream."""
+    """Serves all hosts of Yahoo except the stream."""
 
     def __init__(
         self, market: Market, rng: FaultSampler, responses: ResponseWriter, statistics: Statistics
@@ -53,13 +53,13 @@ class Yahoo:
         return await self._responses.send(request, lambda: _refusal(404, "Not Found", "HTTP 404 Not Found"))
 
     async def cookie(self, request: web.BaseRequest) -> web.StreamResponse:
-        """fc.yahoo.com: a page that is not there, and a cookie."""
+        """fc.yahoo.com: a 404 page with a cookie."""
         self._statistics.request("cookie")
         headers = {"Set-Cookie": self._sessions.new_cookie()}
         return await self._responses.send(request, lambda: Answer(b"Not found\n", HTML, 404, headers))
 
     async def consent(self, request: web.BaseRequest) -> web.StreamResponse:
-        """guce.yahoo.com and consent.yahoo.com: the form, its return, and the cookie it earns."""
+        """guce.yahoo.com and consent.yahoo.com: the consent form and the cookie after its submission."""
         self._statistics.request("consent")
         form = await request.post() if request.method == "POST" else {}
         return await self._responses.send(
@@ -67,7 +67,7 @@ class Yahoo:
         )
 
     async def page(self, request: web.BaseRequest) -> web.StreamResponse:
-        """finance.yahoo.com and www.yahoo.com: where the consent ends."""
+        """finance.yahoo.com and www.yahoo.com: the target of the consent redirects."""
         self._statistics.request("page")
         body = b'<!DOCTYPE html>\n<html lang="en"><head><title>Yahoo Finance</title></head><body></body></html>\n'
         return await self._responses.send(request, lambda: Answer(body, HTML))
@@ -96,7 +96,7 @@ class Yahoo:
             return _refusal(401, "Unauthorized", "Invalid Cookie")
         return Answer(self._sessions.crumb_for(cookie).encode(), TEXT)
 
-    def _trespass(self, request: web.BaseRequest) -> Answer | None:
+    def _reject_unauthorized(self, request: web.BaseRequest) -> Answer | None:
         cookie = self._sessions.cookie_of(request.headers.get("Cookie", ""))
         if cookie is None:
             return _refusal(401, "Unauthorized", "Invalid Cookie")
@@ -106,9 +106,9 @@ class Yahoo:
         return None
 
     def _quotes(self, request: web.BaseRequest) -> Answer:
-        trespass = self._trespass(request)
-        if trespass is not None:
-            return trespass
+        rejection = self._reject_unauthorized(request)
+        if rejection is not None:
+            return rejection
         if self._rng.occurs("consent_loop"):
             return _redirect("https://guce.yahoo.com/consent")
         symbols = [word for word in request.query.get("symbols", "").upper().split(",") if word]

@@ -106,7 +106,9 @@ class TestWhatIsRefused:
         for url in (door.url(password="s3cret"), door.url(stranger.file, password="s3cret")):
             words = refused(url)
             assert words.startswith("presents a certificate signed by an unknown authority")
-            assert words.endswith("name its CA certificate in the URL, rediss://…?ssl_ca_certs=/path/ca.pem")
+            assert words.endswith(
+                "name its CA certificate in the URL, rediss://host:6379/0?ssl_ca_certs=/path/ca.pem"
+            )
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_a_certificate_for_another_name(
@@ -178,7 +180,9 @@ def test_a_broker_that_wants_a_certificate_of_ours_is_understood(
     suspicious: int, authority: Authority
 ) -> None:
     words = refused(f"rediss://:s3cret@127.0.0.1:{suspicious}/0?ssl_ca_certs={authority.file}")
-    assert words.startswith("requires a client certificate: add it to the URL, rediss://…?ssl_certfile=")
+    assert words.startswith(
+        "requires a client certificate: add it to the URL, rediss://host:6379/0?ssl_certfile="
+    )
 
 
 class TestAConnectionThatIsCut:
