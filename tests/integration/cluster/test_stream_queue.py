@@ -149,7 +149,7 @@ def test_only_who_holds_the_fence_may_put(broker: Broker, make_stream: MakeQueue
     token = "7"
     queue = make_stream(fencing_token=lambda: (broker.key("token"), token))
 
-    with pytest.raises(FencedError, match="another node"):
+    with pytest.raises(FencedError, match="the fencing token is outdated"):
         queue.put([1])
 
     assert queue.depth().ready == 0
@@ -183,14 +183,14 @@ def test_other_items_that_went_back_stay_the_others_after_their_node_is_lost(
 def test_more_cannot_go_back_than_was_leased(make_stream: MakeQueue) -> None:
     queue = make_stream()
     queue.put([1])
-    with pytest.raises(BrokerError, match="2 items cannot go back"):
+    with pytest.raises(BrokerError, match="2 items cannot replace 1 leased"):
         lease_of(queue).release([1, 2])
 
 
 def test_a_lease_of_another_kind_cannot_be_handed_over(make_stream: MakeQueue) -> None:
     memory: MemoryQueue[int] = MemoryQueue(10)
     memory.put([1])
-    with pytest.raises(BrokerError, match="only a lease of the broker"):
+    with pytest.raises(BrokerError, match="only a lease of a broker queue"):
         make_stream().put([1], ack=memory.take(1))
 
 
