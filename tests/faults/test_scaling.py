@@ -82,7 +82,7 @@ def back_to_one(run: Engine, url: str) -> Held:
         run.pipeline.scale(pool, 1)
     run.waits_for(lambda s: all(stage.alive == 1 for stage in s.stages), "one worker in every pool")
     run.stores(10)
-    wait_for(lambda: connections(url) == 2, "one writer's connection and the keeper's")
+    wait_for(lambda: connections(url) == 2, "one writer's connection and the monitor's")
     return Held.now(url)
 
 

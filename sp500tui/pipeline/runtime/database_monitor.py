@@ -81,7 +81,7 @@ class DatabaseMonitor:
         self._stopped_until = 0.0
         self._unhealthy = False
         self.thread = ServiceThread(
-            "database-keeper",
+            "database-monitor",
             self._step,
             attempts=_MAX_OPEN_ATTEMPTS if retry_forever else 1,
             on_failure=self._failed,
@@ -143,7 +143,7 @@ class DatabaseMonitor:
             self.thread.attempts = None
             self._health.record_success()
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._database.url, application_name="sp500tui keeper")
+            self._connection = connect(self._database.url, application_name="sp500tui monitor")
         self._sync_constituents(self._connection)
         if time.monotonic() - self._counted_at >= _COUNT_INTERVAL:
             self._count()
@@ -213,7 +213,7 @@ class DatabaseMonitor:
     def _bring_up_to_date(self, url: str) -> None:
         """Store the current constituents and count the rows."""
         try:
-            self._connection = connect(url, application_name="sp500tui keeper")
+            self._connection = connect(url, application_name="sp500tui monitor")
             self._sync_constituents(self._connection)
             self._count()
         except DatabaseError as error:

@@ -345,4 +345,4 @@ def test_the_database_monitor_fails_a_run_that_has_no_database(
     assert (report.outcome, report.failure_code) == ("failed", ExitCode.DATABASE)
     assert "unexpected UnforeseenError: broken" in report.failure
     assert pipeline._components.database_monitor.thread.failures == (1 if once else 5)
-    assert seen("database-keeper failed")
+    assert seen("database-monitor failed")

@@ -1,4 +1,4 @@
-"""The file of rows that the database refuses for good."""
+"""The file of rows that the database rejects permanently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead letters while somebody replays them: counting reads little, and no writer waits for a replay."""
+"""Dead letters during a replay: counting reads only what is new, and no writer waits for the replay."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_letter_can_be_added_while_others_are_replayed(letters: DeadLetters) -
     replay.start()
     assert at_second.wait(20)
 
-    # When another program adds one meanwhile, then it does not wait
+    # When another program adds one, then it does not wait
     adding = threading.Thread(target=lambda: DeadLetters(letters._path).add([letter(4)]), daemon=True)
     adding.start()
     adding.join(10)

@@ -232,7 +232,7 @@ def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:
         (("S1", "S2"), 2),
         (("S3",), 0),
         (("S4",), 0),
-    }, "a row that stands alone is judged anew"
+    }, "the crash count of a single row starts at zero"
     for piece in pieces:
         journal.complete(piece, stored=piece.rows, dead=0)
     assert counters.stored == 4

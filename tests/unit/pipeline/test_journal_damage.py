@@ -134,7 +134,7 @@ def test_an_earlier_runs_batch_is_no_part_of_the_equation_when_it_is_set_aside(t
 def test_what_fails_for_now_lets_others_go_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """Given a batch that the disk does not give, or whose letter it does not take, nothing is given up."""
+    """Given a batch that cannot be read, or whose dead letter cannot be written, no row is lost."""
     shelf = Shelf(tmp_path)
     real = os.pread
 
@@ -156,7 +156,7 @@ def test_what_fails_for_now_lets_others_go_first(
             shelf.takes()
         with pytest.raises(JournalError):
             shelf.takes()
-        assert settled(shelf.counters) == (4, 0, 0), "the others are stored meanwhile"
+        assert settled(shelf.counters) == (4, 0, 0), "the others are stored"
         assert (shelf.journal.in_progress, shelf.journal.spooled) == (0, 2)
 
     assert shelf.takes() == (ALL[:1] if fault == "read" else [])

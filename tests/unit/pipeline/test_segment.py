@@ -283,7 +283,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Callable[[int], 
 
 
 def test_a_file_is_closed_once_and_takes_nothing_afterwards(tmp_path: Path) -> None:
-    """Given a file with a batch, when it was closed, then a late writer's calls touch no file of somebody else."""
+    """Given a file with a batch, when it was closed, then a late writer's calls touch no other file."""
     segment = Segment.create(tmp_path)
     segment.append(1, 1, b"one")
     segment.close()
@@ -300,7 +300,7 @@ def test_a_file_is_closed_once_and_takes_nothing_afterwards(tmp_path: Path) -> N
 
 
 def test_a_file_that_is_closed_while_many_write_holds_what_they_were_promised(tmp_path: Path) -> None:
-    """Given writers at work, when the file is closed meanwhile, then each batch was kept or refused, never both."""
+    """Given writers at work, when the file is closed, then each batch was kept or refused, never both."""
     for round_number in range(10):
         folder = tmp_path / str(round_number)
         folder.mkdir()

@@ -121,9 +121,9 @@ def test_only_the_bad_row_is_dead_lettered(open_writers: Open, eventually: Wait)
         (letter, _) = harness.dead_letters.listing()
         assert (letter.reason, letter.sqlstate) == ("violates check constraint", "23514")
         assert (harness.ledger().stored, harness.ledger().dead) == (14, 2)
-    told = [event.message for event in harness.events if event.kind is EventKind.DEAD_LETTER]
-    assert len(told) == 2
-    assert told[0].endswith("was dead-lettered: violates check constraint")
+    messages = [event.message for event in harness.events if event.kind is EventKind.DEAD_LETTER]
+    assert len(messages) == 2
+    assert messages[0].endswith("was dead-lettered: violates check constraint")
 
 
 def test_a_row_that_cannot_be_encoded_is_dead_lettered_and_the_others_are_stored(
@@ -162,7 +162,7 @@ def test_the_batch_of_a_writer_that_died_is_written_by_the_next(
 def test_a_row_that_crashes_its_writers_is_isolated_and_dead_lettered(
     open_writers: Open, eventually: Wait
 ) -> None:
-    """Given a row whose writer dies each time, every other row is stored and only that one is buried."""
+    """Given a row whose writer dies each time, every other row is stored and only that one is dead-lettered."""
 
     def die(symbols: list[str]) -> None:
         if "S33" in symbols:
@@ -179,7 +179,7 @@ def test_a_row_that_crashes_its_writers_is_isolated_and_dead_lettered(
 
 
 def test_time_outs_do_not_count_against_the_batch(open_writers: Open, eventually: Wait) -> None:
-    """A table locked for minutes makes writer after writer late; not one row may be buried for that."""
+    """A table locked for minutes makes writer after writer late; no row may be dead-lettered for that."""
     late = iter([True] * 8)
 
     def hang(_symbols: list[str]) -> None:
@@ -215,7 +215,7 @@ def test_shutdown_level_spool_spools_everything(open_writers: Open, eventually: 
 
         def hang(_symbols: list[str]) -> None:
             hanging.wait(20)
-            raise WriterDiedError("told to stop before its commit was confirmed")
+            raise WriterDiedError("stopped before its commit was confirmed")
 
         harness.database.before_commit = hang
         harness.put(rows(25))
@@ -252,7 +252,7 @@ def test_a_full_disk_keeps_the_rows_in_the_queue_and_is_reported(
         eventually(harness.settled)
         assert harness.database.symbols == {"S1"}
         assert len(harness.dead_lettered()) == 1, (
-            "the bad row is buried once, however often the good ones are tried"
+            "the bad row is dead-lettered once, however often the good ones are tried"
         )
 
 
@@ -306,7 +306,7 @@ def test_without_write_ahead_a_batch_waits_in_memory_until_the_disk_can_be_writt
 
 
 def test_an_unexpected_error_loses_no_row(open_writers: Open, eventually: Wait) -> None:
-    """Given a writer that fails in its own code with a batch in hand, the batch goes to the next attempt."""
+    """Given a writer that fails in its own code while it holds a batch, the batch goes to the next attempt."""
     with open_writers() as harness:
         faults = iter([True])
 
@@ -347,7 +347,7 @@ def test_the_backoff_of_the_database(failures: int, jitter: float, pause: float)
 def test_random_faults_lose_and_alter_no_row(
     open_writers: Open, eventually: Wait, rng: random.Random
 ) -> None:
-    """Given 3 000 rows and up to six writers, when 150 faults strike, each row ends in the table or is buried."""
+    """Given 3 000 rows and up to six writers, when 150 faults strike, each row ends in the table or is dead-lettered."""
     faults = deque(rng.choices(["", "", "57P01", "40001", "dead", "late"], k=150))
 
     def strike(symbols: list[str]) -> None:
