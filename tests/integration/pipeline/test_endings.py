@@ -76,7 +76,7 @@ START_STEPS = {
     ],
     "worker": [
         "_components.broker.open",
-        "_lifecycle.rounds.join",
+        "_lifecycle.control_loop.join",
         "_components.database_monitor.thread.start",
         "_lifecycle._connect",
         *STAGES,
@@ -85,7 +85,7 @@ START_STEPS = {
     ],
     "top": [
         "_components.broker.open",
-        "_lifecycle.rounds.join",
+        "_lifecycle.control_loop.join",
         "_components.database_monitor.thread.start",
         "_components.feed.thread.start",
     ],

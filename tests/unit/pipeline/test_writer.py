@@ -347,7 +347,7 @@ def test_the_backoff_of_the_database(failures: int, jitter: float, pause: float)
 def test_random_faults_lose_and_alter_no_row(
     open_writers: Open, eventually: Wait, rng: random.Random
 ) -> None:
-    """Given 3 000 rows and up to six writers, when 150 faults strike, each row ends in the table or is dead-lettered."""
+    """Given 3 000 rows and up to six writers, when 150 faults strike, each row is stored or dead-lettered."""
     faults = deque(rng.choices(["", "", "57P01", "40001", "dead", "late"], k=150))
 
     def strike(symbols: list[str]) -> None:
