@@ -304,7 +304,7 @@ class TestView:
     async def test_a_click_on_the_key_bar_presses_the_key(self, drive: Drive) -> None:
         async with drive() as driven:
             bar = driven.main.query_one("#keys", LinesWidget).lines_shown()[0]
-            await driven.pilot.click("#keys", offset=(bar.index("pause"), 0))
+            await driven.pilot.click("#keys", offset=(bar.index("p pause"), 0))
             await driven.until(lambda: ("pause", None) in driven.pipeline.calls)
 
     async def test_every_action_is_in_the_command_palette(self, drive: Drive) -> None:
