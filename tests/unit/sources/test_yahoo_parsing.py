@@ -270,7 +270,7 @@ def test_a_rate_that_makes_no_sense_is_left_out_and_said(
     changes: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = {**line("DKK=X", currency="DKK", regularMarketPrice=6.8), **changes}
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="sp500tui"):
         result = parse_quotes(read_json(body(pair)), [], [("USD", "DKK")], NOW)
     assert result.rates == ()
     assert caplog.messages == [f"no rate from USDDKK=X: {reason}"]
