@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes depends on what else the machine does; speed is judged by the benchmarks.
+settings.register_profile("sp500tui", deadline=None)
+settings.load_profile("sp500tui")
 
 pytest_plugins = [
     "tests.support.waiting",
