@@ -9,7 +9,7 @@ from sp500tui.simulator.command import add_arguments, run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo market as told on the command line; returns the exit code."""
+    """Run the demo market with the options of the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sp500tui.simulator", description=__doc__)
     add_arguments(parser)
     return run(parser.parse_args(arguments))

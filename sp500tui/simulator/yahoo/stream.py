@@ -102,8 +102,8 @@ def pricing_data(instrument: Instrument, state: MarketState) -> bytes:
 
 def _subscribe(text: str, seen: dict[str, int]) -> None:
     try:
-        wish = json.loads(text)
-        added, removed = wish.get("subscribe", []), wish.get("unsubscribe", [])
+        request = json.loads(text)
+        added, removed = request.get("subscribe", []), request.get("unsubscribe", [])
     except (ValueError, AttributeError, RecursionError):
         return
     for symbol in added if isinstance(added, list) else []:

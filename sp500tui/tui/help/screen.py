@@ -1,4 +1,4 @@
-"""The help screen: every key and every sign, from the same bindings that the keys come from."""
+"""The help screen: keys and signs, generated from the key bindings."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _state_label(state: StrEnum) -> str:
 
 def _command_lines(command: KeyCommand, keys: str, width: int) -> list[Line]:
     """Keys, title and what it does, wrapped beside them."""
-    told = command.explanation if command.explanation != command.title else ""
-    first, *rest = wrap(told, max(12, width - _INDENT - _KEYS - _TITLE - 1)) or [""]
+    explanation = command.explanation if command.explanation != command.title else ""
+    first, *rest = wrap(explanation, max(12, width - _INDENT - _KEYS - _TITLE - 1)) or [""]
     head = (Span(" " * _INDENT + fit(keys, _KEYS), Role.TITLE), Span(fit(command.title, _TITLE) + " "))
     more = [(Span(" " * (_INDENT + _KEYS + _TITLE + 1) + line, Role.LABEL),) for line in rest]
     return [(*head, Span(first, Role.LABEL)), *more]

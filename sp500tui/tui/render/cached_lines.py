@@ -1,4 +1,4 @@
-"""A line-API widget that knows what every line on the screen was painted from, and repaints only what differs."""
+"""A line-API widget that caches rendered lines by key and repaints only the cells that differ."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from textual.strip import Strip
 from sp500tui.tui.render.terminal_diff import DiffingApp
 
 _MIN_SCROLL = 8
-"""Unchanged cells between two changed ones from which on it takes fewer bytes to pass over them."""
+"""Unchanged cells between two changed ones above which moving the cursor takes fewer bytes than repainting them."""
 
 
 class WholeStrip(Strip):
-    """A strip that is not kept alive by itself: Textual's own remembers, uncut, itself as the way it was cut.
+    """A strip without a reference to itself.
 
-    Lines that come and go many times a second would pile up until Python looks for such circles.
+    Textual caches an undivided strip as its own division. Lines that change many times a second would accumulate
+    as reference cycles until the garbage collector runs.
     """
 
     def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
-        """The parts between the cuts; itself where there is none before its end."""
+        """Return the parts between the cuts, or the strip itself if no cut lies before its end."""
         cuts = [cut for cut in cuts if cut <= self.cell_length]
         if cuts == [self.cell_length]:
             return [self]
@@ -35,29 +36,29 @@ class WholeStrip(Strip):
 
 
 class Painted(NamedTuple):
-    """One finished line."""
+    """A rendered line."""
 
     strip: Strip
     cells: Mapping[int, Segment]
-    """By the column at which they start."""
+    """Segments by the column at which they start."""
 
 
 _NOTHING: tuple[Hashable, Painted | None] = (None, None)
-"""Of a screen line that was never drawn."""
+"""Placeholder for a screen line that was not rendered yet."""
 
 
 class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
-    """Lines of styled cells; a subclass says what a line looks like and by which key that look is known.
+    """Lines of styled cells; a subclass renders a line and names the key that determines its appearance.
 
-    Two lines of equal keys look the same, so a finished line is kept under its key until the styles change.
-    The cost of a change is therefore that of the lines on the screen it touches, however many there are, and
-    what is sent is the cells that differ.
+    Lines with equal keys look the same, so a rendered line is cached under its key until the styles change. The cost
+    of a change depends on the visible lines that it affects, not on the number of lines, and only cells that differ
+    are sent to the terminal.
     """
 
     PREFIX: ClassVar[str]
-    """Of the component classes: style `up` is the component class `<PREFIX>--up`."""
+    """Prefix of the component classes: style `up` is the component class `<PREFIX>--up`."""
     KEPT: ClassVar[int] = 256
-    """Finished lines kept."""
+    """Number of rendered lines in the cache."""
 
     def __init__(
         self,
@@ -68,38 +69,38 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self.drawn_width = 0
-        """Terminal cells of the line for which `line_cells` is asked."""
+        """Width, in terminal cells, of the line that `line_cells` renders."""
         self.scrolled = 0
-        """Lines above the first on the screen; cheaper to read for every line than `scroll_offset`."""
+        """Lines above the first visible one; cheaper to read for every line than `scroll_offset`."""
         self._shown: dict[int, tuple[Hashable, Painted | None]] = {}
-        """By screen line the key and the look it has, or will have with the next frame."""
-        self._finished: LRUCache[Hashable, Painted] = LRUCache(self.KEPT)
+        """Key and rendered line of each screen line, as of the next frame."""
+        self._cache: LRUCache[Hashable, Painted] = LRUCache(self.KEPT)
         self._styles: dict[tuple[str, str], Style] = {}
         self._drawn: dict[str, dict[str, Style]] = {}
 
     @abstractmethod
     def line_key(self, y: int) -> Hashable:
-        """What decides the look of screen line `y`, apart from styles and width."""
+        """Return what determines the appearance of screen line `y`, apart from styles and width."""
 
     @abstractmethod
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
-        """Screen line `y`: the style of the whole line, and text and style of its cells."""
+        """Return the style of screen line `y`, and the text and style of each of its cells."""
 
     @property
     def line_width(self) -> int:
-        """Terminal cells of a line."""
+        """Width of a line in terminal cells."""
         return self.scrollable_content_region.width
 
     @property
     def line_count(self) -> int:
-        """Lines on the screen."""
+        """Number of visible lines."""
         return self.scrollable_content_region.height
 
     def set_line_total(self, total: int) -> None:
-        """Take over how many lines there are, on the screen and beyond it.
+        """Set the total number of lines.
 
-        A new virtual size has Textual place every widget of the screen anew. That is needed where the scroll bar
-        comes or goes; else the bar is all that it changes.
+        Textual lays out the whole screen when a virtual size changes. That is needed only where the scroll bar appears
+        or disappears; otherwise only the scroll bar is updated.
         """
         size = Size(0, total)
         if size == self.virtual_size:
@@ -112,7 +113,7 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
             self.vertical_scrollbar.window_virtual_size = total
 
     def cell_style(self, line: str, cell: str) -> Style:
-        """The style of a cell in a line of the given style: the line's background and emphasis below its own."""
+        """Return the style of a cell, on top of the background and emphasis of its line."""
         style = self._styles.get((line, cell))
         if style is None:
             style = self._styles[line, cell] = self._composed(
@@ -121,10 +122,10 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
         return style
 
     def _composed(self, line: str, cell: str) -> Style:
-        """Both component classes as one style.
+        """Combine both component classes into one style.
 
-        A reversed line, as themes without colours of their own mark one, has no other colours in it, or it would
-        fall into coloured blocks. A visual style leaves `reverse` out, so it is added here.
+        A reversed line, which ANSI themes use for the cursor, has no other colours in it, or it would consist of
+        coloured blocks. A visual style omits `reverse`, so it is added here.
         """
         if self.get_component_styles(line).text_style.reverse:
             return self.get_visual_style(line).rich_style + Style(reverse=True)
@@ -132,44 +133,43 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
         return style + Style(reverse=True) if self.get_component_styles(cell).text_style.reverse else style
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Know what is on the screen."""
+        """Update the number of lines above the first visible one."""
         self.scrolled = round(new_value)
         super().watch_scroll_y(old_value, new_value)
 
     def render_line(self, y: int) -> Strip:
-        """The line for the compositor."""
-        return self._look(y, self.line_width).strip
+        """Return the line for the compositor."""
+        return self._rendered(y, self.line_width).strip
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines for the compositor.
+        """Return the lines for the compositor.
 
-        Where nothing is drawn around them they go past Textual's own cache, which would put each new line together
-        again for border, padding, filters and scroll bar.
+        Without border, padding or opacity they bypass Textual's own cache, which would compose each new line again.
         """
         upright, level = self.scrollbars_enabled
         if self.styles.gutter or level or self.opacity < 1:
             return super().render_lines(crop)
         width, whole = self.line_width, self.outer_size.width
-        strips = [self._look(y, width).strip for y in crop.line_range]
+        strips = [self._rendered(y, width).strip for y in crop.line_range]
         if width < whole and not upright:
             blank = Style(bgcolor=self.background_colors[1].rich_color)
             strips = [strip.extend_cell_length(whole, blank) for strip in strips]
         left, right = crop.column_span
         return strips if left == 0 and right >= whole else [strip.crop(left, right) for strip in strips]
 
-    def _look(self, y: int, width: int) -> Painted:
-        """Screen line `y` as it is now, drawn unless it is kept."""
+    def _rendered(self, y: int, width: int) -> Painted:
+        """Return screen line `y`, rendered unless it is cached."""
         key = self.line_key(y), width
         known, painted = self._shown.get(y, _NOTHING)
         if painted is None or known != key:
-            painted = self._finished.get(key)
+            painted = self._cache.get(key)
             if painted is None:
-                painted = self._finished[key] = self._paint(y, width)
+                painted = self._cache[key] = self._paint(y, width)
             self._shown[y] = key, painted
         return painted
 
     def _paint(self, y: int, width: int) -> Painted:
-        """The line drawn anew, exactly as wide as the widget."""
+        """Render a line to exactly the width of the widget."""
         self.drawn_width = width
         row, worded = self.line_cells(y)
         styles = self._drawn.setdefault(row, {})
@@ -186,7 +186,7 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
         return Painted(WholeStrip(cells.values(), width), cells)
 
     def _style(self, row: str, cell: str) -> Style:
-        """The style of a cell as the terminal can show it: filtered once, not with every line."""
+        """Return the style of a cell with the line filters applied; cached, so that it is filtered once."""
         styles = self._drawn.setdefault(row, {})
         if cell not in styles:
             segments = [Segment(" ", self.cell_style(row, cell))]
@@ -196,33 +196,32 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
         return styles[cell]
 
     def forget_lines(self) -> None:
-        """Draw every line anew, because something changed that is in no key."""
-        self._finished.clear()
+        """Discard all rendered lines, because something changed that is part of no key."""
+        self._cache.clear()
         self._shown.clear()
 
     def repaint_changed(self) -> None:
-        """Have the cells of those lines drawn anew whose key is another than when they were drawn."""
+        """Repaint the cells of the lines whose key has changed since they were rendered."""
         if not self.is_attached:
             return
         area = self.scrollable_content_region
         changed: list[Region] = []
         for y in range(area.height):
             _, before = self._shown.get(y, _NOTHING)
-            now = self._look(y, area.width)
+            now = self._rendered(y, area.width)
             if before is None:
                 changed.append(Region(0, y, area.width, 1))
             elif before is not now:
                 spans = changed_spans(before.cells, now.cells, area.width)
                 if spans and not isinstance(self.app, DiffingApp):
-                    spans = [
-                        (0, area.width)
-                    ]  # by itself Textual would write each span from the line's edge on
+                    # Textual's own update writes each span from the left edge of the line.
+                    spans = [(0, area.width)]
                 changed += [Region(left, y, right - left, 1) for left, right in spans]
         if changed:
             self.refresh(*changed)
 
     def notify_style_update(self) -> None:
-        """Forget everything drawn in the old styles."""
+        """Discard everything rendered in the old styles."""
         super().notify_style_update()
         self._styles.clear()
         self._drawn.clear()
@@ -230,7 +229,7 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def _placed(strip: Strip) -> dict[int, Segment]:
-    """The cells of a line by the column at which they start."""
+    """Return the cells of a line by the column at which they start."""
     cells: dict[int, Segment] = {}
     at = 0
     for cell in strip:
@@ -242,9 +241,9 @@ def _placed(strip: Strip) -> dict[int, Segment]:
 def changed_spans(
     old: Mapping[int, Segment], new: Mapping[int, Segment], width: int
 ) -> list[tuple[int, int]]:
-    """The columns, from and to, in which a line of `width` columns has to be drawn anew, near ones together.
+    """Return the column ranges in which a line of `width` columns has to be repainted, adjacent ones merged.
 
-    Blanks with which a cell began and begins are left out.
+    Leading blanks that a cell had before and still has are left out.
     """
     spans: list[tuple[int, int]] = []
     for (start, cell), end in zip(new.items(), [*new, width][1:], strict=True):

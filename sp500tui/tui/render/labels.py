@@ -1,4 +1,4 @@
-"""States in words and signs, so that nothing on the screen is told by colour alone."""
+"""Labels and signs of states, so that no state is shown by colour alone."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def session_label(market: MarketSnapshot, now: datetime) -> tuple[str, str]:
 
 
 def trend(queue: QueueSnapshot) -> tuple[str, str]:
-    """Whether a queue fills, drains or stands, as a sign and a word."""
+    """Return whether a queue is filling, draining or steady, as a sign and a word."""
     if not queue.ready:
         return "·", "empty"
     difference = queue.rate_in - queue.rate_out
@@ -113,7 +113,7 @@ def trend(queue: QueueSnapshot) -> tuple[str, str]:
 
 
 def flow_label(queue: QueueSnapshot) -> str:
-    """Where the queue's depth is going: `empty in 12 s`, `full in 40 s`, `steady`, `empty`."""
+    """Return the trend of a queue's depth: `empty in 12 s`, `full in 40 s`, `steady` or `empty`."""
     _, word = trend(queue)
     if word == "draining" and queue.seconds_to_empty is not None:
         return f"empty in {short_span(queue.seconds_to_empty)}"
@@ -121,7 +121,7 @@ def flow_label(queue: QueueSnapshot) -> str:
 
 
 def bottleneck_label(snapshot: Snapshot) -> str:
-    """The stage that holds the others up, why, and what helps; or what all wait for; or that there is none."""
+    """Return the bottleneck stage with the reason and the remedy, what all stages wait for, or that there is none."""
     found = snapshot.bottleneck
     if found is None:
         return _without_bottleneck(snapshot)
@@ -140,7 +140,7 @@ def _without_bottleneck(snapshot: Snapshot) -> str:
 
 
 def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:
-    """What is wrong, in one line, with the time of the next attempt; None when all is well."""
+    """Return the current problem in one line, with the time of the next attempt; None without a problem."""
     if snapshot.phase is Phase.FAILED:
         return clean(f"failed: {snapshot.failure or 'no reason given'}"), Role.BAD
     reasons = [*snapshot.degraded, *lost_label(snapshot)]

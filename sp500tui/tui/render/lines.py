@@ -1,4 +1,4 @@
-"""Lines of text whose parts carry a role instead of a colour: what the panels are drawn from."""
+"""Lines of text spans with semantic roles, from which the panels are rendered."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from sp500tui.tui.render.formats import fit
 
 
 class Role(StrEnum):
-    """What a piece of text is; the theme decides how that looks."""
+    """Semantic role of a span; the theme maps it to a style."""
 
     VALUE = "value"
     LABEL = "label"
-    """Names of values, units, separators: muted."""
+    """Names of values, units and separators; muted."""
     TITLE = "title"
     ACCENT = "accent"
     GOOD = "good"
     WARN = "warn"
     BAD = "bad"
     DIM = "faint"
-    """Present but unimportant: empty gauges, idle workers."""
+    """Unimportant text such as empty gauges and idle workers."""
     SELECTED = "chosen"
-    """The selected stage or the line under the cursor; reversed, so that it shows without colour."""
+    """The selected stage or the line under the cursor; reversed, so that it is visible without colour."""
 
 
 class Span(NamedTuple):
-    """A piece of plain text with one role."""
+    """Plain text with one role."""
 
     text: str
     role: Role = Role.VALUE
@@ -39,12 +39,12 @@ Line = tuple[Span, ...]
 
 
 def width_of(line: Iterable[Span]) -> int:
-    """Terminal cells a line takes."""
+    """Return the width of a line in terminal cells."""
     return sum(cell_len(span.text) for span in line)
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
-    """Both lines on one of exactly `width` cells, `right` at its end; without `right` where both do not fit."""
+    """Join two lines to exactly `width` cells with `right` at the end, or drop `right` if both do not fit."""
     gap = width - width_of(left) - width_of(right)
     if gap >= (1 if right else 0):
         return (*left, Span(" " * gap), *right)
@@ -52,7 +52,7 @@ def spread(left: Line, right: Line, width: int) -> Line:
 
 
 def cut(line: Sequence[Span], width: int) -> Line:
-    """The line in exactly `width` cells: padded with blanks, or cut with an ellipsis."""
+    """Pad a line with blanks, or truncate it with an ellipsis, to exactly `width` cells."""
     missing = width - width_of(line)
     if missing >= 0:
         return (*line, Span(" " * missing)) if missing else tuple(line)
@@ -71,7 +71,7 @@ def cut(line: Sequence[Span], width: int) -> Line:
 
 
 def joined(parts: Iterable[Line], separator: str = "   ") -> Line:
-    """The non-empty lines after each other with the separator between them."""
+    """Concatenate the non-empty lines with a separator."""
     result: list[Span] = []
     for part in parts:
         if part:
@@ -82,7 +82,7 @@ def joined(parts: Iterable[Line], separator: str = "   ") -> Line:
 
 
 def longest_that_fits(variants: Sequence[Line], width: int) -> Line:
-    """The first line of a list from long to short that fits; the last one cut when none does."""
+    """Return the first of `variants`, ordered from long to short, that fits; the last one truncated if none does."""
     for line in variants:
         if width_of(line) <= width:
             return cut(line, width)

@@ -1,4 +1,4 @@
-"""A widget that is a list of lines and repaints only those that changed."""
+"""A widget that shows a list of lines and repaints only changed ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sp500tui.tui.render.lines import Line, Role
 
 
 class LinesWidget(Widget):
-    """Shows lines made by a pure function; the theme gives each role its style through a component class."""
+    """Shows rendered lines; each role is a component class that the theme styles."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{role}" for role in Role}
     ALLOW_SELECT = False
@@ -26,7 +26,7 @@ class LinesWidget(Widget):
         self._styles: dict[Role, Style] = {}
 
     def show_lines(self, lines: Sequence[Line]) -> None:
-        """Replace the contents; lines equal to the shown ones cost no repaint."""
+        """Replace the contents and repaint the lines that differ."""
         old = self._lines
         self._lines = list(lines)
         changed = [
@@ -38,11 +38,11 @@ class LinesWidget(Widget):
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def lines_shown(self) -> Sequence[str]:
-        """The contents as plain text."""
+        """Return the contents as plain text."""
         return ["".join(span.text for span in line) for line in self._lines]
 
     def render_line(self, y: int) -> Strip:
-        """One line as styled segments of the widget's width."""
+        """Return one line as styled segments of the widget's width."""
         base = self.rich_style
         if y >= len(self._lines):
             return Strip.blank(self.size.width, base)
@@ -50,7 +50,7 @@ class LinesWidget(Widget):
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def notify_style_update(self) -> None:
-        """Forget the styles of the old theme."""
+        """Discard the styles of the previous theme."""
         self._styles.clear()
         super().notify_style_update()
 

@@ -1,4 +1,4 @@
-"""A frame as the terminal gets it: the cells that changed, moves between them, and no colour told twice."""
+"""Writes only changed cells to the terminal, with cursor movements between them and no repeated colour codes."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from textual.strip import SGR_STYLES, Strip
 ReturnType = TypeVar("ReturnType")
 _NO_COLOR, _GREY = NoColor(), Monochrome()
 _BOLD, _DIM = 1, 2
-"""Rich's bits for them; one code takes back both."""
+"""Rich's attribute bits for bold and dim; one code resets both."""
 _ON_BLANKS = sum(
     1 << bit for bit, code in enumerate(SGR_STYLES) if code not in ("1", "2", "3", "5", "6", "8")
 )
-"""Rich's bits for what shows on a blank too: lines through or round it, and reversed colours."""
+"""Rich's attribute bits that are visible on blanks: underline, strike, frame and reverse."""
 
 
 class DiffingApp(App[ReturnType]):
-    """An app whose partial updates hold nothing but the cells of the regions that were to be redrawn.
+    """An app whose partial updates contain only the cells of the regions to be redrawn.
 
-    Textual 8.2 writes a widget's line from its left edge to the end of each such region, and every piece of a line
-    with all its colours and a reset. Most of what a live table sends is then what the terminal shows already.
+    Textual 8.2 writes a widget's line from its left edge to the end of each such region, and each segment with all its
+    colours and a reset, so that a live table mostly sends what the terminal shows already.
     """
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """The filters of a frame; with NO_COLOR the one that fits the present theme.
+        """Return the line filters; with NO_COLOR the one that suits the current theme.
 
-        Textual chooses it before the theme is set, and grey made of the terminal's own colours is black on black.
+        Textual chooses it before the theme is set, and its grey filter makes the terminal's own colours black on black.
         """
         filters = super().get_line_filters()
         if not self.no_color:
@@ -52,35 +52,35 @@ class DiffingApp(App[ReturnType]):
 
 
 class DiffUpdate(ChopsUpdate):
-    """The same picture as the compositor's own update in fewer bytes."""
+    """Renders the same as the compositor's own update in fewer bytes."""
 
     def render_segments(self, console: Console) -> str:
-        """The bytes for the terminal."""
+        """Return the escape sequences and text for the terminal."""
         system = console._color_system or ColorSystem.TRUECOLOR
-        words: list[str] = []
+        output: list[str] = []
         style = plain = Style.null()
         at = (-1, -1)
         for x, y, segments in self._pieces():
             if at != (x, y):
-                words.append(f"\x1b[{x - at[0]}C" if y == at[1] and x > at[0] else f"\x1b[{y + 1};{x + 1}H")
+                output.append(f"\x1b[{x - at[0]}C" if y == at[1] and x > at[0] else f"\x1b[{y + 1};{x + 1}H")
             for text, wanted, _ in segments:
                 if wanted is None:
                     wanted = plain
                 if wanted._link:
-                    words += [change(style, plain, system)[0], Strip.render_style(wanted, text, system)]
+                    output += [change(style, plain, system)[0], Strip.render_style(wanted, text, system)]
                     style = plain
                 else:
                     if wanted is not style:
-                        told, style = change(style, wanted, system, blank=not text.strip(" "))
-                        words.append(told)
-                    words.append(text)
+                        codes, style = change(style, wanted, system, blank=not text.strip(" "))
+                        output.append(codes)
+                    output.append(text)
                 x += len(text) if text.isascii() else cell_len(text)
             at = (x, y)
-        words.append(change(style, plain, system)[0])
-        return "".join(words)
+        output.append(change(style, plain, system)[0])
+        return "".join(output)
 
     def _pieces(self) -> Iterator[tuple[int, int, Iterable[Segment]]]:
-        """Where each run of cells starts, and the cells, from the top left to the bottom right."""
+        """Yield column, row and cells of each run, from the top left to the bottom right."""
         for y, left, right in self.spans:
             for end, (start, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=True):
                 if strip is not None and start < right and end > left:
@@ -90,7 +90,7 @@ class DiffUpdate(ChopsUpdate):
 
 
 def between(cells: Iterable[Segment], left: int, right: int) -> Iterator[Segment]:
-    """The cells from column `left` up to column `right`."""
+    """Yield the cells from column `left` up to column `right`."""
     start = 0
     for cell in cells:
         end = start + (len(cell.text) if cell.text.isascii() else cell_len(cell.text))
@@ -105,9 +105,9 @@ def between(cells: Iterable[Segment], left: int, right: int) -> Iterator[Segment
 
 @lru_cache(4096)
 def change(old: Style, new: Style, system: ColorSystem, *, blank: bool = False) -> tuple[str, Style]:
-    """What makes a terminal that draws in `old` draw in `new`, and the style in which it draws then; links apart.
+    """Return the codes that switch the terminal from style `old` to `new`, and the resulting style. Ignores links.
 
-    For blanks it is enough that the background is right.
+    For blanks only the background has to match.
     """
     had, has = (style._attributes & style._set_attributes for style in (old, new))
     if blank and not (had | has) & _ON_BLANKS:
@@ -125,7 +125,7 @@ def change(old: Style, new: Style, system: ColorSystem, *, blank: bool = False) 
 
 
 def _changed_colours(old: Style, new: Style, system: ColorSystem) -> list[str] | None:
-    """The codes of the colours that differ; None where one of them has to be taken back."""
+    """Return the codes of the colours that differ; None if one of them has to be reset."""
     codes: list[str] = []
     for before, after, foreground in ((old.color, new.color, True), (old.bgcolor, new.bgcolor, False)):
         if before != after:

@@ -1,4 +1,4 @@
-"""A second press for what cannot be undone with the next key."""
+"""Confirmation of destructive keys by a second press."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 WITHIN = 5.0
-"""Seconds in which the second press counts."""
+"""Seconds within which the second press confirms."""
 
 
 class Confirmation:
@@ -21,7 +21,7 @@ class Confirmation:
         self._asked: tuple[str, float] | None = None
 
     def given(self, act: str) -> bool:
-        """Whether this is the second request for `act` within the time; a first one is remembered."""
+        """Return whether this is the second request for `act` within the time limit; a first one is stored."""
         now = self._clock()
         asked, self._asked = self._asked, (act, now)
         if asked is None or asked[0] != act or now - asked[1] > WITHIN:
