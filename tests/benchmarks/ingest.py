@@ -33,7 +33,8 @@ from tests.benchmarks.rig import (
     scratch_server,
     wait_until,
 )
-from tests.support.postgres import TcpPostgres, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import TcpPostgres
 
 _CYCLE = 503
 _TIMEOUT = 300.0

@@ -13,7 +13,8 @@ from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from tests.faults.checker import Checker, Handed
 from tests.faults.engine import EngineStarter
 from tests.faults.program import pause
-from tests.support.postgres import TcpPostgres, end_server, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import TcpPostgres, end_server
 
 pytestmark = pytest.mark.thorough
 

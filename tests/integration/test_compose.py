@@ -20,7 +20,7 @@ from sp500tui.config.loader import flags_of, load
 from sp500tui.config.options import BY_FIELD, OPTIONS
 from sp500tui.config.settings import STAGES, parse_stages
 from sp500tui.storage.embedded.binaries import MAJOR_VERSION
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 OURS = ("pipeline", "scheduler", "worker-1", "worker-2")

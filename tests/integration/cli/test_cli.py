@@ -23,7 +23,8 @@ from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.batch_codec import COLUMNS
 from sp500tui.storage.embedded.process import find_running
 from tests.support.environment import isolate_home
-from tests.support.postgres import TcpPostgres, end_server, free_port, public_folder
+from tests.support.ports import free_port
+from tests.support.postgres import TcpPostgres, end_server, public_folder
 
 PATIENCE = 60
 """Seconds a whole run may take on a busy machine."""

@@ -16,8 +16,9 @@ from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.core.snapshot import Health
 from tests.support.broker_work import assert_work_survives, queue_on
+from tests.support.ports import free_port
 from tests.support.tls_proxy import Authority, MakeDoor, TlsDoor
-from tests.support.valkey import ValkeyServer, low_port, new_server
+from tests.support.valkey import ValkeyServer, new_server
 
 Wait = Callable[[Callable[[], object]], None]
 SERVICE = 60.0
@@ -160,7 +161,7 @@ def suspicious(authority: Authority) -> Iterator[int]:
     context = authority.context(authority.certificate())
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.file)
-    with socket.create_server(("127.0.0.1", low_port())) as listener:
+    with socket.create_server(("127.0.0.1", free_port())) as listener:
 
         def refuse_all() -> None:
             with suppress(OSError):

@@ -19,7 +19,7 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Health, Phase, StageName
 from sp500tui.pipeline.report import exit_code
 from tests.support.cluster import ClusterUnderTest
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.valkey import ValkeyServer, new_server
 from tests.unit.cluster.test_heartbeat import BEAT
 

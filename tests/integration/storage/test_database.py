@@ -16,7 +16,8 @@ from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
-from tests.support.postgres import TcpPostgres, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import TcpPostgres
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from sp500tui.tui.shell.price_reader import PostgresReader
 from sp500tui.tui.symbol.screen import SymbolScreen
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.tui.fake_pipeline import NOON, FakePipeline
 from tests.tui.conftest import Drive
 
