@@ -105,7 +105,9 @@ def test_the_wall_clock_jumps_while_rows_come_in(
     verdict = check.verdict(database_url)
     assert verdict.clean, str(verdict)
     with connect(database_url, application_name="test") as connection:
-        assert sorted(connection.execute(LATEST)) == sorted(connection.execute(NEWEST))
+        assert sorted(connection.execute(LATEST, binary=True)) == sorted(
+            connection.execute(NEWEST, binary=True)
+        )
 
 
 @pytest.mark.thorough
@@ -171,7 +173,9 @@ def test_a_database_whose_clock_and_zone_differ(
     verdict = check.verdict(database_url)
     assert verdict.clean, str(verdict)
     with connect(database_url, application_name="test") as connection:
-        assert sorted(connection.execute(LATEST)) == sorted(connection.execute(NEWEST))
+        assert sorted(connection.execute(LATEST, binary=True)) == sorted(
+            connection.execute(NEWEST, binary=True)
+        )
         off = connection.execute("SELECT min(abs(extract(epoch FROM stored_at - fetched_at))) FROM prices")
         ((least,),) = off.fetchall()
     assert least > 3600 * 29

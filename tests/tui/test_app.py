@@ -317,7 +317,7 @@ class TestRun:
         self.lived(monkeypatch, crash=ValueError("no number"))
         assert run_dashboard(Settings(drain_timeout=0.1), paths) == ExitCode.INCOMPLETE
         told = capsys.readouterr().err
-        assert "sp500tui: the dashboard failed (ValueError: no number); details are in " in told
+        assert "sp500tui: the dashboard failed (ValueError: no number); see " in told
         assert "app.log" in told
 
     @pytest.mark.parametrize(

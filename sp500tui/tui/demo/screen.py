@@ -241,7 +241,7 @@ class DemoScreen(BaseScreen):
         pipeline, name = self.dashboard.feed.pipeline, writer_to_kill(self.dashboard.snapshot)
         if pipeline is None or name is None:
             self.notify("This node has no writer to kill", severity="warning")
-        elif not self.dashboard.confirm("kill a writer"):
+        elif not self.dashboard.confirm("Kill a writer"):
             return
         elif pipeline.kill_worker(name):
             self.notify(f"{name} killed", markup=False)
@@ -254,7 +254,7 @@ class DemoScreen(BaseScreen):
         if pipeline is None:
             self.notify("The pipeline is still starting", severity="warning")
             return
-        if self.dashboard.confirm(f"stop the database for {OUTAGE_SECONDS:.0f} s"):
+        if self.dashboard.confirm(f"Stop the database for {OUTAGE_SECONDS:.0f} s"):
             self._run_action(partial(_stop_database, pipeline))
 
     def _run_action(self, action: Callable[[], object]) -> None:

@@ -117,7 +117,7 @@ class TestActs:
         async with opened(drive) as (driven, screen, _):
             # given that it was asked for once, and for something else between
             await driven.press("K", "D", "K")
-            await driven.until(lambda: noted(driven, "kill a writer? Press again within 5 s"))
+            await driven.until(lambda: noted(driven, "Kill a writer? Press again within 5 s"))
             assert ("kill_worker", "writer-1") not in driven.pipeline.calls
             # when it is asked for twice
             await driven.press("K")
@@ -148,7 +148,7 @@ class TestActs:
         async with opened(drive) as (driven, screen, _):
             await mark(driven, screen, STOP_DATABASE)
             await driven.press("space")
-            await driven.until(lambda: noted(driven, "stop the database for 10 s? Again"))
+            await driven.until(lambda: noted(driven, "Stop the database for 10 s? Press again within 5 s"))
             assert ("stop_database", OUTAGE_SECONDS) not in driven.pipeline.calls
             await driven.press("space")
             await driven.until(lambda: ("stop_database", OUTAGE_SECONDS) in driven.pipeline.calls)

@@ -307,7 +307,7 @@ class TestOnScreen:
         async with drive() as driven:
             lines_of(driven).focus()
             await driven.press("y")
-            assert "no row to copy" in notes(driven.app)
+            assert "Nothing to copy" in notes(driven.app)
 
     @pytest.mark.thorough
     @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

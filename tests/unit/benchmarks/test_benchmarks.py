@@ -231,10 +231,7 @@ def test_growth_compares_the_last_size_with_the_first() -> None:
 
 
 @pytest.mark.thorough
-def test_under_pressure_nothing_is_lost(empty_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a database that sleeps a little for every batch
-    monkeypatch.setattr(back_pressure, "_PAUSE", 0.5)
-
+def test_under_pressure_nothing_is_lost(empty_table: str) -> None:
     # when
     told = back_pressure.pressed(empty_table, 20_000, 0.6)
 
