@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -238,7 +239,12 @@ class TestRevival:
 
     @staticmethod
     def _sessions(process: psutil.Process) -> list[psutil.Process]:
-        return [child for child in process.children() if "SELECT" in " ".join(child.cmdline())]
+        found = []
+        for child in process.children():
+            with suppress(psutil.NoSuchProcess):  # a worker that ended meanwhile, or is a zombie
+                if "SELECT" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
     def test_a_full_server_is_alive(self, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server, "_probe", lambda: "53300")
