@@ -41,7 +41,7 @@ class Run(Protocol):
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`."""
 
-    def stop(self, step: ShutdownLevel) -> None:
+    def stop(self, level: ShutdownLevel) -> None:
         """See `PipelineControl.stop`."""
 
     def join(self, timeout: float | None = None) -> bool:

@@ -136,8 +136,8 @@ class PipelineControl(Protocol):
     def set_interval(self, seconds: float) -> float:
         """Set the seconds between the starts of two cycles, within 0.2 and 86,400; returns the value set."""
 
-    def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
-        """Shut down at level `step`; a level that is not above the present one is ignored."""
+    def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
+        """Shut down at `level`; one that is not above the present one is ignored."""
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the pipeline has ended; False after `timeout` seconds."""

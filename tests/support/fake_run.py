@@ -101,9 +101,9 @@ class FakeRun:
     def snapshot(self) -> Snapshot:
         return self.picture
 
-    def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
-        self.steps.append(step)
-        if step >= self.ends_at:
+    def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
+        self.steps.append(level)
+        if level >= self.ends_at:
             self.over.set()
 
     def join(self, timeout: float | None = None) -> bool:

@@ -50,10 +50,10 @@ class NodeLifecycle(Lifecycle):
         self.joined_at = 0
         """Number of the last cycle before this node joined."""
 
-    def stop(self, step: ShutdownLevel) -> None:
+    def stop(self, level: ShutdownLevel) -> None:
         """Escalate the shutdown; the leases of this node go to other nodes."""
-        super().stop(step)
-        if step is ShutdownLevel.KILL:
+        super().stop(level)
+        if level is ShutdownLevel.KILL:
             self.components.broker.abandon()
 
     def heartbeat(self) -> Heartbeat:

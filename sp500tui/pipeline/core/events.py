@@ -19,7 +19,7 @@ class EventKind(StrEnum):
     WORKER_STARTED = "worker started"
     WORKER_DIED = "worker died"
     WORKER_LEFT = "worker left"
-    WORKER_HUNG = "worker stuck"
+    WORKER_HUNG = "worker hung"
     SCALED = "scaled"
     PAUSED = "paused"
     RESUMED = "resumed"

@@ -43,7 +43,7 @@ class WorkerState(StrEnum):
     PAUSED = "paused"
     DRAINING = "draining"
     """Finishing its current lease before it exits."""
-    HUNG = "stuck"
+    HUNG = "hung"
     """Busy for too long; it was replaced."""
 
 

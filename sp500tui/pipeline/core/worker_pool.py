@@ -142,7 +142,7 @@ class WorkerPool:
             ).start()
         for worker in hung:
             message = (
-                f"{worker.name} has been stuck for {self._hang_after:.0f} s; replaced, its work given back"
+                f"{worker.name} has been hung for {self._hang_after:.0f} s; replaced, its work given back"
             )
             self.emit(EventKind.WORKER_HUNG, message, logging.ERROR, worker.name)
 

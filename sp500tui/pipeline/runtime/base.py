@@ -53,15 +53,15 @@ class PipelineBase:
         """See `PipelineControl.subscribe`."""
         self._listeners.append(listener)
 
-    def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
+    def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
         """See `PipelineControl.stop`; in a cluster only this node stops."""
-        if step <= self._lifecycle.level or self._lifecycle.ended.is_set():
+        if level <= self._lifecycle.level or self._lifecycle.ended.is_set():
             return
         self._stopped_early = True
         try:
-            self._emit(EventKind.PHASE, self._shutdown_messages[step])
+            self._emit(EventKind.PHASE, self._shutdown_messages[level])
         finally:
-            self._lifecycle.stop(step)
+            self._lifecycle.stop(level)
 
     def join(self, timeout: float | None = None) -> bool:
         """See `PipelineControl.join`."""

@@ -162,11 +162,11 @@ class Lifecycle:
             _log.error("%s", error, extra={"files_only": True})
         self._wake.set()
 
-    def stop(self, step: ShutdownLevel) -> None:
+    def stop(self, level: ShutdownLevel) -> None:
         """Set the shutdown level; `KILL` also kills the writer processes."""
-        self.level = step
+        self.level = level
         self._wake.set()
-        if step is ShutdownLevel.KILL:
+        if level is ShutdownLevel.KILL:
             for task in writer_tasks(self.components).values():
                 task.kill()
 

@@ -17,7 +17,7 @@ SPOOL_LIMIT = 10.0
 class Stoppable(Protocol):
     """The part of `PipelineControl` used here."""
 
-    def stop(self, step: ShutdownLevel) -> None:
+    def stop(self, level: ShutdownLevel) -> None:
         """See `PipelineControl.stop`."""
 
     def join(self, timeout: float | None = None) -> bool:

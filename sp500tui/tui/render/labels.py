@@ -55,7 +55,7 @@ WORKER_SIGNS = {
     WorkerState.HUNG: ("✗", Role.BAD),
 }
 
-_WORKER_STATES: Mapping[WorkerState, str] = {WorkerState.BACKOFF: "restarting", WorkerState.HUNG: "hung"}
+_WORKER_STATES: Mapping[WorkerState, str] = {WorkerState.BACKOFF: "restarting"}
 """States whose label differs from their value."""
 
 _SESSIONS: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.snapshot import Health
+from sp500tui.pipeline.core.snapshot import Health, WorkerState
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import EngineStarter
 from tests.faults.steps import FIFTY
@@ -110,7 +110,7 @@ def test_a_call_under_a_lock_is_found(watch: Watch) -> None:
 def test_a_node_without_its_broker_answers_and_can_be_stopped(
     join: ClusterUnderTest, own_broker: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a broker that goes away while a price worker waits for an answer, and is soon taken for stuck
+    # given a broker that goes away while a price worker waits for an answer, and is soon taken for hung
     node = join(broker=own_broker.url, interval=0.5, price_workers=2)
     node.waits_for(lambda seen: seen.ledger.stored >= 3, "stored rows")
     stage = next(stage for name, stage in node.node._components.stages.items() if name == "price")
@@ -118,7 +118,7 @@ def test_a_node_without_its_broker_answers_and_can_be_stopped(
     node.waits_for(lambda _seen: any(worker.busy for worker in stage.workers), "a request")
     own_broker.kill()
     stage._hang_after = 0.1
-    node.waits_for(lambda seen: any(w.state == "stuck" for w in seen.workers), "a stuck worker")
+    node.waits_for(lambda seen: any(w.state is WorkerState.HUNG for w in seen.workers), "a hung worker")
 
     # when it is asked to stop while the broker stays away
     node.node.stop(ShutdownLevel.DRAIN)

@@ -329,9 +329,9 @@ class FakePipeline:
         self.now_shows = replace(self.now_shows, cycle=replace(self.now_shows.cycle, interval=seconds))
         return seconds
 
-    def stop(self, step: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
-        self.calls.append(("stop", step))
-        self.step = max(self.step, step)
+    def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
+        self.calls.append(("stop", level))
+        self.step = max(self.step, level)
         ended = self.step >= self.ends_at
         self.now_shows = replace(self.now_shows, phase=Phase.STOPPED if ended else Phase.DRAINING)
 

@@ -47,7 +47,7 @@ def test_columns_come_with_the_width() -> None:
 
 @pytest.mark.parametrize("state", list(WorkerState))
 def test_every_state_is_a_word(state: WorkerState) -> None:
-    label = {WorkerState.BACKOFF: "restarting", WorkerState.HUNG: "hung"}.get(state, str(state))
+    label = "restarting" if state is WorkerState.BACKOFF else str(state)
     assert f" {label} " in line_of(state)
 
 
