@@ -35,6 +35,13 @@ _STEPS = {
         Step("distribute_prices", "prices", "spread the table prices over the nodes by symbol"),
         Step("distribute_constituents", "constituents", "put the constituents beside their prices"),
         Step("distribute_known_symbols", "known_symbols", "put the known symbols beside their prices"),
+        Step("distribute_bars", "bars", "put the bars beside their prices"),
+        Step("distribute_coverage", "coverage", "put the coverage beside the prices"),
+        Step(
+            "distribute_corporate_actions", "corporate_actions", "put the corporate actions beside the prices"
+        ),
+        Step("distribute_memberships", "memberships", "put the memberships beside the prices"),
+        Step("distribute_sessions", "sessions", "copy the sessions to every node"),
         Step("fill_known_symbols", "latest_prices", "note the symbols that have prices already"),
         Step(
             "latest_prices_citus", "latest_prices", "let every node answer the view latest_prices for itself"
@@ -43,6 +50,9 @@ _STEPS = {
     TIMESCALEDB: (
         Step(
             "make_hypertable", "prices", "cut the table prices into pieces of a day by the time of the trade"
+        ),
+        Step(
+            "make_bars_hypertable", "bars", "cut the table bars into pieces of a week by the start of the bar"
         ),
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -14,6 +15,21 @@ from sp500tui.storage.reads import LatestTrade, Statistics, latest_trade, statis
 from sp500tui.storage.transaction import Connection, run
 
 _UNDEFINED_TABLE = "42P01"
+_COUNTED_BARS = 2_000_000
+"""Bars up to this estimate are counted, beyond it the estimate is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTotals:
+    """The rows of the tables about the history."""
+
+    bars: int
+    bars_exact: bool
+    """Counted; otherwise the server's estimate."""
+    sessions: int
+    coverage: int
+    corporate_actions: int
+    memberships: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,8 @@ class DatabaseStatus:
     statistics: Statistics | None = None
     latest_trade: LatestTrade | None = None
     constituents: int | None = None
+    history: HistoryTotals | None = None
+    """None too for the database of a version that had no such tables."""
 
 
 def read_status(database: Database) -> DatabaseStatus:
@@ -51,7 +69,20 @@ def read_status(database: Database) -> DatabaseStatus:
             statistics(connection),
             latest_trade(connection),
             _number(connection, "current_constituents"),
+            _history_totals(connection),
         )
+
+
+def _history_totals(connection: Connection) -> HistoryTotals | None:
+    try:
+        estimate = _number(connection, "bars_estimate") or 0
+    except DatabaseError as error:
+        if error.sqlstate == _UNDEFINED_TABLE:
+            return None
+        raise
+    exact = estimate <= _COUNTED_BARS
+    bars = (_number(connection, "bars_count") or 0) if exact else estimate
+    return HistoryTotals(bars, exact, *_row(connection, "history_counts"))
 
 
 def _schema_version(connection: Connection) -> int | None:
@@ -64,8 +95,12 @@ def _schema_version(connection: Connection) -> int | None:
 
 
 def _number(connection: Connection, query: str) -> int | None:
+    row = _row(connection, query)
+    return row[0] if row else None
+
+
+def _row(connection: Connection, query: str) -> tuple[Any, ...]:
     try:
-        row = run(connection, QUERIES[query]).fetchone()
+        return run(connection, QUERIES[query]).fetchone() or ()
     except psycopg.Error as error:
         raise query_error(f"the query {query} failed", error) from None
-    return row[0] if row else None

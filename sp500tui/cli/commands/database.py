@@ -8,6 +8,7 @@ import signal
 import subprocess
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.context import configuration_of, start
@@ -19,7 +20,7 @@ from sp500tui.logs.standard_streams import write_json, write_output
 
 if TYPE_CHECKING:
     from sp500tui.storage.database import Database
-    from sp500tui.storage.status import DatabaseStatus
+    from sp500tui.storage.status import DatabaseStatus, HistoryTotals
 
 _PSQL_NOT_CONNECTED = 2
 
@@ -79,7 +80,19 @@ def status_lines(status: DatabaseStatus) -> list[str]:
         f"symbols       {status.latest_trade.symbols:,} with a price",
         f"newest trade  {when:%Y-%m-%d %H:%M:%S} UTC" if when else "newest trade  none",
         f"constituents  {status.constituents:,}",
+        *_history_lines(status.history),
         f"connections   {status.statistics.connections} of {status.statistics.max_connections}",
+    ]
+
+
+def _history_lines(history: HistoryTotals | None) -> list[str]:
+    if history is None:
+        return []
+    return [
+        f"bars          {'' if history.bars_exact else 'about '}{history.bars:,} rows",
+        f"sessions      {history.sessions:,}, with {history.coverage:,} rows of coverage",
+        f"actions       {history.corporate_actions:,} splits, dividends and capital gains",
+        f"memberships   {history.memberships:,}",
     ]
 
 
@@ -98,6 +111,7 @@ def status_json(status: DatabaseStatus) -> dict[str, object]:
         "symbols": newest.symbols if newest else None,
         "newest_trade": newest.quote_time.isoformat() if newest and newest.quote_time else None,
         "constituents": status.constituents,
+        "history": asdict(status.history) if status.history else None,
         "connections": statistics.connections if statistics else None,
         "max_connections": statistics.max_connections if statistics else None,
     }

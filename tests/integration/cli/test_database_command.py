@@ -41,7 +41,7 @@ class TestStatus:
         assert lines[0].startswith("database      postgresql://sp500tui@/test_")
         assert lines[1].startswith("server        PostgreSQL 18")
         assert lines[1].endswith("by URL")
-        assert lines[2] == "schema        version 4"
+        assert lines[2] == "schema        version 10"
         assert lines[3].startswith("prices        2,000 rows, ")
         assert lines[4:7] == [
             "symbols       2 with a price",

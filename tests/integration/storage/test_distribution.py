@@ -49,10 +49,15 @@ class TestDecisions:
         assert [step.makes for step in pending_steps(CITUS_NAME, {"prices"})] == [
             "constituents",
             "known_symbols",
+            "bars",
+            "coverage",
+            "corporate_actions",
+            "memberships",
+            "sessions",
             "latest_prices",
             "latest_prices",
         ]
-        assert pending_steps(TIMESCALEDB_NAME, {"prices"}) == ()
+        assert [step.makes for step in pending_steps(TIMESCALEDB_NAME, {"prices"})] == ["bars"]
 
 
 class TestAlone:
@@ -87,14 +92,19 @@ class TestCitus:
     def test_spreads_everything_by_symbol(self, connection: Connection, database_url: str) -> None:
         lines = list(prepare(database_url))
         assert lines[0].endswith("with Citus 13.0-1")
-        assert [line.split()[0] for line in lines[1:]] == ["done"] * 5
+        assert [line.split()[0] for line in lines[1:]] == ["done"] * 10
         spread = connection.execute(
             "SELECT logicalrelid::text, distributed_by, beside FROM pg_dist_partition"
         )
         assert sorted(spread.fetchall()) == [
+            ("bars", "symbol", "public.prices"),
             ("constituents", "symbol", "public.prices"),
+            ("corporate_actions", "symbol", "public.prices"),
+            ("coverage", "symbol", "public.prices"),
             ("known_symbols", "symbol", "public.prices"),
+            ("memberships", "symbol", "public.prices"),
             ("prices", "symbol", "default"),
+            ("sessions", None, None),
         ]
 
     def test_the_newest_prices_are_the_same_without_a_recursion(
@@ -121,13 +131,13 @@ class TestCitus:
         steps = prepare(database_url)
         assert [next(steps).split()[0] for _ in range(3)] == ["server", "done", "done"]
         steps.close()
-        assert [line.split()[0] for line in prepare(database_url)] == ["server", "done", "done", "done"]
+        assert [line.split()[0] for line in prepare(database_url)] == ["server", *["done"] * 8]
 
     def test_a_dry_run_shows_the_sql_and_changes_nothing(
         self, connection: Connection, database_url: str
     ) -> None:
         text = "\n".join(prepare(database_url, dry_run=True))
-        assert text.count("would     ") == 5
+        assert text.count("would     ") == 10
         assert "SELECT create_distributed_table('public.prices', 'symbol')" in text
         assert connection.execute("SELECT count(*) FROM pg_dist_partition").fetchone() == (0,)
 
@@ -159,12 +169,12 @@ class TestTimescale:
         pretend(monkeypatch, "timescaledb", "2.21.0")
 
     def test_cuts_the_prices_by_time_once(self, connection: Connection, database_url: str) -> None:
-        assert [line.split()[0] for line in prepare(database_url)] == ["server", "done"]
+        assert [line.split()[0] for line in prepare(database_url)] == ["server", "done", "done"]
         assert [line.split()[0] for line in prepare(database_url)] == ["server", "nothing"]
         made = connection.execute(
             "SELECT hypertable_name, every::text FROM timescaledb_information.hypertables"
         )
-        assert made.fetchall() == [("prices", "1 day")]
+        assert made.fetchall() == [("prices", "1 day"), ("bars", "7 days")]
 
     def test_the_size_is_that_of_the_pieces(self, connection: Connection, database_url: str) -> None:
         list(prepare(database_url))

@@ -1,0 +1,2 @@
+-- How many bars there are, counted one by one.
+SELECT count(*) FROM public.bars

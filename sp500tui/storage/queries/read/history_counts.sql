@@ -1,0 +1,5 @@
+-- The rows of the tables about the history, which stay small.
+SELECT (SELECT count(*) FROM public.sessions),
+       (SELECT count(*) FROM public.coverage),
+       (SELECT count(*) FROM public.corporate_actions),
+       (SELECT count(*) FROM public.memberships)

@@ -1,0 +1,144 @@
+"""The tables of the history: the step from a database without them, and the views that apply corporate actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sp500tui.storage.connection import connect
+from sp500tui.storage.database import Database
+from sp500tui.storage.schema import migrations
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.status import HistoryTotals, read_status
+from sp500tui.storage.transaction import Connection
+
+LAST_BEFORE_HISTORY = 4
+PRICE = """
+INSERT INTO prices (symbol, quote_time, price, change, currency, converted_price, converted_currency, market_state,
+                    volume, fetched_at)
+VALUES (%s, %s, %s, 1, 'USD', 7, 'DKK', 'REGULAR', 10, %s)
+"""
+BAR = """
+INSERT INTO bars (symbol, resolution, start_time, open, high, low, close, volume, currency, source, fetched_at)
+VALUES (%s, '1d', %s, 750.25, 760, 740, 752.5, 1000, 'USD', 'yahoo', %s)
+"""
+SPLIT = """
+INSERT INTO corporate_actions (symbol, effective_date, kind, numerator, denominator, effective_time, fetched_at)
+VALUES (%s, %s, 'split', %s, %s, %s, now())
+"""
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    apply_schema(database_url)
+    with connect(database_url, application_name="test") as connection:
+        yield connection
+
+
+def make_older_database(url: str) -> None:
+    """The tables as the version before the history made them."""
+    folder = Path(migrations.__file__).parent
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE schema_version (version integer PRIMARY KEY, name text NOT NULL, "
+            "applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        for path in sorted(folder.glob("*.sql")):
+            version = int(path.name.partition("_")[0])
+            if version <= LAST_BEFORE_HISTORY:
+                connection.execute(path.read_text("utf-8").encode())
+                connection.execute(
+                    "INSERT INTO schema_version (version, name) VALUES (%s, %s)", (version, path.stem)
+                )
+
+
+def test_a_database_of_the_version_before_keeps_its_rows(database_url: str) -> None:
+    # given a database of the version before, with rows
+    make_older_database(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(PRICE, ("AAPL", "2026-05-04 13:30+00", "225.42", "2026-05-04 13:30:01+00"))
+        connection.execute("INSERT INTO known_symbols VALUES ('AAPL')")
+        before = connection.execute("SELECT * FROM prices").fetchall()
+    assert read_status(Database(database_url, None)).history is None
+
+    # when this version opens it, twice
+    apply_schema(database_url)
+    apply_schema(database_url)
+
+    # then the rows are the same, and the new tables are empty
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT * FROM prices").fetchall() == before
+        assert connection.execute("SELECT price, factor FROM adjusted_prices").fetchall() == [
+            (Decimal("225.42"), Decimal(1))
+        ]
+    assert read_status(Database(database_url, None)).history == HistoryTotals(0, True, 0, 0, 0, 0)
+
+
+def test_every_file_can_be_applied_again(connection: Connection) -> None:
+    for path in sorted(Path(migrations.__file__).parent.glob("*.sql")):
+        connection.execute(path.read_text("utf-8").encode())
+
+
+class TestAdjustedViews:
+    def test_only_what_was_fetched_before_a_split_is_multiplied(self, connection: Connection) -> None:
+        # given the same day's bar of two symbols, one fetched before the split, one after it
+        connection.execute(BAR, ("NVDA", "2021-07-19 13:30+00", "2021-07-19 21:00+00"))
+        connection.execute(BAR, ("NVDB", "2021-07-19 13:30+00", "2021-07-21 21:00+00"))
+        for symbol in ("NVDA", "NVDB"):
+            connection.execute(SPLIT, (symbol, "2021-07-20", 4, 1, "2021-07-20 13:30+00"))
+
+        bars = connection.execute(
+            "SELECT symbol, open, close, volume, factor FROM adjusted_bars ORDER BY symbol"
+        ).fetchall()
+
+        assert bars == [
+            ("NVDA", Decimal("187.5625"), Decimal("188.125"), 4000, Decimal("0.25")),
+            ("NVDB", Decimal("750.25"), Decimal("752.5"), 1000, Decimal(1)),
+        ]
+
+    def test_a_bar_after_the_split_is_left_alone(self, connection: Connection) -> None:
+        connection.execute(BAR, ("NVDA", "2021-07-20 13:30+00", "2021-07-20 13:31+00"))
+        connection.execute(SPLIT, ("NVDA", "2021-07-20", 4, 1, "2021-07-20 13:30+00"))
+        assert connection.execute("SELECT close FROM adjusted_bars").fetchall() == [(Decimal("752.5"),)]
+
+    @pytest.mark.parametrize(
+        ("splits", "close"),
+        [
+            ([(4, 1), (10, 1)], Decimal("18.8125")),
+            ([(1, 8)], Decimal(6020)),
+            ([(3, 2), (3, 2), (3, 2), (2, 3), (2, 3), (2, 3)], Decimal("752.5")),
+            ([(7, 1), (4, 1), (2, 1), (1, 56)], Decimal("752.5")),
+            ([("1281", "1000")], Decimal("752.5") / Decimal("1.281")),
+        ],
+    )
+    def test_several_splits_are_multiplied_exactly(
+        self, connection: Connection, splits: list[tuple[object, object]], close: Decimal
+    ) -> None:
+        connection.execute(BAR, ("NVDA", "2021-07-19 13:30+00", "2021-07-19 21:00+00"))
+        for day, (numerator, denominator) in enumerate(splits, start=20):
+            moment = f"2021-07-{day} 13:30+00"
+            connection.execute(SPLIT, ("NVDA", moment[:10], numerator, denominator, moment))
+        row = connection.execute("SELECT close FROM adjusted_bars").fetchone()
+        assert row is not None
+        assert abs(row[0] - close) < Decimal("1e-13")
+
+    def test_collected_prices_are_adjusted_and_stay_as_they_were(self, connection: Connection) -> None:
+        connection.execute(PRICE, ("NVDA", "2021-07-19 20:00+00", "751.19", "2021-07-19 20:00:01+00"))
+        connection.execute(SPLIT, ("NVDA", "2021-07-20", 4, 1, "2021-07-20 13:30+00"))
+        adjusted = connection.execute(
+            "SELECT price, change, converted_price, volume FROM adjusted_prices"
+        ).fetchall()
+        assert adjusted == [(Decimal("187.7975"), Decimal("0.25"), Decimal("1.75"), 40)]
+        assert connection.execute("SELECT price FROM prices").fetchall() == [(Decimal("751.19"),)]
+
+    def test_dividends_change_no_price(self, connection: Connection) -> None:
+        connection.execute(BAR, ("AAPL", "2026-05-08 13:30+00", "2026-05-08 21:00+00"))
+        connection.execute(
+            "INSERT INTO corporate_actions (symbol, effective_date, kind, amount, effective_time, fetched_at) "
+            "VALUES ('AAPL', '2026-05-11', 'dividend', 0.27, '2026-05-11 13:30+00', now())"
+        )
+        assert connection.execute("SELECT close FROM adjusted_bars").fetchall() == [(Decimal("752.5"),)]
