@@ -7,11 +7,12 @@ import os
 import pytest
 from hypothesis import settings
 
-# How long one example takes depends on what else the machine does; speed is judged by the benchmarks.
+# How long one example takes depends on the load of the machine; the benchmarks judge speed.
 settings.register_profile("sp500tui", deadline=None)
-settings.load_profile("sp500tui")
+settings.register_profile("fast", deadline=None, max_examples=20)
 
 pytest_plugins = [
+    "tests.support.isolation",
     "tests.support.waiting",
     "tests.support.postgres",
     "tests.support.stored_prices",
@@ -46,5 +47,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("fast" if config.getoption("markexpr") == "fast" else "sp500tui")
     config.addinivalue_line("markers", "soak: takes minutes; runs only with --long")
     config.addinivalue_line("markers", "thorough: takes its time; runs where CI is set, or with --long")

@@ -177,6 +177,7 @@ def test_ingest_stores_every_row(empty_table: str) -> None:
     assert ingest.ingest(empty_table, ROWS, 2) > 100
 
 
+@pytest.mark.processes
 def test_the_peers_of_ingest_store_their_rows(empty_table: str, folder: Path) -> None:
     assert ingest.connection_a_row(empty_table, ROWS[:3]) > 0
     assert ingest.commit_a_row(empty_table, ROWS[3:13]) > 0
@@ -215,6 +216,7 @@ def test_start_up_tells_when_the_first_price_was_stored(
     assert 0.1 < seconds < 30
 
 
+@pytest.mark.processes
 def test_memory_tells_bare_python_from_one_with_packages() -> None:
     assert 5 < memory.bare("json") < memory.bare("psycopg") < 200
 
@@ -242,6 +244,7 @@ def test_under_pressure_nothing_is_lost(empty_table: str) -> None:
     assert figures["quotes lost"].ours == Spread(0, 0, 0)
 
 
+@pytest.mark.processes
 def test_the_budget_has_a_positive_share_for_every_step(demo_market: DemoMarket, folder: Path) -> None:
     steps: dict[str, list[float]] = {}
 

@@ -112,5 +112,6 @@ def test_it_is_measured_when_it_is_named() -> None:
     assert "scaling" not in NAMES, "it has a document of its own"
 
 
+@pytest.mark.processes
 def test_a_broker_forgets_what_it_handed_out() -> None:
     assert scaling.measure_broker(distinct_rows(200, listed_symbols())) > 100

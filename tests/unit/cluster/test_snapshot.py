@@ -51,14 +51,14 @@ def test_the_worst_of_no_latencies_is_none() -> None:
 
 
 class TestUpstream:
-    PACKAGE_LOGGER = SourceSnapshot(Health.OK, rate_limit=5.0, fx_pair="USD/DKK", fx_rate="6.9")
+    OWN_SOURCE = SourceSnapshot(Health.OK, rate_limit=5.0, fx_pair="USD/DKK", fx_rate="6.9")
 
     def beat(self, **sources: object) -> Heartbeat:
         return replace(a_beat("a"), sources=replace(SourceSnapshot(Health.OK), **sources))  # type: ignore[arg-type]
 
     def test_requests_add_up_and_the_worst_news_is_told(self) -> None:
         seen = merge_upstream(
-            self.PACKAGE_LOGGER,
+            self.OWN_SOURCE,
             [
                 self.beat(requests=10, failed=1, rate_limit=2.5, last_success=7.0),
                 self.beat(
@@ -71,10 +71,10 @@ class TestUpstream:
         assert (seen.fx_pair, seen.fx_rate) == ("USD/DKK", "6.9")
 
     def test_where_nobody_asks_nothing_is_known(self) -> None:
-        assert merge_upstream(self.PACKAGE_LOGGER, [a_beat("a")]).health is Health.STARTING
+        assert merge_upstream(self.OWN_SOURCE, [a_beat("a")]).health is Health.STARTING
 
     def test_a_node_that_has_just_started_says_nothing_about_the_source(self) -> None:
-        seen = merge_upstream(self.PACKAGE_LOGGER, [self.beat(health=Health.STARTING), self.beat()])
+        seen = merge_upstream(self.OWN_SOURCE, [self.beat(health=Health.STARTING), self.beat()])
         assert seen.health is Health.OK
 
 

@@ -291,6 +291,7 @@ class TestRotation:
         assert all(each.stat().st_size <= 200 for each in tmp_path.iterdir())
         assert path.read_text().endswith("line 0099\n")
 
+    @pytest.mark.processes
     def test_two_programs_share_a_file_without_losing_a_line(self, tmp_path: Path) -> None:
         # given two that write to the same file at once, each in its own process
         program = (

@@ -144,6 +144,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.processes
 def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Callable[[int], Path]) -> None:
     """The letter that did not fit is not half there, and the next that fits is whole."""
     folder = small_disk(64)

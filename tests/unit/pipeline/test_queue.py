@@ -17,7 +17,7 @@ from tests.support.waiting import FakeClock, Wait
 Make = Callable[[int], MemoryQueue[int] | StreamQueue[int]]
 
 
-@pytest.fixture(params=["memory", "stream"])
+@pytest.fixture(params=["memory", pytest.param("stream", marks=pytest.mark.processes)])
 def make(request: pytest.FixtureRequest) -> Make:
     """Makes a queue of the given capacity."""
     if request.param == "memory":

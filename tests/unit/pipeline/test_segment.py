@@ -261,6 +261,7 @@ def test_a_big_file_without_open_batches_is_emptied_for_reuse(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.processes
 def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Callable[[int], Path]) -> None:
     folder = small_disk(64)
     segment = Segment.create(folder)

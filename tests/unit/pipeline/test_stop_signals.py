@@ -85,6 +85,7 @@ class TestRaised:
         assert stopped.value.number is SIGTERM
         assert cleaned == [True]
 
+    @pytest.mark.processes
     def test_the_third_ends_the_process_whatever_is_cleaned_up(self) -> None:
         program = (
             "import os, signal\n"

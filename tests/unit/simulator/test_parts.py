@@ -219,6 +219,7 @@ def test_no_time_of_day_is_refused(text: str) -> None:
         (["--ca-dir", "/no-such-folder"], "/no-such-folder"),
     ],
 )
+@pytest.mark.processes
 def test_impossible_options_are_one_line_and_an_exit_code(
     arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,6 +248,7 @@ class Announcement(io.StringIO):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.processes
 def test_it_serves_until_a_signal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -266,6 +268,7 @@ def test_it_serves_until_a_signal(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.processes
 def test_a_script_is_told_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     stdout = Announcement(lambda: os.kill(os.getpid(), signal.SIGTERM))
     monkeypatch.setattr("sys.stdout", stdout)
@@ -275,6 +278,7 @@ def test_a_script_is_told_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Path(ready["ca_file"]).parent.exists()
 
 
+@pytest.mark.processes
 def test_a_port_in_use_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = str(occupied.getsockname()[1])
@@ -284,6 +288,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture
     assert f"cannot listen on 127.0.0.1:{port}" in said.err
 
 
+@pytest.mark.processes
 def test_a_child_serves_until_its_stdin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a parent that goes away as soon as the child is ready
     reading, writing = os.pipe()

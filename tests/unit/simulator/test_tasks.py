@@ -10,6 +10,7 @@ import pytest
 from sp500tui.simulator.http.server import MarketOptions, MarketServer
 
 
+@pytest.mark.processes
 async def test_a_round_over_all_shares_that_fails_is_logged_and_followed_by_the_next(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from sp500tui.errors import SourceError
+from sp500tui.model import Constituent
 from sp500tui.sources.wikipedia.table import parse_constituents, parse_page
-from tests.support.recordings import PACKAGE_LOGGER, own_and_real
+from tests.support.recordings import RECORDINGS, own_and_real
 
 PAGES = [
     *own_and_real("wikipedia/new_style.html", "wikipedia/wikipedia_sp500_2024-10_rev1250356709.html"),
@@ -58,6 +60,12 @@ def rows(count: int = 503) -> list[list[str]]:
     return [row(number) for number in range(count)]
 
 
+@functools.cache
+def usual() -> tuple[Constituent, ...]:
+    """The constituents of the page with the usual headers."""
+    return parse_constituents(page(rows()))
+
+
 def test_every_line_becomes_a_constituent() -> None:
     found = parse_constituents(page(rows()))
     assert len(found) == 503
@@ -80,7 +88,7 @@ def test_columns_are_found_by_their_headers_in_any_order() -> None:
     moved = [5, 3, 0, 1, 2, 7, 6, 4]
     headers = ["SEC filings", *(HEADERS[i] for i in moved)]
     lines = [["reports", *(cells[i] for i in moved)] for cells in rows()]
-    assert parse_constituents(page(lines, headers)) == parse_constituents(page(rows()))
+    assert parse_constituents(page(lines, headers)) == usual()
 
 
 def test_older_names_of_columns_and_missing_optional_ones_are_known() -> None:
@@ -170,10 +178,9 @@ def test_text_is_read_as_printed() -> None:
     ],
 )
 def test_headers_are_known_by_many_names(position: int, headers: tuple[str, ...]) -> None:
-    expected = parse_constituents(page(rows()))
     for header in headers:
         named = [*HEADERS[:position], header, *HEADERS[position + 1 :]]
-        assert parse_constituents(page(rows(), named)) == expected, header
+        assert parse_constituents(page(rows(), named)) == usual(), header
 
 
 @pytest.mark.parametrize(
@@ -182,14 +189,14 @@ def test_headers_are_known_by_many_names(position: int, headers: tuple[str, ...]
 def test_the_table_is_found_anywhere_on_the_page(attributes: str) -> None:
     html = page(rows(), attributes=attributes)
     decoys = page(rows(4), ["Ticker", "Security", "Sector", "Sub-Industry"], 'id="changes"')
-    assert parse_constituents(decoys + html) == parse_constituents(page(rows()))
-    assert parse_constituents(html + page(rows(4))) == parse_constituents(page(rows()))
+    assert parse_constituents(decoys + html) == usual()
+    assert parse_constituents(html + page(rows(4))) == usual()
 
 
 def test_a_table_inside_another_is_read_and_its_rows_count_once() -> None:
     inner = page(rows(), attributes="").partition("</table>")[2].removesuffix("</html>")
     html = f"<table><tr><td>Contents</td></tr><tr><td>{inner}</td></tr></table>"
-    assert parse_constituents(html) == parse_constituents(page(rows()))
+    assert parse_constituents(html) == usual()
 
 
 def test_headers_may_stand_below_a_title_and_span_columns() -> None:
@@ -202,7 +209,7 @@ def test_headers_may_stand_below_a_title_and_span_columns() -> None:
         "<table><thead><tr><th colspan='9'>S&amp;P 500 component stocks</th></tr>"
         f"<tr><th colspan='2'>Symbol</th><th>Security</th>{head}</tr></thead><tbody>{lines}</tbody></table>"
     )
-    assert parse_constituents(html) == parse_constituents(page(rows()))
+    assert parse_constituents(html) == usual()
 
 
 @pytest.mark.parametrize("symbol", ["BRK-B", "BRK/B", "NYSE: BRK.B", "NYSE:\u00a0BRK.B", "brk.b"])
@@ -233,7 +240,7 @@ def test_recorded_pages_have_no_blank_before_punctuation(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_recorded_pages_give_every_constituent_completely(path: Path) -> None:
     found = parse_constituents(path.read_bytes())
-    own = path.is_relative_to(PACKAGE_LOGGER)
+    own = path.is_relative_to(RECORDINGS)
     assert len(found) == (420 if own else 503)
     expected = {"ZAAA", "ZAAH.B"} if own else {"AAPL", "BRK.B", "BF.B", "GOOG", "GOOGL"}
     assert {line.symbol for line in found} >= expected

@@ -19,7 +19,7 @@ from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, parse_quotes
 from sp500tui.sources.yahoo.symbols import parse_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 from sp500tui.storage.batch_codec import decode, encode
-from tests.support.recordings import PACKAGE_LOGGER, REAL, body_of, needs_real, own_and_real
+from tests.support.recordings import REAL_RECORDINGS, RECORDINGS, body_of, needs_real, own_and_real
 
 NOW = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -418,7 +418,7 @@ def check_recording(path: Path, expected: dict[str, Any]) -> None:
 def test_answers_of_the_real_shape_become_quotes_or_a_named_reason(
     name: str, expected: dict[str, Any]
 ) -> None:
-    check_recording(PACKAGE_LOGGER / "yahoo" / name, expected)
+    check_recording(RECORDINGS / "yahoo" / name, expected)
 
 
 @needs_real
@@ -440,14 +440,14 @@ def test_answers_of_the_real_shape_become_quotes_or_a_named_reason(
     ],
 )
 def test_recorded_answers_become_quotes_or_a_named_reason(name: str, expected: dict[str, Any]) -> None:
-    check_recording(REAL / "yahoo" / name, expected)
+    check_recording(REAL_RECORDINGS / "yahoo" / name, expected)
 
 
 @pytest.mark.parametrize(
     ("path", "rate"),
     [
-        (PACKAGE_LOGGER / "yahoo/2026_quote-pair.json", "1.1203604"),
-        pytest.param(REAL / "yahoo/2025_quote-EURUSD=X.json", "1.0489877", marks=needs_real),
+        (RECORDINGS / "yahoo/2026_quote-pair.json", "1.1203604"),
+        pytest.param(REAL_RECORDINGS / "yahoo/2025_quote-EURUSD=X.json", "1.0489877", marks=needs_real),
     ],
 )
 def test_the_recorded_pair_becomes_a_rate(path: Path, rate: str) -> None:
@@ -458,9 +458,11 @@ def test_the_recorded_pair_becomes_a_rate(path: Path, rate: str) -> None:
 @pytest.mark.parametrize(
     ("path", "opening"),
     [
-        (PACKAGE_LOGGER / "yahoo/2026_chart-day.json", datetime(2026, 5, 1, 13, 30, tzinfo=UTC)),
+        (RECORDINGS / "yahoo/2026_chart-day.json", datetime(2026, 5, 1, 13, 30, tzinfo=UTC)),
         pytest.param(
-            REAL / "yahoo/2025_chart-AAPL.json", datetime(2025, 3, 24, 13, 30, tzinfo=UTC), marks=needs_real
+            REAL_RECORDINGS / "yahoo/2025_chart-AAPL.json",
+            datetime(2025, 3, 24, 13, 30, tzinfo=UTC),
+            marks=needs_real,
         ),
     ],
 )

