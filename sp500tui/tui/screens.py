@@ -42,10 +42,11 @@ class ScreenEntry:
 def _main() -> ScreenClasses:
     from sp500tui.tui.dashboard.screen import MainScreen
     from sp500tui.tui.log.lines import LogLines
+    from sp500tui.tui.prices.sort_picker import SortPicker
     from sp500tui.tui.prices.table import PriceTable
     from sp500tui.tui.workers.panel import WorkersPanel
 
-    return ScreenClasses(MainScreen, (PriceTable, WorkersPanel, LogLines))
+    return ScreenClasses(MainScreen, (PriceTable, SortPicker, WorkersPanel, LogLines))
 
 
 def _database() -> ScreenClasses:

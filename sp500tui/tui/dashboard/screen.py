@@ -213,11 +213,8 @@ class MainScreen(Screen[None]):
         )
 
     def action_copy_row(self) -> None:
-        """Copy the selected row of the prices; without one, select and copy the first on the screen."""
-        table = self.panel.table
-        if table.cursor_symbol is None:
-            table.action_move(0)
-        record = table.cursor_record
+        """Copy the row of the prices under the cursor; where none is visible, the first one on the screen."""
+        record = self.panel.table.visible_record()
         self.post_message(CopyRequested("" if record is None else as_line(record)))
 
     def action_export(self, kind: str) -> None:

@@ -31,6 +31,7 @@ from sp500tui.tui.render.formats import (
     format_age,
     format_change,
     format_volume,
+    printed_sign,
 )
 
 Cell: TypeAlias = tuple[str, str]
@@ -59,9 +60,13 @@ _PRICE_WIDTH = SPECS[PriceColumn.LAST].min_width
 _NO_CELL: Cell = (NOTHING, "muted")
 
 
-def direction(value: Decimal | float | None) -> str:
-    """Style of a change: up, down or level."""
-    return "level" if not value else "up" if value > 0 else "down"
+_DIRECTIONS = {1: "up", -1: "down", 0: "level"}
+"""Styles of a change by its sign."""
+
+
+def direction(text: str) -> str:
+    """Style of a change as printed: up, down or level."""
+    return _DIRECTIONS[printed_sign(text)]
 
 
 def _last(row: PriceRow, _width: int) -> Cell:
@@ -76,19 +81,20 @@ def _change(row: PriceRow, width: int) -> Cell:
     quote = row.quote
     if quote is None or quote.change is None:
         return _NO_CELL
-    return fit_number(change_text(quote.change, quote.price), quote.change, width), direction(quote.change)
+    text = fit_number(change_text(quote.change, quote.price), quote.change, width)
+    return text, direction(text)
 
 
 def _percent(row: PriceRow, _width: int) -> Cell:
-    quote = row.quote
-    return _percent_cell(quote.percent_change, direction(quote.percent_change)) if quote else _NO_CELL
+    return _percent_cell(row.quote.percent_change) if row.quote else _NO_CELL
 
 
-def _percent_cell(percent: Decimal | None, style: str) -> Cell:
-    """A change in percent, its arrow aligned with those of the other rows."""
+def _percent_cell(percent: Decimal | None, prefix: str = "") -> Cell:
+    """A change in percent, its arrow aligned with those of the other rows; `prefix` begins the style's name."""
     if percent is None:
         return _NO_CELL
-    return arrow(percent) + format_change(percent, " %").rjust(_PERCENT_WIDTH - 1), style
+    text = format_change(percent, " %")
+    return arrow(text) + text.rjust(_PERCENT_WIDTH - 1), prefix + direction(text)
 
 
 def _converted(row: PriceRow, width: int) -> Cell:
@@ -115,7 +121,9 @@ def _market(row: PriceRow, _width: int) -> Cell:
 
 
 def _trend(row: PriceRow, width: int) -> Cell:
-    return row.history.sparkline(min(width, row.history.LIMIT)), f"trend-{direction(row.history.gain)}"
+    """The session in the colour of the day's change."""
+    change = row.quote.percent_change if row.quote else None
+    return row.history.sparkline(min(width, row.history.LIMIT)), f"trend-{direction(format_change(change))}"
 
 
 _TEXT_CELLS: dict[PriceColumn, Callable[[Constituent], Cell]] = {
@@ -263,7 +271,7 @@ def render_sector_heading(line: SectorLine, stats: SectorStats, layout: PriceLay
     counts = f"▲{stats.advancers:,} ▼{stats.decliners:,}"
     values: dict[PriceColumn, Cell] = {
         PriceColumn.CHANGE: ("weighted", "sector-note"),
-        PriceColumn.PERCENT: _percent_cell(percent, f"sector-{direction(percent)}"),
+        PriceColumn.PERCENT: _percent_cell(percent, "sector-"),
     }
     start = next((place.start for place in layout.placed if place.spec.align == "right"), layout.width)
     end = next((p.start + p.width for p in layout.placed if p.spec.align == "right"), layout.width)

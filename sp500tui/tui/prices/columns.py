@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -45,14 +44,14 @@ _C = PriceColumn
 SPECS = {
     spec.column: spec
     for spec in (
-        ColumnSpec(_C.SYMBOL, "Symbol", 8, 8),
+        ColumnSpec(_C.SYMBOL, "Symbol", 6, 8),
         ColumnSpec(_C.NAME, "Name", 11, 34),
         ColumnSpec(_C.SECTOR, "Sector", 22, 22),
         ColumnSpec(_C.INDUSTRY, "Sub-industry", 20, 36),
         ColumnSpec(_C.LAST, "Last", 10, 10, align="right", descending_first=True),
         ColumnSpec(_C.CHANGE, "Change", 9, 9, align="right", descending_first=True),
         ColumnSpec(_C.PERCENT, "Change %", 11, 11, align="right", descending_first=True),
-        ColumnSpec(_C.CONVERTED, "Converted", 11, 11, align="right", descending_first=True),
+        ColumnSpec(_C.CONVERTED, "Converted", 10, 11, align="right", descending_first=True),
         ColumnSpec(_C.VOLUME, "Volume", 8, 8, align="right", descending_first=True),
         ColumnSpec(_C.MARKET, "Market", 8, 8),
         ColumnSpec(_C.AGE, "Age", 6, 6, align="right"),
@@ -60,16 +59,18 @@ SPECS = {
     )
 }
 _PRIORITY = (
-    _C.SYMBOL, _C.LAST, _C.PERCENT, _C.CONVERTED, _C.NAME, _C.AGE, _C.CHANGE, _C.TREND,
-    _C.VOLUME, _C.SECTOR, _C.MARKET, _C.INDUSTRY,
+    _C.LAST, _C.CONVERTED, _C.PERCENT, _C.NAME, _C.AGE, _C.CHANGE, _C.TREND, _C.VOLUME, _C.SECTOR, _C.MARKET,
+    _C.INDUSTRY,
 )  # fmt: skip
-"""Which column gets room first."""
+"""Which column gets room first, after the symbol and the sorted column."""
 _TEXT_COLUMNS = (_C.SYMBOL, _C.NAME, _C.SECTOR, _C.INDUSTRY)
 
 CURRENCY_WIDTH = 4
 """Cells of a blank and the currency code after a price, where the rows have several currencies."""
 GAP = 2
 """Blank cells between two columns."""
+SORT_MARK_WIDTH = 2
+"""Cells of the arrow beside the sorted column's title, and its blank."""
 MARGIN = 1
 """Cells left of the first column, for the cursor's mark, and right of the last column."""
 
@@ -120,57 +121,61 @@ class PriceLayout:
         return tuple(place.spec.column for place in self.placed)
 
 
-def _min_width(column: PriceColumn, units: bool) -> int:
+def _min_width(column: PriceColumn, sort: PriceColumn, units: bool) -> int:
     """Cells below which a column is left out; the name gives up cells for the currency codes."""
-    min_width = SPECS[column].min_width
-    if not units:
-        return min_width
-    return (
-        min_width + CURRENCY_WIDTH
-        if column is _C.LAST
-        else min_width - CURRENCY_WIDTH
-        if column is _C.NAME
-        else min_width
-    )
+    spec = SPECS[column]
+    width = spec.min_width
+    if column is sort:
+        width = max(width, len(spec.title) + SORT_MARK_WIDTH)
+    if units and column is _C.LAST:
+        width += CURRENCY_WIDTH
+    elif units and column is _C.NAME:
+        width -= CURRENCY_WIDTH
+    return width
 
 
-def _fitting_columns(width: int, converted_first: bool, grouped: bool, units: bool) -> list[PriceColumn]:
-    """The columns that fit, by priority; `converted_first` exchanges the two currencies."""
-    needs: Iterable[PriceColumn] = _PRIORITY
-    if converted_first:
-        swap = {_C.LAST: _C.CONVERTED, _C.CONVERTED: _C.LAST}
-        needs = [swap.get(column, column) for column in needs]
-    if grouped:
-        needs = [column for column in needs if column is not _C.SECTOR]
+def _min_widths(
+    width: int, sort: PriceColumn, *, converted_first: bool, grouped: bool, units: bool
+) -> dict[PriceColumn, int]:
+    """The columns that fit, by priority, with their smallest widths; the symbol and the sorted column always do."""
+    swap = {_C.LAST: _C.CONVERTED, _C.CONVERTED: _C.LAST} if converted_first else {}
+    always = (_C.SYMBOL, sort)
     room = width - 2 * MARGIN + GAP
-    chosen: list[PriceColumn] = []
-    for column in needs:
-        cost = _min_width(column, units) + GAP
-        if cost > room and chosen:
+    chosen: dict[PriceColumn, int] = {}
+    for column in dict.fromkeys((*always, *(swap.get(column, column) for column in _PRIORITY))):
+        if grouped and column is _C.SECTOR is not sort:
+            continue
+        size = _min_width(column, sort, units)
+        if size + GAP > room and column not in always:
             break
-        room -= cost
-        chosen.append(column)
+        room -= size + GAP
+        chosen[column] = size
     return chosen
 
 
 @lru_cache(maxsize=64)
 def price_layout(
-    width: int, converted_first: bool = False, grouped: bool = False, units: bool = False
+    width: int,
+    sort: PriceColumn = PriceColumn.PERCENT,
+    *,
+    converted_first: bool = False,
+    grouped: bool = False,
+    units: bool = False,
 ) -> PriceLayout:
     """The columns for a table of `width` terminal cells, at fixed widths so that numbers do not jitter.
 
-    Remaining cells widen the name, then the session, then the sub-industry.
+    Remaining cells widen the symbol and the converted price, then the name, the session and the sub-industry.
 
     Args:
         width: Terminal cells of a line.
+        sort: The sorted column, which is always shown.
         converted_first: Whether the converted price has priority over the quoted one.
         grouped: Whether the rows are grouped by sector, which makes the sector column redundant.
         units: Whether each row names the currency of its price.
     """
-    fitting = _fitting_columns(width, converted_first, grouped, units)
-    widths = {column: _min_width(column, units) for column in fitting}
+    widths = _min_widths(width, sort, converted_first=converted_first, grouped=grouped, units=units)
     spare = width - 2 * MARGIN + GAP - sum(size + GAP for size in widths.values())
-    for column in (_C.NAME, _C.TREND, _C.INDUSTRY):
+    for column in (_C.SYMBOL, _C.CONVERTED, _C.NAME, _C.TREND, _C.INDUSTRY):
         if column in widths and spare > 0:
             more = min(spare, SPECS[column].max_width - widths[column])
             widths[column] += more

@@ -9,20 +9,25 @@ BLOCKS = "▁▂▃▄▅▆▇"
 """Without the full block, which would touch the line above."""
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values as blocks scaled between their minimum and maximum, padded on the left.
+LEAST_RANGE = 0.01
+"""Smallest difference between the lowest and the highest block, relative to the price."""
 
-    Constant values are drawn at middle height; no values give blanks.
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last `width` values as blocks, padded on the left; no values give blanks.
+
+    The blocks span the values, and at least one percent of them, so that a move of a few hundredths of a percent is
+    drawn as the level line that it is.
     """
     shown = values[-width:] if width > 0 else values[:0]
     if not shown:
         return " " * max(0, width)
     low, high = min(shown), max(shown)
-    span = high - low
+    middle, half = (low + high) / 2, max(high - low, LEAST_RANGE * abs(high)) / 2
     top = len(BLOCKS) - 1
-    if span <= 0:
+    if half <= 0:
         return (BLOCKS[top // 2] * len(shown)).rjust(width)
-    return "".join([BLOCKS[round((value - low) / span * top)] for value in shown]).rjust(width)
+    return "".join([BLOCKS[round(((value - middle) / half + 1) / 2 * top)] for value in shown]).rjust(width)
 
 
 class PriceHistory:

@@ -117,12 +117,17 @@ class SymbolList(CursorView, inherit_bindings=False):
             self.cursor_symbol = line
         return isinstance(line, str)
 
-    def action_select(self) -> None:
-        """Choose the row under the cursor; without one, the first row on the screen."""
-        if self.cursor_symbol is None:
+    def visible_symbol(self) -> str | None:
+        """The symbol under the cursor; where it is not on the screen, the cursor moves to the first row that is."""
+        if self.cursor_offset() is None:
             self.move_to(self.scroll_offset.y)
-        if self.cursor_symbol is not None:
-            self.post_message(self.Selected(self.cursor_symbol))
+        return None if self.cursor_offset() is None else self.cursor_symbol
+
+    def action_select(self) -> None:
+        """Choose the row under the cursor, or the first row on the screen."""
+        symbol = self.visible_symbol()
+        if symbol is not None:
+            self.post_message(self.Selected(symbol))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Highlight the row under the pointer."""

@@ -25,13 +25,13 @@ from sp500tui.tui.prices.cells import (
 from sp500tui.tui.prices.columns import PriceColumn, PriceLayout, price_layout
 from sp500tui.tui.prices.export import PriceRecord, price_record
 from sp500tui.tui.prices.model import PriceModel, PriceRow
+from sp500tui.tui.prices.sort_picker import SortPicker
 from sp500tui.tui.prices.symbol_list import SymbolList
 from sp500tui.tui.prices.view import (
     Line,
     PriceListView,
     SectorLine,
     ViewOptions,
-    next_column,
     starts_descending,
 )
 from sp500tui.tui.render.formats import clean
@@ -58,15 +58,16 @@ class PriceTable(SymbolList, can_focus=True):
 
     HELP = """\
     ## Prices
-    Press `s` or click a column's title to sort; click it again or press `R` to reverse. `/` keeps only the rows
-    whose symbol, name or sector contains every word you type. `b` groups by sector: each heading shows the numbers
-    of advancers and decliners and the change weighted by price. Rows without a recent trade are dimmed.
+    Press `s` for a list of columns to sort by, or click a column's title; again or `R` reverses the order. `/` keeps
+    only the rows whose symbol, name or sector contains every word you type. `b` groups by sector: each heading shows
+    the numbers of advancers and decliners and the change weighted by price. Rows without a recent trade are dimmed.
     """
     BINDING_GROUP_TITLE = "Prices"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", id="prices.filter", key_display="/"),
-        Binding("s", "sort_next(1)", "Sort", id="prices.sort_next", tooltip="Sort by the next column"),
-        Binding("S", "sort_next(-1)", "Sort back", id="prices.sort_previous", show=False),
+        Binding(
+            "s", "choose_sort", "Sort", id="prices.sort", tooltip="Choose the column to sort by from a list"
+        ),
         Binding("R", "reverse", "Reverse", id="prices.reverse", tooltip="Reverse the order"),
         Binding("b", "toggle_grouped", "By sector", id="prices.group"),
         Binding("F", "toggle_flashes", "Flash on change", id="prices.flash", show=False),
@@ -160,10 +161,9 @@ class PriceTable(SymbolList, can_focus=True):
         """One symbol's row; None for an unknown symbol."""
         return self._model.rows.get(symbol)
 
-    @property
-    def cursor_record(self) -> PriceRecord | None:
-        """The row under the cursor, as exported."""
-        row = self._model.rows.get(self.cursor_symbol or "")
+    def visible_record(self) -> PriceRecord | None:
+        """The row under the cursor, or the first one on the screen, as exported; None where none is shown."""
+        row = self._model.rows.get(self.visible_symbol() or "")
         return price_record(row) if row else None
 
     @property
@@ -182,11 +182,11 @@ class PriceTable(SymbolList, can_focus=True):
                 self._lines_changed(offset)
 
     def _apply_options(self) -> None:
-        """Apply sort order, filter and grouping."""
-        offset = self.cursor_offset()
+        """Apply sort order, filter and grouping, and show the result from its first line."""
         self.forget_lines()
         self._view.set_options(ViewOptions(self.sort, self.descending, self.filter_text, self.grouped))
-        self._lines_changed(offset)
+        self._lines_changed(None)
+        self.scroll_to(y=0, animate=False, force=True)
 
     watch_sort = watch_descending = watch_filter_text = watch_grouped = _apply_options
 
@@ -213,7 +213,16 @@ class PriceTable(SymbolList, can_focus=True):
 
     @property
     def _current_layout(self) -> PriceLayout:
-        return price_layout(self.line_width, self.show_converted, self.grouped, self._model.mixed_currencies)
+        return self._layout_of(self.line_width)
+
+    def _layout_of(self, width: int) -> PriceLayout:
+        return price_layout(
+            width,
+            self.sort,
+            converted_first=self.show_converted,
+            grouped=self.grouped,
+            units=self._model.mixed_currencies,
+        )
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -243,9 +252,7 @@ class PriceTable(SymbolList, can_focus=True):
     def line_cells(self, y: int) -> tuple[str, Sequence[Cell]]:
         """The cells of a row, a sector's heading, the header or the message in an empty table."""
         line = self.line_at(y)
-        layout = price_layout(
-            self.drawn_width, self.show_converted, self.grouped, self._model.mixed_currencies
-        )
+        layout = self._layout_of(self.drawn_width)
         if isinstance(line, str):
             row, style = self._model.rows[line], self.row_style(line)
             marked = style.startswith("cursor")
@@ -307,11 +314,13 @@ class PriceTable(SymbolList, can_focus=True):
             self.cursor_symbol = None
             self.scroll_to(y=0, animate=False)
 
-    def action_sort_next(self, step: int) -> None:
-        """Sort by the next or previous column."""
-        column = next_column(self.sort, step)
-        self.set_reactive(PriceTable.descending, starts_descending(column))
-        self.sort = column
+    def action_choose_sort(self) -> None:
+        """Open the list of columns."""
+        self.app.push_screen(SortPicker(self.sort, descending=self.descending), self._sort_chosen)
+
+    def _sort_chosen(self, column: PriceColumn | None) -> None:
+        if column is not None:
+            self.sort_by(column)
 
     def action_reverse(self) -> None:
         """Reverse the order."""

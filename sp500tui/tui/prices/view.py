@@ -59,12 +59,6 @@ def sort_key(column: PriceColumn, row: PriceRow) -> SortKey | None:
     return _KEYS[column](row)
 
 
-def next_column(column: PriceColumn, step: int) -> PriceColumn:
-    """The sort column `step` places to the right of `column`, wrapping around."""
-    columns = list(PriceColumn)
-    return columns[(columns.index(column) + step) % len(columns)]
-
-
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
     """Sort order, filter and grouping."""

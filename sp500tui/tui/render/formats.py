@@ -188,11 +188,14 @@ def fit_number(text: str, value: Decimal | None, width: int) -> str:
     return f"{sign}{abs(value):.2E}"
 
 
-def arrow(value: Decimal | float | None) -> str:
-    """The sign that stands beside the colour of a change."""
-    if not value:
-        return " "
-    return "▲" if value > 0 else "▼"
+def printed_sign(text: str) -> int:
+    """The sign of a change as printed: +1, -1, or 0 for one that is zero or unknown after rounding."""
+    return 1 if text.startswith("+") else -1 if text.startswith("−") else 0
+
+
+def arrow(text: str) -> str:
+    """The sign beside the colour of a change; none for a change that is printed as zero."""
+    return " ▲▼"[printed_sign(text)]
 
 
 def format_volume(count: int) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from sp500tui.tui.render.formats import fit
+from sp500tui.tui.render.formats import fit, printed_sign
 
 
 class Role(StrEnum):
@@ -36,6 +36,11 @@ class Span(NamedTuple):
 
 
 Line = tuple[Span, ...]
+
+
+def change_role(text: str) -> Role:
+    """The role of a change as printed: good, bad, or a label where it is printed as zero."""
+    return (Role.LABEL, Role.GOOD, Role.BAD)[printed_sign(text)]
 
 
 def width_of(line: Iterable[Span]) -> int:

@@ -20,7 +20,7 @@ from sp500tui.tui.render.formats import (
     format_time,
     milliseconds,
 )
-from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import StoredRow
@@ -40,12 +40,6 @@ class _Column:
     align: str = "right"
 
 
-def _direction(row: StoredRow) -> Role:
-    if not row.change:
-        return Role.LABEL
-    return Role.GOOD if row.change > 0 else Role.BAD
-
-
 def _muted(_row: StoredRow) -> Role:
     return Role.LABEL
 
@@ -56,7 +50,8 @@ def _storing_time(row: StoredRow) -> str:
 
 
 def _change_text(row: StoredRow, _now: datetime) -> str:
-    return f"{arrow(row.change)} {fit_number(change_text(row.change, row.price), row.change, 9):>8}"
+    text = fit_number(change_text(row.change, row.price), row.change, 9)
+    return f"{arrow(text)} {text:>8}"
 
 
 def _rate_text(rate: Decimal | None) -> str:
@@ -75,9 +70,15 @@ _COLUMNS = (
         11,
         2,
         _change_text,
-        _direction,
+        lambda row: change_role(change_text(row.change, row.price)),
     ),
-    _Column("change %", 10, 1, lambda row, _: format_change(row.percent_change, " %"), _direction),
+    _Column(
+        "change %",
+        10,
+        1,
+        lambda row, _: format_change(row.percent_change, " %"),
+        lambda row: change_role(format_change(row.percent_change)),
+    ),
     _Column(
         "converted",
         15,

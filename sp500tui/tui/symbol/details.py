@@ -22,7 +22,7 @@ from sp500tui.tui.render.formats import (
     short_count,
     span,
 )
-from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, longest_that_fits
+from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut, joined, longest_that_fits
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import StoredRow
@@ -58,13 +58,10 @@ def _value_variants(row: ConvertedQuote) -> list[Line]:
     quote = row.quote
     currency = clean(quote.currency)
     price: Line = (Span(price_text(quote.price), Role.TITLE), Span(f" {currency}", Role.LABEL))
-    role = Role.LABEL if not quote.change else Role.GOOD if quote.change > 0 else Role.BAD
-    percent: Line = (
-        Span(
-            f"{arrow(quote.change or quote.percent_change)} {format_change(quote.percent_change, ' %')}", role
-        ),
-    )
-    change: Line = (Span(change_text(quote.change, quote.price), role), Span(f" {currency}", Role.LABEL))
+    percent_text = format_change(quote.percent_change, " %")
+    moved = change_text(quote.change, quote.price)
+    percent: Line = (Span(f"{arrow(percent_text)} {percent_text}", change_role(percent_text)),)
+    change: Line = (Span(moved, change_role(moved)), Span(f" {currency}", Role.LABEL))
     converted: Line = (
         Span(price_text(row.converted_price)),
         Span(f" {clean(row.converted_currency)}", Role.LABEL),

@@ -18,7 +18,9 @@ from sp500tui.tui.render.formats import arrow, format_age, format_change, format
         ("3.41", "+3.41 %", "▲"),
         ("-0.7", "−0.70 %", "▼"),
         ("0", "0.00 %", " "),
-        ("-0.001", "0.00 %", "▼"),
+        ("-0.001", "0.00 %", " "),
+        ("0.0049", "0.00 %", " "),
+        ("0.0051", "+0.01 %", "▲"),
         ("-1234.5", "−1,234.50 %", "▼"),
         (None, "–", " "),
     ],
@@ -27,7 +29,7 @@ def test_a_change_shows_its_direction_without_colour(value: str | None, words: s
     change = None if value is None else Decimal(value)
 
     assert format_change(change, " %") == words
-    assert arrow(change) == mark
+    assert arrow(words) == mark
 
 
 @pytest.mark.parametrize(
@@ -61,9 +63,11 @@ def test_an_age_is_never_rounded_up(seconds: int, words: str) -> None:
         ([1.0, 1.0], "  ▄▄"),
         ([1.0, 7.0], "  ▁▇"),
         ([0.0, 1.0, 4.0, 3.0, 2.0, 1.0], "▇▅▃▁"),
+        ([100.0, 100.03, 99.99, 100.0], "▄▄▄▄"),
+        ([99.5, 100.5], "  ▁▇"),
     ],
 )
-def test_a_sparkline_is_scaled_to_its_minimum_and_maximum(values: list[float], blocks: str) -> None:
+def test_a_sparkline_spans_its_values_and_at_least_one_percent(values: list[float], blocks: str) -> None:
     assert sparkline(values, 4) == blocks
 
 

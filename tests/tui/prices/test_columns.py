@@ -24,11 +24,12 @@ widths = st.integers(40, 260)
 @pytest.mark.parametrize(
     ("width", "columns"),
     [
-        (24, (C.SYMBOL, C.LAST)),
-        (45, (C.SYMBOL, C.LAST, C.PERCENT)),
+        (24, (C.SYMBOL, C.PERCENT)),
+        (40, (C.SYMBOL, C.LAST, C.PERCENT)),
+        (45, (C.SYMBOL, C.LAST, C.PERCENT, C.CONVERTED)),
         (61, (C.SYMBOL, C.NAME, C.LAST, C.PERCENT, C.CONVERTED)),
         (80, (C.SYMBOL, C.NAME, C.LAST, C.CHANGE, C.PERCENT, C.CONVERTED, C.AGE)),
-        (100, (C.SYMBOL, C.NAME, C.LAST, C.CHANGE, C.PERCENT, C.CONVERTED, C.AGE, C.TREND)),
+        (100, (C.SYMBOL, C.NAME, C.LAST, C.CHANGE, C.PERCENT, C.CONVERTED, C.VOLUME, C.AGE, C.TREND)),
         (200, tuple(PriceColumn)),
     ],
 )
@@ -38,7 +39,7 @@ def test_more_width_brings_more_columns(width: int, columns: tuple[PriceColumn, 
 
 @pytest.mark.parametrize(("converted_first", "kept"), [(False, C.LAST), (True, C.CONVERTED)])
 def test_where_one_price_fits_it_is_the_chosen_one(converted_first: bool, kept: PriceColumn) -> None:
-    columns = price_layout(45, converted_first).columns
+    columns = price_layout(40, converted_first=converted_first).columns
 
     assert {C.LAST, C.CONVERTED} & set(columns) == {kept}
 
@@ -48,8 +49,18 @@ def test_both_prices_and_the_name_fit_half_of_120_columns(
     width: int, converted_first: bool, grouped: bool, units: bool
 ) -> None:
     assert {C.SYMBOL, C.NAME, C.LAST, C.CONVERTED} <= set(
-        price_layout(width, converted_first, grouped, units).columns
+        price_layout(width, converted_first=converted_first, grouped=grouped, units=units).columns
     )
+
+
+@given(st.integers(61, 260), st.sampled_from(list(C)), st.booleans(), st.booleans(), st.booleans())
+def test_both_prices_are_shown_beside_every_sorted_column(
+    width: int, sort: PriceColumn, converted_first: bool, grouped: bool, units: bool
+) -> None:
+    layout = price_layout(width, sort, converted_first=converted_first, grouped=grouped, units=units)
+
+    assert {C.SYMBOL, C.LAST, C.CONVERTED, sort} <= set(layout.columns)
+    assert layout.placed[-1].start + layout.placed[-1].width <= width
 
 
 def test_grouped_rows_need_no_sector() -> None:
@@ -58,7 +69,7 @@ def test_grouped_rows_need_no_sector() -> None:
 
 @given(widths, st.booleans(), st.booleans())
 def test_columns_neither_overlap_nor_leave_the_line(width: int, converted: bool, grouped: bool) -> None:
-    placed = price_layout(width, converted, grouped).placed
+    placed = price_layout(width, converted_first=converted, grouped=grouped).placed
 
     for left, right in pairwise(placed):
         assert left.start + left.width + GAP == right.start
@@ -104,13 +115,14 @@ def test_every_row_is_as_wide_as_the_table(
 def test_the_header_fills_the_line_and_marks_the_sort_column(
     width: int, sort: PriceColumn, descending: bool
 ) -> None:
-    layout = price_layout(width)
+    layout = price_layout(width, sort)
 
     cells = render_header(layout, ViewOptions(sort, descending), "USD", "DKK")
 
     text = "".join(text for text, _ in cells)
     assert cell_len(text) == width
-    assert (("▼" if descending else "▲") in text) == (sort in layout.columns)
+    assert ("▼" if descending else "▲") in text
+    assert sort in layout.columns
 
 
 @pytest.mark.parametrize("column", list(PriceColumn))

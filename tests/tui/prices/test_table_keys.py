@@ -45,11 +45,14 @@ class TestOrder:
     @pytest.mark.parametrize(
         ("keys", "sort", "descending"),
         [
-            (["s"], PriceColumn.CONVERTED, True),
-            (["S"], PriceColumn.CHANGE, True),
+            (["s", "down", "enter"], PriceColumn.CONVERTED, True),
+            (["s", "up", "enter"], PriceColumn.CHANGE, True),
+            (["s", "home", "enter"], PriceColumn.SYMBOL, False),
+            (["s", "end", "up", "enter"], PriceColumn.AGE, False),
+            (["s", "enter"], PriceColumn.PERCENT, False),
             (["R"], PriceColumn.PERCENT, False),
-            (["s", "s", "s"], PriceColumn.MARKET, False),
-            (["s", "S", "R", "R"], PriceColumn.PERCENT, True),
+            (["s", "down", "escape"], PriceColumn.PERCENT, True),
+            (["s", "down", "s"], PriceColumn.PERCENT, True),
         ],
     )
     async def test_keys_choose_the_order(self, keys: list[str], sort: PriceColumn, descending: bool) -> None:
@@ -58,6 +61,22 @@ class TestOrder:
 
             assert (b.table.sort, b.table.descending) == (sort, descending)
             assert b.title.startswith(f"by {sort} {'▼' if descending else '▲'}")
+
+    async def test_a_click_in_the_list_of_columns_sorts(self) -> None:
+        async with bench(height=20) as b:
+            await b.press("s")
+            await b.pilot.click("#sort-columns", offset=(6, 1))
+            await b.pilot.pause()
+
+            assert b.table.sort is PriceColumn.SYMBOL
+            assert b.table.has_focus
+
+    @pytest.mark.parametrize("keys", [["R"], ["s", "home", "enter"], ["b"], ["slash", "s", "enter"]])
+    async def test_another_order_or_filter_is_shown_from_the_top(self, keys: list[str]) -> None:
+        async with bench() as b:
+            await b.press("G", *keys)
+
+            assert b.table.scroll_offset.y == 0
 
     async def test_a_click_on_a_title_sorts_and_another_reverses(self) -> None:
         async with bench() as b:
@@ -116,12 +135,30 @@ class TestFilter:
 class TestCursor:
     async def test_the_first_move_puts_it_on_the_first_row_shown(self) -> None:
         async with bench() as b:
-            assert b.table.cursor_record is None
-            assert b.selected == []
+            before, chosen = b.table.cursor_symbol, b.selected
 
             await b.press("j")
+
+            assert (before, chosen) == (None, [])
             assert b.table.cursor_symbol == "S39"
-            assert b.table.cursor_record == b.table.rows()[0]
+            assert b.table.visible_record() == b.table.rows()[0]
+
+    async def test_the_visible_row_is_used_when_the_cursor_is_not_on_the_screen(self) -> None:
+        async with bench() as b:
+            await b.press("down", "R")
+            assert b.table.cursor_symbol == "S39"
+
+            record = b.table.visible_record()
+
+            assert record is not None
+            assert (record.symbol, b.table.cursor_symbol) == ("S00", "S00")
+
+    async def test_a_table_without_rows_has_no_visible_row(self) -> None:
+        async with bench() as b:
+            await b.press("down", "slash", "z", "z", "enter", "enter")
+
+            assert b.table.visible_record() is None
+            assert b.selected == []
 
     @pytest.mark.parametrize(
         ("keys", "symbol"),

@@ -14,7 +14,6 @@ from sp500tui.tui.prices.view import (
     PriceListView,
     SectorLine,
     ViewOptions,
-    next_column,
     sort_key,
     starts_descending,
 )
@@ -209,9 +208,7 @@ def test_the_summary_for_the_title() -> None:
     assert ViewOptions().summary(0, 0) == "by change % ▼"
 
 
-def test_sort_columns_go_round() -> None:
-    assert next_column(PriceColumn.TREND, 1) is PriceColumn.SYMBOL
-    assert next_column(PriceColumn.SYMBOL, -1) is PriceColumn.TREND
+def test_numbers_start_descending_and_text_ascending() -> None:
     assert starts_descending(PriceColumn.VOLUME)
     assert not starts_descending(PriceColumn.NAME)
 
