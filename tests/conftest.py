@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -47,6 +48,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _restore_default_signals()
     settings.load_profile("fast" if config.getoption("markexpr") == "fast" else "sp500tui")
     config.addinivalue_line("markers", "soak: takes minutes; runs only with --long")
     config.addinivalue_line("markers", "thorough: takes its time; runs where CI is set, or with --long")
+
+
+def _restore_default_signals() -> None:
+    """Undo the ignored signals of a run under nohup or in the background of a script.
+
+    The started programs inherit them and rightly respect them, so that tests which end programs by a signal would wait.
+    """
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
