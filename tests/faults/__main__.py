@@ -1,6 +1,6 @@
 """Run the campaigns and print their table: `python -m tests.faults [--writers N] [--programs N] [--servers N]`.
 
-`python -m tests.faults cluster` runs those on a cluster instead.
+`python -m tests.faults cluster` runs those on a cluster instead, `python -m tests.faults soak` mixes all faults.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.embedded.server import EmbeddedServer
-from tests.faults import cluster_campaign
+from tests.faults import cluster_campaign, soak
 from tests.faults.campaigns import Campaign, kill_programs, kill_servers, kill_writers
 from tests.faults.checker import Handed
 from tests.faults.program import Launcher
@@ -26,6 +26,8 @@ def main() -> int:
     """The exit code says whether every promise held."""
     if sys.argv[1:2] == ["cluster"]:
         return cluster_campaign.main(sys.argv[2:])
+    if sys.argv[1:2] == ["soak"]:
+        return soak.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     for name, usual in (("writers", 200), ("programs", 20), ("servers", 10)):
         parser.add_argument(

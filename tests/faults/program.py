@@ -140,15 +140,20 @@ class Launcher:
         interval: float = 0.2,
         command: Sequence[str] = ("-m", "sp500tui"),
         stdout: int | None = None,
+        terminal: int | None = None,
         **settings: object,
     ) -> Program:
-        """Start it; `settings` become environment variables, `command` what Python runs."""
+        """Start it; `settings` become environment variables, `command` what Python runs.
+
+        With the descriptor of a `terminal` it is a dashboard there, otherwise headless.
+        """
         number = len(self.programs)
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         files = self.folder / f"stdout-{number}", self.folder / f"stderr-{number}"
         arguments = [
-            *(sys.executable, *command, "--no-ui", "--json", f"--interval={interval}"),
+            *(sys.executable, *command, f"--interval={interval}"),
+            *(() if terminal else ("--no-ui", "--json")),
             *(f"--proxy={self.market.proxy_url}", f"--ca-file={self.market.ca_file}"),
             *(f"--data-dir={self.folder / 'data'}", f"--log-file={self.folder / 'app.log'}"),
             *([f"--symbols={symbols}"] if symbols else []),
@@ -162,13 +167,14 @@ class Launcher:
             "XDG_CONFIG_HOME": str(home),
         }
         environment |= {"XDG_STATE_HOME": str(home / "state"), "SP500TUI_REQUESTS_PER_SECOND": "100"}
+        environment["TERM"] = "xterm-256color"
         environment |= {f"SP500TUI_{name.upper()}": str(value) for name, value in settings.items()}
         with files[0].open("wb") as out, files[1].open("wb") as err:
             process = subprocess.Popen(
                 arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=out if stdout is None else stdout,
-                stderr=err,
+                stdin=terminal or subprocess.DEVNULL,
+                stdout=terminal or (out if stdout is None else stdout),
+                stderr=terminal or err,
                 env=environment,
                 start_new_session=True,
             )

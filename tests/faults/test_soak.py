@@ -1,4 +1,4 @@
-"""The promises at length: hundreds of kills. `--long` runs them; `python -m tests.faults` prints the table."""
+"""The guarantees under hundreds of kills and under random faults; nearly all of it runs with `--long` only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from tests.faults.campaigns import kill_programs, kill_servers, kill_writers
 from tests.faults.checker import Handed
 from tests.faults.program import Launcher
+from tests.faults.soak import soak
+from tests.support.postgres import TcpPostgres
 
-pytestmark = pytest.mark.soak
 
-
+@pytest.mark.soak
 def test_two_hundred_writers_are_killed(
     launch: Launcher, handed: Handed, database_url: str, rng: random.Random
 ) -> None:
@@ -20,6 +21,7 @@ def test_two_hundred_writers_are_killed(
     assert campaign.clean, str(campaign)
 
 
+@pytest.mark.soak
 def test_twenty_programs_are_killed(
     launch: Launcher, handed: Handed, database_url: str, rng: random.Random
 ) -> None:
@@ -27,6 +29,22 @@ def test_twenty_programs_are_killed(
     assert campaign.clean, str(campaign)
 
 
+@pytest.mark.soak
 def test_ten_servers_are_killed(launch: Launcher, handed: Handed, rng: random.Random) -> None:
     campaign = kill_servers(launch, handed, rng, times=10)
     assert campaign.clean, str(campaign)
+
+
+@pytest.mark.soak
+def test_twenty_minutes_of_random_faults(
+    launch: Launcher, handed: Handed, tcp_postgres: TcpPostgres, rng: random.Random
+) -> None:
+    report = soak(launch, handed, tcp_postgres, rng.randrange(1 << 30), 1200)
+    assert report.clean, str(report)
+
+
+@pytest.mark.thorough
+def test_a_few_seconds_of_random_faults(launch: Launcher, handed: Handed, tcp_postgres: TcpPostgres) -> None:
+    """Two or three runs, always with the same choices; the soak at length takes any seed."""
+    report = soak(launch, handed, tcp_postgres, seed=4, seconds=8)
+    assert report.clean, str(report)

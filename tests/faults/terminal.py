@@ -1,0 +1,47 @@
+"""A terminal without a window: a thread reads what the program writes, and a test types into it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import termios
+import threading
+
+
+class PseudoTerminal:
+    """A pair of descriptors: the program's side, and ours, which a thread reads so that the program never waits."""
+
+    KEPT = 100_000
+    """Bytes of output that are kept, the newest ones."""
+
+    def __init__(self, lines: int = 40, columns: int = 120) -> None:
+        self.output = bytearray()
+        self._own_side, self.program_side = pty.openpty()
+        self.resize(lines, columns)
+        self._reader = threading.Thread(target=self._drain, name="pseudo-terminal", daemon=True)
+        self._reader.start()
+
+    def resize(self, lines: int, columns: int) -> None:
+        """Give the terminal another size."""
+        fcntl.ioctl(self._own_side, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def send(self, data: bytes) -> None:
+        """Type bytes; what a program that has ended does not take is dropped."""
+        with contextlib.suppress(OSError):
+            os.write(self._own_side, data)
+
+    def close(self) -> None:
+        """Close both sides."""
+        os.close(self.program_side)
+        self._reader.join(10)
+        os.close(self._own_side)
+
+    def _drain(self) -> None:
+        # Linux reports EIO once the last descriptor of the program's side is closed; others report the end.
+        with contextlib.suppress(OSError):
+            while data := os.read(self._own_side, 65_536):
+                self.output += data
+                del self.output[: -self.KEPT]
