@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -49,6 +49,29 @@ class ThrottledError(SourceError):
         """Seconds until the next request may be sent."""
         self.by_source = by_source
         """Whether the source sent this, rather than the circuit breaker."""
+
+
+class Refusal(StrEnum):
+    """Why the source has no chart for a request; sending the same request again would not help."""
+
+    UNKNOWN_SYMBOL = "unknown symbol"
+    """The source does not know the symbol, or not any more."""
+    NO_DATA = "no data"
+    """The symbol was not traded in the window, as before its first day."""
+    WINDOW = "window"
+    """The window is in the future, too old for its resolution or too long for one request."""
+    UNUSABLE = "unusable answer"
+    """The answer is for another symbol or resolution, or contradicts itself."""
+
+
+class ChartRefusedError(SourceError):
+    """The source works, but has no chart for this request."""
+
+    def __init__(self, message: str, refusal: Refusal, description: str = "") -> None:
+        super().__init__(message)
+        self.refusal = refusal
+        self.description = description
+        """The source's own words; empty if no request was sent."""
 
 
 class DatabaseError(Sp500tuiError):

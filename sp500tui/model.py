@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -111,3 +111,106 @@ class ConvertedQuote(FetchedQuote):
     fx_rate: Decimal | None
     fx_time: datetime | None
     """Time of the rate at its source, UTC."""
+
+
+class Resolution(StrEnum):
+    """The length of a bar."""
+
+    MINUTE = "1m"
+    FIVE_MINUTES = "5m"
+    QUARTER_HOUR = "15m"
+    HALF_HOUR = "30m"
+    HOUR = "1h"
+    DAY = "1d"
+    """One regular session, whatever its length."""
+
+    @property
+    def width(self) -> timedelta:
+        """The length of a bar; a day for `DAY`."""
+        return _WIDTHS[self]
+
+
+_WIDTHS = {
+    Resolution.MINUTE: timedelta(minutes=1),
+    Resolution.FIVE_MINUTES: timedelta(minutes=5),
+    Resolution.QUARTER_HOUR: timedelta(minutes=15),
+    Resolution.HALF_HOUR: timedelta(minutes=30),
+    Resolution.HOUR: timedelta(hours=1),
+    Resolution.DAY: timedelta(days=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Open, high, low and close of a period: one row of the table `bars`. Prices have the digits of the source."""
+
+    symbol: str
+    """Ticker as listed (`BRK.B`)."""
+    resolution: Resolution
+    start_time: datetime
+    """Start of the period, UTC; for a day the opening of its regular session."""
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int | None
+    """Shares traded; None where the source has prices only."""
+    currency: str | None
+    """ISO 4217 code, or a minor unit as Yahoo writes it (`GBp`); None where the source names none."""
+    fetched_at: datetime
+    """Time at which the response arrived, UTC. Prices are adjusted for the splits before it, not for later ones."""
+
+
+class ActionKind(StrEnum):
+    """What a company did to its shares."""
+
+    SPLIT = "split"
+    DIVIDEND = "dividend"
+    CAPITAL_GAIN = "capital gain"
+    """A distribution of a fund's realized gains."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorporateAction:
+    """A split, or a payment for each share: one row of the table `corporate_actions`."""
+
+    symbol: str
+    """Ticker as listed."""
+    kind: ActionKind
+    effective_date: date
+    """The first day on which the shares trade with the action, in the exchange's time zone."""
+    effective_time: datetime
+    """The opening of that day, UTC."""
+    numerator: Decimal | None
+    """Shares after a split for every `denominator` shares before it; None for a payment."""
+    denominator: Decimal | None
+    amount: Decimal | None
+    """Payment for one share in `currency`, adjusted for later splits; None for a split."""
+    currency: str | None
+    """None for a split, and where the source names none."""
+    fetched_at: datetime
+    """Time at which the response arrived, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradingSession:
+    """One session of an exchange as the source states it, with holidays and early closes: a row of `sessions`."""
+
+    session_date: date
+    """In the exchange's time zone."""
+    kind: MarketState
+    """`PRE`, `REGULAR` or `POST`."""
+    start_time: datetime
+    """UTC."""
+    end_time: datetime
+    """UTC, exclusive."""
+
+    def bar_starts(self, resolution: Resolution) -> list[datetime]:
+        """When the bars of this session start: the grid counts from its start, and its last bar may be shorter."""
+        if resolution is Resolution.DAY:
+            return [self.start_time] if self.kind is MarketState.REGULAR else []
+        width = resolution.width
+        return [
+            self.start_time + width * number
+            for number in range(-((self.start_time - self.end_time) // width))
+        ]

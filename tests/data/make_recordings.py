@@ -188,6 +188,39 @@ def minutes() -> dict[str, Any]:
     return answer
 
 
+def weekend() -> dict[str, Any]:
+    """A window in which the exchange was closed: no times at all."""
+    answer = chart([], "1m")
+    del answer["timestamp"]
+    answer["meta"]["tradingPeriods"] = []
+    answer["indicators"] = {"quote": [{}]}
+    return answer
+
+
+def extended() -> dict[str, Any]:
+    """Two days of quarter hours with the sessions around the regular one; the second closed at one o'clock."""
+    spans = [periods(OPENING - DAY, CLOSING - DAY), periods(OPENING, OPENING + 12_600)]
+    times = [time for day in spans for time in range(day["pre"]["start"], day["post"]["end"], 900)]
+    answer = chart(times, "15m", null=3)
+    answer["meta"]["tradingPeriods"] = {name: [[day[name]] for day in spans] for name in spans[0]}
+    return answer
+
+
+def running() -> dict[str, Any]:
+    """Five days with payments; the last has the time of its latest trade, and no currency is named."""
+    times = [OPENING - DAY * number for number in (4, 3, 2, 1)] + [OPENING + 7_387]
+    dividend = {"amount": 0.24, "date": times[1]}
+    special = {"amount": 1.1, "date": times[3], "currency": "CAD"}
+    gain = {"amount": 0.120001, "date": times[3]}
+    events = {
+        "dividends": {str(times[1]): dividend, str(times[3]): special},
+        "capitalGains": {str(times[3]): gain},
+    }
+    answer = chart(times, "1d", events=events)
+    answer["meta"] |= {"currency": None, "regularMarketTime": times[-1]}
+    return answer
+
+
 def error(envelope: str, code: str, description: str) -> dict[str, Any]:
     return {envelope: {"result": None, "error": {"code": code, "description": description}}}
 
@@ -205,6 +238,19 @@ ERRORS = {
     "chart_404": {
         "status": 404,
         "body": error("chart", "Not Found", "No data found, symbol may be delisted"),
+    },
+    "chart_422_old": {
+        "status": 422,
+        "body": error(
+            "chart",
+            "Unprocessable Entity",
+            "1m data not available for startTime=1 and endTime=2. "
+            "The requested range must be within the last 30 days.",
+        ),
+    },
+    "chart_400_before": {
+        "status": 400,
+        "body": error("chart", "Bad Request", "Data doesn't exist for startDate = 1, endDate = 2"),
     },
     "quote_429_json": {"status": 429, "body": error("finance", "Too Many Requests", "Rate limit exceeded")},
     "edge_429": {"status": 429, "body": "Edge: Too Many Requests"},
@@ -342,6 +388,9 @@ def main() -> None:
     write("yahoo/2026_chart-day.json", answer("chart", chart([OPENING - DAY], "1d")))
     write("yahoo/2026_chart-split.json", answer("chart", split_year()))
     write("yahoo/2026_chart-minutes.json", answer("chart", minutes()))
+    write("yahoo/2026_chart-weekend.json", answer("chart", weekend()))
+    write("yahoo/2026_chart-extended.json", answer("chart", extended()))
+    write("yahoo/2026_chart-running.json", answer("chart", running()))
     write("yahoo/error_bodies.json", ERRORS)
     write("yahoo/ws_pricing_frames.json", {"frames": frames()})
     companies = [company(number) for number in range(420)]

@@ -1,8 +1,9 @@
-"""Yahoo Finance through yfinance's session: prices and rates in one request, and the trading day."""
+"""Yahoo Finance through yfinance's session: prices and rates in one request, charts, and the trading day."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -12,16 +13,18 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from sp500tui.config.paths import user_folder
-from sp500tui.errors import SourceError, ThrottledError
+from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import MarketState
 from sp500tui.sources.throttle import Throttle
+from sp500tui.sources.yahoo.chart_limits import LIMITS, check_window
+from sp500tui.sources.yahoo.charts import CHART_PATH, Chart, ChartRequest, parse_chart, refused
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes
 from sp500tui.sources.yahoo.symbols import fx_symbol, yahoo_symbol
@@ -34,7 +37,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
-_CHART_URL = "https://query1.finance.yahoo.com/v8/finance/chart/"
+_CHART_URL = f"https://query1.finance.yahoo.com{CHART_PATH}"
 _EMPTY_RESPONSE: object = {"quoteResponse": {"result": []}}
 _MAX_UNREQUESTED = 1000
 """Maximum number of unrequested symbols remembered as already logged."""
@@ -154,8 +157,37 @@ class YahooFinance:
             SourceError: There is no response, or an invalid one.
         """
         params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
-        url = _CHART_URL + yahoo_symbol(symbol)
-        return self._query(url, params, lambda body: parse_trading_periods(read_json(body)))
+        return self._query(_chart_url(symbol), params, lambda body: parse_trading_periods(read_json(body)))
+
+    def chart(self, request: ChartRequest) -> Chart:
+        """Fetch the bars, trading sessions and corporate actions of one symbol in one request.
+
+        Raises:
+            ChartRefusedError: The window exceeds the endpoint's limits, or Yahoo has no chart for this request.
+            ThrottledError: The throttle is closed, or Yahoo asked for fewer requests.
+            SourceError: There is no response, or an invalid one.
+        """
+        check_window(request.resolution, request.start, request.end, self._clock())
+        requested_as = LIMITS[request.resolution].requested_as
+        # A merged bar needs all its parts, also those that start after the window.
+        margin = request.resolution.width if requested_as is not request.resolution else timedelta(0)
+        params = {
+            "interval": requested_as.value,
+            "period1": str(math.floor(request.start.timestamp())),
+            "period2": str(math.ceil((request.end + margin).timestamp())),
+            "includePrePost": "false",
+            "events": "div,splits,capitalGains",
+        }
+
+        def read(body: bytes) -> Chart:
+            return parse_chart(read_json(body, parse_float=float, content="a chart"), request, self._clock())
+
+        try:
+            chart = self._query(_chart_url(request.symbol), params, read)
+        except ChartRefusedError as error:
+            raise refused(request, error.refusal, error.description) from error
+        session = self._session
+        return replace(chart, seconds=session.seconds()) if session else chart
 
     def close(self) -> None:
         """Cancel waits for the throttle and remove the cookies; running requests end by their timeout."""
@@ -179,6 +211,9 @@ class YahooFinance:
         try:
             answer = read(_body(self._response(session, data, url, params)))
         except ThrottledError:
+            raise
+        except ChartRefusedError:
+            self._throttle.succeeded()
             raise
         except SourceError as error:
             session.crumb_suspect = True
@@ -247,6 +282,10 @@ class YahooFinance:
         _log.warning(
             "Yahoo Finance returned symbols that were not requested: %s", one_line(", ".join(sorted(new)))
         )
+
+
+def _chart_url(symbol: str) -> str:
+    return _CHART_URL + quote(yahoo_symbol(symbol), safe="=")
 
 
 def _without_source_name(error: SourceError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 from sp500tui.errors import SourceError
@@ -12,18 +13,22 @@ _ENVELOPES = ("finance", "quoteResponse", "chart")
 """The top-level keys; errors of the whole service are under `finance`."""
 
 
-def read_json(body: bytes) -> object:
-    """Decode a body, with fractions as Decimal; a NaN is kept, so that it invalidates its own entry only.
+def read_json(
+    body: bytes, *, parse_float: Callable[[str], object] = Decimal, content: str = "quotes"
+) -> object:
+    """Decode a body, by default with fractions as Decimal; a NaN is kept, so that it invalidates its own entry only.
+
+    `content` names what was requested, for the error message.
 
     Raises:
         SourceError: The body is not JSON: a web page, truncated, or nested too deeply.
     """
     try:
         decoded: object = json.loads(
-            body.decode("utf-8", "replace"), parse_float=Decimal, parse_constant=Decimal
+            body.decode("utf-8", "replace"), parse_float=parse_float, parse_constant=Decimal
         )
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise SourceError(f"Yahoo Finance answered {_kind(body)} instead of quotes") from error
+        raise SourceError(f"Yahoo Finance answered {_kind(body)} instead of {content}") from error
     return decoded
 
 

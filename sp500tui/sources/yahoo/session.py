@@ -18,10 +18,11 @@ from curl_cffi import CurlECode, CurlOpt
 from curl_cffi.requests import Response, Session
 from curl_cffi.requests import exceptions as curl
 
-from sp500tui.errors import SourceError, ThrottledError
+from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError
 from sp500tui.logs.redaction import one_line
 from sp500tui.sources.proxy_errors import proxy_error_message
 from sp500tui.sources.throttle import Throttle, parse_retry_after
+from sp500tui.sources.yahoo.charts import CHART_PATH, chart_refusal
 from sp500tui.sources.yahoo.json_values import error_message, error_text, read_json
 
 COOKIE_HOST = "fc.yahoo.com"
@@ -182,7 +183,7 @@ class ThrottledSession(Session[Response]):
         if status in _REFUSED:
             self.crumb_suspect = True
         elif status >= 400:
-            raise SourceError(http_error_message(response, host))
+            raise http_error(response, host, path)
         if crumb and (status != 200 or not _CRUMB.fullmatch(response.content)):
             self.crumb_suspect = True
             response.content = _NO_CRUMB
@@ -217,6 +218,19 @@ def is_throttling(status: int, retry_after: float | None, body: bytes) -> bool:
     return _TOO_MANY_PATTERN.search(text) is not None or (
         blocked and _BLOCKED_PATTERN.search(text) is not None
     )
+
+
+def http_error(response: Response, host: str, path: str) -> SourceError:
+    """The error for a status of 400 or above: a refused chart does not mean that the service fails."""
+    message = http_error_message(response, host)
+    if path.startswith(CHART_PATH):
+        try:
+            refusal = chart_refusal(response.status_code, read_json(response.content))
+        except SourceError:
+            refusal = None
+        if refusal is not None:
+            return ChartRefusedError(message, *refusal)
+    return SourceError(message)
 
 
 def http_error_message(response: Response, host: str) -> str:

@@ -9,16 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sp500tui.errors import SourceError, ThrottledError
-from sp500tui.model import MarketState
+from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError
+from sp500tui.model import MarketState, Resolution
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.sources.throttle import CircuitState, Throttle
 from sp500tui.sources.wikipedia.cache import bundled_constituents
+from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.sources.yahoo.client import YahooFinance
 from sp500tui.sources.yahoo.parsing import OMITTED
 
@@ -117,6 +119,36 @@ def test_the_trading_day_is_known(yahoo: YahooFinance) -> None:
     assert periods.next_change(periods.regular[0]) == (MarketState.POST, periods.regular[1])
     with pytest.raises(SourceError, match="404"):
         yahoo.trading_periods("NOPE1")
+
+
+def test_a_chart_costs_one_request(yahoo: YahooFinance, demo_market: DemoMarket) -> None:
+    yahoo.fetch(["AAPL"])
+    before = counts(demo_market)
+    now = datetime.now(UTC)
+    chart = yahoo.chart(ChartRequest("BRK.B", Resolution.DAY, now - timedelta(days=30), now))
+    assert {bar.symbol for bar in chart.bars} == {"BRK.B"}
+    assert len(chart.bars) >= 15
+    assert chart.currency == "USD"
+    assert chart.seconds > 0
+    assert since(before, demo_market) == {"chart": 1}
+
+
+def test_a_refused_chart_says_why_and_leaves_the_circuit_closed(
+    yahoo: YahooFinance, demo_market: DemoMarket, throttle: Throttle
+) -> None:
+    yahoo.fetch(["AAPL"])
+    before = counts(demo_market)
+    now = datetime.now(UTC)
+    # a symbol that Yahoo does not know, more often than failures are tolerated
+    for _ in range(5):
+        with pytest.raises(ChartRefusedError, match=r"no chart of NOPE1: 1d bars from .* may be delisted"):
+            yahoo.chart(ChartRequest("NOPE1", Resolution.DAY, now - timedelta(days=30), now))
+    assert since(before, demo_market) == {"chart": 5}
+    assert (throttle.state().circuit, throttle.state().failed) == (CircuitState.CLOSED, 0)
+    # and a window beyond the limits costs no request
+    with pytest.raises(ChartRefusedError, match="keeps them for 30 days"):
+        yahoo.chart(ChartRequest("AAPL", Resolution.MINUTE, now - timedelta(days=40), now))
+    assert since(before, demo_market) == {"chart": 5}
 
 
 FAULTS = {

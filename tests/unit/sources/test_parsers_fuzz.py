@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sp500tui.errors import Sp500tuiError
+from sp500tui.model import Resolution
 from sp500tui.sources.wikipedia.table import parse_constituents
+from sp500tui.sources.yahoo.charts import Chart, ChartRequest, parse_chart
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes
 from sp500tui.sources.yahoo.trading_calendar import parse_trading_periods
@@ -160,6 +163,39 @@ def test_mutated_answers_are_survived(folder: Path) -> None:
         answer = json.loads(file.read_bytes())["response"]["bodyJson"]
         for raw in mutations(json.dumps(answer).encode(), 150, SEED):
             read(raw)
+
+
+def parse(raw: bytes, request: ChartRequest) -> Chart:
+    return parse_chart(read_json(raw, parse_float=float), request, NOW)
+
+
+def read_chart(raw: bytes, symbol: str) -> None:
+    for resolution in (Resolution.MINUTE, Resolution.HALF_HOUR, Resolution.DAY):
+        request = ChartRequest(symbol, resolution, NOW - timedelta(days=9000), NOW)
+        chart = survived(partial(parse, raw, request))
+        if chart is None:
+            continue
+        times = [bar.start_time for bar in chart.bars]
+        assert times == sorted(set(times))
+        assert not set(times) & set(chart.missing)
+        for bar in chart.bars:
+            prices = (bar.open, bar.high, bar.low, bar.close)
+            assert all(price.is_finite() and 0 < price < 10**15 for price in prices)
+            assert bar.volume is None or 0 <= bar.volume < 2**63
+            assert request.start <= bar.start_time < request.end
+            assert bar.currency is None or bar.currency.isascii()
+        assert all(session.start_time < session.end_time for session in chart.sessions)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_mutated_charts_are_survived(folder: Path) -> None:
+    files = sorted((folder / "yahoo").glob("20*chart*.json"))
+    assert len(files) >= 5
+    for file in files:
+        answer = json.loads(file.read_bytes())["response"]["bodyJson"]
+        symbol = answer["chart"]["result"][0]["meta"]["symbol"]
+        for raw in mutations(json.dumps(answer).encode(), 40, SEED):
+            read_chart(raw, symbol)
 
 
 def read_page(html: bytes) -> None:

@@ -12,13 +12,14 @@ from curl_cffi.requests import Response, Session
 from curl_cffi.requests import exceptions as curl
 from curl_cffi.requests.headers import Headers
 
-from sp500tui.errors import SourceError, ThrottledError
+from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
 from sp500tui.sources.yahoo.session import ThrottledSession, connection_error_message, is_throttling
 from tests.support.recordings import RECORDINGS
 
 QUOTE = "https://query1.finance.yahoo.com/v7/finance/quote"
 CRUMB = "https://query1.finance.yahoo.com/v1/test/getcrumb"
+CHART = "https://query1.finance.yahoo.com/v8/finance/chart/ZQA"
 COOKIE = "https://fc.yahoo.com"
 
 
@@ -223,6 +224,46 @@ def test_what_no_repetition_would_better_ends_at_once(
     with pytest.raises(SourceError) as caught:
         session.get(QUOTE)
     assert str(caught.value).endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [
+        ("chart_404", Refusal.UNKNOWN_SYMBOL),
+        ("chart_422_old", Refusal.WINDOW),
+        ("chart_400_before", Refusal.NO_DATA),
+    ],
+)
+def test_a_refused_chart_is_no_failure_of_the_service(
+    net: Net, session: ThrottledSession, name: str, refusal: Refusal
+) -> None:
+    each = json.loads((PACKAGE_LOGGER / "yahoo/error_bodies.json").read_text())[name]
+    net.answer = lambda: response(each["status"], json.dumps(each["body"]).encode())
+    with pytest.raises(ChartRefusedError, match=f"answered {each['status']}") as caught:
+        session.get(CHART)
+    assert caught.value.refusal is refusal
+    assert caught.value.description == each["body"]["chart"]["error"]["description"]
+    with pytest.raises(SourceError) as other:
+        session.get(QUOTE)
+    assert not isinstance(other.value, ChartRefusedError)
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (404, b"<html>"),
+        (500, b'{"chart":{"error":{"code":"Internal Server Error"}}}'),
+        (404, b"{}"),
+        (422, b""),
+    ],
+)
+def test_a_chart_service_that_fails_is_no_refusal(
+    net: Net, session: ThrottledSession, status: int, content: bytes
+) -> None:
+    net.answer = lambda: response(status, content)
+    with pytest.raises(SourceError) as caught:
+        session.get(CHART)
+    assert not isinstance(caught.value, ChartRefusedError)
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -1,0 +1,456 @@
+"""Answers of the chart endpoint become bars, sessions and corporate actions, or a refusal in words."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.errors import ChartRefusedError, Refusal, SourceError
+from sp500tui.model import ActionKind, Bar, MarketState, Resolution, TradingSession
+from sp500tui.sources.yahoo.chart_numbers import printed_price
+from sp500tui.sources.yahoo.charts import SETTLING, Chart, ChartRequest, parse_chart
+from sp500tui.sources.yahoo.json_values import read_json
+from tests.data.make_recordings import CLOSING, DAY, OPENING, as_float32, periods
+from tests.support.recordings import FOLDERS, PACKAGE_LOGGER, REAL, needs_real, own_and_real
+
+OPENED, CLOSED = datetime.fromtimestamp(OPENING, UTC), datetime.fromtimestamp(CLOSING, UTC)
+MINUTE = timedelta(minutes=1)
+LATER = CLOSED + timedelta(days=3)
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+
+
+def recorded(path: Path) -> Any:
+    """The body as the client decodes it."""
+    return read_json(
+        json.dumps(json.loads(path.read_text("utf-8"))["response"]["bodyJson"]).encode(), parse_float=float
+    )
+
+
+def request_of(path: Path, resolution: Resolution) -> ChartRequest:
+    """The request of a recording; an own one has a window around its bars."""
+    url = json.loads(path.read_text("utf-8")).get("request", {}).get("url")
+    if url is None:
+        return ChartRequest("ZQA", resolution, OPENED - timedelta(days=400), CLOSED)
+    query = parse_qs(urlsplit(url).query)
+    start, end = (datetime.fromtimestamp(int(query[name][0]), UTC) for name in ("period1", "period2"))
+    return ChartRequest(urlsplit(url).path.rpartition("/")[2], resolution, start, end)
+
+
+def answer(
+    times: list[int],
+    resolution: Any = "1m",
+    *,
+    sessions: Any = None,
+    meta: Any = None,
+    **columns: Any,
+) -> dict[str, Any]:
+    """A chart of `ZQA` in which every bar opens at 10, reaches from 9 to 12 and closes at 11."""
+    usual = {"open": 10, "high": 12, "low": 9, "close": 11, "volume": 100}
+    quote = {name: columns.get(name, [value] * len(times)) for name, value in usual.items()}
+    facts = {
+        "currency": "USD",
+        "symbol": "ZQA",
+        "dataGranularity": resolution,
+        "exchangeTimezoneName": "America/New_York",
+        "gmtoffset": -14_400,
+        "regularMarketTime": CLOSING + 1,
+        "currentTradingPeriod": periods(),
+        "tradingPeriods": [[periods()["regular"]]] if sessions is None else sessions,
+    }
+    result = {"meta": facts | (meta or {}), "timestamp": times, "indicators": {"quote": [quote]}}
+    return {"chart": {"result": [result], "error": None}}
+
+
+def parse(
+    body: object,
+    resolution: Resolution = Resolution.MINUTE,
+    *,
+    start: datetime = OPENED - timedelta(days=30),
+    end: datetime = LATER,
+    now: datetime = LATER,
+) -> Chart:
+    return parse_chart(body, ChartRequest("ZQA", resolution, start, end), now)
+
+
+def starts(chart: Chart) -> list[datetime]:
+    return [bar.start_time for bar in chart.bars]
+
+
+CHARTS = [
+    ("2026_chart-day.json", "2025_chart-AAPL.json", Resolution.DAY, 1),
+    ("2026_chart-split.json", "2021_chart-NVDA-1d-split.json", Resolution.DAY, 252),
+    ("2026_chart-minutes.json", "2024_chart-AAPL-1m.json", Resolution.MINUTE, 389),
+    (None, "2020_chart-CRON-1d.json", Resolution.DAY, 1),
+    (None, "2023_chart-WSU.DE-1d.json", Resolution.DAY, 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "resolution", "count"),
+    [
+        pytest.param(REAL / "yahoo" / real, resolution, count, id=real, marks=needs_real)
+        for _, real, resolution, count in CHARTS
+    ]
+    + [
+        pytest.param(PACKAGE_LOGGER / "yahoo" / own, resolution, None, id=own)
+        for own, _, resolution, _ in CHARTS
+        if own
+    ],
+)
+def test_recorded_charts_are_parsed_exactly(path: Path, resolution: Resolution, count: int | None) -> None:
+    # given a recorded answer
+    body = recorded(path)
+    chart = parse_chart(body, request_of(path, resolution), LATER)
+
+    # then its bars are the elements with prices, at the times and with the numbers printed before single precision
+    result = body["chart"]["result"][0]
+    quote = result["indicators"]["quote"][0]
+    names = ("open", "high", "low", "close")
+    expected = [
+        (time, *(Decimal(str(np.float32(quote[name][at]))) for name in names), quote["volume"][at])
+        for at, time in enumerate(result["timestamp"])
+        if quote["open"][at] is not None and time <= chart.request.end.timestamp()
+    ]
+    found = [
+        (int(bar.start_time.timestamp()), bar.open, bar.high, bar.low, bar.close, bar.volume)
+        for bar in chart.bars
+    ]
+    extra = [element for element in expected if element[0] not in {bar[0] for bar in found}]
+    assert found == [element for element in expected if element not in extra]
+    assert count is None or len(found) == count
+    # and what was dropped is no bar: the latest trade, without a volume
+    assert all(element[-1] == 0 and len(set(element[1:5])) == 1 for element in extra)
+    assert {bar.currency for bar in chart.bars} == {result["meta"]["currency"]}
+    assert not chart.unfinished
+
+
+@pytest.mark.parametrize(
+    "path", own_and_real("yahoo/2026_chart-minutes.json", "yahoo/2024_chart-AAPL-1m.json")
+)
+def test_a_recorded_day_of_minutes_names_its_hole_and_its_sessions(path: Path) -> None:
+    chart = parse_chart(recorded(path), request_of(path, Resolution.MINUTE), LATER)
+    (day,) = [each for each in chart.sessions if each.start_time == chart.bars[0].start_time]
+    whole = day.bar_starts(Resolution.MINUTE)
+    assert len(whole) == 390
+    assert set(whole) <= {*starts(chart), *chart.missing}
+    assert len([hole for hole in chart.missing if day.start_time <= hole < day.end_time]) == 1
+    assert len(chart.sessions) == 3
+    assert {session.kind for session in chart.sessions} == {MarketState.REGULAR}
+
+
+@needs_real
+def test_the_recorded_minutes_read_as_they_were_printed() -> None:
+    path = REAL / "yahoo/2024_chart-AAPL-1m.json"
+    chart = parse_chart(recorded(path), request_of(path, Resolution.MINUTE), LATER)
+    last = chart.bars[-1]
+    assert last.start_time == utc(2024, 10, 2, 19, 59)
+    assert [str(price) for price in (last.open, last.high, last.low, last.close)] == [
+        "226.86", "226.9601", "226.6901", "226.81",
+    ]  # fmt: skip
+    assert chart.missing == (utc(2024, 10, 2, 15, 15),)
+
+
+@pytest.mark.parametrize(
+    "path", own_and_real("yahoo/2026_chart-split.json", "yahoo/2021_chart-NVDA-1d-split.json")
+)
+def test_a_recorded_split_is_an_action(path: Path) -> None:
+    chart = parse_chart(recorded(path), request_of(path, Resolution.DAY), LATER)
+    (split,) = chart.actions
+    assert split.kind is ActionKind.SPLIT
+    assert split.effective_time in starts(chart)
+    assert split.effective_date == split.effective_time.date()
+    assert split.numerator in (3, 4)
+    assert split.denominator == 1
+    assert (split.amount, split.currency) == (None, None)
+
+
+def test_a_weekend_is_an_answer_without_bars() -> None:
+    chart = parse(recorded(PACKAGE_LOGGER / "yahoo/2026_chart-weekend.json"), start=CLOSED, end=LATER)
+    assert (chart.bars, chart.unfinished, chart.missing) == ((), (), ())
+    assert chart.first_trade == utc(1992, 3, 24, 13)
+
+
+def test_sessions_around_the_regular_one_have_their_own_grids() -> None:
+    # given two days with all sessions, of which the second is a half day
+    chart = parse(recorded(PACKAGE_LOGGER / "yahoo/2026_chart-extended.json"), Resolution.QUARTER_HOUR)
+
+    # then the sessions are those of the answer, in order, and the bars are on their grids
+    kinds = [(session.session_date, session.kind) for session in chart.sessions]
+    days = [date(2026, 4, 30), date(2026, 5, 1)]
+    assert kinds == [
+        (day, kind) for day in days for kind in (MarketState.PRE, MarketState.REGULAR, MarketState.POST)
+    ]
+    half_day = chart.sessions[4]
+    assert half_day.end_time - half_day.start_time == timedelta(hours=3, minutes=30)
+    grid = [start for session in chart.sessions for start in session.bar_starts(Resolution.QUARTER_HOUR)]
+    assert sorted([*starts(chart), *chart.missing]) == grid
+    assert len(chart.missing) == 1
+
+
+def test_the_running_day_is_not_finished_and_starts_at_its_opening() -> None:
+    # given an answer of a running day, whose last element has the time of the latest trade
+    body = recorded(PACKAGE_LOGGER / "yahoo/2026_chart-running.json")
+    during = parse(body, Resolution.DAY, now=OPENED + timedelta(seconds=7_400))
+    after = parse(body, Resolution.DAY, now=CLOSED + SETTLING)
+
+    # then it is one bar, from the opening, that is final after the close
+    assert starts(during) == [OPENED - timedelta(days=days) for days in (4, 3, 2, 1)]
+    assert [bar.start_time for bar in during.unfinished] == [OPENED]
+    assert starts(after) == [*starts(during), OPENED]
+    assert after.unfinished == ()
+    # and an unnamed currency is not invented
+    assert {bar.currency for bar in after.bars} == {None}
+
+
+def test_payments_are_actions_with_their_currency() -> None:
+    body = recorded(PACKAGE_LOGGER / "yahoo/2026_chart-running.json")
+    body["chart"]["result"][0]["meta"]["currency"] = "USD"
+    found = [
+        (action.kind, action.effective_date, str(action.amount), action.currency)
+        for action in parse(body, Resolution.DAY).actions
+    ]
+    assert found == [
+        (ActionKind.DIVIDEND, date(2026, 4, 28), "0.24", "USD"),
+        (ActionKind.CAPITAL_GAIN, date(2026, 4, 30), "0.120001", "USD"),
+        (ActionKind.DIVIDEND, date(2026, 4, 30), "1.1", "CAD"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"date": OPENING, "numerator": 0, "denominator": 1},
+        {"date": OPENING, "numerator": 4},
+        {"date": OPENING, "numerator": "4", "denominator": "1"},
+        {"numerator": 4, "denominator": 1},
+        {"date": "then", "numerator": 4, "denominator": 1},
+    ],
+)
+def test_an_unreadable_action_is_logged_and_costs_no_bar(
+    event: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = answer([OPENING])
+    body["chart"]["result"][0]["events"] = {"splits": {"x": event}, "dividends": None}
+    chart = parse(body)
+    assert (chart.actions, len(chart.bars)) == ((), 1)
+    assert "unreadable split of ZQA" in caplog.text
+
+
+def test_a_current_day_that_comes_twice_is_one_bar() -> None:
+    body = answer(
+        [OPENING, OPENING + 5_000], "1d", open=[10, 10.5], meta={"regularMarketTime": OPENING + 5_000}
+    )
+    chart = parse(body, Resolution.DAY)
+    assert [(bar.start_time, bar.open) for bar in chart.bars] == [(OPENED, Decimal(10))]
+
+
+def test_days_of_another_year_keep_the_opening_of_their_season() -> None:
+    winter = int(utc(2026, 1, 15, 14, 30).timestamp())
+    chart = parse(answer([winter, OPENING], "1d"), Resolution.DAY, start=utc(2026, 1, 1))
+    assert starts(chart) == [utc(2026, 1, 15, 14, 30), OPENED]
+
+
+@pytest.mark.parametrize(
+    "column", [{"open": [10, None, 10]}, {"close": [11, 0, 11]}, {"high": [12, float("nan"), 12]}, {"low": [9, -9, 9]},
+               {"high": [12, 8, 12]}, {"open": [10, True, 10]}, {"open": [10, "10", 10]}],
+)  # fmt: skip
+def test_an_element_without_possible_prices_is_missing_not_flat(column: dict[str, list[Any]]) -> None:
+    chart = parse(answer([OPENING, OPENING + 60, OPENING + 120], **column), end=OPENED + 3 * MINUTE)
+    assert starts(chart) == [OPENED, OPENED + 2 * MINUTE]
+    assert chart.missing == (OPENED + MINUTE,)
+
+
+def test_an_element_that_is_not_in_the_answer_is_missing() -> None:
+    chart = parse(answer([OPENING, OPENING + 120]), end=OPENED + 4 * MINUTE)
+    assert chart.missing == (OPENED + MINUTE, OPENED + 3 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [CLOSING, CLOSING + 1, OPENING - 60, OPENING + 61, OPENING + DAY, OPENING],
+    ids=["the close", "after it", "before the opening", "off the grid", "another day", "a second one"],
+)
+def test_an_element_off_the_grid_is_no_bar(extra: int) -> None:
+    # given a last element that repeats the latest trade
+    columns = {name: [value, 77] for name, value in {"open": 10, "high": 12, "low": 9, "close": 11}.items()}
+    chart = parse(answer([OPENING, extra], volume=[100, 0], **columns))
+    assert [(bar.start_time, bar.close) for bar in chart.bars] == [(OPENED, Decimal(11))]
+
+
+def test_bars_outside_the_window_are_dropped() -> None:
+    times = [OPENING + 60 * minute for minute in range(5)]
+    chart = parse(answer(times), start=OPENED + MINUTE, end=OPENED + 3 * MINUTE)
+    assert starts(chart) == [OPENED + MINUTE, OPENED + 2 * MINUTE]
+    assert chart.missing == ()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "finished", "unfinished"), [(59, 0, 1), (60, 0, 2), (119, 0, 2), (120, 1, 2)]
+)
+def test_a_bar_is_final_a_minute_after_its_end(seconds: int, finished: int, unfinished: int) -> None:
+    times = [OPENING + 60 * minute for minute in range(seconds // 60 + 1)]
+    chart = parse(answer(times), now=OPENED + timedelta(seconds=seconds))
+    assert (len(chart.bars), len(chart.unfinished), chart.missing) == (finished, unfinished, ())
+
+
+def test_a_bar_of_the_future_is_dropped() -> None:
+    chart = parse(answer([OPENING, OPENING + 600]), now=OPENED + MINUTE)
+    assert [bar.start_time for bar in chart.unfinished] == [OPENED]
+
+
+def test_a_shorter_resolution_is_merged_along_the_session() -> None:
+    # given quarters of an hour, of which one has no prices
+    times = [OPENING + 900 * number for number in range(26)]
+    columns: dict[str, list[int | None]] = {
+        "open": [10 + number for number in range(26)],
+        "high": [13 + number for number in range(26)],
+        "low": [9 + number for number in range(26)],
+        "close": [11 + number for number in range(26)],
+    }
+    columns["close"][5] = None
+    chart = parse(answer(times, "15m", **columns), Resolution.HALF_HOUR)
+
+    # then two make half an hour, and the incomplete one is missing
+    first = chart.bars[0]
+    assert (first.start_time, first.volume) == (OPENED, 200)
+    assert [first.open, first.high, first.low, first.close] == [10, 14, 9, 12]
+    assert len(chart.bars) == 12
+    assert chart.missing == (OPENED + timedelta(hours=1),)
+
+
+def test_the_last_hour_of_a_session_is_shorter() -> None:
+    times = [OPENING + 3_600 * number for number in range(7)]
+    chart = parse(answer(times, "1h"), Resolution.HOUR)
+    assert starts(chart) == [OPENED + timedelta(hours=number) for number in range(7)]
+    assert parse(answer(times, "60m"), Resolution.HOUR).bars == chart.bars
+
+
+@pytest.mark.parametrize(
+    ("body", "refusal", "words"),
+    [
+        (answer([OPENING], "60m"), Refusal.UNUSABLE, "the answer has 60m bars"),
+        (answer([OPENING], "1mo"), Refusal.UNUSABLE, "the answer has 1mo bars"),
+        (answer([OPENING], meta={"dataGranularity": None}), Refusal.UNUSABLE, "the answer has None bars"),
+        (answer([OPENING], meta={"symbol": "ZQB"}), Refusal.UNUSABLE, "the answer is for ZQB"),
+        (answer([OPENING], open=[1, 2]), Refusal.UNUSABLE, "columns of the answer differ in length"),
+        (answer([OPENING], low=None), Refusal.UNUSABLE, "columns of the answer differ in length"),
+        (answer([OPENING], meta={"tradingPeriods": None, "currentTradingPeriod": None}), Refusal.UNUSABLE,
+         "names no trading periods"),
+        ({"chart": {"result": None, "error": {"code": "Not Found", "description": "No data found"}}},
+         Refusal.UNKNOWN_SYMBOL, "No data found; check the symbol"),
+        ({"chart": {"result": None, "error": {"code": "Unprocessable Entity", "description": "too long"}}},
+         Refusal.WINDOW, "too long; give a window within the last 30 days and of at most 7 days"),
+        ({"chart": {"result": None, "error": {"description": "Data doesn't exist for startDate = 1"}}},
+         Refusal.NO_DATA, "give a later start"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_the_request_and_the_remedy(body: Any, refusal: Refusal, words: str) -> None:
+    with pytest.raises(ChartRefusedError) as error:
+        parse(body, end=OPENED + MINUTE, start=OPENED)
+    assert error.value.refusal is refusal
+    message = str(error.value)
+    assert message.startswith(
+        "Yahoo Finance has no chart of ZQA: 1m bars from 2026-05-01 13:30 to 2026-05-01 13:31 UTC: "
+    )
+    assert words in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "unknown shape"),
+        ([], "unknown shape"),
+        ({"chart": {"result": [], "error": None}}, "unknown shape"),
+        ({"chart": {"result": [{"meta": None}]}}, "unknown shape"),
+        (
+            {"finance": {"error": {"code": "Internal Server Error", "description": "Duplicate key 1"}}},
+            "Duplicate key",
+        ),
+    ],
+)
+def test_a_failure_of_the_service_is_no_refusal(body: Any, words: str) -> None:
+    with pytest.raises(SourceError, match=words) as error:
+        parse(body)
+    assert not isinstance(error.value, ChartRefusedError)
+
+
+def test_a_dollar_pair_may_answer_with_its_short_name() -> None:
+    body = answer([OPENING], meta={"symbol": "DKK=X"})
+    request = ChartRequest("USDDKK=X", Resolution.MINUTE, OPENED, CLOSED)
+    assert len(parse_chart(body, request, LATER).bars) == 1
+
+
+def test_a_bar_without_a_volume_has_prices() -> None:
+    assert parse(answer([OPENING], volume=[None])).bars[0].volume is None
+
+
+def test_a_session_lists_the_starts_of_its_bars() -> None:
+    session = TradingSession(date(2026, 5, 1), MarketState.REGULAR, OPENED, CLOSED)
+    counts = {resolution: len(session.bar_starts(resolution)) for resolution in Resolution}
+    assert counts == {"1m": 390, "5m": 78, "15m": 26, "30m": 13, "1h": 7, "1d": 1}
+    pre = TradingSession(date(2026, 5, 1), MarketState.PRE, OPENED - timedelta(hours=5.5), OPENED)
+    assert pre.bar_starts(Resolution.DAY) == []
+
+
+@given(st.floats(2**-14, 2**20, width=32))
+def test_a_price_in_single_precision_has_its_shortest_digits(price: float) -> None:
+    assert printed_price(price) == Decimal(
+        np.format_float_positional(np.float32(price), unique=True, trim="-")
+    )
+
+
+@given(st.decimals("0.01", "99999.99", places=2))
+def test_cents_survive_single_precision(price: Decimal) -> None:
+    printed = printed_price(as_float32(float(price)))
+    assert printed == price
+    assert "E" not in str(printed)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (225.4199981689453, "225.42"),
+        (226.69009399414062, "226.6901"),
+        (225.67, "225.67"),
+        (34, "34"),
+        (1234570.0, "1234570"),
+        (700123.4375, "700123.44"),
+        (Decimal("187.2200000001"), "187.2200000001"),
+    ],
+)
+def test_prices_as_printed(number: Any, text: str) -> None:
+    assert str(printed_price(number)) == text
+
+
+@pytest.mark.parametrize(
+    "number", [None, True, 0, -1.5, float("inf"), float("nan"), "1", [], 1e16, Decimal("NaN")]
+)
+def test_what_is_no_price(number: object) -> None:
+    assert printed_price(number) is None
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_recorded_chart_is_covered_here(folder: Path) -> None:
+    known = {name for own, real, *_ in CHARTS for name in (own, real)}
+    known |= {f"2026_chart-{kind}.json" for kind in ("weekend", "extended", "running")}
+    assert {path.name for path in (folder / "yahoo").glob("*chart*.json")} <= known
+
+
+def test_a_bar_has_the_request_and_the_arrival() -> None:
+    (bar,) = parse(answer([OPENING])).bars
+    assert bar == Bar(
+        "ZQA", Resolution.MINUTE, OPENED, Decimal(10), Decimal(12), Decimal(9), Decimal(11), 100, "USD", LATER
+    )
