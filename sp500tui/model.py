@@ -196,6 +196,8 @@ class CorporateAction:
 class TradingSession:
     """One session of an exchange as the source states it, with holidays and early closes: a row of `sessions`."""
 
+    market: str
+    """The time zone of the exchange, such as `America/New_York`; its offset, such as `UTC-04:00`, if it has no name."""
     session_date: date
     """In the exchange's time zone."""
     kind: MarketState

@@ -97,7 +97,9 @@ def parse_chart(answer: object, request: ChartRequest, now: datetime) -> Chart:
     granularity = _granularity(meta, request)
     currency = _currency(meta.get("currency"))
     zone = exchange_zone(meta)
-    sessions = tuple(sorted(_sessions(meta, request.resolution), key=lambda session: session.start_time))
+    sessions = tuple(
+        sorted(_sessions(meta, request.resolution, str(zone)), key=lambda session: session.start_time)
+    )
     elements = _elements(result, request)
     if request.resolution is Resolution.DAY:
         slots = _days(elements, meta, zone)
@@ -198,7 +200,7 @@ def _currency(value: object) -> str | None:
     return value if isinstance(value, str) and _CURRENCY.fullmatch(value) else None
 
 
-def _sessions(meta: Mapping[str, object], resolution: Resolution) -> Iterator[TradingSession]:
+def _sessions(meta: Mapping[str, object], resolution: Resolution, market: str) -> Iterator[TradingSession]:
     """The sessions of `tradingPeriods`: lists for each day, or an object of such lists for each kind of session."""
     periods = meta.get("tradingPeriods")
     if not periods:
@@ -210,7 +212,7 @@ def _sessions(meta: Mapping[str, object], resolution: Resolution) -> Iterator[Tr
             start, end = epoch_seconds(period.get("start")), epoch_seconds(period.get("end"))
             if start is not None and end is not None and start < end:
                 day = utc(start).astimezone(_offset(period.get("gmtoffset"))).date()
-                yield TradingSession(day, kind, utc(start), utc(end))
+                yield TradingSession(market, day, kind, utc(start), utc(end))
 
 
 def _flatten(periods: object) -> Iterator[Mapping[str, object]]:

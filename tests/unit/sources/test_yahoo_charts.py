@@ -20,7 +20,7 @@ from sp500tui.sources.yahoo.chart_numbers import printed_price
 from sp500tui.sources.yahoo.charts import SETTLING, Chart, ChartRequest, parse_chart
 from sp500tui.sources.yahoo.json_values import read_json
 from tests.data.make_recordings import CLOSING, DAY, OPENING, as_float32, periods
-from tests.support.recordings import FOLDERS, PACKAGE_LOGGER, REAL, needs_real, own_and_real
+from tests.support.recordings import FOLDERS, REAL_RECORDINGS, RECORDINGS, needs_real, own_and_real
 
 OPENED, CLOSED = datetime.fromtimestamp(OPENING, UTC), datetime.fromtimestamp(CLOSING, UTC)
 MINUTE = timedelta(minutes=1)
@@ -100,11 +100,11 @@ CHARTS = [
 @pytest.mark.parametrize(
     ("path", "resolution", "count"),
     [
-        pytest.param(REAL / "yahoo" / real, resolution, count, id=real, marks=needs_real)
+        pytest.param(REAL_RECORDINGS / "yahoo" / real, resolution, count, id=real, marks=needs_real)
         for _, real, resolution, count in CHARTS
     ]
     + [
-        pytest.param(PACKAGE_LOGGER / "yahoo" / own, resolution, None, id=own)
+        pytest.param(RECORDINGS / "yahoo" / own, resolution, None, id=own)
         for own, _, resolution, _ in CHARTS
         if own
     ],
@@ -147,12 +147,13 @@ def test_a_recorded_day_of_minutes_names_its_hole_and_its_sessions(path: Path) -
     assert set(whole) <= {*starts(chart), *chart.missing}
     assert len([hole for hole in chart.missing if day.start_time <= hole < day.end_time]) == 1
     assert len(chart.sessions) == 3
+    assert {session.market for session in chart.sessions} == {"America/New_York"}
     assert {session.kind for session in chart.sessions} == {MarketState.REGULAR}
 
 
 @needs_real
 def test_the_recorded_minutes_read_as_they_were_printed() -> None:
-    path = REAL / "yahoo/2024_chart-AAPL-1m.json"
+    path = REAL_RECORDINGS / "yahoo/2024_chart-AAPL-1m.json"
     chart = parse_chart(recorded(path), request_of(path, Resolution.MINUTE), LATER)
     last = chart.bars[-1]
     assert last.start_time == utc(2024, 10, 2, 19, 59)
@@ -177,14 +178,14 @@ def test_a_recorded_split_is_an_action(path: Path) -> None:
 
 
 def test_a_weekend_is_an_answer_without_bars() -> None:
-    chart = parse(recorded(PACKAGE_LOGGER / "yahoo/2026_chart-weekend.json"), start=CLOSED, end=LATER)
+    chart = parse(recorded(RECORDINGS / "yahoo/2026_chart-weekend.json"), start=CLOSED, end=LATER)
     assert (chart.bars, chart.unfinished, chart.missing) == ((), (), ())
     assert chart.first_trade == utc(1992, 3, 24, 13)
 
 
 def test_sessions_around_the_regular_one_have_their_own_grids() -> None:
     # given two days with all sessions, of which the second is a half day
-    chart = parse(recorded(PACKAGE_LOGGER / "yahoo/2026_chart-extended.json"), Resolution.QUARTER_HOUR)
+    chart = parse(recorded(RECORDINGS / "yahoo/2026_chart-extended.json"), Resolution.QUARTER_HOUR)
 
     # then the sessions are those of the answer, in order, and the bars are on their grids
     kinds = [(session.session_date, session.kind) for session in chart.sessions]
@@ -201,7 +202,7 @@ def test_sessions_around_the_regular_one_have_their_own_grids() -> None:
 
 def test_the_running_day_is_not_finished_and_starts_at_its_opening() -> None:
     # given an answer of a running day, whose last element has the time of the latest trade
-    body = recorded(PACKAGE_LOGGER / "yahoo/2026_chart-running.json")
+    body = recorded(RECORDINGS / "yahoo/2026_chart-running.json")
     during = parse(body, Resolution.DAY, now=OPENED + timedelta(seconds=7_400))
     after = parse(body, Resolution.DAY, now=CLOSED + SETTLING)
 
@@ -215,7 +216,7 @@ def test_the_running_day_is_not_finished_and_starts_at_its_opening() -> None:
 
 
 def test_payments_are_actions_with_their_currency() -> None:
-    body = recorded(PACKAGE_LOGGER / "yahoo/2026_chart-running.json")
+    body = recorded(RECORDINGS / "yahoo/2026_chart-running.json")
     body["chart"]["result"][0]["meta"]["currency"] = "USD"
     found = [
         (action.kind, action.effective_date, str(action.amount), action.currency)
@@ -398,10 +399,12 @@ def test_a_bar_without_a_volume_has_prices() -> None:
 
 
 def test_a_session_lists_the_starts_of_its_bars() -> None:
-    session = TradingSession(date(2026, 5, 1), MarketState.REGULAR, OPENED, CLOSED)
+    session = TradingSession("America/New_York", date(2026, 5, 1), MarketState.REGULAR, OPENED, CLOSED)
     counts = {resolution: len(session.bar_starts(resolution)) for resolution in Resolution}
     assert counts == {"1m": 390, "5m": 78, "15m": 26, "30m": 13, "1h": 7, "1d": 1}
-    pre = TradingSession(date(2026, 5, 1), MarketState.PRE, OPENED - timedelta(hours=5.5), OPENED)
+    pre = TradingSession(
+        "America/New_York", date(2026, 5, 1), MarketState.PRE, OPENED - timedelta(hours=5.5), OPENED
+    )
     assert pre.bar_starts(Resolution.DAY) == []
 
 

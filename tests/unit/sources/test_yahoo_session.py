@@ -237,7 +237,7 @@ def test_what_no_repetition_would_better_ends_at_once(
 def test_a_refused_chart_is_no_failure_of_the_service(
     net: Net, session: ThrottledSession, name: str, refusal: Refusal
 ) -> None:
-    each = json.loads((PACKAGE_LOGGER / "yahoo/error_bodies.json").read_text())[name]
+    each = json.loads((RECORDINGS / "yahoo/error_bodies.json").read_text())[name]
     net.answer = lambda: response(each["status"], json.dumps(each["body"]).encode())
     with pytest.raises(ChartRefusedError, match=f"answered {each['status']}") as caught:
         session.get(CHART)
