@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.support.market_client",
     "tests.support.faults",
     "tests.support.writer_harness",
+    "tests.support.remote",
 ]
 
 

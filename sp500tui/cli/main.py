@@ -25,6 +25,13 @@ _COMMANDS = {
     "dead-letters": "sp500tui.cli.commands.dead_letters:run",
     "worker": "sp500tui.cli.commands.cluster:run_worker",
     "top": "sp500tui.cli.commands.cluster:run_top",
+    "attach": "sp500tui.cli.commands.attach:run",
+    "status": "sp500tui.cli.commands.control:run",
+    "scale": "sp500tui.cli.commands.control:run",
+    "pause": "sp500tui.cli.commands.control:run",
+    "resume": "sp500tui.cli.commands.control:run",
+    "run-cycle": "sp500tui.cli.commands.control:run",
+    "stop": "sp500tui.cli.commands.control:run",
     "simulate": "sp500tui.simulator.command:run",
     "config": "sp500tui.cli.commands.config:run",
 }

@@ -8,13 +8,20 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from sp500tui import __version__
-from sp500tui.config.options import BY_FIELD, OPTIONS, Option
+from sp500tui.config.options import BY_FIELD, LOGS, OPTIONS, SCREEN, Option
 from sp500tui.config.suggestions import suggestion
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import MASK
 from sp500tui.logs.standard_streams import write_output
 
 _COMMANDS = {
+    "attach": "show the dashboard of a pipeline that runs in another process",
+    "status": "print the state of a running pipeline",
+    "scale": "set the number of workers of a stage of a running pipeline",
+    "pause": "pause the intake of a running pipeline, or one stage",
+    "resume": "resume the intake of a running pipeline, or one stage",
+    "run-cycle": "start the next cycle of a running pipeline now",
+    "stop": "stop a running pipeline and wait for its end",
     "constituents": "print the companies of the S&P 500",
     "quote": "print the latest prices of symbols; needs no database",
     "database": "work with the price database: url, psql, status, prepare",
@@ -24,6 +31,8 @@ _COMMANDS = {
     "simulate": "run the demo market on its own, for other programs",
     "config": "print the effective settings, or write a configuration file",
 }
+_CONTROL_COMMANDS = ("attach", "status", "scale", "pause", "resume", "run-cycle", "stop")
+"""They address a running pipeline by its data folder."""
 _DESCRIPTION = "\n".join(
     [
         "Runs a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL, with a dashboard.",
@@ -158,9 +167,26 @@ def _command_parser(command: str) -> _Parser:
 
         add_arguments(parser)
         return parser
-    takes_all = command in ("config", "worker", "top")
-    _add_settings(parser, OPTIONS if takes_all else [option for option in OPTIONS if option.shared])
-    if command == "constituents":
+    _add_settings(parser, _options_of(command))
+    if command == "attach":
+        parser.add_argument("--read-only", action="store_true", help="show the pipeline without steering it")
+    elif command == "status":
+        _add_json(parser)
+    elif command == "scale":
+        parser.add_argument("stage", metavar="STAGE", help="price, converter or writer")
+        parser.add_argument("workers", metavar="N", help="number of workers, 1 to 64")
+    elif command in ("pause", "resume"):
+        parser.add_argument(
+            "stage",
+            metavar="STAGE",
+            nargs="?",
+            help="scraper, price, converter or writer; default: the intake",
+        )
+    elif command == "stop":
+        parser.add_argument(
+            "--now", action="store_true", help="write what is not stored to the journal instead of storing it"
+        )
+    elif command == "constituents":
         form = parser.add_mutually_exclusive_group()
         _add_json(form)
         form.add_argument("--csv", action="store_true", help="print comma-separated values")
@@ -194,6 +220,21 @@ def _command_parser(command: str) -> _Parser:
             init="write a configuration file that lists every setting",
         )
     return parser
+
+
+def _options_of(command: str) -> list[Option]:
+    """The options for settings that a command accepts."""
+    if command in ("config", "worker", "top"):
+        return list(OPTIONS)
+    if command not in _CONTROL_COMMANDS:
+        return [option for option in OPTIONS if option.shared]
+    return [
+        option
+        for option in OPTIONS
+        if option.field in ("demo", "data_dir")
+        or option.group == LOGS
+        or (command == "attach" and option.group == SCREEN)
+    ]
 
 
 def _add_action(parser: _Parser, **actions: str) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from sp500tui.config.bootstrap import bootstrap
@@ -16,11 +16,12 @@ from sp500tui.headless.live_view import format_missing, summary
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.setup import current, log_uncaught
 from sp500tui.logs.standard_streams import OutputError, write_json, write_message, write_output
-from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, escalate
+from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, PipelineControl, ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
 from sp500tui.pipeline.runtime.unattended_stop import KILL_LIMIT, stop_unattended
+from sp500tui.remote.control_socket import ControlSocket
 
 if TYPE_CHECKING:
     from sp500tui.config.loader import Configuration
@@ -51,7 +52,16 @@ class Run(Protocol):
         """See `PipelineControl.outcome`."""
 
 
-def _build(settings: Settings, paths: Paths) -> Run:
+@contextmanager
+def open_run(settings: Settings, paths: Paths) -> Iterator[Run]:
+    """Build the pipeline, or the node of a cluster, and serve its control socket until it has ended."""
+    with ControlSocket(paths.data, settings) as control:
+        pipeline = _build(settings, paths)
+        control.serve(pipeline)
+        yield pipeline
+
+
+def _build(settings: Settings, paths: Paths) -> PipelineControl:
     if settings.broker is not None:
         from sp500tui.cluster.node.node import ClusterNode
 
@@ -61,13 +71,16 @@ def _build(settings: Settings, paths: Paths) -> Run:
     return Pipeline(settings, paths)
 
 
-def run_headless(configuration: Configuration, build: Callable[[Settings, Paths], Run] = _build) -> int:
-    """Run the pipeline that `build` makes until it ends, print the summary, and return the exit code."""
+OpenRun = Callable[["Settings", "Paths"], AbstractContextManager[Run]]
+
+
+def run_headless(configuration: Configuration, open_run: OpenRun = open_run) -> int:
+    """Run the pipeline that `open_run` builds until it ends, print the summary, and return the exit code."""
     with StopSignals() as signals:
         runner = HeadlessRunner(
             signals, configuration.settings.drain_timeout, _shutdown_messages(configuration.settings)
         )
-        report = _report_of(runner, configuration, build)
+        report = _report_of(runner, configuration, open_run)
         if signals.first is not None:
             report = report.with_signal(signals.first)
         complete = print_summary(report, as_json=configuration.settings.json_output)
@@ -85,15 +98,14 @@ def _shutdown_messages(settings: Settings) -> Mapping[ShutdownLevel, str]:
     return NODE_MESSAGES
 
 
-def _report_of(
-    runner: HeadlessRunner, configuration: Configuration, build: Callable[[Settings, Paths], Run]
-) -> RunReport:
+def _report_of(runner: HeadlessRunner, configuration: Configuration, open_run: OpenRun) -> RunReport:
     """Build the pipeline and run it to its end; every exception becomes the failure of the report."""
     settings = configuration.settings
     try:
         paths = bootstrap(configuration)
         log_uncaught()
-        return runner.follow(build(settings, paths))
+        with open_run(settings, paths) as pipeline:
+            return runner.follow(pipeline)
     except Sp500tuiError as error:
         return _early_report(settings).with_failure(error)
     except Exception as error:  # noqa: BLE001 - it is in the report, and its traceback in the log

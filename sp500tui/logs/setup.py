@@ -13,10 +13,11 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import plain, redact, without_control
@@ -40,6 +41,21 @@ class LogLine:
     """`price-3`, `writer-1`, `main` …"""
     message: str
     """One line, cleaned."""
+
+
+class LogSource(Protocol):
+    """A bounded buffer of log lines."""
+
+    def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
+        """The newest number, the lines after `seq`, and how many of those were dropped."""
+
+
+class NoLog:
+    """A log without lines."""
+
+    def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
+        """See `LogSource.since`."""
+        return seq, (), 0
 
 
 class RingHandler(logging.Handler):

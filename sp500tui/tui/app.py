@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import resource_tracker
@@ -23,21 +23,23 @@ from textual.widgets import Input
 
 from sp500tui.config.paths import Paths, user_folder
 from sp500tui.config.settings import Settings
-from sp500tui.errors import ConfigurationError
+from sp500tui.errors import ConfigurationError, Sp500tuiError
 from sp500tui.logs import setup as logs
 from sp500tui.logs.redaction import plain
+from sp500tui.logs.setup import LogSource
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
 from sp500tui.pipeline.runtime.unattended_stop import stop_unattended
+from sp500tui.remote.control_socket import ControlSocket
 from sp500tui.tui import screens as registry
 from sp500tui.tui.base_app import PipelineApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.messages import SymbolSelected
-from sp500tui.tui.polling import LogSource
 from sp500tui.tui.quit.shutdown import unsaved_summary
+from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
@@ -148,7 +150,10 @@ class DashboardApp(PipelineApp):
         if pipeline is None:
             self.show_message("The pipeline is still starting")
             return
-        self.show_message(action(pipeline))
+        try:
+            self.show_message(action(pipeline))
+        except Sp500tuiError as error:  # of a pipeline in another process
+            self.show_message(clean(str(error)))
         self.refresh_data()
 
     def action_scale(self, change: int) -> None:
@@ -269,34 +274,39 @@ class DashboardApp(PipelineApp):
 
 
 def run_dashboard(
-    settings: Settings, paths: Paths, build: Callable[[Settings, Paths], PipelineControl] | None = None
+    settings: Settings,
+    paths: Paths,
+    build: Callable[[Settings, Paths], PipelineControl] | None = None,
+    control: ControlSocket | None = None,
 ) -> int:
     """Run the dashboard until the user quits; returns the exit code.
 
-    `build` creates the pipeline of a cluster node; by default the pipeline runs in this process alone. The pipeline is
-    shut down in order even when the dashboard itself fails.
+    `build` creates the pipeline of a cluster node; by default the pipeline runs in this process alone. `control` serves
+    it to viewers; the caller closes it. The pipeline is shut down in order even when the dashboard itself fails.
 
     Raises:
         ConfigurationError: The theme or the keymap is invalid.
     """
     logging_now = logs.current() or logs.configure(level=settings.log_level, console=False)
+    files = dashboard_files(paths)
     # Started before the app, which leaves it no valid file descriptors (Textual issue 3593).
     resource_tracker.ensure_running()
 
     def open_pipeline() -> PipelineControl:
-        if build is not None:
-            return build(settings, paths)
         from sp500tui.pipeline.runtime.pipeline import Pipeline
 
-        return Pipeline(settings, paths)
+        pipeline = Pipeline(settings, paths) if build is None else build(settings, paths)
+        if control is not None:
+            control.serve(pipeline)
+        return pipeline
 
     with StopSignals() as signals:
         app = DashboardApp(
             open_pipeline,
             settings,
             log=logging_now.ring,
-            state_file=(user_folder("state") or paths.data) / "dashboard.json",
-            export_folder=_export_folder(paths),
+            state_file=files.state,
+            export_folder=files.exports,
             signals=signals,
         )
         try:
@@ -314,6 +324,8 @@ def run_dashboard(
         _print_outcome(report, app.snapshot if pipeline is None else pipeline.snapshot())
         code = exit_code(report)
     if not ended:
+        if control is not None:
+            control.close()
         exit_at_once(code)
     return code
 
@@ -330,7 +342,20 @@ def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
         sys.stderr.flush()
 
 
-def _export_folder(paths: Paths) -> Path:
-    """The working directory if it is writable, else the data directory."""
+@dataclass(frozen=True, slots=True)
+class DashboardFiles:
+    """Where a dashboard keeps and writes files."""
+
+    state: Path
+    """File with the theme."""
+    exports: Path
+    """Folder of exported tables."""
+
+
+def dashboard_files(paths: Paths) -> DashboardFiles:
+    """The user's state file; exports go to the working directory if it is writable, else to the data directory."""
     here = Path.cwd()
-    return here if os.access(here, os.W_OK) else paths.data
+    return DashboardFiles(
+        (user_folder("state") or paths.data) / "dashboard.json",
+        here if os.access(here, os.W_OK) else paths.data,
+    )

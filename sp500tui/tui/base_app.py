@@ -17,6 +17,7 @@ from textual.worker import Worker, WorkerState
 
 from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
+from sp500tui.logs.setup import LogSource
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot
@@ -31,7 +32,7 @@ from sp500tui.tui.messages import (
     PricesChanged,
     SnapshotTaken,
 )
-from sp500tui.tui.polling import LogSource, PipelineFeed, Update
+from sp500tui.tui.polling import PipelineFeed, Update
 from sp500tui.tui.quit.cluster_text import remaining_cluster_message
 from sp500tui.tui.quit.screen import StopScreen
 from sp500tui.tui.quit.shutdown import ShutdownController
@@ -45,6 +46,8 @@ UNFOCUSED_RATE = 1.0
 """Refreshes per second, at most, while another window has the focus."""
 _REPEAT_AFTER = 30.0
 """Seconds before the same error is notified again."""
+_RECENT = 30.0
+"""Seconds for which an event is worth a notification."""
 _EVENTS = 200
 """Events kept."""
 _NOTIFIED = (EventKind.NODE_JOINED, EventKind.NODE_LEFT, EventKind.NODE_LOST, EventKind.SCHEDULER)
@@ -204,6 +207,8 @@ class PipelineApp(DiffingApp[int]):
         """Keep the event, and notify errors and changes of the cluster."""
         event = message.event
         self.events.append(event)
+        if (self.clock() - event.at).total_seconds() > _RECENT:
+            return  # from before this viewer was attached
         text, now = clean(event.message), time.monotonic()
         if event.level >= logging.ERROR and (
             text != self._notified[0] or now - self._notified[1] > _REPEAT_AFTER

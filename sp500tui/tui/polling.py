@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, LivePrice, Snapshot
 
 if TYPE_CHECKING:
-    from sp500tui.logs.setup import LogLine
-
-
-class LogSource(Protocol):
-    """A bounded buffer of log lines."""
-
-    def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
-        """The lines after `seq`, the newest number, and how many were dropped unread between."""
+    from sp500tui.logs.setup import LogLine, LogSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.context import configuration_of
@@ -47,9 +48,19 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
     tune_for_ui()
     paths = bootstrap(configuration, console=False)
     log_uncaught()
+    from sp500tui.remote.address import PipelineRunsError
+    from sp500tui.remote.control_socket import ControlSocket
+
+    try:
+        control = ControlSocket(paths.data, settings) if stages else None
+    except PipelineRunsError as running:
+        from sp500tui.cli.commands.attach import offer_to_attach
+
+        return offer_to_attach(configuration, running)
     from sp500tui.tui.app import run_dashboard
 
-    return run_dashboard(settings, paths, build)
+    with control or nullcontext():
+        return run_dashboard(settings, paths, build, control)
 
 
 def _cluster_builder(settings: Settings, *, stages: bool) -> Callable[[Settings, Paths], PipelineControl]:

@@ -1,4 +1,4 @@
-"""Length-prefixed frames on a writer's pipe, in the format of `multiprocessing.connection`."""
+"""Length-prefixed frames on a stream, in the format of `multiprocessing.connection`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sp500tui.errors import Sp500tuiError
 
 _LENGTH = struct.Struct("!i")
 _MAX_FRAME = 1 << 20
-"""Bytes; an announced length above this is treated as garbage."""
+"""Bytes of a message of a writer process."""
 
 
 class FrameError(Sp500tuiError):
@@ -23,12 +23,19 @@ def encode_frame(message: bytes) -> bytes:
 class FrameDecoder:
     """Reassembles messages from the pieces in which they arrive."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = _MAX_FRAME) -> None:
+        """`limit`: bytes of a message above which the announced length is treated as garbage."""
+        self._limit = limit
         self._data = bytearray()
 
     def feed(self, piece: bytes) -> None:
         """Add received bytes."""
         self._data += piece
+
+    @property
+    def pending(self) -> int:
+        """Bytes received that were not taken yet."""
+        return len(self._data)
 
     def take(self) -> bytes | None:
         """Remove and return the oldest complete message; None when there is none yet.
@@ -39,8 +46,8 @@ class FrameDecoder:
         if len(self._data) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._data)
-        if not 0 <= length <= _MAX_FRAME:
-            raise FrameError(f"a frame of {length} bytes was announced; at most {_MAX_FRAME} are allowed")
+        if not 0 <= length <= self._limit:
+            raise FrameError(f"a frame of {length} bytes was announced; at most {self._limit} are allowed")
         end = _LENGTH.size + length
         if len(self._data) < end:
             return None

@@ -243,10 +243,8 @@ class DemoScreen(BaseScreen):
             self.notify("This node has no writer to kill", severity="warning")
         elif not self.dashboard.confirm("Kill a writer"):
             return
-        elif pipeline.kill_worker(name):
-            self.notify(f"{name} killed", markup=False)
         else:
-            self.notify(f"{name} has no process at the moment; try again", severity="warning", markup=False)
+            self._run_action(partial(_kill_worker, pipeline, name))
 
     def action_stop_database(self) -> None:
         """Stop the embedded database for some seconds after confirmation."""
@@ -282,6 +280,13 @@ def _change(
     """Apply `change` to the current faults; runs on a background thread."""
     control.set_faults(**change(control.faults()))
     return _read_market(control)
+
+
+def _kill_worker(pipeline: PipelineControl, name: str) -> ActionResult:
+    """Kill a writer's process; runs on a background thread."""
+    if not pipeline.kill_worker(name):
+        return ActionResult(f"{name} has no process at the moment; try again", failed=True)
+    return ActionResult(f"{name} killed")
 
 
 def _stop_database(pipeline: PipelineControl) -> ActionResult:

@@ -10,10 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot
 from sp500tui.tui.nodes.render import details_lines, details_title, node_line, nodes_heading, nodes_title
 from sp500tui.tui.render.cluster_labels import HOW_TO_JOIN, short_name
 from sp500tui.tui.render.cursor_list import CursorList
+from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
@@ -193,7 +195,11 @@ class NodesScreen(BaseScreen):
         if pipeline is None or node is None:
             self.show_message("No node to scale yet")
             return
-        self.show_message(pipeline_actions.scale_node(pipeline, node, self.dashboard.selected_stage, change))
+        stage = self.dashboard.selected_stage
+        try:
+            self.show_message(pipeline_actions.scale_node(pipeline, node, stage, change))
+        except Sp500tuiError as error:  # of a pipeline in another process
+            self.show_message(clean(str(error)))
         self.dashboard.refresh_data()
 
     def show_message(self, message: str) -> None:

@@ -27,6 +27,7 @@ _RANK = (
     "database.copy",
     "stage.more",
     "pipeline.pause",
+    "pipeline.stop",
     "log.level",
     "log.search",
     "log.copy",

@@ -207,7 +207,9 @@ class TestDispatch:
         monkeypatch.setattr(sys, "stdin", Terminal())
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         monkeypatch.setenv("TERM", "xterm-256color")
-        dashboard = SimpleNamespace(run_dashboard=lambda settings, paths, build: 7 if build is None else 8)
+        dashboard = SimpleNamespace(
+            run_dashboard=lambda _settings, _paths, build, _control: 7 if build is None else 8
+        )
         monkeypatch.setitem(sys.modules, "sp500tui.tui.app", dashboard)
         file = tmp_path / "config.toml"
         file.write_text('database = "postgresql://h/real"\n')

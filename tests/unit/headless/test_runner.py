@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
@@ -68,7 +69,7 @@ def configured(tmp_path: Path, *notes: str, **settings: object) -> Configuration
 
 
 def run(tmp_path: Path, pipeline: FakeRun, *notes: str, **settings: object) -> int:
-    return run_headless(configured(tmp_path, *notes, **settings), lambda *_: pipeline)
+    return run_headless(configured(tmp_path, *notes, **settings), lambda *_: nullcontext(pipeline))
 
 
 def sends(*numbers: signal.Signals) -> Callable[[FakeRun], None]:
@@ -137,7 +138,7 @@ class TestEnd:
     def test_a_pipeline_that_cannot_be_built_ends_in_a_report(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        def build(*_: object) -> FakeRun:
+        def build(*_: object) -> AbstractContextManager[FakeRun]:
             raise DatabaseError("no server at that address")
 
         configuration = configured(tmp_path, json_output=True, database="postgresql://me:secret@host/x")
@@ -161,7 +162,7 @@ class TestEnd:
     def test_an_unexpected_error_is_one_line_with_its_traceback_in_the_log(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        def build(*_: object) -> FakeRun:
+        def build(*_: object) -> AbstractContextManager[FakeRun]:
             raise RuntimeError("never thought of")
 
         assert run_headless(configured(tmp_path, json_output=True), build) == ExitCode.INCOMPLETE
@@ -400,9 +401,9 @@ class TestWakeup:
 def test_paths_and_settings_reach_the_builder(tmp_path: Path) -> None:
     built: list[tuple[Settings, Paths]] = []
 
-    def build(settings: Settings, paths: Paths) -> FakeRun:
+    def build(settings: Settings, paths: Paths) -> AbstractContextManager[FakeRun]:
         built.append((settings, paths))
-        return FakeRun(failure=Sp500tuiError("x"))
+        return nullcontext(FakeRun(failure=Sp500tuiError("x")))
 
     run_headless(configured(tmp_path, demo=True), build)
     assert built[0][0].demo

@@ -1,0 +1,207 @@
+"""`sp500tui status|scale|pause|resume|run-cycle|stop`: steer a running pipeline from scripts."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import Namespace
+
+from sp500tui.cli.context import configuration_of, start
+from sp500tui.config.suggestions import suggestion
+from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
+from sp500tui.headless.live_view import headline, queue_line, stage_line
+from sp500tui.logs.redaction import plain
+from sp500tui.logs.standard_streams import write_json, write_message, write_output
+from sp500tui.pipeline.api import MAX_WORKERS, MIN_WORKERS, ScaleResult, ShutdownLevel
+from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName
+from sp500tui.pipeline.report import RunReport, exit_code
+from sp500tui.remote import commands
+from sp500tui.remote.address import NoPipelineError
+from sp500tui.remote.session import NoAnswerError, Session
+from sp500tui.remote.wire import Position, Update, Welcome
+
+_POLL_INTERVAL = 0.2
+"""Seconds between two polls while a stop is awaited."""
+_NOT_PAUSABLE = (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED)
+
+
+def run(namespace: Namespace) -> int:
+    """Carry the command out on the pipeline of the data folder."""
+    action = _ACTIONS[namespace.command]
+    configuration = configuration_of(namespace)
+    paths = start(configuration)
+    with Session(paths.data) as session:
+        return action(session, namespace)
+
+
+def _status(session: Session, namespace: Namespace) -> int:
+    update = _update(session)
+    if getattr(namespace, "json_output", False):
+        write_json(json.dumps(status_json(session.welcome, update.snapshot)) + "\n")
+    else:
+        write_output("\n".join(map(plain, status_lines(session.welcome, update.snapshot))) + "\n")
+    return ExitCode.OK
+
+
+def _scale(session: Session, namespace: Namespace) -> int:
+    stage, size = _stage(namespace.stage), _workers(namespace.workers)
+    if stage is StageName.SCRAPER and size != 1:
+        raise ConfigurationError("the scraper always has one worker; scale price, converter or writer")
+    result = session.call(commands.Scale(stage, size), ScaleResult)
+    write_output(f"{stage} workers: {result.old} → {result.new}\n")
+    return ExitCode.OK
+
+
+def _pause(session: Session, namespace: Namespace) -> int:
+    return _set_paused(session, namespace.stage, paused=True)
+
+
+def _resume(session: Session, namespace: Namespace) -> int:
+    return _set_paused(session, namespace.stage, paused=False)
+
+
+def _set_paused(session: Session, name: str | None, *, paused: bool) -> int:
+    stage = None if name is None else _stage(name)
+    what, verb = ("intake" if stage is None else f"{stage} stage"), "pause" if paused else "resume"
+    phase = _update(session).snapshot.phase
+    if phase in _NOT_PAUSABLE:
+        raise Sp500tuiError(f"cannot {verb} the {what}: the pipeline is {phase}")
+    session.execute(commands.Pause(stage) if paused else commands.Resume(stage))
+    write_output(f"{what} {verb}d\n")
+    return ExitCode.OK
+
+
+def _run_cycle(session: Session, _namespace: Namespace) -> int:
+    if not session.call(commands.RunCycle(), bool):
+        snapshot = _update(session).snapshot
+        reason = (
+            f"cycle {snapshot.cycle.number} is still running"
+            if snapshot.cycle.running
+            else f"the pipeline is {snapshot.phase}"
+        )
+        raise Sp500tuiError(f"no cycle was started: {reason}")
+    write_output("cycle started\n")
+    return ExitCode.OK
+
+
+def _stop(session: Session, namespace: Namespace) -> int:
+    """Stop the pipeline and wait for its end; the exit code is that of the run."""
+    level = ShutdownLevel.SPOOL if namespace.now else ShutdownLevel.DRAIN
+    session.execute(commands.Stop(level))
+    report = _await_end(session)
+    if report is None:
+        raise Sp500tuiError("the pipeline ended without a report; its log has the reason")
+    if report.failure:
+        write_message(plain(report.failure))
+    write_output(f"stopped after {report.elapsed:,.1f} s: {report.ledger}\n")
+    return exit_code(report)
+
+
+def _await_end(session: Session) -> RunReport | None:
+    """The report at the end of the run; None if the pipeline ends without one."""
+    while True:
+        try:
+            update = _update(session)
+        except (NoAnswerError, NoPipelineError):
+            return None
+        if update.report is not None:
+            return update.report
+        time.sleep(_POLL_INTERVAL)
+
+
+_ACTIONS = {
+    "status": _status,
+    "scale": _scale,
+    "pause": _pause,
+    "resume": _resume,
+    "run-cycle": _run_cycle,
+    "stop": _stop,
+}
+
+
+def _update(session: Session) -> Update:
+    """The present state without prices, log and list."""
+    everything = 1 << 62
+    return session.call(commands.Poll(Position(everything, everything, everything, 0)), Update)
+
+
+def _stage(name: str) -> StageName:
+    try:
+        return StageName(name)
+    except ValueError:
+        near = suggestion(name, StageName) or f"the stages are {', '.join(StageName)}"
+        raise ConfigurationError(f"unknown stage {name!r}; {near}") from None
+
+
+def _workers(number: str) -> int:
+    if not (number.isascii() and number.isdecimal() and MIN_WORKERS <= int(number[:4]) <= MAX_WORKERS):
+        raise ConfigurationError(
+            f"{number[:20]!r} is no number of workers; give {MIN_WORKERS} to {MAX_WORKERS}"
+        )
+    return int(number)
+
+
+def status_lines(welcome: Welcome, snapshot: Snapshot) -> list[str]:
+    """The status as lines of text."""
+    queues = {queue.name.value: queue_line(queue) for queue in snapshot.queues}
+    following = ("tickers", "quotes", "rows")
+    stages = [
+        f"{stage_line(stage)}{'  paused' if stage.paused else ''}  {queues.get(name, '')}".rstrip()
+        for stage, name in zip(snapshot.stages, (*following, ""), strict=False)
+    ]
+    return [
+        headline(snapshot),
+        f"process {welcome.pid}, sp500tui {welcome.program}, running for {snapshot.uptime:,.0f} s",
+        str(snapshot.ledger),
+        *stages,
+        *(f"! {reason}" for reason in snapshot.degraded),
+        *([f"! {snapshot.failure}"] if snapshot.failure else []),
+    ]
+
+
+def status_json(welcome: Welcome, snapshot: Snapshot) -> dict[str, object]:
+    """The status for `--json`: the report of the run so far, and its present state."""
+    report = RunReport.from_snapshot(snapshot).as_json()
+    del report["outcome"]
+    return {
+        **report,
+        "version": welcome.program,
+        "pid": welcome.pid,
+        "phase": snapshot.phase.value,
+        "demo": snapshot.demo,
+        "failure": snapshot.failure or None,
+        "degraded": list(snapshot.degraded),
+        "cycle": {
+            "number": snapshot.cycle.number,
+            "done": snapshot.cycle.done,
+            "total": snapshot.cycle.total,
+            "running": snapshot.cycle.running,
+            "interval_seconds": snapshot.cycle.interval,
+        },
+        "queues": {
+            queue.name.value: {
+                "ready": queue.ready,
+                "in_flight": queue.in_flight,
+                "capacity": queue.capacity,
+                "oldest_seconds": queue.oldest_age,
+            }
+            for queue in snapshot.queues
+        },
+        "stages": {
+            stage.name.value: {
+                "size": stage.size,
+                "alive": stage.alive,
+                "busy": stage.busy,
+                "paused": stage.paused,
+                "items": stage.items,
+                "items_per_second": round(stage.rate, 3),
+                "restarts": stage.restarts,
+            }
+            for stage in snapshot.stages
+        },
+        "journal": {
+            "batches": snapshot.journal.batches,
+            "rows": snapshot.journal.rows,
+            "bytes": snapshot.journal.bytes,
+        },
+    }

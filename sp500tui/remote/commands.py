@@ -1,0 +1,184 @@
+"""The requests of viewers and commands; each is carried out on the pipeline and returns a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+
+from sp500tui.errors import SourceError
+from sp500tui.pipeline.api import FaultInjector, PipelineControl, ScaleResult, ShutdownLevel
+from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.remote.wire import Position
+
+
+class Poll(msgspec.Struct, tag="poll", frozen=True):
+    """Asks for an `Update`."""
+
+    position: Position
+    symbol: str | None = None
+    """A symbol whose price is wanted with the names of its workers."""
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A call of `PipelineControl`, or of its demo market."""
+
+    changes: ClassVar[bool] = True
+    """Whether it changes the pipeline, which a viewer without steering may not."""
+    blocks: ClassVar[bool] = False
+    """Whether the call may take seconds."""
+
+    def run(self, pipeline: PipelineControl) -> object:
+        """Carry it out."""
+        raise NotImplementedError
+
+
+class Scale(Command, tag="scale", frozen=True):
+    """See `PipelineControl.scale`."""
+
+    stage: StageName
+    size: int
+
+    def run(self, pipeline: PipelineControl) -> ScaleResult:
+        """Carry it out."""
+        return pipeline.scale(self.stage, self.size)
+
+
+class ScaleNode(Command, tag="scale-node", frozen=True):
+    """See `PipelineControl.scale_node`."""
+
+    node: str
+    stage: StageName
+    size: int
+
+    def run(self, pipeline: PipelineControl) -> ScaleResult:
+        """Carry it out."""
+        return pipeline.scale_node(self.node, self.stage, self.size)
+
+
+class Pause(Command, tag="pause", frozen=True):
+    """See `PipelineControl.pause`."""
+
+    stage: StageName | None = None
+
+    def run(self, pipeline: PipelineControl) -> None:
+        """Carry it out."""
+        pipeline.pause(self.stage)
+
+
+class Resume(Command, tag="resume", frozen=True):
+    """See `PipelineControl.resume`."""
+
+    stage: StageName | None = None
+
+    def run(self, pipeline: PipelineControl) -> None:
+        """Carry it out."""
+        pipeline.resume(self.stage)
+
+
+class RunCycle(Command, tag="run-cycle", frozen=True):
+    """See `PipelineControl.run_cycle_now`."""
+
+    def run(self, pipeline: PipelineControl) -> bool:
+        """Carry it out."""
+        return pipeline.run_cycle_now()
+
+
+class SetInterval(Command, tag="set-interval", frozen=True):
+    """See `PipelineControl.set_interval`."""
+
+    seconds: float
+
+    def run(self, pipeline: PipelineControl) -> float:
+        """Carry it out."""
+        return pipeline.set_interval(self.seconds)
+
+
+class Stop(Command, tag="stop", frozen=True):
+    """See `PipelineControl.stop`."""
+
+    level: ShutdownLevel = ShutdownLevel.DRAIN
+
+    def run(self, pipeline: PipelineControl) -> None:
+        """Carry it out."""
+        pipeline.stop(self.level)
+
+
+class KillWorker(Command, tag="kill-worker", frozen=True):
+    """See `PipelineControl.kill_worker`."""
+
+    name: str
+
+    def run(self, pipeline: PipelineControl) -> bool:
+        """Carry it out."""
+        return pipeline.kill_worker(self.name)
+
+
+class StopDatabase(Command, tag="stop-database", frozen=True):
+    """See `PipelineControl.stop_database`."""
+
+    blocks: ClassVar[bool] = True
+    seconds: float
+
+    def run(self, pipeline: PipelineControl) -> bool:
+        """Carry it out."""
+        return pipeline.stop_database(self.seconds)
+
+
+class ReadFaults(Command, tag="faults", frozen=True):
+    """See `FaultInjector.faults`."""
+
+    changes: ClassVar[bool] = False
+    blocks: ClassVar[bool] = True
+
+    def run(self, pipeline: PipelineControl) -> Mapping[str, object]:
+        """Carry it out."""
+        return _market_of(pipeline).faults()
+
+
+class SetFaults(Command, tag="set-faults", frozen=True):
+    """See `FaultInjector.set_faults`."""
+
+    blocks: ClassVar[bool] = True
+    faults: dict[str, object]
+
+    def run(self, pipeline: PipelineControl) -> None:
+        """Carry it out."""
+        _market_of(pipeline).set_faults(**self.faults)
+
+
+class ReadStatistics(Command, tag="statistics", frozen=True):
+    """See `FaultInjector.statistics`."""
+
+    changes: ClassVar[bool] = False
+    blocks: ClassVar[bool] = True
+
+    def run(self, pipeline: PipelineControl) -> Mapping[str, object]:
+        """Carry it out."""
+        return _market_of(pipeline).statistics()
+
+
+def _market_of(pipeline: PipelineControl) -> FaultInjector:
+    market = pipeline.demo_market
+    if market is None:
+        raise SourceError("this pipeline has no demo market")
+    return market
+
+
+AnyCommand = (
+    Scale
+    | ScaleNode
+    | Pause
+    | Resume
+    | RunCycle
+    | SetInterval
+    | Stop
+    | KillWorker
+    | StopDatabase
+    | ReadFaults
+    | SetFaults
+    | ReadStatistics
+)
+Request = Poll | AnyCommand
+"""Every request that may follow the greeting."""

@@ -1,0 +1,81 @@
+"""The control socket in the life of a front end: claimed before its pipeline is built, closed after the run."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sp500tui.config.settings import Settings
+from sp500tui.errors import ConfigurationError
+from sp500tui.logs import setup as logs
+from sp500tui.logs.redaction import redact_url
+from sp500tui.logs.setup import LogSource, NoLog
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.remote.address import Claim, PipelineRunsError
+from sp500tui.remote.server import ControlServer
+from sp500tui.remote.wire import RunFacts
+
+_log = logging.getLogger(__name__)
+
+
+class ControlSocket:
+    """Claims a data folder for one pipeline, and serves its viewers.
+
+    A folder in which no socket can be created costs a warning: the pipeline runs without viewers. Several nodes of a
+    cluster may share a data folder; the first one listens.
+    """
+
+    def __init__(self, data: Path, settings: Settings) -> None:
+        """Claim the data folder.
+
+        Raises:
+            PipelineRunsError: another pipeline runs on it.
+        """
+        self._settings = settings
+        self._claim: Claim | None = None
+        self._server: ControlServer | None = None
+        try:
+            self._claim = Claim.take(data)
+        except PipelineRunsError as error:
+            if settings.broker is None:
+                raise
+            _log.info("no viewer can attach to this node: %s", error)
+        except (ConfigurationError, OSError) as error:
+            _log.warning("no viewer can attach to this pipeline: %s", error)
+
+    def serve(self, pipeline: PipelineControl) -> None:
+        """Answer viewers and commands from now on."""
+        if self._claim is None:
+            return
+        try:
+            listener = self._claim.listen()
+        except OSError as error:
+            _log.warning("no viewer can attach to this pipeline: %s", error)
+            return
+        settings, log = self._settings, logs.current()
+        broker = redact_url(settings.broker) if settings.broker else ""
+        facts = RunFacts(settings.demo, settings.currency, settings.drain_timeout, broker)
+        source: LogSource = log.ring if log is not None else NoLog()
+        self._server = ControlServer(listener, pipeline, facts, source)
+        self._server.start()
+
+    def close(self) -> None:
+        """Close every connection and give the data folder free. May be called twice."""
+        server, self._server = self._server, None
+        claim, self._claim = self._claim, None
+        if server is not None:
+            server.close()
+        if claim is not None:
+            with suppress(OSError):
+                claim.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

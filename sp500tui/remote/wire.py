@@ -1,0 +1,149 @@
+"""The front-end protocol as messages: MessagePack in length-prefixed frames, one answer to every request.
+
+A connection begins with `Hello`, answered by `Welcome` or `Refusal`; these three never change. What follows may differ
+between versions of the protocol. Values of the pipeline travel as they are, so a new field needs no code here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from sp500tui.errors import ExitCode, Sp500tuiError
+from sp500tui.logs.setup import LogLine
+from sp500tui.model import Constituent
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
+from sp500tui.pipeline.report import RunReport
+from sp500tui.pipeline.writer.framing import encode_frame
+
+PROTOCOL = 1
+"""Version of the messages; increased when a message changes its meaning or loses a field."""
+MAX_REQUEST = 1 << 20
+"""Bytes of one request; more is garbage."""
+MAX_ANSWER = 1 << 28
+"""Bytes of one answer; more is garbage."""
+
+T = TypeVar("T")
+
+
+class ProtocolError(Sp500tuiError):
+    """The other side sent something that is not a message of this protocol."""
+
+
+class Hello(msgspec.Struct, tag="hello", frozen=True):
+    """The first message of a viewer or a command."""
+
+    protocol: int
+    program: str
+    """Version of the program."""
+    steering: bool = True
+    """Whether this connection may send commands that change the pipeline."""
+
+
+class RunFacts(msgspec.Struct, frozen=True):
+    """The settings of the run that a viewer needs."""
+
+    demo: bool
+    currency: str
+    drain_timeout: float
+    """Seconds."""
+    broker: str
+    """URL of the cluster's broker with the password masked; empty without a cluster."""
+
+
+class Welcome(msgspec.Struct, tag="welcome", frozen=True):
+    """The answer to `Hello`."""
+
+    protocol: int
+    program: str
+    pid: int
+    """Process id of the pipeline."""
+    started: datetime
+    """UTC."""
+    run: RunFacts
+
+
+class Refusal(msgspec.Struct, tag="refusal", frozen=True):
+    """Why the connection is closed, in one line."""
+
+    reason: str
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a viewer has read each stream; the default is the beginning."""
+
+    prices: int = 0
+    """Version of the newest price, see `PipelineControl.prices_since`."""
+    lines: int = 0
+    """Number of the newest log line."""
+    events: int = 0
+    """Number of the newest event."""
+    constituents: int = 0
+    """Revision of the list."""
+
+
+class Update(msgspec.Struct, frozen=True):
+    """Everything that is new since a position."""
+
+    position: Position
+    """Of the newest content."""
+    snapshot: Snapshot
+    prices: tuple[LivePrice, ...] = ()
+    """The latest price of every symbol that changed, oldest change first."""
+    constituents: tuple[Constituent, ...] | None = None
+    """The list if it changed."""
+    lines: tuple[LogLine, ...] = ()
+    events: tuple[PipelineEvent, ...] = ()
+    watched: LivePrice | None = None
+    """The price of the symbol asked for, with the names of its workers."""
+    database_url: str | None = None
+    has_demo_market: bool = False
+    report: RunReport | None = None
+    """Once the run has ended."""
+
+
+class Answer(msgspec.Struct, tag="answer", frozen=True):
+    """The result of a request."""
+
+    value: msgspec.Raw
+
+
+class Failure(msgspec.Struct, tag="failure", frozen=True):
+    """Why a request failed, in one line."""
+
+    reason: str
+    exit_code: ExitCode = ExitCode.INCOMPLETE
+
+
+def _encode_other(value: object) -> object:
+    """A value without an encoding of its own, as text; the demo market's counters may hold such."""
+    return str(value)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_encode_other)
+
+
+def encode(message: object) -> bytes:
+    """A message without a frame."""
+    return _encoder.encode(message)
+
+
+def frame(message: object) -> bytes:
+    """A message in its frame."""
+    return encode_frame(encode(message))
+
+
+def decode(data: bytes | msgspec.Raw, kind: type[T] | Any) -> T:
+    """A message, or any value, of the given type or union of types.
+
+    Raises:
+        ProtocolError: it is something else.
+    """
+    try:
+        message: T = msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
+        raise ProtocolError(f"not a message of protocol {PROTOCOL}: {error}") from None
+    return message

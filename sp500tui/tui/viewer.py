@@ -1,0 +1,125 @@
+"""The dashboard over a pipeline in another process: leaving it leaves the pipeline running."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import suppress
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.errors import ExitCode
+from sp500tui.logs.redaction import plain
+from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, PipelineControl, ShutdownLevel, escalate
+from sp500tui.pipeline.core.snapshot import Phase
+from sp500tui.pipeline.report import exit_code
+from sp500tui.pipeline.runtime.stop_signals import StopSignals
+from sp500tui.remote.client import RemotePipeline
+from sp500tui.remote.wire import RunFacts
+from sp500tui.tui import screens as registry
+from sp500tui.tui.app import DashboardApp, dashboard_files
+from sp500tui.tui.shell.keymap import KeyCommand, commands_of
+
+_STOP_QUESTIONS = {
+    ShutdownLevel.DRAIN: "Stop the pipeline for everyone, storing what was fetched",
+    ShutdownLevel.SPOOL: "Stop waiting and write the rest to the journal",
+    ShutdownLevel.KILL: "Kill the pipeline's workers",
+}
+
+
+class ViewerApp(DashboardApp):
+    """A dashboard that may come and go; `q` leaves it, and stopping the pipeline is a key of its own."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "q,ctrl+c",
+            "request_stop",
+            "Leave",
+            id="quit",
+            tooltip="Leave this viewer; the pipeline keeps running",
+        ),
+        Binding(
+            "Q",
+            "stop_pipeline",
+            "Stop pipeline",
+            id="pipeline.stop",
+            tooltip="Stop the pipeline for all viewers (press twice); again: spool to disk; a third time: kill",
+        ),
+    ]
+
+    _stop_level = ShutdownLevel.NONE
+
+    def commands(self) -> list[KeyCommand]:
+        """All key bindings with an id, by panel."""
+        return list(commands_of([ViewerApp, DashboardApp, *registry.binding_classes()]))
+
+    def action_request_stop(self) -> None:
+        """Leave the viewer."""
+        self.leave()
+
+    def action_stop_pipeline(self) -> None:
+        """Take the next step of the pipeline's shutdown after confirmation."""
+        if self.snapshot.phase in (Phase.STOPPED, Phase.FAILED):
+            self.show_message("The pipeline has ended; press q to leave")
+            return
+        level = escalate(self._stop_level)
+        if self.confirm(_STOP_QUESTIONS[level]):
+            self._run_action(lambda pipeline: self._stop(pipeline, level))
+
+    def _stop(self, pipeline: PipelineControl, level: ShutdownLevel) -> str:
+        pipeline.stop(level)
+        self._stop_level = level
+        return SHUTDOWN_MESSAGES[level]
+
+    def leave(self) -> None:
+        """Exit: with the code of the run if it has ended, else 0 or that of the signal."""
+        report = self.report()
+        pipeline = self.feed.pipeline
+        ended = pipeline is None or pipeline.join(0) or bool(self.crashed)
+        code = exit_code(report) if ended or report.signal is not None else ExitCode.OK
+        message = None if ended else "The pipeline keeps running; sp500tui attach shows it again."
+        self.exit(int(code), return_code=int(code), message=message)
+
+
+def viewer_settings(settings: Settings, run: RunFacts) -> Settings:
+    """The viewer's own settings for the screen, with those of the pipeline's run for everything else."""
+    facts = {
+        "demo": run.demo,
+        "currency": run.currency,
+        "drain_timeout": run.drain_timeout,
+        "broker": run.broker or None,
+    }
+    return settings.model_copy(update=facts)
+
+
+def run_viewer(settings: Settings, paths: Paths, pipeline: RemotePipeline) -> int:
+    """Show a pipeline that runs elsewhere until the user leaves; returns the exit code.
+
+    Raises:
+        ConfigurationError: the theme or the keymap is invalid.
+    """
+    files = dashboard_files(paths)
+    with StopSignals() as signals:
+        app = ViewerApp(
+            lambda: pipeline,
+            viewer_settings(settings, pipeline.welcome.run),
+            log=pipeline.mirror,
+            state_file=files.state,
+            export_folder=files.exports,
+            signals=signals,
+        )
+        try:
+            code = app.run()
+        except Exception as error:  # noqa: BLE001  # reported in one line below
+            app.failed(error)
+            code = None
+        finally:
+            pipeline.close()
+        report = app.report()
+    if report.failure and report.signal is not signal.SIGHUP:
+        with suppress(OSError):
+            sys.stderr.write(f"sp500tui: {plain(report.failure)}\n")
+    return int(exit_code(report)) if code is None else code

@@ -1,0 +1,206 @@
+"""The commands that steer a running pipeline: one line or one object, the right exit code, and no Textual."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sp500tui.cli import main as cli
+from sp500tui.cli.commands import attach
+from sp500tui.errors import ExitCode
+from sp500tui.logs import setup as logs
+from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.snapshot import Ledger, Phase, StageName
+from sp500tui.remote.address import PipelineRunsError
+from tests.support.environment import isolate_home
+from tests.support.remote import Serve, Served
+from tests.support.tui.fake_pipeline import FakePipeline, degraded, running
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    isolate_home(monkeypatch, tmp_path)
+    yield
+    if (configuration := logs.current()) is not None:
+        configuration.close()
+
+
+@pytest.fixture
+def served(serve: Serve) -> Served:
+    """A calm pipeline of the live market."""
+    return serve()
+
+
+def run(data: Path, *arguments: str) -> int:
+    return cli.main([*arguments, "--data-dir", str(data.parent)])
+
+
+def test_status_as_text(served: Served, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(data, "status") == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "running" in shown
+    assert str(running().ledger) in shown
+    assert all(stage in shown for stage in StageName)
+
+
+def test_status_names_what_is_wrong(serve: Serve, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    serve(FakePipeline(degraded(), prices=()))
+    assert run(data, "status") == ExitCode.OK
+    assert "! PostgreSQL does not answer" in capsys.readouterr().out
+
+
+def test_status_as_json(served: Served, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(data, "status", "--json") == ExitCode.OK
+    content = json.loads(capsys.readouterr().out)
+    quotes = content["quotes"]
+    assert quotes["fetched"] == 21_126
+    assert quotes["fetched"] == sum(
+        quotes[place] for place in ("stored", "duplicate", "queued", "in_flight", "spooled", "dead")
+    )
+    assert content["phase"] == "running"
+    assert content["queues"]["tickers"] == {
+        "ready": 50,
+        "in_flight": 0,
+        "capacity": 2048,
+        "oldest_seconds": 0.4,
+    }
+    assert content["stages"]["price"]["size"] == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call", "output"),
+    [
+        (["scale", "price", "16"], ("scale", StageName.PRICE, 16), "price workers: 8 → 16\n"),
+        (["pause"], ("pause", None), "intake paused\n"),
+        (["pause", "writer"], ("pause", StageName.WRITER), "writer stage paused\n"),
+        (["resume"], ("resume", None), "intake resumed\n"),
+        (["resume", "price"], ("resume", StageName.PRICE), "price stage resumed\n"),
+    ],
+)
+def test_a_command_is_carried_out(
+    served: Served,
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    call: tuple[object, ...],
+    output: str,
+) -> None:
+    assert run(data, *arguments) == ExitCode.OK
+    assert served.pipeline.calls == [call]
+    assert capsys.readouterr().out == output
+
+
+def test_run_cycle(served: Served, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # given a cycle that is running
+    assert run(data, "run-cycle") == ExitCode.INCOMPLETE
+    assert "no cycle was started: cycle 42 is still running" in capsys.readouterr().err
+    # when it has finished, then the next one starts
+    served.pipeline.now_shows = replace(running(), cycle=replace(running().cycle, running=False))
+    assert run(data, "run-cycle") == ExitCode.OK
+    assert capsys.readouterr().out == "cycle started\n"
+
+
+@pytest.mark.parametrize(("options", "level"), [([], ShutdownLevel.DRAIN), (["--now"], ShutdownLevel.SPOOL)])
+def test_stop_waits_for_the_end_and_has_the_exit_code_of_the_run(
+    served: Served, data: Path, capsys: pytest.CaptureFixture[str], options: list[str], level: ShutdownLevel
+) -> None:
+    served.pipeline.ends_at = level
+    served.pipeline.now_shows = replace(running(), ledger=Ledger(503, 503))
+    assert run(data, "stop", *options) == ExitCode.OK
+    assert served.pipeline.calls == [("stop", level)]
+    assert "fetched 503 = stored 503" in capsys.readouterr().out
+
+
+def test_stop_reports_what_was_not_stored(
+    served: Served, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.pipeline.ends_at = ShutdownLevel.SPOOL
+    served.pipeline.now_shows = replace(running(), ledger=Ledger(503, 500, spooled=3))
+    assert run(data, "stop", "--now") == ExitCode.INCOMPLETE
+    assert "spooled 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["status", "pause", "resume", "run-cycle", "stop"])
+def test_without_a_pipeline_one_line_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert run(tmp_path / "live", command) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "no pipeline runs on data folder" in captured.err
+    assert "--data-dir" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scale", "prize", "4"], "unknown stage 'prize'; did you mean price?"),
+        (["pause", "database"], "unknown stage 'database'; the stages are scraper, price, converter, writer"),
+        (["scale", "price", "0"], "'0' is no number of workers; give 1 to 64"),
+        (["scale", "price", "65"], "'65' is no number of workers"),
+        (["scale", "price", "-3"], "'-3' is no number of workers"),
+        (["scale", "price", "1.5"], "'1.5' is no number of workers"),
+        (["scale", "price", "٣"], "is no number of workers"),
+        (["scale", "price", "9" * 5000], "is no number of workers"),
+        (["scale", "scraper", "2"], "the scraper always has one worker"),
+        (["scale", "price"], "required: N"),
+        (["scale"], "required: STAGE, N"),
+        (["stop", "now"], "unknown argument now"),
+    ],
+)
+def test_bad_input_is_one_line_and_changes_nothing(
+    served: Served, data: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(data, *arguments) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert served.pipeline.calls == []
+
+
+@pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.STOPPED, Phase.FAILED])
+def test_a_pipeline_that_is_ending_cannot_be_paused(
+    served: Served, data: Path, capsys: pytest.CaptureFixture[str], phase: Phase
+) -> None:
+    served.pipeline.now_shows = replace(running(), phase=phase)
+    assert run(data, "pause") == ExitCode.INCOMPLETE
+    assert f"cannot pause the intake: the pipeline is {phase}" in capsys.readouterr().err
+
+
+def test_a_second_pipeline_is_refused_where_there_is_no_terminal(
+    served: Served, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(data, "--no-ui", "--once") == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert "already runs on data folder" in captured.err
+    assert "sp500tui attach" in captured.err
+
+
+def test_the_question_needs_a_terminal(served: Served, data: Path) -> None:
+    running = PipelineRunsError(data, 1)
+    with pytest.raises(PipelineRunsError, match="process 1"):
+        attach.offer_to_attach(None, running)  # type: ignore[arg-type]  # it is not used before an answer
+
+
+def test_attach_without_a_terminal_is_a_matter_of_usage(
+    served: Served, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(data, "attach") == ExitCode.USAGE
+    assert "needs a terminal" in capsys.readouterr().err
+
+
+def test_commands_load_neither_textual_nor_the_sources() -> None:
+    program = (
+        "import sys; from sp500tui.cli.main import main; main(['status', '--data-dir', '/nonexistent'])\n"
+        "print(*sorted(set(sys.modules) & {'textual', 'yfinance', 'pandas', 'aiohttp', 'curl_cffi', 'redis'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+    assert done.stderr.count("\n") == 1

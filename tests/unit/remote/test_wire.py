@@ -1,0 +1,105 @@
+"""Messages survive the way over the wire unchanged, and anything else is refused."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.errors import DatabaseError
+from sp500tui.logs.setup import LogLine
+from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.pipeline.report import RunReport
+from sp500tui.remote import commands
+from sp500tui.remote.commands import Poll, Request
+from sp500tui.remote.wire import Hello, Position, ProtocolError, Update, decode, encode
+from tests.support.tui import fake_pipeline
+from tests.support.tui.fake_cluster import one_lost, three_nodes
+from tests.support.tui.fake_pipeline import NOON, listed, seeded_prices
+
+SNAPSHOTS = [
+    fake_pipeline.running(),
+    fake_pipeline.degraded(),
+    fake_pipeline.empty(),
+    fake_pipeline.failed(),
+    fake_pipeline.draining(),
+    three_nodes(),
+    one_lost(),
+]
+
+
+@pytest.mark.parametrize("snapshot", SNAPSHOTS)
+def test_an_update_arrives_as_it_was_sent(snapshot: Snapshot) -> None:
+    # given an update with everything in it
+    update = Update(
+        position=Position(503, 7, 3, 1),
+        snapshot=snapshot,
+        prices=tuple(seeded_prices()[:20]),
+        constituents=tuple(listed()),
+        lines=(LogLine(7, NOON, 20, "price-3", "fifty quotes — “ok”"),),
+        events=(PipelineEvent(EventKind.THROTTLED, "429", 30, NOON, StageName.PRICE, "price-3"),),
+        watched=seeded_prices()[0],
+        database_url="postgresql://me:secret@host/x",
+        has_demo_market=True,
+        report=RunReport.from_snapshot(snapshot)
+        .with_failure(DatabaseError("no server", "08006"))
+        .with_signal(SIGTERM),
+    )
+    # when it is encoded and decoded, then nothing has changed
+    assert decode(encode(update), Update) == update
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Poll(Position(1, 2, 3, 4), "BRK.B"),
+        commands.Scale(StageName.PRICE, 16),
+        commands.ScaleNode("host-a", StageName.WRITER, 1),
+        commands.Pause(),
+        commands.Resume(StageName.WRITER),
+        commands.RunCycle(),
+        commands.SetInterval(0.5),
+        commands.Stop(ShutdownLevel.SPOOL),
+        commands.KillWorker("writer-1"),
+        commands.StopDatabase(10.0),
+        commands.ReadFaults(),
+        commands.SetFaults({"latency": 0.5, "missing": ["AAPL"]}),
+        commands.ReadStatistics(),
+    ],
+)
+def test_a_request_arrives_as_it_was_sent(request_: object) -> None:
+    assert decode(encode(request_), Request) == request_
+
+
+def test_the_greeting_of_a_later_version_can_be_read() -> None:
+    # given a greeting with a field that this version does not know
+    later = {"type": "hello", "protocol": 99, "program": "9.0", "steering": False, "colour": "blue"}
+    # when it is decoded, then the known fields are there
+    assert decode(encode(later), Hello) == Hello(99, "9.0", steering=False)
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        decode(data, Request)
+
+
+def test_deep_nesting_is_refused() -> None:
+    with pytest.raises(ProtocolError):
+        decode(b"\x91" * 100_000 + b"\xc0", commands.AnyCommand)
+
+
+def test_a_value_of_a_wrong_type_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="size"):
+        decode(encode({"type": "scale", "stage": "price", "size": "many"}), Request)
+    with pytest.raises(ProtocolError, match="sixteenth"):
+        decode(encode({"type": "scale", "stage": "sixteenth", "size": 1}), Request)
+
+
+def test_every_command_says_whether_it_changes_the_pipeline() -> None:
+    reading = {kind for kind in commands.AnyCommand.__args__ if not kind.changes}
+    assert reading == {commands.ReadFaults, commands.ReadStatistics}
