@@ -92,10 +92,17 @@ class DemoClock:
 
     def real(self, day: int, of_day: float) -> int:
         """The real time of `of_day` seconds after midnight of a demo day."""
-        return int(self.epoch + (day * DAY + of_day - OPENING) / self.speed)
+        return int(self.epoch) + ceil((day * DAY + of_day - OPENING) / self.speed)
+
+    def date_number(self, elapsed: float) -> int:
+        """Number of midnights of the demo since the one before the first opening."""
+        return floor((OPENING + elapsed * self.speed) / DAY)
 
     def periods(self, elapsed: float) -> TradingPeriods:
         """The sessions of the demo day that contains a time."""
-        day = floor((OPENING + elapsed * self.speed) / DAY)
+        return self.periods_of(self.date_number(elapsed))
+
+    def periods_of(self, day: int) -> TradingPeriods:
+        """The sessions of a demo day; every trade of a session is in it, to the second."""
         marks = [self.real(day, of_day) for of_day in (14_400, OPENING, CLOSING, 72_000)]
         return TradingPeriods((marks[0], marks[1]), (marks[1], marks[2]), (marks[2], marks[3]))

@@ -25,6 +25,8 @@ _PULL = 1 / (20 * DAY)
 _PAUSE = 2
 """Seconds between two rates of a pair."""
 _FINE_STEPS = 900
+_MINUTE_DAYS = 8
+"""Days for which minute bars are kept."""
 
 
 class _Walk:
@@ -56,6 +58,9 @@ class CurrencyPair:
         self.target = target
         self.symbol = f"{target}=X" if base == "USD" else f"{base}{target}=X"
         """Yahoo Finance's name, also for other requested spellings: `DKK=X` for `USDDKK=X`."""
+        self.name = self.symbol
+        self.first_opening = clock.real(0, OPENING)
+        """Real time of the exchange's first opening, seconds since 1970."""
         self.trades = 0
         self.minutes = MinuteBars()
         self._walks = walks
@@ -79,7 +84,7 @@ class CurrencyPair:
         rate = float(f"{rate:.7g}")
         self.today.trade(stamp, rate, 0)
         self.minutes.trade(stamp, rate, 0)
-        self.minutes.forget_before(stamp - DAY)
+        self.minutes.forget_before(stamp - _MINUTE_DAYS * DAY)
         self.trades += 1
 
     def _level(self, currency: str, second: int) -> float:

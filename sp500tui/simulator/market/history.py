@@ -3,100 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby, islice
-from math import exp
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
+from itertools import groupby
+from math import exp, floor
 
 from sp500tui.simulator.market.bars import MINUTE, Bar, merge
-from sp500tui.simulator.market.clock import CLOSING, OPENING, DemoClock
+from sp500tui.simulator.market.calendar import edges, is_trading_day, local_date, opening, trading_days_before
+from sp500tui.simulator.market.clock import DAY, DemoClock
 from sp500tui.simulator.market.currencies import CurrencyPair
-from sp500tui.simulator.market.model import Instrument
+from sp500tui.simulator.market.model import MAX_DAYS, Instrument
 from sp500tui.simulator.market.prng import Prng
 
 OLDEST_DAY = 3_660
-"""Calendar days back that daily bars reach."""
-OLDEST_MINUTE = 60
-"""Calendar days back that bars within a day reach."""
-_NEW_YORK = ZoneInfo("America/New_York")
+"""Calendar days before the market's first day that daily bars reach."""
+OLDEST_HOUR = 740
+"""Calendar days before the market's first day that bars within a day reach."""
+OLDEST_MINUTE = 62
+"""Calendar days before the market's first day with bars for every minute; older days have one for half an hour."""
+_HALF_HOUR = 30 * MINUTE
 _SHARE_VOLATILITY = 0.017
 _PAIR_VOLATILITY = 0.004
 """Standard deviation of the logarithm of a price from close to close."""
-_SESSION_MINUTES = (CLOSING - OPENING) // MINUTE
 
 Subject = Instrument | CurrencyPair
 """What a chart can be of."""
+Periods = dict[str, tuple[int, int]]
+"""The sessions of one trading day by Yahoo Finance's names: start and end in seconds since 1970."""
 
 
 def daily_bars(subject: Subject, since: date) -> list[Bar]:
-    """One bar a trading day from `since` on, oldest first, the present day last.
+    """One bar a date from `since` on, oldest first, the present one last.
 
-    Days before the present one are dated to the last business days, however fast the demo's days pass.
+    A date on which several of the demo's days passed has one bar for all of them.
     """
-    today = local_date(subject.today.start)
-    oldest = max(since, today - timedelta(days=OLDEST_DAY))
-    dates = list(islice(business_days_before(today), max(0, (today - oldest).days)))
-    bars = [
-        Bar(_opening(day), bar.open, bar.high, bar.low, bar.close, bar.volume)
-        for day, bar in zip(dates, _past(subject), strict=False)
-        if day >= oldest
-    ]
-    return [*reversed(bars), subject.today.bar()]
+    bars = _invented_days(subject, since)
+    lived = [] if isinstance(subject, CurrencyPair) else list(subject.past)
+    for day, group in groupby([*lived, subject.today.bar()], lambda bar: local_date(bar.start)):
+        if day >= since:
+            days = list(group)
+            bars.append(merge(days, days[0].start))
+    return bars
 
 
-def minute_bars(subject: Subject, clock: DemoClock, since: date, width: int, extended: bool) -> Iterator[Bar]:
-    """Bars of `width` seconds from `since` on; `extended` shows the present day's trades around its session too."""
-    today = local_date(subject.today.start)
-    for day in daily_bars(subject, max(since, today - timedelta(days=OLDEST_MINUTE)))[:-1]:
-        yield from _widened(_invented_minutes(day, subject), width, day.start)
-    start = subject.today.start - subject.today.start % MINUTE
-    end = subject.today.start + (CLOSING - OPENING) / clock.speed
-    around_the_clock = extended or isinstance(subject, CurrencyPair)
-    minutes = (bar for bar in subject.minutes if around_the_clock or start <= bar.start < end)
-    yield from _widened(minutes, width, start)
-
-
-def local_date(stamp: float) -> date:
-    """The exchange's date at a real time."""
-    return datetime.fromtimestamp(max(stamp, 0.0), UTC).astimezone(_NEW_YORK).date()
-
-
-def midnight(day: date) -> int:
-    """The real time at which a date begins at the exchange."""
-    return int(datetime.combine(day, time(), _NEW_YORK).timestamp())
-
-
-def business_days_before(day: date) -> Iterator[date]:
-    """Mondays to Fridays before `day`, newest first."""
-    while True:
-        day -= timedelta(days=1)
-        if day.weekday() < 5:
-            yield day
-
-
-def _opening(day: date) -> int:
-    return int(datetime.combine(day, time(9, 30), _NEW_YORK).timestamp())
-
-
-def _past(subject: Subject) -> Iterator[Bar]:
-    """Days before the present one, newest first: those that took place, then invented ones without end."""
+def trading_periods(subject: Subject, clock: DemoClock, start: float, end: float) -> list[Periods]:
+    """The trading days that overlap a time range or begin the day before or after it, oldest first."""
+    first = local_date(subject.first_opening)
+    day, last = local_date(start) - timedelta(days=1), local_date(end)
+    found: list[Periods] = []
     if isinstance(subject, CurrencyPair):
-        yield from _invented_days(subject, subject.start_rate, _PAIR_VOLATILITY, 0, 6)
-        return
-    yield from reversed(subject.past)
-    volume = round(subject.listing.shares * 0.005)
-    yield from _invented_days(subject, subject.listing.price, _SHARE_VOLATILITY, volume, 2)
+        stamps = range(int(start) // DAY, floor(min(end, clock.epoch + clock.elapsed()) / DAY) + 1)
+        return [{"regular": (number * DAY, (number + 1) * DAY)} for number in stamps]
+    while day < first and day <= last:
+        if is_trading_day(day):
+            pre, opened, closed, post = edges(day)
+            found.append({"pre": (pre, opened), "regular": (opened, closed), "post": (closed, post)})
+        day += timedelta(days=1)
+    present = clock.date_number(clock.elapsed())
+    for number in range(max(0, present - MAX_DAYS), present + 1):
+        periods = clock.periods_of(number)
+        if start - DAY < periods.post[1] and periods.pre[0] < end + DAY:
+            found.append(dict(periods.named()))
+    return found
 
 
-def _invented_days(subject: Subject, close: float, size: float, volume: int, digits: int) -> Iterator[Bar]:
-    rng = Prng(subject.seed, "days", subject.symbol)
-    while True:
+def minute_bars(subject: Subject, days: list[Periods], width: int, extended: bool) -> Iterator[Bar]:
+    """Bars of `width` seconds along the sessions of these days; those around the regular one if `extended`.
+
+    Invented days have no trades around their regular session.
+    """
+    first = local_date(subject.first_opening)
+    oldest = opening(first - timedelta(days=OLDEST_MINUTE))
+    since = local_date(days[0]["regular"][0]) if days else first
+    invented = {bar.start: bar for bar in _invented_days(subject, since)}
+    for day in days:
+        opened, closed = day["regular"]
+        record = invented.get(opened)
+        if record is not None:
+            step = MINUTE if opened >= oldest else _HALF_HOUR
+            yield from _widened(_invented_minutes(record, closed, step, subject), width, opened)
+            continue
+        for name in ("pre", "regular", "post") if extended else ("regular",):
+            start, end = day.get(name, (0, 0))
+            yield from _widened(subject.minutes.between(start, end), width, start)
+
+
+def _invented_days(subject: Subject, since: date) -> list[Bar]:
+    """The days from `since` to the one before the market's first, oldest first."""
+    if isinstance(subject, CurrencyPair):
+        close, size, volume, digits = subject.start_rate, _PAIR_VOLATILITY, 0, 6
+    else:
+        volume = round(subject.listing.shares * 0.005)
+        close, size, digits = subject.listing.price, _SHARE_VOLATILITY, 2
+    rng = Prng(subject.seed, "days", subject.name)
+    first = local_date(subject.first_opening)
+    found: list[Bar] = []
+    for day in trading_days_before(first):
+        if day < since or (first - day).days > OLDEST_DAY:
+            break
         before = max(round(close * exp(-size * rng.normal()), digits), 10.0**-digits)
-        opening = round(before + (close - before) * 0.3 * rng.uniform(), digits)
-        high = max(opening, close, round(max(opening, close) * (1 + 0.4 * size * rng.uniform()), digits))
-        low = min(opening, close, round(min(opening, close) * (1 - 0.4 * size * rng.uniform()), digits))
-        yield Bar(0, opening, high, low, close, round(volume * (0.5 + rng.uniform())))
+        opened = round(before + (close - before) * 0.3 * rng.uniform(), digits)
+        high = max(opened, close, round(max(opened, close) * (1 + 0.4 * size * rng.uniform()), digits))
+        low = min(opened, close, round(min(opened, close) * (1 - 0.4 * size * rng.uniform()), digits))
+        found.append(Bar(opening(day), opened, high, low, close, round(volume * (0.5 + rng.uniform()))))
         close = before
+    return found[::-1]
 
 
 def _widened(minutes: Iterator[Bar], width: int, origin: int) -> Iterator[Bar]:
@@ -104,16 +114,18 @@ def _widened(minutes: Iterator[Bar], width: int, origin: int) -> Iterator[Bar]:
         yield merge(list(group), origin + number * width)
 
 
-def _invented_minutes(day: Bar, subject: Subject) -> Iterator[Bar]:
-    """A session gone by, minute by minute, from its open to its close within its high and low."""
-    rng = Prng(subject.seed, "minutes", subject.symbol, day.start)
-    peak, trough = int(rng.uniform() * 190), 195 + int(rng.uniform() * 190)
+def _invented_minutes(day: Bar, closing: int, step: int, subject: Subject) -> Iterator[Bar]:
+    """A session gone by, step by step, from its open to its close within its high and low."""
+    rng = Prng(subject.seed, "minutes", subject.name, day.start)
+    steps = -(-(closing - day.start) // step)
+    peak, trough = int(rng.uniform() * steps / 2), steps // 2 + int(rng.uniform() * steps / 2)
     price = day.open
-    for minute in range(_SESSION_MINUTES):
-        left = _SESSION_MINUTES - minute
+    for number in range(steps):
+        left = steps - number
+        digits = 6 if isinstance(subject, CurrencyPair) else 4 if rng.uniform() < 0.1 else 2
         drift = (day.close - price) / left + (day.high - day.low) * 0.02 * rng.normal()
-        following = round(min(max(price + drift, day.low), day.high), 6) if left > 1 else day.close
-        high = day.high if minute == peak else max(price, following)
-        low = day.low if minute == trough else min(price, following)
-        yield Bar(day.start + minute * MINUTE, price, high, low, following, day.volume // _SESSION_MINUTES)
+        following = round(min(max(price + drift, day.low), day.high), digits) if left > 1 else day.close
+        high = day.high if number == peak else max(price, following)
+        low = day.low if number == trough else min(price, following)
+        yield Bar(day.start + number * step, price, high, low, following, day.volume // steps)
         price = following

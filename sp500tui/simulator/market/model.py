@@ -9,7 +9,7 @@ from math import exp, sqrt
 
 from sp500tui.model import MarketState
 from sp500tui.simulator.market.bars import Bar, DayRecord, MinuteBars
-from sp500tui.simulator.market.clock import CLOSING, OPENING, TRADING, DemoClock
+from sp500tui.simulator.market.clock import CLOSING, DAY, OPENING, TRADING, DemoClock
 from sp500tui.simulator.market.currencies import Currencies, CurrencyPair
 from sp500tui.simulator.market.instruments import Listing, fraction
 from sp500tui.simulator.market.prng import Prng
@@ -31,8 +31,12 @@ _FINE_STEPS = 900
 """Trades after a pause that are simulated one by one; a longer pause takes as many longer steps."""
 _MAX_GAP = 30
 """Largest time in seconds between two trades of the smallest shares in the regular session."""
-_MAX_DAYS = 60
+MAX_DAYS = 60
 """Days of the demo market's own past kept as daily bars."""
+_MINUTE_DAYS = 30
+"""Real days for which minute bars are kept."""
+_LONGEST_STEP = 45
+"""Seconds between two trades of a regular session at most, also after a pause: every minute has a bar."""
 SWEEPS = 30
 """Number of calls of `sweep`, one a second, that advance all instruments once."""
 
@@ -86,14 +90,18 @@ class Instrument:
         """Trade about every `gap` seconds."""
         self.listing = listing
         self.symbol = listing.yahoo_symbol
+        self.name = self.symbol
+        """The symbol at the start, from which random numbers are derived."""
         self.seed = seed
+        self.first_opening = clock.real(0, OPENING)
+        """Real time of the first opening, seconds since 1970."""
         self.trades = 0
         """Number of trades so far; the quote is unchanged while it is."""
         self.pre: tuple[float, int] | None = None
         self.post: tuple[float, int] | None = None
         """Price and real time of the latest trade before and after the regular session, of the current day."""
         self.minutes = MinuteBars()
-        self.past: deque[Bar] = deque(maxlen=_MAX_DAYS)
+        self.past: deque[Bar] = deque(maxlen=MAX_DAYS)
         """Past regular sessions since the start, oldest first."""
         self._sector = sector
         self._clock = clock
@@ -106,6 +114,8 @@ class Instrument:
         self._next = 0
         self._last = 0
         self._day = -1
+        self._periods_day = -1
+        self._periods = clock.periods_of(0)
         self.today = self._opening_record(listing.price)
 
     def _opening_record(self, close: float) -> DayRecord:
@@ -125,8 +135,11 @@ class Instrument:
             self._trade(due, state, factors)
             longest = self._gap if state is MarketState.REGULAR else 4 * self._gap
             step = 1 + int(longest * self._rng.uniform())
+            longer = step * stretch
+            if state is MarketState.REGULAR and second - due < _MINUTE_DAYS * DAY:
+                longer = max(step, min(longer, _LONGEST_STEP))
             # Long steps are used only in the past; the trade after `second` has a normal distance.
-            self._next = due + (step * stretch if due + step * stretch <= second else step)
+            self._next = due + (longer if due + longer <= second else step)
 
     def _trade(self, second: int, state: MarketState, factors: Factors) -> None:
         day = self._clock.day(second)
@@ -142,9 +155,19 @@ class Instrument:
             self.pre = (price, stamp)
         else:
             self.post = (price, stamp)
-        self.minutes.trade(stamp, price, volume)
+        self.minutes.trade(stamp, price, volume, self._session_start(second, state))
         self._last = second
         self.trades += 1
+
+    def _session_start(self, second: int, state: MarketState) -> int:
+        """Real time at which the session of a trade began."""
+        day = self._clock.date_number(second)
+        if day != self._periods_day:
+            self._periods_day, self._periods = day, self._clock.periods_of(day)
+        periods = self._periods
+        if state is MarketState.REGULAR:
+            return periods.regular[0]
+        return periods.pre[0] if state is MarketState.PRE else periods.post[0]
 
     def _price(self, second: int, factors: Factors, opens: bool) -> float:
         passed = min((second - self._last) * self._clock.speed, _SESSION)
@@ -161,7 +184,7 @@ class Instrument:
         before = self.today
         if self._day >= 0:
             self.past.append(before.bar())
-            self.minutes.forget_before(self._clock.real(day, 14_400))
+            self.minutes.forget_before(stamp - _MINUTE_DAYS * DAY)
         known = before.price if self._day >= 0 else before.previous_close
         known_at = before.time if self._day >= 0 else before.previous_time
         self.today = DayRecord(

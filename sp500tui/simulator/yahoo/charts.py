@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby, islice
+from math import isfinite
 
+from sp500tui.model import MarketState
 from sp500tui.simulator.market.bars import MINUTE, Bar, merge
-from sp500tui.simulator.market.clock import DAY
+from sp500tui.simulator.market.calendar import local_date, real_time, trading_days_before
+from sp500tui.simulator.market.clock import DAY, DemoClock
 from sp500tui.simulator.market.currencies import CurrencyPair
 from sp500tui.simulator.market.history import (
     OLDEST_DAY,
+    Periods,
     Subject,
-    business_days_before,
     daily_bars,
-    local_date,
-    midnight,
     minute_bars,
+    trading_periods,
 )
 from sp500tui.simulator.market.model import Market
 from sp500tui.simulator.yahoo.quotes import exchange_names, exchange_offset
@@ -33,6 +36,15 @@ _LONGER: dict[str, Callable[[date], date]] = {
     "3mo": lambda day: day.replace(month=day.month - (day.month - 1) % 3, day=1),
 }
 """Bars longer than a day, and the date from which each of them counts."""
+_LIMITS = (
+    {"1m": (30, 8)}
+    | dict.fromkeys(("2m", "5m", "15m", "30m", "90m"), (60, 60))
+    | dict.fromkeys(("60m", "1h"), (730, 730))
+)
+"""Days back and days a request of the bars within a day."""
+FIRST_TRADE = 631_290_600
+"""When all shares were first traded, seconds since 1970."""
+_SINGLE = struct.Struct("<f")
 _UNIT_DAYS = {"wk": 7, "mo": 31, "y": 366}
 
 
@@ -57,12 +69,16 @@ class _Span:
     extended: bool
     """With the sessions before and after the regular one."""
 
+    @property
+    def intraday(self) -> bool:
+        return self.interval in _INTRADAY
+
 
 def chart(market: Market, symbol: str, query: Mapping[str, str]) -> dict[str, object]:
     """The `result` of a chart request.
 
     Raises:
-        ChartError: The symbol is not listed, or the range or interval does not exist.
+        ChartError: The symbol is not listed, or the range or interval does not exist or is not available.
     """
     subject: Subject | None = market.instrument(symbol) or market.pair(symbol)
     if subject is None:
@@ -70,12 +86,18 @@ def chart(market: Market, symbol: str, query: Mapping[str, str]) -> dict[str, ob
     now = market.clock.epoch + market.clock.elapsed()
     try:
         span = _span(subject, query, now)
-        bars = _bars(market, subject, span)
+        _check_limits(span, query.get("range"), now)
+        days = trading_periods(subject, market.clock, span.start, span.end) if span.intraday else []
+        bars = _bars(subject, span, days)
     except (ValueError, OverflowError) as error:
         raise ChartError(422, "Unprocessable Entity", f"Invalid input - {error}") from error
-    meta = _meta(market, subject, query.get("range", ""), span)
+    meta = _meta(market, subject, query.get("range", ""), span, days)
     if not bars:
         return {"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}}
+    if span.intraday:
+        bars = _with_latest_trade(bars, subject)
+    else:
+        bars = _with_time_of_latest_trade(bars, subject, market.clock)
     return {"meta": meta, "timestamp": [bar.start for bar in bars], "indicators": _indicators(bars, span)}
 
 
@@ -93,51 +115,91 @@ def _range_start(subject: Subject, wanted: str) -> float:
     today = local_date(subject.today.start)
     match = re.fullmatch(r"(\d{1,4})(d|wk|mo|y)", wanted)
     if wanted == "ytd":
-        return midnight(today.replace(month=1, day=1))
+        return real_time(today.replace(month=1, day=1))
     if wanted == "max":
-        return midnight(today - timedelta(days=OLDEST_DAY))
+        return real_time(today - timedelta(days=OLDEST_DAY))
     if match is None:
         raise ValueError(f"range={wanted} is not supported")
     if match[2] == "d":
-        return midnight(min(islice(business_days_before(today), max(0, int(match[1]) - 1)), default=today))
-    return midnight(today - timedelta(days=min(int(match[1]) * _UNIT_DAYS[match[2]], OLDEST_DAY)))
+        return real_time(min(islice(trading_days_before(today), max(0, int(match[1]) - 1)), default=today))
+    return real_time(today - timedelta(days=min(int(match[1]) * _UNIT_DAYS[match[2]], OLDEST_DAY)))
 
 
-def _bars(market: Market, subject: Subject, span: _Span) -> list[Bar]:
-    since = local_date(span.start - DAY)
-    if span.interval in _INTRADAY:
-        width = _INTRADAY[span.interval] * MINUTE
-        bars = minute_bars(subject, market.clock, since, width, span.extended)
+def _check_limits(span: _Span, wanted: str | None, now: float) -> None:
+    """Refuse what Yahoo Finance refuses, in its words."""
+    if not (isfinite(span.start) and isfinite(span.end)):
+        raise ValueError("period1 and period2 must be numbers")
+    if span.end <= FIRST_TRADE:
+        description = f"Data doesn't exist for startDate = {span.start:.0f}, endDate = {span.end:.0f}"
+        raise ChartError(400, "Bad Request", description)
+    limits = _LIMITS.get(span.interval)
+    if limits is None:
+        return
+    back, longest = limits
+    # Days of a range are trading days.
+    slack = 5 if wanted and wanted.endswith("d") else 0
+    reason = ""
+    if span.end - span.start > (longest + slack) * DAY:
+        reason = f"Only {longest} days worth of {span.interval} granularity data are allowed to be fetched per request."
+    elif span.start < now - (back + 1.5 * slack) * DAY:
+        reason = f"The requested range must be within the last {back} days."
+    if reason:
+        window = f"startTime={span.start:.0f} and endTime={span.end:.0f}"
+        description = f"{span.interval} data not available for {window}. {reason}"
+        raise ChartError(422, "Unprocessable Entity", description)
+
+
+def _bars(subject: Subject, span: _Span, days: list[Periods]) -> list[Bar]:
+    if span.intraday:
+        bars = minute_bars(subject, days, _INTRADAY[span.interval] * MINUTE, span.extended)
         return [bar for bar in bars if span.start <= bar.start < span.end]
-    days = [bar for bar in daily_bars(subject, since) if span.start <= bar.start < span.end]
+    since = local_date(span.start - DAY)
+    found = [bar for bar in daily_bars(subject, since) if span.start <= bar.start < span.end]
     if span.interval == "1d":
-        return days
+        return found
     first_day = _LONGER[span.interval]
-    groups = groupby(days, lambda bar: first_day(local_date(bar.start)))
-    return [merge(list(group), midnight(day)) for day, group in groups]
+    groups = groupby(found, lambda bar: first_day(local_date(bar.start)))
+    return [merge(list(group), real_time(day)) for day, group in groups]
+
+
+def _with_latest_trade(bars: list[Bar], subject: Subject) -> list[Bar]:
+    """Bars within a day are followed by the latest trade with its own time, which is no bar."""
+    price, time = subject.today.price, subject.today.time
+    return [*bars, Bar(time, price, price, price, price, 0)] if time > bars[-1].start else bars
+
+
+def _with_time_of_latest_trade(bars: list[Bar], subject: Subject, clock: DemoClock) -> list[Bar]:
+    """While the exchange is open, the bar of the current day has the time of the latest trade."""
+    if bars[-1].start != subject.today.start or clock.state(clock.elapsed()) is not MarketState.REGULAR:
+        return bars
+    return [*bars[:-1], replace(bars[-1], start=subject.today.time)]
 
 
 def _indicators(bars: list[Bar], span: _Span) -> dict[str, object]:
     quote = {
-        "high": [bar.high for bar in bars],
+        "high": [in_single_precision(bar.high) for bar in bars],
         "volume": [bar.volume for bar in bars],
-        "low": [bar.low for bar in bars],
-        "open": [bar.open for bar in bars],
-        "close": [bar.close for bar in bars],
+        "low": [in_single_precision(bar.low) for bar in bars],
+        "open": [in_single_precision(bar.open) for bar in bars],
+        "close": [in_single_precision(bar.close) for bar in bars],
     }
-    if span.interval in _INTRADAY:
+    if span.intraday:
         return {"quote": [quote]}
     return {"quote": [quote], "adjclose": [{"adjclose": quote["close"]}]}
 
 
-def _meta(market: Market, subject: Subject, wanted: str, span: _Span) -> dict[str, object]:
+def in_single_precision(price: float) -> float:
+    """A price as Yahoo Finance keeps it: in single precision, printed as a number of double precision."""
+    return float(_SINGLE.unpack(_SINGLE.pack(price))[0])
+
+
+def _meta(
+    market: Market, subject: Subject, wanted: str, span: _Span, days: list[Periods]
+) -> dict[str, object]:
     today = subject.today
     offset, zone = exchange_offset(today.time)
     periods = market.clock.periods(market.clock.elapsed())
-    named = {
-        name: {"timezone": zone, "start": start, "end": end, "gmtoffset": offset}
-        for name, (start, end) in periods.named()
-    }
+    named = {name: _period(start, end) for name, (start, end) in periods.named()}
     meta: dict[str, object] = {
         **_identity(subject),
         "regularMarketTime": today.time,
@@ -154,14 +216,25 @@ def _meta(market: Market, subject: Subject, wanted: str, span: _Span) -> dict[st
         "range": wanted,
         "validRanges": list(_VALID_RANGES),
     }
-    if span.interval in _INTRADAY:
+    if span.intraday:
         meta["previousClose"] = today.previous_close
         meta["scale"] = 3
-        regular = named["regular"]
-        meta["tradingPeriods"] = (
-            {name: [[period]] for name, period in named.items()} if span.extended else [[regular]]
-        )
+        meta["tradingPeriods"] = _trading_periods(days, span.extended)
     return meta
+
+
+def _trading_periods(days: list[Periods], extended: bool) -> object:
+    """Lists of one period a day; with the sessions around the regular one an object of such lists."""
+    found = {
+        name: [[_period(*day[name])] for day in days if name in day and day[name][0] < day[name][1]]
+        for name in ("pre", "regular", "post")
+    }
+    return found if extended else found["regular"]
+
+
+def _period(start: int, end: int) -> dict[str, object]:
+    offset, zone = exchange_offset(start)
+    return {"timezone": zone, "start": start, "end": end, "gmtoffset": offset}
 
 
 def _identity(subject: Subject) -> dict[str, object]:
@@ -175,6 +248,6 @@ def _identity(subject: Subject) -> dict[str, object]:
     code, exchange = exchange_names(subject.listing)
     return {
         "currency": "USD", "symbol": subject.symbol, "exchangeName": code, "fullExchangeName": exchange,
-        "instrumentType": "EQUITY", "firstTradeDate": 631_290_600, "hasPrePostMarketData": True,
+        "instrumentType": "EQUITY", "firstTradeDate": FIRST_TRADE, "hasPrePostMarketData": True,
         "longName": subject.listing.name, "shortName": subject.listing.name, "priceHint": 2,
     }  # fmt: skip

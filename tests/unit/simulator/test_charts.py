@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sp500tui.simulator.market.bars import Bar, MinuteBars
+from sp500tui.simulator.market.calendar import closes_early, is_trading_day, local_date, real_time
 from sp500tui.simulator.market.clock import OPENING
-from sp500tui.simulator.market.history import daily_bars, local_date
+from sp500tui.simulator.market.history import daily_bars
 from sp500tui.simulator.market.model import Market
 from sp500tui.simulator.yahoo.charts import ChartError, chart
+from sp500tui.sources.yahoo.chart_numbers import printed_price
 from tests.support.recordings import own_and_real
 from tests.unit.simulator.test_clock import NOON, SettableTime
 from tests.unit.simulator.test_market import known, new_market
@@ -31,18 +35,29 @@ def result(market: Market, symbol: str = "MMM", **query: str) -> dict[str, Any]:
     return answer
 
 
-def bars(answer: dict[str, Any]) -> list[Bar]:
+def elements(answer: dict[str, Any]) -> list[Bar]:
+    """All elements of the answer, with prices as they were before single precision."""
     quote = answer["indicators"]["quote"][0]
-    columns = zip(
-        answer["timestamp"],
-        quote["open"],
-        quote["high"],
-        quote["low"],
-        quote["close"],
-        quote["volume"],
-        strict=True,
-    )
-    return [Bar(*column) for column in columns]
+    prices = [
+        [float(printed_price(price) or 0) for price in quote[name]]
+        for name in ("open", "high", "low", "close")
+    ]
+    return [Bar(*column) for column in zip(answer["timestamp"], *prices, quote["volume"], strict=True)]
+
+
+def bars(answer: dict[str, Any]) -> list[Bar]:
+    """The elements without the latest trade that follows bars within a day."""
+    found = elements(answer)
+    extra = "tradingPeriods" in answer["meta"] and found[-1].start == answer["meta"]["regularMarketTime"]
+    return found[:-1] if extra and not found[-1].volume else found
+
+
+def allowed(interval: str, span: str) -> bool:
+    """Whether the endpoint has this range of this interval."""
+    shortest = {"1m": "7d", "2m": "2wk", "5m": "2wk", "15m": "2wk", "30m": "2wk", "90m": "2wk"}.get(interval)
+    if shortest is None:
+        return span != "max" or interval not in ("60m", "1h")
+    return RANGES.index(span) <= RANGES.index(shortest)
 
 
 def after(seconds: float, speed: float = 1.0, start_at: float = OPENING) -> Market:
@@ -64,6 +79,10 @@ def young_market() -> Market:
 def test_bars_are_in_order_and_possible(interval: str, span: str, young_market: Market) -> None:
     # given a chart of any range and interval
     market = young_market
+    if not allowed(interval, span):
+        with pytest.raises(ChartError, match=r"granularity data|requested range"):
+            result(market, range=span, interval=interval)
+        return
     answer = result(market, range=span, interval=interval, includePrePost="true")
     shown = bars(answer)
 
@@ -96,15 +115,17 @@ def test_a_year_of_days_ends_with_the_previous_close_and_today() -> None:
     days = bars(result(market, range="1y", interval="1d"))
     today = known(market, "MMM").today
 
-    # then there are as many as a year has business days, on business days, each opening in the morning
-    assert 255 <= len(days) <= 264
+    # then there are as many as a year has trading days, on trading days, each opening in the morning
+    assert 248 <= len(days) <= 255
     locals_ = [
         datetime.fromtimestamp(bar.start, UTC).astimezone(ZoneInfo("America/New_York")) for bar in days[:-1]
     ]
-    assert all(moment.weekday() < 5 and (moment.hour, moment.minute) == (9, 30) for moment in locals_)
+    assert all(
+        is_trading_day(moment.date()) and (moment.hour, moment.minute) == (9, 30) for moment in locals_
+    )
     # and the last two are the quote's previous close and its day
     assert days[-2].close == today.previous_close
-    assert days[-1] == today.bar()
+    assert days[-1] == replace(today.bar(), start=today.time)
 
 
 def test_a_longer_range_shows_the_same_days() -> None:
@@ -158,15 +179,43 @@ def test_trades_around_the_session_are_shown_on_request_only() -> None:
 
 
 def test_days_of_the_demo_become_history() -> None:
-    # given a market whose fourth day goes on, at a speed at which a day takes 86.4 s
-    market = after(3 * 86.4 + 10, speed=1000)
+    # given a market in the session of its fourth day
+    market = after(3 * 86_400 + 600)
     instrument = known(market, "MMM")
     days = bars(result(market, range="1mo", interval="1d"))
 
-    # then the three days gone by are the last of its history, on separate dates
+    # then the three days gone by are the last of its history, at the times at which they took place
     assert len(instrument.past) == 3
+    assert [bar.start for bar in days[-4:-1]] == [bar.start for bar in instrument.past]
     assert [bar.close for bar in days[-4:-1]] == [bar.close for bar in instrument.past]
     assert len({local_date(bar.start) for bar in days}) == len(days)
+
+
+def test_several_days_of_the_demo_on_one_date_are_one_bar() -> None:
+    # given a market whose fourth day goes on, at a speed at which a day takes 86.4 s
+    market = after(3 * 86.4 + 10, speed=1000)
+    instrument = known(market, "MMM")
+    day = bars(result(market, range="1mo", interval="1d"))[-1]
+    assert day.open == instrument.past[0].open
+    assert day.close == instrument.today.price
+    assert day.volume == sum(bar.volume for bar in instrument.past) + instrument.today.volume
+
+
+def test_a_day_that_is_over_does_not_change() -> None:
+    # given the bars of the first day, asked for in the evening and two days later
+    time = SettableTime()
+    market = new_market(time, start_at=OPENING)
+    for _ in range(30):
+        time.now += 900
+        known(market, "MMM")
+    window = {"period1": str(int(NOON)), "period2": str(int(NOON) + 6 * 3600 + 1800), "interval": "1m"}
+    evening = bars(result(market, **window))
+    time.now += 2 * 86_400
+    later = bars(result(market, **window))
+
+    # then they are the same, one for every minute of the session
+    assert evening == later
+    assert [bar.start for bar in evening] == [int(NOON) + 60 * minute for minute in range(390)]
 
 
 def test_periods_choose_what_is_shown() -> None:
@@ -193,7 +242,7 @@ def test_a_currency_pair_has_a_chart() -> None:
     # then its last bar is the present rate and the one before its previous close
     pair = market.pair("DKK=X")
     assert pair is not None
-    assert bars(answer)[-1] == pair.today.bar()
+    assert bars(answer)[-1] == replace(pair.today.bar(), start=pair.today.time)
     assert bars(answer)[-2].close == pair.today.previous_close
     assert answer["meta"]["instrumentType"] == "CURRENCY"
     assert bars(result(market, "DKK=X", range="1d", interval="1m"))
@@ -208,12 +257,78 @@ def test_a_currency_pair_has_a_chart() -> None:
         ("MMM", {"period1": "then"}, 422),
         ("MMM", {"period1": "nan"}, 422),
         ("MMM", {"period1": "1e300"}, 422),
+        ("MMM", {"period1": "inf"}, 422),
+        ("MMM", {"period1": "0", "period2": "1000", "interval": "1d"}, 400),
+        (
+            "MMM",
+            {"period1": str(NOON - 31 * 86_400), "period2": str(NOON - 30 * 86_400), "interval": "1m"},
+            422,
+        ),
+        ("MMM", {"period1": str(NOON - 9 * 86_400), "period2": str(NOON), "interval": "1m"}, 422),
+        ("MMM", {"period1": str(NOON - 61 * 86_400), "period2": str(NOON), "interval": "15m"}, 422),
+        ("MMM", {"period1": str(NOON - 731 * 86_400), "period2": str(NOON), "interval": "1h"}, 422),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(symbol: str, query: dict[str, str], status: int) -> None:
     with pytest.raises(ChartError) as refusal:
         chart(after(60), symbol, query)
     assert refusal.value.status == status
+
+
+def test_the_sessions_of_the_window_are_named_half_days_and_all() -> None:
+    # given a window with Thanksgiving in it
+    market = after(60)
+    start = real_time(date(2024, 11, 25))
+    answer = result(market, interval="1h", period1=str(start), period2=str(start + 6 * 86_400))
+    periods = [period for (period,) in answer["meta"]["tradingPeriods"]]
+    days = {local_date(period["start"]): period["end"] - period["start"] for period in periods}
+
+    # then the holiday is absent and the day after it ends at 13:00
+    assert date(2024, 11, 28) not in days
+    assert days[date(2024, 11, 27)] == 6.5 * 3600
+    assert days[date(2024, 11, 29)] == 3.5 * 3600
+    # and bars fill each session and nothing else
+    shown = [bar.start for bar in bars(answer)]
+    opened = real_time(date(2024, 11, 29), time(9, 30))
+    assert [bar for bar in shown if bar >= opened][:4] == [opened + hour * 3600 for hour in range(4)]
+
+
+def test_bars_within_a_day_are_followed_by_the_latest_trade() -> None:
+    # given the minutes of an earlier day
+    market = after(600)
+    start = int(NOON) - 7 * 86_400
+    answer = result(market, interval="1m", period1=str(start), period2=str(start + 3 * 86_400))
+    extra = elements(answer)[-1]
+
+    # then the last element has the time and the price of the latest trade, and no volume
+    today = known(market, "MMM").today
+    assert (extra.start, extra.open, extra.close, extra.volume) == (today.time, today.price, today.price, 0)
+    assert extra.start >= start + 3 * 86_400
+
+
+def test_prices_are_in_single_precision() -> None:
+    quote = result(after(600), range="5d", interval="1m")["indicators"]["quote"][0]
+    assert all(price == float(np.float32(price)) for name in ("open", "close") for price in quote[name])
+
+
+@pytest.mark.parametrize(
+    ("day", "open_", "early"),
+    [
+        (date(2026, 1, 1), False, False),
+        (date(2026, 4, 3), False, False),
+        (date(2026, 5, 25), False, False),
+        (date(2026, 7, 3), False, False),
+        (date(2025, 7, 3), True, True),
+        (date(2026, 11, 26), False, False),
+        (date(2026, 11, 27), True, True),
+        (date(2026, 12, 24), True, True),
+        (date(2026, 12, 25), False, False),
+        (date(2026, 11, 28), False, False),
+        (date(2026, 11, 30), True, False),
+    ],
+)
+def test_the_exchange_keeps_its_holidays(day: date, open_: bool, early: bool) -> None:
+    assert (is_trading_day(day), closes_early(day)) == (open_, early)
 
 
 @settings(max_examples=20, deadline=None)

@@ -145,8 +145,11 @@ def test_what_is_remembered_does_not_grow_with_the_days() -> None:
             minutes = known(market, "MMM").minutes
         remembered.append(len(list(minutes)))
 
-    # then the minutes kept are those since the last opening's early hours
-    assert max(remembered) <= 24
+    # then the minutes are those of the trading sessions, and only the newest are kept
+    assert remembered == sorted(remembered)
+    assert max(remembered) <= 5 * 24
+    known(market, SOME[0].yahoo_symbol).minutes.forget_before(0, most=10)
+    assert len(list(known(market, SOME[0].yahoo_symbol).minutes)) == 10
     assert len(known(market, "MMM").past) == 5
 
 
