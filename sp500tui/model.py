@@ -65,6 +65,8 @@ class Quote:
     """Shares traded in the regular session."""
     fetched_at: datetime
     """Time at which the response arrived, UTC."""
+    market_cap: int | None = None
+    """Capitalisation of the whole company in `currency`, as the source estimates it; shown only, never stored."""
 
 
 @dataclass(frozen=True, slots=True)

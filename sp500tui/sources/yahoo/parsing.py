@@ -43,6 +43,7 @@ FIELDS = (
     "currency",
     "marketState",
     "regularMarketVolume",
+    "marketCap",
     *(
         session + part
         for session in ("regularMarket", "preMarket", "postMarket", _OVERNIGHT)
@@ -54,7 +55,7 @@ FIELDS = (
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _MAX_NUMBER = 10**15
 _MAX_SCALE = -30
-_MAX_VOLUME = 2**63
+_MAX_COUNT = 2**63
 _MAX_CLOCK_SKEW = timedelta(days=1)
 
 
@@ -140,8 +141,9 @@ def _quote(symbol: str, entry: Mapping[str, object] | None, now: datetime) -> Qu
         currency=_currency(entry.get("currency")),
         quote_time=trade.time,
         market_state=state,
-        volume=_volume(entry.get("regularMarketVolume")),
+        volume=_count(entry.get("regularMarketVolume")),
         fetched_at=now,
+        market_cap=_count(entry.get("marketCap")) or None,
     )
 
 
@@ -259,6 +261,7 @@ def _currency(value: object) -> str:
     return value
 
 
-def _volume(value: object) -> int | None:
+def _count(value: object) -> int | None:
+    """A number of shares or dollars; None if it is negative, no number or out of range."""
     number = _number(value)
-    return int(number) if number is not None and 0 <= number < _MAX_VOLUME else None
+    return int(number) if number is not None and 0 <= number < _MAX_COUNT else None

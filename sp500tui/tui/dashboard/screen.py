@@ -84,7 +84,9 @@ class MainScreen(Screen[None]):
         yield PipelineStrip()
         with Container(id="middle"):
             yield WorkersPanel()
-            yield PricePanel(clock=self.dashboard.clock, id="prices", classes="panel")
+            yield PricePanel(
+                demo=self.dashboard.settings.demo, clock=self.dashboard.clock, id="prices", classes="panel"
+            )
         yield LogView(id="log", classes="panel")
         yield too_small_notice()
         yield KeyBar()

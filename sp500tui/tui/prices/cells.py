@@ -21,7 +21,7 @@ from sp500tui.tui.prices.columns import (
     PriceColumn,
     PriceLayout,
 )
-from sp500tui.tui.prices.model import PriceRow, SectorStats
+from sp500tui.tui.prices.model import ChangeStats, PriceRow
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
 from sp500tui.tui.render.formats import (
     arrow,
@@ -260,7 +260,7 @@ def render_header(layout: PriceLayout, options: ViewOptions, currency: str, conv
     return _pad_to_edge(cells, layout)
 
 
-def render_sector_heading(line: SectorLine, stats: SectorStats, layout: PriceLayout) -> list[Cell]:
+def render_sector_heading(line: SectorLine, stats: ChangeStats, layout: PriceLayout) -> list[Cell]:
     """A sector's heading.
 
     Name and number of rows are above the text columns, advancers and decliners above the prices, and the

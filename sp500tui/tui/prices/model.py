@@ -69,18 +69,23 @@ class PriceRow(NamedTuple):
 
 @dataclass(slots=True)
 class _CurrencySums:
-    """Sums over the members of a sector that are priced in one currency."""
+    """Sums over the members of a group that are priced in one currency."""
 
     members: int = 0
     change: Decimal = Decimal(0)
     previous: Decimal = Decimal(0)
     """Of the previous prices."""
+    capitalised: int = 0
+    """Members with a known capitalisation."""
+    capital_change: Decimal = Decimal(0)
+    capital_before: Decimal = Decimal(0)
+    """Capitalisation at the previous prices."""
 
 
-class SectorStats:
-    """Advancers, decliners and the change in percent of one sector.
+class ChangeStats:
+    """Advancers, decliners and the change in percent of one sector, or of the whole list.
 
-    Updated by adding and removing single rows, so the cost of an update does not depend on the sector's size.
+    Updated by adding and removing single rows, so the cost of an update does not depend on the size of the group.
     Prices are summed per currency and never across currencies.
     """
 
@@ -92,8 +97,14 @@ class SectorStats:
         self.decliners = 0
         self._sums: dict[str, _CurrencySums] = {}
 
-    def add(self, quote: Quote | None, times: int = 1) -> None:
-        """Count a member's newest quote, or remove it with `times=-1`; quotes without a change do not count."""
+    def add(self, quote: Quote | None, times: int = 1, *, classes: int = 1) -> None:
+        """Count a member's newest quote, or remove it with `times=-1`; quotes without a change do not count.
+
+        Args:
+            quote: The quote.
+            times: 1 or -1.
+            classes: Number of share classes that are listed of the company, which share its capitalisation.
+        """
         if quote is None or quote.change is None:
             return
         previous = quote.price - quote.change
@@ -103,26 +114,44 @@ class SectorStats:
         sums.members += times
         sums.change += times * quote.change
         sums.previous += times * previous
+        if quote.market_cap is not None:
+            shares = int(quote.market_cap / quote.price / classes)
+            sums.capitalised += times
+            sums.capital_change += times * shares * quote.change
+            sums.capital_before += times * shares * previous
         if not sums.members:
             del self._sums[quote.currency]
 
-    def replace(self, old: Quote | None, new: Quote) -> None:
-        """Count `new` in place of `old`."""
-        if old is not None and (old.price, old.change, old.currency) == (new.price, new.change, new.currency):
-            return
-        self.add(old, -1)
-        self.add(new)
+    @property
+    def counted(self) -> int:
+        """Members with a change."""
+        return sum(sums.members for sums in self._sums.values())
+
+    @property
+    def unchanged(self) -> int:
+        """Members whose change is zero."""
+        return self.counted - self.advancers - self.decliners
+
+    @property
+    def by_capitalisation(self) -> bool:
+        """Whether the capitalisation of most members is known, so that it is their weight."""
+        return 2 * sum(sums.capitalised for sums in self._sums.values()) > self.counted
 
     @property
     def percent(self) -> Decimal | None:
         """Change in percent; None without a quote that has a change.
 
-        Members of one currency are weighted by their previous price, as in the Dow, because the list has no market
-        capitalisation. Currencies are weighted by their number of members.
+        Members of one currency are weighted by their capitalisation at the previous prices, and those without one are
+        left out; where most have none, all are weighted by their previous price, as in the Dow. Currencies are
+        weighted by their number of members.
         """
-        counted = [sums for sums in self._sums.values() if sums.previous > 0]
-        members = sum(sums.members for sums in counted)
-        weighted = sum((sums.members * sums.change / sums.previous for sums in counted), Decimal(0))
+        if self.by_capitalisation:
+            parts = [(s.capitalised, s.capital_change, s.capital_before) for s in self._sums.values()]
+        else:
+            parts = [(s.members, s.change, s.previous) for s in self._sums.values()]
+        counted = [part for part in parts if part[2] > 0]
+        members = sum(number for number, _, _ in counted)
+        weighted = sum((number * change / before for number, change, before in counted), Decimal(0))
         return weighted / members * 100 if members else None
 
     @property
@@ -137,7 +166,11 @@ class PriceModel:
 
     def __init__(self) -> None:
         self.rows: dict[str, PriceRow] = {}
-        self.sectors: dict[str, SectorStats] = {}
+        self.sectors: dict[str, ChangeStats] = {}
+        self.total = ChangeStats()
+        """Of all rows."""
+        self._classes: Counter[str] = Counter()
+        """Number of listed share classes by SEC Central Index Key."""
         self.recent_changes: dict[str, tuple[int, datetime]] = {}
         """Symbol to direction (+1, -1) and time of its last price change, oldest first."""
         self.currencies = ("", "")
@@ -149,7 +182,8 @@ class PriceModel:
 
     def set_constituents(self, constituents: Sequence[Constituent]) -> None:
         """Replace the list of constituents; rows of symbols in both lists keep their prices."""
-        old, self.rows, self.sectors = self.rows, {}, {}
+        old, self.rows, self.sectors, self.total = self.rows, {}, {}, ChangeStats()
+        self._classes = Counter(constituent.cik for constituent in constituents if constituent.cik)
         for constituent in constituents:
             known = old.get(constituent.symbol)
             if constituent.symbol in self.rows:
@@ -183,7 +217,7 @@ class PriceModel:
                 if before is not None:
                     self.recent_changes.pop(symbol, None)
                     self.recent_changes[symbol] = (1 if quote.price > before.price else -1, now)
-            self.sectors[row.constituent.sector].replace(before, quote)
+            self._replace_in_stats(row.constituent, before, quote)
             self._revision += 1
             self.rows[symbol] = PriceRow(row.constituent, live, row.missing, self._revision, row.history)
             self.currencies = (quote.currency, live.row.converted_currency)
@@ -229,10 +263,28 @@ class PriceModel:
         self._revision += 1
         row = PriceRow(constituent, live, missing, self._revision, history)
         self.rows[constituent.symbol] = row
-        stats = self.sectors.setdefault(constituent.sector, SectorStats())
-        stats.members += 1
-        stats.add(row.quote)
+        for stats in (self.sectors.setdefault(constituent.sector, ChangeStats()), self.total):
+            stats.members += 1
+            stats.add(row.quote, classes=self._classes_of(constituent))
         return row
+
+    def _replace_in_stats(self, constituent: Constituent, old: Quote | None, new: Quote) -> None:
+        """Count `new` in place of `old` in the row's sector and in the total."""
+        if old is not None and _weighed(old) == _weighed(new):
+            return
+        classes = self._classes_of(constituent)
+        for stats in (self.sectors[constituent.sector], self.total):
+            stats.add(old, -1, classes=classes)
+            stats.add(new, classes=classes)
+
+    def _classes_of(self, constituent: Constituent) -> int:
+        """Listed share classes of the company: two for Alphabet, whose two lines each have its whole capitalisation."""
+        return self._classes[constituent.cik] or 1
+
+
+def _weighed(quote: Quote) -> Hashable:
+    """What the statistics take from a quote."""
+    return quote.price, quote.change, quote.currency, quote.market_cap
 
 
 def _unlisted(symbol: str) -> Constituent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -24,7 +24,7 @@ from sp500tui.tui.prices.cells import (
 )
 from sp500tui.tui.prices.columns import PriceColumn, PriceLayout, price_layout
 from sp500tui.tui.prices.export import PriceRecord, price_record
-from sp500tui.tui.prices.model import PriceModel, PriceRow
+from sp500tui.tui.prices.model import ChangeStats, PriceModel, PriceRow
 from sp500tui.tui.prices.sort_picker import SortPicker
 from sp500tui.tui.prices.symbol_list import SymbolList
 from sp500tui.tui.prices.view import (
@@ -60,7 +60,8 @@ class PriceTable(SymbolList, can_focus=True):
     ## Prices
     Press `s` for a list of columns to sort by, or click a column's title; again or `R` reverses the order. `/` keeps
     only the rows whose symbol, name or sector contains every word you type. `b` groups by sector: each heading shows
-    the numbers of advancers and decliners and the change weighted by price. Rows without a recent trade are dimmed.
+    the numbers of advancers and decliners and the change, weighted by capitalisation like that of the index above the
+    table. Rows without a recent trade are dimmed.
     """
     BINDING_GROUP_TITLE = "Prices"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -95,6 +96,10 @@ class PriceTable(SymbolList, can_focus=True):
 
         text: str
 
+    @dataclass
+    class StatisticsChanged(Message):
+        """Other advancers, decliners or weighted changes; posted at most once per `SORT_INTERVAL`."""
+
     def __init__(
         self,
         *,
@@ -112,6 +117,8 @@ class PriceTable(SymbolList, can_focus=True):
         self._pending: dict[str, LivePrice] = {}
         self._constituents: tuple[Constituent, ...] = ()
         self._summary = ""
+        self._statistics: tuple[datetime, Hashable] = (NEVER, None)
+        """When the statistics were last reported, and their key."""
 
     # Input
 
@@ -149,9 +156,23 @@ class PriceTable(SymbolList, can_focus=True):
         self._now = max(now, self._now)
         self._model.expire_changes(self._now - FLASH_DURATION)
         self._resort_if_due()
+        self._report_statistics()
         self.repaint_changed()
 
+    def _report_statistics(self) -> None:
+        at, reported = self._statistics
+        total = self._model.total
+        if self._now - at >= SORT_INTERVAL and reported != total.key:
+            # The first prices are reported at once, whenever their list was.
+            self._statistics = self._now if total.counted else NEVER, total.key
+            self.post_message(self.StatisticsChanged())
+
     # Output
+
+    @property
+    def statistics(self) -> tuple[ChangeStats, Mapping[str, ChangeStats]]:
+        """Statistics of all rows, and by sector."""
+        return self._model.total, self._model.sectors
 
     def rows(self) -> list[PriceRecord]:
         """The rows that match the filter, in the order shown."""

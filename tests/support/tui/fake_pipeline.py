@@ -44,10 +44,10 @@ _RATE = Decimal("6.8721")
 
 def listed() -> list[Constituent]:
     """The 503 constituents of the package's own data."""
-    return [constituent for constituent, _ in _rows()]
+    return [constituent for constituent, _, _ in _rows()]
 
 
-def _rows() -> list[tuple[Constituent, Decimal]]:
+def _rows() -> list[tuple[Constituent, Decimal, int]]:
     text = (files("sp500tui.sources.wikipedia") / "constituents.csv").read_text(encoding="utf-8")
     return [
         (
@@ -62,12 +62,15 @@ def _rows() -> list[tuple[Constituent, Decimal]]:
                 founded=row["founded"],
             ),
             Decimal(row["price_usd"] or "100"),
+            int(float(row["market_cap_usd"] or 0)),
         )
         for row in csv.DictReader(text.splitlines())
     ]
 
 
-def live_price(symbol: str, price: Decimal, percent: float, version: int, age: float = 2.0) -> LivePrice:
+def live_price(
+    symbol: str, price: Decimal, percent: float, version: int, age: float = 2.0, market_cap: int | None = None
+) -> LivePrice:
     """A quote of `symbol`, `age` seconds old, that moved by `percent`."""
     change = (price * Decimal(percent) / 100).quantize(Decimal("0.01"))
     quote = Quote(
@@ -80,6 +83,7 @@ def live_price(symbol: str, price: Decimal, percent: float, version: int, age: f
         market_state=MarketState.REGULAR,
         volume=1_000 + version * 7_919,
         fetched_at=NOON - timedelta(seconds=age / 2),
+        market_cap=market_cap or None,
     )
     converted = (price * _RATE).quantize(Decimal("0.01"))
     row = ConvertedQuote(quote, converted, "DKK", _RATE, NOON - timedelta(seconds=12), fetched_by="price-1")
@@ -90,8 +94,15 @@ def seeded_prices(seed: int = 500) -> list[LivePrice]:
     """A price for every constituent, the same in every run."""
     rng = random.Random(seed)
     return [
-        live_price(constituent.symbol, price, round(rng.gauss(0.2, 1.4), 2), number, rng.uniform(0.5, 9.0))
-        for number, (constituent, price) in enumerate(_rows(), start=1)
+        live_price(
+            constituent.symbol,
+            price,
+            round(rng.gauss(0.2, 1.4), 2),
+            number,
+            rng.uniform(0.5, 9.0),
+            market_cap,
+        )
+        for number, (constituent, price, market_cap) in enumerate(_rows(), start=1)
     ]
 
 

@@ -121,9 +121,10 @@ def listed() -> list[Constituent]:
 
 @asynccontextmanager
 async def bench(width: int = 100, height: int = 12, *, priced: bool = True) -> AsyncIterator[Bench]:
+    """A table of that size below the line of the index."""
     clock = Clock()
     app = TableApp(clock)
-    async with app.run_test(size=(width, height)) as pilot:
+    async with app.run_test(size=(width, height + 1)) as pilot:
         made = Bench(app, pilot, clock)
         await pilot.pause()
         if priced:

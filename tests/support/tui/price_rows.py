@@ -12,9 +12,9 @@ from sp500tui.pipeline.core.snapshot import LivePrice
 NOW = datetime(2026, 5, 14, 15, 0, tzinfo=UTC)
 
 
-def constituent(symbol: str, name: str = "", sector: str = "Industrials") -> Constituent:
+def constituent(symbol: str, name: str = "", sector: str = "Industrials", cik: str = "") -> Constituent:
     return Constituent(
-        symbol, name or f"{symbol} Corporation", sector, f"{sector} parts", "", None, "0000000001", "1901"
+        symbol, name or f"{symbol} Corporation", sector, f"{sector} parts", "", None, cik, "1901"
     )
 
 
@@ -28,10 +28,11 @@ def live(
     state: str = MarketState.REGULAR,
     volume: int | None = 1_234_567,
     currency: str = "USD",
+    market_cap: int | None = None,
 ) -> LivePrice:
     moved = None if change is None else Decimal(change)
     percent = None if moved is None else moved / (Decimal(price) - moved) * 100
-    quote = Quote(symbol, Decimal(price), moved, percent, currency, at, state, volume, at)
+    quote = Quote(symbol, Decimal(price), moved, percent, currency, at, state, volume, at, market_cap)
     converted = (quote.price * Decimal("6.88")).quantize(Decimal("0.01"))
     return LivePrice(ConvertedQuote(quote, converted, "DKK", Decimal("6.88"), at), version)
 

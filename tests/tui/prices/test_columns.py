@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from sp500tui.tui.prices.cells import STYLES, render_header, render_message, render_row, render_sector_heading
 from sp500tui.tui.prices.columns import GAP, SPECS, PriceColumn, price_layout
-from sp500tui.tui.prices.model import PriceModel, SectorStats
+from sp500tui.tui.prices.model import ChangeStats, PriceModel
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
 from tests.support.tui.price_rows import NOW, constituent, live
 
@@ -132,7 +132,7 @@ def test_a_title_and_its_arrow_fit_their_column(column: PriceColumn) -> None:
 
 @given(widths, st.text(max_size=30), st.integers(0, 10**6), st.integers(1, 10**6))
 def test_a_sector_heading_fills_the_line(width: int, sector: str, shown: int, members: int) -> None:
-    stats = SectorStats()
+    stats = ChangeStats()
     stats.members = members
     stats.advancers = shown
     stats.add(live("A").row.quote)
@@ -143,7 +143,7 @@ def test_a_sector_heading_fills_the_line(width: int, sector: str, shown: int, me
 
 
 def test_a_sector_heading_shows_members_advancers_decliners_and_change() -> None:
-    stats = SectorStats()
+    stats = ChangeStats()
     for price in (live("A", "110.00", "10.00"), live("B", "99.00", "-1.00")):
         stats.members += 1
         stats.add(price.row.quote)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sp500tui.model import MarketState
 from sp500tui.pipeline.core.snapshot import MissingSymbol
-from sp500tui.tui.prices.model import PriceModel, SectorStats
+from sp500tui.tui.prices.model import ChangeStats, PriceModel
 from tests.support.tui.price_rows import NOW, constituent, live
 
 
@@ -158,7 +158,7 @@ def test_the_sums_of_a_sector_are_those_of_its_rows(steps: list[tuple[str, int, 
 
     # THEN the running sums equal those counted from the rows
     for sector, stats in model.sectors.items():
-        fresh = SectorStats()
+        fresh = ChangeStats()
         for row in model.rows.values():
             if row.constituent.sector == sector:
                 fresh.members += 1
@@ -167,16 +167,16 @@ def test_the_sums_of_a_sector_are_those_of_its_rows(steps: list[tuple[str, int, 
 
 
 def test_a_sector_weighs_each_member_by_its_previous_price() -> None:
-    stats = SectorStats()
+    stats = ChangeStats()
     stats.add(live("A", "110.00", "10.00").row.quote)
     stats.add(live("B", "895.00", "-5.00").row.quote)
 
     assert stats.percent == Decimal(5) / Decimal(1000) * 100
-    assert SectorStats().percent is None
+    assert ChangeStats().percent is None
 
 
 def test_a_sector_never_adds_prices_of_different_currencies() -> None:
-    stats = SectorStats()
+    stats = ChangeStats()
     stats.add(live("A", "110.00", "10.00").row.quote)
     stats.add(live("B", "101.00", "1.00").row.quote)
     stats.add(live("AZN.L", "12600.00", "600.00", currency="GBp").row.quote)
@@ -192,12 +192,71 @@ def test_a_sector_never_adds_prices_of_different_currencies() -> None:
 
 
 def test_a_symbol_that_changes_its_currency_moves_to_the_sum_of_the_new_one() -> None:
-    stats = SectorStats()
+    stats = ChangeStats()
     stats.add(live("A", "110.00", "10.00").row.quote)
-    stats.replace(
-        live("A", "110.00", "10.00").row.quote, live("A", "110.00", "10.00", currency="GBp").row.quote
-    )
+    stats.add(live("A", "110.00", "10.00").row.quote, -1)
+    stats.add(live("A", "110.00", "10.00", currency="GBp").row.quote)
 
-    fresh = SectorStats()
+    fresh = ChangeStats()
     fresh.add(live("A", "110.00", "10.00", currency="GBp").row.quote)
     assert stats.key == fresh.key
+
+
+def test_members_are_weighted_by_their_capitalisation_before_the_change() -> None:
+    # GIVEN a company of 10 shares that gained 10 and one of 100 shares that lost 1
+    stats = ChangeStats()
+    stats.add(live("A", "110.00", "10.00", market_cap=1_100).row.quote)
+    stats.add(live("B", "99.00", "-1.00", market_cap=9_900).row.quote)
+
+    # THEN nothing was gained or lost of 11,000
+    assert stats.by_capitalisation
+    assert stats.percent == 0
+
+
+def test_a_member_without_a_capitalisation_has_no_weight() -> None:
+    stats = ChangeStats()
+    stats.add(live("A", "110.00", "10.00", market_cap=1_100).row.quote)
+    stats.add(live("B", "102.00", "2.00", market_cap=1_020).row.quote)
+    stats.add(live("C", "50.00", "-50.00").row.quote)
+
+    assert stats.percent == Decimal(6)
+    assert (stats.counted, stats.decliners) == (3, 1)
+
+
+def test_without_most_capitalisations_the_price_is_the_weight() -> None:
+    stats = ChangeStats()
+    stats.add(live("A", "110.00", "10.00", market_cap=1_100).row.quote)
+    stats.add(live("B", "895.00", "-5.00").row.quote)
+
+    assert not stats.by_capitalisation
+    assert stats.percent == Decimal("0.5")
+
+
+def test_two_share_classes_share_the_capitalisation_of_their_company() -> None:
+    # GIVEN a company with two listed classes, each quoted with the capitalisation of both, and another company
+    model = PriceModel()
+    model.set_constituents(
+        [constituent("A1", cik="1"), constituent("A2", cik="1"), constituent("B", cik="2")]
+    )
+    model.update(
+        [
+            live("A1", "110.00", "10.00", market_cap=2_200),
+            live("A2", "110.00", "10.00", market_cap=2_200),
+            live("B", "95.00", "-5.00", market_cap=1_900),
+        ],
+        NOW,
+    )
+
+    # THEN it counts once: +200 of 2,000 and -100 of 2,000
+    assert model.total.percent == Decimal("2.5")
+
+
+def test_the_total_counts_every_row_once_after_any_change_of_list_or_price() -> None:
+    model = model_of("A", "B")
+    for version, price in enumerate(("101.00", "99.00", "100.00"), start=1):
+        model.update([live("A", price, "-1.00", version=version)], NOW)
+    model.update([live("B", "100.00", "0.00", version=9)], NOW)
+    model.set_constituents([constituent("A"), constituent("B"), constituent("C")])
+
+    total = model.total
+    assert (total.members, total.advancers, total.decliners, total.unchanged) == (3, 0, 1, 1)

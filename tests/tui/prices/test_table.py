@@ -16,6 +16,7 @@ from sp500tui.tui.render.cached_lines import changed_spans
 from sp500tui.tui.shell.themes import LIGHT
 from tests.support.tui.price_bench import SYMBOLS, bench, listed
 from tests.support.tui.price_rows import constituent, live
+from tests.tui.conftest import until
 
 PLAIN = Style()
 
@@ -154,9 +155,7 @@ class TestFreezing:
         async with bench() as b:
             b.clock.now += timedelta(seconds=40)
 
-            await b.pilot.pause(0.6)
-
-            assert "43 s" in b.line(1)
+            await until(b.pilot, lambda: "43 s" in b.line(1), "the age on the screen")
 
 
 class TestRepainting:

@@ -380,6 +380,27 @@ def test_trading_periods_that_make_no_sense_are_an_error(answer: object, words: 
         parse_trading_periods(answer)
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (34_678_040_000, 34_678_040_000),
+        (3.467804e10, 34_678_040_000),
+        (0, None),
+        (-1, None),
+        (2**70, None),
+        ("1T", None),
+        (True, None),
+        (None, None),
+        ("absent", None),
+    ],
+)
+def test_a_capitalisation_is_a_positive_number_or_unknown(value: object, expected: int | None) -> None:
+    quote = one({"marketCap": value})
+
+    assert isinstance(quote, Quote)
+    assert quote.market_cap == expected
+
+
 def test_fields_name_currency_state_and_all_sessions() -> None:
     assert {
         "currency",
@@ -389,6 +410,7 @@ def test_fields_name_currency_state_and_all_sessions() -> None:
         "postMarketTime",
         "preMarketPrice",
         "regularMarketVolume",
+        "marketCap",
     } <= set(FIELDS)
 
 
