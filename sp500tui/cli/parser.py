@@ -25,6 +25,7 @@ _COMMANDS = {
     "constituents": "print the companies of the S&P 500",
     "quote": "print the latest prices of symbols; needs no database",
     "database": "work with the price database: url, psql, status, prepare",
+    "export": "write quotes, bars, corporate actions or constituents as CSV, JSON lines or Parquet",
     "dead-letters": "list or replay the rows that the database rejected",
     "worker": "run stages of a cluster without a dashboard (needs --broker)",
     "top": "show the dashboard of a cluster without running stages (needs --broker)",
@@ -48,6 +49,8 @@ _EPILOG = (
     "Precedence: command line, environment, configuration file, default.\n"
     "Try `sp500tui --demo`, or in a script `sp500tui --no-ui --demo --once --json`."
 )
+RESOLUTIONS = ("1m", "5m", "15m", "1h", "1d")
+"""Lengths of bars that can be requested."""
 _WORD = re.compile(r"[\w-]+")
 _ADDRESS_LIKE = re.compile(r"\S*[:@]\S.*")
 
@@ -207,6 +210,8 @@ def _command_parser(command: str) -> _Parser:
         parser.add_argument(
             "--dry-run", action="store_true", help="prepare: print the SQL without running it"
         )
+    elif command == "export":
+        _add_export(parser)
     elif command == "dead-letters":
         _add_action(
             parser, list="print the rejected rows with the reasons", replay="insert the rejected rows again"
@@ -235,6 +240,33 @@ def _options_of(command: str) -> list[Option]:
         or option.group == LOGS
         or (command == "attach" and option.group == SCREEN)
     ]
+
+
+def _add_export(parser: _Parser) -> None:
+    parser.add_argument(
+        "dataset", choices=("quotes", "bars", "actions", "constituents"), help="what to export"
+    )
+    _add_window(parser)
+    parser.add_argument("--resolution", choices=RESOLUTIONS, help="only bars of this length (default: all)")
+    parser.add_argument(
+        "--format",
+        choices=("csv", "jsonl", "parquet"),
+        help="default: as the name of the file says, otherwise csv; parquet needs sp500tui[parquet]",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="replace this file once all rows are exported (default: standard output)",
+    )
+
+
+def _add_window(parser: _Parser) -> None:
+    parser.add_argument(
+        "--from", dest="start", metavar="DATE", help="first day, or a time such as 2026-05-04T13:30Z"
+    )
+    parser.add_argument("--to", dest="end", metavar="DATE", help="last day, or the time before which to end")
+    parser.add_argument("--symbols", dest="only_symbols", metavar="A,B", help="only these symbols, as listed")
 
 
 def _add_action(parser: _Parser, **actions: str) -> None:

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from sp500tui.errors import Sp500tuiError
@@ -51,6 +53,22 @@ def write_output(text: str) -> None:
     _write(text, sys.stdout, "standard output")
 
 
+def write_output_bytes(data: bytes) -> None:
+    """Write a part of a stream of bytes to standard output; it is not decoded.
+
+    Raises:
+        OutputError: as `write_output`.
+    """
+    stream = sys.stdout
+    if stream is None:
+        raise OutputError(
+            "standard output is closed, so the output could not be written; redirect it to a file"
+        )
+    with _reported(stream, "standard output"):
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+
 def write_json(text: str) -> None:
     """Write JSON to standard output; in an encoding other than UTF-8, with escapes for all but ASCII.
 
@@ -75,9 +93,16 @@ def write_message(message: str) -> None:
 def _write(text: str, stream: TextIO | None, name: str) -> None:
     if stream is None:
         raise OutputError(f"{name} is closed, so the output could not be written; redirect it to a file")
-    try:
+    with _reported(stream, name):
         stream.write(text)
         stream.flush()
+
+
+@contextmanager
+def _reported(stream: TextIO, name: str) -> Iterator[None]:
+    """Turn a failed write to a stream into an `OutputError`."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         _redirect_to_null(stream)
         reason = getattr(error, "strerror", None) or error

@@ -1,0 +1,48 @@
+"""Dates and times of `--from` and `--to`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from sp500tui.errors import ConfigurationError
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def parse_window(start: str | None, end: str | None) -> tuple[datetime, datetime]:
+    """The window of `--from` and `--to` in UTC, its end exclusive; without a limit from 1900 to 2200.
+
+    A date of `--to` is the last day of the window. A time without a zone is in UTC.
+
+    Raises:
+        ConfigurationError: a value is no date or time, or the end is not after the start.
+    """
+    first = EARLIEST if start is None else _moment(start, "--from")
+    last = LATEST if end is None else _moment(end, "--to") + timedelta(days=_is_date(end))
+    if last <= first:
+        raise ConfigurationError(f"--to {end} is before --from {start}; give the earlier one as --from")
+    return first, last
+
+
+def _is_date(text: str) -> bool:
+    return _DATE.fullmatch(text.strip()) is not None
+
+
+def _moment(text: str, option: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _invalid(text, option) from None
+    if not EARLIEST <= moment < LATEST:
+        raise ConfigurationError(f"{option} {text} is not between the years 1900 and 2199")
+    return moment
+
+
+def _invalid(text: str, option: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{option} {text[:40]!r} is neither a date nor a time; write 2026-05-04 or 2026-05-04T13:30:00Z"
+    )
