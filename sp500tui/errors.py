@@ -43,12 +43,16 @@ class SourceError(Sp500tuiError):
 class ThrottledError(SourceError):
     """The source is throttling requests, or the circuit breaker is open."""
 
-    def __init__(self, message: str, retry_after: float, *, by_source: bool = False) -> None:
+    def __init__(
+        self, message: str, retry_after: float, *, by_source: bool = False, by_limit: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds until the next request may be sent."""
         self.by_source = by_source
         """Whether the source sent this, rather than the circuit breaker."""
+        self.by_limit = by_limit
+        """Whether the request limit alone is the reason: the circuit is closed."""
 
 
 class Refusal(StrEnum):

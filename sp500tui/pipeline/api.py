@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
 from sp500tui.pipeline.report import RunReport
 
@@ -108,6 +109,19 @@ class PipelineControl(Protocol):
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """The current version and the prices that changed after `version`, which is 0 for all."""
+
+    def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        """The number of the last whole second, and the samples of the seconds after `second`, oldest first.
+
+        Samples are kept for 180 s; 0 asks for all of them. In a cluster they cover the workers of this node only, and
+        the queues' depths are those at the end of each second.
+        """
+
+    def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
+        """The number of the latest event, and the events after `number`, oldest first; 0 asks for all.
+
+        The last 1,000 events are kept.
+        """
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """The latest price of one symbol with the names of its workers; None before the first."""

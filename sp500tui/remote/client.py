@@ -14,6 +14,7 @@ from sp500tui.errors import ExitCode, Sp500tuiError
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import FaultInjector, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
+from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import LivePrice, Phase, Snapshot, StageName
 from sp500tui.pipeline.report import RunReport
@@ -91,6 +92,16 @@ class RemotePipeline:
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
         return self.mirror.prices_since(version)
+
+    def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        """See `PipelineControl.seconds_since`."""
+        return self.mirror.seconds_since(second)
+
+    def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
+        """See `PipelineControl.events_since`."""
+        _, kept = self._events.since(0)
+        last = max((event.number for event in kept), default=0)
+        return last, [event for event in kept if event.number > number]
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`; the names of the workers arrive with the next poll."""

@@ -9,6 +9,7 @@ from itertools import islice
 
 from sp500tui.logs.setup import RING_CAPACITY, LogLine
 from sp500tui.model import Constituent
+from sp500tui.pipeline.core.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice
 from sp500tui.remote.wire import Position, Update
 
@@ -23,6 +24,7 @@ class Mirror:
         self._prices: dict[str, LivePrice] = {}
         self._constituents: tuple[Constituent, ...] = ()
         self._lines: deque[LogLine] = deque(maxlen=RING_CAPACITY)
+        self._seconds: deque[SecondSample] = deque(maxlen=SECONDS_KEPT)
 
     def apply(self, update: Update) -> None:
         """Take over an update."""
@@ -35,6 +37,7 @@ class Mirror:
             if update.constituents is not None:
                 self._constituents = update.constituents
             self._lines.extend(update.lines)
+            self._seconds.extend(update.seconds)
 
     @property
     def empty(self) -> bool:
@@ -62,6 +65,11 @@ class Mirror:
                 changed.append(price)
         changed.reverse()
         return self.position.prices, changed
+
+    def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        """See `PipelineControl.seconds_since`."""
+        with self._lock:
+            return self.position.seconds, [sample for sample in self._seconds if sample.second > second]
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""

@@ -68,13 +68,15 @@ class UpdateSource:
         version, prices = pipeline.prices_since(position.prices)
         number, lines, _ = self._log.since(position.lines)
         last_event, events = self._events.since(position.events)
+        last_second, seconds = pipeline.seconds_since(position.seconds)
         return Update(
-            position=Position(version, number, last_event, self._revision),
+            position=Position(version, number, last_event, self._revision, last_second),
             snapshot=snapshot,
             prices=tuple(prices),
             constituents=self._constituents if position.constituents != self._revision else None,
             lines=tuple(lines),
             events=events,
+            seconds=tuple(seconds),
             watched=None if symbol is None else self._price_of(symbol),
             database_url=pipeline.database_url,
             has_demo_market=pipeline.demo_market is not None,

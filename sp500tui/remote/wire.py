@@ -15,6 +15,7 @@ from sp500tui.errors import ExitCode, Sp500tuiError
 from sp500tui.logs.setup import LogLine
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.writer.framing import encode_frame
@@ -83,6 +84,8 @@ class Position(msgspec.Struct, frozen=True):
     """Number of the newest event."""
     constituents: int = 0
     """Revision of the list."""
+    seconds: int = 0
+    """Number of the newest second, see `PipelineControl.seconds_since`."""
 
 
 class Update(msgspec.Struct, frozen=True):
@@ -97,6 +100,8 @@ class Update(msgspec.Struct, frozen=True):
     """The list if it changed."""
     lines: tuple[LogLine, ...] = ()
     events: tuple[PipelineEvent, ...] = ()
+    seconds: tuple[SecondSample, ...] = ()
+    """The samples of whole seconds, oldest first."""
     watched: LivePrice | None = None
     """The price of the symbol asked for, with the names of its workers."""
     database_url: str | None = None

@@ -176,6 +176,7 @@ class Throttle:
                     raise ThrottledError(
                         f"Yahoo Finance: {due - now:.1f} s until the next request at {self._rate:.2g} a second",
                         due - now,
+                        by_limit=True,
                     )
                 self._wait_until(due, cancelled)
             self._requests += 1

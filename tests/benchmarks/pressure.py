@@ -30,6 +30,7 @@ from sp500tui.model import Constituent, FxRate, MarketState, Quote
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.pipeline.runtime.sources import Sources
+from sp500tui.sources.request_phase import OnPhase, ignore_phase
 from sp500tui.sources.wikipedia.client import ConstituentList, Wikipedia
 from sp500tui.sources.yahoo.client import YahooFinance
 from sp500tui.sources.yahoo.parsing import FetchResult
@@ -55,7 +56,12 @@ class FastSource:
     def open(self) -> None:
         """Nothing to load."""
 
-    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        fx_pairs: Sequence[tuple[str, str]] = (),
+        on_phase: OnPhase = ignore_phase,
+    ) -> FetchResult:
         """A quote each."""
         now = datetime.now(UTC)
         quotes = tuple(

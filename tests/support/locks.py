@@ -32,8 +32,8 @@ _WAITING_EVENTS = frozenset({"socket.connect", "subprocess.Popen", "time.sleep"}
 _ATTRIBUTE = re.compile(r"self\.(\w+)")
 
 
-_LEVELS = {"WorkerPool._lock": 1, "LedgerCounters.lock": 2}
-_INNERMOST = 3
+_LEVELS = {"SecondHistory._lock": 1, "WorkerPool._lock": 2, "LedgerCounters.lock": 3}
+_INNERMOST = 4
 
 
 def _level(name: str) -> int:

@@ -148,6 +148,7 @@ class NodeLifecycle(Lifecycle):
     def _poll(self) -> None:
         for stage in self.components.stages.values():
             stage.replace_hung_workers()
+        self.components.seconds.roll()
         self.components.watches.report_pending()
         try:
             self.control_loop.run_once()

@@ -99,6 +99,7 @@ class ClusterNode(PipelineBase):
                 password=read_password(settings.broker_password_file),
             ),
             publish=self._publish,
+            events=self._events,
             fail=self._lifecycle.fail,
             on_cycles_ended=self._lifecycle.on_cycles_ended,
         )

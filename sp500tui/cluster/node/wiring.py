@@ -21,9 +21,10 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
-from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.events import EventLog, PipelineEvent
 from sp500tui.pipeline.core.metrics import QueueMeter
 from sp500tui.pipeline.core.queue import Depth
+from sp500tui.pipeline.core.second_history import SampledDepth
 from sp500tui.pipeline.core.snapshot import QueueName, StageName
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
@@ -83,10 +84,11 @@ class NodeComponents(RunComponents):
         name: str,
         broker: Broker,
         publish: Callable[[PipelineEvent], None],
+        events: EventLog,
         fail: Callable[[Sp500tuiError], None],
         on_cycles_ended: Callable[[], None],
     ) -> None:
-        super().__init__(settings, publish=publish)
+        super().__init__(settings, publish=publish, events=events)
         self.broker = broker
         self.membership = Membership(broker, name, settings.currency)
         self.lease = SchedulerLease(broker, name)
@@ -120,6 +122,9 @@ class NodeComponents(RunComponents):
         self.batch_store = LeaseBatchStore()
         self.writer_stage = self._make_writer_stage(self.batch_store, dead_letters)
         self.stages = self._make_stages(sizes, on_cycles_ended)
+        self.seconds = self._make_history(
+            {name: SampledDepth(stats.depth) for name, stats in self.queue_stats.items()}
+        )
 
     def _make_queues(self, settings: Settings, name: str, dead_letters: DeadLetters) -> None:
         broker, capacity = self.broker, settings.tickers_capacity

@@ -124,6 +124,7 @@ class StreamQueue(Generic[T]):
         ack: Lease[Any] | None = None,
         on_put: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        on_full: Callable[[], None] | None = None,
     ) -> bool:
         """See `LeasedQueue.put`; `ack` is a lease of a queue of the same broker.
 
@@ -138,6 +139,8 @@ class StreamQueue(Generic[T]):
         while (answer := self._try_put(payloads, ack, cancelled)) == b"full":
             if cancelled is not None and cancelled():
                 raise CancelledError
+            if on_full is not None:
+                on_full()
             time.sleep(pause)
             pause = min(2 * pause, _MAX_PAUSE)
         if answer == b"fenced":

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from sp500tui.pipeline.core.snapshot import StageName
 
 _log = logging.getLogger(__name__)
+
+EVENTS_KEPT = 1000
+"""Events that front ends can still ask for."""
+_MAX_SAMPLED = 100
+"""Events in the samples collected at once; of more the latest."""
 
 
 class EventKind(StrEnum):
@@ -55,6 +63,10 @@ class PipelineEvent:
     """UTC."""
     stage: StageName | None = None
     worker: str = ""
+    number: int = 0
+    """Position in the run's stream of events, from 1; 0 before it was published."""
+    second: int = 0
+    """Number of the second it belongs to, as in `SecondSample`; 0 before it was published."""
 
 
 def deliver(event: PipelineEvent, *listeners: Callable[[PipelineEvent], None]) -> None:
@@ -64,3 +76,39 @@ def deliver(event: PipelineEvent, *listeners: Callable[[PipelineEvent], None]) -
             listener(event)
         except Exception as error:  # noqa: BLE001  # a listener is foreign code
             _log.error("an event listener failed at %r", event.message, exc_info=error)
+
+
+class EventLog:
+    """The latest events, numbered from 1. Thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.first_second = int(clock())
+        """The second of the monotonic clock that has number 1."""
+        self._events: deque[PipelineEvent] = deque(maxlen=EVENTS_KEPT)
+        self._number = 0
+        self._unsampled: deque[PipelineEvent] = deque(maxlen=_MAX_SAMPLED)
+
+    def record(self, event: PipelineEvent) -> PipelineEvent:
+        """Add an event; returns it with its number and second."""
+        with self._lock:
+            self._number += 1
+            second = int(self._clock()) - self.first_second + 1
+            numbered = replace(event, number=self._number, second=second)
+            self._events.append(numbered)
+            self._unsampled.append(numbered)
+            return numbered
+
+    def since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
+        """The number of the latest event, and the events after `number`, oldest first."""
+        with self._lock:
+            return self._number, [event for event in self._events if event.number > number]
+
+    def collect(self, before: int) -> list[PipelineEvent]:
+        """Take the events of the seconds before number `before` that were not taken yet, the latest 100."""
+        with self._lock:
+            found: list[PipelineEvent] = []
+            while self._unsampled and self._unsampled[0].second < before:
+                found.append(self._unsampled.popleft())
+            return found

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from sp500tui.pipeline.core.time_accounting import DepthAccount
+
 T = TypeVar("T")
 
 
@@ -70,8 +72,9 @@ class LeasedQueue(Protocol[T]):
         ack: Lease[Any] | None = None,
         on_put: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        on_full: Callable[[], None] | None = None,
     ) -> bool:
-        """Append `items`, waiting while they do not fit (back-pressure).
+        """Append `items`, waiting while they do not fit (back-pressure); `on_full` is called before such a wait.
 
         Atomically with it, the lease `ack` that they were made from is acknowledged and `on_put` is called. Returns
         False, and puts nothing, if that lease was lost: another worker has its items.
@@ -164,6 +167,8 @@ class MemoryQueue(Generic[T]):
         self.high_water = 0
         self.total_in = 0
         self.total_out = 0
+        self.account = DepthAccount(self._lock, clock)
+        """Its depth integrated over time."""
 
     def put(
         self,
@@ -172,20 +177,19 @@ class MemoryQueue(Generic[T]):
         ack: Lease[Any] | None = None,
         on_put: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        on_full: Callable[[], None] | None = None,
     ) -> bool:
         """See `LeasedQueue.put`. An empty queue accepts more items than its capacity."""
         with self._lock:
-            while self._is_full_for(len(items)):
-                if cancelled is not None and cancelled():
-                    raise CancelledError
-                self._not_full.wait()
+            if self._is_full_for(len(items)):
+                self._wait_for_room(len(items), cancelled, on_full)
             if ack is not None and not ack.ack():
                 return False
             if items:
                 self._chunks.append(_Chunk(items, self._clock()))
                 self._ready += len(items)
                 self.total_in += len(items)
-                self.high_water = max(self.high_water, self._ready)
+                self._depth_changed()
                 self._not_empty.notify()
                 # Lingering takers are not woken on every put; each wake-up costs a context switch.
                 if self._lingering and self._ready >= min(self._lingering):
@@ -193,6 +197,24 @@ class MemoryQueue(Generic[T]):
             if on_put is not None:
                 on_put()
             return True
+
+    def _wait_for_room(
+        self, count: int, cancelled: Callable[[], bool] | None, on_full: Callable[[], None] | None
+    ) -> None:
+        if on_full is not None:
+            on_full()
+        self.account.record_blocked(1)
+        try:
+            while self._is_full_for(count):
+                if cancelled is not None and cancelled():
+                    raise CancelledError
+                self._not_full.wait()
+        finally:
+            self.account.record_blocked(-1)
+
+    def _depth_changed(self) -> None:
+        self.high_water = max(self.high_water, self._ready)
+        self.account.record(self._ready, self._in_flight)
 
     def _is_full_for(self, count: int) -> bool:
         """Whether `count` items have to wait. Raises QueueClosedError if the queue is closed."""
@@ -261,6 +283,7 @@ class MemoryQueue(Generic[T]):
         self._leases.add(lease)
         self._ready -= len(items)
         self._in_flight += len(items)
+        self._depth_changed()
         self._not_full.notify_all()
         if self._ready:
             self._not_empty.notify()
@@ -277,8 +300,8 @@ class MemoryQueue(Generic[T]):
             if returned:
                 self._chunks.appendleft(_Chunk(returned, lease.oldest))
                 self._ready += len(returned)
-                self.high_water = max(self.high_water, self._ready)
                 self._not_empty.notify()
+            self._depth_changed()
             self.total_out += len(lease.items) - len(returned)
             if self._closed and not self._in_flight:
                 self._not_empty.notify_all()
@@ -311,6 +334,7 @@ class MemoryQueue(Generic[T]):
             dropped = self._ready
             self._chunks.clear()
             self._ready = 0
+            self._depth_changed()
             self._not_full.notify_all()
             self._not_empty.notify_all()
             return dropped

@@ -28,18 +28,28 @@ class QueueName(StrEnum):
 
 
 class WorkerState(StrEnum):
-    """The state of a worker."""
+    """What a worker does or waits for. Its time is accounted by these states, except the last two."""
 
     STARTING = "starting"
+    """Preparing its task: opening the source, or starting its process."""
     IDLE = "idle"
-    """Waiting for work."""
+    """Waiting for input, or for the next cycle."""
     BUSY = "busy"
+    """Working."""
     BLOCKED = "blocked"
     """Waiting for room in the next queue (back-pressure)."""
-    WAITING = "waiting"
-    """Holding work that is delayed by the throttle, a missing rate or the database."""
+    LIMIT = "waiting for limit"
+    """Waiting until the request limit admits its request."""
+    SOURCE = "waiting for source"
+    """Waiting for the answer to a request to Yahoo Finance or Wikipedia."""
+    RATE = "waiting for rate"
+    """Holding quotes whose exchange rate is not known yet."""
+    JOURNAL = "waiting for journal"
+    """Waiting for the journal's disk."""
+    DATABASE = "waiting for database"
+    """Waiting for a commit, or for the next attempt while the database is down."""
     BACKOFF = "backoff"
-    """Failed; it is restarted in `retry_in` seconds."""
+    """Waiting until the next attempt after an error or a refused request, for `retry_in` seconds."""
     PAUSED = "paused"
     DRAINING = "draining"
     """Finishing its current lease before it exits."""
@@ -140,6 +150,8 @@ class WorkerSnapshot:
     """Items of each of the last 30 s, oldest first."""
     node: str = ""
     """Host of the worker in a cluster; empty without one."""
+    work_seconds: float | None = None
+    """Seconds since it began to process its current lease; None without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sp500tui.errors import Sp500tuiError
@@ -15,6 +16,7 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
+from sp500tui.pipeline.core.time_accounting import WorkerAccount
 
 if TYPE_CHECKING:
     from sp500tui.pipeline.core.worker_pool import WorkerPool
@@ -63,11 +65,15 @@ class Worker:
         """Set when the worker is to exit after its current lease."""
         self.abandoned = False
         """Whether the worker hung and was replaced; its lease has been released to other workers."""
-        self._state = WorkerState.STARTING
         self._doing = ""
         self._since = time.monotonic()
         self._until: float | None = None
+        self._work_since: float | None = None
+        """Monotonic time at which the current lease was begun."""
+        self._can_hang = False
         self._state_lock = threading.Lock()
+        self.account = WorkerAccount(self.name, self._state_lock)
+        """Its time by state, and its state."""
         self.consecutive_failures = 0
         self._failed_at = 0.0
         self._announced = False
@@ -77,20 +83,47 @@ class Worker:
     # --- called by the task ------------------------------------------------------------------------------------
 
     def set_state(self, state: WorkerState, doing: str = "", until: float | None = None) -> None:
-        """Set the worker's state; `until` is the monotonic time of the next attempt.
-
-        Only a busy worker is ever abandoned: once this has set another state, `abandoned` no longer changes.
-        """
+        """Set the state of a worker that processes no lease; `until` is the monotonic time of the next attempt."""
         with self._state_lock:
-            if state is not self._state:
-                self._since = time.monotonic()
-            self._state, self._doing, self._until = state, doing, until
+            self._can_hang, self._work_since = False, None
+            self._change(state, doing, until)
 
     def start_work(self, doing: str) -> None:
-        """Set the state to busy and restart the time after which the worker counts as hung."""
+        """Begin to process a lease; after the pool's limit from now on the worker counts as hung."""
         with self._state_lock:
-            self._state, self._doing, self._until = WorkerState.BUSY, doing, None
+            self._can_hang, self._work_since = True, time.monotonic()
+            self._change(WorkerState.BUSY, doing)
+            self._since = self._work_since
+
+    def hand_over(self, doing: str) -> None:
+        """Begin to hand over the results: from here on the worker is not abandoned, however long this takes.
+
+        `abandoned` no longer changes after this call.
+        """
+        with self._state_lock:
+            self._can_hang = False
+            self._change(WorkerState.BUSY, doing)
+
+    def switch(self, state: WorkerState, doing: str | None = None) -> None:
+        """Change the state while processing a lease; `doing` is unchanged if None."""
+        with self._state_lock:
+            self._change(state, self._doing if doing is None else doing)
+
+    @contextmanager
+    def during(self, state: WorkerState) -> Iterator[None]:
+        """Be in `state` for the duration of the block, and in the previous state afterwards."""
+        before = self.account.state
+        self.switch(state)
+        try:
+            yield
+        finally:
+            self.switch(before)
+
+    def _change(self, state: WorkerState, doing: str, until: float | None = None) -> None:
+        if state is not self.account.state:
             self._since = time.monotonic()
+            self.account.switch(state)
+        self._doing, self._until = doing, until
 
     def finish_work(self, items: int, seconds: float) -> None:
         """Count a lease that was processed in `seconds`."""
@@ -98,10 +131,19 @@ class Worker:
         self.latency.record(seconds)
         self.pool.record(items, seconds)
         self.lease = None
+        with self._state_lock:
+            self._work_since = None
+            self.account.count(items=items)
         healthy = time.monotonic() - self._failed_at > _HEALTHY_AFTER
         self.consecutive_failures = (
             0 if healthy else min(self.consecutive_failures, _MAX_FAILURES_AFTER_SUCCESS)
         )
+
+    def record_failure(self) -> None:
+        """Count a lease that ended with an error."""
+        self.pool.record_failure()
+        with self._state_lock:
+            self.account.count(failed=1)
 
     def take(
         self, queue: LeasedQueue[Any], n: int, linger: float = 0.0, timeout: float | None = None
@@ -122,17 +164,32 @@ class Worker:
             self._waiting_queue = None
         return self.lease
 
-    def put(self, queue: LeasedQueue[T], items: Sequence[T]) -> None:
-        """Put items that belong to no lease, waiting for room.
+    def put(
+        self,
+        queue: LeasedQueue[T],
+        items: Sequence[T],
+        what: str,
+        *,
+        ack: Lease[Any] | None = None,
+        on_put: Callable[[], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> bool:
+        """Put items on the next queue, `BLOCKED` while waiting for room; see `LeasedQueue.put`.
 
-        Raises:
-            CancelledError: the worker is stopping; nothing was put.
+        `what` names the items and their queue: `12 rows wait for room in the rows queue`.
         """
         self._waiting_queue = queue
         try:
-            queue.put(items, cancelled=self.stopping.is_set)
+            return queue.put(
+                items,
+                ack=ack,
+                on_put=on_put,
+                cancelled=cancelled,
+                on_full=lambda: self.switch(WorkerState.BLOCKED, what),
+            )
         finally:
             self._waiting_queue = None
+            self.switch(WorkerState.BUSY)
 
     def wait(self, seconds: float, state: WorkerState, doing: str) -> bool:
         """Wait, shown with a countdown; returns early if the pool is expedited, and False if the worker must exit."""
@@ -163,26 +220,27 @@ class Worker:
     def abandon_if_hung(self, hang_after: float) -> bool:
         """Mark the worker as abandoned if its work has lasted more than `hang_after` seconds; True if it was marked."""
         with self._state_lock:
-            busy = time.monotonic() - self._since if self._state is WorkerState.BUSY else 0.0
-            if self.abandoned or busy <= hang_after:
+            since = self._work_since if self._can_hang else None
+            if self.abandoned or since is None or time.monotonic() - since <= hang_after:
                 return False
             self.abandoned = True
             self.restarts += 1
+            self.account.end()
             return True
 
     @property
     def busy(self) -> bool:
-        """Whether the worker is processing a lease."""
-        return self._state in (WorkerState.BUSY, WorkerState.BLOCKED)
+        """Whether the worker is processing a lease, other than waiting for the request limit."""
+        return self._work_since is not None and self.account.state is not WorkerState.LIMIT
 
     def snapshot(self) -> WorkerSnapshot:
         """The worker's state and counters."""
-        state = self._state
+        state = self.account.state
         if self.abandoned:
             state = WorkerState.HUNG
         elif self.stopping.is_set():
             state = WorkerState.DRAINING
-        until = self._until
+        until, work_since = self._until, self._work_since
         now = time.monotonic()
         return WorkerSnapshot(
             name=self.name,
@@ -201,6 +259,7 @@ class Worker:
             pid=self.pid,
             thread=self.thread.native_id,
             history=self.meter.history(30),
+            work_seconds=now - work_since if work_since is not None else None,
         )
 
     # --- the thread --------------------------------------------------------------------------------------------
@@ -231,7 +290,7 @@ class Worker:
         self.consecutive_failures += 1
         self._failed_at = time.monotonic()
         self.restarts += 1
-        self.pool.failed += 1
+        self.record_failure()
         self.last_error = str(error) or type(error).__name__
         delay = restart_delay(self.consecutive_failures, self.pool.jitter())
         message = f"{self.name} died: {self.last_error}; restarted in {delay:.1f} s"
@@ -244,6 +303,8 @@ class Worker:
         try:
             self._close_task()
         finally:
+            with self._state_lock:
+                self.account.end()
             self.pool.on_worker_exit(self)
 
     def _close_task(self) -> None:

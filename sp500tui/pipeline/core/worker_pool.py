@@ -15,6 +15,7 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import StageName, StageSnapshot
+from sp500tui.pipeline.core.time_accounting import StageAccounts
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 
 _RELEASE_ATTEMPTS = 5
@@ -42,6 +43,7 @@ class WorkerPool:
         self.latency = LatencyHistogram()
         self.failed = 0
         """Leases that ended with an error."""
+        self.accounts = StageAccounts()
         self.paused = False
         """Whether its workers take no new leases."""
         self.expedited = False
@@ -81,6 +83,7 @@ class WorkerPool:
             # Started before it is registered: a thread that cannot be started must not be waited for.
             worker.thread.start()
             self._workers[worker.number] = worker
+            self.accounts.add(worker.account)
         surplus = [self._workers[number] for number in staying[self._size :]]
         for worker in surplus:
             worker.stopping.set()
@@ -111,6 +114,11 @@ class WorkerPool:
         with self._meter_lock:
             self.meter.add(items)
         self.latency.record(seconds)
+
+    def record_failure(self) -> None:
+        """Count a lease that ended with an error."""
+        with self._meter_lock:
+            self.failed += 1
 
     def on_worker_exit(self, worker: Worker) -> None:
         """Remove an exiting worker. Called last by the worker's own thread."""

@@ -19,6 +19,7 @@ from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot
+from sp500tui.pipeline.core.time_accounting import DepthAccount
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.journal.segment import Segment, UnreadableError, orphaned_segments
 from sp500tui.storage import batch_codec
@@ -84,6 +85,8 @@ class Journal:
         self._crashes: dict[tuple[Path, int], int] = {}
         self._dead_letters = dead_letters
         self._in_progress = 0
+        self.account = DepthAccount(counters.lock)
+        """Its waiting rows and those in progress, integrated over time."""
         self._replayed = 0
         self._error = ""
         self._rejected_bytes = 0
@@ -115,6 +118,7 @@ class Journal:
                 self._recovered.append(segment)
                 self._pending.batches.extend((segment, number, True) for number in segment.open_batches)
                 self._pending.replay_rows += rows
+                self._rows_changed()
             found += rows
         return found
 
@@ -136,6 +140,7 @@ class Journal:
         with self._counters.lock:
             if lease.ack():
                 self._in_progress += len(rows)
+                self._rows_changed()
                 return Batch(
                     number, payload, len(rows), segment, False, tuple(rows), on_disk=self._write_ahead
                 )
@@ -241,6 +246,7 @@ class Journal:
                 if not replayed:
                     self._pending.rows -= batch.rows
                     self._in_progress += batch.rows
+                    self._rows_changed()
             try:
                 batch.payload = segment.read(number)
             except UnreadableError as damage:
@@ -274,6 +280,10 @@ class Journal:
         if not replayed:
             self._in_progress -= rows
             self._pending.rows += rows
+            self._rows_changed()
+
+    def _rows_changed(self) -> None:
+        self.account.record(self._pending.rows + self._pending.replay_rows, self._in_progress)
 
     def requeue(self, batch: Batch) -> None:
         """Put a batch that could not be committed back to the front of the waiting batches.
@@ -298,6 +308,7 @@ class Journal:
             else:
                 self._in_progress -= batch.rows
                 self._counters.count_written(stored, batch.rows - stored - dead, dead)
+            self._rows_changed()
             self._crashes.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
             batch.segment.mark_committed(batch.number)

@@ -25,6 +25,8 @@ _FULL = 0.75
 _LAGGING = 1.0
 """Seconds for which an item may be queued before its stage counts as lagging."""
 
+_WAITING = (WorkerState.LIMIT, WorkerState.RATE, WorkerState.BACKOFF)
+
 _INPUT_QUEUE = {
     StageName.PRICE: QueueName.TICKERS,
     StageName.CONVERTER: QueueName.QUOTES,
@@ -63,7 +65,9 @@ def _reason_and_advice(
         return "no node runs it", f"sp500tui worker --stages {stage.name} adds one"
     if stage.name is StageName.WRITER and database.health is Health.DOWN:
         return "the database takes no rows", "rows go to the journal until it is back"
-    waiting = [w for w in workers if w.stage is stage.name and w.state is WorkerState.WAITING]
+    waiting = [
+        w for w in workers if w.stage is stage.name and (w.retry_in is not None or w.state in _WAITING)
+    ]
     if waiting and len(waiting) >= stage.alive:
         return f"all {stage.alive} wait: {waiting[0].doing}", ""
     if stage.busy >= stage.alive:

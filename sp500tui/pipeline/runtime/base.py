@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLevel
-from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
+from sp500tui.pipeline.core.events import EventKind, EventLog, PipelineEvent, deliver
+from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName
 from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
 from sp500tui.pipeline.runtime.wiring import RunComponents
@@ -30,6 +31,7 @@ class PipelineBase:
         """`levels`: log levels of the run's own events, INFO if absent; `shutdown_messages`: one for each level."""
         self._levels = levels
         self._shutdown_messages = shutdown_messages
+        self._events = EventLog()
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._stopped_early = False
 
@@ -40,6 +42,14 @@ class PipelineBase:
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
         return self._components.latest_prices.changes_since(version)
+
+    def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        """See `PipelineControl.seconds_since`."""
+        return self._components.seconds.since(second)
+
+    def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
+        """See `PipelineControl.events_since`."""
+        return self._events.since(number)
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""
@@ -91,5 +101,6 @@ class PipelineBase:
         self._publish(PipelineEvent(kind, message, level, datetime.now(UTC), stage))
 
     def _publish(self, event: PipelineEvent) -> None:
+        event = self._events.record(event)
         _log.log(event.level, "%s", event.message)
         deliver(event, *self._listeners)

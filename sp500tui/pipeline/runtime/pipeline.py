@@ -37,6 +37,7 @@ class Pipeline(PipelineBase):
             settings,
             paths,
             publish=self._publish,
+            events=self._events,
             fail=self._lifecycle.fail,
             on_cycles_ended=self._lifecycle.on_cycles_ended,
         )

@@ -100,6 +100,7 @@ class Supervisor(Lifecycle):
             meter.sample()
         for stage in components.stages.values():
             stage.replace_hung_workers()
+        components.seconds.roll()
         components.watches.report_pending()
         self._fail_if_no_prices()
         # Checked before the queues: whatever was put by then is still in them or finished.

@@ -10,10 +10,11 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
-from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.events import EventLog, PipelineEvent
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, QueueMeter
 from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
+from sp500tui.pipeline.core.second_history import DepthSource, SecondHistory
 from sp500tui.pipeline.core.snapshot import Ledger, QueueName, StageName
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
@@ -66,8 +67,11 @@ class RunComponents:
     writer_stage: WriterStage[Any]
     stages: dict[StageName, WorkerPool]
     """The stages that run here, in the order of the data."""
+    seconds: SecondHistory
 
-    def __init__(self, settings: Settings, *, publish: Callable[[PipelineEvent], None]) -> None:
+    def __init__(
+        self, settings: Settings, *, publish: Callable[[PipelineEvent], None], events: EventLog
+    ) -> None:
         self.sources: Sources | None = None
         """The data sources; None until they are open, and where no stage needs them."""
         self.counters = LedgerCounters()
@@ -80,6 +84,7 @@ class RunComponents:
         """Whether the run ends by itself."""
         self._settings = settings
         self._publish = publish
+        self._events = events
 
     def open_sources(self) -> Sources:
         """The data sources.
@@ -138,6 +143,12 @@ class RunComponents:
             self.cycles.subscribe(stages[StageName.SCRAPER].wake)
         return stages
 
+    def _make_history(
+        self, queues: Mapping[QueueName, DepthSource], journal: DepthSource | None = None
+    ) -> SecondHistory:
+        accounts = {name: pool.accounts for name, pool in self.stages.items()}
+        return SecondHistory(accounts, queues, journal, self._events)
+
     def _make_fetch_stage(self) -> FetchStage:
         return FetchStage(
             lambda: self.open_sources().yahoo,
@@ -166,10 +177,11 @@ class PipelineComponents(RunComponents):
         paths: Paths,
         *,
         publish: Callable[[PipelineEvent], None],
+        events: EventLog,
         fail: Callable[[Sp500tuiError], None],
         on_cycles_ended: Callable[[], None],
     ) -> None:
-        super().__init__(settings, publish=publish)
+        super().__init__(settings, publish=publish, events=events)
         self.throttle = Throttle(settings.requests_per_second, burst=BURST)
         self.tickers = self.ticker_sink = MemoryQueue(settings.tickers_capacity, self.counters.lock)
         self.quotes = MemoryQueue(settings.quotes_capacity, self.counters.lock)
@@ -206,6 +218,14 @@ class PipelineComponents(RunComponents):
         )
         self.writer_stage = self._make_writer_stage(self.journal, dead_letters)
         self.stages = self._make_stages(stage_sizes(settings), on_cycles_ended)
+        self.seconds = self._make_history(
+            {
+                QueueName.TICKERS: self.tickers.account,
+                QueueName.QUOTES: self.quotes.account,
+                QueueName.ROWS: self.rows.account,
+            },
+            self.journal.account,
+        )
 
     def ledger(self) -> Ledger:
         """The conservation equation; exact while the lock of the counters is held."""

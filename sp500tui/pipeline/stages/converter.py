@@ -53,15 +53,15 @@ class ConverterTask:
         currencies = {item.quote.currency for item in lease.items}
         # A worker that must finish soon stores rows without a converted price rather than not at all.
         while stage.fx.is_pending(currencies) and not (worker.stopping.is_set() or worker.pool.expedited):
-            worker.set_state(WorkerState.WAITING, f"waiting for a rate to {stage.fx.target}")
+            worker.set_state(WorkerState.RATE, f"waiting for a rate to {stage.fx.target}")
             stage.fx.wait_for_update(_POLL_INTERVAL)
         worker.start_work(f"{len(lease.items)} quotes")
         rows = [stage.fx.convert(item) for item in lease.items]
-        worker.set_state(WorkerState.BLOCKED, f"{len(rows)} rows wait for room in the rows queue")
+        worker.hand_over(f"handing over {len(rows)} rows")
         if worker.abandoned:
             return  # its lease was released, and another converter has the quotes
         stage.latest_prices.update(rows)
-        if stage.rows.put(rows, ack=lease):
+        if worker.put(stage.rows, rows, f"{len(rows)} rows wait for room in the rows queue", ack=lease):
             worker.finish_work(len(rows), time.monotonic() - started)
 
     def close(self) -> None:

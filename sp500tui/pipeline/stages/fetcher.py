@@ -15,10 +15,17 @@ from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.fx import FxRates, major_unit
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches
+from sp500tui.sources.request_phase import OnPhase, RequestPhase, ignore_phase
 from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
 
 _RETRY_DELAY = 0.5
 """Mean delay in seconds after a failed request; the throttle does the real back-off."""
+
+_STATES = {
+    RequestPhase.LIMIT: WorkerState.LIMIT,
+    RequestPhase.ANSWER: WorkerState.SOURCE,
+    RequestPhase.READING: WorkerState.BUSY,
+}
 
 
 class PriceSource(Protocol):
@@ -27,8 +34,13 @@ class PriceSource(Protocol):
     def open(self) -> None:
         """Prepare for requests; slow the first time, without effect afterwards."""
 
-    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
-        """Fetch prices and exchange rates in one request.
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        fx_pairs: Sequence[tuple[str, str]] = (),
+        on_phase: OnPhase = ignore_phase,
+    ) -> FetchResult:
+        """Fetch prices and exchange rates in one request; `on_phase` is called with its phases.
 
         Raises:
             ThrottledError: the throttle is closed, or the source asked for fewer requests.
@@ -139,17 +151,18 @@ class FetchTask:
         pairs = stage.fx.stale_pairs()
         yahoo = stage.watches.yahoo
         try:
-            result = stage.source().fetch(symbols, pairs)
+            result = stage.source().fetch(symbols, pairs, self._enter_phase)
         except ThrottledError as error:
             self._requeue(lease, error, tried=False)
             yahoo.record(Outcome.THROTTLED if error.by_source else Outcome.HELD_BACK, str(error), symbols)
-            worker.wait(error.retry_after, WorkerState.WAITING, f"{error}")
+            state = WorkerState.LIMIT if error.by_limit else WorkerState.BACKOFF
+            worker.wait(error.retry_after, state, f"{error}")
         except SourceError as error:
             self._requeue(lease, error, tried=True)
             yahoo.record(Outcome.FAILED, str(error), symbols)
             worker.last_error = str(error)
             delay = _RETRY_DELAY * (0.5 + worker.pool.jitter())
-            worker.wait(delay, WorkerState.WAITING, f"{error}")
+            worker.wait(delay, WorkerState.BACKOFF, f"{error}")
         except Exception as error:
             # Counts as an attempt: tickers that crash a worker must not crash one worker after the other.
             self._requeue(lease, error, tried=True)
@@ -169,14 +182,14 @@ class FetchTask:
         stage, worker = self._stage, self._worker
         fetched_monotonic = time.monotonic()
         handing_over = f"handing over {len(result.quotes)} quotes"
-        # Not BUSY: a worker that waits for the broker must not count as hung.
-        worker.set_state(WorkerState.BLOCKED, handing_over)
+        # A worker that waits for the broker must not count as hung.
+        worker.hand_over(handing_over)
         stage.fx.update(result.rates)
         stage.fx.register({quote.currency for quote in result.quotes})
         if not worker.abandoned:
             self._record_rates_health(pairs, result)
             self._fetch_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
-            worker.set_state(WorkerState.BLOCKED, handing_over)
+            worker.hand_over(handing_over)
         omitted = omitted_tickers(lease.items, result.missing)
         if not worker.abandoned:
             retried = {ticker.symbol for ticker in omitted}
@@ -187,8 +200,12 @@ class FetchTask:
                 FetchedQuote(quote, fetched_monotonic=fetched_monotonic, fetched_by=worker.name)
                 for quote in result.quotes
             ]
-            worker.set_state(WorkerState.BLOCKED, f"{len(items)} quotes wait for room in the quotes queue")
-            stage.quotes.put(items, on_put=lambda: stage.counters.count_fetched(len(items)))
+            worker.put(
+                stage.quotes,
+                items,
+                f"{len(items)} quotes wait for room in the quotes queue",
+                on_put=lambda: stage.counters.count_fetched(len(items)),
+            )
         lease.release(omitted)
 
     def _record_rates_health(self, pairs: Sequence[tuple[str, str]], result: FetchResult) -> None:
@@ -213,14 +230,14 @@ class FetchTask:
             return
         self._worker.start_work(f"rates of {', '.join(base for base, _ in pairs)}")
         try:
-            stage.fx.update(stage.source().fetch((), pairs).rates)
+            stage.fx.update(stage.source().fetch((), pairs, self._enter_phase).rates)
         except SourceError as error:
             self._worker.last_error = f"no rate for {', '.join(base for base, _ in pairs)}: {error}"
 
     def _requeue(self, lease: Lease[Ticker], error: Exception, *, tried: bool) -> None:
         """Put tickers back for another attempt; those without attempts left are missing."""
         stage = self._stage
-        self._worker.pool.failed += 1
+        self._worker.record_failure()
         tickers = [Ticker(ticker.symbol, ticker.queued_at, ticker.attempts + tried) for ticker in lease.items]
         retryable, exhausted = split_retryable(
             tickers,
@@ -228,11 +245,14 @@ class FetchTask:
             max_attempts=stage.max_attempts,
             retry_timeout=stage.retry_timeout,
         )
-        self._worker.set_state(WorkerState.BLOCKED, f"returning {len(retryable)} tickers to the queue")
+        self._worker.hand_over(f"returning {len(retryable)} tickers to the queue")
         if not self._worker.abandoned:
             stage.missing.add((ticker.symbol, str(error)) for ticker in exhausted)
         lease.release(retryable)
         self._worker.lease = None
+
+    def _enter_phase(self, phase: RequestPhase) -> None:
+        self._worker.switch(_STATES[phase])
 
     def close(self) -> None:
         """Nothing to release: the session belongs to the source."""

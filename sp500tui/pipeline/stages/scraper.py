@@ -168,8 +168,9 @@ class ScraperTask:
         stage, worker = self._stage, self._worker
         started = time.monotonic()
         worker.start_work("loading the list of constituents")
-        stage.current_constituents.refresh()
-        worker.set_state(WorkerState.BLOCKED, "starting a cycle")
+        with worker.during(WorkerState.SOURCE):
+            stage.current_constituents.refresh()
+        worker.hand_over("starting a cycle")
         if worker.abandoned:
             return  # the worker that replaced this one starts the cycle
         symbols = stage.current_constituents.symbols
@@ -179,7 +180,7 @@ class ScraperTask:
         now = time.monotonic()
         message = f"cycle {number} started: {len(symbols)} symbols"
         worker.pool.emit(EventKind.CYCLE_STARTED, message, logging.DEBUG, worker.name)
-        worker.set_state(WorkerState.BLOCKED, f"{len(symbols)} tickers for cycle {number}")
+        worker.hand_over(f"{len(symbols)} tickers for cycle {number}")
         try:
             self._put(symbols, now)
         except (CancelledError, QueueClosedError):
@@ -195,7 +196,12 @@ class ScraperTask:
         stage, worker = self._stage, self._worker
         portion = max(1, stage.tickers.depth().capacity // 4)
         for at in range(0, len(symbols), portion):
-            worker.put(stage.tickers, [Ticker(symbol, now) for symbol in symbols[at : at + portion]])
+            worker.put(
+                stage.tickers,
+                [Ticker(symbol, now) for symbol in symbols[at : at + portion]],
+                "tickers wait for room in the tickers queue",
+                cancelled=worker.stopping.is_set,
+            )
 
     def close(self) -> None:
         """Nothing to release."""

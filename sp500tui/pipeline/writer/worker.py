@@ -122,7 +122,7 @@ class WriterTask(Generic[B]):
         shared, worker = self._shared, self._worker
         if not shared.batch_store.accepts_when_down:
             pause = shared.health.retry_in
-            worker.wait(0.1 if pause is None else pause, WorkerState.WAITING, shared.health.message)
+            worker.wait(0.1 if pause is None else pause, WorkerState.DATABASE, shared.health.message)
             return
         depth = shared.rows.depth()
         spooling = shared.spooling_since is not None
@@ -137,7 +137,7 @@ class WriterTask(Generic[B]):
             if lease is not None:
                 return
         pause = shared.health.retry_in
-        worker.wait(min(0.1 if pause is None else pause, 0.1), WorkerState.WAITING, shared.health.message)
+        worker.wait(min(0.1 if pause is None else pause, 0.1), WorkerState.DATABASE, shared.health.message)
 
     def _connect(self) -> bool:
         """Start the process; False when it could not connect to the database."""
@@ -171,7 +171,7 @@ class WriterTask(Generic[B]):
             return self._accept(lease)
         except JournalError as error:
             worker.last_error = str(error)
-            worker.wait(_FULL_DISK_PAUSE, WorkerState.WAITING, str(error))
+            worker.wait(_FULL_DISK_PAUSE, WorkerState.JOURNAL, str(error))
             return None
 
     def _accept(self, lease: Lease[ConvertedQuote]) -> B | None:
@@ -187,7 +187,8 @@ class WriterTask(Generic[B]):
                 shared.dead_letters.add(unwritable)
                 shared.batch_store.dead_letter(lease, rows, len(unwritable))
                 return None
-            return shared.batch_store.accept(lease, rows, payload)
+            with self._worker.during(WorkerState.JOURNAL):
+                return shared.batch_store.accept(lease, rows, payload)
         except JournalError:
             lease.release()
             raise
@@ -204,7 +205,7 @@ class WriterTask(Generic[B]):
         if shared.rows.depth().ready < shared.batch_size:
             return
         # An error here occurs again, and is reported, when the next batch is taken.
-        with suppress(QueueClosedError, JournalError):
+        with suppress(QueueClosedError, JournalError), worker.during(WorkerState.BUSY):
             worker.lease = shared.rows.take(shared.batch_size, timeout=0.0)
             if worker.lease is not None:
                 self._prefetched = self._accept(worker.lease)
@@ -249,7 +250,7 @@ class WriterTask(Generic[B]):
                     break
                 except JournalError as error:
                     # Only without write-ahead: the batch is in memory alone until the disk can be written.
-                    self._worker.set_state(WorkerState.WAITING, str(error))
+                    self._worker.set_state(WorkerState.JOURNAL, str(error))
                     time.sleep(_FULL_DISK_PAUSE)
         # Writers wait on the rows queue; wake them for the batch in the store.
         self._worker.pool.wake()
@@ -258,9 +259,10 @@ class WriterTask(Generic[B]):
         """Commit a payload; where the database rejects a row, bisect until that row is alone."""
         shared = self._shared
         assert self._client is not None  # noqa: S101  # run_once() connects first
-        answer = self._client.commit(
-            self._next_number(), payload, shared.commit_timeout, self._is_expedited, self._prefetch
-        )
+        with self._worker.during(WorkerState.DATABASE):
+            answer = self._client.commit(
+                self._next_number(), payload, shared.commit_timeout, self._is_expedited, self._prefetch
+            )
         if answer.committed:
             shared.health.record_success()
             shared.health.commit.record(answer.seconds)
@@ -289,7 +291,8 @@ class WriterTask(Generic[B]):
         shared, worker = self._shared, self._worker
         if not batch.rows:
             return
-        shared.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
+        with worker.during(WorkerState.JOURNAL):
+            shared.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
         now = time.monotonic()
         for fetched_at, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
             shared.end_to_end.record(now - fetched_at, quotes)

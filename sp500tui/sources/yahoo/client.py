@@ -22,6 +22,7 @@ from sp500tui.config.paths import user_folder
 from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import MarketState
+from sp500tui.sources.request_phase import OnPhase, ignore_phase
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.chart_limits import LIMITS, check_window
 from sp500tui.sources.yahoo.charts import CHART_PATH, Chart, ChartRequest, parse_chart, refused
@@ -116,10 +117,16 @@ class YahooFinance:
                 data._cookie_strategy = "basic"
             self._data = data
 
-    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        fx_pairs: Sequence[tuple[str, str]] = (),
+        on_phase: OnPhase = ignore_phase,
+    ) -> FetchResult:
         """Fetch the prices of symbols (as listed) and the rates of currency pairs in one request.
 
-        A pair without a usable rate is omitted from the result; a currency against itself is not requested.
+        A pair without a usable rate is omitted from the result; a currency against itself is not requested. `on_phase`
+        is called with the phases of the request and of those for cookies and crumbs before it.
 
         Raises:
             ThrottledError: The throttle is closed, or Yahoo asked for fewer requests.
@@ -145,7 +152,7 @@ class YahooFinance:
             "lang": "en-US",
             "region": "US",
         }
-        result = self._query(_QUOTE_URL, params, read)
+        result = self._query(_QUOTE_URL, params, read, on_phase)
         session = self._session
         return replace(result, seconds=session.seconds()) if session else result
 
@@ -198,7 +205,13 @@ class YahooFinance:
         finally:
             self._remove_cache()
 
-    def _query(self, url: str, params: dict[str, str], read: Callable[[bytes], T]) -> T:
+    def _query(
+        self,
+        url: str,
+        params: dict[str, str],
+        read: Callable[[bytes], T],
+        on_phase: OnPhase = ignore_phase,
+    ) -> T:
         if self._closed.is_set():
             raise SourceError("Yahoo Finance: request cancelled, the run is ending")
         self.open()
@@ -207,7 +220,7 @@ class YahooFinance:
         if data._session is not session:
             # Any call of yfinance without session= replaces the session.
             data._set_session(session)
-        session.start_query()
+        session.start_query(on_phase)
         try:
             answer = read(_body(self._response(session, data, url, params)))
         except ThrottledError:

@@ -21,6 +21,7 @@ from curl_cffi.requests import exceptions as curl
 from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError
 from sp500tui.logs.redaction import one_line
 from sp500tui.sources.proxy_errors import proxy_error_message
+from sp500tui.sources.request_phase import OnPhase, RequestPhase, ignore_phase
 from sp500tui.sources.throttle import Throttle, parse_retry_after
 from sp500tui.sources.yahoo.charts import CHART_PATH, chart_refusal
 from sp500tui.sources.yahoo.json_values import error_message, error_text, read_json
@@ -65,6 +66,7 @@ class RequestBudget:
     consents: int = _MAX_CONSENTS
     seconds: float = 0.0
     """Duration of the last request."""
+    on_phase: OnPhase = ignore_phase
 
 
 class ThrottledSession(Session[Response]):
@@ -104,9 +106,10 @@ class ThrottledSession(Session[Response]):
         self.crumb_suspect = False
         """Set if the crumb may be the cause of a refused request."""
 
-    def start_query(self) -> None:
+    def start_query(self, on_phase: OnPhase = ignore_phase) -> None:
         """Start a query on this thread, with a budget of 12 requests and three times the time limit."""
-        self._budgets.own = RequestBudget(_MAX_REQUESTS, self._monotonic() + _BUDGET_FACTOR * self._timeout)
+        until = self._monotonic() + _BUDGET_FACTOR * self._timeout
+        self._budgets.own = RequestBudget(_MAX_REQUESTS, until, on_phase=on_phase)
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Response:
         """Send one request when the throttle allows it; every redirect counts as a request.
@@ -128,10 +131,15 @@ class ThrottledSession(Session[Response]):
             if not budget.consents:
                 raise self.consent_refused()
             budget.consents -= 1
-        self._throttle.acquire(left, self._cancelled)
+        budget.on_phase(RequestPhase.LIMIT)
+        try:
+            self._throttle.acquire(left, self._cancelled)
+        finally:
+            budget.on_phase(RequestPhase.READING)
         budget.requests -= 1
         kwargs["timeout"] = min(self._timeout, max(0.1, budget.until - self._monotonic()))
         kwargs["max_redirects"] = redirects = min(_MAX_REDIRECTS, budget.requests)
+        budget.on_phase(RequestPhase.ANSWER)
         started = self._monotonic()
         try:
             response: Response = super().request(method, url, *args, **kwargs)
@@ -146,6 +154,7 @@ class ThrottledSession(Session[Response]):
             ) from error
         finally:
             budget.seconds = self._monotonic() - started
+            budget.on_phase(RequestPhase.READING)
         self._charge(budget, response.redirect_count)
         return self._check_response(response, host, urlsplit(url).path)
 

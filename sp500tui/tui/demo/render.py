@@ -8,6 +8,7 @@ from logging import ERROR, WARNING
 from textwrap import wrap
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.second_sample import BUSY_STATES
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerState
 from sp500tui.tui.demo.faults import ACTIONS, FAULTS, OFF, DemoAction, FaultOption, strength_of
 from sp500tui.tui.render.cluster_labels import stage_of
@@ -21,7 +22,7 @@ _ROUTINE = (EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED)
 _WIDE = 50
 """Width in cells from which a fault's strength is shown as a bar too."""
 _ENTRIES: tuple[FaultOption | DemoAction, ...] = (*FAULTS, *ACTIONS)
-_ALIVE = (WorkerState.BUSY, WorkerState.IDLE, WorkerState.BLOCKED, WorkerState.WAITING, WorkerState.PAUSED)
+_NOT_ALIVE = (WorkerState.STARTING, WorkerState.BACKOFF, WorkerState.DRAINING, WorkerState.HUNG)
 
 
 def entries() -> Sequence[FaultOption | DemoAction]:
@@ -147,7 +148,7 @@ def writer_to_kill(snapshot: Snapshot) -> str | None:
     writers = [
         worker
         for worker in snapshot.workers
-        if worker.stage is StageName.WRITER and worker.state in _ALIVE and worker.node == here
+        if worker.stage is StageName.WRITER and worker.state not in _NOT_ALIVE and worker.node == here
     ]
-    busy = [worker for worker in writers if worker.state is WorkerState.BUSY]
+    busy = [worker for worker in writers if worker.state in BUSY_STATES]
     return (busy or writers)[0].name if writers else None

@@ -48,14 +48,25 @@ WORKER_SIGNS = {
     WorkerState.IDLE: ("○", Role.DIM),
     WorkerState.BUSY: ("●", Role.GOOD),
     WorkerState.BLOCKED: ("◧", Role.WARN),
-    WorkerState.WAITING: ("◔", Role.WARN),
+    WorkerState.LIMIT: ("◔", Role.WARN),
+    WorkerState.SOURCE: ("◔", Role.GOOD),
+    WorkerState.RATE: ("◔", Role.WARN),
+    WorkerState.JOURNAL: ("◔", Role.GOOD),
+    WorkerState.DATABASE: ("◔", Role.GOOD),
     WorkerState.BACKOFF: ("↻", Role.BAD),
     WorkerState.PAUSED: ("‖", Role.WARN),
     WorkerState.DRAINING: ("▽", Role.WARN),
     WorkerState.HUNG: ("✗", Role.BAD),
 }
 
-_WORKER_STATES: Mapping[WorkerState, str] = {WorkerState.BACKOFF: "restarting"}
+_WORKER_STATES: Mapping[WorkerState, str] = {
+    WorkerState.LIMIT: "limit",
+    WorkerState.SOURCE: "source",
+    WorkerState.RATE: "rate",
+    WorkerState.JOURNAL: "journal",
+    WorkerState.DATABASE: "database",
+    WorkerState.BACKOFF: "retrying",
+}
 """States whose label differs from their value."""
 
 _SESSIONS: Mapping[str, str] = {

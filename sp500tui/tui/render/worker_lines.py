@@ -92,6 +92,8 @@ def worker_line(worker: WorkerSnapshot, width: int, names: int, *, nodes: int = 
     """One worker in exactly `width` cells, `names` of them for its name and `nodes` for its node."""
     extra, room = _widths(width, names, nodes)
     sign, role = WORKER_SIGNS[worker.state]
+    if role is Role.GOOD and worker.retry_in is not None:
+        role = Role.WARN
     node = [Span(tail(short_name(worker.node), nodes) + " ", Role.LABEL)] if nodes else []
     spans = [
         Span(fit(clean(worker.name), names) + " ", Role.TITLE),
@@ -111,9 +113,9 @@ def _task(worker: WorkerSnapshot, *, with_error: bool) -> str:
     """The worker's task, after the countdown to its restart or its next attempt."""
     task = clean(worker.doing)
     if worker.retry_in is not None:
-        restarting = worker.state is WorkerState.BACKOFF
-        note = clean(worker.last_error) if restarting and with_error else task
-        return f"{'' if restarting else 'retry '}in {short_span(worker.retry_in)}" + (
+        backing_off = worker.state is WorkerState.BACKOFF
+        note = task or (clean(worker.last_error) if with_error else "")
+        return f"{'' if backing_off else 'retry '}in {short_span(worker.retry_in)}" + (
             f": {note}" if note else ""
         )
     elapsed = short_span(worker.state_seconds)

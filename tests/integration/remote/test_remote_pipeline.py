@@ -20,7 +20,7 @@ from sp500tui.remote.address import NoPipelineError
 from sp500tui.remote.client import RemotePipeline
 from sp500tui.remote.session import CommandFailedError
 from tests.support.remote import Serve, Served
-from tests.support.tui.fake_pipeline import NOON, FakePipeline, listed, live_price, running
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, listed, live_price, running, second_sample
 from tests.support.waiting import Wait
 
 Attach = Callable[..., RemotePipeline]
@@ -65,6 +65,7 @@ def test_it_answers_as_the_pipeline_does(serve: Serve, attach: Attach, eventuall
     assert viewer.prices_since(500) == served.pipeline.prices_since(500)
     assert viewer.price_of("BRK.B") == served.pipeline.price_of("BRK.B")
     assert viewer.price_of("NONE") is None
+    assert viewer.seconds_since(0) == (0, [])
     assert viewer.demo_market is None
     assert not viewer.join(0)
     # and follows its changes
@@ -73,6 +74,10 @@ def test_it_answers_as_the_pipeline_does(serve: Serve, attach: Attach, eventuall
     served.pipeline.now_shows = replace(running(), uptime=700.0)
     eventually(lambda: viewer.snapshot().uptime == 700.0)
     assert viewer.prices_since(503) == (504, [newer])
+    samples = [second_sample(number) for number in (1, 2, 3)]
+    served.pipeline.seconds = samples
+    eventually(lambda: viewer.seconds_since(0) == (3, samples))
+    assert viewer.seconds_since(2) == (3, samples[2:])
     eventually(lambda: viewer.database_url == "postgresql://me:secret@host/x")
 
 
@@ -80,17 +85,18 @@ def test_log_lines_and_events_arrive_once(serve: Serve, attach: Attach, eventual
     # given a pipeline with a log and an event from before
     log = CannedLog()
     served = serve(log=log)
-    served.pipeline.listeners[0](event("price workers 8 → 9"))
+    served.pipeline.listeners[0](replace(event("price workers 8 → 9"), number=1))
     viewer = attach(served)
     heard: list[str] = []
     viewer.subscribe(lambda each: heard.append(each.message))
     # when more of both arrive
     log.lines.append(LogLine(4, NOON, 30, "price-3", "slow"))
-    served.pipeline.listeners[0](event("price workers 9 → 10"))
+    served.pipeline.listeners[0](replace(event("price workers 9 → 10"), number=2))
     # then the viewer has each once, in order
     eventually(lambda: len(heard) == 2)
     eventually(lambda: len(viewer.mirror.since(0)[1]) == 4)
     assert heard == ["price workers 8 → 9", "price workers 9 → 10"]
+    assert [each.message for each in viewer.events_since(1)[1]] == ["price workers 9 → 10"]
     assert viewer.mirror.since(2) == (4, tuple(log.lines[2:]), 0)
 
 

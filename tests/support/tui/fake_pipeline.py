@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,13 @@ from importlib.resources import files
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.api import FaultInjector, ScaleResult, ShutdownLevel, clamp_workers
 from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.second_sample import (
+    JournalSecond,
+    QueueSecond,
+    SecondSample,
+    StageSecond,
+    WorkerSecond,
+)
 from sp500tui.pipeline.core.snapshot import (
     Bottleneck,
     ConstituentsSnapshot,
@@ -219,7 +226,7 @@ def degraded() -> Snapshot:
             worker(
                 StageName.WRITER,
                 1,
-                WorkerState.WAITING,
+                WorkerState.DATABASE,
                 "database away",
                 0.0,
                 retry_in=3.0,
@@ -260,6 +267,19 @@ def draining() -> Snapshot:
     return replace(running(), phase=Phase.DRAINING)
 
 
+def second_sample(second: int, *, price: Mapping[WorkerState, float] | None = None) -> SecondSample:
+    """One second of a run with one price worker, which spends its time as in `price`."""
+    seconds = {WorkerState.SOURCE: 0.75, WorkerState.IDLE: 0.25} if price is None else price
+    return SecondSample(
+        second=second,
+        at=NOON + timedelta(seconds=second),
+        workers=(WorkerSecond("price-1", StageName.PRICE, seconds, 50),),
+        stages=(StageSecond(StageName.PRICE, seconds, 50),),
+        queues=(QueueSecond(QueueName.TICKERS, 12.5, 100, 3.0, 50, 0.25),),
+        journal=JournalSecond(2.5, 10),
+    )
+
+
 class FakePipeline:
     """Stands still until a test changes `now_shows`; writes down what it is asked to do."""
 
@@ -267,6 +287,8 @@ class FakePipeline:
         self.now_shows = snapshot or running()
         self.prices = list(seeded_prices() if prices is None else prices)
         self.names: Sequence[Constituent] = listed() if self.now_shows.constituents.count else ()
+        self.seconds: Sequence[SecondSample] = ()
+        self.events: Sequence[PipelineEvent] = ()
         self.calls: list[tuple[object, ...]] = []
         self.listeners: list[Callable[[PipelineEvent], None]] = []
         self.ends_at = ShutdownLevel.KILL
@@ -284,6 +306,14 @@ class FakePipeline:
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         newer = [price for price in self.prices if price.version > version]
         return max((price.version for price in newer), default=version), newer
+
+    def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        last = max((sample.second for sample in self.seconds), default=0)
+        return last, [sample for sample in self.seconds if sample.second > second]
+
+    def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
+        last = max((event.number for event in self.events), default=0)
+        return last, [event for event in self.events if event.number > number]
 
     def constituents(self) -> Sequence[Constituent]:
         return self.names

@@ -47,7 +47,7 @@ def test_columns_come_with_the_width() -> None:
 
 @pytest.mark.parametrize("state", list(WorkerState))
 def test_every_state_is_a_word(state: WorkerState) -> None:
-    label = "restarting" if state is WorkerState.BACKOFF else str(state)
+    label = "retrying" if state is WorkerState.BACKOFF else str(state).removeprefix("waiting for ")
     assert f" {label} " in line_of(state)
 
 
@@ -56,10 +56,10 @@ def test_every_state_is_a_word(state: WorkerState) -> None:
     [
         (
             WorkerState.BACKOFF,
-            {"retry_in": 12.0, "last_error": "answered 429"},
-            "↻ restarting in 12 s: answered 429",
+            {"retry_in": 12.0, "doing": "answered 429"},
+            "↻ retrying   in 12 s: answered 429",
         ),
-        (WorkerState.WAITING, {"retry_in": 3.0}, "retry in 3 s: 50 symbols"),
+        (WorkerState.DATABASE, {"retry_in": 3.0}, "retry in 3 s: 50 symbols"),
         (WorkerState.DRAINING, {"state_seconds": 5.0}, "50 symbols, for 5 s"),
         (WorkerState.HUNG, {"state_seconds": 75.0, "doing": ""}, "current batch, for 1 min"),
         (WorkerState.BLOCKED, {"state_seconds": 5.0}, "queue full for 5 s: 50 sym"),

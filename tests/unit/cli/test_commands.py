@@ -34,6 +34,7 @@ from sp500tui.export import Row, as_csv, as_json
 from sp500tui.logs import setup as logs
 from sp500tui.model import Constituent, FxRate, MarketState, Quote
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
+from sp500tui.sources.request_phase import OnPhase, ignore_phase
 from sp500tui.sources.wikipedia.client import ConstituentList
 from sp500tui.sources.yahoo.parsing import FetchResult
 from tests.support.environment import isolate_home, ordinary_user, remove_home
@@ -73,7 +74,12 @@ class FakeYahoo:
     def open(self) -> None:
         return
 
-    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        fx_pairs: Sequence[tuple[str, str]] = (),
+        on_phase: OnPhase = ignore_phase,
+    ) -> FetchResult:
         if self.failures:
             raise self.failures.pop(0)
         self.batches.append(tuple(symbols))

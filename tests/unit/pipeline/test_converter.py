@@ -82,7 +82,7 @@ def test_a_full_rows_queue_blocks_the_converter(eventually: Wait) -> None:
 def test_rows_wait_for_the_first_rate(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.put(1)
-        eventually(lambda: counter.state() is WorkerState.WAITING)
+        eventually(lambda: counter.state() is WorkerState.RATE)
         assert counter.rows.depth().ready == 0
 
         counter.fx.update([RATE])
@@ -96,7 +96,7 @@ def test_rows_wait_for_the_first_rate(eventually: Wait) -> None:
 def test_without_a_rate_in_time_rows_have_no_converted_price(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.put(1)
-        eventually(lambda: counter.state() is WorkerState.WAITING)
+        eventually(lambda: counter.state() is WorkerState.RATE)
         counter.clock.now += 11
         eventually(lambda: counter.rows.depth().ready == 1)
         shown = counter.latest_prices.get("S1")
@@ -108,7 +108,7 @@ def test_an_expedited_converter_does_not_wait_for_a_rate(eventually: Wait) -> No
     """At the second request to stop, a quote without a rate reaches the journal all the same."""
     with open_counter() as counter:
         counter.put(1)
-        eventually(lambda: counter.state() is WorkerState.WAITING)
+        eventually(lambda: counter.state() is WorkerState.RATE)
         counter.stage.expedite()
         eventually(lambda: counter.rows.depth().ready == 1)
 
@@ -116,7 +116,7 @@ def test_an_expedited_converter_does_not_wait_for_a_rate(eventually: Wait) -> No
 def test_a_stopping_converter_does_not_wait_for_a_rate(eventually: Wait) -> None:
     with open_counter() as counter:
         counter.put(1)
-        eventually(lambda: counter.state() is WorkerState.WAITING)
+        eventually(lambda: counter.state() is WorkerState.RATE)
     assert counter.rows.depth().ready == 1
 
 

@@ -49,7 +49,7 @@ def waiting(stage: StageName, doing: str) -> WorkerSnapshot:
     return WorkerSnapshot(
         name=f"{stage}-1",
         stage=stage,
-        state=WorkerState.WAITING,
+        state=WorkerState.BACKOFF,
         doing=doing,
         state_seconds=1,
         items=0,

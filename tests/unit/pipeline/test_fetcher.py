@@ -20,6 +20,7 @@ from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols, omitted_tickers, split_retryable
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.source_health import SourceWatches
+from sp500tui.sources.request_phase import OnPhase, ignore_phase
 from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
 from tests.support.rows import OPENING, quote
 from tests.support.waiting import Wait
@@ -62,7 +63,12 @@ class Script:
     def open(self) -> None:
         self.opened += 1
 
-    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        fx_pairs: Sequence[tuple[str, str]] = (),
+        on_phase: OnPhase = ignore_phase,
+    ) -> FetchResult:
         self.asked.append((tuple(symbols), tuple(fx_pairs)))
         found = next(self.first, None) or answer(symbols)
         if isinstance(found, Exception):
@@ -202,7 +208,7 @@ def test_throttling_costs_no_attempt_and_is_waited_for(eventually: Wait) -> None
 def test_a_throttled_worker_shows_its_next_attempt_and_stops_on_request(eventually: Wait) -> None:
     with open_shop(ThrottledError("slow down", 300)) as shop:
         shop.ask("A")
-        eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.WAITING)
+        eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.BACKOFF)
         seen = shop.stage.workers[0].snapshot()
         assert seen.doing == "slow down"
         assert seen.retry_in is not None
@@ -318,7 +324,12 @@ class HangingScript(Script):
         self.hanging = hanging
         self.resume = threading.Event()
 
-    def fetch(self, symbols: Sequence[str], fx_pairs: Sequence[tuple[str, str]] = ()) -> FetchResult:
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        fx_pairs: Sequence[tuple[str, str]] = (),
+        on_phase: OnPhase = ignore_phase,
+    ) -> FetchResult:
         found = next(self.first, None) or answer(symbols)
         self.asked.append((tuple(symbols), tuple(fx_pairs)))
         if len(self.asked) == self.hanging:

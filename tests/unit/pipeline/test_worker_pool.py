@@ -337,10 +337,10 @@ def test_workers_finish_their_lease_before_they_exit(eventually: Wait) -> None:
 def test_a_waiting_worker_counts_down_and_stops_waiting_on_shutdown(eventually: Wait) -> None:
     pool = Pool(1)
     waited: list[bool] = []
-    pool.act = lambda worker, _items: waited.append(worker.wait(30, WorkerState.WAITING, "for better times"))
+    pool.act = lambda worker, _items: waited.append(worker.wait(30, WorkerState.BACKOFF, "for better times"))
     pool.stage.start()
     pool.queue.put([1])
-    eventually(lambda: pool.stage.workers[0].snapshot().state is WorkerState.WAITING)
+    eventually(lambda: pool.stage.workers[0].snapshot().state is WorkerState.BACKOFF)
     seen = pool.stage.workers[0].snapshot()
     assert seen.doing == "for better times"
     assert seen.retry_in is not None

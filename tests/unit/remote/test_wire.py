@@ -19,7 +19,7 @@ from sp500tui.remote.commands import Poll, Request
 from sp500tui.remote.wire import Hello, Position, ProtocolError, Update, decode, encode
 from tests.support.tui import fake_pipeline
 from tests.support.tui.fake_cluster import one_lost, three_nodes
-from tests.support.tui.fake_pipeline import NOON, listed, seeded_prices
+from tests.support.tui.fake_pipeline import NOON, listed, second_sample, seeded_prices
 
 SNAPSHOTS = [
     fake_pipeline.running(),
@@ -42,6 +42,7 @@ def test_an_update_arrives_as_it_was_sent(snapshot: Snapshot) -> None:
         constituents=tuple(listed()),
         lines=(LogLine(7, NOON, 20, "price-3", "fifty quotes — “ok”"),),
         events=(PipelineEvent(EventKind.THROTTLED, "429", 30, NOON, StageName.PRICE, "price-3"),),
+        seconds=(second_sample(7),),
         watched=seeded_prices()[0],
         database_url="postgresql://me:secret@host/x",
         has_demo_market=True,

@@ -1,0 +1,152 @@
+"""The samples of the last seconds, built from the accounts of workers, queues and journal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from sp500tui.pipeline.core.events import EventLog
+from sp500tui.pipeline.core.queue import Depth
+from sp500tui.pipeline.core.second_sample import (
+    SECONDS_KEPT,
+    JournalSecond,
+    QueueSecond,
+    SecondSample,
+    StageSecond,
+    WorkerSecond,
+)
+from sp500tui.pipeline.core.snapshot import QueueName, StageName, WorkerState
+from sp500tui.pipeline.core.time_accounting import DepthBucket, StageAccounts, WorkerBucket
+
+
+class DepthSource(Protocol):
+    """The depth of a queue or of the journal by seconds."""
+
+    def collect(self, before: int) -> Sequence[tuple[int, DepthBucket]]:
+        """Take the buckets of the seconds before `before`, with the numbers of the seconds."""
+
+
+class SampledDepth:
+    """A queue on a broker, whose depth is known only at the moment of the collection."""
+
+    def __init__(self, depth: Callable[[], Depth], clock: Callable[[], float] = time.monotonic) -> None:
+        self._depth = depth
+        self._next = int(clock())
+
+    def collect(self, before: int) -> Sequence[tuple[int, DepthBucket]]:
+        """See `DepthSource.collect`; the present depth for each of the seconds."""
+        depth = self._depth()
+        first, self._next = max(self._next, before - SECONDS_KEPT), max(self._next, before)
+        bucket = DepthBucket(1.0, depth.ready, depth.ready, depth.in_flight, depth.in_flight)
+        return [(second, bucket) for second in range(first, before)]
+
+
+class SecondHistory:
+    """The samples of the last `SECONDS_KEPT` whole seconds. Thread-safe.
+
+    `roll` builds the samples of the seconds that have passed; it may be called as rarely as once in `SECONDS_KEPT`
+    seconds without a gap, and is called by `since` too.
+    """
+
+    def __init__(
+        self,
+        stages: Mapping[StageName, StageAccounts],
+        queues: Mapping[QueueName, DepthSource],
+        journal: DepthSource | None,
+        events: EventLog,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`journal`: None where rows rest on a broker instead."""
+        self._stages = stages
+        self._queues = queues
+        self._journal = journal
+        self._events = events
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._first = self._next = events.first_second
+        self._samples: deque[SecondSample] = deque(maxlen=SECONDS_KEPT)
+
+    def since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        """The number of the last whole second (0 before the first), and the samples after `second`, oldest first."""
+        self.roll()
+        with self._lock:
+            return self._next - self._first, [each for each in self._samples if each.second > second]
+
+    def roll(self) -> None:
+        """Build the samples of the seconds that have passed since the last call."""
+        with self._lock:
+            now = self._clock()
+            before = int(now)
+            if before <= self._next:
+                return
+            first, self._next = max(self._next, before - SECONDS_KEPT), before
+            started = self._wall_clock() - timedelta(seconds=now - first)
+            stages = {name: accounts.collect(before) for name, accounts in self._stages.items()}
+            queues = {name: dict(source.collect(before)) for name, source in self._queues.items()}
+            journal = dict(self._journal.collect(before)) if self._journal is not None else {}
+            events = self._events.collect(before - self._first + 1)
+            for second in range(first, before):
+                number = second - self._first + 1
+                workers = {name: found.get(second, {}) for name, found in stages.items()}
+                self._samples.append(
+                    SecondSample(
+                        second=number,
+                        at=started + timedelta(seconds=second - first),
+                        workers=_workers(workers),
+                        stages=tuple(_stage(name, buckets) for name, buckets in workers.items()),
+                        queues=tuple(_queue(name, found.get(second)) for name, found in queues.items()),
+                        journal=_journal(journal.get(second)),
+                        events=tuple(event for event in events if event.second == number),
+                    )
+                )
+
+
+def _workers(stages: Mapping[StageName, Mapping[str, WorkerBucket]]) -> tuple[WorkerSecond, ...]:
+    return tuple(
+        WorkerSecond(name, stage, bucket.seconds, bucket.items, bucket.failed)
+        for stage, buckets in stages.items()
+        for name, bucket in sorted(buckets.items(), key=lambda item: _number(item[0]))
+    )
+
+
+def _number(worker: str) -> int:
+    return int(worker.rpartition("-")[2])
+
+
+def _stage(name: StageName, buckets: Mapping[str, WorkerBucket]) -> StageSecond:
+    seconds: dict[WorkerState, float] = {}
+    for bucket in buckets.values():
+        for state, duration in bucket.seconds.items():
+            seconds[state] = seconds.get(state, 0.0) + duration
+    return StageSecond(
+        name,
+        seconds,
+        items=sum(bucket.items for bucket in buckets.values()),
+        failed=sum(bucket.failed for bucket in buckets.values()),
+    )
+
+
+def _queue(name: QueueName, bucket: DepthBucket | None) -> QueueSecond:
+    if bucket is None or not bucket.seconds:
+        return QueueSecond(name)
+    return QueueSecond(
+        name,
+        bucket.ready / bucket.seconds,
+        bucket.max_ready,
+        bucket.in_flight / bucket.seconds,
+        bucket.max_in_flight,
+        bucket.blocked,
+    )
+
+
+def _journal(bucket: DepthBucket | None) -> JournalSecond:
+    if bucket is None or not bucket.seconds:
+        return JournalSecond()
+    return JournalSecond(bucket.ready / bucket.seconds, bucket.max_ready)

@@ -1,0 +1,25 @@
+"""The phases of a request to a source, reported while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+
+class RequestPhase(StrEnum):
+    """What a request does or waits for."""
+
+    LIMIT = "limit"
+    """Waits until the throttle admits it."""
+    ANSWER = "answer"
+    """Was sent and waits for its answer."""
+    READING = "reading"
+    """The answer is read, or the request prepared."""
+
+
+OnPhase = Callable[[RequestPhase], None]
+"""Called on the requesting thread with every phase that begins."""
+
+
+def ignore_phase(phase: RequestPhase) -> None:
+    """An `OnPhase` without effect."""
