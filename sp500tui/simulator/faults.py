@@ -73,6 +73,10 @@ class Faults:
     """Per quote: every price is negative."""
     stale: float = 0.0
     """Per quote: replaced by that of the previous close."""
+    null_bars: float = 0.0
+    """Per bar that has ended: every price and the volume is null. The same bars are affected in every response."""
+    lost_sessions: float = 0.0
+    """Per session that is over: charts of all symbols have none of its bars. They return when the fault ends."""
     wikipedia: str = "ok"
     """`ok`, `down` (503), `garbled` (a page without a usable table) or `forbidden` (403)."""
     fx: str = "ok"
@@ -163,6 +167,10 @@ class FaultSampler:
         """The value of a fault with named values; `ok` once its limit is reached."""
         value: str = getattr(self.faults, name)
         return value if value != "ok" and self._within_limit(name) else "ok"
+
+    def affected(self, name: str) -> None:
+        """Report a fault that occurred for a part of a response."""
+        self._report(name)
 
     def delay(self) -> float:
         """Delay of the next response in seconds."""

@@ -1,4 +1,4 @@
-"""Statistics of the demo market, and the log of served quotes that a checker compares with the stored rows."""
+"""Statistics of the demo market, and the log of served quotes and bars that a checker compares with the stored rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from sp500tui.errors import ConfigurationError
+
+_CHART = "chart"
+_CHART_LINE = '{"chart":'
 
 
 class Statistics:
@@ -46,6 +49,7 @@ class Statistics:
             "faults": dict(self._faults),
             "connections": self._counts["connections"],
             "quotes": self._counts["quotes"],
+            "bars": self._counts["bars"],
             "refused": self._counts["refused"],
             "tls_refused": self._counts["tls_refused"],
             "stream_frames": self._counts["stream_frames"],
@@ -62,6 +66,35 @@ class ServedQuote:
     """Seconds since 1970."""
     price: str
     """Exactly as printed in the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedBar:
+    """A bar of one response that does not change any more."""
+
+    start: int
+    """Seconds since 1970."""
+    end: int
+    open: str
+    """As printed before Yahoo Finance kept it in single precision; so are the other prices."""
+    high: str
+    low: str
+    close: str
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServedChart:
+    """The bars of one response, and those that a fault withheld."""
+
+    symbol: str
+    """As listed: `BRK.B`."""
+    interval: str
+    served_at: int
+    """Time of the response by the market's clock, seconds since 1970."""
+    bars: tuple[ServedBar, ...]
+    withheld: tuple[int, ...]
+    """Starts of bars that took place, but were null or absent, seconds since 1970."""
 
 
 class ServedQuotesLog:
@@ -82,10 +115,19 @@ class ServedQuotesLog:
 
     def add(self, quotes: Iterable[ServedQuote]) -> None:
         """Append the quotes of a response that was sent completely."""
-        lines = "".join(
-            f'{{"symbol":{json.dumps(quote.symbol)},"quote_time":{quote.quote_time},"price":"{quote.price}"}}\n'
-            for quote in quotes
-        ).encode()
+        self._append(
+            "".join(
+                f'{{"symbol":{json.dumps(quote.symbol)},"quote_time":{quote.quote_time},"price":"{quote.price}"}}\n'
+                for quote in quotes
+            )
+        )
+
+    def add_chart(self, chart: ServedChart) -> None:
+        """Append the bars of a response that was sent completely."""
+        self._append(json.dumps({_CHART: astuple(chart)}, separators=(",", ":")) + "\n")
+
+    def _append(self, text: str) -> None:
+        lines = text.encode()
         while lines:
             lines = lines[os.write(self._file, lines) :]
 
@@ -96,5 +138,21 @@ class ServedQuotesLog:
 
 def read_served_quotes(path: Path) -> list[ServedQuote]:
     """All quotes of a log; a last line cut off by a kill is ignored."""
-    complete = path.read_text("utf-8").rpartition("\n")[0]
-    return [ServedQuote(**json.loads(line)) for line in complete.splitlines()]
+    return [
+        ServedQuote(**json.loads(line)) for line in _complete_lines(path) if not line.startswith(_CHART_LINE)
+    ]
+
+
+def read_served_charts(path: Path) -> list[ServedChart]:
+    """All responses with bars of a log; a last line cut off by a kill is ignored."""
+    found = []
+    for line in _complete_lines(path):
+        if line.startswith(_CHART_LINE):
+            symbol, interval, served_at, bars, withheld = json.loads(line)[_CHART]
+            served = tuple(ServedBar(*bar) for bar in bars)
+            found.append(ServedChart(symbol, interval, served_at, served, tuple(withheld)))
+    return found
+
+
+def _complete_lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").rpartition("\n")[0].splitlines()

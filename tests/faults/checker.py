@@ -9,35 +9,45 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg
 
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.segment import SUFFIX, scan
-from sp500tui.simulator.stats import ServedQuote, read_served_quotes
+from sp500tui.simulator.stats import ServedBar, ServedChart, ServedQuote, read_served_quotes
 from sp500tui.storage import batch_codec as rowcodec
 
 Key = tuple[str, int]
 """Symbol as listed, and the trade's time in seconds since 1970: the primary key."""
 Place = Iterable[tuple[Key, Decimal]]
+BarKey = tuple[str, str, int]
+"""Symbol as listed, resolution, and start in seconds since 1970: the primary key of bars."""
+BarValues = tuple[Decimal, Decimal, Decimal, Decimal, int | None]
+"""Open, high, low, close and volume."""
+BarPlace = Iterable[tuple[BarKey, BarValues]]
+SETTLED = 120
+"""Seconds after its end from which a served bar must be stored: a program may wait until it is final."""
+AnyKey = TypeVar("AnyKey", Key, BarKey)
+AnyValue = TypeVar("AnyValue", Decimal, BarValues)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of everything that was handed out."""
+    """What became of everything that was handed out; keys are those of quotes or of bars."""
 
     handed_out: int
     """Different quotes."""
     in_table: int
     in_journal: int
     in_dead_letters: int
-    lost: tuple[Key, ...]
+    lost: tuple[Any, ...]
     """Handed out, and nowhere to be found."""
-    doubled: tuple[Key, ...]
+    doubled: tuple[Any, ...]
     """More than once in the table."""
-    altered: tuple[Key, ...]
+    altered: tuple[Any, ...]
     """Somewhere with a price that nobody handed out."""
-    invented: tuple[Key, ...]
+    invented: tuple[Any, ...]
     """Somewhere, but never handed out."""
 
     @property
@@ -72,9 +82,53 @@ def judge(
     """Compare. `known` quotes were handed out too, but need not be anywhere: earlier ones, or of the last moment."""
     due = _prices(handed_out)
     allowed = _prices(known)
-    for key, prices in due.items():
-        allowed[key] |= prices
-    places = [list(table), list(journal), list(dead_letters)]
+    return _compare(due, allowed, [list(table), list(journal), list(dead_letters)])
+
+
+def judge_bars(
+    served: Iterable[ServedChart],
+    table: BarPlace,
+    journal: BarPlace = (),
+    dead_letters: BarPlace = (),
+    *,
+    known: Iterable[ServedChart] = (),
+) -> Verdict:
+    """Compare bars. Those of `known` were served too, but need not be anywhere.
+
+    A bar that was running when it was served is no served bar: it must be nowhere.
+    """
+    due: defaultdict[BarKey, set[BarValues]] = defaultdict(set)
+    allowed: defaultdict[BarKey, set[BarValues]] = defaultdict(set)
+    for chart in served:
+        for bar in chart.bars:
+            places = (due, allowed) if bar.end + SETTLED <= chart.served_at else (allowed,)
+            for place in places:
+                place[chart.symbol, chart.interval, bar.start].add(_bar_values(bar))
+    for chart in known:
+        for bar in chart.bars:
+            allowed[chart.symbol, chart.interval, bar.start].add(_bar_values(bar))
+    return _compare(due, allowed, [list(table), list(journal), list(dead_letters)])
+
+
+def withheld_bars(served: Iterable[ServedChart]) -> set[BarKey]:
+    """The bars that a fault of the market kept from every response so far: the holes that must be known."""
+    charts = list(served)
+    given = {(chart.symbol, chart.interval, bar.start) for chart in charts for bar in chart.bars}
+    return {(chart.symbol, chart.interval, start) for chart in charts for start in chart.withheld} - given
+
+
+def _bar_values(bar: ServedBar) -> BarValues:
+    return Decimal(bar.open), Decimal(bar.high), Decimal(bar.low), Decimal(bar.close), bar.volume
+
+
+def _compare(
+    due: defaultdict[AnyKey, set[AnyValue]],
+    allowed: defaultdict[AnyKey, set[AnyValue]],
+    places: list[list[tuple[AnyKey, AnyValue]]],
+) -> Verdict:
+    """Compare what must be somewhere and what may be anywhere with table, journal and dead letters."""
+    for due_key, values in due.items():
+        allowed[due_key] |= values
     found = {key for place in places for key, _ in place}
     everything = [entry for place in places for entry in place]
     counts = Counter(key for key, _ in places[0])
@@ -86,7 +140,7 @@ def judge(
         in_dead_letters,
         lost=tuple(sorted(set(due) - found)),
         doubled=tuple(sorted(key for key, count in counts.items() if count > 1)),
-        altered=tuple(sorted({k for k, price in everything if k in allowed and price not in allowed[k]})),
+        altered=tuple(sorted({k for k, value in everything if k in allowed and value not in allowed[k]})),
         invented=tuple(sorted(found - set(allowed))),
     )
 
@@ -103,6 +157,17 @@ def rows_in_table(url: str) -> list[tuple[Key, Decimal]]:
     with psycopg.connect(url, options="-c DateStyle=ISO") as connection:
         rows = connection.execute("SELECT symbol, quote_time, price FROM prices").fetchall()
     return [((symbol, round(time.timestamp())), price) for symbol, time, price in rows]
+
+
+def bars_in_table(url: str) -> list[tuple[BarKey, BarValues]]:
+    """What the table `bars` holds."""
+    query = "SELECT symbol, resolution, start_time, open, high, low, close, volume FROM bars"
+    with psycopg.connect(url, options="-c DateStyle=ISO") as connection:
+        rows = connection.execute(query).fetchall()
+    return [
+        ((symbol, resolution, round(start.timestamp())), (first, high, low, last, volume))
+        for symbol, resolution, start, first, high, low, last, volume in rows
+    ]
 
 
 def rows_in_journal(folder: Path) -> list[tuple[Key, Decimal]]:

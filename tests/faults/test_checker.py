@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from sp500tui.simulator.stats import ServedQuote
-from tests.faults.checker import Checker, Handed, Key, Place, judge, rows_in_table
+from sp500tui.simulator.stats import ServedBar, ServedChart, ServedQuote
+from tests.faults.checker import (
+    SETTLED,
+    BarPlace,
+    Checker,
+    Handed,
+    Key,
+    Place,
+    judge,
+    judge_bars,
+    rows_in_table,
+    withheld_bars,
+)
 from tests.faults.program import Launcher, pause, wait_for
 from tests.faults.steps import BROKEN, FIFTY, running
 
@@ -43,6 +55,47 @@ def test_what_need_not_be_there_may_be_there() -> None:
     assert judge([A], [ROW_A, ROW_B], [], [], known=[B]).clean
     assert judge([A], [ROW_A], [], [], known=[B]).clean
     assert not judge([], [], [], []).clean, "nothing handed out proves nothing"
+
+
+BAR = ServedBar(1_200, 1_260, "10.5", "11", "10", "10.75", 100)
+SERVED = ServedChart("A", "1m", 2_000, (BAR,), (1_260,))
+BAR_KEY = ("A", "1m", 1_200)
+VALUES = (Decimal("10.50"), Decimal(11), Decimal(10), Decimal("10.75"), 100)
+ALTERED = (*VALUES[:3], Decimal("10.76"), 100)
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ([(BAR_KEY, VALUES)], set()),
+        ([], {"lost"}),
+        ([(BAR_KEY, VALUES), (BAR_KEY, VALUES)], {"doubled"}),
+        ([(BAR_KEY, ALTERED)], {"altered"}),
+        ([(BAR_KEY, (*VALUES[:4], 101))], {"altered"}),
+        ([(BAR_KEY, VALUES), (("A", "1m", 1_260), VALUES)], {"invented"}),
+        ([(("A", "5m", 1_200), VALUES)], {"lost", "invented"}),
+    ],
+)
+def test_every_kind_of_wrong_bar_is_told_apart(table: BarPlace, wrong: set[str]) -> None:
+    assert judge_bars([SERVED], table).wrong == wrong
+
+
+def test_a_bar_that_ended_just_before_need_not_be_stored() -> None:
+    early = replace(SERVED, served_at=BAR.end + SETTLED - 1)
+    assert judge_bars([early], []).wrong == set()
+    assert judge_bars([early], [(BAR_KEY, VALUES)]).wrong == set()
+    assert judge_bars([early, SERVED], []).wrong == {"lost"}
+
+
+def test_a_split_leaves_both_values_right() -> None:
+    halved = replace(SERVED, bars=(ServedBar(1_200, 1_260, "5.25", "5.5", "5", "5.375", 200),))
+    assert judge_bars([SERVED, halved], [(BAR_KEY, VALUES)]).clean
+
+
+def test_a_withheld_bar_is_a_hole_until_it_is_served() -> None:
+    assert withheld_bars([SERVED]) == {("A", "1m", 1_260)}
+    healed = replace(SERVED, bars=(ServedBar(1_260, 1_320, "1", "1", "1", "1", 1),), withheld=())
+    assert withheld_bars([SERVED, healed]) == set()
 
 
 @pytest.mark.thorough

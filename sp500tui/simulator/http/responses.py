@@ -1,4 +1,4 @@
-"""Sends responses with the active faults; quotes are logged as served once a response was sent completely."""
+"""Sends responses with the active faults; quotes and bars are logged as served once a response was sent completely."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from sp500tui.simulator.faults import FaultSampler
-from sp500tui.simulator.stats import ServedQuote, ServedQuotesLog, Statistics
+from sp500tui.simulator.stats import ServedChart, ServedQuote, ServedQuotesLog, Statistics
 
 JSON = "application/json;charset=utf-8"
 HTML = "text/html;charset=utf-8"
@@ -32,6 +32,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     quotes: tuple[ServedQuote, ...] = ()
     """The quotes in the body, logged as served once it is sent."""
+    chart: ServedChart | None = None
+    """The bars in the body, logged like the quotes."""
 
 
 class ResponseWriter:
@@ -114,6 +116,10 @@ class ResponseWriter:
         self._statistics.count("quotes", len(answer.quotes))
         if self._ledger is not None and answer.quotes:
             self._ledger.add(answer.quotes)
+        if answer.chart is not None:
+            self._statistics.count("bars", len(answer.chart.bars))
+            if self._ledger is not None:
+                self._ledger.add_chart(answer.chart)
 
 
 def _headers(answer: Answer) -> dict[str, str]:

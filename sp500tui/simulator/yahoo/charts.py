@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import struct
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import groupby, islice
-from math import isfinite
+from math import ceil, isfinite
 
 from sp500tui.model import MarketState
+from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.market.bars import MINUTE, Bar, merge
 from sp500tui.simulator.market.calendar import local_date, real_time, trading_days_before
-from sp500tui.simulator.market.clock import DAY, DemoClock
+from sp500tui.simulator.market.clock import CLOSING, DAY, OPENING, DemoClock
 from sp500tui.simulator.market.currencies import CurrencyPair
 from sp500tui.simulator.market.history import (
     OLDEST_DAY,
@@ -24,6 +27,8 @@ from sp500tui.simulator.market.history import (
     trading_periods,
 )
 from sp500tui.simulator.market.model import Market
+from sp500tui.simulator.stats import ServedBar, ServedChart
+from sp500tui.simulator.yahoo.chart_faults import Element, Spoilt, spoil
 from sp500tui.simulator.yahoo.quotes import exchange_names, exchange_offset
 
 _VALID_RANGES = ("1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max")
@@ -74,8 +79,20 @@ class _Span:
         return self.interval in _INTRADAY
 
 
-def chart(market: Market, symbol: str, query: Mapping[str, str]) -> dict[str, object]:
-    """The `result` of a chart request.
+@dataclass(frozen=True, slots=True)
+class ChartAnswer:
+    """The answer to a chart request."""
+
+    result: dict[str, object]
+    """The only element of `chart.result`."""
+    served: ServedChart | None
+    """The bars in it that have ended; None for a currency pair."""
+    faults: frozenset[str]
+    """The names of the faults that it has."""
+
+
+def chart(market: Market, symbol: str, query: Mapping[str, str], faults: Faults) -> ChartAnswer:
+    """Answer a chart request.
 
     Raises:
         ChartError: The symbol is not listed, or the range or interval does not exist or is not available.
@@ -91,14 +108,23 @@ def chart(market: Market, symbol: str, query: Mapping[str, str]) -> dict[str, ob
         bars = _bars(subject, span, days)
     except (ValueError, OverflowError) as error:
         raise ChartError(422, "Unprocessable Entity", f"Invalid input - {error}") from error
+    elements = _elements(bars, days, span, subject, market.clock)
+    key = (subject.name, span.interval)
+    spoilt = spoil(elements, faults, market.seed, key, lambda end: end <= now)
     meta = _meta(market, subject, query.get("range", ""), span, days)
-    if not bars:
-        return {"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}}
+    if not spoilt.elements:
+        result: dict[str, object] = {"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}}
+        return ChartAnswer(result, _served(subject, span, spoilt, now), spoilt.faults)
+    shown: list[Bar | int] = [
+        element.bar.start if element.is_null else element.bar for element in spoilt.elements
+    ]
     if span.intraday:
-        bars = _with_latest_trade(bars, subject)
+        _append_latest_trade(shown, subject)
     else:
-        bars = _with_time_of_latest_trade(bars, subject, market.clock)
-    return {"meta": meta, "timestamp": [bar.start for bar in bars], "indicators": _indicators(bars, span)}
+        _print_time_of_latest_trade(shown, subject, market.clock)
+    times = [bar if isinstance(bar, int) else bar.start for bar in shown]
+    result = {"meta": meta, "timestamp": times, "indicators": _indicators(shown, span)}
+    return ChartAnswer(result, _served(subject, span, spoilt, now), spoilt.faults)
 
 
 def _span(subject: Subject, query: Mapping[str, str], now: float) -> _Span:
@@ -162,27 +188,77 @@ def _bars(subject: Subject, span: _Span, days: list[Periods]) -> list[Bar]:
     return [merge(list(group), real_time(day)) for day, group in groups]
 
 
-def _with_latest_trade(bars: list[Bar], subject: Subject) -> list[Bar]:
+def _elements(
+    bars: list[Bar], days: list[Periods], span: _Span, subject: Subject, clock: DemoClock
+) -> list[Element]:
+    """The bars with their ends and the sessions to which they belong."""
+    if not span.intraday:
+        ends = [_day_end(bar, subject, clock) for bar in bars]
+        return [Element(bar, end, bar.start) for bar, end in zip(bars, ends, strict=True)]
+    sessions = sorted((start, end, day["regular"][0]) for day in days for start, end in day.values())
+    starts = [start for start, _, _ in sessions]
+    found = []
+    for bar in bars:
+        _, end, regular = sessions[bisect_right(starts, bar.start) - 1]
+        found.append(Element(bar, min(bar.start + _INTRADAY[span.interval] * MINUTE, end), regular))
+    return found
+
+
+def _day_end(bar: Bar, subject: Subject, clock: DemoClock) -> int:
+    """When the bar of a date is over; those of earlier dates are."""
+    today = subject.today.start
+    if bar.start == today:
+        return today + ceil((CLOSING - OPENING) / clock.speed)
+    date_ = local_date(bar.start)
+    return real_time(date_ + timedelta(days=1)) if date_ == local_date(today) else bar.start
+
+
+def _served(subject: Subject, span: _Span, spoilt: Spoilt, now: float) -> ServedChart | None:
+    if isinstance(subject, CurrencyPair):
+        return None
+    bars = tuple(
+        _served_bar(element.bar, element.end)
+        for element in spoilt.elements
+        if element.end <= now and not element.is_null
+    )
+    withheld = tuple(element.bar.start for element in spoilt.withheld)
+    return ServedChart(subject.listing.symbol, span.interval, int(now), bars, withheld)
+
+
+def _served_bar(bar: Bar, end: int) -> ServedBar:
+    first, high, low, last = map(printed_in_single_precision, (bar.open, bar.high, bar.low, bar.close))
+    return ServedBar(bar.start, end, first, high, low, last, bar.volume)
+
+
+def _append_latest_trade(bars: list[Bar | int], subject: Subject) -> None:
     """Bars within a day are followed by the latest trade with its own time, which is no bar."""
     price, time = subject.today.price, subject.today.time
-    return [*bars, Bar(time, price, price, price, price, 0)] if time > bars[-1].start else bars
+    last = bars[-1]
+    if time > (last if isinstance(last, int) else last.start):
+        bars.append(Bar(time, price, price, price, price, 0))
 
 
-def _with_time_of_latest_trade(bars: list[Bar], subject: Subject, clock: DemoClock) -> list[Bar]:
+def _print_time_of_latest_trade(bars: list[Bar | int], subject: Subject, clock: DemoClock) -> None:
     """While the exchange is open, the bar of the current day has the time of the latest trade."""
-    if bars[-1].start != subject.today.start or clock.state(clock.elapsed()) is not MarketState.REGULAR:
-        return bars
-    return [*bars[:-1], replace(bars[-1], start=subject.today.time)]
+    last = bars[-1]
+    running = clock.state(clock.elapsed()) is MarketState.REGULAR
+    if running and isinstance(last, Bar) and last.start == subject.today.start:
+        bars[-1] = replace(last, start=subject.today.time)
 
 
-def _indicators(bars: list[Bar], span: _Span) -> dict[str, object]:
-    quote = {
-        "high": [in_single_precision(bar.high) for bar in bars],
-        "volume": [bar.volume for bar in bars],
-        "low": [in_single_precision(bar.low) for bar in bars],
-        "open": [in_single_precision(bar.open) for bar in bars],
-        "close": [in_single_precision(bar.close) for bar in bars],
+def _indicators(bars: list[Bar | int], span: _Span) -> dict[str, object]:
+    """The columns of a chart; an element without a bar is null."""
+    quote: dict[str, list[float | int | None]] = {
+        "high": [],
+        "volume": [],
+        "low": [],
+        "open": [],
+        "close": [],
     }
+    for bar in bars:
+        for name, column in quote.items():
+            value = None if isinstance(bar, int) else getattr(bar, name)
+            column.append(value if value is None or name == "volume" else in_single_precision(value))
     if span.intraday:
         return {"quote": [quote]}
     return {"quote": [quote], "adjclose": [{"adjclose": quote["close"]}]}
@@ -191,6 +267,14 @@ def _indicators(bars: list[Bar], span: _Span) -> dict[str, object]:
 def in_single_precision(price: float) -> float:
     """A price as Yahoo Finance keeps it: in single precision, printed as a number of double precision."""
     return float(_SINGLE.unpack(_SINGLE.pack(price))[0])
+
+
+def printed_in_single_precision(price: float) -> str:
+    """The shortest decimal of a price that is the same in single precision."""
+    single = in_single_precision(price)
+    texts = (f"{single:.{digits}g}" for digits in range(5, 10))
+    text = next(text for text in texts if in_single_precision(float(text)) == single)
+    return format(Decimal(text), "f")
 
 
 def _meta(

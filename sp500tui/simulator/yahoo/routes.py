@@ -126,12 +126,14 @@ class Yahoo:
     def _chart(self, request: web.BaseRequest) -> Answer:
         symbol = unquote(request.path.removeprefix(CHART)).upper()
         try:
-            result = chart(self._market, symbol, request.query)
+            made = chart(self._market, symbol, request.query, self._rng.faults)
         except ChartError as error:
             failure = {"result": None, "error": {"code": error.code, "description": str(error)}}
             return Answer(json.dumps({"chart": failure}).encode(), status=error.status)
-        body = json.dumps({"chart": {"result": [result], "error": None}}, separators=(",", ":"))
-        return Answer(body.encode(), headers={"Cache-Control": "public, max-age=10"})
+        for name in made.faults:
+            self._rng.affected(name)
+        body = json.dumps({"chart": {"result": [made.result], "error": None}}, separators=(",", ":"))
+        return Answer(body.encode(), headers={"Cache-Control": "public, max-age=10"}, chart=made.served)
 
     def _shares(self, request: web.BaseRequest) -> Answer:
         symbol = unquote(request.path.removeprefix(SHARES)).upper()

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.market.bars import Bar, MinuteBars
 from sp500tui.simulator.market.calendar import closes_early, is_trading_day, local_date, real_time
 from sp500tui.simulator.market.clock import OPENING
 from sp500tui.simulator.market.history import daily_bars
 from sp500tui.simulator.market.model import Market
-from sp500tui.simulator.yahoo.charts import ChartError, chart
+from sp500tui.simulator.yahoo.charts import ChartAnswer, ChartError, chart, printed_in_single_precision
 from sp500tui.sources.yahoo.chart_numbers import printed_price
 from tests.support.recordings import own_and_real
 from tests.unit.simulator.test_clock import NOON, SettableTime
@@ -31,7 +32,7 @@ RANGES = ["1d", "7d", "2wk", "ytd", "max"]
 
 def result(market: Market, symbol: str = "MMM", **query: str) -> dict[str, Any]:
     """The chart as a client gets it, through JSON."""
-    answer: dict[str, Any] = json.loads(json.dumps(chart(market, symbol, query)))
+    answer: dict[str, Any] = json.loads(json.dumps(chart(market, symbol, query, Faults()).result))
     return answer
 
 
@@ -271,7 +272,7 @@ def test_a_currency_pair_has_a_chart() -> None:
 )
 def test_what_cannot_be_drawn_is_refused(symbol: str, query: dict[str, str], status: int) -> None:
     with pytest.raises(ChartError) as refusal:
-        chart(after(60), symbol, query)
+        chart(after(60), symbol, query, Faults())
     assert refusal.value.status == status
 
 
@@ -304,6 +305,86 @@ def test_bars_within_a_day_are_followed_by_the_latest_trade() -> None:
     today = known(market, "MMM").today
     assert (extra.start, extra.open, extra.close, extra.volume) == (today.time, today.price, today.price, 0)
     assert extra.start >= start + 3 * 86_400
+
+
+def week(market: Market, faults: Faults, interval: str = "1m") -> ChartAnswer:
+    start = int(NOON) - 7 * 86_400
+    query = {"interval": interval, "period1": str(start), "period2": str(int(NOON) + 3_600)}
+    return chart(market, "MMM", query, faults)
+
+
+@pytest.mark.parametrize("interval", ["1m", "1h", "1d"])
+def test_a_lost_session_has_no_bars_until_the_fault_ends(interval: str) -> None:
+    # given a week of which some sessions are lost
+    market = after(600)
+    whole = week(market, Faults(), interval)
+    lost = week(market, Faults(lost_sessions=0.5), interval)
+
+    # then they have no elements at all, are named all the same, and the others have all of theirs
+    dates = {local_date(start) for start in lost.served.withheld} if lost.served else set()
+    given = {local_date(bar.start) for bar in lost.served.bars} if lost.served else set()
+    assert dates
+    assert not dates & given
+    assert lost.faults == {"lost_sessions"}
+    assert result_periods(lost) == result_periods(whole)
+    assert set(times(whole)) - set(times(lost)) == set(lost.served.withheld if lost.served else ())
+    # and it is the same ones for every symbol and every time
+    assert week(market, Faults(lost_sessions=0.5), interval) == lost
+    # and the running session is not lost
+    assert times(week(market, Faults(lost_sessions=1.0), interval))[-1] == times(whole)[-1]
+    assert week(market, Faults(), interval) == whole
+
+
+def test_null_bars_are_elements_without_prices() -> None:
+    # given a week in which every tenth bar or so is null
+    market = after(600)
+    answer = week(market, Faults(null_bars=0.1))
+    quote: Any = answer.result["indicators"]
+    columns = quote["quote"][0]
+    null = [at for at, volume in enumerate(columns["volume"]) if volume is None]
+
+    # then all their columns are, and the ledger names them
+    assert answer.served is not None
+    assert 0.05 < len(null) / len(columns["volume"]) < 0.15
+    assert all(columns[name][at] is None for name in columns for at in null)
+    assert tuple(times(answer)[at] for at in null) == answer.served.withheld
+    assert not {bar.start for bar in answer.served.bars} & set(answer.served.withheld)
+
+
+def test_the_ledger_has_the_bars_that_have_ended_with_the_prices_before_single_precision() -> None:
+    # given a running minute
+    market = after(630)
+    answer = week(market, Faults())
+    shown = {bar.start: bar for bar in bars(json.loads(json.dumps(answer.result)))}
+    assert answer.served is not None
+    ended = {bar.start: bar for bar in answer.served.bars}
+
+    # then it is not in the ledger, and every other bar is
+    running = max(shown)
+    assert set(ended) == set(shown) - {running}
+    for start, bar in ended.items():
+        assert [float(price) for price in (bar.open, bar.high, bar.low, bar.close)] == [
+            shown[start].open, shown[start].high, shown[start].low, shown[start].close,
+        ]  # fmt: skip
+        assert bar.end == start + 60
+        assert bar.volume == shown[start].volume
+        assert len(bar.close.partition(".")[2]) <= 4
+
+
+def times(answer: ChartAnswer) -> list[int]:
+    found: Any = answer.result.get("timestamp", [])
+    return list(found)
+
+
+def result_periods(answer: ChartAnswer) -> object:
+    meta: Any = answer.result["meta"]
+    return meta.get("tradingPeriods")
+
+
+@given(st.floats(2**-7, 2**20, width=32))
+def test_printed_prices_agree_with_numpy(price: float) -> None:
+    expected = np.format_float_positional(np.float32(price), unique=True, trim="-")
+    assert printed_in_single_precision(price) == expected
 
 
 def test_prices_are_in_single_precision() -> None:

@@ -24,7 +24,14 @@ from sp500tui.model import MarketState
 from sp500tui.simulator.__main__ import main
 from sp500tui.simulator.command import add_arguments, parse_time
 from sp500tui.simulator.market.instruments import constituents
-from sp500tui.simulator.stats import ServedQuote, ServedQuotesLog, read_served_quotes
+from sp500tui.simulator.stats import (
+    ServedBar,
+    ServedChart,
+    ServedQuote,
+    ServedQuotesLog,
+    read_served_charts,
+    read_served_quotes,
+)
 from sp500tui.simulator.wikipedia import constituents_page
 from sp500tui.simulator.yahoo.auth import Sessions, consent_page
 from sp500tui.simulator.yahoo.stream import pricing_data, signed, varint
@@ -33,15 +40,20 @@ from tests.unit.simulator.test_clock import SettableTime
 from tests.unit.simulator.test_market import known, new_market
 
 QUOTES = [ServedQuote("BRK.B", 1_764_000_000, "477.6701"), ServedQuote('"\n', 1, "1e-05")]
+CHART = ServedChart(
+    "BRK.B", "1m", 1_764_000_600, (ServedBar(1_764_000_000, 1_764_000_060, "1.5", "2", "1", "1", 7),), (5,)
+)
 
 
 def test_the_ledger_reads_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     ledger = ServedQuotesLog(path)
     ledger.add(QUOTES)
+    ledger.add_chart(CHART)
     ledger.add(QUOTES[:1])
     ledger.close()
     assert read_served_quotes(path) == [*QUOTES, QUOTES[0]]
+    assert read_served_charts(path) == [CHART]
     assert path.stat().st_mode & 0o777 == 0o600
 
 
