@@ -6,7 +6,7 @@ WORKDIR /source
 COPY pyproject.toml ./
 RUN python -m venv --without-pip /opt/sp500tui \
     && python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*project['dependencies'], *project['optional-dependencies']['cluster'], sep='\n')" > requirements.txt \
+print(*project['dependencies'], *project['optional-dependencies']['cluster'], *project['optional-dependencies']['metrics'], sep='\n')" > requirements.txt \
     && python -m pip --python /opt/sp500tui/bin/python install --no-cache-dir --root-user-action=ignore \
         --requirement requirements.txt \
     # Not used at run time: the other major version of PostgreSQL, headers, static libraries, the tests of pandas.

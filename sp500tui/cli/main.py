@@ -121,16 +121,13 @@ def _print_error(message: str, code: ExitCode) -> int:
 
 def _unexpected_error_message(error: Exception) -> str:
     """The line for an exception that is no Sp500tuiError; its traceback goes to the log."""
-    import logging
+    from contextlib import suppress
 
     from sp500tui.config.paths import default_log_folder
     from sp500tui.errors import ConfigurationError
-    from sp500tui.logs.setup import configure, current
+    from sp500tui.logs.setup import configure, current, log_unexpected
 
-    message = f"unexpected {type(error).__name__}: {error}"
-    try:
-        log = current() or configure(folder=default_log_folder(), console=False)
-    except ConfigurationError:
-        return f"{message}; please report it"
-    logging.getLogger(__name__).critical("%s", message, exc_info=error, extra={"files_only": True})
-    return f"{message}; {f'details in {log.errors_log}' if log.errors_log else 'please report it'}"
+    if current() is None:
+        with suppress(ConfigurationError):
+            configure(folder=default_log_folder(), console=False)
+    return log_unexpected(error, __name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sp500tui.config.paths import Paths, default_log_folder, user_folder
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from sp500tui.config.loader import Configuration
     from sp500tui.config.settings import Settings
 
+NO_LOG_FILE = Path("none")
+"""The value of the setting `log_file` for no log files."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +58,9 @@ def bootstrap(
 def _start_logging(settings: Settings, *, console: bool, console_level: str) -> ConfigurationError | None:
     """Configure logging, without files where they cannot be written; the result is the reason for that."""
     level, log_format = settings.log_level, settings.log_format
+    if settings.log_file == NO_LOG_FILE:
+        configure(level=level, log_format=log_format, console=console, complete_console=True)
+        return None
     try:
         configure(
             level=level,

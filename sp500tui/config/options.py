@@ -56,7 +56,7 @@ STORAGE = "Database and journal"
 WORKERS = "Workers and queues"
 CLUSTER = "Cluster"
 SCREEN = "Dashboard"
-LOGS = "Logging"
+LOGS = "Logging and monitoring"
 
 OPTIONS: tuple[Option, ...] = (
     Option("no_ui", "", "run without the dashboard, for scripts and services", RUN),
@@ -128,8 +128,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("theme", "NAME", "theme of the dashboard", SCREEN),
     Option("refresh_rate", "N", "screen refreshes per second (default: 4)", SCREEN),
     Option("keymap", "", "key bindings: binding id = keys", SCREEN, flag=False),
+    Option("metrics", "HOST:PORT", "serve metrics for Prometheus, /healthz and /readyz there", LOGS),
     Option("log_level", "LEVEL", "DEBUG, INFO, WARNING or ERROR (default: INFO)", LOGS, shared=True),
-    Option("log_file", "FILE", "write the log to this file instead of the log folder", LOGS, shared=True),
+    Option(
+        "log_file", "FILE", "log to this file, not to the log folder; none: only to stderr", LOGS, shared=True
+    ),
     Option("log_format", "FORMAT", "text or json, one record per line (default: text)", LOGS, shared=True),
 )
 """Every setting, in the order of `--help` and the configuration file."""

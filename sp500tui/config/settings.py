@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sp500tui import __version__
+from sp500tui.config.addresses import split_address
 from sp500tui.config.currencies import validate_currency
 from sp500tui.config.symbols import parse_symbols, split_symbols
 
@@ -76,8 +77,11 @@ class Settings(BaseModel):
     proxy: str | None = None
     ca_file: Path | None = None
     wikipedia_url: str = "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies"
+    metrics: str | None = None
+    """`HOST:PORT` of the metrics endpoint; None for none."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_file: Path | None = None
+    """`none` for no log files."""
     log_format: Literal["text", "json"] = "text"
     json_output: bool = False
     requests_per_second: float = Field(default_factory=_default_rate, gt=0, le=1_000)
@@ -174,6 +178,13 @@ class Settings(BaseModel):
     def _validate_broker_url(cls, value: str | None) -> str | None:
         if value is not None:
             validate_url(value, _BROKER_SCHEMES, "redis://broker.example:6379/0")
+        return value
+
+    @field_validator("metrics")
+    @classmethod
+    def _validate_metrics_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            split_address(value)
         return value
 
     @field_validator("stages")

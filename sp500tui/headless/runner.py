@@ -7,16 +7,17 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from sp500tui.config.bootstrap import bootstrap
 from sp500tui.errors import ExitCode, Sp500tuiError
 from sp500tui.headless.live_view import format_missing, summary
+from sp500tui.headless.service_manager import ServiceManager
 from sp500tui.logs.redaction import plain, redact_url
-from sp500tui.logs.setup import current, log_uncaught
+from sp500tui.logs.setup import log_uncaught, log_unexpected
 from sp500tui.logs.standard_streams import OutputError, write_json, write_message, write_output
-from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, PipelineControl, ShutdownLevel, escalate
+from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
@@ -24,9 +25,12 @@ from sp500tui.pipeline.runtime.unattended_stop import KILL_LIMIT, stop_unattende
 from sp500tui.remote.control_socket import ControlSocket
 
 if TYPE_CHECKING:
+    from sp500tui.cluster.node.node import ClusterNode
     from sp500tui.config.loader import Configuration
     from sp500tui.config.paths import Paths
     from sp500tui.config.settings import Settings
+    from sp500tui.headless.endpoint import Endpoint
+    from sp500tui.pipeline.runtime.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
 _REDRAW = 0.25
@@ -51,17 +55,29 @@ class Run(Protocol):
     def outcome(self) -> RunReport:
         """See `PipelineControl.outcome`."""
 
+    @property
+    def stalled(self) -> float:
+        """See `PipelineBase.stalled`."""
+
 
 @contextmanager
 def open_run(settings: Settings, paths: Paths) -> Iterator[Run]:
-    """Build the pipeline, or the node of a cluster, and serve its control socket until it has ended."""
-    with ControlSocket(paths.data, settings) as control:
+    """Build the pipeline, or the node of a cluster; serve its control socket and its metrics until it has ended."""
+    with ExitStack() as stack:
+        control = stack.enter_context(ControlSocket(paths.data, settings))
+        endpoint: Endpoint | None = None
+        if settings.metrics is not None:
+            from sp500tui.headless.endpoint import serving
+
+            endpoint = stack.enter_context(serving(settings.metrics))
         pipeline = _build(settings, paths)
         control.serve(pipeline)
+        if endpoint is not None:
+            endpoint.run = pipeline
         yield pipeline
 
 
-def _build(settings: Settings, paths: Paths) -> PipelineControl:
+def _build(settings: Settings, paths: Paths) -> Pipeline | ClusterNode:
     if settings.broker is not None:
         from sp500tui.cluster.node.node import ClusterNode
 
@@ -114,14 +130,7 @@ def _report_of(runner: HeadlessRunner, configuration: Configuration, open_run: O
 
 def unexpected(error: Exception) -> Sp500tuiError:
     """The error to report for any exception; the traceback of one that is no Sp500tuiError goes to the log."""
-    if isinstance(error, Sp500tuiError):
-        return error
-    message = f"unexpected {type(error).__name__}: {error}"
-    _log.critical("%s", message, exc_info=error, extra={"files_only": True})
-    log = current()
-    return Sp500tuiError(
-        f"{message}; {f'details in {log.errors_log}' if log and log.errors_log else 'please report it'}"
-    )
+    return error if isinstance(error, Sp500tuiError) else Sp500tuiError(log_unexpected(error, __name__))
 
 
 def _early_report(settings: Settings) -> RunReport:
@@ -138,10 +147,12 @@ class HeadlessRunner:
         signals: StopSignals,
         drain_timeout: float,
         shutdown_messages: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES,
+        service_manager: ServiceManager | None = None,
     ) -> None:
         self._signals = signals
         self._drain_timeout = drain_timeout
         self._shutdown_messages = shutdown_messages
+        self._service_manager = service_manager or ServiceManager()
         self._step = ShutdownLevel.NONE
         self.abandoned = False
         """Whether the pipeline was killed and its threads have not ended."""
@@ -168,15 +179,19 @@ class HeadlessRunner:
         _log.info("started; process %d", os.getpid())
         with live_display() as draw:
             while not pipeline.join(0) and self._step is not ShutdownLevel.KILL:
-                self._signals.sleep(_REDRAW if draw else None)
+                self._signals.sleep(_REDRAW if draw else self._service_manager.interval)
                 self._escalate(pipeline)
-                if draw:
-                    draw(pipeline.snapshot())
+                if draw or self._service_manager.interval is not None:
+                    snapshot = pipeline.snapshot()
+                    self._service_manager.update(snapshot, pipeline.stalled)
+                    if draw:
+                        draw(snapshot)
 
     def _escalate(self, pipeline: Run) -> None:
         while (number := self._signals.take()) is not None:
             self._step = escalate(self._step)
             _log.warning("%s: %s", number.name, self._shutdown_messages[self._step])
+            self._service_manager.stopping(self._shutdown_messages[self._step])
             pipeline.stop(self._step)
 
 

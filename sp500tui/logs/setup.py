@@ -7,11 +7,9 @@ buffer that the dashboard reads. Writer processes send theirs over their pipe; `
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +18,15 @@ from pathlib import Path
 from typing import Protocol
 
 from sp500tui.errors import ConfigurationError
-from sp500tui.logs.redaction import plain, redact, without_control
+from sp500tui.logs.formats import (
+    ConsoleFormat,
+    JsonFormat,
+    TextFormat,
+    cleaned_record,
+    copy_record,
+    worker_of,
+)
+from sp500tui.logs.redaction import plain
 from sp500tui.logs.rotation import PrivateRotatingFileHandler
 
 PACKAGE_LOGGER = "sp500tui"
@@ -98,9 +104,9 @@ class RootHandler(logging.Handler):
         """Sanitize a record and pass it to every sink whose level it reaches."""
         # Without the handler's lock: the sinks have their own.
         try:
-            cleaned = _cleaned(record)
+            cleaned = cleaned_record(record)
         except Exception:  # noqa: BLE001 - a record whose arguments do not fit its text must not stop a worker
-            cleaned = _copy_record(record)
+            cleaned = copy_record(record)
             cleaned.exc_info = None
             cleaned.msg, cleaned.args = plain(f"unreadable log record: {record.msg!r}"), None
         for sink in self.sinks:
@@ -116,87 +122,28 @@ class RootHandler(logging.Handler):
                 sink.handle(record)
 
 
-def _copy_record(record: logging.LogRecord) -> logging.LogRecord:
-    # Several times faster than copy.copy, and this happens for every record.
-    copy = logging.LogRecord.__new__(logging.LogRecord)
-    copy.__dict__.update(record.__dict__)
-    return copy
-
-
-def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
-    cleaned = _copy_record(record)
-    cleaned.msg, cleaned.args = plain(record.getMessage()), None
-    cleaned.worker = worker_of(record)
-    if record.exc_info and not record.exc_text:
-        cleaned.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
-    if cleaned.exc_text:
-        lines = redact(cleaned.exc_text).splitlines()
-        cleaned.exc_text = "\n".join("    " + without_control(line) for line in lines)
-    cleaned.exc_info = None
-    return cleaned
-
-
-def worker_of(record: logging.LogRecord) -> str:
-    """The name of the worker that logged the record: of its thread, or as a writer process sent it."""
-    named = getattr(record, "worker", None) or record.threadName or "main"
-    return "main" if named == "MainThread" else str(named)
-
-
-class TextFormat(logging.Formatter):
-    """`2026-11-20T15:30:00.123Z INFO price-3 sp500tui.pipeline.stages.fetcher: message`, a traceback below."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as text."""
-        line = (
-            f"{_stamp(record)} {record.levelname:<7} {worker_of(record)} {record.name}: {record.getMessage()}"
-        )
-        return f"{line}\n{record.exc_text}" if record.exc_text else line
-
-
-class JsonFormat(logging.Formatter):
-    """One JSON object a record."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON."""
-        content = {
-            "time": _stamp(record),
-            "level": record.levelname,
-            "worker": worker_of(record),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_text:
-            content["exception"] = record.exc_text
-        return json.dumps(content, ensure_ascii=False)
-
-
-class _ConsoleFormat(logging.Formatter):
-    """For the terminal: local time, no traceback."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created).astimezone()
-        return f"{time:%H:%M:%S} {record.levelname:<7} {worker_of(record)}: {record.getMessage()}"
-
-
-def _stamp(record: logging.LogRecord) -> str:
-    return (
-        datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{int(record.msecs):03d}Z"
-    )
-
-
 class _Console(logging.Handler):
     """Writes to whatever stderr is at that moment, so that a live display can catch the lines."""
 
+    def __init__(self, level: int, *, complete: bool) -> None:
+        """`complete`: whether there are no files, so that tracebacks and warnings of libraries are written here."""
+        super().__init__(level)
+        self._complete = complete
+
     def emit(self, record: logging.LogRecord) -> None:
-        # Warnings of libraries go to the files only, as do records that are printed in another form.
-        if sys.stderr is None or record.name == "py.warnings" or getattr(record, "files_only", False):
+        if sys.stderr is None or not self._shows(record):
             return
         try:
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):
             self.setLevel(logging.CRITICAL + 1)  # stderr is closed
+
+    def _shows(self, record: logging.LogRecord) -> bool:
+        """Whether the record belongs here. Records for files only are printed in another form, without traceback."""
+        if self._complete:
+            return not getattr(record, "files_only", False) or bool(record.exc_text)
+        return record.name != "py.warnings" and not getattr(record, "files_only", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +168,14 @@ def configure(
     log_format: str = "text",
     console: bool = True,
     console_level: str = "DEBUG",
+    complete_console: bool = False,
     folder: Path | None = None,
 ) -> Logging:
     """Set up logging for this process; `console` is off while the dashboard owns the terminal.
 
     Records go to `log_file`, with errors in a second file beside it, or to `app.log` and `errors.log` in `folder`,
-    which is created. Without either no file is written.
+    which is created. Without either no file is written; with `complete_console` the console then shows what the files
+    would hold, tracebacks included.
 
     Raises:
         ConfigurationError: a file or the folder cannot be written; the logging of before stays in force.
@@ -247,8 +196,9 @@ def configure(
             sink.close()
         raise
     if console:
-        sinks.append(_Console(logging.getLevelNamesMapping()[console_level]))
-        sinks[-1].setFormatter(formatter if log_format == "json" else _ConsoleFormat())
+        sinks.append(_Console(logging.getLevelNamesMapping()[console_level], complete=complete_console))
+        brief = log_format == "text" and not complete_console
+        sinks[-1].setFormatter(ConsoleFormat() if brief else formatter)
     root_handler.sinks = tuple(sinks)
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, RootHandler)]:
@@ -301,6 +251,17 @@ def remove(root_handler: logging.Handler) -> None:
     root_handler.close()
 
 
+def log_unexpected(error: BaseException, name: str) -> str:
+    """Log an exception that is no Sp500tuiError with its traceback; returns the message for the user.
+
+    `name`: of the logger.
+    """
+    message = f"unexpected {type(error).__name__}: {error}"
+    logging.getLogger(name).critical("%s", message, exc_info=error, extra={"files_only": True})
+    log = current()
+    return f"{message}; {f'details in {log.errors_log}' if log and log.errors_log else 'please report it'}"
+
+
 def log_uncaught() -> None:
     """Log exceptions that end a thread, with their traceback, instead of printing them over the dashboard."""
 
@@ -316,7 +277,7 @@ def log_uncaught() -> None:
 
 def as_message(record: logging.LogRecord) -> dict[str, str | int | float]:
     """A record as plain values for a pipe; the inverse of `reemit`."""
-    cleaned = _cleaned(record)
+    cleaned = cleaned_record(record)
     return {
         "name": cleaned.name,
         "level": cleaned.levelno,

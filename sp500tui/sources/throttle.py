@@ -116,6 +116,8 @@ class ThrottleState:
     """Seconds until the next attempt; None while the circuit is closed."""
     requests: int
     """HTTP requests sent, including those for cookies and crumbs."""
+    succeeded: int
+    """Requests with a usable response."""
     failed: int
     """Requests without a usable response."""
     throttled: int
@@ -155,7 +157,7 @@ class Throttle:
         self._probe_since = 0.0
         self._backoff_level = 0
         self._failures_in_row = 0
-        self._requests = self._failed = self._throttled = 0
+        self._requests = self._succeeded = self._failed = self._throttled = 0
         self._last_success: float | None = None
         self._message = ""
 
@@ -184,6 +186,7 @@ class Throttle:
     def succeeded(self) -> None:
         """Record a successful request of this thread."""
         with self._changed:
+            self._succeeded += 1
             self._last_success = self._clock()
             if not self._is_current():
                 return
@@ -242,6 +245,7 @@ class Throttle:
                 limit=self._limit,
                 retry_in=retry_in,
                 requests=self._requests,
+                succeeded=self._succeeded,
                 failed=self._failed,
                 throttled=self._throttled,
                 last_success_age=None if self._last_success is None else now - self._last_success,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.metrics import Durations
 from sp500tui.pipeline.core.snapshot import (
     ConstituentsSnapshot,
     CycleSnapshot,
     Latency,
     Ledger,
+    LivePrice,
     MissingSymbol,
     Phase,
     QueueName,
@@ -22,6 +24,7 @@ from sp500tui.pipeline.core.snapshot import (
     SourceSnapshot,
     StageName,
     StageSnapshot,
+    WorkerState,
 )
 from sp500tui.pipeline.report import RunReport
 
@@ -68,7 +71,7 @@ def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot
         stages=tuple(a_stage(name) for name in StageName),
         workers=(),
         constituents=ConstituentsSnapshot(count=503),
-        sources=SourceSnapshot(requests=13, failed=1, throttled=2),
+        sources=SourceSnapshot(requests=13, succeeded=10, failed=1, throttled=2),
         missing=tuple(MissingSymbol(symbol, "unknown") for symbol in missing),
         end_to_end=Latency(200, 400, 500),
     )
@@ -92,6 +95,8 @@ class FakeRun:
         self.when_started = when_started
         self.over = threading.Event()
         self.steps: list[ShutdownLevel] = []
+        self.stalled_for = 0.0
+        self.prices: Sequence[LivePrice] = ()
 
     def start(self) -> None:
         self.when_started(self)
@@ -100,6 +105,19 @@ class FakeRun:
 
     def snapshot(self) -> Snapshot:
         return self.picture
+
+    @property
+    def stalled(self) -> float:
+        return self.stalled_for
+
+    def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
+        return 0, self.prices
+
+    def state_seconds(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
+        return {stage: {WorkerState.BLOCKED: 1.5, WorkerState.IDLE: 10.0} for stage in StageName}
+
+    def durations(self) -> Mapping[str, Durations]:
+        return {"fetch": Durations(), "commit": Durations()}
 
     def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
         self.steps.append(level)

@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.context import configuration_of
@@ -16,10 +16,14 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.logs.setup import log_uncaught
 
 if TYPE_CHECKING:
+    from sp500tui.cluster.node.node import ClusterNode
     from sp500tui.config.loader import Configuration
     from sp500tui.config.paths import Paths
     from sp500tui.config.settings import Settings
-    from sp500tui.pipeline.api import PipelineControl
+    from sp500tui.headless.endpoint import Endpoint
+    from sp500tui.pipeline.runtime.pipeline import Pipeline
+
+    Build = Callable[[Settings, Paths], Pipeline | ClusterNode]
 
 
 def run(namespace: Namespace) -> int:
@@ -59,18 +63,41 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
         return offer_to_attach(configuration, running)
     from sp500tui.tui.app import run_dashboard
 
-    with control or nullcontext():
+    with ExitStack() as stack:
+        if control is not None:
+            stack.enter_context(control)
+        if settings.metrics is not None:
+            from sp500tui.headless.endpoint import serving
+
+            endpoint = stack.enter_context(serving(settings.metrics))
+            build = _described(build or _local_pipeline, endpoint)
         return run_dashboard(settings, paths, build, control)
 
 
-def _cluster_builder(settings: Settings, *, stages: bool) -> Callable[[Settings, Paths], PipelineControl]:
+def _described(build: Build, endpoint: Endpoint) -> Build:
+    """`build`, and have the endpoint describe what it builds."""
+
+    def build_described(settings: Settings, paths: Paths) -> Pipeline | ClusterNode:
+        endpoint.run = run = build(settings, paths)
+        return run
+
+    return build_described
+
+
+def _local_pipeline(settings: Settings, paths: Paths) -> Pipeline:
+    from sp500tui.pipeline.runtime.pipeline import Pipeline
+
+    return Pipeline(settings, paths)
+
+
+def _cluster_builder(settings: Settings, *, stages: bool) -> Build:
     """What builds the cluster node. Invalid settings are reported now, before the dashboard takes the terminal."""
     from sp500tui.cluster.node.validation import node_stage_sizes, validate_node
 
     sizes = node_stage_sizes(settings) if stages else {}
     validate_node(settings, sizes)
 
-    def build(settings: Settings, paths: Paths) -> PipelineControl:
+    def build(settings: Settings, paths: Paths) -> ClusterNode:
         from sp500tui.cluster.node.node import ClusterNode
 
         return ClusterNode(settings, paths, sizes)

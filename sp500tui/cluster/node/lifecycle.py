@@ -146,6 +146,7 @@ class NodeLifecycle(Lifecycle):
         return expired and not components.cycles.running
 
     def _poll(self) -> None:
+        self._record_progress()
         for stage in self.components.stages.values():
             stage.replace_hung_workers()
         self.components.seconds.roll()

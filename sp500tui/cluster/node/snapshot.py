@@ -130,6 +130,7 @@ def merge_upstream(own: SourceSnapshot, heartbeats: Iterable[Heartbeat]) -> Sour
         rate_limit=sum(each.rate_limit for each in reported),
         retry_in=worst.retry_in,
         requests=sum(each.requests for each in reported),
+        succeeded=sum(each.succeeded for each in reported),
         failed=sum(each.failed for each in reported),
         throttled=sum(each.throttled for each in reported),
         last_success=min(ages, default=None),

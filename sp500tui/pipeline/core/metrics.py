@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from sp500tui.pipeline.core.queue import Depth
@@ -125,28 +127,54 @@ def _upper_bound(bucket: int) -> float:
     return _SMALLEST_MS * _BUCKET_GROWTH**bucket
 
 
-class LatencyHistogram:
-    """Durations of the last five minutes in logarithmic buckets, each 15 % wide, from 10 µs to 18 min."""
+DURATION_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the buckets of `Durations`, in seconds."""
 
-    __slots__ = ("_clock", "_lock", "_rotated_at", "_windows")
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """All durations since the start, as a monitoring system collects them."""
+
+    counts: tuple[int, ...] = (0,) * (len(DURATION_BOUNDS) + 1)
+    """Number of durations up to each of `DURATION_BOUNDS` and above the one before; the last is above all of them."""
+    seconds: float = 0.0
+    """Their sum."""
+
+
+class LatencyHistogram:
+    """Durations of the last five minutes in logarithmic buckets, each 15 % wide, from 10 µs to 18 min.
+
+    Beside them it counts all durations since the start in a few wide buckets.
+    """
+
+    __slots__ = ("_clock", "_counts", "_lock", "_rotated_at", "_seconds", "_windows")
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: deque[list[int]] = deque([[0] * _BUCKETS], maxlen=_WINDOWS)
         self._rotated_at = clock()
+        self._counts = [0] * (len(DURATION_BOUNDS) + 1)
+        self._seconds = 0.0
 
     def record(self, seconds: float, count: int = 1) -> None:
         """Count `count` durations of `seconds` each."""
         with self._lock:
             self._rotate()
             self._windows[-1][_bucket_of(seconds * 1000)] += count
+            self._counts[bisect_left(DURATION_BOUNDS, seconds)] += count
+            self._seconds += seconds * count
 
     def _rotate(self) -> None:
         now = self._clock()
         while now - self._rotated_at >= _WINDOW_SECONDS:
             self._rotated_at = max(self._rotated_at + _WINDOW_SECONDS, now - _WINDOW_SECONDS * _WINDOWS)
             self._windows.append([0] * _BUCKETS)
+
+    def durations(self) -> Durations:
+        """All durations since the start."""
+        with self._lock:
+            return Durations(tuple(self._counts), self._seconds)
 
     def latency(self) -> Latency:
         """The percentiles of the last five minutes."""

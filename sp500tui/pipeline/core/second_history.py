@@ -72,6 +72,13 @@ class SecondHistory:
         self._lock = threading.Lock()
         self._first = self._next = events.first_second
         self._samples: deque[SecondSample] = deque(maxlen=SECONDS_KEPT)
+        self._totals: dict[StageName, dict[WorkerState, float]] = {name: {} for name in stages}
+
+    def totals(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
+        """The seconds that the workers of each stage have spent in each state since the start."""
+        self.roll()
+        with self._lock:
+            return {stage: dict(seconds) for stage, seconds in self._totals.items()}
 
     def since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
         """The number of the last whole second (0 before the first), and the samples after `second`, oldest first."""
@@ -95,17 +102,25 @@ class SecondHistory:
             for second in range(first, before):
                 number = second - self._first + 1
                 workers = {name: found.get(second, {}) for name, found in stages.items()}
+                stage_seconds = tuple(_stage(name, buckets) for name, buckets in workers.items())
+                self._add_to_totals(stage_seconds)
                 self._samples.append(
                     SecondSample(
                         second=number,
                         at=started + timedelta(seconds=second - first),
                         workers=_workers(workers),
-                        stages=tuple(_stage(name, buckets) for name, buckets in workers.items()),
+                        stages=stage_seconds,
                         queues=tuple(_queue(name, found.get(second)) for name, found in queues.items()),
                         journal=_journal(journal.get(second)),
                         events=tuple(event for event in events if event.second == number),
                     )
                 )
+
+    def _add_to_totals(self, stages: Sequence[StageSecond]) -> None:
+        for stage in stages:
+            totals = self._totals[stage.name]
+            for state, seconds in stage.seconds.items():
+                totals[state] = totals.get(state, 0.0) + seconds
 
 
 def _workers(stages: Mapping[StageName, Mapping[str, WorkerBucket]]) -> tuple[WorkerSecond, ...]:

@@ -248,6 +248,8 @@ class SourceSnapshot:
     fx_rate: str = ""
     fx_age: float | None = None
     """Seconds since the rate was fetched."""
+    succeeded: int = 0
+    """Requests with a usable answer; a request in flight is none of succeeded, failed and throttled."""
 
 
 @dataclass(frozen=True, slots=True)

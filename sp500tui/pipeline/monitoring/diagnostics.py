@@ -92,6 +92,7 @@ def source_snapshot(state: ThrottleState, fx: FxRates) -> SourceSnapshot:
         rate_limit=state.rate,
         retry_in=state.retry_in,
         requests=state.requests,
+        succeeded=state.succeeded,
         failed=state.failed,
         throttled=state.throttled,
         last_success=state.last_success_age,

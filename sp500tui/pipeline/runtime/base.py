@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, EventLog, PipelineEvent, deliver
+from sp500tui.pipeline.core.metrics import Durations
 from sp500tui.pipeline.core.second_sample import SecondSample
-from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName
+from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName, WorkerState
 from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
 from sp500tui.pipeline.runtime.wiring import RunComponents
 
@@ -50,6 +51,23 @@ class PipelineBase:
     def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
         """See `PipelineControl.events_since`."""
         return self._events.since(number)
+
+    def durations(self) -> Mapping[str, Durations]:
+        """All fetches and commits of this program since the start, by `fetch` and `commit`."""
+        fetching = self._components.stages.get(StageName.PRICE)
+        return {
+            "fetch": fetching.latency.durations() if fetching is not None else Durations(),
+            "commit": self._components.database.commit.durations(),
+        }
+
+    def state_seconds(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
+        """The seconds that this program's workers of each stage have spent in each state since the start."""
+        return self._components.seconds.totals()
+
+    @property
+    def stalled(self) -> float:
+        """Seconds since the supervising thread last completed a step of its work."""
+        return self._lifecycle.stalled
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""

@@ -57,6 +57,7 @@ class Lifecycle:
         self.level = ShutdownLevel.NONE
         self.failure: Sp500tuiError | None = None
         self.market_clock: MarketClock | None = None
+        self._progress_at = time.monotonic()
         self.thread = ServiceThread(
             name, self._run, attempts=1, on_failure=self._crashed, on_exit=self._finish
         )
@@ -72,6 +73,14 @@ class Lifecycle:
         except BaseException:
             self.ended.set()
             raise
+
+    @property
+    def stalled(self) -> float:
+        """Seconds since the thread last completed a step of its work; more than a few mean that it hangs."""
+        return time.monotonic() - self._progress_at
+
+    def _record_progress(self) -> None:
+        self._progress_at = time.monotonic()
 
     def _run(self) -> None:
         """Serve, drain and close; runs on the thread."""
@@ -133,6 +142,7 @@ class Lifecycle:
         """Whether a closing step ended within its time limit."""
         started = time.monotonic()
         while not thread.join(POLL_INTERVAL):
+            self._record_progress()
             limit = _KILLED_LIMIT if self.level is ShutdownLevel.KILL else CLOSING_LIMIT
             if time.monotonic() - started > limit:
                 return False

@@ -78,7 +78,7 @@ class Supervisor(Lifecycle):
             not self.components.database_monitor.first_attempt_done.wait(POLL_INTERVAL)
             and self.level is ShutdownLevel.NONE
         ):
-            pass
+            self._record_progress()
 
     def _work(self) -> None:
         """Poll until the last cycle is done, a shutdown is requested or the run fails."""
@@ -96,6 +96,7 @@ class Supervisor(Lifecycle):
 
     def _poll(self) -> None:
         components = self.components
+        self._record_progress()
         for meter in components.queue_meters:
             meter.sample()
         for stage in components.stages.values():

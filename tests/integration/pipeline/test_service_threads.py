@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
+from wsgiref.simple_server import WSGIServer
 
 import pytest
 
@@ -21,6 +23,7 @@ from sp500tui.cluster.shared.price_feed import PriceFeed
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
+from sp500tui.headless.endpoint import serving
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import MemoryQueue
@@ -36,6 +39,7 @@ from sp500tui.pipeline.runtime.supervisor import Supervisor
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.driver import NonBlockingWriter
 from sp500tui.tui.startup import PipelineLoader
+from tests.support.ports import free_port
 
 PACKAGE = Path(sp500tui.__file__).parent
 Wait = Callable[[Callable[[], object]], None]
@@ -71,6 +75,7 @@ SCENARIOS = {
     "tui/startup.py": "test_a_pipeline_that_cannot_be_opened_is_shown",
     "tui/shell/background.py": "test_a_background_call_of_a_screen_is_logged",
     "tui/shell/driver.py": "test_the_terminal_writer_goes_on",
+    "headless/endpoint.py": "test_the_metrics_endpoint_goes_on",
     "pipeline/runtime/self_pipe.py": "test_a_wake_up_is_not_lost",
 }
 """Module that makes service threads → the test here that has one of them raise."""
@@ -129,6 +134,17 @@ def raising_first(act: Callable[..., Any], times: int = 1) -> Callable[..., Any]
 
 def always_raising(*_args: Any, **_kwargs: Any) -> Any:
     raise UnforeseenError("broken")
+
+
+def test_the_metrics_endpoint_goes_on(
+    seen: Callable[[str], bool], eventually: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WSGIServer, "handle_request", raising_first(WSGIServer.handle_request))
+    with serving(f"127.0.0.1:{free_port()}") as endpoint:
+        address = f"http://127.0.0.1:{endpoint.port}/healthz"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert answer.status == 200
+        eventually(lambda: seen("metrics"))
 
 
 def test_the_market_clock_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None:

@@ -303,6 +303,10 @@ class FakePipeline:
     def snapshot(self) -> Snapshot:
         return self.now_shows
 
+    @property
+    def stalled(self) -> float:
+        return 0.0
+
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         newer = [price for price in self.prices if price.version > version]
         return max((price.version for price in newer), default=version), newer

@@ -159,6 +159,18 @@ class TestConfiguration:
         assert "ValueError" in line["exception"]
         assert json.loads(capsys.readouterr().err)["message"] == "bad"
 
+    @pytest.mark.parametrize("log_format", ["text", "json"])
+    def test_without_files_a_complete_console_shows_tracebacks(
+        self, capsys: pytest.CaptureFixture[str], log_format: str
+    ) -> None:
+        configure(complete_console=True, log_format=log_format)
+        LOG.error("the report line", extra={"files_only": True})
+        LOG.critical("broken", exc_info=raised(), extra={"files_only": True})
+        shown = capsys.readouterr().err
+        assert "the report line" not in shown
+        assert "broken" in shown
+        assert "ValueError: no route to postgresql://me:***@host/x" in shown
+
     def test_warnings_of_libraries_go_to_the_files_only(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

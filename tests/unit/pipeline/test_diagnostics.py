@@ -113,6 +113,7 @@ CALM = ThrottleState(
     limit=4.0,
     retry_in=None,
     requests=7,
+    succeeded=7,
     failed=1,
     throttled=2,
     last_success_age=0.5,

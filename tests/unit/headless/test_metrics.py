@@ -1,0 +1,182 @@
+"""One scrape describes one snapshot, under the names and labels that dashboards and alerts rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from sp500tui.headless.metrics import MeasuredRun, RunCollector
+from sp500tui.pipeline.core.metrics import DURATION_BOUNDS, Durations, LatencyHistogram
+from sp500tui.pipeline.core.snapshot import (
+    DatabaseSnapshot,
+    Health,
+    JournalSnapshot,
+    Ledger,
+    LivePrice,
+    QueueName,
+    Snapshot,
+    SourceSnapshot,
+    StageName,
+    WorkerState,
+)
+from tests.support.fake_run import FakeRun, a_snapshot
+from tests.support.rows import row
+
+LEDGER = Ledger(fetched=100, stored=60, duplicate=20, queued=8, in_flight=7, spooled=4, dead=1)
+
+
+class Run(FakeRun):
+    """A fake run with given durations, which counts its snapshots."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(snapshot)
+        self.snapshots = 0
+        self.histogram = LatencyHistogram()
+
+    def snapshot(self) -> Snapshot:
+        self.snapshots += 1
+        return super().snapshot()
+
+    def durations(self) -> Mapping[str, Durations]:
+        return {"fetch": self.histogram.durations(), "commit": Durations()}
+
+
+def registry_of(run: MeasuredRun | None) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(RunCollector(lambda: run, clock=lambda: a_snapshot().taken_at))
+    return registry
+
+
+def value(run: MeasuredRun, name: str, **labels: str) -> float | None:
+    return registry_of(run).get_sample_value(f"sp500tui_{name}", labels)
+
+
+def test_the_equation_is_complete() -> None:
+    run = Run(replace(a_snapshot(), ledger=LEDGER))
+    ends = [value(run, "quotes_total", outcome=name) for name in ("stored", "duplicate", "dead")]
+    pending = [value(run, "quotes_pending", state=name) for name in ("queued", "in_flight", "spooled")]
+    assert ends == [60, 20, 1]
+    assert pending == [8, 7, 4]
+    assert value(run, "quotes_fetched_total") == sum(
+        map(float, [*filter(None, ends), *filter(None, pending)])
+    )
+
+
+def test_every_queue_has_its_items_and_the_age_of_the_oldest() -> None:
+    run = Run(a_snapshot())
+    for queue in QueueName:
+        assert value(run, "queue_items", queue=queue, state="ready") == 12
+        assert value(run, "queue_items", queue=queue, state="in_flight") == 2
+        assert value(run, "queue_oldest_seconds", queue=queue) == 0.1
+
+
+def test_an_empty_queue_has_no_oldest_item() -> None:
+    queues = tuple(replace(queue, oldest_age=None) for queue in a_snapshot().queues)
+    assert value(Run(replace(a_snapshot(), queues=queues)), "queue_oldest_seconds", queue="rows") == 0
+
+
+def test_a_stage_has_a_sample_for_every_state_also_without_workers() -> None:
+    run = Run(a_snapshot())
+    samples = {
+        (sample.labels["stage"], sample.labels["state"])
+        for family in registry_of(run).collect()
+        for sample in family.samples
+        if sample.name == "sp500tui_stage_workers"
+    }
+    assert samples == {
+        (stage.value, state.value.replace(" ", "_")) for stage in StageName for state in WorkerState
+    }
+
+
+def test_the_time_of_a_stage_is_counted_by_state() -> None:
+    run = Run(a_snapshot())
+    assert value(run, "stage_blocked_seconds_total", stage="converter") == 1.5
+    assert value(run, "stage_state_seconds_total", stage="converter", state="idle") == 10
+    assert value(run, "stage_state_seconds_total", stage="converter", state="waiting_for_database") == 0
+
+
+def test_requests_are_counted_by_outcome_and_the_throttle_is_described() -> None:
+    source = SourceSnapshot(
+        Health.DOWN, rate_limit=2.5, retry_in=12.0, requests=13, succeeded=9, failed=1, throttled=2
+    )
+    run = Run(replace(a_snapshot(), sources=source))
+    assert [value(run, "requests_total", outcome=name) for name in ("ok", "failed", "throttled")] == [9, 1, 2]
+    assert value(run, "throttle_requests_per_second") == 2.5
+    assert value(run, "throttle_open") == 1
+    assert value(run, "throttle_retry_seconds") == 12
+    assert value(run, "health", component="source", state="down") == 1
+    assert value(run, "health", component="source", state="ok") == 0
+
+
+def test_the_storage_is_described() -> None:
+    run = Run(
+        replace(
+            a_snapshot(),
+            journal=JournalSnapshot(bytes=4096, rows=12, limit_bytes=1 << 30),
+            database=DatabaseSnapshot(Health.DOWN, "refused"),
+        )
+    )
+    assert value(run, "journal_bytes") == 4096
+    assert value(run, "journal_rows") == 12
+    assert value(run, "database_up") == 0
+    assert value(run, "health", component="database", state="down") == 1
+
+
+def test_durations_are_a_cumulative_histogram() -> None:
+    run = Run(a_snapshot())
+    for seconds in (0.004, 0.2, 0.2, 70.0):
+        run.histogram.record(seconds)
+    assert value(run, "fetch_seconds_bucket", le="0.005") == 1
+    assert value(run, "fetch_seconds_bucket", le="0.25") == 3
+    assert value(run, "fetch_seconds_bucket", le="60.0") == 3
+    assert value(run, "fetch_seconds_bucket", le="+Inf") == 4
+    assert value(run, "fetch_seconds_count") == 4
+    assert value(run, "fetch_seconds_sum") == pytest.approx(70.404)
+    assert value(run, "commit_seconds_count") == 0
+
+
+def test_a_duration_on_a_bound_belongs_to_its_bucket() -> None:
+    histogram = LatencyHistogram()
+    for bound in DURATION_BOUNDS:
+        histogram.record(bound)
+    assert histogram.durations().counts == (*(1 for _ in DURATION_BOUNDS), 0)
+
+
+def test_the_ages_of_the_symbols_are_quantiles() -> None:
+    run = Run(a_snapshot())
+    run.prices = [
+        LivePrice(
+            replace(
+                row(0), quote=replace(row(0).quote, quote_time=a_snapshot().taken_at - timedelta(seconds=age))
+            ),
+            1,
+        )
+        for age in range(101)
+    ]
+    assert [value(run, "symbol_age_seconds", quantile=name) for name in ("0", "0.5", "0.9", "1")] == [
+        0,
+        50,
+        90,
+        100,
+    ]
+
+
+def test_before_the_first_price_there_is_no_age() -> None:
+    assert value(Run(a_snapshot()), "symbol_age_seconds", quantile="1") is None
+
+
+def test_a_scrape_takes_one_snapshot() -> None:
+    run = Run(a_snapshot())
+    registry = registry_of(run)
+    assert run.snapshots == 0
+    generate_latest(registry)
+    assert run.snapshots == 1
+
+
+def test_before_the_run_exists_there_is_only_the_version() -> None:
+    names = [family.name for family in registry_of(None).collect()]
+    assert names == ["sp500tui_build"]
