@@ -141,6 +141,10 @@ class TcpPostgres:
         return self.folder / "tcp"
 
     @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
     def url(self) -> str:
         return self.url_for("admin", self.password)
 
@@ -168,12 +172,14 @@ class TcpPostgres:
     def start(self) -> None:
         """Start it and wait until it lets the superuser in."""
         process = self._launch()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 psycopg.connect(self.url_for("admin", self.password, "postgres"), connect_timeout=2).close()
-            except psycopg.OperationalError:
-                assert time.monotonic() < deadline, "the server does not start or does not answer"
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    log = self.log.read_text(errors="replace")[-2000:]
+                    raise AssertionError(f"the server does not start: {error}\n{log}") from None
                 if process.poll() is not None:
                     # A killed server's children may hold its memory, and a stranger its port, for a moment longer.
                     process = self._launch()
@@ -186,9 +192,11 @@ class TcpPostgres:
             *("-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}"),
             *("-c", f"unix_socket_directories={self.pgdata}", "-c", "timezone=UTC"),
         )
-        return subprocess.Popen(
-            [str(self.programs / "postgres"), "-D", str(self.pgdata), *options], **self._popen_arguments()
-        )
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [str(self.programs / "postgres"), "-D", str(self.pgdata), *options],
+                **self._popen_arguments() | {"stdout": log, "stderr": log},
+            )
 
     def stop(self) -> None:
         """Stop it in order; its sessions end with 57P01."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
 import struct
 import threading
@@ -244,8 +245,9 @@ class TestBadInput:
             struct.pack("!i", 1 << 30) + b"x" * 1000,
             struct.pack("!i", 3) + b"\xc1\xc1\xc1",
             frame(Poll(Position())),
-            os.urandom(5000),
+            random.Random(1).randbytes(5000),
         ],
+        ids=["http", "negative size", "endless", "no message", "a poll before the greeting", "noise"],
     )
     def test_garbage_closes_its_own_connection_only(self, serve: Serve, garbage: bytes) -> None:
         # given a viewer
