@@ -257,3 +257,19 @@ def test_the_number_of_events_is_bounded(bench: Bench) -> None:
     # then the latest are kept
     last, events = bench.events.since(0)
     assert (last, len(events), events[-1].number) == (5000, 1000, 5000)
+
+
+def test_totals_are_the_sum_of_all_seconds_also_of_those_no_longer_kept(bench: Bench) -> None:
+    # given a worker that is blocked for half of every second
+    worker = bench.worker()
+    seconds = SECONDS_KEPT + 20
+    for _ in range(seconds):
+        worker.switch(WorkerState.BLOCKED)
+        bench.clock.now += 0.5
+        worker.switch(WorkerState.IDLE)
+        bench.clock.now += 0.5
+        bench.history.roll()
+    # then its totals cover all of them
+    totals = bench.history.totals()[StageName.PRICE]
+    assert totals[WorkerState.BLOCKED] == pytest.approx(seconds / 2)
+    assert totals[WorkerState.IDLE] == pytest.approx(seconds / 2)
