@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("sp500tui", deadline=None)
 settings.register_profile("fast", deadline=None, max_examples=20)
 
+USUAL_SIZE = (120, 40)
+"""Columns and lines of the pictures that every run compares."""
+
 pytest_plugins = [
     "tests.support.isolation",
     "tests.support.waiting",
@@ -31,21 +34,34 @@ pytest_plugins = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="the soak runs too: hundreds of kills, ten minutes")
+    parser.addoption(
+        "--long", action="store_true", help="the soak runs too: hundreds of kills, twenty minutes"
+    )
+    parser.addoption("--all-sizes", action="store_true", help="pictures at every size, not only at 120x40")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     long = config.getoption("long", default=False)
     thorough = long or bool(os.environ.get("CI"))
+    # Updated together, or an old picture of another size would stay behind.
+    every_size = config.getoption("all_sizes") or config.getoption("update_snapshots", default=False)
     for item in items:
         if item.get_closest_marker("soak") and not long:
             item.add_marker(pytest.mark.skip(reason="a soak run: give --long"))
         if item.get_closest_marker("thorough") and not thorough:
             item.add_marker(pytest.mark.skip(reason="takes its time: runs where CI is set, or with --long"))
+        if _picture_size(item) not in (None, USUAL_SIZE) and not every_size:
+            item.add_marker(pytest.mark.skip(reason="a picture of another size: runs with --all-sizes"))
         if item.get_closest_marker("thorough") or item.path.stem.endswith(("pictures", "keys")):
             # They go through the whole screen again and again, and being traced doubles their time; what the others
             # cover has to be enough.
             item.add_marker(pytest.mark.no_cover)
+
+
+def _picture_size(item: pytest.Item) -> object:
+    """The terminal size of a picture test that has one for several sizes."""
+    parameters = getattr(item, "callspec", None)
+    return parameters.params.get("size") if parameters and item.path.stem.endswith("pictures") else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
