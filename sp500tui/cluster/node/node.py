@@ -48,6 +48,7 @@ from sp500tui.pipeline.core.snapshot import (
     StageName,
 )
 from sp500tui.pipeline.monitoring.diagnostics import bottleneck, source_snapshot
+from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
 from sp500tui.pipeline.runtime.sources import Sources
@@ -209,7 +210,7 @@ class ClusterNode(PipelineBase):
         queues = tuple(meter.snapshot() for meter in components.queue_meters)
         database = replace(self._database(), commit=max_latency(beat.commit for beat in heartbeats))
         health, message, retry_in = components.broker.health()
-        return Snapshot(
+        snapshot = Snapshot(
             taken_at=datetime.now(UTC),
             phase=self._phase(),
             demo=self._settings.demo,
@@ -235,6 +236,7 @@ class ClusterNode(PipelineBase):
             broker_health=health,
             broker_message=message if retry_in is None else f"{message}; next attempt in {retry_in:.0f} s",
         )
+        return replace(snapshot, verdict=verdict(snapshot, components.seconds.last(WINDOW)))
 
     def _nodes(self) -> tuple[NodeSnapshot, ...]:
         return node_snapshots(self._control_loop.view, self._lifecycle.heartbeat(), self._desired_size)

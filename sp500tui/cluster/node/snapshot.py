@@ -128,6 +128,7 @@ def merge_upstream(own: SourceSnapshot, heartbeats: Iterable[Heartbeat]) -> Sour
         health=health,
         message=worst.message,
         rate_limit=sum(each.rate_limit for each in reported),
+        max_rate=sum(each.max_rate for each in reported),
         retry_in=worst.retry_in,
         requests=sum(each.requests for each in reported),
         succeeded=sum(each.succeeded for each in reported),

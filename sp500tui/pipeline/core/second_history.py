@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 from sp500tui.pipeline.core.events import EventLog
@@ -61,6 +62,7 @@ class SecondHistory:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:
         """`journal`: None where rows rest on a broker instead."""
         self._stages = stages
@@ -69,6 +71,8 @@ class SecondHistory:
         self._events = events
         self._clock = clock
         self._wall_clock = wall_clock
+        self._cpu_clock = cpu_clock
+        self._rolled_at, self._cpu = clock(), cpu_clock()
         self._lock = threading.Lock()
         self._first = self._next = events.first_second
         self._samples: deque[SecondSample] = deque(maxlen=SECONDS_KEPT)
@@ -86,6 +90,12 @@ class SecondHistory:
         with self._lock:
             return self._next - self._first, [each for each in self._samples if each.second > second]
 
+    def last(self, seconds: int) -> Sequence[SecondSample]:
+        """The samples of the last whole seconds, oldest first."""
+        self.roll()
+        with self._lock:
+            return list(islice(self._samples, max(0, len(self._samples) - seconds), None))
+
     def roll(self) -> None:
         """Build the samples of the seconds that have passed since the last call."""
         with self._lock:
@@ -94,6 +104,7 @@ class SecondHistory:
             if before <= self._next:
                 return
             first, self._next = max(self._next, before - SECONDS_KEPT), before
+            cpu = self._cpu_share(now)
             started = self._wall_clock() - timedelta(seconds=now - first)
             stages = {name: accounts.collect(before) for name, accounts in self._stages.items()}
             queues = {name: dict(source.collect(before)) for name, source in self._queues.items()}
@@ -113,6 +124,7 @@ class SecondHistory:
                         queues=tuple(_queue(name, found.get(second)) for name, found in queues.items()),
                         journal=_journal(journal.get(second)),
                         events=tuple(event for event in events if event.second == number),
+                        cpu=cpu,
                     )
                 )
 
@@ -122,10 +134,16 @@ class SecondHistory:
             for state, seconds in stage.seconds.items():
                 totals[state] = totals.get(state, 0.0) + seconds
 
+    def _cpu_share(self, now: float) -> float:
+        """Processor time in each second since the last call, on average."""
+        elapsed, used = now - self._rolled_at, self._cpu_clock() - self._cpu
+        self._rolled_at, self._cpu = now, self._cpu + used
+        return used / elapsed if elapsed > 0 else 0.0
+
 
 def _workers(stages: Mapping[StageName, Mapping[str, WorkerBucket]]) -> tuple[WorkerSecond, ...]:
     return tuple(
-        WorkerSecond(name, stage, bucket.seconds, bucket.items, bucket.failed)
+        WorkerSecond(name, stage, bucket.seconds, bucket.items, bucket.failed, bucket.leases)
         for stage, buckets in stages.items()
         for name, bucket in sorted(buckets.items(), key=lambda item: _number(item[0]))
     )
@@ -145,6 +163,7 @@ def _stage(name: StageName, buckets: Mapping[str, WorkerBucket]) -> StageSecond:
         seconds,
         items=sum(bucket.items for bucket in buckets.values()),
         failed=sum(bucket.failed for bucket in buckets.values()),
+        leases=sum(bucket.leases for bucket in buckets.values()),
     )
 
 

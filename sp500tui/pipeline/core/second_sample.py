@@ -36,6 +36,8 @@ class WorkerSecond:
     """Items of the leases that were finished."""
     failed: int = 0
     """Leases that ended with an error."""
+    leases: int = 0
+    """Leases that were finished."""
 
     @property
     def busy(self) -> float:
@@ -52,6 +54,7 @@ class StageSecond:
     """Seconds in each state, summed over the workers: they add up to the number of workers."""
     items: int = 0
     failed: int = 0
+    leases: int = 0
 
     @property
     def busy(self) -> float:
@@ -101,6 +104,8 @@ class SecondSample:
     journal: JournalSecond = JournalSecond()
     events: tuple[PipelineEvent, ...] = ()
     """The events of this second."""
+    cpu: float = 0.0
+    """Processor time of this program in seconds, writer processes excluded. Above 1 if it used several cores."""
 
     def stage(self, name: StageName) -> StageSecond | None:
         """The stage of that name; None if this program does not run it."""

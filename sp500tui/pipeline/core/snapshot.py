@@ -227,6 +227,8 @@ class CycleSnapshot:
     """Starts that were due while this cycle was still running."""
     interval: float = 0.0
     """Seconds between the starts of two cycles."""
+    last_seconds: float | None = None
+    """Duration of the last finished cycle; None before the first has finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,8 @@ class SourceSnapshot:
     """Seconds since the rate was fetched."""
     succeeded: int = 0
     """Requests with a usable answer; a request in flight is none of succeeded, failed and throttled."""
+    max_rate: float = 0.0
+    """Configured limit of requests per second, which the present one returns to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +337,51 @@ class Bottleneck:
     advice: str = ""
 
 
+class VerdictKind(StrEnum):
+    """The rule that a verdict comes from."""
+
+    STARTING = "starting"
+    KEEPS_UP = "keeps up"
+    LIMIT = "request limit"
+    """Keeps up, and the request limit sets the pace."""
+    FULL_QUEUE = "full queue"
+    BEHIND = "behind"
+    """A cycle takes longer than the interval."""
+    PAUSED = "paused"
+    NO_WORKERS = "no workers"
+    """No node of the cluster runs a stage for which work waits."""
+    SOURCE_DOWN = "source down"
+    DATABASE_DOWN = "database down"
+    JOURNAL_DOWN = "journal down"
+    BROKER_DOWN = "broker down"
+    ENDING = "ending"
+    """Draining, spooling, stopped or failed."""
+
+
+class Severity(StrEnum):
+    """How much a verdict matters."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Not wrong, but good to know."""
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the pipeline keeps up, and what limits it."""
+
+    kind: VerdictKind = VerdictKind.STARTING
+    severity: Severity = Severity.NOTE
+    sentence: str = "starting"
+    """`behind: a cycle takes 7.6 of 2.0 s: Yahoo Finance answers in 2.4 s`."""
+    advice: str = ""
+    """What would help, or would not: `+ adds one`, `more price workers would not help`."""
+    stage: StageName | None = None
+    """The stage that it is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSnapshot:
     """One node of a cluster, from its last heartbeat."""
@@ -384,6 +433,7 @@ class Snapshot:
     end_to_end: Latency = field(default_factory=Latency)
     """Time from the fetch to the commit."""
     bottleneck: Bottleneck | None = None
+    verdict: Verdict = field(default_factory=Verdict)
     failure: str = ""
     """The reason if the phase is `failed`."""
     failure_code: ExitCode = ExitCode.INCOMPLETE

@@ -83,6 +83,7 @@ class WorkerBucket:
     seconds: dict[WorkerState, float] = field(default_factory=dict)
     items: int = 0
     failed: int = 0
+    leases: int = 0
 
 
 class WorkerAccount(SecondAccount[WorkerBucket]):
@@ -109,12 +110,18 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
             self._advance()
             self.state = state
 
-    def count(self, items: int = 0, failed: int = 0) -> None:
-        """Count items of a finished lease, or a lease that failed."""
+    def finish_lease(self, items: int) -> None:
+        """Count a lease that was finished, with its items."""
         bucket = self._advance()
         if self.ended_in is None:
             bucket.items += items
-            bucket.failed += failed
+            bucket.leases += 1
+
+    def fail_lease(self) -> None:
+        """Count a lease that ended with an error."""
+        bucket = self._advance()
+        if self.ended_in is None:
+            bucket.failed += 1
 
     def end(self) -> None:
         """End the account: the worker exits or was replaced. Later calls add nothing."""
@@ -145,7 +152,7 @@ class StageAccounts:
             if account.ended_in is not None and account.ended_in < before:
                 finished.append(account)
             for second, bucket in account.collect(before):
-                if bucket.seconds or bucket.items or bucket.failed:
+                if bucket.seconds or bucket.leases or bucket.failed:
                     # A worker that ended and its successor can have the same name.
                     workers = found.setdefault(second, {})
                     workers[account.name] = merge(workers.get(account.name), bucket)
@@ -164,6 +171,7 @@ def merge(first: WorkerBucket | None, second: WorkerBucket) -> WorkerBucket:
         {state: first.seconds.get(state, 0.0) + second.seconds.get(state, 0.0) for state in states},
         first.items + second.items,
         first.failed + second.failed,
+        first.leases + second.leases,
     )
 
 

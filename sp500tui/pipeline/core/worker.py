@@ -133,7 +133,7 @@ class Worker:
         self.lease = None
         with self._state_lock:
             self._work_since = None
-            self.account.count(items=items)
+            self.account.finish_lease(items)
         healthy = time.monotonic() - self._failed_at > _HEALTHY_AFTER
         self.consecutive_failures = (
             0 if healthy else min(self.consecutive_failures, _MAX_FAILURES_AFTER_SUCCESS)
@@ -143,7 +143,7 @@ class Worker:
         """Count a lease that ended with an error."""
         self.pool.record_failure()
         with self._state_lock:
-            self.account.count(failed=1)
+            self.account.fail_lease()
 
     def take(
         self, queue: LeasedQueue[Any], n: int, linger: float = 0.0, timeout: float | None = None

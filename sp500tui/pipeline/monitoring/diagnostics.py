@@ -90,6 +90,7 @@ def source_snapshot(state: ThrottleState, fx: FxRates) -> SourceSnapshot:
         health=health,
         message=message,
         rate_limit=state.rate,
+        max_rate=state.limit,
         retry_in=state.retry_in,
         requests=state.requests,
         succeeded=state.succeeded,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sp500tui.config.paths import Paths
@@ -13,6 +14,7 @@ from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, ScaleResult, clamp
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName
 from sp500tui.pipeline.monitoring.diagnostics import bottleneck, source_snapshot
+from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
 from sp500tui.pipeline.runtime.sources import Sources
@@ -105,7 +107,7 @@ class Pipeline(PipelineBase):
         workers = tuple(worker.snapshot() for _, there in pools for worker in there)
         database = components.database_monitor.snapshot()
         phase = lifecycle.phase
-        return Snapshot(
+        snapshot = Snapshot(
             taken_at=datetime.now(UTC),
             phase=Phase.PAUSED if self._paused and phase is Phase.RUNNING else phase,
             demo=self._demo,
@@ -126,3 +128,4 @@ class Pipeline(PipelineBase):
             failure=str(lifecycle.failure) if lifecycle.failure else "",
             failure_code=lifecycle.failure.exit_code if lifecycle.failure else ExitCode.INCOMPLETE,
         )
+        return replace(snapshot, verdict=verdict(snapshot, components.seconds.last(WINDOW)))

@@ -258,6 +258,7 @@ class CycleSchedule:
                 done=max(0, self._total - outstanding) if self._running else self._total,
                 running=self._running,
                 seconds=now - self._started_at if self._running else self._seconds,
+                last_seconds=self._seconds or None,
                 next_in=None if stopping or last else max(0.0, self._due - now),
                 skipped=self._skipped,
                 interval=self._interval,

@@ -89,7 +89,7 @@ def test_a_burst_of_50_ms_is_seen(bench: Bench) -> None:
     bench.clock.now += 0.3
     account.switch(WorkerState.BUSY)
     bench.clock.now += 0.05
-    account.count(items=50)
+    account.finish_lease(50)
     account.switch(WorkerState.IDLE)
     bench.clock.now += 1
     (sample,) = bench.samples()
@@ -162,7 +162,8 @@ def test_a_worker_and_its_successor_of_the_same_name_are_one(bench: Bench) -> No
     # when the successor starts, and the abandoned worker goes on
     after = bench.worker()
     before.switch(WorkerState.SOURCE)
-    before.count(items=7, failed=1)
+    before.finish_lease(7)
+    before.fail_lease()
     bench.clock.now += 0.75
     after.switch(WorkerState.IDLE)
     (sample,) = bench.samples()
