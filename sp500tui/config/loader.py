@@ -7,7 +7,7 @@ import os
 import tomllib
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from sp500tui.config.messages import display_value, error_message, type_error_message
 from sp500tui.config.options import BY_FIELD, BY_KEY, ENVIRONMENT_PREFIX, OPTIONS
 from sp500tui.config.paths import unknown_home, user_folder
-from sp500tui.config.settings import Settings, expand_user
+from sp500tui.config.settings import SCREEN_DEMO, Settings, expand_user
 from sp500tui.config.suggestions import suggestion
 from sp500tui.config.symbols import read_symbols_file
 from sp500tui.errors import ConfigurationError
@@ -88,6 +88,25 @@ def load(flags: Mapping[str, Any], config_file: str | None = None) -> Configurat
     default = Origin(Precedence.DEFAULT, "default")
     origins = {name: found[name].origin if name in found else default for name in BY_FIELD}
     return Configuration(settings, origins, file, tuple(warnings))
+
+
+def for_dashboard(configuration: Configuration) -> Configuration:
+    """The configuration with the dashboard's defaults: those of the demo make its pipeline visible.
+
+    Raises:
+        ConfigurationError: a tour is requested of the live market.
+    """
+    settings = configuration.settings
+    if settings.tour and not settings.demo:
+        raise ConfigurationError("--tour shows faults of the demo market; add --demo, or omit --tour")
+    if not settings.demo or settings.broker is not None:
+        return configuration
+    defaults = {
+        name: value
+        for name, value in SCREEN_DEMO.items()
+        if configuration.origins[name].precedence is Precedence.DEFAULT
+    }
+    return replace(configuration, settings=settings.model_copy(update=defaults))
 
 
 def flags_of(namespace: Namespace) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ LIVE_INTERVAL = 15.0
 DEMO_INTERVAL = 2.0
 LIVE_RATE = 5.0
 DEMO_RATE = 200.0
+SCREEN_DEMO: Mapping[str, float] = {"batch_size": 5, "requests_per_second": 55.0, "market_speed": 20.0}
+"""Defaults of the demo in the dashboard: requests that take most of a cycle, and a trading day in 20 minutes."""
 _BROKER_SCHEMES = ("redis", "rediss")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 STAGES = ("scraper", "price", "converter", "writer")
@@ -109,6 +112,8 @@ class Settings(BaseModel):
     """Demo market: speed of its trading day, 1 for real time."""
     market_seed: int | None = None
     """Demo market: seed of its prices and faults."""
+    tour: bool = False
+    """Demo market: start the dashboard's tour of faults."""
     theme: str | None = None
     refresh_rate: float = Field(default=4.0, ge=0.5, le=30)
     """Refreshes of the dashboard per second."""

@@ -14,7 +14,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import var
@@ -28,6 +28,7 @@ from sp500tui.logs import setup as logs
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.setup import LogSource
 from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
@@ -36,8 +37,9 @@ from sp500tui.remote.control_socket import ControlSocket
 from sp500tui.tui import screens as registry
 from sp500tui.tui.base_app import PipelineApp
 from sp500tui.tui.dashboard.screen import MainScreen
+from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.log.lines import LogLines
-from sp500tui.tui.messages import SymbolSelected
+from sp500tui.tui.messages import PipelineEventReceived, SymbolSelected
 from sp500tui.tui.quit.shutdown import unsaved_summary
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
@@ -104,6 +106,10 @@ class DashboardApp(PipelineApp):
         self.export_folder = export_folder
         self._state_file = state_file
         self._confirmation = Confirmation()
+        self.tour = TourControl(
+            settings, lambda event: self.post_message(PipelineEventReceived(event)), clock
+        )
+        self._tour_requested = settings.tour
         for theme in OWN_THEMES:
             self.register_theme(theme)
         self.theme = check_theme(settings.theme or remembered_theme(state_file) or DARK.name)
@@ -123,10 +129,38 @@ class DashboardApp(PipelineApp):
         """Store every later choice of a theme."""
         self.theme_changed_signal.subscribe(self, self._remember_theme)
 
+    # The tour of the demo
+
+    async def on_event(self, event: events.Event) -> None:
+        """Let any key stop the tour."""
+        if not (isinstance(event, events.Key) and self.tour.takes_key(event.key)):
+            await super().on_event(event)
+
+    def refresh_data(self) -> None:
+        """Poll the pipeline, and start a requested tour once prices arrive."""
+        super().refresh_data()
+        pipeline = self.feed.pipeline
+        if self._tour_requested and pipeline is not None and self.snapshot.ledger.fetched:
+            self._tour_requested = False
+            self.action_start_tour()
+
+    def action_start_tour(self) -> None:
+        """Start the tour, or show why there is none."""
+        if refusal := self.tour.start(self.feed.pipeline):
+            self.show_message(refusal)
+
+    @on(PipelineEventReceived)
+    def show_tour(self, message: PipelineEventReceived) -> None:
+        """Show the tour's announcements like the effect of a key."""
+        if message.event.kind is EventKind.TOUR and isinstance(self.screen, MainScreen):
+            self.screen.show_message(message.event.message)
+
     # Actions on the pipeline
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the arrow keys to text inputs, the log and the other screens."""
+        """Leave the arrow keys to text inputs, the log and the other screens, and the tour to the demo."""
+        if action == "start_tour":
+            return self.settings.demo
         if action == "select_stage":
             return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input | LogLines)
         return super().check_action(action, parameters)

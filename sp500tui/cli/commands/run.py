@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sp500tui.cli.context import configuration_of
 from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
 from sp500tui.config.bootstrap import bootstrap
+from sp500tui.config.loader import for_dashboard
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.setup import log_uncaught
 
@@ -37,6 +38,8 @@ def run(namespace: Namespace) -> int:
         )
     if not settings.no_ui:
         return show_dashboard(configuration)
+    if settings.tour:
+        raise ConfigurationError("--tour is for the dashboard; omit it, or --no-ui")
     from sp500tui.headless.runner import run_headless
 
     return run_headless(configuration)
@@ -44,6 +47,7 @@ def run(namespace: Namespace) -> int:
 
 def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
     """Show the dashboard until the user quits; with `stages` False, that of a cluster, as a node without stages."""
+    configuration = for_dashboard(configuration)
     settings = configuration.settings
     if settings.json_output:
         raise ConfigurationError("--json is for runs without the dashboard; add --no-ui")

@@ -48,6 +48,8 @@ class EventKind(StrEnum):
     SCHEDULER = "scheduler"
     """Another node of the cluster became the scheduler."""
     PHASE = "phase"
+    TOUR = "tour"
+    """A step of the demo's tour, announced by the dashboard."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ class MainScreen(Screen[None]):
         self.panel.table.notice = prices_notice(snapshot)
 
     def _view(self, now: datetime) -> View:
-        return View(f"{now.astimezone():%H:%M:%S}", now, self.frozen)
+        speed = self.dashboard.settings.market_speed
+        return View(f"{now.astimezone():%H:%M:%S}", now, self.frozen, speed)
 
     @on(ConstituentsChanged)
     def show_constituents(self, message: ConstituentsChanged) -> None:

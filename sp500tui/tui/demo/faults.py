@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+OUTAGE_SECONDS = 10.0
+"""Duration of a database outage."""
 OFF = 0
 """Index of the strength at which a fault is off."""
 

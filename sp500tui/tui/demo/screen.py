@@ -15,7 +15,7 @@ from textual.containers import Horizontal
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
-from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, DemoAction, active, adjusted, toggled
+from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, DemoAction, active, adjusted, toggled
 from sp500tui.tui.demo.render import (
     control_lines,
     entries,
@@ -35,8 +35,6 @@ from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.styles import style_sheet
 
 _STRENGTH = Binding.Group("Strength", compact=True)
-OUTAGE_SECONDS = 10.0
-"""Duration of the database outage."""
 
 
 @dataclass(frozen=True, slots=True)

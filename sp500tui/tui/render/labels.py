@@ -94,6 +94,15 @@ def worker_state_label(state: WorkerState) -> str:
     return _WORKER_STATES.get(state, str(state))
 
 
+def market_label(*, demo: bool, speed: float, short: bool = False) -> str:
+    """Which market the prices come from: `live`, `demo`, or `demo · 20× time` for one whose day passes faster."""
+    if not demo:
+        return "live"
+    if speed == 1:
+        return "demo"
+    return f"demo {speed:g}×" if short else f"demo · {speed:g}× time"
+
+
 def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
     """Sign, word and role of what the pipeline does; a running one that has a trouble is `degraded`."""
     sign, role = PHASE_SIGNS[snapshot.phase]

@@ -94,7 +94,10 @@ class BaseScreen(ClosableScreen[None]):
 
     def _show(self, snapshot: Snapshot) -> None:
         now = self.dashboard.clock()
-        self.status.show(snapshot, View(f"{now.astimezone():%H:%M:%S}", now))
+        self.status.show(
+            snapshot,
+            View(f"{now.astimezone():%H:%M:%S}", now, market_speed=self.dashboard.settings.market_speed),
+        )
         self.show_snapshot(snapshot)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:

@@ -26,6 +26,7 @@ _RANK = (
     "faults.clear",
     "database.copy",
     "stage.more",
+    "tour.start",
     "pipeline.pause",
     "pipeline.stop",
     "log.level",

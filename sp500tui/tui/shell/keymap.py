@@ -70,6 +70,13 @@ PIPELINE_BINDINGS: list[Binding] = [
         id="stage.pause",
         tooltip="Pause (press twice) or resume the selected stage only",
     ),
+    Binding(
+        "ctrl+t",
+        "start_tour",
+        "Tour",
+        id="tour.start",
+        tooltip="Demo: watch two minutes of real faults on a schedule; any key stops them and sets everything back",
+    ),
     Binding("r", "run_cycle", "Run cycle", id="cycle.run", tooltip="Start the next cycle now"),
     Binding(
         "left_square_bracket",

@@ -23,7 +23,7 @@ from sp500tui.tui.render.formats import (
     short_span,
     size,
 )
-from sp500tui.tui.render.labels import HEALTH_SIGNS, phase_word, session_label, trouble
+from sp500tui.tui.render.labels import HEALTH_SIGNS, market_label, phase_word, session_label, trouble
 from sp500tui.tui.render.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
 from sp500tui.tui.render.lines_widget import LinesWidget
 
@@ -44,6 +44,8 @@ class View:
     """The same time, UTC."""
     frozen: bool = False
     """Whether the panels are paused."""
+    market_speed: float = 1.0
+    """Speed of the demo's trading day."""
 
 
 def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> list[Line]:
@@ -59,7 +61,8 @@ def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> lis
 def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
     sign, word, role = phase_word(snapshot)
     state = (Span(f"{sign} {word:<8}", role),)
-    mode = (Span("demo", Role.ACCENT) if snapshot.demo else Span("live", Role.TITLE),)
+    label = market_label(demo=snapshot.demo, speed=view.market_speed, short=width < _WIDE)
+    mode = (Span(label, Role.ACCENT if snapshot.demo else Role.TITLE),)
     frozen: Line = (Span(" view paused ", Role.SELECTED),) if view.frozen else ()
     session, change = session_label(snapshot.market, view.now)
     if width < _MEDIUM:

@@ -12,9 +12,9 @@ import pytest
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import StageName
-from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, STOP_DATABASE
+from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, STOP_DATABASE
 from sp500tui.tui.demo.render import entries
-from sp500tui.tui.demo.screen import OUTAGE_SECONDS, DemoScreen
+from sp500tui.tui.demo.screen import DemoScreen
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
 from tests.tui.conftest import Drive, Driven, notes

@@ -1,0 +1,225 @@
+"""The tour: real faults of the demo market on a schedule, announced one by one, and everything set back at the end."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sp500tui.errors import Sp500tuiError
+from sp500tui.pipeline.api import FaultInjector, PipelineControl, clamp_workers
+from sp500tui.pipeline.core.snapshot import Phase, StageName, WorkerState
+from sp500tui.tui.demo.faults import FAULTS, OUTAGE_SECONDS, FaultOption
+from sp500tui.tui.demo.render import writer_to_kill
+from sp500tui.tui.render.formats import count, span
+
+LOG = logging.getLogger(__name__)
+PREFIX = "tour: "
+"""Begins every announcement."""
+ADDED_WORKERS = 6
+BURST_INTERVAL = 0.5
+_CALM = 60.0
+"""Seconds between two rounds."""
+_FAULT_SECONDS = 10.0
+_EVERY = 20.0
+"""Seconds from one fault of a later round to the next."""
+_FAULTS_PER_ROUND = 4
+_KILL_WITHIN = 5.0
+"""Seconds to wait for a writer that is committing."""
+_LATER_FAULTS = tuple(
+    option
+    for option in FAULTS
+    if option.counter
+    in {
+        "server_error",
+        "drop",
+        "html",
+        "garbage",
+        "truncated_body",
+        "slow_body",
+        "nan_price",
+        "missing_symbol",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TourStep:
+    """One announced change."""
+
+    at: float
+    """Seconds since the start of the round."""
+    text: str
+    """The announcement; empty for a step that announces its own result."""
+    act: Callable[[Tour], str | None]
+    """Makes the change; returns what is announced in place of `text`, if anything."""
+
+
+class Tour:
+    """Runs the schedule until it is stopped; `run` blocks and belongs on a thread of its own.
+
+    Args:
+        pipeline: The pipeline of the demo.
+        market: Its faults.
+        seed: Of the faults of the later rounds.
+        announce: Called with every announcement.
+        clock: Monotonic seconds.
+        wait: Waits for seconds; True when the tour was stopped. By default until `stop` is called.
+    """
+
+    def __init__(
+        self,
+        pipeline: PipelineControl,
+        market: FaultInjector,
+        *,
+        seed: int,
+        announce: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.market = market
+        self.rng = random.Random(seed)  # noqa: S311  # a choice of faults, not a secret
+        self._announce = announce
+        self._clock = clock
+        self._stopped = threading.Event()
+        self._wait = wait or self._stopped.wait
+        snapshot = pipeline.snapshot()
+        self.interval = snapshot.cycle.interval
+        self._workers = snapshot.stage(StageName.PRICE).size
+        self._faults: Mapping[str, object] = {}
+
+    def stop(self) -> None:
+        """Request the end; `run` sets everything back and returns."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Perform the rounds one after another, and set everything back in any case."""
+        try:
+            self._faults = dict(self.market.faults())
+            self.announce("faults on a schedule for two minutes; any key stops it and sets everything back")
+            while self._round(first_round()) and self._round(later_round(self.rng)):
+                pass
+        except Sp500tuiError as error:
+            self.announce(f"stopped: {error}")
+        finally:
+            self._restore()
+
+    def _round(self, steps: Iterator[TourStep]) -> bool:
+        """Perform a round; False when the tour was stopped or the pipeline ends."""
+        start = self._clock()
+        for step in steps:
+            if self._wait(max(0.0, start + step.at - self._clock())) or not self._is_running():
+                return False
+            if step.text:
+                self.announce(step.text)
+            if result := step.act(self):
+                self.announce(result)
+        return not self._wait(_CALM)
+
+    def _is_running(self) -> bool:
+        return self.pipeline.snapshot().phase in (Phase.RUNNING, Phase.PAUSED)
+
+    def announce(self, text: str) -> None:
+        """Report a step."""
+        LOG.info("%s%s", PREFIX, text)
+        self._announce(PREFIX + text)
+
+    def set_faults(self, **faults: object) -> None:
+        """Have exactly these faults besides those that were on before the tour."""
+        self.market.set_faults(**{**self._faults, **faults})
+
+    def set_interval(self, seconds: float) -> None:
+        """Set the interval between cycles."""
+        self.pipeline.set_interval(seconds)
+
+    def add_workers(self, number: int) -> None:
+        """Have that many price workers more than before the tour."""
+        self.pipeline.scale(StageName.PRICE, clamp_workers(self._workers + number))
+
+    def kill_writer(self) -> str:
+        """Kill a writer, if possible while it commits; returns what happened."""
+        deadline = self._clock() + _KILL_WITHIN
+        while True:
+            snapshot = self.pipeline.snapshot()
+            name = writer_to_kill(snapshot)
+            busy = any(w.name == name and w.state is WorkerState.BUSY for w in snapshot.workers)
+            late = self._clock() >= deadline
+            if name is not None and (busy or late):
+                killed = self.pipeline.kill_worker(name)
+                doing = "while it committed" if busy else "while it was idle"
+                return f"{name} killed {doing}" if killed else f"{name} had no process to kill"
+            if late or self._wait(0.01):
+                return "no writer to kill"
+
+    def stop_database(self) -> str | None:
+        """Stop the embedded database for some seconds; returns why that is impossible."""
+        stopped = self.pipeline.stop_database(OUTAGE_SECONDS)
+        return None if stopped else "the database was given by URL and is not stopped"
+
+    def summary(self) -> str:
+        """The state after a round."""
+        ledger = self.pipeline.snapshot().ledger
+        adds_up = "adds up ✓" if ledger.is_balanced else "does not add up ✗"
+        return f"all faults over: {count(ledger.fetched)} fetched, {adds_up}. Press 3 to break it yourself"
+
+    def _restore(self) -> None:
+        """Set back faults, interval and workers; what fails is logged and does not keep the rest."""
+        for what, restore in (
+            ("faults", lambda: self.market.set_faults(**self._faults)),
+            ("interval", lambda: self.pipeline.set_interval(self.interval)),
+            ("workers", lambda: self.pipeline.scale(StageName.PRICE, self._workers)),
+        ):
+            try:
+                restore()
+            except Sp500tuiError as error:
+                LOG.warning("%s%s not set back: %s", PREFIX, what, error)
+        self.announce("over: faults, interval and workers are as before")
+
+
+def first_round() -> Iterator[TourStep]:
+    """The same faults in every tour."""
+    outage, added = span(OUTAGE_SECONDS), ADDED_WORKERS
+    yield TourStep(
+        20, f"a cycle every {span(BURST_INTERVAL)} for 6 s", lambda tour: tour.set_interval(BURST_INTERVAL)
+    )
+    yield TourStep(26, "the interval is as before", lambda tour: tour.set_interval(tour.interval))
+    yield TourStep(
+        40, "Yahoo answers 500 ms later for 12 s", lambda tour: tour.set_faults(latency=0.5, jitter=0.1)
+    )
+    yield TourStep(46, f"{added} price workers added", lambda tour: tour.add_workers(added))
+    yield TourStep(52, "Yahoo answers as before", lambda tour: tour.set_faults())
+    yield TourStep(58, f"the {added} price workers leave", lambda tour: tour.add_workers(0))
+    yield TourStep(65, "", Tour.kill_writer)
+    yield TourStep(85, f"the database is stopped for {outage}", Tour.stop_database)
+    yield TourStep(
+        110,
+        f"Yahoo answers 10 % of the requests with 429 for {span(_FAULT_SECONDS)}",
+        lambda tour: tour.set_faults(throttle=0.1, retry_after=None),
+    )
+    yield TourStep(
+        110 + _FAULT_SECONDS, "no more 429; the request limit rises", lambda tour: tour.set_faults()
+    )
+    yield TourStep(130, "", Tour.summary)
+
+
+def later_round(rng: random.Random) -> Iterator[TourStep]:
+    """Some other faults in an order that the seed decides, each for ten seconds."""
+    at = 0.0
+    for option in rng.sample(_LATER_FAULTS, _FAULTS_PER_ROUND):
+        yield _weakest(option, at)
+        yield TourStep(at + _FAULT_SECONDS, f"no more {option.title}", lambda tour: tour.set_faults())
+        at += _EVERY
+    yield TourStep(at, "", Tour.summary)
+
+
+def _weakest(option: FaultOption, at: float) -> TourStep:
+    strength = option.strengths[1]
+    return TourStep(
+        at,
+        f"{option.title}, {strength.label} for {span(_FAULT_SECONDS)}",
+        lambda tour: tour.set_faults(**strength.values),
+    )

@@ -1,0 +1,90 @@
+"""Starts and stops the tour for the app: on its own thread, and only where there is a demo market."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from logging import INFO
+
+from sp500tui.config.settings import Settings
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.service_thread import ServiceThread
+from sp500tui.tui.demo.tour import Tour
+
+_QUITTING = ("q", "ctrl+c")
+"""Keys that stop the tour and do what they always do."""
+
+
+class TourControl:
+    """At most one tour at a time.
+
+    Args:
+        settings: The run's settings.
+        emit: Called with an event for every announcement, on the thread of the tour.
+        clock: The current time, UTC.
+        wait: Waits for seconds, True when the tour was stopped; by default until it is.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        emit: Callable[[PipelineEvent], object],
+        clock: Callable[[], datetime],
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._emit = emit
+        self._clock = clock
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._tour: Tour | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a tour runs, or is being set back."""
+        return self._tour is not None
+
+    def start(self, pipeline: PipelineControl | None) -> str:
+        """Start the tour; returns why that is impossible, else nothing."""
+        if not self._settings.demo:
+            return "The tour needs the demo market: start sp500tui --demo --tour"
+        if self.is_running:
+            return "The tour is running already"
+        market = None if pipeline is None else pipeline.demo_market
+        if pipeline is None or market is None:
+            return "The tour needs a demo market in this process, and there is none yet"
+        self._tour = Tour(
+            pipeline,
+            market,
+            seed=self._settings.market_seed or 0,
+            announce=self._announce,
+            wait=self._wait,
+        )
+        ServiceThread("tour", self._run, attempts=1).start()
+        return ""
+
+    def stop(self) -> None:
+        """Stop the tour, which sets everything back."""
+        with self._lock:
+            if self._tour is not None:
+                self._tour.stop()
+
+    def takes_key(self, key: str) -> bool:
+        """Whether a key stops the tour, and does nothing else."""
+        if not self.is_running:
+            return False
+        self.stop()
+        return key not in _QUITTING
+
+    def _run(self) -> None:
+        assert self._tour is not None  # noqa: S101  # set before the thread starts
+        try:
+            self._tour.run()
+        finally:
+            with self._lock:
+                self._tour = None
+
+    def _announce(self, text: str) -> None:
+        self._emit(PipelineEvent(EventKind.TOUR, text, INFO, self._clock()))
