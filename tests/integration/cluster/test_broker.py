@@ -21,7 +21,7 @@ Wait = Callable[[Callable[[], object]], None]
 MakeBroker = Callable[..., Broker]
 
 
-def test_what_was_carried_out_before_the_connection_was_cut_is_not_repeated(cut: CutBroker) -> None:
+def test_a_command_executed_before_the_connection_was_cut_is_not_repeated(cut: CutBroker) -> None:
     queue = queue_on(cut)
 
     cut.cuts = 2
@@ -37,7 +37,7 @@ def test_what_was_carried_out_before_the_connection_was_cut_is_not_repeated(cut:
     assert (queue.depth().ready, queue.depth().in_flight, queue.total_out) == (0, 0, 2)
 
 
-def test_a_lease_whose_answer_got_lost_is_given_out_by_the_next_take(cut: CutBroker) -> None:
+def test_a_lease_whose_answer_was_lost_is_returned_by_the_next_take(cut: CutBroker) -> None:
     queue = queue_on(cut)
     queue.put([1, 2])
     cut.cuts = 2
@@ -51,7 +51,7 @@ def test_a_lease_whose_answer_got_lost_is_given_out_by_the_next_take(cut: CutBro
     assert lease.ack()
 
 
-def test_what_another_node_finished_meanwhile_is_not_given_out_again(cut: CutBroker) -> None:
+def test_items_finished_by_another_node_are_not_leased_again(cut: CutBroker) -> None:
     queue = queue_on(cut)
     other = StreamQueue(cut, "quotes", NumberCodec(), 100, consumer="other")
     queue.put([1, 2])
@@ -69,7 +69,7 @@ def test_what_another_node_finished_meanwhile_is_not_given_out_again(cut: CutBro
     assert lease.items == [3]
 
 
-def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_work(
+def test_nothing_is_lost_or_duplicated_when_the_broker_is_killed_under_load(
     own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
 ) -> None:
     def kill() -> None:
@@ -79,7 +79,7 @@ def test_nothing_is_lost_or_doubled_when_the_broker_is_killed_under_work(
     assert_work_survives(make_broker(own_valkey, timeout=2.0), eventually, kill)
 
 
-def test_a_broker_that_goes_away_is_named_once_with_a_countdown_and_work_goes_on_when_it_is_back(
+def test_an_outage_of_the_broker_is_reported_once_with_a_countdown_and_work_resumes_afterwards(
     own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:
     broker = make_broker(own_valkey)
@@ -106,7 +106,7 @@ def test_a_broker_that_goes_away_is_named_once_with_a_countdown_and_work_goes_on
     assert len(told) == len(set(told))
 
 
-def test_nobody_waits_for_a_broker_that_was_abandoned(
+def test_no_call_waits_for_an_abandoned_broker(
     own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
 ) -> None:
     broker = make_broker(own_valkey)
@@ -128,7 +128,7 @@ def test_nobody_waits_for_a_broker_that_was_abandoned(
         queue.put([2])
 
 
-def test_a_wait_for_the_broker_can_be_called_off(own_valkey: ValkeyServer, make_broker: MakeBroker) -> None:
+def test_a_wait_for_the_broker_can_be_cancelled(own_valkey: ValkeyServer, make_broker: MakeBroker) -> None:
     queue = queue_on(make_broker(own_valkey))
     own_valkey.kill()
     with pytest.raises(CancelledError):
@@ -137,7 +137,7 @@ def test_a_wait_for_the_broker_can_be_called_off(own_valkey: ValkeyServer, make_
         queue.take(1, cancelled=lambda: True)
 
 
-def test_a_quick_restart_of_the_broker_is_not_worth_a_word(
+def test_a_quick_restart_of_the_broker_is_not_reported(
     own_valkey: ValkeyServer, make_broker: MakeBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue = queue_on(make_broker(own_valkey))
@@ -151,7 +151,7 @@ def test_a_quick_restart_of_the_broker_is_not_worth_a_word(
     assert not caplog.records
 
 
-def test_a_primary_that_becomes_a_replica_is_waited_for_with_clear_words(
+def test_a_primary_that_becomes_a_replica_is_waited_for_with_a_message(
     own_valkey: ValkeyServer, valkey: ValkeyServer, make_broker: MakeBroker
 ) -> None:
     queue = queue_on(make_broker(own_valkey))
@@ -221,7 +221,7 @@ def test_foreign_data_under_our_keys_is_renamed(
     assert "held data of another program" in caplog.text
 
 
-def test_a_password_that_changes_under_work_costs_nothing(
+def test_a_password_that_changes_under_load_loses_nothing(
     own_valkey: ValkeyServer, make_broker: MakeBroker, eventually: Wait
 ) -> None:
     broker = make_broker(own_valkey)
@@ -241,7 +241,7 @@ def test_a_password_that_changes_under_work_costs_nothing(
     assert (queue.depth().ready, queue.depth().in_flight) == (1, 0)
 
 
-def test_a_lease_that_cannot_be_ended_is_left_to_the_sweep(broker: Broker, valkey: ValkeyServer) -> None:
+def test_a_lease_that_cannot_be_ended_is_ended_by_the_sweep(broker: Broker, valkey: ValkeyServer) -> None:
     queue = queue_on(broker)
     queue.put([1])
     lease = queue.take(1)
@@ -254,7 +254,7 @@ def test_a_lease_that_cannot_be_ended_is_left_to_the_sweep(broker: Broker, valke
     assert queue.depth().ready == 1
 
 
-def test_a_script_outlives_a_broker_that_forgot_it(valkey: ValkeyServer, broker: Broker) -> None:
+def test_a_script_is_loaded_again_after_a_restart_of_the_broker(valkey: ValkeyServer, broker: Broker) -> None:
     queue = queue_on(broker)
     queue.put([1])
     valkey.client().script_flush()

@@ -19,7 +19,7 @@ from tests.support.valkey import ValkeyServer, new_server
 MakeBroker = Callable[..., Broker]
 
 
-def test_a_broker_that_is_away_at_the_start_is_tried_for_as_long_as_allowed() -> None:
+def test_a_broker_that_is_down_at_the_start_is_retried_until_the_limit() -> None:
     broker = Broker(f"redis://:s3cret@127.0.0.1:{free_port()}/0", "test")
 
     with pytest.raises(BrokerAwayError, match="cannot be reached") as refused:
@@ -44,7 +44,7 @@ def guarded() -> Iterator[ValkeyServer]:
     [(None, "requires a password"), ("wr0ng", "rejects the password")],
     ids=["none", "wrong"],
 )
-def test_a_password_that_does_not_fit_is_named_but_not_shown(
+def test_a_wrong_password_is_reported_but_not_shown(
     guarded: ValkeyServer, given: str | None, words: str
 ) -> None:
     url = f"redis://127.0.0.1:{guarded.port}/0"
@@ -57,7 +57,7 @@ def test_a_password_that_does_not_fit_is_named_but_not_shown(
 
 
 @pytest.mark.parametrize("where", ["in the URL", "beside it", "a wrong one beside it"])
-def test_the_password_comes_from_the_url_or_from_beside_it(guarded: ValkeyServer, where: str) -> None:
+def test_the_password_comes_from_the_url_or_from_a_setting(guarded: ValkeyServer, where: str) -> None:
     bare = f"redis://127.0.0.1:{guarded.port}/0"
     beside = {"beside it": "s3cret", "a wrong one beside it": "wr0ng"}.get(where)
     broker = Broker(bare if where == "beside it" else guarded.url, "test", password=beside)
@@ -77,7 +77,7 @@ def test_the_password_comes_from_the_url_or_from_beside_it(guarded: ValkeyServer
         "rediss://:s3cret@b/0?ssl_cert_reqs=foo",
     ],
 )
-def test_a_url_that_is_of_no_use_is_named_without_its_password(url: str) -> None:
+def test_an_invalid_url_is_named_without_its_password(url: str) -> None:
     with pytest.raises(BrokerError, match=r"invalid broker URL .*; example: redis://host:6379/0") as refused:
         Broker(url, "test").open()
     assert "s3cret" not in str(refused.value)
@@ -98,7 +98,7 @@ def test_a_read_only_replica_is_refused(own_valkey: ValkeyServer, valkey: Valkey
     ],
     ids=["everysec", "memory only", "evicts"],
 )
-def test_what_may_cost_data_is_warned_of_once(
+def test_settings_that_may_lose_data_are_warned_of_once(
     options: tuple[str, ...], words: str, make_broker: MakeBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = new_server(*options)

@@ -63,7 +63,7 @@ class TestWhomWeBelieve:
         assert (queue.total_in, queue.total_out, queue.depth().in_flight) == (3, 3, 0)
         assert door.passed >= 1
 
-    def test_the_authority_may_be_one_that_the_machine_knows(
+    def test_an_authority_of_the_system_is_trusted(
         self, door: TlsDoor, authority: Authority, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
@@ -71,7 +71,7 @@ class TestWhomWeBelieve:
         broker.open()
         broker.close()
 
-    def test_a_broker_may_want_to_know_us_too(
+    def test_a_broker_may_require_a_client_certificate(
         self, door: TlsDoor, authority: Authority, tmp_path: Path
     ) -> None:
         door.context.verify_mode = ssl.CERT_REQUIRED
@@ -101,7 +101,7 @@ class TestWhomWeBelieve:
 
 
 class TestWhatIsRefused:
-    def test_a_certificate_that_nobody_here_vouches_for(self, door: TlsDoor, tmp_path: Path) -> None:
+    def test_a_certificate_of_an_unknown_authority(self, door: TlsDoor, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()
         stranger = Authority(tmp_path / "other" / "ca.pem")
         for url in (door.url(password="s3cret"), door.url(stranger.file, password="s3cret")):
@@ -126,15 +126,15 @@ class TestWhatIsRefused:
         words = refused(door.url(authority.file, password="s3cret"))
         assert words == "presents an expired certificate: renew it on the broker"
 
-    def test_a_broker_that_speaks_tls_where_the_url_does_not(self, door: TlsDoor) -> None:
+    def test_a_broker_with_tls_and_a_url_without(self, door: TlsDoor) -> None:
         words = refused(f"redis://:s3cret@127.0.0.1:{door.port}/0")
         assert words == "requires TLS: use rediss:// in its URL"
 
-    def test_a_broker_that_speaks_none_where_the_url_does(self, valkey: ValkeyServer) -> None:
+    def test_a_broker_without_tls_and_a_url_with_it(self, valkey: ValkeyServer) -> None:
         words = refused(f"rediss://:s3cret@127.0.0.1:{valkey.port}/0")
         assert words == "does not use TLS: enable it there, or use redis:// in its URL"
 
-    def test_a_file_that_is_not_there_or_holds_no_certificate(self, door: TlsDoor, tmp_path: Path) -> None:
+    def test_a_missing_file_or_one_without_a_certificate(self, door: TlsDoor, tmp_path: Path) -> None:
         absent, empty = tmp_path / "absent.pem", tmp_path / "empty.pem"
         empty.write_text("no certificate\n")
         start = "cannot be contacted: ssl_ca_certs in its URL"
@@ -145,7 +145,7 @@ class TestWhatIsRefused:
             f"{start} contains no certificate; give a PEM file (-----BEGIN …-----)"
         )
 
-    def test_a_key_of_ours_that_does_not_go_with_the_certificate(
+    def test_a_key_that_does_not_match_the_certificate(
         self, door: TlsDoor, authority: Authority, tmp_path: Path
     ) -> None:
         certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -177,7 +177,7 @@ def suspicious(authority: Authority) -> Iterator[int]:
         thread.join(10)
 
 
-def test_a_broker_that_wants_a_certificate_of_ours_is_understood(
+def test_a_broker_that_requires_a_client_certificate_is_recognized(
     suspicious: int, authority: Authority
 ) -> None:
     words = refused(f"rediss://:s3cret@127.0.0.1:{suspicious}/0?ssl_ca_certs={authority.file}")
@@ -187,7 +187,7 @@ def test_a_broker_that_wants_a_certificate_of_ours_is_understood(
 
 
 class TestAConnectionThatIsCut:
-    def test_nothing_is_lost_or_doubled(self, secure: Broker, door: TlsDoor, eventually: Wait) -> None:
+    def test_nothing_is_lost_or_duplicated(self, secure: Broker, door: TlsDoor, eventually: Wait) -> None:
         def cut() -> None:
             door.shut()
             eventually(lambda: secure.health()[0] is Health.DOWN)
@@ -195,7 +195,7 @@ class TestAConnectionThatIsCut:
 
         assert_work_survives(secure, eventually, cut)
 
-    def test_a_certificate_that_expires_under_work_is_waited_for(
+    def test_a_certificate_that_expires_under_load_is_waited_for(
         self, secure: Broker, door: TlsDoor, authority: Authority, eventually: Wait
     ) -> None:
         # given a door that comes back with an old certificate while somebody has work to do

@@ -16,11 +16,11 @@ from tests.support.valkey import ValkeyServer
     ("seconds", "text"),
     [(34_220, "09:30:20"), (34_279.9, "09:31:19"), (86_399, "23:59:59"), (86_400 + 61, "00:01:01")],
 )
-def test_seconds_are_told_as_a_time_of_day(seconds: float, text: str) -> None:
+def test_seconds_are_shown_as_a_time_of_day(seconds: float, text: str) -> None:
     assert time_of_day(seconds) == text
 
 
-def test_the_first_node_says_how_all_walk(
+def test_the_first_node_sets_the_seed_for_all(
     valkey: ValkeyServer, make_broker: Callable[..., Broker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a first node with a seed of its own

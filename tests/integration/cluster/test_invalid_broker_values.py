@@ -46,7 +46,7 @@ def removed(client: Any, key: str) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("harm", [poisoned_values, wrong_type, removed])
-def test_a_node_goes_on_whatever_is_written_into_its_keys(
+def test_a_node_survives_any_value_in_its_keys(
     join: ClusterUnderTest, harm: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     # given a node with everything

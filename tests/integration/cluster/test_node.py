@@ -82,7 +82,7 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
 
 
 @pytest.mark.thorough
-def test_wishes_are_heeded_wherever_they_are_meant(join: ClusterUnderTest) -> None:
+def test_requests_reach_the_node_they_are_for(join: ClusterUnderTest) -> None:
     # given two nodes with price workers, and a third that only writes
     one, two = join("scraper,price=2", interval=60), join("price=2,converter=1")
     face = join("writer=1")
@@ -109,7 +109,7 @@ def test_wishes_are_heeded_wherever_they_are_meant(join: ClusterUnderTest) -> No
     face.waits_for(lambda s: s.cycle.number > 4, "the quicker rhythm")
 
 
-def test_a_node_that_leaves_is_not_missed(join: ClusterUnderTest) -> None:
+def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:
     # given two nodes
     one, two = join(), join("price=1,converter=1,writer=1")
     one.waits_for(lambda s: len(s.nodes) == 2 and s.ledger.stored >= 3, "both")

@@ -33,7 +33,9 @@ class TestAtTheStart:
         assert "cannot be reached" in report.failure
 
     @pytest.mark.thorough
-    def test_a_service_waits_for_its_broker_and_says_so(self, join: ClusterUnderTest, tmp_path: Path) -> None:
+    def test_a_service_waits_for_its_broker_with_a_message(
+        self, join: ClusterUnderTest, tmp_path: Path
+    ) -> None:
         # given a node whose broker is not there yet
         server = ValkeyServer(tmp_path, free_port())
         node = join(broker=server.url)
@@ -58,7 +60,7 @@ class TestAtTheStart:
         assert node.node.join(10)
         assert node.snapshot().failure == ""
 
-    def test_a_wrong_password_is_refused_in_words_without_it(
+    def test_a_wrong_password_is_refused_without_showing_it(
         self, join: ClusterUnderTest, tmp_path: Path
     ) -> None:
         server = new_server(password="right")
@@ -96,7 +98,7 @@ class TestAtTheStart:
 
 class TestLater:
     @pytest.mark.thorough
-    def test_a_broker_that_is_killed_and_comes_back_costs_nothing(
+    def test_a_broker_that_is_killed_and_restarted_loses_nothing(
         self, join: ClusterUnderTest, own_valkey: ValkeyServer
     ) -> None:
         # given two nodes at work
@@ -121,7 +123,7 @@ class TestLater:
         two.stops()
 
     @pytest.mark.thorough
-    def test_a_broker_that_stands_still_makes_nobody_count_as_lost(
+    def test_a_stopped_broker_makes_no_node_count_as_lost(
         self, join: ClusterUnderTest, own_valkey: ValkeyServer
     ) -> None:
         # given two nodes at work for a while
@@ -145,7 +147,7 @@ class TestLater:
             node.stops()
 
     @pytest.mark.thorough
-    def test_a_node_whose_broker_is_gone_ends_when_it_is_told_to(
+    def test_a_node_without_its_broker_ends_on_a_signal(
         self, join: ClusterUnderTest, own_valkey: ValkeyServer
     ) -> None:
         node = join(broker=own_valkey.url)
@@ -157,7 +159,7 @@ class TestLater:
         assert node.node.join(25), "it waits for a broker that does not come"
 
     @pytest.mark.thorough
-    def test_rows_wait_on_the_broker_while_the_database_is_away(self, join: ClusterUnderTest) -> None:
+    def test_rows_wait_on_the_broker_while_the_database_is_down(self, join: ClusterUnderTest) -> None:
         # given a writer that cannot reach its database, beside one that can
         cut_off = join("writer=1", database=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
         node = join("scraper,price=1,converter=1,writer=1")
@@ -177,7 +179,7 @@ class TestLater:
 
 class TestPoison:
     @pytest.mark.thorough
-    def test_what_is_no_ticker_is_taken_out_and_nothing_stops(self, join: ClusterUnderTest) -> None:
+    def test_an_invalid_ticker_is_removed_and_work_continues(self, join: ClusterUnderTest) -> None:
         node = join()
         node.waits_for(lambda s: s.ledger.stored >= 3, "stored rows")
         key = f"sp500tui:{{{join.cluster_name}}}:queue:quotes"
@@ -192,7 +194,7 @@ class TestPoison:
 
 
 @pytest.mark.thorough
-def test_a_broker_away_as_a_cycle_begins_costs_no_price_of_it(
+def test_an_outage_of_the_broker_at_the_start_of_a_cycle_loses_no_price(
     join: ClusterUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a broker that is killed between the decision to begin a cycle and its publication

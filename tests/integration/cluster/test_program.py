@@ -39,7 +39,7 @@ def test_one_cycle_for_a_script(launch: Launcher, join: ClusterUnderTest) -> Non
 
 
 @pytest.mark.thorough
-def test_a_service_leaves_when_it_is_told_to(launch: Launcher, join: ClusterUnderTest) -> None:
+def test_a_service_ends_on_a_signal(launch: Launcher, join: ClusterUnderTest) -> None:
     # given a node that converts and writes for another
     storer = worker(launch, join, stages="converter=1,writer=1")
     other = join("scraper,price=1")

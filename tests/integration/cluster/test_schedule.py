@@ -51,7 +51,7 @@ class TestLease:
         assert one.renew() is LeaseResult.HELD
         assert not other.held
 
-    def test_it_is_trusted_no_longer_than_it_lasts_by_this_nodes_own_ticks(self, broker: Broker) -> None:
+    def test_it_expires_by_the_clock_of_this_node(self, broker: Broker) -> None:
         now = [100.0]
         lease = SchedulerLease(broker, "one", clock=lambda: now[0])
         lease.renew()
@@ -61,7 +61,7 @@ class TestLease:
         now[0] += 0.2
         assert not lease.held
 
-    def test_who_steps_down_makes_room_and_the_next_token_is_higher(self, broker: Broker) -> None:
+    def test_stepping_down_frees_the_role_and_the_next_token_is_higher(self, broker: Broker) -> None:
         one, other = SchedulerLease(broker, "one"), SchedulerLease(broker, "other")
         one.renew()
         one.activate()
@@ -74,7 +74,7 @@ class TestLease:
 
 
 class TestFence:
-    def test_an_old_scheduler_writes_nothing_any_more(self, broker: Broker) -> None:
+    def test_a_deposed_scheduler_writes_nothing(self, broker: Broker) -> None:
         # given a scheduler that stood still while another took over
         _, old = scheduler(broker, "old")
         old.begin(503)
@@ -90,7 +90,7 @@ class TestFence:
         assert fields_of(broker)["number"] == str(number)
         assert fields_of(broker)["total"] == "10"
 
-    def test_its_tickers_are_not_let_in(self, broker: Broker, make_stream: MakeQueue) -> None:
+    def test_tickers_of_a_deposed_scheduler_are_refused(self, broker: Broker, make_stream: MakeQueue) -> None:
         old, _ = scheduler(broker, "old")
         key = broker.key("scheduler:token")
         queue = make_stream(name="tickers", fencing_token=lambda: (key, str(old.token)))
@@ -113,16 +113,16 @@ class TestTakingOver:
         shifted = from_fields(fields, offset=1_700_000_000.0 + 500)
         assert shifted.due == pytest.approx(RECORD.due - 500)
 
-    def test_a_cycle_under_way_goes_on(self) -> None:
+    def test_a_running_cycle_continues(self) -> None:
         fields = to_fields(RECORD, complete=True, offset=0.0)
         assert resumed_state(fields, 0.0, now=12.0) == RECORD
 
-    def test_a_cycle_whose_tickers_were_not_all_put_starts_anew(self) -> None:
+    def test_a_cycle_with_missing_tickers_starts_again(self) -> None:
         fields = to_fields(RECORD, complete=False, offset=0.0)
         found = resumed_state(fields, 0.0, now=12.0)
         assert (found.number, found.running, found.due) == (6, False, 12.0)
 
-    def test_the_next_scheduler_goes_on_with_number_and_rhythm(self, broker: Broker) -> None:
+    def test_the_next_scheduler_continues_number_and_interval(self, broker: Broker) -> None:
         # given a scheduler in its second cycle
         lease, first = scheduler(broker, "first")
         for _ in range(2):
@@ -156,7 +156,7 @@ class TestTakingOver:
         assert cycles.next_action() is ScheduleAction.START
         assert cycles.begin(3) == 1
 
-    def test_whoever_finds_nobody_begins_at_once_with_its_own_rhythm(self, broker: Broker) -> None:
+    def test_the_first_node_starts_at_once_with_its_own_interval(self, broker: Broker) -> None:
         lease, first = scheduler(broker, "first")
         first.begin(3)
         first.mark_complete()
@@ -173,7 +173,7 @@ class TestTakingOver:
 
 
 class TestFollowing:
-    def test_who_is_not_the_scheduler_starts_nothing_and_shows_the_same(self, broker: Broker) -> None:
+    def test_other_nodes_start_no_cycle_and_show_the_same(self, broker: Broker) -> None:
         _, leading = scheduler(broker, "leading")
         other = SchedulerLease(broker, "other")
         following = cycles_of(broker, other)
@@ -201,7 +201,7 @@ class TestFollowing:
 
 
 class TestGivingUp:
-    def test_only_the_silent_are_given_up_and_by_one_caller_only(
+    def test_only_silent_nodes_are_evicted_and_by_one_caller_only(
         self,
         broker: Broker,
         make_stream: MakeQueue,
@@ -235,7 +235,7 @@ class TestGivingUp:
         eventually(lambda: here.evict("gone", [rows.key]))
         assert gone.heartbeat(a_beat("gone"), ()), "and of every time"
 
-    def test_a_node_hears_that_it_was_given_up_though_the_first_answer_got_lost(
+    def test_a_node_learns_of_its_eviction_although_the_first_answer_was_lost(
         self, broker: Broker, cut: CutBroker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("sp500tui.cluster.membership.membership.HEARTBEAT_TIMEOUT", 0.0)

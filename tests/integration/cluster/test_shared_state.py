@@ -42,10 +42,10 @@ class TestRates:
         assert converting.primary()[1] == rate("6.87")
         assert not converting.unknown_pairs()
 
-    def test_what_nobody_knows_is_waited_for(self, broker: Broker) -> None:
+    def test_an_unknown_rate_is_waited_for(self, broker: Broker) -> None:
         assert SharedFxRates("DKK", broker).is_pending(["GBp"])
 
-    def test_of_two_rates_the_newer_one_holds(self, broker: Broker) -> None:
+    def test_the_newer_of_two_rates_wins(self, broker: Broker) -> None:
         book = SharedFxRates("DKK", broker)
         book.update([rate("6.87")])
         older, newer = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
@@ -65,7 +65,7 @@ def missing_on(broker: Broker) -> dict[str, str]:
     return dict(Membership(broker, "any", "DKK").view(details=False).missing)
 
 
-def test_missing_symbols_are_named_found_and_forgotten_for_all(broker: Broker) -> None:
+def test_missing_symbols_are_shared_by_all_nodes(broker: Broker) -> None:
     one, other = SharedMissingSymbols(broker), SharedMissingSymbols(broker)
     one.add([("AAPL", "no answer"), ("MSFT", "no answer"), ("GONE", "left the index")])
     other.merge(missing_on(broker))
@@ -91,7 +91,7 @@ class TestList:
     def version(self, broker: Broker) -> str:
         return Membership(broker, "any", "DKK").view(details=False).list_version
 
-    def test_the_schedulers_list_is_everybodys(self, broker: Broker) -> None:
+    def test_all_nodes_use_the_list_of_the_scheduler(self, broker: Broker) -> None:
         source = Listing(ConstituentList(LISTED, "wikipedia", NOON, ""))
         scheduler = SharedConstituents(lambda: source, ("BRK.B",), 3600, broker)
         other = SharedConstituents(lambda: source, (), 3600, broker)
@@ -150,7 +150,9 @@ class TestCustody:
         counters = read_state(broker).counters
         assert (counters["stored"], counters["duplicate"], counters["dead"]) == (3, 1, 1)
 
-    def test_an_uncommitted_batch_is_everybodys_again(self, rows: StreamQueue[ConvertedQuote]) -> None:
+    def test_an_uncommitted_batch_is_available_to_all_nodes_again(
+        self, rows: StreamQueue[ConvertedQuote]
+    ) -> None:
         batch_store = LeaseBatchStore()
         batch_store.requeue(self.admitted(batch_store, rows, 5))
         assert (rows.depth().ready, rows.depth().in_flight) == (5, 0)

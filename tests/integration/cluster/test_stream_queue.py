@@ -32,7 +32,7 @@ def lose(broker: Broker, node: str, *queues: StreamQueue[int]) -> None:
     assert broker.run("evict", [*keys, *(queue.key for queue in queues)], (node, 0, 60, 60)) == 1
 
 
-def test_what_a_lost_node_held_is_another_ones_and_the_lost_one_can_end_nothing(
+def test_items_of_a_lost_node_move_to_another_and_its_leases_are_void(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
     lost, other = make_stream(consumer="lost"), make_stream(consumer="other")
@@ -72,7 +72,7 @@ def test_a_node_that_gets_its_own_items_again_cannot_end_them_by_the_old_lease(
     assert newer.ack()
 
 
-def test_who_takes_over_from_a_lost_node_is_counted_once(
+def test_a_takeover_from_a_lost_node_is_counted_once(
     valkey: ValkeyServer, broker: Broker, make_stream: MakeQueue
 ) -> None:
     lost, one, two = (make_stream(consumer=name) for name in ("lost", "one", "two"))
@@ -87,7 +87,7 @@ def test_who_takes_over_from_a_lost_node_is_counted_once(
     assert takers == {b"quotes one": b"2", b"quotes two": b"1"}
 
 
-def test_an_item_that_too_many_nodes_were_lost_with_is_taken_out(
+def test_an_item_that_was_held_by_too_many_lost_nodes_is_removed(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
     buried: list[PoisonMessage[int]] = []
@@ -106,7 +106,7 @@ def test_an_item_that_too_many_nodes_were_lost_with_is_taken_out(
     assert (queue.depth().in_flight, queue.total_out) == (1, 1)
 
 
-def test_ordinary_releases_make_no_item_poison(make_stream: MakeQueue) -> None:
+def test_ordinary_releases_do_not_count_against_an_item(make_stream: MakeQueue) -> None:
     queue = make_stream(max_deliveries=2)
     queue.put([1])
     for _ in range(6):
@@ -115,7 +115,7 @@ def test_ordinary_releases_make_no_item_poison(make_stream: MakeQueue) -> None:
     assert lease_of(queue).items == [1]
 
 
-def test_an_entry_that_is_not_ours_is_taken_out_and_the_others_are_worked_on(
+def test_an_unreadable_entry_is_removed_and_the_others_are_processed(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
     buried: list[PoisonMessage[int]] = []
@@ -145,7 +145,7 @@ def test_nothing_is_lost_while_poison_cannot_be_kept(make_stream: MakeQueue) -> 
     assert (queue.depth().ready, queue.depth().in_flight) == (2, 0)
 
 
-def test_only_who_holds_the_fence_may_put(broker: Broker, make_stream: MakeQueue) -> None:
+def test_only_the_holder_of_the_fencing_token_may_put(broker: Broker, make_stream: MakeQueue) -> None:
     token = "7"
     queue = make_stream(fencing_token=lambda: (broker.key("token"), token))
 
@@ -155,7 +155,7 @@ def test_only_who_holds_the_fence_may_put(broker: Broker, make_stream: MakeQueue
     assert queue.depth().ready == 0
 
 
-def test_the_books_count_what_is_put_in_the_same_step(broker: Broker, make_stream: MakeQueue) -> None:
+def test_the_ledger_counts_a_put_in_the_same_step(broker: Broker, make_stream: MakeQueue) -> None:
     make_stream(put_counter="fetched").put([1, 2, 3])
     make_stream(name="rows").put([1])
     lease_of(make_stream(name="rows")).ack({"stored": 1, "duplicate": 0})
@@ -187,7 +187,7 @@ def test_more_cannot_go_back_than_was_leased(make_stream: MakeQueue) -> None:
         lease_of(queue).release([1, 2])
 
 
-def test_a_lease_of_another_kind_cannot_be_handed_over(make_stream: MakeQueue) -> None:
+def test_a_lease_of_another_queue_type_cannot_be_handed_over(make_stream: MakeQueue) -> None:
     memory: MemoryQueue[int] = MemoryQueue(10)
     memory.put([1])
     with pytest.raises(BrokerError, match="only a lease of a broker queue"):
@@ -212,7 +212,7 @@ def test_the_age_is_that_of_the_oldest_item_even_after_a_release(
     assert older >= younger + 0.05
 
 
-def test_a_goodbye_returns_everything_and_counts_against_no_item(
+def test_deregistration_releases_everything_and_counts_against_no_item(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
     queue = make_stream(max_deliveries=1)
@@ -224,7 +224,7 @@ def test_a_goodbye_returns_everything_and_counts_against_no_item(
     assert lease_of(queue).items == [1]
 
 
-def test_what_nobody_here_holds_is_put_back(broker: Broker, make_stream: MakeQueue) -> None:
+def test_entries_without_a_lease_are_put_back(broker: Broker, make_stream: MakeQueue) -> None:
     forgetful, queue = make_stream(), make_stream()
     queue.put([1, 2, 3])
     lease_of(forgetful, 2)
@@ -249,7 +249,7 @@ def test_large_leases_go_back_and_come_again_in_order(make_stream: MakeQueue) ->
     assert queue.total_out == 3000
 
 
-def test_an_idle_node_asks_little(valkey: ValkeyServer, make_stream: MakeQueue) -> None:
+def test_an_idle_node_sends_few_commands(valkey: ValkeyServer, make_stream: MakeQueue) -> None:
     client, queue = valkey.client(), make_stream()
 
     def scripts_run() -> int:

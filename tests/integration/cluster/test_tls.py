@@ -32,7 +32,7 @@ def worker(launch: Launcher, *options: str, **settings: Any) -> Program:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("where", ["in the environment", "in a file"])
-def test_one_cycle_with_the_help_of_another_program(
+def test_one_cycle_with_a_second_program(
     launch: Launcher,
     guarded: ValkeyServer,
     make_door: MakeDoor,
@@ -65,9 +65,7 @@ def test_one_cycle_with_the_help_of_another_program(
 
 
 @pytest.mark.parametrize("fault", ["nobody vouches for it", "the wrong scheme"])
-def test_a_service_does_not_wait_for_what_only_a_person_can_mend(
-    launch: Launcher, make_door: MakeDoor, fault: str
-) -> None:
+def test_a_service_does_not_retry_permanent_errors(launch: Launcher, make_door: MakeDoor, fault: str) -> None:
     door = make_door()
     url, words = {
         "nobody vouches for it": (
@@ -89,7 +87,7 @@ def test_a_service_does_not_wait_for_what_only_a_person_can_mend(
 
 
 @pytest.mark.thorough
-def test_nodes_whose_connections_are_cut_go_on(
+def test_nodes_survive_cut_connections(
     join: ClusterUnderTest, make_door: MakeDoor, authority: Authority
 ) -> None:
     # given two nodes at work

@@ -23,7 +23,7 @@ def home() -> Iterator[Path]:
 
 
 @pytest.mark.thorough
-def test_top_shows_the_cluster_steers_it_and_leaves_it_at_work(join: ClusterUnderTest, home: Path) -> None:
+def test_top_shows_and_steers_the_cluster_without_stopping_it(join: ClusterUnderTest, home: Path) -> None:
     # given a node at work
     node = join()
     node.waits_for(lambda s: s.ledger.stored >= 3, "stored rows")

@@ -16,14 +16,14 @@ from tests.support.market_client import CHART, CRUMB, HONEST, PAGE, QUOTE, SYMBO
 
 
 @pytest.mark.parametrize(("fault", "status"), [("down", 503), ("forbidden", 403), ("garbled", 200)])
-async def test_wikipedia_can_fail(client: Client, fault: str, status: int) -> None:
+async def test_faults_of_the_page_are_served(client: Client, fault: str, status: int) -> None:
     client.server.rng.set(Faults(wikipedia=fault))
     response, body = await client.get(PAGE, headers=HONEST)
     assert response.status == status
     assert b'id="constituents"' not in body
 
 
-async def test_throttling_shows_with_and_without_retry_after(client: Client) -> None:
+async def test_throttling_has_a_retry_after_if_configured(client: Client) -> None:
     client.server.rng.set(Faults(throttle=1))
     response, body = await client.get(QUOTE)
     assert (response.status, body) == (429, b"Edge: Too Many Requests")
@@ -55,7 +55,9 @@ async def test_html_and_garbage_come_with_status_200(client: Client) -> None:
 
 
 @pytest.mark.parametrize("fault", ["drop", "truncated_body"])
-async def test_a_cut_connection_is_seen_as_one(client: Client, fault: str, ledger_path: Path) -> None:
+async def test_a_dropped_connection_is_a_connection_error(
+    client: Client, fault: str, ledger_path: Path
+) -> None:
     # given connections that break
     client.server.rng.set(Faults.parse({fault: 1}))
     with pytest.raises(aiohttp.ClientError):
@@ -67,7 +69,7 @@ async def test_a_cut_connection_is_seen_as_one(client: Client, fault: str, ledge
     assert (await client.quotes())[0] == 200
 
 
-async def test_a_dripping_answer_takes_its_time_and_is_whole(client: Client, ledger_path: Path) -> None:
+async def test_a_slow_body_is_complete(client: Client, ledger_path: Path) -> None:
     client.server.rng.set(Faults(slow_body=1, slow_body_seconds=0.4))
     start = time.monotonic()
     status, body = await client.quotes()
@@ -84,7 +86,7 @@ async def test_latency_delays_every_answer(client: Client) -> None:
         assert time.monotonic() - start >= 0.15
 
 
-async def test_who_gave_up_waiting_was_handed_nothing(client: Client, ledger_path: Path) -> None:
+async def test_a_client_that_timed_out_was_served_nothing(client: Client, ledger_path: Path) -> None:
     # given a client that waits for a shorter time than the answer takes
     client.server.rng.set(Faults(latency=0.3))
     with pytest.raises(TimeoutError):
@@ -98,7 +100,7 @@ async def test_who_gave_up_waiting_was_handed_nothing(client: Client, ledger_pat
     assert {quote.symbol for quote in read_served_quotes(ledger_path)} == {"NVDA"}
 
 
-async def test_a_nan_is_printed_as_json_does_not_know_it(client: Client) -> None:
+async def test_a_nan_is_printed_as_the_bare_word(client: Client) -> None:
     client.server.rng.set(Faults(nan_price=1))
     _, text = await client.get(QUOTE, params={"symbols": "AAPL", "crumb": client.crumb})
     assert b'"regularMarketPrice":NaN' in text

@@ -123,7 +123,7 @@ def test_stopping_ends_it_and_cleans_up(market: DemoMarket) -> None:
         market.health()
 
 
-def test_it_dies_with_its_parent(tmp_path: Path) -> None:
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     # given a program that started a demo market
     command = [sys.executable, "-c", PARENT, str(ROOT)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as parent:
@@ -149,7 +149,7 @@ def test_nothing_in_the_present_folder_is_run(tmp_path: Path, monkeypatch: pytes
         assert market.health()["status"] == "ok"
 
 
-def test_an_interrupt_is_the_parents_to_judge_and_a_termination_is_obeyed(market: DemoMarket) -> None:
+def test_sigint_is_left_to_the_parent_and_sigterm_ends_it(market: DemoMarket) -> None:
     os.kill(market.pid, signal.SIGINT)
     assert market.health()["status"] == "ok"
     os.kill(market.pid, signal.SIGTERM)
@@ -221,7 +221,7 @@ def test_options_reach_the_child(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_child_that_cannot_start_reports_the_reason(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"did not start: cannot write the ledger .*none"):
         DemoMarket.start(ledger=tmp_path / "none" / "ledger")
     with socket.create_server(("127.0.0.1", 0)) as occupied:
@@ -239,7 +239,7 @@ def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
         ("print('{}', flush=True)", "gave no reason"),
     ],
 )
-def test_a_child_that_says_nothing_sensible_is_given_up(
+def test_a_child_with_an_invalid_announcement_is_ended(
     monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     monkeypatch.setattr(process_module, "python_command", lambda *_: [sys.executable, "-c", program])

@@ -80,7 +80,7 @@ async def test_the_consent_chain_ends_with_a_cookie_and_a_crumb(client: Client) 
     assert (await client.quotes())[0] == 200
 
 
-async def test_a_consent_without_its_token_earns_nothing(client: Client) -> None:
+async def test_a_consent_without_its_token_is_refused(client: Client) -> None:
     url = "https://consent.yahoo.com/v2/collectConsent?sessionId=3_cc-session_1"
     assert (await client.get(url, method="POST", data={"csrfToken": "guessed"}))[0].status == 400
     assert (await client.get("https://consent.yahoo.com/elsewhere"))[0].status == 404
@@ -130,7 +130,7 @@ async def test_wikipedia_answers_an_unchanged_page_with_304(client: Client) -> N
 
 
 @pytest.mark.parametrize("agent", ["", "python-requests/2.34.2", "curl/7.88.1", "Python/3.11 aiohttp/3.14"])
-async def test_wikipedia_refuses_who_does_not_say_who_asks(client: Client, agent: str) -> None:
+async def test_a_request_without_a_user_agent_is_refused(client: Client, agent: str) -> None:
     response, body = await client.get(PAGE, headers={"User-Agent": agent})
     assert response.status == 403
     assert b"robot policy" in body
@@ -175,7 +175,7 @@ async def test_nothing_is_relayed_to_the_outside(client: Client, request_head: b
     assert client.server.statistics.report()["refused"] == 1
 
 
-async def test_who_does_not_trust_the_authority_gets_no_further(client: Client) -> None:
+async def test_a_client_that_does_not_trust_the_authority_is_refused(client: Client) -> None:
     with pytest.raises(aiohttp.ClientConnectorCertificateError):
         async with client.session.get(QUOTE, proxy=client.proxy, ssl=ssl.create_default_context()):
             pass
@@ -185,7 +185,7 @@ async def test_who_does_not_trust_the_authority_gets_no_further(client: Client) 
     assert client.server.statistics.report()["tls_refused"] == 1
 
 
-async def test_the_authority_has_no_key_to_lose(client: Client) -> None:
+async def test_the_certificate_file_holds_no_private_key(client: Client) -> None:
     pem = client.server.certificate_pem
     assert pem.count(b"BEGIN CERTIFICATE") == 1
     assert b"PRIVATE" not in pem

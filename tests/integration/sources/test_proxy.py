@@ -76,7 +76,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "reason", "words"), REFUSALS)
-def test_a_refused_tunnel_is_told_for_both_sources(
+def test_a_refused_tunnel_is_reported_for_both_sources(
     tmp_path: Path, status: int, reason: str, words: str
 ) -> None:
     with refusing_proxy(status, reason) as proxy:
@@ -88,7 +88,7 @@ def test_a_refused_tunnel_is_told_for_both_sources(
     assert "hush" not in yahoo + wikipedia
 
 
-def test_a_refused_plain_request_is_told_too(tmp_path: Path) -> None:
+def test_a_refused_plain_request_is_reported_too(tmp_path: Path) -> None:
     with refusing_proxy(407, "Proxy Authentication Required") as proxy:
         warning = wikipedia_failure(proxy, tmp_path, scheme="http")
     assert LOG_IN in warning
@@ -118,7 +118,7 @@ def test_the_environment_s_proxy_is_named_the_same_way(
         assert LOG_IN in source.load().warning
 
 
-def test_a_proxy_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_an_unreachable_proxy_is_named(tmp_path: Path) -> None:
     with refusing_proxy(407, "closed soon") as proxy:
         pass
     yahoo = yahoo_failure(proxy, tmp_path)

@@ -65,7 +65,7 @@ def test_a_page_that_cannot_be_used_leaves_the_last_good_list(
         ({"ca_file": Path("/nowhere/ca.pem")}, "/nowhere/ca.pem"),
     ],
 )
-def test_what_stands_in_the_way_is_named(
+def test_the_reason_of_a_failed_request_is_named(
     demo_market: DemoMarket,
     tmp_path: Path,
     options: dict[str, Any],
@@ -80,7 +80,7 @@ def test_what_stands_in_the_way_is_named(
     assert "secret" not in found.warning
 
 
-def test_a_page_that_trickles_in_is_given_up(demo_market: DemoMarket, tmp_path: Path) -> None:
+def test_a_page_that_arrives_too_slowly_is_abandoned(demo_market: DemoMarket, tmp_path: Path) -> None:
     demo_market.set_faults(latency=3.0)
     found = wikipedia(demo_market, tmp_path, timeout=0.3).load()
     assert "did not answer within 0.3 s" in found.warning

@@ -133,7 +133,7 @@ def test_a_chart_costs_one_request(yahoo: YahooFinance, demo_market: DemoMarket)
     assert since(before, demo_market) == {"chart": 1}
 
 
-def test_a_refused_chart_says_why_and_leaves_the_circuit_closed(
+def test_a_refused_chart_has_a_reason_and_leaves_the_circuit_closed(
     yahoo: YahooFinance, demo_market: DemoMarket, throttle: Throttle
 ) -> None:
     yahoo.fetch(["AAPL"])
@@ -164,7 +164,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("faults", "words"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_failing_source_says_why_opens_the_circuit_and_recovers(
+def test_a_failing_source_has_a_reason_opens_the_circuit_and_recovers(
     make: MAKE, demo_market: DemoMarket, throttle: Throttle, clock: Clock, faults: dict[str, Any], words: str
 ) -> None:
     yahoo = make(timeout=0.5)
@@ -226,7 +226,7 @@ def test_too_many_requests_as_text_with_status_200_is_throttling(
     assert yahoo.fetch(["AAPL"]).quotes
 
 
-def test_consent_that_is_never_accepted_costs_one_question_and_is_throttling(
+def test_consent_that_is_never_accepted_fails_one_fetch_and_counts_as_throttled(
     yahoo: YahooFinance, demo_market: DemoMarket, throttle: Throttle, clock: Clock
 ) -> None:
     yahoo.fetch(["AAPL"])
@@ -279,9 +279,7 @@ def test_an_overnight_or_unknown_session_costs_no_price_and_is_reported_once(
         assert all(quote.quote_time > regular[quote.symbol].quote_time for quote in results[0].quotes)
 
 
-def test_a_corrupt_crumb_is_never_sent_along(
-    yahoo: YahooFinance, demo_market: DemoMarket, clock: Clock
-) -> None:
+def test_a_corrupt_crumb_is_never_sent(yahoo: YahooFinance, demo_market: DemoMarket, clock: Clock) -> None:
     demo_market.set_faults(corrupt_crumb=1.0)
     before = counts(demo_market)
     with pytest.raises(ThrottledError):
@@ -292,7 +290,7 @@ def test_a_corrupt_crumb_is_never_sent_along(
     assert yahoo.fetch(["AAPL"]).quotes
 
 
-def test_an_expired_crumb_is_made_anew_within_the_same_question(
+def test_an_expired_crumb_is_replaced_within_the_same_fetch(
     yahoo: YahooFinance, demo_market: DemoMarket
 ) -> None:
     yahoo.fetch(["AAPL"])
@@ -329,7 +327,7 @@ def test_in_a_storm_all_threads_together_send_a_few_requests(
     assert sum(sent.values()) <= 20
 
 
-def test_what_is_no_quote_never_comes_through(yahoo: YahooFinance, demo_market: DemoMarket) -> None:
+def test_invalid_quotes_are_dropped(yahoo: YahooFinance, demo_market: DemoMarket) -> None:
     for faults in ({"nan_price": 0.5}, {"null_price": 0.5}, {"negative_price": 0.5}, {"missing_symbol": 0.5}):
         demo_market.set_faults(**faults)
         result = yahoo.fetch(SYMBOLS[:40])
@@ -340,7 +338,7 @@ def test_what_is_no_quote_never_comes_through(yahoo: YahooFinance, demo_market: 
     assert len(yahoo.fetch(SYMBOLS[:40]).missing) == 40
 
 
-def test_symbols_nobody_asked_for_are_ignored_and_told_once(
+def test_unrequested_symbols_are_ignored_and_reported_once(
     yahoo: YahooFinance, demo_market: DemoMarket, caplog: pytest.LogCaptureFixture
 ) -> None:
     demo_market.set_faults(unrequested_symbols=1.0)
@@ -373,7 +371,7 @@ def test_a_session_put_in_place_of_ours_is_replaced(yahoo: YahooFinance, throttl
     assert throttle.state().requests > requests
 
 
-def test_whatever_yfinance_stumbles_over_becomes_one_line(
+def test_any_exception_of_yfinance_becomes_one_line(
     yahoo: YahooFinance, throttle: Throttle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     yahoo.open()
@@ -454,7 +452,7 @@ def test_certificates_are_verified(make: MAKE) -> None:
         make(ca_file=None).fetch(["AAPL"])
 
 
-def test_a_proxy_that_is_not_there_is_told_without_its_password(
+def test_an_unreachable_proxy_is_reported_without_its_password(
     make: MAKE, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(SourceError) as caught:
@@ -463,7 +461,7 @@ def test_a_proxy_that_is_not_there_is_told_without_its_password(
     assert "secret" not in str(caught.value) + caplog.text
 
 
-def test_the_proxy_asked_for_wins_over_the_environment(make: MAKE, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configured_proxy_wins_over_the_environment(make: MAKE, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "*")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

@@ -212,7 +212,7 @@ class TestSchema:
         with pytest.raises(DatabaseError, match=r"newer sp500tui; update"):
             apply_schema(database_url)
 
-    def test_says_what_a_broken_schema_lacks(self, tcp_postgres: TcpPostgres) -> None:
+    def test_names_what_a_broken_schema_lacks(self, tcp_postgres: TcpPostgres) -> None:
         tcp_postgres.execute("CREATE TABLE public.latest_prices (x int)")
         with pytest.raises(DatabaseError, match="tables could not be made"):
             apply_schema(tcp_postgres.url)

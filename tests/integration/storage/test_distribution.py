@@ -45,7 +45,7 @@ class TestDecisions:
         assert server.created is None
         assert server.only_installed == ("citus", "timescaledb")
 
-    def test_what_is_there_already_is_left_alone(self) -> None:
+    def test_existing_objects_are_left_alone(self) -> None:
         assert [step.makes for step in pending_steps(CITUS_NAME, {"prices"})] == [
             "constituents",
             "known_symbols",
@@ -61,7 +61,7 @@ class TestDecisions:
 
 
 class TestAlone:
-    def test_makes_the_tables_and_says_that_nothing_else_is_needed(self, database_url: str) -> None:
+    def test_creates_the_tables_and_reports_that_nothing_else_is_needed(self, database_url: str) -> None:
         first, second = prepare(database_url)
         assert first.startswith("server    PostgreSQL 18")
         assert first.endswith("without Citus or TimescaleDB")
@@ -74,7 +74,7 @@ class TestAlone:
         with psycopg.connect(database_url) as connection:
             assert connection.execute("SELECT to_regclass('public.prices')").fetchone() == (None,)
 
-    def test_names_an_extension_that_only_waits_to_be_created(
+    def test_names_an_extension_that_is_installed_but_not_created(
         self, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(QUERIES, "available_extensions", "SELECT 'citus', NULL::text")
@@ -89,7 +89,7 @@ class TestCitus:
         connection.execute(CITUS.encode())
         pretend(monkeypatch, "citus", "13.0-1")
 
-    def test_spreads_everything_by_symbol(self, connection: Connection, database_url: str) -> None:
+    def test_distributes_every_table_by_symbol(self, connection: Connection, database_url: str) -> None:
         lines = list(prepare(database_url))
         assert lines[0].endswith("with Citus 13.0-1")
         assert [line.split()[0] for line in lines[1:]] == ["done"] * 10
@@ -141,7 +141,9 @@ class TestCitus:
         assert "SELECT create_distributed_table('public.prices', 'symbol')" in text
         assert connection.execute("SELECT count(*) FROM pg_dist_partition").fetchone() == (0,)
 
-    def test_a_refused_step_is_told_with_its_reason(self, connection: Connection, database_url: str) -> None:
+    def test_a_refused_step_is_reported_with_its_reason(
+        self, connection: Connection, database_url: str
+    ) -> None:
         connection.execute("DROP FUNCTION create_distributed_table")
         with pytest.raises(DatabaseError, match="did not spread the table prices over the nodes") as caught:
             list(prepare(database_url))

@@ -167,7 +167,7 @@ class TestSharing:
         server.stop(keep_running=True)
         assert server.alive()
 
-    def test_whoever_cannot_get_in_says_so(
+    def test_a_start_blocked_by_another_program_is_reported(
         self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(embedded, "START_TIMEOUT", 0.05)
@@ -262,7 +262,7 @@ class TestRevival:
         assert server.alive()
 
     @pytest.mark.thorough
-    def test_one_that_hangs_is_told(
+    def test_a_server_that_hangs_is_reported(
         self, made_dir: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         process = find_running(made_dir / "pgdata")
@@ -276,7 +276,7 @@ class TestRevival:
         finally:
             process.resume()
 
-    def test_half_made_data_is_made_again(self, data_dir: Path) -> None:
+    def test_an_incomplete_data_directory_is_created_again(self, data_dir: Path) -> None:
         data_dir.mkdir()
         (data_dir / "pgdata.partial").mkdir()
         (data_dir / "pgdata.partial" / "PG_VERSION").write_text("18\n")
@@ -284,21 +284,21 @@ class TestRevival:
         assert server.alive()
         server.stop()
 
-    def test_a_dropped_database_is_made_again(self, server: EmbeddedServer, made_dir: Path) -> None:
+    def test_a_dropped_database_is_created_again(self, server: EmbeddedServer, made_dir: Path) -> None:
         with psycopg.connect(server._url("postgres"), autocommit=True) as connection:
             connection.execute("DROP DATABASE sp500tui")
         other = EmbeddedServer.start(made_dir)
         assert other.alive()
         other.stop()
 
-    def test_why_it_does_not_start_is_told(self, made_dir: Path) -> None:
+    def test_the_reason_of_a_failed_start_is_reported(self, made_dir: Path) -> None:
         control = made_dir / "pgdata" / "global" / "pg_control"
         control.rename(control.with_suffix(".away"))
         with pytest.raises(DatabaseError, match=r"did not start: .*could not find the database system"):
             EmbeddedServer.start(made_dir)
         control.with_suffix(".away").rename(control)
 
-    def test_its_log_does_not_grow_for_ever(self, made_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_its_log_is_bounded(self, made_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(embedded, "_LOG_LIMIT", 10)
         EmbeddedServer.start(made_dir).stop()
         EmbeddedServer.start(made_dir).stop()

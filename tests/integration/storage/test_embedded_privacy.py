@@ -32,7 +32,7 @@ def server(made_dir: Path) -> Iterator[EmbeddedServer]:
 
 
 class TestPrivacy:
-    def test_nobody_else_reads_its_files(self, made_dir: Path, server: EmbeddedServer) -> None:
+    def test_other_users_cannot_read_its_files(self, made_dir: Path, server: EmbeddedServer) -> None:
         for path in (made_dir, *made_dir.iterdir()):
             assert not stat.S_IMODE(path.stat().st_mode) & 0o067, path
         assert stat.S_IMODE((made_dir / "pgdata").stat().st_mode) == 0o700
@@ -42,12 +42,12 @@ class TestPrivacy:
         assert process is not None
         assert process.net_connections("inet") == []
 
-    def test_it_is_as_durable_as_postgresql_comes(self, server: EmbeddedServer) -> None:
+    def test_it_has_the_default_durability_of_postgresql(self, server: EmbeddedServer) -> None:
         with connect(server.url, application_name="test") as connection:
             for name in ("fsync", "synchronous_commit", "full_page_writes"):
                 assert connection.execute(f"SHOW {name}").fetchone() == ("on",)
 
-    def test_the_environment_of_the_user_does_not_lead_it_astray(
+    def test_the_environment_of_the_user_does_not_affect_it(
         self, made_dir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in {"PGPORT": "1", "PGHOST": "nowhere", "PGDATA": "/", "PGDATABASE": "x"}.items():
@@ -133,7 +133,7 @@ class TestFolders:
             EmbeddedServer.start(data_dir)
         assert not (data_dir.parent / "elsewhere").exists()
 
-    def test_a_log_that_cannot_be_written_is_told(self, made_dir: Path) -> None:
+    def test_a_log_that_cannot_be_written_is_reported(self, made_dir: Path) -> None:
         (made_dir / "postgres.log").unlink()
         (made_dir / "postgres.log").mkdir()
         with pytest.raises(DatabaseError, match=r"could not be started: .*postgres\.log: Is a directory"):
@@ -161,7 +161,7 @@ class TestAsRoot:
         assert list(private.iterdir()) == []
         shutil.rmtree(folder)
 
-    def test_somebodys_folder_is_refused(self) -> None:
+    def test_the_folder_of_another_user_is_refused(self) -> None:
         folder = public_folder()
         (folder / "theirs").mkdir(mode=0o700)
         os.chown(folder / "theirs", pwd.getpwnam("nobody").pw_uid, -1)
@@ -214,7 +214,7 @@ class TestAsRoot:
         run_as("nobody", lambda: use_once(data_dir))
         shutil.rmtree(folder)
 
-    def test_an_ordinary_user_is_refused_what_is_not_theirs(self, data_dir: Path) -> None:
+    def test_an_ordinary_user_is_refused_the_folder_of_another(self, data_dir: Path) -> None:
         EmbeddedServer.start(data_dir).stop()
         message = run_as("nobody", lambda: use_once(data_dir))
         assert "cannot be written: Permission denied; choose another with --data-dir" in message

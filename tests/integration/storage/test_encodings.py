@@ -80,7 +80,7 @@ def names(connection: OurConnection) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("encoding", _ENCODINGS)
-def test_names_that_it_cannot_hold_are_stored_with_replacements(
+def test_names_outside_the_encoding_are_stored_with_replacements(
     make_database: OpenDatabase, encoding: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = make_database(encoding)
@@ -159,7 +159,7 @@ def test_bytes_of_another_program_are_read_as_replacements(make_database: OpenDa
 
 @pytest.mark.parametrize("encoding", ["UTF8", "LATIN1", "EUC_JP"])
 @pytest.mark.parametrize("odd", [b"\xe2\x80\x93", b"\xff", b"\xc3"])
-def test_a_journal_row_that_it_cannot_hold_is_a_bad_row(
+def test_a_journal_row_outside_the_encoding_is_a_bad_row(
     make_database: OpenDatabase, encoding: str, odd: bytes
 ) -> None:
     url = make_database(encoding)

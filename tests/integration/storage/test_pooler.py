@@ -179,7 +179,7 @@ def test_statement_pooling_is_refused_with_the_remedy(start_pgbouncer: Starter, 
         (lambda url: url.rpartition("/")[0] + "/elsewhere", "3D000", "has no such database"),
     ],
 )
-def test_what_a_pooler_refuses_is_explained(
+def test_refusals_of_a_pooler_are_explained(
     start_pgbouncer: Starter, change: Callable[[str], str], sqlstate: str, words: str
 ) -> None:
     pooler = start_pgbouncer()
@@ -189,7 +189,7 @@ def test_what_a_pooler_refuses_is_explained(
     assert is_permanent(caught.value)
 
 
-def test_a_server_away_behind_the_pooler_is_waited_for(
+def test_a_server_that_is_down_behind_the_pooler_is_waited_for(
     start_pgbouncer: Starter, start: EngineStarter, tcp_postgres: TcpPostgres
 ) -> None:
     # given a run through a pooler that tries its server again at once

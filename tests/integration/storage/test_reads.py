@@ -54,7 +54,7 @@ class TestHistory:
         assert history(connection, "'; DROP TABLE prices; --", START) == ()
         assert row_count(connection) == 1
 
-    def test_tells_why_it_failed(self, connection: Connection) -> None:
+    def test_names_the_reason_of_a_failure(self, connection: Connection) -> None:
         connection.execute("DROP TABLE prices CASCADE")
         with pytest.raises(DatabaseError, match="query history") as caught:
             history(connection, "AAPL", START)
@@ -111,14 +111,14 @@ class TestTotals:
         assert not total.exact
         assert 8000 < total.rows < 10_000
 
-    def test_a_large_table_that_was_never_looked_at_is_counted(
+    def test_a_large_table_that_was_never_analyzed_is_counted(
         self, connection: Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fill(connection, ["AAPL"], 3000)
         monkeypatch.setattr(reading, "COUNTED_BYTES", 0)
         assert row_total(connection).rows == 3000
 
-    def test_a_server_that_tells_no_sizes_counts(
+    def test_a_server_without_size_functions_counts_the_rows(
         self, connection: Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fill(connection, ["AAPL"], 3)
@@ -134,13 +134,13 @@ class TestTotals:
         assert (found.symbols, found.quote_time) == (2, START + timedelta(minutes=1))
         assert found.stored_at is not None
 
-    def test_statistics_tell_the_server(self, connection: Connection) -> None:
+    def test_statistics_name_the_server(self, connection: Connection) -> None:
         found = statistics(connection)
         assert found.version.startswith("18")
         assert abs((found.taken_at - datetime.now(UTC)).total_seconds()) < 60
         assert 1 <= found.connections <= found.max_connections == 100
 
-    def test_the_rate_is_the_growth_between_two_looks(self, connection: Connection) -> None:
+    def test_the_rate_is_the_growth_between_two_reads(self, connection: Connection) -> None:
         earlier = replace(statistics(connection), inserted=100)
         later = replace(earlier, inserted=600, taken_at=earlier.taken_at + timedelta(seconds=2))
         assert insert_rate(earlier, later) == 250

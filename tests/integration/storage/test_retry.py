@@ -56,14 +56,14 @@ def attempts(connection: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def test_a_batch_that_loses_is_sent_again_and_stored_once(connection: Connection) -> None:
+def test_a_batch_with_a_serialization_failure_is_retried_and_stored_once(connection: Connection) -> None:
     lose(connection, failures=5)
     assert insert(connection, BATCH) == 1
     assert attempts(connection) == 6
     assert connection.execute("SELECT count(*) FROM prices").fetchone() == (1,)
 
 
-def test_a_batch_that_always_loses_is_told_for_a_later_attempt(
+def test_a_batch_that_always_fails_to_serialize_is_raised_as_transient(
     connection: Connection, database_url: str
 ) -> None:
     # given a server on which the first eight attempts lose
@@ -93,7 +93,7 @@ def test_the_list_is_stored_in_spite_of_it(connection: Connection, table: str) -
     ]
 
 
-def test_a_question_is_asked_again(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_is_retried(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     lose(connection, failures=3)
     monkeypatch.setitem(
         QUERIES, "latest_trade", f"SELECT newest.* FROM ({QUERIES['latest_trade']}) newest WHERE quarrel()"
@@ -102,7 +102,7 @@ def test_a_question_is_asked_again(connection: Connection, monkeypatch: pytest.M
     assert attempts(connection) == 4
 
 
-def test_a_question_that_always_loses_says_so(
+def test_a_query_that_always_fails_to_serialize_is_an_error(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose(connection, failures=100)

@@ -65,7 +65,7 @@ class TestInsert:
         assert insert(connection, encode([row("B", "1"), row("C"), row("C", "2")])) == 1
         assert table(connection) == [(symbol, MOMENT, Decimal("189.90")) for symbol in "ABC"]
 
-    def test_of_nothing_is_nothing(self, connection: Connection) -> None:
+    def test_of_no_rows_does_nothing(self, connection: Connection) -> None:
         assert insert(connection, encode([])) == 0
 
     @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ class TestInsert:
         assert insert(connection, encode([row("A"), row("B")])) == 1
         assert connection.execute("EXECUTE insert_prices").fetchone() == (1,)
 
-    def test_tells_a_missing_table(self, database_url: str) -> None:
+    def test_reports_a_missing_table(self, database_url: str) -> None:
         with (
             connect(database_url, application_name="test") as connection,
             pytest.raises(DatabaseError) as caught,
@@ -125,7 +125,7 @@ class TestInsert:
         assert caught.value.sqlstate == "42P01"
         assert not is_bad_row("42P01")
 
-    def test_tells_an_ended_session(self, connection: Connection, database_url: str) -> None:
+    def test_reports_an_ended_session(self, connection: Connection, database_url: str) -> None:
         with psycopg.connect(database_url, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
         with pytest.raises(DatabaseError) as caught:
@@ -133,7 +133,7 @@ class TestInsert:
         assert is_transient(caught.value.sqlstate)
         assert connection.closed
 
-    def test_tells_a_killed_server_and_goes_on_after_it(self, tcp_postgres: TcpPostgres) -> None:
+    def test_reports_a_killed_server_and_continues_after_its_restart(self, tcp_postgres: TcpPostgres) -> None:
         apply_schema(tcp_postgres.url)
         payload = encode([row("A")])
         with connect(tcp_postgres.url, application_name="test") as connection:
@@ -147,14 +147,14 @@ class TestInsert:
         with connect(tcp_postgres.url, application_name="test") as connection:
             assert insert(connection, payload) == 0
 
-    def test_tells_a_closed_connection(self, database_url: str) -> None:
+    def test_reports_a_closed_connection(self, database_url: str) -> None:
         connection = connect(database_url, application_name="test")
         connection.close()
         with pytest.raises(DatabaseError) as caught:
             insert(connection, encode([row()]))
         assert is_transient(caught.value.sqlstate)
 
-    def test_tells_a_read_only_session(self, connection: Connection) -> None:
+    def test_reports_a_read_only_session(self, connection: Connection) -> None:
         connection.execute("SET default_transaction_read_only = on")
         with pytest.raises(DatabaseError) as caught:
             insert(connection, encode([row()]))
@@ -185,13 +185,13 @@ class TestConstituents:
         upsert_constituents(connection, [renamed, renamed], later)
         assert self.seen(connection) == [("AAPL", "Apple", date(1982, 11, 30), MOMENT, later)]
 
-    def test_takes_any_text_as_text(self, connection: Connection) -> None:
+    def test_stores_any_text(self, connection: Connection) -> None:
         hostile = """'); DROP TABLE prices; -- {"a,b"} \\ NULL"""
         upsert_constituents(connection, [replace(self.apple, name=hostile, date_added=None)], MOMENT)
         assert self.seen(connection) == [("AAPL", hostile, None, MOMENT, MOMENT)]
         assert table(connection) == []
 
-    def test_tells_why_it_failed(self, database_url: str) -> None:
+    def test_names_the_reason_of_a_failure(self, database_url: str) -> None:
         with (
             connect(database_url, application_name="test") as connection,
             pytest.raises(DatabaseError, match="list of constituents") as caught,

@@ -38,7 +38,9 @@ from sp500tui.cluster.broker.errors import Retryability, describe_error
         (redis.ConnectionError("Connection closed by server."), "cannot be reached: ", Retryability.TIME),
     ],
 )
-def test_a_refusal_has_words_and_a_cure(error: Exception, words: str, retryability: Retryability) -> None:
+def test_every_refusal_has_a_message_and_a_remedy(
+    error: Exception, words: str, retryability: Retryability
+) -> None:
     found = describe_error(error)
     assert found.message.startswith(words)
     assert found.retryability is retryability

@@ -101,7 +101,7 @@ def looked_at(view: ClusterView) -> None:
 
 
 @given(st.tuples(*[hashes] * 8, values, values))
-def test_any_roll_can_be_read(components: tuple[Any, ...]) -> None:
+def test_any_list_of_members_can_be_read(components: tuple[Any, ...]) -> None:
     heard, heartbeats, details, held, takers, cycle, desired, missing, record, version = components
     lost: Sequence[object] = [[b"vm:2:cd", record, held, takers]]
     answer = [
@@ -152,7 +152,7 @@ def test_a_stage_with_any_field_changed_can_be_shown(name: str, value: object) -
 
 
 @pytest.mark.parametrize("data", HOSTILE)
-def test_bytes_that_are_no_heartbeat_leave_a_node_with_a_name(data: bytes) -> None:
+def test_an_invalid_heartbeat_leaves_a_node_with_a_name(data: bytes) -> None:
     assert decode("vm:1:ab", data) == Heartbeat(
         "vm:1:ab", "vm:1:ab", "unknown", trouble="unreadable heartbeat"
     )
@@ -160,7 +160,7 @@ def test_bytes_that_are_no_heartbeat_leave_a_node_with_a_name(data: bytes) -> No
 
 
 @given(st.sampled_from(["ticker", "quote", "row"]), st.lists(json_values, max_size=16))
-def test_any_entry_of_a_queue_is_an_item_or_refused_as_ours(kind: str, fields: list[object]) -> None:
+def test_any_queue_entry_is_decoded_or_refused(kind: str, fields: list[object]) -> None:
     for codec in (TickerCodec(lambda: 1.0), FetchedCodec(lambda: 1.0), RowCodec(lambda: 1.0)):
         with pytest.raises(BrokerError, match="unreadable queue entry"):
             codec.decode(json.dumps([kind, *fields, {}]).encode())
@@ -173,7 +173,7 @@ def test_a_ticker_asked_for_at_no_time_is_refused(tick: str) -> None:
 
 
 @pytest.mark.parametrize("price", ["NaN", "1E999999999", "-Infinity", "1E-999999999", "x", ""])
-def test_a_price_that_cannot_be_written_out_is_refused(price: str) -> None:
+def test_an_invalid_price_in_an_entry_is_refused(price: str) -> None:
     time = "2026-05-04T13:30:00+00:00"
     entry = ["quote", "AAPL", price, None, None, "USD", time, "REGULAR", None, time, 1.0, "price-1"]
     with pytest.raises(BrokerError, match="unreadable queue entry"):
@@ -197,7 +197,7 @@ NOW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         ("drop table", json.dumps(["6.9", NOW.isoformat()]).encode()),
     ],
 )
-def test_a_rate_that_makes_no_sense_is_not_accepted(base: str, data: bytes) -> None:
+def test_an_invalid_rate_is_not_accepted(base: str, data: bytes) -> None:
     book = SharedFxRates("DKK", HashBroker({base: data}))  # type: ignore[arg-type]
     book.merge({base: data, "EUR": json.dumps(["7.46", NOW.isoformat()]).encode()})
     assert book.primary()[1] is None
@@ -222,7 +222,7 @@ def test_reasons_of_missing_symbols_are_shown_without_control_characters() -> No
     assert "\x1b" not in missing.reason
 
 
-def test_what_cannot_be_read_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_value_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     untrusted._warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(5):

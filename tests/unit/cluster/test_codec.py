@@ -129,7 +129,7 @@ GOOD = json.loads(
     ],
     ids=repr,
 )
-def test_what_is_not_ours_is_refused_in_one_line(data: bytes) -> None:
+def test_foreign_bytes_are_refused_in_one_line(data: bytes) -> None:
     with pytest.raises(BrokerError, match="unreadable queue entry on the broker") as refused:
         FetchedCodec(lambda: 0.0).decode(data)
     assert "\n" not in str(refused.value)

@@ -22,7 +22,7 @@ from tests.support.rows import bad_row, row
 REASON = "5 nodes were lost while they held it"
 
 
-def test_a_row_becomes_a_letter_with_all_its_columns() -> None:
+def test_a_row_becomes_a_dead_letter_with_all_its_columns() -> None:
     (letter,) = to_dead_letters([PoisonMessage(b"", row(symbol="AAPL"), REASON)], "DKK")
     assert letter.reason == REASON
     assert letter.row["symbol"] == "AAPL"
@@ -32,7 +32,7 @@ def test_a_row_becomes_a_letter_with_all_its_columns() -> None:
     )
 
 
-def test_a_quote_becomes_one_with_what_is_known_of_it() -> None:
+def test_a_quote_becomes_a_dead_letter_with_its_known_fields() -> None:
     (letter,) = to_dead_letters(
         [PoisonMessage(b"", FetchedQuote(row(symbol="AAPL").quote, fetched_by="price-1"), REASON)], "DKK"
     )
@@ -41,14 +41,14 @@ def test_a_quote_becomes_one_with_what_is_known_of_it() -> None:
     assert rowcodec.encode_records([letter.row]), "a replay stores it"
 
 
-def test_a_row_that_no_database_takes_is_kept_in_words() -> None:
+def test_a_row_that_no_database_accepts_is_kept_as_text() -> None:
     (letter,) = to_dead_letters([PoisonMessage(b"", bad_row(), REASON)], "DKK")
     assert letter.row["symbol"] == bad_row().quote.symbol
     with pytest.raises(DatabaseError):
         rowcodec.encode_records([letter.row])
 
 
-def test_what_cannot_be_read_is_kept_as_it_is_without_control_characters(tmp_path: Path) -> None:
+def test_unreadable_bytes_are_kept_without_control_characters(tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "letters")
     poison: list[PoisonMessage[ConvertedQuote]] = [
         PoisonMessage(b"\x1b[2J\xff" + b"x" * 1000, None, "unreadable")

@@ -65,13 +65,13 @@ def test_workers_come_back_with_the_name_of_their_node() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"null", b"[1]", b"\xff", b'{"name": "x"}', b'{"stages": 3}'])
-def test_what_cannot_be_read_names_the_node_and_no_more(text: bytes) -> None:
+def test_an_unreadable_heartbeat_names_the_node_only(text: bytes) -> None:
     found = decode("vm:9:zz", text)
     assert (found.name, found.version, found.stages) == ("vm:9:zz", "unknown", ())
     assert decode_workers("vm:9:zz", text) == ()
 
 
-def test_of_another_version_only_what_matters_is_read() -> None:
+def test_only_the_common_fields_of_another_version_are_read() -> None:
     fields = json.loads(encode(BEAT)) | {"version": "9.0.0", "colour": "blue"}
     found = decode("vm:1:ab", json.dumps(fields).encode())
     assert (found.name, found.host, found.version) == ("vm:1:ab", "vm", "9.0.0")
@@ -86,7 +86,7 @@ def test_nodes_of_another_version_are_not_joined() -> None:
         check_versions(view, "0.2.0")
 
 
-def test_a_lost_node_of_another_version_is_no_hindrance() -> None:
+def test_a_lost_node_of_another_version_is_ignored() -> None:
     check_versions(ClusterView(time=100.0, last_seen={"vm:1:ab": 9.5}, heartbeats={"vm:1:ab": BEAT}), "0.2.0")
 
 

@@ -24,7 +24,7 @@ def test_only_nodes_that_ask_through_the_same_address_share() -> None:
     assert peers(alive, "elsewhere") == ()
 
 
-def test_a_node_more_makes_the_part_smaller_and_a_node_less_larger() -> None:
+def test_the_share_changes_with_the_number_of_nodes() -> None:
     throttle = SharedThrottle(8.0, burst=16)
     throttle.divide(4)
     assert (throttle.state().limit, throttle.state().rate) == (2.0, 2.0)
@@ -44,7 +44,7 @@ def test_a_rate_that_a_429_has_lowered_stays_low() -> None:
     assert throttle.state().rate == lowered
 
 
-def test_another_nodes_back_off_holds_this_one_and_is_not_told_on() -> None:
+def test_the_back_off_of_another_node_holds_this_one_and_is_not_forwarded() -> None:
     throttle = SharedThrottle(8.0, burst=16)
     throttle.hold(30.0, "429 (heard by vm:2)")
     with pytest.raises(ThrottledError, match=r"429 \(heard by vm:2\)"):
@@ -53,7 +53,7 @@ def test_another_nodes_back_off_holds_this_one_and_is_not_told_on() -> None:
     assert throttle.own_backoff() == (0.0, "")
 
 
-def test_its_own_back_off_is_told_to_the_others_and_not_made_longer_by_them() -> None:
+def test_its_own_back_off_is_published_and_not_extended_by_the_others() -> None:
     throttle = SharedThrottle(8.0, burst=16)
     throttle.acquire()
     throttle.throttled(20.0)

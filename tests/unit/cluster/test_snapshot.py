@@ -39,7 +39,7 @@ class TestStages:
         assert price.latency == Latency(4.0, 9.0, None)
         assert [stage.size for stage in (scraper, converter, writer)] == [0, 0, 0]
 
-    def test_a_wish_counts_before_it_is_fulfilled(self) -> None:
+    def test_a_requested_size_is_shown_before_it_is_reached(self) -> None:
         heartbeats = [a_beat("a", StageName.PRICE)]
         price = merge_stages(heartbeats, lambda node, stage: 9)[1]
         assert (price.size, price.alive) == (9, 2)
@@ -56,7 +56,7 @@ class TestUpstream:
     def beat(self, **sources: object) -> Heartbeat:
         return replace(a_beat("a"), sources=replace(SourceSnapshot(Health.OK), **sources))  # type: ignore[arg-type]
 
-    def test_requests_add_up_and_the_worst_news_is_told(self) -> None:
+    def test_requests_add_up_and_the_worst_health_is_shown(self) -> None:
         seen = merge_upstream(
             self.OWN_SOURCE,
             [
@@ -70,16 +70,16 @@ class TestUpstream:
         assert (seen.health, seen.message, seen.retry_in, seen.last_success) == (Health.DOWN, "429", 3.0, 7.0)
         assert (seen.fx_pair, seen.fx_rate) == ("USD/DKK", "6.9")
 
-    def test_where_nobody_asks_nothing_is_known(self) -> None:
+    def test_without_price_workers_the_source_is_unknown(self) -> None:
         assert merge_upstream(self.OWN_SOURCE, [a_beat("a")]).health is Health.STARTING
 
-    def test_a_node_that_has_just_started_says_nothing_about_the_source(self) -> None:
+    def test_a_node_that_has_just_started_does_not_affect_the_health_of_the_source(self) -> None:
         seen = merge_upstream(self.OWN_SOURCE, [self.beat(health=Health.STARTING), self.beat()])
         assert seen.health is Health.OK
 
 
 class TestNodes:
-    def test_this_node_comes_first_and_each_is_told_of_in_words(self) -> None:
+    def test_this_node_comes_first_and_every_state_has_a_message(self) -> None:
         heartbeats = {
             "vm:1:a": a_beat("vm:1:a", StageName.PRICE),
             "vm:2:b": replace(a_beat("vm:2:b"), phase=Phase.DRAINING),
@@ -123,7 +123,7 @@ class TestNodes:
             ),
         ],
     )
-    def test_what_a_lost_node_held_and_who_has_it(
+    def test_the_message_of_a_lost_node_names_its_items_and_who_has_them(
         self, held: dict[str, int], takers: dict[tuple[str, str], int], words: str
     ) -> None:
         assert lost_label(LostNode(a_beat("vm:1:a"), 0.0, held, takers)) == words
@@ -141,6 +141,6 @@ def test_a_run_is_accounted_for_from_where_it_joined() -> None:
     assert told.is_balanced
 
 
-def test_what_the_next_cycle_has_under_way_is_no_part_of_a_finished_run() -> None:
+def test_items_of_the_next_cycle_do_not_count_in_a_finished_run() -> None:
     ledger = Ledger(fetched=600, stored=500, duplicate=3, queued=60, in_flight=37)
     assert completed_only(ledger) == Ledger(fetched=503, stored=500, duplicate=3)

@@ -26,7 +26,7 @@ def test_without_a_scheduler_no_cycle_starts() -> None:
     }
 
 
-def test_what_waits_for_nobody_is_named_with_the_remedy() -> None:
+def test_items_without_a_stage_are_named_with_the_remedy() -> None:
     waiting = EMPTY | {QueueName.ROWS: Depth(1500, 0, 100, 6.0), QueueName.QUOTES: Depth(3, 0, 100, 0.5)}
     assert unserved_stages(cluster(StageName.SCRAPER), waiting) == {
         StageName.WRITER: (

@@ -47,7 +47,7 @@ class TestStages:
             ("scraper=2", "scraper has only one worker"),
         ],
     )
-    def test_what_is_no_stage_is_refused_with_the_remedy(self, text: str, words: str) -> None:
+    def test_an_unknown_stage_is_refused_with_the_remedy(self, text: str, words: str) -> None:
         with pytest.raises(ValueError, match=words):
             validate_stages(text)
 
@@ -75,10 +75,10 @@ class TestNode:
             validate_node(settings(broker=f"redis://:geheim@{host}:6379"), {StageName.WRITER: 1})
         assert "geheim" not in str(refused.value)
 
-    def test_who_only_asks_for_prices_needs_no_database(self) -> None:
+    def test_a_node_with_price_workers_only_needs_no_database(self) -> None:
         validate_node(settings(broker="redis://broker.example"), {StageName.PRICE: 4, StageName.SCRAPER: 1})
 
-    def test_who_shows_prices_does(self) -> None:
+    def test_a_node_with_a_dashboard_needs_a_database(self) -> None:
         with pytest.raises(ConfigurationError, match="--database"):
             validate_node(settings(no_ui=False, broker="redis://broker.example"), {})
 

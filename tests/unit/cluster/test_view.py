@@ -26,7 +26,7 @@ class TestSilent:
     def test_five_seconds_without_a_heartbeat_are_too_many(self, age: float, lost: tuple[str, ...]) -> None:
         assert unresponsive({"a": 100.0, "b": 100.0 - age}, 100.0) == lost
 
-    def test_a_silent_node_lives_no_more(self) -> None:
+    def test_a_silent_node_is_not_alive(self) -> None:
         view = ClusterView(
             time=100.0, last_seen={"a": 99.5, "b": 90.0}, heartbeats={"a": a_beat("a"), "b": a_beat("b")}
         )
@@ -82,7 +82,7 @@ CYCLE = {
 }
 
 
-def test_the_roll_is_read_from_what_the_broker_answers() -> None:
+def test_the_members_are_read_from_the_answer_of_the_broker() -> None:
     beat = a_beat("vm:1:ab", StageName.PRICE)
     view = parse(
         [

@@ -91,7 +91,7 @@ def test_an_evening_start_has_the_opening_behind_it() -> None:
         (9 * HOUR, MarketState.REGULAR, HOUR / 2),
     ],
 )
-def test_the_next_change_is_told_in_real_time(start_at: float, following: MarketState, after: float) -> None:
+def test_the_next_change_is_in_real_time(start_at: float, following: MarketState, after: float) -> None:
     clock = DemoClock(speed=2, start_at=start_at, now=SettableTime())
     state, stamp = clock.next_change(clock.elapsed())
     assert state is following

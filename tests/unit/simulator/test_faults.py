@@ -63,13 +63,13 @@ def test_a_fault_happens_about_as_often_as_it_should(seed: int, probability: flo
 
 
 @given(st.integers())
-def test_the_same_seed_throws_the_same_dice(seed: int) -> None:
+def test_the_same_seed_gives_the_same_faults(seed: int) -> None:
     first, second = (FaultSampler(Faults(drop=0.5, jitter=1.0), seed, ignore) for _ in range(2))
     assert [first.occurs("drop") for _ in range(50)] == [second.occurs("drop") for _ in range(50)]
     assert [first.delay() for _ in range(50)] == [second.delay() for _ in range(50)]
 
 
-def test_a_limit_ends_a_fault_and_setting_it_anew_begins_again() -> None:
+def test_a_limit_ends_a_fault_until_it_is_set_again() -> None:
     # given a fault that may happen twice
     names: list[str] = []
     faults = Faults(throttle=1, wikipedia="down", limits={"throttle": 2, "wikipedia": 1})

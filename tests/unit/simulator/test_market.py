@@ -53,7 +53,7 @@ def test_invented_shares_do_not_collide_with_the_index() -> None:
     assert invented.isdisjoint({listing.symbol for listing in LISTINGS})
 
 
-def test_the_same_seed_leads_to_the_same_walk_however_often_one_looks() -> None:
+def test_the_same_seed_gives_the_same_prices_however_often_they_are_read() -> None:
     # given two markets of one seed, one of which is looked at every second
     slow, quick = SettableTime(), SettableTime()
     rarely, often = new_market(slow), new_market(quick)
@@ -68,7 +68,7 @@ def test_the_same_seed_leads_to_the_same_walk_however_often_one_looks() -> None:
     assert prices(rarely) == prices(often)
 
 
-def test_another_seed_leads_to_another_walk() -> None:
+def test_another_seed_gives_other_prices() -> None:
     time = SettableTime()
     assert prices(new_market(time, seed=1)) != prices(new_market(time, seed=2))
 
@@ -134,7 +134,7 @@ def test_a_new_day_opens_on_yesterdays_close() -> None:
     assert known(market, "MMM").past[-1] == closing.bar()
 
 
-def test_what_is_remembered_does_not_grow_with_the_days() -> None:
+def test_memory_does_not_grow_with_the_days() -> None:
     # given five days of 24 minutes each
     time = SettableTime()
     market = new_market(time, speed=60, listings=SOME[:1])
@@ -194,7 +194,7 @@ def correlation(a: list[float], b: list[float]) -> float:
     return float(covariance / (sum((x - ma) ** 2 for x in a) * sum((y - mb) ** 2 for y in b)) ** 0.5)
 
 
-def test_a_long_sleep_is_made_up_for_in_bounded_work() -> None:
+def test_a_long_suspension_is_caught_up_in_bounded_work() -> None:
     # given a market nobody looked at for a day of trading at real speed
     time = SettableTime()
     market = new_market(time, start_at=OPENING)
@@ -247,7 +247,7 @@ def test_the_dollar_pair_goes_by_its_short_name(symbol: str) -> None:
 
 
 @pytest.mark.parametrize("symbol", ["DKK", "XXX=X", "EURXXX=X", "USDUSD=X", "=X", "EURO=X", "AAPL"])
-def test_what_is_no_pair_of_known_currencies_has_no_rate(symbol: str) -> None:
+def test_a_pair_of_unknown_currencies_has_no_rate(symbol: str) -> None:
     assert new_market(SettableTime()).pair(symbol) is None
 
 

@@ -66,7 +66,7 @@ def test_a_torn_last_line_of_the_ledger_is_left_out(tmp_path: Path) -> None:
     assert read_served_quotes(path) == QUOTES[:1]
 
 
-def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot write the ledger .*no-such-folder"):
         ServedQuotesLog(tmp_path / "no-such-folder" / "ledger.jsonl")
 
@@ -147,7 +147,7 @@ def test_a_frame_has_the_fields_of_a_recorded_one(pricing_pb2: ModuleType, path:
     ("start_at", "state", "hours"),
     [(8, MarketState.PRE, 0), (18, MarketState.POST, 2), (23, MarketState.CLOSED, 3)],
 )
-def test_a_frame_tells_the_hours(
+def test_a_frame_has_the_trading_session(
     pricing_pb2: ModuleType, start_at: int, state: MarketState, hours: int
 ) -> None:
     instrument = known(new_market(SettableTime(), start_at=start_at * 3600), "MMM")
@@ -243,7 +243,7 @@ def test_impossible_options_are_one_line_and_an_exit_code(
     assert said.err.count("\n") == 1
 
 
-def test_a_child_says_in_json_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_child_reports_errors_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--child", "--speed", "0"]) == 2
     assert "--speed 0" in json.loads(capsys.readouterr().out)["error"]
 
@@ -281,7 +281,7 @@ def test_it_serves_until_a_signal(
 
 
 @pytest.mark.processes
-def test_a_script_is_told_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_gets_the_addresses_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     stdout = Announcement(lambda: os.kill(os.getpid(), signal.SIGTERM))
     monkeypatch.setattr("sys.stdout", stdout)
     assert main(["--json"]) == 128 + signal.SIGTERM

@@ -91,7 +91,7 @@ def read(raw: bytes) -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(anything)
-def test_any_json_is_survived(value: Any) -> None:
+def test_any_json_is_parsed_or_refused(value: Any) -> None:
     for envelope in (
         value,
         {"quoteResponse": value},
@@ -103,13 +103,13 @@ def test_any_json_is_survived(value: Any) -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(symbol=st.sampled_from(["AAPL", "BRK-B", "DKK=X", "TSLA"]), changes=entries)
-def test_a_good_entry_with_anything_in_its_place_is_survived(symbol: str, changes: dict[str, Any]) -> None:
+def test_an_entry_with_any_field_replaced_is_parsed_or_refused(symbol: str, changes: dict[str, Any]) -> None:
     read(body({**line(symbol), **changes}, line("AAPL")))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_survived(raw: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(raw: bytes) -> None:
     read(raw)
 
 
@@ -156,7 +156,7 @@ def mutations(raw: bytes, count: int, seed: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_mutated_answers_are_survived(folder: Path) -> None:
+def test_mutated_answers_are_parsed_or_refused(folder: Path) -> None:
     files = sorted((folder / "yahoo").glob("20*.json"))
     assert len(files) >= 10
     for file in files:
@@ -188,7 +188,7 @@ def read_chart(raw: bytes, symbol: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_mutated_charts_are_survived(folder: Path) -> None:
+def test_mutated_charts_are_parsed_or_refused(folder: Path) -> None:
     files = sorted((folder / "yahoo").glob("20*chart*.json"))
     assert len(files) >= 5
     for file in files:
@@ -210,7 +210,7 @@ def read_page(html: bytes) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_mutated_pages_are_survived(folder: Path) -> None:
+def test_mutated_pages_are_parsed_or_refused(folder: Path) -> None:
     files = sorted((folder / "wikipedia").glob("*.html"))
     assert len(files) == 2
     for file in files:
@@ -224,13 +224,13 @@ def test_mutated_pages_are_survived(folder: Path) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(st.text(max_size=20), min_size=0, max_size=9), max_size=20))
-def test_any_cells_are_survived(cells: list[list[str]]) -> None:
+def test_any_cells_are_parsed_or_refused(cells: list[list[str]]) -> None:
     read_page(page([*cells, *(row(number) for number in range(10))]).encode("utf-8", "replace"))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=300) | st.binary(max_size=300))
-def test_any_page_is_survived(html: str | bytes) -> None:
+def test_any_page_is_parsed_or_refused(html: str | bytes) -> None:
     with pytest.raises(Sp500tuiError):
         parse_constituents(html)
     wrapped = html if isinstance(html, bytes) else html.encode("utf-8", "replace")

@@ -148,7 +148,7 @@ def test_answers_to_requests_from_before_the_opening_are_one_episode(clock: Fake
     assert gate.state().retry_in == 30.0
 
 
-def test_one_thread_probes_while_the_others_are_told_to_come_back(clock: FakeClock) -> None:
+def test_one_thread_probes_while_the_others_are_refused(clock: FakeClock) -> None:
     gate = throttle(clock)
     gate.throttled(None)
     clock.now += 4
@@ -177,7 +177,7 @@ def test_a_failed_probe_opens_for_longer(clock: FakeClock) -> None:
     assert gate.state().rate == 0.25
 
 
-def test_a_probe_that_never_tells_its_outcome_is_replaced(clock: FakeClock) -> None:
+def test_a_probe_without_an_outcome_is_replaced(clock: FakeClock) -> None:
     gate = throttle(clock)
     gate.throttled(None)
     clock.now += 4
@@ -212,7 +212,7 @@ def test_after_an_opening_nothing_goes_out_in_a_burst(clock: FakeClock) -> None:
     assert refused(gate).retry_after > 0.3
 
 
-def test_a_storm_remembers_its_strikes_beyond_a_single_good_answer(clock: FakeClock) -> None:
+def test_one_success_does_not_reset_the_back_off(clock: FakeClock) -> None:
     gate = throttle(clock)
     for _ in range(4):
         gate.acquire(0)
@@ -242,7 +242,7 @@ def test_some_failures_are_tolerated_then_the_circuit_opens_with_their_reason(cl
     assert gate.state().retry_in == 2.0
 
 
-def test_the_age_of_the_last_success_is_told(clock: FakeClock) -> None:
+def test_the_state_has_the_age_of_the_last_success(clock: FakeClock) -> None:
     gate = throttle(clock)
     assert gate.state().last_success_age is None
     gate.succeeded()
@@ -250,7 +250,7 @@ def test_the_age_of_the_last_success_is_told(clock: FakeClock) -> None:
     assert gate.state().last_success_age == 7
 
 
-def test_waiting_threads_learn_of_an_opening_at_once() -> None:
+def test_an_opening_wakes_waiting_threads() -> None:
     gate = Throttle(0.1, burst=1, jitter=lambda: 1.0)
     gate.acquire(0)
     caught: list[ThrottledError] = []
@@ -279,7 +279,7 @@ def test_waiting_threads_learn_of_an_opening_at_once() -> None:
     requests_a_probe=st.integers(1, 2),
     latency=st.floats(0.0, 2.0),
 )
-def test_a_storm_of_a_minute_lets_ten_requests_out_after_its_first_five_seconds(
+def test_a_minute_of_429_admits_ten_requests_after_its_first_five_seconds(
     rng: list[float], requests_a_probe: int, latency: float
 ) -> None:
     clock = FakeClock(0.0)

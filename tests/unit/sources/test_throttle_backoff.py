@@ -64,7 +64,7 @@ def test_the_burst_shrinks_with_the_rate(rate: float, burst: int) -> None:
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(4.0, 12), (0.1, 1), (100.0, 300)])
-def test_the_usual_burst_is_three_seconds_worth(rate: float, burst: int) -> None:
+def test_the_default_burst_is_three_seconds_of_requests(rate: float, burst: int) -> None:
     assert default_burst(rate) == burst
 
 
@@ -95,6 +95,6 @@ def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | 
 
 
 @given(st.text(max_size=60))
-def test_any_retry_after_is_a_sane_number_or_none(header: str) -> None:
+def test_any_retry_after_is_a_bounded_number_or_none(header: str) -> None:
     seconds = parse_retry_after(header, NOW)
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER

@@ -66,7 +66,7 @@ def test_absent_folders_are_skipped_as_openssl_does(tmp_path: Path) -> None:
         ("empty folder", "holds no PEM certificate"),
     ],
 )
-def test_what_cannot_be_used_is_one_line_with_the_remedy(
+def test_an_unusable_file_is_one_line_with_the_remedy(
     tmp_path: Path, name: str, kind: str, reason: str
 ) -> None:
     path = tmp_path / "ca"

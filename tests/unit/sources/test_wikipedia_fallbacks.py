@@ -87,9 +87,7 @@ def raising(error: Exception) -> Callable[[], tuple[int, bytes, dict[str, str]]]
     return answer
 
 
-def test_the_page_is_asked_for_with_an_honest_name_and_cached_privately(
-    server: Server, tmp_path: Path
-) -> None:
+def test_the_request_names_the_program_and_the_cache_is_private(server: Server, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     found = wikipedia(folder).load()
     assert (len(found.constituents), found.origin, found.date, found.warning) == (503, "wikipedia", NOW, "")
@@ -230,7 +228,7 @@ def test_a_list_shorter_by_a_few_companies_is_the_new_list(server: Server, tmp_p
         ).encode(),
     ],
 )
-def test_a_damaged_cache_is_as_none(server: Server, tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_cache_is_ignored(server: Server, tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
     cached(tmp_path, 503)
     (file,) = tmp_path.iterdir()
     assert read_cache(tmp_path) is not None
@@ -252,7 +250,7 @@ def test_the_cache_of_another_address_is_not_used(server: Server, tmp_path: Path
     assert wikipedia(tmp_path, url=URL + "/other").load().origin == "bundled"
 
 
-def test_a_header_that_cannot_be_sent_back_is_forgotten(server: Server, tmp_path: Path) -> None:
+def test_a_validator_that_cannot_be_sent_is_dropped(server: Server, tmp_path: Path) -> None:
     server.answer = lambda: (200, page(rows()).encode(), {"ETag": "caf\u00e9\x01"})
     wikipedia(tmp_path).load()
     wikipedia(tmp_path).load()
@@ -269,7 +267,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(
     assert "was not cached" in caplog.text
 
 
-def test_a_write_that_breaks_off_leaves_the_old_cache(
+def test_an_interrupted_write_leaves_the_old_cache(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached(tmp_path, 498)

@@ -141,7 +141,7 @@ SENSELESS = {
 
 
 @pytest.mark.parametrize(("html", "words"), SENSELESS.values(), ids=SENSELESS.keys())
-def test_a_page_that_makes_no_sense_is_an_error(html: str | bytes, words: str) -> None:
+def test_an_invalid_page_is_an_error(html: str | bytes, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         parse_constituents(html)
 

@@ -200,7 +200,9 @@ def test_any_market_state_keeps_the_price_and_can_be_stored(value: Any, state: s
         ({"marketState": "POST", "postMarketPrice": -1}, "its price is no amount above zero: -1"),
     ],
 )
-def test_what_is_no_quote_is_named_missing_with_the_reason(changes: dict[str, Any], reason: str) -> None:
+def test_an_entry_without_a_usable_price_is_missing_with_the_reason(
+    changes: dict[str, Any], reason: str
+) -> None:
     assert one(changes) == reason
 
 
@@ -220,7 +222,7 @@ def test_a_volume_is_a_count_of_shares(volume: float, read: int | None) -> None:
     assert quote.volume == read
 
 
-def test_one_nan_spoils_its_own_symbol_only() -> None:
+def test_a_nan_affects_its_own_symbol_only() -> None:
     answer = read_json(body(line("AAPL", regularMarketPrice=float("nan")), line("MSFT")))
     result = parse_quotes(answer, ["AAPL", "MSFT"], [], NOW)
     assert [quote.symbol for quote in result.quotes] == ["MSFT"]
@@ -266,7 +268,7 @@ def test_a_pair_asked_for_as_a_symbol_is_a_quote() -> None:
         ({"regularMarketTime": None}, "no time of the trade in Yahoo's answer"),
     ],
 )
-def test_a_rate_that_makes_no_sense_is_left_out_and_said(
+def test_an_invalid_rate_is_left_out_with_a_warning(
     changes: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = {**line("DKK=X", currency="DKK", regularMarketPrice=6.8), **changes}
@@ -288,7 +290,7 @@ def test_a_rate_that_makes_no_sense_is_left_out_and_said(
         (b'{"a": ' + b"9" * 5000 + b"}", "answered broken JSON"),
     ],
 )
-def test_what_is_no_json_is_refused_in_one_line(raw: bytes, words: str) -> None:
+def test_text_that_is_not_json_is_refused_in_one_line(raw: bytes, words: str) -> None:
     with pytest.raises(SourceError) as caught:
         read_json(raw)
     assert words in str(caught.value)
@@ -311,7 +313,7 @@ def test_what_is_no_json_is_refused_in_one_line(raw: bytes, words: str) -> None:
         (None, "an answer of an unknown shape"),
     ],
 )
-def test_an_answer_of_another_shape_is_an_error_with_yahoos_words(answer: object, words: str) -> None:
+def test_an_answer_of_another_shape_is_an_error_with_yahoos_message(answer: object, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         parse_quotes(answer, ["AAPL"], [], NOW)
 
@@ -321,7 +323,7 @@ def test_an_empty_answer_names_every_symbol() -> None:
     assert result.missing == {"SIX": OMITTED, "AAPL": OMITTED}
 
 
-def test_paths_that_lead_nowhere_give_none() -> None:
+def test_a_missing_path_is_none() -> None:
     assert get_path({"a": [{"b": 1}]}, "a", 0, "b") == 1
     assert get_path({"a": [{"b": 1}]}, "a", 1, "b") is None
     assert get_path({"a": [{"b": 1}]}, "a", "b") is None
@@ -346,7 +348,7 @@ DAY = TradingPeriods(pre=hours(8, 13), regular=hours(13, 20), post=hours(20, 23)
         (23, None, None),
     ],
 )
-def test_the_trading_day_tells_its_session_and_the_next(
+def test_the_trading_day_has_its_session_and_the_next(
     hour: int, state: MarketState | None, following: tuple[MarketState, int] | None
 ) -> None:
     now = datetime(2026, 5, 4, hour, tzinfo=UTC)
@@ -375,7 +377,7 @@ def chart(pre: Any, regular: Any, post: Any) -> dict[str, Any]:
         ({}, "no trading periods"),
     ],
 )
-def test_trading_periods_that_make_no_sense_are_an_error(answer: object, words: str) -> None:
+def test_invalid_trading_periods_are_an_error(answer: object, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         parse_trading_periods(answer)
 
@@ -488,7 +490,7 @@ def test_the_recorded_pair_becomes_a_rate(path: Path, rate: str) -> None:
         ),
     ],
 )
-def test_the_recorded_chart_tells_the_trading_day(path: Path, opening: datetime) -> None:
+def test_the_recorded_chart_has_the_trading_day(path: Path, opening: datetime) -> None:
     periods = parse_trading_periods(body_of(path))
     assert periods.regular == (opening, opening + timedelta(hours=6, minutes=30))
     assert periods.next_change(opening + timedelta(minutes=30)) == (MarketState.POST, periods.regular[1])
@@ -497,7 +499,7 @@ def test_the_recorded_chart_tells_the_trading_day(path: Path, opening: datetime)
 @pytest.mark.parametrize(
     "path", own_and_real("yahoo/error_bodies.json", "yahoo/TRANSCRIBED_error_bodies.json")
 )
-def test_error_bodies_are_told_in_yahoos_words(path: Path) -> None:
+def test_error_bodies_are_reported_in_yahoos_words(path: Path) -> None:
     bodies = json.loads(path.read_text())
     for name in ("quote_401_cookie", "quote_401_feature", "chart_500_wrapped", "chart_404"):
         assert error_message(bodies[name]["body"])

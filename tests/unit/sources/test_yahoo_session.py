@@ -136,7 +136,7 @@ def test_a_request_to_slow_down_opens_the_circuit_and_yfinance_gets_no_second_tr
     assert session.crumb_suspect == (url == CRUMB)
 
 
-def test_the_recorded_refusals_are_told_from_other_errors() -> None:
+def test_recorded_refusals_are_distinguished_from_other_errors() -> None:
     bodies = json.loads((RECORDINGS / "yahoo/error_bodies.json").read_text())
     refusals = {
         name
@@ -158,7 +158,7 @@ def test_the_recorded_refusals_are_told_from_other_errors() -> None:
         b'{"chart":{"result":[{"meta":{"longName":"Access Denied"}}],"error":null}}',
     ],
 )
-def test_the_words_of_a_refusal_in_a_name_are_no_refusal(
+def test_a_company_named_like_a_refusal_is_not_a_refusal(
     net: Net, session: ThrottledSession, gate: Throttle, body: bytes
 ) -> None:
     net.answer = lambda: response(200, body)
@@ -181,9 +181,7 @@ def test_every_redirect_counts_as_a_request(net: Net, session: ThrottledSession,
         session.get(QUOTE)
 
 
-def test_the_last_requests_of_a_question_may_not_be_redirected_further(
-    net: Net, session: ThrottledSession
-) -> None:
+def test_the_last_requests_of_a_fetch_are_not_redirected_further(net: Net, session: ThrottledSession) -> None:
     for _ in range(10):
         session.get(QUOTE)
     net.answer = raising(curl.TooManyRedirects("47"))
@@ -192,7 +190,7 @@ def test_the_last_requests_of_a_question_may_not_be_redirected_further(
     assert net.sent[-1]["max_redirects"] == 1
 
 
-def test_consent_is_given_once_for_a_question(net: Net, session: ThrottledSession, gate: Throttle) -> None:
+def test_consent_is_given_once_for_each_fetch(net: Net, session: ThrottledSession, gate: Throttle) -> None:
     form = "https://consent.yahoo.com/v2/collectConsent?sessionId=1"
     session.post(form)
     with pytest.raises(ThrottledError, match="asks for cookie consent again after it was given"):
@@ -217,7 +215,7 @@ def test_consent_is_given_once_for_a_question(net: Net, session: ThrottledSessio
         (400, b'{"finance":{"error":{"code":"Bad"}}}', "answered 400 (query1.finance.yahoo.com): Bad"),
     ],
 )
-def test_what_no_repetition_would_better_ends_at_once(
+def test_permanent_failures_are_not_retried(
     net: Net, session: ThrottledSession, status: int, content: bytes, words: str
 ) -> None:
     net.answer = lambda: response(status, content)
@@ -292,7 +290,7 @@ def test_the_cookie_may_come_with_any_status(net: Net, session: ThrottledSession
         curl.ReadTimeout("28"),
     ],
 )
-def test_a_blocked_cookie_host_sends_yfinance_its_other_way(
+def test_a_blocked_cookie_host_makes_yfinance_use_its_other_strategy(
     net: Net, session: ThrottledSession, error: curl.RequestException
 ) -> None:
     net.answer = raising(error)
@@ -300,7 +298,7 @@ def test_a_blocked_cookie_host_sends_yfinance_its_other_way(
         session.get(COOKIE)
 
 
-def test_a_refused_log_in_at_the_proxy_ends_the_question_at_the_first_host(
+def test_a_proxy_that_refuses_the_credentials_ends_the_fetch_at_once(
     net: Net, session: ThrottledSession
 ) -> None:
     net.answer = raising(curl.ProxyError("CONNECT tunnel failed, response 407"))
@@ -328,7 +326,7 @@ def test_a_good_crumb_stays_as_it_is(net: Net, session: ThrottledSession) -> Non
         (200, b"x" * 65),
     ],
 )
-def test_what_is_no_crumb_is_put_so_that_yfinance_sees_it(
+def test_an_invalid_crumb_is_replaced_by_a_page_that_yfinance_recognizes(
     net: Net, session: ThrottledSession, status: int, content: bytes
 ) -> None:
     net.answer = lambda: response(status, content)
@@ -336,7 +334,7 @@ def test_what_is_no_crumb_is_put_so_that_yfinance_sees_it(
     assert session.crumb_suspect
 
 
-def test_one_question_costs_twelve_requests_at_most(net: Net, session: ThrottledSession) -> None:
+def test_one_fetch_sends_at_most_twelve_requests(net: Net, session: ThrottledSession) -> None:
     for _ in range(12):
         session.get(QUOTE)
     with pytest.raises(SourceError, match="refuses every cookie and crumb"):
@@ -346,9 +344,7 @@ def test_one_question_costs_twelve_requests_at_most(net: Net, session: Throttled
     session.get(QUOTE)
 
 
-def test_one_question_takes_three_time_limits_at_most(
-    net: Net, session: ThrottledSession, ticks: Ticks
-) -> None:
+def test_one_fetch_takes_at_most_three_timeouts(net: Net, session: ThrottledSession, ticks: Ticks) -> None:
     ticks.now += 14
     session.get(QUOTE)
     assert net.sent[0]["timeout"] == pytest.approx(1)
@@ -403,7 +399,7 @@ def test_one_question_takes_three_time_limits_at_most(
         ),
     ],
 )
-def test_failures_are_told_in_words_with_a_remedy(error: curl.RequestException, words: str) -> None:
+def test_failures_have_a_message_with_a_remedy(error: curl.RequestException, words: str) -> None:
     assert connection_error_message(error, "a.b", 5) == words
 
 

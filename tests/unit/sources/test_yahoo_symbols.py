@@ -105,6 +105,6 @@ def test_symbols_are_accepted_as_yahoo_spells_them_in_any_case(symbol: str) -> N
         ("A\u0301APL", "is not a symbol"),
     ],
 )
-def test_what_is_no_symbol_keeps_its_hint(text: str, words: str) -> None:
+def test_an_invalid_symbol_has_a_hint(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         checked_symbol(text)

@@ -30,7 +30,9 @@ def act_as(monkeypatch: pytest.MonkeyPatch, uid: int) -> None:
         (0o770, 1, 1, False),
     ],
 )
-def test_the_mode_says_who_may_enter(tmp_path: Path, mode: int, uid: int, gid: int, enters: bool) -> None:
+def test_permissions_follow_the_mode_and_the_owner(
+    tmp_path: Path, mode: int, uid: int, gid: int, enters: bool
+) -> None:
     # The figures are offsets from the folder's own owner and group.
     status = tmp_path.stat()
     tmp_path.chmod(mode)
@@ -52,16 +54,14 @@ def test_an_ordinary_users_server_runs_as_that_user(tmp_path: Path, monkeypatch:
     assert tmp_path.stat().st_mode == mode
 
 
-def test_a_user_without_a_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_id_without_a_name_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     act_as(monkeypatch, 2**31 - 7)
     with pytest.raises(ConfigurationError, match="no name in /etc/passwd"):
         Account.of(tmp_path)
 
 
 @pytest.mark.processes
-def test_root_without_a_way_to_make_the_account_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_to_create_the_account_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     act_as(monkeypatch, 0)
     monkeypatch.setattr(accounts, "SYSTEM_ACCOUNT", "no-such-account")
     monkeypatch.setattr(accounts, "find_program", lambda name, system: "/bin/false")
@@ -73,7 +73,7 @@ def entry(name: str, uid: int = 990) -> pwd.struct_passwd:
     return pwd.struct_passwd((name, "x", uid, uid, "", "/nonexistent", "/usr/sbin/nologin"))
 
 
-def test_the_account_that_is_made_for_root_is_reported_once(
+def test_the_creation_of_the_account_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # given a system without the account, where useradd makes it
@@ -104,9 +104,7 @@ def test_the_account_that_is_made_for_root_is_reported_once(
 
 
 @pytest.mark.processes
-def test_another_program_may_make_the_account_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_account_may_be_created_concurrently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     act_as(monkeypatch, 0)
     answers = [None, entry(accounts.SYSTEM_ACCOUNT)]
     monkeypatch.setattr(accounts, "_passwd_entry", lambda name: answers.pop(0))
@@ -127,19 +125,19 @@ def test_a_data_directory_of_a_user_without_a_name_is_refused(
         accounts._passwd_of_owner(4711, tmp_path)
 
 
-def test_the_account_of_root_can_do_nothing_else() -> None:
+def test_the_account_of_root_is_a_system_account_without_a_login() -> None:
     command = " ".join(accounts._USERADD)
     assert "--system" in command
     assert "nologin" in command
 
 
-def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "_PACKAGE", "no_such_package")
     with pytest.raises(ConfigurationError, match="holds no PostgreSQL"):
         binaries.bin_folder()
 
 
 @pytest.mark.processes
-def test_the_package_brings_the_version_that_is_asked_for() -> None:
+def test_the_package_contains_the_requested_version() -> None:
     output = subprocess.check_output([str(binaries.bin_folder() / "postgres"), "--version"], text=True)
     assert f" {binaries.MAJOR_VERSION}." in output

@@ -46,7 +46,7 @@ def row(symbol: str = "AAPL", *, price: str = "1.50", at: datetime = MOMENT) -> 
 
 
 class TestEncode:
-    def test_writes_one_array_literal_a_column(self) -> None:
+    def test_writes_one_array_literal_for_each_column(self) -> None:
         payload = encode([row("BRK.B"), row("AAPL", price="1.5E+2")])
 
         columns = dict(zip(COLUMNS, payload.split(b"\n"), strict=True))
@@ -56,7 +56,7 @@ class TestEncode:
         assert columns["market_state"] == b"{REGULAR,REGULAR}"
         assert columns["quote_time"] == b"{2026-05-01T13:30:00+00:00,2026-05-01T13:30:00+00:00}"
 
-    def test_of_nothing_holds_nothing(self) -> None:
+    def test_of_no_rows_is_empty(self) -> None:
         assert count(encode([])) == 0
         assert decode(encode([])) == []
 
@@ -94,7 +94,7 @@ class TestEncode:
         assert str(caught.value).isprintable()
 
     @pytest.mark.parametrize("price", ["NaN", "Infinity", "-Infinity", "sNaN"])
-    def test_refuses_numbers_that_are_none(self, price: str) -> None:
+    def test_refuses_values_that_are_not_numbers(self, price: str) -> None:
         with pytest.raises(DatabaseError, match="the price") as caught:
             encode([row(price=price)])
         assert caught.value.sqlstate == "22P02"
@@ -124,7 +124,7 @@ class TestTakingApart:
         with pytest.raises(DatabaseError, match="without the column 'price'"):
             encode_records([record])
 
-    def test_a_payload_of_another_make_is_refused(self) -> None:
+    def test_a_payload_in_another_format_is_refused(self) -> None:
         with pytest.raises(DatabaseError, match="13 expected") as caught:
             parameters(b"{1}\n{2}")
         assert caught.value.sqlstate == "22P02"

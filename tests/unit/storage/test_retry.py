@@ -31,21 +31,21 @@ def test_a_statement_that_works_is_sent_once() -> None:
 
 
 @pytest.mark.parametrize("error", [psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected])
-def test_one_that_lost_against_another_is_repeated_after_short_pauses(error: type[psycopg.Error]) -> None:
+def test_a_serialization_failure_is_retried_after_short_delays(error: type[psycopg.Error]) -> None:
     statement = Statement(*(error() for _ in range(5)))
     assert statement.run() == "done"
     assert len(statement.pauses) == 5
     assert all(0 <= pause <= 0.02 * 2**attempt for attempt, pause in enumerate(statement.pauses))
 
 
-def test_the_sixth_failure_is_told() -> None:
+def test_the_sixth_failure_is_raised() -> None:
     statement = Statement(*(psycopg.errors.SerializationFailure() for _ in range(6)))
     with pytest.raises(psycopg.errors.SerializationFailure):
         statement.run()
 
 
 @pytest.mark.parametrize("error", [psycopg.errors.UniqueViolation(), psycopg.OperationalError("cut")])
-def test_any_other_failure_is_told_at_once(error: psycopg.Error) -> None:
+def test_any_other_failure_is_raised_at_once(error: psycopg.Error) -> None:
     statement = Statement(error)
     with pytest.raises(type(error)):
         statement.run()

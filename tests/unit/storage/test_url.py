@@ -24,21 +24,21 @@ class TestWithoutPassword:
             ("postgresql://me:p@ss@host/db", "postgresql://me:***@host/db"),
         ],
     )
-    def test_the_password_makes_no_difference_and_all_else_does(self, url: str, name: str) -> None:
+    def test_two_urls_are_the_same_database_whatever_their_passwords(self, url: str, name: str) -> None:
         # Journals of earlier versions are found by exactly this text.
         assert without_password(url) == name
 
 
 class TestEnumeratedParameters:
     @pytest.mark.parametrize("name", sorted(PERMITTED))
-    def test_another_value_is_refused_with_the_permitted_ones(self, name: str) -> None:
+    def test_a_value_that_is_not_permitted_is_refused_with_those_that_are(self, name: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             check_url(f"postgresql://me:s3cr3t@host/db?{name}=foo")
         assert f"the value of {name} is not one of {', '.join(PERMITTED[name])}" in str(caught.value)
         assert "s3cr3t" not in str(caught.value)
 
     @pytest.mark.parametrize("name", sorted(PERMITTED))
-    def test_each_permitted_value_is_taken_by_us_and_by_libpq(self, name: str) -> None:
+    def test_every_permitted_value_is_accepted_here_and_by_libpq(self, name: str) -> None:
         for value in PERMITTED[name]:
             url = f"postgresql:///db?host=%2Fnowhere&{name}={value}"
             check_url(url)
@@ -58,7 +58,7 @@ class TestEnumeratedParameters:
             ("sslmode=require&sslmode=foo", "the value of sslmode is not one of"),
         ],
     )
-    def test_other_kinds_are_refused_too(self, query: str, words: str) -> None:
+    def test_other_invalid_values_are_refused(self, query: str, words: str) -> None:
         with pytest.raises(ConfigurationError, match=words):
             check_url(f"postgresql://host/db?{query}")
 
@@ -72,7 +72,7 @@ class TestEnumeratedParameters:
             "sslmode=",
         ],
     )
-    def test_what_libpq_takes_is_taken(self, query: str) -> None:
+    def test_values_that_libpq_accepts_are_accepted(self, query: str) -> None:
         check_url(f"postgresql://host/db?{query}")
 
     @pytest.mark.parametrize(("variable", "name"), [("PGSSLMODE", "sslmode"), ("PGGSSENCMODE", "gssencmode")])
@@ -99,7 +99,7 @@ class TestCheckUrl:
             "postgresql://me:p%40ss@[::1]:5433/db?sslmode=require",
         ],
     )
-    def test_takes_what_libpq_takes(self, url: str) -> None:
+    def test_accepts_what_libpq_accepts(self, url: str) -> None:
         check_url(url)
 
     @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ class TestCheckUrl:
             ("postgresql://me:s3cr3t@host/db?sslmode", "the parameter 'sslmode' without a value"),
         ],
     )
-    def test_says_what_is_wrong_and_how_to_write_it(self, url: str, words: str) -> None:
+    def test_names_the_problem_and_the_correct_form(self, url: str, words: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             check_url(url)
         message = str(caught.value)
@@ -132,7 +132,7 @@ class TestCheckUrl:
         assert "s3cr3t" not in message
         assert message.isprintable()
 
-    def test_takes_a_private_passfile(self, tmp_path: Path) -> None:
+    def test_accepts_a_private_passfile(self, tmp_path: Path) -> None:
         passfile = tmp_path / "pass"
         passfile.write_text("*:*:*:*:secret")
         passfile.chmod(0o600)
@@ -145,6 +145,6 @@ class TestCheckUrl:
         with pytest.raises(ConfigurationError, match="chmod 600"):
             check_url(f"postgresql://me@host/db?passfile={passfile}")
 
-    def test_refuses_a_passfile_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_refuses_a_missing_passfile(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="No such file"):
             check_url(f"postgresql://me@host/db?passfile={tmp_path / 'none'}")
