@@ -36,6 +36,9 @@ In that shell, curl, requests and yfinance then use it:
 Faults:
   curl --noproxy '*' -H '{header}: {token}' -d '{{"throttle": 0.5}}' {address}/faults
 
+Events (split, dividend, rename, change):
+  curl --noproxy '*' -H '{header}: {token}' -d '{{"kind": "change", "added": "NEWCO"}}' {address}/events
+
 Press Ctrl-C to stop."""
 
 

@@ -127,6 +127,14 @@ class DemoMarket:
         """Turn all faults off."""
         self.set_faults()
 
+    def apply_event(self, kind: str, **terms: object) -> None:
+        """Apply an event of a kind and with the terms of `EVENTS`, such as a split.
+
+        Raises:
+            SourceError: the event is refused, or the demo market does not answer.
+        """
+        self._control("POST", "/events", {"kind": kind, **terms})
+
     def health(self) -> dict[str, object]:
         """The market's session, the one that follows, and when: `next_change` in seconds since 1970."""
         return self._control("GET", "/health")

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from sp500tui.simulator.faults import FaultSampler
 from sp500tui.simulator.http.responses import HTML, TEXT, Answer, ResponseWriter
+from sp500tui.simulator.market.index import PAST_CHANGES, Change, Index
 from sp500tui.simulator.market.instruments import Listing
 from sp500tui.simulator.stats import Statistics
 
@@ -33,11 +34,6 @@ _HEADERS = (
     '<a href="/wiki/Central_Index_Key" title="Central Index Key">CIK</a>',
     "Founded\n",
 )
-_CHANGES = (
-    ("May 7, 2026", "VEEV", "Veeva Systems", "CTRA", "Coterra"),
-    ("March 23, 2026", "", "", "MTCH", "Match Group"),
-)
-"""Date, ticker and name added, ticker and name removed."""
 
 
 class Wikipedia:
@@ -45,7 +41,7 @@ class Wikipedia:
 
     def __init__(
         self,
-        listings: Sequence[Listing],
+        index: Index,
         rng: FaultSampler,
         responses: ResponseWriter,
         statistics: Statistics,
@@ -53,7 +49,16 @@ class Wikipedia:
         self._rng = rng
         self._responses = responses
         self._statistics = statistics
-        self._page = constituents_page(listings).encode()
+        self._index = index
+        self._version = -1
+        self._render()
+
+    def _render(self) -> None:
+        """Make the page, if the index has changed."""
+        if self._version == self._index.version:
+            return
+        self._version = self._index.version
+        self._page = constituents_page(self._index.listings, self._index.changes).encode()
         self._etag = f'W/"{hashlib.blake2b(self._page, digest_size=8).hexdigest()}"'
         self._modified = format_datetime(datetime.now(UTC), usegmt=True)
 
@@ -63,6 +68,7 @@ class Wikipedia:
         return await self._responses.send(request, lambda: self._answer(request))
 
     def _answer(self, request: web.BaseRequest) -> Answer:
+        self._render()
         fault = self._rng.choice("wikipedia")
         if fault == "forbidden" or _ANONYMOUS.match(request.headers.get("User-Agent", "")):
             return Answer(_FORBIDDEN, TEXT, 403)
@@ -90,11 +96,11 @@ class Wikipedia:
         return request.headers.get("If-Modified-Since") == self._modified
 
 
-def constituents_page(listings: Sequence[Listing]) -> str:
+def constituents_page(listings: Sequence[Listing], changes: Sequence[Change] = PAST_CHANGES) -> str:
     """The page with the structure of the real one: a table `constituents`, a table `changes`, links and footnotes."""
     rows = "".join(_row(listing, number) for number, listing in enumerate(listings))
     head = "".join(f"<th>{header}</th>\n" for header in _HEADERS)
-    changes = "".join(_change(*change) for change in _CHANGES)
+    changed = "".join(_change(change, number) for number, change in enumerate(changes, 1))
     return f"""<!DOCTYPE html>
 <html class="client-nojs" lang="en" dir="ltr">
 <head><meta charset="UTF-8"><title>List of S&amp;P 500 companies - Wikipedia</title></head>
@@ -124,7 +130,7 @@ def constituents_page(listings: Sequence[Listing]) -> str:
 <th>Ticker</th>
 <th>Security
 </th></tr>
-{changes}</tbody></table>
+{changed}</tbody></table>
 </div></body></html>
 """
 
@@ -151,14 +157,14 @@ def _row(listing: Listing, number: int) -> str:
 """
 
 
-def _change(day: str, added: str, added_name: str, removed: str, removed_name: str) -> str:
+def _change(change: Change, number: int) -> str:
     return f"""<tr>
-<td>{day}</td>
-<td>{added}</td>
-<td>{_article(added_name) if added_name else ""}</td>
-<td>{removed}</td>
-<td>{_article(removed_name)}</td>
-<td>Market capitalization change.{_footnote(1)}
+<td>{change.day:%B} {change.day.day}, {change.day.year}</td>
+<td>{change.added}</td>
+<td>{_article(change.added_name) if change.added_name else ""}</td>
+<td>{change.removed}</td>
+<td>{_article(change.removed_name) if change.removed_name else ""}</td>
+<td>{change.reason}{_footnote(number)}
 </td></tr>
 """
 

@@ -1,4 +1,4 @@
-"""The control endpoint: health, statistics and faults at run time, protected by a token."""
+"""The control endpoint: health, statistics, faults and events at run time, protected by a token."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 from aiohttp import web
 
 from sp500tui.errors import ConfigurationError
+from sp500tui.simulator.events import Events
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults, FaultSampler, replace_old_names
 from sp500tui.simulator.market.model import Market
 from sp500tui.simulator.stats import Statistics
@@ -19,14 +20,17 @@ _MAX_BODY = 65_536
 class Control:
     """Serves plain HTTP requests to the proxy's own port."""
 
-    def __init__(self, market: Market, rng: FaultSampler, statistics: Statistics, token: str) -> None:
+    def __init__(
+        self, market: Market, rng: FaultSampler, statistics: Statistics, events: Events, token: str
+    ) -> None:
         self._market = market
         self._rng = rng
         self._statistics = statistics
+        self._events = events
         self._token = token
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """`GET /health`; with the token `GET /statistics` and `GET`, `POST /faults`."""
+        """`GET /health`; with the token `GET /statistics`, and `GET` or `POST` of `/faults` and `/events`."""
         if request.host.rpartition(":")[0] not in _LOCAL_NAMES:
             return _json({"error": "the control endpoint accepts requests to 127.0.0.1 only"}, 403)
         if (request.method, request.path) == ("GET", "/health"):
@@ -39,6 +43,10 @@ class Control:
             return _json(self._rng.faults.as_json())
         if (request.method, request.path) == ("POST", "/faults"):
             return await self._set_faults(request)
+        if (request.method, request.path) == ("GET", "/events"):
+            return _json({"events": self._events.applied})
+        if (request.method, request.path) == ("POST", "/events"):
+            return await self._apply_event(request)
         return _json({"error": f"{request.method} {request.path} does not exist"}, 404)
 
     def _health(self) -> dict[str, object]:
@@ -60,6 +68,15 @@ class Control:
             return _json({"error": str(error)}, 400)
         self._rng.set(faults)
         return _json(faults.as_json() | ({"warnings": warnings} if warnings else {}))
+
+    async def _apply_event(self, request: web.BaseRequest) -> web.Response:
+        if (request.content_length or 0) > _MAX_BODY:
+            return _json({"error": "the request body is too large"}, 413)
+        try:
+            self._events.apply(json.loads(await request.read()))
+        except (ConfigurationError, ValueError) as error:
+            return _json({"error": str(error)}, 400)
+        return _json({"events": self._events.applied})
 
 
 def _json(body: object, status: int = 200) -> web.Response:

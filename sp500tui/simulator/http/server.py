@@ -14,12 +14,14 @@ from time import time
 from aiohttp import web
 
 from sp500tui.errors import ConfigurationError
+from sp500tui.simulator.events import Events
 from sp500tui.simulator.faults import Faults, FaultSampler
 from sp500tui.simulator.http.ca import Authority
 from sp500tui.simulator.http.control import Control
 from sp500tui.simulator.http.proxy import ProxyConnection
 from sp500tui.simulator.http.responses import ResponseWriter
 from sp500tui.simulator.market.clock import OPENING, DemoClock
+from sp500tui.simulator.market.index import Index
 from sp500tui.simulator.market.instruments import constituents, extras
 from sp500tui.simulator.market.model import SWEEPS, Market
 from sp500tui.simulator.stats import ServedQuotesLog, Statistics
@@ -72,8 +74,10 @@ class MarketServer:
         self._ledger = None if options.ledger is None else ServedQuotesLog(options.ledger)
         responses = ResponseWriter(self.rng, self.statistics, self._ledger)
         yahoo = Yahoo(self.market, self.rng, responses, self.statistics)
-        wikipedia = Wikipedia(listings, self.rng, responses, self.statistics)
-        control = Control(self.market, self.rng, self.statistics, self.token)
+        self.index = Index(listings)
+        wikipedia = Wikipedia(self.index, self.rng, responses, self.statistics)
+        self.events = Events(self.market, self.index)
+        control = Control(self.market, self.rng, self.statistics, self.events, self.token)
         self._control = _web_server(control.serve)
         self._hosts = {
             "en.wikipedia.org": _web_server(wikipedia.page),

@@ -22,6 +22,11 @@ class Bar:
     close: float
     volume: int
 
+    def multiplied(self, factor: float) -> Bar:
+        """The bar with all prices multiplied, and the volume divided."""
+        first, high, low, last = (price * factor for price in (self.open, self.high, self.low, self.close))
+        return Bar(self.start, first, high, low, last, round(self.volume / factor))
+
 
 class MinuteBars:
     """One-minute bars in order of time, in flat arrays: about 11 KB for a day."""
@@ -94,6 +99,12 @@ class DayRecord:
         self.price = price
         self.time = stamp
         self.volume += volume
+
+    def multiply(self, factor: float) -> None:
+        """Multiply all prices, and divide the volume."""
+        for name in ("previous_close", "open", "high", "low", "price"):
+            setattr(self, name, round(getattr(self, name) * factor, 4))
+        self.volume = round(self.volume / factor)
 
     def bar(self) -> Bar:
         """The session as one bar."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from itertools import groupby
 from math import exp, floor
@@ -36,7 +36,8 @@ def daily_bars(subject: Subject, since: date) -> list[Bar]:
 
     A date on which several of the demo's days passed has one bar for all of them.
     """
-    bars = _invented_days(subject, since)
+    scale = 1.0 if isinstance(subject, CurrencyPair) else subject.scale
+    bars = _scaled(_invented_days(subject, since), scale)
     lived = [] if isinstance(subject, CurrencyPair) else list(subject.past)
     for day, group in groupby([*lived, subject.today.bar()], lambda bar: local_date(bar.start)):
         if day >= since:
@@ -73,6 +74,7 @@ def minute_bars(subject: Subject, days: list[Periods], width: int, extended: boo
     """
     first = local_date(subject.first_opening)
     oldest = opening(first - timedelta(days=OLDEST_MINUTE))
+    scale = 1.0 if isinstance(subject, CurrencyPair) else subject.scale
     since = local_date(days[0]["regular"][0]) if days else first
     invented = {bar.start: bar for bar in _invented_days(subject, since)}
     for day in days:
@@ -80,7 +82,9 @@ def minute_bars(subject: Subject, days: list[Periods], width: int, extended: boo
         record = invented.get(opened)
         if record is not None:
             step = MINUTE if opened >= oldest else _HALF_HOUR
-            yield from _widened(_invented_minutes(record, closed, step, subject), width, opened)
+            yield from _scaled(
+                _widened(_invented_minutes(record, closed, step, subject), width, opened), scale
+            )
             continue
         for name in ("pre", "regular", "post") if extended else ("regular",):
             start, end = day.get(name, (0, 0))
@@ -92,8 +96,8 @@ def _invented_days(subject: Subject, since: date) -> list[Bar]:
     if isinstance(subject, CurrencyPair):
         close, size, volume, digits = subject.start_rate, _PAIR_VOLATILITY, 0, 6
     else:
-        volume = round(subject.listing.shares * 0.005)
-        close, size, digits = subject.listing.price, _SHARE_VOLATILITY, 2
+        volume = round(subject.listing.shares * subject.scale * 0.005)
+        close, size, digits = subject.first_price, _SHARE_VOLATILITY, 2
     rng = Prng(subject.seed, "days", subject.name)
     first = local_date(subject.first_opening)
     found: list[Bar] = []
@@ -107,6 +111,11 @@ def _invented_days(subject: Subject, since: date) -> list[Bar]:
         found.append(Bar(opening(day), opened, high, low, close, round(volume * (0.5 + rng.uniform()))))
         close = before
     return found[::-1]
+
+
+def _scaled(bars: Iterable[Bar], scale: float) -> list[Bar]:
+    """Bars of the first shares, in those of today."""
+    return list(bars) if scale == 1 else [bar.multiplied(scale) for bar in bars]
 
 
 def _widened(minutes: Iterator[Bar], width: int, origin: int) -> Iterator[Bar]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
 
 _NASDAQ_SECTORS = frozenset({"Information Technology", "Communication Services"})
@@ -53,6 +54,24 @@ def extras(count: int) -> tuple[Listing, ...]:
     """Invented shares `X00001`… in addition to the index, for larger loads."""
     sectors = sorted({listing.sector for listing in constituents()})
     return tuple(_extra(f"X{number:05d}", sectors[number % len(sectors)]) for number in range(1, count + 1))
+
+
+def invented_listing(symbol: str, day: date) -> Listing:
+    """An invented company that joins the index on a day."""
+    price = _invented_price(symbol)
+    return Listing(
+        symbol=symbol,
+        name=f"Newcomer {symbol.title()}",
+        sector="Industrials",
+        sub_industry="Industrial Conglomerates",
+        headquarters="Nowhere, Delaware",
+        date_added=day.isoformat(),
+        cik=f"{8_000_000_000 + int(fraction(symbol, 'cik') * 1e9)}",
+        founded=str(day.year),
+        price=price,
+        shares=round(_invented_capital(symbol) / price),
+        nasdaq=False,
+    )
 
 
 def _listing(row: dict[str, str]) -> Listing:

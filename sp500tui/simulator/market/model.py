@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp, sqrt
 
 from sp500tui.model import MarketState
@@ -100,6 +101,16 @@ class Instrument:
         self.pre: tuple[float, int] | None = None
         self.post: tuple[float, int] | None = None
         """Price and real time of the latest trade before and after the regular session, of the current day."""
+        self.first_price = listing.price
+        """The price before the first trade."""
+        self.scale = 1.0
+        """What one of the first shares is divided by: 0.25 after a split of 4:1."""
+        self.splits: list[tuple[int, tuple[int, int]]] = []
+        """Opening of the day, seconds since 1970, and ratio of each split since the start."""
+        self.dividends: list[tuple[int, float]] = []
+        """Opening of the day and amount of each dividend since the start, in the shares of today."""
+        self._announced_splits: list[tuple[int, int]] = []
+        self._announced_dividends: list[float] = []
         self.minutes = MinuteBars()
         self.past: deque[Bar] = deque(maxlen=MAX_DAYS)
         """Past regular sessions since the start, oldest first."""
@@ -114,7 +125,7 @@ class Instrument:
         self._next = 0
         self._last = 0
         self._day = -1
-        self._periods_day = -1
+        self._date = 0
         self._periods = clock.periods_of(0)
         self.today = self._opening_record(listing.price)
 
@@ -122,6 +133,21 @@ class Instrument:
         start = self._clock.real(0, OPENING)
         closed = min(self._clock.real(-1, CLOSING), start - 1)
         return DayRecord(start, close, closed, close, close, close, close, start, 0)
+
+    def announce_split(self, numerator: int, denominator: int) -> None:
+        """Split the shares before the first trade of the next day."""
+        self._announced_splits.append((numerator, denominator))
+
+    def announce_dividend(self, amount: float) -> None:
+        """Pay a dividend of USD a share on the next day."""
+        self._announced_dividends.append(amount)
+
+    def rename(self, symbol: str) -> Listing:
+        """Trade under another ticker from now on; returns the new listing."""
+        self.listing = replace(self.listing, symbol=symbol)
+        self.symbol = self.listing.yahoo_symbol
+        self.trades += 1
+        return self.listing
 
     def advance(self, second: int, factors: Factors) -> None:
         """Simulate all trades up to and including `second`."""
@@ -142,6 +168,7 @@ class Instrument:
             self._next = due + (longer if due + longer <= second else step)
 
     def _trade(self, second: int, state: MarketState, factors: Factors) -> None:
+        self._enter_date(second)
         day = self._clock.day(second)
         opens = state is MarketState.REGULAR and day != self._day
         price = self._price(second, factors, opens)
@@ -155,15 +182,39 @@ class Instrument:
             self.pre = (price, stamp)
         else:
             self.post = (price, stamp)
-        self.minutes.trade(stamp, price, volume, self._session_start(second, state))
+        self.minutes.trade(stamp, price, volume, self._session_start(state))
         self._last = second
         self.trades += 1
 
-    def _session_start(self, second: int, state: MarketState) -> int:
-        """Real time at which the session of a trade began."""
-        day = self._clock.date_number(second)
-        if day != self._periods_day:
-            self._periods_day, self._periods = day, self._clock.periods_of(day)
+    def _enter_date(self, second: int) -> None:
+        """Note the sessions of a trade's day; announced actions take effect with the first trade of a day."""
+        date = self._clock.date_number(second)
+        if date == self._date:
+            return
+        self._date, self._periods = date, self._clock.periods_of(date)
+        opening = self._periods.regular[0]
+        for numerator, denominator in self._announced_splits:
+            self.splits.append((opening, (numerator, denominator)))
+            self._divide(denominator / numerator)
+        self.dividends += [(opening, amount) for amount in self._announced_dividends]
+        self._announced_splits.clear()
+        self._announced_dividends.clear()
+
+    def _divide(self, factor: float) -> None:
+        """Multiply all prices of the past, and what they lead to, by a factor."""
+        self.scale *= factor
+        self.listing = replace(
+            self.listing, price=self.listing.price * factor, shares=round(self.listing.shares / factor)
+        )
+        self._lot /= factor
+        self.minutes.multiply(factor)
+        self.past = deque((bar.multiplied(factor) for bar in self.past), MAX_DAYS)
+        self.today.multiply(factor)
+        self.post = None if self.post is None else (round(self.post[0] * factor, 4), self.post[1])
+        self.dividends = [(time, amount * factor) for time, amount in self.dividends]
+
+    def _session_start(self, state: MarketState) -> int:
+        """Real time at which the session of the latest date began."""
         periods = self._periods
         if state is MarketState.REGULAR:
             return periods.regular[0]
@@ -201,7 +252,7 @@ class Market:
         """The same `seed` leads to the same prices second by second."""
         self.clock = clock
         self.seed = seed
-        sectors = sorted({listing.sector for listing in listings})
+        self._sectors = sectors = sorted({listing.sector for listing in listings})
         self._factors = Factors(clock, len(sectors), seed)
         largest = sorted(listings, key=lambda listing: -listing.shares * listing.price)
         rank = {listing.symbol: place for place, listing in enumerate(largest)}
@@ -235,6 +286,47 @@ class Market:
         if instrument is not None:
             instrument.advance(self.now(), self._factors)
         return instrument
+
+    def listed(self, symbol: str) -> Instrument:
+        """A share by its ticker as listed, with all its trades up to now.
+
+        Raises:
+            ValueError: There is no such share.
+        """
+        instrument = self.instrument(symbol.replace(".", "-"))
+        if instrument is None or instrument.listing.symbol != symbol:
+            raise ValueError(f"{symbol} is not listed")
+        return instrument
+
+    def rename(self, old: str, new: str) -> Listing:
+        """Give a share another ticker; the old one is unknown from then on.
+
+        Raises:
+            ValueError: The old ticker is not listed, or the new one is taken.
+        """
+        instrument = self.listed(old)
+        self._check_free(new)
+        del self._instruments[instrument.symbol]
+        listing = instrument.rename(new)
+        self._instruments[instrument.symbol] = instrument
+        return listing
+
+    def add(self, listing: Listing) -> Listing:
+        """List another share, in one of the known sectors.
+
+        Raises:
+            ValueError: The ticker is taken.
+        """
+        self._check_free(listing.symbol)
+        sector = self._sectors.index(listing.sector) if listing.sector in self._sectors else 0
+        instrument = Instrument(listing, sector, self.clock, self.seed, _MAX_GAP)
+        self._instruments[listing.yahoo_symbol] = instrument
+        self._order.append(instrument)
+        return listing
+
+    def _check_free(self, symbol: str) -> None:
+        if symbol.replace(".", "-") in self._instruments:
+            raise ValueError(f"{symbol} is listed already")
 
     def pair(self, yahoo_symbol: str) -> CurrencyPair | None:
         """A currency pair such as `EURDKK=X` with its current rate; None for an unknown one."""

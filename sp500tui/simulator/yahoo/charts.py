@@ -28,6 +28,7 @@ from sp500tui.simulator.market.history import (
 )
 from sp500tui.simulator.market.model import Market
 from sp500tui.simulator.stats import ServedBar, ServedChart
+from sp500tui.simulator.yahoo.chart_events import chart_events
 from sp500tui.simulator.yahoo.chart_faults import Element, Spoilt, spoil
 from sp500tui.simulator.yahoo.quotes import exchange_names, exchange_offset
 
@@ -123,7 +124,15 @@ def chart(market: Market, symbol: str, query: Mapping[str, str], faults: Faults)
     else:
         _print_time_of_latest_trade(shown, subject, market.clock)
     times = [bar if isinstance(bar, int) else bar.start for bar in shown]
-    result = {"meta": meta, "timestamp": times, "indicators": _indicators(shown, span)}
+    result = {"meta": meta, "timestamp": times}
+    events = (
+        {}
+        if isinstance(subject, CurrencyPair)
+        else chart_events(subject, query.get("events", ""), span.start, span.end)
+    )
+    if events:
+        result["events"] = events
+    result["indicators"] = _indicators(shown, span)
     return ChartAnswer(result, _served(subject, span, spoilt, now), spoilt.faults)
 
 

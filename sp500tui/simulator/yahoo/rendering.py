@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sp500tui.model import MarketState
 from sp500tui.simulator.faults import FaultSampler
 from sp500tui.simulator.market.currencies import CurrencyPair
+from sp500tui.simulator.market.instruments import Listing
 from sp500tui.simulator.market.model import Instrument, Market
 from sp500tui.simulator.stats import ServedQuote
 from sp500tui.simulator.yahoo.quotes import (
@@ -52,6 +53,8 @@ class _Fragment:
     quote: ServedQuote | None
     facts: str = ""
     """The part of the text that stays the same, without braces."""
+    listing: Listing | None = None
+    """The listing with these facts."""
 
 
 class QuoteRenderer:
@@ -109,8 +112,10 @@ class QuoteRenderer:
         trades = select(share_trades(instrument, state, wanted), wanted)
         fragment = _print(instrument, state, trades, wrap)
         known = self._fragments.get((instrument.symbol, wanted, wrap))
-        facts = known.facts if known is not None else _facts(instrument, wanted, wrap)
-        return replace(fragment, facts=facts, text=f"{{{facts},{fragment.text[1:]}")
+        listing = instrument.listing
+        same = known is not None and known.listing is listing
+        facts = known.facts if known is not None and same else _facts(instrument, wanted, wrap)
+        return replace(fragment, facts=facts, listing=listing, text=f"{{{facts},{fragment.text[1:]}")
 
     def _spoilt(self, instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields | None:
         if self._rng.occurs("stale"):

@@ -112,6 +112,26 @@ def test_the_folder_of_the_certificate_is_private_and_holds_nothing_else(demo_ma
     assert b"PRIVATE" not in demo_market.ca_file.read_bytes()
 
 
+def test_events_reach_the_market_and_its_page(
+    market: DemoMarket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in client_environment(market, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    agent = {"User-Agent": "tests (+https://example.org)"}
+    before = requests.get(PAGE, headers=agent, timeout=10)
+
+    # when the index changes
+    market.apply_event("change", added="NEWCO", removed="MMM")
+
+    # then the page does, with its entity tag
+    known = {**agent, "If-None-Match": before.headers["ETag"]}
+    after = requests.get(PAGE, headers=known, timeout=10)
+    assert after.status_code == 200
+    assert "Newcomer Newco" in after.text
+    with pytest.raises(SourceError, match="refused POST /events: event change: NOPE is not in the index"):
+        market.apply_event("change", removed="NOPE")
+
+
 def test_stopping_ends_it_and_cleans_up(market: DemoMarket) -> None:
     assert market.alive()
     assert market.health()["status"] == "ok"
