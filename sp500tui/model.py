@@ -182,7 +182,7 @@ class CorporateAction:
     effective_date: date
     """The first day on which the shares trade with the action, in the exchange's time zone."""
     effective_time: datetime
-    """The opening of that day, UTC."""
+    """The beginning of that day at the exchange, UTC: trades before the opening are with the action too."""
     numerator: Decimal | None
     """Shares after a split for every `denominator` shares before it; None for a payment."""
     denominator: Decimal | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 from decimal import Decimal
 
 from sp500tui.logs.redaction import one_line
@@ -36,7 +36,8 @@ def parse_actions(
                 )
                 continue
             day = utc(seconds).astimezone(zone).date()
-            found.append(CorporateAction(symbol, kind, day, utc(seconds), *terms, now))
+            begins = datetime.combine(day, time(), zone).astimezone(UTC)
+            found.append(CorporateAction(symbol, kind, day, begins, *terms, now))
     return tuple(sorted(found, key=lambda action: (action.effective_time, action.kind)))
 
 

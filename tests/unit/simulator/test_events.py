@@ -13,6 +13,7 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.model import ActionKind, Resolution
 from sp500tui.simulator.events import EVENTS, Events
 from sp500tui.simulator.faults import Faults
+from sp500tui.simulator.market.calendar import NEW_YORK
 from sp500tui.simulator.market.index import Index
 from sp500tui.simulator.market.instruments import constituents
 from sp500tui.simulator.market.model import Market
@@ -84,9 +85,8 @@ def test_a_split_divides_the_bars_before_it_and_is_an_event(scene: Scene, resolu
     assert known(scene.market, "MMM").today.price == pytest.approx(price / 4, rel=0.2)
     (split,) = [action for action in after.actions if action.kind is ActionKind.SPLIT]
     assert f"{split.numerator}:{split.denominator}" == "4:1"
-    assert split.effective_time == max(
-        session.start_time for session in after.sessions if session.kind == "REGULAR"
-    )
+    newest = max(session.start_time for session in after.sessions if session.kind == "REGULAR")
+    assert split.effective_date == newest.astimezone(NEW_YORK).date()
 
 
 def test_a_dividend_is_an_event_of_the_next_day(scene: Scene) -> None:
@@ -112,7 +112,9 @@ def test_shares_have_dividends_and_splits_in_their_past() -> None:
     assert any(action.kind is ActionKind.SPLIT for chart in charts for action in chart.actions)
     # and each takes effect on a day with a bar
     for one in charts:
-        assert {action.effective_time for action in one.actions} <= {bar.start_time for bar in one.bars}
+        assert {action.effective_date for action in one.actions} <= {
+            bar.start_time.date() for bar in one.bars
+        }
 
 
 def test_a_renamed_share_takes_its_history_along(scene: Scene) -> None:

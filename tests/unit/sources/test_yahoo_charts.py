@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -170,8 +170,10 @@ def test_a_recorded_split_is_an_action(path: Path) -> None:
     chart = parse_chart(recorded(path), request_of(path, Resolution.DAY), LATER)
     (split,) = chart.actions
     assert split.kind is ActionKind.SPLIT
-    assert split.effective_time in starts(chart)
-    assert split.effective_date == split.effective_time.date()
+    assert split.effective_date in {start.date() for start in starts(chart)}
+    assert split.effective_time == datetime.combine(split.effective_date, time(4), UTC), (
+        "midnight in New York"
+    )
     assert split.numerator in (3, 4)
     assert split.denominator == 1
     assert (split.amount, split.currency) == (None, None)
