@@ -33,6 +33,7 @@ _COMMANDS = {
     "resume": "sp500tui.cli.commands.control:run",
     "run-cycle": "sp500tui.cli.commands.control:run",
     "stop": "sp500tui.cli.commands.control:run",
+    "learn": "sp500tui.cli.commands.learn:run",
     "simulate": "sp500tui.simulator.command:run",
     "config": "sp500tui.cli.commands.config:run",
 }

@@ -29,6 +29,7 @@ _COMMANDS = {
     "dead-letters": "list or replay the rows that the database rejected",
     "worker": "run stages of a cluster without a dashboard (needs --broker)",
     "top": "show the dashboard of a cluster without running stages (needs --broker)",
+    "learn": "list the lessons on concurrency, or run one on a demo and print what was measured",
     "simulate": "run the demo market on its own, for other programs",
     "config": "print the effective settings, or write a configuration file",
 }
@@ -215,6 +216,17 @@ def _command_parser(command: str) -> _Parser:
     elif command == "dead-letters":
         _add_action(
             parser, list="print the rejected rows with the reasons", replay="insert the rejected rows again"
+        )
+        _add_json(parser)
+    elif command == "learn":
+        parser.add_argument(
+            "lesson", metavar="LESSON", nargs="?", help="lesson to run; without one, list them"
+        )
+        parser.add_argument(
+            "--no-ui",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="run it without asking for an answer",
         )
         _add_json(parser)
     elif command == "config":

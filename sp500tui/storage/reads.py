@@ -171,6 +171,12 @@ def statistics(connection: Connection) -> Statistics:
     return Statistics(total, version, taken_at, connections, most, inserted if counts else None)
 
 
+def price_keys(connection: Connection, since: datetime) -> tuple[int, int]:
+    """How many rows, and how many different keys, were stored at `since` or later."""
+    rows, keys = _rows(connection, "price_keys", {"since": since})[0]
+    return rows, keys
+
+
 def latest_since(connection: Connection, since: datetime) -> LatestRows:
     """The latest row of each symbol that was stored at `since` or later."""
     found = _rows(connection, "latest_since", {"since": since})

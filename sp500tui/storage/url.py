@@ -76,6 +76,15 @@ def without_password(url: str) -> str:
     return _SECRET_PARAMETER.sub(r"\1***", scheme + separator + shown + rest[len(authority) :])
 
 
+def with_database(url: str, name: str) -> str:
+    """A URL that passed `check_url`, with another database of the same server; `name` needs no escaping."""
+    scheme, separator, rest = url.partition("://")
+    rest, _, query = rest.partition("?")
+    # A parameter `dbname` has precedence over the path.
+    kept = "&".join(part for part in query.split("&") if part and not part.startswith("dbname="))
+    return f"{scheme}{separator}{rest.partition('/')[0]}/{name}{'?' * bool(kept)}{kept}"
+
+
 def invalid_value_message(message: str) -> str:
     """The invalid parameter in libpq's message and its valid values; empty if the message names none."""
     if found := _REFUSED_VALUE.search(message):

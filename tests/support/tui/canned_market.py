@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from sp500tui.errors import SourceError
 from sp500tui.simulator.faults import Faults
@@ -15,6 +16,8 @@ class CannedMarket:
         self.now = Faults.parse(faults)
         self.happened: dict[str, int] = {"throttle": 37}
         self.away = False
+        self.proxy_url = "http://127.0.0.1:1"
+        self.ca_file = Path("/nonexistent/ca.pem")
 
     def faults(self) -> Mapping[str, object]:
         self._answer()

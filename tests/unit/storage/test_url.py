@@ -9,7 +9,7 @@ import pytest
 
 from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import connect
-from sp500tui.storage.url import PERMITTED, check_url, invalid_value_message, without_password
+from sp500tui.storage.url import PERMITTED, check_url, invalid_value_message, with_database, without_password
 
 
 class TestWithoutPassword:
@@ -27,6 +27,24 @@ class TestWithoutPassword:
     def test_two_urls_are_the_same_database_whatever_their_passwords(self, url: str, name: str) -> None:
         # Journals of earlier versions are found by exactly this text.
         assert without_password(url) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://me:p%2Fw@host:5432/db", "postgresql://me:p%2Fw@host:5432/other"),
+        ("postgresql://host", "postgresql://host/other"),
+        ("postgresql://a:1,b:2/db?sslmode=prefer", "postgresql://a:1,b:2/other?sslmode=prefer"),
+        ("postgresql://me@/db?host=/run/x&port=5432", "postgresql://me@/other?host=/run/x&port=5432"),
+        ("postgresql:///db?dbname=main&host=/tmp", "postgresql:///other?host=/tmp"),
+        ("postgresql://host?dbname=main", "postgresql://host/other"),
+    ],
+)
+def test_another_database_of_the_same_server(url: str, name: str) -> None:
+    changed = with_database(url, "other")
+    assert changed == name
+    check_url(changed)
+    assert psycopg.conninfo.conninfo_to_dict(changed)["dbname"] == "other"
 
 
 class TestEnumeratedParameters:

@@ -1,0 +1,1 @@
+"""Lessons: experiments on the running demo that show how concurrency behaves, with measured results."""

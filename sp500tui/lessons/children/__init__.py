@@ -1,0 +1,1 @@
+"""Programs that experiments run as processes of their own."""

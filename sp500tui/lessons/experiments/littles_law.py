@@ -1,0 +1,160 @@
+"""Little's law: the work in progress is the arrival rate times the time that each item takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from sp500tui.lessons.bench import Bench
+from sp500tui.lessons.lesson import Figure, Lesson, Measured, Source, Value, number, ratio
+from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+
+_LATENCIES = (0.2, 0.5)
+"""Seconds after which the demo market answers, one measurement each."""
+_WORKERS = 12
+_INTERVAL = 1.0
+_CYCLES = 3
+"""Whole cycles of one measurement, so that each is counted from start to end."""
+_SAMPLE_INTERVAL = 0.01
+_MIN_DURATION = _LATENCIES[0] / 2
+"""Seconds by which the starts of two requests of one worker differ at least; less is an inaccurate sample."""
+_TOLERANCE = 0.2
+"""Share by which both sides may differ: requests begin and end between two samples."""
+_MIN_GROWTH = 1.5
+"""How much the work in progress grows at least while the latency grows 2.5 times."""
+
+
+@dataclass(slots=True)
+class RequestLog:
+    """Requests as seen from outside, by sampling which price workers are busy.
+
+    The number in progress is averaged over the samples; each request is also timed by itself.
+    """
+
+    seconds: float = 0.0
+    """Observed time."""
+    busy_seconds: float = 0.0
+    """Sum over the samples of busy workers times the time since the last sample."""
+    durations: list[float] = field(default_factory=list)
+    """Seconds of each request that ended."""
+    _started: dict[str, float] = field(default_factory=dict)
+    """Monotonic start of the running request, by worker."""
+    _at: float | None = None
+
+    def sample(self, now: float, busy: dict[str, float]) -> None:
+        """Record a sample: `busy` has the start of the running request, by worker; times are monotonic."""
+        if self._at is not None:
+            self.seconds += now - self._at
+            self.busy_seconds += len(self._started) * (now - self._at)
+            for worker, started in self._started.items():
+                if busy.get(worker) is None or busy[worker] - started > _MIN_DURATION:
+                    # It ended between the two samples; on average half-way.
+                    self.durations.append(max(0.0, (self._at + now) / 2 - started))
+        self._started, self._at = dict(busy), now
+
+    @property
+    def in_progress(self) -> float:
+        """L: requests in progress, on average."""
+        return self.busy_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def rate(self) -> float:
+        """λ: requests finished per second."""
+        return len(self.durations) / self.seconds if self.seconds else 0.0
+
+    @property
+    def mean_duration(self) -> float:
+        """W: seconds of a request, on average."""
+        return sum(self.durations) / len(self.durations) if self.durations else 0.0
+
+
+def _busy_since(seen: Snapshot, now: float) -> dict[str, float]:
+    return {
+        worker.name: now - worker.work_seconds
+        for worker in seen.workers
+        if worker.stage is StageName.PRICE and worker.work_seconds is not None
+    }
+
+
+def _observe(bench: Bench, latency: float) -> RequestLog:
+    bench.market.set_faults(latency=latency)
+    bench.settle()
+    log = RequestLog()
+    last = bench.pipeline.snapshot().cycle.number + _CYCLES
+    bench.pipeline.set_interval(_INTERVAL)
+    bench.pipeline.run_cycle_now()
+    while True:
+        seen, now = bench.pipeline.snapshot(), time.monotonic()
+        if seen.cycle.number > last:
+            return log
+        log.sample(now, _busy_since(seen, now))
+        bench.sleep(_SAMPLE_INTERVAL)
+
+
+def _measure(bench: Bench) -> dict[str, Value]:
+    bench.scale(StageName.PRICE, _WORKERS)
+    measured: dict[str, Value] = {}
+    for name, latency in zip(("fast", "slow"), _LATENCIES, strict=True):
+        bench.report(f"requests in progress while the source takes {latency * 1000:.0f} ms")
+        log = _observe(bench, latency)
+        measured |= {
+            f"{name}_rate": log.rate,
+            f"{name}_seconds": log.mean_duration,
+            f"{name}_predicted": log.rate * log.mean_duration,
+            f"{name}_in_progress": log.in_progress,
+        }
+    return measured
+
+
+def _effect(measured: Measured) -> bool:
+    return (
+        ratio(measured, "slow_in_progress", "fast_in_progress") >= _MIN_GROWTH
+        and _law_holds(measured, "fast")
+        and _law_holds(measured, "slow")
+    )
+
+
+def _law_holds(measured: Measured, name: str) -> bool:
+    predicted, counted = number(measured, f"{name}_predicted"), number(measured, f"{name}_in_progress")
+    return abs(predicted - counted) <= _TOLERANCE * counted
+
+
+LESSON = Lesson(
+    name="littles-law",
+    title="Little's law",
+    question=(
+        "Eleven requests a second are sent, whatever happens. The source becomes slower: 500 ms instead of 200 ms "
+        "an answer. How many requests are in progress at the same time?"
+    ),
+    answers=("as many as before", "about two and a half times as many", "about six times as many"),
+    correct=1,
+    change=(
+        "A cycle starts every second. With a latency of 200 ms and then of 500 ms, the busy price workers are "
+        "counted a hundred times a second, and each request is timed."
+    ),
+    claim=(
+        f"In both cases the average number in progress is the rate times the duration, within {_TOLERANCE:.0%}, and "
+        "it grows with the latency."
+    ),
+    why=(
+        "L = λ · W holds for every system in which what arrives also leaves: the average number in progress is the "
+        "arrival rate times the average stay. Read the other way round, it says how many workers a stage needs: "
+        "rate times duration, and some more for peaks."
+    ),
+    source=(
+        Source("pipeline/core/worker.py", "Worker.start_work"),
+        Source("pipeline/stages/fetcher.py", "FetchTask.run_once"),
+    ),
+    figures=(
+        Figure("fast_rate", "200 ms: requests a second, λ", "/s", 1),
+        Figure("fast_seconds", "200 ms: duration of a request, W", "s", 3),
+        Figure("fast_predicted", "200 ms: λ · W", "", 2),
+        Figure("fast_in_progress", "200 ms: in progress as counted, L", "", 2),
+        Figure("slow_rate", "500 ms: requests a second, λ", "/s", 1),
+        Figure("slow_seconds", "500 ms: duration of a request, W", "s", 3),
+        Figure("slow_predicted", "500 ms: λ · W", "", 2),
+        Figure("slow_in_progress", "500 ms: in progress as counted, L", "", 2),
+    ),
+    measure=_measure,
+    effect=_effect,
+)
