@@ -75,7 +75,7 @@ class RunReport:
             for stage in snapshot.stages
             if stage.name in _REPORTED
         }
-        price = next((stage.latency for stage in snapshot.stages if stage.name is StageName.PRICE), Latency())
+        price = next((stage.overall for stage in snapshot.stages if stage.name is StageName.PRICE), Latency())
         report = cls(
             elapsed=snapshot.uptime,
             cycles=snapshot.cycle.number,
@@ -86,7 +86,7 @@ class RunReport:
             failed_requests=sources.failed,
             throttled_requests=sources.throttled,
             fetch=price,
-            end_to_end=snapshot.end_to_end,
+            end_to_end=snapshot.end_to_end_overall,
             workers=workers,
             database=snapshot.database,
             failure=snapshot.failure,

@@ -92,6 +92,14 @@ class FakeClient:
             return Answer(committed=False, sqlstate=refusal.sqlstate, message=str(refusal))
         return Answer(committed=True, stored=stored, seconds=0.001)
 
+    @property
+    def exited(self) -> bool:
+        return self.dead
+
+    def check(self) -> None:
+        if self.dead:
+            raise WriterDiedError(f"{self.name} ended by signal 9", crashed=True)
+
     def kill(self) -> None:
         self.dead = True
 

@@ -55,6 +55,7 @@ def a_stage(name: StageName) -> StageSnapshot:
         rate=41.2,
         latency=Latency(50, 98, 120),
         restarts=1,
+        overall=Latency(50, 98, 120),
     )
 
 
@@ -74,6 +75,7 @@ def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot
         sources=SourceSnapshot(requests=13, succeeded=10, failed=1, throttled=2),
         missing=tuple(MissingSymbol(symbol, "unknown") for symbol in missing),
         end_to_end=Latency(200, 400, 500),
+        end_to_end_overall=Latency(200, 400, 500),
     )
 
 

@@ -39,6 +39,8 @@ class Heartbeat:
     """Seconds until the node's own circuit breaker closes again."""
     held_up_by: str = ""
     end_to_end: Latency = field(default_factory=Latency)
+    end_to_end_overall: Latency = field(default_factory=Latency)
+    """Since the node's start."""
     commit: Latency = field(default_factory=Latency)
     """Of one commit of the node's writers."""
     trouble: str = ""

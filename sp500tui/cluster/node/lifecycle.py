@@ -149,6 +149,7 @@ class NodeLifecycle(Lifecycle):
         self._record_progress()
         for stage in self.components.stages.values():
             stage.replace_hung_workers()
+        self._wake_writers_without_process()
         self.components.seconds.roll()
         self.components.watches.report_pending()
         try:

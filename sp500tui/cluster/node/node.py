@@ -228,6 +228,7 @@ class ClusterNode(PipelineBase):
             market=self._market(),
             missing=components.missing.snapshot(),
             end_to_end=max_latency(beat.end_to_end for beat in heartbeats),
+            end_to_end_overall=max_latency(beat.end_to_end_overall for beat in heartbeats),
             bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(lifecycle.failure) if lifecycle.failure else "",
             failure_code=lifecycle.failure.exit_code if lifecycle.failure else ExitCode.INCOMPLETE,

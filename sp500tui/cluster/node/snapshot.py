@@ -47,6 +47,7 @@ def heartbeat_of(
         held_up=held_up,
         held_up_by=reason,
         end_to_end=components.end_to_end.latency(),
+        end_to_end_overall=components.end_to_end.overall(),
         commit=components.database.commit.latency(),
         trouble=trouble,
     )
@@ -93,6 +94,8 @@ def _merge_stage(name: StageName, stages: Sequence[StageSnapshot]) -> StageSnaps
         latency=max_latency(stage.latency for stage in stages),
         restarts=sum(stage.restarts for stage in stages),
         paused=bool(stages) and all(stage.paused for stage in stages),
+        overall=max_latency(stage.overall for stage in stages),
+        oldest_work=max((age for stage in stages if (age := stage.oldest_work) is not None), default=None),
     )
 
 

@@ -20,8 +20,8 @@ _SECONDS_KEPT = 64
 _BUCKET_GROWTH = 1.15
 _SMALLEST_MS = 0.01
 _BUCKETS = 130
-_WINDOW_SECONDS = 60.0
-_WINDOWS = 5
+_LATENCY_SECONDS = 10
+"""Seconds over which latencies are given."""
 
 
 class Meter:
@@ -142,18 +142,19 @@ class Durations:
 
 
 class LatencyHistogram:
-    """Durations of the last five minutes in logarithmic buckets, each 15 % wide, from 10 µs to 18 min.
+    """Durations of the last ten seconds and since the start, in logarithmic buckets 15 % wide from 10 µs to 18 min.
 
     Beside them it counts all durations since the start in a few wide buckets.
     """
 
-    __slots__ = ("_clock", "_counts", "_lock", "_rotated_at", "_seconds", "_windows")
+    __slots__ = ("_all", "_clock", "_counts", "_lock", "_second", "_seconds", "_windows")
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._windows: deque[list[int]] = deque([[0] * _BUCKETS], maxlen=_WINDOWS)
-        self._rotated_at = clock()
+        self._windows: deque[list[int]] = deque([[0] * _BUCKETS], maxlen=_LATENCY_SECONDS)
+        self._second = int(clock())
+        self._all = [0] * _BUCKETS
         self._counts = [0] * (len(DURATION_BOUNDS) + 1)
         self._seconds = 0.0
 
@@ -161,15 +162,17 @@ class LatencyHistogram:
         """Count `count` durations of `seconds` each."""
         with self._lock:
             self._rotate()
-            self._windows[-1][_bucket_of(seconds * 1000)] += count
+            bucket = _bucket_of(seconds * 1000)
+            self._windows[-1][bucket] += count
+            self._all[bucket] += count
             self._counts[bisect_left(DURATION_BOUNDS, seconds)] += count
             self._seconds += seconds * count
 
     def _rotate(self) -> None:
-        now = self._clock()
-        while now - self._rotated_at >= _WINDOW_SECONDS:
-            self._rotated_at = max(self._rotated_at + _WINDOW_SECONDS, now - _WINDOW_SECONDS * _WINDOWS)
+        second = int(self._clock())
+        for _ in range(min(second - self._second, _LATENCY_SECONDS)):
             self._windows.append([0] * _BUCKETS)
+        self._second = second
 
     def durations(self) -> Durations:
         """All durations since the start."""
@@ -177,10 +180,16 @@ class LatencyHistogram:
             return Durations(tuple(self._counts), self._seconds)
 
     def latency(self) -> Latency:
-        """The percentiles of the last five minutes."""
+        """The percentiles of the last ten seconds; None if nothing finished in them."""
         with self._lock:
             self._rotate()
             counts = [sum(column) for column in zip(*self._windows, strict=True)]
+        return percentiles(counts)
+
+    def overall(self) -> Latency:
+        """The percentiles since the start."""
+        with self._lock:
+            counts = list(self._all)
         return percentiles(counts)
 
 

@@ -81,7 +81,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles in milliseconds over the last five minutes; None before the first measurement."""
+    """Percentiles in milliseconds over the last ten seconds, unless said otherwise; None if nothing finished."""
 
     p50: float | None = None
     p95: float | None = None
@@ -174,6 +174,10 @@ class StageSnapshot:
     """Duration of one lease."""
     restarts: int
     paused: bool = False
+    overall: Latency = field(default_factory=Latency)
+    """Duration of one lease since the start."""
+    oldest_work: float | None = None
+    """Seconds since the oldest lease in work was begun; None while no worker processes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +284,7 @@ class DatabaseSnapshot:
     retry_in: float | None = None
     commit: Latency = field(default_factory=Latency)
     rows_total: int | None = None
-    """Rows in `prices`, counted every few seconds."""
+    """Rows in `prices`: those of the last count, made every few seconds, and those that this run has stored since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,6 +436,8 @@ class Snapshot:
     missing: tuple[MissingSymbol, ...] = ()
     end_to_end: Latency = field(default_factory=Latency)
     """Time from the fetch to the commit."""
+    end_to_end_overall: Latency = field(default_factory=Latency)
+    """The same since the start."""
     bottleneck: Bottleneck | None = None
     verdict: Verdict = field(default_factory=Verdict)
     failure: str = ""

@@ -233,6 +233,12 @@ class Worker:
         """Whether the worker is processing a lease, other than waiting for the request limit."""
         return self._work_since is not None and self.account.state is not WorkerState.LIMIT
 
+    @property
+    def work_seconds(self) -> float | None:
+        """Seconds since it began to process its current lease; None without one."""
+        since = self._work_since
+        return None if since is None else time.monotonic() - since
+
     def snapshot(self) -> WorkerSnapshot:
         """The worker's state and counters."""
         state = self.account.state
@@ -240,7 +246,7 @@ class Worker:
             state = WorkerState.HUNG
         elif self.stopping.is_set():
             state = WorkerState.DRAINING
-        until, work_since = self._until, self._work_since
+        until = self._until
         now = time.monotonic()
         return WorkerSnapshot(
             name=self.name,
@@ -259,7 +265,7 @@ class Worker:
             pid=self.pid,
             thread=self.thread.native_id,
             history=self.meter.history(30),
-            work_seconds=now - work_since if work_since is not None else None,
+            work_seconds=self.work_seconds,
         )
 
     # --- the thread --------------------------------------------------------------------------------------------

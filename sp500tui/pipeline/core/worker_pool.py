@@ -210,6 +210,10 @@ class WorkerPool:
             latency=self.latency.latency(),
             restarts=self._past_restarts + sum(worker.restarts for worker in workers),
             paused=self.paused,
+            overall=self.latency.overall(),
+            oldest_work=max(
+                (age for worker in workers if (age := worker.work_seconds) is not None), default=None
+            ),
         )
 
     def emit(self, kind: EventKind, message: str, level: int, worker: str = "") -> None:

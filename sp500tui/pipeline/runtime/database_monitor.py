@@ -31,6 +31,8 @@ _POLL_INTERVAL = 1.0
 """Seconds between two checks of the server."""
 _COUNT_INTERVAL = 5.0
 """Seconds between two counts of the rows."""
+_MAX_COUNT_AGE = 30.0
+"""Seconds after which the rows are counted although a batch is being committed."""
 _MAX_OPEN_ATTEMPTS = 5
 """Unexpected errors in a row after which a run that waits for its database fails."""
 _PERMANENT = ("28", "3D", "3F", "42", "25006", "0A")
@@ -64,7 +66,24 @@ class DatabaseMonitor:
         current_constituents: CurrentConstituents,
         retry_forever: bool,
         on_fatal: Callable[[Sp500tuiError], None],
+        stored: Callable[[], int] = lambda: 0,
+        writing: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Create the monitor of the database at `url`.
+
+        Args:
+            url: of the database; None for the embedded server in `data_dir`.
+            data_dir: folder of the embedded server.
+            health: shared with the writers.
+            current_constituents: stored whenever they change.
+            retry_forever: whether a failure to open the database is retried.
+            on_fatal: called with an error after which the run cannot continue.
+            stored: returns the rows that this run has stored, which are added to the counted ones until the next count.
+            writing: returns whether a batch is being committed, which may be counted or not.
+        """
+        self._stored = stored
+        self._writing = writing
+        self._stored_when_counted = 0
         self._url = url
         self._data_dir = data_dir
         self._health = health
@@ -162,9 +181,17 @@ class DatabaseMonitor:
             self._upserted = changes
 
     def _count(self) -> None:
-        if self._connection is not None:
-            self._rows_total = row_count(self._connection)
-            self._counted_at = time.monotonic()
+        """Count the rows at a moment without a commit, or after `_MAX_COUNT_AGE` at any moment."""
+        if self._connection is None:
+            return
+        busy, before = self._writing(), self._stored()
+        rows, now = row_count(self._connection), time.monotonic()
+        stored = self._stored()
+        if busy or self._writing() or stored != before:
+            recent = self._rows_total is not None and now - self._counted_at < _MAX_COUNT_AGE
+            if recent and not self.thread.stopping:
+                return
+        self._rows_total, self._stored_when_counted, self._counted_at = rows, stored, now
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -172,9 +199,10 @@ class DatabaseMonitor:
             with suppress(psycopg.Error):
                 connection.close()
 
-    def snapshot(self) -> DatabaseSnapshot:
-        """The state of the database."""
+    def snapshot(self, stored: int = 0) -> DatabaseSnapshot:
+        """The state of the database once this run has stored `stored` rows."""
         health, database = self._health, self._database
+        counted = self._rows_total
         return DatabaseSnapshot(
             health=health.status,
             message=health.message,
@@ -182,7 +210,7 @@ class DatabaseMonitor:
             embedded=self._url is None,
             retry_in=health.retry_in,
             commit=health.commit.latency(),
-            rows_total=self._rows_total,
+            rows_total=None if counted is None else counted + max(0, stored - self._stored_when_counted),
         )
 
     def stop_server(self, seconds: float) -> bool:

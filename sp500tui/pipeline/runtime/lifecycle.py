@@ -180,6 +180,13 @@ class Lifecycle:
             for task in writer_tasks(self.components).values():
                 task.kill()
 
+    def _wake_writers_without_process(self) -> None:
+        """Let writers whose process has died while they wait for rows start another one."""
+        stage = self.components.stages.get(StageName.WRITER)
+        for worker in stage.workers if stage is not None else ():
+            if isinstance(worker.task, WriterTask) and worker.task.process_exited:
+                worker.wake()
+
     def _open_market_clock(self) -> None:
         sources, latest_prices = self.components.sources, self.components.latest_prices
         if sources is not None:

@@ -105,7 +105,7 @@ class Pipeline(PipelineBase):
         pools = [(stage, stage.workers) for stage in components.stages.values()]
         stages = tuple(stage.snapshot(workers) for stage, workers in pools)
         workers = tuple(worker.snapshot() for _, there in pools for worker in there)
-        database = components.database_monitor.snapshot()
+        database = components.database_monitor.snapshot(ledger.stored)
         phase = lifecycle.phase
         snapshot = Snapshot(
             taken_at=datetime.now(UTC),
@@ -124,6 +124,7 @@ class Pipeline(PipelineBase):
             market=self._market(),
             missing=components.missing.snapshot(),
             end_to_end=components.end_to_end.latency(),
+            end_to_end_overall=components.end_to_end.overall(),
             bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(lifecycle.failure) if lifecycle.failure else "",
             failure_code=lifecycle.failure.exit_code if lifecycle.failure else ExitCode.INCOMPLETE,

@@ -101,6 +101,7 @@ class Supervisor(Lifecycle):
             meter.sample()
         for stage in components.stages.values():
             stage.replace_hung_workers()
+        self._wake_writers_without_process()
         components.seconds.roll()
         components.watches.report_pending()
         self._fail_if_no_prices()

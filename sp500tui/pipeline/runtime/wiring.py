@@ -215,6 +215,8 @@ class PipelineComponents(RunComponents):
             current_constituents=self.current_constituents,
             retry_forever=not (settings.no_ui and self.bounded),
             on_fatal=fail,
+            stored=lambda: self.counters.stored,
+            writing=lambda: self.journal.in_progress > 0,
         )
         self.writer_stage = self._make_writer_stage(self.journal, dead_letters)
         self.stages = self._make_stages(stage_sizes(settings), on_cycles_ended)

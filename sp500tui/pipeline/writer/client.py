@@ -192,6 +192,16 @@ class WriterClient:
         last = f": {output[-1][:300]}" if output else ""
         return f"{self._name} (process {self.pid}) ended by {how}{last}"
 
+    @property
+    def exited(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def check(self) -> None:
+        """Raise WriterDiedError if the process has ended."""
+        if self.exited:
+            raise self._process_died()
+
     def kill(self) -> None:
         """Kill the process."""
         self._process.kill()

@@ -104,7 +104,9 @@ class WriterTask(Generic[B]):
         if shared.spooling_since is not None or not shared.health.ready.is_set() or shared.health.retry_in:
             self._spool_or_wait()
             return
-        if self._client is None and not self._connect():
+        if self._client is not None:
+            self._client.check()
+        elif not self._connect():
             return
         batch = shared.batch_store.take_pending() or self._admit()
         while batch is not None:
@@ -315,6 +317,12 @@ class WriterTask(Generic[B]):
         self._worker.pid = os.getpid()
         if client is not None:
             client.close(kill=kill)
+
+    @property
+    def process_exited(self) -> bool:
+        """Whether its process has ended without being closed."""
+        client = self._client
+        return client is not None and client.exited
 
     def kill(self) -> bool:
         """Kill the process, as a fault would; False when there is none."""

@@ -124,6 +124,23 @@ def test_a_face_sees_prices_workers_and_queues(start: EngineStarter, database_ur
     run.ends()
 
 
+def test_the_death_of_an_idle_writer_is_noticed_before_its_next_batch(
+    start: EngineStarter, database_url: str
+) -> None:
+    # given writers that have stored a cycle and wait for the next one
+    run = start(database_url, symbols=FEW, interval=600, writers=1)
+    run.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
+    assert run.snapshot().database.rows_total == 3
+    # when the process of one is killed
+    assert run.pipeline.kill_worker("writer-1")
+    # then it is replaced, and the event names the signal
+    run.waits_for(lambda s: s.stage(StageName.WRITER).restarts == 1, "a restart")
+    (died,) = [event for event in run.events if event.kind is EventKind.WORKER_DIED]
+    assert "signal 9" in died.message
+    assert run.snapshot().cycle.number == 1
+    run.ends()
+
+
 def test_what_a_person_asks_for_is_done(start: EngineStarter, database_url: str) -> None:
     """Pause, resume, a cycle at once, another rhythm, other pool sizes."""
     run = start(database_url, symbols=FEW, interval=60)
