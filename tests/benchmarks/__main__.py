@@ -22,6 +22,7 @@ NAMES = (
     "dashboard",
     "start-up",
     "memory",
+    "idle",
     "growth",
     "back-pressure",
     "budget",

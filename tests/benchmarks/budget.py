@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -75,12 +76,12 @@ class FromSocket:
         self._fetch = self._yahoo.fetch
         ask = self._yahoo._query
 
-        def asked(url: str, params: dict[str, str], read: Callable[[bytes], object]) -> object:
+        def asked(url: str, params: dict[str, str], read: Callable[[bytes], object], *more: Any) -> object:
             def kept(body: bytes) -> object:
                 self.bodies.append(body)
                 return read(body)
 
-            return ask(url, params, kept)
+            return ask(url, params, kept, *more)
 
         self._yahoo._query = asked  # type: ignore[method-assign,assignment]
         self._fetch(self._symbols)
