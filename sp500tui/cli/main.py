@@ -22,6 +22,8 @@ _COMMANDS = {
     "constituents": "sp500tui.cli.commands.constituents:run",
     "quote": "sp500tui.cli.commands.quote:run",
     "database": "sp500tui.cli.commands.database:run",
+    "gaps": "sp500tui.cli.commands.gaps:run",
+    "backfill": "sp500tui.cli.commands.backfill:run",
     "export": "sp500tui.cli.commands.export:run",
     "dead-letters": "sp500tui.cli.commands.dead_letters:run",
     "worker": "sp500tui.cli.commands.cluster:run_worker",

@@ -25,6 +25,8 @@ _COMMANDS = {
     "constituents": "print the companies of the S&P 500",
     "quote": "print the latest prices of symbols; needs no database",
     "database": "work with the price database: url, psql, status, prepare",
+    "gaps": "list the trading days whose bars or prices are not complete",
+    "backfill": "fetch the bars that are missing",
     "export": "write quotes, bars, corporate actions or constituents as CSV, JSON lines or Parquet",
     "dead-letters": "list or replay the rows that the database rejected",
     "worker": "run stages of a cluster without a dashboard (needs --broker)",
@@ -211,6 +213,16 @@ def _command_parser(command: str) -> _Parser:
         parser.add_argument(
             "--dry-run", action="store_true", help="prepare: print the SQL without running it"
         )
+    elif command in ("gaps", "backfill"):
+        _add_window(parser)
+        parser.add_argument(
+            "--resolution",
+            choices=(*RESOLUTIONS, "quotes") if command == "gaps" else RESOLUTIONS,
+            default="1m",
+            help="length of the bars (default: 1m)"
+            + ("; quotes: the collected prices" if command == "gaps" else ""),
+        )
+        _add_json(parser)
     elif command == "export":
         _add_export(parser)
     elif command == "dead-letters":
@@ -244,7 +256,11 @@ def _options_of(command: str) -> list[Option]:
     if command in ("config", "worker", "top"):
         return list(OPTIONS)
     if command not in _CONTROL_COMMANDS:
-        return [option for option in OPTIONS if option.shared]
+        return [
+            option
+            for option in OPTIONS
+            if option.shared or (command == "backfill" and option.field == "history_workers")
+        ]
     return [
         option
         for option in OPTIONS

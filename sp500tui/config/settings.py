@@ -73,6 +73,8 @@ class Settings(BaseModel):
     """The default is one more than the requests for the whole index, so that they all run at the same time."""
     converters: int = Field(default=2, ge=1, le=64)
     writers: int = Field(default=2, ge=1, le=64)
+    history_workers: int = Field(default=2, ge=1, le=64)
+    """Threads that request bars."""
     batch_size: int = Field(default=50, ge=1, le=500)
     """Symbols in one price request."""
     currency: str = "DKK"

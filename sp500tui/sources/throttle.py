@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -160,6 +161,16 @@ class Throttle:
         self._requests = self._succeeded = self._failed = self._throttled = 0
         self._last_success: float | None = None
         self._message = ""
+        self._background = threading.local()
+
+    @contextmanager
+    def background(self) -> Iterator[None]:
+        """Let the requests of this thread wait while others use the rate: they leave the burst to the others."""
+        self._background.active = True
+        try:
+            yield
+        finally:
+            self._background.active = False
 
     def acquire(self, timeout: float = 30.0, cancelled: Callable[[], bool] | None = None) -> None:
         """Wait until one request may be sent, at most `timeout` seconds.
@@ -169,6 +180,8 @@ class Throttle:
                 would exceed `timeout` (raised without waiting), or `cancelled` returned True.
         """
         with self._changed:
+            if getattr(self._background, "active", False):
+                self._wait_until_unused(self._clock() + timeout, cancelled)
             now = self._clock()
             probing = self._try_become_probe(now)
             due = self._take(now)
@@ -276,6 +289,16 @@ class Throttle:
         start = max(self._tat, now)
         self._tat = start + gap
         return max(now, start - slack)
+
+    def _wait_until_unused(self, deadline: float, cancelled: Callable[[], bool] | None) -> None:
+        """Wait until the bucket is full, so that no other request has to wait for the one that follows."""
+        while self._open_until is None and (left := self._tat - self._clock()) > 0:
+            now = self._clock()
+            if now >= deadline:
+                raise ThrottledError("Yahoo Finance: other requests use the whole rate", left)
+            if cancelled is not None and cancelled():
+                raise ThrottledError("Yahoo Finance: request cancelled, the run is ending", left)
+            self._changed.wait(min(left, deadline - now, _POLL_INTERVAL if cancelled else left))
 
     def _refund(self) -> None:
         self._tat -= 1 / self._rate

@@ -1,19 +1,24 @@
 """The serialized form of a batch, used in the journal, on the writer's pipe and as query parameters.
 
-A payload holds one PostgreSQL array literal a column (`{AAPL,MSFT}`, `{1.5,NULL}`), in the order of
-`COLUMNS`, separated by line feeds. `encode` checks that no value needs quoting, so that decoding is plain
-splitting and the server receives the columns unchanged.
+A payload holds one PostgreSQL array literal a column (`{AAPL,MSFT}`, `{1.5,NULL}`), in the order of the layout's
+columns, separated by line feeds. For a table other than `prices` its name comes first, on a line of its own. `encode`
+checks that no value needs quoting, so that decoding is plain splitting and the server receives the columns unchanged.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
+from typing import Any
 
 from sp500tui.errors import DatabaseError
-from sp500tui.model import ConvertedQuote
+from sp500tui.model import Bar, ConvertedQuote
+
+Row = ConvertedQuote | Bar
+"""What a batch can hold; all rows of one batch are of one class."""
 
 COLUMNS: tuple[str, ...] = (
     "symbol",
@@ -32,14 +37,67 @@ COLUMNS: tuple[str, ...] = (
 )
 """Columns of `prices` in the order of the payload; `stored_at` is set by the server."""
 
-_FIELDS = attrgetter(
-    *(name if name.startswith(("converted_", "fx_")) else f"quote.{name}" for name in COLUMNS)
+BAR_COLUMNS: tuple[str, ...] = (
+    "symbol",
+    "resolution",
+    "start_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "currency",
+    "source",
+    "fetched_at",
 )
-_KEY = itemgetter(0, 1)
-_EMPTY = b"\n".join([b"{}"] * len(COLUMNS))
+"""Columns of `bars` in the order of the payload."""
+BAR_SOURCE = "yahoo"
+"""The source of a bar that was fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the rows of one table are encoded."""
+
+    table: str
+    query: str
+    """Name of the statement that inserts a batch."""
+    columns: tuple[str, ...]
+    fields: Callable[[Any], tuple[Any, ...]]
+    """The values of a row in the order of the columns."""
+    key: Callable[[tuple[Any, ...]], Any]
+    """The primary key of such values, by which a batch is sorted."""
+    nullable_text: frozenset[str] = frozenset()
+    """Text columns that may be NULL."""
+
+    @property
+    def header(self) -> bytes:
+        """What a payload begins with."""
+        return b"" if self.table == "prices" else self.table.encode() + b"\n"
+
+
+_bar_fields = attrgetter(*(name for name in BAR_COLUMNS if name != "source"))
+PRICES = Layout(
+    "prices",
+    "insert_prices",
+    COLUMNS,
+    attrgetter(*(name if name.startswith(("converted_", "fx_")) else f"quote.{name}" for name in COLUMNS)),
+    itemgetter(0, 1),
+)
+BARS = Layout(
+    "bars",
+    "insert_bars",
+    BAR_COLUMNS,
+    lambda bar: (*(values := _bar_fields(bar))[:-1], BAR_SOURCE, values[-1]),
+    itemgetter(0, 1, 2),
+    frozenset({"currency"}),
+)
+_LAYOUTS = {layout.table.encode(): layout for layout in (PRICES, BARS)}
 _NULL = "NULL"
-_TIME_COLUMNS = frozenset({"quote_time", "fx_time", "fetched_at"})
-_TEXT_COLUMNS = frozenset({"symbol", "currency", "converted_currency", "market_state"})
+_TIME_COLUMNS = frozenset({"quote_time", "fx_time", "fetched_at", "start_time"})
+_TEXT_COLUMNS = frozenset(
+    {"symbol", "currency", "converted_currency", "market_state", "resolution", "source"}
+)
 _TIME_CHARACTERS = b"0123456789T:.+-NUL"
 _NUMBER_CHARACTERS = b"0123456789.eE+-NUL"
 _TEXT_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.^=_&/:+-"
@@ -50,27 +108,42 @@ _INVALID_TEXT = "22P02"
 """SQLSTATE `invalid_text_representation`: an error of the row, not of the database."""
 
 
-def encode(rows: Sequence[ConvertedQuote]) -> bytes:
-    """Encode rows, sorted by symbol and quote time; rows with equal keys are all kept.
+def layout_of(payload: bytes) -> Layout:
+    """The layout of a payload.
+
+    Raises:
+        DatabaseError: With SQLSTATE 22P02 if it is for a table that this version does not know.
+    """
+    if payload.startswith(b"{"):
+        return PRICES
+    table = payload.partition(b"\n")[0]
+    if table not in _LAYOUTS:
+        raise DatabaseError(f"a batch for the table {table[:40]!r} cannot be stored", _INVALID_TEXT)
+    return _LAYOUTS[table]
+
+
+def encode(rows: Sequence[Row]) -> bytes:
+    """Encode rows, sorted by their primary key; rows with equal keys are all kept.
 
     Numbers are written by `str`, times as ISO 8601 in UTC.
 
     Raises:
         DatabaseError: With SQLSTATE 22P02 if a value needs quoting.
     """
-    table = sorted(map(_FIELDS, rows), key=_KEY)
+    layout = BARS if rows and isinstance(rows[0], Bar) else PRICES
+    table = sorted(map(layout.fields, rows), key=layout.key)
     if not table:
-        return _EMPTY
+        return b"\n".join([b"{}"] * len(COLUMNS))
     time_text = _TimeText()
     columns: list[Sequence[str]] = []
-    for name, values in zip(COLUMNS, zip(*table, strict=True), strict=True):
+    for name, values in zip(layout.columns, zip(*table, strict=True), strict=True):
         if name in _TIME_COLUMNS:
             columns.append([_NULL if value is None else time_text[value] for value in values])
-        elif name in _TEXT_COLUMNS:
+        elif name in _TEXT_COLUMNS and name not in layout.nullable_text:
             columns.append(values)
         else:
             columns.append([_NULL if value is None else str(value) for value in values])
-    return _join(columns)
+    return _join(layout, columns)
 
 
 def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
@@ -79,9 +152,14 @@ def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
     Raises:
         DatabaseError: With SQLSTATE 22P02 if a value needs quoting or is missing.
     """
+    layout = BARS if records and "resolution" in records[0] else PRICES
     try:
         return _join(
-            [_NULL if record[name] is None else str(record[name]) for record in records] for name in COLUMNS
+            layout,
+            (
+                [_NULL if record[name] is None else str(record[name]) for record in records]
+                for name in layout.columns
+            ),
         )
     except KeyError as error:
         raise DatabaseError(f"a row without the column {error} cannot be stored", _INVALID_TEXT) from error
@@ -89,11 +167,12 @@ def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
 
 def decode(payload: bytes) -> list[dict[str, str | None]]:
     """Decode into records of column name → text, None for NULL; bytes that are not UTF-8 become U+FFFD."""
-    columns = [_elements(column) for column in _columns(payload)]
+    layout = layout_of(payload)
+    columns = [_elements(column) for column in parameters(payload)]
     return [
         {
             name: None if value == b"NULL" else value.decode("utf-8", "replace")
-            for name, value in zip(COLUMNS, row, strict=True)
+            for name, value in zip(layout.columns, row, strict=True)
         }
         for row in zip(*columns, strict=True)
     ]
@@ -101,22 +180,37 @@ def decode(payload: bytes) -> list[dict[str, str | None]]:
 
 def count(payload: bytes) -> int:
     """The number of rows in the payload."""
-    return len(_elements(payload.partition(b"\n")[0]))
+    return len(_elements(payload.removeprefix(layout_of(payload).header).partition(b"\n")[0]))
 
 
 def split(payload: bytes) -> tuple[bytes, bytes]:
     """Split the payload in two halves; the second one takes the odd row."""
-    columns = [_elements(column) for column in _columns(payload)]
+    header = layout_of(payload).header
+    columns = [_elements(column) for column in parameters(payload)]
     middle = len(columns[0]) // 2
     return (
-        b"\n".join(_literal(column[:middle]) for column in columns),
-        b"\n".join(_literal(column[middle:]) for column in columns),
+        header + b"\n".join(_literal(column[:middle]) for column in columns),
+        header + b"\n".join(_literal(column[middle:]) for column in columns),
     )
 
 
 def parameters(payload: bytes) -> list[bytes]:
-    """The array literals of the payload, one per column: the parameters of `insert_prices`."""
-    return _columns(payload)
+    """The array literals of the payload, one per column: the parameters of the layout's query."""
+    layout = layout_of(payload)
+    columns = payload.removeprefix(layout.header).split(b"\n")
+    if len(columns) != len(layout.columns):
+        raise DatabaseError(
+            f"a batch of {len(columns)} columns cannot be stored: {len(layout.columns)} expected",
+            _INVALID_TEXT,
+        )
+    return columns
+
+
+def record_of(row: Row) -> dict[str, str | None]:
+    """The values of a row as text, also of one that cannot be encoded."""
+    layout = BARS if isinstance(row, Bar) else PRICES
+    values = zip(layout.columns, layout.fields(row), strict=True)
+    return {name: None if value is None else str(value) for name, value in values}
 
 
 class _TimeText(dict[datetime, str]):
@@ -127,21 +221,24 @@ class _TimeText(dict[datetime, str]):
         return text
 
 
-def _join(columns: Iterable[Sequence[str]]) -> bytes:
-    return b"\n".join(
-        b"{" + _column_text(name, column) + b"}" for name, column in zip(COLUMNS, columns, strict=True)
+def _join(layout: Layout, columns: Iterable[Sequence[str]]) -> bytes:
+    return layout.header + b"\n".join(
+        b"{" + _column_text(layout, name, column) + b"}"
+        for name, column in zip(layout.columns, columns, strict=True)
     )
 
 
-def _column_text(name: str, column: Sequence[str]) -> bytes:
+def _column_text(layout: Layout, name: str, column: Sequence[str]) -> bytes:
     text = ",".join(column).encode("utf-8", "replace")
-    if not column or _is_unquoted(name, text, len(column)):
+    if not column or _is_unquoted(layout, name, text, len(column)):
         return text
-    invalid = next(value for value in column if not _is_unquoted(name, value.encode("utf-8", "replace"), 1))
+    invalid = next(
+        value for value in column if not _is_unquoted(layout, name, value.encode("utf-8", "replace"), 1)
+    )
     raise DatabaseError(f"the {name} {invalid[:40]!r} cannot be stored: unexpected characters", _INVALID_TEXT)
 
 
-def _is_unquoted(name: str, text: bytes, values: int) -> bool:
+def _is_unquoted(layout: Layout, name: str, text: bytes, values: int) -> bool:
     """Whether the joined values hold only allowed characters, no empty element and no unintended NULL."""
     is_text = name in _TEXT_COLUMNS
     allowed = (
@@ -151,16 +248,8 @@ def _is_unquoted(name: str, text: bytes, values: int) -> bool:
         return False
     if not text or text.startswith(b",") or text.endswith(b",") or b",," in text:
         return False
-    return not (is_text and b"NULL" in text.upper() and _NULL_ELEMENT.search(text))
-
-
-def _columns(payload: bytes) -> list[bytes]:
-    columns = payload.split(b"\n")
-    if len(columns) != len(COLUMNS):
-        raise DatabaseError(
-            f"a batch of {len(columns)} columns cannot be stored: {len(COLUMNS)} expected", _INVALID_TEXT
-        )
-    return columns
+    never_null = is_text and name not in layout.nullable_text
+    return not (never_null and b"NULL" in text.upper() and _NULL_ELEMENT.search(text))
 
 
 def _elements(literal: bytes) -> list[bytes]:

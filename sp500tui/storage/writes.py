@@ -13,7 +13,7 @@ import psycopg
 from sp500tui.errors import DatabaseError
 from sp500tui.model import Constituent
 from sp500tui.storage.adaptation import python_codec
-from sp500tui.storage.batch_codec import parameters
+from sp500tui.storage.batch_codec import layout_of, parameters
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import with_retry
@@ -36,9 +36,9 @@ def insert(connection: Connection, payload: bytes) -> int:
     Raises:
         DatabaseError: With its SQLSTATE, for `is_transient` and `is_bad_row`.
     """
-    columns = parameters(payload)
+    query, columns = layout_of(payload).query, parameters(payload)
     try:
-        return with_retry(lambda: run_raw(connection, "insert_prices", columns))
+        return with_retry(lambda: run_raw(connection, query, columns))
     except psycopg.Error as error:
         raise query_error("the database did not store a batch", error) from None
 

@@ -64,12 +64,13 @@ class WriterStage(Generic[B]):
         *,
         health: DatabaseHealth,
         dead_letters: DeadLetters,
-        latest_prices: LatestPrices,
+        latest_prices: LatestPrices | None,
         end_to_end: LatencyHistogram,
         url: Callable[[], str],
         batch_size: int,
         commit_timeout: float,
     ) -> None:
+        """`latest_prices`: where committed prices are marked; None for rows that are no prices."""
         self.rows = rows
         self.batch_store = batch_store
         self.health = health
@@ -295,10 +296,11 @@ class WriterTask(Generic[B]):
             return
         with worker.during(WorkerState.JOURNAL):
             shared.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
-        now = time.monotonic()
-        for fetched_at, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
-            shared.end_to_end.record(now - fetched_at, quotes)
-        shared.latest_prices.mark_written(batch.quotes, worker.name)
+        if shared.latest_prices is not None:
+            now = time.monotonic()
+            for fetched_at, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
+                shared.end_to_end.record(now - fetched_at, quotes)
+            shared.latest_prices.mark_written(batch.quotes, worker.name)
         worker.finish_work(batch.rows, seconds)
         for letter in outcome.refused:
             message = f"{letter.row.get('symbol')} was dead-lettered: {letter.reason}"
@@ -362,14 +364,8 @@ def _encode(
                 batch_codec.encode([row])
                 good.append(row)
             except DatabaseError as error:
-                bad.append(DeadLetter.of(_record(row), str(error), error.sqlstate))
+                bad.append(DeadLetter.of(batch_codec.record_of(row), str(error), error.sqlstate))
         return good, batch_codec.encode(good), bad
-
-
-def _record(row: ConvertedQuote) -> dict[str, str | None]:
-    """A row that the codec rejects, as text."""
-    fields = {name: getattr(row.quote, name, getattr(row, name, None)) for name in batch_codec.COLUMNS}
-    return {name: None if value is None else str(value) for name, value in fields.items()}
 
 
 def _split_evenly(payload: bytes) -> list[bytes]:

@@ -1,0 +1,239 @@
+"""The history stage: workers that request bars, hand them to the writers and complete a task once they are stored."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from threading import Lock
+
+from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
+from sp500tui.model import Bar
+from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
+from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.worker import Worker
+from sp500tui.pipeline.history.calendar import FetchChart
+from sp500tui.pipeline.history.coverage import MAX_ATTEMPTS, CoverageState, coverage_state
+from sp500tui.pipeline.history.plan import HistoryTask
+from sp500tui.sources.yahoo.charts import Chart, ChartRequest
+from sp500tui.storage.connection import connect
+from sp500tui.storage.history import CoverageRow, bar_starts, store_actions, store_coverage, store_sessions
+from sp500tui.storage.transaction import Connection
+
+_log = logging.getLogger(__name__)
+
+_MAX_UNCONFIRMED = 4
+"""Tasks of one worker whose bars are being committed, beyond which it requests nothing."""
+_CONFIRM_INTERVAL = 0.05
+"""Seconds between two checks whether bars are committed."""
+_MAX_FAILURES = 4
+"""Requests without an answer after which a task is abandoned; the next run makes it again."""
+_PUT_ROWS = 5_000
+
+
+@dataclass(slots=True)
+class HistoryProgress:
+    """What has become of the tasks. Thread-safe by `lock`."""
+
+    total: int = 0
+    done: int = 0
+    complete: int = 0
+    """Days that were not complete and are now."""
+    incomplete: int = 0
+    """Days of which the source did not have everything."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Symbols without charts, with the reason."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Tasks that were abandoned, with the reason."""
+    lock: Lock = field(default_factory=Lock)
+
+
+@dataclass(slots=True, eq=False)
+class _HandedOver:
+    """A task whose bars are with the writers."""
+
+    lease: Lease[HistoryTask]
+    task: HistoryTask
+    starts: frozenset[datetime]
+    """Starts of the bars that the source sent."""
+    first_trade: datetime | None
+
+
+class HistoryStage:
+    """What all workers of the stage share; makes the task of each."""
+
+    def __init__(
+        self,
+        tasks: LeasedQueue[HistoryTask],
+        bars: LeasedQueue[Bar],
+        fetch: FetchChart,
+        *,
+        url: Callable[[], str],
+        counters: LedgerCounters,
+        outstanding: Callable[[], int],
+        background: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`outstanding`: bars that are neither stored nor refused; `background`: makes a request wait for others."""
+        self.tasks = tasks
+        self.bars = bars
+        self.fetch = fetch
+        self.url = url
+        self.counters = counters
+        self.outstanding = outstanding
+        self.background = background
+        self.clock = clock
+        self.progress = HistoryProgress()
+
+    def make_task(self, worker: Worker) -> HistoryWorkerTask:
+        """The task of one worker; it connects to the database with its first request."""
+        return HistoryWorkerTask(self, worker)
+
+
+class HistoryWorkerTask:
+    """One worker: its connection, the request in progress and the tasks whose bars are being committed."""
+
+    def __init__(self, shared: HistoryStage, worker: Worker) -> None:
+        self._shared = shared
+        self._worker = worker
+        self._connection: Connection | None = None
+        self._handed_over: list[_HandedOver] = []
+
+    def run_once(self) -> float | None:
+        """Complete tasks whose bars are stored; then make one request, unless too many wait for their commit."""
+        shared, worker = self._shared, self._worker
+        self._confirm()
+        if len(self._handed_over) >= _MAX_UNCONFIRMED:
+            worker.set_state(WorkerState.DATABASE, "waits for the commit of bars")
+            return _CONFIRM_INTERVAL
+        try:
+            lease = worker.take(shared.tasks, 1, timeout=_CONFIRM_INTERVAL if self._handed_over else None)
+        except QueueClosedError:
+            if not self._handed_over:
+                raise
+            return _CONFIRM_INTERVAL
+        if lease is None:
+            return None
+        task: HistoryTask = lease.items[0]
+        worker.start_work(str(task))
+        started = time.monotonic()
+        try:
+            with shared.background():
+                chart = shared.fetch(ChartRequest(task.symbol, task.resolution, task.start, task.end))
+        except ChartRefusedError as error:
+            self._refused(lease, task, error)
+        except ThrottledError as error:
+            self._put_back(lease, task, error, error.retry_after)
+        except SourceError as error:
+            self._failed(lease, task, error)
+        else:
+            worker.hand_over(f"{len(chart.bars)} bars to the writers")
+            self._hand_over(lease, task, chart)
+            worker.finish_work(1, time.monotonic() - started)
+        return None
+
+    def _hand_over(self, lease: Lease[HistoryTask], task: HistoryTask, chart: Chart) -> None:
+        """Store sessions and actions, and put the bars on the writers' queue."""
+        shared, connection = self._shared, self._connected()
+        inside = [bar for bar in chart.bars if task.start <= bar.start_time < task.end]
+        store_sessions(
+            connection, [s for s in chart.sessions if s.start_time < chart.fetched_at], chart.fetched_at
+        )
+        store_actions(connection, chart.actions)
+        for first in range(0, len(inside), _PUT_ROWS):
+            part = inside[first : first + _PUT_ROWS]
+            shared.bars.put(
+                part,
+                on_put=partial(shared.counters.count_fetched, len(part)),
+                cancelled=self._worker.stopping.is_set,
+            )
+        starts = frozenset(bar.start_time for bar in inside)
+        self._handed_over.append(_HandedOver(lease, task, starts, chart.first_trade))
+        self._worker.lease = None
+
+    def _confirm(self) -> None:
+        """Acknowledge the tasks whose bars are all in the database, and store their coverage."""
+        for each in list(self._handed_over):
+            task = each.task
+            # Read before the table: without outstanding bars, it holds all that will come.
+            outstanding = self._shared.outstanding()
+            stored = bar_starts(self._connected(), task.symbol, str(task.resolution), task.start, task.end)
+            if each.starts <= stored or not outstanding:
+                self._record(task, stored, each.first_trade)
+                self._handed_over.remove(each)
+                each.lease.ack()
+
+    def _record(
+        self, task: HistoryTask, stored: frozenset[datetime], first_trade: datetime | None, asked: int = 1
+    ) -> None:
+        """Store the coverage of a task's days and count them."""
+        shared = self._shared
+        now = shared.clock()
+        rows: list[CoverageRow] = []
+        for day in task.days:
+            slots = day.slots(str(task.resolution))
+            present = len(stored.intersection(slots))
+            # Before the first trade there is nothing to ask for again.
+            attempts = MAX_ATTEMPTS if first_trade is not None and day.end_time <= first_trade else asked
+            state = coverage_state(day, len(slots), present, attempts, now, None)
+            rows.append(CoverageRow(task.symbol, day.session_date, len(slots), present, str(state), attempts))
+        store_coverage(self._connected(), str(task.resolution), rows, now)
+        states = Counter(row.state for row in rows)
+        progress = shared.progress
+        with progress.lock:
+            progress.done += 1
+            progress.complete += states[CoverageState.COMPLETE]
+            progress.incomplete += len(rows) - states[CoverageState.COMPLETE]
+
+    def _refused(self, lease: Lease[HistoryTask], task: HistoryTask, error: ChartRefusedError) -> None:
+        """Record that the source has no chart for a task: asking again would not help."""
+        shared = self._shared
+        stored = bar_starts(self._connected(), task.symbol, str(task.resolution), task.start, task.end)
+        self._record(task, stored, None, asked=MAX_ATTEMPTS)
+        lease.ack()
+        self._worker.lease = None
+        if error.refusal is not Refusal.NO_DATA:
+            _log.warning("%s", error)
+            with shared.progress.lock:
+                shared.progress.refused.setdefault(task.symbol, str(error))
+
+    def _failed(self, lease: Lease[HistoryTask], task: HistoryTask, error: SourceError) -> None:
+        """Put a task back after a failed request, or abandon it after several."""
+        if task.failures + 1 < _MAX_FAILURES:
+            self._put_back(lease, replace(task, failures=task.failures + 1), error, 2.0**task.failures)
+            return
+        _log.warning("%s: abandoned after %d failed requests: %s", task, _MAX_FAILURES, error)
+        lease.ack()
+        self._worker.lease = None
+        progress = self._shared.progress
+        with progress.lock:
+            progress.done += 1
+            progress.failed[str(task)] = str(error)
+
+    def _put_back(
+        self, lease: Lease[HistoryTask], task: HistoryTask, error: SourceError, pause: float
+    ) -> None:
+        self._worker.last_error = str(error)
+        lease.release([task])
+        self._worker.lease = None
+        self._worker.wait(pause, WorkerState.BACKOFF, str(error))
+
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._shared.url(), application_name=f"sp500tui {self._worker.name}")
+        return self._connection
+
+    def close(self) -> None:
+        """Release the tasks whose bars are not confirmed, and disconnect."""
+        handed_over, self._handed_over = self._handed_over, []
+        for each in handed_over:
+            each.lease.release()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,57 @@
+"""Compares what the database holds of some symbols with what the source says it should hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sp500tui.pipeline.history.calendar import FetchChart, market_days
+from sp500tui.pipeline.history.coverage import DayCoverage, coverage_of
+from sp500tui.storage.history import attempts_by_day, present_by_day, store_coverage
+from sp500tui.storage.transaction import Connection
+
+_SYMBOLS_AT_ONCE = 50
+"""Symbols whose coverage is read and stored by one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The coverage of symbols in a window."""
+
+    coverage: tuple[DayCoverage, ...]
+    """By symbol and date."""
+    warnings: tuple[str, ...]
+    """Why trading days may be missing from it."""
+
+
+def survey(
+    connection: Connection,
+    fetch: FetchChart,
+    symbols: Sequence[str],
+    resolution: str,
+    window: tuple[datetime, datetime],
+    now: datetime,
+) -> Survey:
+    """Determine the coverage of every symbol and trading day of a window, and store it.
+
+    Raises:
+        DatabaseError: The database cannot be read or written.
+    """
+    coverage: list[DayCoverage] = []
+    warnings: list[str] = []
+    for market in market_days(connection, fetch, symbols, window, now):
+        if market.warning:
+            warnings.append(market.warning)
+        if not market.days:
+            continue
+        first, last = market.days[0], market.days[-1]
+        for index in range(0, len(market.symbols), _SYMBOLS_AT_ONCE):
+            some = market.symbols[index : index + _SYMBOLS_AT_ONCE]
+            span = (first.start_time, last.end_time)
+            present = present_by_day(connection, market.market, resolution, some, *span)
+            asked = attempts_by_day(connection, resolution, some, first.session_date, last.session_date)
+            found = coverage_of(some, resolution, market.days, present, asked, now)
+            store_coverage(connection, resolution, [each.row() for each in found], now)
+            coverage.extend(found)
+    return Survey(tuple(coverage), tuple(dict.fromkeys(warnings)))

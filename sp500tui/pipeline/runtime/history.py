@@ -1,0 +1,187 @@
+"""A run of the history stage: its queues, its workers, its journal and its writers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
+from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.snapshot import JournalSnapshot, Ledger, StageName
+from sp500tui.pipeline.core.worker_pool import WorkerPool
+from sp500tui.pipeline.history.calendar import FetchChart
+from sp500tui.pipeline.history.fetcher import HistoryProgress, HistoryStage
+from sp500tui.pipeline.history.plan import HistoryTask
+from sp500tui.pipeline.journal.dead_letters import DeadLetters
+from sp500tui.pipeline.journal.journal import Journal
+from sp500tui.pipeline.runtime.wiring import database_key
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.pipeline.writer.worker import WriterStage
+
+HISTORY = cast(StageName, "history")
+BAR_WRITER = cast(StageName, "bar-writer")
+"""Names of the pools; none of the four stages that every front end shows."""
+_BARS_CAPACITY = 20_000
+_MAX_TASKS = 10_000_000
+_BARS_PER_COMMIT = 5_000
+_WRITERS = 1
+"""One process writes 100,000 bars a second, far more than the request limit lets in."""
+_POLL_INTERVAL = 0.05
+_SPOOL_TIMEOUT = 5.0
+"""Seconds spooling may take."""
+
+
+class HistoryRun:
+    """Fetches the bars of tasks and stores them. They have a writer of their own, so that no price waits for them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        *,
+        url: Callable[[], str],
+        fetch: FetchChart,
+        health: DatabaseHealth,
+        publish: Callable[[PipelineEvent], None],
+        background: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`background`: the context of a request that leaves the request limit to others."""
+        self.counters = LedgerCounters()
+        self._settings = settings
+        self._health = health
+        self._tasks: MemoryQueue[HistoryTask] = MemoryQueue(_MAX_TASKS, self.counters.lock)
+        self._bars: MemoryQueue[Any] = MemoryQueue(_BARS_CAPACITY, self.counters.lock)
+        dead_letters = DeadLetters(paths.dead_letters)
+        self._journal = Journal(
+            paths.journal / f"{database_key(settings.database)}-bars",
+            self.counters,
+            limit_bytes=settings.journal_limit_mb << 20,
+            write_ahead=settings.journal,
+            dead_letters=dead_letters,
+        )
+        self.writer_stage = WriterStage(
+            self._bars,
+            self._journal,
+            health=health,
+            dead_letters=dead_letters,
+            latest_prices=None,
+            end_to_end=LatencyHistogram(),
+            url=url,
+            batch_size=_BARS_PER_COMMIT,
+            commit_timeout=settings.commit_timeout,
+        )
+        stage = HistoryStage(
+            self._tasks,
+            self._bars,
+            fetch,
+            url=url,
+            counters=self.counters,
+            outstanding=self.outstanding,
+            background=background,
+        )
+        self.progress: HistoryProgress = stage.progress
+        self.pool = WorkerPool(
+            HISTORY,
+            stage.make_task,
+            settings.history_workers,
+            listener=publish,
+            hang_after=12 * settings.request_timeout + settings.commit_timeout,
+        )
+        self.writers = WorkerPool(
+            BAR_WRITER,
+            self.writer_stage.make_task,
+            _WRITERS,
+            listener=publish,
+            hang_after=20 * settings.commit_timeout,
+        )
+
+    def start(self) -> int:
+        """Open the journal and start the workers; returns the number of bars of an earlier run that are stored first.
+
+        Raises:
+            JournalError: the journal's folder cannot be created or read.
+        """
+        replayed = self._journal.open()
+        self.writers.start()
+        self.pool.start()
+        return replayed
+
+    def add(self, tasks: Sequence[HistoryTask]) -> None:
+        """Queue tasks."""
+        with self.progress.lock:
+            self.progress.total += len(tasks)
+        if tasks:
+            self._tasks.put(tasks)
+
+    @property
+    def idle(self) -> bool:
+        """Whether every task is completed and every bar stored."""
+        depth = self._tasks.depth()
+        return not (depth.ready or depth.in_flight or self.outstanding() or self._journal.has_pending)
+
+    def outstanding(self) -> int:
+        """Bars that are neither stored, refused nor spooled."""
+        with self.counters.lock:
+            ledger = self.ledger()
+        return ledger.queued + ledger.in_flight + ledger.spooled
+
+    def ledger(self) -> Ledger:
+        """The conservation equation of the bars; exact while the lock of the counters is held."""
+        bars, counters = self._bars.depth(), self.counters
+        return Ledger(
+            fetched=counters.fetched,
+            stored=counters.stored,
+            duplicate=counters.duplicate,
+            queued=bars.ready,
+            in_flight=bars.in_flight + self._journal.in_progress,
+            spooled=self._journal.spooled,
+            dead=counters.dead,
+        )
+
+    def journal(self) -> JournalSnapshot:
+        """The state of the journal."""
+        return self._journal.snapshot()
+
+    @property
+    def trouble(self) -> str:
+        """What delays the run at the moment; empty if nothing does."""
+        waiting = [
+            worker.last_error for worker in self.pool.workers if worker.snapshot().retry_in is not None
+        ]
+        return self._health.message or self._journal.snapshot().message or next(iter(waiting), "")
+
+    def poll(self) -> None:
+        """Replace workers that hang."""
+        self.pool.replace_hung_workers()
+        self.writers.replace_hung_workers()
+
+    def close(self, *, drain: bool = True) -> None:
+        """Drop the tasks that have not begun, store or spool the bars that were fetched, and end the workers.
+
+        Without `drain` nothing is stored any more: the bars are spooled for the next run.
+        """
+        deadline = time.monotonic() + (self._settings.drain_timeout if drain else 0.0)
+        self._tasks.discard_ready()
+        self._tasks.close()
+        self.pool.shutdown_now()
+        self._join(self.pool, deadline)
+        self._bars.close()
+        self.writers.begin_shutdown()
+        if not self._join(self.writers, deadline):
+            self._bars.lift_capacity()
+            self.writers.expedite()
+            self.writer_stage.spooling_since = time.monotonic()
+            self._join(self.writers, time.monotonic() + _SPOOL_TIMEOUT)
+        self._journal.close()
+
+    def _join(self, pool: WorkerPool, deadline: float) -> bool:
+        while not pool.join(_POLL_INTERVAL):
+            self.poll()
+            if time.monotonic() > deadline:
+                return False
+        return True

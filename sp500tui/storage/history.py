@@ -1,0 +1,167 @@
+"""Reads and writes of the history: sessions, corporate actions, and what is stored of each session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import psycopg
+
+from sp500tui.model import CorporateAction, MarketState, TradingSession
+from sp500tui.storage.connection import query_error
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.retry import with_retry
+from sp500tui.storage.transaction import Connection, run
+
+QUOTES = "quotes"
+"""The resolution under which the coverage of collected prices is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How often the source was asked for one session of a symbol."""
+
+    count: int
+    asked_at: datetime | None
+    """The last time, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageRow:
+    """One row of `coverage` to be stored."""
+
+    symbol: str
+    session_date: date
+    expected: int
+    present: int
+    state: str
+    asked: int = 0
+    """Requests made for it since it was last stored."""
+
+
+def store_sessions(connection: Connection, sessions: Iterable[TradingSession], fetched_at: datetime) -> None:
+    """Store sessions; those of one market, date and kind become one, from the first start to the last end.
+
+    Raises:
+        DatabaseError: With its SQLSTATE, as in every function of this module.
+    """
+    merged: dict[tuple[str, date, str], tuple[datetime, datetime]] = {}
+    for each in sessions:
+        key = (each.market, each.session_date, each.kind.value)
+        start, end = merged.get(key, (each.start_time, each.end_time))
+        merged[key] = (min(start, each.start_time), max(end, each.end_time))
+    if merged:
+        columns = _columns(
+            ("market", "session_date", "kind", "start_time", "end_time"),
+            [(*key, *times) for key, times in sorted(merged.items())],
+        )
+        _execute(connection, "upsert_sessions", {**columns, "fetched_at": fetched_at})
+
+
+def stored_sessions(
+    connection: Connection, market: str, start: datetime, end: datetime
+) -> tuple[TradingSession, ...]:
+    """The regular sessions of a market that start in a window, in order."""
+    rows = _rows(connection, "sessions_between", {"market": market, "start": start, "end": end})
+    return tuple(
+        TradingSession(
+            market=market, session_date=day, kind=MarketState.REGULAR, start_time=opened, end_time=closed
+        )
+        for day, opened, closed in rows
+    )
+
+
+def store_actions(connection: Connection, actions: Sequence[CorporateAction]) -> None:
+    """Store corporate actions; known ones are left unchanged."""
+    names = (
+        "symbol",
+        "effective_date",
+        "kind",
+        "numerator",
+        "denominator",
+        "amount",
+        "currency",
+        "effective_time",
+        "fetched_at",
+    )
+    if actions:
+        rows = [tuple(getattr(action, name) for name in names) for action in actions]
+        _execute(connection, "insert_actions", _columns(names, rows))
+
+
+def store_coverage(
+    connection: Connection, resolution: str, rows: Sequence[CoverageRow], now: datetime
+) -> None:
+    """Store what sessions of symbols hold; `asked` is added to the number of attempts."""
+    if rows:
+        names = ("symbol", "session_date", "expected", "present", "state", "asked")
+        ordered = sorted(rows, key=lambda row: (row.symbol, row.session_date))
+        columns = _columns(names, [tuple(getattr(row, name) for name in names) for row in ordered])
+        _execute(connection, "upsert_coverage", {**columns, "resolution": resolution, "now": now})
+
+
+def present_by_day(
+    connection: Connection,
+    market: str,
+    resolution: str,
+    symbols: Sequence[str],
+    start: datetime,
+    end: datetime,
+) -> dict[tuple[str, date], int]:
+    """The number of bars by symbol and day of the exchange; with the resolution `quotes`, of minutes with a price."""
+    arguments = {
+        "market": _zone(market),
+        "resolution": resolution,
+        "symbols": list(symbols),
+        "start": start,
+        "end": end,
+    }
+    query = "quotes_by_day" if resolution == QUOTES else "bars_by_day"
+    return {(symbol, day): present for symbol, day, present in _rows(connection, query, arguments)}
+
+
+def attempts_by_day(
+    connection: Connection, resolution: str, symbols: Sequence[str], first: date, last: date
+) -> dict[tuple[str, date], Attempts]:
+    """The sessions of symbols that the source was asked for."""
+    arguments = {"resolution": resolution, "symbols": list(symbols), "first": first, "last": last}
+    rows = _rows(connection, "coverage_attempts", arguments)
+    return {(symbol, day): Attempts(count, asked_at) for symbol, day, count, asked_at in rows}
+
+
+def bar_starts(
+    connection: Connection, symbol: str, resolution: str, start: datetime, end: datetime
+) -> frozenset[datetime]:
+    """When the stored bars of a symbol start, UTC."""
+    arguments = {"symbol": symbol, "resolution": resolution, "start": start, "end": end}
+    return frozenset(row[0] for row in _rows(connection, "bar_starts", arguments))
+
+
+def listed_symbols(connection: Connection) -> tuple[str, ...]:
+    """The symbols of the stored constituents that are in the index."""
+    return tuple(row[0] for row in _rows(connection, "listed_symbols", {}))
+
+
+def _zone(market: str) -> str:
+    """PostgreSQL's name of a market's time zone, which counts a bare offset to the west."""
+    return market.translate(str.maketrans("+-", "-+")) if market.startswith("UTC") else market
+
+
+def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, object]:
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _rows(connection: Connection, query: str, arguments: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    try:
+        return with_retry(lambda: run(connection, QUERIES[query], arguments).fetchall())
+    except psycopg.Error as error:
+        raise query_error(f"the database did not answer the query {query}", error) from None
+
+
+def _execute(connection: Connection, query: str, arguments: Mapping[str, object]) -> None:
+    try:
+        with_retry(lambda: run(connection, QUERIES[query], arguments))
+    except psycopg.Error as error:
+        raise query_error(f"the database did not run {query}", error) from None

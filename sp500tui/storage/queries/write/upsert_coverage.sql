@@ -1,0 +1,17 @@
+-- What sessions hold now; `asked` counts the requests that were made for each of them.
+INSERT INTO public.coverage (
+    symbol, resolution, session_date, expected, present, state, attempts, asked_at, checked_at
+)
+SELECT symbol, %(resolution)s::text, session_date, expected, present, state, asked,
+       CASE WHEN asked > 0 THEN %(now)s::timestamptz END, %(now)s::timestamptz
+FROM unnest(
+    %(symbol)s::text[], %(session_date)s::date[], %(expected)s::integer[], %(present)s::integer[], %(state)s::text[],
+    %(asked)s::integer[]
+) AS listed (symbol, session_date, expected, present, state, asked)
+ON CONFLICT (symbol, resolution, session_date) DO UPDATE SET
+    expected = excluded.expected,
+    present = excluded.present,
+    state = excluded.state,
+    attempts = coverage.attempts + excluded.attempts,
+    asked_at = coalesce(excluded.asked_at, coverage.asked_at),
+    checked_at = excluded.checked_at

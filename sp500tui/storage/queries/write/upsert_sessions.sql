@@ -1,0 +1,11 @@
+-- The trading sessions as the source states them now.
+INSERT INTO public.sessions (market, session_date, kind, start_time, end_time, fetched_at)
+SELECT listed.*, %(fetched_at)s::timestamptz
+FROM unnest(
+    %(market)s::text[], %(session_date)s::date[], %(kind)s::text[], %(start_time)s::timestamptz[],
+    %(end_time)s::timestamptz[]
+) AS listed
+ON CONFLICT (market, session_date, kind) DO UPDATE SET
+    start_time = excluded.start_time,
+    end_time = excluded.end_time,
+    fetched_at = excluded.fetched_at

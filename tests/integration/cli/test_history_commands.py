@@ -1,0 +1,166 @@
+"""`gaps` and `backfill` as scripts use them, with a database and without a source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+
+from sp500tui.cli.main import main
+from sp500tui.errors import SourceError
+from sp500tui.logs import setup as logs
+from sp500tui.pipeline.runtime.sources import Sources
+from sp500tui.sources.yahoo.charts import ChartRequest
+from tests.support.charts import FakeCharts, trading_day, weekdays
+from tests.support.environment import isolate_home
+
+NOW = datetime.now(UTC)
+DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4)]
+
+
+@pytest.fixture
+def charts(monkeypatch: pytest.MonkeyPatch) -> FakeCharts:
+    """Charts in the place of Yahoo Finance; the index has two members."""
+    charts = FakeCharts(list(DAYS), NOW)
+    sources = SimpleNamespace(
+        yahoo=SimpleNamespace(chart=charts, close=lambda: None),
+        wikipedia=SimpleNamespace(
+            load=lambda: SimpleNamespace(
+                constituents=[SimpleNamespace(symbol="AAPL"), SimpleNamespace(symbol="MSFT")]
+            )
+        ),
+        close=lambda: None,
+    )
+    monkeypatch.setattr(Sources, "open", lambda *_, **__: sources)
+    return charts
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> Iterator[Path]:
+    isolate_home(monkeypatch, tmp_path)
+    monkeypatch.setenv("SP500TUI_DATABASE", database_url)
+    monkeypatch.setenv("SP500TUI_DATA_DIR", str(tmp_path / "data"))
+    yield tmp_path
+    if (configuration := logs.current()) is not None:
+        configuration.close()
+
+
+def test_gaps_are_listed_and_filled(
+    charts: FakeCharts, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a database without bars
+    assert main(["gaps"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(DAYS) + 1
+    assert lines[0].split() == [str(DAYS[-1].session_date), "missing", "780", "1m", "bars", "AAPL,", "MSFT"]
+    assert lines[-1] == "0 of 8 days are complete"
+
+    # when they are filled
+    assert main(["backfill"]) == 0
+    assert "3,120 bars stored, 0 were there already" in capsys.readouterr().out
+
+    # then nothing is missing, and nothing more is requested
+    assert main(["gaps"]) == 0
+    assert capsys.readouterr().out == "8 of 8 days are complete\n"
+    assert main(["backfill"]) == 0
+    assert capsys.readouterr().out == "nothing is missing that Yahoo Finance has\n"
+
+
+def test_gaps_name_the_holes_in_json(
+    charts: FakeCharts, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["backfill", "--symbols", "AAPL", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["bars"] == {
+        "fetched": 1560,
+        "stored": 1560,
+        "duplicate": 0,
+        "queued": 0,
+        "in_flight": 0,
+        "spooled": 0,
+        "dead": 0,
+    }
+    first = DAYS[1].start_time
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "DELETE FROM bars WHERE start_time >= %s AND start_time < %s", (first, first + timedelta(hours=1))
+        )
+
+    assert main(["gaps", "--symbols", "AAPL", "--json"]) == 1
+
+    (gap,) = json.loads(capsys.readouterr().out)
+    assert (gap["symbol"], gap["state"], gap["present"], gap["expected"]) == ("AAPL", "partial", 330, 390)
+    assert gap["holes"] == [[first.isoformat(), (first + timedelta(hours=1)).isoformat()]]
+
+
+def test_collected_prices_have_gaps_that_cannot_be_filled(
+    charts: FakeCharts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gaps", "--resolution", "quotes", "--symbols", "AAPL"]) == 0
+    assert "390 minutes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("resolution", ["5m", "15m", "1h", "1d"])
+def test_every_resolution(charts: FakeCharts, resolution: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backfill", "--symbols", "AAPL", "--resolution", resolution]) == 0
+    capsys.readouterr()
+    assert main(["gaps", "--symbols", "AAPL", "--resolution", resolution]) == 0
+
+
+def test_days_that_are_too_old_are_named(charts: FakeCharts, capsys: pytest.CaptureFixture[str]) -> None:
+    old = trading_day((NOW - timedelta(days=50)).date())
+    charts.days.insert(0, old)
+    assert main(["backfill", "--symbols", "AAPL", "--from", str(old.session_date)]) == 0
+    error = capsys.readouterr().err
+    assert f"1 trading days from {old.session_date}" in error
+    assert "keeps 1m bars for 30 days" in error
+    window = ["--from", str(old.session_date), "--to", str(old.session_date)]
+    assert main(["backfill", "--symbols", "AAPL", *window]) == 2
+    assert "use a longer --resolution" in capsys.readouterr().err
+    assert main(["backfill", "--symbols", "AAPL", "--resolution", "15m", *window]) == 0
+
+
+@pytest.mark.parametrize("command", ["gaps", "backfill"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "2150-01-01"], "--from 2150-01-01 lies in the future"),
+        (["--from", "2026-05-05", "--to", "2026-05-04"], "--to 2026-05-04 is before --from 2026-05-05"),
+        (["--to", "2001-01-01"], "--to 2001-01-01 is before"),
+        (["--resolution", "2m"], "invalid choice: '2m'"),
+        (["--resolution", ""], "invalid choice"),
+        (["--symbols", "not a symbol!"], "is not a symbol"),
+        (["--from", "noon"], "neither a date nor a time"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(
+    charts: FakeCharts, command: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_a_source_without_an_answer_ends_with_its_code(
+    charts: FakeCharts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(request: ChartRequest) -> None:
+        raise SourceError("Yahoo Finance: no answer")
+
+    charts.before = fail
+    assert main(["backfill", "--symbols", "AAPL"]) == 3
+    assert "no answer" in capsys.readouterr().err
+
+
+def test_a_database_that_cannot_be_reached_ends_with_its_code(
+    charts: FakeCharts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    monkeypatch.setenv("SP500TUI_DATABASE", f"postgresql:///x?host={tmp_path}")
+    assert main(["gaps"]) == 4
+    assert main(["backfill"]) == 4

@@ -1,0 +1,289 @@
+"""The history stage with its real writers: complete, interrupted, killed, refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
+from sp500tui.model import ActionKind, CorporateAction, Resolution
+from sp500tui.pipeline.core.snapshot import Health
+from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState
+from sp500tui.pipeline.history.plan import history_tasks
+from sp500tui.pipeline.history.survey import Survey, survey
+from sp500tui.pipeline.runtime.history import HistoryRun
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.sources.yahoo.charts import ChartRequest
+from sp500tui.storage.connection import connect
+from sp500tui.storage.schema.migrations import apply_schema
+from tests.support.charts import FakeCharts, bar, trading_day, weekdays
+
+TIMEOUT = 60
+"""Seconds that a run may take on a busy machine."""
+NOW = datetime(2026, 5, 9, 12, tzinfo=UTC)
+DAYS = [trading_day(day) for day in weekdays(date(2026, 5, 4), 5)]
+WINDOW = (datetime(2026, 5, 1, tzinfo=UTC), NOW)
+SYMBOLS = ("AAPL", "BRK.B", "MSFT")
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    apply_schema(database_url)
+    return database_url
+
+
+@pytest.fixture
+def charts() -> FakeCharts:
+    return FakeCharts(list(DAYS), NOW)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@contextmanager
+def running(url: str, folder: Path, charts: FakeCharts) -> Iterator[HistoryRun]:
+    health = DatabaseHealth(lambda _: None)
+    health.ready.set()
+    health.record_success()
+    settings = Settings(database=url, data_dir=folder, history_workers=2, drain_timeout=10)
+    run = HistoryRun(
+        settings, Paths.of(settings), url=lambda: url, fetch=charts, health=health, publish=lambda _: None
+    )
+    run.start()
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def surveyed(url: str, charts: FakeCharts, resolution: str = "1m", now: datetime = NOW) -> Survey:
+    with connect(url, application_name="test") as connection:
+        return survey(connection, charts, SYMBOLS, resolution, WINDOW, now)
+
+
+def heal(
+    url: str, folder: Path, charts: FakeCharts, while_running: Callable[[HistoryRun], None] = lambda run: None
+) -> HistoryRun:
+    with running(url, folder, charts) as run:
+        run.add(history_tasks(surveyed(url, charts).coverage, RETRIEVABLE | {CoverageState.UNANSWERED}))
+        while_running(run)
+        until(lambda: run.idle)
+        assert run.ledger().is_balanced
+    return run
+
+
+def stored(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT symbol, resolution, start_time, open, high, low, close, volume, currency FROM bars ORDER BY 1, 2, 3"
+        ).fetchall()
+
+
+def expected() -> list[tuple[object, ...]]:
+    bars = [
+        bar(symbol, Resolution.MINUTE, start)
+        for symbol in SYMBOLS
+        for day in DAYS
+        for start in day.slots("1m")
+    ]
+    return [
+        (b.symbol, "1m", b.start_time, b.open, b.high, b.low, b.close, b.volume, b.currency) for b in bars
+    ]
+
+
+def states(url: str, charts: FakeCharts) -> set[CoverageState]:
+    return {each.state for each in surveyed(url, charts).coverage}
+
+
+def test_everything_missing_is_stored_exactly_once(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+    assert states(url, charts) == {CoverageState.MISSING}
+    run = heal(url, tmp_path, charts)
+    assert stored(url) == expected()
+    assert states(url, charts) == {CoverageState.COMPLETE}
+    assert (run.progress.done, run.progress.complete, run.progress.incomplete) == (3, 15, 0)
+    # Once more: nothing is requested.
+    again = heal(url, tmp_path, charts)
+    assert (again.progress.total, again.counters.fetched) == (0, 0)
+
+
+def test_a_hole_before_newer_bars_is_found_and_filled(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+    heal(url, tmp_path, charts)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "DELETE FROM bars WHERE symbol = 'MSFT' AND start_time >= '2026-05-05 14:00+00' "
+            "AND start_time < '2026-05-05 15:00+00'"
+        )
+    gaps = [each for each in surveyed(url, charts).coverage if each.state is not CoverageState.COMPLETE]
+    assert [(each.symbol, each.day.session_date, each.present) for each in gaps] == [
+        ("MSFT", date(2026, 5, 5), 330)
+    ]
+    run = heal(url, tmp_path, charts)
+    assert (run.progress.total, run.counters.stored, run.counters.duplicate) == (1, 60, 330)
+    assert stored(url) == expected()
+
+
+def test_killed_writers_lose_double_and_alter_nothing(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+    kills = 0
+
+    def kill_writers(run: HistoryRun) -> None:
+        nonlocal kills
+        deadline = time.monotonic() + 20
+        while not run.idle and kills < 5 and time.monotonic() < deadline:
+            for worker in run.writers.workers:
+                if worker.pid != os.getpid():
+                    os.kill(worker.pid, signal.SIGKILL)
+                    kills += 1
+            time.sleep(0.05)
+
+    charts.before = lambda request: time.sleep(0.1)
+    heal(url, tmp_path, charts, kill_writers)
+    assert kills
+    assert stored(url) == expected()
+    assert states(url, charts) == {CoverageState.COMPLETE}
+
+
+def test_bars_spooled_by_an_interrupted_run_are_stored_by_the_next(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    # given a run whose database is down, ended after it has fetched something
+    with running(url, tmp_path, charts) as run:
+        run._health.record_failure("down", "57P01")
+        run._health.record_failure("down", "57P01")
+        run.writer_stage.spooling_since = 0.0
+        run.add(history_tasks(surveyed(url, charts).coverage))
+        until(lambda: run.ledger().spooled > 0)
+    assert stored(url) == []
+
+    # when the next run starts
+    health = DatabaseHealth(lambda _: None)
+    assert health.status is Health.STARTING
+    with running(url, tmp_path, charts) as following:
+        until(lambda: following.idle and not following.journal().replay_left)
+
+    # then they are in the table, and the rest is still known to be missing
+    assert stored(url)
+    heal(url, tmp_path, charts)
+    assert stored(url) == expected()
+
+
+def test_two_runs_at_once_double_nothing(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+    tasks = history_tasks(surveyed(url, charts).coverage)
+    with running(url, tmp_path / "one", charts) as one, running(url, tmp_path / "two", charts) as two:
+        one.add(tasks)
+        two.add(tasks)
+        until(lambda: one.idle and two.idle)
+        assert one.counters.stored + two.counters.stored == len(expected())
+    assert stored(url) == expected()
+
+
+def test_what_the_source_does_not_have_is_asked_for_three_times(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    lost = DAYS[2].start_time + timedelta(minutes=100)
+    charts.null_bars = {("AAPL", lost)}
+    for number in range(1, 4):
+        heal(url, tmp_path, charts)
+        (gap,) = [each for each in surveyed(url, charts).coverage if each.state is not CoverageState.COMPLETE]
+        assert gap.attempts.count == number
+    assert gap.state is CoverageState.UNANSWERED
+    # The source has it after all.
+    charts.null_bars.clear()
+    heal(url, tmp_path, charts)
+    assert stored(url) == expected()
+
+
+def test_an_unknown_symbol_is_refused_and_the_others_are_stored(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    def refuse(request: ChartRequest) -> None:
+        if request.symbol == "MSFT":
+            raise ChartRefusedError("no chart of MSFT: unknown", Refusal.UNKNOWN_SYMBOL)
+
+    charts.before = refuse
+    run = heal(url, tmp_path, charts)
+    assert run.progress.refused == {"MSFT": "no chart of MSFT: unknown"}
+    assert {row[0] for row in stored(url)} == {"AAPL", "BRK.B"}
+    assert states(url, charts) == {CoverageState.COMPLETE, CoverageState.UNANSWERED}
+
+
+def test_days_before_the_first_trade_are_not_asked_for_again(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    charts.first_trade = DAYS[3].start_time
+    charts.null_bars = {
+        (symbol, start) for symbol in SYMBOLS for day in DAYS[:3] for start in day.slots("1m")
+    }
+    heal(url, tmp_path, charts)
+    counts = [each.state for each in surveyed(url, charts).coverage if each.symbol == "AAPL"]
+    assert counts == [CoverageState.UNANSWERED] * 3 + [CoverageState.COMPLETE] * 2
+
+
+def test_a_source_that_fails_is_asked_again_and_then_abandoned(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    def fail(request: ChartRequest) -> None:
+        if request.symbol == "MSFT":
+            raise SourceError("Yahoo Finance: no answer")
+        if charts.requests[request.symbol] == 2 and request.symbol == "AAPL":
+            raise ThrottledError("Yahoo Finance asked for fewer requests", 0.05)
+
+    charts.before = fail
+    run = heal(url, tmp_path, charts)
+    assert list(run.progress.failed.values()) == ["Yahoo Finance: no answer"]
+    assert {row[0] for row in stored(url)} == {"AAPL", "BRK.B"}
+    # No attempt is counted that had no answer.
+    assert all(each.attempts.count < 2 for each in surveyed(url, charts).coverage)
+
+
+def test_corporate_actions_are_kept_once(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+    opened = DAYS[1].start_time
+    charts.actions["AAPL"] = (
+        CorporateAction(
+            "AAPL", ActionKind.SPLIT, date(2026, 5, 5), opened, Decimal(4), Decimal(1), None, None, NOW
+        ),
+        CorporateAction(
+            "AAPL", ActionKind.DIVIDEND, date(2026, 5, 5), opened, None, None, Decimal("0.27"), "USD", NOW
+        ),
+    )
+    heal(url, tmp_path, charts)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DELETE FROM bars")
+    heal(url, tmp_path, charts)
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT kind, numerator, denominator, amount, currency FROM corporate_actions ORDER BY kind"
+        ).fetchall()
+    assert rows == [
+        ("dividend", None, None, Decimal("0.27"), "USD"),
+        ("split", Decimal(4), Decimal(1), None, None),
+    ]
+
+
+def test_a_source_without_answer_leaves_the_sessions_of_before(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    heal(url, tmp_path, charts)
+
+    def fail(request: ChartRequest) -> None:
+        raise SourceError("Yahoo Finance: no answer")
+
+    charts.before = fail
+    found = surveyed(url, charts)
+    assert len(found.coverage) == 15
+    assert found.warnings == ("the trading days may be incomplete: Yahoo Finance: no answer",)

@@ -1,0 +1,97 @@
+"""Charts without a source: trading days of New York, and bars whose prices follow from their start."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from sp500tui.model import Bar, CorporateAction, MarketState, Resolution, TradingSession
+from sp500tui.pipeline.history.coverage import TradingDay
+from sp500tui.sources.yahoo.charts import Chart, ChartRequest
+
+MARKET = "America/New_York"
+
+
+def session(day: date, *, minutes: int = 390) -> TradingSession:
+    """A regular session in summer time."""
+    opened = datetime(day.year, day.month, day.day, 13, 30, tzinfo=UTC)
+    return TradingSession(
+        market=MARKET,
+        session_date=day,
+        kind=MarketState.REGULAR,
+        start_time=opened,
+        end_time=opened + timedelta(minutes=minutes),
+    )
+
+
+def trading_day(day: date, *, minutes: int = 390) -> TradingDay:
+    """A day with one session."""
+    return TradingDay(day, (session(day, minutes=minutes),))
+
+
+def weekdays(first: date, count: int) -> list[date]:
+    """So many days from Monday to Friday from `first` on."""
+    days = (first + timedelta(days=number) for number in range(count * 2 + 4))
+    return [day for day in days if day.weekday() < 5][:count]
+
+
+def bar(symbol: str, resolution: Resolution, start: datetime) -> Bar:
+    """A bar whose prices follow from symbol and start."""
+    price = Decimal(100 + sum(map(ord, symbol)) % 50) + Decimal(int(start.timestamp()) // 60 % 1000) / 100
+    return Bar(
+        symbol=symbol,
+        resolution=resolution,
+        start_time=start,
+        open=price,
+        high=price + Decimal("0.05"),
+        low=price - Decimal("0.05"),
+        close=price + Decimal("0.01"),
+        volume=1000,
+        currency="USD",
+        fetched_at=start + timedelta(days=30),
+    )
+
+
+class FakeCharts:
+    """Answers chart requests from a list of trading days; counts the requests of each symbol."""
+
+    def __init__(self, days: list[TradingDay], now: datetime) -> None:
+        self.days = days
+        self.now = now
+        self.requests: Counter[str] = Counter()
+        self.actions: dict[str, tuple[CorporateAction, ...]] = {}
+        self.null_bars: set[tuple[str, datetime]] = set()
+        """Bars that the source does not have."""
+        self.before: Callable[[ChartRequest], None] = lambda request: None
+        """Called before an answer; may raise."""
+        self.first_trade: datetime | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, request: ChartRequest) -> Chart:
+        with self._lock:
+            self.requests[request.symbol] += 1
+        self.before(request)
+        starts = [
+            start
+            for day in self.days
+            for start in day.slots(str(request.resolution))
+            if request.start <= start < request.end
+        ]
+        return Chart(
+            request=request,
+            bars=tuple(
+                bar(request.symbol, request.resolution, start)
+                for start in starts
+                if (request.symbol, start) not in self.null_bars
+            ),
+            unfinished=(),
+            missing=(),
+            sessions=tuple(each for day in self.days for each in day.sessions),
+            actions=self.actions.get(request.symbol, ()),
+            currency="USD",
+            first_trade=self.first_trade,
+            fetched_at=self.now,
+        )
