@@ -49,7 +49,8 @@ class ServiceThread:
         self._step = step
         self._on_failure = on_failure
         self._on_exit = on_exit
-        self._jitter = jitter
+        self.jitter = jitter
+        """Random numbers from 0 to 1 for the back-off."""
         self._changed = threading.Condition()
         self._stopping = False
         self._woken = False
@@ -140,7 +141,7 @@ class ServiceThread:
         self.failures += 1
         self.last_error = f"{type(error).__name__}: {error}"
         last = self.attempts is not None and self._in_a_row >= self.attempts
-        delay = 0.0 if last else restart_delay(self._in_a_row, self._jitter())
+        delay = 0.0 if last else restart_delay(self._in_a_row, self.jitter())
         what = "no further attempt" if last else f"next attempt in {delay:.1f} s"
         _log.error(
             "%s failed (%d in a row): %s; %s",

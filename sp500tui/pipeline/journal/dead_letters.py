@@ -79,7 +79,8 @@ class DeadLetters:
     """A file of JSON lines, shared by all processes that use the same data folder."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
+        """The file."""
         self._counted = _LineCount()
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
@@ -99,7 +100,7 @@ class DeadLetters:
             except OSError as error:
                 with suppress(OSError):
                     os.ftruncate(fd, end)
-                raise JournalError(f"cannot write {self._path}: {error.strerror}") from error
+                raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
 
     def listing(self) -> list[DeadLetter]:
         """All letters, oldest first.
@@ -107,10 +108,10 @@ class DeadLetters:
         Raises:
             JournalError: the file cannot be read.
         """
-        if not self._path.exists():
+        if not self.path.exists():
             return []
         with self._locked() as fd:
-            return _parse(_read(fd), self._path)
+            return _parse(_read(fd), self.path)
 
     def count(self) -> int:
         """Count the letters by their lines, without a lock; reads only what was appended since the last call.
@@ -119,15 +120,15 @@ class DeadLetters:
             JournalError: the file cannot be read.
         """
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return 0
         except OSError as error:
-            raise JournalError(f"cannot read {self._path}: {error.strerror}") from error
+            raise JournalError(f"cannot read {self.path}: {error.strerror}") from error
         try:
             self._counted = counted = self._counted.updated(fd)
         except OSError as error:
-            raise JournalError(f"cannot read {self._path}: {error.strerror}") from error
+            raise JournalError(f"cannot read {self.path}: {error.strerror}") from error
         finally:
             os.close(fd)
         return counted.lines + counted.torn
@@ -140,10 +141,10 @@ class DeadLetters:
         Raises:
             JournalError: the file cannot be read or written. Accepted letters may then be offered again.
         """
-        if not self._path.exists():
+        if not self.path.exists():
             return 0, 0
         with self._locked() as fd:
-            offered = _parse(_read(fd), self._path)
+            offered = _parse(_read(fd), self.path)
         accepted: Counter[bytes] = Counter()
         try:
             for letter in offered:
@@ -159,7 +160,7 @@ class DeadLetters:
         """Remove letters from the file as it is now; those that another replay has removed are ignored."""
         with self._locked() as fd:
             kept = []
-            for letter in _parse(_read(fd), self._path):
+            for letter in _parse(_read(fd), self.path):
                 line = _lines([letter])
                 if accepted[line] > 0:
                     accepted[line] -= 1
@@ -170,7 +171,7 @@ class DeadLetters:
     def _replace(self, fd: int, data: bytes) -> None:
         # In place, not by renaming: processes waiting for the lock hold this inode. What is kept is a part of the
         # file, so it always fits; after a crash in between, the copy has it.
-        copy = self._path.with_suffix(".copy")
+        copy = self.path.with_suffix(".copy")
         try:
             with open(copy, "wb", opener=_private) as file:  # Path.open takes no opener
                 _write(file.fileno(), data, 0)
@@ -178,15 +179,15 @@ class DeadLetters:
             os.ftruncate(fd, len(data))
             copy.unlink()
         except OSError as error:
-            raise JournalError(f"cannot write {self._path}: {error.strerror}") from error
+            raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise JournalError(f"cannot open {self._path}: {error.strerror}") from error
+            raise JournalError(f"cannot open {self.path}: {error.strerror}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield fd

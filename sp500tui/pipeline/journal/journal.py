@@ -72,7 +72,8 @@ class Journal:
         dead_letters: DeadLetters | None = None,
     ) -> None:
         """`dead_letters`: where a batch that cannot be read back is recorded, besides the log."""
-        self._folder = folder
+        self.folder = folder
+        """The folder of the segment files."""
         self._counters = counters
         self._limit = limit_bytes
         self._write_ahead = write_ahead
@@ -99,13 +100,11 @@ class Journal:
             JournalError: the folder cannot be created or read.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise JournalError(
-                f"cannot create the journal folder {self._folder}: {error.strerror}"
-            ) from error
+            raise JournalError(f"cannot create the journal folder {self.folder}: {error.strerror}") from error
         found = 0
-        for segment in orphaned_segments(self._folder):
+        for segment in orphaned_segments(self.folder):
             if segment.damaged:
                 _log.warning(
                     "the journal file %s is damaged; what is readable will be replayed", segment.path.name
@@ -186,12 +185,12 @@ class Journal:
     def _segment(self) -> Segment:
         with self._active_lock:
             if self._active is None:
-                self._active = Segment.create(self._folder)
+                self._active = Segment.create(self.folder)
             elif self._active.removed:
                 _log.error("the journal file %s was removed; starting a new one", self._active.path)
                 # If the folder cannot be created, creating the segment reports it.
                 with suppress(OSError):
-                    self._folder.mkdir(parents=True, mode=0o700)
+                    self.folder.mkdir(parents=True, mode=0o700)
                 self._active = self._roll_over(self._active)
             elif self._active.size > _ROTATE_ABOVE:
                 # The segment being replaced stays open: another writer may still append to it.
@@ -202,11 +201,12 @@ class Journal:
             return self._active
 
     def _roll_over(self, last: Segment) -> Segment:
-        following = Segment.create(self._folder)
+        following = Segment.create(self.folder)
         self._retired.append(last)
         return following
 
-    def _segments(self) -> list[Segment]:
+    def segments(self) -> list[Segment]:
+        """The segment files that may hold open batches, oldest first."""
         return [*self._recovered, *self._retired, *([self._active] if self._active else [])]
 
     def _check_limit(self, more: int) -> None:
@@ -215,7 +215,7 @@ class Journal:
             raise JournalError(self._limit_message())
 
     def _is_beyond_limit(self, more: int) -> bool:
-        held = sum(segment.open_bytes for segment in self._segments())
+        held = sum(segment.open_bytes for segment in self.segments())
         return bool(held) and held + more > self._limit
 
     def _limit_message(self) -> str:
@@ -346,7 +346,7 @@ class Journal:
     def snapshot(self) -> JournalSnapshot:
         """What is on disk, and the journal's health."""
         with self._counters.lock:
-            segments = self._segments()
+            segments = self.segments()
             batches = sum(len(segment.open_batches) for segment in segments)
             size = sum(segment.open_bytes for segment in segments)
             rows = self._pending.rows + self._pending.replay_rows
@@ -363,7 +363,7 @@ class Journal:
     def close(self) -> None:
         """Close every segment; those with open batches stay on disk for the next start."""
         with self._counters.lock:
-            segments = self._segments()
+            segments = self.segments()
             self._recovered.clear()
             self._retired.clear()
             self._active = None

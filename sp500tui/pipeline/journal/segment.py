@@ -41,7 +41,8 @@ class Record:
     rows: int
 
 
-def _frame(kind: bytes, number: int, rows: int, payload: bytes) -> bytes:
+def frame(kind: bytes, number: int, rows: int, payload: bytes) -> bytes:
+    """The header of a record with this payload."""
     blank = _HEADER.pack(_MAGIC, kind, number, rows, len(payload), 0)
     return _HEADER.pack(_MAGIC, kind, number, rows, len(payload), zlib.crc32(payload, zlib.crc32(blank)))
 
@@ -158,7 +159,7 @@ class Segment:
                 raise JournalError(f"the journal file {self.path} is closed: the run has ended")
             start = self._size
             try:
-                _write_all(self._fd, _frame(_BATCH, number, rows, payload) + payload, start)
+                _write_all(self._fd, frame(_BATCH, number, rows, payload) + payload, start)
             except OSError as error:
                 with suppress(OSError):
                     os.ftruncate(self._fd, start)
@@ -215,7 +216,7 @@ class Segment:
                     os.ftruncate(self._fd, 0)
                     self._size = 0
                     return
-                mark = _frame(_DONE, number, 0, b"")
+                mark = frame(_DONE, number, 0, b"")
                 _write_all(self._fd, mark, self._size)
                 self._size += len(mark)
             except OSError:

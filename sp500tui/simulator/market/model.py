@@ -116,7 +116,8 @@ class Instrument:
         """Past regular sessions since the start, oldest first."""
         self._sector = sector
         self._clock = clock
-        self._gap = gap
+        self.gap = gap
+        """Longest time between two trades of the regular session, in seconds."""
         self._rng = Prng(seed, listing.symbol)
         self._beta = 0.5 + fraction(listing.symbol, "beta")
         pace = min(clock.speed, _SESSION)
@@ -159,7 +160,7 @@ class Instrument:
                 return
             state = self._clock.state(due)
             self._trade(due, state, factors)
-            longest = self._gap if state is MarketState.REGULAR else 4 * self._gap
+            longest = self.gap if state is MarketState.REGULAR else 4 * self.gap
             step = 1 + int(longest * self._rng.uniform())
             longer = step * stretch
             if state is MarketState.REGULAR and second - due < _MINUTE_DAYS * DAY:

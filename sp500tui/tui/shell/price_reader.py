@@ -70,7 +70,7 @@ class PostgresReader:
         """See `PriceReader.read_symbol`."""
         from sp500tui.storage.reads import history, last_rows
 
-        return self._query(
+        return self.query(
             lambda connection: StoredSymbol(
                 symbol, history(connection, symbol, since, points), last_rows(connection, symbol, rows)
             )
@@ -80,7 +80,7 @@ class PostgresReader:
         """See `PriceReader.read_overview`."""
         from sp500tui.storage.reads import last_rows, latest_trade, statistics
 
-        return self._query(
+        return self.query(
             lambda connection: StoredOverview(
                 statistics(connection), latest_trade(connection), last_rows(connection, None, rows)
             )
@@ -93,12 +93,13 @@ class PostgresReader:
         with self._lock:
             self._disconnect()
 
-    def _query(self, query: Callable[[Connection], T]) -> T:
+    def query(self, run: Callable[[Connection], T]) -> T:
+        """Call `run` with the connection, which is opened on first use and closed after an error."""
         with self._lock:
             if self._closed:
                 raise DatabaseError("the reader is closed")
             try:
-                return query(self._connected())
+                return run(self._connected())
             except BaseException:
                 self._disconnect()
                 raise

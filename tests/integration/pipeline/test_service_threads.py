@@ -155,7 +155,7 @@ def test_the_market_clock_goes_on(eventually: Wait, seen: Callable[[str], bool])
         raise UnforeseenError("broken") if clock.thread.failures < 2 else SystemExit
 
     clock = MarketClock(ask, lambda: object())  # type: ignore[arg-type, return-value]
-    clock.thread._jitter = lambda: 0.0
+    clock.thread.jitter = lambda: 0.0
     clock.thread.start()
     eventually(lambda: clock.thread.failures >= 3)
     assert clock.thread.is_alive()
@@ -169,7 +169,7 @@ def test_the_price_feed_goes_on(
 ) -> None:
     looked = threading.Event()
     feed = PriceFeed(LatestPrices(), lambda: "postgresql://nowhere")
-    feed.thread._jitter = lambda: 0.0
+    feed.thread.jitter = lambda: 0.0
     monkeypatch.setattr(feed, "_poll", raising_first(looked.set))
     feed.thread.start()
     feed.stored(5)
@@ -250,7 +250,7 @@ def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None
     )
     stage.start()
     (worker,) = stage.workers
-    worker.thread._jitter = lambda: 0.0
+    worker.thread.jitter = lambda: 0.0
     queue.put([7])
     eventually(lambda: worker.thread.failures == 1)
     assert seen("converter-1 failed")

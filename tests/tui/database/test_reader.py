@@ -136,11 +136,11 @@ class TestClosing:
 
         def late() -> None:
             try:
-                reader._query(lambda _: None)
+                reader.query(lambda _: None)
             except DatabaseError as error:
                 refused.append(error)
 
-        first = threading.Thread(target=reader._query, args=(slow,))
+        first = threading.Thread(target=reader.query, args=(slow,))
         first.start()
         assert asked.wait(10)
         closing = threading.Thread(target=reader.close)
@@ -165,9 +165,9 @@ class TestClosing:
             raise ValueError("year 12026 is out of range")
 
         with pytest.raises(ValueError, match="12026"):
-            reader._query(broken)
+            reader.query(broken)
         assert [connection.closed for connection in opened.connections] == [True]
-        reader._query(lambda _: None)
+        reader.query(lambda _: None)
         assert len(opened.connections) == 2
 
 

@@ -45,7 +45,7 @@ def test_a_letter_can_be_added_while_others_are_replayed(letters: DeadLetters) -
     assert at_second.wait(20)
 
     # When another program adds one, then it does not wait
-    adding = threading.Thread(target=lambda: DeadLetters(letters._path).add([letter(4)]), daemon=True)
+    adding = threading.Thread(target=lambda: DeadLetters(letters.path).add([letter(4)]), daemon=True)
     adding.start()
     adding.join(10)
     assert not adding.is_alive()
@@ -62,7 +62,7 @@ def test_two_replays_at_once_lose_nothing(letters: DeadLetters) -> None:
 
     def accept(each: DeadLetter) -> bool:
         if each.row["symbol"] == "S1":
-            DeadLetters(letters._path).replay(lambda other: other.row["symbol"] in ("S1", "S2"))
+            DeadLetters(letters.path).replay(lambda other: other.row["symbol"] in ("S1", "S2"))
         return each.row["symbol"] != "S3"
 
     assert letters.replay(accept) == (3, 1)
@@ -99,7 +99,7 @@ def test_an_unchanged_file_is_not_read_again(letters: DeadLetters, monkeypatch: 
     # When it is counted again, then nothing is read; and after another letter, little more than that letter
     assert letters.count() == 5_000
     assert read == []
-    with letters._path.open("ab") as file:
+    with letters.path.open("ab") as file:
         file.write(b"{}\n")
     assert letters.count() == 5_001
     assert sum(read) < 2_000
@@ -122,10 +122,10 @@ def test_the_count_is_that_of_the_lines_whatever_happens_between(
             added += number
         elif what == "replay":
             letters.replay(lambda each, number=number: int(str(each.row["symbol"])[1:]) % 6 < number)  # type: ignore[misc]
-        elif what == "tear" and letters._path.exists():
-            with letters._path.open("ab") as file:
+        elif what == "tear" and letters.path.exists():
+            with letters.path.open("ab") as file:
                 file.write(b"{" * number)
         elif what == "remove":
-            letters._path.unlink(missing_ok=True)
-        data = letters._path.read_bytes() if letters._path.exists() else b""
+            letters.path.unlink(missing_ok=True)
+        data = letters.path.read_bytes() if letters.path.exists() else b""
         assert letters.count() == data.count(b"\n") + (data[-1:] not in (b"", b"\n"))

@@ -38,7 +38,7 @@ def accept(journal: Journal, counters: LedgerCounters, first: int, count: int) -
 
 def crash(journal: Journal) -> None:
     """Drop the files as a killed process does."""
-    for segment in journal._segments():
+    for segment in journal.segments():
         abandon(segment)
 
 

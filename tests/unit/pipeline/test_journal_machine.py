@@ -129,7 +129,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule()
     def crash_and_start_again(self) -> None:
-        for segment in self.journal._segments():
+        for segment in self.journal.segments():
             abandon(segment)
         self.start_program()
 
@@ -141,7 +141,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert segment is not None
         cut = data.draw(st.integers(0, segment.size))
         path = segment.path
-        for each in self.journal._segments():
+        for each in self.journal.segments():
             abandon(each)
         os.truncate(path, cut)
         for record in self.written:

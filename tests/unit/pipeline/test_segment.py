@@ -108,7 +108,7 @@ def test_a_cut_at_any_byte_loses_only_what_was_cut(cut: int) -> None:
         (b"D", 3, b""),
         (b"B", 4, b"four"),
     ):
-        data += segment_module._frame(kind, number, 1, payload) + payload
+        data += segment_module.frame(kind, number, 1, payload) + payload
         records.append((kind, number, len(data)))
     whole = [(kind, number) for kind, number, end in records if end <= cut]
     expected = {n for kind, n in whole if kind == b"B"} - {n for kind, n in whole if kind == b"D"}
@@ -124,7 +124,7 @@ def test_a_cut_at_any_byte_loses_only_what_was_cut(cut: int) -> None:
 def test_damage_in_one_record_costs_that_record_only(data: st.DataObject) -> None:
     """Any single byte changed: no payload comes back altered, and all other batches come back."""
     payloads = {number: bytes([64 + number]) * 20 for number in range(1, 6)}
-    frames = {n: segment_module._frame(b"B", n, 1, p) + p for n, p in payloads.items()}
+    frames = {n: segment_module.frame(b"B", n, 1, p) + p for n, p in payloads.items()}
     file = bytearray(b"".join(frames.values()))
     at = data.draw(st.integers(0, len(file) - 1))
     file[at] ^= data.draw(st.integers(1, 255))

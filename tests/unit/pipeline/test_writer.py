@@ -51,7 +51,7 @@ def test_rows_are_committed_in_batches_and_counted(open_writers: Open, eventuall
         assert harness.end_to_end.latency().p50 is not None
         assert harness.health.commit.latency().p50 is not None
         assert harness.database.clients[0].statement_timeout < harness.writer_stage.commit_timeout
-    assert not any((harness.journal._folder).iterdir())
+    assert not any((harness.journal.folder).iterdir())
 
 
 def test_rows_that_are_there_already_count_as_duplicates(open_writers: Open, eventually: Wait) -> None:

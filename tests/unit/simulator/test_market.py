@@ -210,7 +210,7 @@ def test_trades_come_as_fast_as_ever_after_a_long_sleep(asleep: int) -> None:
     # given the largest shares, not looked at for hours, brought up to now
     time = SettableTime()
     market = new_market(time, start_at=OPENING + 1_800)
-    large = sorted((known(market, symbol) for symbol in market.symbols()), key=lambda share: share._gap)[:6]
+    large = sorted((known(market, symbol) for symbol in market.symbols()), key=lambda share: share.gap)[:6]
     time.now += asleep
     for share in large:
         known(market, share.symbol)
@@ -220,7 +220,7 @@ def test_trades_come_as_fast_as_ever_after_a_long_sleep(asleep: int) -> None:
         time.now += 1
         for share in large:
             known(market, share.symbol)
-            assert share.today.time >= int(time.now) - share._gap
+            assert share.today.time >= int(time.now) - share.gap
 
 
 def test_the_sweep_brings_everyone_along_within_half_a_minute() -> None:
