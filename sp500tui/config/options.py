@@ -125,7 +125,6 @@ OPTIONS: tuple[Option, ...] = (
     Option("writers", "N", "processes that write to the database (default: 2)", WORKERS),
     Option("batch_size", "N", "symbols per request (default: 50, in the demo's dashboard 5)", WORKERS),
     Option("history_workers", "N", "threads that request bars (default: 2)", WORKERS),
-    Option("batch_size", "N", "symbols per request (default: 50)", WORKERS),
     Option("tickers_capacity", "N", "capacity of the tickers queue (default: 2048)", WORKERS),
     Option("quotes_capacity", "N", "capacity of the quotes queue (default: 4096)", WORKERS),
     Option("rows_capacity", "N", "capacity of the rows queue (default: 4096)", WORKERS),
