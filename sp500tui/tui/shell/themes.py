@@ -9,61 +9,76 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from sp500tui.errors import ConfigurationError
 
-DARK = Theme(
-    name="sp500tui-dark",
-    dark=True,
-    primary="#6cb2d9",
-    secondary="#8592a6",
-    accent="#6cb2d9",
-    foreground="#d3d9e2",
-    background="#10141a",
-    surface="#141920",
-    panel="#1c232d",
-    success="#86c08f",
-    warning="#dcb468",
-    error="#e5807d",
-    variables={
-        "border": "#6cb2d9",
-        "border-blurred": "#2c3643",
-        "footer-background": "#10141a",
-        "footer-key-foreground": "#6cb2d9",
-        "footer-description-foreground": "#8592a6",
-        "block-cursor-background": "#28455a",
-        "block-cursor-blurred-background": "#28455a",
-        "block-cursor-foreground": "#eef3f8",
-        "block-cursor-text-style": "none",
-        "scrollbar": "#2c3643",
-        "scrollbar-background": "#141920",
-    },
+_DARK_FRAME = {
+    "border-blurred": "#2c3643",
+    "footer-background": "#10141a",
+    "footer-description-foreground": "#98a5b8",
+    "block-cursor-background": "#1c3546",
+    "block-cursor-blurred-background": "#1c3546",
+    "block-cursor-foreground": "#eef3f8",
+    "block-cursor-text-style": "none",
+    "scrollbar": "#5f6e82",
+    "scrollbar-background": "#141920",
+}
+_LIGHT_FRAME = {
+    "border-blurred": "#cbc8be",
+    "footer-background": "#f6f5f1",
+    "footer-description-foreground": "#4a5561",
+    "block-cursor-background": "#cfe3ee",
+    "block-cursor-blurred-background": "#cfe3ee",
+    "block-cursor-foreground": "#16202a",
+    "block-cursor-text-style": "none",
+    "scrollbar": "#85817a",
+    "scrollbar-background": "#f1efe9",
+}
+
+
+def _dark(name: str, *, accent: str, success: str, warning: str, error: str) -> Theme:
+    return Theme(
+        name=name,
+        dark=True,
+        primary=accent,
+        secondary="#98a5b8",
+        accent=accent,
+        foreground="#d3d9e2",
+        background="#10141a",
+        surface="#141920",
+        panel="#1c232d",
+        success=success,
+        warning=warning,
+        error=error,
+        variables={**_DARK_FRAME, "border": accent, "footer-key-foreground": accent},
+    )
+
+
+def _light(name: str, *, accent: str, success: str, warning: str, error: str) -> Theme:
+    return Theme(
+        name=name,
+        dark=False,
+        primary=accent,
+        secondary="#4a5561",
+        accent=accent,
+        foreground="#262c33",
+        background="#f6f5f1",
+        surface="#faf9f6",
+        panel="#e9e7e0",
+        success=success,
+        warning=warning,
+        error=error,
+        variables={**_LIGHT_FRAME, "border": accent, "footer-key-foreground": accent},
+    )
+
+
+DARK = _dark("sp500tui-dark", accent="#6cb2d9", success="#86c08f", warning="#dcb468", error="#ec8f8c")
+LIGHT = _light("sp500tui-light", accent="#18597f", success="#1f5f35", warning="#704a00", error="#9c2622")
+BLUE_ORANGE = _dark(
+    "sp500tui-blue-orange", accent="#d3a6d6", success="#6fbef2", warning="#f0e442", error="#f5913d"
 )
-LIGHT = Theme(
-    name="sp500tui-light",
-    dark=False,
-    primary="#1d6a96",
-    secondary="#5d6875",
-    accent="#1d6a96",
-    foreground="#262c33",
-    background="#f6f5f1",
-    surface="#faf9f6",
-    panel="#e9e7e0",
-    success="#27713f",
-    warning="#8a5a00",
-    error="#b0302b",
-    variables={
-        "border": "#1d6a96",
-        "border-blurred": "#cbc8be",
-        "footer-background": "#f6f5f1",
-        "footer-key-foreground": "#1d6a96",
-        "footer-description-foreground": "#5d6875",
-        "block-cursor-background": "#cfe3ee",
-        "block-cursor-blurred-background": "#cfe3ee",
-        "block-cursor-foreground": "#16202a",
-        "block-cursor-text-style": "none",
-        "scrollbar": "#cbc8be",
-        "scrollbar-background": "#f1efe9",
-    },
+BLUE_ORANGE_LIGHT = _light(
+    "sp500tui-blue-orange-light", accent="#6d3b78", success="#0a5288", warning="#5c5300", error="#a04300"
 )
-OWN_THEMES = (DARK, LIGHT)
+OWN_THEMES = (DARK, LIGHT, BLUE_ORANGE, BLUE_ORANGE_LIGHT)
+"""The last two tell rise and fall by blue and orange, which colour-blind people can distinguish."""
 
 
 def known_themes() -> list[str]:

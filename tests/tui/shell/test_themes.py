@@ -70,3 +70,20 @@ async def test_a_theme_chosen_later_can_be_read_too(drive: Drive, monkeypatch: p
             driven.app.theme = theme
             await driven.pilot.pause()
             assert unreadable(driven) == [], theme
+
+
+@pytest.mark.parametrize("theme", [*MINE, *ANSI])
+async def test_focus_and_cursor_are_seen_without_colour(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, theme: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with drive(theme=theme) as driven:
+        await driven.press("down")
+
+        lines = driven.text().splitlines()
+        frames = [line for line in lines if "┏" in line]
+        assert len(frames) == 1
+        assert "┏━ prices" in frames[0]
+        assert any("▸YUM" in line for line in lines)
+        await driven.press("tab")
+        assert "┏━ prices" not in driven.text()
