@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +17,8 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.notifications import SeverityLevel
 from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Input
@@ -41,15 +43,18 @@ from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.messages import PipelineEventReceived, SymbolSelected
 from sp500tui.tui.quit.shutdown import unsaved_summary
+from sp500tui.tui.quit.summary import run_summary
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.shell import pipeline_actions
+from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
 from sp500tui.tui.shell.confirmation import WITHIN, Confirmation
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, check_keymap, commands_of
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, OWN_THEMES, check_theme, remember_theme, remembered_theme
 
+_SEVERITY_SIGNS: Mapping[SeverityLevel, str] = {"information": "", "warning": "! ", "error": "✗ "}
 _OPENING_LIMIT = 5.0
 """Seconds to wait on exit for a pipeline that is still loading."""
 
@@ -166,11 +171,26 @@ class DashboardApp(PipelineApp):
         return super().check_action(action, parameters)
 
     def show_message(self, text: str) -> None:
-        """Show the effect of a key."""
-        if isinstance(self.screen, MainScreen):
-            self.screen.show_message(text)
-        else:
-            self.notify(text, markup=False)
+        """Show the effect of a key, on the top screen that has a place for messages."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, MainScreen | BaseScreen):
+                screen.show_message(clean(text))
+                return
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a message where it covers no data, instead of over the panels."""
+        del title, timeout
+        self.show_message(
+            _SEVERITY_SIGNS[severity] + (Content.from_markup(message).plain if markup else message)
+        )
 
     def confirm(self, action: str) -> bool:
         """Whether `action` was requested twice in a row; the first request shows how to confirm it."""
@@ -255,6 +275,15 @@ class DashboardApp(PipelineApp):
                 yield SystemCommand(
                     f"screen: {entry.title}", entry.purpose, partial(self.action_show_screen, entry.name)
                 )
+
+    def offered_screens(self) -> Mapping[str, str]:
+        """The screens beside the main one: their names in the key bar by the action that opens them."""
+        demo, cluster = self.settings.demo, bool(self.settings.broker)
+        return {
+            f"show_screen('{entry.name}')": entry.short or entry.name
+            for entry in registry.SCREENS
+            if entry.offered(demo=demo, cluster=cluster) and entry.name != registry.MAIN
+        }
 
     def listed_symbols(self) -> Sequence[str]:
         """Symbols in the order of the price table; empty while it shows none."""
@@ -365,10 +394,12 @@ def run_dashboard(
 
 
 def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
-    """Print why the run failed and what was not stored, unless the terminal is gone."""
+    """Print what the run did, why it failed and what was not stored, unless the terminal is gone."""
     if report.signal is signal.SIGHUP:
         return
     lines = [report.failure] if report.failure else []
+    if summary := run_summary(snapshot):
+        lines.append(summary)
     if unsaved := unsaved_summary(snapshot):
         lines.append(f"not stored: {unsaved}")
     with suppress(OSError):

@@ -204,7 +204,7 @@ class PipelineApp(DiffingApp[int]):
 
     @on(PipelineEventReceived)
     def show_event(self, message: PipelineEventReceived) -> None:
-        """Keep the event, and notify errors and changes of the cluster."""
+        """Keep the event, and show errors and changes of the cluster as a message."""
         event = message.event
         self.events.append(event)
         if (self.clock() - event.at).total_seconds() > _RECENT:

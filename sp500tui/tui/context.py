@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +49,9 @@ class DashboardContext(Protocol):
 
     def confirm(self, action: str) -> bool:
         """Whether `action` was requested twice in a row; the first request shows how to confirm it."""
+
+    def offered_screens(self) -> Mapping[str, str]:
+        """The screens beside the main one: their names in the key bar by the action that opens them."""
 
     def keys_of(self, binding: Binding) -> str:
         """The keys of a binding as configured: `+ =`, `← h`."""

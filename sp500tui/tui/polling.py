@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, LivePrice, Snapshot
+from sp500tui.tui.history import History
 
 if TYPE_CHECKING:
     from sp500tui.logs.setup import LogLine, LogSource
@@ -36,6 +37,8 @@ class PipelineFeed:
     ) -> None:
         self.pipeline: PipelineControl | None = None
         """Set once the pipeline is open."""
+        self.history = History()
+        """The last seconds, up to the last poll."""
         self._starting = starting
         self._log = log
         self._clock = clock
@@ -51,6 +54,7 @@ class PipelineFeed:
         if pipeline is None:
             return Update(self._clock(), self._starting(), (), None, lines)
         snapshot = pipeline.snapshot()
+        self.history.extend(pipeline.seconds_since(self.history.second)[1])
         constituents = self._changed_list(pipeline, snapshot)
         self._version, prices = pipeline.prices_since(self._version)
         return Update(self._clock(), snapshot, prices, constituents, lines)

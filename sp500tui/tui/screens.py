@@ -26,6 +26,8 @@ class ScreenEntry:
     purpose: str
     """What it shows, in a sentence."""
     load: Callable[[], ScreenClasses]
+    short: str = ""
+    """Its name in the key bar, where that differs from `name`."""
     demo_only: bool = False
     cluster_only: bool = False
     """Offered in a cluster only; elsewhere its key opens it all the same, and it explains how to join one."""
@@ -74,7 +76,12 @@ SCREENS: tuple[ScreenEntry, ...] = (
         "database", "Database", "What is stored, how it grows, and the SQL behind each figure", _database
     ),
     ScreenEntry(
-        "demo", "Demo controls", "Inject faults and watch the pipeline recover", _demo, demo_only=True
+        "demo",
+        "Demo controls",
+        "Inject faults and watch the pipeline recover",
+        _demo,
+        short="faults",
+        demo_only=True,
     ),
     ScreenEntry(
         "nodes",
@@ -102,13 +109,15 @@ def entry_of(name: str) -> ScreenEntry:
 def binding_classes() -> Iterator[type[DOMNode]]:
     """The classes besides the app whose keys can be remapped, in the order of the help screen. Loads every screen."""
     from sp500tui.tui.help.screen import HelpScreen
+    from sp500tui.tui.log.line_screen import LineScreen
     from sp500tui.tui.quit.screen import StopScreen
     from sp500tui.tui.symbol.chart import PriceChart
     from sp500tui.tui.symbol.screen import SymbolScreen
 
     main, *others = (entry.load() for entry in SCREENS)
     symbol = ScreenClasses(SymbolScreen, (PriceChart,))
-    for screen, panels in (main, symbol, *others, ScreenClasses(StopScreen), ScreenClasses(HelpScreen)):
+    dialogs = (ScreenClasses(LineScreen), ScreenClasses(StopScreen), ScreenClasses(HelpScreen))
+    for screen, panels in (main, symbol, *others, *dialogs):
         for kind in (screen, *panels):
             yield from (base for base in reversed(kind.__mro__) if _is_own(base))
 

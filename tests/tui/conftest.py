@@ -19,6 +19,7 @@ from sp500tui.logs.setup import LogLine
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.dashboard.screen import MainScreen
+from sp500tui.tui.shell.key_bar import KeyBar
 from tests.support.tui.fake_pipeline import NOON, FakePipeline
 
 
@@ -72,7 +73,7 @@ class Driven:
 
     @property
     def said(self) -> str:
-        """What the last key did, as the screen tells it."""
+        """What the last key did, as the main screen says it."""
         return self.main.strip.message
 
     @property
@@ -173,4 +174,8 @@ def top_of(app: DashboardApp) -> type[Screen[object]]:
 
 
 def notes(app: DashboardApp) -> str:
-    return "\n".join(note.message for note in app._notifications)
+    """The messages on the screen: in the border of the pipeline panel, or in the key bars of other screens."""
+    main, *others = app.screen_stack
+    assert isinstance(main, MainScreen)
+    bars = [bar for screen in others for bar in screen.query(KeyBar)]
+    return "\n".join(text for text in (main.strip.message, *(bar.message for bar in bars)) if text)

@@ -122,7 +122,7 @@ class TestStates:
                 "degraded, next attempt in 3 s: Yahoo Finance answers 429; PostgreSQL does not answer"
                 in driven.text()
             )
-            assert "PostgreSQL ✗ down" in driven.text()
+            assert "DB ✗" in driven.text()
 
     async def test_a_failed_pipeline_keeps_the_screen(self, drive: Drive) -> None:
         async with drive(FakePipeline(failed(), [])) as driven:
@@ -173,7 +173,7 @@ class TestStates:
             await driven.pilot.resize_terminal(58, 20)
             await driven.until(lambda: "too small" in driven.text())
             await driven.pilot.resize_terminal(120, 40)
-            await driven.until(lambda: "bottleneck" in driven.text())
+            await driven.until(lambda: "adds up" in driven.text())
             assert "too small" not in driven.text()
 
     @pytest.mark.parametrize("size", [(5, 3), (10, 5), (40, 4)])
@@ -378,9 +378,8 @@ class TestRun:
 
 async def test_the_demo_screen_needs_a_demo(drive: Drive) -> None:
     async with drive(demo=False) as driven:
-        demo_only = [entry.name for entry in registry.SCREENS if entry.demo_only]
-        for name in demo_only:
+        for name in [entry.name for entry in registry.SCREENS if entry.demo_only]:
             await driven.app.run_action(f"show_screen('{name}')")
-        await driven.pilot.pause()
-        assert top_of(driven.app) is MainScreen
-        assert notes(driven.app).count("--demo") == len(demo_only)
+            await driven.pilot.pause()
+            assert top_of(driven.app) is MainScreen
+            assert "--demo" in notes(driven.app)

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from textual.message import Message
 
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.snapshot import QueueName, StageName, WorkerState
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.command_palette import Palette
+from sp500tui.tui.shell.pipeline_strip import ROWS
 from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of
 
@@ -40,9 +41,7 @@ class TestScaling:
             await driven.press("plus")
             await driven.until(lambda: "price workers 8 → 9" in driven.text(), "the words")
             driven.main._clear_message()
-            await driven.until(
-                lambda: "pipeline · price workers selected" in driven.text(), "the title again"
-            )
+            await driven.until(lambda: "· + − price workers" in driven.text(), "the title again")
 
     async def test_the_unshifted_keys_work_too(self, drive: Drive) -> None:
         async with drive() as driven:
@@ -86,14 +85,15 @@ class TestScaling:
 
     async def test_a_click_on_a_stage_selects_it(self, drive: Drive) -> None:
         async with drive() as driven:
-            await driven.pilot.click("#strip", offset=(65, 2))
+            line = 1 + ROWS.index(StageName.CONVERTER)
+            await driven.pilot.click("#strip", offset=(65, line))
             await driven.pilot.pause()
             assert driven.app.selected_stage is StageName.CONVERTER
-            assert "converters selected" in driven.text()
+            assert "· + − converters" in driven.text()
 
     async def test_a_click_on_a_queue_selects_nothing(self, drive: Drive) -> None:
         async with drive() as driven:
-            await driven.pilot.click("#strip", offset=(18, 2))
+            await driven.pilot.click("#strip", offset=(18, 1 + ROWS.index(QueueName.ROWS)))
             assert driven.app.selected_stage is StageName.PRICE
 
 
@@ -164,16 +164,16 @@ class TestView:
             await driven.until(lambda: "view paused" in driven.text(), "the status bar")
             # when workers and counters move on
             moved = running()
-            workers = tuple(replace(worker, doing="other work") for worker in moved.workers)
+            workers = tuple(replace(worker, state=WorkerState.LIMIT) for worker in moved.workers)
             driven.show(
                 replace(moved, workers=workers, ledger=replace(moved.ledger, fetched=21_127, stored=20_872))
             )
             await driven.until(lambda: "21,127" in driven.text(), "the equation going on")
             # then only the status did, and says that the view is frozen
-            assert "other work" not in driven.text()
+            assert "◔ limit" not in driven.text()
             assert "view paused" in driven.text()
             await driven.press("space")
-            await driven.until(lambda: "other work" in driven.text(), "the panels catching up")
+            await driven.until(lambda: "◔ limit" in driven.text(), "the panels catching up")
 
     async def test_a_frozen_log_catches_up(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:
@@ -337,15 +337,6 @@ async def test_a_palette_closed_twice_at_once_closes_nothing_else(drive: Drive) 
         # then the screen below is still there
         assert isinstance(driven.app.screen, DatabaseScreen)
         assert driven.app.crashed == ""
-
-
-async def test_a_key_that_arrives_before_the_help_sheet_is_mounted_is_ignored(drive: Drive) -> None:
-    async with drive() as driven:
-        sheet = HelpScreen([])
-        driven.app.push_screen(sheet)
-        sheet.action_scroll(1)
-        await driven.pilot.pause()
-        assert driven.app.screen is sheet
 
 
 async def test_help_and_other_screens_close_only_themselves(drive: Drive) -> None:

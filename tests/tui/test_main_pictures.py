@@ -1,4 +1,4 @@
-"""Pictures of the whole main screen at the three sizes, compared with the ones that were looked at."""
+"""Pictures of the whole main screen at its sizes, compared with the ones that were looked at."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.app import DashboardApp
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, empty
+from tests.support.tui.past_seconds import past_seconds
 from tests.tui.conftest import CannedLog, until_shown
 
 Compare = Callable[..., bool]
@@ -34,17 +36,27 @@ def spoken(log: CannedLog) -> CannedLog:
     return log
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
+def after_minutes(snapshot: Snapshot | None = None) -> FakePipeline:
+    """A pipeline that has run for two minutes."""
+    pipeline = FakePipeline(snapshot)
+    pipeline.seconds = past_seconds(workers=pipeline.now_shows.workers)
+    return pipeline
+
+
+SIZES = [(60, 16), (80, 24), (100, 30), (120, 40), (140, 45), (200, 60)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=[f"{width}x{height}" for width, height in SIZES])
 def test_a_calm_run(
     snap_compare: Compare, build: Callable[..., DashboardApp], spoken: CannedLog, size: tuple[int, int]
 ) -> None:
-    assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=whole)
+    assert snap_compare(build(after_minutes(), refresh_rate=0.5), terminal_size=size, run_before=whole)
 
 
 def test_light_and_in_trouble(
     snap_compare: Compare, build: Callable[..., DashboardApp], spoken: CannedLog
 ) -> None:
-    app = build(FakePipeline(degraded()), theme="sp500tui-light", refresh_rate=0.5)
+    app = build(after_minutes(degraded()), theme="sp500tui-light", refresh_rate=0.5)
     assert snap_compare(app, terminal_size=(120, 40), run_before=whole)
 
 

@@ -10,6 +10,7 @@ from textual.app import App, ComposeResult
 from textual.screen import Screen
 
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.tui.history import History
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
@@ -18,6 +19,7 @@ from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import OWN_THEMES
 from sp500tui.tui.workers.panel import WorkersPanel
 from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, running
+from tests.support.tui.past_seconds import past_seconds
 
 Compare = Callable[..., bool]
 
@@ -40,15 +42,17 @@ class ShellScreen(Screen[None]):
 
     def show_snapshot(self) -> None:
         self.query_one(StatusBar).show(self._snapshot, View("17:46:00", NOON))
-        self.query_one(PipelineStrip).show(self._snapshot, show_trouble=self.size.height < 30)
-        self.query_one(WorkersPanel).show(self._snapshot.workers)
+        history = History()
+        history.extend(past_seconds(workers=self._snapshot.workers))
+        self.query_one(PipelineStrip).show(self._snapshot, history)
+        self.query_one(WorkersPanel).show(self._snapshot, history)
 
 
 class Shell(App[None]):
     CSS_PATH = style_sheet("app.tcss")
     CSS = """
     #status { dock: top; height: 3; }
-    #strip { height: 11; }
+    #strip { height: 12; }
     #workers { height: 1fr; overflow-x: hidden; scrollbar-size: 1 1; scrollbar-gutter: stable; }
     """
     BINDINGS = [*PIPELINE_BINDINGS]  # noqa: RUF012 - as Textual declares it
@@ -59,6 +63,9 @@ class Shell(App[None]):
         for own in OWN_THEMES:
             self.register_theme(own)
         self.theme = theme
+
+    def offered_screens(self) -> dict[str, str]:
+        return {}
 
     def get_default_screen(self) -> ShellScreen:
         return ShellScreen(self._snapshot)

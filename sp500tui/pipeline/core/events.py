@@ -40,8 +40,6 @@ class EventKind(StrEnum):
     SOURCE_RECOVERED = "source recovered"
     DATABASE_DOWN = "database down"
     DATABASE_BACK = "database back"
-    INDEX_CHANGED = "index changed"
-    """Companies joined or left the index, or have another ticker."""
     REPLAYED = "replayed"
     DEAD_LETTER = "dead letter"
     NODE_JOINED = "node joined"

@@ -38,15 +38,13 @@ from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.prices.table import PriceTable
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.shell.base_screen import MESSAGE_SECONDS
 from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import VIEW_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.status_bar import StatusBar, View
 from sp500tui.tui.workers.panel import WorkersPanel
-
-_MESSAGE_SECONDS = 5.0
-"""Seconds that a message about a key's effect is shown."""
 
 
 class MainScreen(Screen[None]):
@@ -108,9 +106,9 @@ class MainScreen(Screen[None]):
         """Show the latest snapshot."""
         snapshot = message.snapshot
         self.status.show(snapshot, self._view(self.dashboard.clock()))
-        self.strip.show(snapshot, show_trouble=self.status.size.height < 3)
+        self.strip.show(snapshot, self.dashboard.feed.history)
         if not self.frozen:
-            self.worker_list.show(snapshot.workers)
+            self.worker_list.show(snapshot, self.dashboard.feed.history)
             self.panel.table.set_missing(snapshot.missing)
         self.panel.table.notice = prices_notice(snapshot)
 
@@ -186,7 +184,7 @@ class MainScreen(Screen[None]):
         self.strip.show_message(text)
         if self._message_timer is not None:
             self._message_timer.stop()
-        self._message_timer = self.set_timer(_MESSAGE_SECONDS, self._clear_message)
+        self._message_timer = self.set_timer(MESSAGE_SECONDS, self._clear_message)
 
     def _clear_message(self) -> None:
         self.strip.show_message("")

@@ -175,7 +175,7 @@ class DemoScreen(BaseScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show the pipeline and its latest events."""
-        self.strip.show(snapshot, show_trouble=self.status.size.height < 3)
+        self.strip.show(snapshot, self.dashboard.feed.history)
         now = self.dashboard.clock()
         lines = event_lines(self.dashboard.events, now, *self.events.size)
         self.events.show_lines(lines)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sp500tui.logs.setup import LogLine
-from sp500tui.tui.render.formats import ELLIPSIS, clean
+from sp500tui.tui.render.formats import ELLIPSIS, clean, count, plural
 
 CAPACITY = 5_000
 MAX_CHARACTERS = 4_000
@@ -17,6 +17,26 @@ MAX_CHARACTERS = 4_000
 LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _STAGES = ("scraper", "price", "converter", "writer")
 _NUMBER = re.compile(r"\d+")
+_FIGURE = re.compile(r"\d[\d,.]*")
+_CYCLE = re.compile(r"cycle \d")
+"""Start of a message about a cycle, of which there is one every few seconds."""
+_NOUNS = {
+    logging.CRITICAL: "critical error",
+    logging.ERROR: "error",
+    logging.WARNING: "warning",
+    logging.INFO: "info",
+    logging.DEBUG: "debug",
+}
+"""Of one line of each level."""
+_COUNTED = ("critical error", "error", "warning")
+"""Nouns with a plural."""
+_WANTED = {
+    logging.DEBUG: "lines",
+    logging.INFO: "info, warnings or errors",
+    logging.WARNING: "warnings or errors",
+    logging.ERROR: "errors",
+}
+"""What each level shows."""
 
 
 def next_level(level: int, step: int) -> int:
@@ -50,15 +70,40 @@ def matches_filter(line: LogLine, level: int, worker: str) -> bool:
     return not worker or (line.worker.startswith(worker) if worker.endswith("-") else line.worker == worker)
 
 
-class LogBuffer:
-    """Keeps the newest lines and numbers those that match the filters, from 0.
+@dataclass(slots=True)
+class LogEntry:
+    """Adjacent lines that say the same, shown as the newest of them with their number."""
 
-    Numbers do not change when old lines are dropped: `first` is the number of the oldest.
+    line: LogLine
+    """The newest one."""
+    first: LogLine
+    key: str
+    count: int = 1
+
+    @property
+    def worker(self) -> str:
+        """The worker that logged the lines; its stage as `price-*` if there were several."""
+        stage, dash, _ = self.line.worker.partition("-")
+        return self.line.worker if self.line.worker == self.first.worker else f"{stage}{dash}*"
+
+
+def fold_key(line: LogLine) -> str:
+    """Equal for lines that are shown as one: the same message of one level and one stage, whatever the cycle."""
+    stage = line.worker.partition("-")[0]
+    message = _FIGURE.sub("#", line.message) if _CYCLE.match(line.message) else line.message
+    return f"{line.level} {stage} {message}"
+
+
+class LogBuffer:
+    """Keeps the newest lines, and numbers the entries made of those that match the filters, from 0.
+
+    Numbers do not change when old entries are dropped: `first` is the number of the oldest.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._lines: deque[LogLine] = deque(maxlen=capacity)
-        self._shown: deque[LogLine] = deque()
+        self._shown: deque[LogEntry] = deque()
+        self._levels: Counter[int] = Counter()
         self._workers: dict[str, None] = {}
         self.first = 0
         self.level = logging.INFO
@@ -71,32 +116,76 @@ class LogBuffer:
         added = 0
         for line in lines:
             kept = line if len(line.message) <= MAX_CHARACTERS else _truncated(line)
-            self._lines.append(replace(kept, message=clean(kept.message), worker=clean(kept.worker)))
-            self._workers[self._lines[-1].worker] = None
+            kept = replace(kept, message=clean(kept.message), worker=clean(kept.worker))
+            if len(self._lines) == self._lines.maxlen:
+                self._levels[self._lines[0].level] -= 1
+            self._lines.append(kept)
+            self._levels[kept.level] += 1
+            self._workers[kept.worker] = None
             if matches_filter(line, self.level, self.worker):
-                self._shown.append(self._lines[-1])
+                self._show(kept)
                 added += 1
-        while self._shown and self._shown[0].seq < self._lines[0].seq:
+        while self._shown and self._shown[0].line.seq < self._lines[0].seq:
             self._shown.popleft()
             self.first += 1
         return added
 
+    def _show(self, line: LogLine) -> None:
+        """Count a line to the newest entry, or make one of it."""
+        key = fold_key(line)
+        newest = self._shown[-1] if self._shown else None
+        if newest is not None and newest.key == key:
+            newest.line, newest.count = line, newest.count + 1
+        else:
+            self._shown.append(LogEntry(line, line, key))
+
     def set_filter(self, *, level: int | None = None, worker: str | None = None) -> None:
-        """Change the filters; matching lines are numbered from 0 again."""
+        """Change the filters; matching entries are numbered from 0 again."""
         self.level = self.level if level is None else level
         self.worker = self.worker if worker is None else worker
-        self._shown = deque(line for line in self._lines if matches_filter(line, self.level, self.worker))
+        self._shown = deque()
+        for line in self._lines:
+            if matches_filter(line, self.level, self.worker):
+                self._show(line)
         self.first = 0
 
     @property
     def end(self) -> int:
-        """One more than the number of the newest matching line."""
+        """One more than the number of the newest matching entry."""
         return self.first + len(self._shown)
 
-    def line(self, number: int) -> LogLine | None:
-        """The matching line of that number; None if there is none."""
+    def entry(self, number: int) -> LogEntry | None:
+        """The matching entry of that number; None if there is none."""
         index = number - self.first
         return self._shown[index] if 0 <= index < len(self._shown) else None
+
+    def line(self, number: int) -> LogLine | None:
+        """The newest line of the matching entry of that number; None if there is none."""
+        entry = self.entry(number)
+        return None if entry is None else entry.line
+
+    def lines_of(self, entry: LogEntry) -> list[LogLine]:
+        """The lines of an entry that are still kept, oldest first."""
+        return [
+            line
+            for line in self._lines
+            if entry.first.seq <= line.seq <= entry.line.seq
+            and matches_filter(line, self.level, self.worker)
+            and fold_key(line) == entry.key
+        ]
+
+    @property
+    def hidden_summary(self) -> str:
+        """Why nothing is shown: `no errors; 3 warnings, 118 info hidden`."""
+        if not self._lines:
+            return "No lines yet"
+        wanted = _WANTED[self.level] + (f" of {self.worker.removesuffix('-')}" if self.worker else "")
+        hidden = [
+            plural(self._levels[level], noun) if noun in _COUNTED else f"{count(self._levels[level])} {noun}"
+            for level, noun in _NOUNS.items()
+            if self._levels[level] > 0
+        ]
+        return f"no {wanted}; {', '.join(hidden)} hidden"
 
     def filter_options(self) -> list[str]:
         """The values `worker` can be set to."""
@@ -114,7 +203,7 @@ class LogBuffer:
         return self._find(lambda line: line.level >= logging.ERROR, start, step)
 
     def _find(self, matching: Callable[[LogLine], bool], start: int, step: int) -> int | None:
-        numbers = [self.first + i for i, line in enumerate(self._shown) if matching(line)]
+        numbers = [self.first + i for i, entry in enumerate(self._shown) if matching(entry.line)]
         if not numbers:
             return None
         if step > 0:
@@ -123,7 +212,7 @@ class LogBuffer:
 
     def count(self, text: str) -> int:
         """The number of matching lines that contain `text`."""
-        return sum(contains(line, text) for line in self._shown) if text else 0
+        return sum(contains(entry.line, text) for entry in self._shown) if text else 0
 
 
 def contains(line: LogLine, text: str) -> bool:

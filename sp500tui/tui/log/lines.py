@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.reactive import var
 
 from sp500tui.logs.setup import LogLine
-from sp500tui.tui.log.buffer import LogBuffer, next_choice, next_level
+from sp500tui.tui.log.buffer import LogBuffer, LogEntry, next_choice, next_level
+from sp500tui.tui.log.line_screen import LineScreen
 from sp500tui.tui.messages import CopyRequested
 from sp500tui.tui.render.cached_lines import CachedLineView
 from sp500tui.tui.render.cursor_list import cursor_bindings
@@ -30,7 +31,6 @@ _LEVELS = {
 """Name and style of each level."""
 STYLES = ("line", "marked", "time", "worker", "message", "match", "debug", "info", "warn", "error", "notice")
 _TIME, _LEVEL, _WORKER = 8, 8, 11
-_EMPTY = "No lines yet"
 _SCROLL_STEP = 16
 """Characters that one key press scrolls the messages sideways."""
 _SIDEWAYS = Binding.Group("Sideways", compact=True)
@@ -73,7 +73,8 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
     ## Log
     `v` changes the lowest level shown, `w` shows one stage or worker. `/` searches; `n` and `N` go to the next and
     previous match, `x` to the next error. Scrolling up stops following; `f` or `G` follows again. Left and right
-    scroll long lines. `y` copies the marked line, or the newest one shown. The log file has every line.
+    scroll long lines. `⏎` opens the marked line, or the newest one shown, and `y` copies it. Lines that say the
+    same are shown once, with their number (`×26`). The log file has every line.
     """
     BINDING_GROUP_TITLE = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -82,6 +83,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         Binding("w", "worker(1)", "Worker", id="log.worker", tooltip="Show the lines of one stage or worker"),
         Binding("W", "worker(-1)", "Worker back", id="log.worker_back", show=False),
         Binding("slash", "search", "Search", id="log.search", key_display="/"),
+        Binding("enter", "open", "Whole line", id="log.open", tooltip="Show the whole marked or newest line"),
         Binding("n", "match(1)", "Next match", id="log.next_match", show=False),
         Binding("N", "match(-1)", "Previous match", id="log.previous_match", show=False),
         Binding("x", "error", "Next error", id="log.next_error"),
@@ -200,18 +202,22 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
     def line_key(self, y: int) -> Hashable:
         """The line's sequence number, mark, search and shift."""
         number = self.buffer.first + self.scrolled + y
-        line = self.buffer.line(number)
-        if line is None:
-            return (y == 0 and not self.buffer.end,)
-        return line.seq, number == self._marked, self.search_text, self.shift
+        entry = self.buffer.entry(number)
+        if entry is None:
+            return (self._empty_text(y),)
+        return entry.line.seq, entry.count, number == self._marked, self.search_text, self.shift
+
+    def _empty_text(self, y: int) -> str:
+        """What an empty log says in its first line."""
+        return self.buffer.hidden_summary if y == 0 and self.buffer.end == self.buffer.first else ""
 
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
         """Time, level, worker and message."""
         number = self.buffer.first + self.scrolled + y
-        line = self.buffer.line(number)
-        if line is None:
-            empty = y == 0 and self.buffer.end == self.buffer.first
-            return "line", [(f" {_EMPTY}", "notice")] if empty else []
+        entry = self.buffer.entry(number)
+        if entry is None:
+            return "line", [(f" {self._empty_text(y)}", "notice")]
+        line = entry.line
         name, style = _LEVELS.get(line.level, (level_name(line.level)[:_LEVEL], "info"))
         # The style covers the level's name only, because without colours an error is reversed.
         head = [
@@ -219,22 +225,36 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
             (f"{line.time.astimezone():%H:%M:%S} ", "time"),
             (name, style),
             (" " * (_LEVEL + 1 - len(name)), "time"),
-            *([] if self._narrow else [(fit(line.worker, _WORKER) + " ", "worker")]),
+            *([] if self._narrow else [(fit(entry.worker, _WORKER) + " ", "worker")]),
         ]
-        message = fit(shifted(line.message, self.shift).ljust(self._message_width), self._message_width)
+        times = f" (×{entry.count:,})" if entry.count > 1 else ""
+        room = self._message_width - len(times)
+        message = fit(shifted(line.message, self.shift).ljust(room), room)
         return "marked" if number == self._marked else "line", [
             *head,
             *highlighted(message, self.search_text),
+            (times, "worker"),
         ]
 
     # Actions
 
     def action_copy(self) -> None:
         """Copy the marked line if it is in view, else the newest line in view."""
+        entry = self._chosen_entry
+        self.post_message(CopyRequested("" if entry is None else as_text(entry.line)))
+
+    def action_open(self) -> None:
+        """Show the whole line, or all lines of an entry that stands for several."""
+        entry = self._chosen_entry
+        if entry is not None:
+            self.app.push_screen(LineScreen([as_text(line) for line in self.buffer.lines_of(entry)]))
+
+    @property
+    def _chosen_entry(self) -> LogEntry | None:
+        """The marked entry if it is in view, else the newest in view."""
         shown = self._numbers_shown
-        number = max(shown, default=-1) if self._marked is None or self._marked not in shown else self._marked
-        line = self.buffer.line(number)
-        self.post_message(CopyRequested("" if line is None else as_text(line)))
+        marked = self._marked
+        return self.buffer.entry(marked if marked is not None and marked in shown else max(shown, default=-1))
 
     @property
     def _message_width(self) -> int:

@@ -20,7 +20,7 @@ from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
-from sp500tui.tui.render.worker_lines import header_line, name_width, worker_line
+from sp500tui.tui.render.worker_lines import header_line, name_width, worker_columns, worker_line
 from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -162,11 +162,11 @@ class NodesScreen(BaseScreen):
         lines = [] if node is None else details_lines(node, self.details.size.width, current=current)
         self.details.show_lines(lines)
         workers = [worker for worker in snapshot.workers if node is not None and worker.node == node.name]
-        names = name_width(workers)
         width = self.worker_list.line_width
+        columns = worker_columns(width, name_width(workers), strips=False)
         self.worker_list.show_rows(
-            [worker_line(worker, width, names) for worker in workers],
-            header_line(width, names) if workers else None,
+            [worker_line(worker, columns, width) for worker in workers],
+            header_line(columns, width) if workers else None,
             placeholder=_no_workers(node, width),
         )
         set_titles(self.worker_list, f"workers ({len(workers)})")

@@ -16,7 +16,7 @@ from sp500tui.pipeline.core.snapshot import (
     WorkerState,
 )
 from sp500tui.tui.render.cluster_labels import lost_label
-from sp500tui.tui.render.formats import clean, short_span, span
+from sp500tui.tui.render.formats import clean, share_of_time, span
 from sp500tui.tui.render.lines import Role
 
 STAGE_TITLES = {
@@ -48,11 +48,11 @@ WORKER_SIGNS = {
     WorkerState.IDLE: ("○", Role.DIM),
     WorkerState.BUSY: ("●", Role.GOOD),
     WorkerState.BLOCKED: ("◧", Role.WARN),
+    WorkerState.SOURCE: ("●", Role.GOOD),
+    WorkerState.JOURNAL: ("●", Role.GOOD),
+    WorkerState.DATABASE: ("●", Role.GOOD),
     WorkerState.LIMIT: ("◔", Role.WARN),
-    WorkerState.SOURCE: ("◔", Role.GOOD),
     WorkerState.RATE: ("◔", Role.WARN),
-    WorkerState.JOURNAL: ("◔", Role.GOOD),
-    WorkerState.DATABASE: ("◔", Role.GOOD),
     WorkerState.BACKOFF: ("↻", Role.BAD),
     WorkerState.PAUSED: ("‖", Role.WARN),
     WorkerState.DRAINING: ("▽", Role.WARN),
@@ -60,12 +60,12 @@ WORKER_SIGNS = {
 }
 
 _WORKER_STATES: Mapping[WorkerState, str] = {
-    WorkerState.LIMIT: "limit",
-    WorkerState.SOURCE: "source",
-    WorkerState.RATE: "rate",
+    WorkerState.SOURCE: "request",
     WorkerState.JOURNAL: "journal",
-    WorkerState.DATABASE: "database",
-    WorkerState.BACKOFF: "retrying",
+    WorkerState.DATABASE: "commit",
+    WorkerState.LIMIT: "limit",
+    WorkerState.RATE: "rate",
+    WorkerState.BACKOFF: "retry",
 }
 """States whose label differs from their value."""
 
@@ -104,8 +104,10 @@ def market_label(*, demo: bool, speed: float, short: bool = False) -> str:
 
 
 def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
-    """Sign, word and role of what the pipeline does; a running one that has a trouble is `degraded`."""
+    """Sign, word and role of what the pipeline does; one with a paused stage is `paused`, with a trouble `degraded`."""
     sign, role = PHASE_SIGNS[snapshot.phase]
+    if snapshot.phase is Phase.RUNNING and any(stage.paused for stage in snapshot.stages):
+        return "‖", str(Phase.PAUSED), Role.WARN
     if snapshot.phase is Phase.RUNNING and (snapshot.degraded or lost_label(snapshot)):
         return "!", "degraded", Role.WARN
     return sign, str(snapshot.phase), role
@@ -129,34 +131,54 @@ def trend(queue: QueueSnapshot) -> tuple[str, str]:
     difference = queue.rate_in - queue.rate_out
     if abs(difference) <= _STEADY * max(queue.rate_in, queue.rate_out):
         return "=", "steady"
-    return ("▲", "filling") if difference > 0 else ("▼", "draining")
+    return ("▲", "fills") if difference > 0 else ("▼", "drains")
 
 
-def flow_label(queue: QueueSnapshot) -> str:
-    """Return the trend of a queue's depth: `empty in 12 s`, `full in 40 s`, `steady` or `empty`."""
-    _, word = trend(queue)
-    if word == "draining" and queue.seconds_to_empty is not None:
-        return f"empty in {short_span(queue.seconds_to_empty)}"
-    return word
+def verdict_label(snapshot: Snapshot) -> tuple[str, Role]:
+    """What holds the pipeline up and what helps, or that it keeps up: the words with a sign, and their role."""
+    ending = _ENDING.get(snapshot.phase)
+    if ending is not None:
+        return ending, Role.LABEL
+    paused = _paused_label(snapshot)
+    wrong = trouble(snapshot)
+    if paused and snapshot.phase is not Phase.FAILED:
+        return paused, Role.WARN
+    if wrong is not None:
+        return f"! {wrong[0]}", wrong[1]
+    return _pace_label(snapshot)
 
 
-def bottleneck_label(snapshot: Snapshot) -> str:
-    """Return the bottleneck stage with the reason and the remedy, what all stages wait for, or that there is none."""
-    found = snapshot.bottleneck
-    if found is None:
-        return _without_bottleneck(snapshot)
-    advice = f": {found.advice}" if found.advice else ""
-    return clean(f"bottleneck: {STAGE_TITLES[found.stage]} ({found.reason}){advice}")
+_ENDING: Mapping[Phase, str] = {
+    Phase.STARTING: "◌ starting",
+    Phase.DRAINING: "▽ draining: nothing more is fetched, what was fetched is being stored",
+    Phase.SPOOLING: "▽ spooling: what is not stored goes to the journal for the next start",
+    Phase.STOPPED: "■ stopped",
+}
+"""What an ending pipeline does, which makes other statements about it pointless."""
 
 
-def _without_bottleneck(snapshot: Snapshot) -> str:
+def _paused_label(snapshot: Snapshot) -> str:
+    """What is paused and the key that resumes it; empty if nothing is."""
+    if snapshot.phase is Phase.PAUSED:
+        return "‖ paused: no new quotes are fetched; p resumes"
+    stages = [STAGE_TITLES[stage.name] for stage in snapshot.stages if stage.paused]
+    return f"‖ paused: {' and '.join(stages)}; P resumes the selected stage" if stages else ""
+
+
+def _pace_label(snapshot: Snapshot) -> tuple[str, Role]:
+    cycle, found = snapshot.cycle, snapshot.bottleneck
+    cause = ""
+    if found is not None:
+        advice = f": {found.advice}" if found.advice else ""
+        cause = clean(f"{STAGE_TITLES[found.stage]} ({found.reason}){advice}")
+    if cycle.running and (cycle.skipped or cycle.seconds > cycle.interval > 0):
+        words = f"! behind: a cycle takes {share_of_time(cycle.seconds, cycle.interval)}"
+        return f"{words}; bottleneck: {cause}" if cause else words, Role.WARN
+    if cause:
+        return f"! bottleneck: {cause}", Role.WARN
     if not snapshot.ledger.fetched:
-        return "no bottleneck: no work yet"
-    if snapshot.database.health is Health.DOWN:
-        return "held up: the writers wait for PostgreSQL, the journal keeps the rows meanwhile"
-    if snapshot.sources.health is Health.DOWN:
-        return "held up: the price workers wait for Yahoo Finance"
-    return "no bottleneck: every stage keeps up"
+        return "◌ no quote has been fetched yet", Role.LABEL
+    return f"✓ keeps up: every cycle ends within its {span(cycle.interval)}", Role.GOOD
 
 
 def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:

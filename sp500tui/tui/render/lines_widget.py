@@ -1,10 +1,11 @@
-"""A widget that shows a list of lines and repaints only changed ones."""
+"""A widget that shows a list of lines and repaints only the cells that changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -12,6 +13,34 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from sp500tui.tui.render.lines import Line, Role
+
+_MIN_SKIP = 8
+"""Unchanged cells between two changed ones above which moving the cursor takes fewer bytes than repainting them."""
+
+
+def changed_columns(old: Line, new: Line, width: int) -> list[tuple[int, int]]:
+    """The ranges of cells in which two lines of `width` cells differ, near ones merged.
+
+    Lines with a character that is not one cell wide differ as a whole.
+    """
+    before, after = _cells(old), _cells(new)
+    if before is None or after is None or len(before) != len(after):
+        return [(0, width)]
+    ranges: list[tuple[int, int]] = []
+    for at, (was, now) in enumerate(zip(before, after, strict=True)):
+        if was != now:
+            if ranges and at - ranges[-1][1] < _MIN_SKIP:
+                ranges[-1] = ranges[-1][0], at + 1
+            else:
+                ranges.append((at, at + 1))
+    return ranges
+
+
+def _cells(line: Line) -> list[tuple[str, Role]] | None:
+    """Character and role of each cell; None where one is wider or narrower than a cell."""
+    if any(not span.text.isascii() and cell_len(span.text) != len(span.text) for span in line):
+        return None
+    return [(character, span.role) for span in line for character in span.text]
 
 
 class LinesWidget(Widget):
@@ -26,16 +55,21 @@ class LinesWidget(Widget):
         self._styles: dict[Role, Style] = {}
 
     def show_lines(self, lines: Sequence[Line]) -> None:
-        """Replace the contents and repaint the lines that differ."""
+        """Replace the contents and repaint the cells that differ."""
         old = self._lines
         self._lines = list(lines)
-        changed = [
-            y
-            for y in range(max(len(old), len(lines)))
-            if y >= len(old) or y >= len(lines) or old[y] != lines[y]
-        ]
+        width = self.size.width
+        changed: list[Region] = []
+        for y in range(max(len(old), len(lines))):
+            if y >= len(old) or y >= len(lines):
+                changed.append(Region(0, y, width, 1))
+            elif old[y] != lines[y]:
+                changed += [
+                    Region(left, y, right - left, 1)
+                    for left, right in changed_columns(old[y], lines[y], width)
+                ]
         if changed:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+            self.refresh(*changed)
 
     def lines_shown(self) -> Sequence[str]:
         """Return the contents as plain text."""

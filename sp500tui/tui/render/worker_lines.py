@@ -3,56 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from textwrap import wrap
 
 from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot, WorkerState
 from sp500tui.tui.render.cluster_labels import short_name, tail
-from sp500tui.tui.render.formats import (
-    clean,
-    condensed,
-    count,
-    fit,
-    milliseconds,
-    plural,
-    rate,
-    short_span,
-    sparkline,
-)
+from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural, rate, short_span
 from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
+from sp500tui.tui.render.strips import Activity, activity_strip
 
 _ERROR_WIDTH = 24
-_STATE_WIDTH = 12
+_STATE_WIDTH, _TIME_WIDTH = 10, 8
+_LONGEST_STRIP = 60
 _COLUMNS = (
-    ("rate", 7, 0),
-    ("trend", 5, 46),
-    ("p95", 7, 58),
-    ("restarts", 8, 80),
-    ("pid", 8, 86),
-    ("trend 30 s", 14, 106),
-    ("last error", _ERROR_WIDTH, 124),
+    ("rate", 8, 62),
+    ("p95 10 s", 8, 70),
+    ("restarts", 9, 96),
+    ("pid", 8, 106),
+    ("last error", _ERROR_WIDTH, 134),
 )
-"""Name, width and the panel width from which a column is shown, by importance."""
-_ORDER = ("rate", "trend", "trend 30 s", "p95", "restarts", "pid", "last error")
+"""Name, width and the panel width from which a column is shown, in their order."""
+_LEAST_TASK = 12
+"""Cells below which the task has no column beside a strip."""
 _NODE_WIDTH, _NARROW_NODE_WIDTH, _WIDE_PANEL = 20, 10, 70
 """Largest width of the node column, in a panel of at least `_WIDE_PANEL` cells and in a narrower one."""
 _QUIET = (WorkerState.IDLE, WorkerState.PAUSED)
 
 
-def shown_columns(width: int) -> list[tuple[str, int]]:
-    """The optional columns that fit a panel of `width` cells."""
-    chosen = {name: room for name, room, least in _COLUMNS if width >= least}
-    if "trend 30 s" in chosen:
-        del chosen["trend"]
-    return [(name, chosen[name]) for name in _ORDER if name in chosen]
+@dataclass(frozen=True, slots=True)
+class WorkerColumns:
+    """The cells of each column; the strip and the task share what the others leave, and may have none."""
+
+    names: int
+    nodes: int
+    strip: int
+    task: int
+    figures: tuple[tuple[str, int], ...]
 
 
-def _widths(width: int, names: int, nodes: int) -> tuple[list[tuple[str, int]], int]:
-    """The optional columns, and the cells left for the task."""
-    node = nodes + 1 if nodes else 0
-    extra = shown_columns(width - node)
-    room = width - names - 1 - node - _STATE_WIDTH - 1 - sum(cells + 1 for _, cells in extra)
-    return extra, max(0, room)
+def worker_columns(width: int, names: int, *, nodes: int = 0, strips: bool = True) -> WorkerColumns:
+    """The columns of a panel of `width` cells, `names` of them for the names and `nodes` for the nodes."""
+    room = width - (nodes + 1 if nodes else 0)
+    figures = tuple((name, cells) for name, cells, least in _COLUMNS if room >= least)
+    rest = room - names - 1 - _STATE_WIDTH - _TIME_WIDTH - 2 - sum(cells + 1 for _, cells in figures)
+    strip = min(_LONGEST_STRIP, max(0, rest)) if strips else 0
+    task = max(0, rest - strip - 1 if strip else rest)
+    return WorkerColumns(names, nodes, strip, 0 if strip and task < _LEAST_TASK else task, figures)
 
 
 def node_width(workers: Sequence[WorkerSnapshot], width: int) -> int:
@@ -66,20 +63,20 @@ def name_width(workers: Sequence[WorkerSnapshot]) -> int:
     return min(16, max((len(worker.name) for worker in workers), default=8))
 
 
-def header_line(width: int, names: int, nodes: int = 0) -> Line:
+def header_line(columns: WorkerColumns, width: int) -> Line:
     """The column titles."""
-    extra, room = _widths(width, names, nodes)
-    cells = [fit("worker", names), fit("node", nodes), fit("state", _STATE_WIDTH), fit("task", room)]
-    cells += [fit(_heading(name), cells_, _align(name)) for name, cells_ in extra]
+    cells = [fit("worker", columns.names), fit("node", columns.nodes), fit("state", _STATE_WIDTH)]
+    cells += [
+        fit("for", _TIME_WIDTH, "right"),
+        fit(f"last {columns.strip} s", columns.strip),
+        fit("task", columns.task),
+    ]
+    cells += [fit(name, room, _align(name)) for name, room in columns.figures]
     return cut((Span(" ".join(cell for cell in cells if cell), Role.LABEL),), width)
 
 
-def _heading(name: str) -> str:
-    return "30 s" if name.startswith("trend") else name
-
-
 def _align(name: str) -> str:
-    return "left" if name in {"last error", "trend", "trend 30 s"} else "right"
+    return "left" if name == "last error" else "right"
 
 
 def empty_line(width: int, *, starting: bool) -> Line:
@@ -88,53 +85,52 @@ def empty_line(width: int, *, starting: bool) -> Line:
     return cut((Span(text, Role.LABEL),), width)
 
 
-def worker_line(worker: WorkerSnapshot, width: int, names: int, *, nodes: int = 0) -> Line:
-    """One worker in exactly `width` cells, `names` of them for its name and `nodes` for its node."""
-    extra, room = _widths(width, names, nodes)
+def worker_line(
+    worker: WorkerSnapshot, columns: WorkerColumns, width: int, seconds: Sequence[Activity | None] = ()
+) -> Line:
+    """One worker in exactly `width` cells: its state, for how long, and what it did in the last `seconds`."""
     sign, role = WORKER_SIGNS[worker.state]
     if role is Role.GOOD and worker.retry_in is not None:
-        role = Role.WARN
-    node = [Span(tail(short_name(worker.node), nodes) + " ", Role.LABEL)] if nodes else []
-    spans = [
-        Span(fit(clean(worker.name), names) + " ", Role.TITLE),
-        *node,
-        Span(fit(f"{sign} {worker_state_label(worker.state)}", _STATE_WIDTH) + " ", role),
+        sign, role = WORKER_SIGNS[WorkerState.LIMIT]
+    spans = [Span(fit(clean(worker.name), columns.names) + " ", Role.TITLE)]
+    if columns.nodes:
+        spans.append(Span(tail(short_name(worker.node), columns.nodes) + " ", Role.LABEL))
+    spans += [
+        Span(fit(f"{sign} {worker_state_label(worker.state)}", _STATE_WIDTH), role),
+        Span(fit(_time(worker), _TIME_WIDTH + 1, "right") + " ", role if worker.retry_in else Role.LABEL),
     ]
-    if room:
-        task = _task(worker, with_error=all(name != "last error" for name, _ in extra))
-        spans.append(Span(fit(task, room), Role.LABEL if worker.state in _QUIET else Role.VALUE))
-    for name, cells in extra:
-        text, cell_role = _cell(worker, name, cells)
+    if columns.strip:
+        spans += activity_strip(seconds, columns.strip)
+    if columns.task:
+        gap = " " if columns.strip else ""
+        task = _task(worker, with_error=all(name != "last error" for name, _ in columns.figures))
+        spans.append(
+            Span(gap + fit(task, columns.task), Role.LABEL if worker.state in _QUIET else Role.VALUE)
+        )
+    for name, cells in columns.figures:
+        text, cell_role = _cell(worker, name)
         spans.append(Span(" " + fit(text, cells, _align(name)), cell_role))
     return cut(spans, width)
 
 
-def _task(worker: WorkerSnapshot, *, with_error: bool) -> str:
-    """The worker's task, after the countdown to its restart or its next attempt."""
-    task = clean(worker.doing)
+def _time(worker: WorkerSnapshot) -> str:
+    """Seconds in the state, or until the next attempt."""
     if worker.retry_in is not None:
-        backing_off = worker.state is WorkerState.BACKOFF
-        note = task or (clean(worker.last_error) if with_error else "")
-        return f"{'' if backing_off else 'retry '}in {short_span(worker.retry_in)}" + (
-            f": {note}" if note else ""
-        )
-    elapsed = short_span(worker.state_seconds)
-    if worker.state is WorkerState.BLOCKED:
-        return f"queue full for {elapsed}" + (f": {task}" if task else "")
-    if worker.state in (WorkerState.DRAINING, WorkerState.HUNG):
-        return f"{task or 'current batch'}, for {elapsed}"
-    return task
+        return f"in {short_span(worker.retry_in)}"
+    return short_span(worker.state_seconds)
 
 
-def _cell(worker: WorkerSnapshot, name: str, cells: int) -> tuple[str, Role]:
+def _task(worker: WorkerSnapshot, *, with_error: bool) -> str:
+    """What the worker does or waits for; for one that is restarted at least the reason."""
+    reason = worker.last_error if worker.state is WorkerState.BACKOFF and with_error else ""
+    return clean(worker.doing or reason)
+
+
+def _cell(worker: WorkerSnapshot, name: str) -> tuple[str, Role]:
     """The text and role of one cell."""
     if name == "rate":
         return rate(worker.rate_10), Role.VALUE if worker.rate_10 > 0 else Role.DIM
-    if name.startswith("trend"):
-        return sparkline(condensed(worker.history, cells), cells), Role.ACCENT if any(
-            worker.history
-        ) else Role.DIM
-    if name == "p95":
+    if name == "p95 10 s":
         return milliseconds(worker.latency.p95), Role.VALUE if worker.latency.p95 is not None else Role.DIM
     if name == "restarts":
         return count(worker.restarts), Role.WARN if worker.restarts else Role.DIM
@@ -161,17 +157,25 @@ def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
         f"{name} {milliseconds(value)}"
         for name, value in (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
     )
+    task = Span(f" · {clean(worker.doing)}" if worker.doing else "", Role.LABEL)
     wrapped = wrap(text, max(width - 2, 1), max_lines=lines - 1, placeholder="…")
     below = [cut((Span(f"  {line}", role),), width) for line in wrapped]
     return [
         longest_that_fits(
-            [(head, restarts, Span(percentiles, Role.LABEL)), (head, restarts), (head,)], width
+            [
+                (head, restarts, Span(percentiles, Role.LABEL), task),
+                (head, restarts, task),
+                (head, task),
+                (head, restarts),
+                (head,),
+            ],
+            width,
         ),
         *below,
         *[cut((), width)] * (lines - 1 - len(below)),
     ]
 
 
-def title(stage_title: str | None) -> str:
-    """The panel's title, with the stage it is limited to."""
-    return f"workers · {stage_title or 'all stages'}"
+def title(stage_title: str | None, shown: int) -> str:
+    """The panel's title: which workers it lists, and how many."""
+    return f"workers · {stage_title or 'all'} · {shown}"

@@ -29,6 +29,8 @@ from sp500tui.tui.shell.status_bar import StatusBar, View
 LOG = logging.getLogger(__name__)
 READ_EVERY = 2.0
 """Seconds between two queries of a screen that is shown."""
+MESSAGE_SECONDS = 5.0
+"""Seconds for which a message about a key's effect is shown."""
 _GROUP = "reading"
 
 
@@ -60,6 +62,7 @@ class BaseScreen(ClosableScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._timer: Timer | None = None
+        self._message_timer: Timer | None = None
         self._query_running: Worker[None] | None = None
 
     @property
@@ -102,6 +105,14 @@ class BaseScreen(ClosableScreen[None]):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show a snapshot in the panels."""
+
+    def show_message(self, text: str) -> None:
+        """Show the effect of a key in the key bar for a few seconds."""
+        bar = self.query_one(KeyBar)
+        bar.show_message(text)
+        if self._message_timer is not None:
+            self._message_timer.stop()
+        self._message_timer = self.set_timer(MESSAGE_SECONDS, lambda: bar.show_message(""))
 
     def action_back(self) -> None:
         """Close the screen."""

@@ -6,7 +6,7 @@ from textual.widgets import Static
 
 SMALLEST = (60, 16)
 """Columns and lines below which nothing useful can be drawn."""
-WIDTHS = [(0, "-tiny-width"), (SMALLEST[0], "-narrow"), (104, "-medium"), (160, "-wide")]
+WIDTHS = [(0, "-tiny-width"), (SMALLEST[0], "-narrow"), (100, "-medium"), (120, "-broad"), (160, "-wide")]
 """Style classes of a screen by its smallest width in columns."""
 HEIGHTS = [
     (0, "-tiny-height"),

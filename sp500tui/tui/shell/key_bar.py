@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from textual import events
 from textual.binding import Binding
 from textual.screen import Screen
 
-from sp500tui.tui.render.lines import Line, Role, Span, spread, width_of
+from sp500tui.tui.context import DashboardContext
+from sp500tui.tui.render.lines import Line, Role, Span, cut, spread, width_of
 from sp500tui.tui.render.lines_widget import LinesWidget
 
 ALWAYS = ("help", "quit", "palette")
 """Ids of the bindings that keep their place however narrow the window is."""
+_SCREENS = "screen."
+"""Start of the ids of the number keys, which stand before those that keep their place."""
 
 _RANK = (
     "screen.back",
+    "screen.database",
+    "screen.demo",
     "nodes.more",
     "nodes.previous_stage",
     "faults.switch",
@@ -77,16 +83,23 @@ def key_line(entries: Iterable[ShownKey], width: int) -> tuple[Line, Sequence[Sp
     """
     ordered = list(entries)
     fixed = [entry for name in ALWAYS for entry in ordered if entry.id == name]
-    right = _line(fixed)
-    room = width - width_of(right) - 2
+    numbered = [entry for entry in ordered if entry.id.startswith(_SCREENS) and entry.id != "screen.back"]
     chosen: list[ShownKey] = []
+    shown: list[ShownKey] = []
     for candidate in sorted(ordered, key=_rank):
-        if candidate not in fixed and width_of(_line([*chosen, candidate])) <= room - _APART:
-            chosen.append(candidate)
+        side = shown if candidate in numbered else chosen
+        taken = (
+            width_of(_line([*chosen, candidate]))
+            + width_of(_line([*shown, *fixed]))
+            + 2 * bool(side is shown)
+        )
+        if candidate not in fixed and taken <= width - 2 - _APART:
+            side.append(candidate)
     chosen.sort(key=ordered.index)
-    left = (Span(" "), *_line(chosen))
-    line = spread(left, (*right, Span(" ")), width)
-    return line, [*_spots(chosen, 1), *_spots(fixed, width - width_of(right) - 1)]
+    ends = [*sorted(shown, key=ordered.index), *fixed]
+    right = _line(ends)
+    line = spread((Span(" "), *_line(chosen)), (*right, Span(" ")), width)
+    return line, [*_spots(chosen, 1), *_spots(ends, width - width_of(right) - 1)]
 
 
 def _rank(entry: ShownKey) -> int:
@@ -124,6 +137,8 @@ class KeyBar(LinesWidget):
     def __init__(self) -> None:
         super().__init__(id="keys")
         self._spots: Sequence[Spot] = ()
+        self.message = ""
+        """Shown in place of the keys of the moment."""
 
     def on_mount(self) -> None:
         """Follow the bindings."""
@@ -143,24 +158,38 @@ class KeyBar(LinesWidget):
             if spot.left <= event.x < spot.right:
                 self.app.simulate_key(spot.key)
 
+    def show_message(self, text: str) -> None:
+        """Show a message in place of the keys of the moment; an empty text removes it."""
+        self.message = text
+        self._draw()
+
     def _draw(self) -> None:
-        if self.size.width:
-            line, self._spots = key_line(self._entries(), self.size.width)
-            self.show_lines([line])
+        width = self.size.width
+        if not width:
+            return
+        if self.message:
+            self._spots = ()
+            self.show_lines([cut((Span(f" {self.message}", Role.ACCENT),), width)])
+            return
+        line, self._spots = key_line(self._entries(), width)
+        self.show_lines([line])
 
     def _entries(self) -> Iterator[ShownKey]:
         """The active bindings to show, those of one group as one entry."""
         grouped: dict[object, dict[str, Binding]] = {}
+        screens = cast("DashboardContext", self.app).offered_screens()
         for _, binding, enabled, _ in self.screen.active_bindings.values():
-            if enabled and (binding.show or binding.action in _PALETTE):
+            if enabled and (binding.show or binding.action in _PALETTE or binding.action in screens):
                 members = grouped.setdefault(binding.group or binding.action, {})
                 members.setdefault(binding.action, binding)
         for members in grouped.values():
-            yield self._entry(list(members.values()))
+            yield self._entry(list(members.values()), screens)
 
-    def _entry(self, members: Sequence[Binding]) -> ShownKey:
+    def _entry(self, members: Sequence[Binding], screens: Mapping[str, str]) -> ShownKey:
         first = members[0]
         name = "palette" if first.action in _PALETTE else first.id or ""
-        words = first.group.description if first.group is not None and len(members) > 1 else first.description
+        grouped = first.group is not None and len(members) > 1
+        words = first.group.description if first.group is not None and grouped else first.description
+        words = screens.get(first.action, words)
         keys = tuple((self.app.get_key_display(binding), binding.key) for binding in members)
         return ShownKey(name, keys, words.lower())

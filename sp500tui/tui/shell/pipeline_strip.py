@@ -1,36 +1,34 @@
-"""The pipeline strip: the stages and queues in the order of the data, a column each."""
+"""The pipeline panel: a row for each stage and queue in the order of the data, with a strip of its last seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual import events
 from textual.reactive import reactive
 
 from sp500tui.pipeline.core.snapshot import (
-    Health,
     QueueName,
     QueueSnapshot,
     Snapshot,
     StageName,
     StageSnapshot,
+    WorkerState,
 )
+from sp500tui.tui.history import History
 from sp500tui.tui.messages import StageSelected
-from sp500tui.tui.render.formats import count, fit, gauge, milliseconds, rate, short_count, short_span
-from sp500tui.tui.render.labels import (
-    HEALTH_SIGNS,
-    STAGE_TITLES,
-    bottleneck_label,
-    flow_label,
-    trend,
-    trouble,
-)
+from sp500tui.tui.render.event_marks import event_mark
+from sp500tui.tui.render.formats import count, fit, milliseconds, plural, rate, short_count, short_span, size
+from sp500tui.tui.render.labels import HEALTH_SIGNS, STAGE_TITLES, WORKER_SIGNS, trend
 from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
 from sp500tui.tui.render.lines_widget import LinesWidget
+from sp500tui.tui.render.strips import activity_strip, depth_strip, event_strip, time_axis, worker_signs
 from sp500tui.tui.render.titles import set_titles
 
-COLUMNS: tuple[StageName | QueueName | None, ...] = (
+AXIS, JOURNAL, EVENTS = "stage", "journal", "events"
+"""The rows that are neither a stage nor a queue."""
+ROWS: tuple[StageName | QueueName | str, ...] = (
+    AXIS,
     StageName.SCRAPER,
     QueueName.TICKERS,
     StageName.PRICE,
@@ -38,270 +36,290 @@ COLUMNS: tuple[StageName | QueueName | None, ...] = (
     StageName.CONVERTER,
     QueueName.ROWS,
     StageName.WRITER,
-    None,
+    JOURNAL,
+    EVENTS,
 )
-"""In the order of the data; None is the database."""
-
+"""From top to bottom, in the order of the data."""
+_IMPORTANCE = (
+    StageName.PRICE,
+    StageName.WRITER,
+    StageName.CONVERTER,
+    EVENTS,
+    AXIS,
+    QueueName.TICKERS,
+    QueueName.ROWS,
+    JOURNAL,
+    QueueName.QUOTES,
+    StageName.SCRAPER,
+)
+"""Which rows a low panel shows first."""
 _NAMES = {
-    StageName.SCRAPER: ("Wikipedia", "Wiki"),
-    StageName.PRICE: ("price", "pr"),
-    StageName.CONVERTER: ("convert", "conv", "cv"),
-    StageName.WRITER: ("write", "wr"),
+    StageName.SCRAPER: "scrape",
+    StageName.PRICE: "price",
+    StageName.CONVERTER: "convert",
+    StageName.WRITER: "write",
 }
-"""From long to short, for columns from wide to narrow."""
+_INPUT = {
+    StageName.PRICE: QueueName.TICKERS,
+    StageName.CONVERTER: QueueName.QUOTES,
+    StageName.WRITER: QueueName.ROWS,
+}
 _FULL, _CROWDED = 0.9, 0.6
 _LABEL = Role.LABEL
+_LEGEND = "░▒▓█ share of workers busy   ◔ waiting   ▁▄█ queue depth: 1, 25, 100 % full"
+_ORDER = (
+    WorkerState.BUSY,
+    WorkerState.SOURCE,
+    WorkerState.JOURNAL,
+    WorkerState.DATABASE,
+    WorkerState.LIMIT,
+    WorkerState.RATE,
+    WorkerState.BLOCKED,
+    WorkerState.BACKOFF,
+    WorkerState.HUNG,
+    WorkerState.PAUSED,
+    WorkerState.IDLE,
+    WorkerState.DRAINING,
+    WorkerState.STARTING,
+)
+"""Of the signs of a pool's workers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """Where one stage, queue or the database is drawn."""
+class Columns:
+    """The cells of each part of a row; the strip gets what the others leave."""
 
-    what: StageName | QueueName | None
-    left: int
-    width: int
+    name: int
+    now: int
+    strip: int
+    figures: tuple[tuple[str, int], ...]
+    """Title and cells of the columns behind the strip, each with the blank before it."""
 
-
-def columns(width: int) -> list[Column]:
-    """The eight columns of a strip of `width` cells, an arrow's room between them."""
-    gap = arrow_room(width)
-    base, extra = divmod(max(0, width - gap * (len(COLUMNS) - 1)), len(COLUMNS))
-    wider = [index for index, what in enumerate(COLUMNS) if isinstance(what, QueueName)] + [0, 7, 4, 2, 6]
-    result, left = [], 0
-    for index, what in enumerate(COLUMNS):
-        room = base + (index in wider[:extra])
-        result.append(Column(what, left, room))
-        left += room + gap
-    return result
+    @property
+    def room(self) -> int:
+        """Cells behind the strip."""
+        return sum(cells for _, cells in self.figures)
 
 
-def arrow_room(width: int) -> int:
-    """Cells between two columns."""
-    return 5 if width >= 180 else 3 if width >= 104 else 1
+def columns(width: int, *, with_queues: bool = True) -> Columns:
+    """The columns of a panel of `width` cells; without rows of their own the queues get a column."""
+    figures: list[tuple[str, int]] = [("rate", 9)]
+    if width >= 150:
+        figures += [("p50", 9)]
+    if width >= 72:
+        figures += [("p95 10 s", 9)]
+    if width >= 96:
+        figures += [("failed", 7)]
+    if width >= 150:
+        figures += [("restarts", 10)]
+    if not with_queues:
+        figures += [("queued", 14 if width >= 72 else 12)]
+    name, now = 12, 15 if width >= 96 else 10 if width >= 72 else 7
+    strip = width - 2 - name - now - 1 - sum(cells for _, cells in figures)
+    return Columns(name, now, max(0, strip), tuple(figures))
 
 
-def stage_at(x: int, width: int) -> StageName | None:
-    """The stage drawn at cell `x`; a queue or the database gives none."""
-    for column in columns(width):
-        if column.left <= x < column.left + column.width:
-            return column.what if isinstance(column.what, StageName) else None
-    return None
+def shown_rows(height: int) -> list[StageName | QueueName | str]:
+    """The rows that a panel of `height` lines has room for, from top to bottom."""
+    chosen = _IMPORTANCE[: max(1, height)]
+    return [row for row in ROWS if row in chosen]
+
+
+def stage_at(y: int, height: int) -> StageName | None:
+    """The stage in line `y`; any other row gives none."""
+    rows = shown_rows(height)
+    row = rows[y] if 0 <= y < len(rows) else None
+    return row if isinstance(row, StageName) else None
 
 
 def strip_lines(
-    snapshot: Snapshot, selected: StageName, width: int, height: int, *, show_trouble: bool
+    snapshot: Snapshot, history: History, selected: StageName, width: int, height: int
 ) -> list[Line]:
-    """The strip in `height` lines: as many facts a column as fit, then what holds the pipeline up.
-
-    With `show_trouble` the last line says what is wrong instead, when something is.
-    """
-    layout = columns(width)
-    rows = max(1, height - 1)
-    cells = [_cells(snapshot, column, selected, rows) for column in layout]
-    lines = []
-    for y in range(rows):
-        spans: list[Span] = []
-        for index, (column, lines_of) in enumerate(zip(layout, cells, strict=True)):
-            spans.extend(cut(lines_of[y] if y < len(lines_of) else (), column.width))
-            if index < len(layout) - 1:
-                spans.append(_arrow(snapshot, index, arrow_room(width), visible=y == 1))
-        lines.append(cut(spans, width))
-    return [*lines, notice(snapshot, width, show_trouble=show_trouble)][-height:] if height > 1 else lines
+    """The panel in `height` lines of `width` cells."""
+    rows = shown_rows(height)
+    layout = columns(width, with_queues=QueueName.TICKERS in rows)
+    drawing = _Drawing(snapshot, history, selected, layout)
+    lines = [cut(drawing.row(row), width) for row in rows]
+    return lines + [cut((), width)] * (height - len(lines))
 
 
-def notice(snapshot: Snapshot, width: int, *, show_trouble: bool) -> Line:
-    """Where the bottleneck is, or what is wrong."""
-    wrong = trouble(snapshot) if show_trouble else None
-    if wrong is not None:
-        return cut((Span(f"! {wrong[0]}", wrong[1]),), width)
-    role = Role.WARN if snapshot.bottleneck else _LABEL
-    return cut((Span(bottleneck_label(snapshot), role),), width)
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """Draws the rows of one snapshot."""
+
+    snapshot: Snapshot
+    history: History
+    selected: StageName
+    columns: Columns
+
+    def row(self, row: StageName | QueueName | str) -> Line:
+        if isinstance(row, StageName):
+            return self._stage(self.snapshot.stage(row))
+        if isinstance(row, QueueName):
+            return self._queue(self.snapshot.queue(row))
+        return {AXIS: self._axis, JOURNAL: self._journal, EVENTS: self._events}[row]()
+
+    def _joined(self, name: Span, now: Line, strip: Line, figures: Line = (), mark: str = " ") -> Line:
+        width = self.columns
+        return (
+            Span(f"{mark} ", Role.ACCENT),
+            Span(fit(name.text, width.name), name.role),
+            *cut(now, width.now),
+            Span(" "),
+            *strip,
+            *figures,
+        )
+
+    def _axis(self) -> Line:
+        titles = "".join(fit(title, cells, "right") for title, cells in self.columns.figures)
+        axis = time_axis(self.columns.strip)
+        return self._joined(
+            Span("stage", _LABEL), (Span("now", _LABEL),), (Span(axis, _LABEL),), (Span(titles, _LABEL),)
+        )
+
+    def _stage(self, stage: StageSnapshot) -> Line:
+        pool = stage.name is not StageName.SCRAPER
+        chosen = stage.name is self.selected
+        strip = activity_strip(self.history.stage(stage.name), self.columns.strip)
+        now = _pool(self.snapshot, stage, self.columns.now - 1) if pool else self._listed()
+        name = f"{_NAMES[stage.name]:<7} ×{stage.size}" if pool else _NAMES[stage.name]
+        role = Role.SELECTED if chosen else Role.TITLE
+        figures = tuple(self._figure(stage, title, cells) for title, cells in self.columns.figures)
+        return self._joined(Span(name, role), now, strip, figures, "▸" if chosen else " ")
+
+    def _figure(self, stage: StageSnapshot, title: str, cells: int) -> Span:
+        if title == "queued":
+            return self._queued(stage.name, cells)
+        texts = {
+            "rate": rate(stage.rate),
+            "p50": milliseconds(stage.latency.p50),
+            "p95 10 s": _latency(stage),
+            "failed": count(stage.failed),
+            "restarts": count(stage.restarts),
+        }
+        bad = (title == "failed" and stage.failed) or (title == "restarts" and stage.restarts)
+        role = Role.WARN if bad else Role.DIM if title in ("failed", "restarts") else Role.VALUE
+        return Span(fit(texts[title], cells, "right"), role)
+
+    def _queued(self, stage: StageName, cells: int) -> Span:
+        """The input queue of a stage, where it has no row of its own."""
+        if stage not in _INPUT:
+            return Span(" " * cells)
+        queue = self.snapshot.queue(_INPUT[stage])
+        long = f"{count(queue.ready)} {queue.name}"
+        text = long if self.columns.now > 7 else f"{short_count(queue.ready)} queued"
+        return Span(fit(text, cells, "right"), _fill_role(queue) if queue.ready else Role.DIM)
+
+    def _listed(self) -> Line:
+        """How many constituents are known, and whether the list is fresh."""
+        listed = self.snapshot.constituents
+        if self.snapshot.stage(StageName.SCRAPER).paused:
+            return (Span("‖ paused", Role.WARN),)
+        sign, role = HEALTH_SIGNS[listed.health]
+        number = count(listed.count)
+        texts = (f"{number} listed", number) if listed.count else (str(listed.health),)
+        return longest_that_fits([(Span(sign, role), Span(f" {text}")) for text in texts], self.columns.now)
+
+    def _queue(self, queue: QueueSnapshot) -> Line:
+        strip = depth_strip(self.history.queue(queue.name), queue.capacity, self.columns.strip)
+        marks = (" !", "!") if queue.fill >= _CROWDED else ("",)
+        numbers = [f"{count(queue.ready)} of {count(queue.capacity)}", count(queue.ready)]
+        now: Line = longest_that_fits(
+            [(Span(number + mark, _fill_role(queue)),) for number in numbers for mark in marks],
+            self.columns.now,
+        )
+        return self._joined(Span(queue.name, _LABEL), now, strip, self._queue_figures(queue))
+
+    def _queue_figures(self, queue: QueueSnapshot) -> Line:
+        """Whether it fills or drains, and how long the oldest item has waited."""
+        room = self.columns.room
+        if not queue.ready:
+            return (Span(fit("empty", room, "right"), Role.DIM),)
+        sign, word = trend(queue)
+        age = f"{short_span(queue.oldest_age)} old"
+        flow = f"in {rate(queue.rate_in)}, out {rate(queue.rate_out)}, highest {count(queue.high_water)}"
+        variants = [f"{flow}   {sign} {word}   {age}", f"{sign} {word}   {age}", f"{sign} {age}", age]
+        text = next((each for each in variants if len(each) < room), age)
+        return (Span(fit(text, room, "right"), _LABEL),)
+
+    def _journal(self) -> Line:
+        journal = self.snapshot.journal
+        if self.snapshot.broker:
+            return self._joined(Span(JOURNAL, _LABEL), (Span("on the broker", Role.DIM),), ())
+        sign, role = ("! ", Role.WARN) if journal.rows else ("", Role.DIM)
+        rows = self.history.journal()
+        full = max([self.snapshot.queue(QueueName.ROWS).capacity, *(number or 0 for number in rows)])
+        strip = depth_strip(rows, full, self.columns.strip)
+        left = f", replaying {plural(journal.replay_left, 'row')}" if journal.replay_left else ""
+        figures = fit(f"{size(journal.bytes)}{left}" if journal.rows else "", self.columns.room, "right")
+        numbers = (plural(journal.rows, "row"), count(journal.rows), short_count(journal.rows))
+        now = longest_that_fits([(Span(sign + number, role),) for number in numbers], self.columns.now)
+        return self._joined(Span(JOURNAL, _LABEL), now, strip, (Span(figures, _LABEL),))
+
+    def _events(self) -> Line:
+        marks = [mark for mark in (event_mark(event, ago) for ago, event in self.history.events()) if mark]
+        return self._joined(
+            Span(EVENTS, _LABEL), (), event_strip(marks, self.columns.strip, self.columns.room)
+        )
 
 
-def _arrow(snapshot: Snapshot, index: int, room: int, *, visible: bool) -> Span:
-    """The arrow behind a column, bright while something flows there."""
-    if not visible:
-        return Span(" " * room)
-    flowing = _flows(snapshot)[index] > 0
-    return Span("▶".center(room), Role.ACCENT if flowing else Role.DIM)
+def _latency(stage: StageSnapshot) -> str:
+    """The p95 of the last ten seconds; `>12 s` where a lease in work takes longer than that already."""
+    seconds = stage.oldest_work or 0.0
+    if seconds >= 1 and seconds * 1000 > (stage.latency.p95 or 0.0):
+        return f">{short_span(int(seconds))}"
+    return milliseconds(stage.latency.p95)
 
 
-def _flows(snapshot: Snapshot) -> Sequence[float]:
-    """Items a second across each of the seven arrows."""
-    flows = [flow for queue in snapshot.queues for flow in (queue.rate_in, queue.rate_out)]
-    return [*flows, snapshot.stage(StageName.WRITER).rate]
+def _fill_role(queue: QueueSnapshot) -> Role:
+    return Role.BAD if queue.fill >= _FULL else Role.WARN if queue.fill >= _CROWDED else Role.VALUE
 
 
-def _cells(snapshot: Snapshot, column: Column, selected: StageName, rows: int) -> list[Line]:
-    """The lines of one column, the most telling first."""
-    if column.what is None:
-        return _database_cells(snapshot, column.width)
-    if isinstance(column.what, QueueName):
-        return _queue_cells(snapshot.queue(column.what), column.width, rows)
-    return _stage_cells(snapshot, snapshot.stage(column.what), column.width, selected)
-
-
-def _queue_cells(queue: QueueSnapshot, width: int, rows: int) -> list[Line]:
-    role = Role.BAD if queue.fill >= _FULL else Role.WARN if queue.fill >= _CROWDED else Role.ACCENT
-    bar = gauge(queue.fill, width, queue.high_water / queue.capacity if queue.capacity else None)
-    thick = bar.rstrip("─┼")
-    sign, _ = trend(queue)
-    cells: list[Line] = [
-        (Span(queue.name, Role.TITLE),),
-        (Span(thick, role), Span(bar[len(thick) :], Role.DIM)),
-        _depth(queue, width, sign if rows < 8 else ""),
-        _age(queue, width),
-        (Span("in ", _LABEL), Span(rate(queue.rate_in))),
-        (Span("out ", _LABEL), Span(rate(queue.rate_out))),
-        (Span("high ", _LABEL), Span(count(queue.high_water))),
-        _flow(queue, width, role if queue.fill >= _CROWDED else _LABEL),
-    ]
-    return cells
-
-
-def _flow(queue: QueueSnapshot, width: int, role: Role) -> Line:
-    """Whether it fills or drains, and when it will be empty where there is room for it."""
-    sign, word = trend(queue)
-    return longest_that_fits([(Span(f"{sign} {words}", role),) for words in (flow_label(queue), word)], width)
-
-
-def _p95(value: float | None, width: int) -> Line:
-    words = milliseconds(value)
-    tight = Span(words.replace(" ", ""))
-    label = Span("p95 ", _LABEL)
-    return longest_that_fits([(label, Span(words)), (label, tight), (tight,)], width)
-
-
-def _age(queue: QueueSnapshot, width: int) -> Line:
-    """How long the oldest item has waited."""
-    if not queue.ready:
-        return (Span("empty", Role.DIM),)
-    age = Span(short_span(queue.oldest_age))
-    return longest_that_fits([(age, Span(" old", _LABEL)), (age,)], width)
-
-
-def _depth(queue: QueueSnapshot, width: int, sign: str) -> Line:
-    """Depth of capacity, and the trend's sign where it has no line of its own."""
-    variants: list[Line] = []
-    for number in (count, short_count):
-        depth = (Span(number(queue.ready)), Span(f"/{number(queue.capacity)}", _LABEL))
-        variants += [(*depth, Span(f" {sign}", _LABEL)), depth] if sign else [depth]
-    return longest_that_fits(variants, width)
-
-
-def _stage_cells(snapshot: Snapshot, stage: StageSnapshot, width: int, selected: StageName) -> list[Line]:
-    slow = snapshot.bottleneck is not None and snapshot.bottleneck.stage is stage.name
-    pool = stage.name is not StageName.SCRAPER
-    name = _name(_NAMES[stage.name], f" ×{stage.size}" if pool else "", width)
-    sign = _pool(stage, width) if pool else _list_cell(snapshot, width)
-    mark = (" !" if len(name) + 2 <= width else "!") if slow else ""
-    role = Role.SELECTED if stage.name is selected else Role.WARN if slow else Role.TITLE
-    return [
-        (Span(fit(name + mark, width), role),),
-        sign,
-        (Span(rate(stage.rate)),),
-        _p95(stage.latency.p95, width),
-        (Span(f"{stage.busy}/{stage.alive}"), Span(" busy", _LABEL)),
-        (Span(short_count(stage.items)), Span(" done", _LABEL)),
-        _faults(stage.failed, "failed"),
-        _faults(stage.restarts, "restarts"),
-    ]
-
-
-def _faults(number: int, noun: str) -> Line:
-    """A number that should be zero."""
-    return (Span(count(number), Role.WARN if number else Role.DIM), Span(f" {noun}", _LABEL))
-
-
-def _name(names: tuple[str, ...], size: str, width: int) -> str:
-    """The longest of the names that leaves room for the pool size and the bottleneck's mark."""
-    reserved = 1 if size else 0
-    return next((name + size for name in names if len(name + size) + reserved <= width), names[-1] + size)
-
-
-def _list_cell(snapshot: Snapshot, width: int) -> Line:
-    """How many constituents are known and whether the list is fresh."""
-    listed = snapshot.constituents
-    sign, role = HEALTH_SIGNS[listed.health]
-    if not listed.count:
-        return (Span(sign, role), Span(f" {listed.health}"))
-    number = count(listed.count)
-    return longest_that_fits(
-        [(Span(sign, role), Span(f" {words}")) for words in (f"{number} listed", number)], width
-    )
-
-
-def _pool(stage: StageSnapshot, width: int) -> Line:
-    """A sign for each worker: busy ●, idle ○, draining ▽, still starting ◌; a gauge where they do not fit."""
+def _pool(snapshot: Snapshot, stage: StageSnapshot, width: int) -> Line:
+    """A sign for each worker, by state; numbers with signs where they do not fit."""
     if stage.paused:
         return (Span("‖ paused", Role.WARN),)
     if not stage.size and not stage.alive:
         return (Span("none", Role.WARN),)
-    busy = min(stage.busy, stage.alive)
-    leaving = max(0, stage.alive - stage.size)
-    idle = max(0, stage.alive - leaving - busy)
-    coming = max(0, stage.size - stage.alive)
-    if busy + idle + leaving + coming > width:
-        bar = gauge(busy / max(1, stage.alive), width)
-        thick = bar.rstrip("─")
-        return (Span(thick, Role.GOOD), Span(bar[len(thick) :], Role.DIM))
-    leaving = min(leaving, stage.alive - busy - idle)
-    return (
-        Span("●" * busy, Role.GOOD),
-        Span("○" * idle, Role.DIM),
-        Span("▽" * leaving, Role.WARN),
-        Span("◌" * coming, _LABEL),
-    )
+    states = [worker.state for worker in snapshot.workers if worker.stage is stage.name]
+    if len(states) != stage.alive:
+        leaving = max(0, stage.alive - stage.size)
+        busy = min(stage.busy, stage.alive)
+        states = [WorkerState.BUSY] * busy + [WorkerState.IDLE] * (stage.alive - leaving - busy)
+        states += [WorkerState.DRAINING] * (stage.alive - len(states))
+    states += [WorkerState.STARTING] * (stage.size - stage.alive)
+    counts: dict[tuple[str, Role], int] = {}
+    for state in sorted(states, key=_ORDER.index):
+        counts[WORKER_SIGNS[state]] = counts.get(WORKER_SIGNS[state], 0) + 1
+    return worker_signs([(number, sign, role) for (sign, role), number in counts.items()], width)
 
 
-def _database_cells(snapshot: Snapshot, width: int) -> list[Line]:
-    database = snapshot.database
-    sign, role = HEALTH_SIGNS[database.health]
-    word = "ready" if database.health is Health.OK else str(database.health)
-    retry: Line = ()
-    if database.retry_in is not None:
-        span = Span(short_span(database.retry_in), Role.WARN)
-        retry = longest_that_fits([(Span(words, _LABEL), span) for words in ("again in ", "in ")], width)
-    return [
-        longest_that_fits([(Span(name, Role.TITLE),) for name in ("PostgreSQL", "Postgres", "PgSQL")], width),
-        (Span(sign, role), Span(f" {word}")),
-        _rows(database.rows_total, width),
-        _p95(database.commit.p95, width),
-        retry or (Span("embedded" if database.embedded else "by URL", _LABEL),),
-        (Span(rate(snapshot.stage(StageName.WRITER).rate)), Span(" in", _LABEL)),
-    ]
-
-
-def _rows(total: int | None, width: int) -> Line:
-    """How many rows the table `prices` has."""
-    if total is None:
-        return (Span("– rows", _LABEL),)
-    numbers = (count(total), short_count(total), short_count(total, whole=True))
-    variants: list[Line] = [(Span(number), Span(" rows", _LABEL)) for number in numbers]
-    return longest_that_fits([*variants, (Span(numbers[-1]),)], width)
+def _legend(width: int) -> str:
+    """What the cells of the strips mean, as far as the border has room for it."""
+    return _LEGEND if width > len(_LEGEND) + 8 else ""
 
 
 class PipelineStrip(LinesWidget):
-    """Draws the latest snapshot; a click on a stage selects it."""
+    """Draws the latest snapshot and the seconds before it; a click on a stage selects it."""
 
     selected: reactive[StageName] = reactive(StageName.PRICE)
     """The stage that the scaling keys act on."""
 
     def __init__(self) -> None:
         super().__init__(id="strip", classes="panel")
-        self._snapshot: Snapshot | None = None
-        self._show_trouble = False
+        self._seen: tuple[Snapshot, History] | None = None
         self.message = ""
         """The effect of the last key."""
 
-    def show(self, snapshot: Snapshot, *, show_trouble: bool) -> None:
-        """Show a snapshot; with `show_trouble` also what is wrong, because no other line has room for it."""
-        self._snapshot, self._show_trouble = snapshot, show_trouble
+    def show(self, snapshot: Snapshot, history: History) -> None:
+        """Show a snapshot and the seconds before it."""
+        self._seen = (snapshot, history)
         self._draw()
 
     def show_message(self, text: str) -> None:
         """Show a key's effect in the border; an empty text removes it."""
         self.message = text
+        self.set_class(bool(text), "-message")
         self._update_title()
 
     def watch_selected(self, selected: StageName) -> None:
@@ -312,11 +330,12 @@ class PipelineStrip(LinesWidget):
 
     def _update_title(self) -> None:
         """Name the stage in the upper border, and show the message in the lower one, or above where there is none."""
-        title = f"pipeline · {STAGE_TITLES[self.selected]} selected"
+        seconds = columns(self.size.width, with_queues=self.size.height > 5).strip
+        title = f"pipeline · last {seconds} s · + − {STAGE_TITLES[self.selected]}"
         if self.styles.border_bottom[0] in ("", "none"):
             set_titles(self, f"pipeline · {self.message}" if self.message else title)
         else:
-            set_titles(self, title, self.message)
+            set_titles(self, title, self.message or _legend(self.size.width))
 
     def on_resize(self, _event: events.Resize) -> None:
         """Lay the contents out for the new size."""
@@ -326,11 +345,10 @@ class PipelineStrip(LinesWidget):
     def on_click(self, event: events.Click) -> None:
         """Select the stage under the pointer."""
         offset = event.get_content_offset(self)
-        stage = stage_at(offset.x, self.size.width) if offset is not None else None
+        stage = stage_at(offset.y, self.size.height) if offset is not None else None
         if stage is not None:
             self.post_message(StageSelected(stage))
 
     def _draw(self) -> None:
-        if self._snapshot is not None and self.size.width and self.size.height:
-            lines = strip_lines(self._snapshot, self.selected, *self.size, show_trouble=self._show_trouble)
-            self.show_lines(lines)
+        if self._seen is not None and self.size.width and self.size.height:
+            self.show_lines(strip_lines(*self._seen, self.selected, *self.size))

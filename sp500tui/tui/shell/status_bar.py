@@ -1,15 +1,16 @@
-"""The status bar: state, progress, the conservation equation and what is wrong, in two or three lines."""
+"""The status bar: state, progress, the conservation equation and what holds the pipeline up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from decimal import Decimal, InvalidOperation
+from math import ceil
 
 from textual import events
 
-from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Ledger, Phase, Snapshot
+from sp500tui.pipeline.core.snapshot import Health, Ledger, Phase, Snapshot, StageName
 from sp500tui.tui.render.cluster_labels import nodes_label
 from sp500tui.tui.render.formats import (
     clean,
@@ -19,19 +20,20 @@ from sp500tui.tui.render.formats import (
     milliseconds,
     plural,
     rate,
-    short_count,
+    share_of_time,
     short_span,
-    size,
 )
-from sp500tui.tui.render.labels import HEALTH_SIGNS, market_label, phase_word, session_label, trouble
-from sp500tui.tui.render.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
+from sp500tui.tui.render.labels import HEALTH_SIGNS, market_label, phase_word, session_label, verdict_label
+from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, spread, width_of
 from sp500tui.tui.render.lines_widget import LinesWidget
 
 NAME = "sp500tui"
+_MARGIN_FROM = 100
+"""Width in cells from which the lines are indented like the panels below."""
 _WIDE = 150
-_MEDIUM = 100
 _LABEL, _VALUE = Role.LABEL, Role.VALUE
-_BRIEF = {"duplicate": "dup", "in flight": "in-fl", "spooled": "spool"}
+_PRICE_PLACES = Decimal("0.0001")
+"""Decimals of an exchange rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,116 +51,266 @@ class View:
 
 
 def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> list[Line]:
-    """The bar in `height` lines of `width` cells: state and progress, the conservation equation, and what is wrong."""
-    margin = " " if width >= _MEDIUM else ""
+    """The bar in `height` lines of `width` cells: state and progress, the conservation equation, and the verdict.
+
+    With four lines the equation has two, which it needs in a narrow window; with two the verdict is left out.
+    """
+    margin = " " if width >= _MARGIN_FROM else ""
     inner = width - 2 * len(margin)
-    lines = [_first_line(snapshot, view, inner), _second_line(snapshot, inner)]
-    if height > 2:
-        lines.append(_third_line(snapshot, inner))
+    first = _first_line(snapshot, view, inner, height)
+    if height > 3:
+        top, rest = equation_on_two_lines(snapshot.ledger, inner)
+        second = rest or next(iter(_missing_variants(snapshot)[-2:]), ()) or _fx(snapshot)
+        lines = [
+            first,
+            top,
+            _beside(second, _health_variants(snapshot), inner),
+            _verdict_line(snapshot, inner),
+        ]
+    else:
+        lines = [first, _equation_line(snapshot, inner), _verdict_and_health(snapshot, inner)]
     return [(Span(margin), *line, Span(margin)) for line in lines[:height]]
 
 
-def _first_line(snapshot: Snapshot, view: View, width: int) -> Line:
+# State, cycle and market
+
+
+def _first_line(snapshot: Snapshot, view: View, width: int, height: int) -> Line:
+    """State, progress and market; the health too where there is no other line for it."""
     sign, word, role = phase_word(snapshot)
     state = (Span(f"{sign} {word:<8}", role),)
     label = market_label(demo=snapshot.demo, speed=view.market_speed, short=width < _WIDE)
     mode = (Span(label, Role.ACCENT if snapshot.demo else Role.TITLE),)
     frozen: Line = (Span(" view paused ", Role.SELECTED),) if view.frozen else ()
-    session, change = session_label(snapshot.market, view.now)
-    if width < _MEDIUM:
-        return _narrow_first_line(
-            snapshot, joined((state, mode, frozen, _cycle(snapshot, 0)), "  "), view, width
-        )
-    market = (Span(session), Span(f", {change}" if change else "", _LABEL))
-    bar = 24 if width >= _WIDE else 10
-    title = (Span(NAME, Role.TITLE),)
-    left = joined(
-        (title, state, mode, frozen, _cycle(snapshot, bar), market), "   " if width >= _WIDE else "  "
-    )
-    return spread(left, (Span(view.clock, _LABEL),), width)
+    title: Line = (Span(NAME, Role.TITLE),) if width >= 98 else ()
+    bar = 24 if width >= _WIDE else 10 if width >= 98 else 0
+    gap = "   " if width >= _WIDE else "  "
+    left = joined((title, state, mode, frozen, _cycle(snapshot, bar)), gap)
+    if height < 3:
+        return _beside(left, _health_variants(snapshot), width)
+    clock: Line = (Span(view.clock, _LABEL),) if width >= _WIDE else ()
+    markets, rates = _markets(snapshot, view.now), [()] if height > 3 else [_fx(snapshot), ()]
+    return _beside(left, [joined((market, fx, clock), gap) for fx in rates for market in markets], width)
 
 
-def _narrow_first_line(snapshot: Snapshot, left: Line, view: View, width: int) -> Line:
-    """State and health, and as much of the market session as fits between them."""
-    session, change = session_label(snapshot.market, view.now)
-    health = _health(snapshot, width)
+def _beside(left: Line, variants: Sequence[Line], width: int) -> Line:
+    """`left`, and at the end of the line the longest of the variants that fits beside it."""
+    room = width - width_of(left) - 2
+    right = next((each for each in variants if width_of(each) <= room), ())
+    return spread(left, right, width)
+
+
+def _markets(snapshot: Snapshot, now: datetime) -> list[Line]:
+    """The session and its next change, from long to short."""
+    session, change = session_label(snapshot.market, now)
     short = session.removeprefix("NYSE ")
     left_over = change.rpartition(" in ")[2]
-    markets: list[Line] = [(Span(short), Span(f" for {left_over}", _LABEL))] if left_over else []
-    markets += [(Span(short),), ()]
-    for market in markets:
-        line = joined((left, market), "  ")
-        if width_of(line) + 1 + width_of(health) <= width:
-            return spread(line, health, width)
-    return spread(left, health, width)
+    lines: list[Line] = [(Span(session), Span(f", {change}", _LABEL))] if change else []
+    if left_over:
+        lines += [
+            (Span(session), Span(f" for {left_over}", _LABEL)),
+            (Span(short), Span(f" for {left_over}", _LABEL)),
+        ]
+    return [*lines, (Span(session),), (Span(short),)]
 
 
 def _cycle(snapshot: Snapshot, bar: int) -> Line:
-    """Number, progress and countdown of the cycle in a width that changes only with its total."""
+    """Number, progress and time of the cycle in a width that changes only with its total."""
     cycle = snapshot.cycle
+    words, role = _cycle_time(snapshot)
     if not cycle.number:
-        return (
-            Span("cycle – " if bar else "cycle –", _LABEL),
-            Span(fit(_countdown(snapshot, "first in"), 14), _LABEL),
-        )
+        return (Span("cycle – " if bar else "cycle –", _LABEL), Span(fit(words, 14), role))
     total = count(cycle.total)
     share = cycle.done / cycle.total if cycle.total else 0.0
     middle: Line = (Span(gauge(share, bar), Role.ACCENT), Span(" ")) if bar else ()
-    words, role = _countdown(snapshot, "next in" if bar else "next"), _LABEL
-    if cycle.running and cycle.skipped:
-        words, role = f"{cycle.skipped} skipped", Role.WARN
     return (
         Span("cycle ", _LABEL),
         Span(f"{count(cycle.number)} "),
         *middle,
         Span(f"{count(cycle.done):>{len(total)}}/{total} "),
-        Span(fit(words, 14 if bar else 10), role),
+        Span(fit(words, 14 if bar else 12), role),
     )
 
 
-def _countdown(snapshot: Snapshot, words: str) -> str:
-    """Time to the next cycle."""
+def _cycle_time(snapshot: Snapshot) -> tuple[str, Role]:
+    """How long the running cycle has taken of its interval, or the time to the next one."""
+    cycle = snapshot.cycle
     if snapshot.phase in (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED):
-        return "none"
-    cycle: CycleSnapshot = snapshot.cycle
+        return "no more cycles", _LABEL
+    if snapshot.phase is Phase.PAUSED or snapshot.stage(StageName.SCRAPER).paused:
+        return "paused", Role.WARN
+    if cycle.running:
+        late = cycle.seconds > cycle.interval > 0
+        return share_of_time(cycle.seconds, cycle.interval), Role.WARN if late else _LABEL
     if cycle.next_in is None:
-        return "running" if cycle.running else "none due"
-    return f"{words} {short_span(max(0.0, round(cycle.next_in)) if cycle.next_in >= 1 else cycle.next_in)}"
+        return "none due", _LABEL
+    words = "next in" if cycle.number else "first in"
+    return f"{words} {short_span(max(1.0, ceil(cycle.next_in)))}", _LABEL
 
 
-def _health(snapshot: Snapshot, width: int) -> Line:
-    """The health of the database, Yahoo Finance and the cluster: a sign, and a word unless it is ok."""
-    database = "DB" if width < _MEDIUM or (snapshot.broker and width < _WIDE) else "PostgreSQL"
-    if width >= _WIDE:
-        database = (
-            "embedded PostgreSQL"
-            if snapshot.database.embedded
-            else f"PostgreSQL {_host(snapshot.database.url)}"
-        )
-    parts = [_sign(database, snapshot.database.health), _sign("Yahoo", snapshot.sources.health)]
-    return joined([*parts, *_cluster(snapshot, width)], "  ")
+def _fx(snapshot: Snapshot) -> Line:
+    sources = snapshot.sources
+    if not sources.fx_pair:
+        return ()
+    age = f", {short_span(max(1.0, sources.fx_age))} old" if sources.fx_age is not None else ", no rate yet"
+    return (Span(f"{clean(sources.fx_pair)} ", _LABEL), Span(_short_rate(sources.fx_rate)), Span(age, _LABEL))
 
 
-def _cluster(snapshot: Snapshot, width: int) -> list[Line]:
+def _short_rate(text: str) -> str:
+    """An exchange rate with four decimals; text that is no number stays as it is."""
+    try:
+        return str(Decimal(text).quantize(_PRICE_PLACES))
+    except InvalidOperation:
+        return clean(text) or "–"
+
+
+# The conservation equation
+
+
+def equation(ledger: Ledger) -> list[Line]:
+    """The equation in fixed words and exact numbers: with all its terms, then without those that are zero."""
+    full = _terms(ledger)
+    lines = [_sum(ledger, full, spaced=True), _sum(ledger, full), _sum(ledger, _nonzero(full))]
+    outcome = _outcome(ledger)
+    return [(*line, Span("  "), *outcome) for line in lines] + [(*lines[-1], Span(" "), outcome[-1])]
+
+
+def equation_on_two_lines(ledger: Ledger, width: int) -> tuple[Line, Line]:
+    """The equation in two lines of `width` cells; the second is empty where the first has room for all of it."""
+    for line in equation(ledger)[1:3]:
+        if width_of(line) <= width:
+            return cut(line, width), ()
+    terms = _nonzero(_terms(ledger))
+    first, shown = _sum(ledger, terms[:1]), 1
+    while shown < len(terms) and width_of(longer := _sum(ledger, terms[: shown + 1])) <= width:
+        first, shown = longer, shown + 1
+    rest = [span for term in terms[shown:] for span in (Span(" + ", _LABEL), *_term(*term))]
+    tail = (Span(rest[0].text.lstrip(), _LABEL), *rest[1:], Span("  ")) if rest else ()
+    outcome = _outcome(ledger)
+    variants = [(*tail, *outcome), (*tail[:-1], Span(" "), outcome[-1]), tail[:-1]]
+    return cut(first, width), _longest_unpadded(variants, width)
+
+
+def _longest_unpadded(variants: Sequence[Line], width: int) -> Line:
+    """The first of `variants` that fits, without padding; the last one truncated if none does."""
+    return next((line for line in variants if width_of(line) <= width), None) or cut(variants[-1], width)
+
+
+def _terms(ledger: Ledger) -> list[tuple[str, int, int]]:
+    """Name and number of each term, and the cells kept free for a number that changes often."""
+    return [
+        ("stored", ledger.stored, 0),
+        ("duplicate", ledger.duplicate, 0),
+        ("queued", ledger.queued, 3),
+        ("in flight", ledger.in_flight, 3),
+        ("spooled", ledger.spooled, 0),
+        ("dead", ledger.dead, 0),
+    ]
+
+
+def _nonzero(terms: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """The terms that are not zero; always the stored rows."""
+    return [term for position, term in enumerate(terms) if term[1] or not position]
+
+
+def _sum(ledger: Ledger, terms: Sequence[tuple[str, int, int]], *, spaced: bool = False) -> Line:
+    role, sign = (_LABEL, "=") if ledger.is_balanced else (Role.BAD, "≠")
+    line = [Span("fetched ", _LABEL), Span(count(ledger.fetched))]
+    for position, (name, number, room) in enumerate(terms):
+        line.append(Span(" + " if position else f" {sign} ", role))
+        line += _term(name, number, room if spaced else 0)
+    return tuple(line)
+
+
+def _term(name: str, number: int, room: int = 0) -> Line:
+    return Span(f"{name} ", _LABEL), Span(count(number).rjust(room), _term_role(name, number))
+
+
+def _term_role(name: str, number: int) -> Role:
+    if not number:
+        return Role.DIM
+    return {"stored": Role.GOOD, "spooled": Role.WARN, "dead": Role.BAD}.get(name, _VALUE)
+
+
+def _outcome(ledger: Ledger) -> Line:
+    """Whether the equation holds, in words."""
+    if ledger.is_balanced:
+        return (Span("adds up ", _LABEL), Span("✓", Role.GOOD))
+    return (Span("does not add up ", Role.BAD), Span("✗", Role.BAD))
+
+
+def _equation_line(snapshot: Snapshot, width: int) -> Line:
+    """The equation on one line, with what is missing at the end of it where there is room."""
+    line = _longest_unpadded(equation(snapshot.ledger), width)
+    return _beside(line, _missing_variants(snapshot), width)
+
+
+def _missing_variants(snapshot: Snapshot) -> list[Line]:
+    """The symbols without a price in the last cycle, from long to short; nothing where none is missing."""
+    if not snapshot.missing:
+        return []
+    names = [clean(missing.symbol) for missing in snapshot.missing]
+    number = f"missing {count(len(names))}"
+    listed = [f"{number}: {', '.join(names[:some])}{'…' if len(names) > some else ''}" for some in (5, 3, 1)]
+    return [(Span(words, Role.WARN),) for words in (*listed, number)]
+
+
+# The verdict and the health of what the pipeline depends on
+
+
+def _verdict_line(snapshot: Snapshot, width: int) -> Line:
+    words, role = verdict_label(snapshot)
+    return cut((Span(words, role),), width)
+
+
+def _verdict_and_health(snapshot: Snapshot, width: int) -> Line:
+    words, role = verdict_label(snapshot)
+    return _beside((Span(words, role),), _health_variants(snapshot), width)
+
+
+def _health_variants(snapshot: Snapshot) -> list[Line]:
+    """Measurements and health of the sources, the database and the cluster, from long to short."""
+    database, cluster = snapshot.database, _cluster(snapshot)
+    host = "embedded PostgreSQL" if database.embedded else f"PostgreSQL {_host(database.url)}"
+    yahoo, short = _sign("Yahoo", snapshot.sources.health), _sign("DB", database.health)
+    named, brief = (_sign(name, database.health) for name in (host, "PostgreSQL"))
+    rows: Line = (
+        () if database.rows_total is None else (Span(f" {plural(database.rows_total, 'row')}", _LABEL),)
+    )
+    broker = _broker(snapshot)
+    parts: list[list[Line]] = [
+        [_latency(snapshot), _requests(snapshot), yahoo, (*named, *rows), broker, *cluster],
+        [_requests(snapshot), yahoo, (*named, *rows), broker, *cluster],
+        [yahoo, (*named, *rows), broker, *cluster],
+        [yahoo, (*brief, *rows), broker, *cluster],
+        [yahoo, (*brief, *rows), *cluster],
+        [yahoo, brief, *cluster],
+        [yahoo, short, *cluster],
+        [yahoo, short],
+        [_sign("Yahoo", snapshot.sources.health, words=False), _sign("DB", database.health, words=False)],
+    ]
+    return [joined(each, "  ") for each in parts]
+
+
+def _cluster(snapshot: Snapshot) -> list[Line]:
     """The number of nodes, or the broker's health while it is unreachable."""
     if not snapshot.broker:
         return []
     words, role = nodes_label(snapshot)
-    nodes: Line = (Span(words, role),)
-    if width >= _WIDE:
-        return [_broker(snapshot), nodes]
-    return [nodes] if snapshot.broker_health is Health.OK else [_sign("broker", snapshot.broker_health)]
+    return (
+        [(Span(words, role),)]
+        if snapshot.broker_health is Health.OK
+        else [_sign("broker", snapshot.broker_health)]
+    )
 
 
 def _broker(snapshot: Snapshot) -> Line:
-    if not snapshot.broker:
-        return ()
-    return _sign(f"broker {_host(snapshot.broker)}", snapshot.broker_health)
+    return _sign(f"broker {_host(snapshot.broker)}", snapshot.broker_health) if snapshot.broker else ()
 
 
-def _sign(label: str, health: Health) -> Line:
+def _sign(label: str, health: Health, *, words: bool = True) -> Line:
     sign, role = HEALTH_SIGNS[health]
-    word = "" if health is Health.OK else f" {health}"
+    word = "" if health is Health.OK or not words else f" {health}"
     return (Span(f"{label} ", _LABEL), Span(f"{sign}{word}", role))
 
 
@@ -167,114 +319,16 @@ def _host(url: str) -> str:
     return clean(url).rpartition("://")[2].rpartition("@")[2].partition("?")[0]
 
 
-def _second_line(snapshot: Snapshot, width: int) -> Line:
-    health: Line = () if width < _MEDIUM else _health(snapshot, width)
-    room = width - width_of(health) - 2 * bool(health)
-    return spread(longest_that_fits(equation(snapshot.ledger), room), health, width)
-
-
-def equation(ledger: Ledger) -> list[Line]:
-    """The equation from long to short: full words, short ones, without zeros, with one term for all that is pending."""
-    full = (
-        ("stored", ledger.stored, 0),
-        ("duplicate", ledger.duplicate, 0),
-        ("queued", ledger.queued, 3),
-        ("in flight", ledger.in_flight, 3),
-        ("spooled", ledger.spooled, 0),
-        ("dead", ledger.dead, 0),
-    )
-    brief = tuple((_BRIEF.get(name, name), number, 0) for name, number, _ in full)
-    pending = ledger.queued + ledger.in_flight + ledger.spooled
-    least = (brief[0], brief[1], ("left", pending, 0), brief[5])
-    plain = tuple((name, number, 0) for name, number, _ in full)
-    return [
-        _sum("fetched", ledger, full, count),
-        _sum("fetched", ledger, plain, count),
-        _sum("got", ledger, brief, count),
-        _sum("got", ledger, brief, short_count),
-        _sum("got", ledger, brief[:1] + tuple(term for term in brief[1:] if term[1]), short_count),
-        _sum("got", ledger, least, partial(short_count, whole=True)),
-    ]
-
-
-def _sum(
-    left: str, ledger: Ledger, terms: Sequence[tuple[str, int, int]], number: Callable[[int], str]
-) -> Line:
-    """One form of the equation; a term is its name, its number and the cells kept free for it."""
-    role, sign = (_LABEL, "=") if ledger.is_balanced else (Role.BAD, "≠")
-    line = [Span(f"{left} ", _LABEL), Span(number(ledger.fetched))]
-    for position, (name, value, room) in enumerate(terms):
-        line.append(Span(" + " if position else f" {sign} ", role))
-        line.append(Span(f"{name} ", _LABEL))
-        line.append(Span(number(value).rjust(room), _term_role(name, value)))
-    return tuple(line)
-
-
-def _term_role(name: str, number: int) -> Role:
-    if not number:
-        return Role.DIM
-    return {"stored": Role.GOOD, "spooled": Role.WARN, "spool": Role.WARN, "dead": Role.BAD}.get(name, _VALUE)
-
-
-def _third_line(snapshot: Snapshot, width: int) -> Line:
-    """What is wrong, or else latency, requests, missing symbols, exchange rate and journal."""
-    wrong = trouble(snapshot)
-    if wrong is not None:
-        return longest_that_fits([(Span(f"! {wrong[0]}", wrong[1]),)], width)
-    calm = [_latency(snapshot), _requests(snapshot), _missing(snapshot), _fx(snapshot), _journal(snapshot)]
-    parts = calm if width >= _WIDE or not snapshot.broker else [_broker(snapshot), *calm]
-    return longest_that_fits([joined(parts[:number]) for number in range(len(parts), 0, -1)], width)
-
-
 def _latency(snapshot: Snapshot) -> Line:
-    return (
-        Span("fetch to commit p50 ", _LABEL),
-        Span(milliseconds(snapshot.end_to_end.p50)),
-        Span(" p95 ", _LABEL),
-        Span(milliseconds(snapshot.end_to_end.p95)),
-    )
+    return (Span("fetch to commit p95 ", _LABEL), Span(milliseconds(snapshot.end_to_end.p95)))
 
 
 def _requests(snapshot: Snapshot) -> Line:
     sources = snapshot.sources
-    failed = Span(f", {count(sources.failed)} failed", Role.WARN if sources.failed else _LABEL)
     return (
-        Span("requests ", _LABEL),
-        Span(count(sources.requests)),
-        failed,
+        Span(plural(sources.requests, "request")),
+        Span(f", {count(sources.failed)} failed", Role.WARN if sources.failed else _LABEL),
         Span(f", limit {rate(sources.rate_limit)}", _LABEL),
-    )
-
-
-def _missing(snapshot: Snapshot) -> Line:
-    if not snapshot.missing:
-        return (Span("missing ", _LABEL), Span("none", Role.DIM))
-    names = ", ".join(clean(missing.symbol) for missing in snapshot.missing[:3])
-    more = "…" if len(snapshot.missing) > 3 else ""
-    return (Span("missing ", _LABEL), Span(f"{len(snapshot.missing)}: {names}{more}", Role.WARN))
-
-
-def _fx(snapshot: Snapshot) -> Line:
-    sources = snapshot.sources
-    if not sources.fx_pair:
-        return ()
-    age = f", {short_span(sources.fx_age)} old" if sources.fx_age is not None else ", no rate yet"
-    return (
-        Span(f"{clean(sources.fx_pair)} ", _LABEL),
-        Span(clean(sources.fx_rate) or "–"),
-        Span(age, _LABEL),
-    )
-
-
-def _journal(snapshot: Snapshot) -> Line:
-    if snapshot.broker:
-        return ()  # the broker stores what is not committed yet
-    journal = snapshot.journal
-    left = f", replaying {plural(journal.replay_left, 'row')}" if journal.replay_left else ""
-    return (
-        Span("journal ", _LABEL),
-        Span(f"{plural(journal.rows, 'row')}, {size(journal.bytes)}"),
-        Span(left, Role.WARN),
     )
 
 

@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 from sp500tui.export import Table
-from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot
+from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerSnapshot
+from sp500tui.tui.history import ActivitySeries, History
 from sp500tui.tui.messages import CopyRequested, ExportRequested
 from sp500tui.tui.render.cluster_labels import short_name
 from sp500tui.tui.render.cursor_list import CursorList, cursor_bindings
@@ -25,6 +26,7 @@ from sp500tui.tui.render.worker_lines import (
     name_width,
     node_width,
     title,
+    worker_columns,
     worker_line,
 )
 from sp500tui.tui.workers.export import WorkerRecord, worker_record
@@ -76,11 +78,16 @@ class WorkersPanel(CursorList, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__(always_marked=False, id="workers", classes="panel")
         self._workers: Sequence[WorkerSnapshot] = ()
+        self._history = History()
+        self._node = ""
+        """This node of a cluster."""
         self._starting = True
 
-    def show(self, workers: Sequence[WorkerSnapshot]) -> None:
-        """Show these workers."""
-        self._workers = workers
+    def show(self, snapshot: Snapshot, history: History) -> None:
+        """Show the workers of a snapshot and the seconds before it."""
+        workers = self._workers = snapshot.workers
+        self._node = next((node.name for node in snapshot.nodes if node.here), "")
+        self._history = history
         self._starting = self._starting and not workers
         self._draw()
 
@@ -147,14 +154,18 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         if width <= 0:
             return
         shown = self.shown()
-        names, nodes = name_width(shown), node_width(shown, width)
+        columns = worker_columns(width, name_width(shown), nodes=node_width(shown, width))
         self.show_rows(
-            [worker_line(worker, width, names, nodes=nodes) for worker in shown],
-            header_line(width, names, nodes) if self.line_count >= _HEADING_FROM else None,
+            [worker_line(worker, columns, width, self._seconds(worker)) for worker in shown],
+            header_line(columns, width) if self.line_count >= _HEADING_FROM else None,
             placeholder=empty_line(width, starting=self._starting),
             footer=self._details(shown),
         )
-        set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None))
+        set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None, len(shown)))
+
+    def _seconds(self, worker: WorkerSnapshot) -> ActivitySeries:
+        """What a worker of this program did in the last seconds; nothing is known of those of other nodes."""
+        return self._history.worker(worker.name) if worker.node in ("", self._node) else ()
 
     def _details(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
         """What the marked worker's line may have no room for; empty without the focus."""

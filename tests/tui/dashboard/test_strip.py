@@ -1,149 +1,264 @@
-"""The pipeline strip shows every stage and queue at every width, and tells what is slow in words."""
+"""The pipeline panel has a row for every stage and queue at every size, with strips of the last seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, Health, QueueName, Snapshot, StageName
-from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.shell.pipeline_strip import COLUMNS, columns, stage_at, strip_lines
+from sp500tui.pipeline.core.snapshot import (
+    ConstituentsSnapshot,
+    Health,
+    JournalSnapshot,
+    Latency,
+    QueueName,
+    Snapshot,
+    StageName,
+    WorkerState,
+)
+from sp500tui.tui.history import History
+from sp500tui.tui.render.lines import Role, width_of
+from sp500tui.tui.shell.pipeline_strip import ROWS, columns, shown_rows, stage_at, strip_lines
 from tests.support.tui.fake_pipeline import degraded, draining, empty, failed, queue, running
+from tests.support.tui.past_seconds import past_seconds
+
+WIDTH, HEIGHT = 116, 10
 
 
-def drawn(snapshot: Snapshot, width: int, height: int, *, show_trouble: bool = False) -> list[str]:
-    lines = strip_lines(snapshot, StageName.PRICE, width, height, show_trouble=show_trouble)
+def minutes() -> History:
+    history = History()
+    history.extend(past_seconds())
+    return history
+
+
+def drawn(
+    snapshot: Snapshot, width: int = WIDTH, height: int = HEIGHT, history: History | None = None
+) -> list[str]:
+    lines = strip_lines(snapshot, history or minutes(), StageName.PRICE, width, height)
     return ["".join(span.text for span in line) for line in lines]
 
 
-def column_of(lines: list[str], width: int, what: object) -> list[str]:
-    column = next(each for each in columns(width) if each.what == what)
-    return [line[column.left : column.left + column.width].strip() for line in lines[:-1]]
+def row(snapshot: Snapshot, what: object, width: int = WIDTH, history: History | None = None) -> str:
+    return drawn(snapshot, width, HEIGHT, history)[ROWS.index(what)]
 
 
-@given(st.integers(60, 320))
-def test_columns_are_ordered_disjoint_and_inside(width: int) -> None:
+def before_strip(snapshot: Snapshot, what: object, width: int = WIDTH) -> str:
     layout = columns(width)
-    assert [column.what for column in layout] == list(COLUMNS)
-    for left, right in pairwise(layout):
-        assert left.left + left.width < right.left
-    assert layout[-1].left + layout[-1].width <= width
+    return row(snapshot, what, width)[: 2 + layout.name + layout.now].strip()
 
 
-@pytest.mark.parametrize("make", [running, degraded, empty, failed, draining])
-@pytest.mark.parametrize(("width", "height"), [(60, 4), (80, 5), (80, 9), (116, 9), (196, 9), (116, 1)])
-def test_it_fills_exactly_its_room(make: Callable[[], Snapshot], width: int, height: int) -> None:
-    lines = strip_lines(make(), StageName.PRICE, width, height, show_trouble=True)
-    assert [width_of(line) for line in lines] == [width] * height
+def behind_strip(snapshot: Snapshot, what: object, width: int = WIDTH) -> str:
+    return row(snapshot, what, width)[-columns(width).room :].strip()
 
 
-def test_a_queue_tells_everything_about_itself() -> None:
-    lines = drawn(running(), 116, 9)
-    assert column_of(lines, 116, QueueName.TICKERS) == [
-        "tickers",
-        "╸─┼─────────",
-        "50/2,048",
-        "0.4 s old",
-        "in 41.2/s",
-        "out 38.0/s",
-        "high 503",
-        "▲ filling",
+@given(st.integers(56, 320), st.integers(1, 14))
+def test_it_fills_exactly_its_room(width: int, height: int) -> None:
+    for make in (running, degraded, empty, failed, draining):
+        lines = strip_lines(make(), minutes(), StageName.PRICE, width, height)
+        assert [width_of(line) for line in lines] == [width] * height
+
+
+@given(st.integers(56, 320), st.booleans())
+def test_the_columns_leave_a_strip_of_at_least_ten_seconds(width: int, with_queues: bool) -> None:
+    layout = columns(width, with_queues=with_queues)
+    assert 2 + layout.name + layout.now + 1 + layout.strip + layout.room == width
+    assert layout.strip >= 10
+
+
+def test_120_columns_show_a_whole_minute_and_200_two() -> None:
+    assert columns(WIDTH).strip == 61
+    assert columns(196).strip >= 120
+
+
+def test_rows_are_in_the_order_of_the_data_however_few() -> None:
+    for height in range(1, 12):
+        rows = shown_rows(height)
+        assert len(rows) == min(height, len(ROWS))
+        assert rows == [each for each in ROWS if each in rows]
+
+
+def test_the_lowest_panel_shows_the_stages() -> None:
+    assert shown_rows(3) == [StageName.PRICE, StageName.CONVERTER, StageName.WRITER]
+    assert drawn(running(), 60, 3)[0].endswith("50 queued")
+    assert [line[-12:].strip() for line in drawn(running(), 80, 4)[:3]] == [
+        "50 tickers",
+        "0 quotes",
+        "52 rows",
     ]
-    assert column_of(drawn(running(), 196, 9), 196, QueueName.ROWS)[-1] == "▼ empty in 15 s"
 
 
-def test_a_stage_tells_everything_about_itself() -> None:
-    assert column_of(drawn(running(), 116, 9), 116, StageName.PRICE) == [
-        "price ×8 !",
-        "●●●●●○○○",
+def test_a_queue_says_its_depth_its_trend_and_the_age_of_its_oldest_item() -> None:
+    assert before_strip(running(), QueueName.TICKERS).split(maxsplit=1) == ["tickers", "50 of 2,048"]
+    assert behind_strip(running(), QueueName.TICKERS) == "▲ fills   0.4 s old"
+    assert behind_strip(running(), QueueName.ROWS) == "▼ drains   0.1 s old"
+    assert behind_strip(running(), QueueName.QUOTES) == "empty"
+    wide = behind_strip(running(), QueueName.TICKERS, 196)
+    assert wide == "▲ fills   0.4 s old"
+
+
+def test_a_stage_says_its_workers_its_rate_its_latency_and_its_failures() -> None:
+    assert before_strip(running(), StageName.PRICE) == "▸ price   ×8  ●●●●●↻○○"
+    assert behind_strip(running(), StageName.PRICE).split() == ["41.2/s", "112", "ms", "3"]
+    assert behind_strip(running(), StageName.PRICE, 196).split() == [
         "41.2/s",
-        "p95 112 ms",
-        "5/8 busy",
-        "21.1k done",
-        "3 failed",
-        "2 restarts",
+        "64",
+        "ms",
+        "112",
+        "ms",
+        "3",
+        "2",
     ]
 
 
-def test_narrow_columns_keep_units_and_trend() -> None:
-    lines = drawn(running(), 80, 5)
-    assert column_of(lines, 80, QueueName.TICKERS)[2] == "50/2,048 ▲"
-    assert column_of(lines, 80, StageName.PRICE) == ["price ×8!", "●●●●●○○○", "41.2/s", "p95 112ms"]
-    assert column_of(lines, 80, StageName.CONVERTER)[0] == "conv ×2"
-
-
-def test_no_cell_loses_its_end_at_the_usual_widths() -> None:
-    for width in (60, 80, 116, 196):
-        for line in drawn(running(), width, 5)[:-1]:
-            assert "…" not in line
-
-
-def test_the_last_line_names_the_bottleneck_or_the_trouble() -> None:
-    assert drawn(degraded(), 116, 9)[-1].startswith("bottleneck: price workers")
-    assert drawn(degraded(), 116, 9, show_trouble=True)[-1].startswith(
-        "! degraded, next attempt in 3 s: Yahoo Finance answers 429"
+@pytest.mark.parametrize(
+    ("p95", "oldest", "words"),
+    [
+        (112.0, None, "112 ms"),
+        (112.0, 0.6, "112 ms"),
+        (None, None, "– ms"),
+        (None, 9.8, ">9 s"),
+        (112.0, 12.4, ">12 s"),
+        (12_400.0, 2.0, "12.4 s"),
+    ],
+)
+def test_a_lease_that_takes_longer_than_all_finished_ones_is_not_hidden(
+    p95: float | None, oldest: float | None, words: str
+) -> None:
+    stages = tuple(
+        replace(stage, latency=Latency(p95=p95), oldest_work=oldest)
+        if stage.name is StageName.PRICE
+        else stage
+        for stage in running().stages
     )
+    assert f" {words} " in behind_strip(replace(running(), stages=stages), StageName.PRICE)
+
+
+def test_figures_stand_under_their_titles() -> None:
+    titles, price = row(running(), "stage"), row(running(), StageName.PRICE)
+    for title, figure in (("rate", "41.2/s"), ("p95 10 s", "112 ms"), ("failed", " 3")):
+        assert titles.index(title) + len(title) == price.index(figure) + len(figure)
+    assert "−60 s" in titles
+    assert "−30 s" in titles
+    assert " now " in titles
+
+
+def test_the_strips_show_the_outage_at_its_seconds() -> None:
+    history = minutes()
+    layout, ago = columns(WIDTH), history.second - 114
+    last = WIDTH - layout.room - 1 - ago
+    # the writers were busy and the journal grew for the ten seconds before the database was back
+    assert row(running(), StageName.WRITER)[last - 9 : last + 1] == "█" * 10
+    assert row(running(), "journal")[last] == "▇"
+    assert row(running(), "journal")[last + 1] == "·"
+    assert row(running(), "events")[last : last + 9] == "▲ db back"
+    assert "▼ db down" in row(running(), "events")
+
+
+def test_a_failure_is_a_cross_in_its_second() -> None:
+    assert "✗" in row(running(), StageName.WRITER)
+    assert "✗" not in row(running(), StageName.CONVERTER)
+
+
+def test_without_samples_the_strips_are_blank_and_the_rest_is_there() -> None:
+    layout = columns(WIDTH)
+    line = row(running(), StageName.PRICE, history=History())
+    assert line[2 + layout.name + layout.now + 1 :][: layout.strip].strip() == ""
+    assert "41.2/s" in line
+
+
+def test_no_row_loses_its_end_at_the_usual_widths() -> None:
+    for width in (60, 80, 96, WIDTH, 136, 196):
+        for height in (3, 4, 7, HEIGHT):
+            for line in drawn(running(), width, height):
+                assert "…" not in line
 
 
 @pytest.mark.parametrize(
     ("change", "signs"),
     [
-        ({"size": 8, "alive": 8, "busy": 8}, "●●●●●●●●"),
-        ({"size": 10, "alive": 8, "busy": 5}, "●●●●●○○○◌◌"),
-        ({"size": 6, "alive": 8, "busy": 4}, "●●●●○○▽▽"),
-        ({"size": 64, "alive": 64, "busy": 32}, "━━━━━━──────"),
+        ({"size": 9, "alive": 9, "busy": 9}, "●●●●●●●●●"),
+        ({"size": 10, "alive": 9, "busy": 5}, "●●●●●○○○○◌"),
+        ({"size": 7, "alive": 9, "busy": 4}, "●●●●○○○▽▽"),
+        ({"size": 64, "alive": 64, "busy": 32}, "32● 32○"),
+        ({"size": 0, "alive": 0, "busy": 0}, "none"),
         ({"paused": True}, "‖ paused"),
     ],
 )
-def test_the_pool_shows_who_is_busy_who_leaves_and_who_comes(change: dict[str, int], signs: str) -> None:
+def test_the_pool_shows_the_busy_the_leaving_and_the_starting_workers(
+    change: dict[str, int], signs: str
+) -> None:
     snapshot = running()
     stages = tuple(
         replace(stage, **change) if stage.name is StageName.PRICE else stage  # type: ignore[arg-type]
         for stage in snapshot.stages
     )
-    lines = drawn(replace(snapshot, stages=stages), 116, 9)
-    assert column_of(lines, 116, StageName.PRICE)[1] == signs
+    assert before_strip(replace(snapshot, stages=stages), StageName.PRICE).endswith(f" {signs}")
 
 
-@pytest.mark.parametrize(("ready", "role"), [(10, Role.ACCENT), (70, Role.WARN), (95, Role.BAD)])
-def test_a_filling_queue_changes_its_role(ready: int, role: Role) -> None:
-    rows = queue(QueueName.ROWS, ready, 100, ready, 1.0, 2.0, 1.0)
-    snapshot = replace(running(), queues=(*running().queues[:2], rows))
-    line: Line = strip_lines(snapshot, StageName.PRICE, 116, 9, show_trouble=False)[1]
-    assert role in {span.role for span in line if "━" in span.text or "╸" in span.text}
-
-
-def test_the_selected_stage_is_marked_by_more_than_colour() -> None:
-    line = strip_lines(running(), StageName.WRITER, 116, 9, show_trouble=False)[0]
-    assert [span.text.strip() for span in line if span.role is Role.SELECTED] == ["write ×2"]
-
-
-def test_a_list_from_the_cache_is_marked() -> None:
-    stale = replace(running(), constituents=ConstituentsSnapshot(Health.DEGRADED, "old list", 503, "cache"))
-    assert column_of(drawn(stale, 116, 9), 116, StageName.SCRAPER)[1] == "! 503 listed"
+def test_workers_that_wait_are_not_shown_as_busy() -> None:
+    workers = tuple(
+        replace(worker, state=WorkerState.LIMIT) if worker.state is WorkerState.BUSY else worker
+        for worker in running().workers
+    )
+    assert before_strip(replace(running(), workers=workers), StageName.PRICE).endswith("◔◔◔◔◔↻○○")
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"), [(None, "– rows"), (20_871, "20,871 rows"), (123_456_789, "123M rows")]
+    ("ready", "role", "words"),
+    [(10, Role.VALUE, "10 of 100"), (70, Role.WARN, "70 of 100 !"), (95, Role.BAD, "95 of 100 !")],
 )
-def test_rows_of_the_database(rows: int | None, words: str) -> None:
-    snapshot = replace(running(), database=replace(running().database, rows_total=rows))
-    assert column_of(drawn(snapshot, 116, 9), 116, None)[2] == words
+def test_a_filling_queue_is_marked_by_more_than_colour(ready: int, role: Role, words: str) -> None:
+    rows = queue(QueueName.ROWS, ready, 100, ready, 1.0, 2.0, 1.0)
+    snapshot = replace(running(), queues=(*running().queues[:2], rows))
+    lines = strip_lines(snapshot, minutes(), StageName.PRICE, WIDTH, HEIGHT)
+    assert next(span.role for span in lines[ROWS.index(QueueName.ROWS)] if "100" in span.text) is role
+    assert before_strip(snapshot, QueueName.ROWS).endswith(f"  {words}")
 
 
-def test_arrows_are_bright_only_where_something_flows() -> None:
-    line = strip_lines(empty(), StageName.PRICE, 116, 9, show_trouble=False)[1]
-    assert {span.role for span in line if "▶" in span.text} == {Role.DIM}
+def test_the_selected_stage_is_marked_by_more_than_colour() -> None:
+    lines = strip_lines(running(), minutes(), StageName.WRITER, WIDTH, HEIGHT)
+    chosen = [span.text.strip() for line in lines for span in line if span.role is Role.SELECTED]
+    assert chosen == ["write   ×2"]
+    assert ["▸" in line[0].text for line in lines].index(True) == ROWS.index(StageName.WRITER)
 
 
-def test_clicks_find_stages_and_nothing_else() -> None:
-    for column in columns(116):
-        expected = column.what if isinstance(column.what, StageName) else None
-        assert stage_at(column.left, 116) is expected
-        assert stage_at(column.left + column.width - 1, 116) is expected
-    assert stage_at(115, 116) is None
+def test_the_list_says_whether_it_is_fresh_or_paused() -> None:
+    assert before_strip(running(), StageName.SCRAPER).endswith("✓ 503 listed")
+    stale = replace(running(), constituents=ConstituentsSnapshot(Health.DEGRADED, "old list", 503, "cache"))
+    assert before_strip(stale, StageName.SCRAPER).endswith("! 503 listed")
+    stages = (replace(running().stages[0], paused=True), *running().stages[1:])
+    assert before_strip(replace(running(), stages=stages), StageName.SCRAPER).endswith("‖ paused")
+
+
+@pytest.mark.parametrize(
+    ("journal", "now", "figures"),
+    [
+        (JournalSnapshot(), "0 rows", ""),
+        (JournalSnapshot(rows=1, bytes=200), "! 1 row", "200 B"),
+        (
+            JournalSnapshot(rows=2_515, bytes=400_000, replay_left=30),
+            "! 2,515 rows",
+            "391 kB, replaying 30 rows",
+        ),
+    ],
+)
+def test_the_journal_says_what_waits_in_it(journal: JournalSnapshot, now: str, figures: str) -> None:
+    snapshot = replace(running(), journal=journal)
+    assert before_strip(snapshot, "journal").endswith(f"  {now}")
+    assert behind_strip(snapshot, "journal") == figures
+
+
+def test_a_cluster_keeps_its_rows_on_the_broker() -> None:
+    assert "on the broker" in row(replace(running(), broker="redis://host"), "journal")
+
+
+@pytest.mark.parametrize("make", [running, degraded, empty, failed, draining])
+def test_clicks_find_stages_and_nothing_else(make: Callable[[], Snapshot]) -> None:
+    del make
+    for height in (3, 7, HEIGHT):
+        rows = shown_rows(height)
+        found = [stage_at(y, height) for y in range(-1, height + 2)]
+        assert found == [None, *(each if isinstance(each, StageName) else None for each in rows), None, None]

@@ -72,7 +72,7 @@ class TestBuffer:
     ) -> None:
         buffer = LogBuffer(capacity)
         buffer.set_filter(level=level, worker=worker)
-        lines = [line(seq, level=its, worker=who) for seq, (its, who) in enumerate(said, 1)]
+        lines = [line(seq, f"message {seq}", level=its, worker=who) for seq, (its, who) in enumerate(said, 1)]
         for each in lines:
             buffer.extend([each])
 
@@ -84,10 +84,10 @@ class TestBuffer:
 
     def test_numbers_stay_while_old_lines_are_dropped(self) -> None:
         buffer = LogBuffer(3)
-        buffer.extend([line(1), line(2), line(3)])
+        buffer.extend([line(1, "a"), line(2, "b"), line(3, "c")])
         before = buffer.line(2)
 
-        buffer.extend([line(4), line(5)])
+        buffer.extend([line(4, "d"), line(5, "e")])
 
         assert buffer.line(2) is before
         assert buffer.first == 2
@@ -126,6 +126,99 @@ class TestBuffer:
 
     def test_a_search_includes_the_worker_name(self) -> None:
         assert contains(line(1, worker="writer-2"), "WRITER")
+
+
+class TestFolding:
+    def shown(self, buffer: LogBuffer) -> list[tuple[str, int]]:
+        entries = [buffer.entry(number) for number in range(buffer.first, buffer.end)]
+        return [(entry.line.message, entry.count) for entry in entries if entry is not None]
+
+    def test_adjacent_lines_that_say_the_same_are_one_entry(self) -> None:
+        buffer = LogBuffer()
+        assert buffer.extend([line(1, "a"), line(2, "a"), line(3, "b"), line(4, "a")]) == 4
+        assert self.shown(buffer) == [("a", 2), ("b", 1), ("a", 1)]
+
+    def test_levels_and_stages_are_kept_apart_and_workers_of_a_stage_are_not(self) -> None:
+        buffer = LogBuffer()
+        buffer.extend(
+            [
+                line(1, "refused", worker="price-1"),
+                line(2, "refused", worker="price-2"),
+                line(3, "refused", worker="writer-1"),
+                line(4, "refused", logging.ERROR, "writer-1"),
+            ]
+        )
+        assert self.shown(buffer) == [("refused", 2), ("refused", 1), ("refused", 1)]
+        entries = [buffer.entry(number) for number in range(3)]
+        assert [entry.worker for entry in entries if entry] == ["price-*", "writer-1", "writer-1"]
+
+    def test_cycles_are_folded_whatever_their_numbers_and_other_figures_are_not(self) -> None:
+        buffer = LogBuffer()
+        buffer.extend(
+            line(seq, f"cycle {seq} finished in 0.1{seq} s: fetched {seq * 503:,}") for seq in range(1, 5)
+        )
+        buffer.extend([line(5, "committed 50 rows"), line(6, "committed 51 rows")])
+        assert self.shown(buffer) == [
+            ("cycle 4 finished in 0.14 s: fetched 2,012", 4),
+            ("committed 50 rows", 1),
+            ("committed 51 rows", 1),
+        ]
+
+    def test_a_thousand_equal_lines_take_one_number(self) -> None:
+        buffer = LogBuffer(100)
+        for seq in range(1, 10_001):
+            buffer.extend([line(seq, "refused")])
+        assert self.shown(buffer) == [("refused", 10_000)]
+        entry = buffer.entry(0)
+        assert entry is not None
+        assert len(buffer.lines_of(entry)) == 100
+
+    def test_an_entry_is_dropped_with_its_newest_line(self) -> None:
+        buffer = LogBuffer(3)
+        buffer.extend([line(1, "a"), line(2, "a"), line(3, "b"), line(4, "c")])
+        assert self.shown(buffer) == [("a", 2), ("b", 1), ("c", 1)]
+        buffer.extend([line(5, "d")])
+        assert self.shown(buffer) == [("b", 1), ("c", 1), ("d", 1)]
+        assert buffer.first == 1
+
+    def test_the_lines_of_an_entry_are_those_that_pass_the_filters(self) -> None:
+        buffer = LogBuffer()
+        buffer.extend(
+            [line(1, "a", worker="main"), line(2, "x", worker="other"), line(3, "a", worker="main")]
+        )
+        buffer.set_filter(worker="main")
+        entry = buffer.entry(0)
+        assert entry is not None
+        assert [each.seq for each in buffer.lines_of(entry)] == [1, 3]
+
+    @pytest.mark.parametrize(
+        ("said", "level", "worker", "words"),
+        [
+            ([], logging.INFO, "", "No lines yet"),
+            ([30] * 3 + [20] * 118, logging.ERROR, "", "no errors; 3 warnings, 118 info hidden"),
+            ([30, 20, 10], logging.ERROR, "", "no errors; 1 warning, 1 info, 1 debug hidden"),
+            ([20] * 1_200, logging.WARNING, "", "no warnings or errors; 1,200 info hidden"),
+            (
+                [40, 50],
+                logging.INFO,
+                "price-",
+                "no info, warnings or errors of price; 1 critical error, 1 error hidden",
+            ),
+        ],
+    )
+    def test_an_empty_filter_says_what_it_hides(
+        self, said: list[int], level: int, worker: str, words: str
+    ) -> None:
+        buffer = LogBuffer()
+        buffer.extend(line(seq, level=its) for seq, its in enumerate(said, 1))
+        buffer.set_filter(level=level, worker=worker)
+        assert buffer.hidden_summary == words
+
+    def test_dropped_lines_are_not_counted_as_hidden(self) -> None:
+        buffer = LogBuffer(2)
+        buffer.extend([line(1, level=30), line(2), line(3)])
+        buffer.set_filter(level=logging.ERROR)
+        assert buffer.hidden_summary == "no errors; 2 info hidden"
 
 
 class TestLook:
@@ -342,6 +435,53 @@ class TestOnScreen:
             assert "[red]danger[/red] ·[2J ·" in text
             assert "\x1b" not in text
             assert text.rstrip().endswith("…")
+
+    async def test_repeated_lines_are_shown_once_with_their_number(
+        self, drive: Drive, log: CannedLog
+    ) -> None:
+        async with drive() as driven:
+            await said(driven, log, *["a start was skipped"] * 26, "and more")
+            assert "a start was skipped" in seen(driven)[0]
+            assert seen(driven)[0].rstrip().endswith("(×26)")
+            await said(driven, log, "and more")
+            assert seen(driven)[1].rstrip().endswith("(×2)")
+            assert not seen(driven)[2].strip()
+
+    async def test_enter_opens_the_whole_line(self, drive: Drive, log: CannedLog) -> None:
+        async with drive(size=(80, 24)) as driven:
+            words = " ".join(f"word{number:02}" for number in range(30))
+            await said(driven, log, words)
+            lines_of(driven).focus()
+            assert "word29" not in driven.text()
+            await driven.press("enter")
+            await driven.until(lambda: "word29" in driven.text(), "the end of the line")
+            await driven.press("y")
+            assert driven.app.clipboard.endswith(words)
+            await driven.press("escape")
+            await driven.until(lambda: "word29" not in driven.text(), "the log again")
+
+    async def test_enter_opens_all_lines_of_an_entry(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await said(driven, log, *(f"cycle {number} finished in 0.1 s" for number in range(1, 5)))
+            lines_of(driven).focus()
+            await driven.press("enter")
+            await driven.until(lambda: "cycle 1 finished" in driven.text(), "the oldest line")
+            assert "log · 4 lines" in driven.text()
+
+    async def test_enter_in_an_empty_log_opens_nothing(self, drive: Drive) -> None:
+        async with drive() as driven:
+            lines_of(driven).focus()
+            await driven.press("enter")
+            assert driven.app.screen is driven.main
+
+    async def test_an_empty_filter_shows_what_it_hides(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            await said(driven, log, "fine")
+            lines_of(driven).focus()
+            await driven.press("v", "v")
+            await driven.until(lambda: "no errors; 1 info hidden" in seen(driven)[0], "the notice")
+            await said(driven, log, "fine too")
+            await driven.until(lambda: "no errors; 2 info hidden" in seen(driven)[0], "the new number")
 
     async def test_an_empty_log_shows_a_message(self, drive: Drive) -> None:
         async with drive() as driven:

@@ -25,9 +25,9 @@ from sp500tui.pipeline.core.snapshot import (
     StageName,
 )
 from sp500tui.tui.prices.empty_state import prices_notice
-from sp500tui.tui.render.labels import bottleneck_label, phase_word, session_label, trend, trouble
-from sp500tui.tui.render.lines import Line, Role, longest_that_fits, width_of
-from sp500tui.tui.shell.status_bar import View, equation, status_lines
+from sp500tui.tui.render.labels import phase_word, session_label, trend, trouble, verdict_label
+from sp500tui.tui.render.lines import Line, Role, Span, width_of
+from sp500tui.tui.shell.status_bar import View, equation, equation_on_two_lines, status_lines
 from sp500tui.tui.startup import starting_snapshot
 from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, failed, queue, running
 
@@ -42,47 +42,68 @@ def bar(snapshot: Snapshot, width: int, height: int = 3, view: View = VIEW) -> l
     return [text_of(line) for line in status_lines(snapshot, view, width, height)]
 
 
+@pytest.mark.parametrize("height", [2, 3, 4])
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160, 200, 300])
 @pytest.mark.parametrize("make", [running, degraded, empty, failed, draining])
-def test_every_line_is_exactly_as_wide_as_the_window(make: Callable[[], Snapshot], width: int) -> None:
-    lines = status_lines(make(), VIEW, width, 3)
-    assert [width_of(line) for line in lines] == [width] * 3
+def test_every_line_is_exactly_as_wide_as_the_window(
+    make: Callable[[], Snapshot], width: int, height: int
+) -> None:
+    lines = status_lines(make(), VIEW, width, height)
+    assert [width_of(line) for line in lines] == [width] * height
 
 
 def test_a_calm_run_at_120_columns() -> None:
     first, second, third = bar(running(), 120)
-    assert "sp500tui  ● running   demo  cycle 42 ━━━━━━━━━─ 451/503 next in 7 s" in first
-    assert "NYSE open, closes in 2 h 14 min" in first
-    assert first.endswith("17:46:00 ")
-    assert "fetched 21,126 = stored 20,871 + duplicate 203 + queued" in second
-    assert second.endswith("PostgreSQL ✓  Yahoo ✓ ")
-    assert "fetch to commit p50 61 ms p95 143 ms" in third
-    assert "missing none" in third
+    assert "sp500tui  ● running   demo  cycle 42 ━━━━━━━━━─ 451/503 1.2 of 15 s" in first
+    assert first.endswith("open for 2 h 14 min  USD/DKK 6.8721, 12 s old ")
+    assert second.startswith(" fetched 21,126 = stored 20,871 + duplicate 203 + queued  52 + in flight   0")
+    assert second.strip().endswith("+ spooled 0 + dead 0  adds up ✓")
+    assert third.startswith(" ! bottleneck: price workers (5 of 8 busy")
+    assert third.endswith("Yahoo ✓  PostgreSQL ✓ 20,871 rows ")
 
 
-def test_two_lines_at_80_columns_still_tell_the_essentials() -> None:
+def test_four_lines_at_80_columns_have_the_whole_equation_and_the_verdict() -> None:
+    first, second, third, fourth = bar(running(), 80, 4)
+    assert first.startswith("● running   demo  cycle 42 451/503 1.2 of 15 s")
+    assert first.endswith("NYSE open, closes in 2 h 14 min")
+    assert second.strip() == "fetched 21,126 = stored 20,871 + duplicate 203 + queued 52  adds up ✓"
+    assert third.startswith("USD/DKK 6.8721, 12 s old ")
+    assert third.endswith("Yahoo ✓  embedded PostgreSQL ✓ 20,871 rows")
+    assert fourth.startswith("! bottleneck: price workers")
+
+
+def test_the_equation_continues_on_the_next_line_without_rounding() -> None:
+    _, second, third, _ = bar(degraded(), 60, 4)
+    assert second.strip() == "fetched 25,126 = stored 20,871 + duplicate 203"
+    assert third.startswith("+ queued 3,952 + spooled 100  adds up ✓ ")
+    assert third.endswith("Yahoo !  DB ✗")
+
+
+def test_two_lines_have_the_health_at_the_end_of_the_first() -> None:
     first, second = bar(running(), 80, 2)
     assert first.startswith("● running")
     assert "451/503" in first
-    assert "open for 2 h 14 min" in first
-    assert first.endswith("DB ✓  Yahoo ✓")
-    assert second.strip() == "got 21,126 = stored 20,871 + dup 203 + queued 52 + in-fl 0 + spool 0 + dead 0"
+    assert first.endswith("Yahoo ✓  PostgreSQL ✓")
+    assert second.strip() == "fetched 21,126 = stored 20,871 + duplicate 203 + queued 52  adds up ✓"
 
 
-def test_200_columns_name_the_database() -> None:
-    assert "embedded PostgreSQL ✓" in bar(running(), 200)[1]
+def test_200_columns_name_the_database_and_the_requests() -> None:
+    third = bar(running(), 200)[2]
+    assert "embedded PostgreSQL ✓" in third
+    assert "fetch to commit p95 143 ms  1,204 requests, 0 failed, limit 4.0/s" in third
     elsewhere = replace(
         running().database, embedded=False, url="postgresql://user:***@db.example:5432/market?x=1"
     )
-    assert "PostgreSQL db.example:5432/market ✓" in bar(replace(running(), database=elsewhere), 200)[1]
+    assert "PostgreSQL db.example:5432/market ✓" in bar(replace(running(), database=elsewhere), 200)[2]
 
 
-def test_trouble_takes_the_third_line_and_has_words_beside_its_colour() -> None:
-    first, second, third = bar(degraded(), 120)
+def test_trouble_is_the_verdict_and_has_words_beside_its_colour() -> None:
+    first, _, third = bar(degraded(), 200)
     assert "! degraded" in first
-    assert "PostgreSQL ✗ down  Yahoo ! degraded" in second
-    assert third.strip() == (
-        "! degraded, next attempt in 3 s: Yahoo Finance answers 429; PostgreSQL does not answer"
+    assert "Yahoo ! degraded" in third
+    assert "PostgreSQL ✗ down" in third
+    assert third.startswith(
+        " ! degraded, next attempt in 3 s: Yahoo Finance answers 429; PostgreSQL does not answer "
     )
 
 
@@ -90,64 +111,81 @@ def test_a_frozen_view_says_so() -> None:
     assert "view paused" in bar(running(), 120, view=View("17:46:00", NOON, frozen=True))[0]
 
 
-def test_skipped_cycles_and_missing_symbols_are_named() -> None:
-    snapshot = replace(
-        running(),
-        cycle=replace(running().cycle, skipped=2),
-        missing=tuple(MissingSymbol(f"NOPE{n}", "unknown") for n in range(5)),
-    )
-    first, _, third = bar(snapshot, 160)
-    assert "2 skipped" in first
-    assert "missing 5: NOPE0, NOPE1, NOPE2…" in third
-
-
-@pytest.mark.parametrize("width", [80, 120, 160])
-def test_skipped_starts_take_the_countdowns_place_and_give_it_back(width: int) -> None:
-    # given a cycle that is late, in time, and one that is over
-    cycle = running().cycle
-    late, in_time, over = (
-        bar(replace(running(), cycle=replace(cycle, running=under_way, skipped=skipped)), width)[0]
-        for under_way, skipped in ((True, 1), (True, 0), (False, 1))
-    )
-    # then only the one under way says so, and nothing beside it moves
-    assert "1 skipped" in late
-    assert "skipped" not in in_time + over
-    assert len(late) == len(in_time)
-    assert late.rpartition("skipped")[2].strip() in in_time
+def test_missing_symbols_are_named_where_there_is_room() -> None:
+    snapshot = replace(running(), missing=tuple(MissingSymbol(f"NOPE{n}", "unknown") for n in range(7)))
+    assert bar(snapshot, 160)[1].endswith("missing 7: NOPE0, NOPE1, NOPE2, NOPE3, NOPE4… ")
+    assert bar(snapshot, 80, 4)[2].startswith("missing 7: NOPE0… ")
 
 
 @pytest.mark.parametrize(
-    ("phase", "running_now", "next_in", "words"),
+    ("phase", "change", "words"),
     [
-        (Phase.RUNNING, False, 0.4, "next in 0.4 s"),
-        (Phase.RUNNING, True, None, "running"),
-        (Phase.RUNNING, False, None, "none due"),
-        (Phase.DRAINING, True, 3.0, "none"),
-        (Phase.RUNNING, False, 600.0, "next in 10 min"),
+        (Phase.RUNNING, {"running": False, "next_in": 0.4}, "next in 1 s"),
+        (Phase.RUNNING, {"running": False, "next_in": 0.0}, "next in 1 s"),
+        (Phase.RUNNING, {"running": True, "next_in": None, "seconds": 0.04}, "0.0 of 15 s"),
+        (Phase.RUNNING, {"running": True, "next_in": 3.0, "seconds": 31.0}, "31 of 15 s"),
+        (Phase.RUNNING, {"running": False, "next_in": None}, "none due"),
+        (Phase.PAUSED, {"running": False, "next_in": 0.0}, "paused"),
+        (Phase.DRAINING, {"running": False, "next_in": 3.0}, "no more cycles"),
+        (Phase.RUNNING, {"running": False, "next_in": 600.0}, "next in 10 min"),
+        (Phase.RUNNING, {"running": True, "seconds": 75.0, "interval": 600.0}, "1.2 of 10 min"),
     ],
 )
-def test_the_countdown(phase: Phase, running_now: bool, next_in: float | None, words: str) -> None:
-    cycle = replace(running().cycle, running=running_now, next_in=next_in)
-    assert f" {words} " in bar(replace(running(), phase=phase, cycle=cycle), 120)[0]
+def test_the_time_of_the_cycle(phase: Phase, change: dict[str, object], words: str) -> None:
+    cycle = replace(running().cycle, **change)  # type: ignore[arg-type]
+    assert f" {words}" in bar(replace(running(), phase=phase, cycle=cycle), 120)[0]
+
+
+def test_nothing_moves_while_a_cycle_ends_and_the_next_one_is_due() -> None:
+    calm = running()
+    ended = replace(calm, cycle=replace(calm.cycle, running=False, next_in=1.0))
+    firsts = [bar(snapshot, 120)[0] for snapshot in (calm, ended)]
+    assert len({line.index("USD/DKK") for line in firsts}) == 1
 
 
 class TestEquation:
-    @given(st.lists(st.integers(0, 10**9), min_size=6, max_size=6), st.integers(58, 200))
-    def test_it_always_fits(self, numbers: list[int], width: int) -> None:
+    @given(
+        st.integers(0, 10**8),
+        st.integers(0, 10**8),
+        st.lists(st.integers(0, 9_999), min_size=4, max_size=4),
+        st.integers(80, 200),
+    )
+    def test_two_lines_are_exact_and_in_fixed_words(
+        self, stored: int, duplicate: int, others: list[int], width: int
+    ) -> None:
+        ledger = Ledger(stored + duplicate + sum(others), stored, duplicate, *others)
+        lines = [text_of(line) for line in equation_on_two_lines(ledger, width)]
+        shown = " ".join(" ".join(lines).split())
+        whole = f"{ledger} adds up ✓".replace("in_flight", "in flight")
+        assert shown in {whole, f"{ledger.summary} adds up ✓"}
+        assert all(len(line) <= width for line in lines)
+
+    @given(st.lists(st.integers(0, 999), min_size=6, max_size=6))
+    def test_60_columns_have_room_for_all_terms(self, numbers: list[int]) -> None:
+        ledger = Ledger(sum(numbers) + 999_000, numbers[0] + 999_000, *numbers[1:])
+        shown = " ".join(" ".join(text_of(line) for line in equation_on_two_lines(ledger, 60)).split())
+        assert shown.replace(" adds up", "") in {f"{ledger} ✓", f"{ledger.summary} ✓"}
+
+    @given(st.lists(st.integers(0, 99_999), min_size=6, max_size=6))
+    def test_a_single_line_never_rounds(self, numbers: list[int]) -> None:
         ledger = Ledger(sum(numbers), *numbers)
-        line = longest_that_fits(equation(ledger), width)
-        assert width_of(line) == width
-        assert "…" not in text_of(line)
+        for line in equation(ledger):
+            assert f"fetched {sum(numbers):,} = stored {numbers[0]:,}" in text_of(line)
 
-    def test_a_short_form_leaves_out_zeros_only(self) -> None:
-        assert text_of(equation(Ledger(7, 4, 0, 3, 0, 0, 0))[4]) == "got 7 = stored 4 + queued 3"
+    def test_zero_terms_are_dropped_when_narrow(self) -> None:
+        wide, *_, narrow = (text_of(line) for line in equation(Ledger(7, 4, 0, 3, 0, 0, 0)))
+        assert wide == (
+            "fetched 7 = stored 4 + duplicate 0 + queued   3 + in flight   0 + spooled 0 + dead 0  adds up ✓"
+        )
+        assert narrow == "fetched 7 = stored 4 + queued 3 ✓"
 
-    def test_an_unbalanced_one_is_never_shown_as_equal(self) -> None:
-        assert " ≠ " in text_of(equation(Ledger(5, 1))[0])
+    def test_an_unbalanced_one_says_so(self) -> None:
+        words = text_of(equation(Ledger(5, 1))[0])
+        assert " ≠ " in words
+        assert words.endswith("does not add up ✗")
 
     def test_dead_letters_stand_out(self) -> None:
-        roles = {span.text.strip(): span.role for span in equation(Ledger(1, 0, 0, 0, 0, 0, 1))[1]}
-        assert roles["1"] is Role.BAD or roles["dead"] is Role.LABEL
+        assert Span("1", Role.BAD) in equation(Ledger(1, 0, 0, 0, 0, 0, 1))[1]
 
 
 @pytest.mark.parametrize(
@@ -180,8 +218,8 @@ def test_phases_have_a_word_and_a_sign_each() -> None:
     [
         (0, 9, 9, "empty"),
         (5, 10, 10.2, "steady"),
-        (5, 10, 2, "filling"),
-        (5, 2, 10, "draining"),
+        (5, 10, 2, "fills"),
+        (5, 2, 10, "drains"),
         (5, 0, 0, "steady"),
     ],
 )
@@ -194,22 +232,50 @@ def test_trouble_is_none_when_all_is_well() -> None:
     assert trouble(failed()) == ("failed: the data folder cannot be written: /srv/data", Role.BAD)
 
 
-def test_bottlenecks_in_words() -> None:
-    assert bottleneck_label(running()) == (
-        "bottleneck: price workers (5 of 8 busy, the tickers queue fills): + adds one"
-    )
-    assert bottleneck_label(replace(running(), bottleneck=Bottleneck(StageName.WRITER, "slow"))) == (
-        "bottleneck: writers (slow)"
-    )
-    assert bottleneck_label(replace(running(), bottleneck=None)) == "no bottleneck: every stage keeps up"
-    assert bottleneck_label(empty()) == "no bottleneck: no work yet"
+class TestVerdict:
+    def words(self, snapshot: Snapshot) -> str:
+        return verdict_label(snapshot)[0]
 
+    def test_a_bottleneck_with_its_reason_and_remedy(self) -> None:
+        assert self.words(running()) == (
+            "! bottleneck: price workers (5 of 8 busy, the tickers queue fills): + adds one"
+        )
+        found = replace(running(), bottleneck=Bottleneck(StageName.WRITER, "slow"))
+        assert self.words(found) == "! bottleneck: writers (slow)"
 
-def test_what_all_wait_for_is_no_stage_that_keeps_up() -> None:
-    away = replace(degraded(), bottleneck=None)
-    assert bottleneck_label(away).startswith("held up: the writers wait for PostgreSQL")
-    refused = replace(running(), bottleneck=None, sources=replace(running().sources, health=Health.DOWN))
-    assert bottleneck_label(refused) == "held up: the price workers wait for Yahoo Finance"
+    def test_all_is_well_only_while_cycles_end_in_time(self) -> None:
+        calm = replace(running(), bottleneck=None)
+        assert self.words(calm) == "✓ keeps up: every cycle ends within its 15 s"
+        late = replace(calm, cycle=replace(calm.cycle, seconds=17.0, skipped=1))
+        assert self.words(late) == "! behind: a cycle takes 17 of 15 s"
+        assert self.words(replace(running(), cycle=late.cycle)).startswith(
+            "! behind: a cycle takes 17 of 15 s; bottleneck: price workers"
+        )
+
+    def test_nothing_is_claimed_before_the_first_quote(self) -> None:
+        fresh = replace(running(), bottleneck=None, ledger=Ledger())
+        assert self.words(fresh) == "◌ no quote has been fetched yet"
+
+    def test_a_pause_is_said_with_what_is_paused(self) -> None:
+        paused = replace(degraded(), phase=Phase.PAUSED)
+        assert self.words(paused) == "‖ paused: no new quotes are fetched; p resumes"
+        for name, title in ((StageName.SCRAPER, "scraper"), (StageName.WRITER, "writers")):
+            stages = tuple(replace(each, paused=each.name is name) for each in running().stages)
+            snapshot = replace(running(), stages=stages)
+            assert self.words(snapshot).startswith(f"‖ paused: {title}; P resumes")
+            assert phase_word(snapshot)[:2] == ("‖", "paused")
+
+    @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED])
+    def test_a_pipeline_that_starts_or_ends_claims_nothing_else(self, phase: Phase) -> None:
+        assert str(phase) in self.words(replace(running(), phase=phase))
+
+    def test_a_failure_is_said_even_while_paused(self) -> None:
+        stages = tuple(replace(each, paused=True) for each in running().stages)
+        assert self.words(replace(failed(), stages=stages)).startswith("! failed: ")
+
+    def test_every_verdict_begins_with_a_sign(self) -> None:
+        for make in (running, degraded, empty, failed, draining):
+            assert self.words(make())[:2] in {"✓ ", "! ", "‖ ", "◌ ", "▽ ", "■ "}
 
 
 class TestNotice:

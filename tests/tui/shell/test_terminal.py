@@ -56,7 +56,7 @@ def ended(child: pexpect.spawn[str]) -> int | None:
 
 def test_q_leaves_with_zero_and_gives_the_terminal_back(start: Start) -> None:
     child = start()
-    child.expect("bottleneck")
+    child.expect("adds up")
     child.send("q")
     assert ended(child) == 0
     assert LEFT_SCREEN in (child.before or "")
@@ -67,7 +67,7 @@ def test_q_leaves_with_zero_and_gives_the_terminal_back(start: Start) -> None:
 )
 def test_a_signal_drains_and_gives_the_terminal_back(start: Start, number: signal.Signals, code: int) -> None:
     child = start()
-    child.expect("bottleneck")
+    child.expect("adds up")
     child.kill(number)
     assert ended(child) == code
     assert LEFT_SCREEN in (child.before or "")
@@ -76,7 +76,7 @@ def test_a_signal_drains_and_gives_the_terminal_back(start: Start, number: signa
 def test_a_closed_terminal_ends_the_program(start: Start) -> None:
     # given a dashboard on the screen
     child = start()
-    child.expect("bottleneck")
+    child.expect("adds up")
     # when its terminal goes away
     hang_up(child)
     # then it ends by itself and says that a signal ended it
@@ -99,7 +99,7 @@ def test_a_crash_gives_the_terminal_back_and_names_the_log(start: Start, tmp_pat
 def test_a_terminal_that_does_not_read_keeps_nobody_from_leaving(start: Start) -> None:
     # given a dashboard that paints far more than its terminal holds, and nobody who reads it
     child = start()
-    child.expect("bottleneck")
+    child.expect("adds up")
     child.send("z" * 200)
     # when it is told to end
     child.kill(signal.SIGTERM)

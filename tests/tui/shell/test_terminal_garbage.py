@@ -39,7 +39,7 @@ def dashboard_in(folder: Path, monkeypatch: pytest.MonkeyPatch, *wishes: str) ->
     monkeypatch.chdir(folder)
     program = [PROGRAM[0], "-m", "tests.support.tui.fake_dashboard"]
     made = Terminal([str(folder), *wishes], folder, program=program)
-    made.wait_for("pipeline ·", "bottleneck", "prices ·")
+    made.wait_for("pipeline ·", "adds up", "prices ·")
     yield made
     made.child.close(force=True)
 
@@ -143,7 +143,7 @@ def test_answers_that_come_before_the_first_picture(tmp_path: Path, monkeypatch:
     terminal = Terminal([str(tmp_path)], tmp_path, program=program)
     try:
         send(terminal, ANSWERS)
-        terminal.wait_for("bottleneck")
+        terminal.wait_for("adds up")
         send(terminal, b"q")
         assert terminal.end() == 0
     finally:

@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.render.worker_lines import detail_lines, header_line, name_width, shown_columns, worker_line
+from sp500tui.tui.render.strips import Activity
+from sp500tui.tui.render.worker_lines import (
+    detail_lines,
+    header_line,
+    name_width,
+    worker_columns,
+    worker_line,
+)
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running, worker
 from tests.tui.conftest import Drive
 
@@ -21,34 +29,70 @@ def text_of(line: Line) -> str:
 
 
 def line_of(state: WorkerState, **more: object) -> str:
+    width = 130
     doing = str(more.pop("doing", "50 symbols"))
-    return text_of(worker_line(worker(StageName.PRICE, 3, state, doing, 6.1, **more), 90, 8))
+    one = worker(StageName.PRICE, 3, state, doing, 6.1, **more)
+    return text_of(worker_line(one, worker_columns(width, 8, strips=False), width))
 
 
-@given(st.integers(30, 220), st.sampled_from(WorkerState), st.text(max_size=300))
-def test_a_line_is_exactly_as_wide_as_the_panel(width: int, state: WorkerState, words: str) -> None:
+@given(
+    st.integers(40, 220),
+    st.sampled_from(WorkerState),
+    st.text(max_size=300),
+    st.booleans(),
+    st.integers(0, 20),
+)
+def test_a_line_is_exactly_as_wide_as_the_panel(
+    width: int, state: WorkerState, words: str, strips: bool, nodes: int
+) -> None:
     one = worker(StageName.WRITER, 3, state, words, 6.1, last_error=words, retry_in=3.0)
-    assert width_of(worker_line(one, width, 8)) == width
-    assert width_of(header_line(width, 8)) == width
+    columns = worker_columns(width, 8, nodes=nodes, strips=strips)
+    assert width_of(worker_line(one, columns, width, [Activity(0.5)] * 99)) == width
+    assert width_of(header_line(columns, width)) == width
 
 
 def test_columns_come_with_the_width() -> None:
-    assert [name for name, _ in shown_columns(44)] == ["rate"]
-    assert [name for name, _ in shown_columns(52)] == ["rate", "trend"]
-    assert [name for name, _ in shown_columns(200)] == [
+    assert [name for name, _ in worker_columns(44, 11).figures] == []
+    assert [name for name, _ in worker_columns(76, 11).figures] == ["rate", "p95 10 s"]
+    assert [name for name, _ in worker_columns(200, 11).figures] == [
         "rate",
-        "trend 30 s",
-        "p95",
+        "p95 10 s",
         "restarts",
         "pid",
         "last error",
     ]
 
 
+@pytest.mark.parametrize(("width", "strip"), [(44, 12), (76, 26), (88, 38), (200, 60)])
+def test_the_strip_gets_what_the_figures_leave(width: int, strip: int) -> None:
+    columns = worker_columns(width, 11)
+    assert columns.strip == strip
+    assert f"last {strip} s"[:strip] in text_of(header_line(columns, width))
+
+
+def test_the_strip_shows_the_last_seconds_of_the_worker() -> None:
+    seconds = [Activity(0.1), Activity(1.0), Activity(failed=1), Activity()]
+    one = worker(StageName.PRICE, 3, WorkerState.IDLE, "")
+    assert text_of(worker_line(one, worker_columns(44, 11), 44, seconds)).endswith("░█✗·")
+
+
+def test_header_and_lines_have_the_same_columns() -> None:
+    one = worker(StageName.WRITER, 2, WorkerState.BUSY, "52 rows", 19.0, restarts=7)
+    for width in (44, 76, 110, 150):
+        columns = worker_columns(width, 11)
+        line = text_of(worker_line(one, columns, width, [Activity(0.3)] * 60))
+        heading = text_of(header_line(columns, width))
+        assert line.index("▒") == heading.index("last ")
+        for title, figure in (("rate", "19.0/s"), ("restarts", " 7")):
+            if title in heading:
+                assert heading.index(title) + len(title) == line.index(figure) + len(figure)
+
+
 @pytest.mark.parametrize("state", list(WorkerState))
-def test_every_state_is_a_word(state: WorkerState) -> None:
-    label = "retrying" if state is WorkerState.BACKOFF else str(state).removeprefix("waiting for ")
-    assert f" {label} " in line_of(state)
+def test_every_state_is_a_sign_and_a_word(state: WorkerState) -> None:
+    sign, _ = WORKER_SIGNS[state]
+    assert f" {sign} {worker_state_label(state)} " in line_of(state)
+    assert len(worker_state_label(state)) <= 8
 
 
 @pytest.mark.parametrize(
@@ -57,27 +101,33 @@ def test_every_state_is_a_word(state: WorkerState) -> None:
         (
             WorkerState.BACKOFF,
             {"retry_in": 12.0, "doing": "answered 429"},
-            "↻ retrying   in 12 s: answered 429",
+            ("↻ retry", "in 12 s", "answered 429"),
         ),
-        (WorkerState.DATABASE, {"retry_in": 3.0}, "retry in 3 s: 50 symbols"),
-        (WorkerState.DRAINING, {"state_seconds": 5.0}, "50 symbols, for 5 s"),
-        (WorkerState.HUNG, {"state_seconds": 75.0, "doing": ""}, "current batch, for 1 min"),
-        (WorkerState.BLOCKED, {"state_seconds": 5.0}, "queue full for 5 s: 50 sym"),
-        (WorkerState.IDLE, {"doing": "", "state_seconds": 9.0}, "○ idle        "),
-        (WorkerState.BUSY, {}, "50 symbols"),
+        (WorkerState.DATABASE, {"retry_in": 3.0}, ("◔ commit", "in 3 s", "50 symbols")),
+        (WorkerState.LIMIT, {"state_seconds": 0.3}, ("◔ limit", "0.3 s", "50 symbols")),
+        (WorkerState.SOURCE, {"state_seconds": 2.4}, ("● request", "2 s", "50 symbols")),
+        (WorkerState.DRAINING, {"state_seconds": 5.0}, ("▽ draining", "5 s")),
+        (WorkerState.HUNG, {"state_seconds": 75.0, "doing": ""}, ("✗ hung", "1 min")),
+        (WorkerState.BLOCKED, {"state_seconds": 5.0}, ("◧ blocked", "5 s", "50 symbols")),
+        (WorkerState.IDLE, {"doing": "", "state_seconds": 9.0}, ("○ idle", "9 s")),
+        (WorkerState.BUSY, {"state_seconds": 9.8}, ("● busy", "10 s", "50 symbols")),
     ],
 )
-def test_countdowns_and_durations(state: WorkerState, more: dict[str, object], words: str) -> None:
-    assert words in line_of(state, **more)
+def test_states_have_their_time_or_a_countdown(
+    state: WorkerState, more: dict[str, object], words: tuple[str, ...]
+) -> None:
+    assert " ".join(words) in " ".join(line_of(state, **more).split())
 
 
 def test_a_wide_panel_has_errors_restarts_and_process_ids() -> None:
     one = worker(StageName.WRITER, 2, WorkerState.BUSY, "52 rows", 19.0, restarts=3, last_error="pipe broke")
-    line = text_of(worker_line(one, 140, 8))
+    line = text_of(worker_line(one, worker_columns(140, 8), 140))
     assert "pipe broke" in line
     assert " 3 " in line
     assert "4202" in line
-    thread = text_of(worker_line(worker(StageName.PRICE, 2, WorkerState.BUSY, "x"), 140, 8))
+    thread = text_of(
+        worker_line(worker(StageName.PRICE, 2, WorkerState.BUSY, "x"), worker_columns(140, 8), 140)
+    )
     assert "t4302" in thread
     assert "none" in thread
 
@@ -95,7 +145,7 @@ async def test_w_shows_the_workers_of_the_selected_stage(drive: Drive) -> None:
         # when only the stage's workers are wanted
         await driven.press("w")
         assert {each.stage for each in panel.shown()} == {StageName.PRICE}
-        assert "workers · price workers" in driven.text()
+        assert "workers · price workers · 8" in driven.text()
         # then another stage shows its own
         await driven.press("right")
         assert {each.stage for each in panel.shown()} == {StageName.CONVERTER}
@@ -194,7 +244,7 @@ async def test_only_changed_lines_are_painted(drive: Drive, monkeypatch: pytest.
 
         monkeypatch.setattr(panel, "line_cells", watched)
         workers = list(running().workers)
-        workers[2] = replace(workers[2], doing="one symbol")
+        workers[2] = replace(workers[2], state=WorkerState.LIMIT)
         driven.show(replace(running(), workers=tuple(workers)))
-        await driven.until(lambda: "one symbol" in driven.text())
+        await driven.until(lambda: "◔ limit" in driven.text())
         assert painted == [3]

@@ -1,2 +1,0 @@
--- All memberships.
-SELECT symbol, cik, valid_from, valid_to, source FROM public.memberships ORDER BY symbol, valid_from, source

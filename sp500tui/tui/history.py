@@ -1,0 +1,108 @@
+"""The last seconds of the pipeline as the panels draw them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.second_sample import BUSY_STATES, SECONDS_KEPT, SecondSample, share_of
+from sp500tui.pipeline.core.snapshot import QueueName, StageName, WorkerState
+from sp500tui.tui.render.strips import Activity
+
+_WAITING = (WorkerState.LIMIT, WorkerState.RATE, WorkerState.BACKOFF)
+"""States of a worker that holds work and can do nothing about it."""
+
+ActivitySeries = Sequence[Activity | None]
+"""One value for each second up to the newest; None where there is no sample, or the worker did not exist."""
+DepthSeries = Sequence[float | None]
+"""The greatest depth of each second, in items; None where there is no sample."""
+_JOURNAL = "journal"
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class History:
+    """One series for each stage, worker and queue, which new samples extend.
+
+    The newest second is the last value of every series; a series may begin later than another one.
+    """
+
+    def __init__(self) -> None:
+        self.second = 0
+        """Number of the newest second; 0 before the first."""
+        self._stages: dict[StageName, list[Activity | None]] = {}
+        self._workers: dict[str, list[Activity | None]] = {}
+        self._depths: dict[QueueName | str, list[float | None]] = {}
+        self._events: deque[tuple[int, PipelineEvent]] = deque()
+
+    def extend(self, samples: Iterable[SecondSample]) -> None:
+        """Append samples; those that are not newer are ignored."""
+        for sample in samples:
+            if sample.second > self.second:
+                if self.second:
+                    self._pass_over(min(sample.second - self.second - 1, SECONDS_KEPT))
+                self.second = sample.second
+                self._append(sample)
+
+    def stage(self, name: StageName) -> ActivitySeries:
+        """What the workers of a stage did."""
+        return self._stages.get(name, ())
+
+    def worker(self, name: str) -> ActivitySeries:
+        """What one worker did."""
+        return self._workers.get(name, ())
+
+    def queue(self, name: QueueName) -> DepthSeries:
+        """The depth of a queue."""
+        return self._depths.get(name, ())
+
+    def journal(self) -> DepthSeries:
+        """The rows in the journal."""
+        return self._depths.get(_JOURNAL, ())
+
+    def events(self) -> Sequence[tuple[int, PipelineEvent]]:
+        """The events, oldest first, each with the seconds between its second and the newest one."""
+        return [(self.second - second, event) for second, event in self._events]
+
+    def _append(self, sample: SecondSample) -> None:
+        stages = {each.name: _activity(each.seconds, each.failed) for each in sample.stages if each.seconds}
+        workers = {each.name: _activity(each.seconds, each.failed) for each in sample.workers}
+        depths: dict[QueueName | str, float] = {each.name: each.max_ready for each in sample.queues}
+        depths[_JOURNAL] = sample.journal.max_rows
+        _extend(self._stages, stages)
+        _extend(self._workers, workers)
+        _extend(self._depths, depths)
+        self._events.extend((sample.second, event) for event in sample.events)
+        while self._events and self._events[0][0] <= self.second - SECONDS_KEPT:
+            self._events.popleft()
+
+    def _pass_over(self, seconds: int) -> None:
+        """Leave a gap for seconds without a sample."""
+        for _ in range(seconds):
+            _extend(self._stages, {})
+            _extend(self._workers, {})
+            _extend(self._depths, {})
+
+
+def _extend(series: dict[K, list[V | None]], values: Mapping[K, V]) -> None:
+    """Append one second to every series; those without any value left are dropped."""
+    for key in values:
+        series.setdefault(key, [])
+    for key, past in list(series.items()):
+        past.append(values.get(key))
+        if len(past) >= 2 * SECONDS_KEPT:  # rarely, because this moves every value
+            del past[:-SECONDS_KEPT]
+        if past[-1] is None and all(value is None for value in past[-SECONDS_KEPT:]):
+            del series[key]
+
+
+def _activity(seconds: Mapping[WorkerState, float], failed: int) -> Activity:
+    return Activity(
+        share_of(seconds, BUSY_STATES),
+        share_of(seconds, _WAITING),
+        share_of(seconds, (WorkerState.BLOCKED,)),
+        share_of(seconds, (WorkerState.PAUSED,)),
+        failed,
+    )

@@ -1,0 +1,54 @@
+"""The whole text of a log line, or of all lines that one entry of the log stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from sp500tui.tui.messages import CopyRequested
+from sp500tui.tui.render.formats import plural
+from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.shell.closing import ClosableScreen
+
+_LONGEST = 500
+"""Lines shown; the log file has all of them."""
+
+
+class LineScreen(ModalScreen[None], ClosableScreen[None]):
+    """Shows lines in full, the newest first; `y` copies that one."""
+
+    BINDING_GROUP_TITLE = "Log line"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter", "close", "Close", id="line.close"),
+        Binding("y", "copy", "Copy", id="line.copy", tooltip="Copy the newest of the lines"),
+    ]
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__()
+        self._lines = list(lines)[::-1]
+
+    def compose(self) -> ComposeResult:
+        """The text in a panel that scrolls."""
+        with VerticalScroll(id="line", classes="panel"):
+            yield Static(id="line-text", markup=False)
+
+    def on_mount(self) -> None:
+        """Write the lines."""
+        panel = self.query_one("#line")
+        set_titles(panel, f"log · {plural(len(self._lines), 'line')}", "esc: close · y: copy")
+        self.query_one("#line-text", Static).update("\n\n".join(self._lines[:_LONGEST]))
+        panel.focus()
+
+    def action_close(self) -> None:
+        """Close the screen."""
+        self.dismiss()
+
+    def action_copy(self) -> None:
+        """Copy the newest line."""
+        self.app.screen_stack[0].post_message(CopyRequested(self._lines[0] if self._lines else ""))
