@@ -150,6 +150,7 @@ class NodeLifecycle(Lifecycle):
         for stage in self.components.stages.values():
             stage.replace_hung_workers()
         self._wake_writers_without_process()
+        self._report_episodes()
         self.components.seconds.roll()
         self.components.watches.report_pending()
         try:

@@ -153,9 +153,7 @@ class ClusterNode(PipelineBase):
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
         for name in (StageName.SCRAPER, StageName.PRICE) if stage is None else (stage,):
             self._control_loop.set_desired(pause_key(name), str(int(paused)))
-        what = "the intake" if stage is None else f"the {stage} stage"
-        kind = EventKind.PAUSED if paused else EventKind.RESUMED
-        self._emit(kind, f"{what} of the cluster is {kind}", stage)
+        self._emit_paused(stage, paused=paused, where=" of the cluster")
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""

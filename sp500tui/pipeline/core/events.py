@@ -26,6 +26,7 @@ class EventKind(StrEnum):
 
     WORKER_STARTED = "worker started"
     WORKER_DIED = "worker died"
+    WORKER_RESTARTED = "worker restarted"
     WORKER_LEFT = "worker left"
     WORKER_HUNG = "worker hung"
     SCALED = "scaled"
@@ -34,12 +35,19 @@ class EventKind(StrEnum):
     CYCLE_STARTED = "cycle started"
     CYCLE_FINISHED = "cycle finished"
     CYCLE_SKIPPED = "cycle skipped"
+    CYCLE_BEHIND = "cycle behind"
+    CYCLE_ON_TIME = "cycle on time"
+    LIST_CHANGED = "list changed"
+    LIMIT_LOWERED = "limit lowered"
+    LIMIT_RAISED = "limit raised"
     THROTTLED = "throttled"
     SOURCE_SLOW = "source slow"
     SOURCE_FAILED = "source failed"
     SOURCE_RECOVERED = "source recovered"
     DATABASE_DOWN = "database down"
     DATABASE_BACK = "database back"
+    REPLAYING = "replaying"
+    """The journal holds rows of an earlier run."""
     REPLAYED = "replayed"
     DEAD_LETTER = "dead letter"
     NODE_JOINED = "node joined"
@@ -69,6 +77,24 @@ class PipelineEvent:
     """Position in the run's stream of events, from 1; 0 before it was published."""
     second: int = 0
     """Number of the second it belongs to, as in `SecondSample`; 0 before it was published."""
+    seconds: float | None = None
+    """Duration of what has ended with this event."""
+    count: int = 1
+    """How often it occurred since it was last reported, or how many rows it is about."""
+
+
+ENDED_BY = {
+    EventKind.WORKER_DIED: EventKind.WORKER_RESTARTED,
+    EventKind.PAUSED: EventKind.RESUMED,
+    EventKind.CYCLE_BEHIND: EventKind.CYCLE_ON_TIME,
+    EventKind.LIMIT_LOWERED: EventKind.LIMIT_RAISED,
+    EventKind.THROTTLED: EventKind.SOURCE_RECOVERED,
+    EventKind.SOURCE_SLOW: EventKind.SOURCE_RECOVERED,
+    EventKind.SOURCE_FAILED: EventKind.SOURCE_RECOVERED,
+    EventKind.DATABASE_DOWN: EventKind.DATABASE_BACK,
+    EventKind.REPLAYING: EventKind.REPLAYED,
+}
+"""The events that begin something, with the event that ends it."""
 
 
 def deliver(event: PipelineEvent, *listeners: Callable[[PipelineEvent], None]) -> None:

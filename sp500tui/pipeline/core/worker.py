@@ -76,6 +76,8 @@ class Worker:
         """Its time by state, and its state."""
         self.consecutive_failures = 0
         self._failed_at = 0.0
+        self._died_at: float | None = None
+        """Monotonic time of the failure after which it was not restarted yet."""
         self._announced = False
         self._waiting_queue: LeasedQueue[Any] | None = None
         self.thread = ServiceThread(self.name, self._step, on_exit=self._exit)
@@ -281,6 +283,7 @@ class Worker:
             if self.task is None:
                 self.set_state(WorkerState.STARTING)
                 self.task = self.pool.make_task(self)
+                self._report_restart()
             if self.pool.must_pause:
                 self.set_state(WorkerState.PAUSED)
                 return FOREVER
@@ -295,6 +298,7 @@ class Worker:
         self._close_task()
         self.consecutive_failures += 1
         self._failed_at = time.monotonic()
+        self._died_at = self._failed_at if self._died_at is None else self._died_at
         self.restarts += 1
         self.record_failure()
         self.last_error = str(error) or type(error).__name__
@@ -304,6 +308,13 @@ class Worker:
             _log.error("%s failed with an unexpected error", self.name, exc_info=error)
         self.pool.emit(EventKind.WORKER_DIED, message, logging.WARNING, self.name)
         self.wait(delay, WorkerState.BACKOFF, self.last_error)
+
+    def _report_restart(self) -> None:
+        if self._died_at is None:
+            return
+        seconds, self._died_at = time.monotonic() - self._died_at, None
+        message = f"{self.name} was restarted after {seconds:.1f} s"
+        self.pool.emit(EventKind.WORKER_RESTARTED, message, logging.INFO, self.name, seconds)
 
     def _exit(self) -> None:
         try:

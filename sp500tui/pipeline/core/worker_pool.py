@@ -216,9 +216,20 @@ class WorkerPool:
             ),
         )
 
-    def emit(self, kind: EventKind, message: str, level: int, worker: str = "") -> None:
+    def emit(
+        self,
+        kind: EventKind,
+        message: str,
+        level: int,
+        worker: str = "",
+        seconds: float | None = None,
+        count: int = 1,
+    ) -> None:
         """Send an event to the listener; an error in the listener is logged."""
-        deliver(PipelineEvent(kind, message, level, datetime.now(UTC), self.name, worker), self._listener)
+        event = PipelineEvent(
+            kind, message, level, datetime.now(UTC), self.name, worker, seconds=seconds, count=count
+        )
+        deliver(event, self._listener)
 
 
 def _release(leases: list[Lease[Any]]) -> None:

@@ -46,6 +46,8 @@ class Batch:
     crashes: int = 0
     """How many writer processes died while they held it."""
     on_disk: bool = True
+    rested: bool = False
+    """Whether it has waited in the journal, for the database or for another writer."""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,12 @@ class Journal:
         self.account = DepthAccount(counters.lock)
         """Its waiting rows and those in progress, integrated over time."""
         self._replayed = 0
+        self._rested_in_progress = 0
+        """Rows of this run that have rested here and that writers are committing."""
+        self.written_after_rest = 0
+        """Rows that have rested in the journal and were written since."""
+        self.dead_after_rest = 0
+        """How many of these were dead-lettered."""
         self._error = ""
         self._rejected_bytes = 0
         """Size in bytes of the last batch rejected because of the limit; 0 when it would be accepted now."""
@@ -173,6 +181,7 @@ class Journal:
                 segment.mark_committed(number)
             raise
         with self._counters.lock:
+            self._leave_progress(batch)
             for number, rows in written:
                 # A single row starts at zero: another row of the batch may have caused the crashes.
                 self._crashes[segment.path, number] = crashes if rows > 1 else 0
@@ -242,10 +251,11 @@ class Journal:
                 if not self._pending.batches:
                     return None
                 segment, number, replayed = self._pending.batches.popleft()
-                batch = Batch(number, b"", segment.open_batches[number].rows, segment, replayed)
+                batch = Batch(number, b"", segment.open_batches[number].rows, segment, replayed, rested=True)
                 if not replayed:
                     self._pending.rows -= batch.rows
                     self._in_progress += batch.rows
+                    self._rested_in_progress += batch.rows
                     self._rows_changed()
             try:
                 batch.payload = segment.read(number)
@@ -270,8 +280,13 @@ class Journal:
         _log.error("%s; the file is kept as %s", reason, batch.segment.quarantine().name)
         self.complete(batch, stored=0, dead=batch.rows)
 
+    def _leave_progress(self, batch: Batch) -> None:
+        if batch.rested and not batch.replayed:
+            self._rested_in_progress -= batch.rows
+
     def _rotate_to_end(self, batch: Batch) -> None:
         with self._counters.lock:
+            self._leave_progress(batch)
             self._requeue_batch(batch.segment, batch.number, batch.rows, batch.replayed)
             self._pending.batches.rotate(-1)
 
@@ -297,6 +312,7 @@ class Journal:
         if batch.crashes:
             self._crashes[batch.segment.path, batch.number] = batch.crashes
         with self._counters.lock:
+            self._leave_progress(batch)
             self._requeue_batch(batch.segment, batch.number, batch.rows, batch.replayed)
 
     def complete(self, batch: Batch, *, stored: int, dead: int) -> None:
@@ -308,6 +324,10 @@ class Journal:
             else:
                 self._in_progress -= batch.rows
                 self._counters.count_written(stored, batch.rows - stored - dead, dead)
+            if batch.rested:
+                self._leave_progress(batch)
+                self.written_after_rest += batch.rows
+                self.dead_after_rest += dead
             self._rows_changed()
             self._crashes.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
@@ -332,6 +352,11 @@ class Journal:
     def has_pending(self) -> bool:
         """Whether batches wait on disk for a writer."""
         return bool(self._pending.batches)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that have rested here and are not written yet."""
+        return self._pending.rows + self._rested_in_progress + self._pending.replay_rows
 
     @property
     def in_progress(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -35,6 +36,7 @@ class PipelineBase:
         self._events = EventLog()
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._stopped_early = False
+        self._paused_since: dict[StageName | None, float] = {}
 
     def start(self) -> None:
         """See `PipelineControl.start`."""
@@ -114,9 +116,23 @@ class PipelineBase:
         session, clock = self._components.latest_prices.market_state, self._lifecycle.market_clock
         return clock.snapshot(session) if clock else MarketSnapshot(session)
 
-    def _emit(self, kind: EventKind, message: str, stage: StageName | None = None) -> None:
+    def _emit(
+        self, kind: EventKind, message: str, stage: StageName | None = None, seconds: float | None = None
+    ) -> None:
         level = self._levels.get(kind, logging.INFO)
-        self._publish(PipelineEvent(kind, message, level, datetime.now(UTC), stage))
+        self._publish(PipelineEvent(kind, message, level, datetime.now(UTC), stage, seconds=seconds))
+
+    def _emit_paused(self, stage: StageName | None, *, paused: bool, where: str = "") -> None:
+        """Report that a stage, or the intake, was paused or resumed; nothing if it was so before."""
+        if paused == (stage in self._paused_since):
+            return
+        what = ("the intake" if stage is None else f"the {stage} stage") + where
+        if paused:
+            self._paused_since[stage] = time.monotonic()
+            self._emit(EventKind.PAUSED, f"{what} is paused", stage)
+        else:
+            seconds = time.monotonic() - self._paused_since.pop(stage)
+            self._emit(EventKind.RESUMED, f"{what} is resumed after {seconds:.1f} s", stage, seconds)
 
     def _publish(self, event: PipelineEvent) -> None:
         event = self._events.record(event)

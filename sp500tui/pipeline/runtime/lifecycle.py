@@ -6,14 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.monitoring.episodes import BehindEpisode, LimitEpisode, Report
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.pipeline.runtime.wiring import RunComponents
 from sp500tui.pipeline.writer.worker import WriterTask
@@ -57,6 +60,8 @@ class Lifecycle:
         self.level = ShutdownLevel.NONE
         self.failure: Sp500tuiError | None = None
         self.market_clock: MarketClock | None = None
+        self._limit = LimitEpisode()
+        self._behind = BehindEpisode()
         self._progress_at = time.monotonic()
         self.thread = ServiceThread(
             name, self._run, attempts=1, on_failure=self._crashed, on_exit=self._finish
@@ -179,6 +184,20 @@ class Lifecycle:
         if level is ShutdownLevel.KILL:
             for task in writer_tasks(self.components).values():
                 task.kill()
+
+    def _report_episodes(self) -> None:
+        """Report a lowered request limit and cycles that are behind, and the end of both."""
+        components, now = self.components, time.monotonic()
+        throttle = components.throttle.state()
+        self._report(self._limit.update(now, throttle.rate, throttle.limit, throttle.message))
+        if not any(stage.paused for stage in components.stages.values()):
+            cycle = components.cycles.snapshot(0, stopping=self.phase is not Phase.RUNNING)
+            self._report(self._behind.update(now, cycle))
+
+    def _report(self, report: Report | None) -> None:
+        if report is not None:
+            event = PipelineEvent(report.kind, report.message, report.level, datetime.now(UTC), report.stage)
+            self.components.publish(replace(event, seconds=report.seconds, count=report.count))
 
     def _wake_writers_without_process(self) -> None:
         """Let writers whose process has died while they wait for rows start another one."""

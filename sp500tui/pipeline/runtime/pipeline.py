@@ -29,7 +29,7 @@ class Pipeline(PipelineBase):
     _lifecycle: Supervisor
 
     def __init__(self, settings: Settings, paths: Paths, *, connect: Connect = Sources.open) -> None:
-        super().__init__({EventKind.PHASE: logging.DEBUG, EventKind.REPLAYED: logging.WARNING})
+        super().__init__({EventKind.PHASE: logging.DEBUG, EventKind.REPLAYING: logging.WARNING})
         self._demo = settings.demo
         self._replica = settings.read_database
         self._started = time.monotonic()
@@ -71,9 +71,7 @@ class Pipeline(PipelineBase):
             (pool.pause if paused else pool.resume)()
         if stage is None:
             self._paused = paused
-        what = "the intake" if stage is None else f"the {stage} stage"
-        kind = EventKind.PAUSED if paused else EventKind.RESUMED
-        self._emit(kind, f"{what} is {kind}", stage=stage)
+        self._emit_paused(stage, paused=paused)
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""

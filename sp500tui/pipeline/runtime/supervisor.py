@@ -13,6 +13,7 @@ from sp500tui.errors import SourceError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.monitoring.episodes import ReplayEpisode
 from sp500tui.pipeline.runtime.lifecycle import POLL_INTERVAL, ClosingStep, Emit, Lifecycle
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.runtime.wiring import PipelineComponents
@@ -43,6 +44,7 @@ class Supervisor(Lifecycle):
         self._settings = settings
         self._paths = paths
         self._connect = connect
+        self._replay = ReplayEpisode()
 
     def _serve(self) -> None:
         self._open()
@@ -53,7 +55,7 @@ class Supervisor(Lifecycle):
         replay = components.journal.open()
         if replay:
             message = f"the journal holds {replay:,} rows of an earlier run: they are stored first"
-            self._emit(EventKind.REPLAYED, message)
+            self._emit(EventKind.REPLAYING, message)
         components.database_monitor.thread.start()
         components.stages[StageName.WRITER].start()
         components.sources = self._connect(self._settings, self._paths, components.throttle)
@@ -102,6 +104,7 @@ class Supervisor(Lifecycle):
         for stage in components.stages.values():
             stage.replace_hung_workers()
         self._wake_writers_without_process()
+        self._report_episodes()
         components.seconds.roll()
         components.watches.report_pending()
         self._fail_if_no_prices()
@@ -114,6 +117,19 @@ class Supervisor(Lifecycle):
                 seconds = components.cycles.finish()
                 message = f"cycle {components.cycles.number} finished in {seconds:.2f} s: {ledger.summary}"
                 self._emit(EventKind.CYCLE_FINISHED, message)
+
+    def _report_episodes(self) -> None:
+        super()._report_episodes()
+        journal, health = self.components.journal, self.components.database
+        report = self._replay.update(
+            time.monotonic(),
+            outage=health.last_outage,
+            down=health.down,
+            waiting=journal.waiting,
+            replayed=journal.written_after_rest,
+            dead=journal.dead_after_rest,
+        )
+        self._report(report)
 
     def _fail_if_no_prices(self) -> None:
         """Fail a bounded run early if Yahoo Finance has not answered at all."""

@@ -83,7 +83,7 @@ class RunComponents:
         self.bounded = self.plan != Plan()
         """Whether the run ends by itself."""
         self._settings = settings
-        self._publish = publish
+        self.publish = publish
         self._events = events
 
     def open_sources(self) -> Sources:
@@ -133,7 +133,7 @@ class RunComponents:
                 name,
                 make_task,
                 sizes[name],
-                listener=self._publish,
+                listener=self.publish,
                 hang_after=hang_timeouts.get(name, _HANG_TIMEOUT),
             )
             for name, make_task in tasks.items()

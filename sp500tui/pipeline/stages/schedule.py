@@ -81,17 +81,20 @@ class SkippedStarts:
         self._unreported = 0
         self._reported_at: float | None = None
 
-    def record(self, now: float, number: int, skipped: int) -> str:
-        """Record that `skipped` starts have been skipped during cycle `number`; returns the message due now, or ""."""
+    def record(self, now: float, number: int, skipped: int) -> tuple[str, int]:
+        """Record that `skipped` starts have been skipped during cycle `number`.
+
+        Returns the message that is due now, or "", and the number of skipped starts that it covers.
+        """
         self._unreported += skipped - (self._skipped if number == self._number else 0)
         self._number, self._skipped = number, skipped
         last = self._reported_at
         if not self._unreported or (last is not None and now - last < self._MESSAGE_INTERVAL):
-            return ""
+            return "", 0
         count, self._unreported, self._reported_at = self._unreported, 0, now
         starts = "a start was" if count == 1 else f"{count:,} starts were"
         span = "" if last is None or count == 1 else f" in the last {now - last:.0f} s"
-        return f"cycle {number} is still running: {starts} skipped{span}"
+        return f"cycle {number} is still running: {starts} skipped{span}", count
 
 
 class CycleSchedule:

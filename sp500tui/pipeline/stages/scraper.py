@@ -20,6 +20,8 @@ from sp500tui.sources.wikipedia.client import ConstituentList
 
 _log = logging.getLogger(__name__)
 
+_MAX_NAMED = 10
+"""Symbols named in the report of a changed list."""
 _RETRY_LIST = 60.0
 """Seconds after which Wikipedia is tried again when the list came from a fallback."""
 
@@ -116,6 +118,19 @@ class CurrentConstituents:
         return self._snapshot
 
 
+def describe_change(before: Sequence[str], after: Sequence[str]) -> str:
+    """What has changed in the list, in one line; "" if nothing, or if it is the first list."""
+    if not before:
+        return ""
+    added, removed = sorted({*after} - {*before}), sorted({*before} - {*after})
+    changes = [
+        f"{len(symbols):,} {verb} ({', '.join(symbols[:_MAX_NAMED])}{', …' * (len(symbols) > _MAX_NAMED)})"
+        for verb, symbols in (("added", added), ("removed", removed))
+        if symbols
+    ]
+    return f"the list of constituents has changed: {', '.join(changes)}" if changes else ""
+
+
 class ScraperStage:
     """The dependencies of the scraper."""
 
@@ -154,8 +169,9 @@ class ScraperTask:
             self._start_cycle()
         elif action is ScheduleAction.SKIP:
             state = stage.cycles.state()
-            if message := stage.skipped.record(time.monotonic(), state.number, state.skipped):
-                worker.pool.emit(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name)
+            message, count = stage.skipped.record(time.monotonic(), state.number, state.skipped)
+            if message:
+                worker.pool.emit(EventKind.CYCLE_SKIPPED, message, logging.INFO, worker.name, count=count)
         elif action is ScheduleAction.END:
             stage.on_cycles_ended()
             raise QueueClosedError
@@ -168,6 +184,7 @@ class ScraperTask:
         stage, worker = self._stage, self._worker
         started = time.monotonic()
         worker.start_work("loading the list of constituents")
+        before = stage.current_constituents.symbols
         with worker.during(WorkerState.SOURCE):
             stage.current_constituents.refresh()
         worker.hand_over("starting a cycle")
@@ -176,6 +193,8 @@ class ScraperTask:
         symbols = stage.current_constituents.symbols
         if not symbols:
             raise SourceError("there is no list of constituents: name symbols with --symbols, or try --demo")
+        if message := describe_change(before, symbols):
+            worker.pool.emit(EventKind.LIST_CHANGED, message, logging.INFO, worker.name)
         number = stage.cycles.begin(len(symbols))
         now = time.monotonic()
         message = f"cycle {number} started: {len(symbols)} symbols"

@@ -57,6 +57,8 @@ class Notice:
     message: str
     level: int
     """A level of the `logging` module."""
+    seconds: float | None = None
+    """At a recovery, how long the source was not available as usual."""
 
 
 class SourceHealth:
@@ -125,10 +127,12 @@ class SourceHealth:
         self._reported = self.condition
         self._unreported = 0
         self._noticed_at.append(now)
+        seconds = None
         if self.condition is Condition.OK:
+            seconds = sum(self._seconds.values())
             self._seconds.clear()
             self._affected.clear()
-        return Notice(_KINDS[self.condition], message, level)
+        return Notice(_KINDS[self.condition], message, level, seconds)
 
     def final_notice(self, now: float) -> Notice | None:
         """The notice at the end of a run: a condition that lasts, or changes not reported; None if there is neither."""
@@ -230,7 +234,8 @@ class SourceWatch:
         with self._lock:
             notice = decide(self._clock())
         if notice is not None:
-            self._emit(PipelineEvent(notice.kind, notice.message, notice.level, datetime.now(UTC)))
+            at = datetime.now(UTC)
+            self._emit(PipelineEvent(notice.kind, notice.message, notice.level, at, seconds=notice.seconds))
 
 
 class SourceWatches:

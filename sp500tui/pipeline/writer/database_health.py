@@ -7,11 +7,12 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import LatencyHistogram
-from sp500tui.pipeline.core.snapshot import Health
+from sp500tui.pipeline.core.snapshot import Health, StageName
 
 _MAX_BACKOFF = 2.0
 """Seconds; short, so that writing resumes within five seconds of the database's return."""
@@ -21,6 +22,15 @@ def backoff_delay(failures: int, jitter: float) -> float:
     """Seconds until the next attempt after `failures` in a row: 0.1·2ⁿ, at most 2, half of it random."""
     longest = min(_MAX_BACKOFF, 0.1 * 2 ** min(failures, 10))
     return float(longest * (0.5 + 0.5 * jitter))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outage:
+    """An outage of the database that has ended."""
+
+    seconds: float
+    ended_at: float
+    """Monotonic time."""
 
 
 class DatabaseHealth:
@@ -41,6 +51,7 @@ class DatabaseHealth:
         self.ready = threading.Event()
         """Set once the database is open and its schema up to date."""
         self.commit = LatencyHistogram()
+        self.last_outage: Outage | None = None
 
     def record_failure(self, message: str, sqlstate: str | None) -> None:
         """Record a refused batch or a failed connection, and report the first of a series."""
@@ -67,12 +78,15 @@ class DatabaseHealth:
         """Record a committed batch or another answer, and report the end of an outage."""
         with self._lock:
             was_down = self.status is Health.DOWN
-            outage = time.monotonic() - self._down_since
+            now = time.monotonic()
+            if was_down:
+                self.last_outage = Outage(now - self._down_since, now)
             self._failures = 0
             self.status, self.message, self.sqlstate = Health.OK, "", None
         if was_down:
+            outage = now - self._down_since
             message = f"the database is back after {outage:.1f} s"
-            self._emit(EventKind.DATABASE_BACK, message, logging.INFO)
+            self._emit(EventKind.DATABASE_BACK, message, logging.INFO, outage)
 
     @property
     def down(self) -> bool:
@@ -84,5 +98,6 @@ class DatabaseHealth:
         """Seconds until the next attempt; None unless the last one failed."""
         return max(0.0, self._retry_at - time.monotonic()) if self.down else None
 
-    def _emit(self, kind: EventKind, message: str, level: int) -> None:
-        deliver(PipelineEvent(kind, message, level, datetime.now(UTC)), self._listener)
+    def _emit(self, kind: EventKind, message: str, level: int, seconds: float | None = None) -> None:
+        event = PipelineEvent(kind, message, level, datetime.now(UTC), StageName.WRITER, seconds=seconds)
+        deliver(event, self._listener)

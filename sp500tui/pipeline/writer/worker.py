@@ -233,7 +233,9 @@ class WriterTask(Generic[B]):
             self._requeue(batch)
             self._disconnect(kill=True)
             if not self._is_expedited():
-                raise
+                raise WriterDiedError(
+                    f"{error}; its {batch.rows:,} rows go to the next writer", crashed=error.crashed
+                ) from error
         except BaseException as error:
             # The rows are kept whatever the error; a batch that fails repeatedly is bisected.
             batch.crashes += not isinstance(error, JournalError)

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from sp500tui.errors import ExitCode
-from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.api import PipelineControl, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Phase, QueueName, Snapshot, StageName, WorkerState
+from sp500tui.pipeline.core.snapshot import Phase, QueueName, Snapshot, StageName, VerdictKind, WorkerState
 from sp500tui.pipeline.report import exit_code
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import EngineStarter
@@ -22,6 +22,12 @@ from tests.support.postgres import public_folder
 
 Wait = Callable[[Callable[[], object]], None]
 FEW = "AAPL,MSFT,BRK.B"
+
+
+def kinds(pipeline: PipelineControl) -> list[EventKind]:
+    return [event.kind for event in pipeline.events_since(0)[1]]
+
+
 SYMBOLS = len(FIFTY.split(","))
 
 
@@ -137,8 +143,57 @@ def test_the_death_of_an_idle_writer_is_noticed_before_its_next_batch(
     run.waits_for(lambda s: s.stage(StageName.WRITER).restarts == 1, "a restart")
     (died,) = [event for event in run.events if event.kind is EventKind.WORKER_DIED]
     assert "signal 9" in died.message
+    run.waits_for(lambda _: EventKind.WORKER_RESTARTED in kinds(run.pipeline), "the report of its return")
+    (back,) = [e for e in run.pipeline.events_since(0)[1] if e.kind is EventKind.WORKER_RESTARTED]
+    assert (back.worker, back.stage) == ("writer-1", StageName.WRITER)
     assert run.snapshot().cycle.number == 1
     run.ends()
+
+
+def test_a_pause_and_its_end_are_one_event_each(start: EngineStarter, database_url: str) -> None:
+    run = start(database_url, symbols=FEW, interval=0.5)
+    run.stores(3)
+    # when the intake is paused twice and resumed twice
+    for _ in range(2):
+        run.pipeline.pause()
+    assert run.snapshot().verdict.kind is VerdictKind.PAUSED
+    for _ in range(2):
+        run.pipeline.resume()
+    run.waits_for(lambda s: s.verdict.kind is not VerdictKind.PAUSED, "another verdict")
+    # then there is one event for each, the second with the duration
+    events = [
+        event
+        for event in run.pipeline.events_since(0)[1]
+        if event.kind in (EventKind.PAUSED, EventKind.RESUMED)
+    ]
+    assert [event.kind for event in events] == [EventKind.PAUSED, EventKind.RESUMED]
+    assert events[1].seconds is not None
+    assert events[0].number < events[1].number
+    assert 0 < events[0].second <= events[1].second
+    run.ends()
+
+
+@pytest.mark.thorough
+def test_an_outage_of_the_database_is_reported_with_what_was_replayed(start: EngineStarter) -> None:
+    # given a run that stores in the embedded database
+    run = start(None, symbols=FIFTY, interval=0.5, batch_size=5)
+    run.stores(SYMBOLS)
+    # when the database is stopped until rows wait in the journal
+    assert run.pipeline.stop_database(1.5)
+    run.waits_for(lambda s: s.journal.rows > 0, "rows in the journal")
+    assert run.snapshot().verdict.kind is VerdictKind.DATABASE_DOWN
+    run.waits_for(lambda _: EventKind.REPLAYED in kinds(run.pipeline), "the report of the replay")
+    run.ends()
+    # then the report says how long it was away and that all rows are there
+    (back,) = [event for event in run.pipeline.events_since(0)[1] if event.kind is EventKind.DATABASE_BACK]
+    (replayed,) = [event for event in run.pipeline.events_since(0)[1] if event.kind is EventKind.REPLAYED]
+    assert re.fullmatch(
+        r"the database was away for [0-9.]+ s: [0-9,]+ rows replayed from the journal in [0-9.]+ s, none missing",
+        replayed.message,
+    )
+    assert replayed.seconds == back.seconds is not None
+    assert replayed.count > 0
+    assert any(sample.journal.max_rows for sample in run.pipeline.seconds_since(0)[1])
 
 
 def test_what_a_person_asks_for_is_done(start: EngineStarter, database_url: str) -> None:

@@ -204,11 +204,17 @@ def test_a_run_ends_with_a_notice_for_each_failing_source() -> None:
 
 def test_skipped_starts_are_reported_once_a_minute() -> None:
     skips = SkippedStarts()
-    assert skips.record(0.0, 3, 1) == "cycle 3 is still running: a start was skipped"
-    assert [skips.record(second, 3, 1 + second) for second in range(1, 60)] == [""] * 59
-    assert skips.record(60.0, 3, 61) == "cycle 3 is still running: 60 starts were skipped in the last 60 s"
+    assert skips.record(0.0, 3, 1) == ("cycle 3 is still running: a start was skipped", 1)
+    assert [skips.record(second, 3, 1 + second) for second in range(1, 60)] == [("", 0)] * 59
+    assert skips.record(60.0, 3, 61) == (
+        "cycle 3 is still running: 60 starts were skipped in the last 60 s",
+        60,
+    )
     # and across cycles
-    assert skips.record(61.0, 4, 1) == ""
-    assert skips.record(62.0, 5, 2) == ""
-    assert skips.record(121.0, 6, 1) == "cycle 6 is still running: 4 starts were skipped in the last 61 s"
-    assert skips.record(200.0, 6, 1) == ""
+    assert skips.record(61.0, 4, 1) == ("", 0)
+    assert skips.record(62.0, 5, 2) == ("", 0)
+    assert skips.record(121.0, 6, 1) == (
+        "cycle 6 is still running: 4 starts were skipped in the last 61 s",
+        4,
+    )
+    assert skips.record(200.0, 6, 1) == ("", 0)

@@ -155,7 +155,9 @@ def test_the_batch_of_a_writer_that_died_is_written_by_the_next(
         assert harness.database.symbols == names(10)
         assert harness.ledger().dead == 0
         assert harness.restarts() == 2
-        assert harness.stage.workers[0].last_error == "writer-1 ended by signal 9"
+        assert harness.stage.workers[0].last_error == (
+            "writer-1 ended by signal 9; its 10 rows go to the next writer"
+        )
         assert (harness.ledger().stored == 10) is (moment == "before_commit")
 
 

@@ -1,0 +1,147 @@
+"""Episodes of a run: what began is reported once, and its end once, with how long it lasted and what it affected.
+
+Each episode is fed by the poll of the run with the present state, and returns the event that is due, if any. Times are
+monotonic, in seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.snapshot import CycleSnapshot, StageName
+from sp500tui.pipeline.writer.database_health import Outage
+
+_CALM = 5.0
+"""Seconds without a sign of an episode after which it has ended, so that one that flickers is reported once."""
+_CYCLES_IN_TIME = 3
+"""Cycles in a row that must end in time before the run is no longer behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The beginning or the end of an episode."""
+
+    kind: EventKind
+    message: str
+    level: int
+    """A level of the `logging` module."""
+    stage: StageName | None = None
+    seconds: float | None = None
+    """How long it lasted, at its end."""
+    count: int = 1
+    """How often it occurred, or how many rows it affected."""
+
+
+class LimitEpisode:
+    """The request limit is below the configured one."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._lowest = 0.0
+        self._low_at = 0.0
+
+    def update(self, now: float, rate: float, limit: float, reason: str = "") -> Report | None:
+        """Take the present and the configured limit, requests per second; `reason` is one line."""
+        if rate < limit:
+            self._low_at = now
+            if self._since is not None:
+                self._lowest = min(self._lowest, rate)
+                return None
+            self._since, self._lowest = now, rate
+            why = f": Yahoo Finance {reason}" if reason else ""
+            message = f"the request limit is lowered from {limit:.3g} to {rate:.3g}/s{why}"
+            return Report(EventKind.LIMIT_LOWERED, message, logging.WARNING, StageName.PRICE)
+        if self._since is None or now - self._low_at < _CALM:
+            return None
+        seconds, self._since = self._low_at - self._since, None
+        lowest = f"the lowest was {self._lowest:.3g}/s"
+        message = f"the request limit is back at {limit:.3g}/s after {seconds:.1f} s; {lowest}"
+        return Report(EventKind.LIMIT_RAISED, message, logging.INFO, StageName.PRICE, seconds)
+
+
+class BehindEpisode:
+    """Cycles take longer than the interval, so that starts are skipped."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._longest = self._interval = 0.0
+        self._late_at = 0.0
+        self._number = self._skipped_in_cycle = self._skipped = 0
+        self._late_number = 0
+
+    def update(self, now: float, cycle: CycleSnapshot) -> Report | None:
+        """Take the current or last cycle."""
+        self._count_skipped(cycle)
+        if cycle.next_in is None or not cycle.number:
+            return None
+        if cycle.seconds > cycle.interval and (cycle.running or cycle.number != self._late_number):
+            return self._record_late(now, cycle)
+        if self._since is None or cycle.number - self._late_number < _CYCLES_IN_TIME:
+            return None
+        if now - self._late_at < _CALM:
+            return None
+        seconds, self._since = self._late_at - self._since, None
+        starts = f"{self._skipped:,} start{'s were' if self._skipped != 1 else ' was'} skipped"
+        message = (
+            f"cycles end in time again after {seconds:.1f} s; "
+            f"the longest took {self._longest:.1f} of {self._interval:.1f} s, {starts}"
+        )
+        count, self._skipped = self._skipped, 0
+        return Report(EventKind.CYCLE_ON_TIME, message, logging.INFO, None, seconds, count)
+
+    def _record_late(self, now: float, cycle: CycleSnapshot) -> Report | None:
+        self._late_at, self._late_number = now, cycle.number
+        if self._since is not None:
+            if cycle.seconds > self._longest:
+                self._longest, self._interval = cycle.seconds, cycle.interval
+            return None
+        self._since = now - (cycle.seconds - cycle.interval if cycle.running else 0.0)
+        self._longest, self._interval = cycle.seconds, cycle.interval
+        message = f"cycle {cycle.number} takes longer than the interval of {cycle.interval:.3g} s"
+        return Report(EventKind.CYCLE_BEHIND, message, logging.WARNING)
+
+    def _count_skipped(self, cycle: CycleSnapshot) -> None:
+        before = self._skipped_in_cycle if cycle.number == self._number else 0
+        self._skipped += max(0, cycle.skipped - before)
+        self._number, self._skipped_in_cycle = cycle.number, cycle.skipped
+
+
+class ReplayEpisode:
+    """Rows rest in the journal until the database takes them."""
+
+    def __init__(self) -> None:
+        self._reported_rows = self._reported_dead = 0
+        self._reported: Outage | None = None
+
+    def update(
+        self, now: float, *, outage: Outage | None, down: bool, waiting: int, replayed: int, dead: int
+    ) -> Report | None:
+        """Take the state of database and journal.
+
+        Args:
+            now: the present time.
+            outage: the last outage that has ended.
+            down: whether the database is down.
+            waiting: rows that rest in the journal.
+            replayed: rows that have rested in the journal and were written since, in total.
+            dead: how many of these were dead-lettered.
+        """
+        if down or waiting:
+            return None
+        rows, dead_rows = replayed - self._reported_rows, dead - self._reported_dead
+        self._reported_rows, self._reported_dead = replayed, dead
+        ended, self._reported = outage if outage is not self._reported else None, outage
+        if not rows:
+            return None
+        lost = f"{dead_rows:,} of them dead-lettered" if dead_rows else "none missing"
+        message = f"{rows:,} rows replayed from the journal, {lost}"
+        if ended is not None:
+            took = max(0.0, now - ended.ended_at)
+            message = (
+                f"the database was away for {ended.seconds:.1f} s: "
+                f"{rows:,} rows replayed from the journal in {took:.1f} s, {lost}"
+            )
+        seconds = None if ended is None else ended.seconds
+        return Report(EventKind.REPLAYED, message, logging.INFO, StageName.WRITER, seconds, rows)
