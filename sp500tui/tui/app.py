@@ -82,14 +82,14 @@ class DashboardApp(PipelineApp):
         *PIPELINE_BINDINGS,
         *(
             Binding(
-                str(number),
+                entry.key,
                 f"show_screen('{entry.name}')",
                 entry.title,
                 show=False,
                 id=f"screen.{entry.name}",
                 tooltip=entry.purpose,
             )
-            for number, entry in enumerate(registry.SCREENS, start=1)
+            for entry in registry.SCREENS
         ),
     ]
 

@@ -26,6 +26,8 @@ class ScreenEntry:
     purpose: str
     """What it shows, in a sentence."""
     load: Callable[[], ScreenClasses]
+    key: str
+    """Its number key."""
     short: str = ""
     """Its name in the key bar, where that differs from `name`."""
     demo_only: bool = False
@@ -69,17 +71,24 @@ def _nodes() -> ScreenClasses:
     return ScreenClasses(NodesScreen)
 
 
+def _coverage() -> ScreenClasses:
+    from sp500tui.tui.coverage.screen import CoverageScreen
+
+    return ScreenClasses(CoverageScreen)
+
+
 MAIN = "pipeline"
 SCREENS: tuple[ScreenEntry, ...] = (
-    ScreenEntry(MAIN, "Pipeline", "The pipeline, its workers, the prices and the log", _main),
+    ScreenEntry(MAIN, "Pipeline", "The pipeline, its workers, the prices and the log", _main, "1"),
     ScreenEntry(
-        "database", "Database", "What is stored, how it grows, and the SQL behind each figure", _database
+        "database", "Database", "What is stored, how it grows, and the SQL behind each figure", _database, "2"
     ),
     ScreenEntry(
         "demo",
         "Demo controls",
         "Inject faults and watch the pipeline recover",
         _demo,
+        "3",
         short="faults",
         demo_only=True,
     ),
@@ -88,10 +97,14 @@ SCREENS: tuple[ScreenEntry, ...] = (
         "Nodes",
         "The nodes of a cluster, their workers, and where the work of lost ones went",
         _nodes,
+        "4",
         cluster_only=True,
     ),
+    ScreenEntry(
+        "coverage", "Coverage", "Which sessions of which symbols have all their bars", _coverage, "6"
+    ),
 )
-"""In the order of the number keys, the first one behind `1`."""
+"""In the order of the number keys."""
 
 
 def symbol_screen(symbol: str) -> Screen[None]:

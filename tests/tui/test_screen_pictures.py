@@ -10,10 +10,12 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.coverage.screen import CoverageScreen
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.demo.screen import DemoScreen
 from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.symbol.screen import SymbolScreen
+from tests.support.tui.canned_coverage import CannedCoverage
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.canned_reader import CannedReader
 from tests.support.tui.fake_pipeline import FakePipeline, degraded
@@ -69,6 +71,14 @@ def test_the_database(
     snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]
 ) -> None:
     opened = reaching(lambda _app: DatabaseScreen(CannedReader()), lambda screen: screen.stored is not None)
+    assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
+
+
+@SIZES
+def test_the_coverage(
+    snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]
+) -> None:
+    opened = reaching(lambda _app: CoverageScreen(CannedCoverage()), lambda screen: screen.grid is not None)
     assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
 
 

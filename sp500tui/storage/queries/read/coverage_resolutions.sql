@@ -1,0 +1,5 @@
+-- The resolutions whose coverage is known, those checked last first.
+SELECT resolution, max(checked_at) AS checked_at
+FROM public.coverage
+GROUP BY resolution
+ORDER BY checked_at DESC, resolution

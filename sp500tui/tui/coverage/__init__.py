@@ -1,0 +1,1 @@
+"""The coverage screen: which sessions of which symbols are complete."""

@@ -1,0 +1,128 @@
+"""The coverage of symbols and sessions as lines: a cell for each session, the symbols with the largest gaps first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+from sp500tui.storage.coverage import CoverageCell, StoredCoverage
+from sp500tui.tui.render.formats import clean, plural
+from sp500tui.tui.render.lines import Line, Role, Span, cut
+
+SIGNS: dict[str, tuple[str, Role]] = {
+    "complete": ("■", Role.GOOD),
+    "partial": ("◧", Role.WARN),
+    "missing": ("□", Role.BAD),
+    "not yet": ("·", Role.DIM),
+    "unanswered": ("?", Role.WARN),
+    "too old": ("×", Role.DIM),
+}
+"""Sign and role of each state, so that a state can be told without colour."""
+_UNKNOWN = (" ", Role.DIM)
+_SYMBOL_WIDTH = 9
+_SUMMARY_WIDTH = 16
+_RETRIEVABLE = ("partial", "missing")
+
+
+@dataclass(frozen=True)
+class CoverageGrid:
+    """The symbols and the dates of a coverage."""
+
+    stored: StoredCoverage
+
+    @cached_property
+    def dates(self) -> tuple[date, ...]:
+        """All dates, oldest first."""
+        return tuple(sorted({cell.session_date for cell in self.stored.cells}))
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, date], CoverageCell]:
+        """The cells by symbol and date."""
+        return {(cell.symbol, cell.session_date): cell for cell in self.stored.cells}
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """Those of which the source may have most come first, then those with most that it does not have."""
+        gaps: dict[str, list[int]] = {}
+        for cell in self.stored.cells:
+            counts = gaps.setdefault(cell.symbol, [0, 0])
+            if cell.state in _RETRIEVABLE:
+                counts[0] += cell.missing
+            elif cell.state != "not yet":
+                counts[1] += cell.missing
+        return tuple(sorted(gaps, key=lambda symbol: (-gaps[symbol][0], -gaps[symbol][1], symbol)))
+
+    def missing(self, symbol: str) -> int:
+        """The bars of a symbol that the source may have."""
+        found = (self.cells.get((symbol, day)) for day in self.dates)
+        return sum(cell.missing for cell in found if cell is not None and cell.state in _RETRIEVABLE)
+
+    def shown_dates(self, width: int, chosen: int) -> range:
+        """Positions of the dates that fit into a width, with the chosen one among them; the newest ones if possible."""
+        room = max(1, width - _SYMBOL_WIDTH - _SUMMARY_WIDTH)
+        first = min(max(0, len(self.dates) - room), chosen)
+        return range(first, min(len(self.dates), first + room))
+
+    def line(self, symbol: str, shown: range, width: int) -> Line:
+        """The row of one symbol."""
+        spans = [Span(f"{clean(symbol)[: _SYMBOL_WIDTH - 1]:<{_SYMBOL_WIDTH}}")]
+        for position in shown:
+            cell = self.cells.get((symbol, self.dates[position]))
+            spans.append(Span(*(_UNKNOWN if cell is None else SIGNS.get(cell.state, ("!", Role.BAD)))))
+        missing = self.missing(symbol)
+        text = f"{missing:,} missing" if missing else ""
+        spans.append(Span(f"{text:>{_SUMMARY_WIDTH}}", Role.LABEL))
+        return cut(tuple(spans), width)
+
+    def heading(self, shown: range, chosen: int, width: int) -> Line:
+        """The months, and a mark above the chosen date."""
+        signs = [" "] * len(shown)
+        for place, position in enumerate(shown):
+            day = self.dates[position]
+            begins = place == 0 or day.month != self.dates[position - 1].month
+            if begins and place + 3 <= len(shown):
+                signs[place : place + 3] = f"{day:%b}"
+        before = "".join(signs)
+        at = chosen - shown.start
+        spans = (
+            Span(" " * _SYMBOL_WIDTH),
+            Span(before[:at], Role.LABEL),
+            Span("▼", Role.ACCENT),
+            Span(before[at + 1 :], Role.LABEL),
+        )
+        return cut(spans, width)
+
+
+def legend(width: int) -> Line:
+    """What the signs mean."""
+    spans: list[Span] = []
+    for state, (sign, role) in SIGNS.items():
+        spans += [Span(sign, role), Span(f" {state}   ", Role.LABEL)]
+    return cut(tuple(spans), width)
+
+
+def cell_text(cell: CoverageCell | None, symbol: str, day: date, resolution: str) -> str:
+    """One session in words: `AAPL 2026-05-04: 360 of 390 1m bars, partial; the source was asked 2 times`."""
+    where = f"{clean(symbol)} {day}"
+    if cell is None:
+        return f"{where}: not checked"
+    unit = "minutes with a price" if resolution == "quotes" else f"{resolution} bars"
+    text = f"{where}: {cell.present:,} of {cell.expected:,} {unit}, {cell.state}"
+    if cell.attempts:
+        text += f"; the source was asked {plural(cell.attempts, 'time')}"
+        if cell.asked_at is not None:
+            text += f", last at {cell.asked_at.astimezone():%Y-%m-%d %H:%M}"
+    return text
+
+
+def hole_lines(holes: Sequence[tuple[datetime, datetime]], width: int, height: int) -> list[Line]:
+    """The ranges without bars, in columns, in the local time zone; those that do not fit are counted."""
+    texts = [f"{first.astimezone():%H:%M}–{last.astimezone():%H:%M}" for first, last in holes]
+    columns = max(1, width // 14)
+    room = max(1, columns * height)
+    if len(texts) > room:
+        texts = [*texts[: room - 1], f"+{len(texts) - room + 1:,} more"]
+    rows = [texts[at : at + columns] for at in range(0, len(texts), columns)]
+    return [cut((Span("".join(f"{text:<14}" for text in row)),), width) for row in rows]

@@ -1,0 +1,191 @@
+"""The coverage screen: the map, the marked session, its holes, and the command that fetches them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from sp500tui.errors import DatabaseError
+from sp500tui.storage.coverage import StoredCoverage
+from sp500tui.tui.coverage.grid import SIGNS, CoverageGrid, cell_text, hole_lines
+from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command
+from sp500tui.tui.render.lines import width_of
+from tests.support.tui.canned_coverage import CHECKED, DAYS, LOST, SYMBOLS, CannedCoverage, cell, cells
+from tests.tui.conftest import Drive, Driven, notes
+
+
+def grid(*parts: object) -> CoverageGrid:
+    return CoverageGrid(StoredCoverage("1m", ("1m",), CHECKED, tuple(parts) or tuple(cells())))  # type: ignore[arg-type]
+
+
+class TestGrid:
+    def test_the_largest_gaps_come_first_and_what_the_source_lacks_after_them(self) -> None:
+        assert grid().symbols[:2] == ("NVDA", "TSLA")
+        assert grid().symbols[2:] == tuple(sorted(set(SYMBOLS) - {"NVDA", "TSLA"}))
+        assert (grid().missing("NVDA"), grid().missing("TSLA")) == (420, 390)
+
+    def test_a_row_has_a_sign_for_each_state(self) -> None:
+        made = grid(*(cell("A", day, 0, state) for day, state in zip(DAYS, SIGNS, strict=False)))
+        line = made.line("A", range(len(SIGNS)), 60)
+        assert "".join(span.text for span in line)[9 : 9 + len(SIGNS)] == "".join(
+            sign for sign, _ in SIGNS.values()
+        )
+        assert len({sign for sign, _ in SIGNS.values()}) == len(SIGNS), "states must differ without colour"
+
+    @pytest.mark.parametrize("width", [26, 40, 60, 200])
+    def test_lines_have_the_width_of_the_list(self, width: int) -> None:
+        made = grid()
+        for chosen in (0, 20, len(made.dates) - 1):
+            shown = made.shown_dates(width, chosen)
+            assert chosen in shown
+            assert width_of(made.heading(shown, chosen, width)) == width
+            assert all(width_of(made.line(symbol, shown, width)) == width for symbol in made.symbols)
+
+    def test_the_newest_dates_are_shown_if_the_marked_one_is_among_them(self) -> None:
+        made = grid()
+        assert made.shown_dates(45, len(made.dates) - 1).stop == len(made.dates)
+        assert made.shown_dates(45, 3).start == 3
+
+    def test_a_session_in_words(self) -> None:
+        day = DAYS[0]
+        assert (
+            cell_text(cell("A", day, 360, "partial"), "A", day, "1m")
+            == "A 2026-03-02: 360 of 390 1m bars, partial"
+        )
+        assert cell_text(None, "A", day, "1m") == "A 2026-03-02: not checked"
+        asked = cell_text(cell("A", day, 0, "unanswered", 3), "A", day, "quotes")
+        assert asked.startswith(
+            "A 2026-03-02: 0 of 390 minutes with a price, unanswered; the source was asked 3 times"
+        )
+
+    def test_holes_that_do_not_fit_are_counted(self) -> None:
+        lines = hole_lines([(CHECKED, CHECKED)] * 30, 42, 3)
+        assert len(lines) == 3
+        assert "+22 more" in "".join(span.text for span in lines[-1])
+
+    def test_the_command_is_for_the_marked_session_or_for_all(self) -> None:
+        made = grid()
+        assert backfill_command(made, "BRK.B", made.cells["BRK.B", LOST]) == (
+            f"sp500tui backfill --resolution 1m --from {LOST} --to {LOST} --symbols BRK.B"
+        )
+        whole = f"sp500tui backfill --resolution 1m --from {DAYS[0]} --to {DAYS[-1]}"
+        assert backfill_command(made, "AAPL", made.cells["AAPL", DAYS[-2]]) == whole
+        assert backfill_command(made, "AAPL", None) == whole
+
+
+@asynccontextmanager
+async def opened(
+    drive: Drive, reader: CannedCoverage, size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[tuple[Driven, CoverageScreen]]:
+    async with drive(size=size) as driven:
+        screen = CoverageScreen(reader)
+        await driven.app.push_screen(screen)
+        await driven.until(lambda: reader.asked and screen.is_mounted)
+        yield driven, screen
+
+
+async def ready(driven: Driven, screen: CoverageScreen) -> None:
+    await driven.until(lambda: screen.grid is not None and screen.grid_list.rows_shown()[0].strip())
+
+
+async def test_it_opens_with_its_key_and_says_how_to_begin(drive: Drive) -> None:
+    async with drive() as driven:
+        await driven.press("6")
+        await driven.until(lambda: isinstance(driven.app.screen, CoverageScreen))
+
+
+async def test_the_worst_symbol_is_first_and_the_newest_session_is_marked(drive: Drive) -> None:
+    reader = CannedCoverage()
+    async with opened(drive, reader) as (driven, screen):
+        await ready(driven, screen)
+        assert screen.marked_symbol == "NVDA"
+        assert screen.marked_date == DAYS[-1]
+        assert "150 of 390 1m bars, not yet" in driven.text()
+        assert "3,150 bars missing" in str(screen.grid_list.border_subtitle)
+        # and it is closed with its connection
+        await driven.press("escape")
+        await driven.until(lambda: reader.closed)
+
+
+async def test_enter_lists_the_holes_of_the_marked_session(drive: Drive) -> None:
+    reader = CannedCoverage()
+    async with opened(drive, reader) as (driven, screen):
+        await ready(driven, screen)
+        await driven.press(*["left"] * 5, "enter")
+        await driven.until(lambda: ("holes", "1m", "NVDA", DAYS[-6]) in reader.asked)
+        await driven.until(lambda: "–" in screen.session.lines_shown()[-1])
+        assert "360 of 390 1m bars, partial" in driven.text()
+        # and another session has its own
+        await driven.press("right")
+        assert "–" not in screen.session.lines_shown()[-1]
+
+
+async def test_a_new_result_keeps_the_marked_symbol_and_session(drive: Drive) -> None:
+    reader = CannedCoverage()
+    async with opened(drive, reader) as (driven, screen):
+        await ready(driven, screen)
+        await driven.press("down", "left", "left", "left")
+        assert (screen.marked_symbol, screen.marked_date) == ("TSLA", LOST)
+        # when everything of NVDA has been fetched
+        reader.cells = [
+            one if one.symbol != "NVDA" else cell("NVDA", one.session_date, 390, "complete")
+            for one in cells()
+        ]
+        screen.run_query()
+        await driven.until(lambda: screen.grid is not None and screen.grid.symbols[-1] == "NVDA")
+        assert (screen.marked_symbol, screen.marked_date) == ("TSLA", LOST)
+
+
+async def test_the_command_is_copied(drive: Drive) -> None:
+    async with opened(drive, CannedCoverage()) as (driven, screen):
+        await ready(driven, screen)
+        await driven.press("left", "left", "left", "B")
+        await driven.until(lambda: driven.app.clipboard.endswith("--symbols NVDA"))
+        assert f"--from {LOST}" in driven.app.clipboard
+
+
+async def test_resolutions_follow_each_other(drive: Drive) -> None:
+    reader = CannedCoverage()
+    async with opened(drive, reader) as (driven, screen):
+        await ready(driven, screen)
+        await driven.press("r")
+        await driven.until(lambda: screen.grid is not None and screen.grid.stored.resolution == "quotes")
+        await driven.press("B")
+        assert "nothing to fetch" in notes(driven.app)
+        reader.resolutions = ("quotes",)
+        screen.run_query()
+        await driven.until(lambda: screen.grid is not None and len(screen.grid.stored.resolutions) == 1)
+        await driven.press("r")
+        assert "Only one resolution" in notes(driven.app)
+
+
+async def test_before_the_first_check_it_says_what_to_do(drive: Drive) -> None:
+    reader = CannedCoverage()
+    reader.cells = []
+    async with opened(drive, reader) as (driven, screen):
+        await driven.until(lambda: screen.grid is not None)
+        assert "sp500tui backfill" in driven.text()
+        await driven.press("left", "enter", "B", "r")
+        assert driven.app.is_running
+
+
+async def test_an_error_keeps_the_last_result(drive: Drive) -> None:
+    reader = CannedCoverage()
+    async with opened(drive, reader) as (driven, screen):
+        await ready(driven, screen)
+        reader.failure = DatabaseError("the database is away")
+        screen.run_query()
+        await driven.until(lambda: "not read: the database is away" in str(screen.grid_list.border_title))
+        assert "NVDA" in driven.text()
+
+
+async def test_a_window_of_any_size_shows_it(drive: Drive) -> None:
+    async with opened(drive, CannedCoverage(), size=(60, 16)) as (driven, screen):
+        await ready(driven, screen)
+        assert "NVDA" in driven.text()
+        for size in ((10, 5), (200, 60), (60, 30)):
+            await driven.pilot.resize_terminal(*size)
+            await driven.pilot.pause()
+        assert driven.app.is_running
