@@ -44,6 +44,36 @@ class Constituent:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexChange:
+    """A company that joined or left the S&P 500, or one that replaced another."""
+
+    effective_date: date
+    added: str
+    """Ticker as listed at that time; empty if no company joined."""
+    added_name: str
+    removed: str
+    """Ticker as listed at that time; empty if no company left."""
+    removed_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A period for which a company was in the index: one row of the table `memberships`."""
+
+    symbol: str
+    """Ticker as listed."""
+    cik: str
+    """SEC Central Index Key, ten digits; empty if it is not known. Identifies a company whatever its ticker."""
+    valid_from: date
+    """The first day in the index."""
+    valid_to: date | None
+    """The first day on which it was not; None while it is."""
+    source: str
+    """`wikipedia` for the changes on its page, `observed` for what the program saw itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """The latest trade of one symbol. Every number is finite and has the digits of the source."""
 

@@ -196,6 +196,11 @@ def _command_parser(command: str) -> _Parser:
         form = parser.add_mutually_exclusive_group()
         _add_json(form)
         form.add_argument("--csv", action="store_true", help="print comma-separated values")
+        parser.add_argument(
+            "--as-of",
+            metavar="DATE",
+            help="print the members of that day: symbol, CIK, and first and last day in the index",
+        )
     elif command == "quote":
         parser.add_argument(
             "quote_symbols", metavar="SYMBOL", nargs="+", help="ticker as listed: AAPL, BRK.B"

@@ -38,6 +38,11 @@ class Database:
         server = EmbeddedServer.start(data_dir)
         return cls(server.url, server)
 
+    @staticmethod
+    def exists(url: str | None, data_dir: Path) -> bool:
+        """Whether there is a database to open: a URL, or an embedded server's data in this folder."""
+        return url is not None or (data_dir / "pgdata" / "PG_VERSION").exists()
+
     def ensure_alive(self) -> bool:
         """Restart the embedded server if it has died; returns whether it was restarted.
 

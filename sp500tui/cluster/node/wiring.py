@@ -102,6 +102,7 @@ class NodeComponents(RunComponents):
             settings.list_refresh,
             broker,
             watch=self.watches.wikipedia,
+            publish=publish,
         )
         dead_letters = DeadLetters(paths.dead_letters)
         self._make_queues(settings, name, dead_letters)

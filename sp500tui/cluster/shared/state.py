@@ -15,7 +15,8 @@ from typing import Any
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.values import loads, warn_invalid
 from sp500tui.logs.redaction import plain
-from sp500tui.model import Constituent, FxRate
+from sp500tui.model import Constituent, FxRate, IndexChange
+from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, Health
 from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.pipeline.stages.fx import FxRates, is_plausible, major_unit
@@ -144,8 +145,9 @@ class SharedConstituents(CurrentConstituents):
         broker: Broker,
         *,
         watch: SourceWatch | None = None,
+        publish: Callable[[PipelineEvent], None] = lambda _: None,
     ) -> None:
-        super().__init__(source, selected, max_age, watch=watch)
+        super().__init__(source, selected, max_age, watch=watch, publish=publish)
         self._broker = broker
         self._published_revision = 0
         self._version = ""
@@ -163,6 +165,7 @@ class SharedConstituents(CurrentConstituents):
             "origin": snapshot.origin,
             "date": None if snapshot.date is None else snapshot.date.isoformat(),
             "listed": [asdict(one) for one in self.listed],
+            "changes": [asdict(change) for change in self.changes],
             "chosen": self._selected,
         }
         version = secrets.token_hex(8)
@@ -189,6 +192,7 @@ class SharedConstituents(CurrentConstituents):
             record.health, plain(record.message), len(record.listed), plain(record.origin), record.date
         )
         self.listed, self._selected, self._snapshot = record.listed, record.chosen, snapshot
+        self.changes, self.confirmed = record.changes, record.origin == "wikipedia"
         self.revision += 1
         self._published_revision = self.revision
 
@@ -203,6 +207,8 @@ class _Record:
     date: datetime | None
     listed: tuple[Constituent, ...]
     chosen: tuple[str, ...]
+    changes: tuple[IndexChange, ...] = ()
+    """Not published by nodes of version 0.1."""
 
 
 @cache

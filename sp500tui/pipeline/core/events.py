@@ -48,6 +48,8 @@ class EventKind(StrEnum):
     DATABASE_BACK = "database back"
     REPLAYING = "replaying"
     """The journal holds rows of an earlier run."""
+    INDEX_CHANGED = "index changed"
+    """Companies joined or left the index, or have another ticker."""
     REPLAYED = "replayed"
     DEAD_LETTER = "dead letter"
     NODE_JOINED = "node joined"

@@ -18,8 +18,11 @@ from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot
 from sp500tui.pipeline.stages.scraper import CurrentConstituents
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.sources.wikipedia.memberships import SOURCE as WIKIPEDIA
+from sp500tui.sources.wikipedia.memberships import derive_memberships
 from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database
+from sp500tui.storage.memberships import observe_memberships, store_memberships
 from sp500tui.storage.reads import row_count
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
@@ -178,7 +181,17 @@ class DatabaseMonitor:
         if self._upserted != changes and self._current_constituents.listed:
             upsert_constituents(connection, self._current_constituents.listed, datetime.now(UTC))
             upsert_symbols(connection, self._current_constituents.symbols)
+            self._store_memberships(connection)
             self._upserted = changes
+
+    def _store_memberships(self, connection: Connection) -> None:
+        """Store who is in the index; a fallback list tells nothing of today."""
+        current = self._current_constituents
+        if not current.confirmed:
+            return
+        if current.changes:
+            store_memberships(connection, derive_memberships(current.listed, current.changes), WIKIPEDIA)
+        observe_memberships(connection, current.listed, current.changes, datetime.now(UTC).date())
 
     def _count(self) -> None:
         """Count the rows at a moment without a commit, or after `_MAX_COUNT_AGE` at any moment."""

@@ -199,6 +199,7 @@ class PipelineComponents(RunComponents):
             settings.symbols,
             settings.list_refresh,
             watch=self.watches.wikipedia,
+            publish=publish,
         )
         dead_letters = DeadLetters(paths.dead_letters)
         self.journal = Journal(

@@ -6,14 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sp500tui.errors import SourceError
-from sp500tui.model import Constituent, Ticker
-from sp500tui.pipeline.core.events import EventKind
+from sp500tui.model import Constituent, IndexChange, Ticker
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.queue import CancelledError, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, Health, WorkerState
 from sp500tui.pipeline.core.worker import Worker
+from sp500tui.pipeline.stages.index_changes import ListDifference, compare
 from sp500tui.pipeline.stages.schedule import CycleSchedule, ScheduleAction, SkippedStarts
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatch
 from sp500tui.sources.wikipedia.client import ConstituentList
@@ -43,6 +45,7 @@ class CurrentConstituents:
         max_age: float,
         *,
         watch: SourceWatch | None = None,
+        publish: Callable[[PipelineEvent], None] = lambda _: None,
     ) -> None:
         """Create an empty list; `refresh` loads it.
 
@@ -51,14 +54,20 @@ class CurrentConstituents:
             selected: symbols to fetch instead of the whole list; empty for all.
             max_age: seconds after which the list is loaded again.
             watch: reports when the list comes from a fallback, once per outage.
+            publish: receives an event when the list changes.
         """
         self._watch = watch
+        self._publish = publish
         self._source = source
         self._selected = tuple(selected)
         self._max_age = max_age
         self._due = 0.0
         self._lock = threading.Lock()
         self.listed: tuple[Constituent, ...] = ()
+        self.changes: tuple[IndexChange, ...] = ()
+        """The changes that Wikipedia lists, newest first."""
+        self.confirmed = False
+        """Whether the list is Wikipedia's own, not a fallback."""
         self.revision = 0
         """Number of lists loaded so far."""
         self._snapshot = ConstituentsSnapshot(message="loading the list of constituents")
@@ -75,7 +84,8 @@ class CurrentConstituents:
                 return  # a later request was faster
             fresh = found.origin == "wikipedia"
             self._due = time.monotonic() + (self._max_age if fresh else min(_RETRY_LIST, self._max_age))
-            self.listed = found.constituents
+            before = self.listed or found.previous
+            self.listed, self.changes, self.confirmed = found.constituents, found.changes, fresh
             self.revision += 1
             self._snapshot = ConstituentsSnapshot(
                 Health.OK if fresh else Health.DEGRADED,
@@ -86,6 +96,13 @@ class CurrentConstituents:
             )
         # Outside the lock: logging and listeners may block.
         self._report(found)
+        if fresh and before:
+            self._report_difference(compare(before, found.constituents))
+
+    def _report_difference(self, difference: ListDifference) -> None:
+        if difference:
+            message = f"the index changed: {difference}"
+            self._publish(PipelineEvent(EventKind.INDEX_CHANGED, message, logging.WARNING, datetime.now(UTC)))
 
     def _report(self, found: ConstituentList) -> None:
         if not found.warning:

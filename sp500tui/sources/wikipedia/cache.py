@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import Constituent
+from sp500tui.model import Constituent, IndexChange
 from sp500tui.sources.wikipedia.table import checked, parse_day, plausible_symbol
 from sp500tui.sources.yahoo.json_values import get_path
 
@@ -35,6 +35,8 @@ class CachedConstituents:
     """When Wikipedia last confirmed it, UTC."""
     etag: str
     last_modified: str
+    changes: tuple[IndexChange, ...] | None = None
+    """The changes on the same page; None in a cache of version 0.1, which did not keep them."""
 
 
 def read_cache(folder: Path) -> CachedConstituents | None:
@@ -50,8 +52,18 @@ def read_cache(folder: Path) -> CachedConstituents | None:
             date=datetime.fromisoformat(content["date"]).astimezone(UTC),
             etag=_header(content["etag"]),
             last_modified=_header(content["last_modified"]),
+            changes=_changes(content.get("changes")),
         )
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError, SourceError):
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        OverflowError,
+        SourceError,
+    ):
         return None
 
 
@@ -72,6 +84,10 @@ def write_cache(folder: Path, cached: CachedConstituents) -> None:
         "etag": cached.etag,
         "last_modified": cached.last_modified,
         "constituents": lines,
+        "changes": [
+            {**asdict(change), "effective_date": change.effective_date.isoformat()}
+            for change in cached.changes or ()
+        ],
     }
     handle, name = tempfile.mkstemp(prefix=f".{_FILE}-", dir=folder)
     try:
@@ -121,6 +137,16 @@ def _constituent(line: object) -> Constituent:
         date_added=parse_day(text("date_added")),
         cik=text("cik"),
         founded=text("founded"),
+    )
+
+
+def _changes(lines: object) -> tuple[IndexChange, ...] | None:
+    if not isinstance(lines, list):
+        return None
+    texts = [{name: one_line(text) for name, text in line.items()} for line in lines]
+    return tuple(
+        IndexChange(**{**line, "effective_date": date.fromisoformat(line["effective_date"])})  # type: ignore[arg-type]
+        for line in texts
     )
 
 

@@ -16,7 +16,7 @@ import requests
 
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import Constituent
+from sp500tui.model import Constituent, IndexChange
 from sp500tui.sources.proxy_errors import proxy_error_message
 from sp500tui.sources.wikipedia.cache import (
     BUNDLED_DATE,
@@ -26,6 +26,7 @@ from sp500tui.sources.wikipedia.cache import (
     read_cache,
     write_cache,
 )
+from sp500tui.sources.wikipedia.changes import ParsedChanges, parse_changes
 from sp500tui.sources.wikipedia.table import ParsedPage, parse_page
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,10 @@ class ConstituentList:
     """When Wikipedia last confirmed it, UTC; the month of the bundled list."""
     warning: str
     """Which list is used instead of Wikipedia's, its date and the reason, in one line; empty for Wikipedia's."""
+    changes: tuple[IndexChange, ...] = ()
+    """The changes on the same page, newest first; none with the bundled list."""
+    previous: tuple[Constituent, ...] = ()
+    """The last good list before this one; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +101,14 @@ class Wikipedia:
             write_cache(self._cache_dir, fresh)
         except OSError as error:
             _log.warning("the list of constituents was not cached in %s: %s", self._cache_dir, error.strerror)
-        return ConstituentList(fresh.constituents, "wikipedia", fresh.date, "")
+        previous = () if cached is None else cached.constituents
+        return ConstituentList(
+            fresh.constituents, "wikipedia", fresh.date, "", changes=fresh.changes or (), previous=previous
+        )
 
     def _fresh(self, cached: CachedConstituents | None) -> CachedConstituents:
-        page = self._request(cached)
+        # A cached list without the changes is of an older version; it is replaced as a whole.
+        page = self._request(None if cached is None or cached.changes is None else cached)
         now = self._clock()
         if page is None:
             if cached is None:
@@ -107,7 +116,11 @@ class Wikipedia:
             return replace(cached, date=now)
         parsed = parse_page(page.body)
         _check_losses(parsed, bundled_constituents() if cached is None else cached.constituents)
-        return CachedConstituents(self._url, parsed.constituents, now, page.etag, page.last_modified)
+        changes = parse_changes(page.body)
+        _report_unreadable_changes(changes)
+        return CachedConstituents(
+            self._url, parsed.constituents, now, page.etag, page.last_modified, changes.changes
+        )
 
     def _request(self, cached: CachedConstituents | None) -> _Page | None:
         """Request the page; None if it has not changed since it was cached."""
@@ -192,10 +205,26 @@ def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
         )
 
 
+def _report_unreadable_changes(parsed: ParsedChanges) -> None:
+    """Log what is missing of the changes; the list of constituents does not depend on them."""
+    if not parsed.changes:
+        _log.info("Wikipedia's page has no table of changes; the members of earlier days are not known")
+    elif parsed.unreadable:
+        names = ", ".join(repr(row) for row in parsed.unreadable[:_MAX_NAMED])
+        _log.warning(
+            "%d rows of Wikipedia's table of changes cannot be read and are left out: %s",
+            len(parsed.unreadable),
+            names,
+        )
+
+
 def _fallback(cached: CachedConstituents | None, reason: str) -> ConstituentList:
     if cached is not None:
         which = f"the last good list, of {cached.date:%Y-%m-%d %H:%M} UTC"
-        return ConstituentList(cached.constituents, "cache", cached.date, f"using {which}, because {reason}")
+        warning = f"using {which}, because {reason}"
+        return ConstituentList(
+            cached.constituents, "cache", cached.date, warning, changes=cached.changes or ()
+        )
     which = f"the list that comes with sp500tui, of {BUNDLED_DATE:%B %Y}"
     return ConstituentList(
         bundled_constituents(), "bundled", BUNDLED_DATE, f"using {which}, because {reason}"

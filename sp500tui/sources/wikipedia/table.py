@@ -26,7 +26,7 @@ _COLUMNS = {
     "cik": ("cik", "central index key", "cik number", "sec cik", "central index key cik"),
     "founded": ("founded", "year founded", "founding year", "established"),
 }
-"""Field → known and plausible headers, normalized by `_header`; the first match wins."""
+"""Field → known and plausible headers, normalized by `header_text`; the first match wins."""
 _NEEDED = ("symbol", "name", "sector", "sub_industry")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,8}(\.[A-Z0-9]{1,3})?")
 _SHARE_CLASS = re.compile(r"[-/]([A-Z])$")
@@ -64,9 +64,9 @@ def parse_page(html: str | bytes) -> ParsedPage:
         SourceError: There is no such table, a column is missing, or it does not have 400 to 600 rows.
     """
     try:
-        page = _longest(_tables(html, "constituents"))
+        page = _longest(tables_of(html, "constituents"))
         if page is None or len(page.constituents) < FEWEST:
-            tables = _tables(html, None)
+            tables = tables_of(html, None)
             page = _longest(tables)
             if page is None:
                 raise SourceError(_without_columns(tables))
@@ -94,6 +94,12 @@ def plausible_symbol(text: str) -> bool:
     return _SYMBOL.fullmatch(text) is not None
 
 
+def symbol_as_listed(text: str) -> str:
+    """The symbol in a cell, such as `BRK.B` for `NYSE: BRK-B`; empty if there is none."""
+    symbol = _SHARE_CLASS.sub(r".\1", _EXCHANGE.sub("", text.upper()).replace(" ", ""))
+    return symbol if plausible_symbol(symbol) else ""
+
+
 def parse_day(text: str) -> date | None:
     """The ISO date at the start of the text; None if there is none."""
     match = _DAY.match(text)
@@ -103,7 +109,7 @@ def parse_day(text: str) -> date | None:
         return None
 
 
-def _tables(html: str | bytes, identifier: str | None) -> list[Tag]:
+def tables_of(html: str | bytes, identifier: str | None) -> list[Tag]:
     """The tables of the page with this id, or all tables."""
     # A page that is not HTML is reported by SourceError, not by a warning on the terminal.
     warnings.filterwarnings("ignore", category=UserWarning, module=re.escape(__name__))
@@ -112,14 +118,14 @@ def _tables(html: str | bytes, identifier: str | None) -> list[Tag]:
     return BeautifulSoup(html, "lxml", parse_only=only).find_all("table", attrs=attributes)
 
 
-def _rows(table: Tag) -> list[Tag]:
+def rows_of(table: Tag) -> list[Tag]:
     """The table's own rows, not those of tables inside its cells."""
     return [row for row in table.find_all("tr") if row.find_parent("table") is table]
 
 
 def _headers(table: Tag) -> list[tuple[dict[str, int], int]]:
     """The column positions and the index of the first row below the header; empty without the required columns."""
-    for number, row in enumerate(_rows(table)[:_HEADER_ROWS], start=1):
+    for number, row in enumerate(rows_of(table)[:_HEADER_ROWS], start=1):
         columns = _columns(row)
         if all(name in columns for name in _NEEDED):
             return [(columns, number)]
@@ -128,7 +134,7 @@ def _headers(table: Tag) -> list[tuple[dict[str, int], int]]:
 
 def _without_columns(tables: list[Tag]) -> str:
     """The error message if no table has the required columns."""
-    rows = [row for table in tables for row in _rows(table)[:_HEADER_ROWS]]
+    rows = [row for table in tables for row in rows_of(table)[:_HEADER_ROWS]]
     best = max((_columns(row) for row in rows), key=len, default={})
     lacking = [name.replace("_", " ") for name in _NEEDED if name not in best]
     # A single header such as "symbol" occurs in unrelated tables.
@@ -140,19 +146,19 @@ def _without_columns(tables: list[Tag]) -> str:
 def _read(table: Tag, columns: dict[str, int], first: int) -> ParsedPage:
     found: dict[str, Constituent] = {}
     unreadable: list[str] = []
-    for row in _rows(table)[first:]:
+    for row in rows_of(table)[first:]:
         cells = _cells(row)
         constituent = _constituent(cells, columns)
         if constituent is not None:
             found.setdefault(constituent.symbol, constituent)
-        elif words := " ".join(filter(None, map(_text, cells[:2]))):
+        elif words := " ".join(filter(None, map(cell_text, cells[:2]))):
             unreadable.append(one_line(words, 40))
     return ParsedPage(tuple(found.values()), tuple(unreadable))
 
 
 def _columns(header: Tag) -> dict[str, int]:
     """Field → column position; the first one of columns with equal headers."""
-    texts = [_header(cell) for cell in _cells(header)]
+    texts = [header_text(cell_text(cell)) for cell in _cells(header)]
     return {
         name: texts.index(header)
         for name, headers in _COLUMNS.items()
@@ -161,9 +167,9 @@ def _columns(header: Tag) -> dict[str, int]:
     }
 
 
-def _header(cell: Tag) -> str:
-    """The header in lower case, its words separated by single spaces."""
-    return _NO_WORD.sub(" ", _text(cell).casefold()).strip()
+def header_text(text: str) -> str:
+    """The text of a header in lower case, its words separated by single spaces."""
+    return _NO_WORD.sub(" ", text.casefold()).strip()
 
 
 def _cells(row: Tag) -> list[Tag]:
@@ -171,15 +177,16 @@ def _cells(row: Tag) -> list[Tag]:
     return [
         cell
         for cell in row.find_all(["td", "th"], recursive=False)
-        for _ in range(_span(str(cell.get("colspan", ""))))
+        for _ in range(span(str(cell.get("colspan", ""))))
     ]
 
 
-def _span(text: str) -> int:
+def span(text: str) -> int:
+    """The number of columns or rows of a cell, from its attribute."""
     return min(int(text), 20) if text.isascii() and text.isdigit() and int(text) else 1
 
 
-def _text(cell: Tag) -> str:
+def cell_text(cell: Tag) -> str:
     """The text of a cell as rendered, on one line, without footnotes."""
     parts: list[str] = []
     _collect(cell, parts)
@@ -208,10 +215,10 @@ def _is_unprinted(tag: Tag) -> bool:
 def _constituent(cells: list[Tag], columns: dict[str, int]) -> Constituent | None:
     def text(name: str) -> str:
         position = columns.get(name, len(cells))
-        return _text(cells[position]) if position < len(cells) else ""
+        return cell_text(cells[position]) if position < len(cells) else ""
 
-    symbol = _SHARE_CLASS.sub(r".\1", _EXCHANGE.sub("", text("symbol").upper()).replace(" ", ""))
-    if not plausible_symbol(symbol) or not text("name"):
+    symbol = symbol_as_listed(text("symbol"))
+    if not symbol or not text("name"):
         return None
     cik = text("cik")
     return Constituent(

@@ -32,7 +32,7 @@ from sp500tui.config.options import OPTIONS
 from sp500tui.errors import ExitCode, SourceError, ThrottledError
 from sp500tui.export import Row, as_csv, as_json
 from sp500tui.logs import setup as logs
-from sp500tui.model import Constituent, FxRate, MarketState, Quote
+from sp500tui.model import Constituent, FxRate, IndexChange, MarketState, Quote
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.sources.request_phase import OnPhase, ignore_phase
 from sp500tui.sources.wikipedia.client import ConstituentList
@@ -140,6 +140,52 @@ class TestConstituents:
             r"BRK.B  =1+1\x1b  Energy  Oil",
             "AAPL   Company   Energy  Oil",
         ]
+
+
+class TestMembersOfADay:
+    @pytest.fixture(autouse=True)
+    def a_list(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        change = IndexChange(date(2020, 6, 1), "AAPL", "Apple", "OLD", "Old One", "")
+        found = ConstituentList((a_constituent("AAPL"),), "wikipedia", NOW, "", changes=(change,))
+        answer_with(monkeypatch, wikipedia=SimpleNamespace(load=lambda: found))
+        monkeypatch.setenv("SP500TUI_DATA_DIR", str(tmp_path))
+
+    def test_they_are_printed_with_their_first_and_last_day(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["constituents", "--as-of", "2020-05-31", "--json"]) == ExitCode.OK
+        captured = capsys.readouterr()
+        records = {record["symbol"]: record for record in json.loads(captured.out)}
+        assert records["OLD"] == {
+            "symbol": "OLD",
+            "cik": "",
+            "valid_from": "1957-03-04",
+            "valid_to": "2020-06-01",
+            "source": "wikipedia",
+        }
+        assert "the list of 2020-05-31 is far from complete" in captured.err
+
+    def test_text_and_csv_have_the_same_rows(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["constituents", "--as-of", "2026-01-01"]) == ExitCode.OK
+        assert capsys.readouterr().out.split() == ["AAPL", "0001136869", "2001-08-07", "wikipedia"]
+        assert cli.main(["constituents", "--as-of", "2026-01-01", "--csv"]) == ExitCode.OK
+        assert capsys.readouterr().out.splitlines() == [
+            "symbol,cik,valid_from,valid_to,source",
+            "AAPL,0001136869,2001-08-07,,wikipedia",
+        ]
+
+    @pytest.mark.parametrize(
+        ("day", "words"),
+        [
+            ("yesterday", "is not a date; write 2024-05-31"),
+            ("2026-02-30", "is not a date"),
+            ("2999-01-01", "lies in the future"),
+            ("1950-01-01", "before the index had 500 companies, on 1957-03-04"),
+        ],
+    )
+    def test_an_impossible_day_is_refused(
+        self, day: str, words: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["constituents", "--as-of", day]) == ExitCode.USAGE
+        assert words in capsys.readouterr().err
 
 
 class TestQuote:

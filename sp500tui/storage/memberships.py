@@ -1,0 +1,80 @@
+"""Memberships in the index: what Wikipedia's page states, and what the program observed itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import psycopg
+
+from sp500tui.model import Constituent, IndexChange, Membership
+from sp500tui.storage.connection import query_error
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.retry import with_retry
+from sp500tui.storage.transaction import Connection, run, transaction
+
+OBSERVED = "observed"
+"""The source of memberships that the program saw itself."""
+
+
+def store_memberships(connection: Connection, memberships: Sequence[Membership], source: str) -> None:
+    """Replace the memberships of a source, in one transaction.
+
+    Raises:
+        DatabaseError: With its SQLSTATE.
+    """
+    values: dict[str, object] = {
+        "source": source,
+        "symbol": [one.symbol for one in memberships],
+        "cik": [one.cik for one in memberships],
+        "valid_from": [one.valid_from for one in memberships],
+        "valid_to": [one.valid_to for one in memberships],
+    }
+    _execute(connection, ("delete_stale_memberships", "upsert_memberships"), values)
+
+
+def observe_memberships(
+    connection: Connection, listed: Iterable[Constituent], changes: Iterable[IndexChange], today: date
+) -> None:
+    """Note the list of a day: who left it since the last one, and who is new. Idempotent.
+
+    A renamed company has a membership for each ticker, with the same CIK: one ends on the day on which the other
+    begins.
+
+    Raises:
+        DatabaseError: With its SQLSTATE.
+    """
+    constituents = list(listed)
+    removals = [change for change in changes if change.removed]
+    values: dict[str, object] = {
+        "symbol": [one.symbol for one in constituents],
+        "cik": [one.cik for one in constituents],
+        "removed": [change.removed for change in removals],
+        "removed_on": [change.effective_date for change in removals],
+        "today": today,
+    }
+    _execute(connection, ("close_observed_memberships", "open_observed_memberships"), values)
+
+
+def read_memberships(connection: Connection) -> list[Membership]:
+    """All memberships, by symbol and time.
+
+    Raises:
+        DatabaseError: With its SQLSTATE.
+    """
+    try:
+        return [Membership(*row) for row in run(connection, QUERIES["memberships"])]
+    except psycopg.Error as error:
+        raise query_error("the memberships cannot be read", error) from None
+
+
+def _execute(connection: Connection, queries: Sequence[str], values: dict[str, object]) -> None:
+    def attempt() -> None:
+        with transaction(connection):
+            for query in queries:
+                connection.execute(QUERIES[query], values)
+
+    try:
+        with_retry(attempt)
+    except psycopg.Error as error:
+        raise query_error("the database did not store the memberships", error) from None

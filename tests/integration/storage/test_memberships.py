@@ -1,0 +1,71 @@
+"""Memberships in a database: what the page states is replaced, what was observed is continued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from sp500tui.model import Constituent, IndexChange, Membership
+from sp500tui.storage.connection import connect
+from sp500tui.storage.memberships import observe_memberships, read_memberships, store_memberships
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import Connection
+
+MONDAY, TUESDAY, FRIDAY = date(2026, 5, 4), date(2026, 5, 5), date(2026, 5, 8)
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    apply_schema(database_url)
+    with connect(database_url, application_name="test") as connection:
+        yield connection
+
+
+def stated(symbol: str, start: date, end: date | None = None) -> Membership:
+    return Membership(symbol, "", start, end, "wikipedia")
+
+
+def seen(symbol: str, start: date, end: date | None = None, cik: str = "1") -> Membership:
+    return Membership(symbol, cik, start, end, "observed")
+
+
+def companies(*symbols: str) -> list[Constituent]:
+    return [Constituent(symbol, symbol, "", "", "", None, "1", "") for symbol in symbols]
+
+
+def test_the_memberships_of_a_source_replace_its_earlier_ones(connection: Connection) -> None:
+    store_memberships(connection, [stated("A", MONDAY), stated("B", MONDAY)], "wikipedia")
+    observe_memberships(connection, companies("C"), (), MONDAY)
+    # when the page corrects one and drops the other
+    store_memberships(connection, [stated("A", MONDAY, FRIDAY)], "wikipedia")
+    store_memberships(connection, [stated("A", MONDAY, FRIDAY)], "wikipedia")
+    assert read_memberships(connection) == [stated("A", MONDAY, FRIDAY), seen("C", MONDAY)]
+    # and an empty page empties it
+    store_memberships(connection, [], "wikipedia")
+    assert read_memberships(connection) == [seen("C", MONDAY)]
+
+
+def test_a_rename_ends_one_membership_and_begins_another_on_the_same_day(connection: Connection) -> None:
+    for day, symbol in ((MONDAY, "FB"), (TUESDAY, "FB"), (FRIDAY, "META"), (FRIDAY, "META")):
+        observe_memberships(connection, companies(symbol), (), day)
+    assert read_memberships(connection) == [seen("FB", MONDAY, FRIDAY), seen("META", FRIDAY)]
+
+
+def test_a_removal_counts_from_its_effective_date(connection: Connection) -> None:
+    # given a program that saw the list on Monday and on Friday
+    observe_memberships(connection, companies("A", "B", "C"), (), MONDAY)
+    removal = IndexChange(TUESDAY, "", "", "B", "B", "")
+    observe_memberships(connection, companies("A"), [removal], FRIDAY)
+    assert read_memberships(connection) == [
+        seen("A", MONDAY),
+        seen("B", MONDAY, TUESDAY),
+        seen("C", MONDAY, FRIDAY),
+    ]
+
+
+def test_a_company_that_returns_on_the_same_day_is_a_member_all_along(connection: Connection) -> None:
+    for symbols in (("A", "B"), ("A",), ("A", "B")):
+        observe_memberships(connection, companies(*symbols), (), MONDAY)
+    assert read_memberships(connection) == [seen("A", MONDAY), seen("B", MONDAY)]
