@@ -53,12 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
         from sp500tui.logs.standard_streams import prepare
 
         prepare()
-        code = _run(given)
+        return _run(given, exiting=arguments is None)
     except KeyboardInterrupt:
         return 130
-    if arguments is None:
-        _restore_default_interrupt()
-    return code
 
 
 def _print_version() -> bool:
@@ -73,22 +70,18 @@ def _print_version() -> bool:
     return True
 
 
-def _restore_default_interrupt() -> None:
-    """Let a Ctrl-C while the interpreter exits end the process without a traceback."""
-    import signal
+def _run(arguments: Sequence[str], *, exiting: bool) -> int:
+    """Run the program and return its exit code; every failure is one line on stderr.
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _run(arguments: Sequence[str]) -> int:
-    """Run the program and return its exit code; every failure is one line on stderr."""
+    `exiting`: whether the process exits with this code.
+    """
     from sp500tui.cli.parser import parse
     from sp500tui.errors import ExitCode, Sp500tuiError
     from sp500tui.logs.standard_streams import BrokenPipeOutputError
     from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, raised_signals, signal_code
 
     try:
-        with raised_signals():
+        with raised_signals(exiting=exiting):
             return _dispatch(parse(arguments))
     except StoppedBySignal as stopped:
         return signal_code(stopped.number)

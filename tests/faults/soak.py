@@ -51,6 +51,8 @@ BLOCKED_WINDOW = COMMIT_TIMEOUT + MEMORY_WINDOW
 END_TIMEOUT = DRAIN_TIMEOUT + 30
 """Seconds after a signal within which a run is over, whatever has failed."""
 START_TIMEOUT = 60.0
+CHILDREN_TIMEOUT = 15.0
+"""Seconds in which the children end too; a writer that is being started notices only once it is up."""
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 QUIT_KEYS = (b"q", b"Q", b"\x03", b"\x11")
 """Left out of the garbage: they end a dashboard as they should."""
@@ -251,7 +253,7 @@ class Soak:
         if signals in (0, 3):
             last = Handed(self.handed.path, in_memory).quotes(self.handed.now())
             self.excused |= {(quote.symbol, quote.quote_time) for quote in last}
-        gone(family)
+        gone(family, CHILDREN_TIMEOUT)
         if signals in (1, 2) and terminal is None:
             self._check_report(program)
 

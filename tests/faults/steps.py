@@ -46,8 +46,8 @@ def ends_clean(program: Program, check: Checker, database: str) -> None:
     assert (quotes["queued"], quotes["in_flight"], quotes["spooled"]) == (0, 0, 0)
 
 
-def gone(processes: list[psutil.Process]) -> None:
+def gone(processes: list[psutil.Process], timeout: float = 3.0) -> None:
     """Wait until none of them runs any more: 3 s, as promised."""
-    _, alive = psutil.wait_procs(processes, timeout=3)
+    _, alive = psutil.wait_procs(processes, timeout=timeout)
     alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
     assert not alive, [process.cmdline() for process in alive]

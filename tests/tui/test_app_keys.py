@@ -339,6 +339,15 @@ async def test_a_palette_closed_twice_at_once_closes_nothing_else(drive: Drive) 
         assert driven.app.crashed == ""
 
 
+async def test_a_key_that_arrives_before_the_help_sheet_is_mounted_is_ignored(drive: Drive) -> None:
+    async with drive() as driven:
+        sheet = HelpScreen([])
+        driven.app.push_screen(sheet)
+        sheet.action_scroll(1)
+        await driven.pilot.pause()
+        assert driven.app.screen is sheet
+
+
 async def test_help_and_other_screens_close_only_themselves(drive: Drive) -> None:
     async with drive() as driven:
         await driven.press("question_mark")

@@ -77,8 +77,12 @@ class StopSignals:
 
 
 @contextmanager
-def raised_signals() -> Iterator[None]:
-    """Raise `StoppedBySignal` on the first two stop signals, and exit the process on the third."""
+def raised_signals(*, exiting: bool = False) -> Iterator[None]:
+    """Raise `StoppedBySignal` on the first two stop signals, and exit the process on the third.
+
+    The previous handlers are restored afterwards. With `exiting` the process exits then and ignores stop signals, so
+    that one more of them does not replace its exit code.
+    """
     raised: list[signal.Signals] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -91,7 +95,7 @@ def raised_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        _restore(before)
+        _restore(dict.fromkeys(before, signal.SIG_IGN) if exiting else before)
 
 
 def signal_code(number: signal.Signals) -> int:

@@ -118,5 +118,6 @@ class HelpScreen(ModalScreen[None], ClosableScreen[None]):
         canvas.show_lines(lines)
 
     def action_scroll(self, lines: int) -> None:
-        """Move the sheet."""
-        self.query_one("#sheet", VerticalScroll).scroll_relative(y=lines, animate=False)
+        """Move the sheet; does nothing for a key that arrives before it is mounted."""
+        for sheet in self.query("#sheet").results(VerticalScroll):
+            sheet.scroll_relative(y=lines, animate=False)

@@ -101,6 +101,16 @@ class TestRaised:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (143, "")
 
+    def test_signals_after_the_end_of_the_program_do_not_replace_its_exit_code(self) -> None:
+        before = [signal.getsignal(number) for number in STOP_SIGNALS]
+        try:
+            with raised_signals(exiting=True):
+                pass
+            send(SIGHUP, SIGTERM, SIGINT)
+        finally:
+            for number, handler in zip(STOP_SIGNALS, before, strict=True):
+                signal.signal(number, handler)
+
     def test_a_hangup_that_was_switched_off_stays_off(self) -> None:
         before = signal.signal(SIGHUP, signal.SIG_IGN)
         try:
