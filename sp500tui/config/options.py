@@ -109,6 +109,18 @@ OPTIONS: tuple[Option, ...] = (
     Option("journal_limit_mb", "MB", "journal size at which fetching pauses (default: 1024)", STORAGE),
     Option("write_batch", "N", "maximum rows per commit (default: 1000)", STORAGE),
     Option(
+        "heal", "", "fetch missing 1-minute bars in the background (default: off)", STORAGE, negatable=True
+    ),
+    Option(
+        "keep_quotes", "DAYS", "age such as 90d beyond which bars replace prices (default: keep)", STORAGE
+    ),
+    Option(
+        "keep_bars_1m",
+        "DAYS",
+        "age such as 400d beyond which 15-minute bars replace those (default: keep)",
+        STORAGE,
+    ),
+    Option(
         "commit_timeout",
         "SECONDS",
         "timeout of a commit, after which the writer is restarted (default: 30)",

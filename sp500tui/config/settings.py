@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ LIVE_RATE = 5.0
 DEMO_RATE = 200.0
 SCREEN_DEMO: Mapping[str, float] = {"batch_size": 5, "requests_per_second": 55.0, "market_speed": 20.0}
 """Defaults of the demo in the dashboard: requests that take most of a cycle, and a trading day in 20 minutes."""
+_AGE = re.compile(r"([1-9]\d{0,4})d")
 _BROKER_SCHEMES = ("redis", "rediss")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 STAGES = ("scraper", "price", "converter", "writer")
@@ -75,6 +78,12 @@ class Settings(BaseModel):
     writers: int = Field(default=2, ge=1, le=64)
     history_workers: int = Field(default=2, ge=1, le=64)
     """Threads that request bars."""
+    heal: bool = False
+    """Fetch missing bars of a minute in the background."""
+    keep_quotes: str | None = None
+    """Age, such as `90d`, beyond which collected prices are replaced by bars of a minute; None to keep them."""
+    keep_bars_1m: str | None = None
+    """Age beyond which bars of a minute are replaced by bars of a quarter of an hour; None to keep them."""
     batch_size: int = Field(default=50, ge=1, le=500)
     """Symbols in one price request."""
     currency: str = "DKK"
@@ -140,6 +149,15 @@ class Settings(BaseModel):
     @classmethod
     def _validate_currency(cls, value: object) -> object:
         return validate_currency(value) if isinstance(value, str) else value
+
+    @field_validator("keep_quotes", "keep_bars_1m")
+    @classmethod
+    def _validate_age(cls, value: str | None) -> str | None:
+        if value is not None and not _AGE.fullmatch(value):
+            raise ValueError(
+                "is not a number of days; give one such as 90d, or leave it out to keep everything"
+            )
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -283,3 +301,8 @@ def validate_certificate(path: Path) -> None:
 
 USER_AGENT = f"sp500tui/{__version__} (+https://github.com/sp500tui/sp500tui)"
 """A name and a contact, as Wikimedia's user agent policy requires."""
+
+
+def parse_age(text: str) -> timedelta:
+    """The length of a validated age such as `90d`."""
+    return timedelta(days=int(text[:-1]))

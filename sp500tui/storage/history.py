@@ -144,6 +144,12 @@ def listed_symbols(connection: Connection) -> tuple[str, ...]:
     return tuple(row[0] for row in _rows(connection, "listed_symbols", {}))
 
 
+def created_at(connection: Connection) -> datetime:
+    """When the tables were created, UTC: nothing was collected before."""
+    created: datetime = _rows(connection, "created_at", {})[0][0]
+    return created
+
+
 def _zone(market: str) -> str:
     """PostgreSQL's name of a market's time zone, which counts a bare offset to the west."""
     return market.translate(str.maketrans("+-", "-+")) if market.startswith("UTC") else market

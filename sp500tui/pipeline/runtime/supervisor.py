@@ -72,6 +72,8 @@ class Supervisor(Lifecycle):
         components.stages[StageName.SCRAPER].start()
         if not self._settings.no_ui:
             self._open_market_clock()
+        if components.maintenance.wanted:
+            components.maintenance.thread.start()
         self._enter(Phase.RUNNING)
 
     def _wait_for_database(self) -> None:
@@ -213,6 +215,8 @@ class Supervisor(Lifecycle):
         if self.market_clock is not None:
             steps.append(("the market clock", self.market_clock.close))
         steps.append(("the reports of the sources", components.watches.close))
+        drain = self.level < ShutdownLevel.SPOOL
+        steps.append(("the history", partial(components.maintenance.close, drain=drain)))
         steps.append(
             (
                 "the database",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +19,9 @@ from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
+from sp500tui.pipeline.runtime.database_key import database_key
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.runtime.maintenance import Maintenance
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.stages.converter import ConverterStage
 from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols
@@ -32,7 +33,6 @@ from sp500tui.pipeline.writer.batch_store import BatchStore
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.sources.throttle import Throttle
-from sp500tui.storage.url import without_password
 
 BURST = 16
 """Requests that may be sent at once after an idle period: one cycle over the whole index."""
@@ -219,6 +219,15 @@ class PipelineComponents(RunComponents):
             stored=lambda: self.counters.stored,
             writing=lambda: self.journal.in_progress > 0,
         )
+        self.maintenance = Maintenance(
+            settings,
+            paths,
+            url=lambda: self.database_monitor.url,
+            symbols=lambda: self.current_constituents.symbols,
+            fetch=lambda request: self.open_sources().yahoo.chart(request),
+            background=self.throttle.background,
+            health=self.database,
+        )
         self.writer_stage = self._make_writer_stage(self.journal, dead_letters)
         self.stages = self._make_stages(stage_sizes(settings), on_cycles_ended)
         self.seconds = self._make_history(
@@ -257,10 +266,3 @@ def stage_sizes(settings: Settings) -> dict[StageName, int]:
         StageName.CONVERTER: settings.converters,
         StageName.WRITER: settings.writers,
     }
-
-
-def database_key(url: str | None) -> str:
-    """The name of a database's journal folder, so that rows of one database are never stored in another."""
-    if url is None:
-        return "embedded"
-    return hashlib.sha256(without_password(url).encode()).hexdigest()[:12]

@@ -86,6 +86,35 @@ def test_never_more_requests_than_burst_and_rate_allow(steps: list[float], rate:
     assert gate.state().requests == passed
 
 
+def test_a_background_request_waits_until_the_bucket_is_full(clock: FakeClock) -> None:
+    # given prices that use half of the burst
+    gate = throttle(clock)
+    for _ in range(2):
+        gate.acquire(0)
+
+    # then a request in the background has to wait, one for prices has not
+    with gate.background():
+        assert "use the whole rate" in str(refused(gate))
+    gate.acquire(0)
+
+    # when the bucket is full again, it may be sent, and leaves nearly the whole burst to the prices
+    clock.now += 0.75
+    with gate.background():
+        gate.acquire(0)
+        refused(gate)
+    for _ in range(3):
+        gate.acquire(0)
+
+
+def test_background_requests_alone_have_the_whole_rate() -> None:
+    gate = throttle(time.monotonic, rate=100.0)
+    started = time.monotonic()
+    with gate.background():
+        for _ in range(21):
+            gate.acquire()
+    assert time.monotonic() - started >= 0.19
+
+
 def test_waits_for_its_turn_and_keeps_the_order_of_tokens() -> None:
     gate = Throttle(50, burst=1)
     started = time.monotonic()

@@ -1,0 +1,166 @@
+"""Keeps the history of a running pipeline: fetches missing bars, and replaces old rows by bars."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings, parse_age
+from sp500tui.errors import Sp500tuiError
+from sp500tui.model import Resolution
+from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.service_thread import ServiceThread
+from sp500tui.pipeline.history.calendar import FetchChart
+from sp500tui.pipeline.history.plan import history_tasks
+from sp500tui.pipeline.history.survey import survey
+from sp500tui.pipeline.runtime.history import HistoryRun
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.sources.yahoo.chart_limits import oldest_start
+from sp500tui.storage.connection import connect
+from sp500tui.storage.history import created_at
+from sp500tui.storage.retention import MINUTE_BARS, PRICES, replace_old
+
+_log = logging.getLogger(__name__)
+
+_POLL_INTERVAL = 1.0
+_SURVEY_INTERVAL = 3600.0
+"""Seconds between two surveys; a session that has ended is complete after at most that."""
+_RETRY_INTERVAL = 60.0
+"""Seconds until the next attempt after an error."""
+_CLOCK_JUMP = 60.0
+"""Seconds by which the time of day runs ahead of the monotonic clock if the machine was asleep."""
+
+
+class Maintenance:
+    """A thread that does what `heal`, `keep_quotes` and `keep_bars_1m` ask for; nothing without them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        *,
+        url: Callable[[], str],
+        symbols: Callable[[], Sequence[str]],
+        fetch: FetchChart,
+        background: Callable[[], AbstractContextManager[None]],
+        health: DatabaseHealth,
+    ) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._url = url
+        self._symbols = symbols
+        self._fetch = fetch
+        self._background = background
+        self._health = health
+        self._run: HistoryRun | None = None
+        self._due = {"heal": 0.0, "retain": 0.0}
+        """Monotonic times of the next survey and of the next replacement of old rows."""
+        self._offset = time.time() - time.monotonic()
+        self.thread = ServiceThread("maintenance", self._step)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to do at all."""
+        settings = self._settings
+        return settings.heal or settings.keep_quotes is not None or settings.keep_bars_1m is not None
+
+    @property
+    def run(self) -> HistoryRun | None:
+        """The running history stage; None before the first missing bar."""
+        return self._run
+
+    def _step(self) -> float:
+        """Do what is due; an expected error is logged in one line, and tried again later."""
+        if not self._health.ready.is_set():
+            return _POLL_INTERVAL
+        offset = time.time() - time.monotonic()
+        if offset - self._offset > _CLOCK_JUMP:
+            _log.info("the clock is %.0f s ahead: looking for what was missed", offset - self._offset)
+            self._due["heal"] = 0.0
+        self._offset = offset
+        if self._run is not None:
+            self._run.poll()
+        for name, act in (("heal", self._heal), ("retain", self._retain)):
+            if time.monotonic() < self._due[name]:
+                continue
+            try:
+                seconds = act()
+            except Sp500tuiError as error:
+                _log.warning("history: %s; tried again in %.0f s", error, _RETRY_INTERVAL)
+                seconds = _RETRY_INTERVAL
+            self._due[name] = time.monotonic() + seconds
+        return _POLL_INTERVAL
+
+    def _heal(self) -> float:
+        """Request the bars that are missing since the database was created; returns seconds to the next survey."""
+        symbols = self._symbols()
+        if not self._settings.heal:
+            return _SURVEY_INTERVAL
+        if not symbols or (self._run is not None and not self._run.idle):
+            return _POLL_INTERVAL
+        now = datetime.now(UTC)
+        resolution = Resolution.MINUTE
+        with self._background(), connect(self._url(), application_name="sp500tui maintenance") as connection:
+            # The session that was running then is complete only with the bars before it.
+            first = created_at(connection) - timedelta(days=1)
+            window = (max(first, oldest_start(resolution, now)), now)
+            found = survey(connection, self._fetch, symbols, str(resolution), window, now)
+        for warning in found.warnings:
+            _log.warning("history: %s", warning)
+        tasks = history_tasks(found.coverage)
+        if tasks:
+            days = len({day.session_date for task in tasks for day in task.days})
+            _log.info(
+                "history: bars of %d trading days are missing; %d requests are made in the background",
+                days,
+                len(tasks),
+            )
+            self._started().add(tasks)
+        return _SURVEY_INTERVAL
+
+    def _started(self) -> HistoryRun:
+        if self._run is None:
+            self._run = HistoryRun(
+                self._settings,
+                self._paths,
+                url=self._url,
+                fetch=self._fetch,
+                health=self._health,
+                publish=_log_event,
+                background=self._background,
+            )
+            self._run.start()
+        return self._run
+
+    def _retain(self) -> float:
+        """Replace the rows that are older than the settings say; returns seconds to the next time."""
+        for age, replacement in (
+            (self._settings.keep_quotes, PRICES),
+            (self._settings.keep_bars_1m, MINUTE_BARS),
+        ):
+            if age is None:
+                continue
+            with connect(self._url(), application_name="sp500tui maintenance") as connection:
+                deleted = replace_old(
+                    connection, replacement, datetime.now(UTC) - parse_age(age), lambda: self.thread.stopping
+                )
+            if deleted:
+                _log.info(
+                    "history: %d %s older than %s were replaced by bars", deleted, replacement.rows, age
+                )
+        return _SURVEY_INTERVAL
+
+    def close(self, *, drain: bool) -> None:
+        """End the thread and the history stage; without `drain`, fetched bars are spooled instead of stored."""
+        self.thread.stop()
+        self.thread.join(10.0)
+        if self._run is not None:
+            self._run.close(drain=drain)
+
+
+def _log_event(event: PipelineEvent) -> None:
+    _log.log(event.level, "%s", event.message)

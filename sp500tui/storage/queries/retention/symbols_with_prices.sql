@@ -1,0 +1,2 @@
+-- The symbols that have prices.
+SELECT symbol FROM public.latest_prices ORDER BY symbol

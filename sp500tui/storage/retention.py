@@ -1,0 +1,83 @@
+"""Replaces old prices by bars of a minute, and old bars of a minute by bars of a quarter of an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from sp500tui.storage.connection import query_error
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.retry import with_retry
+from sp500tui.storage.transaction import Connection, run, transaction
+
+_PORTION = timedelta(days=1)
+"""Longest time range of one symbol that one transaction replaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What replaces the old rows of one table."""
+
+    rows: str
+    """`prices` or `bars`; the end of the names of its queries."""
+    oldest: str
+    width: timedelta
+    """Length of the bars that replace them."""
+
+
+PRICES = Replacement("prices", "oldest_price", timedelta(minutes=1))
+MINUTE_BARS = Replacement("bars", "oldest_bar", timedelta(minutes=15))
+
+
+def replace_old(
+    connection: Connection,
+    replacement: Replacement,
+    cutoff: datetime,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> int:
+    """Replace every row before `cutoff` by bars; returns the number of rows deleted.
+
+    One transaction stores the bars of one symbol and day and deletes the rows they are made from, so that no row is
+    gone without its bar. `cancelled` is called between two of them.
+
+    Raises:
+        DatabaseError: With its SQLSTATE; what was replaced before stays replaced.
+    """
+    # A bar is made from all of its rows at once.
+    cutoff = datetime.fromtimestamp(
+        cutoff.timestamp() // replacement.width.total_seconds() * replacement.width.total_seconds(),
+        cutoff.tzinfo,
+    )
+    deleted = 0
+    try:
+        for (symbol,) in _rows(connection, f"symbols_with_{replacement.rows}", {"cutoff": cutoff}):
+            while not cancelled():
+                found = _rows(connection, replacement.oldest, {"symbol": symbol})
+                if not found or found[0][0] >= cutoff:
+                    break
+                deleted += _replace_portion(connection, replacement, symbol, found[0][0], cutoff)
+    except psycopg.Error as error:
+        raise query_error(f"old {replacement.rows} could not be replaced by bars", error) from None
+    return deleted
+
+
+def _replace_portion(
+    connection: Connection, replacement: Replacement, symbol: str, oldest: datetime, cutoff: datetime
+) -> int:
+    start = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
+    arguments = {"symbol": symbol, "start": start, "end": min(start + _PORTION, cutoff)}
+
+    def once() -> int:
+        with transaction(connection):
+            connection.execute(QUERIES[f"roll_up_{replacement.rows}"], arguments)
+            return connection.execute(QUERIES[f"delete_{replacement.rows}"], arguments).rowcount
+
+    return with_retry(once)
+
+
+def _rows(connection: Connection, query: str, arguments: dict[str, object]) -> list[tuple[Any, ...]]:
+    return with_retry(lambda: run(connection, QUERIES[query], arguments).fetchall())

@@ -1,0 +1,112 @@
+"""A running pipeline fetches missing bars in the background and replaces old prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.errors import SourceError
+from sp500tui.pipeline.runtime.maintenance import Maintenance
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.sources.throttle import Throttle
+from sp500tui.sources.yahoo.charts import ChartRequest
+from sp500tui.storage.schema.migrations import apply_schema
+from tests.support.charts import FakeCharts, trading_day, weekdays
+from tests.support.waiting import Wait
+
+NOW = datetime.now(UTC)
+DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4)]
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    apply_schema(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE schema_version SET applied_at = applied_at - interval '8 days'")
+    return database_url
+
+
+@contextmanager
+def maintained(url: str, folder: Path, charts: FakeCharts, **settings: Any) -> Iterator[Maintenance]:
+    health = DatabaseHealth(lambda _: None)
+    health.ready.set()
+    health.record_success()
+    chosen = Settings(database=url, data_dir=folder, **settings)
+    maintenance = Maintenance(
+        chosen,
+        Paths.of(chosen),
+        url=lambda: url,
+        symbols=lambda: ["AAPL", "MSFT"],
+        fetch=charts,
+        background=Throttle(1000).background,
+        health=health,
+    )
+    if maintenance.wanted:
+        maintenance.thread.start()
+    try:
+        yield maintenance
+    finally:
+        maintenance.close(drain=True)
+
+
+def count(url: str, table: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_missing_bars_are_fetched_since_the_database_was_created(
+    url: str, tmp_path: Path, eventually: Wait
+) -> None:
+    charts = FakeCharts(list(DAYS), NOW)
+    with maintained(url, tmp_path, charts, heal=True):
+        eventually(lambda: count(url, "bars") >= 2 * 390 * 3)
+    stored = count(url, "bars")
+    # Once more, after a restart: nothing is requested but the trading days.
+    again = FakeCharts(list(DAYS), NOW)
+    with maintained(url, tmp_path, again, heal=True) as maintenance:
+        eventually(lambda: again.requests["AAPL"] == 1)
+        assert maintenance.run is None
+    assert count(url, "bars") == stored
+
+
+def test_nothing_is_done_without_a_setting(url: str, tmp_path: Path) -> None:
+    charts = FakeCharts(list(DAYS), NOW)
+    with maintained(url, tmp_path, charts) as maintenance:
+        assert not maintenance.wanted
+    assert not charts.requests
+
+
+def test_a_source_that_fails_does_not_end_it(url: str, tmp_path: Path, eventually: Wait) -> None:
+    charts = FakeCharts(list(DAYS), NOW)
+
+    def fail(request: ChartRequest) -> None:
+        raise SourceError("Yahoo Finance: no answer")
+
+    charts.before = fail
+    with maintained(url, tmp_path, charts, heal=True) as maintenance:
+        eventually(lambda: charts.requests["AAPL"] >= 1)
+        assert maintenance.thread.is_alive()
+        assert maintenance.thread.failures == 0
+
+
+def test_old_prices_are_replaced_by_bars(url: str, tmp_path: Path, eventually: Wait) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO prices "
+            "(symbol, quote_time, price, currency, converted_currency, market_state, fetched_at) "
+            "SELECT 'AAPL', now() - number * interval '1 day', 100, 'USD', 'DKK', 'REGULAR', now() "
+            "FROM generate_series(1, 100) AS number"
+        )
+    with maintained(url, tmp_path, FakeCharts([], NOW), keep_quotes="90d"):
+        eventually(lambda: count(url, "bars") >= 10)
+    assert count(url, "prices") + count(url, "bars") == 100

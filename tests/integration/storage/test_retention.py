@@ -1,0 +1,119 @@
+"""Old prices become bars of a minute, and old bars of a minute bars of a quarter of an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from sp500tui.errors import DatabaseError
+from sp500tui.storage.connection import connect
+from sp500tui.storage.retention import MINUTE_BARS, PRICES, replace_old
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import Connection
+
+CUTOFF = datetime(2026, 5, 6, 14, 0, 30, tzinfo=UTC)
+FILL = """
+INSERT INTO prices (symbol, quote_time, price, currency, converted_currency, market_state, volume, fetched_at)
+SELECT symbol, timestamptz '2026-05-04 13:30+00' + day * interval '1 day' + number * interval '20 s',
+       100 + day + number * 0.01, 'USD', 'DKK', 'REGULAR', 1000 * number,
+       timestamptz '2026-05-08' + number * interval '1 s'
+FROM unnest(ARRAY['AAPL', 'MSFT']) AS listed (symbol), generate_series(0, 4) AS day, generate_series(0, 179) AS number
+"""
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    apply_schema(database_url)
+    with connect(database_url, application_name="test") as connection:
+        connection.execute(FILL.encode())
+        yield connection
+
+
+def number(connection: Connection, query: str) -> object:
+    row = connection.execute(query.encode()).fetchone()
+    return row and row[0]
+
+
+def test_old_prices_become_bars_and_newer_ones_stay(connection: Connection) -> None:
+    # given an hour of prices on each of five days; the cutoff lies within the third hour
+    deleted = replace_old(connection, PRICES, CUTOFF)
+
+    # then whole minutes before it are replaced
+    assert deleted == 2 * (180 + 180 + 90)
+    assert number(connection, "SELECT min(quote_time) FROM prices") == datetime(2026, 5, 6, 14, tzinfo=UTC)
+    assert number(connection, "SELECT count(*) FROM bars") == 2 * (60 + 60 + 30)
+    row = connection.execute(
+        "SELECT open, high, low, close, volume, currency, source FROM bars WHERE symbol = 'AAPL' "
+        "AND start_time = '2026-05-05 13:31+00'"
+    ).fetchone()
+    assert row == (
+        Decimal("101.03"),
+        Decimal("101.05"),
+        Decimal("101.03"),
+        Decimal("101.05"),
+        None,
+        "USD",
+        "prices",
+    )
+    # Again, nothing is left to be replaced.
+    assert replace_old(connection, PRICES, CUTOFF) == 0
+
+
+def test_a_bar_of_the_source_is_kept(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO bars (symbol, resolution, start_time, open, high, low, close, source, fetched_at) "
+        "VALUES ('AAPL', '1m', '2026-05-04 13:30+00', 1, 2, 0.5, 1.5, 'yahoo', now())"
+    )
+    replace_old(connection, PRICES, CUTOFF)
+    assert number(
+        connection, "SELECT close FROM bars WHERE symbol = 'AAPL' AND start_time = '2026-05-04 13:30+00'"
+    ) == Decimal("1.5")
+
+
+def test_no_row_is_deleted_whose_bar_is_not_stored(connection: Connection) -> None:
+    connection.execute("ALTER TABLE bars ADD CHECK (start_time < '2026-05-05')")
+    with pytest.raises(DatabaseError, match="old prices could not be replaced by bars"):
+        replace_old(connection, PRICES, CUTOFF)
+    # The first day of the first symbol was one transaction, the second day the one that failed.
+    assert number(connection, "SELECT count(*) FROM prices") == 2 * 5 * 180 - 180
+    assert number(connection, "SELECT count(*) FROM bars") == 60
+
+
+def test_old_bars_become_longer_ones(connection: Connection) -> None:
+    replace_old(connection, PRICES, CUTOFF)
+    connection.execute("UPDATE bars SET volume = 10")
+    assert replace_old(connection, MINUTE_BARS, datetime(2026, 5, 5, 14, 20, tzinfo=UTC)) == 2 * (60 + 45)
+    rows = connection.execute(
+        "SELECT start_time, open, high, low, close, volume, source FROM bars "
+        "WHERE symbol = 'AAPL' AND resolution = '15m' ORDER BY start_time"
+    ).fetchall()
+    assert len(rows) == 4 + 3
+    assert rows[0] == (
+        datetime(2026, 5, 4, 13, 30, tzinfo=UTC),
+        Decimal("100.00"),
+        Decimal("100.44"),
+        Decimal("100.00"),
+        Decimal("100.44"),
+        150,
+        "bars",
+    )
+    assert number(connection, "SELECT min(start_time) FROM bars WHERE resolution = '1m'") == datetime(
+        2026, 5, 5, 14, 15, tzinfo=UTC
+    )
+
+
+def test_ends_between_two_portions_when_cancelled(connection: Connection) -> None:
+    answers = iter([False, True, True])
+    assert replace_old(connection, PRICES, CUTOFF, lambda: next(answers)) == 180
+
+
+def test_prices_that_arrive_late_do_not_change_the_bar(connection: Connection, database_url: str) -> None:
+    replace_old(connection, PRICES, CUTOFF)
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute(FILL.encode() + b" ON CONFLICT DO NOTHING")
+    assert replace_old(connection, PRICES, CUTOFF) == 2 * (180 + 180 + 90)
+    assert number(connection, "SELECT count(*) FROM bars") == 2 * (60 + 60 + 30)
