@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,7 @@ from hypothesis import settings
 settings.register_profile("sp500tui", deadline=None)
 settings.register_profile("fast", deadline=None, max_examples=20)
 
+FAULTS = Path(__file__).parent / "faults"
 USUAL_SIZE = (120, 40)
 """Columns and lines of the pictures that every run compares."""
 
@@ -52,9 +54,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="takes its time: runs where CI is set, or with --long"))
         if _picture_size(item) not in (None, USUAL_SIZE) and not every_size:
             item.add_marker(pytest.mark.skip(reason="a picture of another size: runs with --all-sizes"))
-        if item.get_closest_marker("thorough") or item.path.stem.endswith(("pictures", "keys")):
-            # They go through the whole screen again and again, and being traced doubles their time; what the others
-            # cover has to be enough.
+        if (
+            item.get_closest_marker("thorough")
+            or item.path.stem.endswith(("pictures", "keys"))
+            or item.path.is_relative_to(FAULTS)
+        ):
+            # Tracing doubles the time of tests that draw whole screens or run whole pipelines, and the others cover
+            # the same lines.
             item.add_marker(pytest.mark.no_cover)
 
 
