@@ -145,6 +145,12 @@ class Bench:
         )
         return finished.cycle.seconds
 
+    def requests_of_a_cycle(self) -> int:
+        """Run one cycle and return how many requests it took."""
+        before = self.pipeline.snapshot().sources.requests
+        self.run_cycle()
+        return max(1, self.pipeline.snapshot().sources.requests - before)
+
     def settle(self) -> Snapshot:
         """Wait until no cycle runs and every fetched quote is stored; no further cycle starts by itself."""
         self.pipeline.set_interval(MAX_INTERVAL)

@@ -77,6 +77,12 @@ def _coverage() -> ScreenClasses:
     return ScreenClasses(CoverageScreen)
 
 
+def _lessons() -> ScreenClasses:
+    from sp500tui.tui.lessons.screen import LessonsScreen
+
+    return ScreenClasses(LessonsScreen)
+
+
 MAIN = "pipeline"
 SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry(MAIN, "Pipeline", "The pipeline, its workers, the prices and the log", _main, "1"),
@@ -103,6 +109,7 @@ SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry(
         "coverage", "Coverage", "Which sessions of which symbols have all their bars", _coverage, "6"
     ),
+    ScreenEntry("lessons", "Lessons", "Experiments on concurrency with measured results", _lessons, "8"),
 )
 """In the order of the number keys."""
 

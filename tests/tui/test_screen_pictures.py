@@ -14,6 +14,7 @@ from sp500tui.tui.coverage.screen import CoverageScreen
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.demo.screen import DemoScreen
 from sp500tui.tui.help.screen import HelpScreen
+from sp500tui.tui.lessons.screen import LessonsScreen
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.tui.canned_coverage import CannedCoverage
 from tests.support.tui.canned_market import CannedMarket
@@ -105,3 +106,13 @@ def test_the_symbol_in_the_light(snap_compare: Compare, build: Callable[..., Das
     )
     app = build(FakePipeline(), theme="sp500tui-light", refresh_rate=0.5)
     assert snap_compare(app, terminal_size=(120, 40), run_before=opened)
+
+
+@SIZES
+def test_the_lessons(
+    snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]
+) -> None:
+    fake = FakePipeline()
+    fake.demo_market = CannedMarket()
+    opened = reaching(lambda _app: LessonsScreen())
+    assert snap_compare(build(fake, refresh_rate=0.5), terminal_size=size, run_before=opened)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.lesson import Figure, Lesson, Measured, Source, Value, number, ratio
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.pipeline.api import clamp_workers
+from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerState
 
 _LATENCIES = (0.2, 0.5)
 """Seconds after which the demo market answers, one measurement each."""
-_WORKERS = 12
-_INTERVAL = 1.0
-_CYCLES = 3
-"""Whole cycles of one measurement, so that each is counted from start to end."""
+_RATE = 33.0
+"""Requests a second, at most; below the request limit of every demo."""
+_MIN_INTERVAL = 1.0
+_OBSERVED = 3.0
+"""Seconds of one measurement, in whole cycles so that each is counted from start to end."""
 _SAMPLE_INTERVAL = 0.01
 _MIN_DURATION = _LATENCIES[0] / 2
 """Seconds by which the starts of two requests of one worker differ at least; less is an inaccurate sample."""
@@ -26,36 +28,36 @@ _MIN_GROWTH = 1.5
 
 @dataclass(slots=True)
 class RequestLog:
-    """Requests as seen from outside, by sampling which price workers are busy.
+    """Requests as seen from outside, by sampling which price workers wait for the source.
 
     The number in progress is averaged over the samples; each request is also timed by itself.
     """
 
     seconds: float = 0.0
     """Observed time."""
-    busy_seconds: float = 0.0
-    """Sum over the samples of busy workers times the time since the last sample."""
+    waiting_seconds: float = 0.0
+    """Sum over the samples of waiting workers times the time since the last sample."""
     durations: list[float] = field(default_factory=list)
     """Seconds of each request that ended."""
     _started: dict[str, float] = field(default_factory=dict)
     """Monotonic start of the running request, by worker."""
     _at: float | None = None
 
-    def sample(self, now: float, busy: dict[str, float]) -> None:
-        """Record a sample: `busy` has the start of the running request, by worker; times are monotonic."""
+    def sample(self, now: float, waiting: dict[str, float]) -> None:
+        """Record a sample: `waiting` has the start of the running request, by worker; times are monotonic."""
         if self._at is not None:
             self.seconds += now - self._at
-            self.busy_seconds += len(self._started) * (now - self._at)
+            self.waiting_seconds += len(self._started) * (now - self._at)
             for worker, started in self._started.items():
-                if busy.get(worker) is None or busy[worker] - started > _MIN_DURATION:
+                if waiting.get(worker) is None or waiting[worker] - started > _MIN_DURATION:
                     # It ended between the two samples; on average half-way.
                     self.durations.append(max(0.0, (self._at + now) / 2 - started))
-        self._started, self._at = dict(busy), now
+        self._started, self._at = dict(waiting), now
 
     @property
     def in_progress(self) -> float:
         """L: requests in progress, on average."""
-        return self.busy_seconds / self.seconds if self.seconds else 0.0
+        return self.waiting_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def rate(self) -> float:
@@ -68,35 +70,37 @@ class RequestLog:
         return sum(self.durations) / len(self.durations) if self.durations else 0.0
 
 
-def _busy_since(seen: Snapshot, now: float) -> dict[str, float]:
+def _waiting_since(seen: Snapshot, now: float) -> dict[str, float]:
     return {
-        worker.name: now - worker.work_seconds
+        worker.name: now - worker.state_seconds
         for worker in seen.workers
-        if worker.stage is StageName.PRICE and worker.work_seconds is not None
+        if worker.stage is StageName.PRICE and worker.state is WorkerState.SOURCE
     }
 
 
-def _observe(bench: Bench, latency: float) -> RequestLog:
+def _observe(bench: Bench, latency: float, interval: float) -> RequestLog:
     bench.market.set_faults(latency=latency)
     bench.settle()
     log = RequestLog()
-    last = bench.pipeline.snapshot().cycle.number + _CYCLES
-    bench.pipeline.set_interval(_INTERVAL)
+    last = bench.pipeline.snapshot().cycle.number + max(1, round(_OBSERVED / interval))
+    bench.pipeline.set_interval(interval)
     bench.pipeline.run_cycle_now()
     while True:
         seen, now = bench.pipeline.snapshot(), time.monotonic()
         if seen.cycle.number > last:
             return log
-        log.sample(now, _busy_since(seen, now))
+        log.sample(now, _waiting_since(seen, now))
         bench.sleep(_SAMPLE_INTERVAL)
 
 
 def _measure(bench: Bench) -> dict[str, Value]:
-    bench.scale(StageName.PRICE, _WORKERS)
+    bench.report("counting the requests of a cycle")
+    requests = bench.requests_of_a_cycle()
+    bench.scale(StageName.PRICE, clamp_workers(requests + 1))
     measured: dict[str, Value] = {}
     for name, latency in zip(("fast", "slow"), _LATENCIES, strict=True):
         bench.report(f"requests in progress while the source takes {latency * 1000:.0f} ms")
-        log = _observe(bench, latency)
+        log = _observe(bench, latency, max(_MIN_INTERVAL, requests / _RATE))
         measured |= {
             f"{name}_rate": log.rate,
             f"{name}_seconds": log.mean_duration,
@@ -123,14 +127,15 @@ LESSON = Lesson(
     name="littles-law",
     title="Little's law",
     question=(
-        "Eleven requests a second are sent, whatever happens. The source becomes slower: 500 ms instead of 200 ms "
-        "an answer. How many requests are in progress at the same time?"
+        "Cycles start at a fixed interval, so that the same number of requests a second is sent whatever happens. "
+        "The source becomes slower: 500 ms instead of 200 ms an answer. How many requests are in progress at the "
+        "same time?"
     ),
     answers=("as many as before", "about two and a half times as many", "about six times as many"),
     correct=1,
     change=(
-        "A cycle starts every second. With a latency of 200 ms and then of 500 ms, the busy price workers are "
-        "counted a hundred times a second, and each request is timed."
+        "There is a price worker for every request of a cycle. With a latency of 200 ms and then of 500 ms, the "
+        "busy ones are counted a hundred times a second, and each request is timed."
     ),
     claim=(
         f"In both cases the average number in progress is the rate times the duration, within {_TOLERANCE:.0%}, and "
@@ -142,7 +147,7 @@ LESSON = Lesson(
         "rate times duration, and some more for peaks."
     ),
     source=(
-        Source("pipeline/core/worker.py", "Worker.start_work"),
+        Source("pipeline/core/worker.py", "Worker.switch"),
         Source("pipeline/stages/fetcher.py", "FetchTask.run_once"),
     ),
     figures=(

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from sp500tui.config.paths import Paths
-from sp500tui.config.settings import Settings
+from sp500tui.config.settings import SCREEN_DEMO, Settings
 from sp500tui.lessons.bench import Bench, Cancelled
 from sp500tui.lessons.catalog import LESSONS, lesson_named
 from sp500tui.lessons.lesson import Lesson, LessonError, Needs
@@ -28,16 +28,18 @@ from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.program import wait_for
 from tests.support.postgres import public_folder
 
-SLOW = {"batch", "computing", "killed-consumer", "lab", "littles-law", "retry-storm"}
+SLOW = {"batch", "computing", "killed-consumer", "lab", "littles-law", "overlap", "retry-storm"}
 """Lessons of four seconds and more."""
 
 
 @pytest.fixture(scope="module")
 def demo(embedded_server: EmbeddedServer) -> Iterator[Pipeline]:
-    """A demo that runs while all lessons take place."""
+    """A demo that runs while all lessons take place, with the settings of the dashboard's."""
     folder = public_folder()
     with Bench(database_url=embedded_server.url).database() as url:
-        settings = Settings(demo=True, no_ui=True, database=url, data_dir=folder / "data", market_speed=60)
+        settings = Settings.model_validate(
+            {"demo": True, "no_ui": True, "database": url, "data_dir": folder / "data", **SCREEN_DEMO}
+        )
         paths = Paths.of(settings)
         paths.prepare()
         pipeline = Pipeline(settings, paths)

@@ -1,0 +1,1 @@
+"""The lessons: experiments on the running demo."""
