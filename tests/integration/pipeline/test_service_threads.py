@@ -11,6 +11,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 from wsgiref.simple_server import WSGIServer
@@ -33,13 +35,22 @@ from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.runtime.maintenance import Maintenance
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 from sp500tui.pipeline.runtime.supervisor import Supervisor
+from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.remote.client import RemotePipeline
+from sp500tui.remote.server import ControlServer
+from sp500tui.tui.demo.tour import Tour
+from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.driver import NonBlockingWriter
 from sp500tui.tui.startup import PipelineLoader
 from tests.support.ports import free_port
+from tests.support.remote import Serve
+from tests.support.tui.canned_market import CannedMarket
+from tests.support.tui.fake_pipeline import FakePipeline
 
 PACKAGE = Path(sp500tui.__file__).parent
 Wait = Callable[[Callable[[], object]], None]
@@ -59,8 +70,10 @@ def calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
 
 
 def modules() -> Iterator[tuple[str, ast.AST]]:
+    """Every module but the lessons', whose experiments compare threads on purpose and run outside the pipeline."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text())
+        if not path.is_relative_to(PACKAGE / "lessons"):
+            yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text())
 
 
 SCENARIOS = {
@@ -75,6 +88,10 @@ SCENARIOS = {
     "tui/startup.py": "test_a_pipeline_that_cannot_be_opened_is_shown",
     "tui/shell/background.py": "test_a_background_call_of_a_screen_is_logged",
     "tui/shell/driver.py": "test_the_terminal_writer_goes_on",
+    "pipeline/runtime/maintenance.py": "test_the_maintenance_goes_on",
+    "tui/demo/tour_control.py": "test_a_tour_that_fails_is_over",
+    "remote/client.py": "test_a_viewer_goes_on",
+    "remote/server.py": "test_the_control_socket_goes_on",
     "headless/endpoint.py": "test_the_metrics_endpoint_goes_on",
     "pipeline/runtime/self_pipe.py": "test_a_wake_up_is_not_lost",
 }
@@ -134,6 +151,61 @@ def raising_first(act: Callable[..., Any], times: int = 1) -> Callable[..., Any]
 
 def always_raising(*_args: Any, **_kwargs: Any) -> Any:
     raise UnforeseenError("broken")
+
+
+def test_the_control_socket_goes_on(
+    seen: Callable[[str], bool], eventually: Wait, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve()
+    monkeypatch.setattr(ControlServer, "_close_quiet", raising_first(ControlServer._close_quiet))
+    with served.raw():
+        eventually(lambda: seen("control-socket"))
+    viewer = RemotePipeline(served.data)
+    assert viewer.snapshot().phase is Phase.RUNNING
+    viewer.close()
+
+
+def test_a_viewer_goes_on(seen: Callable[[str], bool], eventually: Wait, serve: Serve) -> None:
+    viewer = RemotePipeline(serve().data, rate=30.0)
+    viewer.thread.jitter = lambda: 0.0
+    viewer._apply = raising_first(viewer._apply)  # type: ignore[method-assign]
+    viewer.start()
+    eventually(lambda: seen("viewer"))
+    eventually(lambda: viewer.thread.failures == 1 and viewer.thread.is_alive())
+    assert viewer.snapshot().phase is Phase.RUNNING
+    viewer.close()
+
+
+def test_the_maintenance_goes_on(tmp_path: Path, eventually: Wait, seen: Callable[[str], bool]) -> None:
+    health = DatabaseHealth(lambda _: None)
+    health.ready.set()
+    settings = Settings(data_dir=tmp_path, heal=True)
+    maintenance = Maintenance(
+        settings,
+        Paths.of(settings),
+        url=lambda: "postgresql://nowhere",
+        symbols=always_raising,
+        fetch=always_raising,
+        background=nullcontext,
+        health=health,
+    )
+    maintenance.thread.jitter = lambda: 0.0
+    maintenance.thread.start()
+    eventually(lambda: seen("maintenance failed") and maintenance.thread.failures >= 2)
+    assert maintenance.thread.is_alive()
+    maintenance.thread.stop()
+    assert maintenance.thread.join(10)
+
+
+def test_a_tour_that_fails_is_over(
+    eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tour, "run", always_raising)
+    control = TourControl(Settings(demo=True), always_raising, lambda: datetime.now(UTC))
+    pipeline = FakePipeline()
+    pipeline.demo_market = CannedMarket()
+    assert control.start(pipeline) == ""
+    eventually(lambda: seen("tour failed") and not control.is_running)
 
 
 def test_the_metrics_endpoint_goes_on(
