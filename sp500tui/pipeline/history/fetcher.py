@@ -122,6 +122,10 @@ class HistoryWorkerTask:
             return None
         task: HistoryTask = lease.items[0]
         worker.start_work(str(task))
+        if self._is_complete(task):
+            lease.ack()
+            worker.lease = None
+            return None
         started = time.monotonic()
         try:
             with shared.background():
@@ -137,6 +141,15 @@ class HistoryWorkerTask:
             self._hand_over(lease, task, chart)
             worker.finish_work(1, time.monotonic() - started)
         return None
+
+    def _is_complete(self, task: HistoryTask) -> bool:
+        """Whether another program has stored the task's bars in the meantime; its coverage is stored then."""
+        resolution = str(task.resolution)
+        stored = bar_starts(self._connected(), task.symbol, resolution, task.start, task.end)
+        if not all(stored.issuperset(day.slots(resolution)) for day in task.days):
+            return False
+        self._record(task, stored, None, asked=0)
+        return True
 
     def _hand_over(self, lease: Lease[HistoryTask], task: HistoryTask, chart: Chart) -> None:
         """Store sessions and actions, and put the bars on the writers' queue."""

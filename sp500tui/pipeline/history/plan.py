@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from sp500tui.model import Resolution
-from sp500tui.pipeline.history.coverage import CoverageState, DayCoverage, TradingDay
+from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState, DayCoverage, TradingDay
 from sp500tui.sources.yahoo.chart_limits import LIMITS
 
 _MAX_DAYS = 3_660
@@ -41,11 +42,13 @@ class HistoryTask:
 
 def history_tasks(
     coverage: Iterable[DayCoverage],
-    wanted: frozenset[CoverageState] = frozenset({CoverageState.PARTIAL, CoverageState.MISSING}),
+    wanted: frozenset[CoverageState] = RETRIEVABLE,
+    random_number: Callable[[], float] = random.random,
 ) -> list[HistoryTask]:
     """The requests for the days in one of these states, newest days first; `coverage` is by symbol and date.
 
-    Days between two wanted ones are requested with them, which costs nothing.
+    Symbols are in random order, so that two programs that do the same work meet rarely. Days between two wanted ones
+    are requested with them, which costs nothing.
     """
     tasks = [
         HistoryTask(symbol, resolution, days)
@@ -54,7 +57,7 @@ def history_tasks(
         )
         for days in _windows([each.day for each in group if each.state in wanted], resolution)
     ]
-    return sorted(tasks, key=lambda task: task.end, reverse=True)
+    return sorted(tasks, key=lambda task: (task.end, random_number()), reverse=True)
 
 
 def _windows(days: list[TradingDay], resolution: Resolution) -> Iterator[tuple[TradingDay, ...]]:

@@ -192,6 +192,19 @@ def test_two_runs_at_once_double_nothing(url: str, tmp_path: Path, charts: FakeC
     assert stored(url) == expected()
 
 
+def test_what_another_run_has_stored_in_the_meantime_is_not_requested(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    tasks = history_tasks(surveyed(url, charts).coverage)
+    heal(url, tmp_path, charts)
+    before = charts.requests.total()
+    with running(url, tmp_path, charts) as late:
+        late.add(tasks)
+        until(lambda: late.idle)
+    assert charts.requests.total() == before
+    assert (late.progress.done, late.progress.complete) == (3, 15)
+
+
 def test_what_the_source_does_not_have_is_asked_for_three_times(
     url: str, tmp_path: Path, charts: FakeCharts
 ) -> None:
