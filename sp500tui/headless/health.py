@@ -5,14 +5,16 @@ from __future__ import annotations
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
 
 STALLED_AFTER = 30.0
-"""Seconds without progress of the supervisor after which a run counts as hung. Its longest ordinary step takes 1 s."""
+"""Seconds without progress of the supervisor after which a run counts as hung. Its longest ordinary step takes 1 s, but
+while it starts it may wait for a broker or a demo market."""
+_SUPERVISED = (Phase.RUNNING, Phase.PAUSED, Phase.DRAINING, Phase.SPOOLING)
 
 
 def unhealthy(snapshot: Snapshot, stalled: float) -> str:
     """Why the run does not do its work, in one line; empty if it does. `stalled`: seconds without progress."""
     if snapshot.phase is Phase.FAILED:
         return f"the run failed: {snapshot.failure}"
-    if snapshot.phase is not Phase.STOPPED and stalled > STALLED_AFTER:
+    if snapshot.phase in _SUPERVISED and stalled > STALLED_AFTER:
         return f"the supervisor has made no progress for {stalled:.0f} s"
     parts = (
         ("database", snapshot.database.health, snapshot.database.message),

@@ -53,9 +53,10 @@ def test_a_run_is_unhealthy_with_the_reason(parts: dict[str, Any], reason: str) 
     assert unhealthy(with_parts(**parts), stalled=0.1) == reason
 
 
-def test_a_run_whose_supervisor_hangs_is_unhealthy_until_it_has_ended() -> None:
+def test_a_run_whose_supervisor_hangs_is_unhealthy_once_it_was_started_and_until_it_has_ended() -> None:
     assert unhealthy(WELL, STALLED_AFTER + 1) == "the supervisor has made no progress for 31 s"
-    assert unhealthy(with_parts(phase=Phase.STOPPED), STALLED_AFTER + 1) == ""
+    for phase in (Phase.STARTING, Phase.STOPPED):
+        assert unhealthy(with_parts(phase=phase), STALLED_AFTER + 1) == ""
 
 
 @pytest.mark.parametrize(
