@@ -12,9 +12,9 @@ class RequestPhase(StrEnum):
     LIMIT = "limit"
     """Waits until the throttle admits it."""
     ANSWER = "answer"
-    """Was sent and waits for its answer."""
+    """Was sent and waits for its answer, or for the cookie that it needs."""
     READING = "reading"
-    """The answer is read, or the request prepared."""
+    """The answer is read."""
 
 
 OnPhase = Callable[[RequestPhase], None]

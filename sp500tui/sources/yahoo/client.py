@@ -22,7 +22,7 @@ from sp500tui.config.paths import user_folder
 from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import MarketState
-from sp500tui.sources.request_phase import OnPhase, ignore_phase
+from sp500tui.sources.request_phase import OnPhase, RequestPhase, ignore_phase
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.chart_limits import LIMITS, check_window
 from sp500tui.sources.yahoo.charts import CHART_PATH, Chart, ChartRequest, parse_chart, refused
@@ -221,8 +221,12 @@ class YahooFinance:
             # Any call of yfinance without session= replaces the session.
             data._set_session(session)
         session.start_query(on_phase)
+        # Also while yfinance waits for the cookie and the crumb that another thread asks for.
+        on_phase(RequestPhase.ANSWER)
         try:
-            answer = read(_body(self._response(session, data, url, params)))
+            body = _body(self._response(session, data, url, params))
+            on_phase(RequestPhase.READING)
+            answer = read(body)
         except ThrottledError:
             raise
         except ChartRefusedError:
@@ -242,6 +246,7 @@ class YahooFinance:
             self._throttle.succeeded()
             return answer
         finally:
+            on_phase(RequestPhase.READING)
             if session.crumb_suspect:
                 session.crumb_suspect = False
                 with data._cookie_lock:

@@ -135,11 +135,10 @@ class ThrottledSession(Session[Response]):
         try:
             self._throttle.acquire(left, self._cancelled)
         finally:
-            budget.on_phase(RequestPhase.READING)
+            budget.on_phase(RequestPhase.ANSWER)
         budget.requests -= 1
         kwargs["timeout"] = min(self._timeout, max(0.1, budget.until - self._monotonic()))
         kwargs["max_redirects"] = redirects = min(_MAX_REDIRECTS, budget.requests)
-        budget.on_phase(RequestPhase.ANSWER)
         started = self._monotonic()
         try:
             response: Response = super().request(method, url, *args, **kwargs)
@@ -154,7 +153,6 @@ class ThrottledSession(Session[Response]):
             ) from error
         finally:
             budget.seconds = self._monotonic() - started
-            budget.on_phase(RequestPhase.READING)
         self._charge(budget, response.redirect_count)
         return self._check_response(response, host, urlsplit(url).path)
 

@@ -1,0 +1,123 @@
+"""Every advice of the verdict held to an experiment: what it says would help does, and what would not does not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from sp500tui.pipeline.core.snapshot import StageName, VerdictKind
+from sp500tui.simulator.process import DemoMarket
+from tests.faults.engine import Engine, EngineStarter
+from tests.faults.steps import FIFTY
+from tests.support.postgres import public_folder
+
+ADDS_ONE = "+ adds one"
+
+
+@pytest.fixture
+def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
+    starter = EngineStarter(demo_market, public_folder())
+    yield starter
+    starter.close()
+    shutil.rmtree(starter.folder)
+
+
+def fastest_cycle(run: Engine, cycles: int = 2) -> float:
+    """The shortest of the next cycles in seconds: what the workers can do when the machine does not interfere."""
+    first = run.snapshot().cycle.number + 1
+    seen: dict[int, float] = {}
+
+    def done(snapshot: object) -> bool:
+        cycle = run.snapshot().cycle
+        if not cycle.running and cycle.number > first:
+            seen[cycle.number] = cycle.seconds
+        return len(seen) >= cycles
+
+    run.waits_for(done, f"{cycles} cycles")
+    return min(seen.values())
+
+
+@pytest.mark.thorough
+def test_one_worker_more_helps_when_requests_wait_for_a_worker(
+    start: EngineStarter, database_url: str
+) -> None:
+    # given answers that take 0.4 s, ten requests a cycle, and two workers for them
+    start.market.set_faults(latency=0.4)
+    run = start(database_url, symbols=FIFTY, interval=0.5, batch_size=5, price_workers=2)
+    run.waits_for(
+        lambda s: s.verdict.advice == ADDS_ONE and "Yahoo Finance answers in" in s.verdict.sentence,
+        "the advice",
+    )
+    verdict = run.snapshot().verdict
+    assert (verdict.kind, verdict.stage) == (VerdictKind.BEHIND, StageName.PRICE)
+    before = fastest_cycle(run)
+    # when one is added
+    run.pipeline.scale(StageName.PRICE, 3)
+    after = fastest_cycle(run)
+    # then a cycle takes four rounds of requests instead of five
+    assert after < 0.9 * before
+    run.ends()
+
+
+@pytest.mark.thorough
+def test_more_workers_do_not_help_when_all_requests_are_in_flight(
+    start: EngineStarter, database_url: str
+) -> None:
+    # given answers that take a second, and a worker for each request of a cycle
+    start.market.set_faults(latency=1.0)
+    run = start(database_url, symbols=FIFTY, interval=0.5, batch_size=5, price_workers=12)
+    run.waits_for(lambda s: s.verdict.kind is VerdictKind.BEHIND and s.cycle.number > 2, "the verdict")
+    verdict = run.snapshot().verdict
+    assert verdict.advice == "more price workers would not help"
+    assert "Yahoo Finance" in verdict.sentence
+    before = fastest_cycle(run)
+    # when there are twice as many, then a cycle takes as long
+    run.pipeline.scale(StageName.PRICE, 24)
+    assert fastest_cycle(run) > 0.9 * before
+    run.ends()
+
+
+@pytest.mark.thorough
+def test_more_workers_do_not_help_against_the_request_limit(start: EngineStarter, database_url: str) -> None:
+    # given 50 requests a cycle, of which the limit admits 20 a second
+    run = start(
+        database_url, symbols=FIFTY, interval=0.5, batch_size=1, price_workers=6, requests_per_second=20.0
+    )
+    run.waits_for(lambda s: s.verdict.kind is VerdictKind.BEHIND and s.cycle.number > 1, "the verdict")
+    verdict = run.snapshot().verdict
+    assert "the request limit (20/s) sets the pace" in verdict.sentence
+    assert verdict.advice == "more price workers would not help"
+    before = fastest_cycle(run)
+    run.pipeline.scale(StageName.PRICE, 20)
+    assert fastest_cycle(run) > 0.9 * before
+    run.ends()
+
+
+@pytest.mark.thorough
+def test_one_writer_more_helps_when_commits_are_slow(start: EngineStarter, database_url: str) -> None:
+    # given a run whose commits take 0.3 s, with one writer and batches of five rows
+    run = start(
+        database_url, symbols=FIFTY, interval=0.5, batch_size=5, writers=1, write_batch=5, price_workers=8
+    )
+    run.waits_for(lambda s: s.cycle.number >= 1 and not s.cycle.running, "the first cycle")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql "
+            "AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END'"
+        )
+        connection.execute(
+            "CREATE TRIGGER slow AFTER INSERT ON prices FOR EACH STATEMENT EXECUTE FUNCTION be_slow()"
+        )
+    run.waits_for(
+        lambda s: s.verdict.stage is StageName.WRITER and s.verdict.advice == ADDS_ONE,
+        "the advice",
+    )
+    assert "a commit takes" in run.snapshot().verdict.sentence
+    before = fastest_cycle(run)
+    # when a writer is added, then the rows of a cycle are stored sooner
+    run.pipeline.scale(StageName.WRITER, 2)
+    assert fastest_cycle(run) < 0.8 * before
+    run.ends()
