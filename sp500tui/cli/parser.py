@@ -22,6 +22,7 @@ _COMMANDS = {
     "resume": "resume the intake of a running pipeline, or one stage",
     "run-cycle": "start the next cycle of a running pipeline now",
     "stop": "stop a running pipeline and wait for its end",
+    "replay": "show a recording that --record has written",
     "constituents": "print the companies of the S&P 500",
     "quote": "print the latest prices of symbols; needs no database",
     "database": "work with the price database: url, psql, status, prepare",
@@ -188,6 +189,18 @@ def _command_parser(command: str) -> _Parser:
             nargs="?",
             help="scraper, price, converter or writer; default: the intake",
         )
+    elif command == "replay":
+        parser.add_argument("file", metavar="FILE", help="recording, *.sp5")
+        parser.add_argument(
+            "--at",
+            metavar="TIME",
+            help="time of the beginning: 14:30, 2026-05-14T14:30:00Z, +90s; --at=-10m counts from the end",
+        )
+        parser.add_argument("--speed", metavar="X", help="seconds of the recording in a second (default: 1)")
+        parser.add_argument(
+            "--no-ui", dest="no_ui", action="store_true", default=argparse.SUPPRESS, help="print a summary"
+        )
+        _add_json(parser)
     elif command == "stop":
         parser.add_argument(
             "--now", action="store_true", help="write what is not stored to the journal instead of storing it"
@@ -260,6 +273,8 @@ def _options_of(command: str) -> list[Option]:
     """The options for settings that a command accepts."""
     if command in ("config", "worker", "top"):
         return list(OPTIONS)
+    if command == "replay":
+        return [option for option in OPTIONS if option.group in (SCREEN, LOGS)]
     if command not in _CONTROL_COMMANDS:
         return [
             option

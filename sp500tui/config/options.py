@@ -64,6 +64,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("cycles", "N", "exit after N cycles", RUN),
     Option("duration", "SECONDS", "stop fetching after this time, store the rest and exit", RUN),
     Option("interval", "SECONDS", "time from the start of a cycle to the next (default: 15, demo: 2)", RUN),
+    Option("record", "FOLDER", "record the run to files in this folder, for sp500tui replay", RUN),
     Option("json_output", "", "print JSON (with --no-ui or a command)", RUN),
     Option("symbols", "A,B", "only these symbols, as listed (default: the whole S&P 500)", SYMBOLS),
     Option("symbols_file", "FILE", "only the symbols of this file, one per line or comma-separated", SYMBOLS),

@@ -35,6 +35,8 @@ class Paths:
     """Folder."""
     dead_letters: Path
     """File, JSON lines."""
+    recordings: Path
+    """Folder of the recordings of failed runs."""
     cache: Path
     """Folder; it can be deleted without losing data."""
     embedded: bool = True
@@ -68,6 +70,7 @@ class Paths:
             data=data,
             journal=data / "journal",
             dead_letters=data / "dead-letters.jsonl",
+            recordings=data / "recordings",
             cache=(cache or base / "cache") / market,
             embedded=settings.database is None,
             warnings=(warning,) if warning else (),

@@ -53,6 +53,8 @@ class Settings(BaseModel):
     """Seconds after which fetching stops."""
     interval: float = Field(default_factory=_default_interval, ge=0.2, le=86_400)
     """Seconds from the start of a cycle to the start of the next. Default: 15, in the demo 2."""
+    record: Path | None = None
+    """Folder in which the run is recorded, for `sp500tui replay`; None for no recording."""
     symbols: tuple[str, ...] = ()
     """Only these symbols, as listed; empty for the whole index."""
     symbols_file: Path | None = None
@@ -169,7 +171,9 @@ class Settings(BaseModel):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("symbols_file", "data_dir", "ca_file", "log_file", "broker_password_file", mode="before")
+    @field_validator(
+        "record", "symbols_file", "data_dir", "ca_file", "log_file", "broker_password_file", mode="before"
+    )
     @classmethod
     def _expand_path(cls, value: object) -> object:
         if not isinstance(value, (str, Path)):

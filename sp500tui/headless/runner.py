@@ -22,7 +22,7 @@ from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
 from sp500tui.pipeline.runtime.unattended_stop import KILL_LIMIT, stop_unattended
-from sp500tui.remote.control_socket import ControlSocket
+from sp500tui.remote.run_services import RunServices
 
 if TYPE_CHECKING:
     from sp500tui.cluster.node.node import ClusterNode
@@ -62,16 +62,16 @@ class Run(Protocol):
 
 @contextmanager
 def open_run(settings: Settings, paths: Paths) -> Iterator[Run]:
-    """Build the pipeline, or the node of a cluster; serve its control socket and its metrics until it has ended."""
+    """Build the pipeline, or the node of a cluster; serve viewers and metrics and record it until it has ended."""
     with ExitStack() as stack:
-        control = stack.enter_context(ControlSocket(paths.data, settings))
+        services = stack.enter_context(RunServices(paths, settings))
         endpoint: Endpoint | None = None
         if settings.metrics is not None:
             from sp500tui.headless.endpoint import serving
 
             endpoint = stack.enter_context(serving(settings.metrics))
         pipeline = _build(settings, paths)
-        control.serve(pipeline)
+        services.begin(pipeline)
         if endpoint is not None:
             endpoint.run = pipeline
         yield pipeline

@@ -217,6 +217,12 @@ def current() -> Logging | None:
     return next((root_handler.configuration for root_handler in root_handlers), None)
 
 
+def current_ring() -> LogSource:
+    """The newest records of this process; empty before logging is configured."""
+    configuration = current()
+    return configuration.ring if configuration is not None else NoLog()
+
+
 def _paths_of_files(log_file: Path | None, folder: Path | None) -> tuple[Path | None, Path | None]:
     """The log and the log of errors; the folder is created, private to its owner."""
     if log_file is not None:

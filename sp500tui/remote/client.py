@@ -22,7 +22,6 @@ from sp500tui.remote import commands
 from sp500tui.remote.address import NoPipelineError
 from sp500tui.remote.mirror import Mirror
 from sp500tui.remote.session import CommandFailedError, NoAnswerError, Session
-from sp500tui.remote.updates import EventBuffer
 from sp500tui.remote.wire import Update, Welcome
 
 T = TypeVar("T")
@@ -59,7 +58,6 @@ class RemotePipeline:
         self.welcome: Welcome = self._session.welcome
         self.mirror = Mirror()
         """The state received; its log lines are those of the pipeline."""
-        self._events = EventBuffer()
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._delivery = threading.Lock()
         self._symbol: str | None = None
@@ -99,9 +97,7 @@ class RemotePipeline:
 
     def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
         """See `PipelineControl.events_since`."""
-        _, kept = self._events.since(0)
-        last = max((event.number for event in kept), default=0)
-        return last, [event for event in kept if event.number > number]
+        return self.mirror.events_since(number)
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`; the names of the workers arrive with the next poll."""
@@ -115,7 +111,7 @@ class RemotePipeline:
     def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
         """See `PipelineControl.subscribe`; earlier events are delivered first."""
         with self._delivery:
-            for event in self._events.since(0)[1]:
+            for event in self.mirror.events_since(0)[1]:
                 deliver(event, listener)
             self._listeners.append(listener)
 
@@ -194,9 +190,10 @@ class RemotePipeline:
         return self._session.call(commands.Poll(self.mirror.position, self._symbol), Update)
 
     def _apply(self, update: Update) -> None:
-        self.mirror.apply(update)
-        for event in update.events:
-            self._publish(event)
+        with self._delivery:
+            self.mirror.apply(update)
+            for event in update.events:
+                deliver(event, *self._listeners)
         if update.report is not None:
             self._ended.set()
 
@@ -242,12 +239,9 @@ class RemotePipeline:
         """Tell the listeners once that the pipeline does not answer."""
         if not self._silent:
             self._silent = True
-            self._publish(PipelineEvent(EventKind.PHASE, reason, logging.ERROR, datetime.now(UTC)))
-
-    def _publish(self, event: PipelineEvent) -> None:
-        with self._delivery:
-            self._events.append(event)
-            deliver(event, *self._listeners)
+            event = PipelineEvent(EventKind.PHASE, reason, logging.ERROR, datetime.now(UTC))
+            with self._delivery:
+                deliver(event, *self._listeners)
 
     def _lose(self, reason: str) -> None:
         """Record why the connection is lost, which ends the polling."""

@@ -11,8 +11,6 @@ from typing import Self
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs import setup as logs
-from sp500tui.logs.redaction import redact_url
-from sp500tui.logs.setup import LogSource, NoLog
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.remote.address import Claim, PipelineRunsError
 from sp500tui.remote.server import ControlServer
@@ -55,11 +53,7 @@ class ControlSocket:
         except OSError as error:
             _log.warning("no viewer can attach to this pipeline: %s", error)
             return
-        settings, log = self._settings, logs.current()
-        broker = redact_url(settings.broker) if settings.broker else ""
-        facts = RunFacts(settings.demo, settings.currency, settings.drain_timeout, broker)
-        source: LogSource = log.ring if log is not None else NoLog()
-        self._server = ControlServer(listener, pipeline, facts, source)
+        self._server = ControlServer(listener, pipeline, RunFacts.of(self._settings), logs.current_ring())
         self._server.start()
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 
 from sp500tui.logs.setup import RING_CAPACITY, LogLine
 from sp500tui.model import Constituent
+from sp500tui.pipeline.core.events import EVENTS_KEPT, PipelineEvent
 from sp500tui.pipeline.core.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice
 from sp500tui.remote.wire import Position, Update
@@ -24,6 +25,7 @@ class Mirror:
         self._prices: dict[str, LivePrice] = {}
         self._constituents: tuple[Constituent, ...] = ()
         self._lines: deque[LogLine] = deque(maxlen=RING_CAPACITY)
+        self._events: deque[PipelineEvent] = deque(maxlen=EVENTS_KEPT)
         self._seconds: deque[SecondSample] = deque(maxlen=SECONDS_KEPT)
 
     def apply(self, update: Update) -> None:
@@ -37,6 +39,7 @@ class Mirror:
             if update.constituents is not None:
                 self._constituents = update.constituents
             self._lines.extend(update.lines)
+            self._events.extend(update.events)
             self._seconds.extend(update.seconds)
 
     @property
@@ -70,6 +73,11 @@ class Mirror:
         """See `PipelineControl.seconds_since`."""
         with self._lock:
             return self.position.seconds, [sample for sample in self._seconds if sample.second > second]
+
+    def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
+        """See `PipelineControl.events_since`."""
+        with self._lock:
+            return self.position.events, [event for event in self._events if event.number > number]
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""

@@ -48,6 +48,8 @@ QUIET_LIMIT = 20.0
 _LINGER = 1.0
 """Seconds for which viewers can still read the end of the run."""
 _PIECE = 1 << 16
+_SNAPSHOT_AGE = 0.05
+"""Seconds for which one snapshot answers all viewers."""
 _NO_DESCRIPTOR_DELAY = 0.2
 
 
@@ -103,7 +105,7 @@ class ControlServer:
     ) -> None:
         self._listener = listener
         self._pipeline = pipeline
-        self._source = UpdateSource(pipeline, log)
+        self._source = UpdateSource(pipeline, log, reuse=_SNAPSHOT_AGE)
         self._welcome = Welcome(PROTOCOL, __version__, os.getpid(), datetime.now(UTC), run)
         self._clock = clock
         self._user_of = user_of

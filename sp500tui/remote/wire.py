@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode, Sp500tuiError
+from sp500tui.logs.redaction import redact_url
 from sp500tui.logs.setup import LogLine
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import PipelineEvent
@@ -53,6 +55,19 @@ class RunFacts(msgspec.Struct, frozen=True):
     """Seconds."""
     broker: str
     """URL of the cluster's broker with the password masked; empty without a cluster."""
+    market_speed: float = 1.0
+    """Speed of the demo's trading day."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> RunFacts:
+        """The facts of a run with these settings."""
+        broker = redact_url(settings.broker) if settings.broker else ""
+        return cls(settings.demo, settings.currency, settings.drain_timeout, broker, settings.market_speed)
+
+    def applied_to(self, settings: Settings) -> Settings:
+        """The settings of a viewer: its own for the screen, those of the run for everything else."""
+        run = msgspec.structs.asdict(self)
+        return settings.model_copy(update=run | {"broker": self.broker or None})
 
 
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):

@@ -35,9 +35,10 @@ from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
 from sp500tui.pipeline.runtime.unattended_stop import stop_unattended
-from sp500tui.remote.control_socket import ControlSocket
+from sp500tui.remote.recording.reader import Recording
+from sp500tui.remote.recording.replay import ReplayedPipeline
+from sp500tui.remote.run_services import RunServices
 from sp500tui.tui import screens as registry
-from sp500tui.tui.base_app import PipelineApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.log.lines import LogLines
@@ -46,6 +47,8 @@ from sp500tui.tui.quit.shutdown import unsaved_summary
 from sp500tui.tui.quit.summary import run_summary
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
+from sp500tui.tui.replay.controls import TimeControls
+from sp500tui.tui.replay.keys import TIME_BINDINGS
 from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
@@ -53,6 +56,7 @@ from sp500tui.tui.shell.confirmation import WITHIN, Confirmation
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, check_keymap, commands_of
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, OWN_THEMES, check_theme, remember_theme, remembered_theme
+from sp500tui.tui.time_app import TimeApp
 
 _SEVERITY_SIGNS: Mapping[SeverityLevel, str] = {"information": "", "warning": "! ", "error": "✗ "}
 _OPENING_LIMIT = 5.0
@@ -64,12 +68,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class DashboardApp(PipelineApp):
+class DashboardApp(TimeApp):
     """The app of all screens.
 
     Args:
         state_file: Stores the theme.
         export_folder: Exported tables are written here.
+        recent: The last minutes of the pipeline, for looking back; None before anything is recorded.
+        replayed: A recording that is shown instead of a live pipeline.
     """
 
     TITLE = "sp500tui"
@@ -80,6 +86,7 @@ class DashboardApp(PipelineApp):
     BINDING_GROUP_TITLE = "Pipeline"
     BINDINGS: ClassVar[list[BindingType]] = [
         *PIPELINE_BINDINGS,
+        *TIME_BINDINGS,
         *(
             Binding(
                 entry.key,
@@ -106,8 +113,17 @@ class DashboardApp(PipelineApp):
         export_folder: Path,
         clock: Callable[[], datetime] = utc_now,
         signals: StopSignals | None = None,
+        recent: Callable[[], Recording | None] = lambda: None,
+        replayed: ReplayedPipeline | None = None,
     ) -> None:
-        super().__init__(open_pipeline, settings, log=log, clock=clock, signals=signals)
+        super().__init__(
+            open_pipeline,
+            settings,
+            log=log,
+            clock=clock,
+            signals=signals,
+            time_controls=TimeControls(recent, replayed),
+        )
         self.export_folder = export_folder
         self._state_file = state_file
         self._confirmation = Confirmation()
@@ -340,12 +356,12 @@ def run_dashboard(
     settings: Settings,
     paths: Paths,
     build: Callable[[Settings, Paths], PipelineControl] | None = None,
-    control: ControlSocket | None = None,
+    services: RunServices | None = None,
 ) -> int:
     """Run the dashboard until the user quits; returns the exit code.
 
-    `build` creates the pipeline of a cluster node; by default the pipeline runs in this process alone. `control` serves
-    it to viewers; the caller closes it. The pipeline is shut down in order even when the dashboard itself fails.
+    `build` creates the pipeline of a cluster node; by default the pipeline runs in this process alone. `services`
+    accompany it; the caller closes them. The pipeline is shut down in order even when the dashboard itself fails.
 
     Raises:
         ConfigurationError: The theme or the keymap is invalid.
@@ -359,14 +375,19 @@ def run_dashboard(
         from sp500tui.pipeline.runtime.pipeline import Pipeline
 
         pipeline = Pipeline(settings, paths) if build is None else build(settings, paths)
-        if control is not None:
-            control.serve(pipeline)
+        if services is not None:
+            services.begin(pipeline)
         return pipeline
+
+    def recent() -> Recording | None:
+        recorder = services.recorder if services is not None else None
+        return recorder.recent_recording() if recorder is not None else None
 
     with StopSignals() as signals:
         app = DashboardApp(
             open_pipeline,
             settings,
+            recent=recent,
             log=logging_now.ring,
             state_file=files.state,
             export_folder=files.exports,
@@ -387,8 +408,8 @@ def run_dashboard(
         _print_outcome(report, app.snapshot if pipeline is None else pipeline.snapshot())
         code = exit_code(report)
     if not ended:
-        if control is not None:
-            control.close()
+        if services is not None:
+            services.close()
         exit_at_once(code)
     return code
 

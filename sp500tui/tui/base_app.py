@@ -7,7 +7,7 @@ import logging
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -80,8 +80,7 @@ class PipelineApp(DiffingApp[int]):
         self.shutdown = ShutdownController(settings.drain_timeout)
         self.refresh_rate = settings.refresh_rate
         self._signals = signals
-        self.events: deque[PipelineEvent] = deque(maxlen=_EVENTS)
-        """The latest ones, oldest first."""
+        self._events: deque[PipelineEvent] = deque(maxlen=_EVENTS)
         self.crashed = ""
         """Why the dashboard itself failed."""
         self._failure: BaseException | None = None
@@ -153,6 +152,11 @@ class PipelineApp(DiffingApp[int]):
         # Printed in one line after the terminal is restored, instead of as a traceback.
         self._exit_renderables.clear()
 
+    @property
+    def events(self) -> Sequence[PipelineEvent]:
+        """The latest ones, oldest first."""
+        return self._events
+
     # Refreshing
 
     def refresh_data(self) -> None:
@@ -206,7 +210,7 @@ class PipelineApp(DiffingApp[int]):
     def show_event(self, message: PipelineEventReceived) -> None:
         """Keep the event, and show errors and changes of the cluster as a message."""
         event = message.event
-        self.events.append(event)
+        self._events.append(event)
         if (self.clock() - event.at).total_seconds() > _RECENT:
             return  # from before this viewer was attached
         text, now = clean(event.message), time.monotonic()

@@ -52,6 +52,11 @@ class SnapshotTaken(Message, bubble=False):
 
 
 @dataclass
+class TimeChanged(Message, bubble=False):
+    """Another time is shown: what was accumulated is to be forgotten; everything of that time follows."""
+
+
+@dataclass
 class ConstituentsChanged(Message, bubble=False):
     """The list of constituents has changed."""
 

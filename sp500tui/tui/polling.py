@@ -47,6 +47,12 @@ class PipelineFeed:
         self._list: ConstituentsSnapshot | None = None
         self._empty = True
 
+    def show(self, pipeline: PipelineControl, log: LogSource) -> None:
+        """Read from another pipeline, such as a recording, or from an earlier time, from the beginning."""
+        self.pipeline, self._log = pipeline, log
+        self._version = self._seq = 0
+        self._list, self._empty = None, True
+
     def poll(self) -> Update:
         """Read everything that is new."""
         self._seq, lines, _ = self._log.since(self._seq)

@@ -18,7 +18,7 @@ from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.client import RemotePipeline
-from sp500tui.remote.wire import RunFacts
+from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp, dashboard_files
 from sp500tui.tui.shell.keymap import KeyCommand, commands_of
@@ -84,17 +84,6 @@ class ViewerApp(DashboardApp):
         self.exit(int(code), return_code=int(code), message=message)
 
 
-def viewer_settings(settings: Settings, run: RunFacts) -> Settings:
-    """The viewer's own settings for the screen, with those of the pipeline's run for everything else."""
-    facts = {
-        "demo": run.demo,
-        "currency": run.currency,
-        "drain_timeout": run.drain_timeout,
-        "broker": run.broker or None,
-    }
-    return settings.model_copy(update=facts)
-
-
 def run_viewer(settings: Settings, paths: Paths, pipeline: RemotePipeline) -> int:
     """Show a pipeline that runs elsewhere until the user leaves; returns the exit code.
 
@@ -102,14 +91,17 @@ def run_viewer(settings: Settings, paths: Paths, pipeline: RemotePipeline) -> in
         ConfigurationError: the theme or the keymap is invalid.
     """
     files = dashboard_files(paths)
+    recorder = Recorder(pipeline, pipeline.welcome.run, pipeline.mirror)
+    recorder.start()
     with StopSignals() as signals:
         app = ViewerApp(
             lambda: pipeline,
-            viewer_settings(settings, pipeline.welcome.run),
+            pipeline.welcome.run.applied_to(settings),
             log=pipeline.mirror,
             state_file=files.state,
             export_folder=files.exports,
             signals=signals,
+            recent=recorder.recent_recording,
         )
         try:
             code = app.run()
@@ -117,6 +109,7 @@ def run_viewer(settings: Settings, paths: Paths, pipeline: RemotePipeline) -> in
             app.failed(error)
             code = None
         finally:
+            recorder.close()
             pipeline.close()
         report = app.report()
     if report.failure and report.signal is not signal.SIGHUP:

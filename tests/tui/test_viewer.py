@@ -16,7 +16,7 @@ from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.wire import RunFacts
-from sp500tui.tui.viewer import ViewerApp, viewer_settings
+from sp500tui.tui.viewer import ViewerApp
 from tests.support.remote import FACTS
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, failed
 from tests.tui.conftest import CannedLog, Driven, until_shown
@@ -128,7 +128,7 @@ async def test_its_keys_can_be_remapped(view: View) -> None:
 
 def test_settings_of_the_run_replace_the_viewers() -> None:
     own = Settings(theme="nord", currency="EUR", refresh_rate=8, demo=False)
-    shown = viewer_settings(own, RunFacts(True, "DKK", 5.0, "redis://:***@host/0"))
+    shown = RunFacts(True, "DKK", 5.0, "redis://:***@host/0").applied_to(own)
     assert (shown.demo, shown.currency, shown.drain_timeout, shown.broker) == (
         True,
         "DKK",
@@ -136,4 +136,4 @@ def test_settings_of_the_run_replace_the_viewers() -> None:
         "redis://:***@host/0",
     )
     assert (shown.theme, shown.refresh_rate) == ("nord", 8)
-    assert viewer_settings(own, FACTS).broker is None
+    assert FACTS.applied_to(own).broker is None

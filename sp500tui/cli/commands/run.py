@@ -57,10 +57,10 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
     paths = bootstrap(configuration, console=False)
     log_uncaught()
     from sp500tui.remote.address import PipelineRunsError
-    from sp500tui.remote.control_socket import ControlSocket
+    from sp500tui.remote.run_services import RunServices
 
     try:
-        control = ControlSocket(paths.data, settings) if stages else None
+        services = RunServices(paths, settings, listens=stages)
     except PipelineRunsError as running:
         from sp500tui.cli.commands.attach import offer_to_attach
 
@@ -68,14 +68,13 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
     from sp500tui.tui.app import run_dashboard
 
     with ExitStack() as stack:
-        if control is not None:
-            stack.enter_context(control)
+        stack.enter_context(services)
         if settings.metrics is not None:
             from sp500tui.headless.endpoint import serving
 
             endpoint = stack.enter_context(serving(settings.metrics))
             build = _described(build or _local_pipeline, endpoint)
-        return run_dashboard(settings, paths, build, control)
+        return run_dashboard(settings, paths, build, services)
 
 
 def _described(build: Build, endpoint: Endpoint) -> Build:

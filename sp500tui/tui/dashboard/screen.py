@@ -31,6 +31,7 @@ from sp500tui.tui.messages import (
     SnapshotTaken,
     StageSelected,
     SymbolSelected,
+    TimeChanged,
 )
 from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.prices.export import PriceRecord
@@ -115,6 +116,13 @@ class MainScreen(Screen[None]):
     def _view(self, now: datetime) -> View:
         speed = self.dashboard.settings.market_speed
         return View(f"{now.astimezone():%H:%M:%S}", now, self.frozen, speed)
+
+    @on(TimeChanged)
+    def forget(self) -> None:
+        """Forget prices and log lines: another time is shown."""
+        self._held.clear()
+        self.panel.table.forget_prices()
+        self.log_view.lines.forget_lines_shown()
 
     @on(ConstituentsChanged)
     def show_constituents(self, message: ConstituentsChanged) -> None:

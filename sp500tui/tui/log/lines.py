@@ -152,6 +152,14 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         self._new = 0 if self.following else self._new + added
         self._update_view(dropped=self.buffer.first - first)
 
+    def forget_lines_shown(self) -> None:
+        """Forget all lines, as before another time is shown; the filters stay."""
+        kept, self.buffer = self.buffer, LogBuffer()
+        self.buffer.set_filter(level=kept.level, worker=kept.worker)
+        self._marked, self._new = None, 0
+        self.forget_lines()  # other lines may have the same numbers
+        self._update_view()
+
     def _update_view(self, dropped: int = 0) -> None:
         """Update size, position and screen after a change of the buffer that dropped `dropped` old lines."""
         self.set_line_total(self.buffer.end - self.buffer.first)

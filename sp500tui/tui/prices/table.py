@@ -144,6 +144,18 @@ class PriceTable(SymbolList, can_focus=True):
             self.refresh()
         self.advance(now)
 
+    def forget_prices(self) -> None:
+        """Forget prices and their history, as before another time is shown; the list and the options stay."""
+        self._now = self._clock()
+        self._sorted_at, self._statistics = NEVER, (NEVER, None)
+        self._pending.clear()
+        self._model = PriceModel()
+        self._model.set_constituents(self._constituents)
+        self._view = PriceListView(self._model)
+        self._view.set_options(ViewOptions(self.sort, self.descending, self.filter_text, self.grouped))
+        self.forget_lines()
+        self._lines_changed(self.cursor_offset())
+
     def set_missing(self, missing: Sequence[MissingSymbol]) -> None:
         """Mark the symbols that have no price in this cycle."""
         self._view.mark_changed(self._model.set_missing(missing))

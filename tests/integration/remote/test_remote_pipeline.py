@@ -85,13 +85,13 @@ def test_log_lines_and_events_arrive_once(serve: Serve, attach: Attach, eventual
     # given a pipeline with a log and an event from before
     log = CannedLog()
     served = serve(log=log)
-    served.pipeline.listeners[0](replace(event("price workers 8 → 9"), number=1))
+    served.pipeline.events = [replace(event("price workers 8 → 9"), number=1)]
     viewer = attach(served)
     heard: list[str] = []
     viewer.subscribe(lambda each: heard.append(each.message))
     # when more of both arrive
     log.lines.append(LogLine(4, NOON, 30, "price-3", "slow"))
-    served.pipeline.listeners[0](replace(event("price workers 9 → 10"), number=2))
+    served.pipeline.events = [*served.pipeline.events, replace(event("price workers 9 → 10"), number=2)]
     # then the viewer has each once, in order
     eventually(lambda: len(heard) == 2)
     eventually(lambda: len(viewer.mirror.since(0)[1]) == 4)

@@ -1,0 +1,195 @@
+"""The format of a recording: a file header, then blocks of a few seconds, each with a header that can be searched.
+
+The payloads of the blocks of one chunk are one Zstandard frame, flushed at the end of every block: a block depends on
+those before it in its chunk and on nothing else. A file that ends in the middle of a block is complete up to the
+block before.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import msgspec
+
+from sp500tui.errors import ConfigurationError
+from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, encode_frame
+from sp500tui.remote.mirror import Mirror
+from sp500tui.remote.recording.moments import Moment, decode_moment, errors, moment_of, notable
+from sp500tui.remote.wire import MAX_ANSWER, RunFacts, Update, encode
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+MAGIC = b"\x89SP500R\n"
+VERSION = 1
+"""Version of the format; a reader refuses later ones."""
+FILE_HEADER = struct.Struct("!8sHI")
+"""Magic, version, length of the run's facts."""
+MARK = b"\x89blk"
+_BLOCK = struct.Struct("!4sHHHHHxxIIdd")
+"""Mark, number in its chunk, counts, length and checksum of the payload, first and last time."""
+_SECONDS = 5.0
+"""Of one block: what is lost when the program is killed."""
+_CHUNK_SECONDS = 600.0
+_CHUNK_PRICES = 20_000
+"""Prices in a chunk after which the next one begins: they have to be read to show a moment at its end."""
+_OPTIONS: dict[int, int] = {
+    # Larger tables would take up tens of megabytes and save little.
+    zstd.CompressionParameter.compression_level: 7,
+    zstd.CompressionParameter.window_log: 20,
+    zstd.CompressionParameter.hash_log: 17,
+    zstd.CompressionParameter.chain_log: 17,
+}
+
+
+class RecordingError(ConfigurationError):
+    """A file is no recording, or none that this program can show."""
+
+
+class FileFacts(msgspec.Struct, frozen=True):
+    """The content of the file header."""
+
+    program: str
+    """Version of the program that wrote it."""
+    run: RunFacts
+
+
+def file_header(facts: FileFacts) -> bytes:
+    """The first bytes of a file."""
+    content = encode(facts)
+    return FILE_HEADER.pack(MAGIC, VERSION, len(content)) + content
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The header of a block."""
+
+    number: int
+    """In its chunk, from 0."""
+    moments: int
+    events: int
+    notable: int
+    """Events that are not part of the routine."""
+    errors: int
+    """Errors among events and log lines."""
+    first: float
+    """POSIX time of its first moment."""
+    last: float
+    length: int
+    """Bytes of the payload."""
+    checksum: int
+
+    SIZE: ClassVar[int] = _BLOCK.size
+
+    @property
+    def begins_chunk(self) -> bool:
+        """Whether it depends on no other block."""
+        return self.number == 0
+
+    def encoded(self) -> bytes:
+        """The bytes of the header."""
+        counts = (min(each, 0xFFFF) for each in (self.moments, self.events, self.notable, self.errors))
+        return _BLOCK.pack(MARK, self.number, *counts, self.length, self.checksum, self.first, self.last)
+
+    @classmethod
+    def decoded(cls, data: bytes, offset: int) -> Block | None:
+        """The header at `offset`; None if there is none, or not all of it."""
+        if offset + _BLOCK.size > len(data):
+            return None
+        mark, *counts, length, checksum, first, last = _BLOCK.unpack_from(data, offset)
+        if mark != MARK or not first <= last:
+            return None
+        number, moments, events, notable_events, failures = counts
+        return cls(number, moments, events, notable_events, failures, first, last, length, checksum)
+
+    def holds(self, payload: bytes) -> bool:
+        """Whether this is the block's whole payload."""
+        return len(payload) == self.length and zlib.crc32(payload) == self.checksum
+
+
+class BlockWriter:
+    """Turns updates into blocks. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._mirror = Mirror()
+        self._compressor: zstd.ZstdCompressor | None = None
+        self._number = 0
+        self._chunk_first = 0.0
+        self._chunk_prices = 0
+        self._moments: list[Moment] = []
+        self._payload = bytearray()
+
+    def add(self, update: Update) -> tuple[Block, bytes] | None:
+        """Add an update; returns a block and its payload once one is complete."""
+        self._mirror.apply(update)
+        at = update.snapshot.taken_at.timestamp()
+        if self._moments and at < self._moments[-1].at:
+            return None  # the system's clock was set back; times in a recording only rise
+        complete = self.finish() if self._moments and at - self._moments[0].at >= _SECONDS else None
+        self._begin_chunk_if_due(at)
+        moment = moment_of(update, None if self._number or self._moments else self._mirror)
+        assert self._compressor is not None  # noqa: S101  # made above
+        self._payload += self._compressor.compress(encode_frame(encode(moment)))
+        self._moments.append(moment)
+        self._chunk_prices += len(update.prices)
+        return complete
+
+    def _begin_chunk_if_due(self, at: float) -> None:
+        """Begin a chunk at the first moment of a block once the one before is long enough."""
+        if self._moments:
+            return
+        if (
+            self._compressor is None
+            or at - self._chunk_first >= _CHUNK_SECONDS
+            or self._chunk_prices >= _CHUNK_PRICES
+        ):
+            self._compressor = zstd.ZstdCompressor(options=_OPTIONS)
+            self._number = 0
+            self._chunk_first, self._chunk_prices = at, 0
+
+    def begin_chunk(self) -> None:
+        """Begin a chunk with the next update, as at the start of a file; call `finish` before."""
+        self._compressor = None
+
+    def finish(self) -> tuple[Block, bytes] | None:
+        """The block of the updates so far; None without any."""
+        if not self._moments or self._compressor is None:
+            return None
+        self._payload += self._compressor.flush(self._compressor.FLUSH_BLOCK)
+        payload, moments = bytes(self._payload), self._moments
+        self._payload.clear()
+        self._moments = []
+        block = Block(
+            number=self._number,
+            moments=len(moments),
+            events=sum(len(each.new.events) for each in moments),
+            notable=sum(notable(each.new.events) for each in moments),
+            errors=sum(errors(each.new.events, each.new.lines) for each in moments),
+            first=moments[0].at,
+            last=moments[-1].at,
+            length=len(payload),
+            checksum=zlib.crc32(payload),
+        )
+        self._number += 1
+        return block, payload
+
+
+def moments_of(blocks: Sequence[tuple[Block, bytes]]) -> Iterator[Moment]:
+    """The moments of the blocks of one chunk, up to the first that is damaged."""
+    decompressor, decoder = zstd.ZstdDecompressor(), FrameDecoder(MAX_ANSWER)
+    for number, (block, payload) in enumerate(blocks):
+        if block.number != number or not block.holds(payload):
+            return
+        try:
+            decoder.feed(decompressor.decompress(payload))
+            while (frame := decoder.take()) is not None:
+                yield decode_moment(frame)
+        except (zstd.ZstdError, EOFError, FrameError):
+            return

@@ -1,0 +1,90 @@
+"""Prices of one moment by column, in the order of the symbols: a third of the size of rows once compressed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from decimal import Context, Decimal
+from typing import Any
+
+import msgspec
+
+from sp500tui.model import ConvertedQuote, Quote
+from sp500tui.pipeline.core.snapshot import LivePrice
+from sp500tui.remote.wire import ProtocolError
+
+_EXACT = Context(prec=60)
+_LEFT_OUT = ("row", "quote", "fetched_monotonic")
+"""Attributes that are tables of their own, and the monotonic time, which has no meaning outside its process."""
+
+Columns = dict[str, tuple[Any, ...]]
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind) if field.name not in _LEFT_OUT)
+
+
+_QUOTE, _ROW, _PRICE = _names(Quote), _names(ConvertedQuote), _names(LivePrice)
+
+
+class PriceColumns(msgspec.Struct, array_like=True, frozen=True):
+    """The attributes of the prices by name; equal positions in all columns belong to one symbol."""
+
+    quotes: Columns
+    rows: Columns
+    """A converted price is True where it is the product of price and rate, which is nearly always the case."""
+    prices: Columns
+
+
+def pack(prices: Sequence[LivePrice]) -> PriceColumns | None:
+    """The prices by column; None without any."""
+    if not prices:
+        return None
+    ordered = sorted(prices, key=lambda price: price.row.quote.symbol)
+    rows = _columns([price.row for price in ordered], _ROW)
+    rows["converted_price"] = tuple(_packed_conversion(price.row) for price in ordered)
+    return PriceColumns(
+        quotes=_columns([price.row.quote for price in ordered], _QUOTE),
+        rows=rows,
+        prices=_columns(ordered, _PRICE),
+    )
+
+
+def _columns(values: Sequence[object], names: Sequence[str]) -> Columns:
+    return {name: tuple(getattr(value, name) for value in values) for name in names}
+
+
+def _packed_conversion(row: ConvertedQuote) -> Decimal | bool | None:
+    if row.converted_price is None or row.fx_rate is None:
+        return row.converted_price
+    product = _EXACT.multiply(row.quote.price, row.fx_rate)
+    # Compared as text: the digits are kept too.
+    return True if str(product) == str(row.converted_price) else row.converted_price
+
+
+def latest(all_columns: Sequence[PriceColumns]) -> list[LivePrice]:
+    """The last price of every symbol, in the order of their versions; `all_columns` are in the order of time.
+
+    Raises:
+        ProtocolError: the values are those of another version.
+    """
+    found: dict[str, LivePrice] = {}
+    try:
+        for columns in reversed(all_columns):
+            for index, symbol in enumerate(columns.quotes["symbol"]):
+                if symbol not in found:
+                    found[symbol] = _price(columns, index)
+    except (msgspec.ValidationError, LookupError) as error:
+        raise ProtocolError(f"no prices of this version: {error}") from None
+    return sorted(found.values(), key=lambda price: price.version)
+
+
+def _price(columns: PriceColumns, index: int) -> LivePrice:
+    quote, row = _at(columns.quotes, index), _at(columns.rows, index)
+    if row["converted_price"] is True:
+        row["converted_price"] = _EXACT.multiply(Decimal(quote["price"]), Decimal(row["fx_rate"]))
+    return msgspec.convert(_at(columns.prices, index) | {"row": row | {"quote": quote}}, LivePrice)
+
+
+def _at(columns: Mapping[str, Sequence[Any]], index: int) -> dict[str, Any]:
+    return {name: column[index] for name, column in columns.items()}

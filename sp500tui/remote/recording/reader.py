@@ -1,0 +1,248 @@
+"""Finds the state at any time of a recording, in a file or in memory."""
+
+from __future__ import annotations
+
+import mmap
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sp500tui.remote.recording.blocks import (
+    FILE_HEADER,
+    MAGIC,
+    MARK,
+    VERSION,
+    Block,
+    FileFacts,
+    RecordingError,
+    moments_of,
+)
+from sp500tui.remote.recording.moments import Moment, errors, notable
+from sp500tui.remote.recording.stores import SUFFIX, StoredBlock
+from sp500tui.remote.wire import ProtocolError, decode
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedBlock:
+    """A block of a recording and how to read its payload."""
+
+    block: Block
+    chunk: int
+    """Index of the first block of its chunk."""
+    payload: Callable[[], bytes]
+
+
+class Recording:
+    """The blocks of a recording in the order of time; the moments of one chunk are kept decoded."""
+
+    def __init__(self, facts: FileFacts, blocks: Sequence[IndexedBlock]) -> None:
+        """`blocks`: at least one; the first one begins a chunk."""
+        self.facts = facts
+        self._blocks = blocks
+        self._firsts = [each.block.first for each in blocks]
+        self._chunk: tuple[int, list[Moment]] = (-1, [])
+
+    @classmethod
+    def of_blocks(cls, facts: FileFacts, stored: Sequence[StoredBlock]) -> Recording:
+        """A recording in memory.
+
+        Raises:
+            RecordingError: there are no blocks yet.
+        """
+        return cls(facts, _indexed([(block, _constant(payload)) for block, payload in stored]))
+
+    @classmethod
+    def open(cls, path: Path) -> Recording:
+        """Open a file; what follows its last complete block is ignored.
+
+        Raises:
+            RecordingError: one line with the file, the reason and the remedy.
+        """
+        data = _mapped(path)
+        facts, offset = _file_facts(path, data)
+        found: list[tuple[Block, Callable[[], bytes]]] = []
+        while offset < len(data):
+            block = Block.decoded(data, offset)  # type: ignore[arg-type]  # a map is read like bytes
+            if block is None:
+                # Damaged: go on at the next block that can be found.
+                offset = data.find(MARK, offset + 1)
+                if offset < 0:
+                    break
+                continue
+            start = offset + Block.SIZE
+            offset = start + block.length
+            if offset > len(data):
+                break
+            found.append((block, _slice(data, start, offset)))
+        try:
+            return cls(facts, _indexed(found))
+        except RecordingError:
+            raise RecordingError(
+                f"the recording {path} ends before its first moment; there is nothing to show"
+            ) from None
+
+    @property
+    def first(self) -> float:
+        """POSIX time of the first moment."""
+        return self._firsts[0]
+
+    @property
+    def last(self) -> float:
+        """POSIX time of the last moment."""
+        return self._blocks[-1].block.last
+
+    @property
+    def moments(self) -> int:
+        """Number of moments."""
+        return sum(each.block.moments for each in self._blocks)
+
+    @property
+    def events(self) -> int:
+        """Number of events."""
+        return sum(each.block.events for each in self._blocks)
+
+    def moments_until(self, at: float) -> list[Moment]:
+        """The moments from the beginning of a chunk to the last one not after `at`; the first one if `at` is before it.
+
+        Never empty.
+        """
+        index = max(0, bisect_right(self._firsts, at) - 1)
+        moments = self._moments_of_chunk(self._blocks[index].chunk)
+        if not moments:
+            moments = self._nearest_moments(index)
+        count = max(1, bisect_right([moment.at for moment in moments], at))
+        return moments[:count]
+
+    def _nearest_moments(self, index: int) -> list[Moment]:
+        """The moments of the nearest chunk before a damaged one, or else behind it."""
+        chunks = sorted({each.chunk for each in self._blocks})
+        before = [chunk for chunk in reversed(chunks) if chunk < self._blocks[index].chunk]
+        after = [chunk for chunk in chunks if chunk > self._blocks[index].chunk]
+        for chunk in (*before, *after):
+            if moments := self._moments_of_chunk(chunk):
+                return moments
+        raise RecordingError(
+            "the recording is damaged from its beginning to its end; there is nothing to show"
+        )
+
+    def _moments_of_chunk(self, chunk: int) -> list[Moment]:
+        if self._chunk[0] != chunk:
+            members = [each for each in self._blocks[chunk:] if each.chunk == chunk]
+            self._chunk = chunk, list(moments_of([(each.block, each.payload()) for each in members]))
+        return self._chunk[1]
+
+    def step(self, at: float, direction: int) -> float:
+        """Time of the moment after (+1) or before (-1) `at`; the last or first one where there is none."""
+        return self._search(at, direction, lambda _: True, lambda _: True)
+
+    def next_event(self, at: float, direction: int) -> float | None:
+        """Time of the next (+1) or previous (-1) moment with an event that is not part of the routine."""
+        return self._find(at, direction, lambda block: block.notable > 0, lambda m: notable(m.new.events) > 0)
+
+    def next_error(self, at: float, direction: int) -> float | None:
+        """Time of the next (+1) or previous (-1) moment with an error, as an event or in the log."""
+        return self._find(
+            at, direction, lambda block: block.errors > 0, lambda m: errors(m.new.events, m.new.lines) > 0
+        )
+
+    def _search(
+        self,
+        at: float,
+        direction: int,
+        in_block: Callable[[Block], bool],
+        in_moment: Callable[[Moment], bool],
+    ) -> float:
+        found = self._find(at, direction, in_block, in_moment)
+        return found if found is not None else self.last if direction > 0 else self.first
+
+    def _find(
+        self,
+        at: float,
+        direction: int,
+        in_block: Callable[[Block], bool],
+        in_moment: Callable[[Moment], bool],
+    ) -> float | None:
+        for each in self._blocks if direction > 0 else reversed(self._blocks):
+            block = each.block
+            if (block.last <= at if direction > 0 else block.first >= at) or not in_block(block):
+                continue
+            moments = [
+                moment.at
+                for moment in self._moments_of_chunk(each.chunk)
+                if block.first <= moment.at <= block.last
+                and (moment.at > at if direction > 0 else moment.at < at)
+                and in_moment(moment)
+            ]
+            if moments:
+                return moments[0] if direction > 0 else moments[-1]
+        return None
+
+    def marks(self, cells: int) -> list[tuple[bool, bool]]:
+        """For each of `cells` equal parts of the time: whether it has notable events, and whether it has errors."""
+        found = [(False, False)] * cells
+        span = max(self.last - self.first, 1e-9)
+        for each in self._blocks:
+            block = each.block
+            cell = min(cells - 1, int((block.first - self.first) / span * cells))
+            event, error = found[cell]
+            found[cell] = event or block.notable > 0, error or block.errors > 0
+        return found
+
+
+def _indexed(found: Sequence[tuple[Block, Callable[[], bytes]]]) -> list[IndexedBlock]:
+    """The blocks with their chunks; those before the first beginning of a chunk cannot be read."""
+    indexed: list[IndexedBlock] = []
+    chunk = -1
+    for block, payload in found:
+        if block.begins_chunk:
+            chunk = len(indexed)
+        if chunk >= 0 and (not indexed or block.first >= indexed[-1].block.last):
+            indexed.append(IndexedBlock(block, chunk, payload))
+    if not indexed:
+        raise RecordingError("nothing is recorded yet")
+    return indexed
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    if path.is_dir():
+        newest = max(path.glob(f"*{SUFFIX}"), key=lambda each: each.stat().st_mtime, default=None)
+        hint = f"; name a file, such as {newest}" if newest else f" without recordings (*{SUFFIX})"
+        raise RecordingError(f"{path} is a folder{hint}")
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise RecordingError(f"the recording {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise RecordingError(f"the recording {path} is empty; there is nothing to show") from None
+
+
+def _file_facts(path: Path, data: mmap.mmap) -> tuple[FileFacts, int]:
+    if len(data) < FILE_HEADER.size and MAGIC.startswith(data[: len(MAGIC)]):
+        raise RecordingError(f"the recording {path} ends before its first moment; there is nothing to show")
+    if data[: len(MAGIC)] != MAGIC:
+        raise RecordingError(
+            f"{path} is no recording of sp500tui; name a file that --record FOLDER has written (*{SUFFIX})"
+        )
+    _, version, length = FILE_HEADER.unpack_from(data)
+    if version > VERSION:
+        raise RecordingError(
+            f"the recording {path} has format {version}, this program reads up to {VERSION}; update sp500tui"
+        )
+    end = FILE_HEADER.size + length
+    if end > len(data):
+        raise RecordingError(f"the recording {path} ends before its first moment; there is nothing to show")
+    try:
+        facts: FileFacts = decode(data[FILE_HEADER.size : end], FileFacts)
+    except ProtocolError:
+        raise RecordingError(f"the header of the recording {path} is damaged; it cannot be shown") from None
+    return facts, end
+
+
+def _constant(payload: bytes) -> Callable[[], bytes]:
+    return lambda: payload
+
+
+def _slice(data: mmap.mmap, start: int, end: int) -> Callable[[], bytes]:
+    return lambda: data[start:end]

@@ -1,0 +1,133 @@
+"""Records a pipeline every second: the last minutes in memory, and on request in files."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sp500tui import __version__
+from sp500tui.errors import Sp500tuiError
+from sp500tui.logs.setup import LogSource
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.service_thread import ServiceThread
+from sp500tui.remote.recording.blocks import BlockWriter, FileFacts
+from sp500tui.remote.recording.reader import Recording
+from sp500tui.remote.recording.stores import RecentBlocks, RecordingFolder, StoredBlock, save
+from sp500tui.remote.updates import UpdateSource
+from sp500tui.remote.wire import Position, RunFacts
+
+_log = logging.getLogger(__name__)
+
+_INTERVAL = 1.0
+_KEPT_FAILURES = 10
+"""Recordings of failed runs kept in a folder."""
+
+
+class Recorder:
+    """A thread that records a pipeline until it is closed."""
+
+    def __init__(
+        self,
+        pipeline: PipelineControl,
+        run: RunFacts,
+        log: LogSource,
+        *,
+        folder: Path | None = None,
+        failures: Path | None = None,
+        interval: float = _INTERVAL,
+    ) -> None:
+        """Prepare the recording.
+
+        Args:
+            pipeline: What is recorded.
+            run: Facts of the run, for the replay.
+            log: Source of the log lines.
+            folder: Records to files here; None for memory alone.
+            failures: A failed run leaves its last minutes here; None for nothing.
+            interval: Seconds between two moments.
+
+        Raises:
+            ConfigurationError: `folder` cannot be created or written.
+        """
+        self.facts = FileFacts(__version__, run)
+        self.recent = RecentBlocks()
+        self._pipeline = pipeline
+        self._source = UpdateSource(pipeline, log)
+        self._position = Position()
+        self._writer = BlockWriter()
+        self._lock = threading.Lock()
+        self._failures = failures
+        self._interval = interval
+        self._due = time.monotonic()
+        self._folder = (
+            None if folder is None else RecordingFolder(folder, self.facts, self._writer.begin_chunk)
+        )
+        self.thread = ServiceThread("recorder", self._step)
+
+    def start(self) -> None:
+        """Begin to record."""
+        self.thread.start()
+
+    def _step(self) -> float:
+        """Record one moment; returns the seconds to the next."""
+        self.record()
+        self._due = max(self._due + self._interval, time.monotonic())
+        return self._due - time.monotonic()
+
+    def record(self) -> None:
+        """Record the present moment."""
+        update = self._source.since(self._position)
+        self._position = update.position
+        with self._lock:
+            self._keep(self._writer.add(update))
+
+    def flush(self) -> None:
+        """Make everything recorded so far available in `recent`."""
+        with self._lock:
+            self._keep(self._writer.finish())
+
+    def recent_recording(self) -> Recording | None:
+        """The last minutes; None before anything is recorded."""
+        self.flush()
+        blocks = self.recent.blocks()
+        return Recording.of_blocks(self.facts, blocks) if blocks else None
+
+    def _keep(self, complete: StoredBlock | None) -> None:
+        if complete is not None:
+            self.recent.append(*complete)
+            if self._folder is not None:
+                self._folder.append(*complete)
+
+    def close(self) -> None:
+        """Record the end and close the file; a run that failed leaves a recording of its last minutes."""
+        self.thread.stop()
+        self.thread.join(2.0)
+        with suppress(Exception):  # of a pipeline that was killed; what was recorded before is complete
+            self.record()
+        self.flush()
+        if self._folder is not None:
+            self._folder.close()
+        elif self._failures is not None and self._pipeline.outcome().failure:
+            self._save(self._failures)
+
+    def _save(self, folder: Path) -> None:
+        try:
+            path = save(folder, self.facts, self.recent.blocks(), prefix="failed", keep=_KEPT_FAILURES)
+        except Sp500tuiError as error:
+            _log.warning("the last minutes of the failed run could not be recorded: %s", error)
+            return
+        if path is not None:
+            _log.info("the last minutes of the failed run: sp500tui replay %s", path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,194 @@
+"""A recording as `PipelineControl`: shows the state at the time of its playback, and refuses every command."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sp500tui import __version__
+from sp500tui.errors import DatabaseError, Sp500tuiError
+from sp500tui.logs.setup import LogLine
+from sp500tui.model import Constituent
+from sp500tui.pipeline.api import FaultInjector, ScaleResult, ShutdownLevel
+from sp500tui.pipeline.core.events import PipelineEvent, deliver
+from sp500tui.pipeline.core.second_sample import SecondSample
+from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
+from sp500tui.pipeline.report import RunReport
+from sp500tui.remote.mirror import Mirror
+from sp500tui.remote.recording.blocks import RecordingError
+from sp500tui.remote.recording.moments import Moment, update_of
+from sp500tui.remote.recording.playback import Playback
+from sp500tui.remote.recording.reader import Recording
+from sp500tui.remote.wire import ProtocolError
+
+
+class RecordedError(Sp500tuiError):
+    """A command was given to a recording."""
+
+
+class ReplayedPipeline:
+    """Follows the playback whenever it is read; also a source of log lines for the dashboard. Thread-safe."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        playback: Playback,
+        *,
+        refusal: str = "This is a recording: it can be looked at, but not steered",
+    ) -> None:
+        """`refusal`: the error of every command."""
+        self._refusal = refusal
+        self.recording = recording
+        self.playback = playback
+        self._lock = threading.RLock()
+        self._listeners: list[Callable[[PipelineEvent], None]] = []
+        self._mirror = Mirror()
+        self._shown: list[Moment] = []
+        self.generation = 0
+        """Increases whenever time goes back: what was read before is no longer true then."""
+
+    # Following the playback
+
+    def _current(self) -> Mirror:
+        """The state at the time of the playback."""
+        with self._lock:
+            moments = self.recording.moments_until(self.playback.at)
+            if self._shown and moments[-1] is self._shown[-1]:
+                return self._mirror
+            shown, self._shown = self._shown, moments
+            if shown and moments[0] is shown[0] and len(moments) >= len(shown):
+                self._advance(moments[len(shown) :])
+            else:
+                if shown and moments[-1].at < shown[-1].at:
+                    self.generation += 1
+                self._rebuild(moments)
+            return self._mirror
+
+    def _rebuild(self, moments: Sequence[Moment]) -> None:
+        """Put the state together from the beginning of a chunk."""
+        self._mirror = Mirror()
+        self._mirror.apply(update_of(moments, from_known=True))
+
+    def _advance(self, moments: Sequence[Moment]) -> None:
+        """Add the moments that follow."""
+        update = update_of(moments)
+        self._mirror.apply(update)
+        for event in update.events:
+            deliver(event, *self._listeners)
+
+    def check(self, path: Path) -> None:
+        """Raise RecordingError unless the present moment can be shown."""
+        try:
+            self._current()
+        except ProtocolError:
+            raise RecordingError(
+                f"the recording {path} was written by sp500tui {self.recording.facts.program}, whose values this "
+                f"program ({__version__}) cannot read; show it with that version"
+            ) from None
+
+    @property
+    def now(self) -> datetime:
+        """The time shown, UTC."""
+        return datetime.fromtimestamp(self.playback.at, UTC)
+
+    # Reading
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def snapshot(self) -> Snapshot:
+        """See `PipelineControl.snapshot`."""
+        return self._current().latest.snapshot
+
+    def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
+        """See `PipelineControl.prices_since`."""
+        return self._current().prices_since(version)
+
+    def price_of(self, symbol: str) -> LivePrice | None:
+        """See `PipelineControl.price_of`."""
+        return self._current().price_of(symbol)
+
+    def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        """See `PipelineControl.seconds_since`."""
+        return self._current().seconds_since(second)
+
+    def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
+        """See `PipelineControl.events_since`."""
+        return self._current().events_since(number)
+
+    def constituents(self) -> Sequence[Constituent]:
+        """See `PipelineControl.constituents`."""
+        return self._current().constituents()
+
+    def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
+        """See `LogSource.since`."""
+        return self._current().since(seq)
+
+    def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
+        """See `PipelineControl.subscribe`; events are delivered as time passes over them."""
+        with self._lock:
+            for event in self._current().events_since(0)[1]:
+                deliver(event, listener)
+            self._listeners.append(listener)
+
+    @property
+    def database_url(self) -> str | None:
+        """See `PipelineControl.database_url`.
+
+        Raises:
+            DatabaseError: always; the rows stored today are not those of the recording.
+        """
+        raise DatabaseError("a recording has no database; attach to the pipeline to see what is stored")
+
+    @property
+    def demo_market(self) -> FaultInjector | None:
+        """None: a recording has no market."""
+        return None
+
+    def join(self, timeout: float | None = None) -> bool:  # noqa: ARG002  # nothing to wait for
+        """True: nothing runs."""
+        return True
+
+    def outcome(self) -> RunReport:
+        """See `PipelineControl.outcome`: that of the moment shown."""
+        return RunReport.from_snapshot(self.snapshot())
+
+    # Commands
+
+    def scale(self, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def pause(self, stage: StageName | None = None) -> None:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def resume(self, stage: StageName | None = None) -> None:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def run_cycle_now(self) -> bool:
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def set_interval(self, seconds: float) -> float:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def kill_worker(self, name: str) -> bool:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def stop_database(self, seconds: float) -> bool:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)

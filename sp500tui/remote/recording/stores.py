@@ -1,0 +1,202 @@
+"""Where blocks are kept: the last minutes in memory, and files that are rotated."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sp500tui.config.paths import ensure_folder
+from sp500tui.remote.recording.blocks import Block, FileFacts, file_header
+
+_log = logging.getLogger(__name__)
+
+SUFFIX = ".sp5"
+_FILE_SECONDS = 86_400.0
+_FILE_BYTES = 1 << 30
+_FILES = 30
+"""Recordings kept in a folder; the oldest ones are removed."""
+_RETRY_AFTER = 60.0
+"""Seconds after which a file is tried again where the disk was full."""
+
+StoredBlock = tuple[Block, bytes]
+
+
+class RecentBlocks:
+    """The blocks of the last minutes in memory, in whole chunks. Thread-safe."""
+
+    def __init__(self, seconds: float = 900.0, limit_bytes: int = 20 << 20) -> None:
+        self._seconds = seconds
+        self._limit = limit_bytes
+        self._lock = threading.Lock()
+        self._chunks: deque[list[StoredBlock]] = deque()
+        self._bytes = 0
+
+    def append(self, block: Block, payload: bytes) -> None:
+        """Add a block; drops the oldest chunks beyond the limits, but never the present one."""
+        with self._lock:
+            if block.begins_chunk or not self._chunks:
+                self._chunks.append([])
+            self._chunks[-1].append((block, payload))
+            self._bytes += len(payload)
+            while len(self._chunks) > 1 and self._is_dispensable(block.last):
+                self._bytes -= sum(len(old) for _, old in self._chunks.popleft())
+
+    def _is_dispensable(self, now: float) -> bool:
+        """Whether the oldest chunk can be dropped: the others reach far enough back, or memory is short."""
+        return now - self._chunks[1][0][0].first >= self._seconds or self._bytes > self._limit
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all payloads."""
+        return self._bytes
+
+    def blocks(self) -> list[StoredBlock]:
+        """All blocks, oldest first."""
+        with self._lock:
+            return [block for chunk in self._chunks for block in chunk]
+
+
+def ensure_recordings(folder: Path) -> None:
+    """Create a folder of recordings.
+
+    Raises:
+        ConfigurationError: it cannot be created or written.
+    """
+    ensure_folder(folder, "folder of recordings", "name another with --record FOLDER")
+
+
+class RecordingFile:
+    """One file. Every block is on disk before the next one is written."""
+
+    def __init__(self, path: Path, facts: FileFacts) -> None:
+        """Create the file; raises OSError if it exists or cannot be written."""
+        self.path = path
+        self.bytes = 0
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            self._write(file_header(facts))
+        except OSError:
+            self.close()
+            raise
+
+    def append(self, block: Block, payload: bytes) -> None:
+        """Write a block; raises OSError."""
+        self._write(block.encoded() + payload)
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        os.fdatasync(self._descriptor) if hasattr(os, "fdatasync") else os.fsync(self._descriptor)
+        self.bytes += len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class RecordingFolder:
+    """A folder of recordings: a file a day. A disk that is full costs a warning and the recording, never the run."""
+
+    def __init__(
+        self,
+        folder: Path,
+        facts: FileFacts,
+        begin_chunk: Callable[[], None],
+        *,
+        prefix: str = "sp500tui",
+        keep: int = _FILES,
+    ) -> None:
+        """Create the folder; `begin_chunk` has the next block begin a chunk, as every file must.
+
+        Raises:
+            ConfigurationError: the folder cannot be created or written.
+        """
+        ensure_recordings(folder)
+        self._folder = folder
+        self._facts = facts
+        self._begin_chunk = begin_chunk
+        self._prefix = prefix
+        self._keep = keep
+        self._file: RecordingFile | None = None
+        self._first = 0.0
+        self._retry_at = 0.0
+
+    @property
+    def path(self) -> Path | None:
+        """The present file."""
+        return None if self._file is None else self._file.path
+
+    def append(self, block: Block, payload: bytes) -> None:
+        """Write a block to the present file, or begin the next one."""
+        try:
+            if self._file is None:
+                if not block.begins_chunk:
+                    if block.first >= self._retry_at:
+                        self._begin_chunk()
+                    return
+                self._open(block.first)
+            assert self._file is not None  # noqa: S101  # opened above
+            self._file.append(block, payload)
+        except OSError as error:
+            _log.warning(
+                "the recording in %s is interrupted: %s; the next attempt follows in %.0f s",
+                self._folder,
+                error.strerror,
+                _RETRY_AFTER,
+            )
+            self.close()
+            self._retry_at = block.last + _RETRY_AFTER
+            return
+        if block.last - self._first >= _FILE_SECONDS or self._file.bytes >= _FILE_BYTES:
+            self.close()
+            self._begin_chunk()
+
+    def _open(self, at: float) -> None:
+        stamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = self._folder / f"{self._prefix}-{stamp}{SUFFIX}"
+        number = 1
+        while path.exists():
+            number += 1
+            path = self._folder / f"{self._prefix}-{stamp}-{number}{SUFFIX}"
+        self._file = RecordingFile(path, self._facts)
+        self._first = at
+        _log.info("recording to %s", path)
+        self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        files = sorted(
+            self._folder.glob(f"{self._prefix}-*{SUFFIX}"), key=lambda path: (path.stat().st_mtime, path.name)
+        )
+        for path in files[: -self._keep]:
+            with suppress(OSError):
+                path.unlink()
+
+    def close(self) -> None:
+        """Close the present file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+def save(
+    folder: Path, facts: FileFacts, blocks: Sequence[StoredBlock], *, prefix: str, keep: int
+) -> Path | None:
+    """Write blocks to a new file of a folder, such as those of the last minutes after a failure.
+
+    Returns its path; None without blocks, or if it cannot be written.
+    """
+    if not blocks:
+        return None
+    recordings = RecordingFolder(folder, facts, lambda: None, prefix=prefix, keep=keep)
+    for block, payload in blocks:
+        recordings.append(block, payload)
+    path = recordings.path
+    recordings.close()
+    return path

@@ -1,0 +1,1 @@
+"""The time bar and its keys: looking back in a live dashboard, and replaying a recording."""

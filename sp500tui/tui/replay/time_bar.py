@@ -1,0 +1,85 @@
+"""The time bar: the time shown, on a line from the beginning to the end, with marks for events and errors."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sp500tui.remote.recording.reader import Recording
+from sp500tui.remote.recording.replay import ReplayedPipeline
+from sp500tui.tui.render.formats import span
+from sp500tui.tui.render.lines import Line, Role, Span, cut, width_of
+from sp500tui.tui.render.lines_widget import LinesWidget
+
+_SHORTEST = 8
+"""Cells of the line below which it is left out."""
+
+
+class TimeBar(LinesWidget):
+    """One line above the keys; it is only there while another time than the present is shown."""
+
+    DEFAULT_CLASSES = "time-bar"
+
+    def __init__(self) -> None:
+        super().__init__(id="time-bar")
+        self._marks: tuple[Recording, int, list[tuple[bool, bool]]] | None = None
+
+    def show(self, replayed: ReplayedPipeline, *, is_replay: bool) -> None:
+        """Show the time of a recording."""
+        width = self.size.width
+        if width <= 0:
+            return
+        left, right = _ends(replayed, is_replay=is_replay)
+        cells = width - width_of(left) - width_of(right) - 4
+        if cells < _SHORTEST:
+            self.show_lines([cut((Span(" "), *left), width)])
+            return
+        line = _line(replayed, self._marks_of(replayed.recording, cells))
+        self.show_lines([(Span(" "), *left, Span(" "), *line, Span(" "), *right, Span(" "))])
+
+    def _marks_of(self, recording: Recording, cells: int) -> list[tuple[bool, bool]]:
+        """The marks of the line; kept until recording or width change."""
+        if self._marks is None or self._marks[0] is not recording or self._marks[1] != cells:
+            self._marks = recording, cells, recording.marks(cells)
+        return self._marks[2]
+
+
+def _ends(replayed: ReplayedPipeline, *, is_replay: bool) -> tuple[Line, Line]:
+    """What stands before and behind the line."""
+    playback = replayed.playback
+    at = playback.at
+    date = f"{_local(at):%Y-%m-%d} " if is_replay else ""
+    state = "▶" if playback.playing else "⏸"
+    left: Line = (
+        Span(f"{state} ", Role.ACCENT),
+        Span(f"{date}{_local(at):%H:%M:%S}", Role.SELECTED),
+    )
+    if not is_replay:
+        return (
+            (*left, Span(f" {span(playback.last - at)} ago", Role.WARN)),
+            (Span("end", Role.ACCENT), Span(" now", Role.LABEL)),
+        )
+    speed = f" ×{playback.speed:g}"
+    return (*left, Span(speed, Role.LABEL)), (Span(f"{_local(playback.last):%H:%M:%S}", Role.LABEL),)
+
+
+def _line(replayed: ReplayedPipeline, marks: list[tuple[bool, bool]]) -> Line:
+    """The line: a knob at the time shown, `!` at errors, `•` at events."""
+    playback, cells = replayed.playback, len(marks)
+    length = max(playback.last - playback.first, 1e-9)
+    knob = min(cells - 1, int((playback.at - playback.first) / length * cells))
+    spans: list[Span] = []
+    for cell, (event, error) in enumerate(marks):
+        past = Role.ACCENT if cell < knob else Role.DIM
+        if cell == knob:
+            spans.append(Span("◆", Role.TITLE))
+        elif error:
+            spans.append(Span("!", Role.BAD))
+        elif event:
+            spans.append(Span("•", Role.WARN))
+        else:
+            spans.append(Span("━" if cell < knob else "─", past))
+    return tuple(spans)
+
+
+def _local(at: float) -> datetime:
+    return datetime.fromtimestamp(at).astimezone()

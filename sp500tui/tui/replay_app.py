@@ -1,0 +1,98 @@
+"""The dashboard on a recording."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.errors import ExitCode
+from sp500tui.logs.redaction import plain
+from sp500tui.pipeline.report import exit_code
+from sp500tui.pipeline.runtime.stop_signals import StopSignals
+from sp500tui.remote.recording.replay import ReplayedPipeline
+from sp500tui.tui import screens as registry
+from sp500tui.tui.app import DashboardApp, dashboard_files
+from sp500tui.tui.replay.controls import TimeControls
+from sp500tui.tui.replay.keys import REPLAY_BINDINGS, TIME_BINDINGS
+from sp500tui.tui.shell.keymap import KeyCommand, commands_of
+
+_STEERING = ("scale", "toggle_pause", "toggle_stage_pause", "run_cycle", "change_interval", "start_tour")
+
+
+class ReplayApp(DashboardApp):
+    """Shows a recording: its time can be played, stopped and set; nothing can be steered."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c", "request_stop", "Leave", id="quit", tooltip="Leave the recording"),
+        *(replace(binding, show=True) for binding in TIME_BINDINGS),
+        *REPLAY_BINDINGS,
+    ]
+
+    def commands(self) -> list[KeyCommand]:
+        """All key bindings with an id, by panel."""
+        return list(commands_of([ReplayApp, DashboardApp, *registry.binding_classes()]))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide the keys that steer a pipeline, and leave those of the time bar to text inputs."""
+        if action in _STEERING:
+            return False
+        if action in ("time_play", "time_begin") and isinstance(self.focused, Input):
+            return False
+        return super().check_action(action, parameters)
+
+    def action_time_play(self) -> None:
+        """Play or pause."""
+        self.change_time(TimeControls.play)
+
+    def action_time_begin(self) -> None:
+        """Go to the first moment."""
+        self.change_time(TimeControls.begin)
+
+    def action_time_speed(self, direction: int) -> None:
+        """Play more slowly or faster."""
+        self.change_time(lambda controls: controls.speed(direction))
+
+    def action_request_stop(self) -> None:
+        """Leave."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Exit with 0, or with the code of the signal."""
+        report = self.report()
+        code = exit_code(report) if report.signal is not None or self.crashed else ExitCode.OK
+        self.exit(int(code), return_code=int(code))
+
+
+def run_replay(settings: Settings, paths: Paths, pipeline: ReplayedPipeline) -> int:
+    """Show a recording until the user leaves; returns the exit code.
+
+    Raises:
+        ConfigurationError: the theme or the keymap is invalid.
+    """
+    files = dashboard_files(paths)
+    with StopSignals() as signals:
+        app = ReplayApp(
+            lambda: pipeline,
+            pipeline.recording.facts.run.applied_to(settings),
+            log=pipeline,
+            state_file=files.state,
+            export_folder=files.exports,
+            signals=signals,
+            replayed=pipeline,
+        )
+        try:
+            code = app.run()
+        except Exception as error:  # noqa: BLE001  # reported in one line below
+            app.failed(error)
+            code = None
+        if app.crashed:
+            with suppress(OSError):
+                sys.stderr.write(f"sp500tui: the dashboard failed: {plain(app.crashed)}\n")
+    return int(ExitCode.INCOMPLETE) if code is None else code

@@ -1,0 +1,116 @@
+"""`sp500tui replay`: the summary of a recording, and one line for what is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sp500tui.cli import main as cli
+from sp500tui.errors import ExitCode
+from sp500tui.logs import setup as logs
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.remote.recording.stores import save
+from tests.support.environment import isolate_home
+from tests.support.recorded import FACTS, FakeLife, recorded
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    isolate_home(monkeypatch, tmp_path)
+    yield
+    if (configuration := logs.current()) is not None:
+        configuration.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A minute with four cycles and a fault."""
+
+    def notes(life: FakeLife) -> None:
+        if life.second == 40:
+            life.event(EventKind.THROTTLED, "429", 30)
+
+    path = save(tmp_path / "recordings", FACTS, recorded(60, notes=notes)[0], prefix="test", keep=3)
+    assert path is not None
+    return path
+
+
+def test_the_summary_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay", str(file), "--no-ui", "--json"]) == ExitCode.OK
+    none = dict.fromkeys(("fetched", "stored", "duplicate", "queued", "in_flight", "spooled", "dead"), 0)
+    assert json.loads(capsys.readouterr().out) == {
+        "from": "2026-05-14T17:46:01.000Z",
+        "to": "2026-05-14T17:47:00.000Z",
+        "snapshots": 60,
+        "events": 5,
+        "first": none,
+        "last": none | {"fetched": 12, "stored": 12},
+    }
+
+
+def test_the_summary_as_text(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay", str(file), "--no-ui"]) == ExitCode.OK
+    assert "last       fetched 12 = stored 12" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("time", ["+30s", "+0.5m", "2026-05-14T17:46:30Z", "2026-05-14T19:46:30+02:00"])
+def test_times_that_can_be_named(file: Path, capsys: pytest.CaptureFixture[str], time: str) -> None:
+    assert cli.main(["replay", str(file), "--no-ui", "--json", "--at", time]) == ExitCode.OK
+    assert cli.main(["replay", str(file), "--no-ui", "--json", "--at=-10s"]) == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--at", "yesterday"], "--at 'yesterday' is no time; give a time such as 14:30"),
+        (["--at", "25:00"], "--at '25:00' is no time"),
+        (["--at", ""], "--at '' is no time"),
+        (["--at", "+90m"], "--at +90m is outside the recording, which reaches from 2026-05-14T17:46:01"),
+        (["--at", "2020-01-01T00:00:00Z"], "is outside the recording"),
+        (["--at", "0001-01-01"], "--at '0001-01-01' is no time"),
+        (["--speed", "0"], "--speed '0' is no speed; give a number above 0, up to 1000"),
+        (["--speed", "nan"], "is no speed"),
+        (["--speed", "-1"], "is no speed"),
+        (["--speed", "fast"], "is no speed"),
+        (["--speed", "1e9"], "is no speed"),
+        ([], "the dashboard needs a terminal"),
+    ],
+)
+def test_bad_options_are_one_line(
+    file: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    no_ui = ["--no-ui"] if options else []
+    assert cli.main(["replay", str(file), *no_ui, *options]) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"no recording", b"\x89SP500R\n\x00\x09" + bytes(40)])
+def test_what_is_no_recording_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    path = tmp_path / "file.sp5"
+    path.write_bytes(content)
+    assert cli.main(["replay", str(path), "--no-ui", "--json"]) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert str(path) in captured.err
+    assert captured.out == ""
+
+
+def test_a_torn_recording_is_shown_up_to_its_last_block(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(file.read_bytes()[:-10])
+    assert cli.main(["replay", str(file), "--no-ui", "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["snapshots"] == 55
+
+
+def test_the_file_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay"]) == ExitCode.USAGE
+    assert "FILE" in capsys.readouterr().err

@@ -1,0 +1,320 @@
+"""Another time than the present in the dashboard: looking back in a live one, and replaying a recording."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sp500tui.config.settings import Settings
+from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.remote.recording.blocks import BlockWriter
+from sp500tui.remote.recording.playback import Playback
+from sp500tui.remote.recording.reader import Recording
+from sp500tui.remote.recording.replay import ReplayedPipeline
+from sp500tui.remote.updates import UpdateSource
+from sp500tui.remote.wire import Position
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.replay.time_bar import TimeBar
+from sp500tui.tui.replay_app import ReplayApp
+from tests.support.recorded import FACTS, START, FakeLife, recorded
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, listed
+from tests.support.waiting import FakeClock
+from tests.tui.conftest import CannedLog, Driven, until_shown
+
+LENGTH = 180
+UPPER = 24
+"""Lines of the screen above those that the time bar moves."""
+Show = Callable[..., AbstractAsyncContextManager[Driven]]
+
+
+def notes(life: FakeLife) -> None:
+    """What happens in the run: a throttle after 60 s, an error after 120 s, a log line every 20 s."""
+    if life.second == 60:
+        life.event(EventKind.THROTTLED, "Yahoo Finance answers 429", 30)
+    if life.second == 120:
+        life.event(EventKind.DATABASE_DOWN, "PostgreSQL does not answer", 40)
+    if life.second % 20 == 0:
+        life.line(f"second {life.second}")
+
+
+@pytest.fixture(scope="module")
+def past() -> Recording:
+    """Three minutes of a run."""
+    return Recording.of_blocks(FACTS, recorded(LENGTH, notes=notes)[0])
+
+
+@pytest.fixture
+def live(log: CannedLog, tmp_path: Path, past: Recording) -> Show:
+    """Runs a live dashboard that has recorded three minutes."""
+
+    @asynccontextmanager
+    async def opened(**options: Any) -> AsyncIterator[Driven]:
+        pipeline = FakePipeline()
+        app = DashboardApp(
+            lambda: pipeline,
+            Settings(demo=True, data_dir=tmp_path),
+            log=log,
+            state_file=tmp_path / "dashboard.json",
+            export_folder=tmp_path,
+            clock=lambda: NOON + timedelta(seconds=LENGTH),
+            **{"recent": lambda: past} | options,
+        )
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until_shown(pilot)
+            yield Driven(app, pilot, pipeline)
+
+    return opened
+
+
+@pytest.fixture
+def replay(tmp_path: Path, past: Recording) -> Show:
+    """Runs the dashboard on the recording; its clock stands still."""
+
+    @asynccontextmanager
+    async def opened(at: float = 1.0, clock: FakeClock | None = None) -> AsyncIterator[Driven]:
+        playback = Playback(past.first, past.last, clock=clock or FakeClock())
+        playback.seek(START + at)
+        pipeline = ReplayedPipeline(past, playback)
+        app = ReplayApp(
+            lambda: pipeline,
+            FACTS.run.applied_to(Settings(data_dir=tmp_path)),
+            log=pipeline,
+            state_file=tmp_path / "dashboard.json",
+            export_folder=tmp_path,
+            replayed=pipeline,
+        )
+        async with app.run_test(size=(120, 40)) as pilot:
+            driven = Driven(app, pilot, FakePipeline())
+            await driven.until(lambda: app.feed.pipeline is pipeline and bar(driven), "the time bar")
+            yield driven
+
+    return opened
+
+
+def bar(driven: Driven) -> str:
+    """The text of the time bar; empty without one."""
+    bars = driven.app.screen.query(TimeBar)
+    return "".join("".join(each.lines_shown()) for each in bars)
+
+
+async def at(driven: Driven, time: str) -> None:
+    """Wait until the bar shows this time."""
+    await driven.until(lambda: time in bar(driven), f"{time} in the bar: {bar(driven)}")
+
+
+class TestLookingBack:
+    async def test_comma_goes_back_and_full_stop_forth(self, live: Show) -> None:
+        async with live() as dashboard:
+            assert bar(dashboard) == ""
+            # when the user goes back three times, then the state of that time is shown
+            await dashboard.press("comma", "comma", "comma")
+            await at(dashboard, "17:48:45 15 s ago")
+            await dashboard.until(lambda: "fetched 33" in dashboard.text(), "the equation of that time")
+            assert dashboard.app.clock() == NOON + timedelta(seconds=165)
+            await dashboard.press("full_stop")
+            await at(dashboard, "17:48:50 10 s ago")
+            # and at the end the present is back
+            await dashboard.press("full_stop", "full_stop")
+            assert dashboard.said == "Back at the present"
+            await dashboard.until(lambda: not bar(dashboard))
+            await dashboard.until(lambda: "fetched 21,126" in dashboard.text(), "the present")
+            assert dashboard.app.clock() == NOON + timedelta(seconds=LENGTH)
+
+    async def test_end_returns_to_the_present(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("ctrl+left")
+            await at(dashboard, "17:48:00 1 min ago")
+            await dashboard.press("end")
+            await dashboard.until(lambda: not bar(dashboard))
+            await dashboard.until(lambda: "fetched 21,126" in dashboard.text(), "the present")
+
+    async def test_end_belongs_to_the_lists_at_the_present(self, live: Show) -> None:
+        async with live() as dashboard:
+            table = dashboard.main.panel.table
+            await dashboard.press("end")
+            await dashboard.until(lambda: table.cursor_symbol is not None)
+            assert table.cursor_row == table.row_count - 1
+
+    async def test_prices_and_log_are_those_of_the_time(self, live: Show, log: CannedLog) -> None:
+        log.say("something of now")
+        async with live() as dashboard:
+            await dashboard.until(lambda: "something of now" in dashboard.text())
+            await dashboard.press("ctrl+left", "ctrl+left")
+            await at(dashboard, "17:47:00")
+            await dashboard.until(lambda: "second 60" in dashboard.text(), "the log of that time")
+            assert "something of now" not in dashboard.text()
+            rows = dashboard.main.panel.table
+            await dashboard.until(lambda: str(rows.row("AAPL")).count("104.01"))
+            await dashboard.press("end")
+            await dashboard.until(lambda: "something of now" in dashboard.text())
+            assert "second 60" not in dashboard.text()
+            await dashboard.until(lambda: not str(rows.row("AAPL")).count("104.01"))
+
+    async def test_jumps_to_events_and_errors(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("left_curly_bracket")
+            await at(dashboard, "17:48:00")
+            await dashboard.press("left_curly_bracket")
+            await at(dashboard, "17:47:00")
+            await dashboard.press("right_parenthesis")
+            await at(dashboard, "17:48:00")
+            await dashboard.press("right_parenthesis")
+            assert dashboard.said == "no later error is recorded"
+            assert "17:48:00" in bar(dashboard)
+
+    async def test_the_past_cannot_be_steered(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("comma", "plus")
+            assert dashboard.said == "This is the past; press end first"
+            assert [call for call in dashboard.pipeline.calls if call[0] != "start"] == []
+
+    async def test_quitting_returns_to_the_present_first(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("comma", "q")
+            assert ("stop", ShutdownLevel.DRAIN) in dashboard.pipeline.calls
+            assert dashboard.app.time_controls.replayed is None
+
+    async def test_every_screen_has_the_bar(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("comma", "2")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(lambda: "a recording has no database" in dashboard.text())
+            await dashboard.press("3")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(lambda: "PostgreSQL does not answer" in dashboard.text())
+
+    async def test_there_is_no_time_before_the_first(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("ctrl+left", "ctrl+left", "ctrl+left")
+            await at(dashboard, "2 min 59 s ago")
+            assert dashboard.said == "Nothing earlier is recorded (2 min 59 s)"
+            await dashboard.press("comma")
+            await at(dashboard, "2 min 59 s ago")
+
+    async def test_nothing_is_recorded_yet(self, live: Show) -> None:
+        async with live(recent=lambda: None) as dashboard:
+            await dashboard.press("comma")
+            assert dashboard.said.startswith("Nothing is recorded yet")
+            await dashboard.press("full_stop")
+            assert dashboard.said == "This is the present"
+            assert bar(dashboard) == ""
+
+
+class TestReplaying:
+    async def test_space_plays_and_pauses(self, replay: Show) -> None:
+        clock = FakeClock()
+        async with replay(clock=clock) as dashboard:
+            assert "⏸ 2026-05-14 17:46:01 ×1" in bar(dashboard)
+            await dashboard.press("space")
+            clock.now += 30
+            await at(dashboard, "▶ 2026-05-14 17:46:31")
+            await dashboard.press("greater_than_sign")
+            clock.now += 10
+            await at(dashboard, "▶ 2026-05-14 17:46:51 ×2")
+            await dashboard.press("space")
+            clock.now += 10
+            await at(dashboard, "⏸ 2026-05-14 17:46:51")
+
+    async def test_steps_are_single_moments(self, replay: Show) -> None:
+        async with replay(at=100.0) as dashboard:
+            await dashboard.press("full_stop")
+            await at(dashboard, "17:47:41")
+            await dashboard.press("comma", "comma")
+            await at(dashboard, "17:47:39")
+            await dashboard.press("end")
+            await at(dashboard, "17:49:00 ")
+            await dashboard.press("home")
+            await at(dashboard, "17:46:01")
+            assert "fetched 0 " in dashboard.text()
+
+    async def test_it_stops_at_the_end_and_begins_again(self, replay: Show) -> None:
+        clock = FakeClock()
+        async with replay(at=170.0, clock=clock) as dashboard:
+            await dashboard.press("space")
+            clock.now += 60
+            await at(dashboard, "⏸ 2026-05-14 17:49:00")
+            await dashboard.press("space")
+            await at(dashboard, "▶ 2026-05-14 17:46:01")
+
+    async def test_nothing_can_be_steered_and_q_leaves(self, replay: Show) -> None:
+        async with replay() as dashboard:
+            await dashboard.press("plus", "p", "r", "P")
+            assert "space play" in dashboard.text()
+            assert "p pause" not in dashboard.text()
+            await dashboard.press("q")
+            assert dashboard.result == 0
+
+    async def test_all_rows_are_there(self, replay: Show) -> None:
+        async with replay(at=60.0) as dashboard:
+            table = dashboard.main.panel.table
+            await dashboard.until(lambda: table.row_count == len(listed()))
+
+
+async def test_a_replay_looks_as_the_run_did(log: CannedLog, tmp_path: Path) -> None:
+    # given a run with faults, shown while it is recorded
+    moments = (16, 31, 47)
+    life, writer = FakeLife(), BlockWriter()
+    source, position, blocks = UpdateSource(life.pipeline, life.log), Position(), []
+    seen: dict[int, list[str]] = {}
+
+    def faults(life: FakeLife) -> None:
+        if life.second == 30:
+            life.event(EventKind.DATABASE_DOWN, "PostgreSQL does not answer", 40)
+            life.line("PostgreSQL does not answer", 40)
+        if 30 <= life.second < 40:
+            life.pipeline.now_shows = replace(
+                degraded(), taken_at=life.pipeline.now_shows.taken_at, ledger=life.pipeline.now_shows.ledger
+            )
+
+    life.live()
+    app = DashboardApp(
+        lambda: life.pipeline,
+        FACTS.run.applied_to(Settings(data_dir=tmp_path)),
+        log=life.log,
+        state_file=tmp_path / "dashboard.json",
+        export_folder=tmp_path,
+        clock=lambda: NOON + timedelta(seconds=life.second),
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_shown(pilot)
+        live = Driven(app, pilot, life.pipeline)
+        while life.second < max(moments):
+            update = source.since(position)
+            position = update.position
+            blocks.append(writer.add(update))
+            life.live(faults)
+            if life.second in moments:
+                app.refresh_data()
+                await pilot.pause()
+                seen[life.second] = live.text().splitlines()[:UPPER]
+    blocks += [writer.add(source.since(position)), writer.finish()]
+    recording = Recording.of_blocks(FACTS, [block for block in blocks if block is not None])
+
+    # when the same moments of the recording are shown
+    playback = Playback(recording.first, recording.last)
+    pipeline = ReplayedPipeline(recording, playback)
+    replay = ReplayApp(
+        lambda: pipeline,
+        FACTS.run.applied_to(Settings(data_dir=tmp_path)),
+        log=pipeline,
+        state_file=tmp_path / "dashboard.json",
+        export_folder=tmp_path,
+        replayed=pipeline,
+    )
+    async with replay.run_test(size=(120, 40)) as pilot:
+        shown = Driven(replay, pilot, life.pipeline)
+        for second in moments:
+            playback.seek(START + second)
+            # then they look the same
+            await shown.until(
+                lambda: shown.text().splitlines()[:UPPER] == seen[second],  # noqa: B023  # awaited here
+                f"second {second}",
+            )
+    assert len({tuple(lines) for lines in seen.values()}) == len(moments)

@@ -1,0 +1,425 @@
+"""A recording gives back what was shown, at every second, from every file that holds at least one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sp500tui.errors import Sp500tuiError
+from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.remote.recording.blocks import MAGIC, Block, RecordingError, file_header
+from sp500tui.remote.recording.columns import latest, pack
+from sp500tui.remote.recording.playback import Playback
+from sp500tui.remote.recording.reader import Recording
+from sp500tui.remote.recording.replay import ReplayedPipeline
+from sp500tui.remote.recording.stores import RecentBlocks, RecordingFolder, StoredBlock, save
+from tests.support.recorded import FACTS, START, FakeLife, recorded, recording
+from tests.support.tui.fake_pipeline import NOON, listed, live_price, seeded_prices
+from tests.support.waiting import FakeClock
+
+
+def replayed(at: Recording, clock: FakeClock | None = None) -> ReplayedPipeline:
+    return ReplayedPipeline(at, Playback(at.first, at.last, clock=clock or FakeClock()))
+
+
+def written(folder: Path, blocks: list[StoredBlock]) -> Path:
+    path = save(folder, FACTS, blocks, prefix="test", keep=9)
+    assert path is not None
+    return path
+
+
+@cache
+def half_a_minute() -> tuple[list[StoredBlock], list[Snapshot]]:
+    return recorded(30)
+
+
+class TestColumns:
+    def test_prices_are_the_same_again(self) -> None:
+        # given prices of every kind: without a rate, without a change, with a price that is no product
+        quoted = seeded_prices()
+        odd = live_price("ODD", Decimal("1.50"), 0.0, 504)
+        odd = replace(
+            odd,
+            row=replace(
+                odd.row,
+                converted_price=None,
+                fx_rate=None,
+                fx_time=None,
+                quote=replace(odd.row.quote, change=None, percent_change=None, volume=None),
+            ),
+            written_by="",
+        )
+        exact = live_price("EXACT", Decimal("10.0"), 1.0, 505)
+        exact = replace(exact, row=replace(exact.row, converted_price=Decimal("68.72100")))
+        prices = [*quoted, odd, exact]
+        # when they are packed, then nothing is lost, not even a digit
+        columns = pack(prices)
+        assert columns is not None
+        assert latest([columns]) == prices
+        assert repr(latest([columns])) == repr(prices)
+
+    def test_the_last_of_several_wins(self) -> None:
+        first = [live_price("A", Decimal(1), 1.0, 1), live_price("B", Decimal(2), 1.0, 2)]
+        second = [live_price("A", Decimal(3), 1.0, 3)]
+        packed = [pack(first), pack(second)]
+        assert latest([each for each in packed if each is not None]) == [first[1], second[0]]
+
+    def test_no_prices_take_no_room(self) -> None:
+        assert pack([]) is None
+
+
+class TestReplay:
+    def test_every_second_is_as_it_was(self) -> None:
+        # given a run of twelve minutes, which is more than one chunk
+        blocks, snapshots = recorded(720)
+        assert sum(block.begins_chunk for block, _ in blocks) == 2
+        shown = replayed(Recording.of_blocks(FACTS, blocks))
+        # when any second is shown, in any order, then the state is that of the run
+        for second in (0, 719, 300, 1, 599, 600, 601, 42, 718):
+            shown.playback.seek(START + second + 1)
+            assert shown.snapshot() == snapshots[second]
+            assert shown.now == NOON + timedelta(seconds=second + 1)
+
+    def test_prices_log_and_events_are_those_of_the_moment(self) -> None:
+        def notes(life: FakeLife) -> None:
+            if life.second == 20:
+                life.event(EventKind.THROTTLED, "429", 30)
+            if life.second % 10 == 0:
+                life.line(f"line {life.second}")
+
+        shown = replayed(recording(60, notes))
+        shown.playback.seek(START + 14)
+        assert shown.prices_since(0) == (0, [])
+        assert [line.message for line in shown.since(0)[1]] == ["line 10"]
+        shown.playback.seek(START + 31)
+        version, prices = shown.prices_since(0)
+        assert version == 9
+        assert [price.row.quote.price for price in prices] == [
+            Decimal("102.01"),
+            Decimal("102.02"),
+            Decimal("102.03"),
+        ]
+        assert shown.price_of("BRK.B") == prices[1]
+        assert [line.message for line in shown.since(0)[1]] == ["line 10", "line 20", "line 30"]
+        assert [event.message for event in shown.events_since(0)[1]] == [
+            "cycle 1 finished",
+            "429",
+            "cycle 2 finished",
+        ]
+        assert [sample.second for sample in shown.seconds_since(28)[1]] == [29, 30, 31]
+        assert list(shown.constituents()) == listed()
+
+    def test_the_beginning_of_a_later_chunk_knows_what_was_before(self) -> None:
+        shown = replayed(recording(720, lambda life: life.line(f"line {life.second}")))
+        shown.playback.seek(START + 602)
+        assert len(shown.prices_since(0)[1]) == 3
+        assert [line.message for line in shown.since(0)[1]][-2:] == ["line 601", "line 602"]
+        assert len(shown.since(0)[1]) == 301
+        assert list(shown.constituents()) == listed()
+        assert len(shown.seconds_since(0)[1]) >= 60
+
+    def test_time_that_goes_back_is_announced(self) -> None:
+        shown = replayed(recording(60))
+        shown.playback.seek(START + 30)
+        shown.snapshot()
+        assert shown.generation == 0
+        shown.playback.seek(START + 40)
+        shown.snapshot()
+        assert shown.generation == 0
+        shown.playback.seek(START + 5)
+        shown.snapshot()
+        assert shown.generation == 1
+
+    def test_events_are_delivered_as_time_passes(self) -> None:
+        clock = FakeClock()
+        shown = replayed(recording(60), clock)
+        heard: list[str] = []
+        shown.subscribe(lambda event: heard.append(event.message))
+        shown.playback.play()
+        clock.now += 31
+        shown.snapshot()
+        assert heard == ["cycle 1 finished", "cycle 2 finished"]
+
+    def test_it_refuses_every_command(self) -> None:
+        shown = replayed(recording(5))
+        commands: list[Callable[[], object]] = [
+            lambda: shown.scale(StageName.PRICE, 3),
+            lambda: shown.scale_node("a", StageName.PRICE, 3),
+            shown.pause,
+            shown.resume,
+            shown.run_cycle_now,
+            lambda: shown.set_interval(3),
+            lambda: shown.stop(ShutdownLevel.KILL),
+            lambda: shown.kill_worker("writer-1"),
+            lambda: shown.stop_database(1),
+            lambda: shown.database_url,
+        ]
+        for command in commands:
+            with pytest.raises(Sp500tuiError, match="recording"):
+                command()
+        assert shown.demo_market is None
+
+
+class TestJumps:
+    @pytest.fixture(scope="class")
+    def run(self) -> Recording:
+        def notes(life: FakeLife) -> None:
+            if life.second in (100, 650):
+                life.event(EventKind.THROTTLED, "429", 30)
+            if life.second == 400:
+                life.event(EventKind.DATABASE_DOWN, "no answer", 40)
+            if life.second == 500:
+                life.line("a failure", 40)
+
+        return recording(720, notes)
+
+    @pytest.mark.parametrize(
+        ("at", "direction", "event", "error"),
+        [
+            (1, 1, 100, 400),
+            (100, 1, 400, 400),
+            (400, 1, 650, 500),
+            (500, 1, 650, None),
+            (650, 1, None, None),
+            (720, -1, 650, 500),
+            (650, -1, 400, 500),
+            (400, -1, 100, None),
+            (100, -1, None, None),
+        ],
+    )
+    def test_to_the_next_event_or_error(
+        self, run: Recording, at: int, direction: int, event: int | None, error: int | None
+    ) -> None:
+        def expected(second: int | None) -> float | None:
+            return None if second is None else START + second
+
+        assert run.next_event(START + at, direction) == expected(event)
+        assert run.next_error(START + at, direction) == expected(error)
+
+    def test_single_steps(self, run: Recording) -> None:
+        assert run.step(START + 10, 1) == START + 11
+        assert run.step(START + 10.5, -1) == START + 10
+        assert run.step(START + 600, 1) == START + 601
+        assert run.step(START + 1, -1) == START + 1
+        assert run.step(START + 720, 1) == START + 720
+
+    def test_marks_show_where_something_happened(self, run: Recording) -> None:
+        marks = run.marks(72)
+        assert [cell for cell, (event, _) in enumerate(marks) if event] == [9, 39, 64]
+        assert [cell for cell, (_, error) in enumerate(marks) if error] == [39, 49]
+
+
+class TestFiles:
+    def test_a_file_holds_what_was_recorded(self, tmp_path: Path) -> None:
+        blocks, snapshots = recorded(720)
+        path = written(tmp_path, blocks)
+        assert path.stat().st_mode & 0o777 == 0o600
+        found = Recording.open(path)
+        assert (found.moments, found.events) == (720, 48)
+        assert (found.first, found.last) == (START + 1, START + 720)
+        shown = replayed(found)
+        shown.playback.seek(found.last)
+        assert shown.snapshot() == snapshots[-1]
+
+    @settings(max_examples=30)
+    @given(cut=st.integers(0, 100_000))
+    def test_a_torn_file_is_complete_up_to_its_last_block(
+        self, tmp_path_factory: pytest.TempPathFactory, cut: int
+    ) -> None:
+        # given a file that ends anywhere
+        blocks, snapshots = half_a_minute()
+        whole = file_header(FACTS) + b"".join(block.encoded() + payload for block, payload in blocks)
+        path = tmp_path_factory.mktemp("torn") / "torn.sp5"
+        path.write_bytes(whole[: cut % (len(whole) + 1)])
+        # when it is opened, then it shows its last complete block, or says that there is none
+        if path.stat().st_size < len(file_header(FACTS)) + Block.SIZE + blocks[0][0].length:
+            with pytest.raises(RecordingError, match=str(path)):
+                Recording.open(path)
+            return
+        found = Recording.open(path)
+        shown = replayed(found)
+        shown.playback.seek(found.last)
+        assert shown.snapshot() == snapshots[found.moments - 1]
+
+    @settings(max_examples=30)
+    @given(position=st.integers(0, 100_000), byte=st.integers(0, 255))
+    def test_a_damaged_byte_costs_at_most_its_chunk(
+        self, tmp_path_factory: pytest.TempPathFactory, position: int, byte: int
+    ) -> None:
+        blocks, snapshots = half_a_minute()
+        damaged = bytearray(
+            file_header(FACTS) + b"".join(block.encoded() + payload for block, payload in blocks)
+        )
+        damaged[position % len(damaged)] = byte
+        path = tmp_path_factory.mktemp("damaged") / "damaged.sp5"
+        path.write_bytes(damaged)
+        try:
+            shown = replayed(Recording.open(path))
+            shown.playback.seek(START + 30)
+            shown.check(path)
+        except RecordingError:
+            return
+        assert shown.snapshot() in snapshots
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"", "is empty"),
+            (MAGIC[:4], "ends before its first moment"),
+            (MAGIC, "ends before its first moment"),
+            (file_header(FACTS), "ends before its first moment"),
+            (file_header(FACTS)[:-3], "ends before its first moment"),
+            (b"SQLite format 3\0" + bytes(100), "is no recording of sp500tui"),
+            (b"\x89PNG\r\n\x1a\n" + bytes(100), "is no recording of sp500tui"),
+            (bytes(range(256)) * 2, "is no recording of sp500tui"),
+            (MAGIC + b"\x00\x02" + bytes(100), "has format 2, this program reads up to 1; update sp500tui"),
+            (MAGIC + b"\x00\x01\x00\x00\x00\x03" + b"\xc1\xc1\xc1", "header of the recording"),
+        ],
+    )
+    def test_what_is_no_recording_is_named(self, tmp_path: Path, content: bytes, message: str) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(content)
+        with pytest.raises(RecordingError, match=message) as caught:
+            Recording.open(path)
+        assert str(path) in str(caught.value)
+
+    def test_a_missing_file_and_a_folder_are_named(self, tmp_path: Path) -> None:
+        with pytest.raises(RecordingError, match="cannot be read: No such file"):
+            Recording.open(tmp_path / "none.sp5")
+        with pytest.raises(RecordingError, match="is a folder without recordings"):
+            Recording.open(tmp_path)
+        path = written(tmp_path, recorded(5)[0])
+        with pytest.raises(RecordingError, match=f"is a folder; name a file, such as {path}"):
+            Recording.open(tmp_path)
+
+    def test_values_of_another_version_are_named(self, tmp_path: Path) -> None:
+        # given a recording whose snapshots have another form
+        life = FakeLife()
+        life.live()
+        life.pipeline.now_shows = replace(life.pipeline.now_shows, uptime="long")  # type: ignore[arg-type]
+        blocks, _ = recorded(
+            1,
+            life,
+            lambda each: setattr(
+                each.pipeline,
+                "now_shows",
+                replace(each.pipeline.now_shows, uptime="long"),  # type: ignore[arg-type]
+            ),
+        )
+        path = written(tmp_path, blocks)
+        with pytest.raises(RecordingError, match=r"was written by sp500tui 0\.1\.0.*cannot read"):
+            replayed(Recording.open(path)).check(path)
+
+    def test_a_file_a_day_and_only_so_many(self, tmp_path: Path) -> None:
+        # given a folder that keeps two files
+        renewed: list[int] = []
+        folder = RecordingFolder(tmp_path, FACTS, lambda: renewed.append(1), keep=2)
+        (block, payload), *_ = recorded(6)[0]
+        # when four days pass
+        for day in range(5):
+            first = START + day * 86_400
+            folder.append(replace(block, first=first, last=first + 86_400), payload)
+        folder.close()
+        # then the newest two are left, and each began a chunk
+        assert len(list(tmp_path.iterdir())) == 2
+        assert len(renewed) == 5
+
+    def test_a_full_disk_costs_the_recording_only(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        renewed: list[int] = []
+        folder = RecordingFolder(tmp_path, FACTS, lambda: renewed.append(1))
+        blocks, _ = recorded(30)
+
+        def full(*_: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        # given a disk that becomes full
+        folder.append(*blocks[0])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", full)
+            folder.append(*blocks[1])
+            folder.append(*blocks[2])
+        assert "is interrupted: No space left on device" in caplog.text
+        # when a minute has passed, then the next chunk goes to a new file
+        later = replace(blocks[3][0], first=START + 100, last=START + 104)
+        folder.append(later, blocks[3][1])
+        assert renewed
+        folder.append(replace(blocks[0][0], first=START + 105, last=START + 109), blocks[0][1])
+        folder.close()
+        assert [Recording.open(path).moments for path in sorted(tmp_path.iterdir())] == [5, 5]
+
+
+class TestMemory:
+    def test_it_keeps_the_last_minutes(self) -> None:
+        recent = RecentBlocks(seconds=60)
+        (block, payload), (further, more), *_ = recorded(12)[0]
+        for minute in range(5):
+            first = START + minute * 60
+            recent.append(replace(block, first=first, last=first + 5), payload)
+            recent.append(replace(further, first=first + 5, last=first + 60), more)
+        kept = recent.blocks()
+        assert kept[0][0].begins_chunk
+        assert kept[0][0].first >= START + 3 * 60
+        assert recent.bytes == sum(len(each) for _, each in kept)
+
+    def test_it_is_bounded(self) -> None:
+        recent = RecentBlocks(limit_bytes=10_000)
+        (block, _), *_ = recorded(6)[0]
+        for number in range(100):
+            recent.append(replace(block, first=START + number, last=START + number), bytes(3_000))
+        assert recent.bytes <= 10_000
+        assert recent.blocks()[-1][0].first == START + 99
+
+
+class TestPlayback:
+    def test_time_runs_at_its_speed_and_stops_at_the_end(self) -> None:
+        clock = FakeClock()
+        playback = Playback(100.0, 200.0, speed=2.0, clock=clock)
+        playback.play()
+        clock.now += 10
+        assert playback.at == 120.0
+        assert playback.change_speed(1) == 5.0
+        clock.now += 2
+        assert playback.at == 130.0
+        playback.pause()
+        clock.now += 100
+        assert playback.at == 130.0
+        playback.seek(1_000)
+        assert playback.at == 200.0
+        playback.seek(195)
+        playback.play()
+        clock.now += 10
+        assert playback.at == 200.0
+        assert not playback.playing
+        playback.play()
+        assert playback.at == 100.0
+
+    def test_speeds_have_ends(self) -> None:
+        playback = Playback(0.0, 1.0)
+        assert [playback.change_speed(1) for _ in range(9)][-1] == 300.0
+        assert [playback.change_speed(-1) for _ in range(12)][-1] == 0.25
+
+
+def test_a_clock_that_is_set_back_stops_nothing() -> None:
+    def notes(life: FakeLife) -> None:
+        if life.second == 10:
+            earlier = life.pipeline.now_shows.taken_at - timedelta(hours=1)
+            life.pipeline.now_shows = replace(life.pipeline.now_shows, taken_at=earlier)
+
+    found = recording(20, notes)
+    assert found.first == START + 1
+    assert found.last == START + 20
+    assert json.dumps(found.moments)
