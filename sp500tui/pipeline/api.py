@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 from typing import Protocol
 
-from sp500tui.model import Constituent
+from sp500tui.model import Constituent, Resolution
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
@@ -64,6 +65,37 @@ class ScaleResult:
     stage: StageName
     old: int
     new: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySnapshot:
+    """What the history stage of a running pipeline has to do and has done since its start."""
+
+    surveys: int = 0
+    """Requests for missing bars whose extent is not determined yet."""
+    requests: int = 0
+    """Requests to the source so far, those that are queued included."""
+    requests_done: int = 0
+    bars_outstanding: int = 0
+    """Bars that were fetched and are not stored yet."""
+    sessions_completed: int = 0
+    """Sessions that are complete since."""
+    sessions_incomplete: int = 0
+    """Sessions of which the source did not have everything."""
+    failed: int = 0
+    """Symbols and requests without an answer."""
+    message: str = ""
+    """What delays it at the moment; empty if nothing does."""
+
+    @property
+    def requests_left(self) -> int:
+        """Requests that are queued or in progress."""
+        return self.requests - self.requests_done
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything remains to be done."""
+        return bool(self.surveys or self.requests_left or self.bars_outstanding)
 
 
 class FaultInjector(Protocol):
@@ -146,6 +178,15 @@ class PipelineControl(Protocol):
 
     def run_cycle_now(self) -> bool:
         """Start the next cycle now; False while one is running or the pipeline is stopping."""
+
+    def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
+        """Fetch the missing bars of these symbols, all if there are none, in the background; live prices come first.
+
+        False on a node of a cluster, and while the pipeline is stopping.
+        """
+
+    def history(self) -> HistorySnapshot:
+        """The progress of the history stage."""
 
     def set_interval(self, seconds: float) -> float:
         """Set the seconds between the starts of two cycles, within 0.2 and 86,400; returns the value set."""

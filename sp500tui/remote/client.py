@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from sp500tui.errors import ExitCode, Sp500tuiError
-from sp500tui.model import Constituent
-from sp500tui.pipeline.api import FaultInjector, ScaleResult, ShutdownLevel
+from sp500tui.model import Constituent, Resolution
+from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.service_thread import ServiceThread
@@ -154,6 +154,14 @@ class RemotePipeline:
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""
         return self.call(commands.RunCycle(), bool)
+
+    def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
+        """See `PipelineControl.heal`."""
+        return self.call(commands.Heal(resolution, start, end, tuple(symbols)), bool)
+
+    def history(self) -> HistorySnapshot:
+        """See `PipelineControl.history`."""
+        return self.call(commands.ReadHistory(), HistorySnapshot)
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""

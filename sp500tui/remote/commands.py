@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
 from sp500tui.errors import SourceError
-from sp500tui.pipeline.api import FaultInjector, PipelineControl, ScaleResult, ShutdownLevel
+from sp500tui.model import Resolution
+from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, PipelineControl, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.remote.wire import Position
 
@@ -83,6 +85,29 @@ class RunCycle(Command, tag="run-cycle", frozen=True):
     def run(self, pipeline: PipelineControl) -> bool:
         """Carry it out."""
         return pipeline.run_cycle_now()
+
+
+class Heal(Command, tag="heal", frozen=True):
+    """See `PipelineControl.heal`."""
+
+    resolution: Resolution
+    start: datetime
+    end: datetime
+    symbols: tuple[str, ...] = ()
+
+    def run(self, pipeline: PipelineControl) -> bool:
+        """Carry it out."""
+        return pipeline.heal(self.resolution, self.start, self.end, self.symbols)
+
+
+class ReadHistory(Command, tag="history", frozen=True):
+    """See `PipelineControl.history`."""
+
+    changes: ClassVar[bool] = False
+
+    def run(self, pipeline: PipelineControl) -> HistorySnapshot:
+        """Carry it out."""
+        return pipeline.history()
 
 
 class SetInterval(Command, tag="set-interval", frozen=True):
@@ -173,6 +198,8 @@ AnyCommand = (
     | Resume
     | RunCycle
     | SetInterval
+    | Heal
+    | ReadHistory
     | Stop
     | KillWorker
     | StopDatabase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -28,11 +28,13 @@ from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
+from sp500tui.model import Resolution
 from sp500tui.pipeline.api import (
     MAX_INTERVAL,
     MAX_WORKERS,
     MIN_INTERVAL,
     MIN_WORKERS,
+    HistorySnapshot,
     ScaleResult,
     ShutdownLevel,
     clamp_workers,
@@ -161,6 +163,15 @@ class ClusterNode(PipelineBase):
             return False
         self._control_loop.set_desired(RUN_NOW_KEY, "1")
         return True
+
+    def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
+        """See `PipelineControl.heal`; a cluster fetches no history."""
+        del resolution, start, end, symbols
+        return False
+
+    def history(self) -> HistorySnapshot:
+        """See `PipelineControl.history`."""
+        return HistorySnapshot()
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings, parse_age
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Resolution
+from sp500tui.pipeline.api import HistorySnapshot
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.history.calendar import FetchChart
+from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState
 from sp500tui.pipeline.history.plan import history_tasks
 from sp500tui.pipeline.history.survey import survey
 from sp500tui.pipeline.runtime.history import HistoryRun
@@ -35,8 +40,19 @@ _CLOCK_JUMP = 60.0
 """Seconds by which the time of day runs ahead of the monotonic clock if the machine was asleep."""
 
 
+@dataclass(frozen=True, slots=True)
+class HealRequest:
+    """A request of a front end to fetch the bars that are missing in a window."""
+
+    resolution: Resolution
+    start: datetime
+    end: datetime
+    symbols: tuple[str, ...]
+    """All if it is empty."""
+
+
 class Maintenance:
-    """A thread that does what `heal`, `keep_quotes` and `keep_bars_1m` ask for; nothing without them."""
+    """A thread that does what `heal`, `keep_quotes`, `keep_bars_1m` and front ends ask for; nothing without them."""
 
     def __init__(
         self,
@@ -57,6 +73,8 @@ class Maintenance:
         self._background = background
         self._health = health
         self._run: HistoryRun | None = None
+        self._requested: deque[HealRequest] = deque()
+        self._thread_started = threading.Event()
         self._due = {"heal": 0.0, "retain": 0.0}
         """Monotonic times of the next survey and of the next replacement of old rows."""
         self._offset = time.time() - time.monotonic()
@@ -72,6 +90,32 @@ class Maintenance:
     def run(self) -> HistoryRun | None:
         """The running history stage; None before the first missing bar."""
         return self._run
+
+    def start(self) -> None:
+        """Start the thread; idempotent."""
+        if not self._thread_started.is_set():
+            self._thread_started.set()
+            self.thread.start()
+
+    def request(self, request: HealRequest) -> None:
+        """Fetch what is missing in a window; what the source did not have is requested again."""
+        self._requested.append(request)
+        self.start()
+        self.thread.wake()
+
+    def progress(self) -> HistorySnapshot:
+        """What is to be done and was done."""
+        surveys, run = len(self._requested), self._run
+        if run is None:
+            return HistorySnapshot(surveys=surveys)
+        progress = run.progress
+        with progress.lock:
+            total, done = progress.total, progress.done
+            completed, incomplete = progress.complete, progress.incomplete
+            failed = len(progress.failed) + len(progress.refused)
+        return HistorySnapshot(
+            surveys, total, done, run.outstanding(), completed, incomplete, failed, run.trouble
+        )
 
     def _step(self) -> float:
         """Do what is due; an expected error is logged in one line, and tried again later."""
@@ -93,7 +137,26 @@ class Maintenance:
                 _log.warning("history: %s; tried again in %.0f s", error, _RETRY_INTERVAL)
                 seconds = _RETRY_INTERVAL
             self._due[name] = time.monotonic() + seconds
+        self._serve_requests()
         return _POLL_INTERVAL
+
+    def _serve_requests(self) -> None:
+        """Determine what is missing in the requested windows, and queue it."""
+        symbols = self._symbols()
+        while self._requested and symbols and not self.thread.stopping:
+            request = self._requested[0]
+            window = (max(request.start, oldest_start(request.resolution, datetime.now(UTC))), request.end)
+            try:
+                self._fetch_missing(
+                    request.symbols or symbols,
+                    request.resolution,
+                    window,
+                    RETRIEVABLE | {CoverageState.UNANSWERED},
+                )
+            except Sp500tuiError as error:
+                _log.warning("history: what is missing cannot be determined: %s", error)
+            finally:
+                self._requested.popleft()
 
     def _heal(self) -> float:
         """Request the bars that are missing since the database was created; returns seconds to the next survey."""
@@ -103,15 +166,27 @@ class Maintenance:
         if not symbols or (self._run is not None and not self._run.idle):
             return _POLL_INTERVAL
         now = datetime.now(UTC)
-        resolution = Resolution.MINUTE
-        with self._background(), connect(self._url(), application_name="sp500tui maintenance") as connection:
+        with connect(self._url(), application_name="sp500tui maintenance") as connection:
             # The session that was running then is complete only with the bars before it.
             first = created_at(connection) - timedelta(days=1)
-            window = (max(first, oldest_start(resolution, now)), now)
+        window = (max(first, oldest_start(Resolution.MINUTE, now)), now)
+        self._fetch_missing(symbols, Resolution.MINUTE, window, RETRIEVABLE)
+        return _SURVEY_INTERVAL
+
+    def _fetch_missing(
+        self,
+        symbols: Sequence[str],
+        resolution: Resolution,
+        window: tuple[datetime, datetime],
+        states: frozenset[CoverageState],
+    ) -> None:
+        """Survey a window and queue the requests for sessions in one of these states."""
+        now = datetime.now(UTC)
+        with self._background(), connect(self._url(), application_name="sp500tui maintenance") as connection:
             found = survey(connection, self._fetch, symbols, str(resolution), window, now)
         for warning in found.warnings:
             _log.warning("history: %s", warning)
-        tasks = history_tasks(found.coverage)
+        tasks = history_tasks(found.coverage, states)
         if tasks:
             days = len({day.session_date for task in tasks for day in task.days})
             _log.info(
@@ -120,7 +195,6 @@ class Maintenance:
                 len(tasks),
             )
             self._started().add(tasks)
-        return _SURVEY_INTERVAL
 
     def _started(self) -> HistoryRun:
         if self._run is None:
@@ -156,8 +230,10 @@ class Maintenance:
 
     def close(self, *, drain: bool) -> None:
         """End the thread and the history stage; without `drain`, fetched bars are spooled instead of stored."""
+        self._requested.clear()
         self.thread.stop()
-        self.thread.join(10.0)
+        if self._thread_started.is_set():
+            self.thread.join(10.0)
         if self._run is not None:
             self._run.close(drain=drain)
 

@@ -73,7 +73,7 @@ class Supervisor(Lifecycle):
         if not self._settings.no_ui:
             self._open_market_clock()
         if components.maintenance.wanted:
-            components.maintenance.thread.start()
+            components.maintenance.start()
         self._enter(Phase.RUNNING)
 
     def _wait_for_database(self) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from sp500tui import __version__
 from sp500tui.errors import DatabaseError, Sp500tuiError
 from sp500tui.logs.setup import LogLine
-from sp500tui.model import Constituent
-from sp500tui.pipeline.api import FaultInjector, ScaleResult, ShutdownLevel
+from sp500tui.model import Constituent, Resolution
+from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.events import PipelineEvent, deliver
 from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
@@ -176,6 +176,20 @@ class ReplayedPipeline:
     def run_cycle_now(self) -> bool:
         """Refused, like every command."""
         raise RecordedError(self._refusal)
+
+    def heal(
+        self,
+        resolution: Resolution,  # noqa: ARG002  # the signature of the protocol
+        start: datetime,  # noqa: ARG002
+        end: datetime,  # noqa: ARG002
+        symbols: Sequence[str],  # noqa: ARG002
+    ) -> bool:
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
+    def history(self) -> HistorySnapshot:
+        """Not recorded."""
+        return HistorySnapshot()
 
     def set_interval(self, seconds: float) -> float:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import ClassVar
 
@@ -12,15 +13,18 @@ from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from sp500tui.errors import Sp500tuiError
+from sp500tui.model import Resolution
+from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.storage.coverage import CoverageCell, StoredCoverage
 from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
 from sp500tui.tui.render.cursor_list import CursorList
-from sp500tui.tui.render.formats import plural
+from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
-from sp500tui.tui.shell.background import start_in_background
+from sp500tui.tui.shell.background import run_in_background, start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
 
@@ -40,6 +44,7 @@ class Found:
     cell: CoverageCell | None
     """The session whose holes were requested."""
     holes: Holes
+    progress: HistorySnapshot
 
 
 class CoverageScreen(BaseScreen):
@@ -62,8 +67,14 @@ class CoverageScreen(BaseScreen):
         ),
         Binding("r", "next_resolution", "Resolution", id="coverage.resolution", tooltip="Show the next resolution"),
         Binding(
-            "B", "copy_backfill", "Copy backfill", id="coverage.backfill",
-            tooltip="Copy the command that fetches what the marked session, or all of them, lack",
+            "B",
+            "heal",
+            "Fetch",
+            id="coverage.heal",
+            tooltip="Fetch what the marked session lacks, or all sessions that are shown if it lacks nothing",
+        ),
+        Binding(
+            "y", "copy_backfill", "Copy command", id="coverage.copy", tooltip="Copy the command that does the same"
         ),
     ]  # fmt: skip
     AUTO_FOCUS = "CursorList"
@@ -82,6 +93,7 @@ class CoverageScreen(BaseScreen):
         self._wanted: CoverageCell | None = None
         """The session whose holes are shown."""
         self._holes: tuple[CoverageCell, Holes] | None = None
+        self._progress = HistorySnapshot()
         self._error = ""
 
     def compose_panels(self) -> ComposeResult:
@@ -95,7 +107,7 @@ class CoverageScreen(BaseScreen):
 
     def current_query(self) -> Callable[[], object]:
         """Read the coverage, and the holes of the session that was chosen."""
-        return partial(_read, self._reader, self._resolution, self._wanted)
+        return partial(_read, self._reader, self._resolution, self._wanted, self.dashboard.feed.pipeline)
 
     @on(BaseScreen.QuerySucceeded)
     def show_found(self, message: BaseScreen.QuerySucceeded) -> None:
@@ -104,7 +116,7 @@ class CoverageScreen(BaseScreen):
             return
         symbol, chosen = self.marked_symbol, self.marked_date
         grid = CoverageGrid(message.answer.stored)
-        self.grid, self._error = grid, ""
+        self.grid, self._error, self._progress = grid, "", message.answer.progress
         self._resolution = grid.stored.resolution
         self._chosen = grid.dates.index(chosen) if chosen in grid.dates else None
         if message.answer.cell is not None:
@@ -187,7 +199,7 @@ class CoverageScreen(BaseScreen):
         elif cell is not None and cell.missing:
             lines.append(cut((Span(_HOW, Role.LABEL),), width))
         self.session.show_lines(lines)
-        set_titles(self.session, "session")
+        set_titles(self.session, "session", progress_text(self._progress))
 
     @on(CursorList.Selected)
     def list_holes(self) -> None:
@@ -213,6 +225,32 @@ class CoverageScreen(BaseScreen):
         self._holes = self._wanted = None
         self.run_query()
 
+    def action_heal(self) -> None:
+        """Have the pipeline fetch what the marked session lacks, or everything that is shown."""
+        marked, pipeline = self._marked_cell(), self.dashboard.feed.pipeline
+        if marked is None or self._resolution == "quotes" or pipeline is None:
+            self.notify("There is nothing to fetch", severity="warning")
+            return
+        first, last, symbols = heal_window(*marked)
+        start = datetime.combine(first, time(), UTC)
+        # The last session may end on the next day in UTC.
+        end = datetime.combine(last, time(), UTC) + timedelta(days=1, hours=12)
+        request = partial(pipeline.heal, Resolution(self._resolution), start, end, symbols)
+        what = f"{symbols[0]} {first}" if symbols else f"all symbols, {first} to {last}"
+        self.run_worker(self._request(request, what), group="healing", exit_on_error=False)
+
+    async def _request(self, request: Callable[[], bool], what: str) -> None:
+        try:
+            accepted = await run_in_background("heal", request)
+        except Sp500tuiError as error:
+            self.notify(clean(str(error)), severity="error", markup=False)
+            return
+        if accepted:
+            self.notify(f"Fetching in the background: {what}", markup=False)
+            self.run_query()
+        else:
+            self.notify("This pipeline fetches no history now; B works while one runs", severity="warning")
+
     def action_copy_backfill(self) -> None:
         """Copy the command for the marked session if it lacks bars, for everything that is shown otherwise."""
         marked = self._marked_cell()
@@ -228,20 +266,56 @@ class CoverageScreen(BaseScreen):
         self.call_after_refresh(self._draw)
 
 
-def backfill_command(grid: CoverageGrid, symbol: str, cell: CoverageCell | None) -> str:
-    """The command that fetches what a session lacks; what all symbols lack if it lacks nothing."""
-    words = ["sp500tui", "backfill", "--resolution", grid.stored.resolution]
+def heal_window(
+    grid: CoverageGrid, symbol: str, cell: CoverageCell | None
+) -> tuple[date, date, tuple[str, ...]]:
+    """First and last date and the symbols to fetch: a session that lacks bars, or all dates of all symbols (none)."""
     if cell is not None and cell.state in ("partial", "missing", "unanswered"):
-        words += ["--from", str(cell.session_date), "--to", str(cell.session_date), "--symbols", symbol]
-    else:
-        words += ["--from", str(grid.dates[0]), "--to", str(grid.dates[-1])]
-    return shlex.join(words)
+        return cell.session_date, cell.session_date, (symbol,)
+    return grid.dates[0], grid.dates[-1], ()
+
+
+def backfill_command(grid: CoverageGrid, symbol: str, cell: CoverageCell | None) -> str:
+    """The command that fetches the same."""
+    first, last, symbols = heal_window(grid, symbol, cell)
+    words = [
+        "sp500tui",
+        "backfill",
+        "--resolution",
+        grid.stored.resolution,
+        "--from",
+        str(first),
+        "--to",
+        str(last),
+    ]
+    return shlex.join([*words, "--symbols", *symbols] if symbols else words)
+
+
+def progress_text(progress: HistorySnapshot) -> str:
+    """The progress of the history stage: `fetching: 12 of 503 requests done, 4,680 bars to store`."""
+    if progress.surveys and not progress.requests_left:
+        return "fetching: what is missing is being determined"
+    if progress.busy:
+        text = f"fetching: {progress.requests_done:,} of {progress.requests:,} requests done"
+        text += f", {progress.requests_left:,} left"
+        if progress.bars_outstanding:
+            text += f", {progress.bars_outstanding:,} bars to store"
+        return clean(f"{text} · {progress.message}" if progress.message else text)
+    if progress.requests:
+        done = f"{progress.sessions_completed:,} completed, {progress.sessions_incomplete:,} still incomplete"
+        failed = f", {progress.failed:,} failed" if progress.failed else ""
+        return f"fetched: {done}{failed}"
+    return ""
 
 
 def _same_session(one: CoverageCell, other: CoverageCell) -> bool:
     return (one.symbol, one.session_date) == (other.symbol, other.session_date)
 
 
-def _read(reader: CoverageReader, resolution: str, cell: CoverageCell | None) -> Found:
-    """Read the coverage and the holes; runs on a background thread."""
-    return Found(reader.read(resolution, _DAYS), cell, [] if cell is None else reader.holes(resolution, cell))
+def _read(
+    reader: CoverageReader, resolution: str, cell: CoverageCell | None, pipeline: PipelineControl | None
+) -> Found:
+    """Read the coverage, the holes and the progress; runs on a background thread."""
+    stored = reader.read(resolution, _DAYS)
+    holes = [] if cell is None else reader.holes(resolution, cell)
+    return Found(stored, cell, holes, HistorySnapshot() if pipeline is None else pipeline.history())

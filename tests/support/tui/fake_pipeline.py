@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 
-from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
-from sp500tui.pipeline.api import FaultInjector, ScaleResult, ShutdownLevel, clamp_workers
+from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote, Resolution
+from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, ShutdownLevel, clamp_workers
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.second_sample import (
     JournalSecond,
@@ -295,6 +295,8 @@ class FakePipeline:
         """The step of the ladder at which it ends."""
         self.step = ShutdownLevel.NONE
         self.database_url: str | None = None
+        self.heals = True
+        self.history_progress = HistorySnapshot()
         self.demo_market: FaultInjector | None = None
 
     def start(self) -> None:
@@ -364,6 +366,13 @@ class FakePipeline:
             replace(each, paused=paused) if each.name is stage else each for each in self.now_shows.stages
         )
         self.now_shows = replace(self.now_shows, stages=stages)
+
+    def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
+        self.calls.append(("heal", str(resolution), start, end, tuple(symbols)))
+        return self.heals
+
+    def history(self) -> HistorySnapshot:
+        return self.history_progress
 
     def run_cycle_now(self) -> bool:
         self.calls.append(("run_cycle_now",))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
 from sp500tui.errors import DatabaseError
+from sp500tui.pipeline.api import HistorySnapshot
 from sp500tui.storage.coverage import StoredCoverage
 from sp500tui.tui.coverage.grid import SIGNS, CoverageGrid, cell_text, hole_lines
-from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command
+from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command, progress_text
 from sp500tui.tui.render.lines import width_of
 from tests.support.tui.canned_coverage import CHECKED, DAYS, LOST, SYMBOLS, CannedCoverage, cell, cells
 from tests.tui.conftest import Drive, Driven, notes
@@ -141,9 +143,68 @@ async def test_a_new_result_keeps_the_marked_symbol_and_session(drive: Drive) ->
 async def test_the_command_is_copied(drive: Drive) -> None:
     async with opened(drive, CannedCoverage()) as (driven, screen):
         await ready(driven, screen)
-        await driven.press("left", "left", "left", "B")
+        await driven.press("left", "left", "left", "y")
         await driven.until(lambda: driven.app.clipboard.endswith("--symbols NVDA"))
         assert f"--from {LOST}" in driven.app.clipboard
+
+
+async def test_a_session_or_everything_is_fetched_by_the_pipeline(drive: Drive) -> None:
+    async with opened(drive, CannedCoverage()) as (driven, screen):
+        await ready(driven, screen)
+        # when the marked session lacks bars
+        await driven.press("left", "left", "left", "B")
+        await driven.until(lambda: "heal" in {call[0] for call in driven.pipeline.calls})
+        (call,) = [call for call in driven.pipeline.calls if call[0] == "heal"]
+        start = datetime.combine(LOST, time(), UTC)
+        assert call[1:] == ("1m", start, start + timedelta(hours=36), ("NVDA",))
+        # and when it lacks nothing
+        await driven.press("right", "B")
+        await driven.until(lambda: [call[0] for call in driven.pipeline.calls].count("heal") == 2)
+        assert driven.pipeline.calls[-1][4] == ()
+        assert f"all symbols, {DAYS[0]} to {DAYS[-1]}" in notes(driven.app)
+
+
+async def test_a_pipeline_that_fetches_no_history_says_so(drive: Drive) -> None:
+    async with opened(drive, CannedCoverage()) as (driven, screen):
+        await ready(driven, screen)
+        driven.pipeline.heals = False
+        await driven.press("B")
+        await driven.until(lambda: "fetches no history now" in notes(driven.app))
+
+
+async def test_the_progress_is_shown_in_place(drive: Drive) -> None:
+    async with opened(drive, CannedCoverage()) as (driven, screen):
+        driven.pipeline.history_progress = HistorySnapshot(
+            requests=503, requests_done=12, bars_outstanding=4_680
+        )
+        await ready(driven, screen)
+        screen.run_query()
+        await driven.until(
+            lambda: "12 of 503 requests done, 491 left, 4,680 bars" in str(screen.session.border_subtitle)
+        )
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        (HistorySnapshot(), ""),
+        (HistorySnapshot(surveys=1), "fetching: what is missing is being determined"),
+        (
+            HistorySnapshot(requests=2, requests_done=1, message="no route"),
+            "fetching: 1 of 2 requests done, 1 left · no route",
+        ),
+        (
+            HistorySnapshot(requests=2, requests_done=2, sessions_completed=5),
+            "fetched: 5 completed, 0 still incomplete",
+        ),
+        (
+            HistorySnapshot(requests=1, requests_done=1, failed=1),
+            "fetched: 0 completed, 0 still incomplete, 1 failed",
+        ),
+    ],
+)
+def test_the_progress_in_words(progress: HistorySnapshot, text: str) -> None:
+    assert progress_text(progress) == text
 
 
 async def test_resolutions_follow_each_other(drive: Drive) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.setup import LogLine
+from sp500tui.model import Resolution
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
@@ -64,6 +65,8 @@ def test_an_update_arrives_as_it_was_sent(snapshot: Snapshot) -> None:
         commands.Resume(StageName.WRITER),
         commands.RunCycle(),
         commands.SetInterval(0.5),
+        commands.Heal(Resolution.MINUTE, NOON, NOON, ("AAPL",)),
+        commands.ReadHistory(),
         commands.Stop(ShutdownLevel.SPOOL),
         commands.KillWorker("writer-1"),
         commands.StopDatabase(10.0),
@@ -103,4 +106,4 @@ def test_a_value_of_a_wrong_type_is_refused() -> None:
 
 def test_every_command_says_whether_it_changes_the_pipeline() -> None:
     reading = {kind for kind in commands.AnyCommand.__args__ if not kind.changes}
-    assert reading == {commands.ReadFaults, commands.ReadStatistics}
+    assert reading == {commands.ReadFaults, commands.ReadHistory, commands.ReadStatistics}

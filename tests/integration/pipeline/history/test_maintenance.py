@@ -14,7 +14,9 @@ import pytest
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import SourceError
-from sp500tui.pipeline.runtime.maintenance import Maintenance
+from sp500tui.model import Resolution
+from sp500tui.pipeline.api import HistorySnapshot
+from sp500tui.pipeline.runtime.maintenance import HealRequest, Maintenance
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.charts import ChartRequest
@@ -50,7 +52,7 @@ def maintained(url: str, folder: Path, charts: FakeCharts, **settings: Any) -> I
         health=health,
     )
     if maintenance.wanted:
-        maintenance.thread.start()
+        maintenance.start()
     try:
         yield maintenance
     finally:
@@ -84,6 +86,42 @@ def test_nothing_is_done_without_a_setting(url: str, tmp_path: Path) -> None:
     with maintained(url, tmp_path, charts) as maintenance:
         assert not maintenance.wanted
     assert not charts.requests
+
+
+def test_a_front_end_has_missing_bars_fetched(url: str, tmp_path: Path, eventually: Wait) -> None:
+    # given a pipeline without heal
+    charts = FakeCharts(list(DAYS), NOW)
+    with maintained(url, tmp_path, charts) as maintenance:
+        assert maintenance.progress() == HistorySnapshot()
+        # when one session of one symbol is requested
+        day = DAYS[1]
+        start, end = day.start_time - timedelta(hours=1), day.end_time + timedelta(hours=1)
+        maintenance.request(HealRequest(Resolution.MINUTE, start, end, ("AAPL",)))
+        assert maintenance.progress().busy
+        eventually(lambda: not maintenance.progress().busy)
+        # then it is stored, and nothing else
+        assert count(url, "bars") == 390
+        progress = maintenance.progress()
+        assert (progress.requests, progress.requests_done, progress.sessions_completed) == (1, 1, 1)
+        # and a request for all symbols fetches the rest
+        maintenance.request(HealRequest(Resolution.MINUTE, DAYS[0].start_time, NOW, ()))
+        eventually(lambda: count(url, "bars") >= 2 * 390 * 3)
+
+
+def test_a_request_that_fails_is_given_up_with_a_warning(
+    url: str, tmp_path: Path, eventually: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    charts = FakeCharts([], NOW)
+
+    def fail(request: ChartRequest) -> None:
+        raise SourceError("Yahoo Finance: no answer")
+
+    charts.before = fail
+    with maintained(url, tmp_path, charts) as maintenance:
+        maintenance.request(HealRequest(Resolution.MINUTE, NOW - timedelta(days=3), NOW, ("AAPL",)))
+        eventually(lambda: not maintenance.progress().busy)
+        assert maintenance.thread.failures == 0
+    assert "no answer" in caplog.text
 
 
 def test_a_source_that_fails_does_not_end_it(url: str, tmp_path: Path, eventually: Wait) -> None:
