@@ -36,6 +36,7 @@ _COMMANDS = {
     "run-cycle": "sp500tui.cli.commands.control:run",
     "stop": "sp500tui.cli.commands.control:run",
     "learn": "sp500tui.cli.commands.learn:run",
+    "serve": "sp500tui.cli.commands.serve:run",
     "replay": "sp500tui.cli.commands.replay:run",
     "simulate": "sp500tui.simulator.command:run",
     "config": "sp500tui.cli.commands.config:run",

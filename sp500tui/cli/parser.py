@@ -22,6 +22,7 @@ _COMMANDS = {
     "resume": "resume the intake of a running pipeline, or one stage",
     "run-cycle": "start the next cycle of a running pipeline now",
     "stop": "stop a running pipeline and wait for its end",
+    "serve": "show the dashboard of a running pipeline in a browser",
     "replay": "show a recording that --record has written",
     "constituents": "print the companies of the S&P 500",
     "quote": "print the latest prices of symbols; needs no database",
@@ -36,7 +37,7 @@ _COMMANDS = {
     "simulate": "run the demo market on its own, for other programs",
     "config": "print the effective settings, or write a configuration file",
 }
-_CONTROL_COMMANDS = ("attach", "status", "scale", "pause", "resume", "run-cycle", "stop")
+_CONTROL_COMMANDS = ("attach", "serve", "status", "scale", "pause", "resume", "run-cycle", "stop")
 """They address a running pipeline by its data folder."""
 _DESCRIPTION = "\n".join(
     [
@@ -189,6 +190,18 @@ def _command_parser(command: str) -> _Parser:
             nargs="?",
             help="scraper, price, converter or writer; default: the intake",
         )
+    elif command == "serve":
+        parser.add_argument("--port", metavar="N", help="port (default: 8573)")
+        parser.add_argument(
+            "--allow-steering",
+            action="store_true",
+            help="let the viewers steer the pipeline (default: read-only)",
+        )
+        parser.add_argument(
+            "--public",
+            action="store_true",
+            help="listen on all addresses; there is no log-in (default: 127.0.0.1)",
+        )
     elif command == "replay":
         parser.add_argument("file", metavar="FILE", help="recording, *.sp5")
         parser.add_argument(
@@ -286,7 +299,7 @@ def _options_of(command: str) -> list[Option]:
         for option in OPTIONS
         if option.field in ("demo", "data_dir")
         or option.group == LOGS
-        or (command == "attach" and option.group == SCREEN)
+        or (command in ("attach", "serve") and option.group == SCREEN)
     ]
 
 
