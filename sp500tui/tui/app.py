@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
-from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.notifications import SeverityLevel
 from textual.reactive import var
-from textual.screen import Screen
 from textual.widgets import Input
 
 from sp500tui.config.paths import Paths, user_folder
@@ -29,6 +27,7 @@ from sp500tui.errors import ConfigurationError, Sp500tuiError
 from sp500tui.logs import setup as logs
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.setup import LogSource
+from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
@@ -39,6 +38,7 @@ from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.run_services import RunServices
 from sp500tui.tui import screens as registry
+from sp500tui.tui.context import PaletteEntry
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.log.lines import LogLines
@@ -52,13 +52,15 @@ from sp500tui.tui.replay.keys import TIME_BINDINGS
 from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
-from sp500tui.tui.shell.confirmation import WITHIN, Confirmation
+from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, check_keymap, commands_of
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, OWN_THEMES, check_theme, remember_theme, remembered_theme
 from sp500tui.tui.time_app import TimeApp
 
 _SEVERITY_SIGNS: Mapping[SeverityLevel, str] = {"information": "", "warning": "! ", "error": "✗ "}
+_PALETTE_SYMBOLS = 8
+"""Most symbols that the command palette offers."""
 _OPENING_LIMIT = 5.0
 """Seconds to wait on exit for a pipeline that is still loading."""
 
@@ -82,7 +84,7 @@ class DashboardApp(TimeApp):
     CSS_PATH: ClassVar = [
         style_sheet(name) for name in ("app.tcss", "dashboard.tcss", "prices.tcss", "log.tcss")
     ]
-    COMMANDS: ClassVar = App.COMMANDS | {CommandProvider}
+    COMMANDS: ClassVar = {CommandProvider}
     BINDING_GROUP_TITLE = "Pipeline"
     BINDINGS: ClassVar[list[BindingType]] = [
         *PIPELINE_BINDINGS,
@@ -126,7 +128,6 @@ class DashboardApp(TimeApp):
         )
         self.export_folder = export_folder
         self._state_file = state_file
-        self._confirmation = Confirmation()
         self.tour = TourControl(
             settings, lambda event: self.post_message(PipelineEventReceived(event)), clock
         )
@@ -208,12 +209,15 @@ class DashboardApp(TimeApp):
             _SEVERITY_SIGNS[severity] + (Content.from_markup(message).plain if markup else message)
         )
 
-    def confirm(self, action: str) -> bool:
-        """Whether `action` was requested twice in a row; the first request shows how to confirm it."""
-        if self._confirmation.given(action):
-            return True
-        self.show_message(f"{action}? Press again within {WITHIN:.0f} s to confirm")
-        return False
+    def ask(self, question: str, act: Callable[[], object]) -> None:
+        """Ask a question in a dialog and call `act` if the answer is yes."""
+
+        def decide(yes: bool | None) -> None:
+            if yes:
+                act()
+
+        if not isinstance(self.screen, QuestionScreen):
+            self.push_screen(QuestionScreen(question), decide)
 
     def _run_action(self, action: Callable[[PipelineControl], str]) -> None:
         pipeline = self.feed.pipeline
@@ -240,14 +244,38 @@ class DashboardApp(TimeApp):
         """Pause or resume the intake."""
         self._run_action(lambda pipeline: pipeline_actions.toggle_pause(pipeline, self.snapshot))
 
-    def action_toggle_stage_pause(self) -> None:
-        """Pause the selected stage after confirmation, or resume it."""
-        paused = self.snapshot.stage(self.selected_stage).paused
-        if not paused and not self.confirm(f"Pause {STAGE_TITLES[self.selected_stage]}"):
+    def action_ask_workers(self) -> None:
+        """Ask for the number of workers of the selected stage and set it."""
+        stage = self.selected_stage
+        limits = pipeline_actions.worker_limits(self.snapshot, stage)
+        if limits is None:
+            self.show_message(pipeline_actions.SCRAPER_STAYS)
             return
-        self._run_action(
-            lambda pipeline: pipeline_actions.toggle_stage_pause(pipeline, self.snapshot, self.selected_stage)
+        present = self.snapshot.stage(stage).size
+        self.push_screen(
+            NumberScreen(STAGE_TITLES[stage], limits, present),
+            lambda number: self.set_workers(stage, number) if number is not None else None,
         )
+
+    def set_workers(self, stage: StageName, number: int) -> None:
+        """Set the number of workers of a stage."""
+        self._run_action(
+            lambda pipeline: pipeline_actions.set_workers(pipeline, self.snapshot, stage, number)
+        )
+
+    def action_toggle_stage_pause(self) -> None:
+        """Pause the selected stage after a question, or resume it."""
+        stage = self.selected_stage
+
+        def toggle() -> None:
+            self._run_action(
+                lambda pipeline: pipeline_actions.toggle_stage_pause(pipeline, self.snapshot, stage)
+            )
+
+        if self.snapshot.stage(stage).paused:
+            toggle()
+        else:
+            self.ask(f"Pause {STAGE_TITLES[stage]}?", toggle)
 
     def action_run_cycle(self) -> None:
         """Start a cycle now."""
@@ -283,14 +311,51 @@ class DashboardApp(TimeApp):
         """Open the details of a symbol."""
         self.push_screen(registry.symbol_screen(message.symbol))
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Textual's commands and the screens of this run."""
-        yield from super().get_system_commands(screen)
+    def palette_entries(self) -> Iterable[PaletteEntry]:
+        """The screens of this run, the themes and the screenshot."""
         for entry in registry.SCREENS:
             if entry.offered(demo=self.settings.demo, cluster=bool(self.settings.broker)):
-                yield SystemCommand(
+                yield PaletteEntry(
                     f"screen: {entry.title}", entry.purpose, partial(self.action_show_screen, entry.name)
                 )
+        yield PaletteEntry("theme: Choose", "Choose the colours from a list", self.search_themes)
+        yield PaletteEntry(
+            "screenshot: Save", f"Save the screen as SVG in {self.export_folder}", self.take_screenshot
+        )
+
+    def palette_matches(self, query: str) -> Iterable[PaletteEntry]:
+        """What a query alone names: symbols to go to, and a number of workers to set."""
+        for constituent in self.constituents_matching(query):
+            yield PaletteEntry(
+                f"Go to {constituent.symbol}",
+                clean(constituent.name),
+                partial(self.post_message, SymbolSelected(constituent.symbol)),
+            )
+        for stage, number in pipeline_actions.sizes_in(query, self.snapshot):
+            yield PaletteEntry(
+                f"Set {STAGE_TITLES[stage]} to {number}",
+                f"{self.snapshot.stage(stage).size} at present",
+                partial(self.set_workers, stage, number),
+            )
+
+    def constituents_matching(self, query: str) -> Sequence[Constituent]:
+        """The constituents whose symbol begins with the query's last word, the exact one first."""
+        word = query.split()[-1].upper() if query.split() else ""
+        pipeline = self.feed.pipeline
+        if not word or pipeline is None:
+            return ()
+        found = [each for each in pipeline.constituents() if each.symbol.upper().startswith(word)]
+        return sorted(found, key=lambda each: (len(each.symbol), each.symbol))[:_PALETTE_SYMBOLS]
+
+    def take_screenshot(self) -> None:
+        """Save the screen where exports go."""
+        name = f"sp500tui-screen-{self.clock():%Y%m%d-%H%M%S}.svg"
+        try:
+            path = self.save_screenshot(name, str(self.export_folder))
+        except OSError as error:
+            self.show_message(f"No screenshot saved to {self.export_folder / name}: {error.strerror}")
+        else:
+            self.show_message(f"Screenshot saved to {path}")
 
     def offered_screens(self) -> Mapping[str, str]:
         """The screens beside the main one: their names in the key bar by the action that opens them."""
@@ -330,9 +395,10 @@ class DashboardApp(TimeApp):
         """Open the help screen."""
         from sp500tui.tui.help.screen import HelpScreen
 
-        self.push_screen(
-            HelpScreen([(command, self.keys_of(command.binding)) for command in self.commands()])
-        )
+        commands = [(command, self.keys_of(command.binding)) for command in self.commands()]
+        nodes = self.focused.ancestors_with_self if self.focused is not None else [self.screen]
+        panels = [title for node in nodes if (title := getattr(node, "BINDING_GROUP_TITLE", None))]
+        self.push_screen(HelpScreen(commands, str(panels[0]) if panels else ""))
 
     def keys_of(self, binding: Binding) -> str:
         """The keys of a binding as configured: `+ =`, `← h`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from textual.binding import Binding
 
@@ -13,6 +13,14 @@ from sp500tui.config.settings import Settings
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.tui.polling import PipelineFeed
+
+
+class PaletteEntry(NamedTuple):
+    """One entry of the command palette."""
+
+    title: str
+    explanation: str
+    run: Callable[[], object]
 
 
 class DashboardContext(Protocol):
@@ -47,8 +55,14 @@ class DashboardContext(Protocol):
     def refresh_data(self) -> None:
         """Poll the pipeline now instead of at the next refresh."""
 
-    def confirm(self, action: str) -> bool:
-        """Whether `action` was requested twice in a row; the first request shows how to confirm it."""
+    def ask(self, question: str, act: Callable[[], object]) -> None:
+        """Ask a question in a dialog and call `act` if the answer is yes."""
+
+    def palette_entries(self) -> Iterable[PaletteEntry]:
+        """What the command palette offers besides the keys' actions."""
+
+    def palette_matches(self, query: str) -> Iterable[PaletteEntry]:
+        """What a query of the command palette alone names."""
 
     def offered_screens(self) -> Mapping[str, str]:
         """The screens beside the main one: their names in the key bar by the action that opens them."""

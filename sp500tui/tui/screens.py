@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from textual.dom import DOMNode
@@ -131,15 +132,16 @@ def binding_classes() -> Iterator[type[DOMNode]]:
     from sp500tui.tui.help.screen import HelpScreen
     from sp500tui.tui.log.line_screen import LineScreen
     from sp500tui.tui.quit.screen import StopScreen
+    from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen
     from sp500tui.tui.symbol.chart import PriceChart
     from sp500tui.tui.symbol.screen import SymbolScreen
 
-    main, *others = (entry.load() for entry in SCREENS)
-    symbol = ScreenClasses(SymbolScreen, (PriceChart,))
-    dialogs = (ScreenClasses(LineScreen), ScreenClasses(StopScreen), ScreenClasses(HelpScreen))
-    for screen, panels in (main, symbol, *others, *dialogs):
-        for kind in (screen, *panels):
-            yield from (base for base in reversed(kind.__mro__) if _is_own(base))
+    loaded = (entry.load() for entry in SCREENS)
+    main, *others = ([screen, *panels] for screen, panels in loaded)
+    kinds: list[type[DOMNode]] = [*main, SymbolScreen, PriceChart, *chain(*others)]
+    kinds += [LineScreen, StopScreen, HelpScreen, QuestionScreen, NumberScreen]
+    for kind in kinds:
+        yield from (base for base in reversed(kind.__mro__) if _is_own(base))
 
 
 def _is_own(kind: type[object]) -> bool:

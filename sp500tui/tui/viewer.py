@@ -46,7 +46,7 @@ class ViewerApp(DashboardApp):
             "stop_pipeline",
             "Stop pipeline",
             id="pipeline.stop",
-            tooltip="Stop the pipeline for all viewers (press twice); again: spool to disk; a third time: kill",
+            tooltip="Stop the pipeline for all viewers (after a question); again: spool to disk; a third time: kill",
         ),
     ]
 
@@ -66,8 +66,10 @@ class ViewerApp(DashboardApp):
             self.show_message("The pipeline has ended; press q to leave")
             return
         level = escalate(self._stop_level)
-        if self.confirm(_STOP_QUESTIONS[level]):
-            self._run_action(lambda pipeline: self._stop(pipeline, level))
+        self.ask(
+            f"{_STOP_QUESTIONS[level]}?",
+            lambda: self._run_action(lambda pipeline: self._stop(pipeline, level)),
+        )
 
     def _stop(self, pipeline: PipelineControl, level: ShutdownLevel) -> str:
         pipeline.stop(level)

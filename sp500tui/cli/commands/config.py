@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from sp500tui.cli.context import configuration_of
+from sp500tui.config.keys import KEYS
 from sp500tui.config.loader import Configuration, Precedence, config_file
 from sp500tui.config.messages import field_types
 from sp500tui.config.options import OPTIONS, Option
@@ -104,6 +105,9 @@ def template_lines() -> Iterator[str]:
         for option in options:
             yield f"# {option.help}"
             yield f"# {option.key} = {_example(option)}"
+    yield "\n# --- Keys: one or several by id, separated by commas; the table must be the last in this file ---"
+    yield "# [keymap]"
+    yield from (f'# "{key.id}" = {toml_value(key.keys):<28} # {key.explanation}' for key in KEYS)
 
 
 def _example(option: Option) -> str:

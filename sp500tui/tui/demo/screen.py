@@ -100,7 +100,7 @@ class DemoScreen(BaseScreen):
             "Kill a writer",
             show=False,
             id="faults.kill_writer",
-            tooltip=KILL_WRITER.what + " Press twice to confirm.",
+            tooltip=KILL_WRITER.what + " Asks first.",
         ),
         Binding(
             "D",
@@ -108,7 +108,7 @@ class DemoScreen(BaseScreen):
             "Stop database",
             show=False,
             id="faults.stop_database",
-            tooltip="Stop the embedded PostgreSQL for ten seconds. Press twice to confirm.",
+            tooltip="Stop the embedded PostgreSQL for ten seconds. Asks first.",
         ),
     ]
     AUTO_FOCUS = "FaultList"
@@ -239,10 +239,9 @@ class DemoScreen(BaseScreen):
         pipeline, name = self.dashboard.feed.pipeline, writer_to_kill(self.dashboard.snapshot)
         if pipeline is None or name is None:
             self.notify("This node has no writer to kill", severity="warning")
-        elif not self.dashboard.confirm("Kill a writer"):
-            return
         else:
-            self._run_action(partial(_kill_worker, pipeline, name))
+            act = partial(_kill_worker, pipeline, name)
+            self.dashboard.ask(f"Kill {name} with SIGKILL?", partial(self._run_action, act))
 
     def action_stop_database(self) -> None:
         """Stop the embedded database for some seconds after confirmation."""
@@ -250,8 +249,8 @@ class DemoScreen(BaseScreen):
         if pipeline is None:
             self.notify("The pipeline is still starting", severity="warning")
             return
-        if self.dashboard.confirm(f"Stop the database for {OUTAGE_SECONDS:.0f} s"):
-            self._run_action(partial(_stop_database, pipeline))
+        act = partial(_stop_database, pipeline)
+        self.dashboard.ask(f"Stop the database for {OUTAGE_SECONDS:.0f} s?", partial(self._run_action, act))
 
     def _run_action(self, action: Callable[[], object]) -> None:
         """Run an action on a background thread of its own, so that no query cancels it."""

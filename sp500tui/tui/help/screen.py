@@ -34,18 +34,32 @@ _QUEUE_SIGNS: tuple[Line, ...] = (
 )
 
 
-def help_lines(commands: Iterable[tuple[KeyCommand, str]], width: int) -> list[Line]:
-    """Keys by group, then the signs and what they mean, no line wider than `width`.
+def help_lines(commands: Sequence[tuple[KeyCommand, str]], width: int, panel: str = "") -> list[Line]:
+    """The keys of the focused panel, the signs and what they mean, and the other keys; no line wider than `width`.
 
-    Each command comes with its keys as the person has them.
+    Args:
+        commands: Each with its keys as configured.
+        width: Terminal cells.
+        panel: Group of the focused panel; without one the signs come first.
     """
+    own = [entry for entry in commands if entry[0].group == panel]
+    others = [entry for entry in commands if entry[0].group != panel]
+    return [*_group_lines(own, width), *_signs(width), (), *_group_lines(others, width)]
+
+
+def _group_lines(commands: Iterable[tuple[KeyCommand, str]], width: int) -> list[Line]:
+    """The groups with their keys, and a blank line after each."""
     lines: list[Line] = []
     for group, members in groupby(commands, key=lambda entry: entry[0].group):
         lines.append((Span(group, Role.ACCENT),))
         for command, keys in members:
             lines += _command_lines(command, keys, width)
         lines.append(())
-    lines.append((Span("Signs", Role.ACCENT),))
+    return lines
+
+
+def _signs(width: int) -> list[Line]:
+    lines: list[Line] = [(Span("Signs", Role.ACCENT),)]
     for title, signs in (("pipeline", PHASE_SIGNS), ("worker", WORKER_SIGNS), ("health", HEALTH_SIGNS)):
         words = [
             (Span(f"{sign} ", role), Span(f"{_state_label(state)}   "))
@@ -86,18 +100,25 @@ class HelpScreen(ModalScreen[None], ClosableScreen[None]):
     CSS_PATH: ClassVar = [style_sheet("help.tcss")]
     BINDING_GROUP_TITLE = "Help"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,f1,q", "dismiss", "Close", id="help.close"),
-        Binding("down,j", "scroll(1)", "Down", show=False, id="help.down"),
-        Binding("up,k", "scroll(-1)", "Up", show=False, id="help.up"),
-        Binding("pagedown,space", "scroll(10)", "Page down", show=False, id="help.page_down"),
-        Binding("pageup", "scroll(-10)", "Page up", show=False, id="help.page_up"),
-        Binding("home,g", "scroll(-9999)", "Top", show=False, id="help.top"),
-        Binding("end,G", "scroll(9999)", "Bottom", show=False, id="help.bottom"),
+        Binding("escape,question_mark,f1,q", "dismiss", "Close", id="help.close", tooltip="Close this sheet"),
+        *(
+            Binding(keys, f"scroll({lines})", title, show=False, id=f"help.{name}", tooltip=tooltip)
+            for keys, lines, title, name, tooltip in (
+                ("down,j", 1, "Down", "down", "Scroll down a line"),
+                ("up,k", -1, "Up", "up", "Scroll up a line"),
+                ("pagedown,space", 10, "Page down", "page_down", "Scroll down ten lines"),
+                ("pageup", -10, "Page up", "page_up", "Scroll up ten lines"),
+                ("home,g", -9999, "Top", "top", "Scroll to the first line"),
+                ("end,G", 9999, "Bottom", "bottom", "Scroll to the last line"),
+            )
+        ),
     ]
 
-    def __init__(self, commands: Sequence[tuple[KeyCommand, str]]) -> None:
+    def __init__(self, commands: Sequence[tuple[KeyCommand, str]], panel: str = "") -> None:
+        """`panel` is the group of the focused panel, which comes first."""
         super().__init__()
         self._commands = commands
+        self._panel = panel
 
     def compose(self) -> ComposeResult:
         """The sheet in a frame that scrolls."""
@@ -113,7 +134,7 @@ class HelpScreen(ModalScreen[None], ClosableScreen[None]):
 
     def _draw(self) -> None:
         canvas = self.query_one(LinesWidget)
-        lines = help_lines(self._commands, canvas.size.width)
+        lines = help_lines(self._commands, canvas.size.width, self._panel)
         canvas.styles.height = len(lines)
         canvas.show_lines(lines)
 

@@ -79,14 +79,49 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
     BINDING_GROUP_TITLE = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "level(1)", "Level", id="log.level", tooltip="Change the lowest level shown"),
-        Binding("V", "level(-1)", "Level back", id="log.level_back", show=False),
+        Binding(
+            "V",
+            "level(-1)",
+            "Level back",
+            id="log.level_back",
+            show=False,
+            tooltip="Change the lowest level shown back",
+        ),
         Binding("w", "worker(1)", "Worker", id="log.worker", tooltip="Show the lines of one stage or worker"),
-        Binding("W", "worker(-1)", "Worker back", id="log.worker_back", show=False),
-        Binding("slash", "search", "Search", id="log.search", key_display="/"),
+        Binding(
+            "W",
+            "worker(-1)",
+            "Worker back",
+            id="log.worker_back",
+            show=False,
+            tooltip="Show the previous stage or worker",
+        ),
+        Binding(
+            "slash",
+            "search",
+            "Search",
+            id="log.search",
+            key_display="/",
+            tooltip="Search the messages, and mark what matches",
+        ),
         Binding("enter", "open", "Whole line", id="log.open", tooltip="Show the whole marked or newest line"),
-        Binding("n", "match(1)", "Next match", id="log.next_match", show=False),
-        Binding("N", "match(-1)", "Previous match", id="log.previous_match", show=False),
-        Binding("x", "error", "Next error", id="log.next_error"),
+        Binding(
+            "n",
+            "match(1)",
+            "Next match",
+            id="log.next_match",
+            show=False,
+            tooltip="Go to the next match of the search",
+        ),
+        Binding(
+            "N",
+            "match(-1)",
+            "Previous match",
+            id="log.previous_match",
+            show=False,
+            tooltip="Go to the previous match of the search",
+        ),
+        Binding("x", "error", "Next error", id="log.next_error", tooltip="Go to the next error"),
         Binding(
             "f", "follow", "Follow", id="log.follow", tooltip="Follow the newest line, or stop following"
         ),
@@ -111,7 +146,9 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
             id="log.right",
             tooltip="Scroll long lines to the right",
         ),
-        Binding("escape", "release", "Clear search", id="log.release", show=False),
+        Binding(
+            "escape", "release", "Clear search", id="log.release", show=False, tooltip="Clear the search"
+        ),
         *cursor_bindings("log", ends=("top", "bottom")),
     ]
     PREFIX = "log"

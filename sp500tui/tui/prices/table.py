@@ -65,14 +65,37 @@ class PriceTable(SymbolList, can_focus=True):
     """
     BINDING_GROUP_TITLE = "Prices"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", id="prices.filter", key_display="/"),
+        Binding(
+            "slash",
+            "filter",
+            "Filter",
+            id="prices.filter",
+            key_display="/",
+            tooltip="Keep only the rows whose symbol, name or sector contains the words typed",
+        ),
         Binding(
             "s", "choose_sort", "Sort", id="prices.sort", tooltip="Choose the column to sort by from a list"
         ),
         Binding("R", "reverse", "Reverse", id="prices.reverse", tooltip="Reverse the order"),
-        Binding("b", "toggle_grouped", "By sector", id="prices.group"),
-        Binding("F", "toggle_flashes", "Flash on change", id="prices.flash", show=False),
-        Binding("escape", "release", "Clear filter", id="prices.release", show=False),
+        Binding(
+            "b", "toggle_grouped", "By sector", id="prices.group", tooltip="Group the rows by sector, or not"
+        ),
+        Binding(
+            "F",
+            "toggle_flashes",
+            "Flash on change",
+            id="prices.flash",
+            show=False,
+            tooltip="Highlight prices that change, or not",
+        ),
+        Binding(
+            "escape",
+            "release",
+            "Clear filter",
+            id="prices.release",
+            show=False,
+            tooltip="Clear the filter; without one, return to the first row",
+        ),
     ]
     PREFIX = "price"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"price--{style}" for style in STYLES}

@@ -26,15 +26,22 @@ def cursor_bindings(prefix: str, ends: tuple[str, str] = ("first", "last")) -> l
     """
     first, last = ends
     keys = (
-        ("up,k", "move(-1)", "Up", "up"),
-        ("down,j", "move(1)", "Down", "down"),
-        ("pageup,ctrl+u", "page(-1)", "Page up", "page_up"),
-        ("pagedown,ctrl+d", "page(1)", "Page down", "page_down"),
-        ("home,g", "edge(0)", first.title(), first),
-        ("end,G", "edge(-1)", last.title(), last),
+        ("up,k", "move(-1)", "Up", "up", "Move the cursor up a line"),
+        ("down,j", "move(1)", "Down", "down", "Move the cursor down a line"),
+        ("pageup,ctrl+u", "page(-1)", "Page up", "page_up", "Move the cursor up by the lines on the screen"),
+        (
+            "pagedown,ctrl+d",
+            "page(1)",
+            "Page down",
+            "page_down",
+            "Move the cursor down by the lines on the screen",
+        ),
+        ("home,g", "edge(0)", first.title(), first, "Move the cursor to the first line"),
+        ("end,G", "edge(-1)", last.title(), last, "Move the cursor to the last line"),
     )
     return [
-        Binding(key, action, title, show=False, id=f"{prefix}.{name}") for key, action, title, name in keys
+        Binding(key, action, title, show=False, id=f"{prefix}.{name}", tooltip=tooltip)
+        for key, action, title, name, tooltip in keys
     ]
 
 

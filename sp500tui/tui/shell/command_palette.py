@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -12,15 +12,21 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.worker import Worker, WorkerState
 
-from sp500tui.tui.context import DashboardContext
+from sp500tui.tui.context import DashboardContext, PaletteEntry
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.keymap import KeyCommand, commands_of
 
 LOG = logging.getLogger(__name__)
+_NAMED = 2.0
+"""Score of an entry that the query names; matches of titles score at most about one."""
 
 
 class CommandProvider(Provider):
-    """Finds the actions of the app, of the screen and of its panels."""
+    """Finds the actions of the app, of the screen and of its panels, and what the app itself offers."""
+
+    @property
+    def _dashboard(self) -> DashboardContext:
+        return cast("DashboardContext", self.app)
 
     async def discover(self) -> Hits:
         """All commands, before anything is typed."""
@@ -28,20 +34,23 @@ class CommandProvider(Provider):
             yield DiscoveryHit(title, run, help=explanation)
 
     async def search(self, query: str) -> Hits:
-        """The commands whose titles match the query."""
+        """The commands whose titles match the query, after those that it names."""
+        for title, explanation, run in self._dashboard.palette_matches(query):
+            yield Hit(_NAMED, Content(title), run, text=title, help=explanation)
         matcher = self.matcher(query)
         for title, explanation, run in self._entries():
             score = matcher.match(title)
             if score > 0:
                 yield Hit(score, Content(title), run, text=title, help=explanation)
 
-    def _entries(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
-        keys_of = cast("DashboardContext", self.app).keys_of
+    def _entries(self) -> Iterator[PaletteEntry]:
+        yield from self._dashboard.palette_entries()
+        keys_of = self._dashboard.keys_of
         for node in (self.app, self.screen, *self.screen.query("*")):
             for command in commands_of(kind for kind in type(node).__mro__ if issubclass(kind, DOMNode)):
                 if node is self.app or node.display:
                     title = f"{command.group.lower()}: {command.title} ({keys_of(command.binding)})"
-                    yield title, command.explanation, partial(self._run, command, node)
+                    yield PaletteEntry(title, command.explanation, partial(self._run, command, node))
 
     async def _run(self, command: KeyCommand, node: DOMNode) -> None:
         """Run the key's action."""

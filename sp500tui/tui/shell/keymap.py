@@ -18,7 +18,7 @@ _EXPORT = Binding.Group("Export prices", compact=True)
 
 PIPELINE_BINDINGS: list[Binding] = [
     Binding(
-        "plus,equals_sign",
+        "plus",
         "scale(1)",
         "More workers",
         key_display="+",
@@ -34,6 +34,15 @@ PIPELINE_BINDINGS: list[Binding] = [
         group=_SCALE,
         id="stage.fewer",
         tooltip="Remove a worker from the selected stage (after its current batch)",
+    ),
+    Binding(
+        "equals_sign",
+        "ask_workers",
+        "Set workers",
+        show=False,
+        key_display="=",
+        id="stage.set",
+        tooltip="Type the number of workers of the selected stage",
     ),
     Binding(
         "left,h",
@@ -68,7 +77,7 @@ PIPELINE_BINDINGS: list[Binding] = [
         "Pause stage",
         show=False,
         id="stage.pause",
-        tooltip="Pause (press twice) or resume the selected stage only",
+        tooltip="Pause (after a question) or resume the selected stage only",
     ),
     Binding(
         "ctrl+t",

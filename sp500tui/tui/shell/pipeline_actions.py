@@ -11,7 +11,7 @@ from sp500tui.tui.render.labels import STAGE_TITLES
 STAGES = tuple(StageName)
 REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Refreshes per second that the keys step through."""
-_SCRAPER_STAYS = "The scraper always has one worker"
+SCRAPER_STAYS = "The scraper always has one worker"
 
 
 def neighbour(stage: StageName, steps: int) -> StageName:
@@ -26,21 +26,51 @@ def step_refresh(present: float, direction: int) -> float:
     return min((rate for rate in REFRESH_RATES if rate > present), default=REFRESH_RATES[-1])
 
 
+def worker_limits(snapshot: Snapshot, stage: StageName) -> tuple[int, int] | None:
+    """Fewest and most workers of a stage, over all nodes that run it; None for the scraper, which has one."""
+    if stage is StageName.SCRAPER:
+        return None
+    nodes = max(1, len(nodes_with(snapshot, stage))) if snapshot.broker else 1
+    return nodes * MIN_WORKERS, nodes * MAX_WORKERS
+
+
 def scale(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName, change: int) -> str:
     """Add or remove workers of a stage; in a cluster they are distributed over its nodes."""
-    name = STAGE_TITLES[stage]
-    if stage is StageName.SCRAPER:
-        return _SCRAPER_STAYS
+    present = snapshot.stage(stage).size
+    limits = worker_limits(snapshot, stage)
+    if limits is not None and not limits[0] <= present + change <= limits[1]:
+        return f"{STAGE_TITLES[stage]}: {present} is the limit (allowed: {limits[0]} to {limits[1]})"
+    return set_workers(pipeline, snapshot, stage, present + change)
+
+
+def set_workers(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName, number: int) -> str:
+    """Set the number of workers of a stage; in a cluster they are distributed over its nodes."""
+    name, limits = STAGE_TITLES[stage], worker_limits(snapshot, stage)
+    if limits is None:
+        return SCRAPER_STAYS
     nodes = len(nodes_with(snapshot, stage)) if snapshot.broker else 1
     if not nodes:
         return f"No node runs {name}: start one with sp500tui worker --stages {stage}=2"
-    present = snapshot.stage(stage).size
-    least, most = nodes * MIN_WORKERS, nodes * MAX_WORKERS
-    if not least <= present + change <= most:
-        return f"{name}: {present} is the limit (allowed: {least} to {most})"
-    scaled = pipeline.scale(stage, present + change)
+    if not limits[0] <= number <= limits[1]:
+        return f"{name}: {number} is out of range (allowed: {limits[0]} to {limits[1]})"
+    scaled = pipeline.scale(stage, number)
     over = f" over {plural(nodes, 'node')}" if snapshot.broker else ""
     return f"{name} {scaled.old} → {scaled.new}{over}"
+
+
+def sizes_in(query: str, snapshot: Snapshot) -> list[tuple[StageName, int]]:
+    """The numbers of workers that a query names: `price 24`, `set writers to 3`; a number alone names every stage."""
+    *words, last = query.casefold().split() or [""]
+    if not (last.isascii() and last.isdecimal()):
+        return []
+    words = [word for word in words if word not in ("set", "to", "workers")]
+    return [
+        (stage, int(last))
+        for stage in STAGES
+        if (limits := worker_limits(snapshot, stage)) is not None
+        and limits[0] <= int(last[:9]) <= limits[1]
+        and all(STAGE_TITLES[stage].startswith(word) for word in words)
+    ]
 
 
 def scale_node(pipeline: PipelineControl, node: NodeSnapshot, stage: StageName, change: int) -> str:
@@ -49,7 +79,7 @@ def scale_node(pipeline: PipelineControl, node: NodeSnapshot, stage: StageName, 
     if node.health is Health.DOWN or leaving(node):
         return f"{where} is {'lost' if node.health is Health.DOWN else 'leaving'} and cannot be scaled"
     if stage is StageName.SCRAPER:
-        return _SCRAPER_STAYS
+        return SCRAPER_STAYS
     pool = stage_of(node, stage)
     if pool is None:
         return f"{where} runs no {name}"

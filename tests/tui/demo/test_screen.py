@@ -115,20 +115,19 @@ class TestFaults:
 class TestActs:
     async def test_a_writer_is_killed(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
-            # given that it was asked for once, and for something else between
-            await driven.press("K", "D", "K")
-            await driven.until(lambda: noted(driven, "Kill a writer? Press again within 5 s"))
-            assert ("kill_worker", "writer-1") not in driven.pipeline.calls
-            # when it is asked for twice
+            # given a question that is answered with no
             await driven.press("K")
+            assert "Kill writer-1 with SIGKILL?" in driven.text()
+            await driven.press("K", "n")
+            assert ("kill_worker", "writer-1") not in driven.pipeline.calls
+            # when it is answered with yes
+            await driven.press("K", "y")
             # then it happens, and as well from the list
-            assert ("kill_worker", "writer-1") in driven.pipeline.calls
             await driven.until(lambda: noted(driven, "writer-1 killed"))
-            await mark(driven, screen, KILL_WRITER)
-            await driven.press("enter")
             assert driven.pipeline.calls.count(("kill_worker", "writer-1")) == 1
-            await driven.press("enter")
-            assert driven.pipeline.calls.count(("kill_worker", "writer-1")) == 2
+            await mark(driven, screen, KILL_WRITER)
+            await driven.press("enter", "y")
+            await driven.until(lambda: driven.pipeline.calls.count(("kill_worker", "writer-1")) == 2)
 
     async def test_without_a_writer_a_message_is_shown(self, drive: Drive) -> None:
         fake = FakePipeline(replace(running(), workers=()))
@@ -141,16 +140,16 @@ class TestActs:
     ) -> None:
         monkeypatch.setattr(FakePipeline, "kill_worker", lambda self, name: False)
         async with opened(drive) as (driven, _, _):
-            await driven.press("K", "K")
+            await driven.press("K", "y")
             await driven.until(lambda: noted(driven, "no process at the moment"))
 
     async def test_the_database_is_stopped_for_a_while(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
             await mark(driven, screen, STOP_DATABASE)
             await driven.press("space")
-            await driven.until(lambda: noted(driven, "Stop the database for 10 s? Press again within 5 s"))
+            assert "Stop the database for 10 s?" in driven.text()
             assert ("stop_database", OUTAGE_SECONDS) not in driven.pipeline.calls
-            await driven.press("space")
+            await driven.press("y")
             await driven.until(lambda: ("stop_database", OUTAGE_SECONDS) in driven.pipeline.calls)
             await driven.until(lambda: noted(driven, "The database is stopped for 10 s"))
 
@@ -159,7 +158,7 @@ class TestActs:
     ) -> None:
         monkeypatch.setattr(FakePipeline, "stop_database", lambda self, seconds: False)
         async with opened(drive) as (driven, _, _):
-            await driven.press("D", "D")
+            await driven.press("D", "y")
             await driven.until(lambda: noted(driven, "Only the embedded database can be stopped"))
 
     async def test_a_server_that_does_not_stop_shows_the_error(
@@ -170,7 +169,7 @@ class TestActs:
 
         monkeypatch.setattr(FakePipeline, "stop_database", fail)
         async with opened(drive) as (driven, _, _):
-            await driven.press("D", "D")
+            await driven.press("D", "y")
             await driven.until(lambda: noted(driven, "the server does not stop; end it by hand"))
 
 

@@ -1,0 +1,92 @@
+"""Dialogs over a screen: a question before a destructive key, and the input of a number."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from sp500tui.tui.render.formats import clean
+from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.shell.closing import ClosableScreen
+from sp500tui.tui.shell.styles import style_sheet
+
+
+class QuestionScreen(ModalScreen[bool], ClosableScreen[bool]):
+    """A question that only `y` answers with yes, so that typing a symbol by mistake confirms nothing."""
+
+    CSS_PATH: ClassVar = [style_sheet("dialogs.tcss")]
+    BINDING_GROUP_TITLE = "Question"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes", id="question.yes", tooltip="Do it"),
+        Binding("n,escape,q", "answer(False)", "No", id="question.no", tooltip="Do nothing"),
+    ]
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self.question = question
+
+    def compose(self) -> ComposeResult:
+        """The question in a frame."""
+        text = Static(clean(self.question), id="dialog", markup=False)
+        set_titles(text, "question", "y yes · n no")
+        yield text
+
+    def action_answer(self, answer: bool) -> None:
+        """Close with the answer."""
+        self.dismiss(answer)
+
+
+class NumberScreen(ModalScreen[int | None], ClosableScreen[int | None]):
+    """An input line for a whole number within limits; its result is None where it was discarded.
+
+    Args:
+        title: What the number is of: `price workers`.
+        limits: Smallest and largest number.
+        present: The present number.
+    """
+
+    CSS_PATH: ClassVar = [style_sheet("dialogs.tcss")]
+    BINDING_GROUP_TITLE = "Number"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Close", id="number.close", tooltip="Close and change nothing"),
+    ]
+
+    def __init__(self, title: str, limits: tuple[int, int], present: int) -> None:
+        super().__init__()
+        self._title = title
+        self._limits = limits
+        self._present = present
+
+    def compose(self) -> ComposeResult:
+        """The input line above the reason why a number is refused."""
+        least, most = self._limits
+        with Vertical(id="dialog") as dialog:
+            set_titles(dialog, f"{self._title} · {least} to {most}", "⏎ set · esc close")
+            yield Input(str(self._present), compact=True, max_length=9, select_on_focus=True)
+            yield Static("", id="refusal", markup=False)
+
+    @on(Input.Submitted)
+    def submit(self, event: Input.Submitted) -> None:
+        """Close with the number, or show why it is refused."""
+        event.stop()
+        number = parse_number(event.value, self._limits)
+        if number is None:
+            least, most = self._limits
+            refusal = f"{clean(event.value.strip()) or 'nothing'} is not a number from {least} to {most}"
+            self.query_one("#refusal", Static).update(refusal)
+        else:
+            self.dismiss(number)
+
+
+def parse_number(text: str, limits: tuple[int, int]) -> int | None:
+    """The whole number within the limits; None for anything else."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdecimal()):
+        return None
+    return number if limits[0] <= (number := int(digits)) <= limits[1] else None

@@ -1,0 +1,176 @@
+"""Questions before destructive keys, the number of workers as typed, and what the palette offers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+import pytest
+
+from sp500tui.config.keys import KEYS
+from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.tui import screens as registry
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.help.screen import help_lines
+from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen, parse_number
+from sp500tui.tui.shell.keymap import commands_of
+from sp500tui.tui.shell.pipeline_actions import sizes_in
+from sp500tui.tui.symbol.screen import SymbolScreen
+from tests.support.tui.fake_pipeline import FakePipeline, running
+from tests.tui.conftest import Drive
+
+PAUSED = ("pause", StageName.PRICE)
+
+
+class TestQuestion:
+    @pytest.mark.parametrize("answer", ["n", "escape", "q"])
+    async def test_no_changes_nothing(self, drive: Drive, answer: str) -> None:
+        async with drive() as driven:
+            await driven.press("P")
+            assert "Pause price workers?" in driven.text()
+            await driven.press(answer)
+
+            assert driven.main.is_current
+            assert PAUSED not in driven.pipeline.calls
+
+    async def test_yes_does_it(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("P", "y")
+
+            assert PAUSED in driven.pipeline.calls
+
+    @pytest.mark.parametrize("symbol", ["APP", "PYPL", "PPG", "SPGI"])
+    async def test_typing_a_symbol_without_a_filter_pauses_nothing(self, drive: Drive, symbol: str) -> None:
+        async with drive() as driven:
+            await driven.press(*symbol, "enter")
+
+            assert isinstance(driven.app.screen, QuestionScreen)
+            assert PAUSED not in driven.pipeline.calls
+
+    async def test_a_paused_stage_resumes_without_a_question(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("P", "y")
+            driven.app.refresh_data()
+            await driven.until(lambda: driven.app.snapshot.stage(StageName.PRICE).paused)
+            await driven.press("P")
+
+            assert ("resume", StageName.PRICE) in driven.pipeline.calls
+
+
+class TestNumberOfWorkers:
+    async def test_a_number_is_typed_and_set(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("equals_sign", "2", "4", "enter")
+
+            assert ("scale", StageName.PRICE, 24) in driven.pipeline.calls
+            assert driven.said == "price workers 8 → 24"
+
+    @pytest.mark.parametrize(
+        ("typed", "named"),
+        [("65", "65"), ("0", "0"), ("-3", "-3"), ("1.5", "1.5"), (" ", "nothing"), ("٣", "٣")],
+    )
+    async def test_what_is_no_number_in_range_is_refused_in_one_line(
+        self, drive: Drive, typed: str, named: str
+    ) -> None:
+        async with drive() as driven:
+            await driven.press("equals_sign", *typed, "enter")
+
+            assert isinstance(driven.app.screen, NumberScreen)
+            assert f"{named} is not a number from 1 to 64" in driven.text()
+            await driven.press("escape")
+            assert not [call for call in driven.pipeline.calls if call[0] == "scale"]
+
+    async def test_the_scraper_has_one_worker(self, drive: Drive) -> None:
+        async with drive() as driven:
+            driven.app.selected_stage = StageName.SCRAPER
+            await driven.press("equals_sign")
+
+            assert driven.said == "The scraper always has one worker"
+
+    def test_numbers_are_whole_and_within_their_limits(self) -> None:
+        assert [parse_number(text, (1, 64)) for text in ("1", " 64 ", "65", "", "x", "9" * 30)] == [
+            1, 64, None, None, None, None,
+        ]  # fmt: skip
+
+
+class TestPalette:
+    async def test_it_has_entries_of_its_own_only(self, drive: Drive) -> None:
+        async with drive(size=(120, 60)) as driven:
+            await driven.press("ctrl+p")
+            await driven.until(lambda: "screen: Database" in driven.text())
+
+            assert "Maximize" not in driven.text()
+            assert "Show keys and help panel" not in driven.text()
+
+    async def test_a_symbol_is_gone_to(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("ctrl+p", *"nvda")
+            await driven.until(lambda: "Go to NVDA" in driven.text())
+            await driven.press("enter")
+
+            await driven.until(lambda: isinstance(driven.app.screen, SymbolScreen))
+            assert isinstance(driven.app.screen, SymbolScreen)
+            assert driven.app.screen.symbol == "NVDA"
+
+    async def test_a_number_of_workers_is_set(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("ctrl+p", *"price 24")
+            await driven.until(lambda: "Set price workers to 24" in driven.text())
+            await driven.press("enter")
+
+            await driven.until(lambda: ("scale", StageName.PRICE, 24) in driven.pipeline.calls)
+
+    async def test_a_screenshot_is_saved_where_exports_go(self, drive: Drive) -> None:
+        async with drive() as driven:
+            driven.app.take_screenshot()
+
+            (file,) = driven.app.export_folder.glob("sp500tui-screen-*.svg")
+            assert str(file) in driven.said
+            assert file.read_text(encoding="utf-8").startswith("<svg")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    async def test_a_folder_that_cannot_be_written_is_named(self, drive: Drive) -> None:
+        async with drive() as driven:
+            driven.app.export_folder.chmod(0o500)
+            driven.app.take_screenshot()
+
+            assert "Permission denied" in driven.said
+
+    @pytest.mark.parametrize(
+        ("query", "stages"),
+        [
+            ("price 24", [StageName.PRICE]),
+            ("set writers to 3", [StageName.WRITER]),
+            ("8", [StageName.PRICE, StageName.CONVERTER, StageName.WRITER]),
+            ("price 65", []),
+            ("scraper 2", []),
+            ("price", []),
+            ("", []),
+            ("price " + "9" * 5000, []),
+        ],
+    )
+    def test_a_query_names_stages_and_a_size(self, query: str, stages: list[StageName]) -> None:
+        assert [stage for stage, _ in sizes_in(query, running())] == stages
+
+
+class TestHelp:
+    def test_it_begins_with_the_focused_panel_and_the_signs(self, build: Callable[..., DashboardApp]) -> None:
+        app = build(FakePipeline())
+        commands = [(command, app.keys_of(command.binding)) for command in app.commands()]
+
+        lines = ["".join(span.text for span in line) for line in help_lines(commands, 100, "Workers")]
+
+        headings = [line for line in lines if re.fullmatch(r"\w[\w ]*", line)]
+        assert headings[:3] == ["Workers", "Signs", "Pipeline"]
+        assert headings.count("Workers") == 1
+
+    def test_every_key_is_explained(self, build: Callable[..., DashboardApp]) -> None:
+        commands = build(FakePipeline()).commands()
+
+        assert [c.binding.id for c in commands if c.explanation in ("", c.title)] == []
+
+    def test_the_configuration_file_lists_every_key(self) -> None:
+        commands = commands_of([DashboardApp, *registry.binding_classes()])
+
+        assert list(KEYS) == [(c.binding.id, c.binding.key, c.explanation) for c in commands]
