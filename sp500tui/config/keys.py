@@ -142,7 +142,7 @@ KEYS: tuple[Key, ...] = (
     Key("lessons.stop", "x", "Stop the lesson; everything is set back"),
     Key("lessons.down", "d", "Scroll the text down"),
     Key("lessons.up", "u", "Scroll the text up"),
-    Key("line.close", "escape,enter", "Close"),
+    Key("line.close", "escape,enter", "Close the lines"),
     Key("line.copy", "y", "Copy the newest of the lines"),
     Key("stopping.hide", "escape", "Hide this dialog; the shutdown continues"),
     Key("help.close", "escape,question_mark,f1,q", "Close this sheet"),

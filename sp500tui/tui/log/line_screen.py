@@ -25,7 +25,7 @@ class LineScreen(ModalScreen[None], ClosableScreen[None]):
 
     BINDING_GROUP_TITLE = "Log line"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter", "close", "Close", id="line.close"),
+        Binding("escape,enter", "close", "Close", id="line.close", tooltip="Close the lines"),
         Binding("y", "copy", "Copy", id="line.copy", tooltip="Copy the newest of the lines"),
     ]
 
