@@ -39,6 +39,29 @@ KEYS: tuple[Key, ...] = (
     Key("refresh.faster", "greater_than_sign", "Refresh the screen more often"),
     Key("help", "question_mark,f1", "Show all keys and symbols"),
     Key("quit", "q,ctrl+c", "Drain and quit; again: spool to disk; a third time: kill the workers"),
+    Key(
+        "time.back",
+        "comma",
+        "Go back in time; a live dashboard keeps the last 15 minutes while the pipeline goes on",
+    ),
+    Key("time.forth", "full_stop", "Go forth in time"),
+    Key("time.minute_back", "ctrl+left", "Go back one minute"),
+    Key("time.minute_forth", "ctrl+right", "Go forth one minute"),
+    Key(
+        "time.previous_event",
+        "left_curly_bracket",
+        "Go back to the previous event that is not part of the routine",
+    ),
+    Key("time.next_event", "right_curly_bracket", "Go to the next event that is not part of the routine"),
+    Key(
+        "time.previous_error", "left_parenthesis", "Go back to the previous error, of an event or in the log"
+    ),
+    Key("time.next_error", "right_parenthesis", "Go to the next error, of an event or in the log"),
+    Key(
+        "time.end",
+        "end",
+        "Return to the present, or go to the end of a recording; at the present it is a list's last row",
+    ),
     Key("screen.pipeline", "1", "The pipeline, its workers, the prices and the log"),
     Key("screen.database", "2", "What is stored, how it grows, and the SQL behind each figure"),
     Key("screen.demo", "3", "Inject faults and watch the pipeline recover"),
@@ -132,10 +155,11 @@ KEYS: tuple[Key, ...] = (
     Key("coverage.later", "right,l", "Mark the session after"),
     Key("coverage.resolution", "r", "Show the next resolution"),
     Key(
-        "coverage.backfill",
+        "coverage.heal",
         "B",
-        "Copy the command that fetches what the marked session, or all of them, lack",
+        "Fetch what the marked session lacks, or all sessions that are shown if it lacks nothing",
     ),
+    Key("coverage.copy", "y", "Copy the command that does the same"),
     Key("lessons.answer_a", "a", "Predict answer a and run the lesson"),
     Key("lessons.answer_b", "b", "Predict answer b and run the lesson"),
     Key("lessons.answer_c", "c", "Predict answer c and run the lesson"),
