@@ -196,12 +196,11 @@ def _stages(snapshot: Snapshot) -> Iterator[Family]:
         ("stage",),
         {(n,): s.restarts for n, s in stages.items()},
     )
-    bottleneck = snapshot.bottleneck
     yield gauge(
         "bottleneck",
         "Stage that limits the throughput: 1 for it.",
         ("stage",),
-        {(name,): float(bottleneck is not None and bottleneck.stage is name) for name in StageName},
+        {(name,): float(snapshot.verdict.stage is name) for name in StageName},
     )
 
 

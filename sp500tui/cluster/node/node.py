@@ -49,7 +49,7 @@ from sp500tui.pipeline.core.snapshot import (
     Snapshot,
     StageName,
 )
-from sp500tui.pipeline.monitoring.diagnostics import bottleneck, source_snapshot
+from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
@@ -238,7 +238,6 @@ class ClusterNode(PipelineBase):
             missing=components.missing.snapshot(),
             end_to_end=max_latency(beat.end_to_end for beat in heartbeats),
             end_to_end_overall=max_latency(beat.end_to_end_overall for beat in heartbeats),
-            bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(lifecycle.failure) if lifecycle.failure else "",
             failure_code=lifecycle.failure.exit_code if lifecycle.failure else ExitCode.INCOMPLETE,
             nodes=self._nodes(),

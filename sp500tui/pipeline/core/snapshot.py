@@ -332,15 +332,6 @@ class LivePrice:
     """Name of the writer that committed it; empty before that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bottleneck:
-    """The stage that limits the throughput."""
-
-    stage: StageName
-    reason: str
-    advice: str = ""
-
-
 class VerdictKind(StrEnum):
     """The rule that a verdict comes from."""
 
@@ -438,7 +429,6 @@ class Snapshot:
     """Time from the fetch to the commit."""
     end_to_end_overall: Latency = field(default_factory=Latency)
     """The same since the start."""
-    bottleneck: Bottleneck | None = None
     verdict: Verdict = field(default_factory=Verdict)
     failure: str = ""
     """The reason if the phase is `failed`."""

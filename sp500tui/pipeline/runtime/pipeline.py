@@ -15,7 +15,7 @@ from sp500tui.model import Resolution
 from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, HistorySnapshot, ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName
-from sp500tui.pipeline.monitoring.diagnostics import bottleneck, source_snapshot
+from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
@@ -137,7 +137,6 @@ class Pipeline(PipelineBase):
             missing=components.missing.snapshot(),
             end_to_end=components.end_to_end.latency(),
             end_to_end_overall=components.end_to_end.overall(),
-            bottleneck=bottleneck(stages, queues, workers, database),
             failure=str(lifecycle.failure) if lifecycle.failure else "",
             failure_code=lifecycle.failure.exit_code if lifecycle.failure else ExitCode.INCOMPLETE,
         )

@@ -11,12 +11,14 @@ from sp500tui.pipeline.core.snapshot import (
     MarketSnapshot,
     Phase,
     QueueSnapshot,
+    Severity,
     Snapshot,
     StageName,
+    VerdictKind,
     WorkerState,
 )
 from sp500tui.tui.render.cluster_labels import lost_label
-from sp500tui.tui.render.formats import clean, share_of_time, span
+from sp500tui.tui.render.formats import clean, span
 from sp500tui.tui.render.lines import Role
 
 STAGE_TITLES = {
@@ -157,6 +159,14 @@ _ENDING: Mapping[Phase, str] = {
 """What an ending pipeline does, which makes other statements about it pointless."""
 
 
+_SEVERITY_SIGNS = {
+    Severity.OK: ("✓", Role.GOOD),
+    Severity.NOTE: ("✓", Role.GOOD),
+    Severity.WARNING: ("!", Role.WARN),
+    Severity.PROBLEM: ("✗", Role.BAD),
+}
+
+
 def _paused_label(snapshot: Snapshot) -> str:
     """What is paused and the key that resumes it; empty if nothing is."""
     if snapshot.phase is Phase.PAUSED:
@@ -166,19 +176,12 @@ def _paused_label(snapshot: Snapshot) -> str:
 
 
 def _pace_label(snapshot: Snapshot) -> tuple[str, Role]:
-    cycle, found = snapshot.cycle, snapshot.bottleneck
-    cause = ""
-    if found is not None:
-        advice = f": {found.advice}" if found.advice else ""
-        cause = clean(f"{STAGE_TITLES[found.stage]} ({found.reason}){advice}")
-    if cycle.running and (cycle.skipped or cycle.seconds > cycle.interval > 0):
-        words = f"! behind: a cycle takes {share_of_time(cycle.seconds, cycle.interval)}"
-        return f"{words}; bottleneck: {cause}" if cause else words, Role.WARN
-    if cause:
-        return f"! bottleneck: {cause}", Role.WARN
-    if not snapshot.ledger.fetched:
-        return "◌ no quote has been fetched yet", Role.LABEL
-    return f"✓ keeps up: every cycle ends within its {span(cycle.interval)}", Role.GOOD
+    found = snapshot.verdict
+    sign, role = ("◌", Role.LABEL) if found.kind is VerdictKind.STARTING else _SEVERITY_SIGNS[found.severity]
+    # While cycles end in time there is nothing to do, and the health of the sources needs the room.
+    needed = found.advice and found.severity in (Severity.WARNING, Severity.PROBLEM)
+    advice = f"; {found.advice}" if needed else ""
+    return clean(f"{sign} {found.sentence}{advice}"), role
 
 
 def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:

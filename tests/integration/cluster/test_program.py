@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sp500tui.pipeline.core.snapshot import VerdictKind
 from tests.faults.program import Launcher, Program
 from tests.support.cluster import ClusterUnderTest
 
@@ -53,4 +54,4 @@ def test_a_service_ends_on_a_signal(launch: Launcher, join: ClusterUnderTest) ->
     assert storer.report()["outcome"] == "interrupted"
     seen = other.waits_for(lambda s: len(s.nodes) == 1 and s.ledger.queued > 0, "quotes that wait")
     assert seen.ledger.is_balanced
-    other.waits_for(lambda s: s.bottleneck and s.bottleneck.reason == "no node runs it", "the word for it")
+    other.waits_for(lambda s: s.verdict.kind is VerdictKind.NO_WORKERS, "the word for it")

@@ -21,7 +21,6 @@ from sp500tui.pipeline.core.second_sample import (
     WorkerSecond,
 )
 from sp500tui.pipeline.core.snapshot import (
-    Bottleneck,
     ConstituentsSnapshot,
     CycleSnapshot,
     DatabaseSnapshot,
@@ -35,10 +34,13 @@ from sp500tui.pipeline.core.snapshot import (
     Phase,
     QueueName,
     QueueSnapshot,
+    Severity,
     Snapshot,
     SourceSnapshot,
     StageName,
     StageSnapshot,
+    Verdict,
+    VerdictKind,
     WorkerSnapshot,
     WorkerState,
 )
@@ -148,7 +150,7 @@ def worker(
 
 
 def running() -> Snapshot:
-    """A calm run in the middle of cycle 42 with the price workers as the bottleneck."""
+    """A calm run in the middle of cycle 42, whose pace the request limit sets."""
     busy, idle, backoff = WorkerState.BUSY, WorkerState.IDLE, WorkerState.BACKOFF
     price = [worker(StageName.PRICE, n, busy, "50 symbols, AAPL to AXON", 6.0 + n / 7) for n in range(1, 6)]
     price.append(
@@ -198,7 +200,13 @@ def running() -> Snapshot:
         journal=JournalSnapshot(Health.OK, "", 1, 52, 7_400, 1 << 30, 0, 0),
         market=MarketSnapshot(MarketState.REGULAR, MarketState.POST, NOON + timedelta(hours=2, minutes=14)),
         end_to_end=Latency(61.0, 143.0, 190.0),
-        bottleneck=Bottleneck(StageName.PRICE, "5 of 8 busy, the tickers queue fills", "+ adds one"),
+        verdict=Verdict(
+            VerdictKind.LIMIT,
+            Severity.NOTE,
+            "keeps up: a cycle takes 1.2 of 15.0 s; the request limit (4/s) sets the pace",
+            "more price workers would not help",
+            StageName.PRICE,
+        ),
     )
 
 
@@ -253,7 +261,7 @@ def empty() -> Snapshot:
         workers=calm.workers[:1],
         constituents=ConstituentsSnapshot(Health.DOWN, "Wikipedia cannot be reached: no route to host"),
         sources=SourceSnapshot(Health.DOWN, "Yahoo Finance cannot be reached", 4.0, 9.0, 3, 3),
-        bottleneck=None,
+        verdict=Verdict(),
     )
 
 

@@ -11,7 +11,6 @@ from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import (
-    DatabaseSnapshot,
     Health,
     Ledger,
     MissingSymbol,
@@ -19,7 +18,7 @@ from sp500tui.pipeline.core.snapshot import (
     Snapshot,
     StageName,
 )
-from sp500tui.pipeline.monitoring.diagnostics import bottleneck
+from sp500tui.pipeline.monitoring.verdict import verdict
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.tui.database.metrics import metrics
 from sp500tui.tui.demo.render import no_market_reason, writer_to_kill
@@ -129,11 +128,10 @@ class TestSteering:
             for stage in calm.stages
         )
         queues = (*calm.queues[:2], replace(calm.queues[2], oldest_age=12.0))
-        # when the bottleneck is looked for
-        found = bottleneck(stages, queues, (), DatabaseSnapshot(Health.OK))
+        # when the verdict is given
+        found = verdict(replace(calm, stages=stages, queues=queues), ())
         # then it says who is missing, and the strip shows nobody
-        assert found is not None
-        assert (found.stage, found.reason) == (StageName.WRITER, "no node runs it")
+        assert (found.stage, found.sentence) == (StageName.WRITER, "held up: no node runs writers")
         shown = strip_lines(replace(calm, stages=stages), History(), StageName.PRICE, 120, 10)
         assert "none" in "".join(span.text for span in shown[ROWS.index(StageName.WRITER)])
 

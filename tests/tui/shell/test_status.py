@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sp500tui.config.settings import Settings
 from sp500tui.model import MarketState
 from sp500tui.pipeline.core.snapshot import (
-    Bottleneck,
     Health,
     Latency,
     Ledger,
@@ -21,8 +20,11 @@ from sp500tui.pipeline.core.snapshot import (
     MissingSymbol,
     Phase,
     QueueName,
+    Severity,
     Snapshot,
     StageName,
+    Verdict,
+    VerdictKind,
 )
 from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.render.labels import phase_word, session_label, trend, trouble, verdict_label
@@ -58,7 +60,7 @@ def test_a_calm_run_at_120_columns() -> None:
     assert first.endswith("open for 2 h 14 min  USD/DKK 6.8721, 12 s old ")
     assert second.startswith(" fetched 21,126 = stored 20,871 + duplicate 203 + queued  52 + in flight   0")
     assert second.strip().endswith("+ spooled 0 + dead 0  adds up ✓")
-    assert third.startswith(" ! bottleneck: price workers (5 of 8 busy")
+    assert third.startswith(" ✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit")
     assert third.endswith("Yahoo ✓  PostgreSQL ✓ 20,871 rows ")
 
 
@@ -69,7 +71,7 @@ def test_four_lines_at_80_columns_have_the_whole_equation_and_the_verdict() -> N
     assert second.strip() == "fetched 21,126 = stored 20,871 + duplicate 203 + queued 52  adds up ✓"
     assert third.startswith("USD/DKK 6.8721, 12 s old ")
     assert third.endswith("Yahoo ✓  embedded PostgreSQL ✓ 20,871 rows")
-    assert fourth.startswith("! bottleneck: price workers")
+    assert fourth.startswith("✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit")
 
 
 def test_the_equation_continues_on_the_next_line_without_rounding() -> None:
@@ -236,25 +238,22 @@ class TestVerdict:
     def words(self, snapshot: Snapshot) -> str:
         return verdict_label(snapshot)[0]
 
-    def test_a_bottleneck_with_its_reason_and_remedy(self) -> None:
-        assert self.words(running()) == (
-            "! bottleneck: price workers (5 of 8 busy, the tickers queue fills): + adds one"
+    def test_the_sentence_and_the_advice(self) -> None:
+        assert verdict_label(running()) == (
+            "✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit (4/s) sets the pace",
+            Role.GOOD,
         )
-        found = replace(running(), bottleneck=Bottleneck(StageName.WRITER, "slow"))
-        assert self.words(found) == "! bottleneck: writers (slow)"
-
-    def test_all_is_well_only_while_cycles_end_in_time(self) -> None:
-        calm = replace(running(), bottleneck=None)
-        assert self.words(calm) == "✓ keeps up: every cycle ends within its 15 s"
-        late = replace(calm, cycle=replace(calm.cycle, seconds=17.0, skipped=1))
-        assert self.words(late) == "! behind: a cycle takes 17 of 15 s"
-        assert self.words(replace(running(), cycle=late.cycle)).startswith(
-            "! behind: a cycle takes 17 of 15 s; bottleneck: price workers"
+        behind = Verdict(
+            VerdictKind.BEHIND, Severity.WARNING, "behind: a cycle takes 17.0 of 15.0 s", "+ adds one"
+        )
+        assert verdict_label(replace(running(), verdict=behind)) == (
+            "! behind: a cycle takes 17.0 of 15.0 s; + adds one",
+            Role.WARN,
         )
 
-    def test_nothing_is_claimed_before_the_first_quote(self) -> None:
-        fresh = replace(running(), bottleneck=None, ledger=Ledger())
-        assert self.words(fresh) == "◌ no quote has been fetched yet"
+    def test_nothing_is_claimed_before_the_first_cycle(self) -> None:
+        fresh = replace(running(), verdict=Verdict(sentence="starting: no cycle has begun yet"))
+        assert verdict_label(fresh) == ("◌ starting: no cycle has begun yet", Role.LABEL)
 
     def test_a_pause_is_said_with_what_is_paused(self) -> None:
         paused = replace(degraded(), phase=Phase.PAUSED)
