@@ -51,6 +51,8 @@ BLOCKED_WINDOW = COMMIT_TIMEOUT + MEMORY_WINDOW
 END_TIMEOUT = DRAIN_TIMEOUT + 30
 """Seconds after a signal within which a run is over, whatever has failed."""
 START_TIMEOUT = 60.0
+STARTED_AFTER = 3.0
+"""Seconds after which a writer certainly runs its own code, on a machine with much else to do."""
 CHILDREN_TIMEOUT = 15.0
 """Seconds in which the children end too; a writer that is being started notices only once it is up."""
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
@@ -198,7 +200,9 @@ class Soak:
         self.launch.market.set_faults(**self.rng.choice(MARKET_FAULTS))
 
     def _signal_writer(self, program: Program, number: signal.Signals) -> None:
-        writers = program.writers()
+        # One that is stopped before it runs any code of its own outlives a killed program.
+        youngest = STARTED_AFTER if number == signal.SIGSTOP else 0.0
+        writers = [each for each in program.writers() if time.time() - _created(each) >= youngest]
         if writers:
             if number == signal.SIGSTOP:
                 self._block(COMMIT_TIMEOUT)
@@ -289,6 +293,14 @@ class Soak:
             self._check_report(program)
         except AssertionError as error:
             self.report.problems.append(f"the last run: {error}")
+
+
+def _created(process: psutil.Process) -> float:
+    """When the process was started, in seconds since 1970; infinity if it has ended."""
+    try:
+        return process.create_time()
+    except psutil.NoSuchProcess:
+        return float("inf")
 
 
 def _size(path: Path) -> int:

@@ -77,15 +77,16 @@ def test_a_killed_program_takes_its_server_with_it(launch: Launcher) -> None:
 
 
 @pytest.mark.thorough
-def test_two_programs_share_a_data_folder(launch: Launcher, check: Checker, database_url: str) -> None:
-    one, two = (launch(database=database_url, symbols=FIFTY) for _ in range(2))
-    for program in (one, two):
-        program.hears("cycle 1 finished")
+def test_a_second_program_on_the_data_folder_is_refused_while_the_first_runs(
+    launch: Launcher, check: Checker, database_url: str
+) -> None:
+    one = running(launch, database_url)
+    two = launch(database=database_url, symbols=FIFTY)
+    assert two.ends() == 2
+    assert "a pipeline already runs on data folder" in two.said()
+    goes_on(one, database_url)
     one.kill()
-    goes_on(two, database_url)
-    assert two.process.poll() is None
     three = running(launch, database_url)
-    assert two.stops() == 143
     assert three.stops() == 143
     verdict = check.verdict(database_url)
     assert verdict.wrong <= {"lost"}, str(verdict)

@@ -7,14 +7,33 @@ answer is JSON. Of the heavy packages it imports psycopg alone.
 
 from __future__ import annotations
 
+import signal
+import sys
+from contextlib import suppress
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _set_parent_death_signal() -> None:
+    """On Linux, have the kernel kill this process when the parent thread exits (prctl(2), PR_SET_PDEATHSIG)."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    # Without prctl in the C library, the watch on the pipe has to suffice.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    # Before the other imports, which take most of the start: a process that is stopped until then outlives its parent.
+    _set_parent_death_signal()
+
 import json
 import logging
 import os
 import select
-import signal
-import sys
 import time
-from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
@@ -27,7 +46,6 @@ from sp500tui.storage.transaction import Connection
 from sp500tui.storage.writes import insert
 
 NUMBER_BYTES = 8
-_PR_SET_PDEATHSIG = 1
 
 
 def main(fd: int) -> None:
@@ -35,7 +53,6 @@ def main(fd: int) -> None:
     # The parent decides when to stop and closes the pipe.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _set_parent_death_signal()
     pipe = Pipe(fd)
     # Without a watch on the pipe this process could outlive its parent, so it exits.
     ServiceThread(
@@ -49,17 +66,6 @@ def main(fd: int) -> None:
             writer.write(int.from_bytes(message[:NUMBER_BYTES], "big"), message[NUMBER_BYTES:])
     except (EOFError, OSError):
         writer.disconnect()
-
-
-def _set_parent_death_signal() -> None:
-    """On Linux, have the kernel kill this process when the parent thread exits (prctl(2), PR_SET_PDEATHSIG)."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    # Without prctl in the C library, the watch on the pipe has to suffice.
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _exit_with_parent(fd: int) -> None:
