@@ -131,6 +131,8 @@ class FetchedQuote:
     """`time.monotonic()` at the fetch, for the end-to-end latency; 0 if unknown, as for replayed rows."""
     fetched_by: str = field(default="", kw_only=True)
     """Name of the price worker that fetched the quote."""
+    batch: int = field(default=0, kw_only=True, compare=False)
+    """Number of the request that fetched it, from 1 in each program; 0 if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

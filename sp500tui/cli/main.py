@@ -38,6 +38,7 @@ _COMMANDS = {
     "learn": "sp500tui.cli.commands.learn:run",
     "serve": "sp500tui.cli.commands.serve:run",
     "replay": "sp500tui.cli.commands.replay:run",
+    "trace": "sp500tui.cli.commands.trace:run",
     "simulate": "sp500tui.simulator.command:run",
     "config": "sp500tui.cli.commands.config:run",
 }

@@ -34,6 +34,7 @@ _COMMANDS = {
     "worker": "run stages of a cluster without a dashboard (needs --broker)",
     "top": "show the dashboard of a cluster without running stages (needs --broker)",
     "learn": "list the lessons on concurrency, or run one on a demo and print what was measured",
+    "trace": "write what the workers of the running pipeline did as a trace for Perfetto",
     "simulate": "run the demo market on its own, for other programs",
     "config": "print the effective settings, or write a configuration file",
 }
@@ -261,6 +262,16 @@ def _command_parser(command: str) -> _Parser:
             parser, list="print the rejected rows with the reasons", replay="insert the rejected rows again"
         )
         _add_json(parser)
+    elif command == "trace":
+        parser.add_argument(
+            "--seconds",
+            metavar="N",
+            default="60",
+            help="length of the trace, up to now (default: 60, at most 180)",
+        )
+        parser.add_argument(
+            "-o", "--output", metavar="FILE", required=True, help="file to write; - for standard output"
+        )
     elif command == "learn":
         parser.add_argument(
             "lesson", metavar="LESSON", nargs="?", help="lesson to run; without one, list them"

@@ -12,6 +12,7 @@ from sp500tui.model import Constituent, Resolution
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
+from sp500tui.pipeline.core.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
 
 MIN_WORKERS = 1
@@ -154,6 +155,9 @@ class PipelineControl(Protocol):
 
         The last 1,000 events are kept.
         """
+
+    def spans(self, seconds: float) -> SpanReport:
+        """What every worker of this program did in the last `seconds`: a minute or more is kept."""
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """The latest price of one symbol with the names of its workers; None before the first."""

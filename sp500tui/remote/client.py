@@ -17,6 +17,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import LivePrice, Phase, Snapshot, StageName
+from sp500tui.pipeline.core.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
 from sp500tui.remote import commands
 from sp500tui.remote.address import NoPipelineError
@@ -98,6 +99,10 @@ class RemotePipeline:
     def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
         """See `PipelineControl.events_since`."""
         return self.mirror.events_since(number)
+
+    def spans(self, seconds: float) -> SpanReport:
+        """See `PipelineControl.spans`; asks the pipeline."""
+        return self.call(commands.ReadSpans(seconds), SpanReport)
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`; the names of the workers arrive with the next poll."""

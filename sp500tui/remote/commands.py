@@ -12,6 +12,7 @@ from sp500tui.errors import SourceError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, PipelineControl, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.spans import SpanReport
 from sp500tui.remote.wire import Position
 
 
@@ -184,6 +185,18 @@ class ReadStatistics(Command, tag="statistics", frozen=True):
         return _market_of(pipeline).statistics()
 
 
+class ReadSpans(Command, tag="spans", frozen=True):
+    """See `PipelineControl.spans`."""
+
+    changes: ClassVar[bool] = False
+    blocks: ClassVar[bool] = True
+    seconds: float
+
+    def run(self, pipeline: PipelineControl) -> SpanReport:
+        """Carry it out."""
+        return pipeline.spans(self.seconds)
+
+
 def _market_of(pipeline: PipelineControl) -> FaultInjector:
     market = pipeline.demo_market
     if market is None:
@@ -206,6 +219,7 @@ AnyCommand = (
     | ReadFaults
     | SetFaults
     | ReadStatistics
+    | ReadSpans
 )
 Request = Poll | AnyCommand
 """Every request that may follow the greeting."""

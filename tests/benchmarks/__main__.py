@@ -27,6 +27,7 @@ NAMES = (
     "back-pressure",
     "budget",
     "broker",
+    "spans",
 )
 ALONE = ("scaling",)
 """Measured only when named: it has a document of its own, docs/scaling.md."""

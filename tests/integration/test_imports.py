@@ -51,6 +51,7 @@ EMBEDDED = "sp500tui.storage.embedded.server"
         ("sp500tui.cli.commands.quote", ("textual", "aiohttp")),
         ("sp500tui.cli.commands.constituents", ("textual", "yfinance", "pandas", "aiohttp")),
         ("sp500tui.cli.commands.database", ("textual", "yfinance", "pandas", "aiohttp")),
+        ("sp500tui.cli.commands.trace", ("textual", "yfinance", "pandas", "aiohttp", "psycopg")),
         ("sp500tui.cli.commands.learn", ("textual", "yfinance", "pandas", "aiohttp")),
         ("sp500tui.cli.commands.config", ("textual", "yfinance", "pandas", "aiohttp", "psycopg")),
         ("sp500tui.cli.commands.dead_letters", ("textual", "yfinance", "pandas", "aiohttp")),

@@ -16,6 +16,7 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
+from sp500tui.pipeline.core.spans import NO_BATCHES, Batches, Span
 from sp500tui.pipeline.core.time_accounting import WorkerAccount
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class Worker:
         self._died_at: float | None = None
         """Monotonic time of the failure after which it was not restarted yet."""
         self._announced = False
+        self.spans = pool.spans.ring(self.name, fresh=pool.is_abandoned(self.name))
+        """Its changes of state."""
+        self._span_since = self._since
+        self._batches = NO_BATCHES
         self._waiting_queue: LeasedQueue[Any] | None = None
         self.thread = ServiceThread(self.name, self._step, on_exit=self._exit)
 
@@ -88,13 +93,16 @@ class Worker:
         """Set the state of a worker that processes no lease; `until` is the monotonic time of the next attempt."""
         with self._state_lock:
             self._can_hang, self._work_since = False, None
-            self._change(state, doing, until)
+            self._change(state, doing, until, batches=NO_BATCHES)
 
-    def start_work(self, doing: str) -> None:
-        """Begin to process a lease; after the pool's limit from now on the worker counts as hung."""
+    def start_work(self, doing: str, batches: Batches | None = None) -> None:
+        """Begin to process a lease; after the pool's limit from now on the worker counts as hung.
+
+        `batches`: the fetch batches of its items; None for those of the lease that is being processed.
+        """
         with self._state_lock:
             self._can_hang, self._work_since = True, time.monotonic()
-            self._change(WorkerState.BUSY, doing)
+            self._change(WorkerState.BUSY, doing, batches=batches)
             self._since = self._work_since
 
     def hand_over(self, doing: str) -> None:
@@ -121,11 +129,27 @@ class Worker:
         finally:
             self.switch(before)
 
-    def _change(self, state: WorkerState, doing: str, until: float | None = None) -> None:
-        if state is not self.account.state:
-            self._since = time.monotonic()
-            self.account.switch(state)
+    def _change(
+        self, state: WorkerState, doing: str, until: float | None = None, *, batches: Batches | None = None
+    ) -> None:
+        batches = self._batches if batches is None else batches
+        if state is not self.account.state or batches != self._batches:
+            now = time.monotonic()
+            self._end_span(now)
+            self._batches = batches
+            if state is not self.account.state:
+                self._since = now
+                self.account.switch(state)
         self._doing, self._until = doing, until
+
+    def _end_span(self, now: float) -> None:
+        self.spans.record(self.account.state, self._span_since, now, self._batches)
+        self._span_since = now
+
+    def open_span(self, now: float) -> Span:
+        """The state that lasts until now."""
+        with self._state_lock:
+            return Span(self.account.state, self._span_since, max(now, self._span_since), self._batches)
 
     def finish_work(self, items: int, seconds: float) -> None:
         """Count a lease that was processed in `seconds`."""
@@ -321,6 +345,7 @@ class Worker:
             self._close_task()
         finally:
             with self._state_lock:
+                self._end_span(time.monotonic())
                 self.account.end()
             self.pool.on_worker_exit(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import StageName, StageSnapshot
+from sp500tui.pipeline.core.spans import SpanRings, WorkerSpans
 from sp500tui.pipeline.core.time_accounting import StageAccounts
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 
@@ -44,6 +46,7 @@ class WorkerPool:
         self.failed = 0
         """Leases that ended with an error."""
         self.accounts = StageAccounts()
+        self.spans = SpanRings()
         self.paused = False
         """Whether its workers take no new leases."""
         self.expedited = False
@@ -88,6 +91,10 @@ class WorkerPool:
         for worker in surplus:
             worker.stopping.set()
         return surplus
+
+    def is_abandoned(self, name: str) -> bool:
+        """Whether a worker of that name hangs: its thread may still change its state. The lock is held."""
+        return any(worker.name == name for worker in self._abandoned)
 
     def pause(self) -> None:
         """Take no new leases."""
@@ -185,6 +192,23 @@ class WorkerPool:
                     return False
                 self._worker_exited.wait(left)
         return True
+
+    def worker_spans(self, start: float, now: float) -> list[WorkerSpans]:
+        """What each worker did between two monotonic times, including workers that have exited."""
+        workers = {worker.name: worker for worker in self.workers if not worker.abandoned}
+        running = {name: worker.open_span(now) for name, worker in workers.items()}
+        found: list[WorkerSpans] = []
+        for name, (spans, overwritten) in self.spans.since(start).items():
+            worker, last = workers.get(name), running.get(name)
+            # Read first, so the ring may already have it.
+            if last is not None and (not spans or spans[-1].start < last.start):
+                spans.append(last)
+            if spans:
+                pid, thread = (
+                    (worker.pid, worker.thread.native_id) if worker is not None else (os.getpid(), 0)
+                )
+                found.append(WorkerSpans(name, self.name, pid, thread, tuple(spans), overwritten))
+        return found
 
     @property
     def size(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from sp500tui.pipeline.core.events import EventKind, EventLog, PipelineEvent, de
 from sp500tui.pipeline.core.metrics import Durations
 from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName, WorkerState
+from sp500tui.pipeline.core.spans import SpanReport
 from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
 from sp500tui.pipeline.runtime.wiring import RunComponents
 
@@ -70,6 +72,13 @@ class PipelineBase:
     def stalled(self) -> float:
         """Seconds since the supervising thread last completed a step of its work."""
         return self._lifecycle.stalled
+
+    def spans(self, seconds: float) -> SpanReport:
+        """See `PipelineControl.spans`."""
+        now = time.monotonic()
+        pools = self._components.stages.values()
+        workers = tuple(each for pool in pools for each in pool.worker_spans(now - seconds, now))
+        return SpanReport(datetime.now(UTC), now, os.getpid(), workers)
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""

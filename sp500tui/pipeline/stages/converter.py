@@ -8,6 +8,7 @@ from sp500tui.model import ConvertedQuote, FetchedQuote
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import LeasedQueue
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.spans import batches_of
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.fx import FxRates
 
@@ -55,7 +56,7 @@ class ConverterTask:
         while stage.fx.is_pending(currencies) and not (worker.stopping.is_set() or worker.pool.expedited):
             worker.set_state(WorkerState.RATE, f"waiting for a rate to {stage.fx.target}")
             stage.fx.wait_for_update(_POLL_INTERVAL)
-        worker.start_work(f"{len(lease.items)} quotes")
+        worker.start_work(f"{len(lease.items)} quotes", batches_of(lease.items))
         rows = [stage.fx.convert(item) for item in lease.items]
         worker.hand_over(f"handing over {len(rows)} rows")
         if worker.abandoned:

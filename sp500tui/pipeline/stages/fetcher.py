@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Protocol
 
 from sp500tui.errors import SourceError, ThrottledError
@@ -12,6 +13,7 @@ from sp500tui.model import FetchedQuote, Ticker
 from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue
 from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
+from sp500tui.pipeline.core.spans import Batches
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.fx import FxRates, major_unit
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches
@@ -125,6 +127,7 @@ class FetchStage:
         self.batch_size = batch_size
         self.max_attempts = max_attempts
         self.retry_timeout = retry_timeout
+        self.batch_numbers = count(1)
 
     def make_task(self, worker: Worker) -> FetchTask:
         """Create the task of one price worker; blocks until the source is open."""
@@ -146,7 +149,8 @@ class FetchTask:
         if lease is None:
             return
         symbols = [ticker.symbol for ticker in lease.items]
-        worker.start_work(_describe(symbols))
+        batch = next(stage.batch_numbers)
+        worker.start_work(_describe(symbols), Batches(batch, batch))
         started = time.monotonic()
         pairs = stage.fx.stale_pairs()
         yahoo = stage.watches.yahoo
@@ -169,11 +173,13 @@ class FetchTask:
             raise
         else:
             yahoo.record_response(result.seconds)
-            self._hand_over(lease, result, pairs)
+            self._hand_over(lease, result, pairs, batch)
             if not worker.abandoned:
                 worker.finish_work(len(symbols), time.monotonic() - started)
 
-    def _hand_over(self, lease: Lease[Ticker], result: FetchResult, pairs: Sequence[tuple[str, str]]) -> None:
+    def _hand_over(
+        self, lease: Lease[Ticker], result: FetchResult, pairs: Sequence[tuple[str, str]], batch: int
+    ) -> None:
         """Put the quotes on the next queue.
 
         An abandoned worker does this too, since a fetched quote is never dropped, and nothing else: the worker that
@@ -197,7 +203,7 @@ class FetchTask:
         stage.missing.discard(quote.symbol for quote in result.quotes)
         if result.quotes:
             items = [
-                FetchedQuote(quote, fetched_monotonic=fetched_monotonic, fetched_by=worker.name)
+                FetchedQuote(quote, fetched_monotonic=fetched_monotonic, fetched_by=worker.name, batch=batch)
                 for quote in result.quotes
             ]
             worker.put(

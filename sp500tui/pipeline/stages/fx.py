@@ -161,6 +161,7 @@ class FxRates:
             time,
             fetched_monotonic=fetched.fetched_monotonic,
             fetched_by=fetched.fetched_by,
+            batch=fetched.batch,
         )
 
     def primary(self) -> tuple[str, FxRate | None, float | None]:

@@ -18,6 +18,7 @@ from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.spans import batches_of
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.writer.batch_store import B, BatchStore
@@ -164,7 +165,7 @@ class WriterTask(Generic[B]):
         lease = worker.take(shared.rows, shared.batch_size, linger=_LINGER)
         if lease is None:
             return None
-        worker.start_work(f"{len(lease.items)} rows to the journal")
+        worker.start_work(f"{len(lease.items)} rows to the journal", batches_of(lease.items))
         return self._to_batch_store(lease)
 
     def _to_batch_store(self, lease: Lease[ConvertedQuote]) -> B | None:
@@ -216,7 +217,8 @@ class WriterTask(Generic[B]):
     def _write(self, batch: B) -> None:
         shared, worker = self._shared, self._worker
         started = time.monotonic()
-        worker.start_work(f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else ""))
+        what = f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else "")
+        worker.start_work(what, batches_of(batch.quotes))
         outcome = _Outcome()
         try:
             if batch.crashes >= _MAX_CRASHES:

@@ -15,6 +15,7 @@ from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, S
 from sp500tui.pipeline.core.events import PipelineEvent, deliver
 from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
+from sp500tui.pipeline.core.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
 from sp500tui.remote.mirror import Mirror
 from sp500tui.remote.recording.blocks import RecordingError
@@ -109,6 +110,10 @@ class ReplayedPipeline:
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""
         return self._current().price_of(symbol)
+
+    def spans(self, seconds: float) -> SpanReport:  # noqa: ARG002  # a recording has no spans
+        """See `PipelineControl.spans`; none are recorded."""
+        return SpanReport(self.snapshot().taken_at, 0.0, 0)
 
     def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
         """See `PipelineControl.seconds_since`."""

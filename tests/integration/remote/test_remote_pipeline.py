@@ -66,6 +66,7 @@ def test_it_answers_as_the_pipeline_does(serve: Serve, attach: Attach, eventuall
     assert viewer.price_of("BRK.B") == served.pipeline.price_of("BRK.B")
     assert viewer.price_of("NONE") is None
     assert viewer.seconds_since(0) == (0, [])
+    assert viewer.spans(60.0) == served.pipeline.spans(60.0)
     assert viewer.demo_market is None
     assert not viewer.join(0)
     # and follows its changes

@@ -44,6 +44,7 @@ from sp500tui.pipeline.core.snapshot import (
     WorkerSnapshot,
     WorkerState,
 )
+from sp500tui.pipeline.core.spans import Batches, Span, SpanReport, WorkerSpans
 from sp500tui.pipeline.report import RunReport
 
 NOON = datetime(2026, 5, 14, 17, 46, 0, tzinfo=UTC)
@@ -406,6 +407,10 @@ class FakePipeline:
     def kill_worker(self, name: str) -> bool:
         self.calls.append(("kill_worker", name))
         return name.startswith("writer")
+
+    def spans(self, seconds: float) -> SpanReport:
+        busy = Span(WorkerState.BUSY, 100.0 - seconds, 100.0, Batches(1, 2))
+        return SpanReport(NOON, 100.0, 1, (WorkerSpans("price-1", StageName.PRICE, 1, 2, (busy,)),))
 
     def price_of(self, symbol: str) -> LivePrice | None:
         return next((price for price in self.prices if price.row.quote.symbol == symbol), None)

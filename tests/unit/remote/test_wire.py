@@ -106,4 +106,9 @@ def test_a_value_of_a_wrong_type_is_refused() -> None:
 
 def test_every_command_says_whether_it_changes_the_pipeline() -> None:
     reading = {kind for kind in commands.AnyCommand.__args__ if not kind.changes}
-    assert reading == {commands.ReadFaults, commands.ReadHistory, commands.ReadStatistics}
+    assert reading == {
+        commands.ReadFaults,
+        commands.ReadHistory,
+        commands.ReadSpans,
+        commands.ReadStatistics,
+    }

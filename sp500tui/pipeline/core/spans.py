@@ -1,0 +1,140 @@
+"""What each worker did and when, as spans: the changes of its state in a ring of preallocated memory.
+
+A span is a state with its start, its end and the fetch batches that were worked on. One thread writes a ring, any
+thread reads it; there is no lock. A reader drops the spans that may have been overwritten while it copied them.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sp500tui.model import FetchedQuote
+from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+
+CAPACITY = 2000
+"""Spans of one worker that are kept: a minute or more, at 30 changes of state a second."""
+_FIELDS = 5
+RING_BYTES = CAPACITY * _FIELDS * 8
+"""Memory of one ring."""
+STATES: tuple[WorkerState, ...] = tuple(WorkerState)
+_INDEX: Mapping[WorkerState, int] = {state: index for index, state in enumerate(STATES)}
+_NANOSECONDS = 1_000_000_000
+
+
+class Batches(NamedTuple):
+    """The fetch batches that a worker works on: those numbered from `first` to `last`, inclusive."""
+
+    first: int = 0
+    """0 for none."""
+    last: int = 0
+
+
+NO_BATCHES = Batches()
+
+
+def batches_of(items: Sequence[FetchedQuote]) -> Batches:
+    """The batches of some quotes; those of unknown batches are left out."""
+    numbers = {item.batch for item in items} - {0}
+    return Batches(min(numbers), max(numbers)) if numbers else NO_BATCHES
+
+
+class Span(NamedTuple):
+    """One state of one worker. Times are seconds of the pipeline's monotonic clock."""
+
+    state: WorkerState
+    start: float
+    end: float
+    batches: Batches = NO_BATCHES
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpans:
+    """The spans of one worker, oldest first, each beginning where the one before it ended."""
+
+    name: str
+    """`price-3`."""
+    stage: StageName
+    pid: int
+    """Process id: of a writer's process, otherwise of the pipeline's."""
+    thread: int
+    """Native thread id in the pipeline's process."""
+    spans: tuple[Span, ...]
+    """The last one ends now if the worker still runs."""
+    overwritten: bool = False
+    """Whether older spans of the requested time are no longer kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanReport:
+    """The spans of all workers of this program, with the clocks at the moment at which they were read."""
+
+    taken_at: datetime
+    """UTC."""
+    monotonic: float
+    """Of the pipeline's process."""
+    pid: int
+    """The pipeline's process."""
+    workers: tuple[WorkerSpans, ...] = ()
+    """In the order of stages and numbers; those that ended are included while their ring is kept."""
+
+
+class SpanRing:
+    """The last `CAPACITY` spans of one worker. `record` is called by one thread at a time."""
+
+    __slots__ = ("_capacity", "_cells", "_count")
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._cells = array("q", bytes(capacity * _FIELDS * 8))
+        self._count = 0
+
+    def record(self, state: WorkerState, start: float, end: float, batches: Batches = NO_BATCHES) -> None:
+        """Add a span; the oldest one is overwritten when the ring is full."""
+        cells, at = self._cells, self._count % self._capacity * _FIELDS
+        cells[at] = _INDEX[state]
+        cells[at + 1] = int(start * _NANOSECONDS)
+        cells[at + 2] = int(end * _NANOSECONDS)
+        cells[at + 3], cells[at + 4] = batches
+        self._count += 1
+
+    def since(self, start: float) -> tuple[list[Span], bool]:
+        """The spans that ended after the monotonic time `start`, and whether older ones of them were overwritten."""
+        last = self._count
+        cells = self._cells[:]
+        # The span after the last may be half written, in the place of the oldest one.
+        first = max(0, self._count + 1 - self._capacity)
+        found: list[Span] = []
+        for number in range(last - 1, first - 1, -1):
+            at = number % self._capacity * _FIELDS
+            state, begin, end, first_batch, last_batch = cells[at : at + _FIELDS]
+            if end <= start * _NANOSECONDS:
+                return found[::-1], False
+            batches = Batches(first_batch, last_batch)
+            found.append(Span(STATES[state], begin / _NANOSECONDS, end / _NANOSECONDS, batches))
+        return found[::-1], first > 0
+
+
+class SpanRings:
+    """The rings of one stage: one for each name of a worker, which its successor continues."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rings: dict[str, SpanRing] = {}
+
+    def ring(self, name: str, *, fresh: bool = False) -> SpanRing:
+        """The ring of a worker; `fresh` if its predecessor may still write the old one."""
+        with self._lock:
+            if fresh or name not in self._rings:
+                self._rings[name] = SpanRing()
+            return self._rings[name]
+
+    def since(self, start: float) -> dict[str, tuple[list[Span], bool]]:
+        """See `SpanRing.since`, by the workers' names in the order of their numbers."""
+        with self._lock:
+            rings = sorted(self._rings.items(), key=lambda item: int(item[0].rpartition("-")[2]))
+        return {name: ring.since(start) for name, ring in rings}

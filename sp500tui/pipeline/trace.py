@@ -1,0 +1,203 @@
+"""The recent past of a pipeline as a trace in Chrome's JSON format, which Perfetto (ui.perfetto.dev) opens.
+
+Format: "Trace Event Format" of Chromium. Times are microseconds from the start of the trace.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sp500tui.errors import ConfigurationError
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.second_sample import SecondSample
+from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.spans import SpanReport, WorkerSpans
+
+TraceEvent = Mapping[str, Any]
+
+_MICROSECONDS = 1_000_000
+_WRITER_PROCESS_THREAD = 1
+"""Track of a writer process: what it does is known from its thread here, which waits for it."""
+_OMITTED_EVENTS = frozenset({EventKind.WORKER_STARTED, EventKind.WORKER_LEFT})
+
+
+MAX_SECONDS = 180.0
+"""Longest trace; of workers that change their state often less is kept."""
+
+
+class _Axis:
+    """The time axis of the trace, which begins `seconds` before the report was taken."""
+
+    def __init__(self, report: SpanReport, seconds: float) -> None:
+        self._begin = report.monotonic - seconds
+        self._report = report
+        self.end = seconds * _MICROSECONDS
+
+    def of(self, monotonic: float) -> float:
+        """A monotonic time of the pipeline in microseconds, within the trace."""
+        return min(max(0.0, (monotonic - self._begin) * _MICROSECONDS), self.end)
+
+    def of_wall_clock(self, at: datetime) -> float:
+        """A wall-clock time in microseconds; it may lie outside the trace."""
+        age = (self._report.taken_at - at).total_seconds()
+        return (self._report.monotonic - age - self._begin) * _MICROSECONDS
+
+
+def chrome_trace(
+    report: SpanReport,
+    seconds: float,
+    samples: Sequence[SecondSample] = (),
+    events: Sequence[PipelineEvent] = (),
+) -> dict[str, Any]:
+    """The last `seconds` of a pipeline as a trace.
+
+    Every worker is a thread of the pipeline's process, whose spans do not overlap; each writer process is a process of
+    its own, busy while a commit is awaited. Fetch batches are asynchronous events across the workers, queue depths are
+    counters, and starts of cycles, failures and scalings are marks.
+
+    Args:
+        report: As `PipelineControl.spans` returned it.
+        seconds: Length of the trace, up to the moment of the report.
+        samples: As `PipelineControl.seconds_since` returned them, for the queues.
+        events: As `PipelineControl.events_since` returned them.
+    """
+    axis = _Axis(report, seconds)
+    trace = [
+        *_names(report),
+        *(event for worker in report.workers for event in _worker_events(worker, report.pid, axis)),
+        *_batch_events(report, axis),
+        *_depth_events(samples, report.pid, axis),
+        *_marks(events, report.pid, axis),
+    ]
+    return {
+        "traceEvents": trace,
+        "displayTimeUnit": "ms",
+        "otherData": {
+            "taken_at": report.taken_at.isoformat(),
+            "seconds": seconds,
+            "incomplete": [worker.name for worker in report.workers if worker.overwritten],
+        },
+    }
+
+
+def trace_of(pipeline: PipelineControl, seconds: float) -> dict[str, Any]:
+    """The trace of a pipeline's last `seconds`."""
+    _, samples = pipeline.seconds_since(0)
+    _, events = pipeline.events_since(0)
+    return chrome_trace(pipeline.spans(seconds), seconds, samples, events)
+
+
+def write_trace(trace: Mapping[str, Any], file: Path) -> int:
+    """Write a trace to a file, replacing it; returns the number of bytes.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    try:
+        return file.write_bytes(json.dumps(trace, separators=(",", ":")).encode())
+    except OSError as error:
+        raise ConfigurationError(
+            f"the trace {file} cannot be written: {error.strerror}; name another file"
+        ) from None
+
+
+def thread_of(worker: WorkerSpans) -> int:
+    """The track of a worker: its own number, because the id of a thread that has ended is unknown."""
+    number = int(worker.name.rpartition("-")[2])
+    return 1000 * (1 + list(StageName).index(worker.stage)) + number
+
+
+def _metadata(what: str, pid: int, tid: int, **arguments: object) -> TraceEvent:
+    return {"name": what, "ph": "M", "pid": pid, "tid": tid, "ts": 0, "args": arguments}
+
+
+def _names(report: SpanReport) -> Iterator[TraceEvent]:
+    yield _metadata("process_name", report.pid, 0, name="sp500tui")
+    yield _metadata("process_sort_index", report.pid, 0, sort_index=0)
+    for worker in report.workers:
+        track = thread_of(worker)
+        yield _metadata("thread_name", report.pid, track, name=worker.name)
+        yield _metadata("thread_sort_index", report.pid, track, sort_index=track)
+        if worker.pid != report.pid:
+            yield _metadata("process_name", worker.pid, 0, name=f"{worker.name} (process)")
+            yield _metadata("process_sort_index", worker.pid, 0, sort_index=track)
+            yield _metadata("thread_name", worker.pid, _WRITER_PROCESS_THREAD, name="commits")
+
+
+def _worker_events(worker: WorkerSpans, pid: int, axis: _Axis) -> Iterator[TraceEvent]:
+    """The spans of a worker on its track; commits on the track of its process too."""
+    for span in worker.spans:
+        start, end = axis.of(span.start), axis.of(span.end)
+        if end <= start:
+            continue
+        event: dict[str, Any] = {
+            "name": str(span.state),
+            "cat": "state",
+            "ph": "X",
+            "ts": start,
+            "dur": end - start,
+            "pid": pid,
+            "tid": thread_of(worker),
+        }
+        if span.batches.first:
+            event["args"] = {"first_batch": span.batches.first, "last_batch": span.batches.last}
+        yield event
+        if worker.pid != pid and span.state is WorkerState.DATABASE and span.batches.first:
+            yield {**event, "name": "commit", "pid": worker.pid, "tid": _WRITER_PROCESS_THREAD}
+
+
+def _batch_events(report: SpanReport, axis: _Axis) -> Iterator[TraceEvent]:
+    """Each fetch batch from its first to its last span, and within it its time in each stage."""
+    times: dict[int, dict[StageName, tuple[float, float]]] = {}
+    for worker in report.workers:
+        for span in worker.spans:
+            if not span.batches.first:
+                continue
+            start, end = axis.of(span.start), axis.of(span.end)
+            for number in range(span.batches.first, span.batches.last + 1):
+                stages = times.setdefault(number, {})
+                begun, ended = stages.get(worker.stage, (start, end))
+                stages[worker.stage] = (min(begun, start), max(ended, end))
+    for number, stages in sorted(times.items()):
+        begin = min(start for start, _ in stages.values())
+        end = max(end for _, end in stages.values())
+        yield from _pair(f"batch {number}", "batch", number, begin, end, report.pid)
+        for stage, (start, stop) in stages.items():
+            yield from _pair(f"{stage}", f"batch {stage}", number, start, stop, report.pid)
+
+
+def _pair(name: str, category: str, number: int, start: float, end: float, pid: int) -> Iterable[TraceEvent]:
+    common = {"name": name, "cat": category, "id": number, "pid": pid, "tid": 0}
+    return {**common, "ph": "b", "ts": start}, {**common, "ph": "e", "ts": end}
+
+
+def _depth_events(samples: Sequence[SecondSample], pid: int, axis: _Axis) -> Iterator[TraceEvent]:
+    for sample in samples:
+        at = axis.of_wall_clock(sample.at)
+        if not 0 <= at <= axis.end:
+            continue
+        for queue in sample.queues:
+            depth = {"mean": round(queue.mean_ready, 3), "max": queue.max_ready}
+            yield {"name": f"{queue.name} queue", "ph": "C", "ts": at, "pid": pid, "tid": 0, "args": depth}
+
+
+def _marks(events: Sequence[PipelineEvent], pid: int, axis: _Axis) -> Iterator[TraceEvent]:
+    for event in events:
+        at = axis.of_wall_clock(event.at)
+        if event.kind in _OMITTED_EVENTS or not 0 <= at <= axis.end:
+            continue
+        yield {
+            "name": str(event.kind),
+            "cat": "event",
+            "ph": "i",
+            "s": "p",
+            "ts": at,
+            "pid": pid,
+            "tid": 0,
+            "args": {"message": event.message},
+        }

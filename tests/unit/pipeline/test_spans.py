@@ -1,0 +1,170 @@
+"""Rings of spans: what is kept, what a reader drops, and what workers record."""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+
+import pytest
+
+from sp500tui.pipeline.api import MAX_WORKERS
+from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.spans import (
+    NO_BATCHES,
+    RING_BYTES,
+    Batches,
+    Span,
+    SpanRing,
+    SpanRings,
+    batches_of,
+)
+from sp500tui.pipeline.core.worker import Worker
+from sp500tui.pipeline.core.worker_pool import WorkerPool
+from tests.support.rows import row
+from tests.support.waiting import Wait
+
+MEMORY_LIMIT = 16 << 20
+"""Bytes of all rings together."""
+
+
+def filled(ring: SpanRing, spans: int) -> SpanRing:
+    """A ring to which one span a second was added."""
+    for number in range(spans):
+        ring.record(WorkerState.BUSY, number, number + 1, Batches(number, number))
+    return ring
+
+
+class TestRing:
+    def test_spans_are_kept_with_their_times_and_batches(self) -> None:
+        ring = SpanRing(10)
+        ring.record(WorkerState.IDLE, 1.0, 2.5)
+        ring.record(WorkerState.DATABASE, 2.5, 2.75, Batches(3, 7))
+        assert ring.since(0.0) == (
+            [
+                Span(WorkerState.IDLE, 1.0, 2.5, NO_BATCHES),
+                Span(WorkerState.DATABASE, 2.5, 2.75, Batches(3, 7)),
+            ],
+            False,
+        )
+
+    @pytest.mark.parametrize("spans", [0, 1, 9, 10, 11, 57])
+    def test_the_oldest_are_overwritten(self, spans: int) -> None:
+        found, overwritten = filled(SpanRing(10), spans).since(-1.0)
+        # The place of the oldest may be half written at any moment.
+        assert [span.start for span in found] == list(range(max(0, spans - 9), spans))
+        assert overwritten == (spans > 9)
+
+    def test_only_the_asked_time_is_read(self) -> None:
+        found, overwritten = filled(SpanRing(10), 57).since(54.5)
+        assert [span.start for span in found] == [54.0, 55.0, 56.0]
+        assert not overwritten
+
+    def test_a_reader_never_sees_a_span_that_is_being_overwritten(self) -> None:
+        # given a small ring that a thread writes without a pause
+        ring, ending = SpanRing(8), threading.Event()
+
+        def write() -> None:
+            number = 0
+            while not ending.is_set():
+                number += 1
+                ring.record(WorkerState.BUSY, number, number + 1, Batches(number, number))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for _ in range(3_000):
+                # when it is read at the same time
+                found, _ = ring.since(0.0)
+                # then every span is whole, and they follow each other
+                for span in found:
+                    assert (span.end, span.batches.last) == (span.start + 1, span.start)
+                assert all(after.start == before.end for before, after in pairwise(found))
+        finally:
+            ending.set()
+            writer.join()
+
+    def test_all_rings_together_fit_into_the_memory(self) -> None:
+        assert RING_BYTES * (3 * MAX_WORKERS + 1) <= MEMORY_LIMIT
+
+
+class TestRings:
+    def test_a_successor_continues_the_ring_of_its_name(self) -> None:
+        rings = SpanRings()
+        assert rings.ring("price-1") is rings.ring("price-1")
+
+    def test_the_successor_of_a_hung_worker_has_a_ring_of_its_own(self) -> None:
+        rings = SpanRings()
+        hung = rings.ring("price-1")
+        fresh = rings.ring("price-1", fresh=True)
+        assert fresh is not hung
+        assert rings.ring("price-1") is fresh
+
+    def test_workers_are_in_the_order_of_their_numbers(self) -> None:
+        rings = SpanRings()
+        for name in ("price-10", "price-2", "price-1"):
+            rings.ring(name)
+        assert list(rings.since(0.0)) == ["price-1", "price-2", "price-10"]
+
+
+def test_the_batches_of_quotes_are_their_range() -> None:
+    from dataclasses import replace
+
+    assert batches_of([]) == NO_BATCHES
+    assert batches_of([row(1)]) == NO_BATCHES
+    items = [replace(row(number), batch=batch) for number, batch in enumerate((7, 0, 5))]
+    assert batches_of(items) == Batches(5, 7)
+
+
+class _Steps:
+    """A task that goes through the states of a request once, then ends the worker."""
+
+    def __init__(self, worker: Worker, may_end: threading.Event) -> None:
+        self._worker = worker
+        self._may_end = may_end
+
+    def run_once(self) -> None:
+        worker = self._worker
+        worker.start_work("5 symbols", Batches(4, 4))
+        worker.switch(WorkerState.SOURCE)
+        worker.hand_over("5 quotes")
+        worker.start_work("more of the same lease")
+        worker.set_state(WorkerState.IDLE)
+        self._may_end.wait(10)
+        worker.stopping.set()
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_worker_records_its_states_without_a_gap(eventually: Wait) -> None:
+    # given a worker that went through the states of a request
+    may_end = threading.Event()
+    pool = WorkerPool(
+        StageName.PRICE, lambda worker: _Steps(worker, may_end), 1, listener=lambda _event: None
+    )
+    pool.start()
+    (worker,) = pool.workers
+    eventually(lambda: worker.snapshot().state is WorkerState.IDLE)
+
+    # when its spans are read while it runs
+    now = worker.open_span(0.0).start + 100
+    (found,) = pool.worker_spans(0.0, now)
+
+    # then each begins where the last one ended, and those of the lease have its batch
+    assert [(span.state, span.batches.first) for span in found.spans] == [
+        (WorkerState.STARTING, 0),
+        (WorkerState.BUSY, 4),
+        (WorkerState.SOURCE, 4),
+        (WorkerState.BUSY, 4),
+        (WorkerState.IDLE, 0),
+    ]
+    assert all(after.start == before.end for before, after in pairwise(found.spans))
+    assert found.spans[-1].end == now
+    assert (found.name, found.thread) == ("price-1", worker.thread.native_id)
+
+    # and they are kept when it has ended
+    may_end.set()
+    assert pool.join(10)
+    (ended,) = pool.worker_spans(0.0, now)
+    assert [span.state for span in ended.spans][-1] is WorkerState.IDLE
+    assert ended.spans[-1].end < now
