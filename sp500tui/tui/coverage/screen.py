@@ -32,6 +32,8 @@ _DAYS = 130
 """Dates read; half a year."""
 _LOADING = "Reading the coverage …"
 _EMPTY = "Nothing was checked yet. `sp500tui gaps` checks what is stored, `sp500tui backfill` fetches what is missing."
+_NO_HOLES = "no holes"
+_UNKNOWN_TIMES = "the times of this session are not known; `sp500tui gaps` finds them"
 _HOW = "enter lists the holes of the marked session"
 _SESSION = Binding.Group("Session", compact=True)
 
@@ -194,7 +196,7 @@ class CoverageScreen(BaseScreen):
         if self._holes is not None and cell is not None and _same_session(self._holes[0], cell):
             ranges = self._holes[1]
             lines += hole_lines(ranges, width, height - 1) or [
-                cut((Span("no holes, or the times of the session are not known", Role.LABEL),), width)
+                cut((Span(_UNKNOWN_TIMES if cell.missing else _NO_HOLES, Role.LABEL),), width)
             ]
         elif cell is not None and cell.missing:
             lines.append(cut((Span(_HOW, Role.LABEL),), width))

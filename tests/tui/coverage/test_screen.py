@@ -122,6 +122,8 @@ async def test_enter_lists_the_holes_of_the_marked_session(drive: Drive) -> None
         # and another session has its own
         await driven.press("right")
         assert "–" not in screen.session.lines_shown()[-1]
+        await driven.press("enter")
+        await driven.until(lambda: "no holes" in screen.session.lines_shown()[-1])
 
 
 async def test_a_new_result_keeps_the_marked_symbol_and_session(drive: Drive) -> None:
