@@ -83,7 +83,7 @@ def test_a_second_program_on_the_data_folder_is_refused_while_the_first_runs(
     one = running(launch, database_url)
     two = launch(database=database_url, symbols=FIFTY)
     assert two.ends() == 2
-    assert "a pipeline already runs on data folder" in two.said()
+    assert "show it with sp500tui attach" in two.said()
     goes_on(one, database_url)
     one.kill()
     three = running(launch, database_url)
