@@ -28,6 +28,7 @@ NAMES = (
     "budget",
     "broker",
     "spans",
+    "export",
 )
 ALONE = ("scaling",)
 """Measured only when named: it has a document of its own, docs/scaling.md."""

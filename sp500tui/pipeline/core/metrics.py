@@ -227,6 +227,12 @@ class LedgerCounters:
         with self.lock:
             self.fetched += quotes
 
+    @property
+    def written(self) -> int:
+        """Rows that have reached their end: stored, duplicate or dead."""
+        with self.lock:
+            return self.stored + self.duplicate + self.dead
+
     def count_written(self, stored: int, duplicate: int, dead: int) -> None:
         """Count rows that are stored, were stored before, or became dead letters."""
         with self.lock:

@@ -63,6 +63,8 @@ class _HandedOver:
     starts: frozenset[datetime]
     """Starts of the bars that the source sent."""
     first_trade: datetime | None
+    fetched: int
+    """Bars fetched by all workers up to these."""
 
 
 class HistoryStage:
@@ -167,7 +169,7 @@ class HistoryWorkerTask:
                 cancelled=self._worker.stopping.is_set,
             )
         starts = frozenset(bar.start_time for bar in inside)
-        self._handed_over.append(_HandedOver(lease, task, starts, chart.first_trade))
+        self._handed_over.append(_HandedOver(lease, task, starts, chart.first_trade, shared.counters.fetched))
         self._worker.lease = None
 
     def _confirm(self) -> None:
@@ -176,6 +178,9 @@ class HistoryWorkerTask:
             task = each.task
             # Read before the table: without outstanding bars, it holds all that will come.
             outstanding = self._shared.outstanding()
+            if outstanding and self._shared.counters.written < each.fetched:
+                # Some of the bars that were fetched up to these are not committed: it is too early to read the table.
+                continue
             stored = bar_starts(self._connected(), task.symbol, str(task.resolution), task.start, task.end)
             if each.starts <= stored or not outstanding:
                 self._record(task, stored, each.first_trade)
