@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -12,7 +13,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from sp500tui.tui.render.formats import clean
-from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.symbol.chart_series import ChartRange, head_line, samples_of, series_role, tab_at
 from sp500tui.tui.symbol.plot import Plot, Sample, chart_lines
@@ -22,6 +23,24 @@ if TYPE_CHECKING:
 
 _HEAD = 1
 """Lines above the plot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The day's change, which colours the chart, and the previous close, which it marks."""
+
+    change: str = ""
+    """In percent, as printed."""
+    previous_close: float | None = None
+    """In the quoted currency."""
+    rate: float | None = None
+    """Units of the second currency for one of the quoted one."""
+
+    def level(self, *, converted: bool) -> float | None:
+        """The previous close in the currency shown."""
+        if self.previous_close is None or not converted:
+            return self.previous_close
+        return None if self.rate is None else self.previous_close * self.rate
 
 
 class PriceChart(LinesWidget, can_focus=True):
@@ -66,6 +85,8 @@ class PriceChart(LinesWidget, can_focus=True):
     """Whether the chart shows converted prices."""
     mark: reactive[int | None] = reactive[int | None](None)
     """Index of the marked sample."""
+    day: reactive[Day] = reactive(Day())
+    """What the chart takes from the current quote."""
 
     @dataclass
     class RangeSelected(Message):
@@ -81,9 +102,20 @@ class PriceChart(LinesWidget, can_focus=True):
         self._points: Sequence[PricePoint] = ()
         self._samples: Sequence[Sample] = ()
         self._placeholder = ""
+        self._since: float | None = None
 
-    def show(self, time_range: ChartRange, points: Sequence[PricePoint], placeholder: str = "") -> None:
-        """Draw these points, oldest first, or `placeholder` where there are none."""
+    def show(
+        self,
+        time_range: ChartRange,
+        points: Sequence[PricePoint],
+        placeholder: str = "",
+        since: datetime | None = None,
+    ) -> None:
+        """Draw these points, oldest first, or `placeholder` where there are none.
+
+        The time axis starts at `since`; by default, and for the whole history, at the first point.
+        """
+        self._since = None if since is None or time_range is ChartRange.ALL else since.timestamp()
         if time_range is not self.time_range:
             self.mark = None
         self.time_range, self._points, self._placeholder = time_range, points, placeholder
@@ -95,6 +127,10 @@ class PriceChart(LinesWidget, can_focus=True):
 
     def watch_mark(self) -> None:
         """Draw the mark at its new position."""
+        self._draw()
+
+    def watch_day(self) -> None:
+        """Draw in the colour of the day's change."""
         self._draw()
 
     def on_resize(self, _event: events.Resize) -> None:
@@ -142,7 +178,13 @@ class PriceChart(LinesWidget, can_focus=True):
         return self.currencies[self.converted]
 
     def _plot(self) -> Plot | None:
-        return Plot.of(self._samples, self.size.width, self.size.height - _HEAD)
+        return Plot.of(
+            self._samples,
+            self.size.width,
+            self.size.height - _HEAD,
+            since=self._since,
+            level=self.day.level(converted=self.converted),
+        )
 
     def _draw(self) -> None:
         width, height = self.size
@@ -152,7 +194,15 @@ class PriceChart(LinesWidget, can_focus=True):
         mark = min(self.mark, len(self._samples) - 1) if self.mark is not None and self._samples else None
         lines: list[Line] = [head_line(self.time_range, self._samples, self.currency, mark, width)]
         if self._samples:
-            lines += chart_lines(self._samples, width, height - _HEAD, series_role(self._samples), mark)
+            lines += chart_lines(
+                self._samples,
+                width,
+                height - _HEAD,
+                change_role(self.day.change) if self.day.change else series_role(self._samples),
+                mark,
+                since=self._since,
+                level=self.day.level(converted=self.converted),
+            )
         else:
             lines += [cut((), width), cut((Span(clean(self._placeholder), Role.LABEL),), width)]
         self.show_lines(lines[:height])

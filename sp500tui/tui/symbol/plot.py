@@ -31,6 +31,8 @@ _TIME_STEPS = (
 """Seconds between two labels of the time axis."""
 _MIN_SPREAD = 0.001
 """Smallest range of the value axis relative to the price, so that a constant price is drawn as a line."""
+_LEVEL_REACH = 0.05
+"""How far beyond the values, relative to them, a level still widens the axis."""
 _MAX_DECIMALS = 17
 """Decimals of the finest label."""
 _DAY = 86_400
@@ -61,17 +63,35 @@ class Plot:
     axis: ValueAxis
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], width: int, height: int) -> Plot | None:
-        """The plot of a chart of `width` times `height` cells; None if it is too small or there are no samples."""
+    def of(
+        cls,
+        samples: Sequence[Sample],
+        width: int,
+        height: int,
+        *,
+        since: float | None = None,
+        level: float | None = None,
+    ) -> Plot | None:
+        """The plot of a chart of `width` times `height` cells; None if it is too small or there are no samples.
+
+        Args:
+            samples: Ordered by time.
+            width: Terminal cells.
+            height: Lines.
+            since: Start of the time axis, by default the first sample.
+            level: A value that the value axis includes where it is near enough, such as the previous close.
+        """
         rows = height - 2
         if not samples or rows < _MIN_SIZE[1]:
             return None
         values = [sample.value for sample in samples]
+        if level is not None and _is_near(level, min(values), max(values)):
+            values.append(level)
         axis = value_axis(min(values), max(values), max(2, rows // _LABEL_EVERY))
         left = axis.width + 2
         if width - left < _MIN_SIZE[0]:
             return None
-        start, end = samples[0].at, samples[-1].at
+        start, end = samples[0].at if since is None else min(since, samples[0].at), samples[-1].at
         return cls(left, width - left, rows, start, max(end, start + 1.0), axis)
 
     def column(self, at: float) -> int:
@@ -92,8 +112,21 @@ class Plot:
         return after if samples[after].at - at < at - samples[after - 1].at else after - 1
 
 
+def _is_near(level: float, low: float, high: float) -> bool:
+    """Whether a level can be on the axis of values from `low` to `high` without flattening them to a line."""
+    reach = max(high - low, high * _LEVEL_REACH)
+    return low - reach <= level <= high + reach
+
+
 def chart_lines(
-    samples: Sequence[Sample], width: int, height: int, role: Role, mark: int | None = None
+    samples: Sequence[Sample],
+    width: int,
+    height: int,
+    role: Role,
+    mark: int | None = None,
+    *,
+    since: float | None = None,
+    level: float | None = None,
 ) -> list[Line]:
     """The chart in exactly `height` lines of `width` cells, with the oldest sample at the left.
 
@@ -103,16 +136,25 @@ def chart_lines(
         height: Lines; the last two are the time axis.
         role: Role of the plotted line.
         mark: Index of the sample marked by a vertical line.
+        since: Start of the time axis, by default the first sample.
+        level: A value drawn as a dashed line where it is on the axis: the previous close.
     """
-    plot = Plot.of(samples, width, height)
+    plot = Plot.of(samples, width, height, since=since, level=level)
     if plot is None:
         text = "too small for a chart" if samples else ""
         return [cut((Span(text, Role.LABEL),), width) for _ in range(min(1, height))]
     canvas = _draw(samples, plot)
     marked = None if mark is None else plot.column(samples[mark].at) // 2
     labels = {plot.row(tick) // 4: plot.axis.label(tick) for tick in plot.axis.ticks}
+    grids = dict.fromkeys(labels, Span("┈", Role.DIM))
+    if level is not None and plot.axis.low <= level <= plot.axis.high:
+        grids[plot.row(level) // 4] = Span("╌", Role.ACCENT)
+    blank = Span(" ", Role.DIM)
     lines = [
-        (*_axis_cell(labels.get(row), plot), *_plot_row(canvas.text(row), role, marked, grid=row in labels))
+        (
+            *_axis_cell(labels.get(row), plot),
+            *_plot_row(canvas.text(row), role, marked, grids.get(row, blank)),
+        )
         for row in range(plot.height)
     ]
     return [*lines, *_time_axis(plot)]
@@ -124,7 +166,7 @@ def _axis_cell(label: str | None, plot: Plot) -> Line:
     return (Span(fit(label, plot.left - 2, "right") + " ", Role.LABEL), Span("┤", Role.DIM))
 
 
-def _plot_row(text: str, role: Role, marked: int | None, *, grid: bool) -> Line:
+def _plot_row(text: str, role: Role, marked: int | None, grid: Span) -> Line:
     """One line of the plot; the mark and the grid line show where there are no dots."""
     spans: list[Span] = []
     for column, character in enumerate(text):
@@ -133,7 +175,7 @@ def _plot_row(text: str, role: Role, marked: int | None, *, grid: bool) -> Line:
         elif column == marked:
             piece = Span("│", Role.TITLE)
         else:
-            piece = Span("┈" if grid else " ", Role.DIM)
+            piece = grid
         if spans and spans[-1].role is piece.role:
             spans[-1] = Span(spans[-1].text + piece.text, piece.role)
         else:

@@ -11,10 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from sp500tui.model import Constituent
+from sp500tui.model import Constituent, ConvertedQuote
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.tui.messages import ConstituentsChanged
-from sp500tui.tui.render.formats import clean
+from sp500tui.tui.render.formats import clean, format_change
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.stored_rows import stored_lines
@@ -23,7 +23,7 @@ from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
 from sp500tui.tui.shell.styles import style_sheet
-from sp500tui.tui.symbol.chart import PriceChart
+from sp500tui.tui.symbol.chart import Day, PriceChart
 from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.details import company_lines, provenance_lines, quote_lines
 
@@ -150,6 +150,7 @@ class SymbolScreen(BaseScreen):
         facts.show_lines([*company, *gap, *provenance])
         if price is not None:
             self.chart.currencies = (price.row.quote.currency, price.row.converted_currency)
+            self.chart.day = _day(price.row)
         self._update_titles(listed)
 
     def _price(self) -> LivePrice | None:
@@ -168,7 +169,8 @@ class SymbolScreen(BaseScreen):
         stored, now = self.stored, self.dashboard.clock()
         points, rows = (stored.points, stored.rows) if stored is not None else ((), ())
         none = f"No prices of {self.symbol} stored in {self.time_range.description}" if stored else _LOADING
-        self.chart.show(self.time_range, points, self._error or none)
+        since = self.time_range.since(now)
+        self.chart.show(self.time_range, points, self._error or none, since)
         stale = f" · not read: {self._error}" if self._error and stored is not None else ""
         set_titles(
             self.chart, f"stored prices in {self.chart.currency} · {self.time_range.description}{stale}"
@@ -230,3 +232,13 @@ class SymbolScreen(BaseScreen):
         """Number of the symbol in that order, from one, or zero; and the number of symbols."""
         order = self._order()
         return (order.index(self.symbol) + 1 if self.symbol in order else 0), len(order)
+
+
+def _day(row: ConvertedQuote) -> Day:
+    """What the chart takes from a quote."""
+    quote = row.quote
+    return Day(
+        format_change(quote.percent_change),
+        None if quote.change is None else float(quote.price - quote.change),
+        None if row.fx_rate is None else float(row.fx_rate),
+    )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from sp500tui.tui.render.lines import Line, Role
+from sp500tui.tui.symbol.chart import Day
 from sp500tui.tui.symbol.chart_series import ChartRange, head_line, samples_of, series_role, tab_at
 from sp500tui.tui.symbol.plot import BrailleCanvas, Plot, Sample, chart_lines, time_ticks, value_axis
 from tests.support.tui.canned_reader import walk
@@ -249,3 +250,38 @@ class TestCurve:
         samples = [Sample(START, float(price)), Sample(START + 5, 1.0)]
         for mark in (None, 0):
             assert cell_len(text([head_line(ChartRange.ALL, samples, "USD", mark, width)])[0]) == width
+
+
+def test_ranges_of_different_length_draw_different_pictures() -> None:
+    # GIVEN prices of three minutes
+    samples = [Sample(1_000_000.0 + second, 100.0 + second / 60) for second in range(180)]
+    end = samples[-1].at
+
+    # WHEN they are drawn over an hour, a day and their own span
+    pictures = [
+        text(chart_lines(samples, 80, 12, Role.GOOD, since=since))
+        for since in (end - 3600, end - 86_400, None)
+    ]
+
+    # THEN each has its own time axis, and the line is at the right of the longer ones
+    assert len({tuple(picture) for picture in pictures}) == 3
+    assert all(line[40:60].strip("┈ ") == "" for line in pictures[1][:10])
+
+
+def test_the_previous_close_is_a_line_where_it_is_near() -> None:
+    samples = [Sample(float(second), 100.0 + second / 100) for second in range(100)]
+
+    near = "".join(text(chart_lines(samples, 80, 14, Role.GOOD, level=99.5)))
+    far = "".join(text(chart_lines(samples, 80, 14, Role.GOOD, level=50.0)))
+
+    assert "╌" in near
+    assert "╌" not in far
+
+
+@pytest.mark.parametrize(
+    ("converted", "rate", "level"), [(False, None, 99.0), (True, 6.5, 643.5), (True, None, None)]
+)
+def test_the_previous_close_is_in_the_currency_shown(
+    converted: bool, rate: float | None, level: float | None
+) -> None:
+    assert Day("+1.00", 99.0, rate).level(converted=converted) == level
