@@ -50,6 +50,7 @@ class PipelineFeed:
     def show(self, pipeline: PipelineControl, log: LogSource) -> None:
         """Read from another pipeline, such as a recording, or from an earlier time, from the beginning."""
         self.pipeline, self._log = pipeline, log
+        self.history = History()
         self._version = self._seq = 0
         self._list, self._empty = None, True
 

@@ -17,7 +17,7 @@ from sp500tui.remote.mirror import Mirror
 from sp500tui.remote.recording.columns import PriceColumns, latest, pack
 from sp500tui.remote.wire import Position, Update, decode, encode
 
-_KEPT_LINES, _KEPT_EVENTS, _KEPT_SECONDS = 300, 100, 60
+_KEPT_LINES, _KEPT_EVENTS, _KEPT_SECONDS = 300, 100, 120
 """Log lines, events and seconds at the beginning of a chunk."""
 _ROUTINE = (EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED)
 """Events that happen all the time; a jump to the next event passes them over."""

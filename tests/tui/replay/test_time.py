@@ -157,6 +157,16 @@ class TestLookingBack:
             assert "second 60" not in dashboard.text()
             await dashboard.until(lambda: not str(rows.row("AAPL")).count("104.01"))
 
+    async def test_the_seconds_are_those_of_the_time(self, live: Show) -> None:
+        async with live() as dashboard:
+            feed = dashboard.app.feed
+            await dashboard.press("ctrl+left")
+            await dashboard.until(lambda: feed.history.second == 120)
+            await dashboard.press("ctrl+left")
+            await dashboard.until(lambda: feed.history.second == 60)
+            await dashboard.press("end")
+            await dashboard.until(lambda: feed.history.second == 0)
+
     async def test_jumps_to_events_and_errors(self, live: Show) -> None:
         async with live() as dashboard:
             await dashboard.press("left_curly_bracket")
