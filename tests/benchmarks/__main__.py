@@ -29,6 +29,7 @@ NAMES = (
     "broker",
     "spans",
     "export",
+    "accounting",
 )
 ALONE = ("scaling",)
 """Measured only when named: it has a document of its own, docs/scaling.md."""
