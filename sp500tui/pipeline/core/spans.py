@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sp500tui.model import FetchedQuote
+from sp500tui.model import Bar, FetchedQuote
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
 
 CAPACITY = 2000
@@ -37,9 +37,9 @@ class Batches(NamedTuple):
 NO_BATCHES = Batches()
 
 
-def batches_of(items: Sequence[FetchedQuote]) -> Batches:
-    """The batches of some quotes; those of unknown batches are left out."""
-    numbers = {item.batch for item in items} - {0}
+def batches_of(items: Sequence[FetchedQuote | Bar]) -> Batches:
+    """The batches of some quotes; those of unknown batches are left out, and bars are part of none."""
+    numbers = {item.batch for item in items if isinstance(item, FetchedQuote)} - {0}
     return Batches(min(numbers), max(numbers)) if numbers else NO_BATCHES
 
 
