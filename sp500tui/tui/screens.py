@@ -72,6 +72,12 @@ def _nodes() -> ScreenClasses:
     return ScreenClasses(NodesScreen)
 
 
+def _timeline() -> ScreenClasses:
+    from sp500tui.tui.timeline.screen import TimelineScreen
+
+    return ScreenClasses(TimelineScreen)
+
+
 def _coverage() -> ScreenClasses:
     from sp500tui.tui.coverage.screen import CoverageScreen
 
@@ -107,6 +113,7 @@ SCREENS: tuple[ScreenEntry, ...] = (
         "4",
         cluster_only=True,
     ),
+    ScreenEntry("timeline", "Timeline", "What every worker did, on one time axis", _timeline, "5"),
     ScreenEntry(
         "coverage", "Coverage", "Which sessions of which symbols have all their bars", _coverage, "6"
     ),

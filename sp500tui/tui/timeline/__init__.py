@@ -1,0 +1,1 @@
+"""The timeline: what every worker did, on one time axis."""
