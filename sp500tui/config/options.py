@@ -147,6 +147,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("stages", "A=N,B", "stages of this node, with their numbers of workers (default: all)", CLUSTER),
     Option("fetch_group", "NAME", "outgoing address: nodes of one group share the rate limit", CLUSTER),
     Option("theme", "NAME", "theme of the dashboard", SCREEN),
+    Option(
+        "ascii",
+        "",
+        "draw the dashboard in ASCII (default: where the terminal or its locale has no Unicode)",
+        SCREEN,
+        negatable=True,
+    ),
     Option("refresh_rate", "N", "screen refreshes per second (default: 4)", SCREEN),
     Option("keymap", "", "key bindings: binding id = keys", SCREEN, flag=False),
     Option("metrics", "HOST:PORT", "serve metrics for Prometheus, /healthz and /readyz there", LOGS),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sp500tui import __version__
 from sp500tui.config.addresses import split_address
+from sp500tui.config.charset import needs_ascii
 from sp500tui.config.currencies import validate_currency
 from sp500tui.config.symbols import parse_symbols, split_symbols
 
@@ -128,6 +129,8 @@ class Settings(BaseModel):
     tour: bool = False
     """Demo market: start the dashboard's tour of faults."""
     theme: str | None = None
+    ascii: bool = Field(default_factory=needs_ascii)
+    """Draw with ASCII characters only. Default: where the locale is not UTF-8 or the terminal has no Unicode."""
     refresh_rate: float = Field(default=4.0, ge=0.5, le=30)
     """Refreshes of the dashboard per second."""
     keymap: dict[str, str] = Field(default_factory=dict)

@@ -75,6 +75,8 @@ class PipelineApp(DiffingApp[int]):
     ) -> None:
         super().__init__(driver_class=driver_class())
         self.settings = settings
+        self.ascii_only = settings.ascii
+        """Whether only ASCII is written to the terminal."""
         self.clock = clock
         self.loader = PipelineLoader(open_pipeline, self.post_message)
         self.shutdown = ShutdownController(settings.drain_timeout)

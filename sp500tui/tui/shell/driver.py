@@ -22,6 +22,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from sp500tui.pipeline.core.service_thread import ServiceThread
+from sp500tui.tui.render.ascii import as_ascii
 from sp500tui.tui.shell.terminal_input import TerminalInput
 
 LOG = logging.getLogger(__name__)
@@ -220,8 +221,13 @@ class TerminalDriver(ResilientDriver, LinuxDriver):
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         assert self._file is not None  # noqa: S101  # the command line requires a terminal
+        self._ascii = bool(getattr(app, "ascii_only", False))
         self._terminal = NonBlockingWriter(self._file.fileno(), self._repaint)
         self._file = self._terminal  # type: ignore[assignment]  # all that the driver needs of a file
+
+    def write(self, data: str) -> None:
+        """Write text and escape sequences, in ASCII where the terminal has no Unicode."""
+        super().write(as_ascii(data) if self._ascii else data)
 
     def stop_application_mode(self) -> None:
         """Restore the terminal. Pending frames are dropped, so that they do not delay it."""
