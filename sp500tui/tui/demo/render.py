@@ -106,6 +106,13 @@ def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
     return [cut((Span(line, role),), width) for line in wrap(text, max(width, 10))]
 
 
+def effect_text(before: float | None, now: float | None) -> str:
+    """What the faults changed: the p95 of a price request without and with them, in milliseconds."""
+    if before is None or now is None:
+        return ""
+    return f"price p95 {before:,.0f} → {now:,.0f} ms"
+
+
 def warning_lines(warning: str, width: int) -> list[Line]:
     """The reason why the market's state is not known, and a blank line; nothing without a reason."""
     return [*_paragraph(f"! {warning}", width, Role.WARN), cut((), width)] if warning else []

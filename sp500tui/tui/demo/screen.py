@@ -18,6 +18,7 @@ from sp500tui.pipeline.core.snapshot import Snapshot, StageName
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, DemoAction, active, adjusted, toggled
 from sp500tui.tui.demo.render import (
     control_lines,
+    effect_text,
     entries,
     event_lines,
     explanation_lines,
@@ -122,6 +123,8 @@ class DemoScreen(BaseScreen):
         super().__init__()
         self._market: MarketState | None = None
         self._warning = ""
+        self._p95_before: float | None = None
+        """p95 of a price request, in milliseconds, when no fault was on; None before it was measured."""
 
     def compose_panels(self) -> ComposeResult:
         """The pipeline strip, the controls and the events."""
@@ -160,6 +163,8 @@ class DemoScreen(BaseScreen):
         """Show the market's state, or the outcome of an action."""
         if isinstance(message.answer, MarketState):
             self._market, self._warning = message.answer, ""
+            if not active(message.answer.faults):
+                self._p95_before = self._price_p95()
             self._draw()
         elif isinstance(message.answer, ActionResult):
             result = message.answer
@@ -194,8 +199,12 @@ class DemoScreen(BaseScreen):
             [*warning, *explanation_lines(entry, counts, width, height - len(warning))]
         )
         number = len(active(faults)) if faults is not None else 0
-        set_titles(self.fault_list, f"faults ({count(number)} on)")
+        effect = effect_text(self._p95_before, self._price_p95()) if number else ""
+        set_titles(self.fault_list, f"faults ({count(number)} on)", effect)
         set_titles(self.explanation, entry.title)
+
+    def _price_p95(self) -> float | None:
+        return self.dashboard.snapshot.stage(StageName.PRICE).latency.p95
 
     def on_resize(self) -> None:
         """Draw for the new size."""

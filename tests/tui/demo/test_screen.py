@@ -13,7 +13,7 @@ from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, STOP_DATABASE
-from sp500tui.tui.demo.render import entries
+from sp500tui.tui.demo.render import effect_text, entries
 from sp500tui.tui.demo.screen import DemoScreen
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
@@ -207,3 +207,27 @@ class TestWatching:
 async def test_a_problem_is_shown_once(drive: Drive, size: tuple[int, int]) -> None:
     async with opened(drive, FakePipeline(degraded()), size=size) as (driven, _, _market):
         await driven.until(lambda: driven.text().count("next attempt in 3 s: Yahoo") == 1)
+
+
+async def test_what_the_faults_changed_is_on_the_frame_of_their_list(drive: Drive) -> None:
+    async with opened(drive) as (driven, _, market):
+        # GIVEN a market without faults, and then one that is slow
+        before = running()
+        await driven.press("space")
+        await driven.until(lambda: market.now.latency == 0.5)
+
+        # WHEN requests take longer
+        stages = tuple(
+            replace(each, latency=replace(each.latency, p95=2400.0)) if each.name is StageName.PRICE else each
+            for each in before.stages
+        )
+        driven.show(replace(before, stages=stages))
+
+        # THEN both figures are shown
+        p95 = before.stage(StageName.PRICE).latency.p95
+        await driven.until(lambda: f"price p95 {p95:,.0f} → 2,400 ms" in driven.text())
+
+
+@pytest.mark.parametrize("pair", [(None, 5.0), (5.0, None), (None, None)])
+def test_an_effect_needs_both_figures(pair: tuple[float | None, float | None]) -> None:
+    assert effect_text(*pair) == ""
