@@ -80,7 +80,7 @@ def _paused(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | None:
         VerdictKind.PAUSED,
         Severity.WARNING,
         f"paused: {names} {verb} no work",
-        "p resumes",
+        "p resumes" if snapshot.phase is Phase.PAUSED else "P resumes the selected stage",
         paused[0] if len(paused) == 1 else None,
     )
 

@@ -289,14 +289,14 @@ CASES: dict[str, tuple[Snapshot, Sequence[SecondSample], VerdictKind, str, str]]
         window(writer={WorkerState.PAUSED: 2.0}),
         VerdictKind.PAUSED,
         "paused: the writers take no work",
-        "p resumes",
+        "P resumes the selected stage",
     ),
     "the scraper is paused": (
         at(stages=with_stage(StageName.SCRAPER, paused=True)),
         window(),
         VerdictKind.PAUSED,
         "paused: the scraper takes no work",
-        "p resumes",
+        "P resumes the selected stage",
     ),
     "no node runs a stage": (
         at(stages=with_stage(WRITER, size=0, alive=0), queues=full(QueueName.ROWS, 10, 0.1)),
