@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.second_sample import BUSY_STATES, SECONDS_KEPT, SecondSample, share_of
 from sp500tui.pipeline.core.snapshot import QueueName, StageName, WorkerState
+from sp500tui.tui.render.lines import Line
 from sp500tui.tui.render.strips import Activity
 
 _WAITING = (WorkerState.LIMIT, WorkerState.RATE, WorkerState.BACKOFF)
@@ -36,6 +37,7 @@ class History:
         self._workers: dict[str, list[Activity | None]] = {}
         self._depths: dict[QueueName | str, list[float | None]] = {}
         self._events: deque[tuple[int, PipelineEvent]] = deque()
+        self._lines: dict[Hashable, Line] = {}
 
     def extend(self, samples: Iterable[SecondSample]) -> None:
         """Append samples; those that are not newer are ignored."""
@@ -45,6 +47,13 @@ class History:
                     self._pass_over(min(sample.second - self.second - 1, SECONDS_KEPT))
                 self.second = sample.second
                 self._append(sample)
+                self._lines.clear()
+
+    def line(self, key: Hashable, draw: Callable[[], Line]) -> Line:
+        """The line of that key, drawn once a second: panels are drawn more often than a second ends."""
+        if key not in self._lines:
+            self._lines[key] = draw()
+        return self._lines[key]
 
     def stage(self, name: StageName) -> ActivitySeries:
         """What the workers of a stage did."""

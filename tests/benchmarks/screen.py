@@ -28,6 +28,7 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.logs.setup import LogLine
 from sp500tui.model import Constituent
+from sp500tui.pipeline.core.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.prices.panel import PricePanel
@@ -36,6 +37,7 @@ from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK
 from tests.benchmarks.rig import many_symbols
 from tests.support.tui.fake_pipeline import FakePipeline, listed, live_price
+from tests.support.tui.past_seconds import past_seconds
 
 RATE = 10
 """Changes of every changing row a second."""
@@ -99,7 +101,13 @@ class ChangingPipeline(FakePipeline):
         self.names = feed.constituents
         self._feed = feed
         self._looks = 0
+        self._past = past_seconds(SECONDS_KEPT + 120)
+        self._begun = time.monotonic()
         feed.begin()
+
+    def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        last = SECONDS_KEPT + min(120, int(time.monotonic() - self._begun))
+        return last, self._past[second:last]
 
     def snapshot(self) -> Snapshot:
         self._looks += 1

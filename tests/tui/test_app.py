@@ -119,7 +119,7 @@ class TestStates:
     async def test_a_degraded_run_says_why_and_when_it_tries_again(self, drive: Drive) -> None:
         async with drive(FakePipeline(degraded())) as driven:
             assert (
-                "degraded, next attempt in 3 s: Yahoo Finance answers 429; PostgreSQL does not answer"
+                "held up: the database is down: PostgreSQL does not answer; 52 rows wait in the journal"
                 in driven.text()
             )
             assert "DB ✗" in driven.text()

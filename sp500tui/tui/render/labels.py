@@ -45,6 +45,13 @@ HEALTH_SIGNS = {
     Health.DOWN: ("✗", Role.BAD),
 }
 
+_SEVERITY_SIGNS = {
+    Severity.OK: ("✓", Role.GOOD),
+    Severity.NOTE: ("✓", Role.GOOD),
+    Severity.WARNING: ("!", Role.WARN),
+    Severity.PROBLEM: ("✗", Role.BAD),
+}
+
 WORKER_SIGNS = {
     WorkerState.STARTING: ("◌", Role.LABEL),
     WorkerState.IDLE: ("○", Role.DIM),
@@ -138,50 +145,29 @@ def trend(queue: QueueSnapshot) -> tuple[str, str]:
 
 def verdict_label(snapshot: Snapshot) -> tuple[str, Role]:
     """What holds the pipeline up and what helps, or that it keeps up: the words with a sign, and their role."""
-    ending = _ENDING.get(snapshot.phase)
-    if ending is not None:
-        return ending, Role.LABEL
-    paused = _paused_label(snapshot)
-    wrong = trouble(snapshot)
-    if paused and snapshot.phase is not Phase.FAILED:
-        return paused, Role.WARN
-    if wrong is not None:
-        return f"! {wrong[0]}", wrong[1]
-    return _pace_label(snapshot)
-
-
-_ENDING: Mapping[Phase, str] = {
-    Phase.STARTING: "◌ starting",
-    Phase.DRAINING: "▽ draining: nothing more is fetched, what was fetched is being stored",
-    Phase.SPOOLING: "▽ spooling: what is not stored goes to the journal for the next start",
-    Phase.STOPPED: "■ stopped",
-}
-"""What an ending pipeline does, which makes other statements about it pointless."""
-
-
-_SEVERITY_SIGNS = {
-    Severity.OK: ("✓", Role.GOOD),
-    Severity.NOTE: ("✓", Role.GOOD),
-    Severity.WARNING: ("!", Role.WARN),
-    Severity.PROBLEM: ("✗", Role.BAD),
-}
-
-
-def _paused_label(snapshot: Snapshot) -> str:
-    """What is paused and the key that resumes it; empty if nothing is."""
-    if snapshot.phase is Phase.PAUSED:
-        return "‖ paused: no new quotes are fetched; p resumes"
-    stages = [STAGE_TITLES[stage.name] for stage in snapshot.stages if stage.paused]
-    return f"‖ paused: {' and '.join(stages)}; P resumes the selected stage" if stages else ""
-
-
-def _pace_label(snapshot: Snapshot) -> tuple[str, Role]:
-    found = snapshot.verdict
-    sign, role = ("◌", Role.LABEL) if found.kind is VerdictKind.STARTING else _SEVERITY_SIGNS[found.severity]
+    verdict = snapshot.verdict
+    reasons = [
+        reason for reason in (*snapshot.degraded, *lost_label(snapshot)) if reason not in verdict.sentence
+    ]
+    well = verdict.severity in (Severity.OK, Severity.NOTE)
     # While cycles end in time there is nothing to do, and the health of the sources needs the room.
-    needed = found.advice and found.severity in (Severity.WARNING, Severity.PROBLEM)
-    advice = f"; {found.advice}" if needed else ""
-    return clean(f"{sign} {found.sentence}{advice}"), role
+    own = [verdict.sentence, "" if well else verdict.advice]
+    sign, role = _verdict_sign(snapshot)
+    if reasons and well and verdict.kind is not VerdictKind.ENDING:
+        sign, role = "!", Role.WARN
+    parts = [*reasons, *own] if well else [*own, *reasons]
+    return clean(f"{sign} " + "; ".join(part for part in parts if part)), role
+
+
+def _verdict_sign(snapshot: Snapshot) -> tuple[str, Role]:
+    verdict = snapshot.verdict
+    if verdict.kind is VerdictKind.PAUSED:
+        return PHASE_SIGNS[Phase.PAUSED]
+    if verdict.kind is VerdictKind.STARTING and verdict.severity is Severity.NOTE:
+        return PHASE_SIGNS[Phase.STARTING]
+    if verdict.kind is VerdictKind.ENDING:
+        return PHASE_SIGNS[snapshot.phase]
+    return _SEVERITY_SIGNS[verdict.severity]
 
 
 def trouble(snapshot: Snapshot) -> tuple[str, Role] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -12,10 +13,10 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from sp500tui.tui.render.lines import Line, Role
+from sp500tui.tui.render.lines import Line, Role, Span
 
-_MIN_SKIP = 8
-"""Unchanged cells between two changed ones above which moving the cursor takes fewer bytes than repainting them."""
+_MIN_SKIP = 24
+"""Unchanged cells between two changed ones above which a region of its own costs less than repainting them."""
 
 
 def changed_columns(old: Line, new: Line, width: int) -> list[tuple[int, int]]:
@@ -23,22 +24,51 @@ def changed_columns(old: Line, new: Line, width: int) -> list[tuple[int, int]]:
 
     Lines with a character that is not one cell wide differ as a whole.
     """
-    before, after = _cells(old), _cells(new)
-    if before is None or after is None or len(before) != len(after):
-        return [(0, width)]
+    ranges: list[tuple[int, int]] = []
+    at = 0
+    for was, now in zip_longest(old, new, fillvalue=Span("")):
+        if was != now:
+            if len(was.text) != len(now.text) or not (_is_narrow(was) and _is_narrow(now)):
+                before, after = _cells(old), _cells(new)
+                whole = before is None or after is None or len(before) != len(after)
+                return [(0, width)] if whole else _changed(before or (), after or ())
+            cells = range(len(now.text))
+            for cell in cells if was.role is now.role else ():
+                if was.text[cell] != now.text[cell]:
+                    _add(ranges, at + cell, at + cell + 1)
+            if was.role is not now.role:
+                _add(ranges, at, at + len(now.text))
+        at += len(now.text) if now.text.isascii() else cell_len(now.text)
+    return ranges
+
+
+def _changed(before: Sequence[tuple[str, Role]], after: Sequence[tuple[str, Role]]) -> list[tuple[int, int]]:
+    """The ranges in which two equally long sequences of cells differ."""
     ranges: list[tuple[int, int]] = []
     for at, (was, now) in enumerate(zip(before, after, strict=True)):
         if was != now:
-            if ranges and at - ranges[-1][1] < _MIN_SKIP:
-                ranges[-1] = ranges[-1][0], at + 1
-            else:
-                ranges.append((at, at + 1))
+            _add(ranges, at, at + 1)
     return ranges
+
+
+def _add(ranges: list[tuple[int, int]], start: int, end: int) -> None:
+    """Append a range that is not empty, or extend the last one if it is near."""
+    if start == end:
+        return
+    if ranges and start - ranges[-1][1] < _MIN_SKIP:
+        ranges[-1] = ranges[-1][0], end
+    else:
+        ranges.append((start, end))
+
+
+def _is_narrow(span: Span) -> bool:
+    """Whether each character is one cell wide."""
+    return span.text.isascii() or cell_len(span.text) == len(span.text)
 
 
 def _cells(line: Line) -> list[tuple[str, Role]] | None:
     """Character and role of each cell; None where one is wider or narrower than a cell."""
-    if any(not span.text.isascii() and cell_len(span.text) != len(span.text) for span in line):
+    if not all(map(_is_narrow, line)):
         return None
     return [(character, span.role) for span in line for character in span.text]
 

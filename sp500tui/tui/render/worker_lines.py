@@ -11,7 +11,6 @@ from sp500tui.tui.render.cluster_labels import short_name, tail
 from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural, rate, short_span
 from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
-from sp500tui.tui.render.strips import Activity, activity_strip
 
 _ERROR_WIDTH = 24
 _STATE_WIDTH, _TIME_WIDTH = 10, 8
@@ -85,10 +84,8 @@ def empty_line(width: int, *, starting: bool) -> Line:
     return cut((Span(text, Role.LABEL),), width)
 
 
-def worker_line(
-    worker: WorkerSnapshot, columns: WorkerColumns, width: int, seconds: Sequence[Activity | None] = ()
-) -> Line:
-    """One worker in exactly `width` cells: its state, for how long, and what it did in the last `seconds`."""
+def worker_line(worker: WorkerSnapshot, columns: WorkerColumns, width: int, strip: Line = ()) -> Line:
+    """One worker in exactly `width` cells: its state, for how long, and the strip of its last seconds."""
     sign, role = WORKER_SIGNS[worker.state]
     if role is Role.GOOD and worker.retry_in is not None:
         sign, role = WORKER_SIGNS[WorkerState.LIMIT]
@@ -100,7 +97,7 @@ def worker_line(
         Span(fit(_time(worker), _TIME_WIDTH + 1, "right") + " ", role if worker.retry_in else Role.LABEL),
     ]
     if columns.strip:
-        spans += activity_strip(seconds, columns.strip)
+        spans += cut(strip, columns.strip)
     if columns.task:
         gap = " " if columns.strip else ""
         task = _task(worker, with_error=all(name != "last error" for name, _ in columns.figures))

@@ -21,8 +21,6 @@ _SCREENS = "screen."
 
 _RANK = (
     "screen.back",
-    "screen.database",
-    "screen.demo",
     "nodes.more",
     "nodes.previous_stage",
     "faults.switch",
@@ -37,8 +35,10 @@ _RANK = (
     "time.next_error",
     "replay.slower",
     "stage.more",
-    "tour.start",
     "pipeline.pause",
+    "screen.database",
+    "screen.demo",
+    "tour.start",
     "pipeline.stop",
     "log.level",
     "log.search",

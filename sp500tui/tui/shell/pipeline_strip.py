@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from textual import events
 from textual.reactive import reactive
@@ -101,6 +103,7 @@ class Columns:
         return sum(cells for _, cells in self.figures)
 
 
+@lru_cache(maxsize=64)
 def columns(width: int, *, with_queues: bool = True) -> Columns:
     """The columns of a panel of `width` cells; without rows of their own the queues get a column."""
     figures: list[tuple[str, int]] = [("rate", 9)]
@@ -180,7 +183,7 @@ class _Drawing:
     def _stage(self, stage: StageSnapshot) -> Line:
         pool = stage.name is not StageName.SCRAPER
         chosen = stage.name is self.selected
-        strip = activity_strip(self.history.stage(stage.name), self.columns.strip)
+        strip = self._strip(stage.name, lambda width: activity_strip(self.history.stage(stage.name), width))
         now = _pool(self.snapshot, stage, self.columns.now - 1) if pool else self._listed()
         name = f"{_NAMES[stage.name]:<7} ×{stage.size}" if pool else _NAMES[stage.name]
         role = Role.SELECTED if chosen else Role.TITLE
@@ -221,7 +224,9 @@ class _Drawing:
         return longest_that_fits([(Span(sign, role), Span(f" {text}")) for text in texts], self.columns.now)
 
     def _queue(self, queue: QueueSnapshot) -> Line:
-        strip = depth_strip(self.history.queue(queue.name), queue.capacity, self.columns.strip)
+        strip = self._strip(
+            queue.name, lambda width: depth_strip(self.history.queue(queue.name), queue.capacity, width)
+        )
         marks = (" !", "!") if queue.fill >= _CROWDED else ("",)
         numbers = [f"{count(queue.ready)} of {count(queue.capacity)}", count(queue.ready)]
         now: Line = longest_that_fits(
@@ -247,20 +252,28 @@ class _Drawing:
         if self.snapshot.broker:
             return self._joined(Span(JOURNAL, _LABEL), (Span("on the broker", Role.DIM),), ())
         sign, role = ("! ", Role.WARN) if journal.rows else ("", Role.DIM)
-        rows = self.history.journal()
-        full = max([self.snapshot.queue(QueueName.ROWS).capacity, *(number or 0 for number in rows)])
-        strip = depth_strip(rows, full, self.columns.strip)
+        strip = self._strip(JOURNAL, self._journal_strip)
         left = f", replaying {plural(journal.replay_left, 'row')}" if journal.replay_left else ""
         figures = fit(f"{size(journal.bytes)}{left}" if journal.rows else "", self.columns.room, "right")
         numbers = (plural(journal.rows, "row"), count(journal.rows), short_count(journal.rows))
         now = longest_that_fits([(Span(sign + number, role),) for number in numbers], self.columns.now)
         return self._joined(Span(JOURNAL, _LABEL), now, strip, (Span(figures, _LABEL),))
 
+    def _journal_strip(self, width: int) -> Line:
+        rows = self.history.journal()
+        full = max([self.snapshot.queue(QueueName.ROWS).capacity, *(number or 0 for number in rows)])
+        return depth_strip(rows, full, width)
+
     def _events(self) -> Line:
+        return self._joined(Span(EVENTS, _LABEL), (), self._strip(EVENTS, self._event_strip))
+
+    def _event_strip(self, width: int) -> Line:
         marks = [mark for mark in (event_mark(event, ago) for ago, event in self.history.events()) if mark]
-        return self._joined(
-            Span(EVENTS, _LABEL), (), event_strip(marks, self.columns.strip, self.columns.room)
-        )
+        return event_strip(marks, width, self.columns.room)
+
+    def _strip(self, row: str, draw: Callable[[int], Line]) -> Line:
+        width = self.columns.strip
+        return self.history.line((row, width), lambda: draw(width))
 
 
 def _latency(stage: StageSnapshot) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -93,7 +93,7 @@ def _first_line(snapshot: Snapshot, view: View, width: int, height: int) -> Line
     return _beside(left, [joined((market, fx, clock), gap) for fx in rates for market in markets], width)
 
 
-def _beside(left: Line, variants: Sequence[Line], width: int) -> Line:
+def _beside(left: Line, variants: Iterable[Line], width: int) -> Line:
     """`left`, and at the end of the line the longest of the variants that fits beside it."""
     room = width - width_of(left) - 2
     right = next((each for each in variants if width_of(each) <= room), ())
@@ -167,17 +167,19 @@ def _short_rate(text: str) -> str:
 # The conservation equation
 
 
-def equation(ledger: Ledger) -> list[Line]:
+def equation(ledger: Ledger) -> Iterator[Line]:
     """The equation in fixed words and exact numbers: with all its terms, then without those that are zero."""
-    full = _terms(ledger)
-    lines = [_sum(ledger, full, spaced=True), _sum(ledger, full), _sum(ledger, _nonzero(full))]
-    outcome = _outcome(ledger)
-    return [(*line, Span("  "), *outcome) for line in lines] + [(*lines[-1], Span(" "), outcome[-1])]
+    full, outcome = _terms(ledger), _outcome(ledger)
+    yield (*_sum(ledger, full, spaced=True), Span("  "), *outcome)
+    yield (*_sum(ledger, full), Span("  "), *outcome)
+    shortest = _sum(ledger, _nonzero(full))
+    yield (*shortest, Span("  "), *outcome)
+    yield (*shortest, Span(" "), outcome[-1])
 
 
 def equation_on_two_lines(ledger: Ledger, width: int) -> tuple[Line, Line]:
     """The equation in two lines of `width` cells; the second is empty where the first has room for all of it."""
-    for line in equation(ledger)[1:3]:
+    for line in list(equation(ledger))[1:3]:
         if width_of(line) <= width:
             return cut(line, width), ()
     terms = _nonzero(_terms(ledger))
@@ -191,9 +193,13 @@ def equation_on_two_lines(ledger: Ledger, width: int) -> tuple[Line, Line]:
     return cut(first, width), _longest_unpadded(variants, width)
 
 
-def _longest_unpadded(variants: Sequence[Line], width: int) -> Line:
+def _longest_unpadded(variants: Iterable[Line], width: int) -> Line:
     """The first of `variants` that fits, without padding; the last one truncated if none does."""
-    return next((line for line in variants if width_of(line) <= width), None) or cut(variants[-1], width)
+    line: Line = ()
+    for line in variants:
+        if width_of(line) <= width:
+            return line
+    return cut(line, width)
 
 
 def _terms(ledger: Ledger) -> list[tuple[str, int, int]]:
@@ -268,7 +274,7 @@ def _verdict_and_health(snapshot: Snapshot, width: int) -> Line:
     return _beside((Span(words, role),), _health_variants(snapshot), width)
 
 
-def _health_variants(snapshot: Snapshot) -> list[Line]:
+def _health_variants(snapshot: Snapshot) -> Iterator[Line]:
     """Measurements and health of the sources, the database and the cluster, from long to short."""
     database, cluster = snapshot.database, _cluster(snapshot)
     host = "embedded PostgreSQL" if database.embedded else f"PostgreSQL {_host(database.url)}"
@@ -289,7 +295,7 @@ def _health_variants(snapshot: Snapshot) -> list[Line]:
         [yahoo, short],
         [_sign("Yahoo", snapshot.sources.health, words=False), _sign("DB", database.health, words=False)],
     ]
-    return [joined(each, "  ") for each in parts]
+    return (joined(each, "  ") for each in parts)
 
 
 def _cluster(snapshot: Snapshot) -> list[Line]:

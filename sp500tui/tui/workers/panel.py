@@ -11,13 +11,14 @@ from textual.reactive import reactive
 
 from sp500tui.export import Table
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerSnapshot
-from sp500tui.tui.history import ActivitySeries, History
+from sp500tui.tui.history import History
 from sp500tui.tui.messages import CopyRequested, ExportRequested
 from sp500tui.tui.render.cluster_labels import short_name
 from sp500tui.tui.render.cursor_list import CursorList, cursor_bindings
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line
+from sp500tui.tui.render.strips import activity_strip
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.render.worker_lines import (
     detail_lines,
@@ -156,16 +157,19 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         shown = self.shown()
         columns = worker_columns(width, name_width(shown), nodes=node_width(shown, width))
         self.show_rows(
-            [worker_line(worker, columns, width, self._seconds(worker)) for worker in shown],
+            [worker_line(worker, columns, width, self._strip(worker, columns.strip)) for worker in shown],
             header_line(columns, width) if self.line_count >= _HEADING_FROM else None,
             placeholder=empty_line(width, starting=self._starting),
             footer=self._details(shown),
         )
         set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None, len(shown)))
 
-    def _seconds(self, worker: WorkerSnapshot) -> ActivitySeries:
+    def _strip(self, worker: WorkerSnapshot, width: int) -> Line:
         """What a worker of this program did in the last seconds; nothing is known of those of other nodes."""
-        return self._history.worker(worker.name) if worker.node in ("", self._node) else ()
+        if worker.node not in ("", self._node):
+            return ()
+        past = self._history
+        return past.line((worker.name, width), lambda: activity_strip(past.worker(worker.name), width))
 
     def _details(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
         """What the marked worker's line may have no room for; empty without the focus."""

@@ -45,6 +45,7 @@ from sp500tui.pipeline.core.snapshot import (
     WorkerState,
 )
 from sp500tui.pipeline.core.spans import Batches, Span, SpanReport, WorkerSpans
+from sp500tui.pipeline.monitoring.verdict import verdict
 from sp500tui.pipeline.report import RunReport
 
 NOON = datetime(2026, 5, 14, 17, 46, 0, tzinfo=UTC)
@@ -150,6 +151,11 @@ def worker(
     return replace(base, **more)  # type: ignore[arg-type]
 
 
+def judged(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the verdict on it."""
+    return replace(snapshot, verdict=verdict(snapshot, ()))
+
+
 def running() -> Snapshot:
     """A calm run in the middle of cycle 42, whose pace the request limit sets."""
     busy, idle, backoff = WorkerState.BUSY, WorkerState.IDLE, WorkerState.BACKOFF
@@ -214,66 +220,72 @@ def running() -> Snapshot:
 def degraded() -> Snapshot:
     """Yahoo Finance throttles and the database is away."""
     calm = running()
-    return replace(
-        calm,
-        sources=replace(
-            calm.sources,
-            health=Health.DEGRADED,
-            message="Yahoo Finance answers 429",
-            retry_in=12.0,
-            throttled=9,
-            failed=9,
-        ),
-        database=replace(
-            calm.database, health=Health.DOWN, message="PostgreSQL does not answer", retry_in=3.0
-        ),
-        queues=(calm.queues[0], calm.queues[1], queue(QueueName.ROWS, 3900, 4096, 3911, 41.0, 41.2, 0.0)),
-        ledger=Ledger(25_126, 20_871, 203, 3952, 0, 100, 0),
-        missing=(MissingSymbol("NOPE1", "unknown to Yahoo Finance"),),
-        workers=(
-            *calm.workers[:-2],
-            worker(
-                StageName.WRITER,
-                1,
-                WorkerState.DATABASE,
-                "database away",
-                0.0,
-                retry_in=3.0,
-                last_error="connection refused",
+    return judged(
+        replace(
+            calm,
+            sources=replace(
+                calm.sources,
+                health=Health.DEGRADED,
+                message="Yahoo Finance answers 429",
+                retry_in=12.0,
+                throttled=9,
+                failed=9,
             ),
-            worker(StageName.WRITER, 2, WorkerState.DRAINING, "12 rows", 2.0, state_seconds=5.0),
-        ),
+            database=replace(
+                calm.database, health=Health.DOWN, message="PostgreSQL does not answer", retry_in=3.0
+            ),
+            queues=(calm.queues[0], calm.queues[1], queue(QueueName.ROWS, 3900, 4096, 3911, 41.0, 41.2, 0.0)),
+            ledger=Ledger(25_126, 20_871, 203, 3952, 0, 100, 0),
+            missing=(MissingSymbol("NOPE1", "unknown to Yahoo Finance"),),
+            workers=(
+                *calm.workers[:-2],
+                worker(
+                    StageName.WRITER,
+                    1,
+                    WorkerState.DATABASE,
+                    "database away",
+                    0.0,
+                    retry_in=3.0,
+                    last_error="connection refused",
+                ),
+                worker(StageName.WRITER, 2, WorkerState.DRAINING, "12 rows", 2.0, state_seconds=5.0),
+            ),
+        )
     )
 
 
 def empty() -> Snapshot:
     """Nothing was fetched: neither list nor prices can be had."""
     calm = running()
-    return replace(
-        calm,
-        demo=False,
-        phase=Phase.RUNNING,
-        ledger=Ledger(),
-        cycle=CycleSnapshot(interval=15.0, next_in=9.0),
-        queues=tuple(queue(each.name, 0, each.capacity, 0, None, 0.0, 0.0) for each in calm.queues),
-        stages=tuple(
-            StageSnapshot(each.name, each.size, each.size, 0, 0, 0, 0.0, Latency(), 0) for each in calm.stages
-        ),
-        workers=calm.workers[:1],
-        constituents=ConstituentsSnapshot(Health.DOWN, "Wikipedia cannot be reached: no route to host"),
-        sources=SourceSnapshot(Health.DOWN, "Yahoo Finance cannot be reached", 4.0, 9.0, 3, 3),
-        verdict=Verdict(),
+    return judged(
+        replace(
+            calm,
+            demo=False,
+            phase=Phase.RUNNING,
+            ledger=Ledger(),
+            cycle=CycleSnapshot(interval=15.0, next_in=9.0),
+            queues=tuple(queue(each.name, 0, each.capacity, 0, None, 0.0, 0.0) for each in calm.queues),
+            stages=tuple(
+                StageSnapshot(each.name, each.size, each.size, 0, 0, 0, 0.0, Latency(), 0)
+                for each in calm.stages
+            ),
+            workers=calm.workers[:1],
+            constituents=ConstituentsSnapshot(Health.DOWN, "Wikipedia cannot be reached: no route to host"),
+            sources=SourceSnapshot(Health.DOWN, "Yahoo Finance cannot be reached", 4.0, 9.0, 3, 3),
+        )
     )
 
 
 def failed() -> Snapshot:
     """The pipeline gave up."""
-    return replace(empty(), phase=Phase.FAILED, failure="the data folder cannot be written: /srv/data")
+    return judged(
+        replace(empty(), phase=Phase.FAILED, failure="the data folder cannot be written: /srv/data")
+    )
 
 
 def draining() -> Snapshot:
     """The first step of the stop ladder was taken."""
-    return replace(running(), phase=Phase.DRAINING)
+    return judged(replace(running(), phase=Phase.DRAINING))
 
 
 def second_sample(second: int, *, price: Mapping[WorkerState, float] | None = None) -> SecondSample:
@@ -369,7 +381,7 @@ class FakePipeline:
 
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
         if stage is None:
-            self.now_shows = replace(self.now_shows, phase=Phase.PAUSED if paused else Phase.RUNNING)
+            self.now_shows = judged(replace(self.now_shows, phase=Phase.PAUSED if paused else Phase.RUNNING))
             return
         stages = tuple(
             replace(each, paused=paused) if each.name is stage else each for each in self.now_shows.stages

@@ -247,6 +247,20 @@ class TestKeys:
         assert "by sector" not in text
         assert "q quit" in text
 
+    def test_screens_stand_before_the_keys_that_stay_and_give_way_first(self) -> None:
+        screens = [
+            ShownKey("screen.database", (("2", "2"),), "database"),
+            ShownKey("screen.demo", (("3", "3"),), "faults"),
+        ]
+        entries = [*screens, *self.entries]
+        wide, spots = key_line(entries, 100)
+        text = "".join(span.text for span in wide)
+        assert text.endswith("  2 database  3 faults  ? help  q quit  ^p palette ")
+        assert {spot.key: text[spot.left : spot.right] for spot in spots}["2"] == "2 database"
+        narrow = "".join(span.text for span in key_line(entries, 56)[0])
+        assert "+ - scale  p pause" in narrow
+        assert "database" not in narrow
+
     def test_the_keymap_takes_ids_and_keys(self, build: Callable[..., DashboardApp]) -> None:
         commands = build(FakePipeline()).commands()
         check_keymap({"quit": "x,ctrl+q"}, commands)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sp500tui.config.settings import Settings
 from sp500tui.model import MarketState
 from sp500tui.pipeline.core.snapshot import (
+    CycleSnapshot,
     Health,
     Latency,
     Ledger,
@@ -27,11 +28,11 @@ from sp500tui.pipeline.core.snapshot import (
     VerdictKind,
 )
 from sp500tui.tui.prices.empty_state import prices_notice
-from sp500tui.tui.render.labels import phase_word, session_label, trend, trouble, verdict_label
+from sp500tui.tui.render.labels import PHASE_SIGNS, phase_word, session_label, trend, trouble, verdict_label
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
 from sp500tui.tui.shell.status_bar import View, equation, equation_on_two_lines, status_lines
 from sp500tui.tui.startup import starting_snapshot
-from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, failed, queue, running
+from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, failed, judged, queue, running
 
 VIEW = View("17:46:00", NOON)
 
@@ -60,7 +61,9 @@ def test_a_calm_run_at_120_columns() -> None:
     assert first.endswith("open for 2 h 14 min  USD/DKK 6.8721, 12 s old ")
     assert second.startswith(" fetched 21,126 = stored 20,871 + duplicate 203 + queued  52 + in flight   0")
     assert second.strip().endswith("+ spooled 0 + dead 0  adds up ✓")
-    assert third.startswith(" ✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit")
+    assert third.startswith(
+        " ✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit (4/s) sets the pace "
+    )
     assert third.endswith("Yahoo ✓  PostgreSQL ✓ 20,871 rows ")
 
 
@@ -71,7 +74,7 @@ def test_four_lines_at_80_columns_have_the_whole_equation_and_the_verdict() -> N
     assert second.strip() == "fetched 21,126 = stored 20,871 + duplicate 203 + queued 52  adds up ✓"
     assert third.startswith("USD/DKK 6.8721, 12 s old ")
     assert third.endswith("Yahoo ✓  embedded PostgreSQL ✓ 20,871 rows")
-    assert fourth.startswith("✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit")
+    assert fourth.strip() == "✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit (4/s) sets the pace"
 
 
 def test_the_equation_continues_on_the_next_line_without_rounding() -> None:
@@ -103,10 +106,8 @@ def test_trouble_is_the_verdict_and_has_words_beside_its_colour() -> None:
     first, _, third = bar(degraded(), 200)
     assert "! degraded" in first
     assert "Yahoo ! degraded" in third
-    assert "PostgreSQL ✗ down" in third
-    assert third.startswith(
-        " ! degraded, next attempt in 3 s: Yahoo Finance answers 429; PostgreSQL does not answer "
-    )
+    assert "DB ✗ down" in third or "PostgreSQL ✗ down" in third
+    assert third.startswith(" ✗ held up: the database is down: PostgreSQL does not answer; 52 rows wait")
 
 
 def test_a_frozen_view_says_so() -> None:
@@ -182,12 +183,12 @@ class TestEquation:
         assert narrow == "fetched 7 = stored 4 + queued 3 ✓"
 
     def test_an_unbalanced_one_says_so(self) -> None:
-        words = text_of(equation(Ledger(5, 1))[0])
+        words = text_of(next(equation(Ledger(5, 1))))
         assert " ≠ " in words
         assert words.endswith("does not add up ✗")
 
     def test_dead_letters_stand_out(self) -> None:
-        assert Span("1", Role.BAD) in equation(Ledger(1, 0, 0, 0, 0, 0, 1))[1]
+        assert Span("1", Role.BAD) in next(equation(Ledger(1, 0, 0, 0, 0, 0, 1)))
 
 
 @pytest.mark.parametrize(
@@ -236,45 +237,63 @@ def test_trouble_is_none_when_all_is_well() -> None:
 
 class TestVerdict:
     def words(self, snapshot: Snapshot) -> str:
-        return verdict_label(snapshot)[0]
+        return verdict_label(judged(snapshot))[0]
 
-    def test_the_sentence_and_the_advice(self) -> None:
-        assert verdict_label(running()) == (
-            "✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit (4/s) sets the pace",
-            Role.GOOD,
-        )
-        behind = Verdict(
-            VerdictKind.BEHIND, Severity.WARNING, "behind: a cycle takes 17.0 of 15.0 s", "+ adds one"
-        )
+    def test_all_is_well_with_the_time_of_a_cycle(self) -> None:
+        assert verdict_label(judged(running())) == ("✓ keeps up: a cycle takes 1.2 of 15.0 s", Role.GOOD)
+
+    def test_a_late_cycle_is_a_warning(self) -> None:
+        cycle = replace(running().cycle, seconds=17.0, skipped=1)
+        assert self.words(replace(running(), cycle=cycle)) == "! behind: a cycle takes 17.0 of 15.0 s"
+
+    def test_advice_is_given_where_there_is_something_to_do(self) -> None:
+        assert verdict_label(running())[0].endswith("the request limit (4/s) sets the pace")
+        behind = Verdict(VerdictKind.BEHIND, Severity.WARNING, "behind: Yahoo answers in 2 s", "+ adds one")
         assert verdict_label(replace(running(), verdict=behind)) == (
-            "! behind: a cycle takes 17.0 of 15.0 s; + adds one",
+            "! behind: Yahoo answers in 2 s; + adds one",
             Role.WARN,
         )
 
+    def test_what_is_degraded_stands_before_all_is_well_and_behind_what_is_worse(self) -> None:
+        slow = replace(
+            running().sources, health=Health.DEGRADED, message="Yahoo Finance: 2 of 4 requests/s allowed"
+        )
+        assert self.words(replace(running(), sources=slow)) == (
+            "! Yahoo Finance: 2 of 4 requests/s allowed; keeps up: a cycle takes 1.2 of 15.0 s"
+        )
+        words, role = verdict_label(degraded())
+        assert words.startswith(
+            "✗ held up: the database is down: PostgreSQL does not answer; 52 rows wait in the "
+        )
+        assert words.endswith("; Yahoo Finance answers 429")
+        assert role is Role.BAD
+
     def test_nothing_is_claimed_before_the_first_cycle(self) -> None:
-        fresh = replace(running(), verdict=Verdict(sentence="starting: no cycle has begun yet"))
-        assert verdict_label(fresh) == ("◌ starting: no cycle has begun yet", Role.LABEL)
+        fresh = replace(running(), cycle=CycleSnapshot(interval=15.0))
+        assert self.words(fresh) == "◌ starting: no cycle has begun yet"
 
     def test_a_pause_is_said_with_what_is_paused(self) -> None:
-        paused = replace(degraded(), phase=Phase.PAUSED)
-        assert self.words(paused) == "‖ paused: no new quotes are fetched; p resumes"
-        for name, title in ((StageName.SCRAPER, "scraper"), (StageName.WRITER, "writers")):
+        assert self.words(replace(degraded(), phase=Phase.PAUSED)).startswith(
+            "‖ paused: the scraper and the price workers take no work; p resumes"
+        )
+        for name, title in ((StageName.SCRAPER, "the scraper"), (StageName.WRITER, "the writers")):
             stages = tuple(replace(each, paused=each.name is name) for each in running().stages)
             snapshot = replace(running(), stages=stages)
-            assert self.words(snapshot).startswith(f"‖ paused: {title}; P resumes")
+            assert self.words(snapshot).startswith(f"‖ paused: {title} take")
             assert phase_word(snapshot)[:2] == ("‖", "paused")
 
     @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED])
     def test_a_pipeline_that_starts_or_ends_claims_nothing_else(self, phase: Phase) -> None:
-        assert str(phase) in self.words(replace(running(), phase=phase))
+        sign, _ = PHASE_SIGNS[phase]
+        assert self.words(replace(running(), phase=phase)) == f"{sign} {phase}"
 
     def test_a_failure_is_said_even_while_paused(self) -> None:
         stages = tuple(replace(each, paused=True) for each in running().stages)
-        assert self.words(replace(failed(), stages=stages)).startswith("! failed: ")
+        assert self.words(replace(failed(), stages=stages)).startswith("✗ failed: the data folder")
 
     def test_every_verdict_begins_with_a_sign(self) -> None:
         for make in (running, degraded, empty, failed, draining):
-            assert self.words(make())[:2] in {"✓ ", "! ", "‖ ", "◌ ", "▽ ", "■ "}
+            assert self.words(make())[:2] in {"✓ ", "! ", "✗ ", "‖ ", "◌ ", "▽ ", "■ "}
 
 
 class TestNotice:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sp500tui.pipeline.core.snapshot import StageName, WorkerState
 from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.render.strips import Activity
+from sp500tui.tui.render.strips import Activity, activity_strip
 from sp500tui.tui.render.worker_lines import (
     detail_lines,
     header_line,
@@ -47,7 +47,10 @@ def test_a_line_is_exactly_as_wide_as_the_panel(
 ) -> None:
     one = worker(StageName.WRITER, 3, state, words, 6.1, last_error=words, retry_in=3.0)
     columns = worker_columns(width, 8, nodes=nodes, strips=strips)
-    assert width_of(worker_line(one, columns, width, [Activity(0.5)] * 99)) == width
+    assert (
+        width_of(worker_line(one, columns, width, activity_strip([Activity(0.5)] * 99, columns.strip)))
+        == width
+    )
     assert width_of(header_line(columns, width)) == width
 
 
@@ -73,14 +76,15 @@ def test_the_strip_gets_what_the_figures_leave(width: int, strip: int) -> None:
 def test_the_strip_shows_the_last_seconds_of_the_worker() -> None:
     seconds = [Activity(0.1), Activity(1.0), Activity(failed=1), Activity()]
     one = worker(StageName.PRICE, 3, WorkerState.IDLE, "")
-    assert text_of(worker_line(one, worker_columns(44, 11), 44, seconds)).endswith("░█✗·")
+    strip = activity_strip(seconds, 12)
+    assert text_of(worker_line(one, worker_columns(44, 11), 44, strip)).endswith("░█✗·")
 
 
 def test_header_and_lines_have_the_same_columns() -> None:
     one = worker(StageName.WRITER, 2, WorkerState.BUSY, "52 rows", 19.0, restarts=7)
     for width in (44, 76, 110, 150):
         columns = worker_columns(width, 11)
-        line = text_of(worker_line(one, columns, width, [Activity(0.3)] * 60))
+        line = text_of(worker_line(one, columns, width, activity_strip([Activity(0.3)] * 60, columns.strip)))
         heading = text_of(header_line(columns, width))
         assert line.index("▒") == heading.index("last ")
         for title, figure in (("rate", "19.0/s"), ("restarts", " 7")):

@@ -1,0 +1,34 @@
+"""The line that a finished run leaves on the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sp500tui.pipeline.core.snapshot import Ledger
+from sp500tui.tui.quit.summary import run_summary
+from tests.support.tui.fake_pipeline import running
+
+
+@pytest.mark.parametrize(
+    ("ledger", "uptime", "words"),
+    [
+        (
+            Ledger(88_478, 70_009, 18_469),
+            420.0,
+            "88,478 fetched = 70,009 stored + 18,469 duplicate, 7 min",
+        ),
+        (Ledger(503, 503), 12.4, "503 fetched = 503 stored, 12 s"),
+        (
+            Ledger(10, 1, 2, 3, 0, 3, 1),
+            61.0,
+            "10 fetched = 1 stored + 2 duplicate + 3 queued + 3 spooled + 1 dead, 1 min 1 s",
+        ),
+        (Ledger(5, 0, 0, 0, 0, 5), 3.0, "5 fetched = 5 spooled, 3 s"),
+        (Ledger(5, 4), 3.0, "5 fetched ≠ 4 stored, 3 s"),
+        (Ledger(), 3.0, ""),
+    ],
+)
+def test_the_summary_is_exact_and_leaves_out_zeros(ledger: Ledger, uptime: float, words: str) -> None:
+    assert run_summary(replace(running(), ledger=ledger, uptime=uptime)) == words

@@ -1,0 +1,49 @@
+"""Only the cells of a line that differ are repainted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.lines_widget import changed_columns
+
+SPANS = st.builds(Span, st.text("ab ░●…", max_size=6), st.sampled_from([Role.VALUE, Role.WARN]))
+LINES = st.lists(SPANS, max_size=6).map(lambda spans: cut(spans, 30))
+
+
+def cells(line: Line) -> list[tuple[str, Role]]:
+    return [(character, span.role) for span in line for character in span.text]
+
+
+@given(LINES, LINES)
+def test_every_cell_that_differs_is_in_a_range_and_each_range_begins_and_ends_with_one(
+    old: Line, new: Line
+) -> None:
+    ranges = changed_columns(old, new, 30)
+    inside = {at for left, right in ranges for at in range(left, right)}
+    for at, (was, now) in enumerate(zip(cells(old), cells(new), strict=True)):
+        assert was == now or at in inside
+    assert all(0 <= left < right <= 30 for left, right in ranges)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "ranges"),
+    [
+        ("rate 41.2/s", "rate 41.2/s", []),
+        ("rate 41.2/s", "rate 40.2/s", [(6, 7)]),
+        ("░▒▓ 1 x          2", "▒▒▓ 2 x          3", [(0, 5), (17, 18)]),
+        ("日本 1", "日本 2", [(0, 20)]),
+        ("short", "longer one", [(0, 20)]),
+    ],
+)
+def test_near_changes_are_one_range_and_wide_characters_repaint_the_line(
+    old: str, new: str, ranges: list[tuple[int, int]]
+) -> None:
+    assert changed_columns((Span(old),), (Span(new),), 20) == ranges
+
+
+def test_another_role_repaints_its_span() -> None:
+    old, new = (Span("a"), Span("bcd")), (Span("a"), Span("bcd", Role.WARN))
+    assert changed_columns(old, new, 4) == [(1, 4)]
