@@ -33,7 +33,7 @@ def test_every_cell_that_differs_is_in_a_range_and_each_range_begins_and_ends_wi
     [
         ("rate 41.2/s", "rate 41.2/s", []),
         ("rate 41.2/s", "rate 40.2/s", [(6, 7)]),
-        ("░▒▓ 1 x          2", "▒▒▓ 2 x          3", [(0, 5), (17, 18)]),
+        ("░▒▓ 1 x" + " " * 30 + "2", "▒▒▓ 2 x" + " " * 30 + "3", [(0, 5), (37, 38)]),
         ("日本 1", "日本 2", [(0, 20)]),
         ("short", "longer one", [(0, 20)]),
     ],
