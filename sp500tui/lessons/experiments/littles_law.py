@@ -7,57 +7,44 @@ from dataclasses import dataclass, field
 
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.lesson import Figure, Lesson, Measured, Source, Value, number, ratio
-from sp500tui.pipeline.api import clamp_workers
 from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerState
+from sp500tui.pipeline.core.spans import SpanReport
 
 _LATENCIES = (0.2, 0.5)
 """Seconds after which the demo market answers, one measurement each."""
-_RATE = 33.0
-"""Requests a second, at most; below the request limit of every demo."""
+_WORKERS = 16
+"""Enough for the slow measurement; more would only add to the load of this program."""
+_RATE = 25.0
+"""Requests a second, at most: what the workers can do while the source is slow, with a reserve."""
 _MIN_INTERVAL = 1.0
 _OBSERVED = 3.0
 """Seconds of one measurement, in whole cycles so that each is counted from start to end."""
 _SAMPLE_INTERVAL = 0.01
-_MIN_DURATION = _LATENCIES[0] / 2
-"""Seconds by which the starts of two requests of one worker differ at least; less is an inaccurate sample."""
 _TOLERANCE = 0.2
-"""Share by which both sides may differ: requests begin and end between two samples."""
+"""Share by which both sides may differ: the one is sampled, the other counts requests that have ended."""
 _MIN_GROWTH = 1.5
 """How much the work in progress grows at least while the latency grows 2.5 times."""
 
 
 @dataclass(slots=True)
-class RequestLog:
-    """Requests as seen from outside, by sampling which price workers wait for the source.
-
-    The number in progress is averaged over the samples; each request is also timed by itself.
-    """
+class Observation:
+    """Requests during some time: how many were in progress whenever it was sampled, and how long each one took."""
 
     seconds: float = 0.0
-    """Observed time."""
-    waiting_seconds: float = 0.0
-    """Sum over the samples of waiting workers times the time since the last sample."""
+    request_seconds: float = 0.0
+    """Sum over the samples of the requests in progress times the time since the last sample."""
     durations: list[float] = field(default_factory=list)
     """Seconds of each request that ended."""
-    _started: dict[str, float] = field(default_factory=dict)
-    """Monotonic start of the running request, by worker."""
-    _at: float | None = None
 
-    def sample(self, now: float, waiting: dict[str, float]) -> None:
-        """Record a sample: `waiting` has the start of the running request, by worker; times are monotonic."""
-        if self._at is not None:
-            self.seconds += now - self._at
-            self.waiting_seconds += len(self._started) * (now - self._at)
-            for worker, started in self._started.items():
-                if waiting.get(worker) is None or waiting[worker] - started > _MIN_DURATION:
-                    # It ended between the two samples; on average half-way.
-                    self.durations.append(max(0.0, (self._at + now) / 2 - started))
-        self._started, self._at = dict(waiting), now
+    def sample(self, elapsed: float, in_progress: int) -> None:
+        """Add a sample, `elapsed` seconds after the one before."""
+        self.seconds += elapsed
+        self.request_seconds += in_progress * elapsed
 
     @property
     def in_progress(self) -> float:
         """L: requests in progress, on average."""
-        return self.waiting_seconds / self.seconds if self.seconds else 0.0
+        return self.request_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def rate(self) -> float:
@@ -70,33 +57,48 @@ class RequestLog:
         return sum(self.durations) / len(self.durations) if self.durations else 0.0
 
 
-def _waiting_since(seen: Snapshot, now: float) -> dict[str, float]:
-    return {
-        worker.name: now - worker.state_seconds
-        for worker in seen.workers
-        if worker.stage is StageName.PRICE and worker.state is WorkerState.SOURCE
-    }
+def _in_progress(seen: Snapshot) -> int:
+    return sum(
+        worker.stage is StageName.PRICE and worker.state is WorkerState.SOURCE for worker in seen.workers
+    )
 
 
-def _observe(bench: Bench, latency: float, interval: float) -> RequestLog:
+def request_durations(report: SpanReport, begin: float) -> list[float]:
+    """The seconds of each request that ended after the monotonic time `begin` and before the report.
+
+    A request can wait several times, for the head of its answer and for its body; its batch number tells them apart.
+    """
+    requests: dict[int, float] = {}
+    for worker in report.workers:
+        for span in worker.spans if worker.stage is StageName.PRICE else ():
+            if span.state is WorkerState.SOURCE and begin < span.end < report.monotonic:
+                number = span.batches.first
+                requests[number] = requests.get(number, 0.0) + span.end - span.start
+    return list(requests.values())
+
+
+def _observe(bench: Bench, latency: float, interval: float) -> Observation:
     bench.market.set_faults(latency=latency)
     bench.settle()
-    log = RequestLog()
+    observed = Observation()
     last = bench.pipeline.snapshot().cycle.number + max(1, round(_OBSERVED / interval))
     bench.pipeline.set_interval(interval)
     bench.pipeline.run_cycle_now()
-    while True:
-        seen, now = bench.pipeline.snapshot(), time.monotonic()
-        if seen.cycle.number > last:
-            return log
-        log.sample(now, _waiting_since(seen, now))
+    begin = at = time.monotonic()
+    while (seen := bench.pipeline.snapshot()).cycle.number <= last:
+        now = time.monotonic()
+        observed.sample(now - at, _in_progress(seen))
+        at = now
         bench.sleep(_SAMPLE_INTERVAL)
+    report = bench.pipeline.spans(time.monotonic() - begin)
+    observed.durations = request_durations(report, begin)
+    return observed
 
 
 def _measure(bench: Bench) -> dict[str, Value]:
     bench.report("counting the requests of a cycle")
     requests = bench.requests_of_a_cycle()
-    bench.scale(StageName.PRICE, clamp_workers(requests + 1))
+    bench.scale(StageName.PRICE, _WORKERS)
     measured: dict[str, Value] = {}
     for name, latency in zip(("fast", "slow"), _LATENCIES, strict=True):
         bench.report(f"requests in progress while the source takes {latency * 1000:.0f} ms")
@@ -134,8 +136,8 @@ LESSON = Lesson(
     answers=("as many as before", "about two and a half times as many", "about six times as many"),
     correct=1,
     change=(
-        "There is a price worker for every request of a cycle. With a latency of 200 ms and then of 500 ms, the "
-        "busy ones are counted a hundred times a second, and each request is timed."
+        "There are sixteen price workers. With a latency of 200 ms and then of 500 ms, the busy ones are counted a "
+        "hundred times a second, and each request is timed."
     ),
     claim=(
         f"In both cases the average number in progress is the rate times the duration, within {_TOLERANCE:.0%}, and "

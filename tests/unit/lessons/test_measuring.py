@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sp500tui.lessons.experiments.lab import NOT_FOUND, choose, measured_values
-from sp500tui.lessons.experiments.littles_law import RequestLog
+from sp500tui.lessons.experiments.littles_law import Observation, request_durations
 from sp500tui.lessons.experiments.ordering import shuffled_batches
 from sp500tui.lessons.interpreters import Interpreter, find_interpreters
 from sp500tui.lessons.sample_rows import sample_rows
 from sp500tui.lessons.side_by_side import BUDGET, MAX_ROUNDS, MIN_ROUNDS, median_seconds
+from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.spans import Batches, Span, SpanReport, WorkerSpans
 from sp500tui.storage.batch_codec import count, encode
 from tests.support.waiting import FakeClock
 
@@ -45,29 +48,29 @@ class TestSideBySide:
         assert order[:4] == ["a", "b", "a", "b"]
 
 
-class TestRequestLog:
-    def test_one_request_at_a_time(self) -> None:
-        # given a worker that is busy for 0.5 s of every second
-        log = RequestLog()
-        for step in range(1001):
-            now = step / 100
-            second = now // 1
-            log.sample(now, {"price-1": second} if now - second < 0.5 else {})
-        # then half a request is in progress on average, and one a second takes half a second
-        assert log.in_progress == pytest.approx(0.5, abs=0.02)
-        assert log.rate == pytest.approx(1.0)
-        assert log.mean_duration == pytest.approx(0.5, abs=0.02)
-
-    def test_requests_without_a_pause_between_them_are_told_apart(self) -> None:
-        log = RequestLog()
-        for step in range(101):
-            log.sample(step / 100, {"price-1": step // 20 * 20 / 100})
-        assert len(log.durations) == 5
-        assert log.mean_duration == pytest.approx(0.2, abs=0.02)
+class TestObservation:
+    def test_the_number_in_progress_is_weighted_by_time(self) -> None:
+        observed = Observation()
+        for elapsed, in_progress in ((0.5, 4), (1.5, 0)):
+            observed.sample(elapsed, in_progress)
+        observed.durations = [0.5, 0.25, 0.75]
+        assert (observed.in_progress, observed.rate, observed.mean_duration) == (1.0, 1.5, 0.5)
 
     def test_without_samples_everything_is_zero(self) -> None:
-        log = RequestLog()
-        assert (log.in_progress, log.rate, log.mean_duration) == (0, 0, 0)
+        observed = Observation()
+        assert (observed.in_progress, observed.rate, observed.mean_duration) == (0, 0, 0)
+
+    def test_requests_are_the_waits_of_price_workers_that_ended_in_the_time(self) -> None:
+        waits = tuple(
+            Span(WorkerState.SOURCE, start, start + 0.5, Batches(batch, batch))
+            for start, batch in ((7.0, 1), (9.75, 2), (11.0, 3), (12.0, 3), (19.5, 4))
+        )
+        idle = Span(WorkerState.IDLE, 12.5, 19.5)
+        price = WorkerSpans("price-1", StageName.PRICE, 1, 1, (*waits, idle))
+        scraper = WorkerSpans("scraper-1", StageName.SCRAPER, 1, 1, waits)
+        seen = SpanReport(datetime(2026, 5, 4, tzinfo=UTC), 20.0, 1, (scraper, price))
+        # The third one waited twice; the last one is still running when the report is made.
+        assert request_durations(seen, 10.0) == [0.5, 1.0]
 
 
 def report(**changes: object) -> dict[str, object]:
