@@ -15,6 +15,7 @@ from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, STOP_DATABASE
 from sp500tui.tui.demo.render import effect_text, entries
 from sp500tui.tui.demo.screen import DemoScreen
+from sp500tui.tui.shell.pipeline_strip import shown_rows
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
 from tests.tui.conftest import Drive, Driven, notes
@@ -179,7 +180,7 @@ class TestWatching:
         self, drive: Drive, size: tuple[int, int]
     ) -> None:
         async with opened(drive, size=size) as (driven, _, _):
-            await driven.until(lambda: "latency" in driven.text() and "tickers" in driven.text())
+            await driven.until(lambda: "latency" in driven.text() and "▸ price" in driven.text())
 
     async def test_the_pipeline_and_its_problems_are_shown_above(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
@@ -197,7 +198,8 @@ class TestWatching:
 
     async def test_stages_can_be_chosen_and_scaled_here(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
-            await driven.pilot.click("#strip", offset=(65, 2))
+            line = 1 + shown_rows(screen.strip.size.height).index(StageName.CONVERTER)
+            await driven.pilot.click("#strip", offset=(65, line))
             await driven.until(lambda: screen.strip.selected is StageName.CONVERTER)
             await driven.press("plus")
             assert ("scale", StageName.CONVERTER, 3) in driven.pipeline.calls
@@ -206,7 +208,9 @@ class TestWatching:
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_problem_is_shown_once(drive: Drive, size: tuple[int, int]) -> None:
     async with opened(drive, FakePipeline(degraded()), size=size) as (driven, _, _market):
-        await driven.until(lambda: driven.text().count("next attempt in 3 s: Yahoo") == 1)
+        await driven.until(
+            lambda: driven.text().count("held up: the database is down: PostgreSQL does not answer") == 1
+        )
 
 
 async def test_what_the_faults_changed_is_on_the_frame_of_their_list(drive: Drive) -> None:
