@@ -6,14 +6,18 @@ import io
 import json
 import os
 import re
+import select
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from sp500tui.errors import Sp500tuiError
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_LAST_MESSAGE_LIMIT = 1.0
+"""Seconds."""
 
 
 class OutputError(Sp500tuiError):
@@ -88,6 +92,44 @@ def write_message(message: str) -> None:
         OutputError: with the system's reason.
     """
     _write(f"sp500tui: {message}\n", sys.stderr, "standard error")
+
+
+def write_last_message(message: str) -> None:
+    """Write a line to standard error where an ending program must not wait: within a second, or not at all.
+
+    A terminal that is not read, such as that of a stopped multiplexer, takes nothing; one that is closed fails.
+    """
+    with suppress(OutputError):
+        _write_message_within(message, _LAST_MESSAGE_LIMIT)
+
+
+def _write_message_within(message: str, seconds: float) -> None:
+    stream = sys.stderr
+    try:
+        descriptor = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        write_message(message)  # not a stream of the operating system: it cannot block
+        return
+    with _reported(stream, "standard error"):
+        blocking = os.get_blocking(descriptor)
+        # The terminal's description is shared with the shell: the mode is restored whatever happens.
+        os.set_blocking(descriptor, False)
+        try:
+            _write_until(
+                descriptor,
+                f"sp500tui: {message}\n".encode(stream.encoding, "replace"),
+                time.monotonic() + seconds,
+            )
+        finally:
+            os.set_blocking(descriptor, blocking)
+
+
+def _write_until(descriptor: int, data: bytes, deadline: float) -> None:
+    """Write to a non-blocking descriptor until `data` is written or `deadline`, a monotonic time, has passed."""
+    while data and (left := deadline - time.monotonic()) > 0:
+        if select.select([], [descriptor], [], left)[1]:
+            with suppress(BlockingIOError):
+                data = data[os.write(descriptor, data) :]
 
 
 def _write(text: str, stream: TextIO | None, name: str) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -27,6 +25,7 @@ from sp500tui.errors import ConfigurationError, Sp500tuiError
 from sp500tui.logs import setup as logs
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.setup import LogSource
+from sp500tui.logs.standard_streams import write_last_message
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind
@@ -489,9 +488,8 @@ def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
         lines.append(summary)
     if unsaved := unsaved_summary(snapshot):
         lines.append(f"not stored: {unsaved}")
-    with suppress(OSError):
-        sys.stderr.writelines(f"sp500tui: {plain(line)}\n" for line in lines)
-        sys.stderr.flush()
+    for line in lines:
+        write_last_message(plain(line))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -14,6 +12,7 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
 from sp500tui.logs.redaction import plain
+from sp500tui.logs.standard_streams import write_last_message
 from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.recording.replay import ReplayedPipeline
@@ -93,6 +92,5 @@ def run_replay(settings: Settings, paths: Paths, pipeline: ReplayedPipeline) -> 
             app.failed(error)
             code = None
         if app.crashed:
-            with suppress(OSError):
-                sys.stderr.write(f"sp500tui: the dashboard failed: {plain(app.crashed)}\n")
+            write_last_message(f"the dashboard failed: {plain(app.crashed)}")
     return int(ExitCode.INCOMPLETE) if code is None else code

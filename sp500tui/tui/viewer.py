@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
-from contextlib import suppress
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -13,6 +11,7 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
 from sp500tui.logs.redaction import plain
+from sp500tui.logs.standard_streams import write_last_message
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, PipelineControl, ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.report import exit_code
@@ -115,6 +114,5 @@ def run_viewer(settings: Settings, paths: Paths, pipeline: RemotePipeline) -> in
             pipeline.close()
         report = app.report()
     if report.failure and report.signal is not signal.SIGHUP:
-        with suppress(OSError):
-            sys.stderr.write(f"sp500tui: {plain(report.failure)}\n")
+        write_last_message(plain(report.failure))
     return int(exit_code(report)) if code is None else code

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -15,6 +16,7 @@ from sp500tui.logs.standard_streams import (
     OutputError,
     prepare,
     write_json,
+    write_last_message,
     write_message,
     write_output,
 )
@@ -79,3 +81,28 @@ def test_closed_descriptors_are_occupied(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "open", lambda path, _: opened.append(path))
     prepare()
     assert opened == [os.devnull] * 3
+
+
+def test_a_last_message_to_a_pipe_that_is_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a pipe that is full and not read
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(65536))
+    os.set_blocking(writing, True)
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        # when a last message is written, then it returns, and the pipe is in its mode of before
+        write_last_message("x")
+        assert os.get_blocking(writing)
+
+
+def test_a_last_message_is_a_line_and_a_closed_reader_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        write_last_message("the outcome")
+        assert os.read(reading, 100) == b"sp500tui: the outcome\n"
+        os.close(reading)
+        write_last_message("the outcome")
