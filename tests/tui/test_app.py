@@ -122,7 +122,7 @@ class TestStates:
                 "held up: the database is down: PostgreSQL does not answer; 52 rows wait in the journal"
                 in driven.text()
             )
-            assert "DB ✗" in driven.text()
+            assert "next attempt in 3 s" in driven.text()
 
     async def test_a_failed_pipeline_keeps_the_screen(self, drive: Drive) -> None:
         async with drive(FakePipeline(failed(), [])) as driven:

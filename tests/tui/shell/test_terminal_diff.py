@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widgets import Static
 
+from sp500tui.tui.prices.columns import PriceColumn
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.render.terminal_diff import DiffingApp, DiffUpdate, between, change
 from sp500tui.tui.shell.styles import style_sheet
@@ -114,7 +115,9 @@ async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(th
             ]
             table.update_prices(prices, clock.pass_by(0.3))
             if version % 3 == 0:
-                await pilot.press(rng.choice(["down", "G", "s", "b", "g", "pagedown"]))
+                await pilot.press(rng.choice(["down", "G", "b", "g", "pagedown"]))
+            if version % 4 == 0:
+                table.sort_by(rng.choice(list(PriceColumn)))
             if version % 5 == 0:
                 app.query_one("#title", Static).update(f"[b]猫{version}[/b]")
             await drawn(app, pilot)
