@@ -13,12 +13,21 @@ _PACKAGE_ROOT = str(Path(__file__).parents[2])
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 
 
+PYTHON = sys.executable
+"""Path of this interpreter; to be started by `python_command`, or with `isolated_command`."""
+
+
+def isolated_command(interpreter: str, *arguments: str) -> list[str]:
+    """The command line of any Python with `-I`: it ignores the environment and imports from its own folders alone."""
+    return [interpreter, "-I", *arguments]
+
+
 def python_command(module: str, *arguments: str, site: bool = True) -> list[str]:
     """The command line of `python -m MODULE` with `-P`; to be started with `python_environment()`.
 
     `site=False` skips the site module, which halves the start of a small process.
     """
-    return [sys.executable, "-P", *(() if site else ("-S",)), "-m", module, *arguments]
+    return [PYTHON, "-P", *(() if site else ("-S",)), "-m", module, *arguments]
 
 
 def python_environment() -> dict[str, str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sp500tui.config.child_processes import find_program
+from sp500tui.config.child_processes import PYTHON, find_program, isolated_command
 
 _NAMES = ("python3.14t", "python3.14", "python3.13t")
 """Interpreters that can do what this one may not: sub-interpreters (3.14) or threads without a lock (t)."""
@@ -35,7 +34,7 @@ class Interpreter:
 
 def find_interpreters() -> list[Interpreter]:
     """This interpreter first, then others that are found on PATH or were installed by uv or pyenv."""
-    return [each for each in map(_probed, [sys.executable, *_others()]) if each is not None]
+    return [each for each in map(_probed, [PYTHON, *_others()]) if each is not None]
 
 
 def _others() -> Iterator[str]:
@@ -62,7 +61,11 @@ def _probed(program: str) -> Interpreter | None:
     """The interpreter, or None for a program that does not answer as one, such as a shim without a version."""
     try:
         answer = subprocess.run(
-            [program, "-I", "-c", _PROBE], capture_output=True, text=True, timeout=_PROBE_LIMIT, check=True
+            isolated_command(program, "-c", _PROBE),
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_LIMIT,
+            check=True,
         ).stdout.split()
         major, minor, gil = map(int, answer)
     except (OSError, ValueError, subprocess.SubprocessError):

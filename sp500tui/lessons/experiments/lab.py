@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sp500tui.config.child_processes import PYTHON, isolated_command
 from sp500tui.lessons import children
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.interpreters import Interpreter, find_interpreters
@@ -34,7 +35,7 @@ def _rounds_of_a_task() -> int:
 
 def _report_of(bench: Bench, interpreter: Interpreter, rounds: int) -> dict[str, Any]:
     """What the script measures under an interpreter."""
-    command = [interpreter.program, "-I", str(_SCRIPT), str(rounds)]
+    command = isolated_command(interpreter.program, str(_SCRIPT), str(rounds))
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -84,7 +85,7 @@ def measured_values(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Value
 def _measure(bench: Bench) -> dict[str, Value]:
     bench.report("looking for Python interpreters")
     rounds = _rounds_of_a_task()
-    chosen = choose(find_interpreters() or [Interpreter(sys.executable, sys.version_info[:2], gil=True)])
+    chosen = choose(find_interpreters() or [Interpreter(PYTHON, sys.version_info[:2], gil=True)])
     reports: dict[Interpreter, dict[str, Any]] = {}
     for interpreter in chosen.values():
         if interpreter not in reports:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,7 +122,7 @@ class TestFindInterpreters:
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{tmp_path / 'shims'}:/usr/bin:/bin")
         monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "uv"))
         monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "none"))
-        monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python3.14"))
+        monkeypatch.setattr("sp500tui.lessons.interpreters.PYTHON", str(tmp_path / "bin" / "python3.14"))
 
         found = find_interpreters()
 
