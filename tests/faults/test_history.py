@@ -20,7 +20,7 @@ from tests.faults.checker import bars_in_table, judge_bars, withheld_bars
 from tests.faults.program import WRITER_MODULE, pause
 
 SYMBOLS = "AAPL,MSFT,NVDA,AMD,BRK.B,ABNB,ADBE,AES,AFL,AKAM"
-KILLS = 20
+KILLS, KILLS_OF_LONG_RUN = 6, 20
 TIMEOUT = 180.0
 
 
@@ -53,18 +53,18 @@ def writers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return []
 
 
-def filled_under_fire(market: DemoMarket, folder: Path, url: str) -> int:
+def filled_under_fire(market: DemoMarket, folder: Path, url: str, wanted: int) -> int:
     """Run `backfill` again and again, each time killing writers, then itself; returns the number of kills."""
     kills = 0
     deadline = time.monotonic() + TIMEOUT
-    while kills < KILLS and time.monotonic() < deadline:
+    while kills < wanted and time.monotonic() < deadline:
         process = command("backfill", market, folder, url, rate=4)
-        while process.poll() is None and kills < KILLS:
+        while process.poll() is None and kills < wanted:
             for writer in writers(process):
                 pause(0.05)
                 writer.kill()
                 kills += 1
-                if kills % 10 == 0:
+                if kills % (wanted // 2) == 0:
                     process.kill()
             pause(0.02)
         process.communicate(timeout=TIMEOUT)
@@ -88,13 +88,14 @@ def holes(gaps: list[dict[str, Any]]) -> set[tuple[str, str, int]]:
 
 @pytest.mark.thorough
 def test_gaps_are_what_the_market_withheld_and_backfill_fills_them(
-    folder: Path, database_url: str, tmp_path: Path
+    folder: Path, database_url: str, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
+    wanted = KILLS_OF_LONG_RUN if pytestconfig.getoption("long") else KILLS
     ledger = tmp_path / "ledger.jsonl"
     with DemoMarket.start(seed=11, ledger=ledger, start_at="11:00") as market:
         # given a market that has lost sessions and single bars, and a program whose writers are killed
         market.set_faults(lost_sessions=0.2, null_bars=0.002)
-        assert filled_under_fire(market, folder, database_url) >= KILLS
+        assert filled_under_fire(market, folder, database_url, wanted) >= wanted
         code, _ = result(command("backfill", market, folder, database_url))
         assert code == 0
 

@@ -116,13 +116,13 @@ class TestStates:
             assert "next attempt in 9 s" in text
             assert "sp500tui --demo" in text
 
-    async def test_a_degraded_run_says_why_and_when_it_tries_again(self, drive: Drive) -> None:
+    async def test_a_degraded_run_names_every_reason(self, drive: Drive) -> None:
         async with drive(FakePipeline(degraded())) as driven:
             assert (
                 "held up: the database is down: PostgreSQL does not answer; 52 rows wait in the journal"
                 in driven.text()
             )
-            assert "next attempt in 3 s" in driven.text()
+            assert "Yahoo Finance answers 429" in driven.text()
 
     async def test_a_failed_pipeline_keeps_the_screen(self, drive: Drive) -> None:
         async with drive(FakePipeline(failed(), [])) as driven:

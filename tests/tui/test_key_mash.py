@@ -110,7 +110,7 @@ async def calm(app: DashboardApp, pilot: Pilot[int]) -> None:
     def text() -> str:
         return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
-    await until(pilot, lambda: "Wikipedia" in text() and "PostgreSQL" in text(), "the whole main screen")
+    await until(pilot, lambda: "adds up" in text() and "prices ·" in text(), "the whole main screen")
 
 
 @pytest.mark.thorough

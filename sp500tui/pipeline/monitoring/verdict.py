@@ -92,20 +92,17 @@ def _down(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | None:
         return Verdict(VerdictKind.BROKER_DOWN, Severity.PROBLEM, f"held up: {snapshot.broker_message}")
     if database.health is Health.DOWN:
         waiting = f"; {journal.rows:,} rows wait in the journal" if journal.rows else ""
-        sentence = f"held up: the database is down: {database.message}{waiting}{_attempt(database.retry_in)}"
+        sentence = f"held up: the database is down: {database.message}{waiting}"
         return Verdict(VerdictKind.DATABASE_DOWN, Severity.PROBLEM, sentence, stage=StageName.WRITER)
     if journal.health is Health.DOWN:
         return Verdict(
             VerdictKind.JOURNAL_DOWN, Severity.PROBLEM, f"held up: {journal.message}", stage=StageName.WRITER
         )
     if sources.health is Health.DOWN:
-        sentence = f"held up: {sources.message}{_attempt(sources.retry_in)}"
+        attempt = f"; next attempt in {sources.retry_in:.0f} s" if sources.retry_in else ""
+        sentence = f"held up: {sources.message}{attempt}"
         return Verdict(VerdictKind.SOURCE_DOWN, Severity.PROBLEM, sentence, stage=StageName.PRICE)
     return None
-
-
-def _attempt(seconds: float | None) -> str:
-    return f"; next attempt in {seconds:.0f} s" if seconds else ""
 
 
 def _without_workers(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | None:

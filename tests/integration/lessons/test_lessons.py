@@ -28,8 +28,16 @@ from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.program import wait_for
 from tests.support.postgres import public_folder
 
-SLOW = {"batch", "computing", "killed-consumer", "lab", "littles-law", "overlap", "retry-storm"}
+SLOW = {"batch", "killed-consumer", "littles-law", "overlap", "retry-storm"}
 """Lessons of four seconds and more."""
+NEEDS_FREE_PROCESSORS = {"computing", "lab"}
+"""They compare ways to use two processors, which the other tests occupy."""
+
+
+def markers(lesson: Lesson) -> list[pytest.MarkDecorator]:
+    if lesson.name in NEEDS_FREE_PROCESSORS:
+        return [pytest.mark.soak]
+    return [pytest.mark.thorough] if lesson.name in SLOW else []
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +73,7 @@ def databases(server: EmbeddedServer) -> set[str]:
 
 @pytest.mark.parametrize(
     "lesson",
-    [
-        pytest.param(lesson, id=lesson.name, marks=[pytest.mark.thorough] if lesson.name in SLOW else [])
-        for lesson in LESSONS
-    ],
+    [pytest.param(lesson, id=lesson.name, marks=markers(lesson)) for lesson in LESSONS],
 )
 def test_a_lesson_shows_its_effect_and_sets_everything_back(
     lesson: Lesson, demo: Pipeline, embedded_server: EmbeddedServer

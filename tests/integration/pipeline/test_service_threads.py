@@ -26,6 +26,7 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
 from sp500tui.headless.endpoint import serving
+from sp500tui.logs.setup import NoLog
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import MemoryQueue
@@ -41,7 +42,9 @@ from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 from sp500tui.pipeline.runtime.supervisor import Supervisor
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.remote.client import RemotePipeline
+from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.remote.server import ControlServer
+from sp500tui.remote.wire import RunFacts
 from sp500tui.tui.demo.tour import Tour
 from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.shell.background import start_in_background
@@ -91,6 +94,7 @@ SCENARIOS = {
     "pipeline/runtime/maintenance.py": "test_the_maintenance_goes_on",
     "tui/demo/tour_control.py": "test_a_tour_that_fails_is_over",
     "remote/client.py": "test_a_viewer_goes_on",
+    "remote/recording/recorder.py": "test_a_recorder_goes_on",
     "remote/server.py": "test_the_control_socket_goes_on",
     "headless/endpoint.py": "test_the_metrics_endpoint_goes_on",
     "pipeline/runtime/self_pipe.py": "test_a_wake_up_is_not_lost",
@@ -174,6 +178,17 @@ def test_a_viewer_goes_on(seen: Callable[[str], bool], eventually: Wait, serve: 
     eventually(lambda: viewer.thread.failures == 1 and viewer.thread.is_alive())
     assert viewer.snapshot().phase is Phase.RUNNING
     viewer.close()
+
+
+def test_a_recorder_goes_on(seen: Callable[[str], bool], eventually: Wait) -> None:
+    facts = RunFacts(demo=True, currency="DKK", drain_timeout=30.0, broker="")
+    recorder = Recorder(FakePipeline(), facts, NoLog(), interval=0.01)
+    recorder.thread.jitter = lambda: 0.0
+    recorder.record = raising_first(recorder.record)  # type: ignore[method-assign]
+    recorder.start()
+    eventually(lambda: seen("recorder failed") and recorder.thread.failures == 1)
+    eventually(lambda: recorder.recent_recording() is not None)
+    recorder.close()
 
 
 def test_the_maintenance_goes_on(tmp_path: Path, eventually: Wait, seen: Callable[[str], bool]) -> None:

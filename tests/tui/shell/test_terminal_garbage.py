@@ -73,7 +73,8 @@ def settle(terminal: Terminal) -> None:
     """Wait out an unfinished sequence and return to the main screen."""
     terminal.child.setwinsize(40, 120)
     deadline = time.monotonic() + 60
-    while not ("pipeline ·" in terminal.text and "prices ·" in terminal.text and "F1" not in terminal.text):
+    settled = False
+    while not settled:
         assert time.monotonic() < deadline, terminal.text
         quiet = time.monotonic() + 1.5
         while time.monotonic() < quiet:
@@ -81,6 +82,8 @@ def settle(terminal: Terminal) -> None:
         send(terminal, b"\x1b")
         terminal.read()
         send(terminal, b"1")
+        terminal.read()
+        settled = "pipeline ·" in terminal.text and "prices ·" in terminal.text and "F1" not in terminal.text
 
 
 def answers_a_key(terminal: Terminal) -> None:
