@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sp500tui.pipeline.core.snapshot import (
@@ -54,6 +54,7 @@ def behind_strip(snapshot: Snapshot, what: object, width: int = WIDTH) -> str:
     return row(snapshot, what, width)[-columns(width).room :].strip()
 
 
+@settings(max_examples=30)
 @given(st.integers(56, 320), st.integers(1, 14))
 def test_it_fills_exactly_its_room(width: int, height: int) -> None:
     for make in (running, degraded, empty, failed, draining):
