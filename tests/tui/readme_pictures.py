@@ -20,19 +20,24 @@ from textual.pilot import Pilot
 
 from sp500tui.cluster.node.node import ClusterNode
 from sp500tui.config.paths import Paths
-from sp500tui.config.settings import Settings
+from sp500tui.config.settings import SCREEN_DEMO, Settings
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import PipelineControl
-from sp500tui.pipeline.core.snapshot import Health, StageName, WorkerState
+from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.snapshot import Health, Snapshot, StageName, VerdictKind, WorkerState
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.tui.app import DashboardApp
 from tests.support.valkey import new_server
 
 FOLDER = Path("docs/pictures")
-_TIMEOUT = 120.0
-_CYCLES = 8
+_TIMEOUT = 180.0
+_CYCLES = 25
+"""Cycles of a picture without faults: the strips then show most of a minute."""
 _SLOW = 2.0
-"""Requests a second of the cluster, so that whoever is killed has something in hand."""
+"""Requests a second of the cluster, so that the killed node has work."""
+
+_HOLDING = (WorkerState.BUSY, WorkerState.SOURCE, WorkerState.LIMIT)
+"""States of a price worker that holds tickers."""
 
 
 async def _until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
@@ -66,10 +71,16 @@ def _dashboard(data: Path, make: Callable[[Settings, Paths], PipelineControl], *
     )
 
 
-async def _save_and_stop(app: DashboardApp, pilot: Pilot[int], folder: Path, name: str) -> None:
-    """Save what the screen looks like, and let the pipeline end in good order."""
+def _save(app: DashboardApp, folder: Path, name: str) -> None:
+    """Save what the screen looks like."""
     folder.mkdir(parents=True, exist_ok=True)
-    app.save_screenshot(f"{name}-{app.size.width}x{app.size.height}.svg", str(folder))
+    file = f"{name}-{app.size.width}x{app.size.height}.svg"
+    app.save_screenshot(file, str(folder))
+    sys.stdout.write(f"{folder / file}\n")
+
+
+async def _stop(app: DashboardApp, pilot: Pilot[int]) -> None:
+    """Let the pipeline end in good order."""
     pipeline = app.feed.pipeline
     assert pipeline is not None
     pipeline.stop()
@@ -79,12 +90,41 @@ async def _save_and_stop(app: DashboardApp, pilot: Pilot[int], folder: Path, nam
 async def picture(folder: Path, size: tuple[int, int], keys: tuple[str, ...], name: str) -> None:
     """Run the dashboard at `size` until it has something to show, press `keys`, and save what it looks like."""
     with _folder() as data:
-        app = _dashboard(data, Pipeline, market_seed=500, interval=1.0)
+        app = _dashboard(data, Pipeline, market_seed=500, **SCREEN_DEMO)
         async with app.run_test(size=size) as pilot:
             await _until(pilot, lambda: app.snapshot.cycle.number >= _CYCLES)
             await pilot.press(*keys)
             await pilot.pause(1.0)
-            await _save_and_stop(app, pilot, folder, name)
+            _save(app, folder, name)
+            await _stop(app, pilot)
+
+
+def _waits_for_yahoo(snapshot: Snapshot) -> bool:
+    """Whether the verdict names Yahoo as the cause of a full queue, and tickers wait."""
+    verdict = snapshot.verdict
+    return verdict.kind is VerdictKind.BEHIND and "Yahoo" in verdict.sentence
+
+
+async def tour_pictures(folder: Path, size: tuple[int, int]) -> None:
+    """Take the tour, and save a source that slows down and an outage of the database that has ended."""
+    with _folder() as data:
+        app = _dashboard(data, Pipeline, market_seed=500, tour=True, **SCREEN_DEMO)
+        async with app.run_test(size=size) as pilot:
+            await _until(pilot, lambda: _waits_for_yahoo(app.snapshot))
+            await pilot.pause(4.0)
+            _save(app, folder, "slow-source")
+            pipeline = app.feed.pipeline
+            assert pipeline is not None
+            await _until(
+                pilot,
+                lambda: (
+                    {EventKind.DATABASE_BACK, EventKind.REPLAYED}
+                    <= {event.kind for event in pipeline.events_since(0)[1]}
+                ),
+            )
+            await pilot.pause(3.0)
+            _save(app, folder, "outage")
+            await _stop(app, pilot)
 
 
 @contextmanager
@@ -107,9 +147,9 @@ def _cluster(data: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
 
 
 def _at_work(app: DashboardApp) -> bool:
-    """Whether every price worker of the cluster has tickers in its hand."""
+    """Whether every price worker of the cluster holds tickers."""
     workers = [worker for worker in app.snapshot.workers if worker.stage is StageName.PRICE]
-    return bool(workers) and all(worker.state is WorkerState.BUSY for worker in workers)
+    return bool(workers) and all(worker.state in _HOLDING for worker in workers)
 
 
 def _accept(app: DashboardApp) -> bool:
@@ -129,7 +169,8 @@ async def cluster_picture(folder: Path, size: tuple[int, int]) -> None:
             await pilot.press("4")
             await pilot.press("end")
             await pilot.pause(2.0)
-            await _save_and_stop(app, pilot, folder, "cluster")
+            _save(app, folder, "cluster")
+            await _stop(app, pilot)
 
 
 def main(folder: Path = FOLDER) -> None:
@@ -140,9 +181,8 @@ def main(folder: Path = FOLDER) -> None:
         ((120, 40), ("down", "down", "enter"), "symbol"),
     ):
         asyncio.run(picture(folder, size, keys, name))
-        sys.stdout.write(f"{folder}/{name}-{size[0]}x{size[1]}.svg\n")
+    asyncio.run(tour_pictures(folder, (120, 40)))
     asyncio.run(cluster_picture(folder, (120, 40)))
-    sys.stdout.write(f"{folder}/cluster-120x40.svg\n")
 
 
 if __name__ == "__main__":
