@@ -66,7 +66,7 @@ class UpdateSource:
         return self._snapshot[0]
 
     def _follow_constituents(self, snapshot: Snapshot) -> None:
-        """Number the list anew when it has changed."""
+        """Give the list a new revision when it has changed."""
         if snapshot.constituents == self._listed and self._constituents:
             return
         constituents = tuple(self._pipeline.constituents())

@@ -25,39 +25,39 @@ def pressed(url: str, symbols: int, seconds: float) -> dict[str, Any]:
             terminal.close(90.0 + seconds)
             if not target.exists():
                 raise RuntimeError(f"the program under pressure ended early: {terminal.tail}")
-        told: dict[str, Any] = json.loads(target.read_text())
-        return told
+        reported: dict[str, Any] = json.loads(target.read_text())
+        return reported
 
 
 def run(scale: Scale) -> list[Figure]:
     """Speeds, memory, lag and the books of each run."""
     symbols = max(20_000, scale.sizes[-1])
-    told = []
+    reported = []
     with scratch_server() as server:
         for _ in range(min(3, scale.runs)):
             with fresh_database(server) as url:
-                told.append(pressed(url, symbols, min(8.0, scale.seconds)))
-    return _figures(told)
+                reported.append(pressed(url, symbols, min(8.0, scale.seconds)))
+    return _figures(reported)
 
 
 def _check_response(metric: str, unit: str, ours: Spread, goal: str, met: bool, note: str = "") -> Figure:
     return Figure("back-pressure", metric, unit, ours, _EQUAL, goal=goal, met=met, note=note)
 
 
-def _figures(told: list[dict[str, Any]]) -> list[Figure]:
-    fetch = Spread.of(run["fetch_rate"] for run in told)
-    store = Spread.of(run["store_rate"] for run in told)
+def _figures(reported: list[dict[str, Any]]) -> list[Figure]:
+    fetch = Spread.of(run["fetch_rate"] for run in reported)
+    store = Spread.of(run["store_rate"] for run in reported)
     ratio = fetch.over(store)
-    fill = Spread.of(max(high / room for high, room in run["high_water"].values()) * 100 for run in told)
-    grown = Spread.of(run["grown"] / 1e6 for run in told)
-    lag = Spread.of(run["lag_p99"] for run in told)
+    fill = Spread.of(max(high / room for high, room in run["high_water"].values()) * 100 for run in reported)
+    grown = Spread.of(run["grown"] / 1e6 for run in reported)
+    lag = Spread.of(run["lag_p99"] for run in reported)
     lost = Spread.of(
         abs(run["rows"] - run["ledger"]["stored"])
         + (not run["balanced"])
         + sum(run["ledger"][place] for place in ("queued", "in_flight", "spooled", "dead"))
-        for run in told
+        for run in reported
     )
-    kept = f"{told[-1]['ledger']['fetched']:,} fetched, {told[-1]['rows']:,} in the table after the drain"
+    kept = f"{reported[-1]['ledger']['fetched']:,} fetched, {reported[-1]['rows']:,} in the table after the drain"
     return [
         Figure(
             "back-pressure",

@@ -223,7 +223,7 @@ def _storing(ground: Ground, scale: Scale) -> Figure:
                     ]
                 )
             for _ in range(workers):
-                # Into the quotes' own currency, for which nobody has to be asked for a rate.
+                # Into the quotes' own currency, which needs no rate.
                 cluster.work("converter=1,writer=1", currency="USD")
             tenth = len(rows) // 10
             begin = cluster.waits_for(

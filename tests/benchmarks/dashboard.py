@@ -42,17 +42,21 @@ def show(kind: str, rows: int, looks: float, seconds: float) -> Shown:
         target = folder / "cost.json"
         arguments = ["-m", "tests.benchmarks.screen", kind, str(rows), str(looks), str(seconds), str(target)]
         with Terminal(arguments, {"HOME": str(folder)}) as terminal:
-            patience = 30.0 + rows / 1000
-            terminal.read(patience, lambda tail: b"]0;measuring" in tail)
+            timeout = 30.0 + rows / 1000
+            terminal.read(timeout, lambda tail: b"]0;measuring" in tail)
             before = terminal.received
             terminal.read(seconds)
             sent = terminal.received - before
             terminal.close(20.0)
             if not target.exists():
                 raise RuntimeError(f"the screen {kind} ended early: {terminal.tail}")
-        told = json.loads(target.read_text())
+        reported = json.loads(target.read_text())
     return Shown(
-        told["cpu"] * 100, told["cpu_a_look"], told["lag_p50"], told["lag_p99"], sent / 1000 / seconds
+        reported["cpu"] * 100,
+        reported["cpu_a_look"],
+        reported["lag_p50"],
+        reported["lag_p99"],
+        sent / 1000 / seconds,
     )
 
 

@@ -85,7 +85,7 @@ class Figure:
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Figure:
-        """The figure that `as_json` told of."""
+        """The figure in the JSON of `as_json`."""
         limit, ratio = item["limit"], item["ratio"]
         return cls(
             benchmark=item["benchmark"],

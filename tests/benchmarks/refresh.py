@@ -59,8 +59,8 @@ class Client:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"a client ended: {self._complaints.read_text()[-500:]}")
-        told: dict[str, float] = json.loads(line)
-        return told
+        reported: dict[str, float] = json.loads(line)
+        return reported
 
     def measure(self, runs: int, symbols: int = 0) -> Runs:
         """That many runs; `symbols` to scale them up to, where each does fewer.
@@ -68,13 +68,13 @@ class Client:
         Raises:
             RuntimeError: a symbol was left unanswered, so that the work was not the same.
         """
-        told = [self._run() for _ in range(runs)]
-        if symbols and any(run["answered"] != self._symbols for run in told):
-            raise RuntimeError(f"answered only {[run['answered'] for run in told]} of {self._symbols}")
+        reported = [self._run() for _ in range(runs)]
+        if symbols and any(run["answered"] != self._symbols for run in reported):
+            raise RuntimeError(f"answered only {[run['answered'] for run in reported]} of {self._symbols}")
         factor = symbols / self._symbols if symbols else 1.0
         return Runs(
-            Spread.of(run["seconds"] for run in told).times(factor),
-            Spread.of(run["cpu"] for run in told).times(factor),
+            Spread.of(run["seconds"] for run in reported).times(factor),
+            Spread.of(run["cpu"] for run in reported).times(factor),
         )
 
     def close(self) -> None:

@@ -73,11 +73,11 @@ class Terminal:
         """The last of its output, for messages."""
         return self._tail[-600:].decode(errors="replace")
 
-    def close(self, patience: float = 5.0) -> None:
+    def close(self, timeout: float = 5.0) -> None:
         """Wait for its end, reading on; end it where it does not come."""
         if self._master < 0:
             return
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < deadline:
             self.read(0.05)
         if self.process.poll() is None:

@@ -46,7 +46,7 @@ class Verdict:
     doubled: tuple[Any, ...]
     """More than once in the table."""
     altered: tuple[Any, ...]
-    """Somewhere with a price that nobody handed out."""
+    """Somewhere with a price that the market did not serve."""
     invented: tuple[Any, ...]
     """Somewhere, but never handed out."""
 
@@ -171,7 +171,7 @@ def bars_in_table(url: str) -> list[tuple[BarKey, BarValues]]:
 
 
 def rows_in_journal(folder: Path) -> list[tuple[Key, Decimal]]:
-    """What lies open in the files of a journal folder, whoever they belong to."""
+    """What lies open in the files of a journal folder, of any process."""
     found: list[tuple[Key, Decimal]] = []
     for path in sorted(folder.rglob(f"*{SUFFIX}")):
         data = path.read_bytes()

@@ -94,7 +94,7 @@ def pull_cables(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
     """A node without a network until the others have given it up; it comes back with what it had in hand.
 
     Where the machine has no network namespaces, the node stands still instead. An answer that the market sends to
-    a node that cannot be reached is nobody's: the request fails, and is made again.
+    a node that cannot be reached has no scheduler: the request fails, and is made again.
     """
     started = time.monotonic()
     nodes = _whole_cluster(rig)
@@ -127,7 +127,7 @@ def _cut_off(rig: ClusterRig, node: Node) -> None:
 
 
 def _losses(rig: ClusterRig) -> int:
-    """How often nodes have told of the loss of another."""
+    """How often nodes have reported the loss of another."""
     return sum(node.program.said().count("was lost") for node in rig.nodes)
 
 

@@ -89,7 +89,7 @@ class ClusterRig:
 
     @classmethod
     def over(cls, valkey: ValkeyServer, postgres: TcpPostgres, launch: Launcher, handed: Handed) -> Self:
-        """A cluster over servers that somebody else ends; nodes have machines of their own where that is allowed."""
+        """A cluster over servers that the caller ends; nodes have machines of their own where that is allowed."""
         with ExitStack() as stack:
             network = _lay_network(stack)
             broker = Broker(valkey.url, f"faults-{uuid.uuid4().hex[:12]}")
@@ -156,13 +156,13 @@ class ClusterRig:
             found = connection.execute("SELECT to_regclass('public.prices')").fetchone()
         return found is not None and found[0] is not None
 
-    def goes_on(self, patience: float = 60.0) -> None:
+    def goes_on(self, timeout: float = 60.0) -> None:
         """Wait until more is stored than now."""
         before = self.stored()
-        wait_for(lambda: self.stored() > before, "more rows in the table", patience)
+        wait_for(lambda: self.stored() > before, "more rows in the table", timeout)
 
     def scheduler(self) -> Node | None:
-        """The node that starts the cycles now; None while nobody does."""
+        """The node that starts the cycles now; None while there is none."""
         held = self.valkey.client().get(self.broker.key("scheduler"))
         pid = int(held.decode().split(":")[1]) if held else 0
         return next((node for node in self.nodes if node.pid == pid), None)

@@ -42,9 +42,9 @@ class Engine:
     def snapshot(self) -> Snapshot:
         return self.pipeline.snapshot()
 
-    def waits_for(self, condition: Callable[[Snapshot], object], what: str, patience: float = 60.0) -> None:
+    def waits_for(self, condition: Callable[[Snapshot], object], what: str, timeout: float = 60.0) -> None:
         """Wait until a snapshot is as it should be."""
-        wait_for(lambda: condition(self.snapshot()), what, patience)
+        wait_for(lambda: condition(self.snapshot()), what, timeout)
 
     def stores(self, rows: int = 1) -> None:
         """Wait until so many more rows have been stored."""

@@ -17,7 +17,7 @@ ENTER = "import os, sys; os.execvp('ip', ['ip', 'netns', 'exec', sys.argv[1], sy
 
 
 class NotAllowedError(Exception):
-    """This machine lets nobody make network namespaces, or we are not root."""
+    """Network namespaces cannot be made on this machine, or not by this user."""
 
 
 def _ip(*words: str) -> None:
@@ -70,7 +70,7 @@ class Network:
         return f"sp{os.getpid()}c{number}"
 
     def cut(self, name: str) -> None:
-        """Pull a namespace's cable: nothing comes through, and no connection is told."""
+        """Pull a namespace's cable: nothing comes through, and no connection is reset."""
         _ip("link", "set", self._cable(self._names.index(name) + 1), "down")
 
     def mend(self, name: str) -> None:
@@ -105,7 +105,7 @@ class Relay:
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as server:
-            # A peer whose cable was pulled takes nothing more; nobody else waits for it.
+            # A peer whose cable was pulled takes nothing more; nothing else waits for it.
             client.settimeout(60)
             other = {client: server, server: client}
             while not self._leaving.is_set():

@@ -22,11 +22,11 @@ from sp500tui.simulator.process import DemoMarket
 WRITER_MODULE = "sp500tui.pipeline.writer.process"
 
 
-def wait_for(condition: Callable[[], object], what: str, patience: float = 60.0) -> None:
-    """Wait until a condition holds; AssertionError with `what` after `patience` seconds."""
-    deadline = time.monotonic() + patience
+def wait_for(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
+    """Wait until a condition holds; AssertionError with `what` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, f"waited {patience:g} s in vain for: {what}"
+        assert time.monotonic() < deadline, f"waited {timeout:g} s in vain for: {what}"
         pause(0.01)
 
 
@@ -62,9 +62,9 @@ class Program:
         """What it has written to stderr so far."""
         return self.stderr.read_text(errors="replace")
 
-    def hears(self, words: str, patience: float = 60.0) -> None:
+    def hears(self, words: str, timeout: float = 60.0) -> None:
         """Wait until it has said so."""
-        wait_for(lambda: words in self.said() or self.process.poll() is not None, words, patience)
+        wait_for(lambda: words in self.said() or self.process.poll() is not None, words, timeout)
         assert words in self.said(), f"it ended with {self.process.returncode}: {self.said()[-2000:]}"
 
     def writers(self) -> list[psutil.Process]:
@@ -91,12 +91,12 @@ class Program:
         self.process.kill()
         self.process.wait(10)
 
-    def ends(self, patience: float = 60.0) -> int:
+    def ends(self, timeout: float = 60.0) -> int:
         """Wait for its end; returns the exit code."""
         try:
-            return self.process.wait(patience)
+            return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it did not end in {patience:g} s: {self.said()[-3000:]}") from None
+            raise AssertionError(f"it did not end in {timeout:g} s: {self.said()[-3000:]}") from None
 
     def stops(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop, and wait."""

@@ -29,10 +29,10 @@ def stored(database: str) -> int:
     return len(rows_in_table(database))
 
 
-def goes_on(program: Program, database: str, patience: float = 40.0) -> None:
+def goes_on(program: Program, database: str, timeout: float = 40.0) -> None:
     """Wait until more is stored than now."""
     before = stored(database)
-    wait_for(lambda: stored(database) > before, "more rows in the table", patience)
+    wait_for(lambda: stored(database) > before, "more rows in the table", timeout)
 
 
 def ends_clean(program: Program, check: Checker, database: str) -> None:

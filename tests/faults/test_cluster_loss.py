@@ -71,13 +71,13 @@ def test_another_node_schedules_when_the_scheduler_is_killed(
     before = other.snapshot().cycle.number
 
     # then the other one says so, starts the cycles, and has what the first one held
-    other.waits_for(lambda _: other.told(EventKind.NODE_LOST), "the loss")
+    other.waits_for(lambda _: other.reported(EventKind.NODE_LOST), "the loss")
     seen = other.waits_for(lambda s: s.cycle.number > before + 2 and not s.cycle.running, "further cycles")
     lost = next(node for node in seen.nodes if node.name == name)
     assert lost.health is Health.DOWN
     assert lost.message.startswith("held ")
     assert any(node.here and node.scheduler for node in seen.nodes)
-    assert other.told(EventKind.SCHEDULER)
+    assert other.reported(EventKind.SCHEDULER)
     comes_to_rest(other)
     verdict = check.verdict(busy.database)
     assert verdict.clean, str(verdict)
@@ -95,7 +95,7 @@ def test_a_node_that_stood_still_finds_its_leases_gone_and_works_on(
 
     # when the first one stands still until it is given up, and goes on
     stopped.send(signal.SIGSTOP)
-    other.waits_for(lambda _: other.told(EventKind.NODE_LOST), "the loss")
+    other.waits_for(lambda _: other.reported(EventKind.NODE_LOST), "the loss")
     stopped.send(signal.SIGCONT)
 
     # then it is a node again, and nothing is lost or doubled

@@ -215,7 +215,7 @@ def test_a_network_that_fails(
 def test_an_unanswered_commit_is_sent_again_and_doubles_nothing(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres, proxy: ToxicProxy
 ) -> None:
-    """The answer to a commit is lost on its way back: rows are in the table and come once more."""
+    """The answer to a commit is lost on its way back: rows are in the table and are sent again."""
     run = engine(through(proxy, tcp_postgres), commit_timeout=1.5, writers=1)
     run.stores(20)
     before = run.snapshot().ledger.duplicate

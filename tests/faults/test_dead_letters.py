@@ -52,7 +52,7 @@ def symbols_in(database: str) -> list[str]:
 
 @pytest.fixture
 def letters(folder: Path) -> DeadLetters:
-    """Two good rows, one too large, one without a price, and a batch that nobody can read any more."""
+    """Two good rows, one too large, one without a price, and a batch that cannot be read."""
     letters = DeadLetters(folder / "data" / "live" / "dead-letters.jsonl")
     rows: list[dict[str, Any]] = [
         record(1),

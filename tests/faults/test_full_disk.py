@@ -86,7 +86,7 @@ def server_on(small_disk: Disk) -> Iterator[TcpPostgres]:
 
 
 def test_postgresqls_disk_is_full(engine: EngineStarter, check: Checker, server_on: TcpPostgres) -> None:
-    """First its tables find no room, then its log, of which it dies; rows wait until somebody helps it."""
+    """First its tables find no room, then its log, and the server ends; rows wait until it is repaired."""
     run = engine(server_on.url)
     run.stores(10)
     ballast = fill(server_on.folder)

@@ -66,7 +66,7 @@ def test_rows_wait_in_the_journal_and_are_replayed(
 
 @pytest.mark.thorough
 def test_a_killed_program_takes_its_server_with_it(launch: Launcher) -> None:
-    """Nobody is left to stop the embedded server, which shuts itself down in order."""
+    """No program is left to stop the embedded server, which shuts itself down in order."""
     program = launch(database=None, symbols="AAPL", interval=1)
     program.hears("cycle 1 finished")
     family = program.family()

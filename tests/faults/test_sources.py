@@ -1,4 +1,4 @@
-"""Promise: a Yahoo Finance that misbehaves is met with patience; every symbol is fetched or named missing."""
+"""Promise: a Yahoo Finance that misbehaves is retried with back-off; every symbol is fetched or named missing."""
 
 from __future__ import annotations
 

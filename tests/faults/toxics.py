@@ -121,7 +121,7 @@ class ToxicProxy:
 
 
 def _reset(connection: socket.socket) -> None:
-    """End a connection without a farewell, as a fault does."""
+    """End a connection without a FIN, as a fault does."""
     with suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()

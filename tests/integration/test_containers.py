@@ -89,7 +89,7 @@ def test_a_stopped_container_stores_what_it_fetched(containers: Podman, image: s
     assert quotes["fetched"] == quotes["stored"] + quotes["duplicate"] >= 1006
     assert quotes["spooled"] == quotes["dead"] == 0
 
-    # and finds it again when it is started once more
+    # and finds it again when it is started again
     containers("start", name)
     waits_for(lambda: containers.logs(name).count("cycle 1 finished") == 2, lambda: containers.logs(name))
     counted = containers(

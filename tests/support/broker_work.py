@@ -1,4 +1,4 @@
-"""Numbers through a broker's queue while somebody disturbs it: none may be lost or come twice."""
+"""Numbers through a broker's queue under faults: none may be lost or come twice."""
 
 from __future__ import annotations
 

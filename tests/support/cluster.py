@@ -23,12 +23,12 @@ from tests.faults.program import Launcher
 from tests.support.postgres import public_folder
 from tests.support.valkey import ValkeyServer
 
-PATIENCE = 40.0
+TIMEOUT = 40.0
 """Seconds that a crowded machine may take for anything."""
 
 
 class NodeUnderTest:
-    """A started node, and what it told."""
+    """A started node, and its events."""
 
     def __init__(self, settings: Settings, paths: Paths) -> None:
         self.node = ClusterNode(settings, paths)
@@ -43,12 +43,12 @@ class NodeUnderTest:
     def snapshot(self) -> Snapshot:
         return self.node.snapshot()
 
-    def told(self, kind: EventKind) -> list[str]:
+    def reported(self, kind: EventKind) -> list[str]:
         return [event.message for event in self.events if event.kind is kind]
 
     def waits_for(self, condition: Callable[[Snapshot], object], what: str) -> Snapshot:
         """Wait until a snapshot is as it should be; that one."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not condition(seen := self.snapshot()):
             assert time.monotonic() < deadline, f"{what} never came: {seen.ledger}, {seen.failure}"
             self.node.join(0.02)
@@ -61,7 +61,7 @@ class NodeUnderTest:
     def stops(self) -> None:
         """Leave in order."""
         self.node.stop(ShutdownLevel.DRAIN)
-        assert self.node.join(PATIENCE), "the node did not leave"
+        assert self.node.join(TIMEOUT), "the node did not leave"
 
     def close(self) -> None:
         """Have it ended, whatever state it is in."""

@@ -101,7 +101,7 @@ def _await(pooler: PgBouncer, log: Path) -> None:
 
 @pytest.fixture
 def start_pgbouncer(tcp_postgres: TcpPostgres) -> Iterator[Callable[..., PgBouncer]]:
-    """Start PgBouncer in front of `tcp_postgres`; a single session for all, unless told otherwise."""
+    """Start PgBouncer in front of `tcp_postgres`; a single session for all, by default."""
     with ExitStack() as running:
 
         def start(mode: str = "transaction", size: int = 1, extra: str = "") -> PgBouncer:

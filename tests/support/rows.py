@@ -1,4 +1,4 @@
-"""Quotes, rows and leases for the tests of the engine, each told apart by a number."""
+"""Quotes, rows and leases for the tests of the engine, each with a number of its own."""
 
 from __future__ import annotations
 

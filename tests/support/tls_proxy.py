@@ -76,7 +76,7 @@ class TlsDoor:
         self._do(self._listen())
 
     def shut(self) -> None:
-        """Let nobody in, and cut off whoever is."""
+        """Refuse new connections, and cut the present ones."""
         self._do(self._cut())
 
     def close(self) -> None:

@@ -96,7 +96,7 @@ class TestStates:
     async def test_messages_arrive_typed_and_only_when_there_is_news(self, drive: Drive) -> None:
         seen: list[Message] = []
         async with drive(hook=seen.append) as driven:
-            # given everything was told once
+            # given everything was reported once
             await driven.until(lambda: any(isinstance(message, PricesChanged) for message in seen))
             seen.clear()
             # when one price moves
@@ -317,9 +317,9 @@ class TestRun:
     ) -> None:
         self.lived(monkeypatch, crash=ValueError("no number"))
         assert run_dashboard(Settings(drain_timeout=0.1), paths) == ExitCode.INCOMPLETE
-        told = capsys.readouterr().err
-        assert "sp500tui: the dashboard failed (ValueError: no number); see " in told
-        assert "app.log" in told
+        reported = capsys.readouterr().err
+        assert "sp500tui: the dashboard failed (ValueError: no number); see " in reported
+        assert "app.log" in reported
 
     @pytest.mark.parametrize(
         "signals", [(), (signal.SIGINT,), (signal.SIGTERM,), (signal.SIGHUP, signal.SIGINT)]

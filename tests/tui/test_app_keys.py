@@ -175,12 +175,12 @@ class TestView:
     async def test_a_frozen_log_catches_up(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:
             await driven.press("space")
-            log.say("said while nobody looked")
+            log.say("logged on another screen")
             driven.app.refresh_data()
             await driven.pilot.pause()
-            assert "said while nobody looked" not in driven.text()
+            assert "logged on another screen" not in driven.text()
             await driven.press("space")
-            await driven.until(lambda: "said while nobody looked" in driven.text())
+            await driven.until(lambda: "logged on another screen" in driven.text())
 
     async def test_c_switches_the_currency(self, drive: Drive) -> None:
         async with drive() as driven:

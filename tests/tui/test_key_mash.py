@@ -48,7 +48,7 @@ SECONDS, BURSTS, BURST = 30.0, 100, 8
 
 
 class Unleaving(DashboardApp):
-    """A dashboard that stays however often it is told to leave, so that `q` is a key like the others."""
+    """A dashboard that stays however often it is asked to quit, so that `q` is a key like the others."""
 
     def leave(self) -> None:
         self.shutdown = type(self.shutdown)(self.settings.drain_timeout)
@@ -125,7 +125,7 @@ async def test_keys_mashed_at_random_break_nothing(
         # when keys of every kind arrive in bursts, and the window changes its size between them
         pressed = await mash(dashboard, pilot, random.Random(seed))
         await calm(dashboard, pilot)
-        # then it lives, finds the way back to a whole picture, and nothing unforeseen happened
+        # then it lives, finds the way back to a whole picture, and no unexpected error happened
         assert pressed >= 5 * BURST
         assert dashboard.is_running
         assert isinstance(dashboard.screen, MainScreen)

@@ -17,7 +17,7 @@ import pytest
 from sp500tui.storage.embedded.process import find_running
 from sp500tui.tui.shell.base_screen import READ_EVERY
 from tests.support.postgres import end_server
-from tests.support.tui.real_terminal import PATIENCE, PROGRAM, Terminal, environment
+from tests.support.tui.real_terminal import PROGRAM, TIMEOUT, Terminal, environment
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def stored(arguments: list[str], home: Path) -> dict[str, int]:
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=True,
     )
     found: dict[str, int] = json.loads(answer.stdout.splitlines()[-1])

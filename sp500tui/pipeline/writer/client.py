@@ -149,7 +149,7 @@ class WriterClient:
                 raise WriterDiedError(
                     f"{self._name} (process {self.pid}) sent an invalid answer: {error}"
                 ) from error
-            # Read once more after the deadline: the answer may have arrived while this thread was busy.
+            # Read again after the deadline: the answer may have arrived while this thread was busy.
             late += self._is_over(deadline, cancelled)
             if not self._read(0.0 if late else _POLL_INTERVAL) or late > _MAX_LATE_READS:
                 self._check_deadline(deadline, cancelled)

@@ -19,7 +19,7 @@ SIGNS: dict[str, tuple[str, Role]] = {
     "unanswered": ("?", Role.WARN),
     "too old": ("×", Role.DIM),
 }
-"""Sign and role of each state, so that a state can be told without colour."""
+"""Sign and role of each state, so that states differ without colour."""
 _UNKNOWN = (" ", Role.DIM)
 _SYMBOL_WIDTH = 9
 _SUMMARY_WIDTH = 16

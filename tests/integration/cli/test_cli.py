@@ -26,7 +26,7 @@ from tests.support.environment import isolate_home
 from tests.support.ports import free_port
 from tests.support.postgres import TcpPostgres, end_server, public_folder
 
-PATIENCE = 60
+TIMEOUT = 60
 """Seconds a whole run may take on a busy machine."""
 
 
@@ -53,7 +53,7 @@ def started(*arguments: str, by: Sequence[str] = (), **options: Any) -> subproce
 
 def ran(*arguments: str, **options: Any) -> tuple[int, str, str]:
     program = started(*arguments, **options)
-    out, errors = program.communicate(timeout=PATIENCE)
+    out, errors = program.communicate(timeout=TIMEOUT)
     return program.returncode, out, errors
 
 
@@ -146,7 +146,7 @@ class TestStop:
 
         # when the group receives a signal, as by Ctrl-C in a terminal
         os.killpg(program.pid, number)
-        out, _ = program.communicate(timeout=PATIENCE)
+        out, _ = program.communicate(timeout=TIMEOUT)
 
         # then what was fetched is stored, and the exit code is that of the signal
         report = json.loads(out)
@@ -162,7 +162,7 @@ class TestStop:
         program.stdout.close()
         assert program.stderr is not None
         assert program.stderr.read() == ""
-        assert program.wait(PATIENCE) == ExitCode.OK
+        assert program.wait(TIMEOUT) == ExitCode.OK
 
 
 class TestBadInput:
@@ -282,7 +282,7 @@ class TestOneShots:
         assert program.stdout is not None
         assert "127.0.0.1" in program.stdout.readline()
         program.send_signal(signal.SIGTERM)
-        program.communicate(timeout=PATIENCE)
+        program.communicate(timeout=TIMEOUT)
 
 
 @pytest.mark.thorough

@@ -101,9 +101,9 @@ def test_an_outage_of_the_broker_is_reported_once_with_a_countdown_and_work_resu
 
     assert queue.depth().ready == 1
     assert broker.health() == (Health.OK, "", None)
-    told = [record.getMessage() for record in caplog.records if "the broker at" in record.getMessage()]
-    assert told[-1].endswith("works again")
-    assert len(told) == len(set(told))
+    reported = [record.getMessage() for record in caplog.records if "the broker at" in record.getMessage()]
+    assert reported[-1].endswith("works again")
+    assert len(reported) == len(set(reported))
 
 
 def test_no_call_waits_for_an_abandoned_broker(

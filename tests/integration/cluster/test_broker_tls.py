@@ -22,7 +22,7 @@ from tests.support.valkey import ValkeyServer, new_server
 
 Wait = Callable[[Callable[[], object]], None]
 SERVICE = 60.0
-"""A patience with which no test gets to its end when something is tried again that only a person can mend."""
+"""Seconds of retries; a test that retries what cannot succeed runs into its own limit."""
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ class TestWhatIsRefused:
 
 @pytest.fixture
 def suspicious(authority: Authority) -> Iterator[int]:
-    """The port of somebody who wants to see a certificate, as Redis does by default, and says so when it gets none."""
+    """The port of a server that demands a certificate, as Redis does by default, and says so when it gets none."""
     context = authority.context(authority.certificate())
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.file)
@@ -198,7 +198,7 @@ class TestAConnectionThatIsCut:
     def test_a_certificate_that_expires_under_load_is_waited_for(
         self, secure: Broker, door: TlsDoor, authority: Authority, eventually: Wait
     ) -> None:
-        # given a door that comes back with an old certificate while somebody has work to do
+        # given a door that comes back with an old certificate while a worker has work to do
         queue, good = queue_on(secure), door.context
         door.shut()
         door.context = authority.context(authority.certificate(expired=True))

@@ -35,7 +35,7 @@ def test_the_first_node_sets_the_seed_for_all(
     assert second.seed == 7
     assert "09:31:20" <= second.start_at < "09:32:20"
 
-    # and whoever finds nobody begins anew
+    # and a node that finds no other starts with a new seed
     third = share_demo_seed(two, Settings(demo=True, market_seed=8), reset=True)
     assert (third.seed, third.start_at) == (8, "09:30:20")
     unseeded = share_demo_seed(two, Settings(demo=True), reset=True).seed

@@ -1,4 +1,4 @@
-"""Nodes of a cluster in one process: stages apart from each other, prices seen by all, wishes heeded by all."""
+"""Nodes of a cluster in one process: stages apart from each other, prices seen by all, scaling applied by all."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_requests_reach_the_node_they_are_for(join: ClusterUnderTest) -> None:
     face = join("writer=1")
     face.waits_for(lambda s: s.stage(StageName.PRICE).alive == 4, "four price workers")
 
-    # when somebody asks for seven of them, and then for one more on the second node
+    # when seven are requested of them, and then for one more on the second node
     assert face.node.scale(StageName.PRICE, 7).new == 7
     face.waits_for(lambda s: s.stage(StageName.PRICE).alive == 7, "seven price workers")
     asking = [
@@ -118,7 +118,7 @@ def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:
     two.stops()
     seen = one.waits_for(lambda s: len(s.nodes) == 1, "the goodbye")
 
-    # then nothing is lost and nobody counts as lost
+    # then nothing is lost and no node counts as lost
     assert seen.nodes[0].health is Health.OK
     one.node.stop(ShutdownLevel.SPOOL)
     assert one.node.join(20)

@@ -55,7 +55,7 @@ def test_one_cycle_with_a_second_program(
     once = worker(launch, "--once", stages="scraper,price=1", **given)
     assert once.ends() == 0, once.said()
 
-    # then the other one has stored it, nothing else was spoken, and nobody was told the password
+    # then the other one has stored it, nothing else was spoken, and the password appears nowhere
     quotes = once.report()["quotes"]
     assert (quotes["fetched"], quotes["stored"] + quotes["duplicate"]) == (3, 3)
     assert "; this node uses no database" in once.said()
@@ -64,11 +64,11 @@ def test_one_cycle_with_a_second_program(
     assert "s3cret" not in once.said() + storer.said()
 
 
-@pytest.mark.parametrize("fault", ["nobody vouches for it", "the wrong scheme"])
+@pytest.mark.parametrize("fault", ["an unknown authority", "the wrong scheme"])
 def test_a_service_does_not_retry_permanent_errors(launch: Launcher, make_door: MakeDoor, fault: str) -> None:
     door = make_door()
     url, words = {
-        "nobody vouches for it": (
+        "an unknown authority": (
             door.url(password="s3cret"),
             "presents a certificate signed by an unknown authority",
         ),
@@ -79,9 +79,9 @@ def test_a_service_does_not_retry_permanent_errors(launch: Launcher, make_door: 
 
     assert program.ends() == ExitCode.DATABASE
     assert program.report()["outcome"] == "failed"
-    told = [line for line in program.said().splitlines() if line.startswith("sp500tui: ")]
-    assert len(told) == 1
-    assert told[0].startswith(f"sp500tui: the broker at {url.replace('s3cret', '***')} {words}")
+    reported = [line for line in program.said().splitlines() if line.startswith("sp500tui: ")]
+    assert len(reported) == 1
+    assert reported[0].startswith(f"sp500tui: the broker at {url.replace('s3cret', '***')} {words}")
     assert "Traceback" not in program.said()
     assert "s3cret" not in program.said()
 

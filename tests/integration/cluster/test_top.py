@@ -28,7 +28,7 @@ def test_top_shows_and_steers_the_cluster_without_stopping_it(join: ClusterUnder
     node = join()
     node.waits_for(lambda s: s.ledger.stored >= 3, "stored rows")
 
-    # when somebody looks from another terminal
+    # when the cluster is watched from another terminal
     arguments = [
         "--broker",
         join.broker.url,

@@ -251,7 +251,7 @@ def test_a_killed_run_claims_no_count_of_rows(start: EngineStarter, database_url
     run.pipeline.stop(ShutdownLevel.KILL)
     assert run.pipeline.join(10)
 
-    # then its report says that nobody knows, rather than an older number
+    # then its report leaves the count empty, rather than giving an older number
     assert run.pipeline.outcome().database.rows_total is None
 
 

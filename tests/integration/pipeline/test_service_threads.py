@@ -59,7 +59,7 @@ PACKAGE = Path(sp500tui.__file__).parent
 Wait = Callable[[Callable[[], object]], None]
 
 
-class UnforeseenError(Exception):
+class UnexpectedError(Exception):
     """What no thread expects."""
 
 
@@ -126,13 +126,13 @@ def test_every_thread_is_a_service_thread_and_has_a_scenario() -> None:
 
 @pytest.fixture
 def seen(caplog: pytest.LogCaptureFixture) -> Callable[[str], bool]:
-    """Whether a thread's failure is in the log, with the traceback of the unforeseen error."""
+    """Whether a thread's failure is in the log, with the traceback of the unexpected error."""
     caplog.set_level(logging.ERROR)
 
     def look(name: str) -> bool:
         return any(
             record.exc_info
-            and isinstance(record.exc_info[1], UnforeseenError)
+            and isinstance(record.exc_info[1], UnexpectedError)
             and name in record.getMessage()
             for record in list(caplog.records)
         )
@@ -147,14 +147,14 @@ def raising_first(act: Callable[..., Any], times: int = 1) -> Callable[..., Any]
     def call(*args: Any, **kwargs: Any) -> Any:
         if left[0]:
             left[0] -= 1
-            raise UnforeseenError("broken")
+            raise UnexpectedError("broken")
         return act(*args, **kwargs)
 
     return call
 
 
 def always_raising(*_args: Any, **_kwargs: Any) -> Any:
-    raise UnforeseenError("broken")
+    raise UnexpectedError("broken")
 
 
 def test_the_control_socket_goes_on(
@@ -239,7 +239,7 @@ def test_the_market_clock_goes_on(eventually: Wait, seen: Callable[[str], bool])
 
     def ask() -> Any:
         asked.set()
-        raise UnforeseenError("broken") if clock.thread.failures < 2 else SystemExit
+        raise UnexpectedError("broken") if clock.thread.failures < 2 else SystemExit
 
     clock = MarketClock(ask, lambda: object())  # type: ignore[arg-type, return-value]
     clock.thread.jitter = lambda: 0.0
@@ -306,7 +306,7 @@ def test_a_pipeline_that_cannot_be_opened_is_shown(eventually: Wait, seen: Calla
     opener = PipelineLoader(always_raising, post)
     opener.start()
     eventually(lambda: posted)
-    assert isinstance(posted[0].error, UnforeseenError)
+    assert isinstance(posted[0].error, UnexpectedError)
     assert seen("pipeline-opener failed")
 
 
@@ -415,7 +415,7 @@ def test_a_supervisor_that_fails_ends_the_run(
     monkeypatch.setattr(DatabaseMonitor, "_tick", lambda _self: None)
     report, pipeline = run_to_the_end(settings)
     assert report.outcome == "failed"
-    assert "UnforeseenError: broken" in report.failure
+    assert "UnexpectedError: broken" in report.failure
     assert pipeline.snapshot().phase is Phase.FAILED
     assert seen("failed")
 
@@ -446,6 +446,6 @@ def test_the_database_monitor_fails_a_run_that_has_no_database(
     )
     assert time.monotonic() - started < 30
     assert (report.outcome, report.failure_code) == ("failed", ExitCode.DATABASE)
-    assert "unexpected UnforeseenError: broken" in report.failure
+    assert "unexpected UnexpectedError: broken" in report.failure
     assert pipeline._components.database_monitor.thread.failures == (1 if once else 5)
     assert seen("database-monitor failed")

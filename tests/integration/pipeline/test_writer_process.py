@@ -202,7 +202,7 @@ def test_many_at_once_leave_nothing_open(database_url: str) -> None:
     assert open_descriptors() - before == set()
 
 
-@pytest.mark.parametrize("stopped", [False, True], ids=["late", "told-to-stop"])
+@pytest.mark.parametrize("stopped", [False, True], ids=["late", "stopping"])
 def test_an_answer_that_came_in_time_counts_although_it_is_read_late(
     link: WriterClient, stopped: bool
 ) -> None:

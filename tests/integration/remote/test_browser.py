@@ -22,7 +22,7 @@ from sp500tui.errors import ExitCode
 from sp500tui.remote.browser.server import is_allowed
 from tests.support.remote import Serve, Served
 from tests.support.tui.fake_pipeline import FakePipeline
-from tests.support.tui.real_terminal import PATIENCE, environment
+from tests.support.tui.real_terminal import TIMEOUT, environment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _FLAGS = [
@@ -134,7 +134,7 @@ class Tab:
         self.page.keyboard.press(key)
 
     def wait_for(self, words: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while words not in self.received:
             assert time.monotonic() < deadline, f"{words!r} did not come: {self.received[-500:]!r}"
             self.page.wait_for_timeout(50)
@@ -162,7 +162,7 @@ def test_sessions_are_viewers_of_one_pipeline(web: Start, browser: Any) -> None:
     assert {urlsplit(url).hostname for url in first.asked + second.asked} <= {"127.0.0.1", None}
     # when a tab is closed, then its viewer ends, and the other one goes on
     second.page.close()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while len(server.viewers()) != 1:
         assert time.monotonic() < deadline, "the viewer of the closed tab did not end"
         first.page.wait_for_timeout(50)
@@ -260,7 +260,7 @@ class TestBadInput:
             env=environment(data.parent),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         assert done.returncode == ExitCode.USAGE

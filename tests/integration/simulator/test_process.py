@@ -23,7 +23,7 @@ from sp500tui.simulator.stats import ServedQuote, read_served_quotes
 from tests.support.market import client_environment
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 15.0
+TIMEOUT = 15.0
 CHART = "https://query1.finance.yahoo.com/v8/finance/chart/AAPL?range=5d"
 PAGE = "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies"
 PARENT = """
@@ -155,7 +155,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
         parent.kill()
 
     # then the demo market ends by itself and leaves nothing behind
-    child.wait(PATIENCE)
+    child.wait(TIMEOUT)
     assert not Path(ca_file).parent.exists()
 
 
@@ -173,7 +173,7 @@ def test_sigint_is_left_to_the_parent_and_sigterm_ends_it(market: DemoMarket) ->
     os.kill(market.pid, signal.SIGINT)
     assert market.health()["status"] == "ok"
     os.kill(market.pid, signal.SIGTERM)
-    psutil.Process(market.pid).wait(PATIENCE)
+    psutil.Process(market.pid).wait(TIMEOUT)
     assert not market.alive()
 
 
@@ -201,7 +201,7 @@ def test_the_ledger_survives_a_kill(market: DemoMarket, tmp_path: Path) -> None:
     # when the market has turned to the next request, and is killed without a chance to write anything more
     market.health()
     os.kill(market.pid, signal.SIGKILL)
-    psutil.Process(market.pid).wait(PATIENCE)
+    psutil.Process(market.pid).wait(TIMEOUT)
 
     # then the ledger has them
     assert read_served_quotes(tmp_path / "ledger.jsonl") == [
@@ -265,7 +265,7 @@ def test_a_child_with_an_invalid_announcement_is_ended(
     monkeypatch.setattr(process_module, "python_command", lambda *_: [sys.executable, "-c", program])
     monkeypatch.setattr(process_module, "_STOP_TIMEOUT", 0.1)
     with pytest.raises(SourceError, match=reason):
-        DemoMarket.start(timeout=0.2 if "sleep" in program else PATIENCE)
+        DemoMarket.start(timeout=0.2 if "sleep" in program else TIMEOUT)
 
 
 def test_starting_it_loads_no_server_here() -> None:

@@ -142,7 +142,7 @@ async def test_the_control_endpoint_asks_for_the_token_and_the_right_address(cli
         assert (await client.control(method, path, **{TOKEN_HEADER: "guessed"}))[0] == 403
     assert (await client.control("GET", "/health", Host="rebound.example.org:80"))[0] == 403
 
-    # then only the health is told without, and what does not exist is not found
+    # then only the health is answered without, and what does not exist is not found
     status, health = await client.control("GET", "/health", **{TOKEN_HEADER: ""})
     assert (status, health["market_state"], health["next_state"]) == (200, "REGULAR", "POST")
     assert health["next_change"] > time.time()

@@ -272,8 +272,8 @@ def test_an_overnight_or_unknown_session_costs_no_price_and_is_reported_once(
         assert {quote.market_state for quote in result.quotes} == {state}
         assert not result.missing
         assert all(quote.quote_time >= regular[quote.symbol].quote_time for quote in result.quotes)
-    told = [text for text in caplog.messages if "unknown market session" in text]
-    assert len(told) == warnings
+    reported = [text for text in caplog.messages if "unknown market session" in text]
+    assert len(reported) == warnings
     # and overnight prices are new trades
     if session == "overnight":
         assert all(quote.quote_time > regular[quote.symbol].quote_time for quote in results[0].quotes)

@@ -36,7 +36,7 @@ database.close()
 
 
 class Program:
-    """Another program that uses the embedded server until it is told to leave."""
+    """Another program that uses the embedded server until it is stopped."""
 
     def __init__(self, data_dir: Path) -> None:
         self.process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The embedded server lets nobody in and opens nothing to others."""
+"""The embedded server accepts no other user and opens nothing to others."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TestFolders:
         server.stop()
         assert not postmaster.sockets.exists()
 
-        # What somebody else put in the folder's place is not used.
+        # What another user put in the folder's place is not used.
         postmaster.sockets.symlink_to(data_dir)
         with pytest.raises(ConfigurationError, match="belongs to another user"):
             EmbeddedServer.start(data_dir / name)

@@ -23,7 +23,7 @@ def test_only_the_newest_row_of_a_symbol_and_only_what_is_new(database_url: str)
         assert latest_since(connection, EVER).stored_at is None
         insert(connection, rowcodec.encode([older, newer, other]))
 
-        # when somebody asks what is new
+        # when the newest rows are read
         latest = latest_since(connection, EVER)
 
         # then the values are those that were stored, and asking from later on finds nothing

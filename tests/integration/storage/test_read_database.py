@@ -36,7 +36,7 @@ def primary() -> Iterator[TcpPostgres]:
 
 @pytest.fixture
 def replica(primary: TcpPostgres) -> Iterator[TcpPostgres]:
-    """A hot standby that follows `primary`: a copy of it that is told so."""
+    """A hot standby that follows `primary`: a copy of it with standby.signal."""
     server = TcpPostgres(public_folder(), free_port())
     primary.stop()
     subprocess.run(["cp", "-a", str(primary.pgdata), str(server.pgdata)], check=True)
@@ -93,11 +93,11 @@ def test_the_screens_read_the_replica_and_the_writers_write_to_the_database(
 
 
 def test_a_replica_that_is_down_affects_the_screens_only(start: EngineStarter, database_url: str) -> None:
-    # given a replica that nobody listens for
+    # given a replica that does not listen
     replica = f"postgresql://me:s3cret@127.0.0.1:{free_port()}/prices"
     run = start(database_url, symbols=FEW, read_database=replica)
 
-    # when a screen asks, it is told which server does not answer, without its password
+    # when a screen asks, the error names which server does not answer, without its password
     run.stores(3)
     reader = archive_of(run)
     with pytest.raises(DatabaseError, match=r"me:\*\*\*@127\.0\.0\.1:\d+/prices does not answer"):

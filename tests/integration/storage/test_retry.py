@@ -71,7 +71,7 @@ def test_a_batch_that_always_fails_to_serialize_is_raised_as_transient(
     link = WriterClient(database_url, "writer-1", 10.0)
     assert link.connect(20, lambda: False).committed
 
-    # when a writer's process sends the batch, and, told so, sends it again
+    # when a writer's process sends the batch, and sends it again on request
     first = link.commit(1, BATCH, 20, lambda: False)
     second = link.commit(2, BATCH, 20, lambda: False)
     link.close()

@@ -38,14 +38,14 @@ class _Staying(dashboard.DashboardApp):
             super().action_request_stop()
 
 
-def main(folder: Path, *wishes: str) -> int:
+def main(folder: Path, *options: str) -> int:
     """Run it and tell failures as the command line does."""
     stand_in = types.ModuleType("sp500tui.pipeline.runtime.pipeline")
     stand_in.Pipeline = _pipeline  # type: ignore[attr-defined]
     sys.modules[stand_in.__name__] = stand_in
-    if "crash" in wishes:
+    if "crash" in options:
         dashboard.DashboardApp = _Crashing  # type: ignore[misc]
-    if "stay" in wishes:
+    if "stay" in options:
         dashboard.DashboardApp = _Staying  # type: ignore[misc]
     settings = Settings(demo=True, data_dir=folder, drain_timeout=1.0)
     logs.configure(console=False, folder=folder)

@@ -95,7 +95,7 @@ class Bench:
         return {segment.style.bgcolor for segment in self.table.render_line(y) if segment.style}
 
     def watch(self) -> None:
-        """Note from now on which cells are to be drawn anew."""
+        """Note from now on which cells are to be drawn again."""
         refresh = self.table.refresh
 
         def noted(*regions: Region, **options: bool) -> PriceTable:

@@ -11,7 +11,7 @@ import pexpect
 import pyte
 
 COLUMNS, LINES = 120, 40
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that anything may take on a machine that has much else to do."""
 PROGRAM = [sys.executable, "-m", "sp500tui"]
 
@@ -32,7 +32,7 @@ def environment(home: Path) -> dict[str, str]:
 
 def hang_up(child: pexpect.spawn[str]) -> None:
     """Close a terminal as its window does."""
-    # Through the object that owns the descriptor: it would close the number once more when it is collected, and
+    # Through the object that owns the descriptor: it would close the number a second time when it is collected, and
     # by then the number may be another terminal's.
     child.ptyproc.fileobj.close()  # type: ignore[attr-defined]  # the stubs leave it out
     child.closed = True
@@ -61,7 +61,7 @@ class Terminal:
 
     def wait_for(self, *words: str) -> str:
         """Read on until all of `words` are on the screen at once."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not all(word in self.text for word in words):
             if time.monotonic() > deadline:
                 raise AssertionError(f"{words} did not come:\n{self.text}")
@@ -76,7 +76,7 @@ class Terminal:
 
     def end(self) -> int | None:
         """Read on until the program has ended; the result is its exit code."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while self.read():
             assert time.monotonic() < deadline, f"the program did not end:\n{self.text}"
         self.child.close()

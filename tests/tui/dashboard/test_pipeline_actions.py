@@ -179,9 +179,9 @@ class TestFeed:
         assert feed.poll().constituents is not None
 
 
-def keeping(told: list[Message]) -> Callable[[Message], bool]:
+def keeping(reported: list[Message]) -> Callable[[Message], bool]:
     def post(message: Message) -> bool:
-        told.append(message)
+        reported.append(message)
         return True
 
     return post
@@ -193,22 +193,22 @@ class TestOpener:
         opener._thread.join(5)
 
     def test_the_pipeline_is_started_and_told(self) -> None:
-        told: list[Message] = []
+        reported: list[Message] = []
         pipeline = FakePipeline()
-        opener = PipelineLoader(lambda: pipeline, keeping(told))
+        opener = PipelineLoader(lambda: pipeline, keeping(reported))
         self.wait(opener)
         assert pipeline.calls == [("start",)]
         assert opener.pipeline is pipeline
-        assert [type(message).__name__ for message in told] == ["PipelineOpened"]
+        assert [type(message).__name__ for message in reported] == ["PipelineOpened"]
 
     def test_a_failure_is_told(self) -> None:
-        told: list[Message] = []
+        reported: list[Message] = []
 
         def broken() -> FakePipeline:
             raise OSError("disk on fire")
 
-        self.wait(PipelineLoader(broken, keeping(told)))
-        assert [type(message).__name__ for message in told] == ["PipelineFailed"]
+        self.wait(PipelineLoader(broken, keeping(reported)))
+        assert [type(message).__name__ for message in reported] == ["PipelineFailed"]
 
     def test_nothing_starts_after_a_cancel(self) -> None:
         pipeline = FakePipeline()

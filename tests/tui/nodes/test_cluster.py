@@ -130,7 +130,7 @@ class TestSteering:
         queues = (*calm.queues[:2], replace(calm.queues[2], oldest_age=12.0))
         # when the verdict is given
         found = verdict(replace(calm, stages=stages, queues=queues), ())
-        # then it says who is missing, and the strip shows nobody
+        # then it names what is missing, and the strip shows no worker
         assert (found.stage, found.sentence) == (StageName.WRITER, "held up: no node runs writers")
         shown = strip_lines(replace(calm, stages=stages), History(), StageName.PRICE, 120, 10)
         assert "none" in "".join(span.text for span in shown[ROWS.index(StageName.WRITER)])
@@ -175,19 +175,19 @@ class TestLeaving:
         return "\n".join("".join(span.text for span in line) for line in lines)
 
     def test_a_node_reports_that_the_cluster_continues(self) -> None:
-        told = self.text(three_nodes(), ShutdownLevel.DRAIN)
-        assert "Leaving the cluster: this node finishes its current work." in told
-        assert "The cluster continues on 2 other nodes." in told
-        assert "Workers running: 7" in told
-        assert "3 s (timeout 30 s)" in told
-        assert "Press q again to release the rest" in told
+        reported = self.text(three_nodes(), ShutdownLevel.DRAIN)
+        assert "Leaving the cluster: this node finishes its current work." in reported
+        assert "The cluster continues on 2 other nodes." in reported
+        assert "Workers running: 7" in reported
+        assert "3 s (timeout 30 s)" in reported
+        assert "Press q again to release the rest" in reported
         assert "goes back to the other nodes" in self.text(three_nodes(), ShutdownLevel.SPOOL)
         assert "Quitting" in self.text(three_nodes(), ShutdownLevel.KILL)
 
     def test_a_viewer_reports_that_the_cluster_continues(self) -> None:
-        told = self.text(watching(), ShutdownLevel.DRAIN)
-        assert "Quitting: this program only displays the cluster." in told
-        assert "The cluster continues on 3 other nodes." in told
+        reported = self.text(watching(), ShutdownLevel.DRAIN)
+        assert "Quitting: this program only displays the cluster." in reported
+        assert "The cluster continues on 3 other nodes." in reported
 
     def test_the_last_node_reports_that_the_cluster_is_idle(self) -> None:
         alone = replace(three_nodes(), nodes=three_nodes().nodes[:1])

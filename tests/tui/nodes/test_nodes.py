@@ -150,11 +150,12 @@ class TestScaling:
 class TestAlone:
     async def test_the_screen_shows_how_to_join_a_cluster(self, drive: Drive) -> None:
         async with opened(drive, running(), broker=None) as (driven, screen):
-            told = " ".join(" ".join(screen.details.lines_shown()).split())
+            reported = " ".join(" ".join(screen.details.lines_shown()).split())
             assert (
-                "This program is not part of a cluster. To join one: sp500tui --broker redis://HOST" in told
+                "This program is not part of a cluster. To join one: sp500tui --broker redis://HOST"
+                in reported
             )
-            assert "sp500tui worker --stages price=8 --broker redis://HOST" in told
+            assert "sp500tui worker --stages price=8 --broker redis://HOST" in reported
             await driven.press("plus", "down", "right", "escape")
             assert isinstance(driven.app.screen, MainScreen)
 

@@ -74,10 +74,10 @@ def test_an_unknown_session_is_exported_as_text() -> None:
 
 def test_what_is_unknown_is_empty_in_csv_and_null_in_json() -> None:
     row = rows_of(as_csv(prices(without_price())))[0]
-    told = json.loads(as_json(prices(without_price())))[0]
+    reported = json.loads(as_json(prices(without_price())))[0]
 
     assert (row["price"], row["volume"], row["quote_time"]) == ("", "", "")
-    assert (told["price"], told["volume"], told["quote_time"]) == (None, None, None)
+    assert (reported["price"], reported["volume"], reported["quote_time"]) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_a_long_price_keeps_its_digits() -> None:
 
 
 class TestWorkers:
-    def told(self, **more: object) -> WorkerRecord:
+    def reported(self, **more: object) -> WorkerRecord:
         latency = Latency(1.23456, 9.87654, 12.0)
         one = worker(StageName.WRITER, 2, WorkerState.BACKOFF, "52 rows", 19.25, latency=latency, **more)
         return worker_record(one)
 
     def test_every_figure_of_a_worker_leaves_with_its_unit_in_its_name(self) -> None:
-        one = self.told(restarts=3, last_error="pipe broke", retry_in=4.5, items=9)
+        one = self.reported(restarts=3, last_error="pipe broke", retry_in=4.5, items=9)
         row = rows_of(as_csv(Table("workers", WorkerRecord, [one])))[0]
 
         assert (row["name"], row["stage"], row["state"], row["doing"]) == (
@@ -152,18 +152,18 @@ class TestWorkers:
 
     def test_numbers_stay_numbers_and_what_is_unknown_null_in_json(self) -> None:
         idle = worker_record(running().workers[0])
-        told = json.loads(as_json(Table("workers", WorkerRecord, [idle])))[0]
+        reported = json.loads(as_json(Table("workers", WorkerRecord, [idle])))[0]
 
-        assert (told["p50_ms"], told["retry_in_seconds"]) == (None, None)
-        assert (told["pid"], told["rate_1s_per_second"]) == (4100, 0.0)
+        assert (reported["p50_ms"], reported["retry_in_seconds"]) == (None, None)
+        assert (reported["pid"], reported["rate_1s_per_second"]) == (4100, 0.0)
 
     @pytest.mark.parametrize("error", ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("x")'])
     def test_an_error_that_a_spreadsheet_would_compute_is_disarmed(self, error: str) -> None:
-        table = Table("workers", WorkerRecord, [self.told(last_error=error)])
+        table = Table("workers", WorkerRecord, [self.reported(last_error=error)])
         assert rows_of(as_csv(table))[0]["last_error"] == f"'{error}"
 
     def test_control_characters_of_an_error_do_not_leave(self) -> None:
-        assert self.told(last_error="\x1b[2Jgone\x07").last_error == "·[2Jgone·"
+        assert self.reported(last_error="\x1b[2Jgone\x07").last_error == "·[2Jgone·"
 
     def test_a_table_without_rows_has_its_columns(self) -> None:
         table = Table("workers", WorkerRecord, [])

@@ -1,4 +1,4 @@
-"""The real program with its real pipeline, ended in every way: what it says, its exit code, and nobody stays."""
+"""The real program with its real pipeline, ended in every way: what it says, its exit code, and no process is left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.tui.real_terminal import PATIENCE, Terminal
+from tests.support.tui.real_terminal import TIMEOUT, Terminal
 
 pytestmark = pytest.mark.thorough
 LEFT_SCREEN = "\x1b[?1049l"
@@ -65,7 +65,7 @@ def test_q_three_times_kills_and_says_what_is_in_the_journal(terminal: Terminal,
     terminal.child.send("q")
     terminal.wait_for("Draining: storing everything already fetched")
     terminal.child.send("qq")
-    # then it ends with 1, the terminal is given back and told what waits in the journal, and nobody stays
+    # then it ends with 1, the terminal is given back and shows what waits in the journal, and no process is left
     assert terminal.end() == 1
     assert LEFT_SCREEN in terminal.written
     assert "in the journal, to be stored at the next start" in terminal.written
@@ -87,5 +87,5 @@ def test_a_closed_terminal_drains(terminal: Terminal) -> None:
     program = psutil.Process(terminal.child.pid)
     processes = descendants(terminal)
     terminal.close_window()
-    assert program.wait(PATIENCE) == 143
+    assert program.wait(TIMEOUT) == 143
     assert_gone(processes)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tui.real_terminal import PATIENCE, environment
+from tests.support.tui.real_terminal import TIMEOUT, environment
 
 WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
 
@@ -46,7 +46,7 @@ class Browser:
     def wait_for(self, words: bytes) -> None:
         """Read until `words` have come since the last call."""
         assert self.program.stdout is not None
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         with selectors.DefaultSelector() as selector:
             selector.register(self.program.stdout, selectors.EVENT_READ)
             while words not in self.text:
@@ -60,12 +60,12 @@ class Browser:
     def end(self) -> int:
         """Read on until the program has ended, stdin kept open; the result is its exit code."""
         assert self.program.stdout is not None
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         with selectors.DefaultSelector() as selector:
             selector.register(self.program.stdout, selectors.EVENT_READ)
             while not selector.select(0.2) or os.read(self.program.stdout.fileno(), 65_536):
                 assert time.monotonic() < deadline
-        return self.program.wait(PATIENCE)
+        return self.program.wait(TIMEOUT)
 
     def close(self) -> None:
         if self.program.poll() is None:
@@ -171,7 +171,7 @@ def test_a_malformed_packet_does_not_end_it(browser: Browser, folder: Path, cont
 def test_a_closed_browser_drains(browser: Browser, folder: Path) -> None:
     assert browser.program.stdin is not None
     browser.program.stdin.close()
-    assert browser.program.wait(PATIENCE) == 143
+    assert browser.program.wait(TIMEOUT) == 143
     assert troubles(folder) == []
 
 
@@ -181,4 +181,4 @@ def test_a_server_that_does_not_read_blocks_nothing(browser: Browser) -> None:
     # when a signal ends it
     browser.program.send_signal(signal.SIGTERM)
     # then it drains all the same
-    assert browser.program.wait(PATIENCE) == 143
+    assert browser.program.wait(TIMEOUT) == 143

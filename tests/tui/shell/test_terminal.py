@@ -26,13 +26,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts the dashboard in a terminal of 120x40 and waits for its first whole picture."""
     children: list[pexpect.spawn[str]] = []
 
-    def run(*wishes: str) -> pexpect.spawn[str]:
+    def run(*options: str) -> pexpect.spawn[str]:
         # A size named in the environment would win over the terminal's own.
         kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         own = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "TERM": "xterm-256color"}
         child = pexpect.spawn(
             sys.executable,
-            ["-m", "tests.support.tui.fake_dashboard", str(tmp_path), *wishes],
+            ["-m", "tests.support.tui.fake_dashboard", str(tmp_path), *options],
             dimensions=(40, 120),
             env=kept | own,
             encoding="utf-8",
@@ -96,12 +96,12 @@ def test_a_crash_gives_the_terminal_back_and_names_the_log(start: Start, tmp_pat
     assert "Traceback" in (tmp_path / "app.log").read_text()
 
 
-def test_a_terminal_that_does_not_read_keeps_nobody_from_leaving(start: Start) -> None:
-    # given a dashboard that paints far more than its terminal holds, and nobody who reads it
+def test_a_terminal_that_is_not_read_does_not_delay_the_end(start: Start) -> None:
+    # given a dashboard that paints far more than its terminal holds, which is not read
     child = start()
     child.expect("adds up")
     child.send("z" * 200)
-    # when it is told to end
+    # when it is stopped by a signal
     child.kill(signal.SIGTERM)
     # then it does
     assert psutil.Process(child.pid).wait(_END) == 143

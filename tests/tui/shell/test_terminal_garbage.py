@@ -32,13 +32,13 @@ def leaving_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield from dashboard_in(tmp_path, monkeypatch)
 
 
-def dashboard_in(folder: Path, monkeypatch: pytest.MonkeyPatch, *wishes: str) -> Iterator[Terminal]:
+def dashboard_in(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> Iterator[Terminal]:
     # What the keys in the garbage save belongs into the test's folder.
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setenv("XDG_DOWNLOAD_DIR", str(folder))
     monkeypatch.chdir(folder)
     program = [PROGRAM[0], "-m", "tests.support.tui.fake_dashboard"]
-    made = Terminal([str(folder), *wishes], folder, program=program)
+    made = Terminal([str(folder), *options], folder, program=program)
     made.wait_for("pipeline ·", "adds up", "prices ·")
     yield made
     made.child.close(force=True)

@@ -27,11 +27,11 @@ class Source:
         self.input = TerminalInput(lambda: self.now)
 
     def send(self, data: bytes) -> list[str]:
-        return told(self.input.feed(data))
+        return reported(self.input.feed(data))
 
     def wait(self, seconds: float) -> list[str]:
         self.now += seconds
-        return told(self.input.tick())
+        return reported(self.input.tick())
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def source() -> Source:
     return Source()
 
 
-def told(found: Iterable[Message]) -> list[str]:
+def reported(found: Iterable[Message]) -> list[str]:
     """Events as words: a key by its name, a paste by its text, others by their class."""
     return [
         event.key
@@ -58,7 +58,9 @@ KNOWN = sorted(sequence for sequence in ANSI_SEQUENCES_KEYS if not sequence.star
 def test_every_key_that_textual_knows_arrives(source: Source, sequence: str) -> None:
     parser = XTermParser()
     # Textual takes shift+f3 for the place of the cursor, which nothing here asks for.
-    expected = [key for key in told([*parser.feed(sequence), *parser.feed("")]) if key != "CursorPosition"]
+    expected = [
+        key for key in reported([*parser.feed(sequence), *parser.feed("")]) if key != "CursorPosition"
+    ]
     assert source.send(sequence.encode()) + source.wait(HEARTBEAT_TIMEOUT) == expected
 
 
@@ -148,7 +150,7 @@ def test_an_unfinished_sequence_is_dropped_after_a_silence(source: Source, begun
 def test_a_sequence_that_never_ends_is_dropped_while_keys_go_on(source: Source) -> None:
     # given a paste without its end
     source.send(b"\x1b[200~abc")
-    # when somebody presses a key again and again
+    # when a key is pressed again and again
     heard: list[str] = []
     while "q" not in heard:
         assert source.now < 2 * LONGEST

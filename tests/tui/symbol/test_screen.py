@@ -53,7 +53,7 @@ class TestOpening:
             await driven.press("down", "enter")
             await driven.until(lambda: isinstance(driven.app.screen, SymbolScreen))
             symbol = driven.main.panel.table.cursor_symbol
-            # then the symbol is there and the trouble is told
+            # then the symbol is there and the problem is shown
             assert symbol is not None
             await driven.until(lambda: f"─ {symbol} · " in driven.text())
             await driven.until(lambda: "the database is not open yet" in driven.text())

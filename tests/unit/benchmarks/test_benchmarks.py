@@ -235,12 +235,12 @@ def test_growth_compares_the_last_size_with_the_first() -> None:
 @pytest.mark.thorough
 def test_under_pressure_nothing_is_lost(empty_table: str) -> None:
     # when
-    told = back_pressure.pressed(empty_table, 20_000, 0.6)
+    reported = back_pressure.pressed(empty_table, 20_000, 0.6)
 
     # then
-    assert told["balanced"]
-    assert told["rows"] == told["ledger"]["stored"] == told["ledger"]["fetched"]
-    figures = {figure.metric: figure for figure in back_pressure._figures([told])}
+    assert reported["balanced"]
+    assert reported["rows"] == reported["ledger"]["stored"] == reported["ledger"]["fetched"]
+    figures = {figure.metric: figure for figure in back_pressure._figures([reported])}
     assert figures["quotes lost"].ours == Spread(0, 0, 0)
 
 

@@ -135,10 +135,10 @@ def test_a_run_is_accounted_for_from_where_it_joined() -> None:
     assert start.is_balanced
     assert end.is_balanced
 
-    told = subtract_baseline(end, start)
+    reported = subtract_baseline(end, start)
 
-    assert told == Ledger(fetched=593, stored=500, duplicate=90, queued=3)
-    assert told.is_balanced
+    assert reported == Ledger(fetched=593, stored=500, duplicate=90, queued=3)
+    assert reported.is_balanced
 
 
 def test_items_of_the_next_cycle_do_not_count_in_a_finished_run() -> None:

@@ -213,7 +213,7 @@ class TestStopLadder:
         # when they come
         result = run(tmp_path, pipeline, json_output=True)
 
-        # then each was one step, said with what the next will do, and the end is told
+        # then each was one step, said with what the next will do, and the end is reported
         captured = capsys.readouterr()
         assert result == code
         assert pipeline.steps == [ShutdownLevel(step) for step in range(1, last + 1)]

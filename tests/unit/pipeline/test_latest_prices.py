@@ -47,7 +47,7 @@ def test_a_later_converted_price_replaces_a_missing_one() -> None:
     assert len(latest_prices.changes_since(version)[1]) == 1
     version = latest_prices.changes_since(0)[0]
     latest_prices.update([replace(row(1), fetched_monotonic=9.0)])
-    assert latest_prices.changes_since(version)[1] == [], "the same price once more is no change"
+    assert latest_prices.changes_since(version)[1] == [], "the same price again is no change"
 
 
 def test_the_writer_is_shown_only_for_the_quote_that_it_committed() -> None:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sp500tui.pipeline.core.queue import CancelledError, MemoryLease, MemoryQueue, QueueClosedError
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 @dataclass(eq=False)
@@ -117,7 +117,7 @@ class QueueUnderThreads(RuleBasedStateMachine):
 
     @invariant()
     def every_item_is_in_one_place_and_no_thread_waits_in_vain(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not self._is_at_rest():
             assert time.monotonic() < deadline, "a call waits although it could go on"
             time.sleep(0.0002)
@@ -136,7 +136,7 @@ class QueueUnderThreads(RuleBasedStateMachine):
         self.queue.interrupt()
         for call in (*self.puts, *self.takes):
             assert call.thread is not None
-            call.thread.join(PATIENCE)
+            call.thread.join(TIMEOUT)
             assert not call.thread.is_alive()
 
 

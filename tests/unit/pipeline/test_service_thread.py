@@ -10,7 +10,7 @@ import pytest
 
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def threads() -> Iterator[Callable[..., ServiceThread]]:
     yield make
     for thread in made:
         thread.stop()
-        assert thread.join(PATIENCE)
+        assert thread.join(TIMEOUT)
 
 
 @pytest.mark.parametrize(("failures", "longest"), [(1, 0.2), (4, 1.6), (9, 30.0), (10_000, 30.0)])
@@ -54,7 +54,7 @@ def test_a_step_that_raises_is_logged_counted_and_repeated(
     # When it runs
     with caplog.at_level(logging.ERROR):
         thread.start()
-        assert succeeded.wait(PATIENCE)
+        assert succeeded.wait(TIMEOUT)
 
     # Then both failures were counted and logged with the traceback, and the thread lives
     assert thread.failures == 2
@@ -81,8 +81,8 @@ def test_the_thread_ends_after_the_given_failures_in_a_row(threads: Callable[...
     thread.start()
 
     # Then only two failures in a row end it
-    assert ended.wait(PATIENCE)
-    assert thread.join(PATIENCE)
+    assert ended.wait(TIMEOUT)
+    assert thread.join(TIMEOUT)
     assert [str(error) for error in given_up] == ["c"]
     assert thread.failures == 3
 
@@ -99,8 +99,8 @@ def test_a_failing_on_failure_callback_does_not_keep_the_thread_from_ending(
     ended = threading.Event()
     thread = threads(step, attempts=1, on_failure=on_failure, on_exit=ended.set)
     thread.start()
-    assert ended.wait(PATIENCE)
-    assert thread.join(PATIENCE)
+    assert ended.wait(TIMEOUT)
+    assert thread.join(TIMEOUT)
     assert "second" in caplog.text
 
 
@@ -113,9 +113,9 @@ def test_stop_ends_a_back_off(threads: Callable[..., ServiceThread]) -> None:
 
     thread = threads(step, jitter=lambda: 1e6)
     thread.start()
-    assert failed.wait(PATIENCE)
+    assert failed.wait(TIMEOUT)
     thread.stop()
-    assert thread.join(PATIENCE)
+    assert thread.join(TIMEOUT)
 
 
 def test_wake_ends_a_wait_and_repeats_a_running_step(
@@ -132,17 +132,17 @@ def test_wake_ends_a_wait_and_repeats_a_running_step(
 
     thread = threads(step)
     thread.start()
-    assert rounds.acquire(timeout=PATIENCE)
+    assert rounds.acquire(timeout=TIMEOUT)
 
     # When it is woken during a step, then another step follows
     thread.wake()
     go_on.release()
-    assert rounds.acquire(timeout=PATIENCE)
+    assert rounds.acquire(timeout=TIMEOUT)
 
     # When it is woken while it waits, then so too
     go_on.release()
     thread.wake()
-    assert rounds.acquire(timeout=PATIENCE)
+    assert rounds.acquire(timeout=TIMEOUT)
     go_on.release()
 
 
@@ -152,8 +152,8 @@ def test_a_step_that_returns_none_ends_the_thread(threads: Callable[..., Service
     assert not thread.started
     assert thread.join(0.0)
     thread.start()
-    assert ended.wait(PATIENCE)
-    assert thread.join(PATIENCE)
+    assert ended.wait(TIMEOUT)
+    assert thread.join(TIMEOUT)
     assert thread.started
 
 
@@ -168,7 +168,7 @@ def test_stop_ends_a_wait_inside_a_step(threads: Callable[..., ServiceThread]) -
 
     thread = threads(step)
     thread.start()
-    assert waits.wait(PATIENCE)
+    assert waits.wait(TIMEOUT)
     thread.stop()
-    assert thread.join(PATIENCE)
+    assert thread.join(TIMEOUT)
     assert answers == [True]

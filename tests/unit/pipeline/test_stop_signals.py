@@ -1,4 +1,4 @@
-"""The signals that end the program: kept for a run, raised in a one-shot command; and a stop that nobody watches."""
+"""The signals that end the program: kept for a run, raised in a one-shot command; and an unattended stop."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from sp500tui.simulator.faults import Faults, FaultSampler, replace_old_names
 
 
 def ignore(name: str) -> None:
-    """Nobody counts here."""
+    """Counts nothing."""
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def correlation(a: list[float], b: list[float]) -> float:
 
 
 def test_a_long_suspension_is_caught_up_in_bounded_work() -> None:
-    # given a market nobody looked at for a day of trading at real speed
+    # given a market that was not read for a day of trading at real speed
     time = SettableTime()
     market = new_market(time, start_at=OPENING)
     time.now += 6 * 3600
@@ -224,17 +224,17 @@ def test_trades_come_as_fast_as_ever_after_a_long_sleep(asleep: int) -> None:
 
 
 def test_the_sweep_brings_everyone_along_within_half_a_minute() -> None:
-    # given a market that nobody asks
+    # given a market that is not read
     time = SettableTime()
     market = new_market(time, listings=LISTINGS[:100])
     for _ in range(30):
         time.now += 1
         market.sweep()
 
-    # when somebody looks without advancing anything
+    # when it is read without advancing anything
     waiting = [instrument.today.time for instrument in market._order]
 
-    # then nobody is more than a round behind
+    # then no symbol is more than a round behind
     assert min(waiting) > time.now - 45
 
 

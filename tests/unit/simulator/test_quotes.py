@@ -213,7 +213,7 @@ def test_an_empty_answer_has_no_quotes_at_all() -> None:
 
 
 def test_a_stranger_takes_the_place_of_a_quote() -> None:
-    # given answers with a symbol nobody asked for
+    # given answers with a symbol that was not requested
     harness = WriterHarness(unrequested_symbols=1)
     rendered = harness.render()
     symbols = [json.loads(fragment)["symbol"] for fragment in rendered.fragments]

@@ -117,7 +117,7 @@ def test_everything_missing_is_stored_exactly_once(url: str, tmp_path: Path, cha
     assert stored(url) == expected()
     assert states(url, charts) == {CoverageState.COMPLETE}
     assert (run.progress.done, run.progress.complete, run.progress.incomplete) == (3, 15, 0)
-    # Once more: nothing is requested.
+    # A second time: nothing is requested.
     again = heal(url, tmp_path, charts)
     assert (again.progress.total, again.counters.fetched) == (0, 0)
 

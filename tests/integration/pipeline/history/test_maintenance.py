@@ -73,7 +73,7 @@ def test_missing_bars_are_fetched_since_the_database_was_created(
     with maintained(url, tmp_path, charts, heal=True):
         eventually(lambda: count(url, "bars") >= 2 * 390 * 3)
     stored = count(url, "bars")
-    # Once more, after a restart: nothing is requested but the trading days.
+    # A second time, after a restart: nothing is requested but the trading days.
     again = FakeCharts(list(DAYS), NOW)
     with maintained(url, tmp_path, again, heal=True) as maintenance:
         eventually(lambda: again.requests["AAPL"] == 1)
