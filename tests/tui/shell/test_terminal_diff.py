@@ -73,17 +73,20 @@ class Watched(DiffingApp[None]):
 
 async def drawn(app: Watched, pilot: Pilot[None]) -> None:
     """Wait until all that was asked to be drawn is drawn."""
-    waiting = True
+    calm = 0
     async with asyncio.timeout(20):
-        while waiting:
+        # Twice in a row: what one widget draws can be a message to another, such as the line of the index.
+        while calm < 2:
             await pilot.pause(0.01)
             screen = app.screen
-            waiting = bool(
+            waiting = (
                 screen._dirty_widgets
                 or screen._layout_required
                 or screen._repaint_required
                 or app.panel.table._repaint_required
+                or app.panel.index_line._repaint_required
             )
+            calm = 0 if waiting else calm + 1
 
 
 def cells(terminal: pyte.Screen) -> list[list[pyte.screens.Char]]:
