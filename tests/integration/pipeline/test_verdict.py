@@ -92,7 +92,8 @@ def test_more_workers_do_not_help_against_the_request_limit(start: EngineStarter
     assert verdict.advice == "more price workers would not help"
     before = fastest_cycle(run)
     run.pipeline.scale(StageName.PRICE, 20)
-    assert fastest_cycle(run) > 0.9 * before
+    # The limit admits a burst after a pause, so that single cycles differ; 20 workers could fetch three times as fast.
+    assert fastest_cycle(run) > 0.7 * before
     run.ends()
 
 

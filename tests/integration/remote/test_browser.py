@@ -56,9 +56,10 @@ class Web:
 
     def viewers(self) -> list[psutil.Process]:
         """The viewers that run now."""
-        found = psutil.Process(self.process.pid).children(recursive=True)
         return [
-            each for each in found if each.status() != psutil.STATUS_ZOMBIE and "attach" in _command(each)
+            each
+            for each in psutil.Process(self.process.pid).children(recursive=True)
+            if "attach" in _command(each)
         ]
 
     def close(self) -> int:

@@ -29,6 +29,19 @@ WIDTH, HEIGHT = 120, 14
 SYMBOLS = [f"S{number:02}" for number in range(30)]
 
 
+@pytest.fixture(autouse=True)
+def _codes_of_this_colour_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich keeps a style's codes for the first colour system that it is drawn in, which can be that of another test."""
+    make = Style._make_ansi_codes
+
+    def make_again(style: Style, color_system: ColorSystem) -> str:
+        style._ansi = None
+        return make(style, color_system)
+
+    monkeypatch.setattr(Style, "_make_ansi_codes", make_again)
+    Strip.render_ansi.cache_clear()
+
+
 class Watched(DiffingApp[None]):
     """Prices below a line of text, drawn on a terminal that is only thought of."""
 
@@ -36,6 +49,7 @@ class Watched(DiffingApp[None]):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
+        self.console._color_system = ColorSystem.TRUECOLOR  # whatever the environment of the tests names
         self.panel = PricePanel(clock=clock)
         self.terminal = pyte.Screen(WIDTH, HEIGHT)
         self.stream = pyte.Stream(self.terminal)
