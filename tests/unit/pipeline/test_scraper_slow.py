@@ -92,6 +92,7 @@ def test_an_abandoned_scraper_starts_no_cycle(
     # When all of them wake up at last
     run.source.go_on.set()
     eventually(lambda: len(run.stage.workers) == 1)
+    eventually(lambda: run.cycles.complete)
 
     # Then there was one cycle, with the list of the one that was not replaced
     assert run.cycles.number == 1
@@ -119,6 +120,7 @@ def test_a_list_that_always_exceeds_the_limit_is_used_nevertheless(
     run.source.go_on.set()
     eventually(watched(lambda: run.cycles.number == 1))
     eventually(watched(lambda: len(run.stage.workers) == 1))
+    eventually(watched(lambda: run.cycles.complete))
     assert (run.cycles.number, run.queue.total_in) == (1, 1)
 
 
