@@ -37,9 +37,9 @@ from sp500tui.tui.quit.cluster_text import remaining_cluster_message
 from sp500tui.tui.quit.screen import StopScreen
 from sp500tui.tui.quit.shutdown import ShutdownController
 from sp500tui.tui.render.formats import clean
-from sp500tui.tui.render.terminal_diff import DiffingApp
-from sp500tui.tui.shell.driver import driver_class
 from sp500tui.tui.startup import PipelineLoader, starting_snapshot
+from sp500tui.tui.terminal.diff import DiffingApp
+from sp500tui.tui.terminal.driver import driver_class
 
 LOG = logging.getLogger(__name__)
 UNFOCUSED_RATE = 1.0

@@ -32,9 +32,9 @@ from sp500tui.pipeline.core.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.prices.panel import PricePanel
-from sp500tui.tui.render.terminal_diff import DiffingApp
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK
+from sp500tui.tui.terminal.diff import DiffingApp
 from tests.benchmarks.rig import many_symbols
 from tests.support.tui.fake_pipeline import FakePipeline, listed, live_price
 from tests.support.tui.past_seconds import past_seconds

@@ -62,7 +62,7 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
     try:
         services = RunServices(paths, settings, listens=stages)
     except PipelineRunsError as running:
-        from sp500tui.cli.commands.attach import offer_to_attach
+        from sp500tui.cli.commands.running.attach import offer_to_attach
 
         return offer_to_attach(configuration, running)
     from sp500tui.tui.app import run_dashboard

@@ -12,7 +12,7 @@ from sp500tui.pipeline.history.coverage import TradingDay, trading_days
 from sp500tui.sources.yahoo.chart_limits import oldest_start
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest
 from sp500tui.sources.yahoo.symbols import yahoo_symbol
-from sp500tui.storage.history import store_sessions, stored_sessions
+from sp500tui.storage.history.sessions import store_sessions, stored_sessions
 from sp500tui.storage.transaction import Connection
 
 FetchChart = Callable[[ChartRequest], Chart]

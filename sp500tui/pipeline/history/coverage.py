@@ -11,7 +11,7 @@ from itertools import groupby
 from sp500tui.model import MarketState, Resolution, TradingSession
 from sp500tui.sources.yahoo.chart_limits import oldest_start
 from sp500tui.sources.yahoo.charts import SETTLING
-from sp500tui.storage.history import QUOTES, Attempts, CoverageRow
+from sp500tui.storage.history.sessions import QUOTES, Attempts, CoverageRow
 
 MAX_ATTEMPTS = 3
 """Answers without the missing bars after which the source is not expected to have them."""

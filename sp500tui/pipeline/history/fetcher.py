@@ -23,7 +23,13 @@ from sp500tui.pipeline.history.coverage import MAX_ATTEMPTS, CoverageState, cove
 from sp500tui.pipeline.history.plan import HistoryTask
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest
 from sp500tui.storage.connection import connect
-from sp500tui.storage.history import CoverageRow, bar_starts, store_actions, store_coverage, store_sessions
+from sp500tui.storage.history.sessions import (
+    CoverageRow,
+    bar_starts,
+    store_actions,
+    store_coverage,
+    store_sessions,
+)
 from sp500tui.storage.transaction import Connection
 
 _log = logging.getLogger(__name__)

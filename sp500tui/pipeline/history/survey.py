@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sp500tui.pipeline.history.calendar import FetchChart, market_days
 from sp500tui.pipeline.history.coverage import DayCoverage, coverage_of
-from sp500tui.storage.history import attempts_by_day, present_by_day, store_coverage
+from sp500tui.storage.history.sessions import attempts_by_day, present_by_day, store_coverage
 from sp500tui.storage.transaction import Connection
 
 _SYMBOLS_AT_ONCE = 50

@@ -22,7 +22,7 @@ from sp500tui.sources.wikipedia.memberships import SOURCE as WIKIPEDIA
 from sp500tui.sources.wikipedia.memberships import derive_memberships
 from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database
-from sp500tui.storage.memberships import observe_memberships, store_memberships
+from sp500tui.storage.history.memberships import observe_memberships, store_memberships
 from sp500tui.storage.reads import row_count
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection

@@ -26,8 +26,8 @@ from sp500tui.pipeline.runtime.history import HistoryRun
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.yahoo.chart_limits import oldest_start
 from sp500tui.storage.connection import connect
-from sp500tui.storage.history import created_at
-from sp500tui.storage.retention import MINUTE_BARS, PRICES, replace_old
+from sp500tui.storage.history.retention import MINUTE_BARS, PRICES, replace_old
+from sp500tui.storage.history.sessions import created_at
 
 _log = logging.getLogger(__name__)
 

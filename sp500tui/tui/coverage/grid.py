@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
-from sp500tui.storage.coverage import CoverageCell, StoredCoverage
+from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 

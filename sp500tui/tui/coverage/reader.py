@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from sp500tui.tui.shell.price_reader import PostgresReader
 
 if TYPE_CHECKING:
-    from sp500tui.storage.coverage import CoverageCell, StoredCoverage
+    from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
     from sp500tui.storage.transaction import Connection
 
 Holes = list[tuple[datetime, datetime]]
@@ -41,7 +41,7 @@ class PostgresCoverageReader:
 
     def read(self, resolution: str, days: int) -> StoredCoverage:
         """See `CoverageReader.read`."""
-        from sp500tui.storage.coverage import read_coverage
+        from sp500tui.storage.history.coverage import read_coverage
 
         return self._reader.query(lambda connection: read_coverage(connection, resolution, days))
 
@@ -56,8 +56,8 @@ class PostgresCoverageReader:
 
 def _holes(connection: Connection, resolution: str, cell: CoverageCell) -> Holes:
     from sp500tui.pipeline.history.coverage import TradingDay, holes
-    from sp500tui.storage.coverage import sessions_on
-    from sp500tui.storage.history import QUOTES, bar_starts
+    from sp500tui.storage.history.coverage import sessions_on
+    from sp500tui.storage.history.sessions import QUOTES, bar_starts
 
     if resolution == QUOTES:
         return []

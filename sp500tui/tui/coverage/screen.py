@@ -16,7 +16,7 @@ from textual.binding import Binding, BindingType
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
-from sp500tui.storage.coverage import CoverageCell, StoredCoverage
+from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
 from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
 from sp500tui.tui.render.cursor_list import CursorList

@@ -14,7 +14,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from sp500tui.tui.render.terminal_diff import DiffingApp
+from sp500tui.tui.terminal.diff import DiffingApp
 
 _MIN_SCROLL = 8
 """Unchanged cells between two changed ones above which moving the cursor takes fewer bytes than repainting them."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.cli import main as cli
-from sp500tui.cli.commands import attach
+from sp500tui.cli.commands.running import attach
 from sp500tui.errors import ExitCode
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import ShutdownLevel

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.cli.commands import database as database_command
-from sp500tui.cli.commands.database import psql_command, status_json, status_lines
+from sp500tui.cli.commands.data import database as database_command
+from sp500tui.cli.commands.data.database import psql_command, status_json, status_lines
 from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database

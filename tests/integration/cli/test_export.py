@@ -15,9 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sp500tui.cli.commands import export
+from sp500tui.cli.commands.data import export
 from sp500tui.cli.main import main
-from sp500tui.storage.export import BLOCK_BYTES, Dataset, csv_blocks
+from sp500tui.storage.export.rows import BLOCK_BYTES, Dataset, csv_blocks
 from sp500tui.storage.schema.migrations import apply_schema
 
 FILL = """
@@ -104,9 +104,9 @@ class TestCsv:
         assert (row["resolution"], row["open"], row["volume"]) == ("1d", "1.10", "")
 
     def test_blocks_hold_many_lines(self, url: str) -> None:
-        from sp500tui.cli.window import parse_window
+        from sp500tui.cli.commands.data.window import parse_window
         from sp500tui.storage.connection import connect
-        from sp500tui.storage.export import Selection
+        from sp500tui.storage.export.rows import Selection
 
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(
@@ -226,7 +226,7 @@ class TestFiles:
             yield b"first"
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("sp500tui.storage.export.csv_blocks", breaking)
+        monkeypatch.setattr("sp500tui.storage.export.rows.csv_blocks", breaking)
 
         assert run("quotes", "-o", str(file)) == 1
 

@@ -1,4 +1,4 @@
-"""The state machine of `tests/unit/pipeline/test_queue_machine.py`, unchanged, over a queue on a real broker."""
+"""The state machine of `tests/unit/pipeline/core/test_queue_machine.py`, unchanged, over a queue on a real broker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.queue.stream_queue import StreamQueue
 from sp500tui.pipeline.core.queue import LeasedQueue
 from tests.support.valkey import NumberCodec, ValkeyServer
-from tests.unit.pipeline.test_queue_machine import QueueMachine
+from tests.unit.pipeline.core.test_queue_machine import QueueMachine
 
 
 class StreamQueueMachine(QueueMachine):

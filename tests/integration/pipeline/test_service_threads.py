@@ -48,8 +48,8 @@ from sp500tui.remote.wire import RunFacts
 from sp500tui.tui.demo.tour import Tour
 from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.shell.background import start_in_background
-from sp500tui.tui.shell.driver import NonBlockingWriter
 from sp500tui.tui.startup import PipelineLoader
+from sp500tui.tui.terminal.driver import NonBlockingWriter
 from tests.support.ports import free_port
 from tests.support.remote import Serve
 from tests.support.tui.canned_market import CannedMarket
@@ -90,7 +90,7 @@ SCENARIOS = {
     "pipeline/writer/process.py": "test_a_writer_that_cannot_watch_its_pipe_ends",
     "tui/startup.py": "test_a_pipeline_that_cannot_be_opened_is_shown",
     "tui/shell/background.py": "test_a_background_call_of_a_screen_is_logged",
-    "tui/shell/driver.py": "test_the_terminal_writer_goes_on",
+    "tui/terminal/driver.py": "test_the_terminal_writer_goes_on",
     "pipeline/runtime/maintenance.py": "test_the_maintenance_goes_on",
     "tui/demo/tour_control.py": "test_a_tour_that_fails_is_over",
     "remote/client.py": "test_a_viewer_goes_on",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from sp500tui.storage.coverage import CoverageCell, StoredCoverage
+from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
 from sp500tui.tui.coverage.reader import Holes
 
 DAYS = [

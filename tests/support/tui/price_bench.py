@@ -15,9 +15,9 @@ from textual.pilot import Pilot
 from sp500tui.model import Constituent
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.prices.table import PriceTable
-from sp500tui.tui.render.terminal_diff import DiffingApp
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, LIGHT
+from sp500tui.tui.terminal.diff import DiffingApp
 from tests.support.tui.price_rows import Clock, constituent, live
 
 SYMBOLS = [f"S{number:02}" for number in range(40)]

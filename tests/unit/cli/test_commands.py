@@ -24,8 +24,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.cli import main as cli
-from sp500tui.cli.commands import constituents, quote
 from sp500tui.cli.commands.config import template_lines
+from sp500tui.cli.commands.data import constituents, quote
 from sp500tui.cli.output import as_columns
 from sp500tui.config.loader import load
 from sp500tui.config.options import OPTIONS

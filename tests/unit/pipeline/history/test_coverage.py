@@ -16,7 +16,7 @@ from sp500tui.pipeline.history.coverage import (
     trading_days,
 )
 from sp500tui.pipeline.history.plan import history_tasks
-from sp500tui.storage.history import Attempts
+from sp500tui.storage.history.sessions import Attempts
 from tests.support.charts import session, trading_day, weekdays
 
 pytestmark = pytest.mark.fast

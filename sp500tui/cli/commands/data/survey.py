@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.commands.export import symbols_of
+from sp500tui.cli.commands.data.export import symbols_of
+from sp500tui.cli.commands.data.window import EARLIEST, parse_window
 from sp500tui.cli.context import start
-from sp500tui.cli.window import EARLIEST, parse_window
 from sp500tui.config.paths import Paths
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import plain
@@ -74,7 +74,7 @@ def surveyed(connection: Connection, sources: Sources, request: HistoryRequest) 
         DatabaseError: the database cannot be read or written.
     """
     from sp500tui.pipeline.history.survey import survey
-    from sp500tui.storage.history import listed_symbols
+    from sp500tui.storage.history.sessions import listed_symbols
 
     symbols: Sequence[str] = request.symbols or listed_symbols(connection)
     if not symbols:

@@ -11,7 +11,7 @@ import pytest
 
 from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import connect
-from sp500tui.storage.retention import MINUTE_BARS, PRICES, replace_old
+from sp500tui.storage.history.retention import MINUTE_BARS, PRICES, replace_old
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 

@@ -9,8 +9,8 @@ import pytest
 
 from sp500tui.model import MarketState, TradingSession
 from sp500tui.storage.connection import connect
-from sp500tui.storage.coverage import CoverageCell, StoredCoverage, read_coverage
-from sp500tui.storage.history import CoverageRow, store_coverage, store_sessions
+from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage, read_coverage
+from sp500tui.storage.history.sessions import CoverageRow, store_coverage, store_sessions
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 from sp500tui.tui.coverage.reader import PostgresCoverageReader

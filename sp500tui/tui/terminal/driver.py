@@ -22,8 +22,8 @@ from textual.geometry import Size
 from textual.message import Message
 
 from sp500tui.pipeline.core.service_thread import ServiceThread
-from sp500tui.tui.render.ascii import as_ascii
-from sp500tui.tui.shell.terminal_input import TerminalInput
+from sp500tui.tui.terminal.ascii import as_ascii
+from sp500tui.tui.terminal.input import TerminalInput
 
 LOG = logging.getLogger(__name__)
 _WEB_DRIVER = "textual.drivers.web_driver:WebDriver"

@@ -85,7 +85,7 @@ def _observed(configuration: Configuration) -> list[Membership]:
     paths = Paths.of(settings)
     from sp500tui.storage.connection import connect
     from sp500tui.storage.database import Database
-    from sp500tui.storage.memberships import OBSERVED, read_memberships
+    from sp500tui.storage.history.memberships import OBSERVED, read_memberships
 
     if not Database.exists(settings.database, paths.data):
         return []

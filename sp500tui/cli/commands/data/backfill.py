@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
+from sp500tui.cli.commands.data.survey import HistoryRequest, history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
-from sp500tui.cli.history import HistoryRequest, history_request, opened, surveyed, utc_now
 from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode, SourceError
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output

@@ -20,9 +20,9 @@ from textual.widgets import Static
 
 from sp500tui.tui.prices.columns import PriceColumn
 from sp500tui.tui.prices.panel import PricePanel
-from sp500tui.tui.render.terminal_diff import DiffingApp, DiffUpdate, between, change
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK
+from sp500tui.tui.terminal.diff import DiffingApp, DiffUpdate, between, change
 from tests.support.tui.price_rows import Clock, constituent, live
 
 WIDTH, HEIGHT = 120, 14

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from sp500tui.cli.commands.data.window import parse_window
 from sp500tui.cli.context import configuration_of, start
-from sp500tui.cli.window import parse_window
 from sp500tui.config.paths import Paths
 from sp500tui.config.symbols import parse_symbols, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
@@ -22,7 +22,7 @@ from sp500tui.logs.standard_streams import write_message, write_output_bytes
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from sp500tui.storage.export import Selection
+    from sp500tui.storage.export.rows import Selection
     from sp500tui.storage.transaction import Connection
 
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -61,7 +61,7 @@ def selection_of(namespace: Namespace) -> Selection:
     Raises:
         ConfigurationError: a date or a symbol is malformed, or the options do not fit together.
     """
-    from sp500tui.storage.export import Dataset, Selection
+    from sp500tui.storage.export.rows import Dataset, Selection
 
     dataset = Dataset(namespace.dataset)
     if namespace.resolution and dataset is not Dataset.BARS:
@@ -88,10 +88,10 @@ def symbols_of(text: str | None) -> tuple[str, ...] | None:
 
 
 def _export(connection: Connection, selection: Selection, form: str, file: IO[bytes] | io.RawIOBase) -> int:
-    from sp500tui.storage.export import csv_blocks, json_blocks
+    from sp500tui.storage.export.rows import csv_blocks, json_blocks
 
     if form == "parquet":
-        from sp500tui.storage.export_parquet import write_parquet
+        from sp500tui.storage.export.parquet import write_parquet
 
         return write_parquet(connection, selection, file)
     return _write_blocks((csv_blocks if form == "csv" else json_blocks)(connection, selection), file.write)

@@ -9,7 +9,7 @@ import pytest
 
 from sp500tui.model import Constituent, IndexChange, Membership
 from sp500tui.storage.connection import connect
-from sp500tui.storage.memberships import observe_memberships, read_memberships, store_memberships
+from sp500tui.storage.history.memberships import observe_memberships, read_memberships, store_memberships
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 

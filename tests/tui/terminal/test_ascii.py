@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from sp500tui.tui.render.ascii import as_ascii
+from sp500tui.tui.terminal.ascii import as_ascii
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running
 from tests.tui.conftest import Drive

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from sp500tui.cli.commands.data.survey import history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
-from sp500tui.cli.history import history_request, opened, surveyed, utc_now
 from sp500tui.cli.output import as_columns
 from sp500tui.errors import ExitCode
 from sp500tui.logs.standard_streams import write_json, write_output
@@ -25,7 +25,7 @@ def run(namespace: Namespace) -> int:
     """Print the gaps; the exit code is 1 if the source may have what is missing."""
     from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState
     from sp500tui.storage.connection import connect
-    from sp500tui.storage.history import QUOTES
+    from sp500tui.storage.history.sessions import QUOTES
 
     configuration = configuration_of(namespace)
     request = history_request(namespace, configuration, utc_now())
@@ -64,7 +64,7 @@ def gap_lines(gaps: Sequence[DayCoverage]) -> Iterable[str]:
 def gap_json(connection: Connection, gap: DayCoverage) -> dict[str, object]:
     """A gap for `--json`: `holes` are the ranges without bars, times are ISO 8601 in UTC."""
     from sp500tui.pipeline.history.coverage import holes
-    from sp500tui.storage.history import QUOTES, bar_starts
+    from sp500tui.storage.history.sessions import QUOTES, bar_starts
 
     day = gap.day
     ranges: list[list[str]] | None = None

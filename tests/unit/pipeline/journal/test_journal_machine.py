@@ -26,7 +26,7 @@ from sp500tui.pipeline.core.metrics import LedgerCounters
 from sp500tui.pipeline.journal.journal import Batch, Journal
 from sp500tui.storage import batch_codec as rowcodec
 from tests.support.rows import leased, row, symbols_of
-from tests.unit.pipeline.test_segment import abandon
+from tests.unit.pipeline.journal.test_segment import abandon
 
 
 @dataclass

@@ -15,7 +15,7 @@ from textual._xterm_parser import XTermParser
 from textual.constants import ESCAPE_DELAY
 from textual.message import Message
 
-from sp500tui.tui.shell.terminal_input import HEARTBEAT_TIMEOUT, LONGEST, TerminalInput
+from sp500tui.tui.terminal.input import HEARTBEAT_TIMEOUT, LONGEST, TerminalInput
 from tests.support.tui.terminal_garbage import KINDS, garbage
 
 

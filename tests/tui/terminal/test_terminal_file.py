@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 from textual.driver import Driver
 
-from sp500tui.tui.shell.driver import BrowserDriver, NonBlockingWriter, TerminalDriver, driver_class
+from sp500tui.tui.terminal.driver import BrowserDriver, NonBlockingWriter, TerminalDriver, driver_class
 
 _PIPE = 1 << 20
 

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from sp500tui.errors import ConfigurationError, Sp500tuiError
 from sp500tui.logs.redaction import one_line
-from sp500tui.storage.export import ColumnType, Selection, csv_blocks
+from sp500tui.storage.export.rows import ColumnType, Selection, csv_blocks
 from sp500tui.storage.transaction import Connection
 
 if TYPE_CHECKING:

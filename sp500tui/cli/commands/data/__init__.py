@@ -1,0 +1,1 @@
+"""Commands that read or fetch market data, or work with the database."""

@@ -1,0 +1,1 @@
+"""Commands that address a running pipeline."""

@@ -1,0 +1,1 @@
+"""Streams rows of the database to files."""

@@ -1,0 +1,1 @@
+"""The tables of the history: sessions, coverage, memberships and retention."""

@@ -1,0 +1,1 @@
+"""The driver of the terminal: output, input and the differences between frames."""
