@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from sp500tui.model import Bar, CorporateAction, MarketState, Resolution, TradingSession
 from sp500tui.pipeline.history.coverage import TradingDay
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest
+from sp500tui.storage.transaction import Connection
 
 MARKET = "America/New_York"
 
@@ -52,6 +53,22 @@ def bar(symbol: str, resolution: Resolution, start: datetime) -> Bar:
         volume=1000,
         currency="USD",
         fetched_at=start + timedelta(days=30),
+    )
+
+
+def insert_bars(connection: Connection, bars: Iterable[Bar]) -> None:
+    """Store bars as a writer would; those that are there are left unchanged."""
+    columns = ("symbol", "resolution", "start_time", "open", "high", "low", "close", "volume", "currency")
+    connection.cursor().executemany(
+        f"INSERT INTO bars ({', '.join(columns)}, source, fetched_at) "  # names of columns
+        f"VALUES ({', '.join(['%s'] * len(columns))}, 'yahoo', %s) ON CONFLICT DO NOTHING",
+        [
+            (
+                *(str(bar.resolution) if name == "resolution" else getattr(bar, name) for name in columns),
+                bar.fetched_at,
+            )
+            for bar in bars
+        ],
     )
 
 

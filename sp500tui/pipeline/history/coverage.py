@@ -37,7 +37,7 @@ RETRIEVABLE = frozenset({CoverageState.PARTIAL, CoverageState.MISSING})
 
 @dataclass(frozen=True, slots=True)
 class TradingDay:
-    """The regular sessions of one date at an exchange; nearly always one."""
+    """The regular sessions of one date at an exchange: one, two with a lunch break, many in a demo that runs faster."""
 
     session_date: date
     sessions: tuple[TradingSession, ...]
@@ -51,6 +51,14 @@ class TradingDay:
     def end_time(self) -> datetime:
         """The last close, UTC."""
         return self.sessions[-1].end_time
+
+    def settled(self, now: datetime) -> TradingDay:
+        """The day with the sessions that have ended; with all while none has.
+
+        What is missing in the first session of a date is a gap, also while a later one is running.
+        """
+        ended = tuple(each for each in self.sessions if each.end_time + SETTLING <= now)
+        return TradingDay(self.session_date, ended or self.sessions)
 
     def slots(self, resolution: str) -> list[datetime]:
         """The starts of the bars that the day should have; of minutes, for collected prices."""

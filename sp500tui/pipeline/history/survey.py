@@ -45,13 +45,14 @@ def survey(
             warnings.append(market.warning)
         if not market.days:
             continue
-        first, last = market.days[0], market.days[-1]
+        days = [day.settled(now) for day in market.days]
+        first, last = days[0], days[-1]
         for index in range(0, len(market.symbols), _SYMBOLS_AT_ONCE):
             some = market.symbols[index : index + _SYMBOLS_AT_ONCE]
             span = (first.start_time, last.end_time)
             present = present_by_day(connection, market.market, resolution, some, *span)
             asked = attempts_by_day(connection, resolution, some, first.session_date, last.session_date)
-            found = coverage_of(some, resolution, market.days, present, asked, now)
+            found = coverage_of(some, resolution, days, present, asked, now)
             store_coverage(connection, resolution, [each.row() for each in found], now)
             coverage.extend(found)
     return Survey(tuple(coverage), tuple(dict.fromkeys(warnings)))

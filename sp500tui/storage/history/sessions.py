@@ -42,22 +42,21 @@ class CoverageRow:
 
 
 def store_sessions(connection: Connection, sessions: Iterable[TradingSession], fetched_at: datetime) -> None:
-    """Store sessions; those of one market, date and kind become one, from the first start to the last end.
+    """Store sessions, in place of those of the same market and kind that they overlap.
 
     Raises:
         DatabaseError: With its SQLSTATE, as in every function of this module.
     """
-    merged: dict[tuple[str, date, str], tuple[datetime, datetime]] = {}
-    for each in sessions:
-        key = (each.market, each.session_date, each.kind.value)
-        start, end = merged.get(key, (each.start_time, each.end_time))
-        merged[key] = (min(start, each.start_time), max(end, each.end_time))
-    if merged:
-        columns = _columns(
-            ("market", "session_date", "kind", "start_time", "end_time"),
-            [(*key, *times) for key, times in sorted(merged.items())],
-        )
-        _execute(connection, "upsert_sessions", {**columns, "fetched_at": fetched_at})
+    listed = {(each.market, each.kind.value, each.start_time): each for each in sessions}
+    if not listed:
+        return
+    rows = [
+        (market, kind, start, each.end_time, each.session_date)
+        for (market, kind, start), each in sorted(listed.items(), key=lambda item: item[0])
+    ]
+    columns = _columns(("market", "kind", "start_time", "end_time", "session_date"), rows)
+    _execute(connection, "delete_replaced_sessions", columns)
+    _execute(connection, "upsert_sessions", {**columns, "fetched_at": fetched_at})
 
 
 def stored_sessions(

@@ -61,10 +61,13 @@ def _holes(connection: Connection, resolution: str, cell: CoverageCell) -> Holes
 
     if resolution == QUOTES:
         return []
-    days = [
-        TradingDay(cell.session_date, sessions) for sessions in sessions_on(connection, cell.session_date)
-    ]
-    # The market of a symbol is not stored; markets whose sessions differ in length expect other numbers of bars.
+    # The market of a symbol is not stored; markets whose sessions differ in length expect other numbers of bars. Of a
+    # date with several sessions, those were counted that had ended.
+    days = (
+        TradingDay(cell.session_date, sessions[:number])
+        for sessions in sessions_on(connection, cell.session_date)
+        for number in range(1, len(sessions) + 1)
+    )
     day = next((day for day in days if len(day.slots(resolution)) == cell.expected), None)
     if day is None:
         return []

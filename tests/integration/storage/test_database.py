@@ -155,7 +155,7 @@ class TestSchema:
 
         with connect(database_url, application_name="test") as connection:
             rows = connection.execute("SELECT version FROM schema_version ORDER BY 1").fetchall()
-        assert rows == [(version,) for version in range(1, 11)]
+        assert rows == [(version,) for version in range(1, 12)]
 
     def test_needs_no_right_to_create_where_it_is_applied(
         self, tcp_postgres: TcpPostgres, reader: str

@@ -121,5 +121,5 @@ def test_the_schema_is_applied_in_spite_of_it(connection: Connection, database_u
     apply_schema(database_url)
 
     with psycopg.connect(database_url) as other:
-        assert other.execute("SELECT count(*) FROM schema_version").fetchone() == (10,)
+        assert other.execute("SELECT count(*) FROM schema_version").fetchone() == (11,)
         assert other.execute("SELECT count(*) FROM known_symbols").fetchone() == (0,)

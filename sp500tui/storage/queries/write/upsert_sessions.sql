@@ -5,7 +5,7 @@ FROM unnest(
     %(market)s::text[], %(session_date)s::date[], %(kind)s::text[], %(start_time)s::timestamptz[],
     %(end_time)s::timestamptz[]
 ) AS listed
-ON CONFLICT (market, session_date, kind) DO UPDATE SET
-    start_time = excluded.start_time,
+ON CONFLICT (market, kind, start_time) DO UPDATE SET
+    session_date = excluded.session_date,
     end_time = excluded.end_time,
     fetched_at = excluded.fetched_at

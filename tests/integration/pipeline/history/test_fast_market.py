@@ -1,0 +1,107 @@
+"""The coverage of a demo market whose days pass faster: several sessions on one date."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sp500tui.model import Resolution
+from sp500tui.pipeline.history.coverage import CoverageState
+from sp500tui.pipeline.history.survey import survey
+from sp500tui.simulator.faults import Faults
+from sp500tui.simulator.market.clock import CLOSING, DAY, OPENING
+from sp500tui.simulator.yahoo.charts import chart
+from sp500tui.sources.yahoo.charts import Chart, ChartRequest, parse_chart
+from sp500tui.storage.connection import connect
+from sp500tui.storage.history.sessions import store_sessions, stored_sessions
+from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.transaction import Connection
+from tests.support.charts import MARKET, insert_bars, session
+from tests.unit.simulator.test_clock import NOON, SettableTime
+from tests.unit.simulator.test_market import new_market
+
+SPEED = 20
+_DAY = DAY / SPEED
+"""Real seconds of one day of the market."""
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    apply_schema(database_url)
+    with connect(database_url, application_name="test") as connection:
+        yield connection
+
+
+class FastMarket:
+    """Charts of a market whose day takes 72 minutes, from its first opening on."""
+
+    def __init__(self) -> None:
+        self.time = SettableTime()
+        self.market = new_market(self.time, speed=SPEED, start_at=OPENING)
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time.now, UTC)
+
+    def __call__(self, request: ChartRequest) -> Chart:
+        query = {
+            "interval": str(request.resolution),
+            "period1": f"{request.start.timestamp():.0f}",
+            "period2": f"{request.end.timestamp():.0f}",
+        }
+        answer = chart(self.market, request.symbol, query, Faults())
+        body = json.loads(json.dumps({"chart": {"result": [answer.result], "error": None}}))
+        return parse_chart(body, request, self.now)
+
+
+def state_of_today(connection: Connection, market: FastMarket) -> tuple[int, int, CoverageState]:
+    """Expected and present bars of the present date."""
+    start = datetime.fromtimestamp(NOON, UTC) - timedelta(hours=1)
+    found = survey(connection, market, ["MMM"], "1m", (start, market.now), market.now)
+    assert not found.warnings
+    (today,) = found.coverage
+    return today.expected, today.present, today.state
+
+
+def test_what_was_fetched_is_complete_however_many_sessions_a_date_has(connection: Connection) -> None:
+    market = FastMarket()
+    session_seconds = (CLOSING - OPENING) / SPEED
+    start = datetime.fromtimestamp(NOON, UTC)
+    for day in range(4):
+        # when another session has ended, its bars are missing, and only those
+        market.time.now = NOON + day * _DAY + session_seconds + 120
+        assert state_of_today(connection, market)[:2] == (20 * (day + 1), 20 * day)
+        # and once they are stored, nothing is missing, also while the next session is running
+        fetched = market(ChartRequest("MMM", Resolution.MINUTE, start, market.now))
+        insert_bars(connection, fetched.bars)
+        assert state_of_today(connection, market) == (20 * (day + 1),) * 2 + (CoverageState.COMPLETE,)
+        market.time.now = NOON + (day + 1) * _DAY + 300
+        assert state_of_today(connection, market) == (20 * (day + 1),) * 2 + (CoverageState.COMPLETE,)
+
+
+def test_a_gap_of_an_earlier_session_is_reported_while_a_later_one_is_running(connection: Connection) -> None:
+    market = FastMarket()
+    market.time.now = NOON + 300
+    assert state_of_today(connection, market) == (20, 0, CoverageState.NOT_YET)
+    market.time.now = NOON + _DAY + 300
+    assert state_of_today(connection, market) == (20, 0, CoverageState.MISSING)
+
+
+def test_a_session_that_is_stated_differently_replaces_the_one_before(connection: Connection) -> None:
+    # given a session, and one long entry of the same date that spans it
+    day = datetime(2026, 5, 4, tzinfo=UTC)
+    stated = session(day.date(), minutes=210)
+    store_sessions(connection, [session(day.date()), session(day.date() + timedelta(days=1))], day)
+
+    # when the source states that it closes early, and that the next one opens later
+    later = session(day.date() + timedelta(days=1))
+    moved = type(later)(
+        MARKET, later.session_date, later.kind, later.start_time + timedelta(hours=1), later.end_time
+    )
+    store_sessions(connection, [stated, moved, moved], day)
+
+    # then these are the only ones
+    assert stored_sessions(connection, MARKET, day, day + timedelta(days=2)) == (stated, moved)
