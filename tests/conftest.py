@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Without it, every worker and each of the hundreds of programs compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long one example takes depends on the load of the machine; the benchmarks judge speed.
 settings.register_profile("sp500tui", deadline=None)
