@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 
 from sp500tui import __version__
 from sp500tui.pipeline.core.metrics import DURATION_BOUNDS, Durations
-from sp500tui.pipeline.core.snapshot import Health, LivePrice, Phase, Snapshot, StageName, WorkerState
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, LivePrice, Phase, Snapshot, WorkerState
 
 QUANTILES = (0.0, 0.5, 0.9, 0.99, 1.0)
 """Of the symbols' ages; 1 is the oldest."""

@@ -18,7 +18,8 @@ from psycopg import sql
 from sp500tui.errors import Sp500tuiError
 from sp500tui.lessons.lesson import LessonError
 from sp500tui.pipeline.api import MAX_INTERVAL, FaultInjector, PipelineControl
-from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.storage.connection import connect, query_error
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.url import with_database

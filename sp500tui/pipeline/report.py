@@ -9,15 +9,9 @@ from typing import Any
 
 from sp500tui import __version__
 from sp500tui.errors import ExitCode, Sp500tuiError
-from sp500tui.pipeline.core.snapshot import (
-    DatabaseSnapshot,
-    Health,
-    Latency,
-    Ledger,
-    Phase,
-    Snapshot,
-    StageName,
-)
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Latency, Phase, Snapshot
 
 _REPORTED = (StageName.PRICE, StageName.CONVERTER, StageName.WRITER)
 

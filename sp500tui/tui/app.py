@@ -29,7 +29,8 @@ from sp500tui.logs.standard_streams import write_last_message
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
 from sp500tui.pipeline.runtime.unattended_stop import stop_unattended

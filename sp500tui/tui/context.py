@@ -11,7 +11,8 @@ from textual.binding import Binding
 
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.polling import PipelineFeed
 
 

@@ -12,7 +12,8 @@ from textual.message import Message
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 
 if TYPE_CHECKING:
     from sp500tui.export import Table

@@ -12,16 +12,15 @@ from textual.message import Message
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode, Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import (
     CycleSnapshot,
     Latency,
-    Ledger,
     Phase,
-    QueueName,
     QueueSnapshot,
     Snapshot,
-    StageName,
     StageSnapshot,
 )
 from sp500tui.tui.messages import PipelineFailed, PipelineOpened

@@ -16,7 +16,7 @@ import psycopg
 from sp500tui.config.settings import Settings
 from sp500tui.model import ConvertedQuote, FetchedQuote, FxRate, Quote
 from sp500tui.pipeline.core.latest_prices import LatestPrices
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.stages.fx import FxRates

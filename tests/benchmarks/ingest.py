@@ -14,9 +14,10 @@ import psycopg
 from sp500tui.config.settings import Settings
 from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.latest_prices import LatestPrices
-from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
+from sp500tui.pipeline.core.metrics import LatencyHistogram
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal

@@ -29,9 +29,9 @@ def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable
     """That many production price workers, from the tickers queue to the quotes queue."""
     from sp500tui.cli.runtime_tuning import tune_gc
     from sp500tui.model import FetchedQuote, Ticker
-    from sp500tui.pipeline.core.metrics import LedgerCounters
+    from sp500tui.pipeline.core.ledger import LedgerCounters
+    from sp500tui.pipeline.core.names import StageName
     from sp500tui.pipeline.core.queue import MemoryQueue
-    from sp500tui.pipeline.core.snapshot import StageName
     from sp500tui.pipeline.core.worker_pool import WorkerPool
     from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols
     from sp500tui.pipeline.stages.fx import FxRates

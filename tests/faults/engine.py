@@ -12,7 +12,8 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.snapshot import Ledger, Snapshot
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import pause, wait_for

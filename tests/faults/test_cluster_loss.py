@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Health, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker
 from tests.faults.program import Launcher, Program

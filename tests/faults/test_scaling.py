@@ -14,7 +14,7 @@ import psutil
 import psycopg
 import pytest
 
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 from tests.faults.checker import Checker
 from tests.faults.engine import Engine, EngineStarter
 from tests.faults.program import pause, wait_for

@@ -9,20 +9,19 @@ from datetime import UTC, datetime
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.metrics import Durations
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import (
     ConstituentsSnapshot,
     CycleSnapshot,
     Latency,
-    Ledger,
     LivePrice,
     MissingSymbol,
     Phase,
-    QueueName,
     QueueSnapshot,
     Snapshot,
     SourceSnapshot,
-    StageName,
     StageSnapshot,
     WorkerState,
 )

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from sp500tui.logs.setup import LogLine
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.snapshot import Ledger, LivePrice, Snapshot
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.remote.recording.blocks import BlockWriter, FileFacts
 from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.stores import StoredBlock

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sp500tui.model import ConvertedQuote, MarketState, Quote
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import MemoryLease, MemoryQueue
 from sp500tui.storage import batch_codec as rowcodec
 

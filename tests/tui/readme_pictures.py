@@ -24,7 +24,9 @@ from sp500tui.config.settings import SCREEN_DEMO, Settings
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Health, Snapshot, StageName, VerdictKind, WorkerState
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, Snapshot, WorkerState
+from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.tui.app import DashboardApp
 from tests.support.valkey import new_server

@@ -28,7 +28,8 @@ from sp500tui.headless.runner import run_headless
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.snapshot import Ledger, MissingSymbol, Phase, Snapshot
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.snapshot import MissingSymbol, Phase, Snapshot
 from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp, run_dashboard
 from sp500tui.tui.dashboard.screen import MainScreen

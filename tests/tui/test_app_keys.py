@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from textual.message import Message
 
-from sp500tui.pipeline.core.snapshot import QueueName, StageName, WorkerState
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.database.screen import DatabaseScreen

@@ -9,7 +9,8 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.screen import Screen
 
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.history import History
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS

@@ -16,7 +16,7 @@ from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.setup import log_uncaught
 from sp500tui.logs.standard_streams import write_json, write_output
-from sp500tui.pipeline.core.snapshot import Ledger
+from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.remote.recording.playback import Playback
 from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.replay import ReplayedPipeline

@@ -9,14 +9,8 @@ from typing import Any
 
 from sp500tui.cluster.broker.values import loads, warn_invalid
 from sp500tui.logs.redaction import plain
-from sp500tui.pipeline.core.snapshot import (
-    Latency,
-    Phase,
-    SourceSnapshot,
-    StageName,
-    StageSnapshot,
-    WorkerSnapshot,
-)
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Latency, Phase, SourceSnapshot, StageSnapshot, WorkerSnapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sp500tui.cluster.membership.view import ClusterView
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
-from sp500tui.pipeline.core.snapshot import QueueName, StageName
 
 _CONSUMERS = {
     QueueName.TICKERS: StageName.PRICE,

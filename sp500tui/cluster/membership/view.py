@@ -11,7 +11,8 @@ from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_work
 from sp500tui.cluster.scheduling.schedule_fields import validated_fields
 from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS
-from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import WorkerSnapshot
 
 HEARTBEAT_TIMEOUT = 5.0
 """Seconds without a heartbeat after which a node counts as lost."""

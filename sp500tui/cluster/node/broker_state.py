@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.values import hash_fields, to_int
 from sp500tui.cluster.queue.entries import Reading
-from sp500tui.pipeline.core.snapshot import Ledger, QueueName
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import QueueName
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sp500tui.cluster.scheduling.leader_election import LeaseResult
 from sp500tui.cluster.shared.throttle import peers
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.runtime.lifecycle import Emit
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,10 @@ from sp500tui.cluster.shared.demo_seed import share_demo_seed
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.service_thread import ServiceThread
-from sp500tui.pipeline.core.snapshot import Health, Ledger, Phase, StageName
+from sp500tui.pipeline.core.snapshot import Health, Phase
 from sp500tui.pipeline.runtime.lifecycle import POLL_INTERVAL, ClosingStep, Emit, Lifecycle
 from sp500tui.pipeline.runtime.sources import Sources
 

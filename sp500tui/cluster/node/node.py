@@ -40,15 +40,9 @@ from sp500tui.pipeline.api import (
     clamp_workers,
 )
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import (
-    DatabaseSnapshot,
-    Health,
-    Ledger,
-    NodeSnapshot,
-    Phase,
-    Snapshot,
-    StageName,
-)
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, NodeSnapshot, Phase, Snapshot
 from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport

@@ -10,14 +10,14 @@ from sp500tui.cluster.membership.heartbeat import Heartbeat
 from sp500tui.cluster.membership.membership import short_name
 from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, LOST_NODE_TTL, ClusterView, LostNode
 from sp500tui.cluster.node.wiring import NodeComponents
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import (
     Health,
     Latency,
-    Ledger,
     NodeSnapshot,
     Phase,
     SourceSnapshot,
-    StageName,
     StageSnapshot,
     WorkerSnapshot,
 )

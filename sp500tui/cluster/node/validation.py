@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sp500tui.config.settings import Settings, parse_stages
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import redact_url
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.runtime.wiring import stage_sizes
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.lesson import Figure, Lesson, LessonError, Measured, Source, Value, number
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerState
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot, WorkerState
 from sp500tui.storage.connection import connect
 from sp500tui.storage.reads import latest_since, price_keys, statistics
 from sp500tui.storage.transaction import Connection

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.lesson import Figure, Lesson, Measured, Source, Value, number, ratio
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerState
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot, WorkerState
 from sp500tui.pipeline.core.spans import SpanReport
 
 _LATENCIES = (0.2, 0.5)

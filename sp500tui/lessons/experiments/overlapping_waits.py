@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.lesson import Figure, Lesson, Measured, Source, Value, ratio
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 
 _WAITING = 6.0
 """Seconds of a cycle for which a single worker waits for answers."""

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from sp500tui.lessons.bench import Bench, LocalMarket
 from sp500tui.lessons.lesson import Figure, Lesson, LessonError, Measured, Source, Value, number, ratio
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.service_thread import ServiceThread
-from sp500tui.pipeline.core.snapshot import StageName
 
 _WORKERS = 12
 _OUTAGE = 2.5

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.queue import Depth
-from sp500tui.pipeline.core.snapshot import Latency, QueueName, QueueSnapshot
+from sp500tui.pipeline.core.snapshot import Latency, QueueSnapshot
 
 Clock = Callable[[], float]
 
@@ -206,36 +207,3 @@ def percentiles(counts: list[int]) -> Latency:
             seen += counts[bucket]
         found.append(_upper_bound(bucket) / math.sqrt(_BUCKET_GROWTH))
     return Latency(*found)
-
-
-class LedgerCounters:
-    """The counters of the ledger equation and the lock under which quotes move.
-
-    Every hand-over of quotes (queue to queue, queue to journal, journal to database) takes `lock`, so that a thread
-    that holds it sees each quote in exactly one place.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.fetched = 0
-        self.stored = 0
-        self.duplicate = 0
-        self.dead = 0
-
-    def count_fetched(self, quotes: int) -> None:
-        """Count quotes put on the quotes queue."""
-        with self.lock:
-            self.fetched += quotes
-
-    @property
-    def written(self) -> int:
-        """Rows that have reached their end: stored, duplicate or dead."""
-        with self.lock:
-            return self.stored + self.duplicate + self.dead
-
-    def count_written(self, stored: int, duplicate: int, dead: int) -> None:
-        """Count rows that are stored, were stored before, or became dead letters."""
-        with self.lock:
-            self.stored += stored
-            self.duplicate += duplicate
-            self.dead += dead

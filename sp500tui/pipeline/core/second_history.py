@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Protocol
 
 from sp500tui.pipeline.core.events import EventLog
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.second_sample import (
     SECONDS_KEPT,
@@ -20,7 +21,7 @@ from sp500tui.pipeline.core.second_sample import (
     StageSecond,
     WorkerSecond,
 )
-from sp500tui.pipeline.core.snapshot import QueueName, StageName, WorkerState
+from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.time_accounting import DepthBucket, StageAccounts, WorkerBucket
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.snapshot import QueueName, StageName, WorkerState
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.snapshot import WorkerState
 
 SECONDS_KEPT = 180
 """Seconds for which samples are kept."""

@@ -8,23 +8,9 @@ from enum import StrEnum
 
 from sp500tui.errors import ExitCode
 from sp500tui.model import ConvertedQuote, MarketState
-
-
-class StageName(StrEnum):
-    """The four stages, in the order of the data flow."""
-
-    SCRAPER = "scraper"
-    PRICE = "price"
-    CONVERTER = "converter"
-    WRITER = "writer"
-
-
-class QueueName(StrEnum):
-    """The three queues between the stages, in the order of the data flow."""
-
-    TICKERS = "tickers"
-    QUOTES = "quotes"
-    ROWS = "rows"
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.verdict import Verdict
 
 
 class WorkerState(StrEnum):
@@ -181,38 +167,6 @@ class StageSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """The conservation equation: every fetched quote is in exactly one place on its right side."""
-
-    fetched: int = 0
-    stored: int = 0
-    duplicate: int = 0
-    queued: int = 0
-    in_flight: int = 0
-    spooled: int = 0
-    dead: int = 0
-
-    def __str__(self) -> str:
-        """The equation as text."""
-        places = ("stored", "duplicate", "queued", "in_flight", "spooled", "dead")
-        right = " + ".join(f"{name.replace('_', ' ')} {getattr(self, name):,}" for name in places)
-        return f"fetched {self.fetched:,} = {right}"
-
-    @property
-    def summary(self) -> str:
-        """The equation without empty places: `fetched 503 = stored 480 + duplicate 23`."""
-        first, *terms = str(self).split(" + ")
-        return " + ".join([first, *(term for term in terms if not term.endswith(" 0"))])
-
-    @property
-    def is_balanced(self) -> bool:
-        """Whether `fetched = stored + duplicate + queued + in_flight + spooled + dead`."""
-        return self.fetched == (
-            self.stored + self.duplicate + self.queued + self.in_flight + self.spooled + self.dead
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class CycleSnapshot:
     """The current or last cycle over all symbols."""
 
@@ -330,51 +284,6 @@ class LivePrice:
     """Increases with every change of any symbol."""
     written_by: str = ""
     """Name of the writer that committed it; empty before that."""
-
-
-class VerdictKind(StrEnum):
-    """The rule that a verdict comes from."""
-
-    STARTING = "starting"
-    KEEPS_UP = "keeps up"
-    LIMIT = "request limit"
-    """Keeps up, and the request limit sets the pace."""
-    FULL_QUEUE = "full queue"
-    BEHIND = "behind"
-    """A cycle takes longer than the interval."""
-    PAUSED = "paused"
-    NO_WORKERS = "no workers"
-    """No node of the cluster runs a stage for which work waits."""
-    SOURCE_DOWN = "source down"
-    DATABASE_DOWN = "database down"
-    JOURNAL_DOWN = "journal down"
-    BROKER_DOWN = "broker down"
-    ENDING = "ending"
-    """Draining, spooling, stopped or failed."""
-
-
-class Severity(StrEnum):
-    """How much a verdict matters."""
-
-    OK = "ok"
-    NOTE = "note"
-    """Not wrong, but good to know."""
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether the pipeline keeps up, and what limits it."""
-
-    kind: VerdictKind = VerdictKind.STARTING
-    severity: Severity = Severity.NOTE
-    sentence: str = "starting"
-    """`behind: a cycle takes 7.6 of 2.0 s: Yahoo Finance answers in 2.4 s`."""
-    advice: str = ""
-    """What would help, or would not: `+ adds one`, `more price workers would not help`."""
-    stage: StageName | None = None
-    """The stage that it is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sp500tui.model import Bar, FetchedQuote
-from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import WorkerState
 
 CAPACITY = 2000
 """Spans of one worker that are kept: a minute or more, at 30 changes of state a second."""

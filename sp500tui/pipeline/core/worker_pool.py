@@ -13,9 +13,10 @@ from typing import Any
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.service_thread import ServiceThread
-from sp500tui.pipeline.core.snapshot import StageName, StageSnapshot
+from sp500tui.pipeline.core.snapshot import StageSnapshot
 from sp500tui.pipeline.core.spans import SpanRings, WorkerSpans
 from sp500tui.pipeline.core.time_accounting import StageAccounts
 from sp500tui.pipeline.core.worker import Worker, WorkerTask

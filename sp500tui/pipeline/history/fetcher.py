@@ -14,7 +14,7 @@ from threading import Lock
 
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
 from sp500tui.model import Bar
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.worker import Worker

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sp500tui.errors import JournalError
 from sp500tui.model import ConvertedQuote
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot
 from sp500tui.pipeline.core.time_accounting import DepthAccount

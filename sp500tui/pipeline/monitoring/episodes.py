@@ -10,7 +10,8 @@ import logging
 from dataclasses import dataclass
 
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import CycleSnapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import CycleSnapshot
 from sp500tui.pipeline.writer.database_health import Outage
 
 _CALM = 5.0

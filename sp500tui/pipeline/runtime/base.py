@@ -12,8 +12,9 @@ from sp500tui.model import Constituent
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, EventLog, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import Durations
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.second_sample import SecondSample
-from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, StageName, WorkerState
+from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, WorkerState
 from sp500tui.pipeline.core.spans import SpanReport
 from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
 from sp500tui.pipeline.runtime.wiring import RunComponents

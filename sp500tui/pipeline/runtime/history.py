@@ -10,9 +10,11 @@ from typing import Any, cast
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters
+from sp500tui.pipeline.core.ledger import Ledger, LedgerCounters
+from sp500tui.pipeline.core.metrics import LatencyHistogram
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import JournalSnapshot, Ledger, StageName
+from sp500tui.pipeline.core.snapshot import JournalSnapshot
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.history.calendar import FetchChart
 from sp500tui.pipeline.history.fetcher import HistoryProgress, HistoryStage

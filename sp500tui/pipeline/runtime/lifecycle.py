@@ -13,9 +13,10 @@ from typing import Any
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.service_thread import ServiceThread
-from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.monitoring.episodes import BehindEpisode, LimitEpisode, Report
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.pipeline.runtime.wiring import RunComponents

@@ -14,7 +14,8 @@ from sp500tui.errors import ExitCode
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, HistorySnapshot, ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport

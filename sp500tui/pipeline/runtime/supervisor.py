@@ -12,7 +12,8 @@ from sp500tui.config.settings import Settings
 from sp500tui.errors import SourceError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.monitoring.episodes import ReplayEpisode
 from sp500tui.pipeline.runtime.lifecycle import POLL_INTERVAL, ClosingStep, Emit, Lifecycle
 from sp500tui.pipeline.runtime.sources import Sources

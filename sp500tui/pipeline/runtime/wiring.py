@@ -11,10 +11,11 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.core.events import EventLog, PipelineEvent
 from sp500tui.pipeline.core.latest_prices import LatestPrices
-from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, QueueMeter
+from sp500tui.pipeline.core.ledger import Ledger, LedgerCounters
+from sp500tui.pipeline.core.metrics import LatencyHistogram, QueueMeter
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
 from sp500tui.pipeline.core.second_history import DepthSource, SecondHistory
-from sp500tui.pipeline.core.snapshot import Ledger, QueueName, StageName
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.journal.dead_letters import DeadLetters

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.model import FetchedQuote, Ticker
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue
 from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
 from sp500tui.pipeline.core.spans import Batches

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import LatencyHistogram
-from sp500tui.pipeline.core.snapshot import Health, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health
 
 _MAX_BACKOFF = 2.0
 """Seconds; short, so that writing resumes within five seconds of the database's return."""

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from sp500tui.errors import Sp500tuiError
 from sp500tui.export import Table, as_line, write_table
 from sp500tui.logs.setup import RING_CAPACITY, LogLine
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.log.panel import LogView

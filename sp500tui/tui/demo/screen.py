@@ -14,7 +14,8 @@ from textual.containers import Horizontal
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, DemoAction, active, adjusted, toggled
 from sp500tui.tui.demo.render import (
     control_lines,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl, clamp_workers
-from sp500tui.pipeline.core.snapshot import Phase, StageName, WorkerState
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase, WorkerState
 from sp500tui.tui.demo.faults import FAULTS, OUTAGE_SECONDS, FaultOption
 from sp500tui.tui.demo.render import writer_to_kill
 from sp500tui.tui.render.formats import count, span

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot, StageName, StageSnapshot
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot, StageSnapshot
 from sp500tui.tui.render.cluster_labels import (
     alive_nodes,
     node_state,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Phase, Snapshot, StageName, StageSnapshot
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Phase, Snapshot, StageSnapshot
 from sp500tui.tui.render.formats import clean, plural, short_span
 from sp500tui.tui.render.lines import Role
 

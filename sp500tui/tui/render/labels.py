@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sp500tui.model import MarketState
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import (
     Health,
     MarketSnapshot,
     Phase,
     QueueSnapshot,
-    Severity,
     Snapshot,
-    StageName,
-    VerdictKind,
     WorkerState,
 )
+from sp500tui.pipeline.core.verdict import Severity, VerdictKind
 from sp500tui.tui.render.cluster_labels import lost_label
 from sp500tui.tui.render.formats import clean, span
 from sp500tui.tui.render.lines import Role

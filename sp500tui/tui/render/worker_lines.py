@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from sp500tui.pipeline.core.snapshot import StageName, WorkerSnapshot, WorkerState
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
 from sp500tui.tui.render.cluster_labels import short_name, tail
 from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural, rate, short_span
 from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label

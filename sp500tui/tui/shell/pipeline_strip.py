@@ -9,14 +9,8 @@ from functools import lru_cache
 from textual import events
 from textual.reactive import reactive
 
-from sp500tui.pipeline.core.snapshot import (
-    QueueName,
-    QueueSnapshot,
-    Snapshot,
-    StageName,
-    StageSnapshot,
-    WorkerState,
-)
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.snapshot import QueueSnapshot, Snapshot, StageSnapshot, WorkerState
 from sp500tui.tui.history import History
 from sp500tui.tui.messages import StageSelected
 from sp500tui.tui.render.event_marks import event_mark

@@ -10,7 +10,9 @@ from math import ceil
 
 from textual import events
 
-from sp500tui.pipeline.core.snapshot import Health, Ledger, Phase, Snapshot, StageName
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
 from sp500tui.tui.render.cluster_labels import nodes_label
 from sp500tui.tui.render.formats import (
     clean,

@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 from sp500tui.export import Table
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName, WorkerSnapshot
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot, WorkerSnapshot
 from sp500tui.tui.history import History
 from sp500tui.tui.messages import CopyRequested, ExportRequested
 from sp500tui.tui.render.cluster_labels import short_name

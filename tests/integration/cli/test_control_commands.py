@@ -16,7 +16,9 @@ from sp500tui.cli.commands.running import attach
 from sp500tui.errors import ExitCode
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.snapshot import Ledger, Phase, StageName
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.address import PipelineRunsError
 from tests.support.environment import isolate_home
 from tests.support.remote import Serve, Served

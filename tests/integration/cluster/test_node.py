@@ -7,7 +7,8 @@ import pytest
 
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.snapshot import Health, Phase, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, Phase
 from sp500tui.pipeline.report import exit_code
 from tests.support.cluster import ClusterUnderTest
 

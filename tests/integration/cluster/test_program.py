@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sp500tui.pipeline.core.snapshot import VerdictKind
+from sp500tui.pipeline.core.verdict import VerdictKind
 from tests.faults.program import Launcher, Program
 from tests.support.cluster import ClusterUnderTest
 

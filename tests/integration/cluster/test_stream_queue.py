@@ -12,8 +12,8 @@ from sp500tui.cluster.broker.errors import BrokerError, FencedError
 from sp500tui.cluster.node.broker_state import read_state
 from sp500tui.cluster.queue.dead_lettering import PoisonMessage
 from sp500tui.cluster.queue.stream_queue import StreamLease, StreamQueue
+from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import QueueName
 from tests.support.valkey import MakeQueue, ValkeyServer
 
 Wait = Callable[[Callable[[], object]], None]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sp500tui.errors import ExitCode
-from sp500tui.pipeline.core.snapshot import Health, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health
 from tests.faults.program import Launcher, Program
 from tests.support.cluster import ClusterUnderTest
 from tests.support.tls_proxy import Authority, MakeDoor

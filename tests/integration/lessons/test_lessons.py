@@ -22,7 +22,8 @@ from sp500tui.lessons.catalog import LESSONS, lesson_named
 from sp500tui.lessons.lesson import Lesson, LessonError, Needs
 from sp500tui.lessons.runner import obstacle, run_lesson
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.program import wait_for

@@ -13,7 +13,9 @@ import pytest
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import PipelineControl, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Phase, QueueName, Snapshot, StageName, VerdictKind, WorkerState
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.snapshot import Phase, Snapshot, WorkerState
+from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.pipeline.report import exit_code
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import EngineStarter

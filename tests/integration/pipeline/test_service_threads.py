@@ -29,8 +29,9 @@ from sp500tui.headless.endpoint import serving
 from sp500tui.logs.setup import NoLog
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.latest_prices import LatestPrices
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.monitoring.market_clock import MarketClock

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from sp500tui.pipeline.core.snapshot import StageName, VerdictKind
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import Engine, EngineStarter
 from tests.faults.steps import FIFTY

@@ -18,7 +18,7 @@ from sp500tui import __version__
 from sp500tui.config.settings import Settings
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.remote import commands, server
 from sp500tui.remote.address import Claim, NoPipelineError, PipelineRunsError
 from sp500tui.remote.commands import Poll

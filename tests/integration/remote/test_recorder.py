@@ -13,7 +13,8 @@ from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.setup import NoLog
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.snapshot import Ledger, Phase
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.recording.playback import Playback
 from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.recorder import Recorder

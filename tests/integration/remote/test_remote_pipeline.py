@@ -15,7 +15,8 @@ import pytest
 from sp500tui.logs.setup import LogLine
 from sp500tui.pipeline.api import PipelineControl, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.snapshot import Phase, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.address import NoPipelineError
 from sp500tui.remote.client import RemotePipeline
 from sp500tui.remote.session import CommandFailedError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot, StageName, StageSnapshot
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot, StageSnapshot
 from tests.support.tui.fake_pipeline import running
 
 ALPHA, BETA, GAMMA = "alpha:4100:9f3c12ab", "beta:4711:07d1e4c2", "gamma:4712:5b88a03f"

@@ -16,7 +16,7 @@ from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.snapshot import Ledger
+from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.tui import app as dashboard
 from tests.support.tui.fake_pipeline import FakePipeline, running
 

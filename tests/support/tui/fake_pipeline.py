@@ -13,6 +13,8 @@ from importlib.resources import files
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote, Resolution
 from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, ShutdownLevel, clamp_workers
 from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.second_sample import (
     JournalSecond,
     QueueSecond,
@@ -27,24 +29,19 @@ from sp500tui.pipeline.core.snapshot import (
     Health,
     JournalSnapshot,
     Latency,
-    Ledger,
     LivePrice,
     MarketSnapshot,
     MissingSymbol,
     Phase,
-    QueueName,
     QueueSnapshot,
-    Severity,
     Snapshot,
     SourceSnapshot,
-    StageName,
     StageSnapshot,
-    Verdict,
-    VerdictKind,
     WorkerSnapshot,
     WorkerState,
 )
 from sp500tui.pipeline.core.spans import Batches, Span, SpanReport, WorkerSpans
+from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
 from sp500tui.pipeline.monitoring.verdict import verdict
 from sp500tui.pipeline.report import RunReport
 

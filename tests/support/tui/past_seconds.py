@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.second_sample import (
     JournalSecond,
     QueueSecond,
@@ -14,7 +15,7 @@ from sp500tui.pipeline.core.second_sample import (
     StageSecond,
     WorkerSecond,
 )
-from sp500tui.pipeline.core.snapshot import QueueName, StageName, WorkerSnapshot, WorkerState
+from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
 from tests.support.tui.fake_pipeline import NOON, running
 
 KILLED, DOWN, BACK = 95, 104, 114

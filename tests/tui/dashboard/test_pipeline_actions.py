@@ -12,7 +12,9 @@ from textual.message import Message
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.snapshot import Ledger, MissingSymbol, Phase, StageName
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import MissingSymbol, Phase
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.polling import PipelineFeed
 from sp500tui.tui.quit.shutdown import (

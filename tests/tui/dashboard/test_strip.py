@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import (
     ConstituentsSnapshot,
     Health,
     JournalSnapshot,
     Latency,
-    QueueName,
     Snapshot,
-    StageName,
     WorkerState,
 )
 from sp500tui.tui.history import History

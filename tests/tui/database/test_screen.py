@@ -14,7 +14,8 @@ import pytest
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import DatabaseError
-from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot, Ledger, Snapshot
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot, Snapshot
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import RowTotal

@@ -11,7 +11,7 @@ import pytest
 
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, STOP_DATABASE
 from sp500tui.tui.demo.render import effect_text, entries
 from sp500tui.tui.demo.screen import DemoScreen

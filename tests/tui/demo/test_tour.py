@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Ledger, Phase, StageName
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.tui.demo.tour import Tour, first_round, later_round
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline, running

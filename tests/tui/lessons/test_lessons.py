@@ -14,7 +14,8 @@ from sp500tui.errors import SourceError
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.catalog import LESSONS
 from sp500tui.lessons.lesson import Lesson, Measured, Outcome
-from sp500tui.pipeline.core.snapshot import CycleSnapshot, Ledger, Phase
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.snapshot import CycleSnapshot, Phase
 from sp500tui.tui.lessons import screen as screen_module
 from sp500tui.tui.lessons.screen import LessonsScreen
 from tests.support.tui.canned_market import CannedMarket

@@ -10,14 +10,9 @@ import pytest
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.snapshot import (
-    Health,
-    Ledger,
-    MissingSymbol,
-    Phase,
-    Snapshot,
-    StageName,
-)
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, MissingSymbol, Phase, Snapshot
 from sp500tui.pipeline.monitoring.verdict import verdict
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.tui.database.metrics import metrics

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sp500tui.pipeline.core.snapshot import Health, Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.nodes.screen import NodesScreen
 from sp500tui.tui.screens import SCREENS, entry_of

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from sp500tui import export
 from sp500tui.errors import Sp500tuiError
 from sp500tui.export import Table, as_line, write_table
-from sp500tui.pipeline.core.snapshot import Latency, StageName, WorkerState
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Latency, WorkerState
 from sp500tui.tui.prices.export import PriceRecord, price_record
 from sp500tui.tui.prices.model import PriceModel
 from sp500tui.tui.workers.export import WorkerRecord, worker_record

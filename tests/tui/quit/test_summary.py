@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sp500tui.pipeline.core.snapshot import Ledger
+from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.tui.quit.summary import run_summary
 from tests.support.tui.fake_pipeline import running
 

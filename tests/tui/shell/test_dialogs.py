@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sp500tui.config.keys import KEYS
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.help.screen import help_lines

@@ -12,21 +12,18 @@ from hypothesis import strategies as st
 
 from sp500tui.config.settings import Settings
 from sp500tui.model import MarketState
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import (
     CycleSnapshot,
     Health,
     Latency,
-    Ledger,
     MarketSnapshot,
     MissingSymbol,
     Phase,
-    QueueName,
-    Severity,
     Snapshot,
-    StageName,
-    Verdict,
-    VerdictKind,
 )
+from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
 from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.render.labels import PHASE_SIGNS, phase_word, session_label, trend, trouble, verdict_label
 from sp500tui.tui.render.lines import Line, Role, Span, width_of

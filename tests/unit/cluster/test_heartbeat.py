@@ -10,12 +10,12 @@ from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_work
 from sp500tui.cluster.membership.membership import check_versions, node_name, short_name
 from sp500tui.cluster.membership.view import ClusterView
 from sp500tui.errors import ConfigurationError
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import (
     Health,
     Latency,
     Phase,
     SourceSnapshot,
-    StageName,
     WorkerSnapshot,
     WorkerState,
 )

@@ -6,7 +6,7 @@ import pytest
 
 from sp500tui.cluster.shared.throttle import SharedThrottle, peers, share
 from sp500tui.errors import ThrottledError
-from sp500tui.pipeline.core.snapshot import StageName
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.sources.throttle import CircuitState
 from tests.unit.cluster.test_view import a_beat
 

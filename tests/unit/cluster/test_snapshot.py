@@ -17,7 +17,9 @@ from sp500tui.cluster.node.snapshot import (
     node_snapshots,
     subtract_baseline,
 )
-from sp500tui.pipeline.core.snapshot import Health, Latency, Ledger, Phase, SourceSnapshot, StageName
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, Latency, Phase, SourceSnapshot
 from tests.unit.cluster.test_view import a_beat, a_stage
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sp500tui.cluster.membership.unserved_stages import unserved_stages
 from sp500tui.cluster.membership.view import ClusterView
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
-from sp500tui.pipeline.core.snapshot import QueueName, StageName
 from tests.unit.cluster.test_view import a_beat
 
 EMPTY = {name: Depth(0, 0, 100, None) for name in QueueName}

@@ -6,7 +6,8 @@ import pytest
 
 from sp500tui.cluster.membership.heartbeat import Heartbeat, encode
 from sp500tui.cluster.membership.view import ClusterView, distribute, parse, unresponsive
-from sp500tui.pipeline.core.snapshot import Latency, Phase, StageName, StageSnapshot
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Latency, Phase, StageSnapshot
 
 
 def a_stage(name: StageName, size: int = 2) -> StageSnapshot:

@@ -10,17 +10,16 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from sp500tui.headless.metrics import MeasuredRun, RunCollector
+from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.metrics import DURATION_BOUNDS, Durations, LatencyHistogram
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import (
     DatabaseSnapshot,
     Health,
     JournalSnapshot,
-    Ledger,
     LivePrice,
-    QueueName,
     Snapshot,
     SourceSnapshot,
-    StageName,
     WorkerState,
 )
 from tests.support.fake_run import FakeRun, a_snapshot

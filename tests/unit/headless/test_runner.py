@@ -36,7 +36,8 @@ from sp500tui.headless.live_view import (
 from sp500tui.headless.runner import run_headless
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Latency, Ledger
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Latency
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 from tests.support.fake_run import FakeRun, a_queue, a_snapshot, a_stage, with_ledger

@@ -12,15 +12,15 @@ from sp500tui.lessons.bench import Bench, Cancelled
 from sp500tui.lessons.catalog import lesson_named
 from sp500tui.lessons.lesson import Figure, Lesson, LessonError, Needs, Source
 from sp500tui.lessons.runner import obstacle, run_lesson
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import (
     ConstituentsSnapshot,
     CycleSnapshot,
     Health,
-    Ledger,
     NodeSnapshot,
     Phase,
     Snapshot,
-    StageName,
 )
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline, running

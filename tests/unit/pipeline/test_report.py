@@ -10,7 +10,8 @@ import pytest
 
 from sp500tui import __version__
 from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode, Sp500tuiError
-from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Ledger, Phase
+from sp500tui.pipeline.core.ledger import Ledger
+from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Phase
 from sp500tui.pipeline.report import RunReport, exit_code
 from tests.support.fake_run import a_snapshot
 

@@ -13,7 +13,8 @@ from sp500tui.logs.setup import LogLine
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.remote import commands
 from sp500tui.remote.commands import Poll, Request

@@ -13,7 +13,8 @@ from sp500tui.headless.live_view import headline, queue_line, stage_line
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 from sp500tui.pipeline.api import MAX_WORKERS, MIN_WORKERS, ScaleResult, ShutdownLevel
-from sp500tui.pipeline.core.snapshot import Phase, Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.remote import commands
 from sp500tui.remote.address import NoPipelineError

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.core.snapshot import Ledger
+from sp500tui.pipeline.core.ledger import Ledger
 
 FEW = st.integers(0, 2_000)
 

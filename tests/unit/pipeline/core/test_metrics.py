@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.core.metrics import LatencyHistogram, LedgerCounters, Meter, QueueMeter, percentiles
+from sp500tui.pipeline.core.ledger import LedgerCounters
+from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter, QueueMeter, percentiles
+from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import Latency, QueueName
+from sp500tui.pipeline.core.snapshot import Latency
 from tests.support.waiting import FakeClock
 
 

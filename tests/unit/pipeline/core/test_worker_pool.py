@@ -11,9 +11,10 @@ import pytest
 
 from sp500tui.errors import SourceError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import CancelledError, MemoryQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import restart_delay
-from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from tests.support.waiting import Wait

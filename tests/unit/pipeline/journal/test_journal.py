@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.errors import JournalError
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.pipeline.journal import journal as journal_module
 from sp500tui.pipeline.journal import segment as segment_module

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.errors import DatabaseError, JournalError
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.journal.segment import SUFFIX

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.journal.journal import Batch, Journal
 from sp500tui.storage import batch_codec as rowcodec
 from tests.support.rows import leased, row, symbols_of

@@ -13,9 +13,10 @@ import pytest
 from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.model import FetchedQuote, FxRate, Ticker
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols, omitted_tickers, split_retryable
 from sp500tui.pipeline.stages.fx import FxRates

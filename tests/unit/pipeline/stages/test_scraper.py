@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sp500tui.model import Ticker
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import StageName
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction
 from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage, describe_change

@@ -10,8 +10,9 @@ import pytest
 
 from sp500tui.model import Constituent, Ticker
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from sp500tui.pipeline.core.snapshot import StageName, WorkerState
+from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
 from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage

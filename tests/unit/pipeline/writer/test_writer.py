@@ -14,7 +14,7 @@ import pytest
 from sp500tui.errors import JournalError
 from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.metrics import LedgerCounters
+from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.snapshot import Health, WorkerState
 from sp500tui.pipeline.journal.dead_letters import DeadLetter
 from sp500tui.pipeline.journal.journal import Journal

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.snapshot import Snapshot, StageName
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.remote.recording.blocks import MAGIC, Block, RecordingError, file_header
 from sp500tui.remote.recording.columns import latest, pack
 from sp500tui.remote.recording.playback import Playback
