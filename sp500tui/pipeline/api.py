@@ -11,9 +11,9 @@ from typing import Protocol
 from sp500tui.model import Constituent, Resolution
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
-from sp500tui.pipeline.core.spans import SpanReport
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
 
 MIN_WORKERS = 1

@@ -15,9 +15,9 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.spans import SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.spans import SpanReport, WorkerSpans
 
 TraceEvent = Mapping[str, Any]
 

@@ -15,10 +15,10 @@ from sp500tui.model import Constituent, Resolution
 from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import LivePrice, Phase, Snapshot
-from sp500tui.pipeline.core.spans import SpanReport
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
 from sp500tui.remote import commands
 from sp500tui.remote.address import NoPipelineError

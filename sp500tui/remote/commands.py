@@ -12,7 +12,7 @@ from sp500tui.errors import SourceError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, PipelineControl, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.spans import SpanReport
+from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.remote.wire import Position
 
 

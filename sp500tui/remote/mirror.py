@@ -10,8 +10,8 @@ from itertools import islice
 from sp500tui.logs.setup import RING_CAPACITY, LogLine
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import EVENTS_KEPT, PipelineEvent
-from sp500tui.pipeline.core.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice
+from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.remote.wire import Position, Update
 
 

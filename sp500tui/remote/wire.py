@@ -17,8 +17,8 @@ from sp500tui.logs.redaction import redact_url
 from sp500tui.logs.setup import LogLine
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.writer.framing import encode_frame
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.second_sample import BUSY_STATES, SECONDS_KEPT, SecondSample, share_of
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.second_sample import BUSY_STATES, SECONDS_KEPT, SecondSample, share_of
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.render.strips import Activity
 

@@ -22,7 +22,7 @@ from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.time_accounting import DepthAccount, WorkerAccount
+from sp500tui.pipeline.core.timing.accounting import DepthAccount, WorkerAccount
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.converter import ConverterStage
 from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols

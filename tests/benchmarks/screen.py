@@ -28,8 +28,8 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.logs.setup import LogLine
 from sp500tui.model import Constituent
-from sp500tui.pipeline.core.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
+from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.shell.styles import style_sheet

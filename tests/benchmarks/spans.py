@@ -6,7 +6,7 @@ import time
 import timeit
 
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.spans import Batches, SpanRing
+from sp500tui.pipeline.core.timing.spans import Batches, SpanRing
 from tests.benchmarks.figures import Figure, Scale, Spread
 
 _GOAL = 2.0

@@ -8,7 +8,7 @@ import pytest
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.second_sample import SECONDS_KEPT
+from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT
 from sp500tui.tui.history import History
 from tests.support.tui.fake_pipeline import NOON
 from tests.support.tui.past_seconds import past_seconds, sample, worker_second

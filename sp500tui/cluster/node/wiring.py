@@ -25,7 +25,7 @@ from sp500tui.pipeline.core.events import EventLog, PipelineEvent
 from sp500tui.pipeline.core.metrics import QueueMeter
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
-from sp500tui.pipeline.core.second_history import SampledDepth
+from sp500tui.pipeline.core.timing.second_history import SampledDepth
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
 from sp500tui.pipeline.runtime.wiring import BURST, RunComponents

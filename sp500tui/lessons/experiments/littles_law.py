@@ -9,7 +9,7 @@ from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.lesson import Figure, Lesson, Measured, Source, Value, number, ratio
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot, WorkerState
-from sp500tui.pipeline.core.spans import SpanReport
+from sp500tui.pipeline.core.timing.spans import SpanReport
 
 _LATENCIES = (0.2, 0.5)
 """Seconds after which the demo market answers, one measurement each."""

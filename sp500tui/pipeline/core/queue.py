@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from sp500tui.pipeline.core.time_accounting import DepthAccount
+from sp500tui.pipeline.core.timing.accounting import DepthAccount
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
-from sp500tui.pipeline.core.spans import NO_BATCHES, Batches, Span
-from sp500tui.pipeline.core.time_accounting import WorkerAccount
+from sp500tui.pipeline.core.timing.accounting import WorkerAccount
+from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Batches, Span
 
 if TYPE_CHECKING:
     from sp500tui.pipeline.core.worker_pool import WorkerPool

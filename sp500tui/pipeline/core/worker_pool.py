@@ -17,8 +17,8 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import StageSnapshot
-from sp500tui.pipeline.core.spans import SpanRings, WorkerSpans
-from sp500tui.pipeline.core.time_accounting import StageAccounts
+from sp500tui.pipeline.core.timing.accounting import StageAccounts
+from sp500tui.pipeline.core.timing.spans import SpanRings, WorkerSpans
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 
 _RELEASE_ATTEMPTS = 5

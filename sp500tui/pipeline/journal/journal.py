@@ -19,7 +19,7 @@ from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot
-from sp500tui.pipeline.core.time_accounting import DepthAccount
+from sp500tui.pipeline.core.timing.accounting import DepthAccount
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.journal.segment import Segment, UnreadableError, orphaned_segments
 from sp500tui.storage import batch_codec

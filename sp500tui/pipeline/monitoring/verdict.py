@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from sp500tui.pipeline.api import MAX_WORKERS
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.second_sample import SecondSample, share_of
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot, WorkerState
+from sp500tui.pipeline.core.timing.second_sample import SecondSample, share_of
 from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
 
 WINDOW = 5

@@ -13,9 +13,9 @@ from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLeve
 from sp500tui.pipeline.core.events import EventKind, EventLog, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import Durations
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, WorkerState
-from sp500tui.pipeline.core.spans import SpanReport
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
 from sp500tui.pipeline.runtime.wiring import RunComponents
 

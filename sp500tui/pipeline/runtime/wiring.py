@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.ledger import Ledger, LedgerCounters
 from sp500tui.pipeline.core.metrics import LatencyHistogram, QueueMeter
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
-from sp500tui.pipeline.core.second_history import DepthSource, SecondHistory
+from sp500tui.pipeline.core.timing.second_history import DepthSource, SecondHistory
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.journal.dead_letters import DeadLetters

@@ -8,7 +8,7 @@ from sp500tui.model import ConvertedQuote, FetchedQuote
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.queue import LeasedQueue
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.spans import batches_of
+from sp500tui.pipeline.core.timing.spans import batches_of
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.fx import FxRates
 

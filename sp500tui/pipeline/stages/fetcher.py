@@ -13,7 +13,7 @@ from sp500tui.model import FetchedQuote, Ticker
 from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue
 from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
-from sp500tui.pipeline.core.spans import Batches
+from sp500tui.pipeline.core.timing.spans import Batches
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.stages.fx import FxRates, major_unit
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches

@@ -18,7 +18,7 @@ from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.spans import batches_of
+from sp500tui.pipeline.core.timing.spans import batches_of
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.writer.batch_store import B, BatchStore

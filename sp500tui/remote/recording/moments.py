@@ -11,8 +11,8 @@ import msgspec
 from sp500tui.logs.setup import LogLine
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.remote.mirror import Mirror
 from sp500tui.remote.recording.columns import PriceColumns, latest, pack
 from sp500tui.remote.wire import Position, Update, decode, encode

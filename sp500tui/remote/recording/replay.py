@@ -14,9 +14,9 @@ from sp500tui.model import Constituent, Resolution
 from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.events import PipelineEvent, deliver
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
-from sp500tui.pipeline.core.spans import SpanReport
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
 from sp500tui.remote.mirror import Mirror
 from sp500tui.remote.recording.blocks import RecordingError

@@ -9,8 +9,8 @@ from textwrap import wrap
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.second_sample import BUSY_STATES
 from sp500tui.pipeline.core.snapshot import Snapshot, WorkerState
+from sp500tui.pipeline.core.timing.second_sample import BUSY_STATES
 from sp500tui.tui.demo.faults import ACTIONS, FAULTS, OFF, DemoAction, FaultOption, strength_of
 from sp500tui.tui.render.cluster_labels import stage_of
 from sp500tui.tui.render.formats import clean, fit, format_time

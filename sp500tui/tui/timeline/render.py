@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
-from sp500tui.pipeline.core.second_sample import SecondSample
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.spans import Span, SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.spans import Span, SpanReport, WorkerSpans
 from sp500tui.tui.render.formats import fit
 from sp500tui.tui.render.lines import Line, Role, cut, joined
 from sp500tui.tui.render.lines import Span as Text

@@ -14,8 +14,8 @@ from textual.binding import Binding, BindingType
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
-from sp500tui.pipeline.core.second_sample import SecondSample
-from sp500tui.pipeline.core.spans import SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.spans import SpanReport, WorkerSpans
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles

@@ -15,13 +15,6 @@ from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, S
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.second_sample import (
-    JournalSecond,
-    QueueSecond,
-    SecondSample,
-    StageSecond,
-    WorkerSecond,
-)
 from sp500tui.pipeline.core.snapshot import (
     ConstituentsSnapshot,
     CycleSnapshot,
@@ -40,7 +33,14 @@ from sp500tui.pipeline.core.snapshot import (
     WorkerSnapshot,
     WorkerState,
 )
-from sp500tui.pipeline.core.spans import Batches, Span, SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.second_sample import (
+    JournalSecond,
+    QueueSecond,
+    SecondSample,
+    StageSecond,
+    WorkerSecond,
+)
+from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport, WorkerSpans
 from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
 from sp500tui.pipeline.monitoring.verdict import verdict
 from sp500tui.pipeline.report import RunReport

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.second_sample import (
+from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
+from sp500tui.pipeline.core.timing.second_sample import (
     JournalSecond,
     QueueSecond,
     SecondSample,
     StageSecond,
     WorkerSecond,
 )
-from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
 from tests.support.tui.fake_pipeline import NOON, running
 
 KILLED, DOWN, BACK = 95, 104, 114

@@ -16,7 +16,7 @@ from sp500tui.lessons.sample_rows import sample_rows
 from sp500tui.lessons.side_by_side import BUDGET, MAX_ROUNDS, MIN_ROUNDS, median_seconds
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.spans import Batches, Span, SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport, WorkerSpans
 from sp500tui.storage.batch_codec import count, encode
 from tests.support.waiting import FakeClock
 

@@ -14,9 +14,9 @@ import pytest
 from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.second_sample import QueueSecond, SecondSample
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.spans import Batches, Span, SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample
+from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport, WorkerSpans
 from sp500tui.pipeline.trace import chrome_trace, write_trace
 
 NOON = datetime(2026, 5, 14, 12, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ from sp500tui.cli.context import configuration_of, start
 from sp500tui.config.settings import expand_user
 from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.logs.standard_streams import write_json, write_message
-from sp500tui.pipeline.core.spans import SpanReport
+from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.trace import MAX_SECONDS, chrome_trace, write_trace
 from sp500tui.remote import commands
 from sp500tui.remote.session import Session

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.second_sample import QueueSecond, SecondSample, StageSecond
 from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Phase, Snapshot, WorkerState
+from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond
 from sp500tui.pipeline.core.verdict import Severity, VerdictKind
 from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from tests.support.tui.fake_pipeline import NOON, running, worker

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sp500tui.pipeline.core.events import EventKind, EventLog, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth, MemoryQueue
-from sp500tui.pipeline.core.second_history import SampledDepth, SecondHistory
-from sp500tui.pipeline.core.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.time_accounting import DepthAccount, StageAccounts, WorkerAccount
+from sp500tui.pipeline.core.timing.accounting import DepthAccount, StageAccounts, WorkerAccount
+from sp500tui.pipeline.core.timing.second_history import SampledDepth, SecondHistory
+from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT, SecondSample
 from tests.support.waiting import FakeClock
 
 STATES = [state for state in WorkerState if state not in (WorkerState.DRAINING, WorkerState.HUNG)]

@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sp500tui.pipeline.core.second_sample import SECONDS_KEPT
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT
 
 Clock = Callable[[], float]
 B = TypeVar("B")

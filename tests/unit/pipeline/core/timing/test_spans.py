@@ -10,7 +10,7 @@ import pytest
 from sp500tui.pipeline.api import MAX_WORKERS
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.spans import (
+from sp500tui.pipeline.core.timing.spans import (
     NO_BATCHES,
     RING_BYTES,
     Batches,

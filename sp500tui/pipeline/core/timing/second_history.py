@@ -13,7 +13,9 @@ from typing import Protocol
 from sp500tui.pipeline.core.events import EventLog
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
-from sp500tui.pipeline.core.second_sample import (
+from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.accounting import DepthBucket, StageAccounts, WorkerBucket
+from sp500tui.pipeline.core.timing.second_sample import (
     SECONDS_KEPT,
     JournalSecond,
     QueueSecond,
@@ -21,8 +23,6 @@ from sp500tui.pipeline.core.second_sample import (
     StageSecond,
     WorkerSecond,
 )
-from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.time_accounting import DepthBucket, StageAccounts, WorkerBucket
 
 
 class DepthSource(Protocol):

@@ -1,0 +1,1 @@
+"""How the time of the workers is accounted: by state, by second and as spans."""
