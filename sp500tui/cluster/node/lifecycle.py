@@ -113,7 +113,7 @@ class NodeLifecycle(Lifecycle):
                 components.stages[name].start()
         if not self._settings.no_ui:
             components.feed.thread.start()
-            self._open_market_clock()
+        self._open_market_clock()
         self._enter(Phase.RUNNING)
 
     def _open_sources(self) -> Sources:

@@ -208,8 +208,9 @@ class Lifecycle:
                 worker.wake()
 
     def _open_market_clock(self) -> None:
+        """Ask for the trading periods, also without a screen: viewers and recordings show them."""
         sources, latest_prices = self.components.sources, self.components.latest_prices
-        if sources is not None:
+        if sources is not None and self.components.plan.cycles != 1:
             self.market_clock = MarketClock(sources.yahoo.trading_periods, lambda: latest_prices.market_state)
             self.market_clock.thread.start()
 

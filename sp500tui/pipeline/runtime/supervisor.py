@@ -71,8 +71,7 @@ class Supervisor(Lifecycle):
             return
         components.cycles.subscribe(self._wake.set)
         components.stages[StageName.SCRAPER].start()
-        if not self._settings.no_ui:
-            self._open_market_clock()
+        self._open_market_clock()
         if components.maintenance.wanted:
             components.maintenance.start()
         self._enter(Phase.RUNNING)

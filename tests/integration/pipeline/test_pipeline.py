@@ -61,6 +61,7 @@ def test_one_cycle_stores_every_symbol_once(start: EngineStarter, database_url: 
     seen = run.snapshot()
     assert seen.phase is Phase.STOPPED
     assert seen.database.rows_total == 3
+    assert seen.market.next_change is None
     assert run.unbalanced == []
     kinds = {event.kind for event in run.events}
     assert {EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED, EventKind.WORKER_LEFT} <= kinds
@@ -123,6 +124,7 @@ def test_a_face_sees_prices_workers_and_queues(start: EngineStarter, database_ur
     assert price is not None
     assert price.row.fetched_by.startswith("price-")
     run.waits_for(lambda _: (p := run.pipeline.price_of("BRK.B")) and p.written_by, "the writer's name")
+    run.waits_for(lambda seen: seen.market.next_change, "the next session")
     seen = run.snapshot()
     assert seen.queue(QueueName.ROWS).capacity > 0
     assert seen.stage(StageName.WRITER).alive == 2
