@@ -182,14 +182,14 @@ def _command_parser(command: str) -> _Parser:
     elif command == "status":
         _add_json(parser)
     elif command == "scale":
-        parser.add_argument("stage", metavar="STAGE", help="price, converter or writer")
+        parser.add_argument("stage", metavar="STAGE", help="price, converter, writer or history")
         parser.add_argument("workers", metavar="N", help="number of workers, 1 to 64")
     elif command in ("pause", "resume"):
         parser.add_argument(
             "stage",
             metavar="STAGE",
             nargs="?",
-            help="scraper, price, converter or writer; default: the intake",
+            help="scraper, price, converter, writer or history; default: the intake",
         )
     elif command == "serve":
         parser.add_argument("--port", metavar="N", help="port (default: 8573)")

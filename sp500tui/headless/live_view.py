@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sp500tui.logs.redaction import plain
-from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, QueueSnapshot, Snapshot, StageSnapshot
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.snapshot import (
+    DatabaseSnapshot,
+    QueueSnapshot,
+    Snapshot,
+    StageSnapshot,
+)
 from sp500tui.pipeline.report import RunReport
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+_QUEUE_BESIDE: Mapping[StageName, QueueName] = {
+    StageName.SCRAPER: QueueName.TICKERS,
+    StageName.PRICE: QueueName.QUOTES,
+    StageName.CONVERTER: QueueName.ROWS,
+    StageName.HISTORY: QueueName.HISTORY,
+}
+"""The queue in the line of a stage: the one it fills, and of the history stage its own."""
 _BAR = 24
 _NAMED = 20
 """Symbols named in the line of missing symbols."""
@@ -39,11 +52,10 @@ def _stages(snapshot: Snapshot) -> Table:
     table = Table.grid(padding=(0, 2))
     for _ in range(2):
         table.add_column(no_wrap=True)
-    queues = {queue.name.value: queue for queue in snapshot.queues}
-    following = {"scraper": "tickers", "price": "quotes", "converter": "rows"}
     for stage in snapshot.stages:
-        queue = queues.get(following.get(stage.name.value, ""))
-        table.add_row(Text(stage_line(stage)), Text(queue_line(queue) if queue else ""))
+        if stage.name is StageName.HISTORY and not stage.alive:
+            continue
+        table.add_row(Text(stage_line(stage)), Text(queue_beside(snapshot, stage)))
     return table
 
 
@@ -58,7 +70,7 @@ def headline(snapshot: Snapshot) -> str:
         f"sp500tui {market}  {snapshot.phase.value}",
         f"cycle {cycle.number}  {bar} {done:,}/{cycle.total:,}",
     ]
-    rate = snapshot.stages[-1].rate if snapshot.stages else 0.0
+    rate = next((stage.rate for stage in snapshot.stages if stage.name is StageName.WRITER), 0.0)
     parts.append(f"{rate:,.1f} rows/s")
     if (left := eta(snapshot)) is not None:
         parts.append(f"{left:,.0f} s left")
@@ -81,9 +93,16 @@ def stage_line(stage: StageSnapshot) -> str:
     return f"{stage.name.value:<10}×{stage.size:<3} busy {stage.busy:<3} {stage.rate:>8,.1f}/s  p95 {p95} ms"
 
 
+def queue_beside(snapshot: Snapshot, stage: StageSnapshot) -> str:
+    """The queue in the line of a stage; empty for the writers."""
+    name = _QUEUE_BESIDE.get(stage.name)
+    return next((queue_line(queue) for queue in snapshot.queues if queue.name is name), "")
+
+
 def queue_line(queue: QueueSnapshot) -> str:
     """`→ quotes      12/4,096, 2 in flight`."""
-    return f"→ {queue.name.value:<8}{queue.ready:>6,}/{queue.capacity:,}, {queue.in_flight:,} in flight"
+    sign = "⋯" if queue.name is QueueName.HISTORY else "→"
+    return f"{sign} {queue.name.value:<8}{queue.ready:>6,}/{queue.capacity:,}, {queue.in_flight:,} in flight"
 
 
 def summary(report: RunReport) -> str:

@@ -170,9 +170,9 @@ class Bench:
             yield
             return
         with restored(self.pipeline):
-            for stage in StageName:
-                if self.pipeline.snapshot().stage(stage).paused:
-                    self.pipeline.resume(stage)
+            for stage in self.pipeline.snapshot().stages:
+                if stage.paused:
+                    self.pipeline.resume(stage.name)
             self.pipeline.resume()
             self.market.set_faults()
             self.settle()

@@ -238,7 +238,7 @@ class DashboardApp(TimeApp):
 
     def action_select_stage(self, steps: int) -> None:
         """Select another stage in the order of the data."""
-        self.selected_stage = pipeline_actions.neighbour(self.selected_stage, steps)
+        self.selected_stage = pipeline_actions.neighbour(self.snapshot, self.selected_stage, steps)
 
     def action_toggle_pause(self) -> None:
         """Pause or resume the intake."""

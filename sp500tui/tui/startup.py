@@ -82,11 +82,13 @@ def starting_snapshot(
         StageName.PRICE: settings.price_workers,
         StageName.CONVERTER: settings.converters,
         StageName.WRITER: settings.writers,
+        StageName.HISTORY: settings.history_workers,
     }
     capacities = {
         QueueName.TICKERS: settings.tickers_capacity,
         QueueName.QUOTES: settings.quotes_capacity,
         QueueName.ROWS: settings.rows_capacity,
+        QueueName.HISTORY: 0,
     }
     return Snapshot(
         taken_at=now,

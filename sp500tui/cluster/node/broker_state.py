@@ -11,6 +11,8 @@ from sp500tui.cluster.queue.entries import Reading
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import QueueName
 
+_QUEUES = (QueueName.TICKERS, QueueName.QUOTES, QueueName.ROWS)
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
@@ -48,11 +50,11 @@ def read_state(broker: Broker, *, retry_for: float | None = 0.0) -> BrokerState:
         BrokerAwayError: the broker was not reached within `retry_for` seconds.
         BrokerError: the broker rejects the command.
     """
-    keys = [broker.key("books"), *(broker.key("queue", name) for name in QueueName)]
+    keys = [broker.key("books"), *(broker.key("queue", name) for name in _QUEUES)]
     time, queues, flat = broker.run("state", keys, retry_for=retry_for)
     counters = ((name, to_int(count)) for name, count in hash_fields(flat).items())
     return BrokerState(
         now=int(time[0]) + int(time[1]) / 1e6,
-        queues={name: Reading.of(found) for name, found in zip(QueueName, queues, strict=True)},
+        queues={name: Reading.of(found) for name, found in zip(_QUEUES, queues, strict=True)},
         counters={name: count for name, count in counters if count is not None},
     )

@@ -63,7 +63,7 @@ def own_workers(components: NodeComponents, name: str) -> tuple[WorkerSnapshot, 
 
 
 def merge_stages(heartbeats: Sequence[Heartbeat], desired_size: DesiredSize) -> tuple[StageSnapshot, ...]:
-    """All four stages, summed over the nodes; each latency percentile is the highest of the nodes."""
+    """All stages, summed over the nodes; each latency percentile is the highest of the nodes."""
     return tuple(_merge_stage(name, _sized_stages(heartbeats, name, desired_size)) for name in StageName)
 
 

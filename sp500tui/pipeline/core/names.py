@@ -6,17 +6,19 @@ from enum import StrEnum
 
 
 class StageName(StrEnum):
-    """The four stages, in the order of the data flow."""
+    """The stages: four in the order of the data flow, and the one that requests missing bars."""
 
     SCRAPER = "scraper"
     PRICE = "price"
     CONVERTER = "converter"
     WRITER = "writer"
+    HISTORY = "history"
 
 
 class QueueName(StrEnum):
-    """The three queues between the stages, in the order of the data flow."""
+    """The queues: three between the stages in the order of the data flow, and the requests for bars."""
 
     TICKERS = "tickers"
     QUOTES = "quotes"
     ROWS = "rows"
+    HISTORY = "history"

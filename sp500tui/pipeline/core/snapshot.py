@@ -76,7 +76,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class QueueSnapshot:
-    """One queue. Counts are items: tickers, quotes or rows."""
+    """One queue. Counts are items: tickers, quotes, rows or requests for bars."""
 
     name: QueueName
     ready: int
@@ -357,6 +357,11 @@ class Snapshot:
     def stage(self, name: StageName) -> StageSnapshot:
         """The stage of that name."""
         return next(stage for stage in self.stages if stage.name is name)
+
+    @property
+    def has_history(self) -> bool:
+        """Whether the history stage was started, which it is with the first request for missing bars, or is paused."""
+        return any(stage.name is StageName.HISTORY and (stage.alive or stage.paused) for stage in self.stages)
 
     @property
     def other_active_nodes(self) -> int:

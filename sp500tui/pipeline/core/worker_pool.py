@@ -60,18 +60,23 @@ class WorkerPool:
         self._workers: dict[int, Worker] = {}
         self._abandoned: list[Worker] = []
         self._past_restarts = 0
+        self._started = False
         self._worker_exited = threading.Condition(self._lock)
         self._ending = False
 
     def start(self) -> None:
         """Start the workers."""
+        self._started = True
         self.scale(self._size)
 
     def scale(self, size: int) -> int:
-        """Set the number of workers and return the previous one. Surplus workers exit after their current lease."""
+        """Set the number of workers and return the previous one. Surplus workers exit after their current lease.
+
+        A pool that is not started yet starts with that number.
+        """
         with self._lock:
             old, self._size = self._size, size
-            surplus = [] if self._ending else self._reconcile()
+            surplus = self._reconcile() if self._started and not self._ending else []
         for worker in surplus:
             worker.stop()
         if old != size:

@@ -38,6 +38,7 @@ _WORKERS = {
     StageName.CONVERTER: "converters",
     StageName.WRITER: "writers",
 }
+"""The stages of the live prices, on which the verdict is."""
 _ADDS_ONE = "+ adds one"
 
 
@@ -61,12 +62,12 @@ def _not_running(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | Non
 
 
 def _paused(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | None:
-    paused = [stage.name for stage in snapshot.stages if stage.paused]
+    paused = [stage.name for stage in snapshot.stages if stage.paused and stage.name in _WORKERS]
     if snapshot.phase is Phase.PAUSED:
         paused += [name for name in (StageName.SCRAPER, StageName.PRICE) if name not in paused]
     if not paused:
         return None
-    names = " and ".join(f"the {_WORKERS[name]}" for name in StageName if name in paused)
+    names = " and ".join(f"the {_WORKERS[name]}" for name in _WORKERS if name in paused)
     verb = "takes" if paused == [StageName.SCRAPER] else "take"
     return Verdict(
         VerdictKind.PAUSED,

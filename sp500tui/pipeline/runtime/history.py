@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from sp500tui.config.paths import Paths
@@ -13,7 +15,7 @@ from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.ledger import Ledger, LedgerCounters
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.queue import MemoryQueue
+from sp500tui.pipeline.core.queue import CancelledError, MemoryQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import JournalSnapshot
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.history.calendar import FetchChart
@@ -25,11 +27,10 @@ from sp500tui.pipeline.runtime.database_key import database_key
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
 
-HISTORY = cast(StageName, "history")
-BAR_WRITER = cast(StageName, "bar-writer")
-"""Names of the pools; none of the four stages that every front end shows."""
+_BAR_WRITER = cast(StageName, "bar-writer")
+"""Prefix of the writers' names; their events are those of the history stage."""
+_TASKS_CAPACITY = 10_000
 _BARS_CAPACITY = 20_000
-_MAX_TASKS = 10_000_000
 _BARS_PER_COMMIT = 5_000
 _WRITERS = 1
 """One process writes 100,000 bars a second, far more than the request limit lets in."""
@@ -56,7 +57,8 @@ class HistoryRun:
         self.counters = LedgerCounters()
         self._settings = settings
         self._health = health
-        self._tasks: MemoryQueue[HistoryTask] = MemoryQueue(_MAX_TASKS, self.counters.lock)
+        self._started = False
+        self.tasks: MemoryQueue[HistoryTask] = MemoryQueue(_TASKS_CAPACITY, self.counters.lock)
         self._bars: MemoryQueue[Any] = MemoryQueue(_BARS_CAPACITY, self.counters.lock)
         dead_letters = DeadLetters(paths.dead_letters)
         self._journal = Journal(
@@ -78,7 +80,7 @@ class HistoryRun:
             commit_timeout=settings.commit_timeout,
         )
         stage = HistoryStage(
-            self._tasks,
+            self.tasks,
             self._bars,
             fetch,
             url=url,
@@ -88,42 +90,56 @@ class HistoryRun:
         )
         self.progress: HistoryProgress = stage.progress
         self.pool = WorkerPool(
-            HISTORY,
+            StageName.HISTORY,
             stage.make_task,
             settings.history_workers,
             listener=publish,
             hang_after=12 * settings.request_timeout + settings.commit_timeout,
         )
         self.writers = WorkerPool(
-            BAR_WRITER,
+            _BAR_WRITER,
             self.writer_stage.make_task,
             _WRITERS,
-            listener=publish,
+            listener=lambda event: publish(replace(event, stage=StageName.HISTORY)),
             hang_after=20 * settings.commit_timeout,
         )
+
+    @property
+    def started(self) -> bool:
+        """Whether the workers were started."""
+        return self._started
 
     def start(self) -> int:
         """Open the journal and start the workers; returns the number of bars of an earlier run that are stored first.
 
+        Has no effect on a run that is started.
+
         Raises:
             JournalError: the journal's folder cannot be created or read.
         """
+        if self._started:
+            return 0
         replayed = self._journal.open()
+        self._started = True
         self.writers.start()
         self.pool.start()
         return replayed
 
-    def add(self, tasks: Sequence[HistoryTask]) -> None:
-        """Queue tasks."""
+    def add(self, tasks: Sequence[HistoryTask], cancelled: Callable[[], bool] | None = None) -> None:
+        """Queue tasks, waiting while they do not fit; they are dropped if `cancelled` or after `close`."""
+        if not tasks:
+            return
+        with suppress(CancelledError, QueueClosedError):
+            self.tasks.put(tasks, on_put=partial(self._count, len(tasks)), cancelled=cancelled)
+
+    def _count(self, tasks: int) -> None:
         with self.progress.lock:
-            self.progress.total += len(tasks)
-        if tasks:
-            self._tasks.put(tasks)
+            self.progress.total += tasks
 
     @property
     def idle(self) -> bool:
         """Whether every task is completed and every bar stored."""
-        depth = self._tasks.depth()
+        depth = self.tasks.depth()
         return not (depth.ready or depth.in_flight or self.outstanding() or self._journal.has_pending)
 
     def outstanding(self) -> int:
@@ -167,9 +183,11 @@ class HistoryRun:
 
         Without `drain` nothing is stored any more: the bars are spooled for the next run.
         """
+        if not self._started:
+            return
         deadline = time.monotonic() + (self._settings.drain_timeout if drain else 0.0)
-        self._tasks.discard_ready()
-        self._tasks.close()
+        self.tasks.discard_ready()
+        self.tasks.close()
         self.pool.shutdown_now()
         self._join(self.pool, deadline)
         self._bars.close()

@@ -11,12 +11,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings, parse_age
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot
-from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.history.calendar import FetchChart
 from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState
@@ -57,7 +55,7 @@ class Maintenance:
     def __init__(
         self,
         settings: Settings,
-        paths: Paths,
+        run: HistoryRun,
         *,
         url: Callable[[], str],
         symbols: Callable[[], Sequence[str]],
@@ -65,14 +63,14 @@ class Maintenance:
         background: Callable[[], AbstractContextManager[None]],
         health: DatabaseHealth,
     ) -> None:
+        """`run`: the history stage, which is started with the first missing bar, or at once with `heal`."""
         self._settings = settings
-        self._paths = paths
         self._url = url
         self._symbols = symbols
         self._fetch = fetch
         self._background = background
         self._health = health
-        self._run: HistoryRun | None = None
+        self._run = run
         self._requested: deque[HealRequest] = deque()
         self._thread_started = threading.Event()
         self._due = {"heal": 0.0, "retain": 0.0}
@@ -85,11 +83,6 @@ class Maintenance:
         """Whether there is anything to do at all."""
         settings = self._settings
         return settings.heal or settings.keep_quotes is not None or settings.keep_bars_1m is not None
-
-    @property
-    def run(self) -> HistoryRun | None:
-        """The running history stage; None before the first missing bar."""
-        return self._run
 
     def start(self) -> None:
         """Start the thread; idempotent."""
@@ -106,8 +99,6 @@ class Maintenance:
     def progress(self) -> HistorySnapshot:
         """What is to be done and was done."""
         surveys, run = len(self._requested), self._run
-        if run is None:
-            return HistorySnapshot(surveys=surveys)
         progress = run.progress
         with progress.lock:
             total, done = progress.total, progress.done
@@ -126,8 +117,7 @@ class Maintenance:
             _log.info("the clock is %.0f s ahead: looking for what was missed", offset - self._offset)
             self._due["heal"] = 0.0
         self._offset = offset
-        if self._run is not None:
-            self._run.poll()
+        self._run.poll()
         for name, act in (("heal", self._heal), ("retain", self._retain)):
             if time.monotonic() < self._due[name]:
                 continue
@@ -163,7 +153,8 @@ class Maintenance:
         symbols = self._symbols()
         if not self._settings.heal:
             return _SURVEY_INTERVAL
-        if not symbols or (self._run is not None and not self._run.idle):
+        self._run.start()
+        if not symbols or not self._run.idle:
             return _POLL_INTERVAL
         now = datetime.now(UTC)
         with connect(self._url(), application_name="sp500tui maintenance") as connection:
@@ -194,21 +185,8 @@ class Maintenance:
                 days,
                 len(tasks),
             )
-            self._started().add(tasks)
-
-    def _started(self) -> HistoryRun:
-        if self._run is None:
-            self._run = HistoryRun(
-                self._settings,
-                self._paths,
-                url=self._url,
-                fetch=self._fetch,
-                health=self._health,
-                publish=_log_event,
-                background=self._background,
-            )
             self._run.start()
-        return self._run
+            self._run.add(tasks, cancelled=lambda: self.thread.stopping)
 
     def _retain(self) -> float:
         """Replace the rows that are older than the settings say; returns seconds to the next time."""
@@ -234,9 +212,4 @@ class Maintenance:
         self.thread.stop()
         if self._thread_started.is_set():
             self.thread.join(10.0)
-        if self._run is not None:
-            self._run.close(drain=drain)
-
-
-def _log_event(event: PipelineEvent) -> None:
-    _log.log(event.level, "%s", event.message)
+        self._run.close(drain=drain)

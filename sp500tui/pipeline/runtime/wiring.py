@@ -22,6 +22,7 @@ from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.runtime.database_key import database_key
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.runtime.history import HistoryRun
 from sp500tui.pipeline.runtime.maintenance import Maintenance
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.stages.converter import ConverterStage
@@ -34,6 +35,7 @@ from sp500tui.pipeline.writer.batch_store import BatchStore
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.sources.throttle import Throttle
+from sp500tui.sources.yahoo.charts import Chart, ChartRequest
 
 BURST = 16
 """Requests that may be sent at once after an idle period: one cycle over the whole index."""
@@ -96,6 +98,9 @@ class RunComponents:
         if self.sources is None:
             raise Sp500tuiError("the sources are not open yet")
         return self.sources
+
+    def _fetch_chart(self, request: ChartRequest) -> Chart:
+        return self.open_sources().yahoo.chart(request)
 
     def _make_writer_stage(self, batch_store: BatchStore[Any], dead_letters: DeadLetters) -> WriterStage[Any]:
         return WriterStage(
@@ -187,11 +192,6 @@ class PipelineComponents(RunComponents):
         self.tickers = self.ticker_sink = MemoryQueue(settings.tickers_capacity, self.counters.lock)
         self.quotes = MemoryQueue(settings.quotes_capacity, self.counters.lock)
         self.rows = MemoryQueue(settings.rows_capacity, self.counters.lock)
-        self.queue_meters = (
-            QueueMeter(QueueName.TICKERS, self.tickers),
-            QueueMeter(QueueName.QUOTES, self.quotes),
-            QueueMeter(QueueName.ROWS, self.rows),
-        )
         self.fx = FxRates(settings.currency)
         self.missing = MissingSymbols()
         self.cycles = CycleSchedule(self.plan, settings.interval)
@@ -220,22 +220,39 @@ class PipelineComponents(RunComponents):
             stored=lambda: self.counters.stored,
             writing=lambda: self.journal.in_progress > 0,
         )
-        self.maintenance = Maintenance(
+        self.history = HistoryRun(
             settings,
             paths,
             url=lambda: self.database_monitor.url,
+            fetch=self._fetch_chart,
+            health=self.database,
+            publish=publish,
+            background=self.throttle.background,
+        )
+        self.maintenance = Maintenance(
+            settings,
+            self.history,
+            url=lambda: self.database_monitor.url,
             symbols=lambda: self.current_constituents.symbols,
-            fetch=lambda request: self.open_sources().yahoo.chart(request),
+            fetch=self._fetch_chart,
             background=self.throttle.background,
             health=self.database,
         )
         self.writer_stage = self._make_writer_stage(self.journal, dead_letters)
         self.stages = self._make_stages(stage_sizes(settings), on_cycles_ended)
+        self.stages[StageName.HISTORY] = self.history.pool
+        self.queue_meters = (
+            QueueMeter(QueueName.TICKERS, self.tickers),
+            QueueMeter(QueueName.QUOTES, self.quotes),
+            QueueMeter(QueueName.ROWS, self.rows),
+            QueueMeter(QueueName.HISTORY, self.history.tasks),
+        )
         self.seconds = self._make_history(
             {
                 QueueName.TICKERS: self.tickers.account,
                 QueueName.QUOTES: self.quotes.account,
                 QueueName.ROWS: self.rows.account,
+                QueueName.HISTORY: self.history.tasks.account,
             },
             self.journal.account,
         )
@@ -260,7 +277,7 @@ class PipelineComponents(RunComponents):
 
 
 def stage_sizes(settings: Settings) -> dict[StageName, int]:
-    """All stages, each with the number of workers in the settings."""
+    """The stages of the live prices, each with the number of workers in the settings."""
     return {
         StageName.SCRAPER: 1,
         StageName.PRICE: settings.price_workers,

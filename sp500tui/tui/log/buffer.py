@@ -15,7 +15,7 @@ CAPACITY = 5_000
 MAX_CHARACTERS = 4_000
 """Of one line; the log file has the whole line."""
 LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
-_STAGES = ("scraper", "price", "converter", "writer")
+_STAGES = ("scraper", "price", "converter", "writer", "history")
 _NUMBER = re.compile(r"\d+")
 _FIGURE = re.compile(r"\d[\d,.]*")
 _CYCLE = re.compile(r"cycle \d")

@@ -187,7 +187,10 @@ class NodesScreen(BaseScreen):
 
     def action_select_stage(self, steps: int) -> None:
         """Select the stage before or after the selected one."""
-        self.dashboard.selected_stage = pipeline_actions.neighbour(self.dashboard.selected_stage, steps)
+        dashboard = self.dashboard
+        dashboard.selected_stage = pipeline_actions.neighbour(
+            dashboard.snapshot, dashboard.selected_stage, steps
+        )
 
     def action_scale_node(self, change: int) -> None:
         """Add or remove workers of the selected stage on the marked node."""

@@ -25,6 +25,7 @@ STAGE_TITLES = {
     StageName.PRICE: "price workers",
     StageName.CONVERTER: "converters",
     StageName.WRITER: "writers",
+    StageName.HISTORY: "history workers",
 }
 
 PHASE_SIGNS = {
@@ -114,7 +115,9 @@ def market_label(*, demo: bool, speed: float, short: bool = False) -> str:
 def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
     """Sign, word and role of what the pipeline does; one with a paused stage is `paused`, with a trouble `degraded`."""
     sign, role = PHASE_SIGNS[snapshot.phase]
-    if snapshot.phase is Phase.RUNNING and any(stage.paused for stage in snapshot.stages):
+    if snapshot.phase is Phase.RUNNING and any(
+        stage.paused and stage.name is not StageName.HISTORY for stage in snapshot.stages
+    ):
         return "‖", str(Phase.PAUSED), Role.WARN
     if snapshot.phase is Phase.RUNNING and (snapshot.degraded or lost_label(snapshot)):
         return "!", "degraded", Role.WARN

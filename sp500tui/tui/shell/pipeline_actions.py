@@ -10,14 +10,16 @@ from sp500tui.tui.render.formats import plural, span
 from sp500tui.tui.render.labels import STAGE_TITLES
 
 STAGES = tuple(StageName)
+_LIVE = tuple(stage for stage in STAGES if stage is not StageName.HISTORY)
 REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Refreshes per second that the keys step through."""
 SCRAPER_STAYS = "The scraper always has one worker"
 
 
-def neighbour(stage: StageName, steps: int) -> StageName:
-    """The stage `steps` further in the order of the data, wrapping around."""
-    return STAGES[(STAGES.index(stage) + steps) % len(STAGES)]
+def neighbour(snapshot: Snapshot, stage: StageName, steps: int) -> StageName:
+    """The stage `steps` further in the order of the data, wrapping around; of history only once it was started."""
+    stages = [each for each in STAGES if each in (stage, *_LIVE) or snapshot.has_history]
+    return stages[(stages.index(stage) + steps) % len(stages)]
 
 
 def step_refresh(present: float, direction: int) -> float:

@@ -33,14 +33,16 @@ ROWS: tuple[StageName | QueueName | str, ...] = (
     QueueName.ROWS,
     StageName.WRITER,
     JOURNAL,
+    StageName.HISTORY,
     EVENTS,
 )
-"""From top to bottom, in the order of the data."""
+"""From top to bottom, in the order of the data; history only once it was started."""
 _IMPORTANCE = (
     StageName.PRICE,
     StageName.WRITER,
     StageName.CONVERTER,
     EVENTS,
+    StageName.HISTORY,
     AXIS,
     QueueName.TICKERS,
     QueueName.ROWS,
@@ -54,6 +56,7 @@ _NAMES = {
     StageName.PRICE: "price",
     StageName.CONVERTER: "convert",
     StageName.WRITER: "write",
+    StageName.HISTORY: "history",
 }
 _INPUT = {
     StageName.PRICE: QueueName.TICKERS,
@@ -116,15 +119,16 @@ def columns(width: int, *, with_queues: bool = True) -> Columns:
     return Columns(name, now, max(0, strip), tuple(figures))
 
 
-def shown_rows(height: int) -> list[StageName | QueueName | str]:
-    """The rows that a panel of `height` lines has room for, from top to bottom."""
-    chosen = _IMPORTANCE[: max(1, height)]
+def shown_rows(height: int, *, history: bool = False) -> list[StageName | QueueName | str]:
+    """The rows that a panel of `height` lines has room for, from top to bottom; with `history` that stage too."""
+    wanted = [row for row in _IMPORTANCE if history or row is not StageName.HISTORY]
+    chosen = wanted[: max(1, height)]
     return [row for row in ROWS if row in chosen]
 
 
-def stage_at(y: int, height: int) -> StageName | None:
+def stage_at(y: int, height: int, *, history: bool = False) -> StageName | None:
     """The stage in line `y`; any other row gives none."""
-    rows = shown_rows(height)
+    rows = shown_rows(height, history=history)
     row = rows[y] if 0 <= y < len(rows) else None
     return row if isinstance(row, StageName) else None
 
@@ -133,7 +137,7 @@ def strip_lines(
     snapshot: Snapshot, history: History, selected: StageName, width: int, height: int
 ) -> list[Line]:
     """The panel in `height` lines of `width` cells."""
-    rows = shown_rows(height)
+    rows = shown_rows(height, history=snapshot.has_history)
     layout = columns(width, with_queues=QueueName.TICKERS in rows)
     drawing = _Drawing(snapshot, history, selected, layout)
     lines = [cut(drawing.row(row), width) for row in rows]
@@ -181,7 +185,11 @@ class _Drawing:
         now = _pool(self.snapshot, stage, self.columns.now - 1) if pool else self._listed()
         name = f"{_NAMES[stage.name]:<7} ×{stage.size}" if pool else _NAMES[stage.name]
         role = Role.SELECTED if chosen else Role.TITLE
-        figures = tuple(self._figure(stage, title, cells) for title, cells in self.columns.figures)
+        figures = (
+            self._requests(stage)
+            if stage.name is StageName.HISTORY
+            else tuple(self._figure(stage, title, cells) for title, cells in self.columns.figures)
+        )
         return self._joined(Span(name, role), now, strip, figures, "▸" if chosen else " ")
 
     def _figure(self, stage: StageSnapshot, title: str, cells: int) -> Span:
@@ -228,6 +236,22 @@ class _Drawing:
             self.columns.now,
         )
         return self._joined(Span(queue.name, _LABEL), now, strip, self._queue_figures(queue))
+
+    def _requests(self, stage: StageSnapshot) -> Line:
+        """The rate of the history stage, and its own queue, which has no row."""
+        queue, room = self.snapshot.queue(QueueName.HISTORY), self.columns.room
+        if not queue.ready:
+            return (
+                Span(
+                    fit("no bars are missing" if not stage.busy else rate(stage.rate), room, "right"),
+                    Role.DIM,
+                ),
+            )
+        age = f"oldest {short_span(queue.oldest_age)}"
+        waiting = f"{count(queue.ready)} queued"
+        variants = [f"{rate(stage.rate)}   {waiting}, {age}", f"{rate(stage.rate)}   {waiting}", waiting]
+        text = next((each for each in variants if len(each) < room), f"{short_count(queue.ready)} queued")
+        return (Span(fit(text, room, "right"), Role.VALUE),)
 
     def _queue_figures(self, queue: QueueSnapshot) -> Line:
         """Whether it fills or drains, and how long the oldest item has waited."""
@@ -321,6 +345,7 @@ class PipelineStrip(LinesWidget):
     def show(self, snapshot: Snapshot, history: History) -> None:
         """Show a snapshot and the seconds before it."""
         self._seen = (snapshot, history)
+        self.set_class(snapshot.has_history, "-history")
         self._draw()
 
     def show_message(self, text: str) -> None:
@@ -352,7 +377,8 @@ class PipelineStrip(LinesWidget):
     def on_click(self, event: events.Click) -> None:
         """Select the stage under the pointer."""
         offset = event.get_content_offset(self)
-        stage = stage_at(offset.y, self.size.height) if offset is not None else None
+        history = self._seen is not None and self._seen[0].has_history
+        stage = stage_at(offset.y, self.size.height, history=history) if offset is not None else None
         if stage is not None:
             self.post_message(StageSelected(stage))
 

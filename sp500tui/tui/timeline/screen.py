@@ -39,6 +39,7 @@ _DEFAULT_ZOOM = ZOOMS.index(10.0)
 _KEPT = 120.0
 """Seconds that are read."""
 _READ_EVERY = 0.5
+_QUEUES = (QueueName.TICKERS, QueueName.QUOTES, QueueName.ROWS)
 _FOOTER = 6
 """Lines below the workers: three queues, events, axis, legend."""
 _MOVE = Binding.Group("Move", compact=True)
@@ -182,7 +183,7 @@ class TimelineScreen(BaseScreen):
                 worker_line(each, window, marked=each is marked, cursor=cursor, batch=self.followed)
                 for each in shown
             ),
-            *(queue_line(name, recording.samples, report, window) for name in QueueName),
+            *(queue_line(name, recording.samples, report, window) for name in _QUEUES),
             mark_line(recording.events, report, window),
             axis_line(window, report.monotonic),
             detail_line(marked, span, report.monotonic, width),

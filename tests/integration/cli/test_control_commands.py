@@ -48,7 +48,7 @@ def test_status_as_text(served: Served, data: Path, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().out
     assert "running" in shown
     assert str(running().ledger) in shown
-    assert all(stage in shown for stage in StageName)
+    assert all(stage.name in shown for stage in running().stages)
 
 
 def test_status_names_what_is_wrong(serve: Serve, data: Path, capsys: pytest.CaptureFixture[str]) -> None:

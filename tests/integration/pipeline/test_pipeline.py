@@ -6,11 +6,13 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
 from sp500tui.errors import ExitCode
+from sp500tui.model import Resolution
 from sp500tui.pipeline.api import PipelineControl, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import QueueName, StageName
@@ -223,6 +225,44 @@ def test_what_a_person_asks_for_is_done(start: EngineStarter, database_url: str)
     assert run.pipeline.scale(StageName.CONVERTER, 0).new == 1
     assert run.pipeline.scale(StageName.CONVERTER, 4).new == 4
     run.waits_for(lambda s: s.stage(StageName.CONVERTER).alive == 4, "four converters")
+    run.ends()
+
+
+def test_the_history_stage_is_shown_scaled_and_paused_like_the_others(
+    start: EngineStarter, database_url: str
+) -> None:
+    # given a pipeline that was asked for no bars
+    run = start(database_url, symbols=FEW, interval=60, history_workers=3)
+    run.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
+    stage = run.snapshot().stage(StageName.HISTORY)
+    assert (stage.size, stage.alive, run.snapshot().has_history) == (3, 0, False)
+    # when it is scaled and paused, and then asked for bars
+    scaled = run.pipeline.scale(StageName.HISTORY, 4)
+    assert (scaled.old, scaled.new) == (3, 4)
+    run.pipeline.pause(StageName.HISTORY)
+    now, symbols = datetime.now(UTC), FEW.split(",")
+    assert run.pipeline.heal(Resolution.DAY, now - timedelta(days=20), now, symbols)
+    # then its requests wait, and the live prices are not affected
+    run.waits_for(
+        lambda s: s.queue(QueueName.HISTORY).ready == len(symbols) and s.stage(StageName.HISTORY).alive == 4,
+        "requests in the queue",
+    )
+    paused = run.snapshot()
+    assert paused.has_history
+    assert paused.verdict.kind is not VerdictKind.PAUSED
+    assert (paused.queue(QueueName.HISTORY).oldest_age or 0.0) >= 0.0
+    # and are made when it is resumed
+    run.pipeline.resume(StageName.HISTORY)
+    run.waits_for(
+        lambda s: s.stage(StageName.HISTORY).items >= len(symbols) and not run.pipeline.history().busy,
+        "stored bars",
+    )
+    names = [worker.name for worker in run.snapshot().workers if worker.stage is StageName.HISTORY]
+    assert names == ["history-1", "history-2", "history-3", "history-4"]
+    sample = run.pipeline.seconds_since(0)[1][-1]
+    seconds = sample.stage(StageName.HISTORY)
+    assert seconds is not None
+    assert sample.queue(QueueName.HISTORY).name is QueueName.HISTORY
     run.ends()
 
 

@@ -37,6 +37,7 @@ from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.runtime.history import HistoryRun
 from sp500tui.pipeline.runtime.maintenance import Maintenance
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.pipeline.runtime.self_pipe import SelfPipe
@@ -198,7 +199,14 @@ def test_the_maintenance_goes_on(tmp_path: Path, eventually: Wait, seen: Callabl
     settings = Settings(data_dir=tmp_path, heal=True)
     maintenance = Maintenance(
         settings,
-        Paths.of(settings),
+        HistoryRun(
+            settings,
+            Paths.of(settings),
+            url=lambda: "postgresql://nowhere",
+            fetch=always_raising,
+            health=health,
+            publish=lambda _: None,
+        ),
         url=lambda: "postgresql://nowhere",
         symbols=always_raising,
         fetch=always_raising,

@@ -214,6 +214,21 @@ def running() -> Snapshot:
     )
 
 
+def with_history(snapshot: Snapshot, queued: int = 498) -> Snapshot:
+    """The same run while its history stage requests missing bars."""
+    stage = StageSnapshot(StageName.HISTORY, 2, 2, 1, 5, 0, 2.1, Latency(90.0, 210.0, 230.0), 0)
+    return replace(
+        snapshot,
+        queues=(*snapshot.queues, queue(QueueName.HISTORY, queued, 10_000, 503, 61.0, 0.0, 2.1)),
+        stages=(*snapshot.stages, stage),
+        workers=(
+            *snapshot.workers,
+            worker(StageName.HISTORY, 1, WorkerState.SOURCE, "MMM 1m 2026-05-01 to 2026-05-08", 1.2),
+            worker(StageName.HISTORY, 2, WorkerState.LIMIT, "AOS 1m 2026-05-01 to 2026-05-08", 0.9),
+        ),
+    )
+
+
 def degraded() -> Snapshot:
     """Yahoo Finance throttles and the database is away."""
     calm = running()

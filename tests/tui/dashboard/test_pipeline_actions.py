@@ -30,7 +30,16 @@ from sp500tui.tui.shell.key_bar import ShownKey, key_line
 from sp500tui.tui.shell.keymap import check_keymap
 from sp500tui.tui.shell.themes import check_theme, known_themes, remember_theme, remembered_theme
 from sp500tui.tui.startup import PipelineLoader, starting_snapshot
-from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, draining, empty, live_price, running
+from tests.support.tui.fake_pipeline import (
+    NOON,
+    FakePipeline,
+    degraded,
+    draining,
+    empty,
+    live_price,
+    running,
+    with_history,
+)
 from tests.tui.conftest import CannedLog
 
 CLEAN = replace(running(), ledger=Ledger(10, 9, 1))
@@ -45,8 +54,15 @@ def test_refresh_rates_step_within_bounds(present: float, direction: int, then: 
 
 
 def test_stages_go_round() -> None:
-    assert steering.neighbour(StageName.WRITER, 1) is StageName.SCRAPER
-    assert steering.neighbour(StageName.SCRAPER, -1) is StageName.WRITER
+    seen = running()
+    assert steering.neighbour(seen, StageName.WRITER, 1) is StageName.SCRAPER
+    assert steering.neighbour(seen, StageName.SCRAPER, -1) is StageName.WRITER
+
+
+def test_the_history_stage_takes_part_once_it_was_started() -> None:
+    seen = with_history(running())
+    assert steering.neighbour(seen, StageName.WRITER, 1) is StageName.HISTORY
+    assert steering.neighbour(seen, StageName.HISTORY, 1) is StageName.SCRAPER
 
 
 class TestLadder:

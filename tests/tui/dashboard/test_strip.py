@@ -21,7 +21,7 @@ from sp500tui.pipeline.core.snapshot import (
 from sp500tui.tui.history import History
 from sp500tui.tui.render.lines import Role, width_of
 from sp500tui.tui.shell.pipeline_strip import ROWS, columns, shown_rows, stage_at, strip_lines
-from tests.support.tui.fake_pipeline import degraded, draining, empty, failed, queue, running
+from tests.support.tui.fake_pipeline import degraded, draining, empty, failed, queue, running, with_history
 from tests.support.tui.past_seconds import past_seconds
 
 WIDTH, HEIGHT = 116, 10
@@ -41,7 +41,8 @@ def drawn(
 
 
 def row(snapshot: Snapshot, what: object, width: int = WIDTH, history: History | None = None) -> str:
-    return drawn(snapshot, width, HEIGHT, history)[ROWS.index(what)]
+    rows: list[object] = [*shown_rows(HEIGHT, history=snapshot.has_history)]
+    return drawn(snapshot, width, HEIGHT, history)[rows.index(what)]
 
 
 def before_strip(snapshot: Snapshot, what: object, width: int = WIDTH) -> str:
@@ -76,8 +77,25 @@ def test_120_columns_show_a_whole_minute_and_200_two() -> None:
 def test_rows_are_in_the_order_of_the_data_however_few() -> None:
     for height in range(1, 12):
         rows = shown_rows(height)
-        assert len(rows) == min(height, len(ROWS))
+        assert len(rows) == min(height, len(ROWS) - 1)
         assert rows == [each for each in ROWS if each in rows]
+        assert StageName.HISTORY not in rows
+        assert len(shown_rows(height, history=True)) == min(height, len(ROWS))
+
+
+def test_the_history_stage_has_a_row_once_it_was_started() -> None:
+    seen = with_history(running())
+    assert before_strip(seen, StageName.HISTORY).startswith("history ×2")
+    assert behind_strip(seen, StageName.HISTORY) == "2.1/s   498 queued"
+    assert behind_strip(seen, StageName.HISTORY, 196) == "2.1/s   498 queued, oldest 1 min"
+    assert behind_strip(with_history(running(), 0), StageName.HISTORY) == "2.1/s"
+    # A click finds it, and the panel has a line more for it.
+    rows = shown_rows(HEIGHT + 1, history=True)
+    assert stage_at(rows.index(StageName.HISTORY), HEIGHT + 1, history=True) is StageName.HISTORY
+    for width in (60, 80, 120, 200):
+        for height in range(1, 14):
+            lines = strip_lines(seen, minutes(), StageName.HISTORY, width, height)
+            assert [width_of(line) for line in lines] == [width] * height
 
 
 def test_the_lowest_panel_shows_the_stages() -> None:

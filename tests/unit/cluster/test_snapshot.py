@@ -35,11 +35,11 @@ class TestStages:
         two = replace(a_stage(StageName.PRICE, 2), busy=2, items=5, rate=0.5, latency=Latency(4.0, 5.0, None))
         heartbeats = [Heartbeat("a", "vm", "1", stages=(one,)), Heartbeat("b", "vm", "1", stages=(two,))]
 
-        scraper, price, converter, writer = merge_stages(heartbeats, nobody_wished)
+        scraper, price, converter, writer, history = merge_stages(heartbeats, nobody_wished)
 
         assert (price.size, price.alive, price.busy, price.items, price.rate) == (5, 5, 3, 15, 2.5)
         assert price.latency == Latency(4.0, 9.0, None)
-        assert [stage.size for stage in (scraper, converter, writer)] == [0, 0, 0]
+        assert [stage.size for stage in (scraper, converter, writer, history)] == [0, 0, 0, 0]
 
     def test_a_requested_size_is_shown_before_it_is_reached(self) -> None:
         heartbeats = [a_beat("a", StageName.PRICE)]

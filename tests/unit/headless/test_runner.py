@@ -332,7 +332,9 @@ class TestLiveDisplay:
         assert lines[3] == (
             "price     ×4   busy 3       41.2/s  p95     98 ms  → quotes      12/4,096, 2 in flight"
         )
-        assert len(lines) == 6
+        assert lines[6].startswith("history   ×4")
+        assert "⋯ history" in lines[6]
+        assert len(lines) == 7
 
     def test_lines_hold_without_figures(self) -> None:
         fresh = replace(

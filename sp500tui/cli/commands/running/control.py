@@ -9,7 +9,7 @@ from argparse import Namespace
 from sp500tui.cli.context import configuration_of, start
 from sp500tui.config.suggestions import suggestion
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
-from sp500tui.headless.live_view import headline, queue_line, stage_line
+from sp500tui.headless.live_view import headline, queue_beside, stage_line
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 from sp500tui.pipeline.api import MAX_WORKERS, MIN_WORKERS, ScaleResult, ShutdownLevel
@@ -144,11 +144,9 @@ def _workers(number: str) -> int:
 
 def status_lines(welcome: Welcome, snapshot: Snapshot) -> list[str]:
     """The status as lines of text."""
-    queues = {queue.name.value: queue_line(queue) for queue in snapshot.queues}
-    following = ("tickers", "quotes", "rows")
     stages = [
-        f"{stage_line(stage)}{'  paused' if stage.paused else ''}  {queues.get(name, '')}".rstrip()
-        for stage, name in zip(snapshot.stages, (*following, ""), strict=False)
+        f"{stage_line(stage)}{'  paused' if stage.paused else ''}  {queue_beside(snapshot, stage)}".rstrip()
+        for stage in snapshot.stages
     ]
     return [
         headline(snapshot),

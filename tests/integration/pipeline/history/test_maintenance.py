@@ -16,6 +16,7 @@ from sp500tui.config.settings import Settings
 from sp500tui.errors import SourceError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot
+from sp500tui.pipeline.runtime.history import HistoryRun
 from sp500tui.pipeline.runtime.maintenance import HealRequest, Maintenance
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.throttle import Throttle
@@ -42,13 +43,23 @@ def maintained(url: str, folder: Path, charts: FakeCharts, **settings: Any) -> I
     health.ready.set()
     health.record_success()
     chosen = Settings(database=url, data_dir=folder, **settings)
-    maintenance = Maintenance(
+    background = Throttle(1000).background
+    run = HistoryRun(
         chosen,
         Paths.of(chosen),
         url=lambda: url,
+        fetch=charts,
+        health=health,
+        publish=lambda _: None,
+        background=background,
+    )
+    maintenance = Maintenance(
+        chosen,
+        run,
+        url=lambda: url,
         symbols=lambda: ["AAPL", "MSFT"],
         fetch=charts,
-        background=Throttle(1000).background,
+        background=background,
         health=health,
     )
     if maintenance.wanted:
@@ -77,7 +88,7 @@ def test_missing_bars_are_fetched_since_the_database_was_created(
     again = FakeCharts(list(DAYS), NOW)
     with maintained(url, tmp_path, again, heal=True) as maintenance:
         eventually(lambda: again.requests["AAPL"] == 1)
-        assert maintenance.run is None
+        assert maintenance.progress().requests == 0
     assert count(url, "bars") == stored
 
 
