@@ -115,4 +115,5 @@ def _activity(seconds: Mapping[WorkerState, float], failed: int) -> Activity:
         share_of(seconds, (WorkerState.BLOCKED,)),
         share_of(seconds, (WorkerState.PAUSED,)),
         failed,
+        share_of(seconds, (WorkerState.DATABASE_DOWN,)),
     )

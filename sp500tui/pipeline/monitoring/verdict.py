@@ -27,6 +27,14 @@ _LIMITED = 0.25
 """Share of the price workers' occupied time that waits for the limit, from which the limit sets the pace."""
 _FREE = (WorkerState.IDLE, WorkerState.BLOCKED, WorkerState.PAUSED, WorkerState.STARTING)
 """States in which a worker does not limit the throughput."""
+_SHARED = (
+    WorkerState.LIMIT,
+    WorkerState.RATE,
+    WorkerState.BACKOFF,
+    WorkerState.JOURNAL,
+    WorkerState.DATABASE_DOWN,
+)
+"""States that wait for what all workers share, so that more of them would wait too."""
 _INPUT = {
     StageName.PRICE: QueueName.TICKERS,
     StageName.CONVERTER: QueueName.QUOTES,
@@ -213,6 +221,8 @@ def _sentence(
             return _durations(snapshot, samples, name, state, "a commit")
         case WorkerState.JOURNAL:
             return _durations(snapshot, samples, name, state, "writing a batch to the journal")
+        case WorkerState.DATABASE_DOWN:
+            return f"the {workers} wait for the database"
         case WorkerState.RATE:
             return f"the {workers} wait for an exchange rate"
         case WorkerState.BACKOFF:
@@ -258,7 +268,7 @@ def _answers(snapshot: Snapshot, samples: Sequence[SecondSample]) -> str:
 def _advice(snapshot: Snapshot, samples: Sequence[SecondSample], name: StageName, state: WorkerState) -> str:
     """Whether more workers would help: only if work waits while all work, and nothing shared is used up."""
     useless = f"more {_WORKERS[name]} would not help"
-    if state in (WorkerState.LIMIT, WorkerState.RATE, WorkerState.BACKOFF, WorkerState.JOURNAL):
+    if state in _SHARED:
         return useless
     if name is StageName.PRICE and _request_rate(samples) >= _SATURATED * snapshot.sources.rate_limit > 0:
         return useless

@@ -101,6 +101,8 @@ class DatabaseMonitor:
         self._rows_total: int | None = None
         self._counted_at = 0.0
         self._stopped_until = 0.0
+        self._stopping = threading.Event()
+        """Set while the server is being stopped as a demonstration: until then it still commits."""
         self._unhealthy = False
         self.thread = ServiceThread(
             "database-monitor",
@@ -150,6 +152,8 @@ class DatabaseMonitor:
 
     def _tick(self) -> None:
         """Open the database or check that it is alive, then sync the constituents and the row count."""
+        if self._stopping.is_set():
+            return
         if (remaining := self._stopped_until - time.monotonic()) > 0:
             raise DatabaseError(
                 f"the database was stopped as a demonstration; it is started again in {remaining:.0f} s",
@@ -230,8 +234,13 @@ class DatabaseMonitor:
         """Stop the embedded server, as a fault would, for at least `seconds`; False for another server."""
         if self._database is None or not self._database.embedded:
             return False
-        self._stopped_until = time.monotonic() + seconds
-        self._database.stop_server()
+        self._stopping.set()
+        try:
+            self._database.stop_server()
+            self._stopped_until = time.monotonic() + seconds
+        finally:
+            self._stopping.clear()
+        self.thread.wake()
         return True
 
     def abandon(self) -> None:

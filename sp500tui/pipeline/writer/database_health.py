@@ -35,15 +35,26 @@ class Outage:
 
 
 class DatabaseHealth:
-    """Shared by all writers, so that one failure delays all of them. Thread-safe."""
+    """Shared by all writers, so that one failure delays all of them. Thread-safe.
+
+    Attempts overlap, and their outcomes arrive in any order. One that began before the last change between down and
+    up proves nothing about the state since, and changes nothing: an outage is reported once, whatever was in progress
+    at its beginning and its end.
+    """
 
     def __init__(
-        self, listener: Callable[[PipelineEvent], None], jitter: Callable[[], float] = random.random
+        self,
+        listener: Callable[[PipelineEvent], None],
+        jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
         self._listener = listener
         self._jitter = jitter
+        self._clock = clock
         self._failures = 0
+        self._changed_at = 0.0
+        """Monotonic time of the last change between down and up."""
         self._retry_at = 0.0
         self._down_since = 0.0
         self.status = Health.STARTING
@@ -54,10 +65,15 @@ class DatabaseHealth:
         self.commit = LatencyHistogram()
         self.last_outage: Outage | None = None
 
-    def record_failure(self, message: str, sqlstate: str | None) -> None:
-        """Record a refused batch or a failed connection, and report the first of a series."""
+    def record_failure(self, message: str, sqlstate: str | None, began: float | None = None) -> None:
+        """Record a refused batch or a failed connection, and report the first of a series.
+
+        `began`: monotonic time at which the attempt began; None for an attempt that overlaps with no other.
+        """
         with self._lock:
             first = self.status is not Health.DOWN
+            if first and self._is_outdated(began):
+                return
             self._set_down(message, sqlstate)
         if first:
             self._emit(EventKind.DATABASE_DOWN, f"database: {message}", logging.WARNING)
@@ -68,26 +84,35 @@ class DatabaseHealth:
             self._set_down(message, sqlstate)
 
     def _set_down(self, message: str, sqlstate: str | None) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self.status is not Health.DOWN:
-            self._down_since = now
+            self._down_since = self._changed_at = now
         self._failures += 1
         self.status, self.message, self.sqlstate = Health.DOWN, message, sqlstate
         self._retry_at = now + backoff_delay(self._failures, self._jitter())
 
-    def record_success(self) -> None:
-        """Record a committed batch or another answer, and report the end of an outage."""
+    def record_success(self, began: float | None = None) -> None:
+        """Record a committed batch or another answer, and report the end of an outage.
+
+        `began`: monotonic time at which the attempt began; None for an attempt that overlaps with no other.
+        """
         with self._lock:
             was_down = self.status is Health.DOWN
-            now = time.monotonic()
+            if was_down and self._is_outdated(began):
+                return
+            now = self._clock()
             if was_down:
                 self.last_outage = Outage(now - self._down_since, now)
+                self._changed_at = now
             self._failures = 0
             self.status, self.message, self.sqlstate = Health.OK, "", None
         if was_down:
             outage = now - self._down_since
             message = f"the database is back after {outage:.1f} s"
             self._emit(EventKind.DATABASE_BACK, message, logging.INFO, outage)
+
+    def _is_outdated(self, began: float | None) -> bool:
+        return began is not None and began < self._changed_at
 
     @property
     def down(self) -> bool:
@@ -97,7 +122,7 @@ class DatabaseHealth:
     @property
     def retry_in(self) -> float | None:
         """Seconds until the next attempt; None unless the last one failed."""
-        return max(0.0, self._retry_at - time.monotonic()) if self.down else None
+        return max(0.0, self._retry_at - self._clock()) if self.down else None
 
     def _emit(self, kind: EventKind, message: str, level: int, seconds: float | None = None) -> None:
         event = PipelineEvent(kind, message, level, datetime.now(UTC), StageName.WRITER, seconds=seconds)

@@ -99,10 +99,13 @@ class WriterTask(Generic[B]):
         self._prefetched: B | None = None
         """The batch after the one that is being committed; only set within `run_once`."""
         self._sent = 0
+        self._began = 0.0
+        """Monotonic time at which the present attempt to reach the database began."""
 
     def run_once(self) -> None:
         """Write pending batches to the database, or spool rows while it is down."""
         shared = self._shared
+        self._began = time.monotonic()
         if shared.spooling_since is not None or not shared.health.ready.is_set() or shared.health.retry_in:
             self._spool_or_wait()
             return
@@ -126,7 +129,7 @@ class WriterTask(Generic[B]):
         shared, worker = self._shared, self._worker
         if not shared.batch_store.accepts_when_down:
             pause = shared.health.retry_in
-            worker.wait(0.1 if pause is None else pause, WorkerState.DATABASE, shared.health.message)
+            self._wait_for_database(0.1 if pause is None else pause)
             return
         depth = shared.rows.depth()
         spooling = shared.spooling_since is not None
@@ -141,7 +144,13 @@ class WriterTask(Generic[B]):
             if lease is not None:
                 return
         pause = shared.health.retry_in
-        worker.wait(min(0.1 if pause is None else pause, 0.1), WorkerState.DATABASE, shared.health.message)
+        self._wait_for_database(min(0.1 if pause is None else pause, 0.1))
+
+    def _wait_for_database(self, seconds: float) -> None:
+        """Wait until it is opened, or for the next attempt; only for rows where it can be used."""
+        health = self._shared.health
+        usable = WorkerState.IDLE if health.ready.is_set() else WorkerState.STARTING
+        self._worker.wait(seconds, WorkerState.DATABASE_DOWN if health.down else usable, health.message)
 
     def _connect(self) -> bool:
         """Start the process; False when it could not connect to the database."""
@@ -151,10 +160,10 @@ class WriterTask(Generic[B]):
         worker.pid = self._client.pid
         answer = self._client.connect(max(_START_TIMEOUT, shared.commit_timeout), self._is_expedited)
         if answer.committed:
-            shared.health.record_success()
+            shared.health.record_success(self._began)
             return True
         self._disconnect()
-        shared.health.record_failure(answer.message, answer.sqlstate)
+        shared.health.record_failure(answer.message, answer.sqlstate, self._began)
         return False
 
     # --- from the queue to the commit --------------------------------------------------------------------------
@@ -228,7 +237,7 @@ class WriterTask(Generic[B]):
             shared.dead_letters.add(outcome.refused)
         except _UnavailableError as refusal:
             self._requeue(batch)
-            shared.health.record_failure(str(refusal), refusal.sqlstate)
+            shared.health.record_failure(str(refusal), refusal.sqlstate, self._began)
         except WriterDiedError as error:
             # A process that was killed or timed out does not count against the batch.
             batch.crashes += error.crashed
@@ -271,7 +280,8 @@ class WriterTask(Generic[B]):
                 self._next_number(), payload, shared.commit_timeout, self._is_expedited, self._prefetch
             )
         if answer.committed:
-            shared.health.record_success()
+            shared.health.record_success(self._began)
+            self._began = time.monotonic()
             shared.health.commit.record(answer.seconds)
             outcome.stored += answer.stored
         elif not is_bad_row(answer.sqlstate or ""):

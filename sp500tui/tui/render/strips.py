@@ -25,18 +25,22 @@ class Activity(NamedTuple):
 
     busy: float = 0.0
     waiting: float = 0.0
-    """For the request limit, a rate, the database or the next attempt."""
+    """For the request limit, a rate or the next attempt."""
     blocked: float = 0.0
     """By a full queue."""
     paused: float = 0.0
     failed: int = 0
     """Leases that ended with an error."""
+    database_down: float = 0.0
+    """For a database that cannot be used."""
 
 
 def activity_sign(activity: Activity) -> tuple[str, Role]:
     """The cell of one second: a failure, what most of the second was spent on, or how busy it was."""
     if activity.failed:
         return "✗", Role.BAD
+    if activity.database_down >= _MOST:
+        return "◇", Role.BAD
     for share, sign in ((activity.paused, "‖"), (activity.waiting, "◔"), (activity.blocked, "◧")):
         if share >= _MOST:
             return sign, Role.WARN

@@ -71,6 +71,7 @@ _ORDER = (
     WorkerState.SOURCE,
     WorkerState.JOURNAL,
     WorkerState.DATABASE,
+    WorkerState.DATABASE_DOWN,
     WorkerState.LIMIT,
     WorkerState.RATE,
     WorkerState.BLOCKED,

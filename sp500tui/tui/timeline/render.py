@@ -25,6 +25,7 @@ STATES: Mapping[WorkerState, tuple[str, Role]] = {
     WorkerState.RATE: ("R", Role.WARN),
     WorkerState.JOURNAL: ("J", Role.TITLE),
     WorkerState.DATABASE: ("D", Role.VALUE),
+    WorkerState.DATABASE_DOWN: ("d", Role.BAD),
     WorkerState.BACKOFF: ("!", Role.BAD),
     WorkerState.PAUSED: ("P", Role.LABEL),
     WorkerState.STARTING: ("s", Role.LABEL),
@@ -37,6 +38,7 @@ _LEGEND: tuple[tuple[WorkerState, str], ...] = (
     (WorkerState.BLOCKED, "queue full"),
     (WorkerState.JOURNAL, "journal"),
     (WorkerState.DATABASE, "database"),
+    (WorkerState.DATABASE_DOWN, "database down"),
     (WorkerState.BACKOFF, "after an error"),
     (WorkerState.IDLE, "idle"),
 )

@@ -182,9 +182,9 @@ def test_a_pause_and_its_end_are_one_event_each(start: EngineStarter, database_u
 
 @pytest.mark.thorough
 def test_an_outage_of_the_database_is_reported_with_what_was_replayed(start: EngineStarter) -> None:
-    # given a run that stores in the embedded database, by one writer: the commit of a second one can succeed between
-    # the failure of the first and the stop of the server, which makes two outages
-    run = start(None, symbols=FIFTY, interval=0.5, batch_size=5, writers=1)
+    # given a run that stores in the embedded database, by two writers: the commit of one can succeed after the other
+    # has failed
+    run = start(None, symbols=FIFTY, interval=0.5, batch_size=5, writers=2)
     run.stores(SYMBOLS)
     # when the database is stopped until rows wait in the journal
     assert run.pipeline.stop_database(1.5)
@@ -192,9 +192,11 @@ def test_an_outage_of_the_database_is_reported_with_what_was_replayed(start: Eng
     assert run.snapshot().verdict.kind is VerdictKind.DATABASE_DOWN
     run.waits_for(lambda _: EventKind.REPLAYED in kinds(run.pipeline), "the report of the replay")
     run.ends()
-    # then the report says how long it was away and that all rows are there
-    *_, back = [event for event in run.pipeline.events_since(0)[1] if event.kind is EventKind.DATABASE_BACK]
-    (replayed,) = [event for event in run.pipeline.events_since(0)[1] if event.kind is EventKind.REPLAYED]
+    # then it is one outage, and the report says how long it was away and that all rows are there
+    events = run.pipeline.events_since(0)[1]
+    assert [event.kind for event in events].count(EventKind.DATABASE_DOWN) == 1
+    (back,) = [event for event in events if event.kind is EventKind.DATABASE_BACK]
+    (replayed,) = [event for event in events if event.kind is EventKind.REPLAYED]
     assert re.fullmatch(
         r"the database was away for [0-9.]+ s: [0-9,]+ rows replayed from the journal in [0-9.]+ s, none missing",
         replayed.message,
@@ -202,6 +204,13 @@ def test_an_outage_of_the_database_is_reported_with_what_was_replayed(start: Eng
     assert replayed.seconds == back.seconds is not None
     assert replayed.count > 0
     assert any(sample.journal.max_rows for sample in run.pipeline.seconds_since(0)[1])
+    # and the writers' time was spent on waiting for the database, not on work
+    waited = [
+        stage.seconds.get(WorkerState.DATABASE_DOWN, 0.0)
+        for sample in run.pipeline.seconds_since(0)[1]
+        if (stage := sample.stage(StageName.WRITER)) is not None
+    ]
+    assert sum(waited) >= 1.0
 
 
 def test_what_a_person_asks_for_is_done(start: EngineStarter, database_url: str) -> None:

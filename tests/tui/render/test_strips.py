@@ -40,6 +40,9 @@ def text_of(line: Line) -> str:
         (Activity(busy=0.6, waiting=0.4), "▓"),
         (Activity(blocked=0.7), "◧"),
         (Activity(paused=1.0), "‖"),
+        (Activity(busy=0.3, database_down=0.7), "◇"),
+        (Activity(busy=0.7, database_down=0.3), "▓"),
+        (Activity(failed=1, database_down=0.9), "✗"),
         (Activity(busy=1.0, failed=1), "✗"),
     ],
 )
@@ -50,6 +53,7 @@ def test_every_second_has_one_sign(activity: Activity, sign: str) -> None:
 def test_only_failures_and_waits_have_a_colour_of_their_own() -> None:
     assert activity_sign(Activity(failed=1))[1] is Role.BAD
     assert activity_sign(Activity(waiting=1.0))[1] is Role.WARN
+    assert activity_sign(Activity(database_down=1.0))[1] is Role.BAD
     assert {activity_sign(Activity(busy=share / 10))[1] for share in range(11)} == {Role.ACCENT}
 
 

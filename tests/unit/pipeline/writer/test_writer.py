@@ -83,7 +83,7 @@ def test_a_rejection_that_no_row_caused_is_retried(
         assert harness.health.sqlstate == sqlstate
         assert "No space left" in harness.health.message
         assert harness.health.retry_in is not None
-        eventually(lambda: harness.stage.workers[0].snapshot().state is WorkerState.DATABASE)
+        eventually(lambda: harness.stage.workers[0].snapshot().state is WorkerState.DATABASE_DOWN)
         assert harness.dead_lettered() == []
 
         refusing.clear()
