@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,18 @@ TIMEOUT = 180.0
 
 
 def command(
-    name: str, market: DemoMarket, folder: Path, url: str, *, rate: float = 50
+    name: str,
+    market: DemoMarket,
+    folder: Path,
+    url: str,
+    *,
+    rate: float = 50,
+    launch: Sequence[str] = ("-m", "sp500tui"),
 ) -> subprocess.Popen[bytes]:
+    """Start a command; `launch` is what Python runs."""
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "sp500tui", name, "--json", "--symbols", SYMBOLS),
+            *(sys.executable, *launch, name, "--json", "--symbols", SYMBOLS),
             *("--proxy", market.proxy_url, "--ca-file", str(market.ca_file), "--database", url),
             *("--data-dir", str(folder / "data"), "--requests-per-second", str(rate)),
         ],
@@ -53,12 +62,12 @@ def writers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return []
 
 
-def filled_under_fire(market: DemoMarket, folder: Path, url: str, wanted: int) -> int:
+def filled_under_fire(run: Callable[..., subprocess.Popen[bytes]], wanted: int) -> int:
     """Run `backfill` again and again, each time killing writers, then itself; returns the number of kills."""
     kills = 0
     deadline = time.monotonic() + TIMEOUT
     while kills < wanted and time.monotonic() < deadline:
-        process = command("backfill", market, folder, url, rate=4)
+        process = run("backfill", rate=4)
         while process.poll() is None and kills < wanted:
             for writer in writers(process):
                 pause(0.05)
@@ -95,7 +104,8 @@ def test_gaps_are_what_the_market_withheld_and_backfill_fills_them(
     with DemoMarket.start(seed=11, ledger=ledger, start_at="11:00") as market:
         # given a market that has lost sessions and single bars, and a program whose writers are killed
         market.set_faults(lost_sessions=0.2, null_bars=0.002)
-        assert filled_under_fire(market, folder, database_url, wanted) >= wanted
+        run = partial(command, market=market, folder=folder, url=database_url)
+        assert filled_under_fire(run, wanted) >= wanted
         code, _ = result(command("backfill", market, folder, database_url))
         assert code == 0
 
