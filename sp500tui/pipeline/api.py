@@ -208,6 +208,9 @@ class PipelineControl(Protocol):
     def kill_worker(self, name: str) -> bool:
         """Kill the process of a writer with SIGKILL, to demonstrate a fault; False for other workers."""
 
+    def announce(self, message: str) -> None:
+        """Publish a step of the demo's tour as an event, so that every viewer and recording has it."""
+
     def stop_database(self, seconds: float) -> bool:
         """Stop the embedded server for `seconds`, to demonstrate a fault; False for a database given by URL.
 

@@ -181,6 +181,10 @@ class RemotePipeline:
         """See `PipelineControl.kill_worker`."""
         return self.call(commands.KillWorker(name), bool)
 
+    def announce(self, message: str) -> None:
+        """See `PipelineControl.announce`."""
+        self.execute(commands.Announce(message))
+
     def stop_database(self, seconds: float) -> bool:
         """See `PipelineControl.stop_database`."""
         return self.call(commands.StopDatabase(seconds), bool)

@@ -141,6 +141,16 @@ class KillWorker(Command, tag="kill-worker", frozen=True):
         return pipeline.kill_worker(self.name)
 
 
+class Announce(Command, tag="announce", frozen=True):
+    """See `PipelineControl.announce`."""
+
+    message: str
+
+    def run(self, pipeline: PipelineControl) -> None:
+        """Carry it out."""
+        pipeline.announce(self.message)
+
+
 class StopDatabase(Command, tag="stop-database", frozen=True):
     """See `PipelineControl.stop_database`."""
 
@@ -215,6 +225,7 @@ AnyCommand = (
     | ReadHistory
     | Stop
     | KillWorker
+    | Announce
     | StopDatabase
     | ReadFaults
     | SetFaults

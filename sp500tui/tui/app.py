@@ -128,9 +128,7 @@ class DashboardApp(TimeApp):
         )
         self.export_folder = export_folder
         self._state_file = state_file
-        self.tour = TourControl(
-            settings, lambda event: self.post_message(PipelineEventReceived(event)), clock
-        )
+        self.tour = TourControl(settings)
         self._tour_requested = settings.tour
         for theme in OWN_THEMES:
             self.register_theme(theme)

@@ -59,7 +59,7 @@ class EventKind(StrEnum):
     """Another node of the cluster became the scheduler."""
     PHASE = "phase"
     TOUR = "tour"
-    """A step of the demo's tour, announced by the dashboard."""
+    """A step of the demo's tour."""
 
 
 @dataclass(frozen=True, slots=True)

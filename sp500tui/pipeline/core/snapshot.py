@@ -188,7 +188,9 @@ class CycleSnapshot:
     interval: float = 0.0
     """Seconds between the starts of two cycles."""
     last_seconds: float | None = None
-    """Duration of the last finished cycle; None before the first has finished."""
+    """Duration of the last finished cycle; None before the first, and after a first one that opened connections."""
+    warming_up: bool = False
+    """Whether it is the first one, and opens connections: its duration says nothing of the following ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class BehindEpisode:
     def update(self, now: float, cycle: CycleSnapshot) -> Report | None:
         """Take the current or last cycle."""
         self._count_skipped(cycle)
-        if cycle.next_in is None or not cycle.number:
+        if cycle.next_in is None or not cycle.number or cycle.warming_up:
             return None
         if cycle.seconds > cycle.interval and (cycle.running or cycle.number != self._late_number):
             return self._record_late(now, cycle)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sp500tui.pipeline.api import MAX_WORKERS
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot, WorkerState
+from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample, share_of
 from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
 
@@ -155,10 +155,13 @@ def _full_queue(snapshot: Snapshot, samples: Sequence[SecondSample]) -> Verdict 
 def _keeps_up(snapshot: Snapshot, samples: Sequence[SecondSample]) -> Verdict:
     cycle = snapshot.cycle
     seconds = cycle_seconds(snapshot)
-    if seconds is None:
+    if not cycle.number:
         return Verdict(VerdictKind.STARTING, Severity.NOTE, "starting: no cycle has begun yet")
+    if seconds is None:
+        sentence = f"starting: the first cycle opens connections, it {_took(cycle)} {cycle.seconds:.1f} s"
+        return Verdict(VerdictKind.STARTING, Severity.NOTE, sentence)
     if cycle.next_in is None:
-        sentence = f"keeps up: the last cycle {'has taken' if cycle.running else 'took'} {seconds:.1f} s"
+        sentence = f"keeps up: the last cycle {_took(cycle)} {seconds:.1f} s"
     else:
         sentence = f"keeps up: a cycle takes {seconds:.1f} of {cycle.interval:.1f} s"
     if _limit_share(samples) < _LIMITED:
@@ -172,10 +175,19 @@ def _keeps_up(snapshot: Snapshot, samples: Sequence[SecondSample]) -> Verdict:
     )
 
 
+def _took(cycle: CycleSnapshot) -> str:
+    return "has taken" if cycle.running else "took"
+
+
 def cycle_seconds(snapshot: Snapshot) -> float | None:
-    """Seconds that a cycle takes: of the last finished one, or of the running one once that took longer."""
+    """Seconds that a cycle takes: of the last finished one, or of the running one once that took longer.
+
+    None before the first cycle, and while the only known duration is that of a first one that opened connections.
+    """
     cycle = snapshot.cycle
-    if not cycle.number:
+    if not cycle.number or (
+        cycle.warming_up and cycle.next_in is not None and cycle.seconds > cycle.interval
+    ):
         return None
     return max(cycle.seconds, cycle.last_seconds or 0.0) if cycle.running else cycle.seconds
 

@@ -112,6 +112,10 @@ class PipelineBase:
         task = writer_tasks(self._components).get(name)
         return task is not None and task.kill()
 
+    def announce(self, message: str) -> None:
+        """See `PipelineControl.announce`."""
+        self._emit(EventKind.TOUR, message)
+
     def stop_database(self, seconds: float) -> bool:
         """See `PipelineControl.stop_database`."""
         return self._components.database_monitor.stop_server(seconds)

@@ -63,6 +63,8 @@ class Lifecycle:
         self.market_clock: MarketClock | None = None
         self._limit = LimitEpisode()
         self._behind = BehindEpisode()
+        self._ready = False
+        """Whether every worker has started."""
         self._progress_at = time.monotonic()
         self.thread = ServiceThread(
             name, self._run, attempts=1, on_failure=self._crashed, on_exit=self._finish
@@ -189,6 +191,9 @@ class Lifecycle:
     def _report_episodes(self) -> None:
         """Report a lowered request limit and cycles that are behind, and the end of both."""
         components, now = self.components, time.monotonic()
+        if not self._ready and components.ready:
+            self._ready = True
+            components.cycles.mark_ready()
         throttle = components.throttle.state()
         self._report(self._limit.update(now, throttle.rate, throttle.limit, throttle.message))
         if not any(stage.paused for stage in components.stages.values()):

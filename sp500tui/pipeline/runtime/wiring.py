@@ -15,6 +15,7 @@ from sp500tui.pipeline.core.ledger import Ledger, LedgerCounters
 from sp500tui.pipeline.core.metrics import LatencyHistogram, QueueMeter
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
+from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_history import DepthSource, SecondHistory
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
@@ -98,6 +99,12 @@ class RunComponents:
         if self.sources is None:
             raise Sp500tuiError("the sources are not open yet")
         return self.sources
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker has started, so that none prepares its task."""
+        workers = [worker for stage in self.stages.values() for worker in stage.workers]
+        return bool(workers) and all(w.account.state is not WorkerState.STARTING for w in workers)
 
     def _fetch_chart(self, request: ChartRequest) -> Chart:
         return self.open_sources().yahoo.chart(request)

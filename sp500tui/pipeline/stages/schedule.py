@@ -11,6 +11,9 @@ from enum import StrEnum
 
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
 
+WARM_UP = 5.0
+"""Seconds after the stages are ready in which the first cycle opens its connections and is not held to the interval."""
+
 
 class ScheduleAction(StrEnum):
     """The next action of the scheduler."""
@@ -114,6 +117,10 @@ class CycleSchedule:
         self._skipped = 0
         self._started_at = 0.0
         self._seconds = 0.0
+        self._ready_at: float | None = None
+        """Monotonic time at which the stages were ready; None before that."""
+        self._last_warmed_up = False
+        """Whether the last finished cycle ended during its warm-up."""
         self._listeners: list[Callable[[], None]] = []
 
     def subscribe(self, listener: Callable[[], None]) -> None:
@@ -124,14 +131,36 @@ class CycleSchedule:
         for listener in self._listeners:
             listener()
 
+    def mark_ready(self) -> None:
+        """Record that every stage has started its workers, which begins the warm-up of the first cycle."""
+        with self._lock:
+            if self._ready_at is not None:
+                return
+            self._ready_at = self._clock()
+        self._notify()
+
+    @property
+    def _warm_at(self) -> float:
+        """Time at which the warm-up ends; infinite before the stages are ready."""
+        return math.inf if self._ready_at is None else self._ready_at + WARM_UP
+
+    def _is_warming_up(self, now: float) -> bool:
+        """Whether the first cycle runs and is not held to the interval yet."""
+        return self._running and self._number == 1 and now < self._warm_at
+
+    def _next_due(self, now: float) -> float:
+        """Time of the next start; none is skipped during the warm-up."""
+        return max(self._due, self._warm_at) if self._is_warming_up(now) else self._due
+
     def idle_time(self) -> float:
         """Seconds until `next_action` has to be called again, unless the schedule changes before."""
         with self._lock:
+            now = self._clock()
             return idle_time(
                 self._plan,
-                now=self._clock(),
+                now=now,
                 started=self._run_started_at,
-                due=self._due,
+                due=self._next_due(now),
                 number=self._number,
             )
 
@@ -143,7 +172,7 @@ class CycleSchedule:
                 self._plan,
                 now=now,
                 started=self._run_started_at,
-                due=self._due,
+                due=self._next_due(now),
                 number=self._number,
                 running=self._running,
                 requested=self._requested,
@@ -186,8 +215,10 @@ class CycleSchedule:
     def finish(self) -> float:
         """Finish the cycle; returns its duration in seconds."""
         with self._lock:
+            now = self._clock()
+            self._last_warmed_up = self._is_warming_up(now)
             self._running = False
-            seconds = self._seconds = self._clock() - self._started_at
+            seconds = self._seconds = now - self._started_at
         self._notify()
         return seconds
 
@@ -261,8 +292,9 @@ class CycleSchedule:
                 done=max(0, self._total - outstanding) if self._running else self._total,
                 running=self._running,
                 seconds=now - self._started_at if self._running else self._seconds,
-                last_seconds=self._seconds or None,
+                last_seconds=None if self._last_warmed_up else self._seconds or None,
                 next_in=None if stopping or last else max(0.0, self._due - now),
                 skipped=self._skipped,
                 interval=self._interval,
+                warming_up=self._is_warming_up(now) if self._running else self._last_warmed_up,
             )

@@ -209,6 +209,10 @@ class ReplayedPipeline:
         """Refused, like every command."""
         raise RecordedError(self._refusal)
 
+    def announce(self, message: str) -> None:  # noqa: ARG002  # the signature of the protocol
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
     def stop_database(self, seconds: float) -> bool:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
         raise RecordedError(self._refusal)

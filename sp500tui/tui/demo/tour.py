@@ -66,7 +66,6 @@ class Tour:
         pipeline: The pipeline of the demo.
         market: Its faults.
         seed: Of the faults of the later rounds.
-        announce: Called with every announcement.
         clock: Monotonic seconds.
         wait: Waits for seconds; True when the tour was stopped. By default until `stop` is called.
     """
@@ -77,14 +76,12 @@ class Tour:
         market: FaultInjector,
         *,
         seed: int,
-        announce: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.market = market
         self.rng = random.Random(seed)  # noqa: S311  # a choice of faults, not a secret
-        self._announce = announce
         self._clock = clock
         self._stopped = threading.Event()
         self._wait = wait or self._stopped.wait
@@ -125,9 +122,11 @@ class Tour:
         return self.pipeline.snapshot().phase in (Phase.RUNNING, Phase.PAUSED)
 
     def announce(self, text: str) -> None:
-        """Report a step."""
-        LOG.info("%s%s", PREFIX, text)
-        self._announce(PREFIX + text)
+        """Report a step as an event of the pipeline; a pipeline that does not answer is left to the next step."""
+        try:
+            self.pipeline.announce(PREFIX + text)
+        except Sp500tuiError as error:
+            LOG.warning("%s%s: not reported: %s", PREFIX, text, error)
 
     def set_faults(self, **faults: object) -> None:
         """Have exactly these faults besides those that were on before the tour."""

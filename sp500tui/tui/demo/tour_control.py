@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
-from logging import INFO
 
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.api import PipelineControl
-from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.tui.demo.tour import Tour
 
@@ -22,21 +19,15 @@ class TourControl:
 
     Args:
         settings: The run's settings.
-        emit: Called with an event for every announcement, on the thread of the tour.
-        clock: The current time, UTC.
         wait: Waits for seconds, True when the tour was stopped; by default until it is.
     """
 
     def __init__(
         self,
         settings: Settings,
-        emit: Callable[[PipelineEvent], object],
-        clock: Callable[[], datetime],
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._settings = settings
-        self._emit = emit
-        self._clock = clock
         self._wait = wait
         self._lock = threading.Lock()
         self._tour: Tour | None = None
@@ -59,7 +50,6 @@ class TourControl:
             pipeline,
             market,
             seed=self._settings.market_seed or 0,
-            announce=self._announce,
             wait=self._wait,
         )
         ServiceThread("tour", self._run, attempts=1).start()
@@ -85,6 +75,3 @@ class TourControl:
         finally:
             with self._lock:
                 self._tour = None
-
-    def _announce(self, text: str) -> None:
-        self._emit(PipelineEvent(EventKind.TOUR, text, INFO, self._clock()))

@@ -12,7 +12,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 from wsgiref.simple_server import WSGIServer
@@ -225,7 +224,7 @@ def test_a_tour_that_fails_is_over(
     eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tour, "run", always_raising)
-    control = TourControl(Settings(demo=True), always_raising, lambda: datetime.now(UTC))
+    control = TourControl(Settings(demo=True))
     pipeline = FakePipeline()
     pipeline.demo_market = CannedMarket()
     assert control.start(pipeline) == ""

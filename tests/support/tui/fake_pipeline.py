@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from importlib.resources import files
 
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote, Resolution
 from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, ShutdownLevel, clamp_workers
-from sp500tui.pipeline.core.events import PipelineEvent
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import (
@@ -431,6 +432,12 @@ class FakePipeline:
     def kill_worker(self, name: str) -> bool:
         self.calls.append(("kill_worker", name))
         return name.startswith("writer")
+
+    def announce(self, message: str) -> None:
+        number = self.events_since(0)[0] + 1
+        event = PipelineEvent(EventKind.TOUR, message, logging.INFO, NOON, number=number)
+        self.events = [*self.events, event]
+        deliver(event, *self.listeners)
 
     def spans(self, seconds: float) -> SpanReport:
         busy = Span(WorkerState.BUSY, 100.0 - seconds, 100.0, Batches(1, 2))

@@ -34,11 +34,11 @@ class Rehearsal:
         self.said: list[tuple[float, str]] = []
         self.faults: list[tuple[float, Any]] = []
         self.at_each_wait: Callable[[], None] = lambda: None
+        self.pipeline.listeners.append(lambda event: self.said.append((round(self.now, 1), event.message)))
         self.tour = Tour(
             self.pipeline,
             self.market,
             seed=seed,
-            announce=lambda text: self.said.append((round(self.now, 1), text)),
             clock=lambda: self.now,
             wait=self.wait,
         )
@@ -182,6 +182,7 @@ async def test_a_key_starts_it_and_any_key_stops_it_and_nothing_else(drive: Driv
     async with drive(fake) as driven:
         await driven.press("ctrl+t")
         await driven.until(lambda: any(event.kind is EventKind.TOUR for event in driven.app.events))
+        assert fake.events_since(0)[1][0].kind is EventKind.TOUR, "viewers and recordings have it too"
         assert "tour: faults on a schedule" in driven.said
         await driven.pilot.resize_terminal(80, 24)
         assert driven.app.tour.is_running

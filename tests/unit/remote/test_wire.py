@@ -70,6 +70,7 @@ def test_an_update_arrives_as_it_was_sent(snapshot: Snapshot) -> None:
         commands.ReadHistory(),
         commands.Stop(ShutdownLevel.SPOOL),
         commands.KillWorker("writer-1"),
+        commands.Announce("tour: the database is stopped for 10 s"),
         commands.StopDatabase(10.0),
         commands.ReadFaults(),
         commands.SetFaults({"latency": 0.5, "missing": ["AAPL"]}),

@@ -86,6 +86,19 @@ class TestBehind:
             )
         assert [report.kind for report in reports if report] == [EventKind.CYCLE_BEHIND]
 
+    def test_the_first_cycle_is_not_held_to_the_interval_while_it_warms_up(self) -> None:
+        # given a first cycle that opens the connections for 4.9 s
+        episode = BehindEpisode()
+        for seconds in (1.9, 2.1, 4.8):
+            assert episode.update(seconds, replace(CYCLE, seconds=seconds, warming_up=True)) is None
+        ended = replace(CYCLE, seconds=4.9, running=False, warming_up=True)
+        assert episode.update(4.9, ended) is None
+        # when the second one takes longer than the interval too
+        late = episode.update(7.1, replace(CYCLE, number=2, seconds=2.1))
+        # then that one is reported
+        assert late is not None
+        assert late.message == "cycle 2 takes longer than the interval of 2 s"
+
     def test_a_cycle_after_which_none_starts_is_not_behind(self) -> None:
         assert BehindEpisode().update(9.0, replace(CYCLE, seconds=9.0, next_in=None)) is None
 

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction, idle_time, next_action
+from sp500tui.pipeline.stages.schedule import (
+    WARM_UP,
+    CycleSchedule,
+    Plan,
+    ScheduleAction,
+    idle_time,
+    next_action,
+)
 from tests.support.waiting import FakeClock
 
 
@@ -71,6 +78,7 @@ def test_a_requested_cycle_restarts_the_interval() -> None:
 def test_starts_due_during_a_cycle_are_counted_and_not_made_up_for() -> None:
     clock = FakeClock()
     cycles = CycleSchedule(Plan(), 10, clock)
+    cycles.mark_ready()
     cycles.begin(1)
     clock.now += 35
     assert cycles.next_action() is ScheduleAction.SKIP
@@ -92,6 +100,48 @@ def test_a_slow_start_of_the_program_skips_nothing() -> None:
     assert cycles.next_action() is ScheduleAction.WAIT
     assert cycles.finish() == 5
     assert cycles.snapshot(0, stopping=False).next_in == 5, "the rhythm counts from the first cycle"
+
+
+@pytest.mark.parametrize("interval", [0.2, 0.5, 2.0])
+def test_the_first_cycle_is_not_held_to_the_interval_while_it_opens_connections(interval: float) -> None:
+    # given a first cycle whose price workers start for 20 s
+    clock = FakeClock()
+    cycles = CycleSchedule(Plan(), interval, clock)
+    cycles.begin(503)
+    clock.now += 20
+    assert cycles.next_action() is ScheduleAction.WAIT
+    assert cycles.idle_time() == math.inf, "nothing is due until they are ready"
+    # when they are ready and open their connections
+    cycles.mark_ready()
+    clock.now += 3
+    assert cycles.next_action() is ScheduleAction.WAIT
+    assert cycles.idle_time() == WARM_UP - 3
+    assert cycles.snapshot(100, stopping=False).warming_up
+    cycles.finish()
+    # then no start was skipped, its duration says nothing of the following ones, and the second one starts at once
+    seen = cycles.snapshot(0, stopping=False)
+    assert (seen.warming_up, seen.skipped, seen.seconds, seen.last_seconds) == (True, 0, 23, None)
+    assert cycles.next_action() is ScheduleAction.START
+    cycles.begin(503)
+    seen = cycles.snapshot(503, stopping=False)
+    assert (seen.warming_up, seen.last_seconds) == (False, None)
+    clock.now += interval + 0.1
+    assert cycles.next_action() is ScheduleAction.SKIP
+    cycles.finish()
+    assert cycles.snapshot(0, stopping=False).last_seconds == pytest.approx(interval + 0.1)
+
+
+def test_a_first_cycle_that_does_not_end_is_late_after_the_warm_up() -> None:
+    clock = FakeClock()
+    cycles = CycleSchedule(Plan(), 2, clock)
+    cycles.mark_ready()
+    cycles.begin(503)
+    clock.now += WARM_UP
+    assert cycles.next_action() is ScheduleAction.SKIP
+    seen = cycles.snapshot(503, stopping=False)
+    assert (seen.warming_up, seen.skipped) == (False, 2)
+    cycles.mark_ready()
+    assert not cycles.snapshot(503, stopping=False).warming_up, "they are ready once"
 
 
 def test_after_a_long_pause_only_one_cycle_starts() -> None:
