@@ -2,67 +2,44 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.notifications import SeverityLevel
-from textual.reactive import var
 from textual.widgets import Input
 
-from sp500tui.config.paths import Paths, user_folder
 from sp500tui.config.settings import Settings
-from sp500tui.errors import ConfigurationError, Sp500tuiError
-from sp500tui.logs import setup as logs
-from sp500tui.logs.redaction import plain
+from sp500tui.errors import ConfigurationError
 from sp500tui.logs.setup import LogSource
-from sp500tui.logs.standard_streams import write_last_message
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.pipeline.report import RunReport, exit_code
-from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
-from sp500tui.pipeline.runtime.unattended_stop import stop_unattended
+from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.replay import ReplayedPipeline
-from sp500tui.remote.run_services import RunServices
 from sp500tui.tui import screens as registry
 from sp500tui.tui.context import PaletteEntry
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.messages import PipelineEventReceived, SymbolSelected
-from sp500tui.tui.quit.shutdown import unsaved_summary
-from sp500tui.tui.quit.summary import run_summary
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.keys import TIME_BINDINGS
 from sp500tui.tui.shell import pipeline_actions
-from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
-from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, check_keymap, commands_of
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, OWN_THEMES, check_theme, remember_theme, remembered_theme
-from sp500tui.tui.time_app import TimeApp
+from sp500tui.tui.steering_app import SteeringApp
 
-_SEVERITY_SIGNS: Mapping[SeverityLevel, str] = {"information": "", "warning": "! ", "error": "✗ "}
 _PALETTE_SYMBOLS = 8
 """Most symbols that the command palette offers."""
-_OPENING_LIMIT = 5.0
-"""Seconds to wait on exit for a pipeline that is still loading."""
 
 
 def utc_now() -> datetime:
@@ -70,7 +47,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class DashboardApp(TimeApp):
+class DashboardApp(SteeringApp):
     """The app of all screens.
 
     Args:
@@ -101,9 +78,6 @@ class DashboardApp(TimeApp):
             for entry in registry.SCREENS
         ),
     ]
-
-    selected_stage: var[StageName] = var(StageName.PRICE)
-    """The target of the scaling keys."""
 
     def __init__(
         self,
@@ -184,112 +158,6 @@ class DashboardApp(TimeApp):
         if action == "select_stage":
             return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input | LogLines)
         return super().check_action(action, parameters)
-
-    def show_message(self, text: str) -> None:
-        """Show the effect of a key, on the top screen that has a place for messages."""
-        for screen in reversed(self.screen_stack):
-            if isinstance(screen, MainScreen | BaseScreen):
-                screen.show_message(clean(text))
-                return
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
-        """Show a message where it covers no data, instead of over the panels."""
-        del title, timeout
-        self.show_message(
-            _SEVERITY_SIGNS[severity] + (Content.from_markup(message).plain if markup else message)
-        )
-
-    def ask(self, question: str, act: Callable[[], object]) -> None:
-        """Ask a question in a dialog and call `act` if the answer is yes."""
-
-        def decide(yes: bool | None) -> None:
-            if yes:
-                act()
-
-        if not isinstance(self.screen, QuestionScreen):
-            self.push_screen(QuestionScreen(question), decide)
-
-    def _run_action(self, action: Callable[[PipelineControl], str]) -> None:
-        pipeline = self.feed.pipeline
-        if pipeline is None:
-            self.show_message("The pipeline is still starting")
-            return
-        try:
-            self.show_message(action(pipeline))
-        except Sp500tuiError as error:  # of a pipeline in another process
-            self.show_message(clean(str(error)))
-        self.refresh_data()
-
-    def action_scale(self, change: int) -> None:
-        """Add or remove workers of the selected stage."""
-        self._run_action(
-            lambda pipeline: pipeline_actions.scale(pipeline, self.snapshot, self.selected_stage, change)
-        )
-
-    def action_select_stage(self, steps: int) -> None:
-        """Select another stage in the order of the data."""
-        self.selected_stage = pipeline_actions.neighbour(self.snapshot, self.selected_stage, steps)
-
-    def action_toggle_pause(self) -> None:
-        """Pause or resume the intake."""
-        self._run_action(lambda pipeline: pipeline_actions.toggle_pause(pipeline, self.snapshot))
-
-    def action_ask_workers(self) -> None:
-        """Ask for the number of workers of the selected stage and set it."""
-        stage = self.selected_stage
-        limits = pipeline_actions.worker_limits(self.snapshot, stage)
-        if limits is None:
-            self.show_message(pipeline_actions.SCRAPER_STAYS)
-            return
-        present = self.snapshot.stage(stage).size
-        self.push_screen(
-            NumberScreen(STAGE_TITLES[stage], limits, present),
-            lambda number: self.set_workers(stage, number) if number is not None else None,
-        )
-
-    def set_workers(self, stage: StageName, number: int) -> None:
-        """Set the number of workers of a stage."""
-        self._run_action(
-            lambda pipeline: pipeline_actions.set_workers(pipeline, self.snapshot, stage, number)
-        )
-
-    def action_toggle_stage_pause(self) -> None:
-        """Pause the selected stage after a question, or resume it."""
-        stage = self.selected_stage
-
-        def toggle() -> None:
-            self._run_action(
-                lambda pipeline: pipeline_actions.toggle_stage_pause(pipeline, self.snapshot, stage)
-            )
-
-        if self.snapshot.stage(stage).paused:
-            toggle()
-        else:
-            self.ask(f"Pause {STAGE_TITLES[stage]}?", toggle)
-
-    def action_run_cycle(self) -> None:
-        """Start a cycle now."""
-        self._run_action(pipeline_actions.run_cycle)
-
-    def action_change_interval(self, direction: int) -> None:
-        """Shorten or lengthen the interval."""
-        self._run_action(
-            lambda pipeline: pipeline_actions.change_interval(pipeline, self.snapshot, direction)
-        )
-
-    def action_change_refresh(self, direction: int) -> None:
-        """Refresh the screen more or less often."""
-        self.refresh_rate = pipeline_actions.step_refresh(self.refresh_rate, direction)
-        self.start_refreshing()
-        self.show_message(f"refresh rate: {self.refresh_rate:g}/s")
 
     # Screens
 
@@ -414,97 +282,3 @@ class DashboardApp(TimeApp):
             remember_theme(self._state_file, self.theme)
         except ConfigurationError as error:
             self.notify(str(error), severity="warning", markup=False)
-
-
-def run_dashboard(
-    settings: Settings,
-    paths: Paths,
-    build: Callable[[Settings, Paths], PipelineControl] | None = None,
-    services: RunServices | None = None,
-) -> int:
-    """Run the dashboard until the user quits; returns the exit code.
-
-    `build` creates the pipeline of a cluster node; by default the pipeline runs in this process alone. `services`
-    accompany it; the caller closes them. The pipeline is shut down in order even when the dashboard itself fails.
-
-    Raises:
-        ConfigurationError: The theme or the keymap is invalid.
-    """
-    logging_now = logs.current() or logs.configure(level=settings.log_level, console=False)
-    files = dashboard_files(paths)
-    # Started before the app, which leaves it no valid file descriptors (Textual issue 3593).
-    resource_tracker.ensure_running()
-
-    def open_pipeline() -> PipelineControl:
-        from sp500tui.pipeline.runtime.pipeline import Pipeline
-
-        pipeline = Pipeline(settings, paths) if build is None else build(settings, paths)
-        if services is not None:
-            services.begin(pipeline)
-        return pipeline
-
-    def recent() -> Recording | None:
-        recorder = services.recorder if services is not None else None
-        return recorder.recent_recording() if recorder is not None else None
-
-    with StopSignals() as signals:
-        app = DashboardApp(
-            open_pipeline,
-            settings,
-            recent=recent,
-            log=logging_now.ring,
-            state_file=files.state,
-            export_folder=files.exports,
-            signals=signals,
-        )
-        try:
-            app.run()
-        except Exception as error:  # noqa: BLE001  # the pipeline must be shut down in any case
-            app.failed(error)
-        app.loader.cancel(_OPENING_LIMIT)
-        pipeline = app.loader.pipeline
-        ended = pipeline is None or stop_unattended(
-            pipeline, settings.drain_timeout, signals, app.shutdown.step
-        )
-        report = app.report()
-        if app.crashed and logging_now.app_log is not None:
-            report = replace(report, failure=f"{report.failure}; see {logging_now.app_log}")
-        _print_outcome(report, app.snapshot if pipeline is None else pipeline.snapshot())
-        code = exit_code(report)
-    if not ended:
-        if services is not None:
-            services.close()
-        exit_at_once(code)
-    return code
-
-
-def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
-    """Print what the run did, why it failed and what was not stored, unless the terminal is gone."""
-    if report.signal is signal.SIGHUP:
-        return
-    lines = [report.failure] if report.failure else []
-    if summary := run_summary(snapshot):
-        lines.append(summary)
-    if unsaved := unsaved_summary(snapshot):
-        lines.append(f"not stored: {unsaved}")
-    for line in lines:
-        write_last_message(plain(line))
-
-
-@dataclass(frozen=True, slots=True)
-class DashboardFiles:
-    """Where a dashboard keeps and writes files."""
-
-    state: Path
-    """File with the theme."""
-    exports: Path
-    """Folder of exported tables."""
-
-
-def dashboard_files(paths: Paths) -> DashboardFiles:
-    """The user's state file; exports go to the working directory if it is writable, else to the data directory."""
-    here = Path.cwd()
-    return DashboardFiles(
-        (user_folder("state") or paths.data) / "dashboard.json",
-        here if os.access(here, os.W_OK) else paths.data,
-    )

@@ -19,7 +19,8 @@ from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.client import RemotePipeline
 from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.tui import screens as registry
-from sp500tui.tui.app import DashboardApp, dashboard_files
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.run import dashboard_files
 from sp500tui.tui.shell.keymap import KeyCommand, commands_of
 
 _STOP_QUESTIONS = {

@@ -31,10 +31,11 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import MissingSymbol, Phase, Snapshot
 from sp500tui.tui import screens as registry
-from sp500tui.tui.app import DashboardApp, run_dashboard
+from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.messages import PricesChanged, SnapshotTaken
 from sp500tui.tui.quit.screen import StopScreen
+from sp500tui.tui.run import run_dashboard
 from tests.support.tui.fake_cluster import three_nodes
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, failed, live_price, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of, until

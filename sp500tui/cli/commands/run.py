@@ -65,7 +65,7 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
         from sp500tui.cli.commands.running.attach import offer_to_attach
 
         return offer_to_attach(configuration, running)
-    from sp500tui.tui.app import run_dashboard
+    from sp500tui.tui.run import run_dashboard
 
     with ExitStack() as stack:
         stack.enter_context(services)

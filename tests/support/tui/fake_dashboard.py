@@ -17,7 +17,8 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
-from sp500tui.tui import app as dashboard
+from sp500tui.tui import run
+from sp500tui.tui.app import DashboardApp
 from tests.support.tui.fake_pipeline import FakePipeline, running
 
 
@@ -27,12 +28,12 @@ def _pipeline(_settings: Settings, _paths: Paths) -> FakePipeline:
     return fake
 
 
-class _Crashing(dashboard.DashboardApp):
+class _Crashing(DashboardApp):
     def on_ready(self) -> None:
         self.set_timer(0.2, lambda: int("no number"))
 
 
-class _Staying(dashboard.DashboardApp):
+class _Staying(DashboardApp):
     def action_request_stop(self) -> None:
         if self._signals is not None and self._signals.first is not None:
             super().action_request_stop()
@@ -44,13 +45,13 @@ def main(folder: Path, *options: str) -> int:
     stand_in.Pipeline = _pipeline  # type: ignore[attr-defined]
     sys.modules[stand_in.__name__] = stand_in
     if "crash" in options:
-        dashboard.DashboardApp = _Crashing  # type: ignore[misc]
+        vars(run)["DashboardApp"] = _Crashing
     if "stay" in options:
-        dashboard.DashboardApp = _Staying  # type: ignore[misc]
+        vars(run)["DashboardApp"] = _Staying
     settings = Settings(demo=True, data_dir=folder, drain_timeout=1.0)
     logs.configure(console=False, folder=folder)
     try:
-        return dashboard.run_dashboard(settings, Paths.of(settings))
+        return run.run_dashboard(settings, Paths.of(settings))
     except Sp500tuiError as error:
         sys.stderr.write(f"sp500tui: {error}\n")
         return int(error.exit_code)

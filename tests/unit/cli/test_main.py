@@ -210,7 +210,7 @@ class TestDispatch:
         dashboard = SimpleNamespace(
             run_dashboard=lambda _settings, _paths, build, _control: 7 if build is None else 8
         )
-        monkeypatch.setitem(sys.modules, "sp500tui.tui.app", dashboard)
+        monkeypatch.setitem(sys.modules, "sp500tui.tui.run", dashboard)
         file = tmp_path / "config.toml"
         file.write_text('database = "postgresql://h/real"\n')
 

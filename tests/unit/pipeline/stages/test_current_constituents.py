@@ -43,7 +43,7 @@ def test_a_list_from_a_fallback_is_reported_once_until_wikipedia_is_back(
     lists.warning = ""
     current_constituents.refresh()
     # then there is one line for the outage and one for its end
-    assert [event.message.partition(" for 0.")[0] for event in events] == [
+    assert [event.message.partition(" for ")[0] for event in events] == [
         "Wikipedia gives no usable list: using the last good list, because Wikipedia answered 503",
         "Wikipedia gives a usable list again: down",
     ]

@@ -1,0 +1,135 @@
+"""The keys that act on the pipeline, and the messages that show their effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from textual.content import Content
+from textual.notifications import SeverityLevel
+from textual.reactive import var
+
+from sp500tui.errors import Sp500tuiError
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.tui.dashboard.screen import MainScreen
+from sp500tui.tui.render.formats import clean
+from sp500tui.tui.render.labels import STAGE_TITLES
+from sp500tui.tui.shell import pipeline_actions
+from sp500tui.tui.shell.base_screen import BaseScreen
+from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen
+from sp500tui.tui.time_app import TimeApp
+
+_SEVERITY_SIGNS: Mapping[SeverityLevel, str] = {"information": "", "warning": "! ", "error": "✗ "}
+
+
+class SteeringApp(TimeApp):
+    """Scales and pauses stages, starts cycles, and shows what changed."""
+
+    selected_stage: var[StageName] = var(StageName.PRICE)
+    """The target of the scaling keys."""
+
+    def show_message(self, text: str) -> None:
+        """Show the effect of a key, on the top screen that has a place for messages."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, MainScreen | BaseScreen):
+                screen.show_message(clean(text))
+                return
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a message where it covers no data, instead of over the panels."""
+        del title, timeout
+        self.show_message(
+            _SEVERITY_SIGNS[severity] + (Content.from_markup(message).plain if markup else message)
+        )
+
+    def ask(self, question: str, act: Callable[[], object]) -> None:
+        """Ask a question in a dialog and call `act` if the answer is yes."""
+
+        def decide(yes: bool | None) -> None:
+            if yes:
+                act()
+
+        if not isinstance(self.screen, QuestionScreen):
+            self.push_screen(QuestionScreen(question), decide)
+
+    def _run_action(self, action: Callable[[PipelineControl], str]) -> None:
+        pipeline = self.feed.pipeline
+        if pipeline is None:
+            self.show_message("The pipeline is still starting")
+            return
+        try:
+            self.show_message(action(pipeline))
+        except Sp500tuiError as error:  # of a pipeline in another process
+            self.show_message(clean(str(error)))
+        self.refresh_data()
+
+    def action_scale(self, change: int) -> None:
+        """Add or remove workers of the selected stage."""
+        self._run_action(
+            lambda pipeline: pipeline_actions.scale(pipeline, self.snapshot, self.selected_stage, change)
+        )
+
+    def action_select_stage(self, steps: int) -> None:
+        """Select another stage in the order of the data."""
+        self.selected_stage = pipeline_actions.neighbour(self.snapshot, self.selected_stage, steps)
+
+    def action_toggle_pause(self) -> None:
+        """Pause or resume the intake."""
+        self._run_action(lambda pipeline: pipeline_actions.toggle_pause(pipeline, self.snapshot))
+
+    def action_ask_workers(self) -> None:
+        """Ask for the number of workers of the selected stage and set it."""
+        stage = self.selected_stage
+        limits = pipeline_actions.worker_limits(self.snapshot, stage)
+        if limits is None:
+            self.show_message(pipeline_actions.SCRAPER_STAYS)
+            return
+        present = self.snapshot.stage(stage).size
+        self.push_screen(
+            NumberScreen(STAGE_TITLES[stage], limits, present),
+            lambda number: self.set_workers(stage, number) if number is not None else None,
+        )
+
+    def set_workers(self, stage: StageName, number: int) -> None:
+        """Set the number of workers of a stage."""
+        self._run_action(
+            lambda pipeline: pipeline_actions.set_workers(pipeline, self.snapshot, stage, number)
+        )
+
+    def action_toggle_stage_pause(self) -> None:
+        """Pause the selected stage after a question, or resume it."""
+        stage = self.selected_stage
+
+        def toggle() -> None:
+            self._run_action(
+                lambda pipeline: pipeline_actions.toggle_stage_pause(pipeline, self.snapshot, stage)
+            )
+
+        if self.snapshot.stage(stage).paused:
+            toggle()
+        else:
+            self.ask(f"Pause {STAGE_TITLES[stage]}?", toggle)
+
+    def action_run_cycle(self) -> None:
+        """Start a cycle now."""
+        self._run_action(pipeline_actions.run_cycle)
+
+    def action_change_interval(self, direction: int) -> None:
+        """Shorten or lengthen the interval."""
+        self._run_action(
+            lambda pipeline: pipeline_actions.change_interval(pipeline, self.snapshot, direction)
+        )
+
+    def action_change_refresh(self, direction: int) -> None:
+        """Refresh the screen more or less often."""
+        self.refresh_rate = pipeline_actions.step_refresh(self.refresh_rate, direction)
+        self.start_refreshing()
+        self.show_message(f"refresh rate: {self.refresh_rate:g}/s")
