@@ -160,6 +160,11 @@ KEYS: tuple[Key, ...] = (
     Key("timeline.back", "left,h", "Earlier"),
     Key("timeline.on", "right,l", "Later"),
     Key("timeline.follow", "f", "Dim all but the batch under the cursor"),
+    Key(
+        "timeline.trace",
+        "t",
+        "Write the last minute, or the frozen view, as a trace that ui.perfetto.dev opens",
+    ),
     Key("coverage.earlier", "left,h", "Mark the session before"),
     Key("coverage.later", "right,l", "Mark the session after"),
     Key("coverage.resolution", "r", "Show the next resolution"),

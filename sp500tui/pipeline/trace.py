@@ -17,7 +17,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
-from sp500tui.pipeline.core.timing.spans import SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.spans import Span, SpanReport, WorkerSpans, process_spans
 
 TraceEvent = Mapping[str, Any]
 
@@ -43,10 +43,9 @@ class _Axis:
         """A monotonic time of the pipeline in microseconds, within the trace."""
         return min(max(0.0, (monotonic - self._begin) * _MICROSECONDS), self.end)
 
-    def of_wall_clock(self, at: datetime) -> float:
-        """A wall-clock time in microseconds; it may lie outside the trace."""
-        age = (self._report.taken_at - at).total_seconds()
-        return (self._report.monotonic - age - self._begin) * _MICROSECONDS
+    def of_second(self, second: int, at: datetime) -> float:
+        """A wall-clock time in a numbered second, in microseconds; it may lie outside the trace."""
+        return (self._report.time_of(second, at) - self._begin) * _MICROSECONDS
 
 
 def chrome_trace(
@@ -133,23 +132,22 @@ def _names(report: SpanReport) -> Iterator[TraceEvent]:
 def _worker_events(worker: WorkerSpans, pid: int, axis: _Axis) -> Iterator[TraceEvent]:
     """The spans of a worker on its track; commits on the track of its process too."""
     for span in worker.spans:
-        start, end = axis.of(span.start), axis.of(span.end)
-        if end <= start:
-            continue
-        event: dict[str, Any] = {
-            "name": str(span.state),
-            "cat": "state",
-            "ph": "X",
-            "ts": start,
-            "dur": end - start,
-            "pid": pid,
-            "tid": thread_of(worker),
-        }
-        if span.batches.first:
-            event["args"] = {"first_batch": span.batches.first, "last_batch": span.batches.last}
-        yield event
-        if worker.pid != pid and span.state is WorkerState.DATABASE and span.batches.first:
-            yield {**event, "name": "commit", "pid": worker.pid, "tid": _WRITER_PROCESS_THREAD}
+        yield from _span_event(span, str(span.state), pid, thread_of(worker), axis)
+    if worker.pid != pid:
+        for span in process_spans(worker):
+            if span.state is WorkerState.DATABASE:
+                yield from _span_event(span, "commit", worker.pid, _WRITER_PROCESS_THREAD, axis)
+
+
+def _span_event(span: Span, name: str, pid: int, tid: int, axis: _Axis) -> Iterator[TraceEvent]:
+    """A span on a track; nothing if no time of it is in the trace."""
+    start, end = axis.of(span.start), axis.of(span.end)
+    if end <= start:
+        return
+    event = {"name": name, "cat": "state", "ph": "X", "ts": start, "dur": end - start, "pid": pid, "tid": tid}
+    if span.batches.first:
+        event["args"] = {"first_batch": span.batches.first, "last_batch": span.batches.last}
+    yield event
 
 
 def _batch_events(report: SpanReport, axis: _Axis) -> Iterator[TraceEvent]:
@@ -179,7 +177,7 @@ def _pair(name: str, category: str, number: int, start: float, end: float, pid: 
 
 def _depth_events(samples: Sequence[SecondSample], pid: int, axis: _Axis) -> Iterator[TraceEvent]:
     for sample in samples:
-        at = axis.of_wall_clock(sample.at)
+        at = axis.of_second(sample.second, sample.at)
         if not 0 <= at <= axis.end:
             continue
         for queue in sample.queues:
@@ -189,7 +187,7 @@ def _depth_events(samples: Sequence[SecondSample], pid: int, axis: _Axis) -> Ite
 
 def _marks(events: Sequence[PipelineEvent], pid: int, axis: _Axis) -> Iterator[TraceEvent]:
     for event in events:
-        at = axis.of_wall_clock(event.at)
+        at = axis.of_second(event.second, event.at)
         if event.kind in _OMITTED_EVENTS or not 0 <= at <= axis.end:
             continue
         yield {

@@ -16,13 +16,11 @@ from sp500tui.tui.demo.screen import DemoScreen
 from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.lessons.screen import LessonsScreen
 from sp500tui.tui.symbol.screen import SymbolScreen
-from sp500tui.tui.timeline.screen import TimelineScreen
 from tests.support.tui.canned_coverage import CannedCoverage
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.canned_reader import CannedReader
 from tests.support.tui.fake_pipeline import FakePipeline, degraded
 from tests.tui.conftest import until, until_shown
-from tests.tui.timeline.test_timeline import Fake
 
 pytestmark = pytest.mark.thorough
 
@@ -118,11 +116,3 @@ def test_the_lessons(
     fake.demo_market = CannedMarket()
     opened = reaching(lambda _app: LessonsScreen())
     assert snap_compare(build(fake, refresh_rate=0.5), terminal_size=size, run_before=opened)
-
-
-@SIZES
-def test_the_timeline(
-    snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]
-) -> None:
-    opened = reaching(lambda _app: TimelineScreen(), lambda screen: screen.chart.lines_shown())
-    assert snap_compare(build(Fake(), refresh_rate=0.5), terminal_size=size, run_before=opened)

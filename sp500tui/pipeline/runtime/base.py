@@ -79,7 +79,8 @@ class PipelineBase:
         now = time.monotonic()
         pools = self._components.stages.values()
         workers = tuple(each for pool in pools for each in pool.worker_spans(now - seconds, now))
-        return SpanReport(datetime.now(UTC), now, os.getpid(), workers)
+        second = int(now) - self._events.first_second + 1
+        return SpanReport(datetime.now(UTC), now, os.getpid(), workers, second)
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""

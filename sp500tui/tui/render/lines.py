@@ -26,6 +26,13 @@ class Role(StrEnum):
     """Unimportant text such as empty gauges and idle workers."""
     SELECTED = "chosen"
     """The selected stage or the line under the cursor; reversed, so that it is visible without colour."""
+    VALUE_FILLED = "value-filled"
+    """Bars on a time axis: the colours of the roles above as backgrounds."""
+    LABEL_FILLED = "label-filled"
+    ACCENT_FILLED = "accent-filled"
+    GOOD_FILLED = "good-filled"
+    WARN_FILLED = "warn-filled"
+    BAD_FILLED = "bad-filled"
 
 
 class Span(NamedTuple):

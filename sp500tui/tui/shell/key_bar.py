@@ -21,6 +21,12 @@ _SCREENS = "screen."
 
 _RANK = (
     "screen.back",
+    "timeline.freeze",
+    "timeline.zoom_in",
+    "timeline.back",
+    "timeline.up",
+    "timeline.follow",
+    "timeline.trace",
     "nodes.more",
     "nodes.previous_stage",
     "faults.switch",

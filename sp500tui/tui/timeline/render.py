@@ -1,132 +1,109 @@
-"""Rendering of the timeline: a row a worker, columns of time, the letter of a state in each cell."""
+"""Rendering of the timeline: a row a worker, columns of time, and below them queues, events, axis and explanations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
-from sp500tui.pipeline.core.timing.spans import Span, SpanReport, WorkerSpans
-from sp500tui.tui.render.formats import fit
-from sp500tui.tui.render.lines import Line, Role, cut, joined
+from sp500tui.pipeline.core.timing.spans import SpanReport
+from sp500tui.tui.render.event_marks import event_mark
+from sp500tui.tui.render.formats import fit, milliseconds
+from sp500tui.tui.render.lines import Line, Role, cut, joined, longest_that_fits
 from sp500tui.tui.render.lines import Span as Text
+from sp500tui.tui.render.strips import Mark, depth_sign, event_strip
+from sp500tui.tui.timeline.cells import Cell, Cells, Strength, Window, share_in, totals
+from sp500tui.tui.timeline.rows import Row
+from sp500tui.tui.timeline.states import SIGNS, reason
 
-NAME_WIDTH = 13
-"""Cells of the workers' names, at the left."""
-STATES: Mapping[WorkerState, tuple[str, Role]] = {
-    WorkerState.IDLE: ("·", Role.DIM),
-    WorkerState.BUSY: ("W", Role.GOOD),
-    WorkerState.SOURCE: ("S", Role.ACCENT),
-    WorkerState.LIMIT: ("L", Role.WARN),
-    WorkerState.BLOCKED: ("B", Role.WARN),
-    WorkerState.RATE: ("R", Role.WARN),
-    WorkerState.JOURNAL: ("J", Role.TITLE),
-    WorkerState.DATABASE: ("D", Role.VALUE),
-    WorkerState.DATABASE_DOWN: ("d", Role.BAD),
-    WorkerState.BACKOFF: ("!", Role.BAD),
-    WorkerState.PAUSED: ("P", Role.LABEL),
-    WorkerState.STARTING: ("s", Role.LABEL),
-}
-"""Letter and role of each state that a span can have."""
-_LEGEND: tuple[tuple[WorkerState, str], ...] = (
-    (WorkerState.BUSY, "working"),
-    (WorkerState.SOURCE, "source"),
-    (WorkerState.LIMIT, "request limit"),
-    (WorkerState.BLOCKED, "queue full"),
-    (WorkerState.JOURNAL, "journal"),
-    (WorkerState.DATABASE, "database"),
-    (WorkerState.DATABASE_DOWN, "database down"),
-    (WorkerState.BACKOFF, "after an error"),
-    (WorkerState.IDLE, "idle"),
-)
-_MARKS: Mapping[EventKind, tuple[str, Role]] = {
-    EventKind.CYCLE_STARTED: ("c", Role.LABEL),
-    EventKind.SCALED: ("±", Role.ACCENT),
-    EventKind.WORKER_DIED: ("✗", Role.BAD),
-    EventKind.WORKER_HUNG: ("✗", Role.BAD),
-    EventKind.SOURCE_FAILED: ("!", Role.BAD),
-    EventKind.DATABASE_DOWN: ("!", Role.BAD),
-}
-_BARS = " ▁▂▃▄▅▆▇█"
+NAME_WIDTH = 15
+"""Cells of the rows' labels, at the left."""
+SHARE_WIDTH = 7
+"""Cells of the shares at the right, where there is room for them."""
+_TRACE, _CYCLE, _CURSOR, _NOTHING = "▁", "┊", "│", " "
+_STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
+_LABEL_COLUMNS = 10
+_FULL = 0.9
+"""Share of a queue's capacity from which it counts as full."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The time that is shown, as monotonic seconds of the pipeline, and the columns it is divided into."""
+class Guides:
+    """Columns that are marked in every row."""
 
-    end: float
-    seconds: float
-    columns: int
-
-    @property
-    def begin(self) -> float:
-        """The start of the first column."""
-        return self.end - self.seconds
-
-    @property
-    def column_seconds(self) -> float:
-        """The time of one column."""
-        return self.seconds / max(1, self.columns)
-
-    def time_of(self, column: int) -> float:
-        """The middle of a column."""
-        return self.begin + (column + 0.5) * self.column_seconds
-
-    def column_of(self, at: float) -> int | None:
-        """The column of a time; None outside the window."""
-        column = int((at - self.begin) // self.column_seconds)
-        return column if 0 <= column < self.columns else None
+    cursor: int | None = None
+    cycles: Collection[int] = ()
+    """Those in which a cycle starts."""
 
 
-def chosen_spans(spans: Sequence[Span], window: Window) -> list[Span | None]:
-    """The span that each column shows: the longest in it that is not idle, or an idle one, or none."""
-    weights: list[tuple[bool, float]] = [(False, 0.0)] * window.columns
-    chosen: list[Span | None] = [None] * window.columns
-    for span in spans:
-        if span.end <= window.begin or span.start >= window.end:
-            continue
-        first = max(0, int((span.start - window.begin) // window.column_seconds))
-        last = min(window.columns - 1, int((span.end - window.begin) // window.column_seconds))
-        for column in range(first, last + 1):
-            left = window.begin + column * window.column_seconds
-            inside = min(span.end, left + window.column_seconds) - max(span.start, left)
-            weight = (span.state is not WorkerState.IDLE, inside)
-            if inside > 0 and weight > weights[column]:
-                weights[column], chosen[column] = weight, span
-    return chosen
+def row_line(row: Row, cells: Cells, guides: Guides, *, marked: bool, folded: bool = False) -> Line:
+    """The label and the cells of a row."""
+    fold = ("▸ " if folded else "▾ ") if row.is_heading else ""
+    role = Role.SELECTED if marked else Role.TITLE if row.is_heading else Role.LABEL
+    return (
+        Text(fit(fold + row.label, NAME_WIDTH - 1), role),
+        Text(" "),
+        *_merged(_texts(row, cells, guides, marked=marked)),
+    )
 
 
-def span_at(spans: Sequence[Span], window: Window, column: int) -> Span | None:
-    """The span that a column shows."""
-    return chosen_spans(spans, window)[column] if 0 <= column < window.columns else None
+def _texts(row: Row, cells: Cells, guides: Guides, *, marked: bool) -> Iterator[Text]:
+    column = 0
+    while column < len(cells):
+        for text in _run(cells, column, by_state=row.is_heading):
+            at_cursor = marked and column == guides.cursor
+            if text.role is Role.DIM and not at_cursor:
+                text = _guide(column, guides) or text
+            cell = cells[column]
+            letter = SIGNS[cell.state].letter if cell is not None else _NOTHING
+            yield Text(letter, Role.SELECTED) if at_cursor else text
+            column += 1
 
 
-def worker_line(
-    worker: WorkerSpans, window: Window, *, marked: bool, cursor: int | None, batch: int | None
-) -> Line:
-    """The row of one worker; with `batch`, everything that has no part in that batch is dimmed."""
-    cells = [
-        _cell(span, column == cursor and marked, batch)
-        for column, span in enumerate(chosen_spans(worker.spans, window))
-    ]
-    name = Text(fit(worker.name, NAME_WIDTH), Role.SELECTED if marked else Role.LABEL)
-    return (name, *_merged(cells))
+def _guide(column: int, guides: Guides) -> Text | None:
+    if column == guides.cursor:
+        return Text(_CURSOR, Role.ACCENT)
+    return Text(_CYCLE, Role.DIM) if column in guides.cycles else None
 
 
-def _cell(span: Span | None, at_cursor: bool, batch: int | None) -> Text:
-    if span is None:
-        return Text(" ", Role.SELECTED if at_cursor else Role.DIM)
-    letter, role = STATES.get(span.state, ("?", Role.LABEL))
-    if at_cursor:
-        return Text(letter, Role.SELECTED)
-    has_part = batch is None or span.batches.first <= batch <= span.batches.last
-    return Text(letter if has_part else "·", role if has_part else Role.DIM)
+def _run(cells: Cells, first: int, *, by_state: bool) -> Iterator[Text]:
+    """The cells from `first` on that are one bar, with its word if it is long enough; or the one cell."""
+    cell = cells[first]
+    if cell is None:
+        yield Text(_NOTHING, Role.DIM)
+        return
+    state, strength = cell.state, cell.strength
+    sign = SIGNS[state]
+    if strength is not Strength.MOST:
+        yield _weak(sign.letter, sign.role, strength)
+        return
+    last = first + 1
+    while last < len(cells) and _continues(cells[last], cell, by_state=by_state):
+        last += 1
+    length = last - first
+    word = sign.word if length > len(sign.word) else sign.letter
+    for character in word.ljust(length):
+        yield Text(character, sign.filled)
 
 
-def _merged(cells: Sequence[Text]) -> list[Text]:
+def _continues(cell: Cell | None, before: Cell, *, by_state: bool) -> bool:
+    """Whether a cell belongs to the bar of the one before it."""
+    if cell is None or cell.state is not before.state or cell.strength is not Strength.MOST:
+        return False
+    return by_state or cell.span is before.span
+
+
+def _weak(letter: str, role: Role, strength: Strength) -> Text:
+    if strength is Strength.SOME or letter == SIGNS[WorkerState.BACKOFF].letter:
+        return Text(letter.lower(), role)
+    return Text(_TRACE if strength is Strength.TRACE else letter, role)
+
+
+def _merged(cells: Iterator[Text]) -> list[Text]:
     """Neighbours of one role as one text."""
     merged: list[Text] = []
     for cell in cells:
@@ -137,60 +114,145 @@ def _merged(cells: Sequence[Text]) -> list[Text]:
     return merged
 
 
-def axis_line(window: Window, now: float) -> Line:
-    """The ages of some columns: `-30 s`, `now`."""
-    text = ""
-    for column in range(0, window.columns, 12):
-        age = now - (window.begin + column * window.column_seconds)
-        text += fit(f"-{age:.2f} s" if window.seconds < 5 else f"-{age:.0f} s", 12)
-    return cut(
-        (Text(fit("", NAME_WIDTH)), Text(text[: window.columns], Role.LABEL)), NAME_WIDTH + window.columns
-    )
+def share_text(cells: Cells) -> Text:
+    """The state other than idle that took most of the window, with its share: ` S 62 %`."""
+    seconds = totals(cells)
+    active = [state for state in seconds if state is not WorkerState.IDLE]
+    state = max(active, key=seconds.__getitem__, default=None)
+    if state is None:
+        return Text(" " * SHARE_WIDTH, Role.DIM)
+    percent = share_in(seconds, state) * 100
+    number = "<1" if percent < 0.5 else f"{percent:.0f}"
+    return Text(f" {SIGNS[state].letter}{number:>3} %", SIGNS[state].role)
+
+
+def shares(seconds: Mapping[WorkerState, float]) -> str:
+    """The shares of all states, largest first: `source 62 %, idle 38 %`."""
+    ordered = sorted(seconds, key=seconds.__getitem__, reverse=True)
+    parts = [(SIGNS[state].legend, 100 * share_in(seconds, state)) for state in ordered]
+    return ", ".join(f"{name} {'<1' if percent < 0.5 else f'{percent:.0f}'} %" for name, percent in parts)
+
+
+# Below the workers
+
+
+def axis_line(window: Window, now: float, *, with_shares: bool = False) -> Line:
+    """Ages at round distances: `╷−2 s`, and `now` at the end of a live view; the title of the shares behind it."""
+    cells = [" "] * window.columns
+    length = window.column_seconds
+    step = next((step for step in _STEPS if step / length >= _LABEL_COLUMNS), _STEPS[-1])
+    age = max(0.0, ceil((now - window.end) / step - 1e-6) * step)
+    while age <= now - window.begin:
+        column = window.column_of(now - age - length * 1e-6)
+        label = "╷now" if age == 0 else f"╷−{age * 1000:.0f} ms" if step < 0.1 else f"╷−{age:.3g} s"
+        if column is not None:
+            column = min(column, window.columns - len(label)) if age == 0 else column
+            for at, character in enumerate(label[: window.columns - column], max(0, column)):
+                if cells[at] == " ":
+                    cells[at] = character
+        age = round(age + step, 6)
+    title = fit("share", SHARE_WIDTH, "right") if with_shares else ""
+    return (Text(fit("", NAME_WIDTH)), Text("".join(cells) + title, Role.LABEL))
+
+
+def cycle_columns(events: Sequence[PipelineEvent], report: SpanReport, window: Window) -> set[int]:
+    """The columns in which a cycle starts."""
+    starts = [event for event in events if event.kind is EventKind.CYCLE_STARTED]
+    columns = {window.column_of(report.time_of(event.second, event.at)) for event in starts}
+    return {column for column in columns if column is not None}
 
 
 def mark_line(events: Sequence[PipelineEvent], report: SpanReport, window: Window) -> Line:
-    """Starts of cycles, failures and scalings."""
-    cells = [Text(" ", Role.DIM)] * window.columns
+    """Starts of cycles, failures, kills and scalings, with as many words as there is room for."""
+    marks: list[Mark] = []
     for event in events:
-        mark = _MARKS.get(event.kind)
-        column = window.column_of(_monotonic(report, (report.taken_at - event.at).total_seconds()))
-        if mark is not None and column is not None and cells[column].role is not Role.BAD:
-            cells[column] = Text(*mark)
-    return (Text(fit("events", NAME_WIDTH), Role.LABEL), *_merged(cells))
+        column = window.column_of(report.time_of(event.second, event.at))
+        if column is None:
+            continue
+        ago = window.columns - 1 - column
+        if event.kind is EventKind.CYCLE_STARTED:
+            marks.append(Mark(ago, "▾", event.message.partition(" started")[0], Role.LABEL))
+        elif (mark := event_mark(event, ago)) is not None:
+            marks.append(mark)
+    return (Text(fit("events", NAME_WIDTH), Role.LABEL), *event_strip(marks, window.columns))
 
 
-def _monotonic(report: SpanReport, age: float) -> float:
-    return report.monotonic - age
-
-
-def queue_line(name: QueueName, samples: Sequence[SecondSample], report: SpanReport, window: Window) -> Line:
-    """The highest depth of a queue in each second, as bars relative to the highest one shown."""
+def queue_line(
+    name: QueueName, capacity: int, samples: Sequence[SecondSample], report: SpanReport, window: Window
+) -> Line:
+    """The highest depth of a queue in each second, and the highest of them; amber where the queue is full."""
     depths: list[int | None] = [None] * window.columns
+    length = window.column_seconds
     for sample in samples:
-        begin = _monotonic(report, (report.taken_at - sample.at).total_seconds())
+        begin = report.time_of(sample.second, sample.at)
+        first = max(0, round((begin - window.begin) / length))
+        last = min(window.columns, round((begin + 1 - window.begin) / length))
         highest = sample.queue(name).max_ready
-        for column in range(window.columns):
-            if begin <= window.time_of(column) < begin + 1:
-                depths[column] = highest
+        for column in range(first, last):
+            depths[column] = max(highest, depths[column] or 0)
     peak = max((depth for depth in depths if depth is not None), default=0)
-    bars = "".join(" " if not depth else _BARS[max(1, round(depth / peak * 8))] for depth in depths)
-    return (Text(fit(f"{name} {peak:,}", NAME_WIDTH), Role.LABEL), Text(bars, Role.ACCENT))
+    bars = (
+        Text(" ")
+        if depth is None
+        else Text(depth_sign(depth, capacity), Role.WARN if depth >= _FULL * capacity > 0 else Role.ACCENT)
+        for depth in depths
+    )
+    label = f"{name} {peak:>{NAME_WIDTH - 2 - len(name)},}"
+    return (Text(fit(label, NAME_WIDTH), Role.LABEL), *_merged(bars))
 
 
-def legend_line(width: int) -> Line:
-    """The letters of the states."""
-    parts = [
-        (Text(STATES[state][0], STATES[state][1]), Text(f" {label}", Role.LABEL)) for state, label in _LEGEND
+def legend_lines(width: int, lines: int) -> list[Line]:
+    """The letters of the states; with two lines also what small letters and other signs mean."""
+    parts = [(Text(sign.letter, sign.filled), Text(f" {sign.legend}", Role.LABEL)) for sign in SIGNS.values()]
+    idle = parts.pop()
+    variants = [
+        joined([*parts[:count], idle], between) for count in (len(parts), 7) for between in ("  ", " ")
     ]
-    return cut(joined(parts, "  "), width)
+    states = longest_that_fits(variants, width)
+    if lines < 2:
+        return [states]
+    explained = (
+        (Text("S", SIGNS[WorkerState.SOURCE].filled), Text(" at least half of the cell's time", Role.LABEL)),
+        (Text("s", SIGNS[WorkerState.SOURCE].role), Text(" at least a tenth", Role.LABEL)),
+        (Text(_TRACE, SIGNS[WorkerState.SOURCE].role), Text(" less", Role.LABEL)),
+        (Text(_CYCLE, Role.DIM), Text(" a cycle starts", Role.LABEL)),
+        (Text("▄", Role.ACCENT), Text(" depth of a queue", Role.LABEL)),
+    )
+    return [states, longest_that_fits([joined(explained[:count], "  ") for count in (5, 4, 3)], width)]
 
 
-def detail_line(worker: WorkerSpans | None, span: Span | None, now: float, width: int) -> Line:
-    """The span under the cursor: worker, state, duration, age and batches."""
-    if worker is None or span is None:
-        return cut((Text("no span here", Role.LABEL),), width)
+def detail_lines(row: Row | None, cells: Cells, cursor: int, window: Window, now: float) -> list[Line]:
+    """What the cell under the cursor is: the span and the reason, or the shares of a stage."""
+    cell = cells[cursor] if 0 <= cursor < len(cells) else None
+    if row is None:
+        return [(Text("Starting workers …", Role.LABEL),), ()]
+    title = Text(row.title, Role.TITLE)
+    if cell is None:
+        what = "there was no process at this time" if row.is_process else "nothing is recorded of this time"
+        return [(title, Text(f"   {what}", Role.LABEL)), ()]
+    if row.is_heading:
+        whole = (Text(f"{_duration(window.seconds)} shown: {shares(totals(cells))}", Role.LABEL),)
+        return [(title, Text(f"   {shares(cell.seconds)}")), whole]
+    span, sign = cell.span, SIGNS[cell.state]
     first, last = span.batches
     batches = "" if not first else f"batch {first}" if first == last else f"batches {first} to {last}"
-    texts = (f"{(span.end - span.start) * 1000:,.1f} ms", f"{now - span.start:.2f} s ago", batches)
+    texts = (
+        f"for {_duration(span.end - span.start)}",
+        f"{_duration(max(0.0, now - span.start))} ago",
+        batches,
+    )
     rest = tuple(Text(f"   {text}") for text in texts if text)
-    return cut((Text(worker.name, Role.TITLE), Text(f"   {span.state}", STATES[span.state][1]), *rest), width)
+    parts = [(Text(reason(row.stage, span, process=row.is_process)),)]
+    if len(cell.seconds) > 1:
+        parts.append((Text(f"this cell: {shares(cell.seconds)}", Role.LABEL),))
+    state = "committing" if row.is_process and cell.state is WorkerState.DATABASE else str(span.state)
+    return [(title, Text("   "), Text(state, sign.role), *rest), joined(parts)]
+
+
+def _duration(seconds: float) -> str:
+    return milliseconds(seconds * 1000)
+
+
+def cut_all(lines: Sequence[Line], width: int) -> list[Line]:
+    """The lines in exactly `width` cells."""
+    return [cut(line, width) for line in lines]

@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
-from sp500tui.pipeline.core.timing.spans import SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.spans import Span, SpanReport
+from sp500tui.pipeline.trace import chrome_trace, write_trace
+from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.timeline.cells import Cells, Window, cells_of, combined, of_batch
 from sp500tui.tui.timeline.render import (
     NAME_WIDTH,
-    Window,
+    SHARE_WIDTH,
+    Guides,
     axis_line,
-    detail_line,
-    legend_line,
+    cut_all,
+    cycle_columns,
+    detail_lines,
+    legend_lines,
     mark_line,
     queue_line,
-    span_at,
-    worker_line,
+    row_line,
+    share_text,
 )
+from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
 
 ZOOMS = (0.01, 0.05, 0.2, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)
 """Seconds of a screen."""
 _DEFAULT_ZOOM = ZOOMS.index(10.0)
 _KEPT = 120.0
 """Seconds that are read."""
+TRACE_SECONDS = 60.0
+"""Length of the trace of a live view."""
 _READ_EVERY = 0.5
-_QUEUES = (QueueName.TICKERS, QueueName.QUOTES, QueueName.ROWS)
-_FOOTER = 6
-"""Lines below the workers: three queues, events, axis, legend."""
+_SHARES_FROM = 100
+"""Width in columns from which the share of each row is shown."""
+_DETAIL_LINES = 2
+_QUEUES_FROM, _LEGEND_FROM = 15, 24
+"""Heights in lines from which the queues, and the second line of the legend, are shown."""
 _MOVE = Binding.Group("Move", compact=True)
 _ZOOM = Binding.Group("Zoom", compact=True)
 
@@ -55,6 +69,18 @@ class Recording:
     events: Sequence[PipelineEvent]
     whole: bool = False
     """Whether everything that is kept was read, for a view that is frozen."""
+
+    def trace(self, seconds: float) -> dict[str, Any]:
+        """Its last seconds as a trace."""
+        return chrome_trace(self.report, seconds, self.samples, self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceWritten:
+    """A trace that was written to a file."""
+
+    file: Path
+    events: int
 
 
 class TimelineScreen(BaseScreen):
@@ -95,6 +121,13 @@ class TimelineScreen(BaseScreen):
             id="timeline.follow",
             tooltip="Dim all but the batch under the cursor",
         ),
+        Binding(
+            "t",
+            "write_trace",
+            "Write trace",
+            id="timeline.trace",
+            tooltip="Write the last minute, or the frozen view, as a trace that ui.perfetto.dev opens",
+        ),
     ]
 
     chart = getters.query_one("#timeline", LinesWidget)
@@ -105,7 +138,10 @@ class TimelineScreen(BaseScreen):
         self._failure = ""
         self._frozen = False
         self._zoom = _DEFAULT_ZOOM
+        self._marked = "price-1"
+        """Key of the marked row."""
         self._row = 0
+        """Its number, for when it is gone."""
         self._end: float | None = None
         """Right edge of the window while frozen, monotonic; None at the present."""
         self._column: int | None = None
@@ -149,18 +185,40 @@ class TimelineScreen(BaseScreen):
         """Draw for the new size."""
         self.call_after_refresh(self._draw)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that is kept is shown, in a view that is frozen."""
+        return self._recording is not None and self._recording.whole
+
     # Drawing
 
     def _window(self, report: SpanReport) -> Window:
-        columns = max(1, self.chart.size.width - NAME_WIDTH)
-        return Window(report.monotonic if self._end is None else self._end, ZOOMS[self._zoom], columns)
+        columns = max(1, self.chart.size.width - NAME_WIDTH - SHARE_WIDTH * self._with_shares)
+        if self._end is None:
+            return Window.up_to(report.monotonic, ZOOMS[self._zoom], columns)
+        return Window(self._end, ZOOMS[self._zoom], columns)
+
+    @property
+    def _with_shares(self) -> bool:
+        return self.chart.size.width >= _SHARES_FROM
 
     def _cursor(self, window: Window) -> int:
         return window.columns - 1 if self._column is None else min(self._column, window.columns - 1)
 
-    def _marked(self, report: SpanReport) -> WorkerSpans | None:
-        self._row = max(0, min(self._row, len(report.workers) - 1))
-        return report.workers[self._row] if report.workers else None
+    def _mark(self, rows: Sequence[Row]) -> Row | None:
+        """The marked row; another one if it is gone."""
+        if not rows:
+            return None
+        self._row = marked_row(rows, self._marked, self._row)
+        self._marked = rows[self._row].key
+        return rows[self._row]
+
+    def _cells(self, row: Row, window: Window) -> Cells:
+        found = [cells_of(self._spans(row.spans_of(worker)), window) for worker in row.workers]
+        return combined(found, window.columns) if row.is_heading else found[0]
+
+    def _spans(self, spans: Sequence[Span]) -> Sequence[Span]:
+        return spans if self.followed is None else of_batch(spans, self.followed)
 
     def _draw(self) -> None:
         recording = self._recording
@@ -168,26 +226,45 @@ class TimelineScreen(BaseScreen):
         followed = f", batch {self.followed}" if self.followed is not None else ""
         set_titles(self.chart, f"timeline ({state}, {ZOOMS[self._zoom]:g} s{followed})", self._failure)
         if recording is not None:
-            self.chart.show_lines(self._lines(recording))
+            self.chart.show_lines(cut_all(self._lines(recording), self.chart.size.width))
 
     def _lines(self, recording: Recording) -> list[Line]:
-        report = recording.report
-        window, marked = self._window(report), self._marked(report)
-        cursor, (width, height) = self._cursor(window), self.chart.size
-        room = max(1, height - _FOOTER - 1)
-        top = max(0, min(self._row - room // 2, len(report.workers) - room))
-        shown = report.workers[top : top + room]
-        span = span_at(marked.spans, window, cursor) if marked is not None else None
+        report, (width, height) = recording.report, self.chart.size
+        window, rows = self._window(report), rows_of(report)
+        marked, guides = self._mark(rows), self._guides(recording, window)
+        below = self._lines_below(recording, window)
+        legend = legend_lines(width, 1 + (height >= _LEGEND_FROM))
+        room = max(1, height - len(below) - _DETAIL_LINES - len(legend))
+        lines: list[Line] = []
+        under_cursor: Cells = ()
+        shown = shown_rows(rows, self._marked, room)
+        for number, row in enumerate(shown):
+            cells = self._cells(row, window)
+            if row is marked:
+                under_cursor = cells
+            folded = number + 1 == len(shown) or shown[number + 1].stage is not row.stage
+            line = row_line(row, cells, guides, marked=row is marked, folded=folded)
+            lines.append((*line, share_text(cells)) if self._with_shares else line)
+        space = [()] * min(2, room - len(lines))
+        detail = detail_lines(marked, under_cursor, self._cursor(window), window, report.monotonic)
+        return [*lines, *space[:1], *below, *space[1:], *detail, *legend]
+
+    def _guides(self, recording: Recording, window: Window) -> Guides:
+        return Guides(self._cursor(window), cycle_columns(recording.events, recording.report, window))
+
+    def _lines_below(self, recording: Recording, window: Window) -> list[Line]:
+        """Queues, events and the axis."""
+        report, snapshot = recording.report, self.dashboard.snapshot
+        queues = [
+            queue
+            for queue in snapshot.queues
+            if self.chart.size.height >= _QUEUES_FROM
+            and (queue.name is not QueueName.HISTORY or snapshot.has_history)
+        ]
         return [
-            *(
-                worker_line(each, window, marked=each is marked, cursor=cursor, batch=self.followed)
-                for each in shown
-            ),
-            *(queue_line(name, recording.samples, report, window) for name in _QUEUES),
+            *(queue_line(each.name, each.capacity, recording.samples, report, window) for each in queues),
             mark_line(recording.events, report, window),
-            axis_line(window, report.monotonic),
-            detail_line(marked, span, report.monotonic, width),
-            legend_line(width),
+            axis_line(window, report.monotonic, with_shares=self._with_shares),
         ]
 
     # Actions
@@ -213,8 +290,12 @@ class TimelineScreen(BaseScreen):
         self._draw()
 
     def action_select(self, steps: int) -> None:
-        """Mark another worker."""
-        self._row += steps
+        """Mark another row."""
+        rows = rows_of(self._recording.report) if self._recording is not None else []
+        if rows:
+            self._mark(rows)
+            self._row = max(0, min(self._row + steps, len(rows) - 1))
+            self._marked = rows[self._row].key
         self._draw()
 
     def action_move(self, steps: int) -> None:
@@ -232,21 +313,62 @@ class TimelineScreen(BaseScreen):
         self._column = column
         self._draw()
 
+    def move_to(self, row: str, age: float) -> None:
+        """Freeze the view with the cursor in a row, at a time `age` seconds before the present."""
+        if self._recording is not None:
+            self._freeze()
+            report = self._recording.report
+            self._marked, self._column = row, self._window(report).column_of(report.monotonic - age)
+            self._draw()
+
     def action_follow(self) -> None:
         """Follow the first batch of the span under the cursor, or none."""
         if self._recording is None:
             return
         report = self._recording.report
-        window, marked = self._window(report), self._marked(report)
-        span = span_at(marked.spans, window, self._cursor(window)) if marked is not None else None
-        first = span.batches.first if span is not None else 0
+        window, marked = self._window(report), self._mark(rows_of(report))
+        cell = self._cells(marked, window)[self._cursor(window)] if marked is not None else None
+        first = cell.span.batches.first if cell is not None else 0
         if self.followed is None and not first:
             self.notify("No batch under the cursor: move it to a span with one", severity="warning")
         self.followed = first if self.followed is None and first else None
         self._draw()
+
+    async def _fetch_trace(self, query: Callable[[], TraceWritten]) -> None:
+        """Write a trace on a background thread, and show where it is or why it could not be written."""
+        try:
+            written = await run_in_background("trace", query)
+        except Sp500tuiError as error:
+            self.show_message(clean(str(error)))
+        else:
+            events = plural(written.events, "event")
+            self.show_message(clean(f"trace: {events} written to {written.file}; open it at ui.perfetto.dev"))
+
+    def action_write_trace(self) -> None:
+        """Write a trace where exports go."""
+        pipeline = self.dashboard.feed.pipeline
+        if pipeline is None:
+            self.show_message("The pipeline is still starting")
+            return
+        file = self.dashboard.export_folder / f"sp500tui-trace-{self.dashboard.clock():%Y%m%d-%H%M%S}.json"
+        frozen = self._recording if self.is_complete else None
+        query = partial(_write_trace, frozen, pipeline, file)
+        self.run_worker(self._fetch_trace(query), group="trace", exit_on_error=False)
 
 
 def _record(pipeline: PipelineControl, seconds: float, *, whole: bool) -> Recording:
     """Read spans, samples and events; runs on a background thread."""
     report = pipeline.spans(seconds)
     return Recording(report, pipeline.seconds_since(0)[1], pipeline.events_since(0)[1], whole)
+
+
+def _write_trace(recording: Recording | None, pipeline: PipelineControl, file: Path) -> TraceWritten:
+    """Write a frozen recording, or the pipeline's last minute; runs on a background thread.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    shown = _record(pipeline, TRACE_SECONDS, whole=False) if recording is None else recording
+    trace = shown.trace(TRACE_SECONDS if recording is None else _KEPT)
+    write_trace(trace, file)
+    return TraceWritten(file, len(trace["traceEvents"]))

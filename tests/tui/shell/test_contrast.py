@@ -15,6 +15,7 @@ from sp500tui.tui.shell.themes import BLUE_ORANGE, BLUE_ORANGE_LIGHT, OWN_THEMES
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.contrast import contrast, difference, is_line, is_text, pieces, seen_with, triplet
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, live_price
+from tests.support.tui.timeline_scenes import killed_writer
 from tests.tui.conftest import Drive, Driven
 
 TEXT, SIGNS = 4.5, 3.0
@@ -62,6 +63,14 @@ async def test_everything_on_every_screen_stands_out(drive: Drive, theme: str) -
         for keys in LOOKS:
             await driven.press(*keys)
             assert weak(driven) == set(), keys
+
+
+@pytest.mark.parametrize("theme", [theme.name for theme in OWN_THEMES])
+async def test_the_bars_of_the_timeline_stand_out(drive: Drive, theme: str) -> None:
+    async with drive(killed_writer(), size=(160, 50), theme=theme) as driven:
+        await driven.press("5")
+        await driven.until(lambda: "! error" in driven.text())
+        assert weak(driven) == set()
 
 
 @pytest.mark.parametrize("theme", [theme.name for theme in OWN_THEMES])

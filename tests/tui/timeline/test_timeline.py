@@ -1,10 +1,13 @@
-"""The timeline: what a cell shows, the cursor, zooming, freezing, and following a batch."""
+"""The timeline: what a cell shows, the rows that fit, the cursor, zooming, freezing, and following a batch."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +18,24 @@ from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample
 from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport, WorkerSpans
-from sp500tui.tui.render.lines import Line
+from sp500tui.tui.render.lines import Line, Role
+from sp500tui.tui.timeline.cells import Window, cells_of, combined, of_batch, totals
 from sp500tui.tui.timeline.render import (
-    STATES,
-    Window,
+    NAME_WIDTH,
+    Guides,
     axis_line,
-    detail_line,
+    cycle_columns,
+    detail_lines,
+    legend_lines,
     mark_line,
     queue_line,
-    span_at,
-    worker_line,
+    row_line,
+    share_text,
+    shares,
 )
+from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
 from sp500tui.tui.timeline.screen import ZOOMS, TimelineScreen
+from sp500tui.tui.timeline.states import SIGNS, reason
 from tests.support.tui.fake_pipeline import NOON, FakePipeline
 from tests.tui.conftest import Drive, Driven, notes
 
@@ -35,83 +44,251 @@ DATABASE = WorkerState.DATABASE
 WINDOW = Window(100.0, 10.0, 10)
 
 
-def worker(name: str, stage: StageName, *spans: Span) -> WorkerSpans:
-    return WorkerSpans(name, stage, 1, 2, spans)
+def worker(name: str, *spans: Span, pid: int = 1) -> WorkerSpans:
+    return WorkerSpans(name, StageName(name.partition("-")[0]), pid, 2, spans)
 
 
 PRICE = worker(
     "price-1",
-    StageName.PRICE,
     Span(IDLE, 80.0, 92.0),
     Span(SOURCE, 92.0, 95.0, Batches(7, 7)),
     Span(IDLE, 95.0, 98.0),
     Span(BUSY, 98.0, 98.05, Batches(8, 8)),
-    Span(IDLE, 98.05, 100.0),
+    Span(IDLE, 98.05, 99.0),
+    Span(BUSY, 99.0, 99.2, Batches(8, 8)),
+    Span(IDLE, 99.2, 100.0),
 )
-WRITER = worker(
-    "writer-1", StageName.WRITER, Span(IDLE, 80.0, 96.0), Span(DATABASE, 96.0, 100.0, Batches(6, 8))
-)
+WRITER = worker("writer-1", Span(IDLE, 80.0, 96.0), Span(DATABASE, 96.0, 100.0, Batches(6, 8)), pid=44)
 REPORT = SpanReport(NOON, 100.0, 1, (PRICE, WRITER))
+
+
+def many(**sizes: int) -> SpanReport:
+    """A report of so many workers of each stage."""
+    workers = (
+        worker(f"{stage}-{n + 1}", Span(IDLE, 80.0, 100.0)) for stage in sizes for n in range(sizes[stage])
+    )
+    return SpanReport(NOON, 100.0, 1, tuple(workers))
 
 
 def text(line: Line) -> str:
     return "".join(span.text for span in line)
 
 
-def row(spans: WorkerSpans, batch: int | None = None) -> str:
-    return text(worker_line(spans, WINDOW, marked=False, cursor=None, batch=batch))[13:]
+def row(spans: WorkerSpans, batch: int | None = None, guides: Guides = Guides()) -> str:  # noqa: B008
+    shown = spans.spans if batch is None else of_batch(spans.spans, batch)
+    only = Row(spans.name, spans.name, spans.stage, (spans,))
+    return text(row_line(only, cells_of(shown, WINDOW), guides, marked=False))[NAME_WIDTH:]
 
 
 class TestCells:
-    def test_each_column_has_the_letter_of_its_state(self) -> None:
-        assert row(WRITER) == "······DDDD"
+    def test_a_bar_begins_with_its_letter_and_has_its_word_where_that_fits(self) -> None:
+        assert row(PRICE)[2:5] == "S  "
+        long = worker("writer-2", Span(DATABASE, 85.0, 100.0))
+        assert row(long) == "Database  "
 
-    def test_a_short_burst_is_seen_whatever_the_zoom(self) -> None:
-        assert row(PRICE) == "··SSS···W·"
+    def test_a_burst_is_a_small_letter_or_a_low_mark_by_its_share_and_is_never_lost(self) -> None:
+        # 5 % and 20 % of their cells
+        assert row(PRICE)[8:] == "▁w"
+        tiny = worker(
+            "converter-1", Span(IDLE, 80.0, 95.5), Span(BUSY, 95.5, 95.5001), Span(IDLE, 95.5001, 100.0)
+        )
+        assert row(tiny) == "·····▁····"
+
+    def test_a_worker_that_is_busy_for_a_hundredth_of_the_time_looks_idle(self) -> None:
+        spans: list[Span] = []
+        for number in range(1000):
+            start = 90.0 + number / 100
+            spans += [Span(BUSY, start, start + 0.0001), Span(IDLE, start + 0.0001, start + 0.01)]
+        assert row(worker("converter-1", *spans)) == "▁" * 10
+
+    def test_the_state_that_took_most_of_the_active_time_names_a_cell(self) -> None:
+        spans = (Span(BUSY, 90.0, 90.2), Span(SOURCE, 90.2, 90.7), Span(IDLE, 90.7, 91.0))
+        (cell, *_) = cells_of(spans, WINDOW)
+        assert cell is not None
+        assert cell.state is SOURCE
+        assert shares(cell.seconds) == "source 50 %, idle 30 %, working 20 %"
+
+    def test_an_error_is_seen_however_short(self) -> None:
+        short = worker("writer-1", Span(IDLE, 80.0, 95.5), Span(WorkerState.BACKOFF, 95.5, 95.51))
+        assert row(short)[5] == "!"
+
+    def test_adjacent_requests_are_bars_of_their_own(self) -> None:
+        two = worker("price-1", Span(SOURCE, 90.0, 94.0), Span(SOURCE, 94.0, 100.0))
+        assert row(two) == "S   S     "
 
     def test_the_time_before_the_first_span_is_empty(self) -> None:
-        assert row(worker("price-2", StageName.PRICE, Span(IDLE, 97.5, 100.0))) == "       ···"
+        assert row(worker("price-2", Span(IDLE, 97.5, 100.0))) == "       ···"
 
     def test_a_followed_batch_dims_the_rest(self) -> None:
-        assert row(PRICE, batch=7) == "··SSS·····"
-        assert row(WRITER, batch=7) == "······DDDD"
+        assert row(PRICE, batch=7) == "··S  ·····"
+        assert row(WRITER, batch=7) == "······D   "
         assert row(WRITER, batch=9) == "··········"
 
-    def test_every_state_of_a_span_has_a_letter_of_its_own(self) -> None:
-        letters = [letter for letter, _ in STATES.values()]
-        assert set(STATES) == set(WorkerState) - {WorkerState.DRAINING, WorkerState.HUNG}
+    def test_the_cursor_and_the_starts_of_cycles_are_lines_through_what_is_idle(self) -> None:
+        assert row(WRITER, guides=Guides(1, {3, 7})) == "·│·┊··D   "
+
+    def test_every_state_of_a_span_has_a_sign_of_its_own(self) -> None:
+        letters = [sign.letter.lower() for sign in SIGNS.values()]
+        assert set(SIGNS) == set(WorkerState) - {WorkerState.DRAINING, WorkerState.HUNG}
         assert len(set(letters)) == len(letters)
+        assert all(sign.letter in text(legend_lines(200, 2)[0]) for sign in SIGNS.values())
+
+    def test_every_state_of_every_stage_has_a_reason(self) -> None:
+        with_source = {StageName.SCRAPER, StageName.PRICE, StageName.HISTORY}
+        for state in SIGNS:
+            for stage in with_source if state is SOURCE else StageName:
+                assert reason(stage, Span(state, 0.0, 1.0))
+
+    def test_a_stage_is_the_sum_of_its_workers(self) -> None:
+        one, two = (
+            cells_of((Span(SOURCE, 90.0, 100.0),), WINDOW),
+            cells_of((Span(IDLE, 90.0, 100.0),), WINDOW),
+        )
+        both = combined([one, two], WINDOW.columns)
+        assert totals(both) == {SOURCE: pytest.approx(10.0), IDLE: pytest.approx(10.0)}
+        assert share_text(both).text == " S 50 %"
+        assert share_text(two).text.strip() == ""
+        assert share_text(cells_of((Span(IDLE, 90, 99.99), Span(BUSY, 99.99, 100)), WINDOW)).text == " W <1 %"
+
+    def test_cells_keep_their_contents_while_the_window_moves(self) -> None:
+        spans = [
+            Span(BUSY if number % 3 else IDLE, 80 + number / 7, 80 + (number + 1) / 7)
+            for number in range(200)
+        ]
+        early, late = Window.up_to(100.0, 10.0, 40), Window.up_to(100.6, 10.0, 40)
+        shift = round((late.end - early.end) / early.column_seconds)
+        before, after = cells_of(spans, early), cells_of(spans, late)
+        for column in range(shift, 39):
+            first, second = before[column], after[column - shift]
+            assert first is not None
+            assert second is not None
+            assert first.seconds == pytest.approx(second.seconds)
 
 
-def test_the_span_under_the_cursor_is_described() -> None:
-    span = span_at(PRICE.spans, WINDOW, 3)
-    described = text(detail_line(PRICE, span, 100.0, 90))
-    assert described.split("   ")[:5] == [
-        "price-1",
-        "waiting for source",
-        "3,000.0 ms",
-        "8.00 s ago",
-        "batch 7",
-    ]
-    assert "batches 6 to 8" in text(detail_line(WRITER, span_at(WRITER.spans, WINDOW, 9), 100.0, 90))
-    assert text(detail_line(PRICE, None, 100.0, 20)).strip() == "no span here"
-    assert span_at(PRICE.spans, WINDOW, 10) is None
+class TestRows:
+    def test_a_stage_of_several_rows_has_a_heading_and_a_writer_its_process(self) -> None:
+        rows = rows_of(many(scraper=1, price=2, writer=1))
+        assert [each.key for each in rows] == [
+            "scraper-1",
+            "price",
+            "price-1",
+            "price-2",
+            "writer",
+            "writer-1",
+            "writer-1 process",
+        ]
+
+    def test_the_process_commits_although_its_thread_prepares_the_next_batch(self) -> None:
+        both = Batches(6, 8)
+        thread = worker(
+            "writer-1",
+            Span(BUSY, 90.0, 91.0, both),
+            Span(DATABASE, 91.0, 92.0, both),
+            Span(WorkerState.JOURNAL, 92.0, 93.0, both),
+            Span(DATABASE, 93.0, 95.0, both),
+            Span(WorkerState.BACKOFF, 95.0, 97.0),
+            Span(WorkerState.STARTING, 97.0, 100.0),
+        )
+        (process,) = [each for each in rows_of(SpanReport(NOON, 100.0, 1, (thread,))) if each.is_process]
+        assert [(span.state, span.start, span.end) for span in process.spans_of(thread)] == [
+            (IDLE, 90.0, 91.0),
+            (DATABASE, 91.0, 95.0),
+            (WorkerState.STARTING, 97.0, 100.0),
+        ]
+
+    @pytest.mark.parametrize("room", range(1, 30))
+    @pytest.mark.parametrize("marked", ["scraper-1", "price-11", "converter", "writer-2 process"])
+    def test_the_marked_row_is_always_shown_and_stages_before_workers(self, room: int, marked: str) -> None:
+        rows = rows_of(many(scraper=1, price=12, converter=2, writer=2))
+        shown = [each.key for each in shown_rows(rows, marked, room)]
+        assert marked in shown
+        assert len(shown) <= room
+        if room >= 5:
+            assert {"scraper-1", "price", "converter", "writer"} <= set(shown)
+        assert shown == [each.key for each in rows if each.key in shown]
+
+    def test_a_marked_worker_that_is_gone_leaves_its_place_to_the_next(self) -> None:
+        rows = rows_of(many(price=3))
+        assert rows[marked_row(rows, "price-2", 2)].key == "price-2"
+        assert rows[marked_row(rows, "price-9", 9)].key == "price-3"
+        assert rows[marked_row(rows, "price-9", 1)].key == "price-1"
 
 
-def test_queues_and_events_are_on_the_same_axis() -> None:
-    samples = [
-        SecondSample(age, NOON - timedelta(seconds=age), queues=(QueueSecond(QueueName.ROWS, 1.0, depth),))
-        for age, depth in ((4, 100), (3, 50))
-    ]
-    assert text(queue_line(QueueName.ROWS, samples, REPORT, WINDOW)) == "rows 100           █▄  "
-    events = [
-        PipelineEvent(EventKind.CYCLE_STARTED, "", 20, NOON - timedelta(seconds=9.5)),
-        PipelineEvent(EventKind.WORKER_DIED, "", 20, NOON - timedelta(seconds=0.5)),
-        PipelineEvent(EventKind.PHASE, "", 20, NOON - timedelta(seconds=5)),
-        PipelineEvent(EventKind.CYCLE_STARTED, "", 20, NOON - timedelta(seconds=60)),
-    ]
-    assert text(mark_line(events, REPORT, WINDOW)) == "events       c        ✗"
-    assert "-10 s" in text(axis_line(WINDOW, 100.0))
+class TestDetail:
+    def detail(self, spans: WorkerSpans, column: int, kind: str = "") -> list[str]:
+        rows = rows_of(SpanReport(NOON, 100.0, 1, (spans,)))
+        found = next(each for each in rows if each.key == spans.name + kind)
+        cells = cells_of(found.spans_of(spans), WINDOW)
+        return [text(line) for line in detail_lines(found, cells, column, WINDOW, 100.0)]
+
+    def test_the_span_under_the_cursor_has_its_duration_age_batch_and_reason(self) -> None:
+        first, second = self.detail(PRICE, 3)
+        assert first.split("   ") == ["price-1", "waiting for source", "for 3.0 s", "8.0 s ago", "batch 7"]
+        assert second == "Yahoo Finance has not answered the request yet"
+        assert "batches 6 to 8" in self.detail(WRITER, 9)[0]
+
+    def test_a_cell_of_several_states_names_their_shares(self) -> None:
+        assert self.detail(PRICE, 9)[1].endswith("this cell: idle 80 %, working 20 %")
+
+    def test_a_process_is_described_as_such(self) -> None:
+        first, second = self.detail(WRITER, 9, " process")
+        assert first.startswith("process of writer-1   committing")
+        assert second == "PostgreSQL has not confirmed the commit yet"
+        killed = worker("writer-1", Span(WorkerState.BACKOFF, 90.0, 100.0))
+        assert "there was no process at this time" in self.detail(killed, 3, " process")[0]
+
+    def test_a_stage_has_the_shares_of_the_cell_and_of_the_window(self) -> None:
+        heading = Row("price", "price ×2", StageName.PRICE, (PRICE, PRICE), is_heading=True)
+        first, second = (
+            text(line) for line in detail_lines(heading, cells_of(PRICE.spans, WINDOW), 3, WINDOW, 100.0)
+        )
+        assert first == "price workers   source 100 %"
+        assert second == "10.0 s shown: idle 68 %, source 30 %, working 2 %"
+
+    def test_without_workers_or_spans_it_says_so(self) -> None:
+        assert "Starting workers" in text(detail_lines(None, (), 0, WINDOW, 100.0)[0])
+        assert "nothing is recorded" in self.detail(worker("price-2", Span(IDLE, 99.0, 100.0)), 0)[0]
+
+
+class TestAxis:
+    SAMPLES = tuple(
+        SecondSample(0, NOON - timedelta(seconds=age), queues=(QueueSecond(QueueName.ROWS, 1.0, depth),))
+        for age, depth in ((4, 100), (3, 25))
+    )
+
+    def test_queues_have_their_depth_as_a_share_of_the_capacity_and_are_amber_when_full(self) -> None:
+        line = queue_line(QueueName.ROWS, 100, self.SAMPLES, REPORT, WINDOW)
+        assert text(line) == "rows       100 " + "      █▅  "
+        assert [span.role for span in line if span.text == "█"] == [Role.WARN]
+
+    def test_cycles_failures_and_scalings_are_marked(self) -> None:
+        events = [
+            PipelineEvent(
+                EventKind.CYCLE_STARTED, "cycle 3 started: 503 symbols", 20, NOON - timedelta(seconds=9.5)
+            ),
+            PipelineEvent(EventKind.WORKER_DIED, "", 20, NOON - timedelta(seconds=0.5), worker="writer-1"),
+            PipelineEvent(EventKind.PHASE, "", 20, NOON - timedelta(seconds=5)),
+            PipelineEvent(EventKind.CYCLE_STARTED, "cycle 1 started", 20, NOON - timedelta(seconds=60)),
+        ]
+        assert text(mark_line(events, REPORT, WINDOW))[NAME_WIDTH:] == "▾ cycle  ✗"
+        assert cycle_columns(events, REPORT, WINDOW) == {0}
+
+    def test_a_wall_clock_that_was_set_moves_nothing_by_more_than_its_second(self) -> None:
+        report = replace(REPORT, second=500)
+        event = PipelineEvent(
+            EventKind.WORKER_DIED, "", 20, NOON - timedelta(hours=3), worker="writer-1", second=498
+        )
+        assert "✗" in text(mark_line([event], report, WINDOW))
+
+    @pytest.mark.parametrize("seconds", ZOOMS)
+    @pytest.mark.parametrize("columns", [44, 98, 178])
+    def test_the_axis_has_ages_at_round_distances_and_the_present(self, seconds: float, columns: int) -> None:
+        window = Window.up_to(100.0, seconds, columns)
+        axis = text(axis_line(window, 100.0))
+        assert len(axis) == NAME_WIDTH + columns
+        assert "╷now" in axis
+        assert axis.count("╷−") >= 1
+        assert ("ms" in axis) == (seconds <= 0.2)
 
 
 class Fake(FakePipeline):
@@ -141,16 +318,16 @@ async def opened(drive: Drive, fake: Fake, **more: Any) -> AsyncIterator[tuple[D
 @pytest.mark.parametrize("size", [(60, 16), (80, 24), (200, 60)])
 async def test_workers_queues_and_the_legend_are_shown(drive: Drive, size: tuple[int, int]) -> None:
     async with opened(drive, Fake(), size=size) as (driven, _):
-        await driven.until(lambda: "SSSS" in driven.text() and "DDDD" in driven.text())
-        for name in ("price-1", "writer-1", "tickers 0", "W working", "timeline (live, 10 s)"):
+        await driven.until(lambda: "Source" in driven.text() and "Database" in driven.text())
+        for name in ("price-1", "writer-1", "W working", "timeline (live, 10 s)"):
             assert name in driven.text()
 
 
 async def test_the_cursor_freezes_the_view_and_names_the_span(drive: Drive) -> None:
     fake = Fake()
     async with opened(drive, fake) as (driven, _):
-        await driven.until(lambda: "DDDD" in driven.text())
-        await driven.press("down", "left")
+        await driven.until(lambda: "Database" in driven.text())
+        await driven.press("down", "down", "left")
         await driven.until(lambda: "frozen" in driven.text() and "batches 6 to 8" in driven.text())
         await driven.until(lambda: 120.0 in fake.asked, "all that is kept")
         await driven.press("space")
@@ -159,7 +336,7 @@ async def test_the_cursor_freezes_the_view_and_names_the_span(drive: Drive) -> N
 
 async def test_zooming_changes_the_time_of_the_screen_within_its_limits(drive: Drive) -> None:
     async with opened(drive, Fake()) as (driven, _):
-        await driven.until(lambda: "DDDD" in driven.text())
+        await driven.until(lambda: "Database" in driven.text())
         await driven.press("z")
         await driven.until(lambda: "(live, 5 s)" in driven.text())
         await driven.press(*["z"] * len(ZOOMS))
@@ -170,14 +347,50 @@ async def test_zooming_changes_the_time_of_the_screen_within_its_limits(drive: D
 
 async def test_f_follows_the_batch_under_the_cursor_and_ends_it(drive: Drive) -> None:
     async with opened(drive, Fake()) as (driven, screen):
-        await driven.until(lambda: "DDDD" in driven.text())
+        await driven.until(lambda: "Database" in driven.text())
         await driven.press("f")
         await driven.until(lambda: "No batch under the cursor" in notes(driven.app))
-        await driven.press("down", "f")
-        await driven.until(lambda: "batch 6" in driven.text() and "SSS" not in driven.text())
+        await driven.press("down", "down", "f")
+        await driven.until(lambda: "batch 6" in driven.text() and "Source  " not in driven.text())
         assert screen.followed == 6
         await driven.press("f")
-        await driven.until(lambda: "SSS" in driven.text())
+        await driven.until(lambda: "Source  " in driven.text())
+
+
+class TestTrace:
+    async def test_the_last_minute_is_written_where_exports_go(self, drive: Drive, tmp_path: Path) -> None:
+        fake = Fake()
+        async with opened(drive, fake) as (driven, _):
+            await driven.until(lambda: "Database" in driven.text())
+            await driven.press("t")
+            await driven.until(lambda: "trace-20260514" in notes(driven.app))
+            (file,) = tmp_path.glob("sp500tui-trace-*.json")
+            assert f"events written to {file}" in notes(driven.app)
+        assert 60.0 in fake.asked
+        trace = json.loads(file.read_text())
+        assert {"price-1", "writer-1"} <= {
+            event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "thread_name"
+        }
+
+    async def test_a_frozen_view_is_written_as_it_is(self, drive: Drive, tmp_path: Path) -> None:
+        fake = Fake()
+        async with opened(drive, fake) as (driven, screen):
+            await driven.until(lambda: "Database" in driven.text())
+            await driven.press("space")
+            await driven.until(lambda: screen.is_complete)
+            asked = len(fake.asked)
+            await driven.press("t")
+            await driven.until(lambda: "written to" in notes(driven.app))
+            assert len(fake.asked) == asked
+        (file,) = tmp_path.glob("sp500tui-trace-*.json")
+        assert json.loads(file.read_text())["otherData"]["seconds"] == 120.0
+
+    async def test_a_folder_that_cannot_be_written_is_named(self, drive: Drive, tmp_path: Path) -> None:
+        async with opened(drive, Fake()) as (driven, _):
+            driven.app.export_folder = tmp_path / "none"
+            await driven.until(lambda: "Database" in driven.text())
+            await driven.press("t")
+            await driven.until(lambda: "cannot be written: No such file" in notes(driven.app))
 
 
 async def test_a_failure_is_shown_in_the_border(drive: Drive) -> None:

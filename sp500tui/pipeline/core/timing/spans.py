@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
 from sp500tui.model import Bar, FetchedQuote
@@ -70,6 +71,30 @@ class WorkerSpans:
     """Whether older spans of the requested time are no longer kept."""
 
 
+def process_spans(worker: WorkerSpans) -> list[Span]:
+    """What the process of a writer did, from the spans of its thread: commits (`DATABASE`), starts, idle time.
+
+    There is no span while there is no process. A commit lasts although its thread prepares the next batch meanwhile.
+    """
+    found: list[Span] = []
+    for batches, group in groupby(worker.spans, key=lambda span: span.batches):
+        spans = list(group)
+        commits = [number for number, span in enumerate(spans) if span.state is WorkerState.DATABASE]
+        if not batches.first or not commits:
+            found += [_process_span(span) for span in spans if span.state is not WorkerState.BACKOFF]
+            continue
+        first, last = commits[0], commits[-1]
+        found += [_process_span(span) for span in spans[:first]]
+        found.append(Span(WorkerState.DATABASE, spans[first].start, spans[last].end, batches))
+        found += [_process_span(span) for span in spans[last + 1 :]]
+    return found
+
+
+def _process_span(span: Span) -> Span:
+    state = WorkerState.STARTING if span.state is WorkerState.STARTING else WorkerState.IDLE
+    return Span(state, span.start, span.end)
+
+
 @dataclass(frozen=True, slots=True)
 class SpanReport:
     """The spans of all workers of this program, with the clocks at the moment at which they were read."""
@@ -82,6 +107,19 @@ class SpanReport:
     """The pipeline's process."""
     workers: tuple[WorkerSpans, ...] = ()
     """In the order of stages and numbers; those that ended are included while their ring is kept."""
+    second: int = 0
+    """Number of the present second, as in `SecondSample` and in events; 0 if unknown."""
+
+    def time_of(self, second: int, at: datetime) -> float:
+        """The monotonic time of something that happened in a numbered second, at `at` by the wall clock.
+
+        The number holds when the wall clock has been set meanwhile.
+        """
+        time = self.monotonic - (self.taken_at - at).total_seconds()
+        if not self.second or not second:
+            return time
+        start = int(self.monotonic) - (self.second - second)
+        return time if start <= time < start + 1 else float(start)
 
 
 class SpanRing:

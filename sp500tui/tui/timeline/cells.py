@@ -1,0 +1,183 @@
+"""What a cell of the timeline shows: the time of one column, divided by the states of a worker or of a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from math import ceil
+
+from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Span
+
+_MOST = 0.5
+_SOME = 0.1
+
+
+class Strength(Enum):
+    """How much of a cell's time was not idle."""
+
+    MOST = "most"
+    """At least half."""
+    SOME = "some"
+    """At least a tenth."""
+    TRACE = "trace"
+    """Less than a tenth, but more than nothing."""
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that is shown, as monotonic seconds of the pipeline, and the columns it is divided into."""
+
+    end: float
+    seconds: float
+    columns: int
+
+    @classmethod
+    def up_to(cls, now: float, seconds: float, columns: int) -> Window:
+        """The window whose last column contains `now`.
+
+        Columns begin at multiples of their length, so that a cell keeps its contents while it moves.
+        """
+        length = seconds / max(1, columns)
+        return cls(ceil(now / length) * length, seconds, columns)
+
+    @property
+    def begin(self) -> float:
+        """The start of the first column."""
+        return self.end - self.seconds
+
+    @property
+    def column_seconds(self) -> float:
+        """The time of one column."""
+        return self.seconds / max(1, self.columns)
+
+    def time_of(self, column: int) -> float:
+        """The middle of a column."""
+        return self.begin + (column + 0.5) * self.column_seconds
+
+    def column_of(self, at: float) -> int | None:
+        """The column of a time; None outside the window."""
+        column = int((at - self.begin) // self.column_seconds)
+        return column if 0 <= column < self.columns else None
+
+
+@dataclass(slots=True)
+class Cell:
+    """The time of one column of one row."""
+
+    seconds: dict[WorkerState, float] = field(default_factory=dict)
+    """Seconds in each state."""
+    longest: dict[WorkerState, tuple[float, Span]] = field(default_factory=dict)
+    """The span of each state that takes most of the column, with the seconds that it takes."""
+
+    def add(self, span: Span, seconds: float) -> None:
+        """Add a part of a span."""
+        state = span.state
+        self.seconds[state] = self.seconds.get(state, 0.0) + seconds
+        known = self.longest.get(state)
+        if known is None or seconds > known[0]:
+            self.longest[state] = seconds, span
+
+    @property
+    def state(self) -> WorkerState:
+        """The state other than idle that took most of the time; idle if there was none."""
+        seconds = self.seconds
+        if len(seconds) == 1:
+            return next(iter(seconds))
+        active = [state for state in seconds if state is not WorkerState.IDLE]
+        return max(active, key=seconds.__getitem__, default=WorkerState.IDLE)
+
+    @property
+    def strength(self) -> Strength:
+        """How much of the time was not idle."""
+        share = 1.0 - self.share(WorkerState.IDLE)
+        if share >= _MOST:
+            return Strength.MOST
+        if share >= _SOME:
+            return Strength.SOME
+        return Strength.TRACE if len(self.seconds) > (WorkerState.IDLE in self.seconds) else Strength.NONE
+
+    @property
+    def span(self) -> Span:
+        """The longest span of `state`."""
+        return self.longest[self.state][1]
+
+    def share(self, state: WorkerState) -> float:
+        """The share of a state in the measured time, from 0 to 1."""
+        return share_in(self.seconds, state)
+
+
+Cells = Sequence[Cell | None]
+"""A cell for each column; None where nothing was recorded."""
+
+
+def share_in(seconds: Mapping[WorkerState, float], state: WorkerState) -> float:
+    """The share of one state in the time of all, from 0 to 1."""
+    total = sum(seconds.values())
+    return seconds.get(state, 0.0) / total if total else 0.0
+
+
+def cells_of(spans: Iterable[Span], window: Window) -> list[Cell | None]:
+    """The spans of one worker, divided into the columns of a window."""
+    cells: list[Cell | None] = [None] * window.columns
+    length, begin, last_column = window.column_seconds, window.begin, window.columns - 1
+    for span in spans:
+        if span.end <= begin or span.start >= window.end or span.end <= span.start:
+            continue
+        first = max(0, int((span.start - begin) // length))
+        last = min(last_column, int((span.end - begin) // length))
+        for column in range(first, last + 1):
+            left = begin + column * length
+            inside = min(span.end, left + length) - max(span.start, left)
+            if inside > 0:
+                cell = cells[column]
+                if cell is None:
+                    cell = cells[column] = Cell()
+                cell.add(span, inside)
+    return cells
+
+
+def combined(rows: Sequence[Cells], columns: int) -> list[Cell | None]:
+    """The cells of several workers as one row."""
+    result: list[Cell | None] = [None] * columns
+    for column in range(columns):
+        for row in rows:
+            part = row[column]
+            if part is None:
+                continue
+            whole = result[column]
+            if whole is None:
+                whole = result[column] = Cell()
+            for state, seconds in part.seconds.items():
+                whole.seconds[state] = whole.seconds.get(state, 0.0) + seconds
+            for state, longest in part.longest.items():
+                known = whole.longest.get(state)
+                if known is None or longest[0] > known[0]:
+                    whole.longest[state] = longest
+    return result
+
+
+def totals(cells: Cells) -> dict[WorkerState, float]:
+    """The seconds of each state in all cells."""
+    seconds: dict[WorkerState, float] = {}
+    for cell in cells:
+        for state, part in cell.seconds.items() if cell is not None else ():
+            seconds[state] = seconds.get(state, 0.0) + part
+    return seconds
+
+
+def has_batch(span: Span, batch: int) -> bool:
+    """Whether a span has a part in a fetch batch."""
+    return span.batches.first <= batch <= span.batches.last
+
+
+def of_batch(spans: Iterable[Span], batch: int) -> list[Span]:
+    """The spans with everything that has no part in a fetch batch shown as idle."""
+    return [
+        span
+        if has_batch(span, batch) and span.state is not WorkerState.IDLE
+        else Span(WorkerState.IDLE, span.start, span.end, NO_BATCHES)
+        for span in spans
+    ]

@@ -1,0 +1,87 @@
+"""The rows of the timeline: stages, their workers and the processes of the writers, and which of them fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.timing.spans import Span, SpanReport, WorkerSpans, process_spans
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: a worker, the process of a writer, or all workers of a stage together."""
+
+    key: str
+    """Unique: `price-3`, `writer-1 process`, `price`."""
+    label: str
+    stage: StageName
+    workers: tuple[WorkerSpans, ...]
+    """One, or those of the stage."""
+    is_heading: bool = False
+    is_process: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is, in full."""
+        if self.is_heading:
+            return f"{self.stage} workers"
+        (worker,) = self.workers
+        return f"process of {worker.name}" if self.is_process else worker.name
+
+    def spans_of(self, worker: WorkerSpans) -> Sequence[Span]:
+        """The spans of one of its workers that this row shows."""
+        return process_spans(worker) if self.is_process else worker.spans
+
+
+def rows_of(report: SpanReport) -> list[Row]:
+    """All rows, in the order of the data: a heading for each stage with several rows, then its workers."""
+    rows: list[Row] = []
+    for stage, found in groupby(report.workers, key=lambda worker: worker.stage):
+        workers = tuple(found)
+        members: list[Row] = []
+        for worker in workers:
+            members.append(Row(worker.name, f" {worker.name}", stage, (worker,)))
+            if stage is StageName.WRITER:
+                label = f"  pid {worker.pid}" if worker.pid != report.pid else "  no process"
+                members.append(Row(f"{worker.name} process", label, stage, (worker,), is_process=True))
+        if len(members) == 1:
+            rows.append(Row(members[0].key, workers[0].name, stage, workers))
+        else:
+            rows += [Row(str(stage), f"{stage} ×{len(workers)}", stage, workers, is_heading=True), *members]
+    return rows
+
+
+def shown_rows(rows: Sequence[Row], marked: str, room: int) -> list[Row]:
+    """The rows that fit into `room` lines.
+
+    Where not all of them fit, the stage of the marked row is shown in full before the others, which shrink to their
+    headings; of a stage that does not fit either, the rows around the marked one are shown.
+    """
+    if len(rows) <= room:
+        return list(rows)
+    at = next((number for number, row in enumerate(rows) if row.key == marked), 0)
+    stages = [list(found) for _, found in groupby(rows, key=lambda row: row.stage)]
+    left = room - len(stages)
+    if left <= 0:
+        first = max(0, min(at - room // 2, len(rows) - room))
+        return list(rows[first : first + room])
+    shown: dict[StageName, list[Row]] = {}
+    for head, *others in sorted(stages, key=lambda found: (rows[at] not in found, len(found))):
+        is_marked = rows[at] is head or rows[at] in others
+        fits = len(others) if len(others) <= left else left if is_marked else 0
+        index = others.index(rows[at]) if rows[at] in others else 0
+        first = max(0, min(index - fits // 2, len(others) - fits))
+        shown[head.stage] = [head, *others[first : first + fits]]
+        left -= fits
+    return [row for members in stages for row in shown[members[0].stage]]
+
+
+def marked_row(rows: Sequence[Row], key: str, number: int) -> int:
+    """The number of the marked row: the one with that key, or what is in its place now that it is gone."""
+    for at, row in enumerate(rows):
+        if row.key == key:
+            return at
+    return max(0, min(number, len(rows) - 1))
