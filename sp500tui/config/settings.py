@@ -26,8 +26,8 @@ SCREEN_DEMO: Mapping[str, float] = {"batch_size": 5, "requests_per_second": 55.0
 _AGE = re.compile(r"([1-9]\d{0,4})d")
 _BROKER_SCHEMES = ("redis", "rediss")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-STAGES = ("scraper", "price", "converter", "writer")
-_MAX_WORKERS = {"scraper": 1, "price": 64, "converter": 64, "writer": 64}
+STAGES = ("scraper", "price", "converter", "writer", "history")
+_MAX_WORKERS = {"scraper": 1, "price": 64, "converter": 64, "writer": 64, "history": 64}
 """Workers of a stage on one node."""
 
 

@@ -12,6 +12,9 @@ from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Latency, Phase, SourceSnapshot, StageSnapshot, WorkerSnapshot
 
+REQUESTING_STAGES = frozenset({StageName.PRICE, StageName.HISTORY})
+"""The stages that send requests to Yahoo Finance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
@@ -44,6 +47,11 @@ class Heartbeat:
     def running(self) -> bool:
         """Whether the node takes work or is starting."""
         return self.phase in (Phase.STARTING, Phase.RUNNING, Phase.PAUSED)
+
+    @property
+    def sends_requests(self) -> bool:
+        """Whether the node runs a stage that sends requests to Yahoo Finance."""
+        return any(stage.name in REQUESTING_STAGES for stage in self.stages)
 
     def stage(self, name: StageName) -> StageSnapshot | None:
         """The node's worker pool of a stage; None when it does not run the stage."""

@@ -12,6 +12,7 @@ _CONSUMERS = {
     QueueName.TICKERS: StageName.PRICE,
     QueueName.QUOTES: StageName.CONVERTER,
     QueueName.ROWS: StageName.WRITER,
+    QueueName.HISTORY: StageName.HISTORY,
 }
 _GRACE = 5.0
 """Seconds an item may wait, because a node may be starting."""
@@ -26,7 +27,8 @@ def unserved_stages(view: ClusterView, depths: Mapping[QueueName, Depth]) -> dic
         depth = depths[queue]
         if (depth.oldest_age or 0.0) > _GRACE and not view.running(stage):
             found[stage] = (
-                f"no node runs the {stage} stage, {depth.ready:,} {queue} are waiting on the broker: {_remedy(stage)}"
+                f"no node runs the {stage} stage, {depth.ready:,} {queue.items} are waiting on the broker: "
+                f"{_remedy(stage)}"
             )
     return found
 

@@ -11,7 +11,7 @@ from sp500tui.cluster.queue.entries import Reading
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import QueueName
 
-_QUEUES = (QueueName.TICKERS, QueueName.QUOTES, QueueName.ROWS)
+_QUEUES = tuple(QueueName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,12 @@ class BrokerState:
 
     @property
     def outstanding(self) -> int:
-        """Items in all queues, waiting or leased."""
-        return sum(queue.ready + queue.in_flight for queue in self.queues.values())
+        """Items of the cycle in all queues, waiting or leased."""
+        return sum(
+            queue.ready + queue.in_flight
+            for name, queue in self.queues.items()
+            if name is not QueueName.HISTORY
+        )
 
 
 def read_state(broker: Broker, *, retry_for: float | None = 0.0) -> BrokerState:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
-from sp500tui.cluster.membership.heartbeat import Heartbeat
+from sp500tui.cluster.membership.heartbeat import REQUESTING_STAGES, Heartbeat
 from sp500tui.cluster.membership.membership import short_name
 from sp500tui.cluster.membership.unserved_stages import unserved_stages
 from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, ClusterView
 from sp500tui.cluster.node.broker_state import BrokerState, read_state
-from sp500tui.cluster.node.snapshot import own_workers
+from sp500tui.cluster.node.snapshot import counted_items, own_workers
 from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.cluster.scheduling.leader_election import LeaseResult
 from sp500tui.cluster.shared.throttle import peers
@@ -151,7 +151,7 @@ class ControlLoop:
                 self._read_state()
             if now >= self._orphan_check_due:
                 self._orphan_check_due = now + _ORPHAN_CHECK_INTERVAL
-                for queue in (self._components.tickers, self._components.quotes, self._components.rows):
+                for queue in self._components.queues:
                     queue.requeue_orphans()
         except BrokerAwayError:
             # Reported by the broker's health, with a countdown.
@@ -223,10 +223,11 @@ class ControlLoop:
     def _sync_shared_state(self, view: ClusterView) -> None:
         """Merge the state published by other nodes."""
         components = self._components
+        components.leads_history = self._name == min(view.running(StageName.HISTORY), default="")
         components.fx.merge(view.rates)
         components.missing.merge(view.missing)
         components.current_constituents.refresh_from(view.list_version)
-        if StageName.PRICE in components.stages:
+        if not REQUESTING_STAGES.isdisjoint(components.stages):
             group = peers(view.alive(), self._settings.fetch_group)
             components.throttle.divide(len(group))
             for beat in group:
@@ -277,7 +278,7 @@ class ControlLoop:
             if beat.name not in known_nodes and before.time:
                 self._emit(EventKind.NODE_JOINED, f"node {short_name(beat.name)} joined")
         for name in sorted(lost.keys() - known_lost) if before.time else ():
-            held = ", ".join(f"{items:,} {queue}" for queue, items in lost[name].held.items() if items)
+            held = ", ".join(counted_items(queue, items) for queue, items in lost[name].held.items() if items)
             self._emit(EventKind.NODE_LOST, f"node {short_name(name)} was lost; it held {held or 'no items'}")
         for name in sorted(before.heartbeats.keys() - now.heartbeats.keys() - lost.keys()):
             self._emit(EventKind.NODE_LEFT, f"node {short_name(name)} left")

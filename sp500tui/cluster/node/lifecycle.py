@@ -103,7 +103,7 @@ class NodeLifecycle(Lifecycle):
             components.database_monitor.thread.start()
         if StageName.WRITER in components.stages:
             components.stages[StageName.WRITER].start()
-        if components.fetches_prices:
+        if components.uses_sources:
             components.sources = self._open_sources()
         self._wait_for_database()
         if self.failure or self.level is not ShutdownLevel.NONE:
@@ -114,6 +114,8 @@ class NodeLifecycle(Lifecycle):
         if not self._settings.no_ui:
             components.feed.thread.start()
         self._open_market_clock()
+        if StageName.HISTORY in components.stages and components.maintenance.wanted:
+            components.maintenance.start()
         self._enter(Phase.RUNNING)
 
     def _open_sources(self) -> Sources:
@@ -153,6 +155,7 @@ class NodeLifecycle(Lifecycle):
             stage.replace_hung_workers()
         self._wake_writers_without_process()
         self._report_episodes()
+        self._run_guarded(self.components.serve_history)
         self.components.seconds.roll()
         self.components.watches.report_pending()
         try:
@@ -231,6 +234,8 @@ class NodeLifecycle(Lifecycle):
             steps.append(("the market clock", self.market_clock.close))
         steps.append(("the reports of the sources", components.watches.close))
         steps.append(("the price feed", components.feed.close))
+        drain = self.level < ShutdownLevel.SPOOL
+        steps.append(("the history", partial(components.maintenance.close, drain=drain)))
         if self.level is not ShutdownLevel.KILL and components.uses_database:
             steps.append(("the database", components.database_monitor.close))
         if components.sources is not None:

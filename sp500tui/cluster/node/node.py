@@ -47,6 +47,7 @@ from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
+from sp500tui.pipeline.runtime.maintenance import HealRequest
 from sp500tui.pipeline.runtime.sources import Sources
 
 SHUTDOWN_MESSAGES = {
@@ -159,13 +160,19 @@ class ClusterNode(PipelineBase):
         return True
 
     def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
-        """See `PipelineControl.heal`; a cluster fetches no history."""
-        del resolution, start, end, symbols
-        return False
+        """See `PipelineControl.heal`; False on a node that does not run the history stage.
+
+        This node determines what is missing, and all nodes with the stage request it.
+        """
+        components = self._components
+        if self._lifecycle.phase is not Phase.RUNNING or StageName.HISTORY not in components.stages:
+            return False
+        components.maintenance.request(HealRequest(resolution, start, end, tuple(symbols)))
+        return True
 
     def history(self) -> HistorySnapshot:
-        """See `PipelineControl.history`."""
-        return HistorySnapshot()
+        """See `PipelineControl.history`; the requests that are left are those of the cluster."""
+        return self._components.maintenance.progress()
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from sp500tui import __version__
-from sp500tui.cluster.membership.heartbeat import Heartbeat
+from sp500tui.cluster.membership.heartbeat import REQUESTING_STAGES, Heartbeat
 from sp500tui.cluster.membership.membership import short_name
 from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, LOST_NODE_TTL, ClusterView, LostNode
 from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.pipeline.core.ledger import Ledger
-from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import (
     Health,
     Latency,
@@ -34,7 +34,7 @@ def heartbeat_of(
 ) -> Heartbeat:
     """This node's current heartbeat."""
     held_up, reason = components.throttle.own_backoff()
-    fetches_prices = StageName.PRICE in components.stages
+    sends_requests = not REQUESTING_STAGES.isdisjoint(components.stages)
     return Heartbeat(
         name=name,
         host=host,
@@ -43,7 +43,7 @@ def heartbeat_of(
         phase=phase,
         fetch_group=group,
         stages=tuple(stage.snapshot(stage.workers) for stage in components.stages.values()),
-        sources=source_snapshot(components.throttle.state(), components.fx) if fetches_prices else None,
+        sources=source_snapshot(components.throttle.state(), components.fx) if sends_requests else None,
         held_up=held_up,
         held_up_by=reason,
         end_to_end=components.end_to_end.latency(),
@@ -189,14 +189,19 @@ def _lost(node: LostNode, now: float) -> NodeSnapshot:
     )
 
 
+def counted_items(queue: str, items: int) -> str:
+    """`50 tickers`, or `3 requests for bars`; the name of a queue that this version does not know stands for itself."""
+    return f"{items:,} {QueueName(queue).items if queue in set(QueueName) else queue}"
+
+
 def lost_label(node: LostNode) -> str:
     """The items a lost node had leased, and the nodes to which they were reassigned."""
-    held = [f"{items:,} {queue}" for queue, items in node.held.items() if items]
+    held = [counted_items(queue, items) for queue, items in node.held.items() if items]
     if not held:
         return "held no items"
     owners: dict[str, list[str]] = {}
     for (owner, queue), items in sorted(node.new_owners.items()):
-        owners.setdefault(short_name(owner), []).append(f"{items:,} {queue}")
+        owners.setdefault(short_name(owner), []).append(counted_items(queue, items))
     held_items = f"held {' and '.join(held)}"
     if not owners:
         return f"{held_items}, which wait for another node"

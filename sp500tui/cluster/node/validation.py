@@ -26,7 +26,7 @@ def node_stage_sizes(settings: Settings) -> dict[StageName, int]:
 
 def uses_database(settings: Settings, sizes: Mapping[StageName, int]) -> bool:
     """Whether this node uses the database: to write, or for its front end."""
-    return StageName.WRITER in sizes or not settings.no_ui
+    return StageName.WRITER in sizes or StageName.HISTORY in sizes or not settings.no_ui
 
 
 def validate_node(settings: Settings, sizes: Mapping[StageName, int]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.membership.membership import Membership
 from sp500tui.cluster.node.validation import uses_database
 from sp500tui.cluster.queue.batch_store import LeaseBatchStore
-from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
+from sp500tui.cluster.queue.codec import FetchedCodec, HistoryTaskCodec, RowCodec, TickerCodec
 from sp500tui.cluster.queue.dead_lettering import dead_letter_handler, missing_symbol_handler
 from sp500tui.cluster.queue.entries import Reading
 from sp500tui.cluster.queue.stream_queue import StreamQueue
@@ -26,8 +27,11 @@ from sp500tui.pipeline.core.metrics import QueueMeter
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.timing.second_history import SampledDepth
+from sp500tui.pipeline.history.plan import HistoryTask
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
+from sp500tui.pipeline.runtime.history import TASKS_CAPACITY, HistoryRun
+from sp500tui.pipeline.runtime.maintenance import Maintenance
 from sp500tui.pipeline.runtime.wiring import BURST, RunComponents
 from sp500tui.pipeline.stages.scraper import CurrentConstituents
 
@@ -123,6 +127,7 @@ class NodeComponents(RunComponents):
         self.batch_store = LeaseBatchStore()
         self.writer_stage = self._make_writer_stage(self.batch_store, dead_letters)
         self.stages = self._make_stages(sizes, on_cycles_ended)
+        self._make_history_stage(settings, paths, sizes)
         self.seconds = self._make_history(
             {name: SampledDepth(stats.depth) for name, stats in self.queue_stats.items()}
         )
@@ -160,26 +165,76 @@ class NodeComponents(RunComponents):
             dead_counter="dead",
             on_poison=dead_letter_handler(dead_letters, settings.currency),
         )
+        self.history_tasks: StreamQueue[HistoryTask] = StreamQueue(
+            broker, "history", HistoryTaskCodec(), TASKS_CAPACITY, consumer=name
+        )
+        self.queues: tuple[StreamQueue[Any], ...] = (
+            self.tickers,
+            self.quotes,
+            self.rows,
+            self.history_tasks,
+        )
         self.queue_stats = {
             QueueName.TICKERS: RemoteQueueStats(settings.tickers_capacity),
             QueueName.QUOTES: RemoteQueueStats(settings.quotes_capacity),
             QueueName.ROWS: RemoteQueueStats(settings.rows_capacity),
+            QueueName.HISTORY: RemoteQueueStats(TASKS_CAPACITY),
         }
         self.queue_meters = tuple(QueueMeter(queue, stats) for queue, stats in self.queue_stats.items())
+
+    def _make_history_stage(self, settings: Settings, paths: Paths, sizes: Mapping[StageName, int]) -> None:
+        stats = self.queue_stats[QueueName.HISTORY]
+        self.leads_history = False
+        """Whether this node, of those that run the stage, determines what is missing and replaces old rows."""
+        self.history = HistoryRun(
+            settings,
+            paths,
+            self.history_tasks,
+            url=lambda: self.database_monitor.url,
+            fetch=self._fetch_chart,
+            health=self.database,
+            publish=self.publish,
+            background=self.throttle.background,
+            depth=stats.depth,
+            on_added=lambda: stats.set(self.history_tasks.reading()),
+        )
+        self.maintenance = Maintenance(
+            settings,
+            self.history,
+            url=lambda: self.database_monitor.url,
+            symbols=lambda: self.current_constituents.symbols,
+            fetch=self._fetch_chart,
+            background=self.throttle.background,
+            health=self.database,
+            leads=lambda: self.leads_history,
+        )
+        if StageName.HISTORY in sizes:
+            self.history.pool.scale(sizes[StageName.HISTORY])
+            self.stages[StageName.HISTORY] = self.history.pool
+
+    def serve_history(self) -> None:
+        """Start the history stage of this node once there are requests for bars in the cluster."""
+        if (
+            StageName.HISTORY in self.stages
+            and not self.history.started
+            and self.database.ready.is_set()
+            and self.queue_stats[QueueName.HISTORY].depth().ready
+        ):
+            self.history.start()
 
     def _fencing_token(self) -> tuple[str, str]:
         """Key and value that accept tickers from this node only while it is the scheduler."""
         return self.broker.key("scheduler:token"), str(self.lease.token)
 
     @property
-    def fetches_prices(self) -> bool:
+    def uses_sources(self) -> bool:
         """Whether a stage of this node uses the data sources."""
-        return StageName.SCRAPER in self.stages or StageName.PRICE in self.stages
+        return any(stage in self.stages for stage in (StageName.SCRAPER, StageName.PRICE, StageName.HISTORY))
 
     @property
     def queue_keys(self) -> list[str]:
         """The keys of the queues on the broker."""
-        return [queue.key for queue in (self.tickers, self.quotes, self.rows)]
+        return [queue.key for queue in self.queues]
 
     def release_all_leases(self) -> None:
         """Requeue everything that is leased to this node on the broker."""

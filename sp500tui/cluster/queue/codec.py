@@ -1,4 +1,4 @@
-"""Encoding of tickers, quotes and rows on the broker.
+"""Encoding of tickers, quotes, rows and requests for bars on the broker.
 
 One JSON array an item. Decimals are strings exactly as the source printed them, times are ISO 8601. Monotonic
 timestamps are converted to the broker's clock, which makes them independent of the nodes' clocks.
@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.broker.values import loads, to_float, to_int
 from sp500tui.logs.redaction import plain
-from sp500tui.model import ConvertedQuote, FetchedQuote, Quote, Ticker
+from sp500tui.model import (
+    ConvertedQuote,
+    FetchedQuote,
+    MarketState,
+    Quote,
+    Resolution,
+    Ticker,
+    TradingSession,
+)
+from sp500tui.pipeline.history.coverage import TradingDay
+from sp500tui.pipeline.history.plan import HistoryTask
 
 T = TypeVar("T")
 
@@ -116,6 +126,47 @@ class RowCodec:
             fetched_monotonic=_timestamp(fetched_at) - self._offset() if fetched_at else 0.0,
             fetched_by=_text(worker),
         )
+
+
+class HistoryTaskCodec:
+    """Requests for bars."""
+
+    def encode(self, item: HistoryTask) -> bytes:
+        """See `Codec.encode`."""
+        days = [
+            [day.session_date.isoformat(), *(_session_fields(session) for session in day.sessions)]
+            for day in item.days
+        ]
+        return _dump("history", item.symbol, item.resolution, item.failures, days)
+
+    def decode(self, data: bytes) -> HistoryTask:
+        """See `Codec.decode`."""
+        return _read(data, "history", 4, self._task)
+
+    def _task(self, fields: list[Any]) -> HistoryTask:
+        symbol, resolution, failures, days = fields
+        if not days:
+            raise ValueError("no day")
+        return HistoryTask(
+            _text(symbol), Resolution(resolution), tuple(_day(each) for each in days), _integer(failures)
+        )
+
+
+def _session_fields(session: TradingSession) -> tuple[str, ...]:
+    return session.market, session.kind, session.start_time.isoformat(), session.end_time.isoformat()
+
+
+def _day(fields: list[Any]) -> TradingDay:
+    day, *sessions = fields
+    if not sessions:
+        raise ValueError(f"{day!r} has no session")
+    session_date = date.fromisoformat(_text(day))
+    return TradingDay(session_date, tuple(_session(session_date, each) for each in sessions))
+
+
+def _session(session_date: date, fields: list[Any]) -> TradingSession:
+    market, kind, start, end = fields
+    return TradingSession(_text(market), session_date, MarketState(kind), _time(start), _time(end))
 
 
 _QUOTE_FIELDS = 9

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sp500tui.cluster.membership.heartbeat import Heartbeat
-from sp500tui.pipeline.core.names import StageName
 from sp500tui.sources.throttle import Throttle
 
 
 def peers(alive: Sequence[Heartbeat], group: str) -> tuple[Heartbeat, ...]:
-    """The nodes that fetch prices through one egress address."""
-    return tuple(
-        beat for beat in alive if beat.fetch_group == group and beat.stage(StageName.PRICE) is not None
-    )
+    """The nodes that request prices or bars through one egress address."""
+    return tuple(beat for beat in alive if beat.fetch_group == group and beat.sends_requests)
 
 
 def share(limit: float, nodes: int) -> float:

@@ -22,3 +22,8 @@ class QueueName(StrEnum):
     QUOTES = "quotes"
     ROWS = "rows"
     HISTORY = "history"
+
+    @property
+    def items(self) -> str:
+        """What it holds, in the plural."""
+        return "requests for bars" if self is QueueName.HISTORY else str(self)

@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.ledger import Ledger, LedgerCounters
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.queue import CancelledError, MemoryQueue, QueueClosedError
+from sp500tui.pipeline.core.queue import CancelledError, Depth, LeasedQueue, MemoryQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import JournalSnapshot
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.history.calendar import FetchChart
@@ -29,7 +29,8 @@ from sp500tui.pipeline.writer.worker import WriterStage
 
 _BAR_WRITER = cast(StageName, "bar-writer")
 """Prefix of the writers' names; their events are those of the history stage."""
-_TASKS_CAPACITY = 10_000
+TASKS_CAPACITY = 10_000
+"""Requests that may wait; an empty queue accepts more."""
 _BARS_CAPACITY = 20_000
 _BARS_PER_COMMIT = 5_000
 _WRITERS = 1
@@ -46,19 +47,28 @@ class HistoryRun:
         self,
         settings: Settings,
         paths: Paths,
+        tasks: LeasedQueue[HistoryTask] | None = None,
         *,
         url: Callable[[], str],
         fetch: FetchChart,
         health: DatabaseHealth,
         publish: Callable[[PipelineEvent], None],
         background: Callable[[], AbstractContextManager[None]] = nullcontext,
+        depth: Callable[[], Depth] | None = None,
+        on_added: Callable[[], None] = lambda: None,
     ) -> None:
-        """`background`: the context of a request that leaves the request limit to others."""
+        """`tasks`: the queue of requests, which other programs may share; one in memory without it.
+
+        `background`: the context of a request that leaves the request limit to others. `depth`: what is known of the
+        depth of `tasks` without asking a broker; `on_added` is called after tasks were queued.
+        """
         self.counters = LedgerCounters()
         self._settings = settings
         self._health = health
         self._started = False
-        self.tasks: MemoryQueue[HistoryTask] = MemoryQueue(_TASKS_CAPACITY, self.counters.lock)
+        self.tasks = tasks if tasks is not None else MemoryQueue[HistoryTask](TASKS_CAPACITY)
+        self.depth = depth or self.tasks.depth
+        self._on_added = on_added
         self._bars: MemoryQueue[Any] = MemoryQueue(_BARS_CAPACITY, self.counters.lock)
         dead_letters = DeadLetters(paths.dead_letters)
         self._journal = Journal(
@@ -131,6 +141,7 @@ class HistoryRun:
             return
         with suppress(CancelledError, QueueClosedError):
             self.tasks.put(tasks, on_put=partial(self._count, len(tasks)), cancelled=cancelled)
+            self._on_added()
 
     def _count(self, tasks: int) -> None:
         with self.progress.lock:
@@ -181,12 +192,15 @@ class HistoryRun:
     def close(self, *, drain: bool = True) -> None:
         """Drop the tasks that have not begun, store or spool the bars that were fetched, and end the workers.
 
+        Tasks on a broker are left to the other programs.
+
         Without `drain` nothing is stored any more: the bars are spooled for the next run.
         """
         if not self._started:
             return
         deadline = time.monotonic() + (self._settings.drain_timeout if drain else 0.0)
-        self.tasks.discard_ready()
+        if isinstance(self.tasks, MemoryQueue):
+            self.tasks.discard_ready()
         self.tasks.close()
         self.pool.shutdown_now()
         self._join(self.pool, deadline)

@@ -62,14 +62,19 @@ class Maintenance:
         fetch: FetchChart,
         background: Callable[[], AbstractContextManager[None]],
         health: DatabaseHealth,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`run`: the history stage, which is started with the first missing bar, or at once with `heal`."""
+        """`run`: the history stage, which is started with the first missing bar, or at once with `heal`.
+
+        `leads`: whether this program does what only one of a cluster does, which is all but the requests of front ends.
+        """
         self._settings = settings
         self._url = url
         self._symbols = symbols
         self._fetch = fetch
         self._background = background
         self._health = health
+        self._leads = leads
         self._run = run
         self._requested: deque[HealRequest] = deque()
         self._thread_started = threading.Event()
@@ -99,13 +104,20 @@ class Maintenance:
     def progress(self) -> HistorySnapshot:
         """What is to be done and was done."""
         surveys, run = len(self._requested), self._run
-        progress = run.progress
+        progress, depth = run.progress, run.depth()
         with progress.lock:
-            total, done = progress.total, progress.done
+            done = progress.done
             completed, incomplete = progress.complete, progress.incomplete
             failed = len(progress.failed) + len(progress.refused)
         return HistorySnapshot(
-            surveys, total, done, run.outstanding(), completed, incomplete, failed, run.trouble
+            surveys=surveys,
+            requests=done + depth.ready + depth.in_flight,
+            requests_done=done,
+            bars_outstanding=run.outstanding(),
+            sessions_completed=completed,
+            sessions_incomplete=incomplete,
+            failed=failed,
+            message=run.trouble,
         )
 
     def _step(self) -> float:
@@ -119,7 +131,7 @@ class Maintenance:
         self._offset = offset
         self._run.poll()
         for name, act in (("heal", self._heal), ("retain", self._retain)):
-            if time.monotonic() < self._due[name]:
+            if time.monotonic() < self._due[name] or not self._leads():
                 continue
             try:
                 seconds = act()

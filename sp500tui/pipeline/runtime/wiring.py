@@ -19,11 +19,12 @@ from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_history import DepthSource, SecondHistory
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
+from sp500tui.pipeline.history.plan import HistoryTask
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.runtime.database_key import database_key
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
-from sp500tui.pipeline.runtime.history import HistoryRun
+from sp500tui.pipeline.runtime.history import TASKS_CAPACITY, HistoryRun
 from sp500tui.pipeline.runtime.maintenance import Maintenance
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.stages.converter import ConverterStage
@@ -227,9 +228,11 @@ class PipelineComponents(RunComponents):
             stored=lambda: self.counters.stored,
             writing=lambda: self.journal.in_progress > 0,
         )
+        history_tasks: MemoryQueue[HistoryTask] = MemoryQueue(TASKS_CAPACITY)
         self.history = HistoryRun(
             settings,
             paths,
+            history_tasks,
             url=lambda: self.database_monitor.url,
             fetch=self._fetch_chart,
             health=self.database,
@@ -252,14 +255,14 @@ class PipelineComponents(RunComponents):
             QueueMeter(QueueName.TICKERS, self.tickers),
             QueueMeter(QueueName.QUOTES, self.quotes),
             QueueMeter(QueueName.ROWS, self.rows),
-            QueueMeter(QueueName.HISTORY, self.history.tasks),
+            QueueMeter(QueueName.HISTORY, history_tasks),
         )
         self.seconds = self._make_history(
             {
                 QueueName.TICKERS: self.tickers.account,
                 QueueName.QUOTES: self.quotes.account,
                 QueueName.ROWS: self.rows.account,
-                QueueName.HISTORY: self.history.tasks.account,
+                QueueName.HISTORY: history_tasks.account,
             },
             self.journal.account,
         )
@@ -284,10 +287,11 @@ class PipelineComponents(RunComponents):
 
 
 def stage_sizes(settings: Settings) -> dict[StageName, int]:
-    """The stages of the live prices, each with the number of workers in the settings."""
+    """All stages, each with the number of workers in the settings."""
     return {
         StageName.SCRAPER: 1,
         StageName.PRICE: settings.price_workers,
         StageName.CONVERTER: settings.converters,
         StageName.WRITER: settings.writers,
+        StageName.HISTORY: settings.history_workers,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.cluster.broker.errors import BrokerError
-from sp500tui.cluster.queue.codec import Codec, FetchedCodec, RowCodec, TickerCodec
-from sp500tui.model import ConvertedQuote, FetchedQuote, MarketState, Quote, Ticker
+from sp500tui.cluster.queue.codec import Codec, FetchedCodec, HistoryTaskCodec, RowCodec, TickerCodec
+from sp500tui.model import ConvertedQuote, FetchedQuote, MarketState, Quote, Resolution, Ticker
+from sp500tui.pipeline.history.plan import HistoryTask
+from tests.support.charts import trading_day
 
 OFFSET = 1_700_000_000.0
 
@@ -69,6 +71,32 @@ def test_a_quote_comes_back_digit_by_digit(fetched: FetchedQuote) -> None:
 @given(rows)
 def test_a_row_comes_back_digit_by_digit(row: ConvertedQuote) -> None:
     comes_back(RowCodec(lambda: OFFSET), row, "fetched_monotonic")
+
+
+@given(
+    st.lists(st.dates(min_value=date(1971, 1, 1), max_value=date(2199, 1, 1)), min_size=1, max_size=4),
+    st.sampled_from(Resolution),
+    words,
+    st.integers(0, 9),
+)
+def test_a_request_for_bars_comes_back(
+    dates: list[date], resolution: Resolution, symbol: str, failures: int
+) -> None:
+    task = HistoryTask(symbol, resolution, tuple(trading_day(each) for each in dates), failures)
+    codec = HistoryTaskCodec()
+    data = codec.encode(task)
+    assert b"\n" not in data
+    assert codec.decode(data) == task
+
+
+@pytest.mark.parametrize(
+    "days",
+    [[], 7, "2026-05-04", [[]], [["2026-05-04"]], [["2026-05-04", ["New York", "REGULAR", "now", "then"]]]],
+)
+def test_a_request_for_bars_without_a_window_is_refused(days: object) -> None:
+    data = json.dumps(["history", "AAPL", "1m", 0, days]).encode()
+    with pytest.raises(BrokerError, match="unreadable queue entry"):
+        HistoryTaskCodec().decode(data)
 
 
 def test_a_tick_is_the_same_moment_on_a_node_whose_clock_differs() -> None:
@@ -138,6 +166,7 @@ def test_foreign_bytes_are_refused_in_one_line(data: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_no_bytes_raise_anything_but_a_broker_error(data: bytes) -> None:
-    for codec in (TickerCodec(lambda: 0.0), FetchedCodec(lambda: 0.0), RowCodec(lambda: 0.0)):
+    codecs: list[Codec[Any]] = [TickerCodec(lambda: 0.0), FetchedCodec(lambda: 0.0), RowCodec(lambda: 0.0)]
+    for codec in (*codecs, HistoryTaskCodec()):
         with pytest.raises(BrokerError):
             codec.decode(data)
