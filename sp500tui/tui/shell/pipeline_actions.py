@@ -69,7 +69,7 @@ def sizes_in(query: str, snapshot: Snapshot) -> list[tuple[StageName, int]]:
     words = [word for word in words if word not in ("set", "to", "workers")]
     return [
         (stage, int(last))
-        for stage in STAGES
+        for stage in (each.name for each in snapshot.stages)
         if (limits := worker_limits(snapshot, stage)) is not None
         and limits[0] <= int(last[:9]) <= limits[1]
         and all(STAGE_TITLES[stage].startswith(word) for word in words)
