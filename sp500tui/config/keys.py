@@ -1,11 +1,12 @@
-"""The ids of the dashboard's keys, for the commented configuration file. A test compares them with the bindings.
-
-The bindings themselves are in `tui/`, whose import would load Textual.
-"""
+"""The keys of the dashboard: id, default keys and what each does. `tui/` binds them to actions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from sp500tui.config.suggestions import suggestion
+from sp500tui.errors import ConfigurationError
 
 
 class Key(NamedTuple):
@@ -15,6 +16,19 @@ class Key(NamedTuple):
     keys: str
     """Default keys, separated by commas."""
     explanation: str
+
+
+def _cursor_keys(panel: str, ends: tuple[str, str] = ("first", "last")) -> tuple[Key, ...]:
+    """The keys that move the cursor of a list; `ends` are the last parts of the ids for its first and last line."""
+    first, last = ends
+    return (
+        Key(f"{panel}.up", "up,k", "Move the cursor up a line"),
+        Key(f"{panel}.down", "down,j", "Move the cursor down a line"),
+        Key(f"{panel}.page_up", "pageup,ctrl+u", "Move the cursor up by the lines on the screen"),
+        Key(f"{panel}.page_down", "pagedown,ctrl+d", "Move the cursor down by the lines on the screen"),
+        Key(f"{panel}.{first}", "home,g", "Move the cursor to the first line"),
+        Key(f"{panel}.{last}", "end,G", "Move the cursor to the last line"),
+    )
 
 
 KEYS: tuple[Key, ...] = (
@@ -40,6 +54,11 @@ KEYS: tuple[Key, ...] = (
     Key("help", "question_mark,f1", "Show all keys and symbols"),
     Key("quit", "q,ctrl+c", "Drain and quit; again: spool to disk; a third time: kill the workers"),
     Key(
+        "pipeline.stop",
+        "Q",
+        "Stop the pipeline for all viewers (after a question); again: spool to disk; a third time: kill",
+    ),
+    Key(
         "time.back",
         "comma",
         "Go back in time; a live dashboard keeps the last 15 minutes while the pipeline goes on",
@@ -62,6 +81,10 @@ KEYS: tuple[Key, ...] = (
         "end",
         "Return to the present, or go to the end of a recording; at the present it is a list's last row",
     ),
+    Key("replay.play", "space", "Play the recording, or pause it"),
+    Key("replay.slower", "less_than_sign", "Play more slowly"),
+    Key("replay.faster", "greater_than_sign", "Play faster"),
+    Key("replay.begin", "home", "Go to the beginning of the recording"),
     Key("screen.pipeline", "1", "The pipeline, its workers, the prices and the log"),
     Key("screen.database", "2", "What is stored, how it grows, and the SQL behind each figure"),
     Key("screen.demo", "3", "Inject faults and watch the pipeline recover"),
@@ -78,12 +101,7 @@ KEYS: tuple[Key, ...] = (
     Key("view.next_panel", "tab", "Focus the next panel"),
     Key("view.previous_panel", "shift+tab", "Focus the previous panel"),
     Key("prices.select", "enter", "Show everything about this symbol"),
-    Key("prices.up", "up,k", "Move the cursor up a line"),
-    Key("prices.down", "down,j", "Move the cursor down a line"),
-    Key("prices.page_up", "pageup,ctrl+u", "Move the cursor up by the lines on the screen"),
-    Key("prices.page_down", "pagedown,ctrl+d", "Move the cursor down by the lines on the screen"),
-    Key("prices.top", "home,g", "Move the cursor to the first line"),
-    Key("prices.bottom", "end,G", "Move the cursor to the last line"),
+    *_cursor_keys("prices", ends=("top", "bottom")),
     Key("prices.filter", "slash", "Keep only the rows whose symbol, name or sector contains the words typed"),
     Key("prices.sort", "s", "Choose the column to sort by from a list"),
     Key("prices.reverse", "R", "Reverse the order"),
@@ -91,19 +109,9 @@ KEYS: tuple[Key, ...] = (
     Key("prices.flash", "F", "Highlight prices that change, or not"),
     Key("prices.release", "escape", "Clear the filter; without one, return to the first row"),
     Key("sort.close", "escape,s,q", "Close the list and keep the order"),
-    Key("list.up", "up,k", "Move the cursor up a line"),
-    Key("list.down", "down,j", "Move the cursor down a line"),
-    Key("list.page_up", "pageup,ctrl+u", "Move the cursor up by the lines on the screen"),
-    Key("list.page_down", "pagedown,ctrl+d", "Move the cursor down by the lines on the screen"),
-    Key("list.first", "home,g", "Move the cursor to the first line"),
-    Key("list.last", "end,G", "Move the cursor to the last line"),
+    *_cursor_keys("list"),
     Key("list.choose", "enter", "Choose the marked line"),
-    Key("workers.up", "up,k", "Move the cursor up a line"),
-    Key("workers.down", "down,j", "Move the cursor down a line"),
-    Key("workers.page_up", "pageup,ctrl+u", "Move the cursor up by the lines on the screen"),
-    Key("workers.page_down", "pagedown,ctrl+d", "Move the cursor down by the lines on the screen"),
-    Key("workers.first", "home,g", "Move the cursor to the first line"),
-    Key("workers.last", "end,G", "Move the cursor to the last line"),
+    *_cursor_keys("workers"),
     Key("workers.scope", "w", "Show all workers, or only those of the selected stage"),
     Key("workers.copy", "y", "Copy the marked worker's line"),
     Key("workers.export_csv", "e", "Write the workers shown to a CSV file"),
@@ -122,12 +130,7 @@ KEYS: tuple[Key, ...] = (
     Key("log.left", "left,h", "Scroll long lines to the left"),
     Key("log.right", "right,l", "Scroll long lines to the right"),
     Key("log.release", "escape", "Clear the search"),
-    Key("log.up", "up,k", "Move the cursor up a line"),
-    Key("log.down", "down,j", "Move the cursor down a line"),
-    Key("log.page_up", "pageup,ctrl+u", "Move the cursor up by the lines on the screen"),
-    Key("log.page_down", "pagedown,ctrl+d", "Move the cursor down by the lines on the screen"),
-    Key("log.top", "home,g", "Move the cursor to the first line"),
-    Key("log.bottom", "end,G", "Move the cursor to the last line"),
+    *_cursor_keys("log", ends=("top", "bottom")),
     Key("screen.back", "escape", "Back to the pipeline, its prices and its log"),
     Key("symbol.next", "down,j", "Show the next symbol of the table"),
     Key("symbol.previous", "up,k", "Show the previous symbol of the table"),
@@ -195,3 +198,20 @@ KEYS: tuple[Key, ...] = (
     Key("number.close", "escape", "Close and change nothing"),
 )
 """In the order of the help screen."""
+KEYS_BY_ID: Mapping[str, Key] = {key.id: key for key in KEYS}
+
+
+def check_keymap(keymap: Mapping[str, str]) -> None:
+    """Validate the configured keys.
+
+    Raises:
+        ConfigurationError: An unknown id, or an id without a key.
+    """
+    for key_id, keys in keymap.items():
+        if key_id not in KEYS_BY_ID:
+            hint = suggestion(key_id, KEYS_BY_ID) or f"known are {', '.join(sorted(KEYS_BY_ID))}"
+            raise ConfigurationError(f"keymap: no binding is called {key_id!r}; {hint}")
+        if not all(key.strip() for key in keys.split(",")):
+            raise ConfigurationError(
+                f"keymap: {key_id!r} has the empty key {keys!r}; name one, such as 'f5' or 'ctrl+r,r'"
+            )

@@ -12,6 +12,7 @@ from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from sp500tui.config.keys import check_keymap
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.setup import LogSource
@@ -27,13 +28,14 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.messages import PipelineEventReceived, SymbolSelected
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.keys import TIME_BINDINGS
 from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
-from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, check_keymap, commands_of
+from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, commands_of
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, OWN_THEMES, check_theme, remember_theme, remembered_theme
 from sp500tui.tui.steering_app import SteeringApp
@@ -67,14 +69,7 @@ class DashboardApp(SteeringApp):
         *PIPELINE_BINDINGS,
         *TIME_BINDINGS,
         *(
-            Binding(
-                entry.key,
-                f"show_screen('{entry.name}')",
-                entry.title,
-                show=False,
-                id=f"screen.{entry.name}",
-                tooltip=entry.purpose,
-            )
+            bind(f"screen.{entry.name}", f"show_screen('{entry.name}')", entry.title, show=False)
             for entry in registry.SCREENS
         ),
     ]
@@ -108,12 +103,13 @@ class DashboardApp(SteeringApp):
             self.register_theme(theme)
         self.theme = check_theme(settings.theme or remembered_theme(state_file) or DARK.name)
         if settings.keymap:
-            check_keymap(settings.keymap, self.commands())
+            check_keymap(settings.keymap)
         self.set_keymap(settings.keymap)
 
     def commands(self) -> list[KeyCommand]:
         """All key bindings with an id, by panel."""
-        return list(commands_of([DashboardApp, *registry.binding_classes()]))
+        apps = (kind for kind in type(self).__mro__ if issubclass(kind, DashboardApp))
+        return list(commands_of([*apps, *registry.binding_classes()]))
 
     def get_default_screen(self) -> MainScreen:
         """The main screen."""
@@ -269,9 +265,6 @@ class DashboardApp(SteeringApp):
     def keys_of(self, binding: Binding) -> str:
         """The keys of a binding as configured: `+ =`, `← h`."""
         keys = self.settings.keymap.get(binding.id or "", "")
-        if not keys and binding.key_display:
-            _, *others = binding.key.split(",")
-            return " ".join([binding.key_display, *map(self._key_label, others)])
         return " ".join(map(self._key_label, (keys or binding.key).split(",")))
 
     def _key_label(self, key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Input
 
 from sp500tui.config.paths import Paths
@@ -16,12 +16,11 @@ from sp500tui.logs.standard_streams import write_last_message
 from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.recording.replay import ReplayedPipeline
-from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.keys import REPLAY_BINDINGS, TIME_BINDINGS
 from sp500tui.tui.run import dashboard_files
-from sp500tui.tui.shell.keymap import KeyCommand, commands_of
 
 _STEERING = ("scale", "toggle_pause", "toggle_stage_pause", "run_cycle", "change_interval", "start_tour")
 
@@ -30,14 +29,10 @@ class ReplayApp(DashboardApp):
     """Shows a recording: its time can be played, stopped and set; nothing can be steered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+c", "request_stop", "Leave", id="quit", tooltip="Leave the recording"),
+        bind("quit", "request_stop", "Leave", explanation="Leave the recording"),
         *(replace(binding, show=True) for binding in TIME_BINDINGS),
         *REPLAY_BINDINGS,
     ]
-
-    def commands(self) -> list[KeyCommand]:
-        """All key bindings with an id, by panel."""
-        return list(commands_of([ReplayApp, DashboardApp, *registry.binding_classes()]))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide the keys that steer a pipeline, and leave those of the time bar to text inputs."""

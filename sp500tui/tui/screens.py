@@ -10,6 +10,8 @@ from typing import NamedTuple
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from sp500tui.config.keys import KEYS_BY_ID
+
 
 class ScreenClasses(NamedTuple):
     """A screen's class and those of its panels that have bindings."""
@@ -24,16 +26,17 @@ class ScreenEntry:
 
     name: str
     title: str
-    purpose: str
-    """What it shows, in a sentence."""
     load: Callable[[], ScreenClasses]
-    key: str
-    """Its number key."""
     short: str = ""
     """Its name in the key bar, where that differs from `name`."""
     demo_only: bool = False
     cluster_only: bool = False
     """Offered in a cluster only; elsewhere its key opens it all the same, and it explains how to join one."""
+
+    @property
+    def purpose(self) -> str:
+        """What it shows, in a sentence."""
+        return KEYS_BY_ID[f"screen.{self.name}"].explanation
 
     def available(self, *, demo: bool) -> bool:
         """Whether it can be opened in this run."""
@@ -92,32 +95,13 @@ def _lessons() -> ScreenClasses:
 
 MAIN = "pipeline"
 SCREENS: tuple[ScreenEntry, ...] = (
-    ScreenEntry(MAIN, "Pipeline", "The pipeline, its workers, the prices and the log", _main, "1"),
-    ScreenEntry(
-        "database", "Database", "What is stored, how it grows, and the SQL behind each figure", _database, "2"
-    ),
-    ScreenEntry(
-        "demo",
-        "Demo controls",
-        "Inject faults and watch the pipeline recover",
-        _demo,
-        "3",
-        short="faults",
-        demo_only=True,
-    ),
-    ScreenEntry(
-        "nodes",
-        "Nodes",
-        "The nodes of a cluster, their workers, and where the work of lost ones went",
-        _nodes,
-        "4",
-        cluster_only=True,
-    ),
-    ScreenEntry("timeline", "Timeline", "What every worker did, on one time axis", _timeline, "5"),
-    ScreenEntry(
-        "coverage", "Coverage", "Which sessions of which symbols have all their bars", _coverage, "6"
-    ),
-    ScreenEntry("lessons", "Lessons", "Experiments on concurrency with measured results", _lessons, "8"),
+    ScreenEntry(MAIN, "Pipeline", _main),
+    ScreenEntry("database", "Database", _database),
+    ScreenEntry("demo", "Demo controls", _demo, short="faults", demo_only=True),
+    ScreenEntry("nodes", "Nodes", _nodes, cluster_only=True),
+    ScreenEntry("timeline", "Timeline", _timeline),
+    ScreenEntry("coverage", "Coverage", _coverage),
+    ScreenEntry("lessons", "Lessons", _lessons),
 )
 """In the order of the number keys."""
 

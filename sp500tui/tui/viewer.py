@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
@@ -18,10 +18,9 @@ from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.client import RemotePipeline
 from sp500tui.remote.recording.recorder import Recorder
-from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.run import dashboard_files
-from sp500tui.tui.shell.keymap import KeyCommand, commands_of
 
 _STOP_QUESTIONS = {
     ShutdownLevel.DRAIN: "Stop the pipeline for everyone, storing what was fetched",
@@ -34,27 +33,11 @@ class ViewerApp(DashboardApp):
     """A dashboard that may come and go; `q` leaves it, and stopping the pipeline is a key of its own."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "q,ctrl+c",
-            "request_stop",
-            "Leave",
-            id="quit",
-            tooltip="Leave this viewer; the pipeline keeps running",
-        ),
-        Binding(
-            "Q",
-            "stop_pipeline",
-            "Stop pipeline",
-            id="pipeline.stop",
-            tooltip="Stop the pipeline for all viewers (after a question); again: spool to disk; a third time: kill",
-        ),
+        bind("quit", "request_stop", "Leave", explanation="Leave this viewer; the pipeline keeps running"),
+        bind("pipeline.stop", "stop_pipeline", "Stop pipeline"),
     ]
 
     _stop_level = ShutdownLevel.NONE
-
-    def commands(self) -> list[KeyCommand]:
-        """All key bindings with an id, by panel."""
-        return list(commands_of([ViewerApp, DashboardApp, *registry.binding_classes()]))
 
     def action_request_stop(self) -> None:
         """Leave the viewer."""

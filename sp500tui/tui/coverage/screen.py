@@ -19,6 +19,7 @@ from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
 from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.lines import Line, Role, Span, cut
@@ -59,25 +60,11 @@ class CoverageScreen(BaseScreen):
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("coverage.tcss")]
     BINDING_GROUP_TITLE = "Coverage"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "left,h", "choose(-1)", "Earlier", key_display="←", group=_SESSION, id="coverage.earlier",
-            tooltip="Mark the session before",
-        ),
-        Binding(
-            "right,l", "choose(1)", "Later", key_display="→", group=_SESSION, id="coverage.later",
-            tooltip="Mark the session after",
-        ),
-        Binding("r", "next_resolution", "Resolution", id="coverage.resolution", tooltip="Show the next resolution"),
-        Binding(
-            "B",
-            "heal",
-            "Fetch",
-            id="coverage.heal",
-            tooltip="Fetch what the marked session lacks, or all sessions that are shown if it lacks nothing",
-        ),
-        Binding(
-            "y", "copy_backfill", "Copy command", id="coverage.copy", tooltip="Copy the command that does the same"
-        ),
+        bind("coverage.earlier", "choose(-1)", "Earlier", group=_SESSION),
+        bind("coverage.later", "choose(1)", "Later", group=_SESSION),
+        bind("coverage.resolution", "next_resolution", "Resolution"),
+        bind("coverage.heal", "heal", "Fetch"),
+        bind("coverage.copy", "copy_backfill", "Copy command"),
     ]  # fmt: skip
     AUTO_FOCUS = "CursorList"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 
 from sp500tui.config.paths import Paths
@@ -19,6 +19,7 @@ from sp500tui.errors import JournalError
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.storage.queries import QUERIES
 from sp500tui.tui.database.metrics import Metric, fitted_sql_lines, metrics
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.lines import Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
@@ -58,7 +59,7 @@ class DatabaseScreen(BaseScreen):
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("database.tcss")]
     BINDING_GROUP_TITLE = "Database"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "copy_sql", "Copy SQL", id="database.copy", tooltip="Copy the SQL of the marked metric"),
+        bind("database.copy", "copy_sql", "Copy SQL"),
     ]
     AUTO_FOCUS = "CursorList"
 

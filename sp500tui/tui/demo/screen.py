@@ -28,6 +28,7 @@ from sp500tui.tui.demo.render import (
     writer_to_kill,
 )
 from sp500tui.tui.messages import StageSelected
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean, count
 from sp500tui.tui.render.lines_widget import LinesWidget
@@ -61,31 +62,9 @@ class FaultList(CursorList):
 
     BINDING_GROUP_TITLE = "Faults"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "space",
-            "select",
-            "On/off",
-            id="faults.switch",
-            tooltip="Switch the marked fault, or run the action",
-        ),
-        Binding(
-            "left,h",
-            "screen.step_fault(-1)",
-            "Weaker",
-            key_display="←",
-            group=_STRENGTH,
-            id="faults.weaker",
-            tooltip="Make the marked fault weaker",
-        ),
-        Binding(
-            "right,l",
-            "screen.step_fault(1)",
-            "Stronger",
-            key_display="→",
-            group=_STRENGTH,
-            id="faults.stronger",
-            tooltip="Make the marked fault stronger",
-        ),
+        bind("faults.switch", "select", "On/off"),
+        bind("faults.weaker", "screen.step_fault(-1)", "Weaker", group=_STRENGTH),
+        bind("faults.stronger", "screen.step_fault(1)", "Stronger", group=_STRENGTH),
     ]
 
 
@@ -95,23 +74,9 @@ class DemoScreen(BaseScreen):
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("demo.tcss")]
     BINDING_GROUP_TITLE = "Demo controls"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "clear_faults", "Clear all", id="faults.clear", tooltip="Switch off every fault"),
-        Binding(
-            "K",
-            "kill_writer",
-            "Kill a writer",
-            show=False,
-            id="faults.kill_writer",
-            tooltip=KILL_WRITER.what + " Asks first.",
-        ),
-        Binding(
-            "D",
-            "stop_database",
-            "Stop database",
-            show=False,
-            id="faults.stop_database",
-            tooltip="Stop the embedded PostgreSQL for ten seconds. Asks first.",
-        ),
+        bind("faults.clear", "clear_faults", "Clear all"),
+        bind("faults.kill_writer", "kill_writer", "Kill a writer", show=False),
+        bind("faults.stop_database", "stop_database", "Stop database", show=False),
     ]
     AUTO_FOCUS = "FaultList"
 

@@ -9,11 +9,12 @@ from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import fit
 from sp500tui.tui.render.labels import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
@@ -100,16 +101,16 @@ class HelpScreen(ModalScreen[None], ClosableScreen[None]):
     CSS_PATH: ClassVar = [style_sheet("help.tcss")]
     BINDING_GROUP_TITLE = "Help"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,f1,q", "dismiss", "Close", id="help.close", tooltip="Close this sheet"),
+        bind("help.close", "dismiss", "Close"),
         *(
-            Binding(keys, f"scroll({lines})", title, show=False, id=f"help.{name}", tooltip=tooltip)
-            for keys, lines, title, name, tooltip in (
-                ("down,j", 1, "Down", "down", "Scroll down a line"),
-                ("up,k", -1, "Up", "up", "Scroll up a line"),
-                ("pagedown,space", 10, "Page down", "page_down", "Scroll down ten lines"),
-                ("pageup", -10, "Page up", "page_up", "Scroll up ten lines"),
-                ("home,g", -9999, "Top", "top", "Scroll to the first line"),
-                ("end,G", 9999, "Bottom", "bottom", "Scroll to the last line"),
+            bind(f"help.{name}", f"scroll({lines})", name.replace("_", " ").capitalize(), show=False)
+            for name, lines in (
+                ("down", 1),
+                ("up", -1),
+                ("page_down", 10),
+                ("page_up", -10),
+                ("top", -9999),
+                ("bottom", 9999),
             )
         ),
     ]

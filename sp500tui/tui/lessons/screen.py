@@ -21,6 +21,7 @@ from sp500tui.lessons.runner import obstacle, run_lesson
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.lessons.render import Result, Running, lesson_lines, list_lines
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.lines_widget import LinesWidget
@@ -60,30 +61,12 @@ class LessonsScreen(BaseScreen):
     BINDING_GROUP_TITLE = "Lessons"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(
-                key,
-                f"predict({index})",
-                f"Answer {key}",
-                group=_ANSWER,
-                id=f"lessons.answer_{key}",
-                tooltip=f"Predict answer {key} and run the lesson",
-            )
+            bind(f"lessons.answer_{key}", f"predict({index})", f"Answer {key}", group=_ANSWER)
             for index, key in enumerate("abc")
         ),
-        Binding(
-            "x", "stop_lesson", "Stop", id="lessons.stop", tooltip="Stop the lesson; everything is set back"
-        ),
-        Binding(
-            "d",
-            "scroll_text(1)",
-            "Scroll down",
-            group=_SCROLL,
-            id="lessons.down",
-            tooltip="Scroll the text down",
-        ),
-        Binding(
-            "u", "scroll_text(-1)", "Scroll up", group=_SCROLL, id="lessons.up", tooltip="Scroll the text up"
-        ),
+        bind("lessons.stop", "stop_lesson", "Stop"),
+        bind("lessons.down", "scroll_text(1)", "Scroll down", group=_SCROLL),
+        bind("lessons.up", "scroll_text(-1)", "Scroll up", group=_SCROLL),
     ]
     AUTO_FOCUS = "CursorList"
 

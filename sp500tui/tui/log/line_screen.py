@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from sp500tui.tui.messages import CopyRequested
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import plural
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.closing import ClosableScreen
@@ -25,8 +26,8 @@ class LineScreen(ModalScreen[None], ClosableScreen[None]):
 
     BINDING_GROUP_TITLE = "Log line"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter", "close", "Close", id="line.close", tooltip="Close the lines"),
-        Binding("y", "copy", "Copy", id="line.copy", tooltip="Copy the newest of the lines"),
+        bind("line.close", "close", "Close"),
+        bind("line.copy", "copy", "Copy"),
     ]
 
     def __init__(self, lines: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from sp500tui.logs.setup import LogLine
 from sp500tui.tui.log.buffer import LogBuffer, LogEntry, next_choice, next_level
 from sp500tui.tui.log.line_screen import LineScreen
 from sp500tui.tui.messages import CopyRequested
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cached_lines import CachedLineView
 from sp500tui.tui.render.cursor_list import cursor_bindings
 from sp500tui.tui.render.formats import ELLIPSIS, fit
@@ -78,77 +79,20 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
     """
     BINDING_GROUP_TITLE = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "level(1)", "Level", id="log.level", tooltip="Change the lowest level shown"),
-        Binding(
-            "V",
-            "level(-1)",
-            "Level back",
-            id="log.level_back",
-            show=False,
-            tooltip="Change the lowest level shown back",
-        ),
-        Binding("w", "worker(1)", "Worker", id="log.worker", tooltip="Show the lines of one stage or worker"),
-        Binding(
-            "W",
-            "worker(-1)",
-            "Worker back",
-            id="log.worker_back",
-            show=False,
-            tooltip="Show the previous stage or worker",
-        ),
-        Binding(
-            "slash",
-            "search",
-            "Search",
-            id="log.search",
-            key_display="/",
-            tooltip="Search the messages, and mark what matches",
-        ),
-        Binding("enter", "open", "Whole line", id="log.open", tooltip="Show the whole marked or newest line"),
-        Binding(
-            "n",
-            "match(1)",
-            "Next match",
-            id="log.next_match",
-            show=False,
-            tooltip="Go to the next match of the search",
-        ),
-        Binding(
-            "N",
-            "match(-1)",
-            "Previous match",
-            id="log.previous_match",
-            show=False,
-            tooltip="Go to the previous match of the search",
-        ),
-        Binding("x", "error", "Next error", id="log.next_error", tooltip="Go to the next error"),
-        Binding(
-            "f", "follow", "Follow", id="log.follow", tooltip="Follow the newest line, or stop following"
-        ),
-        Binding(
-            "y", "copy", "Copy line", id="log.copy", tooltip="Copy the marked line, or the newest one shown"
-        ),
-        Binding(
-            "left,h",
-            "sideways(-1)",
-            "Left",
-            key_display="←",
-            group=_SIDEWAYS,
-            id="log.left",
-            tooltip="Scroll long lines to the left",
-        ),
-        Binding(
-            "right,l",
-            "sideways(1)",
-            "Right",
-            key_display="→",
-            group=_SIDEWAYS,
-            id="log.right",
-            tooltip="Scroll long lines to the right",
-        ),
-        Binding(
-            "escape", "release", "Clear search", id="log.release", show=False, tooltip="Clear the search"
-        ),
+        bind("log.level", "level(1)", "Level"),
+        bind("log.level_back", "level(-1)", "Level back", show=False),
+        bind("log.worker", "worker(1)", "Worker"),
+        bind("log.worker_back", "worker(-1)", "Worker back", show=False),
+        bind("log.search", "search", "Search"),
+        bind("log.open", "open", "Whole line"),
+        bind("log.next_match", "match(1)", "Next match", show=False),
+        bind("log.previous_match", "match(-1)", "Previous match", show=False),
+        bind("log.next_error", "error", "Next error"),
+        bind("log.follow", "follow", "Follow"),
+        bind("log.copy", "copy", "Copy line"),
+        bind("log.left", "sideways(-1)", "Left", group=_SIDEWAYS),
+        bind("log.right", "sideways(1)", "Right", group=_SIDEWAYS),
+        bind("log.release", "release", "Clear search", show=False),
         *cursor_bindings("log", ends=("top", "bottom")),
     ]
     PREFIX = "log"

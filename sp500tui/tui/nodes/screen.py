@@ -13,6 +13,7 @@ from textual.timer import Timer
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot
 from sp500tui.tui.nodes.render import details_lines, details_title, node_line, nodes_heading, nodes_title
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cluster_labels import HOW_TO_JOIN, short_name
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean
@@ -37,42 +38,10 @@ class NodesScreen(BaseScreen):
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("nodes.tcss")]
     BINDING_GROUP_TITLE = "Nodes"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "plus,equals_sign",
-            "scale_node(1)",
-            "More on a node",
-            key_display="+",
-            group=_SCALE,
-            id="nodes.more",
-            tooltip="Add a worker to the selected stage of the marked node",
-        ),
-        Binding(
-            "minus,underscore",
-            "scale_node(-1)",
-            "Fewer on a node",
-            key_display="-",
-            group=_SCALE,
-            id="nodes.fewer",
-            tooltip="Remove a worker from the selected stage of the marked node (after its current batch)",
-        ),
-        Binding(
-            "left,h",
-            "select_stage(-1)",
-            "Previous stage",
-            key_display="←",
-            group=_STAGE,
-            id="nodes.previous_stage",
-            tooltip="Select the previous stage for the scaling keys",
-        ),
-        Binding(
-            "right,l",
-            "select_stage(1)",
-            "Next stage",
-            key_display="→",
-            group=_STAGE,
-            id="nodes.next_stage",
-            tooltip="Select the next stage for the scaling keys",
-        ),
+        bind("nodes.more", "scale_node(1)", "More on a node", group=_SCALE),
+        bind("nodes.fewer", "scale_node(-1)", "Fewer on a node", group=_SCALE),
+        bind("nodes.previous_stage", "select_stage(-1)", "Previous stage", group=_STAGE),
+        bind("nodes.next_stage", "select_stage(1)", "Next stage", group=_STAGE),
     ]
     AUTO_FOCUS = "#nodes"
 

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import ModalScreen
 
 from sp500tui.tui.prices.columns import PriceColumn
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.shell.closing import ClosableScreen
@@ -55,9 +56,7 @@ class SortPicker(ModalScreen[PriceColumn | None], ClosableScreen[PriceColumn | N
     CSS_PATH: ClassVar = [style_sheet("sort_picker.tcss")]
     BINDING_GROUP_TITLE = "Sort order"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape,s,q", "dismiss", "Close", id="sort.close", tooltip="Close the list and keep the order"
-        ),
+        bind("sort.close", "dismiss", "Close"),
     ]
 
     columns = getters.query_one(ColumnList)

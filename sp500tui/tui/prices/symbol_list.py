@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import var
 
 from sp500tui.tui.prices.view import Line
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cursor_list import CursorView, cursor_bindings
 
 
@@ -20,9 +21,7 @@ class SymbolList(CursorView, inherit_bindings=False):
     """The cursor and the mouse of the price table."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "select", "Details", id="prices.select", tooltip="Show everything about this symbol"
-        ),
+        bind("prices.select", "select", "Details"),
         *cursor_bindings("prices", ends=("top", "bottom")),
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import var
 
@@ -34,6 +34,7 @@ from sp500tui.tui.prices.view import (
     ViewOptions,
     starts_descending,
 )
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.search_panel import SearchPanel
 
@@ -65,37 +66,12 @@ class PriceTable(SymbolList, can_focus=True):
     """
     BINDING_GROUP_TITLE = "Prices"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "slash",
-            "filter",
-            "Filter",
-            id="prices.filter",
-            key_display="/",
-            tooltip="Keep only the rows whose symbol, name or sector contains the words typed",
-        ),
-        Binding(
-            "s", "choose_sort", "Sort", id="prices.sort", tooltip="Choose the column to sort by from a list"
-        ),
-        Binding("R", "reverse", "Reverse", id="prices.reverse", tooltip="Reverse the order"),
-        Binding(
-            "b", "toggle_grouped", "By sector", id="prices.group", tooltip="Group the rows by sector, or not"
-        ),
-        Binding(
-            "F",
-            "toggle_flashes",
-            "Flash on change",
-            id="prices.flash",
-            show=False,
-            tooltip="Highlight prices that change, or not",
-        ),
-        Binding(
-            "escape",
-            "release",
-            "Clear filter",
-            id="prices.release",
-            show=False,
-            tooltip="Clear the filter; without one, return to the first row",
-        ),
+        bind("prices.filter", "filter", "Filter"),
+        bind("prices.sort", "choose_sort", "Sort"),
+        bind("prices.reverse", "reverse", "Reverse"),
+        bind("prices.group", "toggle_grouped", "By sector"),
+        bind("prices.flash", "toggle_flashes", "Flash on change", show=False),
+        bind("prices.release", "release", "Clear filter", show=False),
     ]
     PREFIX = "price"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"price--{style}" for style in STYLES}

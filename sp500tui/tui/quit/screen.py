@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import ModalScreen
 
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.quit.cluster_text import quit_lines
 from sp500tui.tui.quit.shutdown import ShutdownStatus, stopping_lines
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -22,20 +23,8 @@ class StopScreen(ModalScreen[None], ClosableScreen[None]):
     CSS_PATH: ClassVar = [style_sheet("quit.tcss")]
     BINDING_GROUP_TITLE = "Stopping"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "q,ctrl+c",
-            "app.request_stop",
-            "Next step",
-            id="quit",
-            tooltip="Take the next step of the shutdown",
-        ),
-        Binding(
-            "escape",
-            "dismiss",
-            "Hide",
-            id="stopping.hide",
-            tooltip="Hide this dialog; the shutdown continues",
-        ),
+        bind("quit", "app.request_stop", "Next step", explanation="Take the next step of the shutdown"),
+        bind("stopping.hide", "dismiss", "Hide"),
     ]
 
     def compose(self) -> ComposeResult:

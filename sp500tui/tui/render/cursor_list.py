@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
 
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cached_lines import CachedLineView
 from sp500tui.tui.render.lines import Line, Role, Span
 
@@ -25,23 +26,17 @@ def cursor_bindings(prefix: str, ends: tuple[str, str] = ("first", "last")) -> l
         ends: Second part of the ids for the first and the last line.
     """
     first, last = ends
-    keys = (
-        ("up,k", "move(-1)", "Up", "up", "Move the cursor up a line"),
-        ("down,j", "move(1)", "Down", "down", "Move the cursor down a line"),
-        ("pageup,ctrl+u", "page(-1)", "Page up", "page_up", "Move the cursor up by the lines on the screen"),
-        (
-            "pagedown,ctrl+d",
-            "page(1)",
-            "Page down",
-            "page_down",
-            "Move the cursor down by the lines on the screen",
-        ),
-        ("home,g", "edge(0)", first.title(), first, "Move the cursor to the first line"),
-        ("end,G", "edge(-1)", last.title(), last, "Move the cursor to the last line"),
+    actions = (
+        ("up", "move(-1)"),
+        ("down", "move(1)"),
+        ("page_up", "page(-1)"),
+        ("page_down", "page(1)"),
+        (first, "edge(0)"),
+        (last, "edge(-1)"),
     )
     return [
-        Binding(key, action, title, show=False, id=f"{prefix}.{name}", tooltip=tooltip)
-        for key, action, title, name, tooltip in keys
+        bind(f"{prefix}.{name}", action, name.replace("_", " ").capitalize(), show=False)
+        for name, action in actions
     ]
 
 
@@ -151,7 +146,7 @@ class CursorList(CursorView):
     BINDING_GROUP_TITLE = "List"
     BINDINGS: ClassVar[list[BindingType]] = [
         *cursor_bindings("list"),
-        Binding("enter", "select", "Choose", show=False, id="list.choose", tooltip="Choose the marked line"),
+        bind("list.choose", "select", "Choose", show=False),
     ]
     PREFIX = "line"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line--row", *(f"line--{role}" for role in Role)}

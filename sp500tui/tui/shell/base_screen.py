@@ -10,7 +10,7 @@ from typing import ClassVar, cast
 
 from textual import getters, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
@@ -19,6 +19,7 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.messages import SnapshotTaken
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
@@ -38,9 +39,7 @@ class BaseScreen(ClosableScreen[None]):
     """A screen with a status bar and a slow query that is repeated every two seconds while it is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape", "back", "Back", id="screen.back", tooltip="Back to the pipeline, its prices and its log"
-        ),
+        bind("screen.back", "back", "Back"),
     ]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS

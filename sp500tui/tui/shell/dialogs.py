@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.closing import ClosableScreen
@@ -23,8 +24,8 @@ class QuestionScreen(ModalScreen[bool], ClosableScreen[bool]):
     CSS_PATH: ClassVar = [style_sheet("dialogs.tcss")]
     BINDING_GROUP_TITLE = "Question"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", id="question.yes", tooltip="Do it"),
-        Binding("n,escape,q", "answer(False)", "No", id="question.no", tooltip="Do nothing"),
+        bind("question.yes", "answer(True)", "Yes"),
+        bind("question.no", "answer(False)", "No"),
     ]
 
     def __init__(self, question: str) -> None:
@@ -54,7 +55,7 @@ class NumberScreen(ModalScreen[int | None], ClosableScreen[int | None]):
     CSS_PATH: ClassVar = [style_sheet("dialogs.tcss")]
     BINDING_GROUP_TITLE = "Number"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Close", id="number.close", tooltip="Close and change nothing"),
+        bind("number.close", "dismiss", "Close"),
     ]
 
     def __init__(self, title: str, limits: tuple[int, int], present: int) -> None:

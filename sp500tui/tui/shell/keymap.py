@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from textual.binding import Binding
 from textual.dom import DOMNode
 
-from sp500tui.config.suggestions import suggestion
-from sp500tui.errors import ConfigurationError
+from sp500tui.tui.render.bindings import bind
 
 _SCALE = Binding.Group("Scale", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)
@@ -17,192 +16,33 @@ _INTERVAL = Binding.Group("Interval", compact=True)
 _EXPORT = Binding.Group("Export prices", compact=True)
 
 PIPELINE_BINDINGS: list[Binding] = [
-    Binding(
-        "plus",
-        "scale(1)",
-        "More workers",
-        key_display="+",
-        group=_SCALE,
-        id="stage.more",
-        tooltip="Add a worker to the selected stage",
-    ),
-    Binding(
-        "minus,underscore",
-        "scale(-1)",
-        "Fewer workers",
-        key_display="-",
-        group=_SCALE,
-        id="stage.fewer",
-        tooltip="Remove a worker from the selected stage (after its current batch)",
-    ),
-    Binding(
-        "equals_sign",
-        "ask_workers",
-        "Set workers",
-        show=False,
-        key_display="=",
-        id="stage.set",
-        tooltip="Type the number of workers of the selected stage",
-    ),
-    Binding(
-        "left,h",
-        "select_stage(-1)",
-        "Previous stage",
-        key_display="←",
-        group=_STAGE,
-        id="stage.previous",
-        priority=True,
-        tooltip="Select the previous stage as the target of the scaling keys",
-    ),
-    Binding(
-        "right,l",
-        "select_stage(1)",
-        "Next stage",
-        key_display="→",
-        group=_STAGE,
-        id="stage.next",
-        priority=True,
-        tooltip="Select the next stage as the target of the scaling keys",
-    ),
-    Binding(
-        "p",
-        "toggle_pause",
-        "Pause",
-        id="pipeline.pause",
-        tooltip="Pause or resume the intake of the pipeline",
-    ),
-    Binding(
-        "P",
-        "toggle_stage_pause",
-        "Pause stage",
-        show=False,
-        id="stage.pause",
-        tooltip="Pause (after a question) or resume the selected stage only",
-    ),
-    Binding(
-        "ctrl+t",
-        "start_tour",
-        "Tour",
-        id="tour.start",
-        tooltip="Demo: watch two minutes of real faults on a schedule; any key stops them and sets everything back",
-    ),
-    Binding("r", "run_cycle", "Run cycle", id="cycle.run", tooltip="Start the next cycle now"),
-    Binding(
-        "left_square_bracket",
-        "change_interval(-1)",
-        "Shorter interval",
-        key_display="[",
-        group=_INTERVAL,
-        id="interval.shorter",
-        tooltip="Shorten the interval between cycles",
-    ),
-    Binding(
-        "right_square_bracket",
-        "change_interval(1)",
-        "Longer interval",
-        key_display="]",
-        group=_INTERVAL,
-        id="interval.longer",
-        tooltip="Lengthen the interval between cycles",
-    ),
-    Binding(
-        "less_than_sign",
-        "change_refresh(-1)",
-        "Slower refresh",
-        show=False,
-        key_display="<",
-        id="refresh.slower",
-        tooltip="Refresh the screen less often",
-    ),
-    Binding(
-        "greater_than_sign",
-        "change_refresh(1)",
-        "Faster refresh",
-        show=False,
-        key_display=">",
-        id="refresh.faster",
-        tooltip="Refresh the screen more often",
-    ),
-    Binding(
-        "question_mark,f1",
-        "show_help",
-        "Help",
-        key_display="?",
-        id="help",
-        tooltip="Show all keys and symbols",
-    ),
-    Binding(
-        "q,ctrl+c",
-        "request_stop",
-        "Quit",
-        id="quit",
-        tooltip="Drain and quit; again: spool to disk; a third time: kill the workers",
-    ),
+    bind("stage.more", "scale(1)", "More workers", group=_SCALE),
+    bind("stage.fewer", "scale(-1)", "Fewer workers", group=_SCALE),
+    bind("stage.set", "ask_workers", "Set workers", show=False),
+    bind("stage.previous", "select_stage(-1)", "Previous stage", group=_STAGE, priority=True),
+    bind("stage.next", "select_stage(1)", "Next stage", group=_STAGE, priority=True),
+    bind("pipeline.pause", "toggle_pause", "Pause"),
+    bind("stage.pause", "toggle_stage_pause", "Pause stage", show=False),
+    bind("tour.start", "start_tour", "Tour"),
+    bind("cycle.run", "run_cycle", "Run cycle"),
+    bind("interval.shorter", "change_interval(-1)", "Shorter interval", group=_INTERVAL),
+    bind("interval.longer", "change_interval(1)", "Longer interval", group=_INTERVAL),
+    bind("refresh.slower", "change_refresh(-1)", "Slower refresh", show=False),
+    bind("refresh.faster", "change_refresh(1)", "Faster refresh", show=False),
+    bind("help", "show_help", "Help"),
+    bind("quit", "request_stop", "Quit"),
 ]
 """Bindings of the app itself."""
 
 VIEW_BINDINGS: list[Binding] = [
-    Binding(
-        "space",
-        "toggle_freeze",
-        "Pause view",
-        id="view.freeze",
-        tooltip="Pause or resume the panels; the pipeline keeps running",
-    ),
-    Binding(
-        "c",
-        "switch_currency",
-        "Currency",
-        show=False,
-        id="view.currency",
-        tooltip="Change which currency is shown first",
-    ),
-    Binding(
-        "y",
-        "copy_row",
-        "Copy price",
-        id="view.copy",
-        tooltip="Copy the selected row of the prices to the clipboard",
-    ),
-    Binding(
-        "e",
-        "export('csv')",
-        "Export prices CSV",
-        group=_EXPORT,
-        id="view.export_csv",
-        tooltip="Export the prices shown to a CSV file",
-    ),
-    Binding(
-        "E",
-        "export('json')",
-        "Export prices JSON",
-        group=_EXPORT,
-        id="view.export_json",
-        tooltip="Export the prices shown to a JSON file",
-    ),
-    Binding(
-        "z",
-        "zoom",
-        "Zoom",
-        id="view.zoom",
-        tooltip="Maximize the focused panel, or restore it",
-    ),
-    Binding(
-        "tab",
-        "app.focus_next",
-        "Next panel",
-        show=False,
-        id="view.next_panel",
-        tooltip="Focus the next panel",
-    ),
-    Binding(
-        "shift+tab",
-        "app.focus_previous",
-        "Previous panel",
-        show=False,
-        id="view.previous_panel",
-        tooltip="Focus the previous panel",
-    ),
+    bind("view.freeze", "toggle_freeze", "Pause view"),
+    bind("view.currency", "switch_currency", "Currency", show=False),
+    bind("view.copy", "copy_row", "Copy price"),
+    bind("view.export_csv", "export('csv')", "Export prices CSV", group=_EXPORT),
+    bind("view.export_json", "export('json')", "Export prices JSON", group=_EXPORT),
+    bind("view.zoom", "zoom", "Zoom"),
+    bind("view.next_panel", "app.focus_next", "Next panel", show=False),
+    bind("view.previous_panel", "app.focus_previous", "Previous panel", show=False),
 ]
 """Bindings of the main screen."""
 
@@ -237,20 +77,3 @@ def commands_of(owners: Iterable[type[DOMNode]]) -> Iterator[KeyCommand]:
             if isinstance(binding, Binding) and binding.id and binding.id not in seen:
                 seen.add(binding.id)
                 yield KeyCommand(group, binding, owner)
-
-
-def check_keymap(keymap: Mapping[str, str], commands: Iterable[KeyCommand]) -> None:
-    """Validate the configured keys.
-
-    Raises:
-        ConfigurationError: An unknown id, or an id without a key.
-    """
-    known = {command.binding.id or "" for command in commands}
-    for binding_id, keys in keymap.items():
-        if binding_id not in known:
-            hint = suggestion(binding_id, known) or f"known are {', '.join(sorted(known))}"
-            raise ConfigurationError(f"keymap: no binding is called {binding_id!r}; {hint}")
-        if not all(key.strip() for key in keys.split(",")):
-            raise ConfigurationError(
-                f"keymap: {binding_id!r} has the empty key {keys!r}; name one, such as 'f5' or 'ctrl+r,r'"
-            )

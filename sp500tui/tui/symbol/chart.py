@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
@@ -48,37 +49,10 @@ class PriceChart(LinesWidget, can_focus=True):
 
     BINDING_GROUP_TITLE = "Chart"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "t",
-            "step_range(1)",
-            "Range",
-            id="chart.span",
-            tooltip="Change the range: an hour, a day or everything",
-        ),
-        Binding(
-            "T",
-            "step_range(-1)",
-            "Previous range",
-            show=False,
-            id="chart.span_back",
-            tooltip="Change to the previous range",
-        ),
-        Binding(
-            "left,h",
-            "move_mark(-1)",
-            "Earlier",
-            show=False,
-            id="chart.back",
-            tooltip="Mark an earlier price",
-        ),
-        Binding(
-            "right,l",
-            "move_mark(1)",
-            "Later",
-            show=False,
-            id="chart.on",
-            tooltip="Mark a later price; past the last one, remove the mark",
-        ),
+        bind("chart.span", "step_range(1)", "Range"),
+        bind("chart.span_back", "step_range(-1)", "Previous range", show=False),
+        bind("chart.back", "move_mark(-1)", "Earlier", show=False),
+        bind("chart.on", "move_mark(1)", "Later", show=False),
     ]
 
     converted: reactive[bool] = reactive(False)

@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from sp500tui.model import Constituent, ConvertedQuote
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.tui.messages import ConstituentsChanged
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean, format_change
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
@@ -44,30 +45,10 @@ class SymbolScreen(BaseScreen):
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("symbol.tcss")]
     BINDING_GROUP_TITLE = "Symbol"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "down,j",
-            "step_symbol(1)",
-            "Next symbol",
-            group=_SYMBOL,
-            id="symbol.next",
-            tooltip="Show the next symbol of the table",
-        ),
-        Binding(
-            "up,k",
-            "step_symbol(-1)",
-            "Previous symbol",
-            group=_SYMBOL,
-            id="symbol.previous",
-            tooltip="Show the previous symbol of the table",
-        ),
-        Binding(
-            "c",
-            "switch_currency",
-            "Currency",
-            id="symbol.currency",
-            tooltip="Show the chart in the other currency",
-        ),
-        Binding("y", "copy_quote", "Copy", show=False, id="symbol.copy", tooltip="Copy the quote shown"),
+        bind("symbol.next", "step_symbol(1)", "Next symbol", group=_SYMBOL),
+        bind("symbol.previous", "step_symbol(-1)", "Previous symbol", group=_SYMBOL),
+        bind("symbol.currency", "switch_currency", "Currency"),
+        bind("symbol.copy", "copy_quote", "Copy", show=False),
     ]
     AUTO_FOCUS = "PriceChart"
 

@@ -19,6 +19,7 @@ from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import Span, SpanReport
 from sp500tui.pipeline.trace import chrome_trace, write_trace
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.render.lines_widget import LinesWidget
@@ -89,45 +90,15 @@ class TimelineScreen(BaseScreen):
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("timeline.tcss")]
     BINDING_GROUP_TITLE = "Timeline"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "freeze", "Freeze", id="timeline.freeze", tooltip="Stop or follow the present"),
-        Binding("z", "zoom(-1)", "Zoom in", group=_ZOOM, id="timeline.zoom_in", tooltip="Show less time"),
-        Binding("Z", "zoom(1)", "Zoom out", group=_ZOOM, id="timeline.zoom_out", tooltip="Show more time"),
-        Binding(
-            "up,k",
-            "select(-1)",
-            "Up",
-            key_display="↑",
-            group=_MOVE,
-            id="timeline.up",
-            tooltip="Previous worker",
-        ),
-        Binding(
-            "down,j",
-            "select(1)",
-            "Down",
-            key_display="↓",
-            group=_MOVE,
-            id="timeline.down",
-            tooltip="Next worker",
-        ),
-        Binding(
-            "left,h", "move(-1)", "Back", key_display="←", group=_MOVE, id="timeline.back", tooltip="Earlier"
-        ),
-        Binding("right,l", "move(1)", "On", key_display="→", group=_MOVE, id="timeline.on", tooltip="Later"),
-        Binding(
-            "f",
-            "follow",
-            "Follow batch",
-            id="timeline.follow",
-            tooltip="Dim all but the batch under the cursor",
-        ),
-        Binding(
-            "t",
-            "write_trace",
-            "Write trace",
-            id="timeline.trace",
-            tooltip="Write the last minute, or the frozen view, as a trace that ui.perfetto.dev opens",
-        ),
+        bind("timeline.freeze", "freeze", "Freeze"),
+        bind("timeline.zoom_in", "zoom(-1)", "Zoom in", group=_ZOOM),
+        bind("timeline.zoom_out", "zoom(1)", "Zoom out", group=_ZOOM),
+        bind("timeline.up", "select(-1)", "Up", group=_MOVE),
+        bind("timeline.down", "select(1)", "Down", group=_MOVE),
+        bind("timeline.back", "move(-1)", "Back", group=_MOVE),
+        bind("timeline.on", "move(1)", "On", group=_MOVE),
+        bind("timeline.follow", "follow", "Follow batch"),
+        bind("timeline.trace", "write_trace", "Write trace"),
     ]
 
     chart = getters.query_one("#timeline", LinesWidget)

@@ -14,6 +14,7 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot, WorkerSnapshot
 from sp500tui.tui.history import History
 from sp500tui.tui.messages import CopyRequested, ExportRequested
+from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cluster_labels import short_name
 from sp500tui.tui.render.cursor_list import CursorList, cursor_bindings
 from sp500tui.tui.render.formats import clean
@@ -46,30 +47,10 @@ class WorkersPanel(CursorList, inherit_bindings=False):
     BINDING_GROUP_TITLE = "Workers"
     BINDINGS: ClassVar[list[BindingType]] = [
         *cursor_bindings("workers"),
-        Binding(
-            "w",
-            "toggle_scope",
-            "All or one stage",
-            id="workers.scope",
-            tooltip="Show all workers, or only those of the selected stage",
-        ),
-        Binding("y", "copy", "Copy worker", id="workers.copy", tooltip="Copy the marked worker's line"),
-        Binding(
-            "e",
-            "export('csv')",
-            "Export workers CSV",
-            group=_EXPORT,
-            id="workers.export_csv",
-            tooltip="Write the workers shown to a CSV file",
-        ),
-        Binding(
-            "E",
-            "export('json')",
-            "Export workers JSON",
-            group=_EXPORT,
-            id="workers.export_json",
-            tooltip="Write the workers shown to a JSON file",
-        ),
+        bind("workers.scope", "toggle_scope", "All or one stage"),
+        bind("workers.copy", "copy", "Copy worker"),
+        bind("workers.export_csv", "export('csv')", "Export workers CSV", group=_EXPORT),
+        bind("workers.export_json", "export('json')", "Export workers JSON", group=_EXPORT),
     ]
 
     only_stage: reactive[bool] = reactive(False)

@@ -10,7 +10,6 @@ import pytest
 from textual.message import Message
 
 from sp500tui.config.settings import Settings
-from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
@@ -27,7 +26,6 @@ from sp500tui.tui.quit.shutdown import (
 from sp500tui.tui.render.lines import width_of
 from sp500tui.tui.shell import pipeline_actions as steering
 from sp500tui.tui.shell.key_bar import ShownKey, key_line
-from sp500tui.tui.shell.keymap import check_keymap
 from sp500tui.tui.shell.themes import check_theme, known_themes, remember_theme, remembered_theme
 from sp500tui.tui.startup import PipelineLoader, starting_snapshot
 from tests.support.tui.fake_pipeline import (
@@ -278,12 +276,6 @@ class TestKeys:
         narrow = "".join(span.text for span in key_line(entries, 56)[0])
         assert "+ - scale  p pause" in narrow
         assert "database" not in narrow
-
-    def test_the_keymap_takes_ids_and_keys(self, build: Callable[..., DashboardApp]) -> None:
-        commands = build(FakePipeline()).commands()
-        check_keymap({"quit": "x,ctrl+q"}, commands)
-        with pytest.raises(ConfigurationError, match="known are "):
-            check_keymap({"zzzz": "x"}, commands)
 
     def test_every_command_has_an_id_of_its_own_and_words(self, build: Callable[..., DashboardApp]) -> None:
         commands = build(FakePipeline()).commands()

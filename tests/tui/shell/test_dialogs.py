@@ -8,15 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
-from sp500tui.config.keys import KEYS
+from sp500tui.config.keys import KEYS_BY_ID
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.help.screen import help_lines
+from sp500tui.tui.replay_app import ReplayApp
 from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen, parse_number
 from sp500tui.tui.shell.keymap import commands_of
 from sp500tui.tui.shell.pipeline_actions import sizes_in
 from sp500tui.tui.symbol.screen import SymbolScreen
+from sp500tui.tui.viewer import ViewerApp
 from tests.support.tui.fake_pipeline import FakePipeline, running
 from tests.tui.conftest import Drive
 
@@ -170,7 +172,9 @@ class TestHelp:
 
         assert [c.binding.id for c in commands if c.explanation in ("", c.title)] == []
 
-    def test_the_configuration_file_lists_every_key(self) -> None:
-        commands = commands_of([DashboardApp, *registry.binding_classes()])
+    def test_every_key_of_the_table_is_bound_to_an_action(self) -> None:
+        apps = (ViewerApp, ReplayApp, DashboardApp)
 
-        assert list(KEYS) == [(c.binding.id, c.binding.key, c.explanation) for c in commands]
+        bound = {command.binding.id for command in commands_of([*apps, *registry.binding_classes()])}
+
+        assert bound == set(KEYS_BY_ID)

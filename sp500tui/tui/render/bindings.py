@@ -1,0 +1,41 @@
+"""Textual bindings of the keys in the table of keys."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+
+from sp500tui.config.keys import KEYS_BY_ID
+
+
+def bind(
+    key_id: str,
+    action: str,
+    title: str,
+    *,
+    show: bool = True,
+    group: Binding.Group | None = None,
+    priority: bool = False,
+    explanation: str = "",
+) -> Binding:
+    """Bind a key of the table to an action.
+
+    Args:
+        key_id: Id of the key.
+        action: Textual action.
+        title: Short name for the key bar and the help screen.
+        show: Whether the key bar shows it.
+        group: Bindings that the key bar shows as one.
+        priority: Whether the key is taken before the focused widget sees it.
+        explanation: What the action does, where it differs from the table's.
+    """
+    key = KEYS_BY_ID[key_id]
+    return Binding(
+        key.keys,
+        action,
+        title,
+        show,
+        priority=priority,
+        id=key.id,
+        tooltip=explanation or key.explanation,
+        group=group,
+    )
