@@ -1,5 +1,24 @@
--- Bars and prices in today's shares: what was fetched before a split is multiplied by the split's factor. The numerators are
--- multiplied by way of their logarithms and rounded to six decimals, which is exact; SQL has no product. Dividends are not
+-- The product of all splits of a symbol that take effect after a moment, for every moment between two splits: from `after`,
+-- without a limit if it is NULL, to before `before`. The factors are multiplied by way of their logarithms and rounded to six
+-- decimals, which is exact; SQL has no product.
+CREATE OR REPLACE VIEW public.split_factors AS
+SELECT actions.symbol,
+       lag(actions.effective_time) OVER earlier AS after,
+       actions.effective_time AS before,
+       round(exp(sum(ln(actions.numerator)) OVER later), 6) AS numerator,
+       round(exp(sum(ln(actions.denominator)) OVER later), 6) AS denominator
+FROM public.corporate_actions AS actions
+WHERE actions.kind = 'split'
+  AND actions.numerator > 0
+  AND actions.denominator > 0
+WINDOW earlier AS (PARTITION BY actions.symbol ORDER BY actions.effective_time, actions.effective_date),
+       later AS (
+           PARTITION BY actions.symbol
+           ORDER BY actions.effective_time DESC, actions.effective_date DESC
+           ROWS UNBOUNDED PRECEDING
+       );
+
+-- Bars and prices in today's shares: what was fetched before a split is multiplied by the split's factor. Dividends are not
 -- applied.
 CREATE OR REPLACE VIEW public.adjusted_bars AS
 SELECT bars.symbol,
@@ -17,19 +36,10 @@ SELECT bars.symbol,
        bars.fetched_at,
        coalesce(splits.denominator / splits.numerator, 1) AS factor
 FROM public.bars AS bars
-LEFT JOIN LATERAL (
-    SELECT actions.symbol,
-           round(exp(sum(ln(actions.numerator))), 6) AS numerator,
-           round(exp(sum(ln(actions.denominator))), 6) AS denominator
-    FROM public.corporate_actions AS actions
-    WHERE actions.symbol = bars.symbol
-      AND actions.kind = 'split'
-      AND actions.numerator > 0
-      AND actions.denominator > 0
-      AND actions.effective_time > bars.start_time
-      AND actions.effective_time > bars.fetched_at
-    GROUP BY actions.symbol
-) AS splits ON true;
+LEFT JOIN public.split_factors AS splits
+    ON splits.symbol = bars.symbol
+    AND (splits.after IS NULL OR splits.after <= greatest(bars.start_time, bars.fetched_at))
+    AND splits.before > greatest(bars.start_time, bars.fetched_at);
 
 CREATE OR REPLACE VIEW public.adjusted_prices AS
 SELECT prices.symbol,
@@ -49,16 +59,7 @@ SELECT prices.symbol,
        prices.fetched_at,
        coalesce(splits.denominator / splits.numerator, 1) AS factor
 FROM public.prices AS prices
-LEFT JOIN LATERAL (
-    SELECT actions.symbol,
-           round(exp(sum(ln(actions.numerator))), 6) AS numerator,
-           round(exp(sum(ln(actions.denominator))), 6) AS denominator
-    FROM public.corporate_actions AS actions
-    WHERE actions.symbol = prices.symbol
-      AND actions.kind = 'split'
-      AND actions.numerator > 0
-      AND actions.denominator > 0
-      AND actions.effective_time > prices.quote_time
-      AND actions.effective_time > prices.fetched_at
-    GROUP BY actions.symbol
-) AS splits ON true;
+LEFT JOIN public.split_factors AS splits
+    ON splits.symbol = prices.symbol
+    AND (splits.after IS NULL OR splits.after <= greatest(prices.quote_time, prices.fetched_at))
+    AND splits.before > greatest(prices.quote_time, prices.fetched_at);

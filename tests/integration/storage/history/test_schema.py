@@ -126,6 +126,19 @@ class TestAdjustedViews:
         assert row is not None
         assert abs(row[0] - close) < Decimal("1e-13")
 
+    def test_each_bar_is_adjusted_by_the_splits_after_it(self, connection: Connection) -> None:
+        # given bars before, between and after two splits, and a split of another symbol
+        for day in ("2021-07-19", "2021-07-20", "2021-07-21", "2024-06-10"):
+            connection.execute(BAR, ("NVDA", f"{day} 13:30+00", f"{day} 21:00+00"))
+        connection.execute(SPLIT, ("NVDA", "2021-07-20", 4, 1, "2021-07-20 13:30+00"))
+        connection.execute(SPLIT, ("NVDA", "2024-06-10", 10, 1, "2024-06-10 13:30+00"))
+        connection.execute(SPLIT, ("OTHER", "2024-06-10", 3, 1, "2024-06-10 13:30+00"))
+
+        factors = connection.execute("SELECT factor FROM adjusted_bars ORDER BY start_time").fetchall()
+
+        # then a bar that begins with a split is after it
+        assert factors == [(Decimal("0.025"),), (Decimal("0.1"),), (Decimal("0.1"),), (Decimal(1),)]
+
     def test_collected_prices_are_adjusted_and_stay_as_they_were(self, connection: Connection) -> None:
         connection.execute(PRICE, ("NVDA", "2021-07-19 20:00+00", "751.19", "2021-07-19 20:00:01+00"))
         connection.execute(SPLIT, ("NVDA", "2021-07-20", 4, 1, "2021-07-20 13:30+00"))
