@@ -53,11 +53,9 @@ class TimeApp(PipelineApp):
         raise NotImplementedError
 
     def change_time(self, change: Callable[[TimeControls], str]) -> None:
-        """Change which time is shown, and show everything of it."""
+        """Change which time is shown, and show everything of it; an event of the time before is no longer announced."""
         before = self.time_controls.replayed
-        message = change(self.time_controls)
-        if message:
-            self.show_message(message)
+        self.show_message(change(self.time_controls))
         if self.time_controls.replayed is not before:
             self._show_from_beginning()
         self.refresh_data()

@@ -27,6 +27,8 @@ class Playback:
         self._speed = speed
         self._at = first
         self._since: float | None = None
+        self.seeks = 0
+        """How often another time was set."""
 
     @property
     def at(self) -> float:
@@ -61,6 +63,7 @@ class Playback:
 
     def seek(self, at: float) -> None:
         """Show another time, within the recording; whether time runs does not change."""
+        self.seeks += 1
         self._at = min(max(at, self.first), self.last)
         if self._since is not None:
             self._since = self._clock()

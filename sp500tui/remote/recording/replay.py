@@ -48,24 +48,29 @@ class ReplayedPipeline:
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._mirror = Mirror()
         self._shown: list[Moment] = []
+        self._seeks = 0
         self.generation = 0
-        """Increases whenever time goes back: what was read before is no longer true then."""
+        """Increases whenever another time was set: what was read before, such as a price that has just changed, is no
+        longer true then."""
 
     # Following the playback
 
     def _current(self) -> Mirror:
         """The state at the time of the playback."""
         with self._lock:
-            moments = self.recording.moments_until(self.playback.at)
+            seeks, moments = self.playback.seeks, self.recording.moments_until(self.playback.at)
+            sought, self._seeks = seeks != self._seeks, seeks
             if self._shown and moments[-1] is self._shown[-1]:
                 return self._mirror
             shown, self._shown = self._shown, moments
-            if shown and moments[0] is shown[0] and len(moments) >= len(shown):
-                self._advance(moments[len(shown) :])
+            new = moments[len(shown) :] if shown and moments[0] is shown[0] else []
+            if new and not (sought and len(new) > 1):
+                self._advance(new)
             else:
-                if shown and moments[-1].at < shown[-1].at:
-                    self.generation += 1
                 self._rebuild(moments)
+                if shown and (sought or moments[-1].at < shown[-1].at):
+                    self.generation += 1
+                    self._deliver(moments[-1].new.events)
             return self._mirror
 
     def _rebuild(self, moments: Sequence[Moment]) -> None:
@@ -77,7 +82,10 @@ class ReplayedPipeline:
         """Add the moments that follow."""
         update = update_of(moments)
         self._mirror.apply(update)
-        for event in update.events:
+        self._deliver(update.events)
+
+    def _deliver(self, events: Sequence[PipelineEvent]) -> None:
+        for event in events:
             deliver(event, *self._listeners)
 
     def check(self, path: Path) -> None:

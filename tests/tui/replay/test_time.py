@@ -21,6 +21,7 @@ from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.updates import UpdateSource
 from sp500tui.remote.wire import Position
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.time_bar import TimeBar
 from sp500tui.tui.replay_app import ReplayApp
 from tests.support.recorded import FACTS, START, FakeLife, recorded
@@ -29,8 +30,6 @@ from tests.support.waiting import FakeClock
 from tests.tui.conftest import CannedLog, Driven, until_shown
 
 LENGTH = 180
-UPPER = 24
-"""Lines of the screen above those that the time bar moves."""
 Show = Callable[..., AbstractAsyncContextManager[Driven]]
 
 
@@ -267,23 +266,67 @@ class TestReplaying:
             await dashboard.until(lambda: table.row_count == len(listed()))
 
 
-async def test_a_replay_looks_as_the_run_did(log: CannedLog, tmp_path: Path) -> None:
+VIEWS = {
+    "main": ((), ()),
+    "prices": (("z",), ("z",)),
+    "next panel": (("tab", "z"), ("z", "shift+tab")),
+}
+"""The keys that zoom a panel from the main screen, and those that lead back."""
+SIZES = [
+    pytest.param((120, 40), id="120x40"),
+    pytest.param((80, 24), id="80x24", marks=pytest.mark.thorough),
+]
+MOMENTS = (19, 37, 53)
+"""Seconds whose pictures are compared: before, during and after the faults."""
+REFRESHES = (1, 17, MOMENTS[0], 32, MOMENTS[1], 47, MOMENTS[2])
+"""Seconds at which both dashboards are refreshed: a price that has just changed is shown as such for a moment."""
+
+
+def faults(life: FakeLife) -> None:
+    """A source that throttles after 20 s, and an outage of the database from 30 s to 40 s."""
+    if life.second == 20:
+        life.event(EventKind.THROTTLED, "Yahoo Finance answers 429", 30)
+        life.line("answered 429; next attempt in 12 s", 30)
+    if life.second == 30:
+        life.event(EventKind.DATABASE_DOWN, "PostgreSQL does not answer", 40)
+        life.line("PostgreSQL does not answer", 40)
+    if 30 <= life.second < 40:
+        life.pipeline.now_shows = replace(
+            degraded(), taken_at=life.pipeline.now_shows.taken_at, ledger=life.pipeline.now_shows.ledger
+        )
+
+
+async def still_picture(driven: Driven) -> str:
+    """The screen as SVG, once it does not change any more."""
+    svg, before = driven.app.export_screenshot(title=""), ""
+    while svg != before:
+        await driven.pilot.pause()
+        svg, before = driven.app.export_screenshot(title=""), svg
+    return svg
+
+
+async def pictures(driven: Driven) -> dict[str, str]:
+    """SVGs of every view without its keys and its time bar, which a live dashboard does not have."""
+    app, found = driven.app, {}
+    app.show_message("")
+    for widget in app.screen.query("KeyBar, TimeBar"):
+        widget.styles.display = "none"
+    for name, (keys, back) in VIEWS.items():
+        await driven.press(*keys)
+        app.refresh_data()
+        await driven.pilot.pause()
+        driven.main.panel.table.advance(app.clock())
+        found[name] = await still_picture(driven)
+        await driven.press(*back)
+    return found
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_pictures_of_a_replay_are_those_of_the_run(tmp_path: Path, size: tuple[int, int]) -> None:
     # given a run with faults, shown while it is recorded
-    moments = (16, 31, 47)
     life, writer = FakeLife(), BlockWriter()
     source, position, blocks = UpdateSource(life.pipeline, life.log), Position(), []
-    seen: dict[int, list[str]] = {}
-
-    def faults(life: FakeLife) -> None:
-        if life.second == 30:
-            life.event(EventKind.DATABASE_DOWN, "PostgreSQL does not answer", 40)
-            life.line("PostgreSQL does not answer", 40)
-        if 30 <= life.second < 40:
-            life.pipeline.now_shows = replace(
-                degraded(), taken_at=life.pipeline.now_shows.taken_at, ledger=life.pipeline.now_shows.ledger
-            )
-
-    life.live()
+    seen: dict[int, dict[str, str]] = {}
     app = DashboardApp(
         lambda: life.pipeline,
         FACTS.run.applied_to(Settings(data_dir=tmp_path)),
@@ -292,23 +335,25 @@ async def test_a_replay_looks_as_the_run_did(log: CannedLog, tmp_path: Path) -> 
         export_folder=tmp_path,
         clock=lambda: NOON + timedelta(seconds=life.second),
     )
-    async with app.run_test(size=(120, 40)) as pilot:
+    life.live()
+    async with app.run_test(size=size) as pilot:
         await until_shown(pilot)
         live = Driven(app, pilot, life.pipeline)
-        while life.second < max(moments):
+        while life.second <= MOMENTS[-1]:
             update = source.since(position)
             position = update.position
             blocks.append(writer.add(update))
-            life.live(faults)
-            if life.second in moments:
+            if life.second in REFRESHES:
                 app.refresh_data()
                 await pilot.pause()
-                seen[life.second] = live.text().splitlines()[:UPPER]
-    blocks += [writer.add(source.since(position)), writer.finish()]
-    recording = Recording.of_blocks(FACTS, [block for block in blocks if block is not None])
+            if life.second in MOMENTS:
+                seen[life.second] = await pictures(live)
+            life.live(faults)
+    recording = Recording.of_blocks(FACTS, [each for each in (*blocks, writer.finish()) if each is not None])
 
-    # when the same moments of the recording are shown
-    playback = Playback(recording.first, recording.last)
+    # when the recording is played
+    clock = FakeClock()
+    playback = Playback(recording.first, recording.last, clock=clock)
     pipeline = ReplayedPipeline(recording, playback)
     replay = ReplayApp(
         lambda: pipeline,
@@ -318,13 +363,24 @@ async def test_a_replay_looks_as_the_run_did(log: CannedLog, tmp_path: Path) -> 
         export_folder=tmp_path,
         replayed=pipeline,
     )
-    async with replay.run_test(size=(120, 40)) as pilot:
+    async with replay.run_test(size=size) as pilot:
         shown = Driven(replay, pilot, life.pipeline)
-        for second in moments:
+        await shown.until(lambda: replay.feed.pipeline is pipeline and bar(shown), "the time bar")
+        replay.change_time(TimeControls.play)
+        for second in REFRESHES:
+            clock.now += START + second - playback.at
+            replay.refresh_data()
+            await pilot.pause()
+            # then every picture is that of the run
+            if second in MOMENTS:
+                assert await pictures(shown) == seen[second], second
+        # and so it is when moments are jumped to, in any order
+        replay.change_time(TimeControls.play)
+        for second in reversed(MOMENTS[:-1]):
             playback.seek(START + second)
-            # then they look the same
-            await shown.until(
-                lambda: shown.text().splitlines()[:UPPER] == seen[second],  # noqa: B023  # awaited here
-                f"second {second}",
-            )
-    assert len({tuple(lines) for lines in seen.values()}) == len(moments)
+            replay.change_time(lambda _: "")
+            await pilot.pause()
+            found = await pictures(shown)
+            # except for the column of trends in the zoomed prices: it begins with the moment that was jumped to
+            assert {name for name in VIEWS if found[name] != seen[second][name]} <= {"prices"}, second
+    assert len({svg for each in seen.values() for svg in each.values()}) == len(MOMENTS) * len(VIEWS)

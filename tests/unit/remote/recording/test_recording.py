@@ -131,17 +131,25 @@ class TestReplay:
         assert list(shown.constituents()) == listed()
         assert len(shown.seconds_since(0)[1]) >= 60
 
-    def test_time_that_goes_back_is_announced(self) -> None:
+    def test_another_time_is_announced_and_the_next_moment_is_not(self) -> None:
         shown = replayed(recording(60))
-        shown.playback.seek(START + 30)
-        shown.snapshot()
-        assert shown.generation == 0
-        shown.playback.seek(START + 40)
-        shown.snapshot()
-        assert shown.generation == 0
-        shown.playback.seek(START + 5)
-        shown.snapshot()
-        assert shown.generation == 1
+        for at, generation in ((30, 0), (31, 0), (40, 1), (5, 2), (5, 2), (6, 2), (59, 3)):
+            shown.playback.seek(START + at)
+            shown.snapshot()
+            assert shown.generation == generation, at
+
+    def test_the_events_of_the_moment_shown_are_delivered(self) -> None:
+        def notes(life: FakeLife) -> None:
+            if life.second in (20, 30, 40):
+                life.event(EventKind.THROTTLED, f"429 at {life.second}", 30)
+
+        shown = replayed(recording(60, notes))
+        heard: list[str] = []
+        shown.subscribe(lambda event: heard.append(event.message))
+        for at in (10, 40, 20):
+            shown.playback.seek(START + at)
+            shown.snapshot()
+        assert heard == ["429 at 40", "429 at 20"]
 
     def test_events_are_delivered_as_time_passes(self) -> None:
         clock = FakeClock()
