@@ -29,6 +29,7 @@ from sp500tui.pipeline.core.snapshot import Health, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.timeline.screen import TimelineScreen
 from tests.support.valkey import new_server
 
 FOLDER = Path("docs/pictures")
@@ -107,6 +108,33 @@ def _waits_for_yahoo(snapshot: Snapshot) -> bool:
     return verdict.kind is VerdictKind.BEHIND and "Yahoo" in verdict.sentence
 
 
+async def timeline_picture(folder: Path, size: tuple[int, int]) -> None:
+    """Kill a writer's process, and save the timeline of the seconds around it."""
+    with _folder() as data:
+        app = _dashboard(data, Pipeline, market_seed=500, **SCREEN_DEMO)
+        async with app.run_test(size=size) as pilot:
+            await _until(pilot, lambda: app.snapshot.cycle.number >= _CYCLES // 2)
+            pipeline = app.feed.pipeline
+            assert pipeline is not None
+            assert pipeline.kill_worker("writer-2")
+            await _until(
+                pilot,
+                lambda: any(
+                    event.kind is EventKind.WORKER_RESTARTED for event in pipeline.events_since(0)[1]
+                ),
+            )
+            await pilot.press("5")
+            screen = app.screen
+            assert isinstance(screen, TimelineScreen)
+            await pilot.pause(3.0)
+            died = next(event for event in pipeline.events_since(0)[1] if event.kind is EventKind.WORKER_DIED)
+            screen.move_to("writer-2", (app.clock() - died.at).total_seconds() - 0.2)
+            await _until(pilot, lambda: screen.is_complete)
+            await pilot.pause(0.5)
+            _save(app, folder, "timeline")
+            await _stop(app, pilot)
+
+
 async def tour_pictures(folder: Path, size: tuple[int, int]) -> None:
     """Take the tour, and save a source that slows down and an outage of the database that has ended."""
     with _folder() as data:
@@ -183,6 +211,7 @@ def main(folder: Path = FOLDER) -> None:
         ((120, 40), ("down", "down", "enter"), "symbol"),
     ):
         asyncio.run(picture(folder, size, keys, name))
+    asyncio.run(timeline_picture(folder, (120, 40)))
     asyncio.run(tour_pictures(folder, (120, 40)))
     asyncio.run(cluster_picture(folder, (120, 40)))
 

@@ -206,7 +206,7 @@ def legend_lines(width: int, lines: int) -> list[Line]:
     parts = [(Text(sign.letter, sign.filled), Text(f" {sign.legend}", Role.LABEL)) for sign in SIGNS.values()]
     idle = parts.pop()
     variants = [
-        joined([*parts[:count], idle], between) for count in (len(parts), 7) for between in ("  ", " ")
+        joined([*parts[:count], idle], between) for count in (len(parts), 9, 8, 7) for between in ("  ", " ")
     ]
     states = longest_that_fits(variants, width)
     if lines < 2:
