@@ -67,6 +67,56 @@ class PriceRow(NamedTuple):
         return age > _STALE_AFTER.get(quote.market_state, _STALE_CLOSED)
 
 
+class Weight(NamedTuple):
+    """What one quote adds to the statistics, or the difference between two quotes of one symbol."""
+
+    currency: str
+    members: int
+    advancers: int
+    decliners: int
+    change: Decimal
+    previous: Decimal
+    capitalised: int = 0
+    capital_change: Decimal = Decimal(0)
+    capital_before: Decimal = Decimal(0)
+
+    def minus(self, other: Weight) -> Weight:
+        """The difference between two weights in one currency."""
+        return Weight(
+            self.currency,
+            self.members - other.members,
+            self.advancers - other.advancers,
+            self.decliners - other.decliners,
+            self.change - other.change,
+            self.previous - other.previous,
+            self.capitalised - other.capitalised,
+            self.capital_change - other.capital_change,
+            self.capital_before - other.capital_before,
+        )
+
+    @property
+    def negated(self) -> Weight:
+        """What removes it from the statistics."""
+        return Weight(self.currency, 0, 0, 0, Decimal(0), Decimal(0)).minus(self)
+
+
+def weight_of(quote: Quote | None, classes: int = 1) -> Weight | None:
+    """What a quote adds to the statistics; None for a quote without a change.
+
+    Args:
+        quote: The quote.
+        classes: Number of share classes that are listed of the company, which share its capitalisation.
+    """
+    if quote is None or (change := quote.change) is None:
+        return None
+    previous = quote.price - change
+    counted = (quote.currency, 1, int(change > 0), int(change < 0), change, previous)
+    if quote.market_cap is None:
+        return Weight(*counted)
+    shares = int(quote.market_cap / quote.price / classes)
+    return Weight(*counted, 1, shares * change, shares * previous)
+
+
 @dataclass(slots=True)
 class _CurrencySums:
     """Sums over the members of a group that are priced in one currency."""
@@ -97,30 +147,23 @@ class ChangeStats:
         self.decliners = 0
         self._sums: dict[str, _CurrencySums] = {}
 
-    def add(self, quote: Quote | None, times: int = 1, *, classes: int = 1) -> None:
-        """Count a member's newest quote, or remove it with `times=-1`; quotes without a change do not count.
-
-        Args:
-            quote: The quote.
-            times: 1 or -1.
-            classes: Number of share classes that are listed of the company, which share its capitalisation.
-        """
-        if quote is None or quote.change is None:
+    def add(self, weight: Weight | None) -> None:
+        """Count a member's newest quote, or what has changed since the one that is counted."""
+        if weight is None:
             return
-        previous = quote.price - quote.change
-        self.advancers += times * (quote.change > 0)
-        self.decliners += times * (quote.change < 0)
-        sums = self._sums.setdefault(quote.currency, _CurrencySums())
-        sums.members += times
-        sums.change += times * quote.change
-        sums.previous += times * previous
-        if quote.market_cap is not None:
-            shares = int(quote.market_cap / quote.price / classes)
-            sums.capitalised += times
-            sums.capital_change += times * shares * quote.change
-            sums.capital_before += times * shares * previous
+        sums = self._sums.get(weight.currency)
+        if sums is None:
+            sums = self._sums[weight.currency] = _CurrencySums()
+        self.advancers += weight.advancers
+        self.decliners += weight.decliners
+        sums.members += weight.members
+        sums.change += weight.change
+        sums.previous += weight.previous
+        sums.capitalised += weight.capitalised
+        sums.capital_change += weight.capital_change
+        sums.capital_before += weight.capital_before
         if not sums.members:
-            del self._sums[quote.currency]
+            del self._sums[weight.currency]
 
     @property
     def counted(self) -> int:
@@ -166,11 +209,14 @@ class PriceModel:
 
     def __init__(self) -> None:
         self.rows: dict[str, PriceRow] = {}
-        self.sectors: dict[str, ChangeStats] = {}
-        self.total = ChangeStats()
-        """Of all rows."""
+        self._sectors: dict[str, ChangeStats] = {}
+        self._total = ChangeStats()
         self._classes: Counter[str] = Counter()
         """Number of listed share classes by SEC Central Index Key."""
+        self._weights: dict[str, Weight | None] = {}
+        """What of each symbol is counted in the statistics."""
+        self._uncounted: set[str] = set()
+        """Symbols whose newest quote is not counted yet: prices change more often than the statistics are shown."""
         self.recent_changes: dict[str, tuple[int, datetime]] = {}
         """Symbol to direction (+1, -1) and time of its last price change, oldest first."""
         self.currencies = ("", "")
@@ -182,7 +228,9 @@ class PriceModel:
 
     def set_constituents(self, constituents: Sequence[Constituent]) -> None:
         """Replace the list of constituents; rows of symbols in both lists keep their prices."""
-        old, self.rows, self.sectors, self.total = self.rows, {}, {}, ChangeStats()
+        old, self.rows, self._sectors, self._total = self.rows, {}, {}, ChangeStats()
+        self._weights = {}
+        self._uncounted = set()
         self._classes = Counter(constituent.cik for constituent in constituents if constituent.cik)
         for constituent in constituents:
             known = old.get(constituent.symbol)
@@ -217,12 +265,24 @@ class PriceModel:
                 if before is not None:
                     self.recent_changes.pop(symbol, None)
                     self.recent_changes[symbol] = (1 if quote.price > before.price else -1, now)
-            self._replace_in_stats(row.constituent, before, quote)
+            self._uncounted.add(symbol)
             self._revision += 1
             self.rows[symbol] = PriceRow(row.constituent, live, row.missing, self._revision, row.history)
             self.currencies = (quote.currency, live.row.converted_currency)
             changed.append(symbol)
         return changed
+
+    @property
+    def total(self) -> ChangeStats:
+        """Statistics of all rows."""
+        self._count_changed()
+        return self._total
+
+    @property
+    def sectors(self) -> Mapping[str, ChangeStats]:
+        """Statistics by sector."""
+        self._count_changed()
+        return self._sectors
 
     @property
     def mixed_currencies(self) -> bool:
@@ -263,28 +323,39 @@ class PriceModel:
         self._revision += 1
         row = PriceRow(constituent, live, missing, self._revision, history)
         self.rows[constituent.symbol] = row
-        for stats in (self.sectors.setdefault(constituent.sector, ChangeStats()), self.total):
+        for stats in (self._sectors.setdefault(constituent.sector, ChangeStats()), self._total):
             stats.members += 1
-            stats.add(row.quote, classes=self._classes_of(constituent))
+        self._weights[constituent.symbol] = None
+        self._uncounted.add(constituent.symbol)
         return row
 
-    def _replace_in_stats(self, constituent: Constituent, old: Quote | None, new: Quote) -> None:
-        """Count `new` in place of `old` in the row's sector and in the total."""
-        if old is not None and _weighed(old) == _weighed(new):
+    def _count_changed(self) -> None:
+        for symbol in self._uncounted:
+            row = self.rows[symbol]
+            self._count(row.constituent, row.quote)
+        self._uncounted.clear()
+
+    def _count(self, constituent: Constituent, quote: Quote | None) -> None:
+        """Count a quote in place of the counted one in the row's sector and in the total."""
+        before = self._weights[constituent.symbol]
+        # Listed share classes of the company: two for Alphabet, whose two lines each have its whole capitalisation.
+        weight = weight_of(quote, self._classes[constituent.cik] or 1)
+        if weight == before:
             return
-        classes = self._classes_of(constituent)
-        for stats in (self.sectors[constituent.sector], self.total):
-            stats.add(old, -1, classes=classes)
-            stats.add(new, classes=classes)
-
-    def _classes_of(self, constituent: Constituent) -> int:
-        """Listed share classes of the company: two for Alphabet, whose two lines each have its whole capitalisation."""
-        return self._classes[constituent.cik] or 1
+        self._weights[constituent.symbol] = weight
+        sector = self._sectors[constituent.sector]
+        for change in _changes(before, weight):
+            sector.add(change)
+            self._total.add(change)
 
 
-def _weighed(quote: Quote) -> Hashable:
-    """What the statistics take from a quote."""
-    return quote.price, quote.change, quote.currency, quote.market_cap
+def _changes(before: Weight | None, after: Weight | None) -> tuple[Weight | None, ...]:
+    """What to add to statistics with `before` so that they have `after`; weights of two currencies do not mix."""
+    if before is None:
+        return (after,)
+    if after is not None and after.currency == before.currency:
+        return (after.minus(before),)
+    return before.negated, after
 
 
 def _unlisted(symbol: str) -> Constituent:

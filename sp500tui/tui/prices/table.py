@@ -157,8 +157,9 @@ class PriceTable(SymbolList, can_focus=True):
 
     def set_missing(self, missing: Sequence[MissingSymbol]) -> None:
         """Mark the symbols that have no price in this cycle."""
-        self._view.mark_changed(self._model.set_missing(missing))
-        self.repaint_changed()
+        if changed := self._model.set_missing(missing):
+            self._view.mark_changed(changed)
+            self.repaint_changed()
 
     def advance(self, now: datetime) -> None:
         """Update order, ages and flashes to `now` and repaint the lines that changed."""
@@ -172,8 +173,10 @@ class PriceTable(SymbolList, can_focus=True):
 
     def _report_statistics(self) -> None:
         at, reported = self._statistics
+        if self._now - at < SORT_INTERVAL:
+            return
         total = self._model.total
-        if self._now - at >= SORT_INTERVAL and reported != total.key:
+        if reported != total.key:
             # The first prices are reported at once, whenever their list was.
             self._statistics = self._now if total.counted else NEVER, total.key
             self.post_message(self.StatisticsChanged())
@@ -329,8 +332,10 @@ class PriceTable(SymbolList, can_focus=True):
         self.set_interval(TIMER_INTERVAL, self._update_time)
 
     def _update_time(self) -> None:
-        if self.is_on_screen:
-            self.advance(self._clock())
+        now = self._clock()
+        # Prices that have just arrived have advanced it already.
+        if self.is_on_screen and now - self._now >= timedelta(seconds=TIMER_INTERVAL):
+            self.advance(now)
 
     # Actions
 

@@ -177,7 +177,8 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
         at = 0
         for text, cell in worded:
             if text:
-                cells[at] = Segment(text, styles.get(cell) or self._style(row, cell))
+                style = styles.get(cell)
+                cells[at] = Segment(text, self._style(row, cell) if style is None else style)
                 at += len(text) if text.isascii() else cell_len(text)
         if at < width:
             cells[at] = Segment(" " * (width - at), self._style(row, row))

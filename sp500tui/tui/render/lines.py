@@ -52,7 +52,10 @@ def change_role(text: str) -> Role:
 
 def width_of(line: Iterable[Span]) -> int:
     """Return the width of a line in terminal cells."""
-    return sum(cell_len(span.text) for span in line)
+    width = 0
+    for text, _ in line:
+        width += len(text) if text.isascii() else cell_len(text)
+    return width
 
 
 def spread(left: Line, right: Line, width: int) -> Line:

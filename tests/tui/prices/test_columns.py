@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from sp500tui.tui.prices.cells import STYLES, render_header, render_message, render_row, render_sector_heading
 from sp500tui.tui.prices.columns import GAP, SPECS, PriceColumn, price_layout
-from sp500tui.tui.prices.model import ChangeStats, PriceModel
+from sp500tui.tui.prices.model import ChangeStats, PriceModel, weight_of
 from sp500tui.tui.prices.view import SectorLine, ViewOptions
 from tests.support.tui.price_rows import NOW, constituent, live
 
@@ -135,7 +135,7 @@ def test_a_sector_heading_fills_the_line(width: int, sector: str, shown: int, me
     stats = ChangeStats()
     stats.members = members
     stats.advancers = shown
-    stats.add(live("A").row.quote)
+    stats.add(weight_of(live("A").row.quote))
 
     cells = render_sector_heading(SectorLine(sector, shown), stats, price_layout(width, grouped=True))
 
@@ -146,7 +146,7 @@ def test_a_sector_heading_shows_members_advancers_decliners_and_change() -> None
     stats = ChangeStats()
     for price in (live("A", "110.00", "10.00"), live("B", "99.00", "-1.00")):
         stats.members += 1
-        stats.add(price.row.quote)
+        stats.add(weight_of(price.row.quote))
 
     cells = render_sector_heading(SectorLine("Energy", 1), stats, price_layout(100, grouped=True))
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from sp500tui.tui.prices.index_line import index_line
-from sp500tui.tui.prices.model import ChangeStats
+from sp500tui.tui.prices.model import ChangeStats, weight_of
 from sp500tui.tui.render.lines import Role, width_of
 from tests.support.tui.price_bench import bench
 from tests.support.tui.price_rows import live
@@ -20,7 +20,7 @@ def stats(percent: str, members: int = 1, *, capitalised: bool = True) -> Change
         price = Decimal(100) + Decimal(percent)
         cap = int(price * 1000) if capitalised else None
         made.members += 1
-        made.add(live(f"S{number}", f"{price}", percent, market_cap=cap).row.quote)
+        made.add(weight_of(live(f"S{number}", f"{price}", percent, market_cap=cap).row.quote))
     return made
 
 

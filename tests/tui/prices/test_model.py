@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sp500tui.model import MarketState
 from sp500tui.pipeline.core.snapshot import MissingSymbol
-from sp500tui.tui.prices.model import ChangeStats, PriceModel
+from sp500tui.tui.prices.model import ChangeStats, PriceModel, Weight, weight_of
 from tests.support.tui.price_rows import NOW, constituent, live
 
 
@@ -162,14 +162,18 @@ def test_the_sums_of_a_sector_are_those_of_its_rows(steps: list[tuple[str, int, 
         for row in model.rows.values():
             if row.constituent.sector == sector:
                 fresh.members += 1
-                fresh.add(row.quote)
+                fresh.add(weight_of(row.quote))
         assert stats.key == fresh.key
+
+
+def negated(weight: Weight | None) -> Weight | None:
+    return None if weight is None else weight.negated
 
 
 def test_a_sector_weighs_each_member_by_its_previous_price() -> None:
     stats = ChangeStats()
-    stats.add(live("A", "110.00", "10.00").row.quote)
-    stats.add(live("B", "895.00", "-5.00").row.quote)
+    stats.add(weight_of(live("A", "110.00", "10.00").row.quote))
+    stats.add(weight_of(live("B", "895.00", "-5.00").row.quote))
 
     assert stats.percent == Decimal(5) / Decimal(1000) * 100
     assert ChangeStats().percent is None
@@ -177,36 +181,36 @@ def test_a_sector_weighs_each_member_by_its_previous_price() -> None:
 
 def test_a_sector_never_adds_prices_of_different_currencies() -> None:
     stats = ChangeStats()
-    stats.add(live("A", "110.00", "10.00").row.quote)
-    stats.add(live("B", "101.00", "1.00").row.quote)
-    stats.add(live("AZN.L", "12600.00", "600.00", currency="GBp").row.quote)
-    stats.add(live("BBCA.JK", "9000.00", "-1000.00", currency="IDR").row.quote)
+    stats.add(weight_of(live("A", "110.00", "10.00").row.quote))
+    stats.add(weight_of(live("B", "101.00", "1.00").row.quote))
+    stats.add(weight_of(live("AZN.L", "12600.00", "600.00", currency="GBp").row.quote))
+    stats.add(weight_of(live("BBCA.JK", "9000.00", "-1000.00", currency="IDR").row.quote))
 
     # 5.5 % of the two in dollars, +5 % of the one in pence, -10 % of the one in rupiah
     assert stats.percent == Decimal("1.5")
 
     # and a currency without members does not count
-    stats.add(live("BBCA.JK", "9000.00", "-1000.00", currency="IDR").row.quote, -1)
-    stats.add(live("AZN.L", "12600.00", "600.00", currency="GBp").row.quote, -1)
+    stats.add(negated(weight_of(live("BBCA.JK", "9000.00", "-1000.00", currency="IDR").row.quote)))
+    stats.add(negated(weight_of(live("AZN.L", "12600.00", "600.00", currency="GBp").row.quote)))
     assert stats.percent == Decimal("5.5")
 
 
 def test_a_symbol_that_changes_its_currency_moves_to_the_sum_of_the_new_one() -> None:
     stats = ChangeStats()
-    stats.add(live("A", "110.00", "10.00").row.quote)
-    stats.add(live("A", "110.00", "10.00").row.quote, -1)
-    stats.add(live("A", "110.00", "10.00", currency="GBp").row.quote)
+    stats.add(weight_of(live("A", "110.00", "10.00").row.quote))
+    stats.add(negated(weight_of(live("A", "110.00", "10.00").row.quote)))
+    stats.add(weight_of(live("A", "110.00", "10.00", currency="GBp").row.quote))
 
     fresh = ChangeStats()
-    fresh.add(live("A", "110.00", "10.00", currency="GBp").row.quote)
+    fresh.add(weight_of(live("A", "110.00", "10.00", currency="GBp").row.quote))
     assert stats.key == fresh.key
 
 
 def test_members_are_weighted_by_their_capitalisation_before_the_change() -> None:
     # GIVEN a company of 10 shares that gained 10 and one of 100 shares that lost 1
     stats = ChangeStats()
-    stats.add(live("A", "110.00", "10.00", market_cap=1_100).row.quote)
-    stats.add(live("B", "99.00", "-1.00", market_cap=9_900).row.quote)
+    stats.add(weight_of(live("A", "110.00", "10.00", market_cap=1_100).row.quote))
+    stats.add(weight_of(live("B", "99.00", "-1.00", market_cap=9_900).row.quote))
 
     # THEN nothing was gained or lost of 11,000
     assert stats.by_capitalisation
@@ -215,9 +219,9 @@ def test_members_are_weighted_by_their_capitalisation_before_the_change() -> Non
 
 def test_a_member_without_a_capitalisation_has_no_weight() -> None:
     stats = ChangeStats()
-    stats.add(live("A", "110.00", "10.00", market_cap=1_100).row.quote)
-    stats.add(live("B", "102.00", "2.00", market_cap=1_020).row.quote)
-    stats.add(live("C", "50.00", "-50.00").row.quote)
+    stats.add(weight_of(live("A", "110.00", "10.00", market_cap=1_100).row.quote))
+    stats.add(weight_of(live("B", "102.00", "2.00", market_cap=1_020).row.quote))
+    stats.add(weight_of(live("C", "50.00", "-50.00").row.quote))
 
     assert stats.percent == Decimal(6)
     assert (stats.counted, stats.decliners) == (3, 1)
@@ -225,8 +229,8 @@ def test_a_member_without_a_capitalisation_has_no_weight() -> None:
 
 def test_without_most_capitalisations_the_price_is_the_weight() -> None:
     stats = ChangeStats()
-    stats.add(live("A", "110.00", "10.00", market_cap=1_100).row.quote)
-    stats.add(live("B", "895.00", "-5.00").row.quote)
+    stats.add(weight_of(live("A", "110.00", "10.00", market_cap=1_100).row.quote))
+    stats.add(weight_of(live("B", "895.00", "-5.00").row.quote))
 
     assert not stats.by_capitalisation
     assert stats.percent == Decimal("0.5")
