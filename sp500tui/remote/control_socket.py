@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from sp500tui.closable import Closable
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs import setup as logs
@@ -19,7 +18,7 @@ from sp500tui.remote.wire import RunFacts
 _log = logging.getLogger(__name__)
 
 
-class ControlSocket:
+class ControlSocket(Closable):
     """Claims a data folder for one pipeline, and serves its viewers.
 
     A folder in which no socket can be created costs a warning: the pipeline runs without viewers. Several nodes of a
@@ -65,11 +64,3 @@ class ControlSocket:
         if claim is not None:
             with suppress(OSError):
                 claim.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
+from sp500tui.closable import Closable
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.logs import setup as logs
@@ -15,7 +13,7 @@ from sp500tui.remote.recording.stores import ensure_recordings
 from sp500tui.remote.wire import RunFacts
 
 
-class RunServices:
+class RunServices(Closable):
     """Claims the data folder when it is made, accompanies a pipeline from `begin`, and ends with the run."""
 
     def __init__(self, paths: Paths, settings: Settings, *, listens: bool = True) -> None:
@@ -53,11 +51,3 @@ class RunServices:
             recorder.close()
         if self._control is not None:
             self._control.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from sp500tui import __version__
+from sp500tui.closable import Closable
 from sp500tui.errors import ConfigurationError, Sp500tuiError
 from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError
 from sp500tui.remote.address import connect
@@ -55,7 +55,7 @@ class CommandFailedError(Sp500tuiError):
         self.exit_code = failure.exit_code
 
 
-class Session:
+class Session(Closable):
     """A connection to the pipeline of a data folder. For one thread."""
 
     def __init__(self, data: Path, *, steering: bool = True, timeout: float = TIMEOUT) -> None:
@@ -127,14 +127,6 @@ class Session:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _receive(self, timeout: float) -> bytes:
         deadline = time.monotonic() + timeout

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from sp500tui.closable import Closable
 from sp500tui.logs.redaction import redact_url
 from sp500tui.storage.url import check_url
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sp500tui.storage.embedded.server import EmbeddedServer
 
 
-class Database:
+class Database(Closable):
     """The embedded server of a data directory, or a PostgreSQL server given by URL."""
 
     def __init__(self, url: str, server: EmbeddedServer | None) -> None:
@@ -62,11 +62,3 @@ class Database:
         """Release the database; its last user stops the embedded server, unless `keep_running`."""
         if self._server is not None:
             self._server.stop(keep_running=keep_running)
-
-    def __enter__(self) -> Database:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

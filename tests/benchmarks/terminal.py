@@ -11,18 +11,17 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 import psutil
 
+from sp500tui.closable import Closable
 from tests.benchmarks.rig import ROOT, child_environment
 
 WIDTH, HEIGHT = 160, 48
 _TAIL = 1 << 16
 
 
-class Terminal:
+class Terminal(Closable):
     """Python with these arguments in a terminal of 160x48 cells. Its output is read, counted and forgotten."""
 
     def __init__(self, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> None:
@@ -85,11 +84,3 @@ class Terminal:
         self.process.wait()
         os.close(self._master)
         self._master = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

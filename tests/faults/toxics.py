@@ -6,14 +6,14 @@ import select
 import socket
 import threading
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
+
+from sp500tui.closable import Closable
 
 _PIECE = 16_384
 _POLL_INTERVAL = 0.02
 
 
-class ToxicProxy:
+class ToxicProxy(Closable):
     """Listens on 127.0.0.1 and forwards every connection to `target`, as long as nothing else is asked for.
 
     The attributes may be changed at any time and count for connections that are open already.
@@ -110,14 +110,6 @@ class ToxicProxy:
         for thread in self._threads:
             thread.join(5)
         self._listener.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _reset(connection: socket.socket) -> None:

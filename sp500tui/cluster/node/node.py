@@ -139,14 +139,6 @@ class ClusterNode(PipelineBase):
         found = beat.stage(stage) if beat is not None else None
         return (self._desired_size(node, stage) or found.size) if found is not None else 0
 
-    def pause(self, stage: StageName | None = None) -> None:
-        """See `PipelineControl.pause`; on all nodes."""
-        self._set_paused(stage, paused=True)
-
-    def resume(self, stage: StageName | None = None) -> None:
-        """See `PipelineControl.resume`; on all nodes."""
-        self._set_paused(stage, paused=False)
-
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
         for name in (StageName.SCRAPER, StageName.PRICE) if stage is None else (stage,):
             self._control_loop.set_desired(pause_key(name), str(int(paused)))

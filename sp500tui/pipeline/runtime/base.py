@@ -108,6 +108,17 @@ class PipelineBase:
         """See `PipelineControl.join`."""
         return self._lifecycle.ended.wait(timeout)
 
+    def pause(self, stage: StageName | None = None) -> None:
+        """See `PipelineControl.pause`; in a cluster on all nodes."""
+        self._set_paused(stage, paused=True)
+
+    def resume(self, stage: StageName | None = None) -> None:
+        """See `PipelineControl.resume`; in a cluster on all nodes."""
+        self._set_paused(stage, paused=False)
+
+    def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
+        raise NotImplementedError
+
     def kill_worker(self, name: str) -> bool:
         """See `PipelineControl.kill_worker`; for writers of this program."""
         task = writer_tasks(self._components).get(name)

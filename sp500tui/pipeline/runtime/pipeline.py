@@ -61,14 +61,6 @@ class Pipeline(PipelineBase):
         present = pool.snapshot(pool.workers).size
         return ScaleResult(stage, present, present)
 
-    def pause(self, stage: StageName | None = None) -> None:
-        """See `PipelineControl.pause`."""
-        self._set_paused(stage, paused=True)
-
-    def resume(self, stage: StageName | None = None) -> None:
-        """See `PipelineControl.resume`."""
-        self._set_paused(stage, paused=False)
-
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
         for name in (StageName.SCRAPER, StageName.PRICE) if stage is None else (stage,):
             pool = self._components.stages[name]

@@ -7,10 +7,9 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from sp500tui import __version__
+from sp500tui.closable import Closable
 from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.setup import LogSource
 from sp500tui.pipeline.api import PipelineControl
@@ -28,7 +27,7 @@ _KEPT_FAILURES = 10
 """Recordings of failed runs kept in a folder."""
 
 
-class Recorder:
+class Recorder(Closable):
     """A thread that records a pipeline until it is closed."""
 
     def __init__(
@@ -123,11 +122,3 @@ class Recorder:
             return
         if path is not None:
             _log.info("the last minutes of the failed run: sp500tui replay %s", path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

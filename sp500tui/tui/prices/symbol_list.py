@@ -34,15 +34,8 @@ class SymbolList(CursorView, inherit_bindings=False):
 
         symbol: str
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
-        self._hover: str | None = None
+    _hover: str | None = None
+    """The symbol under the mouse pointer."""
 
     @property
     @abstractmethod
