@@ -281,21 +281,8 @@ def log_uncaught() -> None:
     threading.excepthook = report
 
 
-def as_message(record: logging.LogRecord) -> dict[str, str | int | float]:
-    """A record as plain values for a pipe; the inverse of `reemit`."""
-    cleaned = cleaned_record(record)
-    return {
-        "name": cleaned.name,
-        "level": cleaned.levelno,
-        "message": cleaned.msg,
-        "created": cleaned.created,
-        "worker": worker_of(cleaned),
-        "exception": cleaned.exc_text or "",
-    }
-
-
 def reemit(message: Mapping[str, str | int | float]) -> None:
-    """Log a record of another process with the worker and time that it carries."""
+    """Log a record of another process, given as plain values, with the worker and time that it carries."""
     created = float(message["created"])
     logger = logging.getLogger(str(message["name"]))
     if not logger.isEnabledFor(int(message["level"])):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from sp500tui.errors import ConfigurationError
-from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
@@ -83,13 +82,6 @@ def chrome_trace(
             "incomplete": [worker.name for worker in report.workers if worker.overwritten],
         },
     }
-
-
-def trace_of(pipeline: PipelineControl, seconds: float) -> dict[str, Any]:
-    """The trace of a pipeline's last `seconds`."""
-    _, samples = pipeline.seconds_since(0)
-    _, events = pipeline.events_since(0)
-    return chrome_trace(pipeline.spans(seconds), seconds, samples, events)
 
 
 def write_trace(trace: Mapping[str, Any], file: Path) -> int:

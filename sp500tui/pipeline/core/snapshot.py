@@ -98,14 +98,6 @@ class QueueSnapshot:
         """Ready items as a share of the capacity; above 1 if released leases overfill the queue."""
         return self.ready / self.capacity if self.capacity else 0.0
 
-    @property
-    def seconds_to_empty(self) -> float | None:
-        """Seconds until the queue is empty at the present rates; None if it is not shrinking."""
-        if not self.ready:
-            return 0.0
-        shrink = self.rate_out - self.rate_in
-        return self.ready / shrink if shrink > 0 else None
-
 
 @dataclass(frozen=True, slots=True)
 class WorkerSnapshot:

@@ -16,8 +16,6 @@ from sp500tui.simulator.market.prng import Prng
 
 OLDEST_DAY = 3_660
 """Calendar days before the market's first day that daily bars reach."""
-OLDEST_HOUR = 740
-"""Calendar days before the market's first day that bars within a day reach."""
 OLDEST_MINUTE = 62
 """Calendar days before the market's first day with bars for every minute; older days have one for half an hour."""
 _HALF_HOUR = 30 * MINUTE

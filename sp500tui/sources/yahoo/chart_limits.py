@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -44,18 +44,6 @@ def oldest_start(resolution: Resolution, now: datetime) -> datetime:
     """The earliest time from which bars of this resolution can be requested, UTC."""
     days = LIMITS[resolution].days_back
     return _FIRST_DAY if days is None else now - timedelta(days=days) + _MARGIN
-
-
-def split_window(
-    resolution: Resolution, start: datetime, end: datetime
-) -> Iterator[tuple[datetime, datetime]]:
-    """Cut a window into consecutive ones that one request each may have, oldest first."""
-    days = LIMITS[resolution].days_per_request
-    longest = end - start if days is None else timedelta(days=days)
-    while start < end:
-        following = min(start + longest, end)
-        yield start, following
-        start = following
 
 
 def check_window(resolution: Resolution, start: datetime, end: datetime, now: datetime) -> None:

@@ -22,13 +22,6 @@ class TradingPeriods:
     regular: tuple[datetime, datetime]
     post: tuple[datetime, datetime]
 
-    def state_at(self, now: datetime) -> MarketState | None:
-        """The session at this time; None outside the known day."""
-        for state, (start, end) in self._sessions():
-            if start <= now < end:
-                return state
-        return None
-
     def next_change(self, now: datetime) -> tuple[MarketState, datetime] | None:
         """The next session and its start, UTC; None after the end of the known day."""
         for state, (start, end) in self._sessions():

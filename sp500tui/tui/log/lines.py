@@ -70,13 +70,6 @@ def as_text(line: LogLine) -> str:
 class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
     """Shows the lines of a buffer; the view either follows the newest line or keeps its position."""
 
-    HELP = """\
-    ## Log
-    `v` changes the lowest level shown, `w` shows one stage or worker. `/` searches; `n` and `N` go to the next and
-    previous match, `x` to the next error. Scrolling up stops following; `f` or `G` follows again. Left and right
-    scroll long lines. `⏎` opens the marked line, or the newest one shown, and `y` copies it. Lines that say the
-    same are shown once, with their number (`×26`). The log file has every line.
-    """
     BINDING_GROUP_TITLE = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("log.level", "level(1)", "Level"),

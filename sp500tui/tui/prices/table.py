@@ -57,13 +57,6 @@ def utc_now() -> datetime:
 class PriceTable(SymbolList, can_focus=True):
     """All constituents with their newest prices, which can be sorted, filtered and grouped by sector."""
 
-    HELP = """\
-    ## Prices
-    Press `s` for a list of columns to sort by, or click a column's title; again or `R` reverses the order. `/` keeps
-    only the rows whose symbol, name or sector contains every word you type. `b` groups by sector: each heading shows
-    the numbers of advancers and decliners and the change, weighted by capitalisation like that of the index above the
-    table. Rows without a recent trade are dimmed.
-    """
     BINDING_GROUP_TITLE = "Prices"
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("prices.filter", "filter", "Filter"),

@@ -38,7 +38,7 @@ def _session(row: PriceRow) -> float | None:
     return _SESSIONS.get(row.quote.market_state, _LAST_SESSION) if row.quote else None
 
 
-_KEYS: dict[PriceColumn, Callable[[PriceRow], SortKey | None]] = {
+SORT_KEYS: dict[PriceColumn, Callable[[PriceRow], SortKey | None]] = {
     PriceColumn.SYMBOL: lambda row: row.symbol,
     PriceColumn.NAME: lambda row: row.constituent.name.casefold() or None,
     PriceColumn.SECTOR: lambda row: row.constituent.sector.casefold() or None,
@@ -52,11 +52,7 @@ _KEYS: dict[PriceColumn, Callable[[PriceRow], SortKey | None]] = {
     PriceColumn.AGE: lambda row: -row.quote.quote_time.timestamp() if row.quote else None,
     PriceColumn.TREND: lambda row: row.history.gain,
 }
-
-
-def sort_key(column: PriceColumn, row: PriceRow) -> SortKey | None:
-    """The value `column` sorts a row by; None where it has none. All keys of a column are of one type."""
-    return _KEYS[column](row)
+"""The value each column sorts a row by; None where it has none. All values of a column are of one type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +130,7 @@ class PriceListView:
         terms = self.options.filter_text.casefold().split()
         if terms:
             symbols = [s for s, text in self._search_texts.items() if all(term in text for term in terms)]
-        key = _KEYS[self.options.sort]
+        key = SORT_KEYS[self.options.sort]
         self._keys, absent = {}, []
         for symbol in symbols:
             value = key(rows[symbol])
@@ -154,7 +150,7 @@ class PriceListView:
 
     def _update_keys(self) -> None:
         """Update the sort keys of the changed rows, except those the filter hides."""
-        key = _KEYS[self.options.sort]
+        key = SORT_KEYS[self.options.sort]
         keys, absent, rows = self._keys, self._without_key, self._model.rows
         for symbol in self._changed:
             if symbol in keys:

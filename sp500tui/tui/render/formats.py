@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
 
@@ -150,18 +149,6 @@ def sparkline(values: Sequence[float], width: int) -> str:
         return (_BLOCKS[0] * len(shown)).rjust(width)
     bars = (_BLOCKS[min(5, int(max(value, 0.0) / top * 5 + 0.5))] for value in shown)
     return "".join(bars).rjust(width)
-
-
-def condensed(values: Sequence[float], width: int) -> list[float]:
-    """At most `width` values that stand for all of them: each the mean of as many neighbours, the newest last."""
-    if width <= 0:
-        return []
-    group = -(-len(values) // width)
-    if group <= 1:
-        return list(values)
-    first = len(values) % group or group
-    edges = [0, *range(first, len(values) + 1, group)]
-    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
 
 
 def gauge(share: float, width: int, mark: float | None = None) -> str:

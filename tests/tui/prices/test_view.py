@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sp500tui.tui.prices.columns import PriceColumn
 from sp500tui.tui.prices.model import PriceModel
 from sp500tui.tui.prices.view import (
+    SORT_KEYS,
     PriceListView,
     SectorLine,
     ViewOptions,
-    sort_key,
     starts_descending,
 )
 from tests.support.tui.price_rows import NOW, constituent, live, unconverted
@@ -76,7 +76,7 @@ def test_every_column_sorts_by_one_type(column: PriceColumn) -> None:
         [live("A"), live("A", "101", version=2), unconverted(live("B")), live("C", change=None)], NOW
     )
 
-    kinds = {type(key) for row in model.rows.values() if (key := sort_key(column, row)) is not None}
+    kinds = {type(key) for row in model.rows.values() if (key := SORT_KEYS[column](row)) is not None}
 
     assert len(kinds) == 1
 

@@ -133,17 +133,3 @@ def test_a_sparkline_is_as_wide_as_asked(values: list[float], width: int) -> Non
 def test_a_sparkline_of_nothing_is_flat_and_of_something_rises() -> None:
     assert formats.sparkline([0, 0], 4) == "  ▁▁"
     assert formats.sparkline([0, 5, 10], 3) == "▁▄▆"
-
-
-@given(st.lists(st.floats(0, 1e6), max_size=40), st.integers(1, 30))
-def test_condensed_values_fit_and_keep_their_range(values: list[float], width: int) -> None:
-    few = formats.condensed(values, width)
-    assert len(few) <= width
-    assert bool(few) == bool(values)
-    assert all(min(values) <= value * 1.000001 and value <= max(values) * 1.000001 for value in few)
-
-
-def test_condensed_values_end_with_the_newest() -> None:
-    assert formats.condensed([0, 2, 4, 6, 8], 3) == [0, 3, 7]
-    assert formats.condensed([1, 2], 5) == [1, 2]
-    assert formats.condensed([1, 2], 0) == []

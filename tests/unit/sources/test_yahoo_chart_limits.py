@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sp500tui.errors import ChartRefusedError, Refusal
 from sp500tui.model import Resolution
-from sp500tui.sources.yahoo.chart_limits import LIMITS, check_window, oldest_start, split_window
+from sp500tui.sources.yahoo.chart_limits import LIMITS, check_window, oldest_start
 
 NOW = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -53,25 +50,8 @@ def test_a_window_that_yahoo_cannot_answer_is_refused(
 @pytest.mark.parametrize("resolution", Resolution)
 def test_the_oldest_start_can_be_requested(resolution: Resolution) -> None:
     start = oldest_start(resolution, NOW)
-    window = next(split_window(resolution, start, NOW))
+    days = LIMITS[resolution].days_per_request
+    window = (start, NOW if days is None else min(NOW, start + timedelta(days=days)))
     check_window(resolution, *window, NOW)
     # also a few minutes later, after waiting for the throttle
     check_window(resolution, *window, NOW + timedelta(minutes=5))
-
-
-@given(st.sampled_from(Resolution), st.integers(-5, 2000), st.integers(0, 86_399))
-def test_a_split_window_has_no_gap_and_no_overlap(resolution: Resolution, days: int, seconds: int) -> None:
-    # given a window of any length
-    end = NOW
-    start = end - timedelta(days=days, seconds=seconds)
-    parts = list(split_window(resolution, start, end))
-
-    # then its parts follow each other, and each is short enough
-    if start >= end:
-        assert parts == []
-        return
-    assert (parts[0][0], parts[-1][1]) == (start, end)
-    assert all(before[1] == after[0] for before, after in pairwise(parts))
-    longest = LIMITS[resolution].days_per_request
-    assert all(first < last for first, last in parts)
-    assert longest is None or all(last - first <= timedelta(days=longest) for first, last in parts)
