@@ -23,7 +23,7 @@ from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.run_services import RunServices
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.quit.shutdown import unsaved_summary
-from sp500tui.tui.quit.summary import run_summary
+from sp500tui.tui.render.formats import count, span
 
 _OPENING_LIMIT = 5.0
 """Seconds to wait on exit for a pipeline that is still loading."""
@@ -102,6 +102,27 @@ def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
         lines.append(f"not stored: {unsaved}")
     for line in lines:
         write_last_message(plain(line))
+
+
+def run_summary(snapshot: Snapshot) -> str:
+    """What became of the quotes, and how long it took; empty if none was fetched.
+
+    `88,478 fetched = 70,009 stored + 18,469 duplicate, 7 min`
+    """
+    ledger = snapshot.ledger
+    if not ledger.fetched:
+        return ""
+    terms = (
+        (ledger.stored, "stored"),
+        (ledger.duplicate, "duplicate"),
+        (ledger.queued, "queued"),
+        (ledger.in_flight, "in flight"),
+        (ledger.spooled, "spooled"),
+        (ledger.dead, "dead"),
+    )
+    shown = [f"{count(number)} {name}" for number, name in terms if number] or ["0 stored"]
+    sign = "=" if ledger.is_balanced else "≠"
+    return f"{count(ledger.fetched)} fetched {sign} {' + '.join(shown)}, {span(snapshot.uptime)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,18 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 
+import trustme
 from aiohttp import web
 
 from sp500tui.errors import ConfigurationError
 from sp500tui.simulator.events import Events
 from sp500tui.simulator.faults import Faults, FaultSampler
-from sp500tui.simulator.http.ca import Authority
 from sp500tui.simulator.http.control import Control
 from sp500tui.simulator.http.proxy import ProxyConnection
 from sp500tui.simulator.http.responses import ResponseWriter
@@ -38,6 +39,20 @@ _KEEPALIVE = 300.0
 """Seconds after which an idle connection is closed."""
 _SHUTDOWN = 1.0
 """Seconds for open connections to finish."""
+
+
+class Authority:
+    """A certificate authority in memory that issues one certificate; its private key is never written to disk."""
+
+    def __init__(self, hosts: Iterable[str]) -> None:
+        authority = trustme.CA(organization_name="sp500tui demo market")
+        self.certificate_pem: bytes = authority.cert_pem.bytes()
+        """The CA certificate, which clients must trust; contains no key."""
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        """TLS context of the simulated hosts."""
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.set_alpn_protocols(["http/1.1"])
+        authority.issue_cert(*hosts).configure_cert(self.context)
 
 
 @dataclass(frozen=True, slots=True)

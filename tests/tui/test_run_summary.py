@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sp500tui.pipeline.core.ledger import Ledger
-from sp500tui.tui.quit.summary import run_summary
+from sp500tui.tui.run import run_summary
 from tests.support.tui.fake_pipeline import running
 
 
