@@ -11,6 +11,8 @@ from typing import NoReturn
 
 import pytest
 
+from sp500tui.logs import setup as logs
+
 ORDINARY_USER = 65_534
 """`nobody`: the user that a test by root becomes where permissions matter."""
 FOLDER_VARIABLES = tuple(f"XDG_{kind}_HOME" for kind in ("CACHE", "CONFIG", "DATA", "STATE"))
@@ -23,6 +25,15 @@ def isolate_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("HOME", str(home))
     for name in FOLDER_VARIABLES:
         monkeypatch.setenv(name, str(home / name.split("_")[1].lower()))
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give each test of the folder that imports this a home of its own, and close the log that it configures."""
+    isolate_home(monkeypatch, tmp_path)
+    yield tmp_path
+    if (configuration := logs.current()) is not None:
+        configuration.close()
 
 
 def remove_home(monkeypatch: pytest.MonkeyPatch) -> None:

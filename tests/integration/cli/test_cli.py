@@ -18,7 +18,6 @@ import pytest
 
 from sp500tui.cli import main as cli
 from sp500tui.errors import ExitCode
-from sp500tui.logs import setup as logs
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.batch_codec import COLUMNS
 from sp500tui.storage.embedded.process import find_running
@@ -37,8 +36,6 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     isolate_home(monkeypatch, folder)
     monkeypatch.setenv("SP500TUI_DATA_DIR", str(folder / "data"))
     yield folder
-    if (configuration := logs.current()) is not None:
-        configuration.close()
     for market in ("demo", "live"):
         end_server(folder / "data" / market / "pgdata")
     shutil.rmtree(folder, ignore_errors=True)

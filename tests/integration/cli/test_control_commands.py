@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,23 +13,13 @@ import pytest
 from sp500tui.cli import main as cli
 from sp500tui.cli.commands.running import attach
 from sp500tui.errors import ExitCode
-from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.address import PipelineRunsError
-from tests.support.environment import isolate_home
 from tests.support.remote import Serve, Served
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    isolate_home(monkeypatch, tmp_path)
-    yield
-    if (configuration := logs.current()) is not None:
-        configuration.close()
 
 
 @pytest.fixture

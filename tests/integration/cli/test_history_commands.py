@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +13,9 @@ import pytest
 
 from sp500tui.cli.main import main
 from sp500tui.errors import SourceError
-from sp500tui.logs import setup as logs
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.yahoo.charts import ChartRequest
 from tests.support.charts import FakeCharts, trading_day, weekdays
-from tests.support.environment import isolate_home
 
 NOW = datetime.now(UTC)
 DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4)]
@@ -42,13 +39,10 @@ def charts(monkeypatch: pytest.MonkeyPatch) -> FakeCharts:
 
 
 @pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> Iterator[Path]:
-    isolate_home(monkeypatch, tmp_path)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> Path:
     monkeypatch.setenv("SP500TUI_DATABASE", database_url)
     monkeypatch.setenv("SP500TUI_DATA_DIR", str(tmp_path / "data"))
-    yield tmp_path
-    if (configuration := logs.current()) is not None:
-        configuration.close()
+    return tmp_path
 
 
 def test_gaps_are_listed_and_filled(

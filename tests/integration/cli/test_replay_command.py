@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sp500tui.cli import main as cli
 from sp500tui.errors import ExitCode
-from sp500tui.logs import setup as logs
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.remote.recording.stores import save
-from tests.support.environment import isolate_home
 from tests.support.recorded import FACTS, FakeLife, recorded
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    isolate_home(monkeypatch, tmp_path)
-    yield
-    if (configuration := logs.current()) is not None:
-        configuration.close()
 
 
 @pytest.fixture

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import stat
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sp500tui import __version__
@@ -32,6 +36,28 @@ from tests.support.waiting import FakeClock, Wait
 
 def poll(session: Session, position: Position | None = None) -> Update:
     return session.call(Poll(position or Position()), Update)
+
+
+@contextmanager
+def answering(data: Path, answer: Callable[[socket.socket], None]) -> Iterator[None]:
+    """A listener in the place of a pipeline that answers one connection."""
+    claim = Claim.take(data)
+    listener = claim.listen()
+    listener.setblocking(True)
+
+    def accept() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            answer(connection)
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(10)
+        listener.close()
+        claim.release()
 
 
 class TestAnswers:
@@ -324,52 +350,23 @@ class TestBadInput:
             assert poll(viewer, Position(prices=503)).prices == tuple(served.pipeline.prices)
 
     def test_something_else_on_the_socket_is_named(self, data: Path) -> None:
-        claim = Claim.take(data)
-        listener = claim.listen()
-        listener.setblocking(True)
+        def answer(connection: socket.socket) -> None:
+            connection.sendall(b"220 mail.example ESMTP\r\n" * 10)
 
-        def answer() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.sendall(b"220 mail.example ESMTP\r\n" * 10)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        try:
-            with pytest.raises((ProtocolError, NoAnswerError)):
-                Session(data)
-        finally:
-            thread.join(10)
-            listener.close()
-            claim.release()
+        with answering(data, answer), pytest.raises((ProtocolError, NoAnswerError)):
+            Session(data)
 
     def test_values_of_another_version_are_named(self, data: Path) -> None:
         # given a pipeline of a later version whose values this one cannot read
-        claim = Claim.take(data)
-        listener = claim.listen()
-        listener.setblocking(True)
+        def answer(connection: socket.socket) -> None:
+            connection.recv(4096)
+            connection.sendall(frame(Welcome(PROTOCOL, "9.9", 1, datetime.now(UTC), FACTS)))
+            connection.recv(4096)
+            connection.sendall(frame(Answer(msgspec.Raw(b"\x80"))))
 
-        def answer() -> None:
-            from datetime import UTC, datetime
-
-            import msgspec
-
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(frame(Welcome(PROTOCOL, "9.9", 1, datetime.now(UTC), FACTS)))
-                connection.recv(4096)
-                connection.sendall(frame(Answer(msgspec.Raw(b"\x80"))))
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        try:
-            with (
-                Session(data) as session,
-                pytest.raises(ProtocolError, match=r"is sp500tui 9\.9.*same version"),
-            ):
-                poll(session)
-        finally:
-            thread.join(10)
-            listener.close()
-            claim.release()
+        with (
+            answering(data, answer),
+            Session(data) as session,
+            pytest.raises(ProtocolError, match=r"is sp500tui 9\.9.*same version"),
+        ):
+            poll(session)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -19,7 +18,6 @@ from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.catalog import LESSONS
 from sp500tui.lessons.lesson import Value
-from tests.support.environment import isolate_home
 
 
 class Terminal(io.StringIO):
@@ -27,11 +25,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate_home(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -21,13 +21,7 @@ from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode
 from sp500tui.headless import runner as headless
 from sp500tui.logs import setup as logs
 from sp500tui.logs.setup import configure
-from tests.support.environment import isolate_home
 from tests.support.postgres import public_folder
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate_home(monkeypatch, tmp_path)
 
 
 class Terminal(io.StringIO):

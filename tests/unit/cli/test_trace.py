@@ -8,12 +8,6 @@ import pytest
 
 from sp500tui.cli import main as cli
 from sp500tui.errors import ExitCode
-from tests.support.environment import isolate_home
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate_home(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(

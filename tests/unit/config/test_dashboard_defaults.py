@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sp500tui.config.loader import for_dashboard, load
 from sp500tui.errors import ConfigurationError
-from tests.support.environment import isolate_home
-
-
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate_home(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,8 @@ import pytest
 from sp500tui.config.paths import Paths, default_data_folder, default_log_folder, user_folder
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
-from tests.support.environment import isolate_home, ordinary_user, remove_home
+from tests.support.environment import ordinary_user, remove_home
 from tests.support.postgres import public_folder
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    isolate_home(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -23,13 +23,6 @@ from tests.support.environment import isolate_home, ordinary_user, remove_home
 from tests.support.postgres import public_folder
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Isolate the tests from the variables and files of the user who runs them."""
-    isolate_home(monkeypatch, tmp_path)
-    return tmp_path
-
-
 @pytest.fixture
 def public_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home that every user may enter."""

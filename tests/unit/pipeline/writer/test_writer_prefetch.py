@@ -27,6 +27,17 @@ def waits_for_a_commit(harness: WriterHarness, rows: int) -> threading.Event:
     return go
 
 
+def raise_once(error: Exception) -> Callable[[list[str]], None]:
+    """A hook of the fake database that fails at its first call."""
+    errors = [error]
+
+    def fail(_symbols: list[str]) -> None:
+        if errors:
+            raise errors.pop()
+
+    return fail
+
+
 def test_the_next_full_batch_is_in_the_journal_before_the_answer(
     open_writers: Open, eventually: Wait
 ) -> None:
@@ -51,13 +62,7 @@ def test_a_partial_batch_is_not_prefetched(open_writers: Open, eventually: Wait)
 
 def test_a_rejected_batch_stays_before_the_prefetched_one(open_writers: Open, eventually: Wait) -> None:
     with open_writers(batch=10) as harness:
-        refusals = iter([RefusedError("53100", "disk full")])
-
-        def refuse_once(_symbols: list[str]) -> None:
-            for refusal in refusals:
-                raise refusal
-
-        harness.database.before_commit = refuse_once
+        harness.database.before_commit = raise_once(RefusedError("53100", "disk full"))
         harness.put([row(number) for number in range(20)])
         eventually(harness.settled)
         assert len(harness.database.rows) == 20
@@ -69,13 +74,7 @@ def test_both_batches_of_a_writer_that_died_are_written_by_the_next(
     open_writers: Open, eventually: Wait
 ) -> None:
     with open_writers(batch=10) as harness:
-        crashes = iter([WriterDiedError("ended by signal 9", crashed=True)])
-
-        def die_once(_symbols: list[str]) -> None:
-            for death in crashes:
-                raise death
-
-        harness.database.after_commit = die_once
+        harness.database.after_commit = raise_once(WriterDiedError("ended by signal 9", crashed=True))
         harness.put([row(number) for number in range(20)])
         eventually(harness.settled)
         assert len(harness.database.rows) == 20
