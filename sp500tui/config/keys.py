@@ -92,6 +92,7 @@ KEYS: tuple[Key, ...] = (
     Key("screen.timeline", "5", "What every worker did, on one time axis"),
     Key("screen.coverage", "6", "Which sessions of which symbols have all their bars"),
     Key("screen.lessons", "8", "Experiments on concurrency with measured results"),
+    Key("screen.journeys", "9", "How long quotes take from the start of a cycle to the commit, and where"),
     Key("view.freeze", "space", "Pause or resume the panels; the pipeline keeps running"),
     Key("view.currency", "c", "Change which currency is shown first"),
     Key("view.copy", "y", "Copy the selected row of the prices to the clipboard"),

@@ -81,6 +81,12 @@ def _timeline() -> ScreenClasses:
     return ScreenClasses(TimelineScreen)
 
 
+def _journeys() -> ScreenClasses:
+    from sp500tui.tui.journeys.screen import JourneysScreen
+
+    return ScreenClasses(JourneysScreen)
+
+
 def _coverage() -> ScreenClasses:
     from sp500tui.tui.coverage.screen import CoverageScreen
 
@@ -102,6 +108,7 @@ SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry("timeline", "Timeline", _timeline),
     ScreenEntry("coverage", "Coverage", _coverage),
     ScreenEntry("lessons", "Lessons", _lessons),
+    ScreenEntry("journeys", "Journeys", _journeys),
 )
 """In the order of the number keys."""
 

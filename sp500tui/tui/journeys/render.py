@@ -1,0 +1,71 @@
+"""Rendering of the journeys: percentiles of every leg, and the slowest quotes with their waterfalls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sp500tui.pipeline.core.snapshot import LivePrice
+from sp500tui.pipeline.journeys import LEGS, WHOLE, Journey, LegTimes
+from sp500tui.tui.render.formats import clean, fit, milliseconds
+from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.waterfall import LEG_ROLES, waterfall_bar
+
+SLOWEST = 20
+"""Quotes that are listed."""
+_NAME, _TIME, _SYMBOL = 24, 9, 8
+_ROLES = {LEGS[moment]: role for moment, role in LEG_ROLES.items()}
+
+
+class SlowQuote(NamedTuple):
+    """The newest quote of a symbol, with the journey of its batch."""
+
+    symbol: str
+    journey: Journey
+
+
+def slowest(
+    prices: Sequence[LivePrice], journeys: Mapping[int, Journey], now: float, count: int = SLOWEST
+) -> list[SlowQuote]:
+    """The newest quotes that took, or have taken, longest; those of one batch in the order of their symbols."""
+    quotes = [
+        SlowQuote(price.row.quote.symbol, journeys[price.row.batch])
+        for price in prices
+        if price.row.batch in journeys
+    ]
+    return sorted(quotes, key=lambda quote: (-quote.journey.elapsed(now), quote.symbol))[:count]
+
+
+def leg_lines(legs: Sequence[LegTimes], width: int) -> list[Line]:
+    """A heading, then each leg with its percentiles and a bar of the median within that of the whole way."""
+    head = fit("leg", _NAME) + fit("p50", _TIME, "right") + fit("p95", _TIME, "right")
+    lines = [cut((Span(head, Role.LABEL), Span("   median, to scale", Role.LABEL)), width)]
+    room = max(0, width - _NAME - 2 * _TIME - 3)
+    whole = max((leg.p50 for leg in legs), default=0.0)
+    for leg in legs:
+        cells = round(room * leg.p50 / whole) if whole else 0
+        role = Role.TITLE if leg.name == WHOLE else Role.VALUE
+        times = "".join(fit(milliseconds(each * 1000), _TIME, "right") for each in (leg.p50, leg.p95))
+        bar = Span(" " * cells, _ROLES.get(leg.name, Role.LABEL_FILLED))
+        edge = Span("▏" if leg.p50 and not cells else "", Role.LABEL)
+        lines.append(
+            cut((Span(fit(leg.name, _NAME), role), Span(times, role), Span("   "), bar, edge), width)
+        )
+    return lines
+
+
+def slow_lines(quotes: Sequence[SlowQuote], now: float, width: int) -> list[Line]:
+    """A heading, then each quote with its time, its age and its waterfall; all to one scale."""
+    head = fit("symbol", _SYMBOL) + fit("so far", _TIME, "right") + fit("began", _TIME, "right")
+    lines = [cut((Span(head, Role.LABEL), Span("   way, to scale", Role.LABEL)), width)]
+    room = max(0, width - _SYMBOL - 2 * _TIME - 3)
+    longest = max((quote.journey.elapsed(now) for quote in quotes), default=0.0)
+    for symbol, journey in quotes:
+        times = "".join(
+            fit(milliseconds(max(0.0, each) * 1000), _TIME, "right")
+            for each in (journey.elapsed(now), now - journey.begin)
+        )
+        name = Span(fit(clean(symbol), _SYMBOL), Role.TITLE)
+        bar = waterfall_bar(journey, room, longest)
+        lines.append(cut((name, Span(times), Span("   "), *bar), width))
+    return lines

@@ -1,0 +1,108 @@
+"""The journeys: the legs between the moments of a quote, and the quotes that take longest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from textwrap import wrap
+from typing import ClassVar
+
+from textual import getters, on
+from textual.app import ComposeResult
+
+from sp500tui.pipeline.api import PipelineControl
+from sp500tui.pipeline.core.snapshot import LivePrice
+from sp500tui.pipeline.journeys import Journey, journeys_of, leg_times
+from sp500tui.tui.journeys.render import leg_lines, slow_lines, slowest
+from sp500tui.tui.render.formats import plural
+from sp500tui.tui.render.lines import Role, Span, cut
+from sp500tui.tui.render.lines_widget import LinesWidget
+from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.shell.base_screen import BaseScreen
+from sp500tui.tui.shell.styles import style_sheet
+
+_SECONDS = 30.0
+"""Time over which the percentiles are made."""
+_NONE = (
+    "No quote of this program was committed in the last 30 s. Quotes that other nodes of a cluster fetched are not "
+    "followed here, and a recording does not contain the way of a quote."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The journeys at one moment."""
+
+    monotonic: float
+    journeys: Mapping[int, Journey]
+    prices: tuple[LivePrice, ...]
+
+
+class JourneysScreen(BaseScreen):
+    """Percentiles of every leg above, the slowest quotes with their waterfalls below."""
+
+    CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("journeys.tcss")]
+    BINDING_GROUP_TITLE = "Journeys"
+
+    legs = getters.query_one("#legs", LinesWidget)
+    slow = getters.query_one("#slow", LinesWidget)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading: Reading | None = None
+        """The last result; None before the first one."""
+        self._failure = ""
+
+    def compose_panels(self) -> ComposeResult:
+        """The two tables."""
+        yield LinesWidget(id="legs", classes="panel")
+        yield LinesWidget(id="slow", classes="panel")
+
+    def current_query(self) -> Callable[[], object] | None:
+        """Read the spans, the cycles and the newest quotes."""
+        pipeline = self.dashboard.feed.pipeline
+        return None if pipeline is None else partial(read, pipeline)
+
+    @on(BaseScreen.QuerySucceeded)
+    def keep(self, message: BaseScreen.QuerySucceeded) -> None:
+        """Show what was read."""
+        if isinstance(message.answer, Reading):
+            self.reading, self._failure = message.answer, ""
+            self._draw()
+
+    @on(BaseScreen.QueryFailed)
+    def keep_failure(self, message: BaseScreen.QueryFailed) -> None:
+        """Keep the last result and show the error."""
+        self._failure = message.reason
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Draw for the new size."""
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        reading = self.reading
+        complete = (
+            [each for each in reading.journeys.values() if each.is_complete] if reading is not None else []
+        )
+        batches = f" · {plural(len(complete), 'request')} of the last {_SECONDS:g} s" if complete else ""
+        set_titles(self.legs, f"from the start of a cycle to the commit{batches}", self._failure)
+        set_titles(self.slow, "slowest twenty now")
+        if reading is None:
+            return
+        width = self.legs.size.width
+        none = [cut((Span(text, Role.LABEL),), width) for text in wrap(_NONE, max(20, width))]
+        self.legs.show_lines(leg_lines(leg_times(complete), width) if complete else none)
+        quotes = slowest(reading.prices, reading.journeys, reading.monotonic)
+        self.slow.show_lines(slow_lines(quotes, reading.monotonic, self.slow.size.width))
+
+
+def read(pipeline: PipelineControl) -> Reading:
+    """Read the journeys; runs on a background thread."""
+    report = pipeline.spans(_SECONDS)
+    return Reading(
+        report.monotonic,
+        journeys_of(report, pipeline.events_since(0)[1]),
+        tuple(pipeline.prices_since(0)[1]),
+    )

@@ -1,0 +1,113 @@
+"""The journeys: percentiles of the legs, the slowest quotes, and a window without any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sp500tui.errors import Sp500tuiError
+from sp500tui.pipeline.core.snapshot import LivePrice
+from sp500tui.pipeline.core.timing.spans import SpanReport
+from sp500tui.pipeline.journeys import Journey, Moment
+from sp500tui.tui.journeys.render import SLOWEST, slowest
+from sp500tui.tui.journeys.screen import JourneysScreen
+from sp500tui.tui.render.lines import Line, width_of
+from sp500tui.tui.render.waterfall import waterfall_bar, waterfall_lines
+from tests.support.tui.fake_pipeline import FakePipeline, seeded_prices
+from tests.support.tui.timeline_scenes import NOW, ScenePipeline, killed_writer
+from tests.tui.conftest import Drive
+
+JOURNEY = Journey(
+    1,
+    {
+        Moment.CYCLE: 10.0,
+        Moment.TAKEN: 12.0,
+        Moment.SENT: 12.0,
+        Moment.ANSWERED: 16.0,
+        Moment.CONVERTED: 16.001,
+        Moment.COMMITTED: 20.0,
+    },
+)
+
+
+def text(line: Line) -> str:
+    return "".join(span.text for span in line)
+
+
+def of_batches(prices: list[LivePrice], first: int) -> list[LivePrice]:
+    """The prices with batches of five quotes each."""
+    return [
+        replace(price, row=replace(price.row, batch=first + number // 5))
+        for number, price in enumerate(prices)
+    ]
+
+
+def scene() -> ScenePipeline:
+    pipeline = killed_writer()
+    pipeline.prices = of_batches(seeded_prices(), 6100)
+    return pipeline
+
+
+class TestWaterfall:
+    @pytest.mark.parametrize("width", [40, 60, 200])
+    def test_each_leg_has_a_line_and_its_bar_follows_the_one_before(self, width: int) -> None:
+        lines = waterfall_lines(JOURNEY, width)
+        assert [text(line)[:23].strip() for line in lines] == [
+            "tickers queue",
+            "request limit",
+            "request",
+            "conversion",
+            "commit",
+        ]
+        assert "2.0 s" in text(lines[0])
+        assert all(width_of(line) == width for line in lines)
+
+    @pytest.mark.parametrize("width", [1, 10, 60])
+    def test_a_bar_is_as_long_as_its_share_of_the_longest(self, width: int) -> None:
+        assert width_of(waterfall_bar(JOURNEY, width, 20.0)) == width
+        filled = [span for span in waterfall_bar(JOURNEY, 60, 20.0) if "filled" in span.role]
+        assert width_of(filled) == 30
+        assert waterfall_bar(JOURNEY, 0, 0.0) == ()
+
+
+def test_quotes_that_wait_are_as_slow_as_they_have_waited() -> None:
+    waiting = Journey(2, {Moment.TAKEN: 1.0, Moment.SENT: 1.5})
+    prices = of_batches(seeded_prices()[:10], 1)
+    found = slowest(prices, {1: JOURNEY, 2: waiting}, 30.0)
+    assert [quote.journey.batch for quote in found] == [2] * 5 + [1] * 5
+    assert len(slowest(of_batches(seeded_prices(), 1), dict.fromkeys(range(200), JOURNEY), 30.0)) == SLOWEST
+    assert slowest(prices, {}, 30.0) == []
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (200, 60)])
+async def test_the_legs_and_the_slowest_quotes_are_shown(drive: Drive, size: tuple[int, int]) -> None:
+    async with drive(scene(), size=size) as driven:
+        await driven.press("9")
+        await driven.until(lambda: "requests of the last 30 s" in driven.text() or "p95" in driven.text())
+        screen = driven.app.screen
+        assert isinstance(screen, JourneysScreen)
+        assert screen.reading is not None
+        assert screen.reading.monotonic == NOW
+        for words in ("tickers queue", "request limit", "commit", "slowest twenty now"):
+            assert words in driven.text()
+
+
+async def test_without_journeys_it_is_said_why(drive: Drive) -> None:
+    class Silent(FakePipeline):
+        def spans(self, seconds: float) -> SpanReport:
+            return replace(super().spans(seconds), workers=())
+
+    async with drive(Silent()) as driven:
+        await driven.press("9")
+        await driven.until(lambda: "No quote of this program was committed" in driven.text())
+
+
+async def test_a_failure_is_shown(drive: Drive) -> None:
+    class Failing(FakePipeline):
+        def spans(self, seconds: float) -> SpanReport:
+            raise Sp500tuiError(f"no answer within {seconds:g} s")
+
+    async with drive(Failing()) as driven:
+        await driven.press("9")
+        await driven.until(lambda: "no answer within 30 s" in driven.text())
