@@ -11,8 +11,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,6 +34,8 @@ FILE_HEADER = struct.Struct("!8sHI")
 MARK = b"\x89blk"
 _BLOCK = struct.Struct("!4sHHHHHxxIIdd")
 """Mark, number in its chunk, counts, length and checksum of the payload, first and last time."""
+BLOCK_SIZE = _BLOCK.size
+"""Bytes of a block's header."""
 _SECONDS = 5.0
 """Of one block: what is lost when the program is killed."""
 _CHUNK_SECONDS = 600.0
@@ -67,9 +68,8 @@ def file_header(facts: FileFacts) -> bytes:
     return FILE_HEADER.pack(MAGIC, VERSION, len(content)) + content
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The header of a block."""
+class Block(NamedTuple):
+    """The header of a block; its values in the order of the file. A named tuple, because long files have many."""
 
     number: int
     """In its chunk, from 0."""
@@ -79,14 +79,12 @@ class Block:
     """Events that are not part of the routine."""
     errors: int
     """Errors among events and log lines."""
-    first: float
-    """POSIX time of its first moment."""
-    last: float
     length: int
     """Bytes of the payload."""
     checksum: int
-
-    SIZE: ClassVar[int] = _BLOCK.size
+    first: float
+    """POSIX time of its first moment."""
+    last: float
 
     @property
     def begins_chunk(self) -> bool:
@@ -101,13 +99,11 @@ class Block:
     @classmethod
     def decoded(cls, data: bytes, offset: int) -> Block | None:
         """The header at `offset`; None if there is none, or not all of it."""
-        if offset + _BLOCK.size > len(data):
+        if offset + BLOCK_SIZE > len(data):
             return None
-        mark, *counts, length, checksum, first, last = _BLOCK.unpack_from(data, offset)
-        if mark != MARK or not first <= last:
-            return None
-        number, moments, events, notable_events, failures = counts
-        return cls(number, moments, events, notable_events, failures, first, last, length, checksum)
+        values = _BLOCK.unpack_from(data, offset)
+        block = cls._make(values[1:])
+        return block if values[0] == MARK and block.first <= block.last else None
 
     def holds(self, payload: bytes) -> bool:
         """Whether this is the block's whole payload."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import mmap
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from sp500tui.remote.recording.blocks import (
+    BLOCK_SIZE,
     FILE_HEADER,
     MAGIC,
     MARK,
@@ -23,24 +23,20 @@ from sp500tui.remote.recording.stores import SUFFIX, StoredBlock
 from sp500tui.remote.wire import ProtocolError, decode
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedBlock:
-    """A block of a recording and how to read its payload."""
-
-    block: Block
-    chunk: int
-    """Index of the first block of its chunk."""
-    payload: Callable[[], bytes]
-
-
 class Recording:
     """The blocks of a recording in the order of time; the moments of one chunk are kept decoded."""
 
-    def __init__(self, facts: FileFacts, blocks: Sequence[IndexedBlock]) -> None:
-        """`blocks`: at least one; the first one begins a chunk."""
+    def __init__(self, facts: FileFacts, blocks: Sequence[Block], payload: Callable[[int], bytes]) -> None:
+        """`payload`: reads that of the block at an index of `blocks`.
+
+        Raises:
+            RecordingError: no block can be read.
+        """
         self.facts = facts
-        self._blocks = blocks
-        self._firsts = [each.block.first for each in blocks]
+        self._payload = payload
+        self._indices, self._chunks = _readable(blocks)
+        self._blocks = [blocks[index] for index in self._indices]
+        self._firsts = [block.first for block in self._blocks]
         self._chunk: tuple[int, list[Moment]] = (-1, [])
 
     @classmethod
@@ -50,7 +46,7 @@ class Recording:
         Raises:
             RecordingError: there are no blocks yet.
         """
-        return cls(facts, _indexed([(block, _constant(payload)) for block, payload in stored]))
+        return cls(facts, [block for block, _ in stored], lambda index: stored[index][1])
 
     @classmethod
     def open(cls, path: Path) -> Recording:
@@ -61,8 +57,10 @@ class Recording:
         """
         data = _mapped(path)
         facts, offset = _file_facts(path, data)
-        found: list[tuple[Block, Callable[[], bytes]]] = []
-        while offset < len(data):
+        blocks: list[Block] = []
+        starts: list[int] = []
+        end = len(data)
+        while offset < end:
             block = Block.decoded(data, offset)  # type: ignore[arg-type]  # a map is read like bytes
             if block is None:
                 # Damaged: go on at the next block that can be found.
@@ -70,13 +68,16 @@ class Recording:
                 if offset < 0:
                     break
                 continue
-            start = offset + Block.SIZE
+            start = offset + BLOCK_SIZE
             offset = start + block.length
-            if offset > len(data):
+            if offset > end:
                 break
-            found.append((block, _slice(data, start, offset)))
+            blocks.append(block)
+            starts.append(start)
         try:
-            return cls(facts, _indexed(found))
+            return cls(
+                facts, blocks, lambda index: data[starts[index] : starts[index] + blocks[index].length]
+            )
         except RecordingError:
             raise RecordingError(
                 f"the recording {path} ends before its first moment; there is nothing to show"
@@ -90,17 +91,17 @@ class Recording:
     @property
     def last(self) -> float:
         """POSIX time of the last moment."""
-        return self._blocks[-1].block.last
+        return self._blocks[-1].last
 
     @property
     def moments(self) -> int:
         """Number of moments."""
-        return sum(each.block.moments for each in self._blocks)
+        return sum(block.moments for block in self._blocks)
 
     @property
     def events(self) -> int:
         """Number of events."""
-        return sum(each.block.events for each in self._blocks)
+        return sum(block.events for block in self._blocks)
 
     def moments_until(self, at: float) -> list[Moment]:
         """The moments from the beginning of a chunk to the last one not after `at`; the first one if `at` is before it.
@@ -108,7 +109,7 @@ class Recording:
         Never empty.
         """
         index = max(0, bisect_right(self._firsts, at) - 1)
-        moments = self._moments_of_chunk(self._blocks[index].chunk)
+        moments = self._moments_of_chunk(self._chunks[index])
         if not moments:
             moments = self._nearest_moments(index)
         count = max(1, bisect_right([moment.at for moment in moments], at))
@@ -116,9 +117,9 @@ class Recording:
 
     def _nearest_moments(self, index: int) -> list[Moment]:
         """The moments of the nearest chunk before a damaged one, or else behind it."""
-        chunks = sorted({each.chunk for each in self._blocks})
-        before = [chunk for chunk in reversed(chunks) if chunk < self._blocks[index].chunk]
-        after = [chunk for chunk in chunks if chunk > self._blocks[index].chunk]
+        chunks = sorted(set(self._chunks))
+        before = [chunk for chunk in reversed(chunks) if chunk < self._chunks[index]]
+        after = [chunk for chunk in chunks if chunk > self._chunks[index]]
         for chunk in (*before, *after):
             if moments := self._moments_of_chunk(chunk):
                 return moments
@@ -128,8 +129,11 @@ class Recording:
 
     def _moments_of_chunk(self, chunk: int) -> list[Moment]:
         if self._chunk[0] != chunk:
-            members = [each for each in self._blocks[chunk:] if each.chunk == chunk]
-            self._chunk = chunk, list(moments_of([(each.block, each.payload()) for each in members]))
+            members = range(chunk, bisect_right(self._chunks, chunk))
+            self._chunk = (
+                chunk,
+                list(moments_of([(self._blocks[i], self._payload(self._indices[i])) for i in members])),
+            )
         return self._chunk[1]
 
     def step(self, at: float, direction: int) -> float:
@@ -163,13 +167,14 @@ class Recording:
         in_block: Callable[[Block], bool],
         in_moment: Callable[[Moment], bool],
     ) -> float | None:
-        for each in self._blocks if direction > 0 else reversed(self._blocks):
-            block = each.block
+        order = range(len(self._blocks))
+        for index in order if direction > 0 else reversed(order):
+            block = self._blocks[index]
             if (block.last <= at if direction > 0 else block.first >= at) or not in_block(block):
                 continue
             moments = [
                 moment.at
-                for moment in self._moments_of_chunk(each.chunk)
+                for moment in self._moments_of_chunk(self._chunks[index])
                 if block.first <= moment.at <= block.last
                 and (moment.at > at if direction > 0 else moment.at < at)
                 and in_moment(moment)
@@ -182,26 +187,31 @@ class Recording:
         """For each of `cells` equal parts of the time: whether it has notable events, and whether it has errors."""
         found = [(False, False)] * cells
         span = max(self.last - self.first, 1e-9)
-        for each in self._blocks:
-            block = each.block
+        for block in self._blocks:
             cell = min(cells - 1, int((block.first - self.first) / span * cells))
             event, error = found[cell]
             found[cell] = event or block.notable > 0, error or block.errors > 0
         return found
 
 
-def _indexed(found: Sequence[tuple[Block, Callable[[], bytes]]]) -> list[IndexedBlock]:
-    """The blocks with their chunks; those before the first beginning of a chunk cannot be read."""
-    indexed: list[IndexedBlock] = []
-    chunk = -1
-    for block, payload in found:
+def _readable(blocks: Sequence[Block]) -> tuple[list[int], list[int]]:
+    """The indices of the blocks that can be read, and for each the place of the first one of its chunk among them.
+
+    Blocks before the first beginning of a chunk cannot be read.
+    """
+    indices: list[int] = []
+    chunks: list[int] = []
+    chunk, last = -1, float("-inf")
+    for index, block in enumerate(blocks):
         if block.begins_chunk:
-            chunk = len(indexed)
-        if chunk >= 0 and (not indexed or block.first >= indexed[-1].block.last):
-            indexed.append(IndexedBlock(block, chunk, payload))
-    if not indexed:
+            chunk = len(indices)
+        if chunk >= 0 and block.first >= last:
+            indices.append(index)
+            chunks.append(chunk)
+            last = block.last
+    if not indices:
         raise RecordingError("nothing is recorded yet")
-    return indexed
+    return indices, chunks
 
 
 def _mapped(path: Path) -> mmap.mmap:
@@ -238,11 +248,3 @@ def _file_facts(path: Path, data: mmap.mmap) -> tuple[FileFacts, int]:
     except ProtocolError:
         raise RecordingError(f"the header of the recording {path} is damaged; it cannot be shown") from None
     return facts, end
-
-
-def _constant(payload: bytes) -> Callable[[], bytes]:
-    return lambda: payload
-
-
-def _slice(data: mmap.mmap, start: int, end: int) -> Callable[[], bytes]:
-    return lambda: data[start:end]

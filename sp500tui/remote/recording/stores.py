@@ -17,7 +17,7 @@ from sp500tui.remote.recording.blocks import Block, FileFacts, file_header
 _log = logging.getLogger(__name__)
 
 SUFFIX = ".sp5"
-_FILE_SECONDS = 86_400.0
+_FILE_SECONDS = 2 * 86_400.0
 _FILE_BYTES = 1 << 30
 _FILES = 30
 """Recordings kept in a folder; the oldest ones are removed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -16,18 +16,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sp500tui.errors import Sp500tuiError
+from sp500tui.logs.setup import NoLog
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.remote.recording.blocks import MAGIC, Block, RecordingError, file_header
+from sp500tui.remote.recording import reader
+from sp500tui.remote.recording.blocks import BLOCK_SIZE, MAGIC, RecordingError, file_header, moments_of
 from sp500tui.remote.recording.columns import latest, pack
+from sp500tui.remote.recording.moments import Moment
 from sp500tui.remote.recording.playback import Playback
 from sp500tui.remote.recording.reader import Recording
+from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.recording.stores import RecentBlocks, RecordingFolder, StoredBlock, save
 from tests.support.recorded import FACTS, START, FakeLife, recorded, recording
-from tests.support.tui.fake_pipeline import NOON, listed, live_price, seeded_prices
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, listed, live_price, seeded_prices
 from tests.support.waiting import FakeClock
 
 
@@ -253,7 +257,7 @@ class TestFiles:
         path = tmp_path_factory.mktemp("torn") / "torn.sp5"
         path.write_bytes(whole[: cut % (len(whole) + 1)])
         # when it is opened, then it shows its last complete block, or says that there is none
-        if path.stat().st_size < len(file_header(FACTS)) + Block.SIZE + blocks[0][0].length:
+        if path.stat().st_size < len(file_header(FACTS)) + BLOCK_SIZE + blocks[0][0].length:
             with pytest.raises(RecordingError, match=str(path)):
                 Recording.open(path)
             return
@@ -331,15 +335,15 @@ class TestFiles:
         with pytest.raises(RecordingError, match=r"was written by sp500tui 0\.1\.0.*cannot read"):
             replayed(Recording.open(path)).check(path)
 
-    def test_a_file_a_day_and_only_so_many(self, tmp_path: Path) -> None:
+    def test_a_file_for_two_days_and_only_so_many(self, tmp_path: Path) -> None:
         # given a folder that keeps two files
         renewed: list[int] = []
         folder = RecordingFolder(tmp_path, FACTS, lambda: renewed.append(1), keep=2)
         (block, payload), *_ = recorded(6)[0]
-        # when four days pass
-        for day in range(5):
-            first = START + day * 86_400
-            folder.append(replace(block, first=first, last=first + 86_400), payload)
+        # when ten days pass
+        for number in range(5):
+            first = START + number * 2 * 86_400
+            folder.append(block._replace(first=first, last=first + 2 * 86_400), payload)
         folder.close()
         # then the newest two are left, and each began a chunk
         assert len(list(tmp_path.iterdir())) == 2
@@ -363,12 +367,58 @@ class TestFiles:
             folder.append(*blocks[2])
         assert "is interrupted: No space left on device" in caplog.text
         # when a minute has passed, then the next chunk goes to a new file
-        later = replace(blocks[3][0], first=START + 100, last=START + 104)
+        later = blocks[3][0]._replace(first=START + 100, last=START + 104)
         folder.append(later, blocks[3][1])
         assert renewed
-        folder.append(replace(blocks[0][0], first=START + 105, last=START + 109), blocks[0][1])
+        folder.append(blocks[0][0]._replace(first=START + 105, last=START + 109), blocks[0][1])
         folder.close()
         assert [Recording.open(path).moments for path in sorted(tmp_path.iterdir())] == [5, 5]
+
+
+class TestLongRecordings:
+    HOURS = 48
+    STEP = 10
+    """Seconds between two moments: a tenth of what a run of that length has, in as many chunks."""
+
+    @pytest.fixture(scope="class")
+    def path(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """The file of a recorder whose pipeline lived for two days."""
+        folder = tmp_path_factory.mktemp("two-days")
+        pipeline = FakePipeline(prices=())
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(os, "fdatasync", lambda _: None)
+            with Recorder(pipeline, FACTS.run, NoLog(), folder=folder) as recorder:
+                for second in range(0, self.HOURS * 3600, self.STEP):
+                    pipeline.now_shows = replace(
+                        pipeline.now_shows, taken_at=NOON + timedelta(seconds=second), uptime=float(second)
+                    )
+                    pipeline.prices = [live_price("AAPL", Decimal(second + 1), 1.0, second + 1)]
+                    recorder.record()
+        (path,) = folder.iterdir()
+        return path
+
+    def test_any_moment_costs_one_chunk(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # given a recording of two days in one file
+        decoded: list[int] = []
+
+        def counting(blocks: list[StoredBlock]) -> Iterator[Moment]:
+            decoded.append(len(blocks))
+            return moments_of(blocks)
+
+        monkeypatch.setattr(reader, "moments_of", counting)
+        shown = replayed(Recording.open(path))
+        last = self.HOURS * 3600 - self.STEP
+        assert (shown.recording.first, shown.recording.last) == (START, START + last)
+        for second in (last, 0, 43_207, 86_399, 130_000, 5, 172_000):
+            # when a moment of it is shown
+            decoded.clear()
+            shown.playback.seek(START + second)
+            # then it is the right one, and no more than the ten minutes around it were read
+            expected = second // self.STEP * self.STEP
+            assert shown.snapshot().uptime == expected
+            assert [price.row.quote.price for price in shown.prices_since(0)[1]] == [expected + 1]
+            assert len(decoded) == 1
+            assert decoded[0] <= 600 // self.STEP + 2
 
 
 class TestMemory:
@@ -377,8 +427,8 @@ class TestMemory:
         (block, payload), (further, more), *_ = recorded(12)[0]
         for minute in range(5):
             first = START + minute * 60
-            recent.append(replace(block, first=first, last=first + 5), payload)
-            recent.append(replace(further, first=first + 5, last=first + 60), more)
+            recent.append(block._replace(first=first, last=first + 5), payload)
+            recent.append(further._replace(first=first + 5, last=first + 60), more)
         kept = recent.blocks()
         assert kept[0][0].begins_chunk
         assert kept[0][0].first >= START + 3 * 60
@@ -388,7 +438,7 @@ class TestMemory:
         recent = RecentBlocks(limit_bytes=10_000)
         (block, _), *_ = recorded(6)[0]
         for number in range(100):
-            recent.append(replace(block, first=START + number, last=START + number), bytes(3_000))
+            recent.append(block._replace(first=START + number, last=START + number), bytes(3_000))
         assert recent.bytes <= 10_000
         assert recent.blocks()[-1][0].first == START + 99
 
