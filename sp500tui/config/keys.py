@@ -148,6 +148,11 @@ KEYS: tuple[Key, ...] = (
     Key("faults.switch", "space", "Switch the marked fault, or run the action"),
     Key("faults.weaker", "left,h", "Make the marked fault weaker"),
     Key("faults.stronger", "right,l", "Make the marked fault stronger"),
+    Key("faults.strength_0", "0", "Switch the marked fault off"),
+    *(
+        Key(f"faults.strength_{digit}", f"{digit}", f"Set the marked fault to its strength {digit}")
+        for digit in range(1, 5)
+    ),
     Key("nodes.more", "plus,equals_sign", "Add a worker to the selected stage of the marked node"),
     Key(
         "nodes.fewer",

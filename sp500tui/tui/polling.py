@@ -39,6 +39,8 @@ class PipelineFeed:
         """Set once the pipeline is open."""
         self.history = History()
         """The last seconds, up to the last poll."""
+        self.before_faults: Snapshot | None = None
+        """The pipeline when the demo market had no fault last; None before it was seen so."""
         self._starting = starting
         self._log = log
         self._clock = clock

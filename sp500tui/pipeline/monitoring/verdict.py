@@ -25,6 +25,8 @@ _SATURATED = 0.85
 """Share of its time from which a worker, the request limit or a processor core counts as fully used."""
 _LIMITED = 0.25
 """Share of the price workers' occupied time that waits for the limit, from which the limit sets the pace."""
+_SLOW = 1.0
+"""Seconds without an answer from which a source counts as slow."""
 _FREE = (WorkerState.IDLE, WorkerState.BLOCKED, WorkerState.PAUSED, WorkerState.STARTING)
 """States in which a worker does not limit the throughput."""
 _SHARED = (
@@ -215,6 +217,10 @@ def _cause_of_stage(snapshot: Snapshot, samples: Sequence[SecondSample], name: S
         return None
     state = max(seconds, key=lambda each: seconds[each])
     if name is StageName.PRICE and _limit_share(samples) >= _LIMITED:
+        oldest = _oldest_work(snapshot, name, WorkerState.SOURCE)
+        if oldest >= _SLOW and not _is_any(snapshot, name, WorkerState.LIMIT):
+            # Answers have just become slow: the samples still show the limit, which no request waits for any more.
+            return _Cause(name, _silence(oldest), "")
         state = WorkerState.LIMIT
     sentence = _sentence(snapshot, samples, name, state)
     return _Cause(name, sentence, _advice(snapshot, samples, name, state))
@@ -269,12 +275,20 @@ def _oldest_work(snapshot: Snapshot, name: StageName, state: WorkerState) -> flo
     )
 
 
+def _is_any(snapshot: Snapshot, name: StageName, state: WorkerState) -> bool:
+    return any(worker.stage is name and worker.state is state for worker in snapshot.workers)
+
+
 def _answers(snapshot: Snapshot, samples: Sequence[SecondSample]) -> str:
     oldest = _oldest_work(snapshot, StageName.PRICE, WorkerState.SOURCE)
     mean = _seconds_per_lease(samples, StageName.PRICE, WorkerState.SOURCE)
-    if mean is None or oldest > 2 * max(1.0, mean):
-        return f"Yahoo Finance has not answered for {oldest:.1f} s"
+    if mean is None or oldest > 2 * max(_SLOW, mean):
+        return _silence(oldest)
     return f"Yahoo Finance answers in {_duration(mean)}"
+
+
+def _silence(seconds: float) -> str:
+    return f"Yahoo Finance has not answered for {seconds:.1f} s"
 
 
 def _advice(snapshot: Snapshot, samples: Sequence[SecondSample], name: StageName, state: WorkerState) -> str:

@@ -194,6 +194,9 @@ FAULTS: tuple[FaultOption, ...] = (
     ),
 )
 
+MOST_STRENGTHS = max(len(option.strengths) for option in FAULTS)
+"""Digits that set a strength, 0 for off among them."""
+
 
 def strength_of(option: FaultOption, faults: Mapping[str, object]) -> int | None:
     """Index of the active strength; None for custom values."""

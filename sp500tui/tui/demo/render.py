@@ -67,7 +67,11 @@ def _action_line(action: DemoAction, width: int) -> Line:
 
 
 def explanation_lines(
-    entry: FaultOption | DemoAction, counts: Mapping[str, object] | None, width: int, height: int
+    entry: FaultOption | DemoAction,
+    counts: Mapping[str, object] | None,
+    width: int,
+    height: int,
+    changed: Sequence[str] = (),
 ) -> list[Line]:
     """What an entry does, what to watch for, and how often the fault was injected.
 
@@ -76,6 +80,7 @@ def explanation_lines(
         counts: Number of times each fault was injected, by its name; None while they are not known.
         width: Cells of a line.
         height: Lines; the least important ones are left out where there is no room.
+        changed: What the faults that are on have changed.
     """
     about = _strengths_and_count(entry, counts)
     full = [
@@ -86,6 +91,8 @@ def explanation_lines(
         cut((), width),
         *(line for text in about for line in _paragraph(text, width, Role.LABEL)),
     ]
+    if changed and len(longer := [*full, *_changed(changed, width)]) <= height:
+        return longer
     if len(full) <= height:
         return full
     short = [*_paragraph(entry.what, width, Role.LABEL), *_paragraph(entry.watch, width)]
@@ -93,11 +100,17 @@ def explanation_lines(
     return [*short, *count_lines][:height]
 
 
+def _changed(parts: Sequence[str], width: int) -> list[Line]:
+    heading = cut((Span("changed by the faults that are on", Role.ACCENT),), width)
+    return [cut((), width), heading, *(cut((Span(part, Role.WARN),), width) for part in parts)]
+
+
 def _strengths_and_count(entry: FaultOption | DemoAction, counts: Mapping[str, object] | None) -> list[str]:
     """The strengths of a fault, and how often it was injected."""
     if isinstance(entry, DemoAction):
         return []
-    texts = ["strengths: " + ", ".join(strength.label for strength in entry.strengths)]
+    strengths = (f"{digit} {strength.label}" for digit, strength in enumerate(entry.strengths))
+    texts = ["strengths: " + ", ".join(strengths)]
     if entry.counter and counts is not None:
         texts.append(f"injected {counts.get(entry.counter, 0)} times since the start")
     return texts
@@ -107,11 +120,15 @@ def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
     return [cut((Span(line, role),), width) for line in wrap(text, max(width, 10))]
 
 
-def effect_text(before: float | None, now: float | None) -> str:
-    """What the faults changed: the p95 of a price request without and with them, in milliseconds."""
-    if before is None or now is None:
-        return ""
-    return f"price p95 {before:,.0f} → {now:,.0f} ms"
+def effect_text(parts: Sequence[str], width: int) -> str:
+    """What the faults changed, as many parts as fit in `width` cells."""
+    text = ""
+    for part in parts:
+        longer = f"{text} · {part}" if text else part
+        if len(longer) > width:
+            break
+        text = longer
+    return text
 
 
 def warning_lines(warning: str, width: int) -> list[Line]:

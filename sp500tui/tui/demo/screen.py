@@ -16,7 +16,19 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, DemoAction, active, adjusted, toggled
+from sp500tui.tui.demo.effects import effects
+from sp500tui.tui.demo.faults import (
+    CLEAR,
+    KILL_WRITER,
+    MOST_STRENGTHS,
+    OUTAGE_SECONDS,
+    DemoAction,
+    FaultOption,
+    active,
+    adjusted,
+    toggled,
+    with_strength,
+)
 from sp500tui.tui.demo.render import (
     control_lines,
     effect_text,
@@ -38,6 +50,9 @@ from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.styles import style_sheet
 
 _STRENGTH = Binding.Group("Strength", compact=True)
+_DIGITS = Binding.Group("Strength by number", compact=True)
+_CORNERS = 4
+"""Cells of a frame's lower border that hold no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,15 @@ class FaultList(CursorList):
         bind("faults.switch", "select", "On/off"),
         bind("faults.weaker", "screen.step_fault(-1)", "Weaker", group=_STRENGTH),
         bind("faults.stronger", "screen.step_fault(1)", "Stronger", group=_STRENGTH),
+        *(
+            bind(
+                f"faults.strength_{digit}",
+                f"screen.set_strength({digit})",
+                f"Strength {digit}",
+                group=_DIGITS,
+            )
+            for digit in range(MOST_STRENGTHS)
+        ),
     ]
 
 
@@ -89,8 +113,6 @@ class DemoScreen(BaseScreen):
         super().__init__()
         self._market: MarketState | None = None
         self._warning = ""
-        self._p95_before: float | None = None
-        """p95 of a price request, in milliseconds, when no fault was on; None before it was measured."""
 
     def compose_panels(self) -> ComposeResult:
         """The pipeline strip, the controls and the events."""
@@ -130,7 +152,7 @@ class DemoScreen(BaseScreen):
         if isinstance(message.answer, MarketState):
             self._market, self._warning = message.answer, ""
             if not active(message.answer.faults):
-                self._p95_before = self._price_p95()
+                self.dashboard.feed.before_faults = self.dashboard.snapshot
             self._draw()
         elif isinstance(message.answer, ActionResult):
             result = message.answer
@@ -161,16 +183,14 @@ class DemoScreen(BaseScreen):
         entry = entries()[self.fault_list.cursor]
         width, height = self.explanation.size
         warning = warning_lines(self._warning or no_market_reason(self.dashboard.snapshot), width)
-        self.explanation.show_lines(
-            [*warning, *explanation_lines(entry, counts, width, height - len(warning))]
-        )
         number = len(active(faults)) if faults is not None else 0
-        effect = effect_text(self._p95_before, self._price_p95()) if number else ""
+        changed = effects(self.dashboard.feed.before_faults, self.dashboard.snapshot) if number else []
+        self.explanation.show_lines(
+            [*warning, *explanation_lines(entry, counts, width, height - len(warning), changed)]
+        )
+        effect = effect_text(changed, self.fault_list.size.width - _CORNERS)
         set_titles(self.fault_list, f"faults ({count(number)} on)", effect)
         set_titles(self.explanation, entry.title)
-
-    def _price_p95(self) -> float | None:
-        return self.dashboard.snapshot.stage(StageName.PRICE).latency.p95
 
     def on_resize(self) -> None:
         """Draw for the new size."""
@@ -196,6 +216,23 @@ class DemoScreen(BaseScreen):
         entry = entries()[self.fault_list.cursor]
         if not isinstance(entry, DemoAction):
             self._set_faults(lambda faults: adjusted(entry, direction, faults))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave the digits to the screens where the marked line is an action, which has no strength."""
+        if action == "set_strength" and self.is_mounted:
+            return isinstance(entries()[self.fault_list.cursor], FaultOption)
+        return super().check_action(action, parameters)
+
+    def action_set_strength(self, digit: int) -> None:
+        """Set the marked fault to a strength by its number, 0 for off."""
+        entry = entries()[self.fault_list.cursor]
+        if not isinstance(entry, FaultOption):
+            return
+        if digit < len(entry.strengths):
+            self._set_faults(lambda faults: with_strength(entry, digit, faults))
+        else:
+            highest = len(entry.strengths) - 1
+            self.notify(f"The strengths of {entry.title} are 1 to {highest}; 0 is off", severity="warning")
 
     def action_clear_faults(self) -> None:
         """Switch off every fault."""

@@ -232,6 +232,43 @@ async def test_what_the_faults_changed_is_on_the_frame_of_their_list(drive: Driv
         await driven.until(lambda: f"price p95 {p95:,.0f} → 2,400 ms" in driven.text())
 
 
-@pytest.mark.parametrize("pair", [(None, 5.0), (5.0, None), (None, None)])
-def test_an_effect_needs_both_figures(pair: tuple[float | None, float | None]) -> None:
-    assert effect_text(*pair) == ""
+async def test_what_they_changed_is_known_after_the_screen_was_left(drive: Drive) -> None:
+    async with opened(drive) as (driven, _, market):
+        before = running()
+        await driven.press("2")
+        await driven.until(lambda: market.now.latency == 0.5)
+        await driven.press("escape", "3")
+        driven.show(replace(before, sources=replace(before.sources, failed=before.sources.failed + 12)))
+        await driven.until(lambda: "12 failed" in driven.text())
+
+
+@pytest.mark.parametrize(
+    ("width", "text"), [(60, "p95 47 → 99 ms · cycle 1 → 2 s"), (20, "p95 47 → 99 ms"), (5, "")]
+)
+def test_the_frame_has_as_many_changes_as_fit(width: int, text: str) -> None:
+    assert effect_text(["p95 47 → 99 ms", "cycle 1 → 2 s"], width) == text
+
+
+class TestStrengthsByDigit:
+    async def test_a_digit_sets_the_strength_and_zero_switches_off(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, market):
+            await driven.press("4")
+            await driven.until(lambda: market.now.latency == 12.0)
+            await driven.press("1")
+            await driven.until(lambda: market.now.latency == 0.1)
+            await driven.press("0")
+            await driven.until(lambda: market.now.latency == 0.0)
+            assert driven.app.screen is screen, "no other screen was opened"
+
+    async def test_a_strength_that_a_fault_does_not_have_is_named(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, market):
+            await driven.press("down", "4")
+            await driven.until(lambda: noted(driven, "The strengths of 429 too many requests are 1 to 3"))
+            assert market.now.throttle == 0
+
+    async def test_on_an_action_the_digits_open_the_screens(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            await mark(driven, screen, KILL_WRITER)
+            await driven.press("2")
+            await driven.until(lambda: driven.app.screen is not screen, "another screen")
+            assert not isinstance(driven.app.screen, DemoScreen)

@@ -162,6 +162,29 @@ CASES: dict[str, tuple[Snapshot, Sequence[SecondSample], VerdictKind, str, str]]
         "behind: a cycle takes 7.6 of 2.0 s: Yahoo Finance answers in 1.0 s",
         "more price workers would not help",
     ),
+    "answers that have just become slow": (
+        at(
+            cycle=cycle(2.2, last=1.6),
+            workers=(worker(PRICE, 1, SOURCE, "5 symbols", work_seconds=2.1),),
+        ),
+        window(WAITS_FOR_LIMIT, leases=55, items=5),
+        VerdictKind.BEHIND,
+        "behind: a cycle takes 2.2 of 2.0 s: Yahoo Finance has not answered for 2.1 s",
+        "",
+    ),
+    "a slow answer while other requests wait for the limit": (
+        at(
+            cycle=cycle(2.2, last=1.6),
+            workers=(
+                worker(PRICE, 1, SOURCE, "5 symbols", work_seconds=2.1),
+                worker(PRICE, 2, LIMIT, "5 symbols", work_seconds=0.1),
+            ),
+        ),
+        window(WAITS_FOR_LIMIT, leases=55, items=5),
+        VerdictKind.BEHIND,
+        "behind: a cycle takes 2.2 of 2.0 s: the request limit (45/s) sets the pace",
+        "more price workers would not help",
+    ),
     "slow answers, requests wait for a worker": (
         at(sizes={PRICE: 10}, cycle=cycle(3.0, last=5.0)),
         window({SOURCE: 10.0}, leases=10, items=46, waiting=40),
