@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,9 @@ from hypothesis import settings
 # Without it, every worker and each of the hundreds of programs compiles all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# What is collected stays until the end: the garbage collector need not go through it again and again.
+gc.disable()
 
 # How long one example takes depends on the load of the machine; the benchmarks judge speed.
 settings.register_profile("sp500tui", deadline=None)
@@ -67,6 +71,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # Tracing doubles the time of tests that draw whole screens or run whole pipelines, and the others cover
             # the same lines.
             item.add_marker(pytest.mark.no_cover)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    # The apps of Textual's tests are large; the usual thresholds make a third of their time collections.
+    gc.set_threshold(20_000, 20, 5)
+    gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Two workers for each processor, because most tests wait."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def _picture_size(item: pytest.Item) -> object:

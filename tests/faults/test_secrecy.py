@@ -24,6 +24,7 @@ def readable_by_others(folder: Path) -> list[Path]:
     return found
 
 
+@pytest.mark.thorough
 def test_data_journal_and_logs_are_their_owners_only(launch: Launcher, database_url: str) -> None:
     program = running(launch, database_url)
     wait_for(lambda: list(program.journal.rglob("*.journal")), "a journal file")
@@ -33,6 +34,7 @@ def test_data_journal_and_logs_are_their_owners_only(launch: Launcher, database_
     assert program.stops() == 143
 
 
+@pytest.mark.thorough
 def test_the_embedded_server_listens_on_no_port(engine: EngineStarter) -> None:
     run = engine(None)
     run.stores()

@@ -13,12 +13,12 @@ Wait = Callable[[Callable[[], object]], None]
 
 @pytest.fixture
 def eventually() -> Wait:
-    """Wait until a condition holds, at most 10 s."""
+    """Wait until a condition holds, at most 30 s."""
 
     def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not condition():
-            assert time.monotonic() < deadline, "the condition did not become true within 10 s"
+            assert time.monotonic() < deadline, "the condition did not become true within 30 s"
             time.sleep(0.001)
 
     return wait

@@ -86,6 +86,7 @@ def frozen(pgdata: Path) -> Iterator[None]:
         end_server(pgdata)
 
 
+@pytest.mark.thorough
 def test_the_third_q_ends_the_program_while_the_database_is_frozen(home: Path) -> None:
     """Given a query of the database screen that never returns, when q is pressed three times, the process ends."""
     terminal = Terminal(["--demo", "--data-dir", str(home / "data")], home)

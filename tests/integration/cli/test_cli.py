@@ -22,6 +22,7 @@ from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.storage.batch_codec import COLUMNS
 from sp500tui.storage.embedded.process import find_running
 from tests.support.environment import isolate_home
+from tests.support.parameters import rest_thorough
 from tests.support.ports import free_port
 from tests.support.postgres import TcpPostgres, end_server, public_folder
 
@@ -114,6 +115,7 @@ class TestOneRun:
             cli.main(["database", "psql", "--database", url, "-c", "select nonsense"]) == ExitCode.INCOMPLETE
         )
 
+    @pytest.mark.thorough
     def test_a_database_with_a_password_is_used_and_the_password_is_never_shown(
         self, home: Path, tcp_postgres: TcpPostgres
     ) -> None:
@@ -129,7 +131,7 @@ class TestOneRun:
 
 class TestStop:
     @pytest.mark.parametrize(
-        ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+        ("number", "code"), rest_thorough([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
     )
     def test_a_signal_to_the_whole_group_drains_and_tells(
         self, home: Path, database_url: str, number: signal.Signals, code: int
@@ -188,7 +190,7 @@ class TestBadInput:
         assert "Traceback" not in errors
         assert not (home / "data" / "live" / "pgdata").exists()
 
-    @pytest.mark.parametrize("fault", ["no server", "wrong password", "no such database"])
+    @pytest.mark.parametrize("fault", rest_thorough(["wrong password", "no server", "no such database"]))
     def test_an_unusable_database_ends_a_run_at_once_and_is_told_once(
         self, home: Path, tcp_postgres: TcpPostgres, fault: str
     ) -> None:

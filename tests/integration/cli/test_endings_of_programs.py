@@ -18,6 +18,7 @@ import pytest
 
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import Launcher, Program, pause, wait_for
+from tests.support.parameters import rest_thorough
 from tests.support.postgres import public_folder
 from tests.support.tui.real_terminal import Terminal
 from tests.support.valkey import ValkeyServer
@@ -105,7 +106,7 @@ def start(
     launcher.close()
 
 
-@pytest.mark.parametrize("start", ["headless", "worker", "dashboard", "top"], indirect=True)
+@pytest.mark.parametrize("start", rest_thorough(["headless", "worker", "dashboard", "top"]), indirect=True)
 def test_signals_end_every_kind_of_program(start: Start) -> None:
     # given programs at work
     programs = [start() for _ in ROWS]
@@ -127,7 +128,7 @@ def test_signals_end_every_kind_of_program(start: Start) -> None:
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("number", rest_thorough(CODES))
 def test_signals_end_a_one_shot_command(
     demo_market: DemoMarket, folder: Path, number: signal.Signals
 ) -> None:
@@ -164,7 +165,7 @@ def test_signals_end_a_one_shot_command(
     assert list(folder.glob("sp500tui-*")) == []
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("number", rest_thorough(CODES))
 def test_a_signal_ends_the_simulator_of_its_own(folder: Path, number: signal.Signals) -> None:
     program = subprocess.Popen(
         [sys.executable, "-m", "sp500tui", "simulate", "--json"],

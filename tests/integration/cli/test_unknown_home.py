@@ -14,6 +14,7 @@ import pytest
 
 from sp500tui.errors import ExitCode
 from tests.support.environment import FOLDER_VARIABLES
+from tests.support.parameters import rest_thorough
 from tests.support.postgres import TcpPostgres, public_folder
 
 USER = "54321"
@@ -69,6 +70,7 @@ def test_one_line_names_what_to_set(arguments: list[str], remedy: str) -> None:
     assert f"user id {USER} has no home in the user database; set HOME, or {remedy}" in done.stderr
 
 
+@pytest.mark.thorough
 def test_a_run_needs_no_home_when_everything_is_named(folder: Path, tcp_postgres: TcpPostgres) -> None:
     places = ["--data-dir", str(folder / "data"), "--log-file", str(folder / "app.log")]
     database = ["--database", tcp_postgres.url]
@@ -84,7 +86,9 @@ def test_a_run_needs_no_home_when_everything_is_named(folder: Path, tcp_postgres
     assert status.returncode == ExitCode.OK, status.stderr
 
 
-@pytest.mark.parametrize("home", [{}, {"HOME": "/root"}], ids=["no home", "a home that cannot be read"])
+@pytest.mark.parametrize(
+    "home", rest_thorough([{}, {"HOME": "/root"}]), ids=["no home", "a home that cannot be read"]
+)
 def test_a_run_logs_to_stderr_alone_when_only_the_data_folder_is_named(
     folder: Path, tcp_postgres: TcpPostgres, home: dict[str, str]
 ) -> None:

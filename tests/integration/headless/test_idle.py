@@ -8,7 +8,10 @@ import pytest
 
 from tests.benchmarks.idle import SHARE_OF_A_CORE, WAKE_UPS, Use, idle_program, measure
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts by /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts by /proc"),
+    pytest.mark.thorough,
+]
 
 SECONDS = 10.0
 

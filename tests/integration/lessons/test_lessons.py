@@ -29,7 +29,7 @@ from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.program import wait_for
 from tests.support.postgres import public_folder
 
-SLOW = {"batch", "killed-consumer", "littles-law", "overlap", "retry-storm"}
+SLOW = {"back-pressure", "batch", "killed-consumer", "littles-law", "overlap", "retry-storm"}
 """Lessons of four seconds and more."""
 NEEDS_FREE_PROCESSORS = {"computing", "lab"}
 """They compare ways to use two processors, which the other tests occupy."""

@@ -126,6 +126,7 @@ def test_dead_letters_are_replayed(start_pgbouncer: Starter, tmp_path: Path) -> 
     assert pooler.execute(_STATE) == before
 
 
+@pytest.mark.thorough
 def test_prepare_and_psql(start_pgbouncer: Starter, tmp_path: Path) -> None:
     pooler = start_pgbouncer()
     before = pooler.execute(_STATE)
@@ -189,6 +190,7 @@ def test_refusals_of_a_pooler_are_explained(
     assert is_permanent(caught.value)
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_down_behind_the_pooler_is_waited_for(
     start_pgbouncer: Starter, start: EngineStarter, tcp_postgres: TcpPostgres
 ) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.parameters import rest_thorough
 from tests.support.tui.real_terminal import TIMEOUT, environment
 
 WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
@@ -118,7 +119,7 @@ def test_it_starts_draws_and_answers_a_key(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+    ("number", "code"), rest_thorough([(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
 )
 def test_a_signal_drains(browser: Browser, folder: Path, number: signal.Signals, code: int) -> None:
     browser.program.send_signal(number)
@@ -126,6 +127,7 @@ def test_a_signal_drains(browser: Browser, folder: Path, number: signal.Signals,
     assert troubles(folder) == []
 
 
+@pytest.mark.thorough
 def test_a_second_signal_does_not_cut_the_drain_short(folder: Path) -> None:
     # given a pipeline that stops only when its workers are killed
     browser = Browser(folder, "tests.support.tui.fake_dashboard", str(folder), "slow")
@@ -143,7 +145,9 @@ def test_a_second_signal_does_not_cut_the_drain_short(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[M#\x82\x30"], ids=repr
+    "data",
+    rest_thorough([b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[M#\x82\x30"]),
+    ids=repr,
 )
 def test_malformed_input_does_not_end_it(browser: Browser, folder: Path, data: bytes) -> None:
     browser.send(b"D", data)
@@ -155,7 +159,9 @@ def test_malformed_input_does_not_end_it(browser: Browser, folder: Path, data: b
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"[]", b"\xff", b'{"type":"resize","width":"x","height":null}'], ids=repr
+    "content",
+    rest_thorough([b'{"type":"resize","width":"x","height":null}', b"{", b"[]", b"\xff"]),
+    ids=repr,
 )
 def test_a_malformed_packet_does_not_end_it(browser: Browser, folder: Path, content: bytes) -> None:
     browser.send(b"M", content)

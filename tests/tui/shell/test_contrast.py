@@ -12,6 +12,7 @@ from textual.theme import Theme
 
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.shell.themes import BLUE_ORANGE, BLUE_ORANGE_LIGHT, OWN_THEMES
+from tests.support.parameters import rest_thorough
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.contrast import contrast, difference, is_line, is_text, pieces, seen_with, triplet
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, live_price
@@ -50,7 +51,7 @@ def weak(driven: Driven) -> set[tuple[str, float]]:
     }
 
 
-@pytest.mark.parametrize("theme", [theme.name for theme in OWN_THEMES])
+@pytest.mark.parametrize("theme", rest_thorough(theme.name for theme in OWN_THEMES))
 async def test_everything_on_every_screen_stands_out(drive: Drive, theme: str) -> None:
     fake = FakePipeline(degraded())
     fake.demo_market = CannedMarket(throttle=0.5)
@@ -65,7 +66,7 @@ async def test_everything_on_every_screen_stands_out(drive: Drive, theme: str) -
             assert weak(driven) == set(), keys
 
 
-@pytest.mark.parametrize("theme", [theme.name for theme in OWN_THEMES])
+@pytest.mark.parametrize("theme", rest_thorough(theme.name for theme in OWN_THEMES))
 async def test_the_bars_of_the_timeline_stand_out(drive: Drive, theme: str) -> None:
     async with drive(killed_writer(), size=(160, 50), theme=theme) as driven:
         await driven.press("5")
@@ -73,7 +74,7 @@ async def test_the_bars_of_the_timeline_stand_out(drive: Drive, theme: str) -> N
         assert weak(driven) == set()
 
 
-@pytest.mark.parametrize("theme", [theme.name for theme in OWN_THEMES])
+@pytest.mark.parametrize("theme", rest_thorough(theme.name for theme in OWN_THEMES))
 async def test_a_price_that_changed_stands_out(drive: Drive, theme: str) -> None:
     fake = FakePipeline()
     async with drive(fake, size=(160, 50), theme=theme) as driven:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from sp500tui.tui.shell.themes import OWN_THEMES, known_themes
+from tests.support.parameters import rest_thorough
 from tests.support.tui.fake_pipeline import FakePipeline, degraded
 from tests.tui.conftest import Drive, Driven
 
 MINE = [theme.name for theme in OWN_THEMES]
 ANSI = ["ansi-dark", "ansi-light"]
 OTHERS = [name for name in known_themes() if name not in MINE + ANSI]
+USUAL = [(MINE[0], False), (ANSI[1], True)]
+"""Themes, and whether without colours, that every run looks at."""
 COLOURS = pytest.mark.parametrize("no_color", [False, True], ids=["coloured", "NO_COLOR"])
 
 
@@ -28,8 +33,10 @@ def unreadable(driven: Driven) -> list[str]:
     return found
 
 
-@COLOURS
-@pytest.mark.parametrize("theme", MINE + ANSI)
+@pytest.mark.parametrize(
+    ("theme", "no_color"),
+    rest_thorough([*USUAL, *(case for case in product(MINE + ANSI, (False, True)) if case not in USUAL)], 2),
+)
 async def test_every_screen_can_be_read(
     drive: Drive, monkeypatch: pytest.MonkeyPatch, theme: str, no_color: bool
 ) -> None:
@@ -51,6 +58,7 @@ async def test_every_screen_can_be_read(
         assert unreadable(driven) == []
 
 
+@pytest.mark.thorough
 @COLOURS
 @pytest.mark.parametrize("theme", OTHERS)
 async def test_every_theme_of_textual_can_be_read(
@@ -63,6 +71,7 @@ async def test_every_theme_of_textual_can_be_read(
         assert unreadable(driven) == []
 
 
+@pytest.mark.thorough
 async def test_a_theme_chosen_later_can_be_read_too(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with drive() as driven:
@@ -72,7 +81,7 @@ async def test_a_theme_chosen_later_can_be_read_too(drive: Drive, monkeypatch: p
             assert unreadable(driven) == [], theme
 
 
-@pytest.mark.parametrize("theme", [*MINE, *ANSI])
+@pytest.mark.parametrize("theme", rest_thorough([*MINE, *ANSI]))
 async def test_focus_and_cursor_are_seen_without_colour(
     drive: Drive, monkeypatch: pytest.MonkeyPatch, theme: str
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from sp500tui.tui.terminal.ascii import as_ascii
+from tests.support.parameters import rest_thorough
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running
 from tests.tui.conftest import Drive
@@ -39,7 +40,7 @@ def test_signs_names_and_frames(text: str, shown: str) -> None:
     assert as_ascii(text) == shown
 
 
-@pytest.mark.parametrize("state", [running, degraded], ids=["calm", "degraded"])
+@pytest.mark.parametrize("state", rest_thorough([degraded, running]), ids=["degraded", "calm"])
 async def test_every_sign_on_every_screen_has_a_form(drive: Drive, state: object) -> None:
     fake = FakePipeline(degraded() if state is degraded else running())
     fake.demo_market = CannedMarket(throttle=0.5)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.parameters import rest_thorough
 from tests.support.tui.real_terminal import PROGRAM, Terminal
 from tests.support.tui.terminal_garbage import garbage
 
@@ -102,7 +103,9 @@ def troubles(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x1b\x5b\x4d\x23\x82\x30", b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[97:65;2u"],
+    rest_thorough(
+        [b"\x1b\x5b\x4d\x23\x82\x30", b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[97:65;2u"]
+    ),
     ids=repr,
 )
 def test_bytes_that_mean_nothing_do_not_end_it(terminal: Terminal, tmp_path: Path, data: bytes) -> None:
@@ -111,7 +114,8 @@ def test_bytes_that_mean_nothing_do_not_end_it(terminal: Terminal, tmp_path: Pat
     assert troubles(tmp_path) == []
 
 
-@pytest.mark.parametrize("seconds", [4.0, pytest.param(30.0, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("seconds", [4.0, 30.0])
 def test_garbage_does_not_end_it(terminal: Terminal, tmp_path: Path, seconds: float) -> None:
     # given a dashboard in a real terminal, and a seed by which a failure can be had again
     seed = int(os.environ.get("SP500TUI_GARBAGE_SEED", "10"))
@@ -126,8 +130,10 @@ def test_garbage_does_not_end_it(terminal: Terminal, tmp_path: Path, seconds: fl
 
 @pytest.mark.parametrize(
     "pieces",
-    [[ANSWERS], [bytes([byte]) for byte in ANSWERS], [COLOURS] * 50, [COLOURS[:9], COLOURS[9:] + ANSWERS]],
-    ids=["at once", "torn", "repeatedly", "in two"],
+    rest_thorough(
+        [[bytes([byte]) for byte in ANSWERS], [ANSWERS], [COLOURS] * 50, [COLOURS[:9], COLOURS[9:] + ANSWERS]]
+    ),
+    ids=["torn", "at once", "repeatedly", "in two"],
 )
 def test_answers_of_the_terminal_are_no_keys(leaving_terminal: Terminal, pieces: list[bytes]) -> None:
     # given a terminal that answers questions about its colours and abilities

@@ -12,6 +12,7 @@ import pexpect
 import psutil
 import pytest
 
+from tests.support.parameters import rest_thorough
 from tests.support.tui.real_terminal import hang_up
 
 LEFT_SCREEN = "\x1b[?1049l"
@@ -63,7 +64,7 @@ def test_q_leaves_with_zero_and_gives_the_terminal_back(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+    ("number", "code"), rest_thorough([(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
 )
 def test_a_signal_drains_and_gives_the_terminal_back(start: Start, number: signal.Signals, code: int) -> None:
     child = start()

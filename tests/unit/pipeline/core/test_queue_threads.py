@@ -118,16 +118,22 @@ class QueueUnderThreads(RuleBasedStateMachine):
     @invariant()
     def every_item_is_in_one_place_and_no_thread_waits_in_vain(self) -> None:
         deadline = time.monotonic() + TIMEOUT
-        while not self._is_at_rest():
-            assert time.monotonic() < deadline, "a call waits although it could go on"
+        # A call returns a moment after it has changed the queue.
+        while not (self._is_at_rest() and self._figures_agree()):
+            assert time.monotonic() < deadline, "an item is lost, or a call waits although it could go on"
             time.sleep(0.0002)
+
+    def _figures_agree(self) -> bool:
+        """Whether the queue counts what the calls that have returned say."""
         self._collect()
         let_in = [item for call in self.puts if call.outcome is True for item in call.items]
         held = [item for lease in self.leases for item in lease.items]
         depth = self.queue.depth()
-        assert depth.in_flight == len(held)
-        assert depth.ready == len(let_in) - len(held) - len(self.done)
-        assert self.queue.total_in == len(let_in)
+        return (self.queue.total_in, depth.in_flight, depth.ready) == (
+            len(let_in),
+            len(held),
+            len(let_in) - len(held) - len(self.done),
+        )
 
     def teardown(self) -> None:
         if not hasattr(self, "queue"):

@@ -78,10 +78,12 @@ class Pool:
         return [event.kind for event in self.events]
 
     def watched(self, condition: Callable[[], object]) -> Callable[[], object]:
-        """The condition, with hung workers replaced before every check, as the supervisor does."""
+        """The condition, with hung workers replaced before every check until there was one, as the supervisor does."""
 
         def check() -> object:
-            self.stage.replace_hung_workers()
+            # Where the machine is busy, the successor's work may last longer than the limit too.
+            if EventKind.WORKER_HUNG not in self.kinds():
+                self.stage.replace_hung_workers()
             return condition()
 
         return check
@@ -108,7 +110,8 @@ def test_work_is_done_and_counted(eventually: Wait) -> None:
     assert seen.latency.p50 is not None
     assert not pool.stage.workers
     assert pool.kinds().count(EventKind.WORKER_STARTED) == 2
-    assert pool.kinds().count(EventKind.WORKER_LEFT) == 2
+    # A worker is gone before its event is sent.
+    eventually(lambda: pool.kinds().count(EventKind.WORKER_LEFT) == 2)
 
 
 def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(

@@ -348,7 +348,9 @@ def abandoned_worker(source: HangingScript, eventually: Wait) -> Iterator[Shop]:
         eventually(lambda: len(source.asked) == source.hanging)
 
         def replaced() -> bool:
-            shop.stage.replace_hung_workers()
+            # Only the first: its successor may just have no processor.
+            if len(shop.stage.workers) == 1:
+                shop.stage.replace_hung_workers()
             return len(source.asked) > source.hanging and shop.settled()
 
         eventually(replaced)

@@ -84,7 +84,9 @@ def test_an_abandoned_scraper_starts_no_cycle(
     run = scrape(slow=slow, hang_after=0.05)
 
     def watched() -> bool:
-        run.stage.replace_hung_workers()
+        # Only those whose list is slow: the last one may just have no processor.
+        if run.kinds().count(EventKind.WORKER_HUNG) < slow:
+            run.stage.replace_hung_workers()
         return run.cycles.number == 1
 
     eventually(watched)
