@@ -114,6 +114,7 @@ def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         watcher = threading.Thread(target=sample)
         watcher.start()
         harness.stage.scale(writers)
+        harness.stage.start()
         try:
             yield harness
             harness.rows.close()

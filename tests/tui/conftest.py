@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Sized
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -57,6 +58,22 @@ async def until_shown(pilot: Pilot[Any]) -> None:
     )
 
 
+async def _nothing_ready() -> None:
+    """Let the app run until it waits for timers, threads and files only.
+
+    Textual's pilot takes it for idle as soon as it uses little of a processor, as it does on a busy machine.
+    """
+    ready: Sized = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    for _ in range(10_000):
+        await asyncio.sleep(0)
+        if not ready:
+            return
+
+
+class _ResizingError(AssertionError):
+    """The screen has not been laid out for the new size of the terminal yet."""
+
+
 class Driven:
     """A running dashboard, the keys to it, and what it looks like."""
 
@@ -84,10 +101,18 @@ class Driven:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()
+        await _nothing_ready()
 
     async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
-        """Let the app run until it is so."""
-        await until(self.pilot, condition, what)
+        """Let the app run until it is so; a condition on the text counts once the screen has its new size."""
+
+        def holds() -> object:
+            try:
+                return condition()
+            except _ResizingError:
+                return False
+
+        await until(self.pilot, holds, what)
 
     def show(self, snapshot: Snapshot) -> None:
         """Have the pipeline look like this from now on."""
@@ -98,7 +123,8 @@ class Driven:
         """The screen as lines of text."""
         width, height = self.app.size
         strips = self.app.screen._compositor.render_strips()
-        assert len(strips) == height
+        if len(strips) != height:
+            raise _ResizingError(f"{len(strips)} lines of a screen of {height}")
         return "\n".join(strip.text.ljust(width) for strip in strips)
 
 

@@ -126,7 +126,7 @@ def test_a_stopped_process_is_waited_for_only_so_long(link: WriterClient, rows: 
     with pytest.raises(WriterDiedError, match="did not answer in time") as late:
         link.commit(1, payload(*range(rows)), 0.3, never)
     assert not late.value.crashed
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     link.close(kill=True)
     assert not psutil.pid_exists(link.pid)
 

@@ -221,7 +221,7 @@ async def test_resolutions_follow_each_other(drive: Drive) -> None:
         screen.run_query()
         await driven.until(lambda: screen.grid is not None and len(screen.grid.stored.resolutions) == 1)
         await driven.press("r")
-        assert "Only one resolution" in notes(driven.app)
+        await driven.until(lambda: "Only one resolution" in notes(driven.app))
 
 
 async def test_before_the_first_check_it_says_what_to_do(drive: Drive) -> None:
