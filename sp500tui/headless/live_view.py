@@ -109,7 +109,7 @@ def summary(report: RunReport) -> str:
     """The run in one line."""
     missing = f", {len(report.missing):,} missing" if report.missing else ""
     return (
-        f"{report.outcome} after {report.elapsed:,.1f} s and {_counted(report.cycles, 'cycle')}: "
+        f"{report.outcome} after {report.elapsed:,.1f} s and {counted(report.cycles, 'cycle')}: "
         f"{report.ledger}{missing}; {_content(report.database)}"
     )
 
@@ -128,5 +128,6 @@ def format_missing(symbols: Sequence[str]) -> str:
     return f"without a price: {named}" + (f" and {more:,} more; --json names all" if more > 0 else "")
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """The number with its noun: `1 row`, `503 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -23,8 +23,10 @@ from sp500tui.remote.wire import (
     Answer,
     Failure,
     Hello,
+    Position,
     ProtocolError,
     Refusal,
+    Update,
     Welcome,
     decode,
     frame,
@@ -118,6 +120,11 @@ class Session(Closable):
         except (ProtocolError, NoAnswerError):
             self.close()
             raise
+
+    def state(self) -> Update:
+        """The present state without prices, log and list. Raises as `call`."""
+        everything = 1 << 62
+        return self.call(Poll(Position(everything, everything, everything, 0)), Update)
 
     def abort(self) -> None:
         """End a call that waits for its answer on another thread."""

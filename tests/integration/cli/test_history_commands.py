@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,9 +18,16 @@ import pytest
 
 from sp500tui.cli.main import main
 from sp500tui.errors import SourceError
+from sp500tui.logs.redaction import redact_url
+from sp500tui.model import Resolution
+from sp500tui.pipeline.api import HistorySnapshot
+from sp500tui.pipeline.history.coverage import TradingDay
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.yahoo.charts import ChartRequest
-from tests.support.charts import FakeCharts, trading_day, weekdays
+from sp500tui.storage.connection import connect
+from tests.support.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
+from tests.support.remote import Serve
+from tests.support.tui.fake_pipeline import FakePipeline, running
 
 NOW = datetime.now(UTC)
 DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4)]
@@ -158,3 +170,140 @@ def test_a_database_that_cannot_be_reached_ends_with_its_code(
     monkeypatch.setenv("SP500TUI_DATABASE", f"postgresql:///x?host={tmp_path}")
     assert main(["gaps"]) == 4
     assert main(["backfill"]) == 4
+
+
+@pytest.mark.parametrize("command", ["gaps", "backfill"])
+def test_a_window_without_length_is_refused(
+    charts: FakeCharts, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--from", "2026-05-04T15:00", "--to", "2026-05-04T15:00"]) == 2
+    assert "a window ends after its start" in capsys.readouterr().err
+
+
+def test_a_session_that_is_running_is_named(charts: FakeCharts, capsys: pytest.CaptureFixture[str]) -> None:
+    opened = NOW - timedelta(minutes=30)
+    today = replace(
+        trading_day(opened.date()).sessions[0], start_time=opened, end_time=NOW + timedelta(hours=6)
+    )
+    charts.days.append(TradingDay(opened.date(), (today,)))
+    assert (
+        main(["backfill", "--symbols", "AAPL", "--from", f"{opened - timedelta(minutes=1):%Y-%m-%dT%H:%MZ}"])
+        == 0
+    )
+    seen = capsys.readouterr()
+    assert f"the session of {opened.date()} has not ended" in seen.err
+    assert seen.out == "nothing is missing that Yahoo Finance has\n"
+
+
+def test_an_interrupted_backfill_says_how_it_goes_on(
+    charts: FakeCharts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given an interrupt as soon as a worker requests minutes
+    once = threading.Lock()
+
+    def interrupt(request: ChartRequest) -> None:
+        if request.resolution is Resolution.MINUTE and once.acquire(blocking=False):
+            signal.raise_signal(signal.SIGINT)
+
+    charts.before = interrupt
+    assert main(["backfill"]) == 130
+    assert "; the same command fetches the rest" in capsys.readouterr().err
+    # then it does
+    charts.before = lambda _: None
+    assert main(["backfill"]) == 0
+    capsys.readouterr()
+    assert main(["gaps"]) == 0
+
+
+class HealingPipeline(FakePipeline):
+    """A running pipeline that stores what it is asked for at once, and reports it as done with the third question."""
+
+    def __init__(self, url: str, charts: FakeCharts, *, failed: int = 0) -> None:
+        calm = running()
+        super().__init__(replace(calm, database=replace(calm.database, url=redact_url(url))), prices=())
+        self.url, self.charts, self.failed = url, charts, failed
+        self.questions = 0
+
+    def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
+        if self.heals:
+            with connect(self.url, application_name="test") as connection:
+                for symbol in symbols:
+                    found = [bar(symbol, resolution, at) for day in DAYS for at in day.slots(resolution)]
+                    insert_bars(connection, found)
+            self.questions = 3
+        return super().heal(resolution, start, end, symbols)
+
+    def history(self) -> HistorySnapshot:
+        if not self.questions:
+            return HistorySnapshot(sessions_completed=7, requests=5, requests_done=5)
+        self.questions -= 1
+        left = self.questions > 1
+        return HistorySnapshot(
+            requests=7, requests_done=7 - left, sessions_completed=7 + 8 * (not left), failed=self.failed
+        )
+
+
+@pytest.fixture
+def beside(
+    serve: Serve, data: Path, charts: FakeCharts, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., HealingPipeline]:
+    """Starts a pipeline on the data folder of the commands."""
+    monkeypatch.setenv("SP500TUI_DATA_DIR", str(data.parent))
+
+    def start(**options: Any) -> HealingPipeline:
+        pipeline = HealingPipeline(database_url, charts, **options)
+        serve(pipeline)
+        return pipeline
+
+    return start
+
+
+def test_a_running_pipeline_fetches_the_bars(
+    beside: Callable[..., HealingPipeline], charts: FakeCharts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a pipeline on the same data folder and database
+    pipeline = beside()
+    # when bars are missing
+    assert main(["backfill", "--json"]) == 0
+    seen = capsys.readouterr()
+    report = json.loads(seen.out)
+    # then it was asked for them, and this program made no request but for the trading days
+    (call,) = [call for call in pipeline.calls if call[0] == "heal"]
+    assert (call[1], call[4]) == ("1m", ("AAPL", "MSFT"))
+    assert "its live prices come first" in seen.err
+    assert report["bars"] == {"stored": 3120}
+    assert report["requests"] == {"total": 2, "done": 2, "failed": 0}
+    assert report["completed_days"] == 8
+    assert report["pipeline"] == os.getpid()
+    # and a second time there is nothing to ask for
+    assert main(["backfill"]) == 0
+    assert capsys.readouterr().out == "nothing is missing that Yahoo Finance has\n"
+    assert len([call for call in pipeline.calls if call[0] == "heal"]) == 1
+
+
+def test_what_the_pipeline_could_not_fetch_ends_with_1(
+    beside: Callable[..., HealingPipeline], capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside(failed=1)
+    assert main(["backfill", "--symbols", "AAPL"]) == 1
+    assert "1 request failed; the log of the pipeline names them" in capsys.readouterr().err
+
+
+def test_a_pipeline_that_does_not_take_the_request_is_not_waited_for(
+    beside: Callable[..., HealingPipeline], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = beside()
+    pipeline.heals = False
+    assert main(["backfill"]) == 0
+    assert "3,120 bars stored, 0 were there already" in capsys.readouterr().out
+
+
+def test_a_pipeline_with_another_database_is_not_asked(
+    beside: Callable[..., HealingPipeline], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = beside()
+    shown = pipeline.now_shows
+    pipeline.now_shows = replace(shown, database=replace(shown.database, url="postgresql://other/prices"))
+    assert main(["backfill"]) == 0
+    assert "3,120 bars stored" in capsys.readouterr().out
+    assert not [call for call in pipeline.calls if call[0] == "heal"]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
+from sp500tui.cli.commands.data.backfill_beside import Outcome, hand_over, running_pipeline
+from sp500tui.cli.commands.data.backfill_progress import Progress, progress_report
 from sp500tui.cli.commands.data.survey import HistoryRequest, history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
 from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode, SourceError
+from sp500tui.headless.live_view import counted
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 
@@ -22,18 +23,14 @@ if TYPE_CHECKING:
     from sp500tui.config.loader import Configuration
     from sp500tui.config.paths import Paths
     from sp500tui.pipeline.history.coverage import DayCoverage
+    from sp500tui.pipeline.history.plan import HistoryTask
     from sp500tui.pipeline.runtime.history import HistoryRun
     from sp500tui.pipeline.runtime.sources import Sources
+    from sp500tui.remote.session import Session
     from sp500tui.storage.database import Database
 
 _POLL_INTERVAL = 0.1
-_REPORT_INTERVAL = 10.0
-"""Seconds between two lines of progress where stderr is no terminal."""
-
-
-class _Report(Protocol):
-    def __call__(self, run: HistoryRun) -> None:
-        """Show the progress."""
+_NOTHING_MISSING = "nothing is missing that Yahoo Finance has\n"
 
 
 def run(namespace: Namespace) -> int:
@@ -45,29 +42,66 @@ def run(namespace: Namespace) -> int:
     configuration = configuration_of(namespace)
     request = history_request(namespace, configuration, utc_now())
     as_json = configuration.settings.json_output
-    started = time.monotonic()
     with opened(configuration) as (sources, database, paths):
         with connect(database.url, application_name="sp500tui backfill") as connection:
             found = surveyed(connection, sources, request)
         if not found.coverage and found.warnings:
             raise SourceError(found.warnings[0])
         too_old = _check_reach(found.coverage, request)
-        history = _make_run(configuration, paths, sources, database)
-        replayed = history.start()
-        if replayed and not as_json:
-            write_message(f"{replayed:,} bars of an interrupted run are stored first")
+        if not as_json:
+            _name_running_days(found.coverage)
         # A source may repair a session later, so what it did not have is requested again.
-        history.add(history_tasks(found.coverage, RETRIEVABLE | {CoverageState.UNANSWERED}))
-        try:
-            _work(history, database, quiet=as_json)
-        except BaseException:
-            # Nothing more is requested; what was fetched is stored.
-            sources.yahoo.close()
-            raise
-        finally:
-            history.close()
-        report = _report(history, request, found.coverage, too_old, time.monotonic() - started)
-    if as_json:
+        tasks = history_tasks(found.coverage, RETRIEVABLE | {CoverageState.UNANSWERED})
+        job = _Job(configuration, request, found.coverage, too_old, tasks, time.monotonic())
+        with running_pipeline(paths.data, database) as session:
+            if session is not None and (code := _beside(session, job, database, sources)) is not None:
+                return code
+        return _alone(job, database, sources, paths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be fetched."""
+
+    configuration: Configuration
+    request: HistoryRequest
+    coverage: Sequence[DayCoverage]
+    too_old: int
+    """Dates that the source does not keep any more."""
+    tasks: Sequence[HistoryTask]
+    started: float
+    """Monotonic time."""
+
+    @property
+    def as_json(self) -> bool:
+        return self.configuration.settings.json_output
+
+
+def _alone(job: _Job, database: Database, sources: Sources, paths: Paths) -> int:
+    """Fetch and store in this program."""
+    history = _make_run(job.configuration, paths, sources, database)
+    interrupted = False
+    try:
+        replayed = history.start()
+        if replayed and not job.as_json:
+            write_message(f"{counted(replayed, 'bar')} of an interrupted run are stored first")
+        history.add(job.tasks)
+        _work(history, database, quiet=job.as_json)
+    except BaseException:
+        # Nothing more is requested; what was fetched is stored.
+        interrupted = True
+        sources.yahoo.close()
+        raise
+    finally:
+        history.close()
+        if interrupted:
+            left = history.progress.total - history.progress.done
+            write_message(
+                f"interrupted: {counted(history.counters.stored, 'bar')} stored, {counted(left, 'request')} left; "
+                "the same command fetches the rest"
+            )
+    report = _report(history, job)
+    if job.as_json:
         write_json(json.dumps(report, indent=1) + "\n")
     else:
         write_output(_summary(history, report))
@@ -77,6 +111,59 @@ def run(namespace: Namespace) -> int:
     return (
         ExitCode.INCOMPLETE if progress.failed or progress.refused or history.counters.dead else ExitCode.OK
     )
+
+
+def _beside(session: Session, job: _Job, database: Database, sources: Sources) -> int | None:
+    """Have the running pipeline fetch the bars; None if it does not take the request."""
+    from sp500tui.model import Resolution
+    from sp500tui.storage.connection import connect
+
+    outcome = Outcome()
+    if job.tasks:
+        request = job.request
+        symbols = sorted({task.symbol for task in job.tasks})
+        with progress_report(quiet=job.as_json) as report:
+            done = hand_over(
+                session, Resolution(request.resolution), (request.start, request.end), symbols, report
+            )
+        if done is None:
+            return None
+        outcome = done
+    with connect(database.url, application_name="sp500tui backfill") as connection:
+        after = surveyed(connection, sources, job.request).coverage
+    stored = sum(each.present for each in after) - sum(each.present for each in job.coverage)
+    if job.as_json:
+        content = {
+            **_facts(job),
+            "pipeline": session.welcome.pid,
+            "requests": {"total": outcome.requests, "done": outcome.requests, "failed": outcome.failed},
+            "bars": {"stored": stored},
+            "completed_days": outcome.completed,
+            "incomplete_days": outcome.incomplete,
+        }
+        write_json(json.dumps(content, indent=1) + "\n")
+    elif not job.tasks:
+        write_output(_NOTHING_MISSING)
+    else:
+        seconds = time.monotonic() - job.started
+        write_output(
+            f"{counted(stored, 'bar')} stored by the running pipeline\n"
+            f"{counted(outcome.requests, 'request')} in {seconds:.1f} s: {counted(outcome.completed, 'day')} complete, "
+            f"{outcome.incomplete:,} without some bars\n"
+        )
+    if outcome.failed and not job.as_json:
+        write_message(f"{counted(outcome.failed, 'request')} failed; the log of the pipeline names them")
+    return ExitCode.INCOMPLETE if outcome.failed else ExitCode.OK
+
+
+def _name_running_days(coverage: Sequence[DayCoverage]) -> None:
+    """Name the dates whose sessions have not ended, because nothing is fetched for them."""
+    from sp500tui.pipeline.history.coverage import CoverageState
+
+    running = sorted({each.day.session_date for each in coverage if each.state is CoverageState.NOT_YET})
+    if running:
+        names = " and ".join(map(str, running[:3]))
+        write_message(f"the session of {names} has not ended; its bars can be fetched after the close")
 
 
 def _check_reach(coverage: Sequence[DayCoverage], request: HistoryRequest) -> int:
@@ -124,11 +211,18 @@ def _make_run(configuration: Configuration, paths: Paths, sources: Sources, data
 def _work(history: HistoryRun, database: Database, *, quiet: bool) -> None:
     """Wait until everything is done; a stopped embedded server is started again."""
     checked = time.monotonic()
-    with _progress_report(quiet=quiet) as report:
+    with progress_report(quiet=quiet) as report:
         while not history.idle:
             time.sleep(_POLL_INTERVAL)
             history.poll()
-            report(history)
+            report(
+                Progress(
+                    history.progress.done,
+                    history.progress.total,
+                    counted(history.counters.fetched, "bar"),
+                    history.trouble,
+                )
+            )
             if time.monotonic() - checked > 1:
                 checked = time.monotonic()
                 try:
@@ -138,106 +232,44 @@ def _work(history: HistoryRun, database: Database, *, quiet: bool) -> None:
                     write_message(plain(str(error)))
 
 
-@contextmanager
-def _progress_report(*, quiet: bool) -> Iterator[_Report]:
-    """A progress bar on a terminal, otherwise a line now and then; nothing if `quiet`."""
-    if quiet:
-        yield lambda _: None
-    elif sys.stderr is not None and sys.stderr.isatty():
-        with _progress_bar() as bar:
-            yield bar
-    else:
-        yield _progress_lines()
+def _facts(job: _Job) -> dict[str, object]:
+    """What was asked for and found, for `--json`."""
+    return {
+        "resolution": job.request.resolution,
+        "from": job.request.start.isoformat(),
+        "to": job.request.end.isoformat(),
+        "symbols": len({each.symbol for each in job.coverage}),
+        "days": dict(Counter(str(each.state) for each in job.coverage)),
+        "too_old_dates": job.too_old,
+        "elapsed_seconds": round(time.monotonic() - job.started, 3),
+    }
 
 
-@contextmanager
-def _progress_bar() -> Iterator[_Report]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    with Progress(
-        TextColumn("backfill"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[bars]} bars"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[trouble]}"),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        task = progress.add_task("", total=None, bars="0", trouble="")
-
-        def report(run: HistoryRun) -> None:
-            progress.update(
-                task,
-                total=run.progress.total,
-                completed=run.progress.done,
-                bars=f"{run.counters.fetched:,}",
-                trouble=plain(run.trouble),
-            )
-
-        yield report
-
-
-def _progress_lines() -> _Report:
-    started = last = time.monotonic()
-
-    def report(run: HistoryRun) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < _REPORT_INTERVAL:
-            return
-        last = now
-        done, total = run.progress.done, run.progress.total
-        rate = done / (now - started)
-        left = f", {(total - done) / rate:,.0f} s left" if rate else ""
-        trouble = f"; {run.trouble}" if run.trouble else ""
-        write_message(
-            plain(
-                f"{done:,} of {total:,} requests, {rate:.1f} a second, {run.counters.fetched:,} bars{left}{trouble}"
-            )
-        )
-
-    return report
-
-
-def _report(
-    history: HistoryRun,
-    request: HistoryRequest,
-    coverage: Sequence[DayCoverage],
-    too_old: int,
-    seconds: float,
-) -> dict[str, object]:
+def _report(history: HistoryRun, job: _Job) -> dict[str, object]:
     """What the run has done, for `--json`."""
     progress = history.progress
     with history.counters.lock:
         ledger = asdict(history.ledger())
     return {
-        "resolution": request.resolution,
-        "from": request.start.isoformat(),
-        "to": request.end.isoformat(),
-        "symbols": len({each.symbol for each in coverage}),
-        "days": dict(Counter(str(each.state) for each in coverage)),
+        **_facts(job),
         "requests": {"total": progress.total, "done": progress.done, "failed": len(progress.failed)},
         "bars": ledger,
         "completed_days": progress.complete,
         "incomplete_days": progress.incomplete,
-        "too_old_dates": too_old,
         "refused": [{"symbol": symbol, "reason": reason} for symbol, reason in progress.refused.items()],
         "failed": [{"request": task, "reason": reason} for task, reason in progress.failed.items()],
-        "elapsed_seconds": round(seconds, 3),
     }
 
 
 def _summary(history: HistoryRun, report: dict[str, object]) -> str:
     progress = history.progress
-    time_text = f"{progress.done:,} requests in {report['elapsed_seconds']} s"
+    time_text = f"{counted(progress.done, 'request')} in {report['elapsed_seconds']} s"
     lines = [
-        f"{history.counters.stored:,} bars stored, {history.counters.duplicate:,} were there already",
-        f"{time_text}: {progress.complete:,} days complete, {progress.incomplete:,} without some bars",
+        f"{counted(history.counters.stored, 'bar')} stored, {history.counters.duplicate:,} were there already",
+        f"{time_text}: {counted(progress.complete, 'day')} complete, {progress.incomplete:,} without some bars",
     ]
     if not progress.total:
-        lines = ["nothing is missing that Yahoo Finance has"]
+        lines = [_NOTHING_MISSING.rstrip()]
     lines += [f"no chart of {symbol}: {reason}" for symbol, reason in progress.refused.items()]
     lines += [f"failed: {task}: {reason}" for task, reason in progress.failed.items()]
     return "".join(plain(line) + "\n" for line in lines)

@@ -23,6 +23,8 @@ def parse_window(start: str | None, end: str | None) -> tuple[datetime, datetime
     first = EARLIEST if start is None else _moment(start, "--from")
     last = LATEST if end is None else _moment(end, "--to") + timedelta(days=_is_date(end))
     if last <= first:
+        if last == first and end is not None and not _is_date(end):
+            raise ConfigurationError(f"--to {end} is the time of --from; a window ends after its start")
         raise ConfigurationError(f"--to {end} is before --from {start}; give the earlier one as --from")
     return first, last
 

@@ -19,7 +19,7 @@ from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.remote import commands
 from sp500tui.remote.address import NoPipelineError
 from sp500tui.remote.session import NoAnswerError, Session
-from sp500tui.remote.wire import Position, Update, Welcome
+from sp500tui.remote.wire import Welcome
 
 _POLL_INTERVAL = 0.2
 """Seconds between two polls while a stop is awaited."""
@@ -36,7 +36,7 @@ def run(namespace: Namespace) -> int:
 
 
 def _status(session: Session, namespace: Namespace) -> int:
-    update = _update(session)
+    update = session.state()
     if getattr(namespace, "json_output", False):
         write_json(json.dumps(status_json(session.welcome, update.snapshot)) + "\n")
     else:
@@ -64,7 +64,7 @@ def _resume(session: Session, namespace: Namespace) -> int:
 def _set_paused(session: Session, name: str | None, *, paused: bool) -> int:
     stage = None if name is None else _stage(name)
     what, verb = ("intake" if stage is None else f"{stage} stage"), "pause" if paused else "resume"
-    phase = _update(session).snapshot.phase
+    phase = session.state().snapshot.phase
     if phase in _NOT_PAUSABLE:
         raise Sp500tuiError(f"cannot {verb} the {what}: the pipeline is {phase}")
     session.execute(commands.Pause(stage) if paused else commands.Resume(stage))
@@ -74,7 +74,7 @@ def _set_paused(session: Session, name: str | None, *, paused: bool) -> int:
 
 def _run_cycle(session: Session, _namespace: Namespace) -> int:
     if not session.call(commands.RunCycle(), bool):
-        snapshot = _update(session).snapshot
+        snapshot = session.state().snapshot
         reason = (
             f"cycle {snapshot.cycle.number} is still running"
             if snapshot.cycle.running
@@ -102,7 +102,7 @@ def _await_end(session: Session) -> RunReport | None:
     """The report at the end of the run; None if the pipeline ends without one."""
     while True:
         try:
-            update = _update(session)
+            update = session.state()
         except (NoAnswerError, NoPipelineError):
             return None
         if update.report is not None:
@@ -118,12 +118,6 @@ _ACTIONS = {
     "run-cycle": _run_cycle,
     "stop": _stop,
 }
-
-
-def _update(session: Session) -> Update:
-    """The present state without prices, log and list."""
-    everything = 1 << 62
-    return session.call(commands.Poll(Position(everything, everything, everything, 0)), Update)
 
 
 def _stage(name: str) -> StageName:
