@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from operator import eq
+from typing import overload
 
 
 class MarketState(StrEnum):
@@ -195,6 +198,56 @@ class Bar:
     """Time at which the response arrived, UTC. Prices are adjusted for the splits before it, not for later ones."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BarBlock(Sequence[Bar]):
+    """The bars of one response in columns of one length: a sequence that makes a `Bar` only where one is read."""
+
+    symbol: str
+    resolution: Resolution
+    currency: str | None
+    fetched_at: datetime
+    starts: Sequence[int]
+    """Starts of the bars in seconds since 1970, ascending."""
+    opens: Sequence[str]
+    """Prices as decimal numbers, with the digits of the source."""
+    highs: Sequence[str]
+    lows: Sequence[str]
+    closes: Sequence[str]
+    volumes: Sequence[int | None]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Bar: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> BarBlock: ...
+
+    def __getitem__(self, index: int | slice) -> Bar | BarBlock:
+        if isinstance(index, slice):
+            return replace(self, **{name: getattr(self, name)[index] for name in _BAR_COLUMNS})
+        return Bar(
+            self.symbol,
+            self.resolution,
+            datetime.fromtimestamp(self.starts[index], UTC),
+            Decimal(self.opens[index]),
+            Decimal(self.highs[index]),
+            Decimal(self.lows[index]),
+            Decimal(self.closes[index]),
+            self.volumes[index],
+            self.currency,
+            self.fetched_at,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other sequence has equal bars."""
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
+
+
+_BAR_COLUMNS = ("starts", "opens", "highs", "lows", "closes", "volumes")
+
+
 class ActionKind(StrEnum):
     """What a company did to its shares."""
 
@@ -243,10 +296,10 @@ class TradingSession:
 
     def bar_starts(self, resolution: Resolution) -> list[datetime]:
         """When the bars of this session start: the grid counts from its start, and its last bar may be shorter."""
+        return [self.start_time + resolution.width * number for number in range(self.bar_count(resolution))]
+
+    def bar_count(self, resolution: Resolution) -> int:
+        """How many bars the session has; of days, one for a regular session."""
         if resolution is Resolution.DAY:
-            return [self.start_time] if self.kind is MarketState.REGULAR else []
-        width = resolution.width
-        return [
-            self.start_time + width * number
-            for number in range(-((self.start_time - self.end_time) // width))
-        ]
+            return int(self.kind is MarketState.REGULAR)
+        return -((self.start_time - self.end_time) // resolution.width)

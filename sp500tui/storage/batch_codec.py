@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
 from sp500tui.errors import DatabaseError
-from sp500tui.model import Bar, ConvertedQuote
+from sp500tui.model import Bar, BarBlock, ConvertedQuote
 
 Row = ConvertedQuote | Bar
 """What a batch can hold; all rows of one batch are of one class."""
@@ -130,6 +131,8 @@ def encode(rows: Sequence[Row]) -> bytes:
     Raises:
         DatabaseError: With SQLSTATE 22P02 if a value needs quoting.
     """
+    if isinstance(rows, BarBlock):
+        return _encode_block(rows)
     layout = BARS if rows and isinstance(rows[0], Bar) else PRICES
     table = sorted(map(layout.fields, rows), key=layout.key)
     if not table:
@@ -211,6 +214,38 @@ def record_of(row: Row) -> dict[str, str | None]:
     layout = BARS if isinstance(row, Bar) else PRICES
     values = zip(layout.columns, layout.fields(row), strict=True)
     return {name: None if value is None else str(value) for name, value in values}
+
+
+def _encode_block(block: BarBlock) -> bytes:
+    """Encode a block column by column, without a `Bar` for each row."""
+
+    def column(name: str, values: Sequence[str]) -> bytes:
+        return _column_text(BARS, name, values)
+
+    def repeated(name: str, value: str) -> bytes:
+        return b",".join([column(name, [value])] * len(block))
+
+    volumes = [_NULL if volume is None else str(volume) for volume in block.volumes]
+    columns = (
+        repeated("symbol", block.symbol),
+        repeated("resolution", str(block.resolution)),
+        _start_texts(tuple(block.starts)),
+        column("open", block.opens),
+        column("high", block.highs),
+        column("low", block.lows),
+        column("close", block.closes),
+        column("volume", volumes),
+        repeated("currency", block.currency or _NULL),
+        repeated("source", BAR_SOURCE),
+        repeated("fetched_at", block.fetched_at.astimezone(UTC).isoformat()),
+    )
+    return BARS.header + b"\n".join(b"{" + each + b"}" for each in columns)
+
+
+@lru_cache(maxsize=16)
+def _start_texts(starts: tuple[int, ...]) -> bytes:
+    """The times of a block as a column; cached because all symbols have bars at the same times."""
+    return ",".join(datetime.fromtimestamp(start, UTC).isoformat() for start in starts).encode()
 
 
 class _TimeText(dict[datetime, str]):

@@ -83,6 +83,23 @@ def run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> i
     Raises:
         psycopg.Error: As in `run`.
     """
+    return _retried_raw(connection, name, parameters).command_tuples or 0
+
+
+def fetch_raw(
+    connection: Connection, name: str, parameters: Sequence[bytes]
+) -> list[tuple[bytes | None, ...]]:
+    """Run a statement like `run_raw`; returns its rows, in text format.
+
+    Raises:
+        psycopg.Error: As in `run`.
+    """
+    result = _retried_raw(connection, name, parameters)
+    columns = range(result.nfields)
+    return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
+
+
+def _retried_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> PGresult:
     try:
         return _run_raw(connection, name, parameters)
     except (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement):
@@ -92,7 +109,7 @@ def run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> i
         return _run_raw(connection, name, parameters)
 
 
-def _run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> int:
+def _run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> PGresult:
     pgconn = connection.pgconn
     pgconn.enter_pipeline_mode()
     try:
@@ -110,7 +127,7 @@ def _run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> 
             connection.prepared.add(name)
     if len(results) < _MIN_RESULTS:
         raise psycopg.OperationalError(pgconn.get_error_message())
-    return results[-2].command_tuples or 0
+    return results[-2]
 
 
 def _send(connection: Connection, name: str, parameters: Sequence[bytes]) -> bool:

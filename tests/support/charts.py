@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from sp500tui.model import Bar, CorporateAction, MarketState, Resolution, TradingSession
+from sp500tui.model import Bar, BarBlock, CorporateAction, MarketState, Resolution, TradingSession
 from sp500tui.pipeline.history.coverage import TradingDay
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest
 from sp500tui.storage.transaction import Connection
@@ -72,6 +72,23 @@ def insert_bars(connection: Connection, bars: Iterable[Bar]) -> None:
     )
 
 
+def block(bars: list[Bar]) -> BarBlock:
+    """These bars, at least one, as columns; all have the arrival of the first."""
+    first = bars[0]
+    return BarBlock(
+        first.symbol,
+        first.resolution,
+        first.currency,
+        first.fetched_at,
+        starts=[int(each.start_time.timestamp()) for each in bars],
+        opens=[str(each.open) for each in bars],
+        highs=[str(each.high) for each in bars],
+        lows=[str(each.low) for each in bars],
+        closes=[str(each.close) for each in bars],
+        volumes=[each.volume for each in bars],
+    )
+
+
 class FakeCharts:
     """Answers chart requests from a list of trading days; counts the requests of each symbol."""
 
@@ -97,15 +114,16 @@ class FakeCharts:
             for start in day.slots(str(request.resolution))
             if request.start <= start < request.end
         ]
+        there = [
+            bar(request.symbol, request.resolution, start)
+            for start in starts
+            if (request.symbol, start) not in self.null_bars
+        ]
         return Chart(
             request=request,
-            bars=tuple(
-                bar(request.symbol, request.resolution, start)
-                for start in starts
-                if (request.symbol, start) not in self.null_bars
-            ),
+            bars=block(there) if there else (),
             unfinished=(),
-            missing=(),
+            missing=tuple(start for start in starts if (request.symbol, start) in self.null_bars),
             sessions=tuple(each for day in self.days for each in day.sessions),
             actions=self.actions.get(request.symbol, ()),
             currency="USD",

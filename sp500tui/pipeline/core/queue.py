@@ -122,7 +122,7 @@ class MemoryLease(Generic[T]):
     """A lease on items of a `MemoryQueue`."""
 
     queue: MemoryQueue[T]
-    items: list[T]
+    items: Sequence[T]
     oldest: float
     taken_at: float
     open: bool = field(default=True)
@@ -149,8 +149,12 @@ class MemoryQueue(Generic[T]):
         capacity: int,
         lock: threading.RLock | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        whole: bool = False,
     ) -> None:
+        """`whole`: a lease has the very sequence of one put, whatever its length."""
         self.capacity = capacity
+        self._whole = whole
         self._clock = clock
         self._lock = lock if lock is not None else threading.RLock()
         self._not_empty = threading.Condition(self._lock)
@@ -271,6 +275,8 @@ class MemoryQueue(Generic[T]):
     def _lease(self, n: int) -> MemoryLease[T]:
         oldest = self._chunks[0].at
         items: list[T] = []
+        if self._whole:
+            return self._leased(self._chunks.popleft().items, oldest)
         while self._chunks and len(items) < n:
             chunk = self._chunks[0]
             room = n - len(items)
@@ -279,6 +285,9 @@ class MemoryQueue(Generic[T]):
                 self._chunks[0] = _Chunk(chunk.items[room:], chunk.at)
             else:
                 self._chunks.popleft()
+        return self._leased(items, oldest)
+
+    def _leased(self, items: Sequence[T], oldest: float) -> MemoryLease[T]:
         lease = MemoryLease(self, items, oldest, self._clock())
         self._leases.add(lease)
         self._ready -= len(items)

@@ -66,6 +66,12 @@ class TradingDay:
         starts = [start for session in self.sessions for start in session.bar_starts(width)]
         return starts[:1] if width is Resolution.DAY else starts
 
+    def slot_count(self, resolution: str) -> int:
+        """The number of `slots`."""
+        width = Resolution.MINUTE if resolution == QUOTES else Resolution(resolution)
+        count = sum(session.bar_count(width) for session in self.sessions)
+        return min(count, 1) if width is Resolution.DAY else count
+
 
 @dataclass(frozen=True, slots=True)
 class DayCoverage:
@@ -113,7 +119,7 @@ def coverage_of(
 ) -> list[DayCoverage]:
     """The coverage of every symbol and day, by symbol and date."""
     oldest = None if resolution == QUOTES else oldest_start(Resolution(resolution), now)
-    expected = [len(day.slots(resolution)) for day in days]
+    expected = [day.slot_count(resolution) for day in days]
     never = Attempts(0, None)
     found: list[DayCoverage] = []
     for symbol in symbols:

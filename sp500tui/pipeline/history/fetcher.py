@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from functools import partial
 from threading import Lock
 
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
-from sp500tui.model import Bar
+from sp500tui.model import Bar, TradingSession
 from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import WorkerState
@@ -25,7 +25,8 @@ from sp500tui.sources.yahoo.charts import Chart, ChartRequest
 from sp500tui.storage.connection import connect
 from sp500tui.storage.history.sessions import (
     CoverageRow,
-    bar_starts,
+    SessionCounts,
+    bars_by_session,
     store_actions,
     store_coverage,
     store_sessions,
@@ -40,7 +41,6 @@ _CONFIRM_INTERVAL = 0.05
 """Seconds between two checks whether bars are committed."""
 _MAX_FAILURES = 4
 """Requests without an answer after which a task is abandoned; the next run makes it again."""
-_PUT_ROWS = 5_000
 
 
 @dataclass(slots=True)
@@ -66,8 +66,10 @@ class _HandedOver:
 
     lease: Lease[HistoryTask]
     task: HistoryTask
-    starts: frozenset[datetime]
-    """Starts of the bars that the source sent."""
+    bars: int
+    """How many the source sent."""
+    missing: tuple[datetime, ...]
+    """Starts of those that it does not have."""
     first_trade: datetime | None
     fetched: int
     """Bars fetched by all workers up to these."""
@@ -98,6 +100,8 @@ class HistoryStage:
         self.background = background
         self.clock = clock
         self.progress = HistoryProgress()
+        self.stored_sessions: set[TradingSession] = set()
+        """Sessions that are in the database as the source states them: all symbols of a market have the same."""
 
     def make_task(self, worker: Worker) -> HistoryWorkerTask:
         """The task of one worker; it connects to the database with its first request."""
@@ -152,30 +156,38 @@ class HistoryWorkerTask:
 
     def _is_complete(self, task: HistoryTask) -> bool:
         """Whether another program has stored the task's bars in the meantime; its coverage is stored then."""
-        resolution = str(task.resolution)
-        stored = bar_starts(self._connected(), task.symbol, resolution, task.start, task.end)
-        if not all(stored.issuperset(day.slots(resolution)) for day in task.days):
+        stored = self._stored(task)
+        slots = [day.slot_count(str(task.resolution)) for day in task.days]
+        if any(bars < count for bars, count in zip(stored.bars, slots, strict=True)):
             return False
         self._record(task, stored, None, asked=0)
         return True
 
+    def _stored(self, task: HistoryTask, absent: Sequence[datetime] = ()) -> SessionCounts:
+        """What the database holds of a task's days."""
+        openings = [day.start_time for day in task.days]
+        return bars_by_session(
+            self._connected(), task.symbol, str(task.resolution), openings, task.end, absent
+        )
+
     def _hand_over(self, lease: Lease[HistoryTask], task: HistoryTask, chart: Chart) -> None:
         """Store sessions and actions, and put the bars on the writers' queue."""
         shared, connection = self._shared, self._connected()
-        inside = [bar for bar in chart.bars if task.start <= bar.start_time < task.end]
-        store_sessions(
-            connection, [s for s in chart.sessions if s.start_time < chart.fetched_at], chart.fetched_at
-        )
+        begun = {session for session in chart.sessions if session.start_time < chart.fetched_at}
+        if new := begun - shared.stored_sessions:
+            store_sessions(connection, new, chart.fetched_at)
+            shared.stored_sessions |= new
         store_actions(connection, chart.actions)
-        for first in range(0, len(inside), _PUT_ROWS):
-            part = inside[first : first + _PUT_ROWS]
-            shared.bars.put(
-                part,
-                on_put=partial(shared.counters.count_fetched, len(part)),
-                cancelled=self._worker.stopping.is_set,
+        shared.bars.put(
+            chart.bars,
+            on_put=partial(shared.counters.count_fetched, len(chart.bars)),
+            cancelled=self._worker.stopping.is_set,
+        )
+        self._handed_over.append(
+            _HandedOver(
+                lease, task, len(chart.bars), chart.missing, chart.first_trade, shared.counters.fetched
             )
-        starts = frozenset(bar.start_time for bar in inside)
-        self._handed_over.append(_HandedOver(lease, task, starts, chart.first_trade, shared.counters.fetched))
+        )
         self._worker.lease = None
 
     def _confirm(self) -> None:
@@ -187,26 +199,26 @@ class HistoryWorkerTask:
             if outstanding and self._shared.counters.written < each.fetched:
                 # Some of the bars that were fetched up to these are not committed: it is too early to read the table.
                 continue
-            stored = bar_starts(self._connected(), task.symbol, str(task.resolution), task.start, task.end)
-            if each.starts <= stored or not outstanding:
+            stored = self._stored(task, each.missing)
+            if stored.held >= each.bars or not outstanding:
                 self._record(task, stored, each.first_trade)
                 self._handed_over.remove(each)
                 each.lease.ack()
 
     def _record(
-        self, task: HistoryTask, stored: frozenset[datetime], first_trade: datetime | None, asked: int = 1
+        self, task: HistoryTask, stored: SessionCounts, first_trade: datetime | None, asked: int = 1
     ) -> None:
         """Store the coverage of a task's days and count them."""
         shared = self._shared
         now = shared.clock()
         rows: list[CoverageRow] = []
-        for day in task.days:
-            slots = day.slots(str(task.resolution))
-            present = len(stored.intersection(slots))
+        for day, bars in zip(task.days, stored.bars, strict=True):
+            slots = day.slot_count(str(task.resolution))
+            present = min(bars, slots)
             # Before the first trade there is nothing to ask for again.
             attempts = MAX_ATTEMPTS if first_trade is not None and day.end_time <= first_trade else asked
-            state = coverage_state(day, len(slots), present, attempts, now, None)
-            rows.append(CoverageRow(task.symbol, day.session_date, len(slots), present, str(state), attempts))
+            state = coverage_state(day, slots, present, attempts, now, None)
+            rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), attempts))
         store_coverage(self._connected(), str(task.resolution), rows, now)
         states = Counter(row.state for row in rows)
         progress = shared.progress
@@ -218,8 +230,7 @@ class HistoryWorkerTask:
     def _refused(self, lease: Lease[HistoryTask], task: HistoryTask, error: ChartRefusedError) -> None:
         """Record that the source has no chart for a task: asking again would not help."""
         shared = self._shared
-        stored = bar_starts(self._connected(), task.symbol, str(task.resolution), task.start, task.end)
-        self._record(task, stored, None, asked=MAX_ATTEMPTS)
+        self._record(task, self._stored(task), None, asked=MAX_ATTEMPTS)
         lease.ack()
         self._worker.lease = None
         if error.refusal is not Refusal.NO_DATA:

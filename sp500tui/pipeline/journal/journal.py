@@ -148,9 +148,7 @@ class Journal:
             if lease.ack():
                 self._in_progress += len(rows)
                 self._rows_changed()
-                return Batch(
-                    number, payload, len(rows), segment, False, tuple(rows), on_disk=self._write_ahead
-                )
+                return Batch(number, payload, len(rows), segment, False, rows, on_disk=self._write_ahead)
         if self._write_ahead:
             segment.mark_committed(number)
         return None

@@ -32,7 +32,8 @@ _BAR_WRITER = cast(StageName, "bar-writer")
 TASKS_CAPACITY = 10_000
 """Requests that may wait; an empty queue accepts more."""
 _BARS_CAPACITY = 20_000
-_BARS_PER_COMMIT = 5_000
+_BARS_PER_COMMIT = 1
+"""At least: a writer takes the bars of one response at a time, and waits for no others."""
 _WRITERS = 1
 """One process writes 100,000 bars a second, far more than the request limit lets in."""
 _POLL_INTERVAL = 0.05
@@ -69,7 +70,7 @@ class HistoryRun:
         self.tasks = tasks if tasks is not None else MemoryQueue[HistoryTask](TASKS_CAPACITY)
         self.depth = depth or self.tasks.depth
         self._on_added = on_added
-        self._bars: MemoryQueue[Any] = MemoryQueue(_BARS_CAPACITY, self.counters.lock)
+        self._bars: MemoryQueue[Any] = MemoryQueue(_BARS_CAPACITY, self.counters.lock, whole=True)
         dead_letters = DeadLetters(paths.dead_letters)
         self._journal = Journal(
             paths.journal / f"{database_key(settings.database)}-bars",

@@ -7,15 +7,23 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import Bar, CorporateAction, MarketState, Resolution, TradingSession
+from sp500tui.model import Bar, BarBlock, CorporateAction, MarketState, Resolution, TradingSession
 from sp500tui.sources.yahoo.chart_actions import parse_actions
+from sp500tui.sources.yahoo.chart_columns import (
+    Columns,
+    Selection,
+    Window,
+    merged,
+    read_columns,
+    select_days,
+    select_on_grid,
+)
 from sp500tui.sources.yahoo.chart_limits import LIMITS, describe_window
-from sp500tui.sources.yahoo.chart_numbers import LATEST, epoch_seconds, printed_price, share_volume, utc
+from sp500tui.sources.yahoo.chart_numbers import epoch_seconds, utc
 from sp500tui.sources.yahoo.json_values import error_message, get_path
 from sp500tui.sources.yahoo.symbols import answer_names
 
@@ -27,14 +35,11 @@ SETTLING = timedelta(minutes=1)
 """How long after its end a bar can still change, because trades arrive late."""
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _SESSION_KINDS = {"pre": MarketState.PRE, "regular": MarketState.REGULAR, "post": MarketState.POST}
-_COLUMNS = ("open", "high", "low", "close", "volume")
 _GRANULARITIES = {resolution.value: resolution.width for resolution in Resolution} | {
     "2m": timedelta(minutes=2),
     "60m": timedelta(hours=1),
     "90m": timedelta(minutes=90),
 }
-_Prices = tuple[Decimal, Decimal, Decimal, Decimal, int | None]
-"""Open, high, low, close and volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,9 @@ class Chart:
     """A parsed response; all times are UTC and in order."""
 
     request: ChartRequest
-    bars: tuple[Bar, ...]
+    bars: Sequence[Bar]
     """The bars that do not change any more."""
-    unfinished: tuple[Bar, ...]
+    unfinished: Sequence[Bar]
     """The running bar, and those that have ended within `SETTLING`; for display, not to be stored."""
     missing: tuple[datetime, ...]
     """Starts of bars that have ended and that the source has no prices of, now or for ever.
@@ -100,18 +105,30 @@ def parse_chart(answer: object, request: ChartRequest, now: datetime) -> Chart:
     sessions = tuple(
         sorted(_sessions(meta, request.resolution, str(zone)), key=lambda session: session.start_time)
     )
-    elements = _elements(result, request)
+    columns = read_columns(result)
+    if columns is None:
+        raise refused(request, Refusal.UNUSABLE, "the columns of the answer differ in length")
+    window = Window(
+        request.start.timestamp(), request.end.timestamp(), now.timestamp(), (now - SETTLING).timestamp()
+    )
     if request.resolution is Resolution.DAY:
-        slots = _days(elements, meta, zone)
+        columns, selected = select_days(columns, meta, zone, window)
+    elif sessions or not (columns.rows or columns.empty):
+        columns, selected = _select(columns, sessions, granularity, request, window)
     else:
-        slots = _grid(sessions, granularity, elements, request)
+        raise refused(request, Refusal.UNUSABLE, "the answer names no trading periods")
     first_trade = epoch_seconds(meta.get("firstTradeDate"))
-    finished, unfinished, missing = _sort_out(slots, request, currency, now)
+
+    def block(starts: list[int]) -> BarBlock:
+        return BarBlock(
+            request.symbol, request.resolution, currency, now, tuple(starts), *columns.picked(starts)
+        )
+
     return Chart(
         request=request,
-        bars=tuple(finished),
-        unfinished=tuple(unfinished),
-        missing=tuple(missing),
+        bars=block(selected.finished),
+        unfinished=block(selected.unfinished),
+        missing=tuple(map(utc, selected.missing)),
         sessions=sessions,
         actions=parse_actions(get_path(result, "events"), request.symbol, currency, zone, now),
         currency=currency,
@@ -223,133 +240,16 @@ def _flatten(periods: object) -> Iterator[Mapping[str, object]]:
             yield from _flatten(period)
 
 
-def _elements(result: object, request: ChartRequest) -> dict[int, _Prices | None]:
-    """The elements of the response by their time; None for one without all prices. The first of two counts."""
-    times = get_path(result, "timestamp")
-    if times is None:
-        return {}
-    quote = get_path(result, "indicators", "quote", 0)
-    columns = [get_path(quote, name) for name in _COLUMNS]
-    if columns[-1] is None and isinstance(times, list):
-        columns[-1] = [None] * len(times)
-    lists: list[list[object]] = [column for column in (times, *columns) if isinstance(column, list)]
-    if len(lists) != 1 + len(columns) or len({len(each) for each in lists}) != 1:
-        raise refused(request, Refusal.UNUSABLE, "the columns of the answer differ in length")
-    prices = _printed_prices(lists[1:5])
-    found: dict[int, _Prices | None] = {}
-    for time, first, high, low, last, volume in zip(lists[0], *prices, lists[5], strict=True):
-        start = time if type(time) is int and 0 <= time <= LATEST else epoch_seconds(time)
-        if start is None or start in found:
-            continue
-        if first is None or high is None or low is None or last is None or high < low:
-            found[start] = None
-        else:
-            found[start] = (first, high, low, last, share_volume(volume))
-    return found
-
-
-def _printed_prices(columns: Sequence[list[object]]) -> list[list[Decimal | None]]:
-    """The columns with printed prices; None where there is none. Prices recur, so each is converted once."""
-    numbers = {value for column in columns for value in column if type(value) is float or type(value) is int}
-    printed = {number: printed_price(number) for number in numbers}
-    return [
-        [printed[value] if type(value) is float or type(value) is int else None for value in column]
-        for column in columns
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """A period that a bar of the requested resolution covers."""
-
-    start: int
-    end: int
-    prices: _Prices | None
-    complete: bool = True
-    """Whether every finer bar that it is merged from is there."""
-
-
-def _grid(
+def _select(
+    columns: Columns,
     sessions: Sequence[TradingSession],
     granularity: timedelta,
-    elements: Mapping[int, _Prices | None],
     request: ChartRequest,
-) -> list[_Slot]:
-    """The periods of all sessions, with the prices of the response."""
-    if elements and not sessions:
-        raise refused(request, Refusal.UNUSABLE, "the answer names no trading periods")
+    window: Window,
+) -> tuple[Columns, Selection]:
+    """The bars within a day, merged where the response has finer ones."""
     width, step = int(request.resolution.width.total_seconds()), int(granularity.total_seconds())
-    slots = []
-    for session in sessions:
-        opening, closing = int(session.start_time.timestamp()), int(session.end_time.timestamp())
-        for start in range(opening, closing, width):
-            end = min(start + width, closing)
-            if step == width:
-                slots.append(_Slot(start, end, elements.get(start)))
-            else:
-                slots.append(_merged(start, end, [elements.get(part) for part in range(start, end, step)]))
-    return slots
-
-
-def _merged(start: int, end: int, parts: Sequence[_Prices | None]) -> _Slot:
-    there = [part for part in parts if part is not None]
-    if not there:
-        return _Slot(start, end, None)
-    volumes = [part[4] for part in there if part[4] is not None]
-    prices = (
-        there[0][0],
-        max(part[1] for part in there),
-        min(part[2] for part in there),
-        there[-1][3],
-        sum(volumes) if len(volumes) == len(there) else None,
-    )
-    return _Slot(start, end, prices, complete=len(there) == len(parts))
-
-
-def _days(elements: Mapping[int, _Prices | None], meta: Mapping[str, object], zone: tzinfo) -> list[_Slot]:
-    """One period a day, from its opening.
-
-    The current day's element may have the time of its latest trade instead, and may come in addition to one with
-    the opening.
-    """
-    regular = get_path(meta, "currentTradingPeriod", "regular")
-    opening, closing = (epoch_seconds(get_path(regular, edge)) for edge in ("start", "end"))
-    latest_trade = epoch_seconds(meta.get("regularMarketTime"))
-    current = None if opening is None else utc(opening).astimezone(zone)
-    latest_day = None if latest_trade is None else utc(latest_trade).astimezone(zone).date()
-    slots: dict[object, _Slot] = {}
-    for start in sorted(elements):
-        local = utc(start).astimezone(zone)
-        day = local.date()
-        if current is not None and day == latest_day:
-            opened = datetime.combine(day, current.timetz().replace(tzinfo=None), zone)
-            begins = int(opened.timestamp())
-        else:
-            begins = start
-        ends = begins + 86_400
-        if current is not None and closing is not None and day <= current.date():
-            ends = closing if day == current.date() else begins
-        if day not in slots or slots[day].prices is None:
-            slots[day] = _Slot(begins, ends, elements[start])
-    return list(slots.values())
-
-
-def _sort_out(
-    slots: Sequence[_Slot], request: ChartRequest, currency: str | None, now: datetime
-) -> tuple[list[Bar], list[Bar], list[datetime]]:
-    """The finished bars of the window, the unfinished ones, and the starts of missing ones."""
-    first, last = request.start.timestamp(), request.end.timestamp()
-    arrived, settled = now.timestamp(), (now - SETTLING).timestamp()
-    finished: list[Bar] = []
-    unfinished: list[Bar] = []
-    missing: list[datetime] = []
-    for slot in slots:
-        if not first <= slot.start < last or slot.start > arrived:
-            continue
-        ended = slot.end <= settled
-        if slot.prices is not None and (slot.complete or not ended):
-            bar = Bar(request.symbol, request.resolution, utc(slot.start), *slot.prices, currency, now)
-            (finished if ended else unfinished).append(bar)
-        elif ended:
-            missing.append(utc(slot.start))
-    return finished, unfinished, missing
+    partial: set[int] = set()
+    if step != width:
+        columns, partial = merged(columns, sessions, width, step)
+    return columns, select_on_grid(columns, sessions, width, window, partial)

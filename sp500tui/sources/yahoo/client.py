@@ -26,7 +26,7 @@ from sp500tui.sources.request_phase import OnPhase, RequestPhase, ignore_phase
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.chart_limits import LIMITS, check_window
 from sp500tui.sources.yahoo.charts import CHART_PATH, Chart, ChartRequest, parse_chart, refused
-from sp500tui.sources.yahoo.json_values import read_json
+from sp500tui.sources.yahoo.json_values import read_chart, read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes
 from sp500tui.sources.yahoo.symbols import fx_symbol, yahoo_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
@@ -187,7 +187,7 @@ class YahooFinance:
         }
 
         def read(body: bytes) -> Chart:
-            return parse_chart(read_json(body, parse_float=float, content="a chart"), request, self._clock())
+            return parse_chart(read_chart(body), request, self._clock())
 
         try:
             chart = self._query(_chart_url(request.symbol), params, read)

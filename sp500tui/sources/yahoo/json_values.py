@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
+
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 
@@ -29,6 +31,16 @@ def read_json(
         )
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise SourceError(f"Yahoo Finance answered {_kind(body)} instead of {content}") from error
+    return decoded
+
+
+def read_chart(body: bytes) -> object:
+    """Decode a chart, with its fractions as floats; see `read_json`."""
+    try:
+        decoded: object = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # What is not strictly JSON, such as a NaN, or no JSON at all.
+        return read_json(body, parse_float=float, content="a chart")
     return decoded
 
 

@@ -13,7 +13,7 @@ from sp500tui.model import CorporateAction, MarketState, TradingSession
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import with_retry
-from sp500tui.storage.transaction import Connection, run
+from sp500tui.storage.transaction import Connection, fetch_raw, run, run_raw
 
 QUOTES = "quotes"
 """The resolution under which the coverage of collected prices is stored."""
@@ -95,10 +95,15 @@ def store_coverage(
 ) -> None:
     """Store what sessions of symbols hold; `asked` is added to the number of attempts."""
     if rows:
-        names = ("symbol", "session_date", "expected", "present", "state", "asked")
         ordered = sorted(rows, key=lambda row: (row.symbol, row.session_date))
-        columns = _columns(names, [tuple(getattr(row, name) for name in names) for row in ordered])
-        _execute(connection, "upsert_coverage", {**columns, "resolution": resolution, "now": now})
+        names = ("symbol", "session_date", "expected", "present", "state", "asked")
+        columns = ([str(getattr(row, name)) for row in ordered] for name in names)
+        parameters = [_texts(column) for column in columns]
+        parameters += [resolution.encode(), now.isoformat().encode()]
+        try:
+            with_retry(lambda: run_raw(connection, "upsert_coverage", parameters))
+        except psycopg.Error as error:
+            raise query_error("the database did not store the coverage", error) from None
 
 
 def present_by_day(
@@ -130,6 +135,35 @@ def attempts_by_day(
     return {(symbol, day): Attempts(count, asked_at) for symbol, day, count, asked_at in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class SessionCounts:
+    """What is stored of consecutive sessions of a symbol."""
+
+    bars: tuple[int, ...]
+    """By session."""
+    held: int
+    """Of all sessions, without those that were named as absent."""
+
+
+def bars_by_session(
+    connection: Connection,
+    symbol: str,
+    resolution: str,
+    openings: Sequence[datetime],
+    end: datetime,
+    absent: Sequence[datetime] = (),
+) -> SessionCounts:
+    """How many bars of a symbol each session has; `end` is when the last one ends, `absent` are bars not to count."""
+    parameters = [symbol.encode(), resolution.encode(), _times((*openings, end)), _times(absent)]
+    try:
+        rows = with_retry(lambda: fetch_raw(connection, "bars_by_session", parameters))
+    except psycopg.Error as error:
+        raise query_error("the database did not count the bars of a symbol", error) from None
+    bars = {int(number or 0): (int(count or 0), int(held or 0)) for number, count, held in rows}
+    counts = [bars.get(number, (0, 0)) for number in range(1, len(openings) + 1)]
+    return SessionCounts(tuple(count for count, _ in counts), sum(held for _, held in counts))
+
+
 def bar_starts(
     connection: Connection, symbol: str, resolution: str, start: datetime, end: datetime
 ) -> frozenset[datetime]:
@@ -152,6 +186,17 @@ def created_at(connection: Connection) -> datetime:
 def _zone(market: str) -> str:
     """PostgreSQL's name of a market's time zone, which counts a bare offset to the west."""
     return market.translate(str.maketrans("+-", "-+")) if market.startswith("UTC") else market
+
+
+def _texts(values: Iterable[str]) -> bytes:
+    """An array literal."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return b"{%s}" % ",".join(f'"{value}"' for value in quoted).encode()
+
+
+def _times(times: Iterable[datetime]) -> bytes:
+    """An array literal."""
+    return b"{%s}" % ",".join(map(datetime.isoformat, times)).encode()
 
 
 def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, object]:

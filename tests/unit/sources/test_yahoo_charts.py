@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError
 from sp500tui.model import ActionKind, Bar, MarketState, Resolution, TradingSession
-from sp500tui.sources.yahoo.chart_numbers import printed_price
+from sp500tui.sources.yahoo.chart_numbers import printed_price, printed_prices
 from sp500tui.sources.yahoo.charts import SETTLING, Chart, ChartRequest, parse_chart
-from sp500tui.sources.yahoo.json_values import read_json
+from sp500tui.sources.yahoo.json_values import read_chart, read_json
 from tests.data.make_recordings import CLOSING, DAY, OPENING, as_float32, periods
 from tests.support.recordings import FOLDERS, REAL_RECORDINGS, RECORDINGS, needs_real, own_and_real
 
@@ -438,6 +438,86 @@ def test_cents_survive_single_precision(price: Decimal) -> None:
 )
 def test_prices_as_printed(number: Any, text: str) -> None:
     assert str(printed_price(number)) == text
+
+
+anything = (
+    st.floats(width=32)
+    | st.floats(2**-20, 2**24, width=32)
+    | st.decimals("0.01", "99999.9999", places=4).map(lambda price: as_float32(float(price)))
+    | st.floats()
+    | st.integers(-5, 2_000_000)
+    | st.none()
+    | st.booleans()
+    | st.text("12.,", max_size=3)
+)
+
+
+@given(st.lists(anything, max_size=30), st.lists(anything, max_size=5))
+def test_columns_are_printed_like_single_prices(first: list[object], second: list[object]) -> None:
+    texts = printed_prices([first, second])
+    assert [[None if text is None else Decimal(text) for text in column] for column in texts] == [
+        [printed_price(value) for value in column] for column in (first, second)
+    ]
+
+
+def test_a_list_among_the_prices_is_no_price() -> None:
+    assert printed_prices([[1.5, [2], {}], [225.4199981689453]]) == [["1.5", None, None], ["225.42"]]
+
+
+@given(st.lists(st.decimals("0.01", "99999.99", places=2), min_size=1, max_size=60), st.data())
+def test_bars_have_the_prices_that_were_printed(prices: list[Decimal], data: st.DataObject) -> None:
+    # given minutes in single precision, of which some have no prices and some no volume
+    times = [OPENING + 60 * minute for minute in range(len(prices))]
+    holes = data.draw(st.sets(st.sampled_from(times)))
+    column = [
+        None if time in holes else as_float32(float(price)) for time, price in zip(times, prices, strict=True)
+    ]
+    volumes = [None if price % 2 else 100 for price in prices]
+    body = json.dumps(answer(times, open=column, high=column, low=column, close=column, volume=volumes))
+
+    # then every bar has its price to the digit, and the others are missing
+    chart = parse(read_chart(body.encode()), end=OPENED + MINUTE * len(prices))
+    assert [(bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in chart.bars] == [
+        (price,) * 4 + (volume,)
+        for time, price, volume in zip(times, prices, volumes, strict=True)
+        if time not in holes
+    ]
+    assert [int(start.timestamp()) for start in chart.missing] == sorted(holes)
+
+
+def test_elements_out_of_order_are_bars_in_order() -> None:
+    times = [OPENING + 60 * minute for minute in (0, 2, 1, 3)]
+    chart = parse(answer(times, volume=[0, 2, 1, 3]), end=OPENED + 4 * MINUTE)
+    assert [(bar.start_time - OPENED) // MINUTE for bar in chart.bars] == [0, 1, 2, 3]
+    assert [bar.volume for bar in chart.bars] == [0, 1, 2, 3]
+
+
+def test_a_day_that_closes_early_has_fewer_bars() -> None:
+    early = [[periods()["regular"] | {"end": OPENING + 210 * 60}]]
+    times = [OPENING + 60 * minute for minute in range(390)]
+    chart = parse(answer(times, sessions=early))
+    assert len(chart.bars) == 210
+    assert chart.missing == ()
+
+
+@pytest.mark.parametrize("volume", [-1, 2**63, "100", float("inf"), True])
+def test_an_impossible_volume_costs_no_prices(volume: object) -> None:
+    assert [bar.volume for bar in parse(answer([OPENING, OPENING + 60], volume=[volume, 7])).bars] == [
+        None,
+        7,
+    ]
+
+
+def test_a_chart_with_a_number_that_is_no_json_is_read() -> None:
+    body = json.dumps(answer([OPENING, OPENING + 60], open=[float("nan"), 10])).encode()
+    chart = parse(read_chart(body), end=OPENED + 2 * MINUTE)
+    assert (starts(chart), chart.missing) == ([OPENED + MINUTE], (OPENED,))
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"chart":', b"[" * 100_000])
+def test_a_chart_that_is_no_json_is_a_failure_of_the_service(body: bytes) -> None:
+    with pytest.raises(SourceError, match="instead of a chart"):
+        read_chart(body)
 
 
 @pytest.mark.parametrize(

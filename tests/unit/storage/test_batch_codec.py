@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sp500tui.errors import DatabaseError
-from sp500tui.model import ConvertedQuote, MarketState, Quote
+from sp500tui.model import BarBlock, ConvertedQuote, MarketState, Quote, Resolution
 from sp500tui.storage.batch_codec import COLUMNS, count, decode, encode, encode_records, parameters, split
 
 MOMENT = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)
@@ -101,6 +101,72 @@ class TestEncode:
 
     def test_takes_a_symbol_that_merely_contains_null(self) -> None:
         assert decode(encode([row("NULLX"), row("XNULL")]))[0]["symbol"] == "NULLX"
+
+
+bar_prices = st.decimals("0.0001", "99999.9999", places=4)
+bar_rows = st.lists(
+    st.tuples(
+        st.integers(0, 10_000), *[bar_prices] * 4, st.none() | st.integers(0, 2**62)
+    ),
+    max_size=20,
+    unique_by=lambda row: row[0],
+)  # fmt: skip
+
+
+def bar_block(rows: list[tuple[object, ...]], **changes: object) -> BarBlock:
+    """A block of minutes, in the order of their starts."""
+    table = sorted(rows, key=lambda row: int(str(row[0])))
+    starts, *columns = [list(column) for column in zip(*table, strict=True)] or [[]] * 6
+    prices = [[str(price) for price in column] for column in columns[:4]]
+    common = {"symbol": "BRK.B", "resolution": Resolution.MINUTE, "currency": "USD", "fetched_at": MOMENT}
+    return BarBlock(
+        **(common | changes),  # type: ignore[arg-type]
+        starts=[int(MOMENT.timestamp()) + 60 * int(str(start)) for start in starts],
+        opens=prices[0],
+        highs=prices[1],
+        lows=prices[2],
+        closes=prices[3],
+        volumes=columns[4],
+    )
+
+
+class TestBlocks:
+    @given(bar_rows.filter(len))
+    @settings(max_examples=50)
+    def test_are_encoded_like_their_bars(self, rows: list[tuple[object, ...]]) -> None:
+        block = bar_block(rows)
+        assert encode(block) == encode(list(block))
+
+    @pytest.mark.parametrize("currency", ["GBp", None])
+    def test_may_have_any_currency_or_none(self, currency: str | None) -> None:
+        (record,) = decode(encode(bar_block([(0, 1, 2, 1, 2, None)], currency=currency)))
+        assert record["currency"] == currency
+        assert record["volume"] is None
+
+    def test_of_no_bars_are_batches_of_none(self) -> None:
+        assert count(encode(bar_block([]))) == 0
+
+    def test_can_be_split(self) -> None:
+        block = bar_block([(number, 1, 2, 1, 2, number) for number in range(5)])
+        halves = split(encode(block))
+        assert [record["volume"] for half in halves for record in decode(half)] == ["0", "1", "2", "3", "4"]
+
+    @pytest.mark.parametrize("changes", [{"symbol": "a,b"}, {"symbol": "NULL"}, {"currency": "U{D"}])
+    def test_refuse_what_would_need_quotes(self, changes: dict[str, object]) -> None:
+        with pytest.raises(DatabaseError, match="unexpected characters"):
+            encode(bar_block([(0, 1, 2, 1, 2, 3)], **changes))
+
+    def test_are_sequences_of_bars(self) -> None:
+        block = bar_block([(number, 1, 2, 1, 2, number) for number in range(5)])
+        bars = tuple(block)
+        assert (len(block), block[-1], tuple(block[1:3])) == (5, bars[4], bars[1:3])
+        assert block == bars
+        assert block != bars[1:]
+        assert (bars[3].start_time, bars[3].open, bars[3].volume) == (
+            MOMENT + timedelta(minutes=3), Decimal(1), 3,
+        )  # fmt: skip
+        with pytest.raises(IndexError):
+            block[5]
 
 
 class TestTakingApart:

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from sp500tui.model import Bar, FetchedQuote
+from sp500tui.model import Bar, BarBlock, FetchedQuote
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 
@@ -41,6 +41,8 @@ NO_BATCHES = Batches()
 
 def batches_of(items: Sequence[FetchedQuote | Bar]) -> Batches:
     """The batches of some quotes; those of unknown batches are left out, and bars are part of none."""
+    if isinstance(items, BarBlock):
+        return NO_BATCHES
     numbers = {item.batch for item in items if isinstance(item, FetchedQuote)} - {0}
     return Batches(min(numbers), max(numbers)) if numbers else NO_BATCHES
 

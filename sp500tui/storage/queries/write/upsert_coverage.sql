@@ -2,12 +2,10 @@
 INSERT INTO public.coverage (
     symbol, resolution, session_date, expected, present, state, attempts, asked_at, checked_at
 )
-SELECT symbol, %(resolution)s::text, session_date, expected, present, state, asked,
-       CASE WHEN asked > 0 THEN %(now)s::timestamptz END, %(now)s::timestamptz
-FROM unnest(
-    %(symbol)s::text[], %(session_date)s::date[], %(expected)s::integer[], %(present)s::integer[], %(state)s::text[],
-    %(asked)s::integer[]
-) AS listed (symbol, session_date, expected, present, state, asked)
+SELECT symbol, $7::text, session_date, expected, present, state, asked,
+       CASE WHEN asked > 0 THEN $8::timestamptz END, $8::timestamptz
+FROM unnest($1::text[], $2::date[], $3::integer[], $4::integer[], $5::text[], $6::integer[])
+AS listed (symbol, session_date, expected, present, state, asked)
 ON CONFLICT (symbol, resolution, session_date) DO UPDATE SET
     expected = excluded.expected,
     present = excluded.present,

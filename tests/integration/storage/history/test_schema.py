@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from sp500tui.model import Resolution
+from sp500tui.storage.batch_codec import encode
 from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database
+from sp500tui.storage.history.sessions import (
+    Attempts,
+    CoverageRow,
+    SessionCounts,
+    attempts_by_day,
+    bars_by_session,
+    store_coverage,
+)
 from sp500tui.storage.schema import migrations
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.status import HistoryTotals, read_status
 from sp500tui.storage.transaction import Connection
+from sp500tui.storage.writes import insert
+from tests.support.charts import bar, block
 
 LAST_BEFORE_HISTORY = 4
 PRICE = """
@@ -155,3 +168,28 @@ class TestAdjustedViews:
             "VALUES ('AAPL', '2026-05-11', 'dividend', 0.27, '2026-05-11 13:30+00', now())"
         )
         assert connection.execute("SELECT close FROM adjusted_bars").fetchall() == [(Decimal("752.5"),)]
+
+
+def test_bars_are_counted_by_session_with_and_without_the_absent_ones(connection: Connection) -> None:
+    # given two days of minutes, of which the second has a bar that the source does not have any more
+    openings = [datetime(2026, 5, day, 13, 30, tzinfo=UTC) for day in (4, 5)]
+    bars = [bar("BRK.B", Resolution.MINUTE, openings[0] + timedelta(minutes=at)) for at in range(3)]
+    bars += [bar("BRK.B", Resolution.MINUTE, openings[1] + timedelta(minutes=at)) for at in (0, 1)]
+    insert(connection, encode(block(bars)))
+    insert(connection, encode(block([bar("AAPL", Resolution.MINUTE, openings[0])])))
+    end = openings[1] + timedelta(minutes=390)
+
+    # then sessions are counted apart, other symbols and resolutions not at all
+    counts = bars_by_session(connection, "BRK.B", "1m", openings, end, [openings[1] + timedelta(minutes=1)])
+    assert (counts.bars, counts.held) == ((3, 2), 4)
+    assert bars_by_session(connection, "BRK.B", "1m", openings, end - timedelta(minutes=389)).bars == (3, 1)
+    assert bars_by_session(connection, "BRK.B", "5m", openings, end) == SessionCounts((0, 0), 0)
+
+
+@pytest.mark.parametrize("symbol", ["BRK.B", 'A"B\\C', "Ä,{}", "NULL"])
+def test_coverage_keeps_any_symbol(connection: Connection, symbol: str) -> None:
+    now, day = datetime(2026, 5, 9, tzinfo=UTC), date(2026, 5, 8)
+    for _ in range(2):
+        store_coverage(connection, "1m", [CoverageRow(symbol, day, 390, 389, "partial", 1)], now)
+    asked = attempts_by_day(connection, "1m", [symbol], day, day)
+    assert asked == {(symbol, day): Attempts(2, now)}

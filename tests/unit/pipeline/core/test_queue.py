@@ -242,6 +242,28 @@ def test_discarding_keeps_leased_items() -> None:
     assert queue.depth() == Depth(0, 1, 10, None)
 
 
+def test_a_queue_of_whole_puts_leases_the_very_sequence_of_a_put() -> None:
+    # given two puts on a queue that counts items
+    queue: MemoryQueue[int] = MemoryQueue(10, whole=True)
+    first, second = range(3), range(5)
+    queue.put(first)
+    queue.put(second)
+
+    # when one is taken and released
+    lease = queue.take(1)
+    assert lease is not None
+    assert lease.items is first
+    assert (queue.depth().ready, queue.depth().in_flight) == (5, 3)
+    lease.release()
+
+    # then it is the first again, and the other follows whole
+    again, other = queue.take(1), queue.take(100)
+    assert again is not None
+    assert other is not None
+    assert again.items is first
+    assert other.items is second
+
+
 def test_concurrent_takes_and_puts_neither_lose_nor_duplicate_items(make: Make) -> None:
     """Threads that take, give back and acknowledge at random end with every number acknowledged once."""
     queue = make(50)
