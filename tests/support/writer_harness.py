@@ -115,6 +115,7 @@ def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         watcher.start()
         harness.stage.scale(writers)
         harness.stage.start()
+        harness.stage.start()
         try:
             yield harness
             harness.rows.close()
