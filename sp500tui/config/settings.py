@@ -160,7 +160,7 @@ class Settings(BaseModel):
     def _validate_age(cls, value: str | None) -> str | None:
         if value is not None and not _AGE.fullmatch(value):
             raise ValueError(
-                "is not a number of days; give one such as 90d, or leave it out to keep everything"
+                "is not a number of days from 1d to 99999d; give one such as 90d, or leave it out to keep everything"
             )
         return value
 

@@ -42,7 +42,8 @@ def replace_old(
     """Replace every row before `cutoff` by bars; returns the number of rows deleted.
 
     One transaction stores the bars of one symbol and day and deletes the rows they are made from, so that no row is
-    gone without its bar. `cancelled` is called between two of them.
+    gone without its bar. `cancelled` is called between two of them. With TimescaleDB, the emptied chunks of prices are
+    dropped at the end; those of bars also hold the longer bars of their time.
 
     Raises:
         DatabaseError: With its SQLSTATE; what was replaced before stays replaced.
@@ -60,6 +61,8 @@ def replace_old(
                 if not found or found[0][0] >= cutoff:
                     break
                 deleted += _replace_portion(connection, replacement, symbol, found[0][0], cutoff)
+        if deleted and replacement is PRICES:
+            _drop_chunks(connection, cutoff)
     except psycopg.Error as error:
         raise query_error(f"old {replacement.rows} could not be replaced by bars", error) from None
     return deleted
@@ -77,6 +80,23 @@ def _replace_portion(
             return connection.execute(QUERIES[f"delete_{replacement.rows}"], arguments).rowcount
 
     return with_retry(once)
+
+
+def _drop_chunks(connection: Connection, cutoff: datetime) -> None:
+    """Drop the emptied chunks of a hypertable; none if a price arrived late, which the next run replaces first."""
+    if ("timescaledb",) not in _rows(connection, "extensions", {}):
+        return
+    if ("prices",) not in _rows(connection, "distributed_tables_timescaledb", {}):
+        return
+
+    def once() -> None:
+        with transaction(connection):
+            connection.execute(QUERIES["lock_prices"])
+            older = connection.execute(QUERIES["has_older_prices"], {"cutoff": cutoff}).fetchone()
+            if older == (False,):
+                connection.execute(QUERIES["drop_chunks_prices"], {"cutoff": cutoff})
+
+    with_retry(once)
 
 
 def _rows(connection: Connection, query: str, arguments: dict[str, object]) -> list[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from sp500tui.config.currencies import CURRENCIES, validate_currency
 from sp500tui.config.loader import Precedence, default_file, load
 from sp500tui.config.messages import constraint_text, display_value
 from sp500tui.config.options import BY_FIELD, OPTIONS
-from sp500tui.config.settings import Settings
+from sp500tui.config.settings import Settings, parse_age
 from sp500tui.config.symbols import parse_symbols, read_symbols_file, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode
 from tests.support.certificates import a_certificate
@@ -443,3 +443,19 @@ class TestOptions:
             )
             if isinstance(default, int | float) and not isinstance(default, bool):
                 assert f"(default: {default:g}".replace("+", "") in option.help, option.field
+
+
+@pytest.mark.parametrize("option", ["keep_quotes", "keep_bars_1m"])
+@pytest.mark.parametrize(
+    "age", ["90", "-1d", "0d", "1y", "90D", " 90d", "1.5d", "100000d", "", "d", "٣d", "1d\n"]
+)
+def test_an_age_is_a_number_of_days(option: str, age: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match="is not a number of days from 1d to 99999d; give one such as 90d"
+    ):
+        load({option: age})
+
+
+@pytest.mark.parametrize("age", ["1d", "90d", "99999d"])
+def test_an_age_in_days_is_accepted(age: str) -> None:
+    assert parse_age(str(load({"keep_quotes": age}).settings.keep_quotes)).days == int(age[:-1])

@@ -11,9 +11,11 @@ import pytest
 
 from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import connect
+from sp500tui.storage.distribution import prepare
 from sp500tui.storage.history.retention import MINUTE_BARS, PRICES, replace_old
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
+from tests.support.extensions import TIMESCALEDB, pretend
 
 CUTOFF = datetime(2026, 5, 6, 14, 0, 30, tzinfo=UTC)
 FILL = """
@@ -109,6 +111,89 @@ def test_old_bars_become_longer_ones(connection: Connection) -> None:
 def test_ends_between_two_portions_when_cancelled(connection: Connection) -> None:
     answers = iter([False, True, True])
     assert replace_old(connection, PRICES, CUTOFF, lambda: next(answers)) == 180
+
+
+class TestTimescale:
+    @pytest.fixture(autouse=True)
+    def timescale(self, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection.execute(TIMESCALEDB.encode())
+        pretend(monkeypatch, "timescaledb", "2.21.0")
+
+    def test_the_emptied_chunks_are_dropped(self, connection: Connection, database_url: str) -> None:
+        connection.execute("ANALYZE prices")
+        list(prepare(database_url))
+        replace_old(connection, PRICES, CUTOFF)
+        whole_minute = CUTOFF.replace(second=0)
+        dropped = connection.execute("SELECT relation::text, older_than FROM dropped").fetchall()
+        assert dropped == [("prices", whole_minute)]
+        # Nothing more was replaced, or it concerns bars, whose chunks hold longer bars too: nothing is dropped.
+        replace_old(connection, PRICES, CUTOFF)
+        replace_old(connection, MINUTE_BARS, CUTOFF)
+        assert number(connection, "SELECT count(*) FROM dropped") == 1
+
+    def test_no_chunk_is_dropped_with_a_price_that_arrived_late(
+        self, connection: Connection, database_url: str
+    ) -> None:
+        connection.execute("ANALYZE prices")
+        list(prepare(database_url))
+        older = "SELECT count(*) FROM prices WHERE quote_time < '2026-05-06' AND symbol = "
+        arrived = False
+
+        def another_arrives() -> bool:
+            """A price of the first symbol, while those of the second are replaced."""
+            nonlocal arrived
+            if not arrived and number(connection, f"{older} 'MSFT'") == 180:
+                connection.execute(FILL.replace("(0, 4)", "(0, 0)").encode() + b" ON CONFLICT DO NOTHING")
+                arrived = True
+            return False
+
+        replace_old(connection, PRICES, CUTOFF, another_arrives)
+        assert arrived
+        assert number(connection, f"{older} 'AAPL'") == 180
+        assert number(connection, "SELECT count(*) FROM dropped") == 0
+        # The next run replaces it, and then drops the chunks.
+        replace_old(connection, PRICES, CUTOFF)
+        assert number(connection, f"{older} 'AAPL'") == 0
+        assert number(connection, "SELECT count(*) FROM dropped") == 1
+
+    def test_a_table_that_was_not_prepared_is_left_alone(self, connection: Connection) -> None:
+        assert replace_old(connection, PRICES, CUTOFF) == 2 * (180 + 180 + 90)
+        assert number(connection, "SELECT count(*) FROM dropped") == 0
+
+
+def test_a_session_killed_in_the_middle_leaves_every_price_or_its_bar(
+    connection: Connection, database_url: str
+) -> None:
+    # given a session that is killed between two portions, and one that is killed within one
+    pid = connection.info.backend_pid
+    everything = prices_or_bars(database_url)
+    answers = iter([False, False, False])
+
+    def killed() -> bool:
+        if next(answers, True):
+            with psycopg.connect(database_url, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [pid])
+        return False
+
+    with pytest.raises(DatabaseError):
+        replace_old(connection, PRICES, CUTOFF, killed)
+    # then no minute is without its price or its bar, and the next run completes the work
+    assert prices_or_bars(database_url) == everything
+    with connect(database_url, application_name="test") as again:
+        replace_old(again, PRICES, CUTOFF)
+        assert number(again, "SELECT min(quote_time) FROM prices") == CUTOFF.replace(second=0)
+    assert prices_or_bars(database_url) == everything
+
+
+def prices_or_bars(url: str) -> set[tuple[str, datetime]]:
+    """The minutes of which there is a price or a bar."""
+    with psycopg.connect(url) as connection:
+        return set(
+            connection.execute(
+                "SELECT symbol, date_trunc('minute', quote_time) FROM prices "
+                "UNION SELECT symbol, start_time FROM bars WHERE resolution = '1m'"
+            ).fetchall()
+        )
 
 
 def test_prices_that_arrive_late_do_not_change_the_bar(connection: Connection, database_url: str) -> None:
