@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import select
 import socket
@@ -134,7 +135,8 @@ def _listen(address: str, app: WSGIApplication) -> _Server:
         server = (_Server6 if ":" in host else _Server)((host, port), _Handler)
     except OSError as error:
         reason = error.strerror or str(error)
-        remedy = "choose another, or end the program that listens there" if port else "choose another"
+        in_use = error.errno == errno.EADDRINUSE
+        remedy = "choose another, or end the program that listens there" if in_use else "choose another"
         raise ConfigurationError(f"--metrics {address} cannot be used: {reason}; {remedy}") from None
     server.set_app(app)
     return server

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 100
 QUIET_LIMIT = 20.0
-"""Seconds without a byte in either direction after which a connection is closed; viewers reconnect by themselves."""
+"""Seconds without a complete request, or a byte of an answer, after which a connection is closed; viewers reconnect."""
 _LINGER = 1.0
 """Seconds for which viewers can still read the end of the run."""
 _PIECE = 1 << 16
@@ -202,7 +202,6 @@ class ControlServer:
         if not piece:
             self._drop(connection)
             return
-        connection.last_progress = self._clock()
         connection.decoder.feed(piece)
         if connection.decoder.pending > 2 * MAX_REQUEST:
             raise ProtocolError("more requests arrive than are answered")
@@ -210,6 +209,7 @@ class ControlServer:
     def _take_requests(self, connection: _Connection) -> None:
         """Answer the requests that have arrived completely, each once the answer to the one before is sent."""
         while connection.ready and (data := connection.decoder.take()) is not None:
+            connection.last_progress = self._clock()
             if not connection.greeted:
                 self._greet(connection, decode(data, Hello))
             else:

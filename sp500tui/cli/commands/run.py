@@ -108,8 +108,8 @@ def _cluster_builder(settings: Settings, *, stages: bool) -> Build:
     return build
 
 
-def require_terminal() -> None:
-    """Raise ConfigurationError where a dashboard cannot be shown.
+def require_terminal(remedy: str = "use --no-ui") -> None:
+    """Raise ConfigurationError with the remedy where a dashboard cannot be shown.
 
     A driver named by `TEXTUAL_DRIVER`, as textual-serve sets it, needs no terminal: it communicates through pipes.
     """
@@ -117,6 +117,6 @@ def require_terminal() -> None:
         return
     for name, stream in (("stdout", sys.stdout), ("stdin", sys.stdin), ("stderr", sys.stderr)):
         if stream is None or not stream.isatty():
-            raise ConfigurationError(f"the dashboard needs a terminal, but {name} is not one; use --no-ui")
+            raise ConfigurationError(f"the dashboard needs a terminal, but {name} is not one; {remedy}")
     if os.environ.get("TERM") == "dumb":
-        raise ConfigurationError("the dashboard cannot be drawn on TERM=dumb; use --no-ui")
+        raise ConfigurationError(f"the dashboard cannot be drawn on TERM=dumb; {remedy}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import stat
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -215,11 +216,14 @@ def _readable(blocks: Sequence[Block]) -> tuple[list[int], list[int]]:
 
 
 def _mapped(path: Path) -> mmap.mmap:
-    if path.is_dir():
-        newest = max(path.glob(f"*{SUFFIX}"), key=lambda each: each.stat().st_mtime, default=None)
-        hint = f"; name a file, such as {newest}" if newest else f" without recordings (*{SUFFIX})"
-        raise RecordingError(f"{path} is a folder{hint}")
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            newest = max(path.glob(f"*{SUFFIX}"), key=lambda each: each.stat().st_mtime, default=None)
+            hint = f"; name a file, such as {newest}" if newest else f" without recordings (*{SUFFIX})"
+            raise RecordingError(f"{path} is a folder{hint}")
+        if not stat.S_ISREG(mode):
+            raise RecordingError(f"{path} is no regular file; copy the recording to one")
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:

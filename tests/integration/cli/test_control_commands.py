@@ -184,7 +184,9 @@ def test_attach_without_a_terminal_is_a_matter_of_usage(
     served: Served, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(data, "attach") == ExitCode.USAGE
-    assert "needs a terminal" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "needs a terminal" in error
+    assert "use sp500tui status" in error
 
 
 def test_commands_load_neither_textual_nor_the_sources() -> None:

@@ -324,6 +324,28 @@ class TestBadInput:
         with Session(served.data) as viewer:
             assert poll(viewer).snapshot == running()
 
+    def test_a_connection_that_sends_a_byte_now_and_then_is_closed(
+        self, serve: Serve, eventually: Wait
+    ) -> None:
+        clock = FakeClock()
+        served = serve(clock=clock)
+        with served.raw() as slow:
+            slow.setblocking(False)
+
+            def is_closed() -> bool:
+                clock.now += server.QUIET_LIMIT / 4
+                try:
+                    slow.sendall(b"\0")
+                    return slow.recv(1) == b""
+                except BlockingIOError:
+                    return False
+                except OSError:
+                    return True
+
+            eventually(is_closed)
+        with Session(served.data) as viewer:
+            assert poll(viewer).snapshot == running()
+
     def test_the_number_of_connections_is_limited(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch
     ) -> None:

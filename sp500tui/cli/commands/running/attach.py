@@ -19,7 +19,7 @@ def run(namespace: Namespace) -> int:
     """Show the pipeline of the data folder until the user leaves."""
     tune_gc()
     configuration = configuration_of(namespace)
-    require_terminal()
+    require_terminal("use sp500tui status")
     return show_viewer(configuration, steering=not namespace.read_only)
 
 

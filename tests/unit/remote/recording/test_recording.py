@@ -317,6 +317,19 @@ class TestFiles:
         with pytest.raises(RecordingError, match=f"is a folder; name a file, such as {path}"):
             Recording.open(tmp_path)
 
+    def test_a_device_and_a_file_behind_a_closed_folder_are_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(RecordingError, match="/dev/null is no regular file"):
+            Recording.open(Path("/dev/null"))
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "stat", refuse)
+        with pytest.raises(RecordingError, match="cannot be read: Permission denied"):
+            Recording.open(tmp_path / "a.sp5")
+
     def test_values_of_another_version_are_named(self, tmp_path: Path) -> None:
         # given a recording whose snapshots have another form
         life = FakeLife()
