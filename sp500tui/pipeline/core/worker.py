@@ -267,19 +267,19 @@ class Worker:
 
     def snapshot(self) -> WorkerSnapshot:
         """The worker's state and counters."""
-        state = self.account.state
+        with self._state_lock:
+            state, doing, since, until = self.account.state, self._doing, self._since, self._until
         if self.abandoned:
             state = WorkerState.HUNG
         elif self.stopping.is_set():
             state = WorkerState.DRAINING
-        until = self._until
         now = time.monotonic()
         return WorkerSnapshot(
             name=self.name,
             stage=self.pool.name,
             state=state,
-            doing=self._doing,
-            state_seconds=now - self._since,
+            doing=doing,
+            state_seconds=now - since,
             items=self.meter.total,
             rate_1=self.meter.rate(1),
             rate_10=self.meter.rate(10),

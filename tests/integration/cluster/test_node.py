@@ -63,11 +63,18 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
     face = join(no_ui=False, stages="converter=1")
 
     # when cycles go round
-    seen = face.waits_for(lambda s: s.cycle.number >= 3 and s.ledger.stored >= 3, "stored rows")
+    seen = face.waits_for(
+        lambda s: (
+            s.cycle.number >= 3
+            and s.ledger.stored >= 3
+            and len(s.nodes) == 5
+            and [stage.alive for stage in s.stages] == [1, 2, 2, 1, 0]
+        ),
+        "stored rows, and every node with its workers",
+    )
 
     # then the face knows every node, every worker, the list and the prices
     assert seen.ledger.is_balanced
-    assert len(seen.nodes) == 5
     assert seen.nodes[0].here
     assert [stage.size for stage in seen.stages] == [1, 2, 2, 1, 0]
     assert [node.name for node in seen.nodes if node.scheduler] == [scheduler.name]
