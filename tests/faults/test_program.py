@@ -14,6 +14,7 @@ from tests.faults.campaigns import kill_programs
 from tests.faults.checker import Checker, Handed, rows_in_journal, rows_in_table
 from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import FIFTY, ends_clean, goes_on, gone, running
+from tests.support.parameters import rest_thorough
 from tests.support.postgres import runs
 
 KEYS = "SELECT symbol, quote_time FROM prices"
@@ -93,7 +94,7 @@ def test_a_second_program_on_the_data_folder_is_refused_while_the_first_runs(
     assert verdict.in_journal == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGHUP", 143)])
+@pytest.mark.parametrize(("number", "code"), rest_thorough([("SIGINT", 130), ("SIGHUP", 143)]))
 def test_one_signal_drains(
     launch: Launcher, check: Checker, database_url: str, number: str, code: int
 ) -> None:

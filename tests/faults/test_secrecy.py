@@ -13,6 +13,7 @@ from sp500tui.storage.embedded.process import find_running
 from tests.faults.engine import EngineStarter
 from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import running
+from tests.support.parameters import rest_thorough
 from tests.support.postgres import TcpPostgres
 
 
@@ -47,7 +48,7 @@ def test_the_embedded_server_listens_on_no_port(engine: EngineStarter) -> None:
     assert stat.S_IMODE(socket.stat().st_mode) & 0o077 == 0
 
 
-@pytest.mark.parametrize("password", ["right", "wrong"])
+@pytest.mark.parametrize("password", rest_thorough(["wrong", "right"]))
 def test_a_password_is_seen_nowhere(launch: Launcher, tcp_postgres: TcpPostgres, password: str) -> None:
     url = tcp_postgres.url if password == "right" else tcp_postgres.url_for("admin", "wr0ng/secret word")
     secrets = ["s3cret", "wr0ng"]

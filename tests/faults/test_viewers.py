@@ -118,6 +118,7 @@ def raw_connection(data: Path) -> socket.socket:
     return connection
 
 
+@pytest.mark.thorough
 def test_fifty_viewers_and_garbage_cost_no_row(
     engine: EngineStarter, check: Checker, database_url: str, folder: Path, rng: random.Random
 ) -> None:

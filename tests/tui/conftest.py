@@ -19,7 +19,10 @@ from sp500tui.config.settings import Settings
 from sp500tui.logs.setup import LogLine
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.dashboard import screen as dashboard_screen
 from sp500tui.tui.dashboard.screen import MainScreen
+from sp500tui.tui.nodes import screen as nodes_screen
+from sp500tui.tui.shell import base_screen
 from sp500tui.tui.shell.key_bar import KeyBar
 from tests.support.tui.fake_pipeline import NOON, FakePipeline
 
@@ -133,11 +136,17 @@ Drive = Callable[..., AbstractAsyncContextManager[Driven]]
 
 @pytest.fixture(autouse=True)
 def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No animation, no inherited theme or colour wish, times in UTC."""
+    """No animation, no inherited theme or colour wish, times in UTC, messages that stay."""
     monkeypatch.setenv("TZ", "UTC")
     for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM"):
         monkeypatch.delenv(name, raising=False)
     time.tzset()
+    for module, name in (
+        (base_screen, "MESSAGE_SECONDS"),
+        (dashboard_screen, "MESSAGE_SECONDS"),
+        (nodes_screen, "_MESSAGE_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 600.0)
 
 
 @pytest.fixture

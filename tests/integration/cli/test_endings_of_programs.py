@@ -106,7 +106,8 @@ def start(
     launcher.close()
 
 
-@pytest.mark.parametrize("start", rest_thorough(["headless", "worker", "dashboard", "top"]), indirect=True)
+@pytest.mark.thorough
+@pytest.mark.parametrize("start", ["headless", "worker", "dashboard", "top"], indirect=True)
 def test_signals_end_every_kind_of_program(start: Start) -> None:
     # given programs at work
     programs = [start() for _ in ROWS]
