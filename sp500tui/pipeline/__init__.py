@@ -1,1 +1,1 @@
-"""The concurrent engine. Knows nothing of any screen."""
+"""The pipeline, independent of every front end."""

@@ -1,1 +1,1 @@
-"""The face for people: the Textual dashboard."""
+"""The dashboard, a Textual app."""

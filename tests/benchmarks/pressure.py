@@ -72,7 +72,7 @@ class FastSource:
         return FetchResult(quotes, rates, {})
 
     def trading_periods(self, symbol: str = "AAPL") -> TradingPeriods:
-        """None to be had."""
+        """None available."""
         raise SourceError(f"no trading periods for {symbol}")
 
     def close(self) -> None:

@@ -119,7 +119,7 @@ def _cut_off(rig: ClusterRig, node: Node) -> None:
     if rig.network is not None and node.namespace is not None:
         rig.network.cut(node.namespace)
         pause(CUT)
-        rig.network.mend(node.namespace)
+        rig.network.restore(node.namespace)
     else:
         node.program.send(signal.SIGSTOP)
         pause(CUT)

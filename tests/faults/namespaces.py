@@ -73,7 +73,7 @@ class Network:
         """Pull a namespace's cable: nothing comes through, and no connection is reset."""
         _ip("link", "set", self._cable(self._names.index(name) + 1), "down")
 
-    def mend(self, name: str) -> None:
+    def restore(self, name: str) -> None:
         """Plug it in again."""
         _ip("link", "set", self._cable(self._names.index(name) + 1), "up")
 

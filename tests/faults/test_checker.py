@@ -42,7 +42,7 @@ ROW_A, ROW_B = (("A", 100), Decimal("10.5")), (("B", 100), Decimal("20"))
         ([ROW_A], [(("B", 100), Decimal("2"))], [], {"altered"}),
     ],
 )
-def test_every_kind_of_wrong_is_told_apart(
+def test_every_kind_of_error_is_distinguished(
     table: Place, journal: Place, dead: Place, wrong: set[str]
 ) -> None:
     verdict = judge([A, B], table, journal, dead)
@@ -76,7 +76,7 @@ ALTERED = (*VALUES[:3], Decimal("10.76"), 100)
         ([(("A", "5m", 1_200), VALUES)], {"lost", "invented"}),
     ],
 )
-def test_every_kind_of_wrong_bar_is_told_apart(table: BarPlace, wrong: set[str]) -> None:
+def test_every_kind_of_wrong_bar_is_distinguished(table: BarPlace, wrong: set[str]) -> None:
     assert judge_bars([SERVED], table).wrong == wrong
 
 

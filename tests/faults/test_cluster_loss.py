@@ -108,7 +108,7 @@ def test_a_node_that_stood_still_finds_its_leases_gone_and_works_on(
     other.waits_for(lambda s: s.cycle.number > number + 2, "further cycles")
     assert stopped.stops() == 143
     assert stopped.said().count("was evicted by its peers") == 1
-    other.waits_for(lambda s: len(s.nodes) == 1, "its goodbye")
+    other.waits_for(lambda s: len(s.nodes) == 1, "it has left")
     comes_to_rest(other)
     verdict = check.verdict(busy.database)
     assert verdict.clean, str(verdict)

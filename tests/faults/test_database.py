@@ -156,7 +156,7 @@ def test_an_administrator_ends_the_connections_again_and_again(
 
 
 @pytest.mark.thorough
-def test_a_table_that_somebody_has_locked(
+def test_a_table_that_another_session_has_locked(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
     """Given a lock that outlives several time-outs, no row is blamed for it and no writer replaced without need."""

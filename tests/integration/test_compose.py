@@ -125,7 +125,7 @@ class TestBroker:
         return command, {"PATH": f"{tmp_path}:{os.defpath}"}, port
 
     @pytest.mark.thorough
-    def test_keeps_every_change_and_shows_the_password_to_nobody(
+    def test_keeps_every_change_and_shows_no_password(
         self, shell: tuple[list[str], dict[str, str], int], services: dict[str, Any]
     ) -> None:
         command, environment, port = shell

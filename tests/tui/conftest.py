@@ -136,7 +136,7 @@ Drive = Callable[..., AbstractAsyncContextManager[Driven]]
 
 @pytest.fixture(autouse=True)
 def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No animation, no inherited theme or colour wish, times in UTC, messages that stay."""
+    """No animation, no inherited theme or colour setting, times in UTC, messages that stay."""
     monkeypatch.setenv("TZ", "UTC")
     for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM"):
         monkeypatch.delenv(name, raising=False)

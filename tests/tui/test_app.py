@@ -130,7 +130,9 @@ class TestStates:
         async with drive(FakePipeline(failed(), [])) as driven:
             assert "failed: the data folder cannot be written: /srv/data" in driven.text()
 
-    async def test_a_pipeline_that_cannot_be_opened_is_told(self, build: Callable[..., DashboardApp]) -> None:
+    async def test_a_pipeline_that_cannot_be_opened_is_reported(
+        self, build: Callable[..., DashboardApp]
+    ) -> None:
         class Broken(FakePipeline):
             def start(self) -> None:
                 raise ConfigurationError(
@@ -153,7 +155,7 @@ class TestStates:
             assert notes(driven.app).count("does not answer") == 1
             assert "\x1b" not in notes(driven.app)
 
-    async def test_hostile_words_stay_words(self, drive: Drive, log: CannedLog) -> None:
+    async def test_hostile_text_stays_text(self, drive: Drive, log: CannedLog) -> None:
         hostile = "[red]x[/] \x1b[2J\x07 🙂 שלום ‮end"
         log.say(hostile, 40)
         snapshot = running()
@@ -249,7 +251,9 @@ class TestThemes:
         with pytest.raises(ConfigurationError, match="unknown theme 'mauve'; use one of sp500tui-dark"):
             build(FakePipeline(), theme="mauve")
 
-    async def test_a_memory_that_cannot_be_written_is_told(self, drive: Drive, tmp_path: Path) -> None:
+    async def test_a_state_file_that_cannot_be_written_is_reported(
+        self, drive: Drive, tmp_path: Path
+    ) -> None:
         (tmp_path / "state").write_text("a file in the way")
         async with drive() as driven:
             driven.app.theme = "sp500tui-light"

@@ -24,7 +24,7 @@ from tests.tui.conftest import CannedLog, Drive, notes, top_of
 
 
 class TestScaling:
-    async def test_plus_and_minus_change_the_selected_stage_and_tell_old_and_new(self, drive: Drive) -> None:
+    async def test_plus_and_minus_change_the_selected_stage_and_show_old_and_new(self, drive: Drive) -> None:
         # given the price workers selected
         async with drive() as driven:
             # when one is added
@@ -37,7 +37,9 @@ class TestScaling:
             assert driven.said == "price workers 9 → 8"
 
     @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-    async def test_what_a_key_did_is_told_at_every_size(self, drive: Drive, size: tuple[int, int]) -> None:
+    async def test_the_effect_of_a_key_is_shown_at_every_size(
+        self, drive: Drive, size: tuple[int, int]
+    ) -> None:
         async with drive(size=size) as driven:
             await driven.press("plus")
             await driven.until(lambda: "price workers 8 → 9" in driven.text(), "the words")
@@ -49,7 +51,7 @@ class TestScaling:
             await driven.press("underscore")
             assert [call[2] for call in driven.pipeline.calls if call[0] == "scale"] == [7]
 
-    async def test_bounds_are_told_and_not_crossed(self, drive: Drive) -> None:
+    async def test_limits_are_shown_and_not_exceeded(self, drive: Drive) -> None:
         async with drive(price_workers=8) as driven:
             stages = tuple(replace(stage, size=64) for stage in running().stages)
             driven.show(replace(running(), stages=stages))

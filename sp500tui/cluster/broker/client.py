@@ -57,7 +57,9 @@ _KEY_TYPES = {
     "op": "string",
     "books": "counts",
     "queue": "stream",
-    **dict.fromkeys(("beats", "details", "lost", "cycle", "wishes", "missing", "fx", "list", "walk"), "hash"),
+    **dict.fromkeys(
+        ("beats", "details", "lost", "cycle", "desired", "missing", "fx", "list", "walk"), "hash"
+    ),
 }
 """Key of the namespace, or its first component → its type as `repair.lua` names it."""
 

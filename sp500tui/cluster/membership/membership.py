@@ -77,7 +77,7 @@ class Membership:
 
     def view(self, *, details: bool) -> ClusterView:
         """The current view of the cluster; `details` includes the workers of all nodes."""
-        names = ("heard", "beats", "details", "lost", "scheduler", "cycle", "wishes", "missing")
+        names = ("heard", "beats", "details", "lost", "scheduler", "cycle", "desired", "missing")
         keys = [*self._keys(*names), self._broker.key("fx", self._currency), self._broker.key("list")]
         return parse(self._broker.run("view", keys, [int(details)], retry_for=_TIMEOUT))
 
@@ -86,22 +86,22 @@ class Membership:
 
         A node whose heartbeat has arrived in the meantime keeps its leases.
         """
-        keys = [*self._keys("heard", "beats", "details", "lost", "wishes"), *queues]
+        keys = [*self._keys("heard", "beats", "details", "lost", "desired"), *queues]
         arguments: list[Argument] = [name, HEARTBEAT_TIMEOUT, int(LOST_NODE_TTL), _EVICTION_TTL]
         return bool(self._broker.run("evict", keys, arguments, retry_for=_TIMEOUT))
 
     def deregister(self) -> None:
         """Remove this node from the cluster."""
-        keys = self._keys("heard", "beats", "details", "wishes", "scheduler")
+        keys = self._keys("heard", "beats", "details", "desired", "scheduler")
         self._broker.run("deregister", keys, [self.name], retry_for=_TIMEOUT)
 
     def set_desired(self, values: Mapping[str, str]) -> None:
         """Set desired values, which every node reconciles with."""
-        self._broker.set_fields(self._broker.key("wishes"), values, retry_for=_TIMEOUT)
+        self._broker.set_fields(self._broker.key("desired"), values, retry_for=_TIMEOUT)
 
     def remove_desired(self, *names: str) -> None:
         """Remove desired values."""
-        self._broker.delete_fields(self._broker.key("wishes"), names, retry_for=_TIMEOUT)
+        self._broker.delete_fields(self._broker.key("desired"), names, retry_for=_TIMEOUT)
 
     def _keys(self, *names: str) -> list[str]:
         return [self._broker.key(name) for name in names]

@@ -1,4 +1,4 @@
-"""Rates, latency percentiles, queue statistics and the counters of the ledger."""
+"""Rates, latency percentiles and queue statistics."""
 
 from __future__ import annotations
 

@@ -147,14 +147,14 @@ class Supervisor(Lifecycle):
             return
         reason = state.message or "no answer"
         components.missing.add((symbol, reason) for symbol in components.current_constituents.symbols)
-        self.fail(SourceError(f"no prices to be had: {reason}"))
+        self.fail(SourceError(f"no prices available: {reason}"))
 
     def _fail_if_no_answers(self) -> None:
         """Fail a run that ended by itself without a single answer."""
         components, state = self.components, self.components.throttle.state()
         missing = components.missing.snapshot()
         if missing and self.level is ShutdownLevel.NONE and state.last_success_age is None:
-            self.fail(SourceError(f"no prices to be had: {state.message or missing[0].reason}"))
+            self.fail(SourceError(f"no prices available: {state.message or missing[0].reason}"))
 
     def _drain(self) -> None:
         """Shut the stages down one after the other, each once its input queue is closed."""

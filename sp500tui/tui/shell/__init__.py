@@ -1,1 +1,1 @@
-"""What all screens share: driver, key bindings, themes, status bar, key bar and base screen."""
+"""What all screens share: key bindings, themes, status bar, key bar, dialogs and base screen."""

@@ -1,4 +1,4 @@
-"""The bindings of the app and of the main screen, and the validation of configured keys."""
+"""The bindings of the app and of the main screen, and the commands of the help screen and the palette."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class TestStop:
     @pytest.mark.parametrize(
         ("number", "code"), rest_thorough([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
     )
-    def test_a_signal_to_the_whole_group_drains_and_tells(
+    def test_a_signal_to_the_whole_group_drains_and_prints_the_outcome(
         self, home: Path, database_url: str, number: signal.Signals, code: int
     ) -> None:
         # given a run that would go on for ever
@@ -191,7 +191,7 @@ class TestBadInput:
         assert not (home / "data" / "live" / "pgdata").exists()
 
     @pytest.mark.parametrize("fault", rest_thorough(["wrong password", "no server", "no such database"]))
-    def test_an_unusable_database_ends_a_run_at_once_and_is_told_once(
+    def test_an_unusable_database_ends_a_run_at_once_with_one_message(
         self, home: Path, tcp_postgres: TcpPostgres, fault: str
     ) -> None:
         url = {
@@ -210,7 +210,7 @@ class TestBadInput:
         result, _, errors = ran("--no-ui", "--once", "--symbols", "AAPL,MSFT", *nowhere)
         assert result == ExitCode.NO_SOURCE
         last = errors.splitlines()[-1]
-        assert last.startswith("sp500tui: no prices to be had: ")
+        assert last.startswith("sp500tui: no prices available: ")
         assert "--proxy" in last
 
     def test_a_server_that_is_not_there_is_exit_code_4(self, home: Path) -> None:
@@ -276,7 +276,7 @@ class TestOneShots:
         assert len(json.loads(captured.out)) == 503
         assert captured.err == ""
 
-    def test_simulate_serves_until_it_is_told_to_end(self, home: Path) -> None:
+    def test_simulate_serves_until_a_signal(self, home: Path) -> None:
         program = started("simulate", "--json")
         assert program.stdout is not None
         assert "127.0.0.1" in program.stdout.readline()

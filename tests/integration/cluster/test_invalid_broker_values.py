@@ -10,7 +10,7 @@ import pytest
 from sp500tui.pipeline.core.snapshot import Health, Phase
 from tests.support.cluster import ClusterUnderTest
 
-HASHES = ("beats", "details", "lost", "cycle", "wishes", "missing", "fx:DKK", "list", "walk", "books")
+HASHES = ("beats", "details", "lost", "cycle", "desired", "missing", "fx:DKK", "list", "walk", "books")
 STRINGS = ("scheduler", "scheduler:token")
 QUEUES = ("tickers", "quotes", "rows")
 KEYS = (

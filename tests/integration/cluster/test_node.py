@@ -124,7 +124,7 @@ def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:
 
     # when one leaves by the first step, and later the other by the second
     two.stops()
-    seen = one.waits_for(lambda s: len(s.nodes) == 1, "the goodbye")
+    seen = one.waits_for(lambda s: len(s.nodes) == 1, "the other node has left")
 
     # then nothing is lost and no node counts as lost
     assert seen.nodes[0].health is Health.OK

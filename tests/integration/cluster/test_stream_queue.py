@@ -27,7 +27,7 @@ def lease_of(queue: StreamQueue[int], n: int = 10) -> StreamLease[int]:
 
 def lose(broker: Broker, node: str, *queues: StreamQueue[int]) -> None:
     """Give a node up for lost, as another one does that misses its heartbeat."""
-    keys = [broker.key(name) for name in ("heard", "beats", "details", "lost", "wishes")]
+    keys = [broker.key(name) for name in ("heard", "beats", "details", "lost", "desired")]
     broker.run("heartbeat", keys[:4], (node, "{}", "[]"))
     assert broker.run("evict", [*keys, *(queue.key for queue in queues)], (node, 0, 60, 60)) == 1
 

@@ -48,7 +48,7 @@ def test_top_shows_and_steers_the_cluster_without_stopping_it(join: ClusterUnder
         # and it goes on when the other one leaves
         terminal.child.send("q")
         assert terminal.end() == 0
-        node.waits_for(lambda s: len(s.nodes) == 1, "the goodbye")
+        node.waits_for(lambda s: len(s.nodes) == 1, "the other node has left")
         number = node.snapshot().cycle.number
         node.waits_for(lambda s: s.cycle.number > number + 1, "further cycles")
     finally:

@@ -308,7 +308,7 @@ def test_a_killed_run_claims_no_count_of_rows(start: EngineStarter, database_url
     assert run.pipeline.outcome().database.rows_total is None
 
 
-def test_a_folder_that_cannot_hold_a_journal_fails_in_words(
+def test_a_folder_that_cannot_hold_a_journal_fails_with_a_message(
     start: EngineStarter,
 ) -> None:
     journal = start.folder / "data" / "live" / "journal"

@@ -95,7 +95,7 @@ def test_a_locked_table_is_given_up_by_the_server_itself(database_url: str) -> N
     link.close()
 
 
-def test_nobody_there_is_told_in_the_greeting() -> None:
+def test_a_missing_server_is_reported_in_the_handshake() -> None:
     link = WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
     answer = link.connect(20, never)
     assert not answer.committed
@@ -103,14 +103,14 @@ def test_nobody_there_is_told_in_the_greeting() -> None:
     link.close()
 
 
-def test_a_death_is_told_with_its_signal(link: WriterClient) -> None:
+def test_a_death_is_reported_with_its_signal(link: WriterClient) -> None:
     link.kill()
     with pytest.raises(WriterDiedError, match=r"writer-7 \(process \d+\) ended by signal 9") as death:
         link.commit(1, payload(1), 10, never)
     assert death.value.crashed
 
 
-def test_a_death_by_an_exception_is_told_in_its_own_words() -> None:
+def test_a_death_by_an_exception_is_reported_with_its_message() -> None:
     link = WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
     link._configuration = b"{}"
     with pytest.raises(WriterDiedError, match="ended by exit code 1: KeyError"):
@@ -149,7 +149,7 @@ def test_signals_of_a_terminal_do_not_end_it(link: WriterClient) -> None:
     assert link.commit(1, payload(1), 10, never).committed
 
 
-def test_it_is_told_from_the_parents_terminal_and_shows_no_password(database_url: str) -> None:
+def test_it_is_detached_from_the_parents_terminal_and_shows_no_password(database_url: str) -> None:
     link = WriterClient("postgresql://me:s3cret@127.0.0.1:1/nothing", "writer-1", 5.0)
     assert os.getsid(link.pid) != os.getsid(0)
     assert "s3cret" not in " ".join(process_of(link).cmdline())

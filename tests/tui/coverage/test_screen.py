@@ -50,7 +50,7 @@ class TestGrid:
         assert made.shown_dates(45, len(made.dates) - 1).stop == len(made.dates)
         assert made.shown_dates(45, 3).start == 3
 
-    def test_a_session_in_words(self) -> None:
+    def test_the_text_of_a_session(self) -> None:
         day = DAYS[0]
         assert (
             cell_text(cell("A", day, 360, "partial"), "A", day, "1m")
@@ -205,7 +205,7 @@ async def test_the_progress_is_shown_in_place(drive: Drive) -> None:
         ),
     ],
 )
-def test_the_progress_in_words(progress: HistorySnapshot, text: str) -> None:
+def test_the_text_of_the_progress(progress: HistorySnapshot, text: str) -> None:
     assert progress_text(progress) == text
 
 

@@ -64,7 +64,7 @@ def test_the_history_stage_takes_part_once_it_was_started() -> None:
 
 
 class TestLadder:
-    def test_every_climb_is_one_step_and_the_last_runs_out_of_patience(self) -> None:
+    def test_every_request_is_one_step_and_the_last_times_out(self) -> None:
         # given a clock in hand
         now = [100.0]
         pipeline = FakePipeline()
@@ -137,7 +137,7 @@ class TestLadder:
             (Ledger(9, 8, dead=1), "1 row rejected by the database (see sp500tui dead-letters list)"),
         ],
     )
-    def test_what_is_left_behind_is_told(self, ledger: Ledger, words: str) -> None:
+    def test_what_is_not_stored_is_printed(self, ledger: Ledger, words: str) -> None:
         assert unsaved_summary(replace(running(), ledger=ledger)) == words
 
     def test_symbols_without_a_price_are_left_behind_too(self) -> None:
@@ -164,7 +164,7 @@ class TestFeed:
         assert [line.message for line in news.lines] == ["hello"]
         assert news.constituents is None
 
-    def test_everything_is_told_once(self, log: CannedLog) -> None:
+    def test_everything_is_reported_once(self, log: CannedLog) -> None:
         pipeline = FakePipeline()
         feed = self.feed(pipeline, log)
         first = feed.poll()
@@ -179,14 +179,14 @@ class TestFeed:
         pipeline.prices.append(live_price("MMM", pipeline.prices[0].row.quote.price, 1.0, 9_999))
         assert [price.version for price in feed.poll().prices] == [9_999]
 
-    def test_a_list_that_comes_late_is_told(self, log: CannedLog) -> None:
+    def test_a_list_that_comes_late_is_posted(self, log: CannedLog) -> None:
         pipeline = FakePipeline(empty(), [])
         feed = self.feed(pipeline, log)
         assert feed.poll().constituents is None
         pipeline.names = FakePipeline().names
         assert len(feed.poll().constituents or ()) == 503
 
-    def test_another_list_is_told_again(self, log: CannedLog) -> None:
+    def test_another_list_is_posted_again(self, log: CannedLog) -> None:
         pipeline = FakePipeline()
         feed = self.feed(pipeline, log)
         feed.poll()
@@ -208,7 +208,7 @@ class TestOpener:
         opener.start()
         opener._thread.join(5)
 
-    def test_the_pipeline_is_started_and_told(self) -> None:
+    def test_the_pipeline_is_started_and_posted(self) -> None:
         reported: list[Message] = []
         pipeline = FakePipeline()
         opener = PipelineLoader(lambda: pipeline, keeping(reported))
@@ -217,7 +217,7 @@ class TestOpener:
         assert opener.pipeline is pipeline
         assert [type(message).__name__ for message in reported] == ["PipelineOpened"]
 
-    def test_a_failure_is_told(self) -> None:
+    def test_a_failure_is_posted(self) -> None:
         reported: list[Message] = []
 
         def broken() -> FakePipeline:
@@ -277,13 +277,15 @@ class TestKeys:
         assert "+ - scale  p pause" in narrow
         assert "database" not in narrow
 
-    def test_every_command_has_an_id_of_its_own_and_words(self, build: Callable[..., DashboardApp]) -> None:
+    def test_every_command_has_its_own_id_a_title_and_an_explanation(
+        self, build: Callable[..., DashboardApp]
+    ) -> None:
         commands = build(FakePipeline()).commands()
         ids = [command.binding.id for command in commands]
         assert len(set(ids)) == len(ids)
         assert all(command.title and command.explanation for command in commands)
 
-    def test_keys_are_told_as_the_person_has_them(self, build: Callable[..., DashboardApp]) -> None:
+    def test_keys_are_shown_as_configured(self, build: Callable[..., DashboardApp]) -> None:
         app = build(FakePipeline(), keymap={"pipeline.pause": "f5,x"})
         keys = {command.binding.id: app.keys_of(command.binding) for command in app.commands()}
         assert keys["pipeline.pause"] == "f5 x"

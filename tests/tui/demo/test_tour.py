@@ -156,7 +156,7 @@ def test_a_pipeline_that_drains_ends_it() -> None:
     assert rehearsal.now < 60
 
 
-def test_a_sum_that_is_wrong_is_said_to_be_wrong() -> None:
+def test_a_wrong_sum_is_shown_as_wrong() -> None:
     rehearsal = Rehearsal(600)
     rehearsal.pipeline.now_shows = replace(running(), ledger=Ledger(fetched=10, stored=9))
 

@@ -93,7 +93,7 @@ async def test_the_legs_and_the_slowest_quotes_are_shown(drive: Drive, size: tup
             assert words in driven.text()
 
 
-async def test_without_journeys_it_is_said_why(drive: Drive) -> None:
+async def test_without_journeys_the_reason_is_shown(drive: Drive) -> None:
     class Silent(FakePipeline):
         def spans(self, seconds: float) -> SpanReport:
             return replace(super().spans(seconds), workers=())

@@ -126,7 +126,7 @@ async def test_a_prediction_runs_the_lesson_and_is_compared_with_the_result(
         assert experiment.began == ["overlap"]
 
 
-async def test_an_effect_that_was_not_seen_is_said(drive: Drive, experiment: Experiment) -> None:
+async def test_a_missing_effect_is_reported(drive: Drive, experiment: Experiment) -> None:
     experiment.result = {**FAST, "twelve_workers_seconds": 5.0}
     async with opened(drive) as (driven, _):
         await driven.press("enter")

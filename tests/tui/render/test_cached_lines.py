@@ -1,4 +1,4 @@
-"""What the common ground of the line widgets spares: placing the whole screen anew, and lines that keep themselves."""
+"""What the base of the line widgets avoids: a layout of the whole screen, and lines that are unchanged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def calm(pilot: Pilot[None], seen: list[Message]) -> bool:
     [(8, 9, False), (2, 3, False), (9, 8, False), (8, 8, False), (4, 6, True), (6, 4, True)],
     ids=["more", "few", "fewer", "equal", "bar-comes", "bar-goes"],
 )
-async def test_only_a_scroll_bar_that_comes_or_goes_has_the_screen_placed_anew(
+async def test_only_a_scroll_bar_that_appears_or_disappears_changes_the_layout(
     before: int, after: int, placed: bool
 ) -> None:
     seen: list[Message] = []

@@ -115,7 +115,7 @@ def test_clean_text_steers_no_terminal(text: str) -> None:
 
 
 @given(st.floats(0, 2), st.integers(0, 30), st.one_of(st.none(), st.floats(0, 1)))
-def test_a_gauge_is_as_wide_as_asked_and_tells_empty_from_full(
+def test_a_gauge_has_the_requested_width_and_shows_empty_and_full(
     share: float, width: int, mark: float | None
 ) -> None:
     bar = formats.gauge(share, width, mark)

@@ -99,7 +99,7 @@ def test_200_columns_name_the_database_and_the_requests() -> None:
     assert "PostgreSQL db.example:5432/market ✓" in bar(replace(running(), database=elsewhere), 200)[2]
 
 
-def test_trouble_is_the_verdict_and_has_words_beside_its_colour() -> None:
+def test_trouble_is_the_verdict_and_has_text_beside_its_colour() -> None:
     first, _, third = bar(degraded(), 200)
     assert "! degraded" in first
     assert "Yahoo ! degraded" in third
@@ -150,7 +150,7 @@ class TestEquation:
         st.lists(st.integers(0, 9_999), min_size=4, max_size=4),
         st.integers(80, 200),
     )
-    def test_two_lines_are_exact_and_in_fixed_words(
+    def test_two_lines_have_fixed_text(
         self, stored: int, duplicate: int, others: list[int], width: int
     ) -> None:
         ledger = Ledger(stored + duplicate + sum(others), stored, duplicate, *others)
@@ -269,7 +269,7 @@ class TestVerdict:
         fresh = replace(running(), cycle=CycleSnapshot(interval=15.0))
         assert self.words(fresh) == "◌ starting: no cycle has begun yet"
 
-    def test_a_pause_is_said_with_what_is_paused(self) -> None:
+    def test_a_pause_names_what_is_paused(self) -> None:
         assert self.words(replace(degraded(), phase=Phase.PAUSED)).startswith(
             "‖ paused: the scraper and the price workers take no work; p resumes"
         )
@@ -284,7 +284,7 @@ class TestVerdict:
         sign, _ = PHASE_SIGNS[phase]
         assert self.words(replace(running(), phase=phase)) == f"{sign} {phase}"
 
-    def test_a_failure_is_said_even_while_paused(self) -> None:
+    def test_a_failure_is_shown_even_while_paused(self) -> None:
         stages = tuple(replace(each, paused=True) for each in running().stages)
         assert self.words(replace(failed(), stages=stages)).startswith("✗ failed: the data folder")
 

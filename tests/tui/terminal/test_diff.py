@@ -181,7 +181,7 @@ RED, BOLD_RED, ON_BLUE = Style(color="red"), Style(color="red", bold=True), Styl
         (Style.null(), RED, "\x1b[31m"),
     ],
 )
-def test_only_what_differs_of_a_style_is_told(old: Style, new: Style, words: str) -> None:
+def test_only_the_differences_of_a_style_are_written(old: Style, new: Style, words: str) -> None:
     assert change(old, new, ColorSystem.STANDARD) == (words, new)
 
 

@@ -207,7 +207,7 @@ def test_the_data_table_shows_the_same() -> None:
 
 
 @pytest.mark.thorough
-def test_start_up_tells_when_the_first_price_was_stored(
+def test_start_up_measures_when_the_first_price_was_stored(
     empty_table: str, demo_market: DemoMarket, folder: Path
 ) -> None:
     with start_up.options(demo_market, folder) as wanted:
@@ -217,7 +217,7 @@ def test_start_up_tells_when_the_first_price_was_stored(
 
 
 @pytest.mark.processes
-def test_memory_tells_bare_python_from_one_with_packages() -> None:
+def test_memory_distinguishes_bare_python_from_one_with_packages() -> None:
     assert 5 < memory.bare("json") < memory.bare("psycopg") < 200
 
 

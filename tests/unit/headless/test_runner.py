@@ -113,11 +113,11 @@ class TestEnd:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         nothing = a_snapshot(Ledger(), missing=["A", "B"])
-        code = run(tmp_path, FakeRun(nothing, failure=SourceError("no prices to be had: no network")))
+        code = run(tmp_path, FakeRun(nothing, failure=SourceError("no prices available: no network")))
 
         errors = capsys.readouterr().err
         assert code == ExitCode.NO_SOURCE
-        assert "sp500tui: no prices to be had: no network" in errors
+        assert "sp500tui: no prices available: no network" in errors
         assert "without a price" not in errors
 
     def test_warnings_of_the_configuration_are_logged(

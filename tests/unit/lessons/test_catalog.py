@@ -180,7 +180,7 @@ def test_the_result_as_text_has_every_figure_with_its_unit() -> None:
     assert verdict(outcome).startswith("Shown by this measurement: Batches of 500 rows")
 
 
-def test_what_could_not_be_measured_is_said_plainly() -> None:
+def test_what_could_not_be_measured_is_reported() -> None:
     outcome = Outcome(lesson_named("lab"), {"interpreters_python": "not measured: …"})
     rows = dict(figure_rows(outcome))
     assert rows["Python with sub-interpreters"] == "not measured: …"

@@ -112,7 +112,7 @@ class TestConfiguration:
         configure(folder=tmp_path, console_level="WARNING")
         LOG.info("a fact")
         LOG.warning("a warning")
-        LOG.warning("told elsewhere", extra={"files_only": True})
+        LOG.warning("reported elsewhere", extra={"files_only": True})
         assert capsys.readouterr().err.splitlines()[0].endswith("a warning")
 
     def test_a_named_file_takes_everything(self, tmp_path: Path) -> None:

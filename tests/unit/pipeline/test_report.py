@@ -63,7 +63,7 @@ def test_the_exit_code_follows_from_the_report(report: RunReport, code: ExitCode
         (CLEAN.with_failure(DatabaseError("gone")), "failed"),
     ],
 )
-def test_the_outcome_is_one_of_three_words(report: RunReport, outcome: str) -> None:
+def test_the_outcome_is_one_of_three(report: RunReport, outcome: str) -> None:
     assert report.outcome == outcome
     assert report.as_json()["outcome"] == outcome
 

@@ -13,10 +13,10 @@ anything = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
 )
-wishes = st.dictionaries(st.sampled_from(["subscribe", "unsubscribe", "other"]), anything)
+requests = st.dictionaries(st.sampled_from(["subscribe", "unsubscribe", "other"]), anything)
 
 
-@given(st.text() | (anything | wishes).map(json.dumps))
+@given(st.text() | (anything | requests).map(json.dumps))
 def test_whatever_is_sent_only_symbols_come_of_it(text: str) -> None:
     seen = {"AAPL": 3}
     _subscribe(text, seen)
@@ -24,7 +24,7 @@ def test_whatever_is_sent_only_symbols_come_of_it(text: str) -> None:
     assert seen.get("AAPL", 3) == 3
 
 
-def test_a_wish_nested_without_end_is_passed_over() -> None:
+def test_a_request_nested_without_end_is_ignored() -> None:
     seen: dict[str, int] = {}
     _subscribe("[" * 100_000, seen)
     _subscribe('{"subscribe":' * 100_000, seen)

@@ -107,7 +107,7 @@ def _alone(job: _Job, database: Database, sources: Sources, paths: Paths) -> int
         write_output(_summary(history, report))
     progress = history.progress
     if progress.failed and not history.counters.fetched:
-        raise SourceError(f"no bars to be had: {next(iter(progress.failed.values()))}")
+        raise SourceError(f"no bars available: {next(iter(progress.failed.values()))}")
     return (
         ExitCode.INCOMPLETE if progress.failed or progress.refused or history.counters.dead else ExitCode.OK
     )

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Remove a node that leaves. KEYS: heard, beats, details, wishes, scheduler. ARGV: name.
+-- Remove a node that leaves. KEYS: heard, beats, details, desired, scheduler. ARGV: name.
 local name = ARGV[1]
 redis.call('ZREM', KEYS[1], name)
 redis.call('HDEL', KEYS[2], name)

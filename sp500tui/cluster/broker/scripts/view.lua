@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- A consistent view of the nodes, the schedule and the shared state.
--- KEYS: heard, beats, details, lost, scheduler, cycle, wishes, missing, fx, list. ARGV: '1' to include details.
+-- KEYS: heard, beats, details, lost, scheduler, cycle, desired, missing, fx, list. ARGV: '1' to include details.
 -- The two hashes of a lost node contain its name in their keys, with the same hash tag.
 local time = redis.call('TIME')
 local lost = redis.call('HGETALL', KEYS[4])

@@ -30,7 +30,7 @@ def test_letters_come_back_as_they_went_oldest_first(tmp_path: Path) -> None:
     assert letters.listing()[0].sqlstate == "22003"
 
 
-def test_nobody_but_the_owner_may_read_them(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_them(tmp_path: Path) -> None:
     path = tmp_path / "data" / "dead.jsonl"
     DeadLetters(path).add([letter(1)])
     assert path.stat().st_mode & 0o777 == 0o600

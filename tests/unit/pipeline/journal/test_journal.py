@@ -146,7 +146,9 @@ def test_a_replayed_batch_that_fails_waits_again(tmp_path: Path) -> None:
     assert journal.spooled == 0
 
 
-def test_damage_is_said_and_the_rest_is_replayed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damage_is_reported_and_the_rest_is_replayed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     before, counters = new_journal(tmp_path)
     accept(before, counters, 1, 1)
     accept(before, counters, 2, 1)
@@ -261,7 +263,7 @@ def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
     assert journal.snapshot().batches == 1, "no piece is left on the disk"
 
 
-def test_without_the_journal_rows_reach_the_disk_only_when_nobody_takes_them(tmp_path: Path) -> None:
+def test_without_the_journal_rows_reach_the_disk_only_when_no_writer_takes_them(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path, write_ahead=False)
     batch = accept(journal, counters, 1, 2)
     assert journal.snapshot().bytes == 0

@@ -127,7 +127,7 @@ def fetching(source: Slow, capacity: int = 1000) -> Iterator[WorkerPool]:
     assert pool.join(10)
 
 
-def test_slow_answers_and_the_limit_are_told_apart(eventually: Wait) -> None:
+def test_slow_answers_and_the_limit_are_distinguished(eventually: Wait) -> None:
     # given three requests that wait for the limit and then for the answer
     source = Slow(limit=0.1, answer=0.2)
     with fetching(source) as pool:
@@ -198,7 +198,7 @@ def test_a_busy_converter_works(eventually: Wait) -> None:
     assert times[WorkerState.BUSY] >= watch.seconds
 
 
-def test_slow_commits_are_told_from_the_journal(open_writers: Open, eventually: Wait) -> None:
+def test_slow_commits_are_distinguished_from_the_journal(open_writers: Open, eventually: Wait) -> None:
     # given a database whose commits take half a second
     watch = Stopwatch()
     with open_writers() as harness:
@@ -209,7 +209,7 @@ def test_slow_commits_are_told_from_the_journal(open_writers: Open, eventually: 
     assert times[DATABASE] >= watch.seconds
 
 
-def test_a_slow_disk_is_told_from_the_database(
+def test_a_slow_disk_is_distinguished_from_the_database(
     open_writers: Open, eventually: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a journal whose disk takes its time

@@ -18,7 +18,7 @@ class TestDeadLetters:
             "2026-05-04T15:30:00+00:00", "out of range\x1b", "22003", {"symbol": "AAPL", "price": "1e999"}
         )
 
-    def test_none_are_said_to_be_none(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def test_an_empty_list_prints_a_message(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         for action in ("list", "replay"):
             assert cli.main(["dead-letters", action, "--data-dir", str(tmp_path / "d")]) == ExitCode.OK
             assert capsys.readouterr().out == "no dead letters\n"
