@@ -16,7 +16,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 SLOW_AFTER = 3.0
 """Seconds from which a response counts as slow; normal ones take less than half a second."""
 _SLOW_IN_ROW = 2
-_MAX_NOTICES, _NOTICE_WINDOW = 4, 300.0
+_MAX_NOTICES, _NOTICE_WINDOW = 4, 60.0
 """Limit of notices per window of seconds; further changes are counted and reported with the next notice."""
 
 

@@ -6,10 +6,10 @@ from collections import deque
 from datetime import datetime
 from typing import ClassVar, cast
 
-from textual import getters, on
+from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
+from textual.containers import Container, Horizontal
 from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
@@ -35,12 +35,13 @@ from sp500tui.tui.messages import (
 )
 from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.prices.export import PriceRecord
+from sp500tui.tui.prices.market_map import MarketMap
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.prices.table import PriceTable
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.base_screen import MESSAGE_SECONDS
-from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
+from sp500tui.tui.shell.breakpoints import HEIGHTS, MAP_FROM, WIDTHS, too_small_notice
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import VIEW_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
@@ -66,6 +67,7 @@ class MainScreen(Screen[None]):
     worker_list = getters.query_one(WorkersPanel)
     panel = getters.query_one(PricePanel)
     log_view = getters.query_one(LogView)
+    market_map = getters.query_one(MarketMap)
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +88,9 @@ class MainScreen(Screen[None]):
             yield PricePanel(
                 demo=self.dashboard.settings.demo, clock=self.dashboard.clock, id="prices", classes="panel"
             )
-        yield LogView(id="log", classes="panel")
+        with Horizontal(id="bottom"):
+            yield LogView(id="log", classes="panel")
+            yield MarketMap()
         yield too_small_notice()
         yield KeyBar()
 
@@ -99,6 +103,12 @@ class MainScreen(Screen[None]):
     def _select(self, stage: StageName) -> None:
         self.strip.selected = stage
         self.worker_list.stage = stage
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show the market map where there is room for it."""
+        columns, lines = MAP_FROM
+        self.set_class(event.size.width >= columns and event.size.height >= lines, "-map")
+        self.call_after_refresh(self.show_map)
 
     # Updates
 
@@ -143,6 +153,11 @@ class MainScreen(Screen[None]):
             self._held.clear()
 
     # Requests of the panels
+
+    @on(PriceTable.StatisticsChanged)
+    def show_map(self) -> None:
+        """Show the market map, where there is room for it."""
+        self.market_map.show(self.panel.table.all_rows(), self.panel.table.statistics[1])
 
     @on(PriceTable.SummaryChanged)
     def describe_prices(self, message: PriceTable.SummaryChanged) -> None:

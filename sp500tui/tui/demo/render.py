@@ -109,7 +109,7 @@ def _strengths_and_count(entry: FaultOption | DemoAction, counts: Mapping[str, o
     """The strengths of a fault, and how often it was injected."""
     if isinstance(entry, DemoAction):
         return []
-    strengths = (f"{digit} {strength.label}" for digit, strength in enumerate(entry.strengths))
+    strengths = (f"{digit}: {strength.label}" for digit, strength in enumerate(entry.strengths))
     texts = ["strengths: " + ", ".join(strengths)]
     if entry.counter and counts is not None:
         texts.append(f"injected {counts.get(entry.counter, 0)} times since the start")

@@ -43,7 +43,7 @@ def index_line(total: ChangeStats, sectors: Mapping[str, ChangeStats], width: in
     weight = "est." if total.by_capitalisation else "by price"
     title: Line = (Span(f"{name} demo" if demo else name, Role.TITLE), Span(f" {weight} ", Role.LABEL))
     line = joined(((*title, *_change(total)), _breadth(total)), _GAP)
-    for sector in sorted(sectors, key=_place):
+    for sector in sorted(sectors, key=sector_place):
         stats = sectors[sector]
         if sector and stats.percent is not None:
             part = (Span(f"{clean(SECTOR_NAMES.get(sector, sector))} ", Role.LABEL), *_change(stats))
@@ -54,7 +54,7 @@ def index_line(total: ChangeStats, sectors: Mapping[str, ChangeStats], width: in
     return cut(line, width)
 
 
-def _place(sector: str) -> tuple[int, str]:
+def sector_place(sector: str) -> tuple[int, str]:
     """Known sectors in their order, others by name after them."""
     names = list(SECTOR_NAMES)
     return (names.index(sector) if sector in SECTOR_NAMES else len(names)), sector

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -180,6 +180,10 @@ class PriceTable(SymbolList, can_focus=True):
     def statistics(self) -> tuple[ChangeStats, Mapping[str, ChangeStats]]:
         """Statistics of all rows, and by sector."""
         return self._model.total, self._model.sectors
+
+    def all_rows(self) -> Iterable[PriceRow]:
+        """The rows of all symbols, whatever the filter."""
+        return self._model.rows.values()
 
     def rows(self) -> list[PriceRecord]:
         """The rows that match the filter, in the order shown."""

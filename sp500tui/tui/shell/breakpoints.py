@@ -17,6 +17,8 @@ HEIGHTS = [
     (52, "-high"),
 ]
 """Style classes of a screen by its smallest height in lines."""
+MAP_FROM = (196, 52)
+"""Columns and lines from which the market map is shown beside the log."""
 
 
 def too_small_notice(*, can_go_back: bool = False) -> Static:

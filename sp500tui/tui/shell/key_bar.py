@@ -31,6 +31,7 @@ _RANK = (
     "nodes.previous_stage",
     "faults.switch",
     "faults.weaker",
+    "faults.strength_0",
     "symbol.next",
     "chart.span",
     "faults.clear",

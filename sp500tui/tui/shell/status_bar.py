@@ -267,13 +267,20 @@ def _missing_variants(snapshot: Snapshot) -> list[Line]:
 
 
 def _verdict_line(snapshot: Snapshot, width: int) -> Line:
+    return cut(_verdict(snapshot, width), width)
+
+
+def _verdict(snapshot: Snapshot, width: int) -> Line:
+    """The verdict without padding; as many of its clauses as fit, with `…` for the others."""
     words, role = verdict_label(snapshot)
-    return cut((Span(words, role),), width)
+    clauses = words.split("; ")
+    shorter = [[*clauses[:number], "…"] for number in range(len(clauses) - 1, 0, -1)]
+    variants = ["; ".join(some) for some in (clauses, *shorter)]
+    return _longest_unpadded([(Span(variant, role),) for variant in variants], width)
 
 
 def _verdict_and_health(snapshot: Snapshot, width: int) -> Line:
-    words, role = verdict_label(snapshot)
-    return _beside((Span(words, role),), _health_variants(snapshot), width)
+    return _beside(_verdict(snapshot, width), _health_variants(snapshot), width)
 
 
 def _health_variants(snapshot: Snapshot) -> Iterator[Line]:

@@ -251,6 +251,13 @@ class TestVerdict:
             Role.WARN,
         )
 
+    def test_a_narrow_window_leaves_out_whole_clauses(self) -> None:
+        sentence = "keeps up: a cycle takes 1.6 of 2.0 s; the request limit (55/s) sets the pace"
+        limited = replace(running(), verdict=Verdict(VerdictKind.LIMIT, Severity.NOTE, sentence))
+        assert text_of(status_lines(limited, VIEW, 60, 4)[-1]).strip() == (
+            "✓ keeps up: a cycle takes 1.6 of 2.0 s; …"
+        )
+
     def test_what_is_degraded_stands_before_all_is_well_and_behind_what_is_worse(self) -> None:
         slow = replace(
             running().sources, health=Health.DEGRADED, message="Yahoo Finance: 2 of 4 requests/s allowed"

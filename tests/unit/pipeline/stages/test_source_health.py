@@ -125,8 +125,8 @@ def test_frequent_changes_are_limited_and_counted() -> None:
     for second in range(3600):
         notice = health.record(second, F if second % 2 else G, reason="answered 500", symbols=["A"])
         messages += [notice.message] if notice else []
-    # then at most four lines come within five minutes
-    assert len(messages) <= 4 * 12
+    # then at most four lines come within a minute
+    assert len(messages) <= 4 * 60
     # and the changes between them are counted
     assert any("more changes since the last report" in message for message in messages)
 
@@ -136,11 +136,11 @@ def test_a_pending_change_is_reported_when_the_limit_allows_it() -> None:
     for second, outcome in enumerate([F, G, F, G, F, F]):
         health.record(second, outcome, reason="answered 500")
     assert health.condition is Condition.DOWN
-    assert health.pending_notice(299.9) is None
-    notice = health.pending_notice(300.0)
+    assert health.pending_notice(59.9) is None
+    notice = health.pending_notice(60.0)
     assert notice is not None
     assert (notice.kind, notice.message) == (DOWN, "Source is down: answered 500")
-    assert health.pending_notice(301.0) is None
+    assert health.pending_notice(61.0) is None
 
 
 @pytest.mark.parametrize(
