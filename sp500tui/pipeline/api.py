@@ -88,6 +88,8 @@ class HistorySnapshot:
     """Symbols and requests without an answer."""
     message: str = ""
     """What delays it at the moment; empty if nothing does."""
+    problem: str = ""
+    """Why the latest symbol or request failed; empty if none has."""
 
     @property
     def requests_left(self) -> int:

@@ -15,6 +15,7 @@ from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.demo.screen import DemoScreen
 from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.lessons.screen import LessonsScreen
+from sp500tui.tui.symbol.candle_plot import candles_that_fit
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.tui.canned_coverage import CannedCoverage
 from tests.support.tui.canned_market import CannedMarket
@@ -59,12 +60,37 @@ async def test_a_state_that_is_never_reached_is_a_failure(build: Callable[..., D
             await opened(pilot)
 
 
-@SIZES
+def filled(screen: SymbolScreen) -> bool:
+    """Whether the chart has the candles that it has room for."""
+    shown = screen.candles
+    return shown is not None and len(shown.stored.candles) == candles_that_fit(screen.chart.size.width)
+
+
+@pytest.mark.parametrize(
+    "size", [(60, 16), (80, 24), (120, 40), (200, 60)], ids=["60x16", "80x24", "120x40", "200x60"]
+)
 def test_the_symbol(snap_compare: Compare, build: Callable[..., DashboardApp], size: tuple[int, int]) -> None:
-    opened = reaching(
-        lambda _app: SymbolScreen("NVDA", CannedReader()), lambda screen: screen.stored is not None
-    )
+    opened = reaching(lambda _app: SymbolScreen("NVDA", CannedReader()), filled)
     assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=size, run_before=opened)
+
+
+def test_the_symbol_with_a_marked_candle_in_the_second_currency(
+    snap_compare: Compare, build: Callable[..., DashboardApp]
+) -> None:
+    opened = reaching(lambda _app: SymbolScreen("NVDA", CannedReader()), filled)
+    app = build(FakePipeline(), refresh_rate=0.5)
+    assert snap_compare(app, press=["c", *["left"] * 9], terminal_size=(120, 40), run_before=opened)
+
+
+def test_the_symbol_as_a_line(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
+    async def hour(pilot: Pilot[Any]) -> None:
+        await reaching(lambda _app: SymbolScreen("NVDA", CannedReader()), filled)(pilot)
+        await pilot.press("T")
+        screen = pilot.app.screen
+        assert isinstance(screen, SymbolScreen)
+        await until(pilot, lambda: screen.chart.length == 330, "the line")
+
+    assert snap_compare(build(FakePipeline(), refresh_rate=0.5), terminal_size=(120, 40), run_before=hour)
 
 
 @SIZES
@@ -101,9 +127,7 @@ def test_the_help_sheet(snap_compare: Compare, build: Callable[..., DashboardApp
 
 
 def test_the_symbol_in_the_light(snap_compare: Compare, build: Callable[..., DashboardApp]) -> None:
-    opened = reaching(
-        lambda _app: SymbolScreen("AAPL", CannedReader()), lambda screen: screen.stored is not None
-    )
+    opened = reaching(lambda _app: SymbolScreen("NVDA", CannedReader()), filled)
     app = build(FakePipeline(), theme="sp500tui-light", refresh_rate=0.5)
     assert snap_compare(app, terminal_size=(120, 40), run_before=opened)
 

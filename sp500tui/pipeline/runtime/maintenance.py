@@ -77,6 +77,8 @@ class Maintenance:
         self._leads = leads
         self._run = run
         self._requested: deque[HealRequest] = deque()
+        self._survey_problem = ""
+        """Why the last request of a front end could not be determined as a whole."""
         self._thread_started = threading.Event()
         self._due = {"heal": 0.0, "retain": 0.0}
         """Monotonic times of the next survey and of the next replacement of old rows."""
@@ -109,6 +111,14 @@ class Maintenance:
             done = progress.done
             completed, incomplete = progress.complete, progress.incomplete
             failed = len(progress.failed) + len(progress.refused)
+            problem = next(
+                (
+                    reasons[next(reversed(reasons))]
+                    for reasons in (progress.refused, progress.failed)
+                    if reasons
+                ),
+                "",
+            )
         return HistorySnapshot(
             surveys=surveys,
             requests=done + depth.ready + depth.in_flight,
@@ -118,6 +128,7 @@ class Maintenance:
             sessions_incomplete=incomplete,
             failed=failed,
             message=run.trouble,
+            problem=self._survey_problem or problem,
         )
 
     def _step(self) -> float:
@@ -146,17 +157,18 @@ class Maintenance:
         """Determine what is missing in the requested windows, and queue it."""
         symbols = self._symbols()
         while self._requested and symbols and not self.thread.stopping:
-            request = self._requested[0]
-            window = (max(request.start, oldest_start(request.resolution, datetime.now(UTC))), request.end)
+            request, now = self._requested[0], datetime.now(UTC)
+            window = (max(request.start, oldest_start(request.resolution, now)), min(request.end, now))
+            states = RETRIEVABLE | {CoverageState.UNANSWERED}
+            if request.symbols:
+                # For a few symbols, the finished bars of a running session too.
+                states |= {CoverageState.NOT_YET}
             try:
-                self._fetch_missing(
-                    request.symbols or symbols,
-                    request.resolution,
-                    window,
-                    RETRIEVABLE | {CoverageState.UNANSWERED},
-                )
+                warnings = self._fetch_missing(request.symbols or symbols, request.resolution, window, states)
+                self._survey_problem = next(iter(warnings), "")
             except Sp500tuiError as error:
                 _log.warning("history: what is missing cannot be determined: %s", error)
+                self._survey_problem = f"what is missing cannot be determined: {error}"
             finally:
                 self._requested.popleft()
 
@@ -182,8 +194,8 @@ class Maintenance:
         resolution: Resolution,
         window: tuple[datetime, datetime],
         states: frozenset[CoverageState],
-    ) -> None:
-        """Survey a window and queue the requests for sessions in one of these states."""
+    ) -> tuple[str, ...]:
+        """Survey a window and queue the requests for sessions in one of these states; returns the warnings."""
         now = datetime.now(UTC)
         with self._background(), connect(self._url(), application_name="sp500tui maintenance") as connection:
             found = survey(connection, self._fetch, symbols, str(resolution), window, now)
@@ -199,6 +211,7 @@ class Maintenance:
             )
             self._run.start()
             self._run.add(tasks, cancelled=lambda: self.thread.stopping)
+        return found.warnings
 
     def _retain(self) -> float:
         """Replace the rows that are older than the settings say; returns seconds to the next time."""

@@ -13,7 +13,6 @@ from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
@@ -21,11 +20,12 @@ from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, lege
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
 from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cursor_list import CursorList
-from sp500tui.tui.render.formats import clean, plural
+from sp500tui.tui.render.formats import plural
+from sp500tui.tui.render.history_progress import progress_text
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
-from sp500tui.tui.shell.background import run_in_background, start_in_background
+from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
 
@@ -224,21 +224,8 @@ class CoverageScreen(BaseScreen):
         start = datetime.combine(first, time(), UTC)
         # The last session may end on the next day in UTC.
         end = datetime.combine(last, time(), UTC) + timedelta(days=1, hours=12)
-        request = partial(pipeline.heal, Resolution(self._resolution), start, end, symbols)
         what = f"{symbols[0]} {first}" if symbols else f"all symbols, {first} to {last}"
-        self.run_worker(self._request(request, what), group="healing", exit_on_error=False)
-
-    async def _request(self, request: Callable[[], bool], what: str) -> None:
-        try:
-            accepted = await run_in_background("heal", request)
-        except Sp500tuiError as error:
-            self.notify(clean(str(error)), severity="error", markup=False)
-            return
-        if accepted:
-            self.notify(f"Fetching in the background: {what}", markup=False)
-            self.run_query()
-        else:
-            self.notify("This pipeline fetches no history now; B works while one runs", severity="warning")
+        self.request_bars(Resolution(self._resolution), start, end, symbols, what)
 
     def action_copy_backfill(self) -> None:
         """Copy the command for the marked session if it lacks bars, for everything that is shown otherwise."""
@@ -278,23 +265,6 @@ def backfill_command(grid: CoverageGrid, symbol: str, cell: CoverageCell | None)
         str(last),
     ]
     return shlex.join([*words, "--symbols", *symbols] if symbols else words)
-
-
-def progress_text(progress: HistorySnapshot) -> str:
-    """The progress of the history stage: `fetching: 12 of 503 requests done, 4,680 bars to store`."""
-    if progress.surveys and not progress.requests_left:
-        return "fetching: what is missing is being determined"
-    if progress.busy:
-        text = f"fetching: {progress.requests_done:,} of {progress.requests:,} requests done"
-        text += f", {progress.requests_left:,} left"
-        if progress.bars_outstanding:
-            text += f", {progress.bars_outstanding:,} bars to store"
-        return clean(f"{text} · {progress.message}" if progress.message else text)
-    if progress.requests:
-        done = f"{progress.sessions_completed:,} completed, {progress.sessions_incomplete:,} still incomplete"
-        failed = f", {progress.failed:,} failed" if progress.failed else ""
-        return f"fetched: {done}{failed}"
-    return ""
 
 
 def _same_session(one: CoverageCell, other: CoverageCell) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import ClassVar, cast
 
@@ -16,6 +17,7 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from sp500tui.errors import Sp500tuiError
+from sp500tui.model import Resolution
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.messages import SnapshotTaken
@@ -33,6 +35,8 @@ READ_EVERY = 2.0
 MESSAGE_SECONDS = 5.0
 """Seconds for which a message about a key's effect is shown."""
 _GROUP = "reading"
+_NO_PIPELINE = "The pipeline has not started yet"
+_NO_HISTORY = "This pipeline fetches no history now: it is stopping, or a node without the history stage"
 
 
 class BaseScreen(ClosableScreen[None]):
@@ -155,6 +159,36 @@ class BaseScreen(ClosableScreen[None]):
         except Sp500tuiError as error:
             message = self.QueryFailed(clean(str(error)))
         self.post_message(message)
+
+    # Bars that are not stored
+
+    def request_bars(
+        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str], what: str
+    ) -> None:
+        """Have the pipeline fetch the missing bars of these symbols, all if there are none; `what` is their name."""
+        pipeline = self.dashboard.feed.pipeline
+        if pipeline is None:
+            self.show_message(_NO_PIPELINE)
+            return
+        request = partial(pipeline.heal, resolution, start, end, symbols)
+        self.run_worker(self._request_bars(request, what), group="bars", exit_on_error=False)
+
+    async def _request_bars(self, request: Callable[[], bool], what: str) -> None:
+        try:
+            accepted = await run_in_background("heal", request)
+        except Sp500tuiError as error:
+            self.bars_requested(clean(str(error)), accepted=False)
+            return
+        self.bars_requested(
+            f"Fetching in the background: {what}" if accepted else _NO_HISTORY, accepted=accepted
+        )
+        if accepted:
+            self.run_query()
+
+    def bars_requested(self, message: str, *, accepted: bool) -> None:
+        """Show whether the pipeline accepted a request for bars, and otherwise why not."""
+        del accepted  # the message says it
+        self.show_message(message)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Report an unexpected error as a failed query instead of ending the program."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from sp500tui.errors import DatabaseError
 
 if TYPE_CHECKING:
+    from sp500tui.storage.history.candles import StoredCandles
     from sp500tui.storage.reads import LatestTrade, PricePoint, Statistics, StoredRow
     from sp500tui.storage.transaction import Connection
 
@@ -46,6 +47,9 @@ class PriceReader(Protocol):
     def read_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
         """The prices of a symbol since `since`, downsampled to `points`, and its newest rows."""
 
+    def read_candles(self, symbol: str, days: int | None, now: datetime, most: int) -> StoredCandles:
+        """At most `most` candles of the last calendar days, or of all that is stored."""
+
     def read_overview(self, rows: int) -> StoredOverview:
         """Statistics of the server and the newest rows."""
 
@@ -75,6 +79,12 @@ class PostgresReader:
                 symbol, history(connection, symbol, since, points), last_rows(connection, symbol, rows)
             )
         )
+
+    def read_candles(self, symbol: str, days: int | None, now: datetime, most: int) -> StoredCandles:
+        """See `PriceReader.read_candles`."""
+        from sp500tui.storage.history.candles import read_candles
+
+        return self.query(lambda connection: read_candles(connection, symbol, days, now, most))
 
     def read_overview(self, rows: int) -> StoredOverview:
         """See `PriceReader.read_overview`."""

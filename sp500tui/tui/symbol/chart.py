@@ -1,10 +1,12 @@
-"""The chart of a symbol's stored prices, with tabs for its time range and a mark to read single prices."""
+"""The chart of a symbol: tabs for its time range, a line or candles with their volume, and a mark to read them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -14,16 +16,27 @@ from textual.reactive import reactive
 
 from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
-from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut
+from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut, longest_that_fits
 from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.symbol.chart_series import ChartRange, head_line, samples_of, series_role, tab_at
+from sp500tui.tui.symbol.candle_plot import CandlePlot, candle_lines, volume_lines, volume_rows
+from sp500tui.tui.symbol.candle_series import CandleSeries, LiveCandles, reading, summary
+from sp500tui.tui.symbol.chart_series import (
+    ChartRange,
+    head_line,
+    line_reading,
+    line_summary,
+    samples_of,
+    series_role,
+    tab_at,
+    traded_volumes,
+)
 from sp500tui.tui.symbol.plot import Plot, Sample, chart_lines
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import PricePoint
 
-_HEAD = 1
-"""Lines above the plot."""
+_TALL = 14
+"""Lines from which the chart has a line of its own for what is under the mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +47,14 @@ class Day:
     """In percent, as printed."""
     previous_close: float | None = None
     """In the quoted currency."""
-    rate: float | None = None
+    rate: Decimal | None = None
     """Units of the second currency for one of the quoted one."""
 
     def level(self, *, converted: bool) -> float | None:
         """The previous close in the currency shown."""
         if self.previous_close is None or not converted:
             return self.previous_close
-        return None if self.rate is None else self.previous_close * self.rate
+        return None if self.rate is None else self.previous_close * float(self.rate)
 
 
 class PriceChart(LinesWidget, can_focus=True):
@@ -58,7 +71,7 @@ class PriceChart(LinesWidget, can_focus=True):
     converted: reactive[bool] = reactive(False)
     """Whether the chart shows converted prices."""
     mark: reactive[int | None] = reactive[int | None](None)
-    """Index of the marked sample."""
+    """Index of the marked price or candle."""
     day: reactive[Day] = reactive(Day())
     """What the chart takes from the current quote."""
 
@@ -72,28 +85,43 @@ class PriceChart(LinesWidget, can_focus=True):
         """Create an empty chart; `currencies` are the codes of the quoted and the converted price."""
         super().__init__(id="chart", classes="panel")
         self.currencies = currencies
-        self.time_range = ChartRange.HOUR
+        self.time_range = ChartRange.DAY
         self._points: Sequence[PricePoint] = ()
         self._samples: Sequence[Sample] = ()
+        self._live: LiveCandles | None = None
+        self._series: CandleSeries | None = None
         self._placeholder = ""
         self._since: float | None = None
 
-    def show(
-        self,
-        time_range: ChartRange,
-        points: Sequence[PricePoint],
-        placeholder: str = "",
-        since: datetime | None = None,
+    def show_line(
+        self, time_range: ChartRange, points: Sequence[PricePoint], placeholder: str, since: datetime
     ) -> None:
-        """Draw these points, oldest first, or `placeholder` where there are none.
+        """Draw these points, oldest first, on an axis from `since`, or `placeholder` where there are none."""
+        self._since = since.timestamp()
+        self._select(time_range, placeholder)
+        self._points, self._live = points, None
+        self._draw()
 
-        The time axis starts at `since`; by default, and for the whole history, at the first point.
-        """
-        self._since = None if since is None or time_range is ChartRange.ALL else since.timestamp()
+    def show_candles(self, time_range: ChartRange, live: LiveCandles | None, placeholder: str) -> None:
+        """Draw candles, or `placeholder` where there are none."""
+        self._select(time_range, placeholder)
+        self._points, self._live = (), live
+        self._draw()
+
+    def _select(self, time_range: ChartRange, placeholder: str) -> None:
         if time_range is not self.time_range:
             self.mark = None
-        self.time_range, self._points, self._placeholder = time_range, points, placeholder
-        self._draw()
+        self.time_range, self._placeholder = time_range, placeholder
+
+    @property
+    def series(self) -> CandleSeries | None:
+        """The candles drawn; None where there are none."""
+        return self._series
+
+    @property
+    def length(self) -> int:
+        """How many prices or candles are drawn."""
+        return len(self._samples) if self._series is None else len(self._series.candles)
 
     def watch_converted(self) -> None:
         """Draw in the other currency."""
@@ -116,18 +144,20 @@ class PriceChart(LinesWidget, can_focus=True):
         self.post_message(self.RangeSelected(self.time_range.step(direction)))
 
     def action_move_mark(self, steps: int) -> None:
-        """Move the mark by a cell of the plot; the first step back marks the newest price."""
-        plot, last = self._plot(), len(self._samples) - 1
-        if plot is None:
+        """Move the mark by a candle, or by a cell of the line; the first step back marks the newest one."""
+        last = self.length - 1
+        if last < 0:
             return
         if self.mark is None:
             self.mark = last if steps < 0 else None
             return
-        cell = plot.column(self._samples[min(self.mark, last)].at) // 2
-        target = plot.nearest(self._samples, max(0, cell + steps))
-        if target == self.mark:
-            target = max(0, target + steps)
-        self.mark = None if target > last else target
+        target = min(self.mark, last) + steps
+        plot = self._line_plot()
+        if plot is not None:
+            cell = plot.column(self._samples[min(self.mark, last)].at) // 2
+            found = plot.nearest(self._samples, max(0, cell + steps))
+            target = found if found != self.mark else target
+        self.mark = None if target > last else max(0, target)
 
     def on_click(self, event: events.Click) -> None:
         """Select the tab under the pointer."""
@@ -137,10 +167,15 @@ class PriceChart(LinesWidget, can_focus=True):
             self.post_message(self.RangeSelected(selected))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Mark the price under the pointer."""
-        offset, plot = event.get_content_offset(self), self._plot()
-        if offset is not None and plot is not None and offset.y >= _HEAD and offset.x >= plot.left:
-            self.mark = plot.nearest(self._samples, offset.x - plot.left)
+        """Mark the price or candle under the pointer."""
+        offset = event.get_content_offset(self)
+        if offset is None or offset.y < self._head:
+            return
+        line, candles = self._line_plot(), self._candle_plot()
+        if line is not None and offset.x >= line.left:
+            self.mark = line.nearest(self._samples, offset.x - line.left)
+        elif candles is not None and offset.x >= candles.left:
+            self.mark = candles.nearest(offset.x - candles.left)
 
     def on_leave(self) -> None:
         """Remove the mark."""
@@ -151,32 +186,84 @@ class PriceChart(LinesWidget, can_focus=True):
         """Code of the currency shown."""
         return self.currencies[self.converted]
 
-    def _plot(self) -> Plot | None:
+    @property
+    def _head(self) -> int:
+        """Lines above the plot."""
+        return 2 if self.size.height >= _TALL else 1
+
+    @property
+    def _level(self) -> float | None:
+        return self.day.level(converted=self.converted)
+
+    def _line_plot(self) -> Plot | None:
+        height = self.size.height - self._head
         return Plot.of(
             self._samples,
             self.size.width,
-            self.size.height - _HEAD,
+            height - volume_rows(height),
             since=self._since,
-            level=self.day.level(converted=self.converted),
+            level=self._level,
         )
+
+    def _candle_plot(self) -> CandlePlot | None:
+        if self._series is None:
+            return None
+        return CandlePlot.of(self._series, self.size.width, self.size.height - self._head, self._level)
 
     def _draw(self) -> None:
         width, height = self.size
         if width <= 0 or height <= 0:
             return
         self._samples = samples_of(self._points, converted=self.converted)
-        mark = min(self.mark, len(self._samples) - 1) if self.mark is not None and self._samples else None
-        lines: list[Line] = [head_line(self.time_range, self._samples, self.currency, mark, width)]
-        if self._samples:
-            lines += chart_lines(
-                self._samples,
-                width,
-                height - _HEAD,
-                change_role(self.day.change) if self.day.change else series_role(self._samples),
-                mark,
-                since=self._since,
-                level=self.day.level(converted=self.converted),
-            )
+        rate = self.day.rate if self.converted else None
+        self._series = None
+        if self._live is not None and self._live.candles and (rate is not None or not self.converted):
+            self._series = CandleSeries.of(self._live, self.currency, rate)
+        if not self.length:
+            unusable = self._live is not None and self._live.candles
+            text = f"There is no rate to {self.currency} yet" if unusable else self._placeholder
+            lines = [head_line(self.time_range, [], width), *wrapped(text, width)]
         else:
-            lines += [cut((), width), cut((Span(clean(self._placeholder), Role.LABEL),), width)]
+            lines = [*self._head_lines(width), *self._plot_lines(width, height - self._head)]
         self.show_lines(lines[:height])
+
+    def _head_lines(self, width: int) -> list[Line]:
+        """The tabs with a summary; what is marked below them, or in their line where there is no room for two."""
+        mark = None if self.mark is None else min(self.mark, self.length - 1)
+        if self._series is not None:
+            overall = summary(self._series)
+            read = reading(self._series, self.length - 1 if mark is None else mark)
+        else:
+            overall = line_summary(self._samples, self.currency)
+            read = line_reading(self._samples, self.currency, self.length - 1 if mark is None else mark)
+        if self._head == 2:
+            return [head_line(self.time_range, overall, width), longest_that_fits(read, width)]
+        if mark is None:
+            return [head_line(self.time_range, overall, width)]
+        return [longest_that_fits(read, width)]
+
+    def _plot_lines(self, width: int, height: int) -> list[Line]:
+        mark = None if self.mark is None else min(self.mark, self.length - 1)
+        if self._series is not None:
+            return candle_lines(self._series, width, height, mark, self._level)
+        below = volume_rows(height)
+        lines = chart_lines(
+            self._samples,
+            width,
+            height - below,
+            change_role(self.day.change) if self.day.change else series_role(self._samples),
+            mark,
+            since=self._since,
+            level=self._level,
+        )
+        plot = self._line_plot()
+        if plot is None:
+            return lines
+        volumes = traded_volumes(self._points, lambda at: plot.column(at) // 2, plot.width)
+        return [*lines[:-2], *volume_lines(volumes, below, plot.left), *lines[-2:]]
+
+
+def wrapped(text: str, width: int) -> list[Line]:
+    """A text in lines of at most `width` cells, with a blank line above it."""
+    rows = wrap(clean(text), max(20, width - 1))
+    return [cut((), width), *(cut((Span(row, Role.LABEL),), width) for row in rows)]

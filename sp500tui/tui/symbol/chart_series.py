@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from sp500tui.model import Resolution
 from sp500tui.price_text import price_text
+from sp500tui.storage.history.periods import window_start
 from sp500tui.tui.render.formats import clean, format_change, plural, short_span
 from sp500tui.tui.render.lines import Line, Role, Span, joined, longest_that_fits, spread, width_of
 from sp500tui.tui.symbol.plot import Sample
@@ -21,22 +23,36 @@ _GAP = 1
 
 
 class ChartRange(Enum):
-    """How far back the chart reaches."""
+    """How far back the chart reaches: an hour as a line of collected prices, longer ranges as candles."""
 
-    HOUR = ("1 h", "the last hour", 3600)
-    DAY = ("1 d", "the last day", 86_400)
-    ALL = ("all", "the whole history", None)
+    HOUR = ("1h", "the last hour", 0, None)
+    DAY = ("1d", "the last trading day", 1, Resolution.MINUTE)
+    DAYS = ("5d", "the last five trading days", 7, Resolution.FIVE_MINUTES)
+    MONTH = ("1m", "the last month", 31, Resolution.QUARTER_HOUR)
+    HALF_YEAR = ("6m", "the last six months", 183, Resolution.DAY)
+    YEAR = ("1y", "the last year", 366, Resolution.DAY)
+    ALL = ("max", "the whole history", None, Resolution.DAY)
 
-    def __init__(self, tab: str, description: str, seconds: int | None) -> None:
+    def __init__(self, tab: str, description: str, days: int | None, resolution: Resolution | None) -> None:
         self.tab = tab
         self.description = description
-        self.seconds = seconds
+        self.days = days
+        """Calendar days up to the newest data; None for all that is stored."""
+        self.resolution = resolution
+        """The bars to be fetched for it; None where there are none."""
+
+    @property
+    def is_line(self) -> bool:
+        """Whether single prices are drawn instead of candles."""
+        return self is ChartRange.HOUR
 
     def since(self, now: datetime) -> datetime:
-        """Start of the range, UTC."""
-        if self.seconds is None:
+        """Start of the range before `now`, UTC: that of the line, and of the bars to be fetched."""
+        if self.is_line:
+            return now - timedelta(hours=1)
+        if self.days is None:
             return datetime(1970, 1, 1, tzinfo=UTC)
-        return now - timedelta(seconds=self.seconds)
+        return window_start(self.days, now, now)
 
     def step(self, direction: int) -> ChartRange:
         """The next longer (+1) or shorter (-1) range, wrapping around."""
@@ -48,6 +64,23 @@ def samples_of(points: Sequence[PricePoint], *, converted: bool) -> list[Sample]
     """The samples in the quoted or the converted currency; points without that price are left out."""
     values = ((point.time, point.converted_price if converted else point.price) for point in points)
     return [Sample(time.timestamp(), float(value)) for time, value in values if value is not None]
+
+
+def traded_volumes(points: Sequence[PricePoint], column: Callable[[float], int], cells: int) -> list[int]:
+    """The shares traded in each cell of a plot; `column` is the cell of a time.
+
+    A quote counts the shares since the opening, so those between two quotes are the difference.
+    """
+    volumes = [0] * cells
+    before: int | None = None
+    for point in points:
+        if point.volume is None:
+            continue
+        if before is not None:
+            cell = max(0, min(cells - 1, column(point.time.timestamp())))
+            volumes[cell] += point.volume - before if point.volume >= before else point.volume
+        before = point.volume
+    return volumes
 
 
 def series_role(samples: Sequence[Sample]) -> Role:
@@ -68,23 +101,26 @@ def tab_at(x: int) -> ChartRange | None:
     return None
 
 
-def head_line(
-    chosen: ChartRange, samples: Sequence[Sample], currency: str, mark: int | None, width: int
-) -> Line:
-    """The tabs, and beside them the marked sample or the statistics of the range."""
+def head_line(chosen: ChartRange, variants: Sequence[Line], width: int) -> Line:
+    """The tabs, and beside them the longest text that fits."""
     tabs: list[Span] = []
     for candidate in ChartRange:
         role = Role.SELECTED if candidate is chosen else Role.LABEL
         tabs += [Span(f" {candidate.tab} ", role), Span(" " * _GAP)]
-    if not samples:
-        return spread(tuple(tabs), (), width)
     room = width - width_of(tabs) - 1
-    variants = _summary(samples, currency) if mark is None else _marked(samples, currency, mark)
     text = longest_that_fits([*variants, ()], max(room, 0))
     return spread(tuple(tabs), tuple(piece for piece in text if piece.text.strip() or piece.role), width)
 
 
-def _summary(samples: Sequence[Sample], currency: str) -> list[Line]:
+def line_texts(samples: Sequence[Sample], currency: str, mark: int | None) -> list[Line]:
+    """The marked sample or the statistics of a line in words, from long to short."""
+    if not samples:
+        return []
+    return line_summary(samples, currency) if mark is None else line_reading(samples, currency, mark)
+
+
+def line_summary(samples: Sequence[Sample], currency: str) -> list[Line]:
+    """Change, low, high and number of the samples, from long to short."""
     first, last = samples[0], samples[-1]
     values = [sample.value for sample in samples]
     percent = (last.value / first.value - 1) * 100 if first.value else None
@@ -98,7 +134,8 @@ def _summary(samples: Sequence[Sample], currency: str) -> list[Line]:
     return [joined((over, low, high, drawn)), joined((over, low, high)), over]
 
 
-def _marked(samples: Sequence[Sample], currency: str, mark: int) -> list[Line]:
+def line_reading(samples: Sequence[Sample], currency: str, mark: int) -> list[Line]:
+    """One sample in words, from long to short."""
     sample = samples[min(mark, len(samples) - 1)]
     local = datetime.fromtimestamp(sample.at, UTC).astimezone()
     price = (Span(_amount(sample.value), Role.TITLE), Span(f" {clean(currency)}", Role.LABEL))

@@ -85,7 +85,7 @@ class Plot:
         if not samples or rows < _MIN_SIZE[1]:
             return None
         values = [sample.value for sample in samples]
-        if level is not None and _is_near(level, min(values), max(values)):
+        if level is not None and is_near(level, min(values), max(values)):
             values.append(level)
         axis = value_axis(min(values), max(values), max(2, rows // _LABEL_EVERY))
         left = axis.width + 2
@@ -112,7 +112,7 @@ class Plot:
         return after if samples[after].at - at < at - samples[after - 1].at else after - 1
 
 
-def _is_near(level: float, low: float, high: float) -> bool:
+def is_near(level: float, low: float, high: float) -> bool:
     """Whether a level can be on the axis of values from `low` to `high` without flattening them to a line."""
     reach = max(high - low, high * _LEVEL_REACH)
     return low - reach <= level <= high + reach

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import ClassVar
 
@@ -11,11 +13,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
+from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Constituent, ConvertedQuote
+from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
+from sp500tui.storage.history.candles import StoredCandles
 from sp500tui.tui.messages import ConstituentsChanged
 from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.formats import clean, format_change
+from sp500tui.tui.render.formats import clean, format_change, plural
+from sp500tui.tui.render.history_progress import progress_text
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.stored_rows import stored_lines
@@ -24,14 +30,36 @@ from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.symbol.candle_plot import candles_that_fit
+from sp500tui.tui.symbol.candle_series import LiveCandles, description
 from sp500tui.tui.symbol.chart import Day, PriceChart
 from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.details import company_lines, provenance_lines, quote_lines
 
 _ROWS = 60
 """Latest rows read; as many as fit are shown."""
+_CANDLES_EVERY = timedelta(seconds=30)
+"""Time between two readings of the candles, which the newest price continues meanwhile."""
 _SYMBOL = Binding.Group("Symbol", compact=True)
 _LOADING = "Reading the stored prices …"
+_NOTHING_MISSING = "nothing is missing that Yahoo Finance has"
+_FETCH = bind("symbol.fetch", "fetch_bars", "Fetch bars")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of one round of queries."""
+
+    stored: StoredSymbol
+    time_range: ChartRange
+    candles: StoredCandles | None
+    """None where they were not due."""
+    room: int
+    """How many candles had room."""
+    read_at: datetime
+    number: int
+    """Of the query, from one."""
+    progress: HistorySnapshot
 
 
 class SymbolScreen(BaseScreen):
@@ -48,6 +76,7 @@ class SymbolScreen(BaseScreen):
         bind("symbol.next", "step_symbol(1)", "Next symbol", group=_SYMBOL),
         bind("symbol.previous", "step_symbol(-1)", "Previous symbol", group=_SYMBOL),
         bind("symbol.currency", "switch_currency", "Currency"),
+        _FETCH,
         bind("symbol.copy", "copy_quote", "Copy", show=False),
     ]
     AUTO_FOCUS = "PriceChart"
@@ -57,11 +86,24 @@ class SymbolScreen(BaseScreen):
     def __init__(self, symbol: str, reader: PriceReader | None = None) -> None:
         super().__init__()
         self.symbol = symbol
-        self.time_range = ChartRange.HOUR
+        self.time_range = ChartRange.DAY
         self._reader: PriceReader = reader or PostgresReader(self.database_url)
         self._constituents: dict[str, Constituent] = {}
         self.stored: StoredSymbol | None = None
         """The last result of the queries; None before the first one."""
+        self.candles: LiveCandles | None = None
+        """The candles of the range; None before they were read."""
+        self._candles_read: tuple[datetime, int] | None = None
+        """When they were read last, and how many had room."""
+        self._progress = HistorySnapshot()
+        self._before = HistorySnapshot()
+        """The progress of the history stage when bars were requested here."""
+        self._queries = 0
+        """How many queries were made."""
+        self._fetching: int | None = None
+        """That number when the pipeline accepted a request for bars; None while none are fetched."""
+        self._outcome = ""
+        """What became of the last request for bars."""
         self._error = ""
 
     def compose_panels(self) -> ComposeResult:
@@ -70,7 +112,8 @@ class SymbolScreen(BaseScreen):
         with Horizontal(id="middle"):
             yield LinesWidget(id="facts", classes="panel")
             yield PriceChart(("USD", self.dashboard.settings.currency))
-        yield LinesWidget(id="stored", classes="panel")
+        with Horizontal(id="bottom"):
+            yield LinesWidget(id="stored", classes="panel")
 
     def on_mount(self) -> None:
         """Load the companies; start the chart in the currency of the table."""
@@ -93,18 +136,48 @@ class SymbolScreen(BaseScreen):
     # Queries
 
     def current_query(self) -> Callable[[], object]:
-        """Read the prices of the range, at most two per cell, and the latest rows."""
-        since = self.time_range.since(self.dashboard.clock())
+        """Read the latest rows and the prices of the line, or the candles where they are due."""
+        now, line = self.dashboard.clock(), self.time_range.is_line
+        since = self.time_range.since(now) if line else now
         points = max(200, 2 * self.size.width)
-        return partial(self._reader.read_symbol, self.symbol, since, points, _ROWS)
+        read_rows = partial(self._reader.read_symbol, self.symbol, since, points, _ROWS)
+        room = self._room
+        read_candles: Callable[[], StoredCandles] | None = None
+        if not line and self._candles_due(now, room):
+            read_candles = partial(self._reader.read_candles, self.symbol, self.time_range.days, now, room)
+        self._queries += 1
+        pipeline = self.dashboard.feed.pipeline
+        return partial(_read, read_rows, self.time_range, read_candles, room, now, self._queries, pipeline)
+
+    @property
+    def _room(self) -> int:
+        """How many candles the chart has room for."""
+        return candles_that_fit(self.chart.size.width or self.size.width)
+
+    def _candles_due(self, now: datetime, room: int) -> bool:
+        if self.candles is None or not self.candles.candles or self._fetching is not None:
+            return True
+        return self._candles_read is None or (
+            now - self._candles_read[0] >= _CANDLES_EVERY or room != self._candles_read[1]
+        )
 
     @on(BaseScreen.QuerySucceeded)
     def show_stored(self, message: BaseScreen.QuerySucceeded) -> None:
         """Show the result of the queries."""
         answer = message.answer
-        if isinstance(answer, StoredSymbol) and answer.symbol == self.symbol:
-            self.stored, self._error = answer, ""
-            self._draw_stored()
+        if not isinstance(answer, Answer) or answer.stored.symbol != self.symbol:
+            return
+        self.stored, self._error, self._progress = answer.stored, "", answer.progress
+        if answer.time_range is not self.time_range:
+            return
+        if answer.candles is not None:
+            self.candles = LiveCandles(answer.candles)
+            self._candles_read = answer.read_at, answer.room
+            self._add_live()
+        if self._fetching is not None and answer.number > self._fetching and not answer.progress.busy:
+            self._fetching = None
+            self._outcome = outcome_text(self._before, answer.progress)
+        self._draw_stored()
 
     @on(BaseScreen.QueryFailed)
     def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
@@ -132,6 +205,8 @@ class SymbolScreen(BaseScreen):
         if price is not None:
             self.chart.currencies = (price.row.quote.currency, price.row.converted_currency)
             self.chart.day = _day(price.row)
+            if self._add_live():
+                self._draw_chart()
         self._update_titles(listed)
 
     def _price(self) -> LivePrice | None:
@@ -145,28 +220,77 @@ class SymbolScreen(BaseScreen):
         set_titles(self.query_one("#quote"), name + position)
         set_titles(self.query_one("#facts"), "company · quote provenance")
 
+    def _add_live(self) -> bool:
+        """Continue the candles with the newest price; whether that changed anything."""
+        price = self._price()
+        return self.candles is not None and price is not None and self.candles.add(price.row.quote)
+
     def _draw_stored(self) -> None:
         """Show the chart and the rows, or why there are none."""
         stored, now = self.stored, self.dashboard.clock()
-        points, rows = (stored.points, stored.rows) if stored is not None else ((), ())
-        none = f"No prices of {self.symbol} stored in {self.time_range.description}" if stored else _LOADING
-        since = self.time_range.since(now)
-        self.chart.show(self.time_range, points, self._error or none, since)
-        stale = f" · not read: {self._error}" if self._error and stored is not None else ""
-        set_titles(
-            self.chart, f"stored prices in {self.chart.currency} · {self.time_range.description}{stale}"
-        )
+        self._draw_chart()
+        rows = stored.rows if stored is not None else ()
         widget = self.query_one("#stored", LinesWidget)
         if rows:
             widget.show_lines(stored_lines(rows, now, *widget.size, with_symbol=False))
         else:
             text = self._error or (_LOADING if stored is None else f"No rows of {self.symbol} stored yet")
             widget.show_lines([cut((Span(clean(text), Role.LABEL),), widget.size.width)])
-        set_titles(widget, f"latest rows in PostgreSQL{stale}")
+        set_titles(widget, f"latest rows in PostgreSQL{self._stale}")
+
+    @property
+    def _stale(self) -> str:
+        return f" · not read: {self._error}" if self._error and self.stored is not None else ""
+
+    def _draw_chart(self) -> None:
+        stored, shown = self.stored, self.time_range
+        if shown.is_line:
+            points = stored.points if stored is not None else ()
+            text = f"No prices of {self.symbol} collected in {shown.description}" if stored else _LOADING
+            self.chart.show_line(shown, points, self._error or text, shown.since(self.dashboard.clock()))
+            what = plural(self.chart.length, "collected price")
+        else:
+            self.chart.show_candles(shown, self.candles, self._error or self._nothing())
+            what = "" if self.chart.series is None else description(self.chart.series)
+        currency = self.chart.currency
+        rate = self.chart.day.rate
+        if self.chart.converted and rate is not None and not shown.is_line:
+            currency += f" at {rate:.4f}"
+        title = " · ".join(part for part in (f"{shown.tab} in {currency}", what) if part)
+        set_titles(self.chart, f"{title}{self._stale}", self._fetch_text())
+
+    def _nothing(self) -> str:
+        """What to do about a range without candles."""
+        if self.candles is None:
+            return _LOADING
+        return (
+            f"Nothing of {self.symbol} is stored for {self.time_range.description}. "
+            f"{self._fetch_key} fetches its {self.time_range.resolution} bars from Yahoo Finance."
+        )
+
+    @property
+    def _fetch_key(self) -> str:
+        return self.dashboard.keys_of(_FETCH)
+
+    def _fetch_text(self) -> str:
+        """The progress or outcome of the last request for bars, or the key that makes one."""
+        if self._fetching is not None:
+            return progress_text(self._progress) or "fetching"
+        if self._outcome:
+            return self._outcome
+        resolution = self.time_range.resolution
+        return f"{self._fetch_key} fetches {resolution} bars" if resolution is not None else ""
 
     def on_resize(self) -> None:
-        """Draw for the new size."""
-        self.call_after_refresh(self._draw_stored)
+        """Draw for the new size, with as many candles as have room now."""
+        self.call_after_refresh(self._fill_size)
+
+    def _fill_size(self) -> None:
+        self._draw_stored()
+        if not self.time_range.is_line and (
+            self._candles_read is None or self._candles_read[1] != self._room
+        ):
+            self.run_query()
 
     # Actions
 
@@ -176,8 +300,27 @@ class SymbolScreen(BaseScreen):
         self.time_range = message.time_range
         if self.stored is not None:
             self.stored = StoredSymbol(self.symbol, (), self.stored.rows)
-        self.chart.show(self.time_range, (), _LOADING)
+        self.candles, self._outcome = None, ""
+        self._draw_chart()
         self.run_query()
+
+    def action_fetch_bars(self) -> None:
+        """Have the pipeline fetch the bars of the range that are not stored."""
+        resolution = self.time_range.resolution
+        if resolution is None:
+            self.show_message("Collected prices cannot be fetched later; t shows a range with bars")
+            return
+        now = self.dashboard.clock()
+        self._before = self._progress
+        what = f"{resolution} bars of {self.symbol}, {self.time_range.description}"
+        self.request_bars(resolution, self.time_range.since(now), now, (self.symbol,), what)
+
+    def bars_requested(self, message: str, *, accepted: bool) -> None:
+        """Follow an accepted request; otherwise show why it was not."""
+        super().bars_requested(message, accepted=accepted)
+        self._fetching = self._queries if accepted else None
+        self._outcome = "" if accepted else message
+        self._draw_chart()
 
     def action_switch_currency(self) -> None:
         """Show the chart in the other currency."""
@@ -197,7 +340,8 @@ class SymbolScreen(BaseScreen):
             return
         index = order.index(self.symbol) + steps if self.symbol in order else 0
         self.symbol = order[index % len(order)]
-        self.stored, self._error = None, ""
+        self.stored, self.candles, self._error, self._outcome = None, None, "", ""
+        self._fetching = None
         self.chart.mark = None
         self.dashboard.select_symbol(self.symbol)
         self._draw_stored()
@@ -221,5 +365,37 @@ def _day(row: ConvertedQuote) -> Day:
     return Day(
         format_change(quote.percent_change),
         None if quote.change is None else float(quote.price - quote.change),
-        None if row.fx_rate is None else float(row.fx_rate),
+        row.fx_rate,
     )
+
+
+def outcome_text(before: HistorySnapshot, after: HistorySnapshot) -> str:
+    """What became of a request for bars, by the progress when it was made and when all was done."""
+    if after.problem and (after.failed > before.failed or after.problem != before.problem):
+        return clean(after.problem)
+    if after.requests == before.requests:
+        return _NOTHING_MISSING
+    completed = after.sessions_completed - before.sessions_completed
+    incomplete = after.sessions_incomplete - before.sessions_incomplete
+    text = f"fetched: {plural(completed, 'session')} complete"
+    return f"{text}, of {incomplete:,} Yahoo Finance has not everything" if incomplete else text
+
+
+def _read(
+    read_rows: Callable[[], StoredSymbol],
+    time_range: ChartRange,
+    read_candles: Callable[[], StoredCandles] | None,
+    room: int,
+    now: datetime,
+    number: int,
+    pipeline: PipelineControl | None,
+) -> Answer:
+    """Read what is due, and the progress of the history stage; runs on a background thread."""
+    stored = read_rows()
+    candles = None if read_candles is None else read_candles()
+    try:
+        progress = HistorySnapshot() if pipeline is None else pipeline.history()
+    except Sp500tuiError:
+        # A pipeline in another process that does not answer; the status bar says so.
+        progress = HistorySnapshot()
+    return Answer(stored, time_range, candles, room, now, number, progress)

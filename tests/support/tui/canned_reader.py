@@ -8,6 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from sp500tui.model import ActionKind
+from sp500tui.storage.history.candles import EMPTY_PERIOD, Candle, ChartAction, StoredCandles
+from sp500tui.storage.history.periods import PERIODS, Period
 from sp500tui.storage.reads import LatestTrade, PricePoint, RowTotal, Statistics, StoredRow
 from sp500tui.tui.shell.price_reader import StoredOverview, StoredSymbol
 from tests.support.tui.fake_pipeline import NOON
@@ -51,6 +54,36 @@ def stored_row(symbol: str, age: float, price: str = "187.22", change: str | Non
     )
 
 
+def candles(symbol: str, number: int, period: Period = PERIODS[4]) -> StoredCandles:
+    """So many candles up to now, the same in every run, with a split and a dividend."""
+    rng = random.Random(symbol)
+    value, found = Decimal(100), []
+    for place in range(number):
+        first = value
+        value = max(Decimal(1), value + Decimal(f"{rng.gauss(0.05, 0.8):.2f}"))
+        high = max(first, value) + Decimal(f"{abs(rng.gauss(0, 0.4)):.2f}")
+        low = min(first, value) - Decimal(f"{abs(rng.gauss(0, 0.4)):.2f}")
+        start = period.start_of(NOON - (number - place) * timedelta(seconds=period.seconds))
+        volume = int(abs(rng.gauss(40_000, 20_000))) if place % 17 else None
+        found.append(Candle(start, first, high, low, value, volume))
+    level = Decimal("214.5") / value
+    found = [
+        replace(
+            each,
+            **{name: round(getattr(each, name) * level, 2) for name in ("open", "high", "low", "close")},
+        )
+        for each in found
+    ]
+    actions = tuple(
+        ChartAction(kind, found[place].start.date(), found[place].start, *rest)
+        for kind, place, *rest in (
+            (ActionKind.SPLIT, number // 3, Decimal(4), Decimal(1), None, None),
+            (ActionKind.DIVIDEND, 2 * number // 3, None, None, Decimal("0.73"), "USD"),
+        )
+    )
+    return StoredCandles(symbol, period, tuple(found), actions, {"1m": 5 * number}, "USD", True, True)
+
+
 class CannedReader:
     """Answers immediately, fails with `failure`, or waits for `gate`; records its calls."""
 
@@ -63,6 +96,7 @@ class CannedReader:
         self.rows: Sequence[StoredRow] | None = None
         self.statistics = STATISTICS
         self.empty = False
+        self.candles: StoredCandles | None = None
 
     def read_symbol(self, symbol: str, since: datetime, points: int, rows: int) -> StoredSymbol:
         self._ask("of_symbol", symbol, since)
@@ -74,6 +108,12 @@ class CannedReader:
             for number, point in enumerate(reversed(walk(symbol, self.minutes)[-rows:]))
         ]
         return StoredSymbol(symbol, shown, self.rows if self.rows is not None else newest)
+
+    def read_candles(self, symbol: str, days: int | None, now: datetime, most: int) -> StoredCandles:
+        self._ask("candles_of", symbol, days)
+        if self.empty:
+            return StoredCandles(symbol, EMPTY_PERIOD)
+        return replace(self.candles or candles(symbol, most), symbol=symbol)
 
     def read_overview(self, rows: int) -> StoredOverview:
         self._ask("of_all")

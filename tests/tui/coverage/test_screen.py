@@ -12,7 +12,8 @@ from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.api import HistorySnapshot
 from sp500tui.storage.history.coverage import StoredCoverage
 from sp500tui.tui.coverage.grid import SIGNS, CoverageGrid, cell_text, hole_lines
-from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command, progress_text
+from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command
+from sp500tui.tui.render.history_progress import progress_text
 from sp500tui.tui.render.lines import width_of
 from tests.support.tui.canned_coverage import CHECKED, DAYS, LOST, SYMBOLS, CannedCoverage, cell, cells
 from tests.tui.conftest import Drive, Driven, notes

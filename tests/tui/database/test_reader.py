@@ -176,6 +176,8 @@ async def test_the_symbol_screen_draws_what_postgresql_holds(drive: Drive, fille
     fake.database_url = filled
     async with drive(fake) as driven:
         await driven.app.push_screen(SymbolScreen("NVDA"))
+        await driven.until(lambda: "60 collected prices" in driven.text())
+        await driven.press("T")
         await driven.until(lambda: "199.00 USD" in driven.text() and "over 9 min" in driven.text())
         await driven.press("2")
         await driven.until(lambda: "60 rows" in driven.text())

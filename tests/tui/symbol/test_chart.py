@@ -12,9 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from sp500tui.storage.reads import PricePoint
 from sp500tui.tui.render.lines import Line, Role
+from sp500tui.tui.symbol.candle_plot import volume_lines
 from sp500tui.tui.symbol.chart import Day
-from sp500tui.tui.symbol.chart_series import ChartRange, head_line, samples_of, series_role, tab_at
+from sp500tui.tui.symbol.chart_series import (
+    ChartRange,
+    head_line,
+    line_reading,
+    line_summary,
+    samples_of,
+    series_role,
+    tab_at,
+    traded_volumes,
+)
 from sp500tui.tui.symbol.plot import BrailleCanvas, Plot, Sample, chart_lines, time_ticks, value_axis
 from tests.support.tui.canned_reader import walk
 from tests.support.tui.fake_pipeline import NOON
@@ -208,48 +219,58 @@ class TestCurve:
     def test_the_curve_has_the_colour_of_its_direction(self, values: tuple[float, ...], role: Role) -> None:
         assert series_role([Sample(float(at), value) for at, value in enumerate(values)]) is role
 
-    def test_spans_follow_each_other_in_a_ring(self) -> None:
-        assert [ChartRange.HOUR.step(number) for number in range(4)] == [
-            ChartRange.HOUR,
-            ChartRange.DAY,
-            ChartRange.ALL,
-            ChartRange.HOUR,
-        ]
+    def test_ranges_follow_each_other_in_a_ring(self) -> None:
+        tabs = [ChartRange.HOUR.step(number).tab for number in range(8)]
+        assert tabs == ["1h", "1d", "5d", "1m", "6m", "1y", "max", "1h"]
         assert ChartRange.HOUR.step(-1) is ChartRange.ALL
 
-    def test_a_span_knows_its_beginning(self) -> None:
+    def test_a_range_knows_its_beginning(self) -> None:
         assert ChartRange.HOUR.since(NOON) == NOON - timedelta(hours=1)
+        assert ChartRange.DAY.since(NOON) == datetime(2026, 5, 14, 4, tzinfo=UTC)
+        assert ChartRange.DAYS.since(NOON) == datetime(2026, 5, 8, 4, tzinfo=UTC)
         assert ChartRange.ALL.since(NOON) == datetime(1970, 1, 1, tzinfo=UTC)
 
     def test_tabs_are_where_they_are_drawn(self) -> None:
-        line = text([head_line(ChartRange.HOUR, [], "USD", None, 40)])[0]
+        line = text([head_line(ChartRange.HOUR, [], 40)])[0]
         for chosen in ChartRange:
-            place = line.index(chosen.tab)
+            place = line.index(f" {chosen.tab} ")
             assert tab_at(place) is chosen
         assert tab_at(39) is None
 
     def test_the_head_shows_the_statistics_that_fit(self) -> None:
         samples = [Sample(START, 100.0), Sample(START + 600, 110.0), Sample(START + 1200, 105.0)]
-        wide = text([head_line(ChartRange.HOUR, samples, "USD", None, 100)])[0]
+        texts = line_summary(samples, "USD")
+        wide = text([head_line(ChartRange.HOUR, texts, 110)])[0]
         assert "+5.00 % over 20 min" in wide
         assert "low 100.00   high 110.00 USD" in wide
         assert "3 points" in wide
-        narrow = text([head_line(ChartRange.HOUR, samples, "USD", None, 44)])[0]
+        narrow = text([head_line(ChartRange.HOUR, texts, 60)])[0]
         assert "+5.00 % over 20 min" in narrow
         assert "low" not in narrow
 
     def test_the_mark_is_read_with_its_time(self) -> None:
         samples = [Sample(START, 100.0), Sample(START + 600, 110.0)]
-        line = text([head_line(ChartRange.HOUR, samples, "USD", 1, 100)])[0]
-        assert "2026-05-14 17:56:00   110.00 USD   +10.00 % since start of chart" in line
-        assert "17:56:00   110.00 USD" in text([head_line(ChartRange.HOUR, samples, "USD", 1, 44)])[0]
+        long, _, short = text(line_reading(samples, "USD", 1))
+        assert long == "2026-05-14 17:56:00   110.00 USD   +10.00 % since start of chart"
+        assert short == "17:56:00   110.00 USD"
 
     @given(st.integers(18, 120), st.decimals(Decimal("0.0001"), Decimal("99999"), places=4))
     @settings(deadline=None)
     def test_the_head_is_exactly_as_wide_as_the_panel(self, width: int, price: Decimal) -> None:
         samples = [Sample(START, float(price)), Sample(START + 5, 1.0)]
-        for mark in (None, 0):
-            assert cell_len(text([head_line(ChartRange.ALL, samples, "USD", mark, width)])[0]) == width
+        for texts in (line_summary(samples, "USD"), line_reading(samples, "USD", 0), []):
+            assert cell_len(text([head_line(ChartRange.ALL, texts, width)])[0]) == width
+
+    def test_the_volume_of_a_cell_is_the_difference_of_the_counts(self) -> None:
+        # given counts of a session, a quote without one, and the next session
+        counts = (100, 150, None, 400, 20, 30)
+        points = [
+            PricePoint(NOON + timedelta(seconds=number), Decimal(1), None, volume, "REGULAR")
+            for number, volume in enumerate(counts)
+        ]
+        volumes = traded_volumes(points, lambda at: int(at - START) // 2, 3)
+        assert volumes == [50, 250, 30]
+        assert text(volume_lines(volumes, 2, 8)) == ["   250 │ █ ", "       │▃█▂"]
 
 
 def test_ranges_of_different_length_draw_different_pictures() -> None:
@@ -279,9 +300,9 @@ def test_the_previous_close_is_a_line_where_it_is_near() -> None:
 
 
 @pytest.mark.parametrize(
-    ("converted", "rate", "level"), [(False, None, 99.0), (True, 6.5, 643.5), (True, None, None)]
+    ("converted", "rate", "level"), [(False, None, 99.0), (True, Decimal("6.5"), 643.5), (True, None, None)]
 )
 def test_the_previous_close_is_in_the_currency_shown(
-    converted: bool, rate: float | None, level: float | None
+    converted: bool, rate: Decimal | None, level: float | None
 ) -> None:
     assert Day("+1.00", 99.0, rate).level(converted=converted) == level

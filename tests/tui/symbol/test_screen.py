@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from sp500tui.errors import DatabaseError
+from sp500tui.errors import DatabaseError, Sp500tuiError
+from sp500tui.pipeline.api import HistorySnapshot
 from sp500tui.pipeline.core.snapshot import MissingSymbol
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.symbol.chart_series import ChartRange
-from sp500tui.tui.symbol.screen import SymbolScreen
-from tests.support.tui.canned_reader import CannedReader
+from sp500tui.tui.symbol.screen import Answer, SymbolScreen
+from tests.support.tui.canned_reader import CannedReader, candles
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
 from tests.tui.conftest import Drive, Driven
 
@@ -42,7 +44,7 @@ def asks_again(screen: SymbolScreen) -> bool:
 
 
 def marked(screen: SymbolScreen) -> int | None:
-    """Index of the price under the mark."""
+    """Index of the candle or price under the mark."""
     return screen.chart.mark
 
 
@@ -77,31 +79,33 @@ class TestOpening:
         async with opened(drive) as (driven, _, reader):
             await driven.until(lambda: "Semiconductors" in driven.text())
             words = driven.text()
-            for part in ("NVDA · Nvidia", "214.72 USD", "0001045810", "by writer-1", "the last hour", "┬"):
+            for part in ("NVDA · Nvidia", "214.72 USD", "0001045810", "by writer-1", "1d in USD", "┬"):
                 assert part in words
-            assert reader.asked[0] == ("of_symbol", "NVDA", NOON - timedelta(hours=1))
+            assert reader.asked[:2] == [("of_symbol", "NVDA", NOON), ("candles_of", "NVDA", 1)]
 
     @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (62, 17)])
     async def test_every_size_shows_price_and_chart(self, drive: Drive, size: tuple[int, int]) -> None:
         async with opened(drive, size=size) as (driven, _, _):
-            await driven.until(lambda: "214.72" in driven.text() and "1 h" in driven.text())
+            await driven.until(lambda: "214.72" in driven.text() and " 6m " in driven.text())
 
     async def test_a_window_that_is_too_small_shows_a_message(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             await driven.pilot.resize_terminal(30, 10)
-            await driven.until(lambda: "too small" in driven.text())
+            await driven.until(lambda: driven.app.screen.query_one("#too-small").region.height == 10)
             await driven.pilot.resize_terminal(10, 5)
             await driven.pilot.resize_terminal(120, 40)
-            await driven.until(lambda: "latest rows" in driven.text())
+            await driven.until(lambda: driven.app.screen.query_one("#bottom").region.width == 120)
 
 
 class TestReading:
     async def test_it_reads_again_and_shows_what_is_new(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
+            await driven.press("T")
+            await driven.until(lambda: "over 54 min" in driven.text())
             reader.minutes = 10
             screen._run_query_if_idle()
             await driven.until(lambda: "over 9 min" in driven.text())
-            assert len(reader.asked) == 2
+            assert reader.asked[-2:] == [("of_symbol", "NVDA", NOON - timedelta(hours=1))] * 2
 
     async def test_a_hidden_screen_sends_no_queries(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
@@ -122,7 +126,7 @@ class TestReading:
             # then the screen says so and is no further question asked
             await driven.until(lambda: "Reading the stored prices" in driven.text())
             screen._run_query_if_idle()
-            assert len(reader.asked) == 1
+            assert {question[0] for question in reader.asked} == {"of_symbol"}
             # when it answers
             gate.set()
             await driven.until(lambda: "latest rows" in driven.text() and "┬" in driven.text())
@@ -151,9 +155,12 @@ class TestReading:
     async def test_a_symbol_without_rows_shows_a_message(self, drive: Drive) -> None:
         reader = CannedReader()
         reader.empty = True
-        async with opened(drive, reader) as (driven, _, _):
-            await driven.until(lambda: "No prices of NVDA stored in the last hour" in driven.text())
+        async with opened(drive, reader) as (driven, screen, _):
+            await driven.until(lambda: "Nothing of NVDA is stored for the last trading day." in driven.text())
+            assert "B fetches its 1m bars" in " ".join(" ".join(screen.chart.lines_shown()).split())
             assert "No rows of NVDA stored yet" in driven.text()
+            await driven.press("T")
+            await driven.until(lambda: "No prices of NVDA collected in the last hour" in driven.text())
 
     async def test_the_connection_is_given_back(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, reader):
@@ -181,57 +188,173 @@ class TestKeys:
             old = screen.stored
             assert old is not None
             await driven.press("down")
-            screen.post_message(screen.QuerySucceeded(old))
+            late = Answer(old, ChartRange.DAY, candles("NVDA", 5), 31, NOON, 1, HistorySnapshot())
+            screen.post_message(screen.QuerySucceeded(late))
             await driven.until(lambda: screen.stored is not None and screen.stored.symbol == screen.symbol)
+            await driven.until(
+                lambda: screen.candles is not None and screen.candles.stored.symbol == screen.symbol
+            )
 
     async def test_t_changes_the_range_and_queries_it(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
+            for chosen in (
+                ChartRange.DAYS,
+                ChartRange.MONTH,
+                ChartRange.HALF_YEAR,
+                ChartRange.YEAR,
+                ChartRange.ALL,
+            ):
+                await driven.press("t")
+                await driven.until(lambda chosen=chosen: ("candles_of", "NVDA", chosen.days) in reader.asked)  # type: ignore[misc]
+                await driven.until(lambda chosen=chosen: f"{chosen.tab} in USD · " in driven.text())  # type: ignore[misc]
             await driven.press("t")
-            await driven.until(lambda: screen.time_range is ChartRange.DAY)
-            await driven.until(lambda: "the last day" in driven.text())
-            assert reader.asked[-1][2] == NOON - timedelta(days=1)
+            await driven.until(lambda: screen.time_range is ChartRange.HOUR)
+            await driven.until(lambda: "1h in USD · 330 collected prices" in driven.text())
             await driven.press("T", "T")
-            assert screen.time_range is ChartRange.ALL
+            assert screen.time_range is ChartRange.YEAR
 
     async def test_a_click_on_a_tab_does_the_same(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
-            await driven.pilot.click("#chart", offset=(2 + 15, 1))
+            await driven.pilot.click("#chart", offset=(2 + 32, 1))
             await driven.pilot.pause()
             assert screen.time_range is ChartRange.ALL
 
     async def test_c_changes_the_currency_of_the_chart(self, drive: Drive) -> None:
-        async with opened(drive) as (driven, _, _):
-            assert "stored prices in USD" in driven.text()
+        async with opened(drive) as (driven, screen, _):
+            await driven.until(lambda: "1d in USD" in driven.text())
             await driven.press("c")
-            await driven.until(lambda: "stored prices in DKK" in driven.text())
+            await driven.until(lambda: "1d in DKK at 6.8721" in driven.text())
+            assert "1,475.58 DKK" in "".join(screen.chart.lines_shown())
+            # and of the line, whose rates are those of its prices
+            await driven.press("T")
+            await driven.until(lambda: "1h in DKK · " in driven.text())
             assert "1,300" in driven.text()
 
-    async def test_the_mark_walks_along_the_curve_and_off_its_end(self, drive: Drive) -> None:
+    async def test_the_mark_moves_along_the_candles_and_off_their_end(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
+            await driven.until(lambda: screen.chart.length)
             await driven.press("right")
             assert marked(screen) is None
             await driven.press("left")
-            last = marked(screen)
-            assert last == len(screen.chart._samples) - 1
+            assert marked(screen) == screen.chart.length - 1
             await driven.press("h")
-            assert (marked(screen) or 0) < last
-            await driven.until(
-                lambda: "since start of chart" in driven.text() or "2026-05-14" in driven.text()
-            )
+            assert marked(screen) == screen.chart.length - 2
+            await driven.until(lambda: all(f"{name} " in screen.chart.lines_shown()[1] for name in "OHLC"))
             await driven.press("right", "l", "l")
-            assert screen.chart.mark is None
+            assert marked(screen) is None
+
+    async def test_the_mark_moves_along_the_line(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            await driven.press("T")
+            await driven.until(lambda: screen.chart.length == 330)
+            await driven.press("left", "left")
+            assert 0 < (screen.chart.mark or 0) < 329
+            await driven.until(lambda: "since start of chart" in driven.text())
 
     async def test_the_pointer_marks_too(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
-            await driven.pilot.hover("#chart", offset=(40, 8))
-            await driven.until(lambda: screen.chart.mark is not None)
-            await driven.pilot.hover("#facts", offset=(5, 5))
-            assert screen.chart.mark is None
+            for tab in ("1d", "1h"):
+                await driven.until(lambda tab=tab: f"{tab} in USD" in driven.text() and screen.chart.length)  # type: ignore[misc]
+                await driven.pilot.hover("#chart", offset=(40, 8))
+                await driven.until(lambda: screen.chart.mark is not None)
+                await driven.pilot.hover("#facts", offset=(5, 5))
+                await driven.until(lambda: screen.chart.mark is None)
+                await driven.press("T")
+
+    async def test_the_newest_price_continues_the_candles(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, screen, _):
+            await driven.until(lambda: screen.candles is not None)
+            prices = driven.pipeline.prices
+            place = next(i for i, each in enumerate(prices) if each.row.quote.symbol == "NVDA")
+            row = prices[place].row
+            prices[place] = replace(
+                prices[place],
+                row=replace(row, quote=replace(row.quote, price=Decimal("333.25"))),
+                version=9_999,
+            )
+            driven.show(replace(driven.pipeline.now_shows, uptime=632.0))
+            await driven.until(
+                lambda: screen.candles is not None and screen.candles.candles[-1].close == Decimal("333.25")
+            )
+            await driven.until(lambda: "C 333.25 USD" in screen.chart.lines_shown()[1])
 
     async def test_y_copies_the_quote(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             await driven.press("y")
             assert driven.app.clipboard.startswith("NVDA 214.72 USD")
+
+
+class TestFetching:
+    async def test_what_is_not_stored_is_fetched_by_the_pipeline(self, drive: Drive) -> None:
+        reader = CannedReader()
+        reader.empty = True
+        async with opened(drive, reader) as (driven, screen, _):
+            # when the bars of a year are requested
+            await driven.press("t", "t", "t", "t")
+            driven.pipeline.history_progress = HistorySnapshot(requests=4, requests_done=3)
+            await driven.press("B")
+            await driven.until(lambda: driven.pipeline.calls[-1][0] == "heal")
+            assert driven.pipeline.calls[-1] == ("heal", "1d", ChartRange.YEAR.since(NOON), NOON, ("NVDA",))
+            # then the progress is shown, and in the end the candles
+            await driven.until(lambda: "3 of 4 requests done" in str(screen.chart.border_subtitle))
+            reader.empty = False
+            driven.pipeline.history_progress = HistorySnapshot(
+                requests=4, requests_done=4, sessions_completed=250, sessions_incomplete=2
+            )
+            screen.run_query()
+            await driven.until(
+                lambda: "250 sessions complete, of 2 Yahoo" in str(screen.chart.border_subtitle)
+            )
+            assert "1y in USD" in driven.text()
+
+    @pytest.mark.parametrize(
+        ("after", "words"),
+        [
+            (HistorySnapshot(), "nothing is missing that Yahoo Finance has"),
+            (
+                HistorySnapshot(requests=1, requests_done=1, failed=1, problem="no data found"),
+                "no data found",
+            ),
+            (
+                HistorySnapshot(requests=1, requests_done=1, sessions_completed=1),
+                "fetched: 1 session complete",
+            ),
+        ],
+    )
+    async def test_the_outcome_is_shown(
+        self, drive: Drive, after: HistorySnapshot, words: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with opened(drive) as (driven, screen, _):
+
+            def heal(*_: object) -> bool:
+                driven.pipeline.history_progress = after
+                return True
+
+            monkeypatch.setattr(driven.pipeline, "heal", heal)
+            await driven.press("B")
+            await driven.until(lambda: words in str(screen.chart.border_subtitle))
+
+    async def test_a_pipeline_that_refuses_says_why(
+        self, drive: Drive, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with opened(drive) as (driven, screen, _):
+            driven.pipeline.heals = False
+            await driven.press("B")
+            await driven.until(lambda: "fetches no history now" in str(screen.chart.border_subtitle))
+
+            # and a viewer without steering, or a recording
+            def refuse(*_: object) -> bool:
+                raise Sp500tuiError("this viewer is read-only")
+
+            monkeypatch.setattr(driven.pipeline, "heal", refuse)
+            await driven.press("B")
+            await driven.until(lambda: "this viewer is read-only" in str(screen.chart.border_subtitle))
+
+    async def test_collected_prices_cannot_be_fetched(self, drive: Drive) -> None:
+        async with opened(drive) as (driven, _, _):
+            await driven.press("T", "B")
+            await driven.until(lambda: "Collected prices cannot be fetched later" in driven.text())
+            assert "heal" not in {call[0] for call in driven.pipeline.calls}
 
 
 class TestOutside:
