@@ -71,7 +71,7 @@ def open_run(settings: Settings, paths: Paths) -> Iterator[Run]:
 
             endpoint = stack.enter_context(serving(settings.metrics))
         pipeline = _build(settings, paths)
-        services.begin(pipeline)
+        services.begin(pipeline, pipeline.watch)
         if endpoint is not None:
             endpoint.run = pipeline
         yield pipeline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,8 +44,8 @@ class ControlSocket(Closable):
         except (ConfigurationError, OSError) as error:
             _log.warning("no viewer can attach to this pipeline: %s", error)
 
-    def serve(self, pipeline: PipelineControl) -> None:
-        """Answer viewers and commands from now on."""
+    def serve(self, pipeline: PipelineControl, on_viewer: Callable[[], None] = lambda: None) -> None:
+        """Answer viewers and commands from now on; `on_viewer` is called when a viewer begins to read."""
         if self._claim is None:
             return
         try:
@@ -52,7 +53,9 @@ class ControlSocket(Closable):
         except OSError as error:
             _log.warning("no viewer can attach to this pipeline: %s", error)
             return
-        self._server = ControlServer(listener, pipeline, RunFacts.of(self._settings), logs.current_ring())
+        self._server = ControlServer(
+            listener, pipeline, RunFacts.of(self._settings), logs.current_ring(), on_viewer=on_viewer
+        )
         self._server.start()
 
     def close(self) -> None:

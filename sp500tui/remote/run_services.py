@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sp500tui.closable import Closable
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
@@ -31,8 +33,13 @@ class RunServices(Closable):
         self.recorder: Recorder | None = None
         """Once the pipeline is built."""
 
-    def begin(self, pipeline: PipelineControl) -> None:
-        """Answer viewers of this pipeline and record it from now on."""
+    def begin(self, pipeline: PipelineControl, on_viewer: Callable[[], None] = lambda: None) -> None:
+        """Answer viewers of this pipeline and record it from now on.
+
+        `on_viewer` is called when a viewer begins to read, and for a recording to files.
+        """
+        if self._settings.record is not None:
+            on_viewer()
         self.recorder = Recorder(
             pipeline,
             RunFacts.of(self._settings),
@@ -42,7 +49,7 @@ class RunServices(Closable):
         )
         self.recorder.start()
         if self._control is not None:
-            self._control.serve(pipeline)
+            self._control.serve(pipeline, on_viewer)
 
     def close(self) -> None:
         """Record the end, inform the viewers and free the data folder. May be called twice."""

@@ -30,6 +30,7 @@ from sp500tui.remote.wire import (
     Answer,
     Failure,
     Hello,
+    Position,
     ProtocolError,
     Refusal,
     RunFacts,
@@ -102,13 +103,16 @@ class ControlServer:
         *,
         clock: Callable[[], float] = time.monotonic,
         user_of: Callable[[socket.socket], int] = peer_user,
+        on_viewer: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_viewer` is called when a viewer begins to read."""
         self._listener = listener
         self._pipeline = pipeline
         self._source = UpdateSource(pipeline, log, reuse=_SNAPSHOT_AGE)
         self._welcome = Welcome(PROTOCOL, __version__, os.getpid(), datetime.now(UTC), run)
         self._clock = clock
         self._user_of = user_of
+        self._on_viewer = on_viewer
         self._selector = selectors.DefaultSelector()
         self._wakeup = SelfPipe()
         self._connections: set[_Connection] = set()
@@ -231,6 +235,8 @@ class ControlServer:
     def _answer(self, connection: _Connection, request: Poll | Command) -> None:
         if isinstance(request, Poll):
             connection.polls = True
+            if request.position == Position():
+                self._on_viewer()
             update = self._update(request)
             connection.knows_end = update is not None and update.report is not None
             answer = _failed_update() if update is None else _answered(update)

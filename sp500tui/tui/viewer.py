@@ -27,6 +27,16 @@ _STOP_QUESTIONS = {
     ShutdownLevel.SPOOL: "Stop waiting and write the rest to the journal",
     ShutdownLevel.KILL: "Kill the pipeline's workers",
 }
+_NODE_QUESTIONS = {
+    ShutdownLevel.DRAIN: "Stop this node of the cluster, finishing its leases",
+    ShutdownLevel.SPOOL: "Stop waiting and give the leases of this node to other nodes",
+    ShutdownLevel.KILL: "Kill the workers of this node",
+}
+_NODE_MESSAGES = {
+    ShutdownLevel.DRAIN: "The node leaves the cluster; press again to give its leases to other nodes",
+    ShutdownLevel.SPOOL: "The leases of the node go to other nodes; press again to kill its workers",
+    ShutdownLevel.KILL: "The workers of the node are killed",
+}
 
 
 class ViewerApp(DashboardApp):
@@ -49,15 +59,16 @@ class ViewerApp(DashboardApp):
             self.show_message("The pipeline has ended; press q to leave")
             return
         level = escalate(self._stop_level)
+        questions = _NODE_QUESTIONS if self.snapshot.nodes else _STOP_QUESTIONS
         self.ask(
-            f"{_STOP_QUESTIONS[level]}?",
+            f"{questions[level]}?",
             lambda: self._run_action(lambda pipeline: self._stop(pipeline, level)),
         )
 
     def _stop(self, pipeline: PipelineControl, level: ShutdownLevel) -> str:
         pipeline.stop(level)
         self._stop_level = level
-        return SHUTDOWN_MESSAGES[level]
+        return (_NODE_MESSAGES if self.snapshot.nodes else SHUTDOWN_MESSAGES)[level]
 
     def leave(self) -> None:
         """Exit: with the code of the run if it has ended, else 0 or that of the signal."""

@@ -18,6 +18,7 @@ from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.wire import RunFacts
 from sp500tui.tui.viewer import ViewerApp
 from tests.support.remote import FACTS
+from tests.support.tui.fake_cluster import three_nodes
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, failed
 from tests.tui.conftest import CannedLog, Driven, until_shown
 
@@ -81,6 +82,14 @@ async def test_stopping_the_pipeline_asks_before_each_step(view: View) -> None:
         await viewer.until(lambda: viewer.app.snapshot.phase is Phase.STOPPED)
         await viewer.press("Q")
         assert viewer.said == "The pipeline has ended; press q to leave"
+
+
+async def test_in_a_cluster_the_question_and_its_effect_are_about_the_node(view: View) -> None:
+    async with view(FakePipeline(three_nodes())) as viewer:
+        await viewer.press("Q")
+        assert "Stop this node of the cluster" in viewer.text()
+        await viewer.press("y")
+        assert viewer.said.startswith("The node leaves the cluster")
 
 
 async def test_the_exit_code_after_the_end_is_that_of_the_run(view: View) -> None:

@@ -68,7 +68,8 @@ class ControlLoop:
         self._name = name
         self._emit = emit
         self._heartbeat = heartbeat
-        self._has_frontend = not settings.no_ui
+        self.has_frontend = not settings.no_ui
+        """Whether the workers of all nodes are read, and the broker more often."""
         self._unsent: SimpleQueue[tuple[str, str]] = SimpleQueue()
         self._pending: dict[str, str] = {}
         self._heartbeat_due = self._poll_due = 0.0
@@ -147,7 +148,7 @@ class ControlLoop:
                 self._heartbeat_due = now + _HEARTBEAT_INTERVAL
                 self._send_heartbeat()
             if now >= self._poll_due:
-                self._poll_due = now + (_FRONTEND_INTERVAL if self._has_frontend else _POLL_INTERVAL)
+                self._poll_due = now + (_FRONTEND_INTERVAL if self.has_frontend else _POLL_INTERVAL)
                 self._read_state()
             if now >= self._orphan_check_due:
                 self._orphan_check_due = now + _ORPHAN_CHECK_INTERVAL
@@ -170,7 +171,7 @@ class ControlLoop:
         if now - self._last_heartbeat > _MAX_HEARTBEAT_GAP:
             self._connected_since = now
         self._last_heartbeat = now
-        view = membership.view(details=self._has_frontend)
+        view = membership.view(details=self.has_frontend)
         before, self.view = self.view, view
         if self._unsent.empty():
             self._pending.clear()

@@ -112,11 +112,18 @@ class NodeLifecycle(Lifecycle):
             if name in components.stages:
                 components.stages[name].start()
         if not self._settings.no_ui:
-            components.feed.thread.start()
+            self.watch()
         self._open_market_clock()
         if StageName.HISTORY in components.stages and components.maintenance.wanted:
             components.maintenance.start()
         self._enter(Phase.RUNNING)
+
+    def watch(self) -> None:
+        """Read the workers of the other nodes, and where this node has a database their prices, from now on."""
+        self.control_loop.has_frontend = True
+        feed = self.components.feed.thread
+        if self.components.uses_database and not feed.started:
+            feed.start()
 
     def _open_sources(self) -> Sources:
         """Open the data sources, in a demo with the market parameters shared by all nodes."""

@@ -105,6 +105,10 @@ class ClusterNode(PipelineBase):
             settings, self._components, self.name, emit=self._emit, heartbeat=self._lifecycle.heartbeat
         )
 
+    def watch(self) -> None:
+        """See `PipelineBase.watch`: prices and workers of the other nodes."""
+        self._lifecycle.watch()
+
     # --- control: desired values on the broker, with which every node reconciles -----------------------------------
 
     def scale(self, stage: StageName, size: int) -> ScaleResult:

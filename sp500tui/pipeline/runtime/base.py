@@ -45,6 +45,9 @@ class PipelineBase:
         """See `PipelineControl.start`."""
         self._lifecycle.start()
 
+    def watch(self) -> None:
+        """Begin to read what only viewers need; nothing where all of it is known anyway."""
+
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
         return self._components.latest_prices.changes_since(version)

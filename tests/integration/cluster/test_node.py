@@ -54,6 +54,25 @@ def test_a_run_counts_from_where_it_joined(join: ClusterUnderTest) -> None:
     assert second.snapshot().ledger.fetched == 6
 
 
+def test_a_node_without_a_screen_shows_the_whole_cluster_to_viewers(join: ClusterUnderTest) -> None:
+    # given a node that fetches, and one that only writes, both without a screen
+    fetching = join("scraper,price=1,converter=1")
+    writing = join("writer=1")
+    writing.waits_for(lambda s: s.ledger.stored >= 3, "stored rows")
+    assert writing.node.prices_since(0)[1] == []
+    # when a viewer attaches to the second one
+    writing.node.watch()
+    writing.node.watch()
+    # then it shows the prices and the workers of the first one
+    seen = writing.waits_for(
+        lambda s: (
+            writing.node.prices_since(0)[1] and {worker.node for worker in s.workers} >= {fetching.name}
+        ),
+        "prices and workers of the other node",
+    )
+    assert {worker.stage for worker in seen.workers} >= {StageName.PRICE, StageName.WRITER}
+
+
 def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) -> None:
     # given a node for each stage, and one that only looks
     scheduler = join("scraper")

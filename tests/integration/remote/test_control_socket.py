@@ -77,6 +77,17 @@ class TestAnswers:
         assert again.snapshot == running()
         assert (again.prices, again.constituents, again.lines, again.events) == ((), None, (), ())
 
+    def test_a_viewer_is_announced_when_it_begins_to_read(self, serve: Serve) -> None:
+        announced: list[int] = []
+        served = serve(on_viewer=lambda: announced.append(1))
+        with Session(served.data) as command:
+            command.execute(commands.Pause())
+            poll(command, Position(prices=1 << 62))
+        assert announced == []
+        with Session(served.data) as viewer:
+            poll(viewer, poll(viewer).position)
+        assert announced == [1]
+
     def test_commands_are_carried_out(self, serve: Serve) -> None:
         served = serve()
         with Session(served.data) as session:
