@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -102,6 +103,7 @@ class FakeCharts:
         self.before: Callable[[ChartRequest], None] = lambda request: None
         """Called before an answer; may raise."""
         self.first_trade: datetime | None = None
+        self.currency = "USD"
         self._lock = threading.Lock()
 
     def __call__(self, request: ChartRequest) -> Chart:
@@ -121,12 +123,12 @@ class FakeCharts:
         ]
         return Chart(
             request=request,
-            bars=block(there) if there else (),
+            bars=block([replace(each, currency=self.currency) for each in there]) if there else (),
             unfinished=(),
             missing=tuple(start for start in starts if (request.symbol, start) in self.null_bars),
             sessions=tuple(each for day in self.days for each in day.sessions),
             actions=self.actions.get(request.symbol, ()),
-            currency="USD",
+            currency=self.currency,
             first_trade=self.first_trade,
             fetched_at=self.now,
         )

@@ -63,10 +63,12 @@ class Maintenance:
         background: Callable[[], AbstractContextManager[None]],
         health: DatabaseHealth,
         leads: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`run`: the history stage, which is started with the first missing bar, or at once with `heal`.
 
         `leads`: whether this program does what only one of a cluster does, which is all but the requests of front ends.
+        `clock`: the time of day, in seconds since 1970.
         """
         self._settings = settings
         self._url = url
@@ -75,6 +77,7 @@ class Maintenance:
         self._background = background
         self._health = health
         self._leads = leads
+        self._clock = clock
         self._run = run
         self._requested: deque[HealRequest] = deque()
         self._survey_problem = ""
@@ -82,7 +85,7 @@ class Maintenance:
         self._thread_started = threading.Event()
         self._due = {"heal": 0.0, "retain": 0.0}
         """Monotonic times of the next survey and of the next replacement of old rows."""
-        self._offset = time.time() - time.monotonic()
+        self._offset = clock() - time.monotonic()
         self.thread = ServiceThread("maintenance", self._step)
 
     @property
@@ -135,7 +138,7 @@ class Maintenance:
         """Do what is due; an expected error is logged in one line, and tried again later."""
         if not self._health.ready.is_set():
             return _POLL_INTERVAL
-        offset = time.time() - time.monotonic()
+        offset = self._clock() - time.monotonic()
         if offset - self._offset > _CLOCK_JUMP:
             _log.info("the clock is %.0f s ahead: looking for what was missed", offset - self._offset)
             self._due["heal"] = 0.0
@@ -153,11 +156,14 @@ class Maintenance:
         self._serve_requests()
         return _POLL_INTERVAL
 
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
     def _serve_requests(self) -> None:
         """Determine what is missing in the requested windows, and queue it."""
         symbols = self._symbols()
         while self._requested and symbols and not self.thread.stopping:
-            request, now = self._requested[0], datetime.now(UTC)
+            request, now = self._requested[0], self._now()
             window = (max(request.start, oldest_start(request.resolution, now)), min(request.end, now))
             states = RETRIEVABLE | {CoverageState.UNANSWERED}
             if request.symbols:
@@ -180,7 +186,7 @@ class Maintenance:
         self._run.start()
         if not symbols or not self._run.idle:
             return _POLL_INTERVAL
-        now = datetime.now(UTC)
+        now = self._now()
         with connect(self._url(), application_name="sp500tui maintenance") as connection:
             # The session that was running then is complete only with the bars before it.
             first = created_at(connection) - timedelta(days=1)
@@ -196,7 +202,7 @@ class Maintenance:
         states: frozenset[CoverageState],
     ) -> tuple[str, ...]:
         """Survey a window and queue the requests for sessions in one of these states; returns the warnings."""
-        now = datetime.now(UTC)
+        now = self._now()
         with self._background(), connect(self._url(), application_name="sp500tui maintenance") as connection:
             found = survey(connection, self._fetch, symbols, str(resolution), window, now)
         for warning in found.warnings:
@@ -223,7 +229,7 @@ class Maintenance:
                 continue
             with connect(self._url(), application_name="sp500tui maintenance") as connection:
                 deleted = replace_old(
-                    connection, replacement, datetime.now(UTC) - parse_age(age), lambda: self.thread.stopping
+                    connection, replacement, self._now() - parse_age(age), lambda: self.thread.stopping
                 )
             if deleted:
                 _log.info(

@@ -160,6 +160,48 @@ def test_killed_writers_lose_double_and_alter_nothing(url: str, tmp_path: Path, 
     assert states(url, charts) == {CoverageState.COMPLETE}
 
 
+def test_a_full_disk_delays_and_loses_nothing(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+    # given a database without room for more than some bars
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF NEW.start_time > '2026-05-06' THEN "
+            "RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'no space left on device'; END IF; "
+            "RETURN NEW; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON bars FOR EACH ROW EXECUTE FUNCTION full_disk()"
+        )
+
+    def make_room(run: HistoryRun) -> None:
+        until(lambda: "disk is full" in run.trouble or "no space" in run.trouble)
+        assert not run.idle
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP TRIGGER full_disk ON bars")
+
+    # when there is room again, then every bar is stored, and none was refused
+    run = heal(url, tmp_path, charts, make_room)
+    assert run.counters.dead == 0
+    assert stored(url) == expected()
+    assert states(url, charts) == {CoverageState.COMPLETE}
+
+
+def test_a_currency_that_changes_between_two_answers_is_kept_with_each_bar(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    heal(url, tmp_path, charts)
+    charts.currency = "EUR"
+    later = trading_day(date(2026, 5, 8))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DELETE FROM bars WHERE start_time >= '2026-05-08'")
+    heal(url, tmp_path, charts)
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT DISTINCT start_time >= %s, currency FROM bars ORDER BY 1", [later.start_time]
+        )
+        assert found.fetchall() == [(False, "USD"), (True, "EUR")]
+
+
 def test_bars_spooled_by_an_interrupted_run_are_stored_by_the_next(
     url: str, tmp_path: Path, charts: FakeCharts
 ) -> None:

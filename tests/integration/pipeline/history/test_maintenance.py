@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,12 +22,16 @@ from sp500tui.pipeline.runtime.maintenance import HealRequest, Maintenance
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.charts import ChartRequest
+from sp500tui.storage.connection import connect
 from sp500tui.storage.schema.migrations import apply_schema
-from tests.support.charts import FakeCharts, trading_day, weekdays
+from tests.support.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
 from tests.support.waiting import Wait
 
 NOW = datetime.now(UTC)
 DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4)]
+
+SINCE = DAYS[1:]
+"""Those that began after the database was created, whatever time it is now."""
 
 
 @pytest.fixture
@@ -38,7 +43,9 @@ def url(database_url: str) -> str:
 
 
 @contextmanager
-def maintained(url: str, folder: Path, charts: FakeCharts, **settings: Any) -> Iterator[Maintenance]:
+def maintained(
+    url: str, folder: Path, charts: FakeCharts, clock: Callable[[], float] = time.time, **settings: Any
+) -> Iterator[Maintenance]:
     health = DatabaseHealth(lambda _: None)
     health.ready.set()
     health.record_success()
@@ -61,6 +68,7 @@ def maintained(url: str, folder: Path, charts: FakeCharts, **settings: Any) -> I
         fetch=charts,
         background=background,
         health=health,
+        clock=clock,
     )
     if maintenance.wanted:
         maintenance.start()
@@ -90,6 +98,63 @@ def test_missing_bars_are_fetched_since_the_database_was_created(
         eventually(lambda: again.requests["AAPL"] == 1)
         assert maintenance.progress().requests == 0
     assert count(url, "bars") == stored
+
+
+def test_after_a_wake_up_what_was_missed_is_fetched(url: str, tmp_path: Path, eventually: Wait) -> None:
+    # given a program that has all bars up to the day before the last one
+    charts, ahead = FakeCharts(list(SINCE[:-1]), NOW), [0.0]
+    with maintained(url, tmp_path, charts, lambda: time.time() + ahead[0], heal=True) as maintenance:
+        first = count_days(url)
+        eventually(lambda: count_days(url) == 2 * (len(SINCE) - 1) and not maintenance.progress().busy)
+        assert first == 0
+        surveys = charts.requests["AAPL"]
+        # when the machine was asleep for 19.5 hours, in which a session took place
+        charts.days.append(SINCE[-1])
+        ahead[0] = 19.5 * 3600
+        # then that one is fetched at once, and nothing else is requested again
+        eventually(lambda: count_days(url) == 2 * len(SINCE) and not maintenance.progress().busy)
+        assert charts.requests["AAPL"] == surveys + 2
+        assert charts.requests["MSFT"] == 2
+
+
+@pytest.mark.parametrize("seconds", [-7200.0, 30.0])
+def test_a_clock_that_is_set_back_or_corrected_is_no_wake_up(
+    url: str, tmp_path: Path, eventually: Wait, seconds: float
+) -> None:
+    charts, ahead = FakeCharts(list(SINCE[:-1]), NOW), [0.0]
+    steps = []
+
+    def clock() -> float:
+        steps.append(ahead[0])
+        return time.time() + ahead[0]
+
+    with maintained(url, tmp_path, charts, clock, heal=True) as maintenance:
+        eventually(lambda: count_days(url) == 2 * (len(SINCE) - 1) and not maintenance.progress().busy)
+        asked = charts.requests.copy()
+        ahead[0] = seconds
+        eventually(lambda: steps.count(seconds) >= 3)
+        assert charts.requests == asked
+
+
+def test_a_hole_before_newer_bars_is_found_after_a_start(url: str, tmp_path: Path, eventually: Wait) -> None:
+    # given the bars of the last day only, and none of an hour in the middle of it
+    newest = SINCE[-1]
+    kept = [start for start in newest.slots("1m") if not 60 <= newest.slots("1m").index(start) < 120]
+    with connect(url, application_name="test") as connection:
+        for symbol in ("AAPL", "MSFT"):
+            insert_bars(connection, [bar(symbol, Resolution.MINUTE, start) for start in kept])
+    # when a program with heal starts
+    with maintained(url, tmp_path, FakeCharts(list(SINCE), NOW), heal=True):
+        eventually(lambda: count_days(url) == 2 * len(SINCE))
+    assert count(url, "bars") == 2 * len(SINCE) * 390
+
+
+def count_days(url: str) -> int:
+    """The days that have all their bars."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM coverage WHERE state = 'complete'").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def test_nothing_is_done_without_a_setting(url: str, tmp_path: Path) -> None:
