@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 
@@ -10,12 +9,10 @@ import pytest
 
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health, WorkerState
-from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import EngineStarter
 from tests.faults.steps import FIFTY
 from tests.support.cluster import ClusterUnderTest
 from tests.support.locks import Watch, watching
-from tests.support.postgres import public_folder
 from tests.support.valkey import ValkeyServer, new_server
 
 
@@ -23,14 +20,6 @@ from tests.support.valkey import ValkeyServer, new_server
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     with watching(monkeypatch) as found:
         yield found
-
-
-@pytest.fixture
-def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
-    starter = EngineStarter(demo_market, public_folder())
-    yield starter
-    starter.close()
-    shutil.rmtree(starter.folder)
 
 
 @pytest.fixture

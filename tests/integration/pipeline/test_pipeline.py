@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -19,10 +18,8 @@ from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.pipeline.report import exit_code
-from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import EngineStarter
 from tests.faults.steps import FIFTY
-from tests.support.postgres import public_folder
 
 Wait = Callable[[Callable[[], object]], None]
 FEW = "AAPL,MSFT,BRK.B"
@@ -33,15 +30,6 @@ def kinds(pipeline: PipelineControl) -> list[EventKind]:
 
 
 SYMBOLS = len(FIFTY.split(","))
-
-
-@pytest.fixture
-def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
-    """Starts pipelines that keep what they keep in one folder."""
-    starter = EngineStarter(demo_market, public_folder())
-    yield starter
-    starter.close()
-    shutil.rmtree(starter.folder)
 
 
 def test_one_cycle_stores_every_symbol_once(start: EngineStarter, database_url: str) -> None:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.verdict import VerdictKind
-from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import Engine, EngineStarter
 from tests.faults.steps import FIFTY
-from tests.support.postgres import public_folder
 
 ADDS_ONE = "+ adds one"
-
-
-@pytest.fixture
-def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
-    starter = EngineStarter(demo_market, public_folder())
-    yield starter
-    starter.close()
-    shutil.rmtree(starter.folder)
 
 
 def fastest_cycle(run: Engine, cycles: int = 2) -> float:

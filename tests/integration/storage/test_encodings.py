@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +14,6 @@ import pytest
 from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.model import Constituent
 from sp500tui.pipeline.report import exit_code
-from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.adaptation import python_codec
 from sp500tui.storage.batch_codec import decode, encode
 from sp500tui.storage.connection import connect
@@ -26,7 +24,7 @@ from sp500tui.storage.transaction import run
 from sp500tui.storage.writes import insert, upsert_constituents, upsert_symbols
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
-from tests.support.postgres import TcpPostgres, public_folder
+from tests.support.postgres import TcpPostgres
 from tests.support.rows import row
 
 MOMENT = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)
@@ -65,14 +63,6 @@ def make_database(tcp_postgres: TcpPostgres) -> Iterator[OpenDatabase]:
 
     yield make
     tcp_postgres.execute(*(f"DROP DATABASE {name} WITH (FORCE)" for name in made))
-
-
-@pytest.fixture
-def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
-    starter = EngineStarter(demo_market, public_folder())
-    yield starter
-    starter.close()
-    shutil.rmtree(starter.folder)
 
 
 def names(connection: OurConnection) -> list[tuple[object, ...]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.database_monitor import is_permanent
-from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.batch_codec import decode, encode
 from sp500tui.storage.connection import connect
 from sp500tui.storage.schema.migrations import apply_schema
@@ -25,7 +23,7 @@ from sp500tui.storage.writes import insert, upsert_symbols
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
 from tests.support.pgbouncer import PgBouncer
-from tests.support.postgres import TcpPostgres, public_folder
+from tests.support.postgres import TcpPostgres
 from tests.support.rows import row
 
 Starter = Callable[..., PgBouncer]
@@ -40,14 +38,6 @@ SELECT jsonb_build_object(
     'cursors', (SELECT count(*) FROM pg_cursors)
 )
 """
-
-
-@pytest.fixture
-def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
-    starter = EngineStarter(demo_market, public_folder())
-    yield starter
-    starter.close()
-    shutil.rmtree(starter.folder)
 
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,6 @@ import pytest
 
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.snapshot import Health
-from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import Engine, EngineStarter
@@ -49,14 +48,6 @@ def replica(primary: TcpPostgres) -> Iterator[TcpPostgres]:
     yield server
     end_server(server.pgdata)
     shutil.rmtree(server.folder)
-
-
-@pytest.fixture
-def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
-    starter = EngineStarter(demo_market, public_folder())
-    yield starter
-    starter.close()
-    shutil.rmtree(starter.folder)
 
 
 def archive_of(run: Engine) -> PostgresReader:

@@ -72,6 +72,18 @@ def live(log: CannedLog, tmp_path: Path, past: Recording) -> Show:
     return opened
 
 
+def replay_app(pipeline: ReplayedPipeline, folder: Path) -> ReplayApp:
+    """The dashboard on a recording."""
+    return ReplayApp(
+        lambda: pipeline,
+        FACTS.run.applied_to(Settings(data_dir=folder)),
+        log=pipeline,
+        state_file=folder / "dashboard.json",
+        export_folder=folder,
+        replayed=pipeline,
+    )
+
+
 @pytest.fixture
 def replay(tmp_path: Path, past: Recording) -> Show:
     """Runs the dashboard on the recording; its clock stands still."""
@@ -81,14 +93,7 @@ def replay(tmp_path: Path, past: Recording) -> Show:
         playback = Playback(past.first, past.last, clock=clock or FakeClock())
         playback.seek(START + at)
         pipeline = ReplayedPipeline(past, playback)
-        app = ReplayApp(
-            lambda: pipeline,
-            FACTS.run.applied_to(Settings(data_dir=tmp_path)),
-            log=pipeline,
-            state_file=tmp_path / "dashboard.json",
-            export_folder=tmp_path,
-            replayed=pipeline,
-        )
+        app = replay_app(pipeline, tmp_path)
         async with app.run_test(size=(120, 40)) as pilot:
             driven = Driven(app, pilot, FakePipeline())
             await driven.until(lambda: app.feed.pipeline is pipeline and bar(driven), "the time bar")
@@ -355,14 +360,7 @@ async def test_the_pictures_of_a_replay_are_those_of_the_run(tmp_path: Path, siz
     clock = FakeClock()
     playback = Playback(recording.first, recording.last, clock=clock)
     pipeline = ReplayedPipeline(recording, playback)
-    replay = ReplayApp(
-        lambda: pipeline,
-        FACTS.run.applied_to(Settings(data_dir=tmp_path)),
-        log=pipeline,
-        state_file=tmp_path / "dashboard.json",
-        export_folder=tmp_path,
-        replayed=pipeline,
-    )
+    replay = replay_app(pipeline, tmp_path)
     async with replay.run_test(size=size) as pilot:
         shown = Driven(replay, pilot, life.pipeline)
         await shown.until(lambda: replay.feed.pipeline is pipeline and bar(shown), "the time bar")
