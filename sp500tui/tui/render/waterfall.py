@@ -38,12 +38,16 @@ _STAGE_OF = {
 }
 
 
-def waterfall_lines(journey: Journey, width: int) -> list[Line]:
-    """A line for each known leg: its name, its duration and a bar at its place in the whole."""
+def waterfall_lines(journey: Journey, width: int, most: int = len(LEGS)) -> list[Line]:
+    """A line for each known leg: its name, its duration and a bar at its place in the whole.
+
+    Of more than `most` legs the longest are shown.
+    """
     room = max(4, width - _NAME_WIDTH - _TIME_WIDTH - 1)
     scale = room / journey.total if journey.total else 0.0
     lines: list[Line] = []
-    for moment, start, end in journey.legs():
+    longest = sorted(journey.legs(), key=lambda leg: leg[1] - leg[2])[:most]
+    for moment, start, end in sorted(longest):
         first = min(room - 1, int((start - journey.begin) * scale))
         last = min(room, max(first + 1, round((end - journey.begin) * scale)))
         worker = journey.workers.get(_STAGE_OF[moment], "") if moment in _STAGE_OF else ""

@@ -29,6 +29,7 @@ from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
+from sp500tui.tui.shell.quote_way import QuoteWay
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.symbol.candle_plot import candles_that_fit
 from sp500tui.tui.symbol.candle_series import LiveCandles, description
@@ -114,6 +115,7 @@ class SymbolScreen(BaseScreen):
             yield PriceChart(("USD", self.dashboard.settings.currency))
         with Horizontal(id="bottom"):
             yield LinesWidget(id="stored", classes="panel")
+            yield QuoteWay()
 
     def on_mount(self) -> None:
         """Load the companies; start the chart in the currency of the table."""
@@ -189,6 +191,7 @@ class SymbolScreen(BaseScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Update the quote and its provenance."""
+        self.query_one(QuoteWay).show(self.symbol)
         price = self._price()
         missing = next((entry for entry in snapshot.missing if entry.symbol == self.symbol), None)
         listed = self._constituents.get(self.symbol)
@@ -236,7 +239,7 @@ class SymbolScreen(BaseScreen):
         else:
             text = self._error or (_LOADING if stored is None else f"No rows of {self.symbol} stored yet")
             widget.show_lines([cut((Span(clean(text), Role.LABEL),), widget.size.width)])
-        set_titles(widget, f"latest rows in PostgreSQL{self._stale}")
+        set_titles(widget, f"latest rows{self._stale or ' in PostgreSQL'}")
 
     @property
     def _stale(self) -> str:

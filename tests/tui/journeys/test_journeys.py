@@ -12,8 +12,10 @@ from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.journeys import Journey, Moment
 from sp500tui.tui.journeys.render import SLOWEST, slowest
 from sp500tui.tui.journeys.screen import JourneysScreen
+from sp500tui.tui.messages import SymbolSelected
 from sp500tui.tui.render.lines import Line, width_of
 from sp500tui.tui.render.waterfall import waterfall_bar, waterfall_lines
+from sp500tui.tui.shell.quote_way import journey_of
 from tests.support.tui.fake_pipeline import FakePipeline, seeded_prices
 from tests.support.tui.timeline_scenes import NOW, ScenePipeline, killed_writer
 from tests.tui.conftest import Drive
@@ -63,6 +65,9 @@ class TestWaterfall:
         assert "2.0 s" in text(lines[0])
         assert all(width_of(line) == width for line in lines)
 
+    def test_without_room_for_all_the_longest_legs_are_shown(self) -> None:
+        assert [text(line)[:23].strip() for line in waterfall_lines(JOURNEY, 60, 2)] == ["request", "commit"]
+
     @pytest.mark.parametrize("width", [1, 10, 60])
     def test_a_bar_is_as_long_as_its_share_of_the_longest(self, width: int) -> None:
         assert width_of(waterfall_bar(JOURNEY, width, 20.0)) == width
@@ -91,6 +96,24 @@ async def test_the_legs_and_the_slowest_quotes_are_shown(drive: Drive, size: tup
         assert screen.reading.monotonic == NOW
         for words in ("tickers queue", "request limit", "commit", "slowest twenty now"):
             assert words in driven.text()
+
+
+class TestWayOfAQuote:
+    async def test_the_symbol_screen_shows_the_way_of_the_newest_quote(self, drive: Drive) -> None:
+        pipeline = scene()
+        async with drive(pipeline, size=(140, 55)) as driven:
+            driven.app.post_message(SymbolSelected("ABBV"))
+            await driven.until(lambda: "way of its newest quote ·" in driven.text())
+            for leg in ("request limit", "request", "commit"):
+                assert leg in driven.text()
+
+    async def test_a_quote_of_an_unknown_batch_has_none(self, drive: Drive) -> None:
+        async with drive(FakePipeline(), size=(140, 45)) as driven:
+            driven.app.post_message(SymbolSelected("AAPL"))
+            await driven.until(lambda: "not known: it was fetched too long ago" in driven.text())
+
+    def test_a_symbol_without_a_price_has_none(self) -> None:
+        assert journey_of(scene(), "NONE") is None
 
 
 async def test_without_journeys_the_reason_is_shown(drive: Drive) -> None:
