@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.app import DashboardApp
-from tests.support.tui.fake_pipeline import FakePipeline, degraded, empty
+from tests.support.tui.fake_pipeline import FakePipeline, degraded, empty, running, with_history
 from tests.support.tui.past_seconds import past_seconds
 from tests.tui.conftest import CannedLog, until_shown
 
@@ -57,6 +57,13 @@ def test_light_and_in_trouble(
     snap_compare: Compare, build: Callable[..., DashboardApp], spoken: CannedLog
 ) -> None:
     app = build(after_minutes(degraded()), theme="sp500tui-light", refresh_rate=0.5)
+    assert snap_compare(app, terminal_size=(120, 40), run_before=whole)
+
+
+def test_missing_bars_are_requested(
+    snap_compare: Compare, build: Callable[..., DashboardApp], spoken: CannedLog
+) -> None:
+    app = build(after_minutes(with_history(running())), refresh_rate=0.5)
     assert snap_compare(app, terminal_size=(120, 40), run_before=whole)
 
 

@@ -71,6 +71,7 @@ def _past_second(second: int, names: list[tuple[str, StageName]], rng: random.Ra
         StageName.PRICE: 0.55,
         StageName.CONVERTER: 0.08,
         StageName.WRITER: 0.2,
+        StageName.HISTORY: 0.3,
     }
     workers = [
         worker_second(

@@ -25,6 +25,7 @@ from tests.support.tui.fake_pipeline import NOON, listed, second_sample, seeded_
 
 SNAPSHOTS = [
     fake_pipeline.running(),
+    fake_pipeline.with_history(fake_pipeline.running()),
     fake_pipeline.degraded(),
     fake_pipeline.empty(),
     fake_pipeline.failed(),
