@@ -79,6 +79,7 @@ def chrome_trace(
         "otherData": {
             "taken_at": report.taken_at.isoformat(),
             "seconds": seconds,
+            "by_second": report.by_second,
             "incomplete": [worker.name for worker in report.workers if worker.overwritten],
         },
     }

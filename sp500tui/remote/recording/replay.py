@@ -16,7 +16,7 @@ from sp500tui.pipeline.core.events import PipelineEvent, deliver
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
-from sp500tui.pipeline.core.timing.spans import SpanReport
+from sp500tui.pipeline.core.timing.spans import SpanReport, spans_of_seconds
 from sp500tui.pipeline.report import RunReport
 from sp500tui.remote.mirror import Mirror
 from sp500tui.remote.recording.blocks import RecordingError
@@ -120,9 +120,12 @@ class ReplayedPipeline:
         """See `PipelineControl.price_of`."""
         return self._current().price_of(symbol)
 
-    def spans(self, seconds: float) -> SpanReport:  # noqa: ARG002  # a recording has no spans
-        """See `PipelineControl.spans`; none are recorded."""
-        return SpanReport(self.snapshot().taken_at, 0.0, 0)
+    def spans(self, seconds: float) -> SpanReport:
+        """See `PipelineControl.spans`; recorded are the seconds in each state, not the single spans."""
+        mirror = self._current()
+        last, samples = mirror.seconds_since(0)
+        shown = [sample for sample in samples if sample.second > last - seconds]
+        return spans_of_seconds(shown, mirror.latest.snapshot.taken_at)
 
     def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
         """See `PipelineControl.seconds_since`."""

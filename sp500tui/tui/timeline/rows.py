@@ -44,7 +44,7 @@ def rows_of(report: SpanReport) -> list[Row]:
         members: list[Row] = []
         for worker in workers:
             members.append(Row(worker.name, f" {worker.name}", stage, (worker,)))
-            if stage is StageName.WRITER:
+            if stage is StageName.WRITER and not report.by_second:
                 label = f"  pid {worker.pid}" if worker.pid != report.pid else "  no process"
                 members.append(Row(f"{worker.name} process", label, stage, (worker,), is_process=True))
         if len(members) == 1:

@@ -194,6 +194,8 @@ class TimelineScreen(BaseScreen):
     def _draw(self) -> None:
         recording = self._recording
         state = "frozen" if self._frozen else "live"
+        if recording is not None and recording.report.by_second:
+            state += ", recorded by the second: the order within a second is not known"
         followed = f", batch {self.followed}" if self.followed is not None else ""
         set_titles(self.chart, f"timeline ({state}, {ZOOMS[self._zoom]:g} s{followed})", self._failure)
         if recording is not None:

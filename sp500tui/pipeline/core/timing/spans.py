@@ -17,6 +17,7 @@ from typing import NamedTuple
 from sp500tui.model import Bar, BarBlock, FetchedQuote
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
 
 CAPACITY = 2000
 """Spans of one worker that are kept: a minute or more, at 30 changes of state a second."""
@@ -111,6 +112,8 @@ class SpanReport:
     """In the order of stages and numbers; those that ended are included while their ring is kept."""
     second: int = 0
     """Number of the present second, as in `SecondSample` and in events; 0 if unknown."""
+    by_second: bool = False
+    """Whether only the seconds in each state are known, and not when in a second they were."""
 
     def time_of(self, second: int, at: datetime) -> float:
         """The monotonic time of something that happened in a numbered second, at `at` by the wall clock.
@@ -179,3 +182,25 @@ class SpanRings:
         with self._lock:
             rings = sorted(self._rings.items(), key=lambda item: int(item[0].rpartition("-")[2]))
         return {name: ring.since(start) for name, ring in rings}
+
+
+def spans_of_seconds(samples: Sequence[SecondSample], taken_at: datetime, pid: int = 0) -> SpanReport:
+    """Spans from the samples of each second, without batches: in a second the states follow each other as they come.
+
+    `taken_at` is within the second after the last sample. Process and thread ids are not known.
+    """
+    if not samples:
+        return SpanReport(taken_at, 0.0, pid, by_second=True)
+    spans: dict[tuple[StageName, str], list[Span]] = {}
+    for sample in samples:
+        for worker in sample.workers:
+            at = float(sample.second)
+            own = spans.setdefault((worker.stage, worker.name), [])
+            for state in sorted(worker.seconds, key=STATES.index):
+                own.append(Span(state, at, at + worker.seconds[state]))
+                at += worker.seconds[state]
+    stages = list(StageName)
+    ordered = sorted(spans, key=lambda key: (stages.index(key[0]), int(key[1].rpartition("-")[2])))
+    workers = tuple(WorkerSpans(name, stage, pid, 0, tuple(spans[stage, name])) for stage, name in ordered)
+    last = samples[-1].second
+    return SpanReport(taken_at, float(last + 1), pid, workers, last + 1, by_second=True)

@@ -20,7 +20,7 @@ from sp500tui.logs.setup import NoLog
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.pipeline.core.snapshot import Snapshot, WorkerState
 from sp500tui.remote.recording import reader
 from sp500tui.remote.recording.blocks import BLOCK_SIZE, MAGIC, RecordingError, file_header, moments_of
 from sp500tui.remote.recording.columns import latest, pack
@@ -495,3 +495,19 @@ def test_a_clock_that_is_set_back_stops_nothing() -> None:
     assert found.first == START + 1
     assert found.last == START + 20
     assert json.dumps(found.moments)
+
+
+def test_the_timeline_of_a_recording_has_the_states_of_every_second() -> None:
+    # given a replay at its last second
+    past = recording(30)
+    pipeline = replayed(past)
+    pipeline.playback.seek(past.last)
+    # when its spans are asked for
+    report = pipeline.spans(10.0)
+    # then they are the shares of the last seconds, with the order within a second marked as unknown
+    assert report.by_second
+    (worker,) = report.workers
+    assert worker.name == "price-1"
+    assert sum(span.end - span.start for span in worker.spans) == pytest.approx(10.0)
+    waited = sum(span.end - span.start for span in worker.spans if span.state is WorkerState.SOURCE)
+    assert waited == pytest.approx(7.5)

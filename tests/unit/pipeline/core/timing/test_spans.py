@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -18,10 +19,12 @@ from sp500tui.pipeline.core.timing.spans import (
     SpanRing,
     SpanRings,
     batches_of,
+    spans_of_seconds,
 )
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from tests.support.rows import row
+from tests.support.tui.fake_pipeline import NOON, second_sample
 from tests.support.waiting import Wait
 
 MEMORY_LIMIT = 16 << 20
@@ -108,8 +111,6 @@ class TestRings:
 
 
 def test_the_batches_of_quotes_are_their_range() -> None:
-    from dataclasses import replace
-
     assert batches_of([]) == NO_BATCHES
     assert batches_of([row(1)]) == NO_BATCHES
     items = [replace(row(number), batch=batch) for number, batch in enumerate((7, 0, 5))]
@@ -169,3 +170,31 @@ def test_a_worker_records_its_states_without_a_gap(eventually: Wait) -> None:
     (ended,) = pool.worker_spans(0.0, now)
     assert [span.state for span in ended.spans][-1] is WorkerState.IDLE
     assert ended.spans[-1].end < now
+
+
+class TestSpansOfSeconds:
+    def test_every_second_has_the_shares_of_its_sample(self) -> None:
+        samples = [
+            second_sample(7),
+            second_sample(8, price={WorkerState.BUSY: 0.2, WorkerState.SOURCE: 0.8}),
+        ]
+        report = spans_of_seconds(samples, NOON)
+        (worker,) = report.workers
+        assert worker.name == "price-1"
+        assert report.by_second
+        for second, sample in zip((7.0, 8.0), samples, strict=True):
+            spans = [span for span in worker.spans if second <= span.start < second + 1]
+            assert {span.state: pytest.approx(span.end - span.start) for span in spans} == dict(
+                sample.workers[0].seconds
+            )
+        assert report.monotonic == 9.0
+        assert report.time_of(8, NOON) == pytest.approx(8.0)
+
+    def test_a_worker_that_ended_and_one_that_began_leave_gaps(self) -> None:
+        begun = replace(second_sample(9).workers[0], name="price-2")
+        samples = [second_sample(7), replace(second_sample(9), workers=(begun,))]
+        one, two = spans_of_seconds(samples, NOON).workers
+        assert (one.spans[-1].end, two.spans[0].start) == (8.0, 9.0)
+
+    def test_without_samples_there_are_no_spans(self) -> None:
+        assert spans_of_seconds((), NOON).workers == ()
