@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
 
-from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
+from sp500tui.errors import ChartRefusedError, DatabaseError, Refusal, SourceError, ThrottledError
 from sp500tui.model import Bar, TradingSession
 from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
@@ -39,6 +39,8 @@ _MAX_UNCONFIRMED = 4
 """Tasks of one worker whose bars are being committed, beyond which it requests nothing."""
 _CONFIRM_INTERVAL = 0.05
 """Seconds between two checks whether bars are committed."""
+_DATABASE_RETRY = 2.0
+"""Seconds until the next attempt while the database cannot be used."""
 _MAX_FAILURES = 4
 """Requests without an answer after which a task is abandoned; the next run makes it again."""
 
@@ -118,7 +120,23 @@ class HistoryWorkerTask:
         self._handed_over: list[_HandedOver] = []
 
     def run_once(self) -> float | None:
-        """Complete tasks whose bars are stored; then make one request, unless too many wait for their commit."""
+        """Complete tasks whose bars are stored; then make one request, unless too many wait for their commit.
+
+        While the database cannot be used the worker waits; tasks whose bars are being committed stay leased.
+        """
+        try:
+            return self._complete_and_request()
+        except DatabaseError as error:
+            worker = self._worker
+            if worker.lease is not None:
+                worker.lease.release()
+                worker.lease = None
+            self._disconnect()
+            worker.last_error = str(error)
+            worker.wait(_DATABASE_RETRY, WorkerState.DATABASE, str(error))
+            return None
+
+    def _complete_and_request(self) -> float | None:
         shared, worker = self._shared, self._worker
         self._confirm()
         if len(self._handed_over) >= _MAX_UNCONFIRMED:
@@ -269,6 +287,9 @@ class HistoryWorkerTask:
         handed_over, self._handed_over = self._handed_over, []
         for each in handed_over:
             each.lease.release()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -47,7 +47,9 @@ def _status(session: Session, namespace: Namespace) -> int:
 def _scale(session: Session, namespace: Namespace) -> int:
     stage, size = _stage(namespace.stage), _workers(namespace.workers)
     if stage is StageName.SCRAPER and size != 1:
-        raise ConfigurationError("the scraper always has one worker; scale price, converter or writer")
+        raise ConfigurationError(
+            "the scraper always has one worker; scale price, converter, writer or history"
+        )
     result = session.call(commands.Scale(stage, size), ScaleResult)
     write_output(f"{stage} workers: {result.old} → {result.new}\n")
     return ExitCode.OK

@@ -18,7 +18,8 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
 from sp500tui.model import ActionKind, CorporateAction, Resolution
-from sp500tui.pipeline.core.snapshot import Health
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.snapshot import Health, WorkerState
 from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState
 from sp500tui.pipeline.history.plan import history_tasks
 from sp500tui.pipeline.history.survey import Survey, survey
@@ -57,13 +58,26 @@ def until(condition: Callable[[], object]) -> None:
 
 
 @contextmanager
-def running(url: str, folder: Path, charts: FakeCharts) -> Iterator[HistoryRun]:
+def running(
+    url: str,
+    folder: Path,
+    charts: FakeCharts,
+    *,
+    address: Callable[[], str] | None = None,
+    publish: Callable[[PipelineEvent], None] = lambda event: None,
+) -> Iterator[HistoryRun]:
+    """`address`: of the database that the workers use, where it differs from `url`."""
     health = DatabaseHealth(lambda _: None)
     health.ready.set()
     health.record_success()
     settings = Settings(database=url, data_dir=folder, history_workers=2, drain_timeout=10)
     run = HistoryRun(
-        settings, Paths.of(settings), url=lambda: url, fetch=charts, health=health, publish=lambda _: None
+        settings,
+        Paths.of(settings),
+        url=address or (lambda: url),
+        fetch=charts,
+        health=health,
+        publish=publish,
     )
     run.start()
     try:
@@ -158,6 +172,25 @@ def test_killed_writers_lose_double_and_alter_nothing(url: str, tmp_path: Path, 
     assert kills
     assert stored(url) == expected()
     assert states(url, charts) == {CoverageState.COMPLETE}
+
+
+def test_a_database_that_is_away_is_waited_for(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+    # given workers whose database answers only after a while
+    events: list[PipelineEvent] = []
+    present = [f"postgresql:///absent?host={tmp_path}"]
+    tasks = history_tasks(surveyed(url, charts).coverage)
+    with running(url, tmp_path, charts, address=lambda: present[0], publish=events.append) as run:
+        run.add(tasks)
+        until(lambda: run.trouble)
+        assert all(worker.snapshot().state is not WorkerState.BUSY for worker in run.pool.workers)
+        assert not charts.requests["MSFT"]
+        # when it is back, then everything is stored, and no worker has died
+        present[0] = url
+        until(lambda: run.idle)
+    assert stored(url) == expected()
+    assert not [
+        event for event in events if event.kind is EventKind.WORKER_DIED and "history" in event.worker
+    ]
 
 
 def test_a_full_disk_delays_and_loses_nothing(url: str, tmp_path: Path, charts: FakeCharts) -> None:
