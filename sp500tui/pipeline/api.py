@@ -192,6 +192,14 @@ class PipelineControl(Protocol):
         False on a node of a cluster, and while the pipeline is stopping.
         """
 
+    def check_coverage(
+        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
+    ) -> bool:
+        """Determine what is stored of the sessions of these symbols, all if there are none; nothing is fetched.
+
+        False as in `heal`.
+        """
+
     def history(self) -> HistorySnapshot:
         """The progress of the history stage."""
 

@@ -165,6 +165,12 @@ class RemotePipeline:
         """See `PipelineControl.heal`."""
         return self.call(commands.Heal(resolution, start, end, tuple(symbols)), bool)
 
+    def check_coverage(
+        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
+    ) -> bool:
+        """See `PipelineControl.check_coverage`."""
+        return self.call(commands.Check(resolution, start, end, tuple(symbols)), bool)
+
     def history(self) -> HistorySnapshot:
         """See `PipelineControl.history`."""
         return self.call(commands.ReadHistory(), HistorySnapshot)

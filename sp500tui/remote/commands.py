@@ -101,6 +101,19 @@ class Heal(Command, tag="heal", frozen=True):
         return pipeline.heal(self.resolution, self.start, self.end, self.symbols)
 
 
+class Check(Command, tag="check", frozen=True):
+    """See `PipelineControl.check_coverage`."""
+
+    resolution: Resolution
+    start: datetime
+    end: datetime
+    symbols: tuple[str, ...] = ()
+
+    def run(self, pipeline: PipelineControl) -> bool:
+        """Carry it out."""
+        return pipeline.check_coverage(self.resolution, self.start, self.end, self.symbols)
+
+
 class ReadHistory(Command, tag="history", frozen=True):
     """See `PipelineControl.history`."""
 
@@ -222,6 +235,7 @@ AnyCommand = (
     | RunCycle
     | SetInterval
     | Heal
+    | Check
     | ReadHistory
     | Stop
     | KillWorker

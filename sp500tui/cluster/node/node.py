@@ -160,10 +160,19 @@ class ClusterNode(PipelineBase):
 
         This node determines what is missing, and all nodes with the stage request it.
         """
+        return self._request(HealRequest(resolution, start, end, tuple(symbols)))
+
+    def check_coverage(
+        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
+    ) -> bool:
+        """See `PipelineControl.check_coverage`; False on a node that does not run the history stage."""
+        return self._request(HealRequest(resolution, start, end, tuple(symbols), fetch=False))
+
+    def _request(self, request: HealRequest) -> bool:
         components = self._components
         if self._lifecycle.phase is not Phase.RUNNING or StageName.HISTORY not in components.stages:
             return False
-        components.maintenance.request(HealRequest(resolution, start, end, tuple(symbols)))
+        components.maintenance.request(request)
         return True
 
     def history(self) -> HistorySnapshot:

@@ -40,13 +40,14 @@ _CLOCK_JUMP = 60.0
 
 @dataclass(frozen=True, slots=True)
 class HealRequest:
-    """A request of a front end to fetch the bars that are missing in a window."""
+    """A request of a front end to determine what is missing in a window, and to fetch it."""
 
     resolution: Resolution
     start: datetime
     end: datetime
     symbols: tuple[str, ...]
     """All if it is empty."""
+    fetch: bool = True
 
 
 class Maintenance:
@@ -166,7 +167,9 @@ class Maintenance:
             request, now = self._requested[0], self._now()
             window = (max(request.start, oldest_start(request.resolution, now)), min(request.end, now))
             states = RETRIEVABLE | {CoverageState.UNANSWERED}
-            if request.symbols:
+            if not request.fetch:
+                states = frozenset()
+            elif request.symbols:
                 # For a few symbols, the finished bars of a running session too.
                 states |= {CoverageState.NOT_YET}
             try:

@@ -75,9 +75,18 @@ class Pipeline(PipelineBase):
 
     def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
         """See `PipelineControl.heal`."""
+        return self._request(HealRequest(resolution, start, end, tuple(symbols)))
+
+    def check_coverage(
+        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
+    ) -> bool:
+        """See `PipelineControl.check_coverage`."""
+        return self._request(HealRequest(resolution, start, end, tuple(symbols), fetch=False))
+
+    def _request(self, request: HealRequest) -> bool:
         if self._lifecycle.phase is not Phase.RUNNING:
             return False
-        self._components.maintenance.request(HealRequest(resolution, start, end, tuple(symbols)))
+        self._components.maintenance.request(request)
         return True
 
     def history(self) -> HistorySnapshot:

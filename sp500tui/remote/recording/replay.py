@@ -204,6 +204,16 @@ class ReplayedPipeline:
         """Refused, like every command."""
         raise RecordedError(self._refusal)
 
+    def check_coverage(
+        self,
+        resolution: Resolution,  # noqa: ARG002  # the signature of the protocol
+        start: datetime,  # noqa: ARG002
+        end: datetime,  # noqa: ARG002
+        symbols: Sequence[str],  # noqa: ARG002
+    ) -> bool:
+        """Refused, like every command."""
+        raise RecordedError(self._refusal)
+
     def history(self) -> HistorySnapshot:
         """Not recorded."""
         return HistorySnapshot()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
 from sp500tui.tui.render.formats import clean, plural
-from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.lines import Line, Role, Span, cut, width_of
 
 SIGNS: dict[str, tuple[str, Role]] = {
     "complete": ("■", Role.GOOD),
@@ -21,6 +21,8 @@ SIGNS: dict[str, tuple[str, Role]] = {
 }
 """Sign and role of each state, so that states differ without colour."""
 _UNKNOWN = (" ", Role.DIM)
+MARK = ("◆", Role.ACCENT)
+"""Of a session that is marked to be fetched, in place of its state."""
 _SYMBOL_WIDTH = 9
 _SUMMARY_WIDTH = 16
 _RETRIEVABLE = ("partial", "missing")
@@ -65,12 +67,14 @@ class CoverageGrid:
         first = min(max(0, len(self.dates) - room), chosen)
         return range(first, min(len(self.dates), first + room))
 
-    def line(self, symbol: str, shown: range, width: int) -> Line:
-        """The row of one symbol."""
+    def line(self, symbol: str, shown: range, width: int, marks: Collection[tuple[str, date]] = ()) -> Line:
+        """The row of one symbol, with the sessions in `marks` marked."""
         spans = [Span(f"{clean(symbol)[: _SYMBOL_WIDTH - 1]:<{_SYMBOL_WIDTH}}")]
         for position in shown:
-            cell = self.cells.get((symbol, self.dates[position]))
-            spans.append(Span(*(_UNKNOWN if cell is None else SIGNS.get(cell.state, ("!", Role.BAD)))))
+            key = (symbol, self.dates[position])
+            cell = self.cells.get(key)
+            sign = _UNKNOWN if cell is None else SIGNS.get(cell.state, ("!", Role.BAD))
+            spans.append(Span(*(MARK if key in marks else sign)))
         missing = self.missing(symbol)
         text = f"{missing:,} missing" if missing else ""
         spans.append(Span(f"{text:>{_SUMMARY_WIDTH}}", Role.LABEL))
@@ -95,12 +99,36 @@ class CoverageGrid:
         return cut(spans, width)
 
 
-def legend(width: int) -> Line:
-    """What the signs mean."""
-    spans: list[Span] = []
-    for state, (sign, role) in SIGNS.items():
-        spans += [Span(sign, role), Span(f" {state}   ", Role.LABEL)]
-    return cut(tuple(spans), width)
+def legend(width: int) -> list[Line]:
+    """What the signs mean, in as many lines as that takes."""
+    entries = [*SIGNS.items(), ("marked", MARK), ("not checked", ("blank", Role.LABEL))]
+    lines: list[list[Span]] = [[]]
+    for state, (sign, role) in entries:
+        entry = [Span(sign, role), Span(f" {state}  ", Role.LABEL)]
+        if lines[-1] and width_of(lines[-1]) + width_of(entry) - 2 > width:
+            lines.append([])
+        lines[-1] += entry
+    return [cut(tuple(line), width) for line in lines]
+
+
+def windows(
+    marks: Collection[tuple[str, date]], dates: Sequence[date]
+) -> list[tuple[date, date, tuple[str, ...]]]:
+    """The marked sessions as windows: first and last date, and the symbols, of adjacent dates with the same symbols."""
+    by_date: dict[date, set[str]] = {}
+    for symbol, day in marks:
+        by_date.setdefault(day, set()).add(symbol)
+    found: list[tuple[date, date, tuple[str, ...]]] = []
+    for day in dates:
+        symbols = tuple(sorted(by_date.get(day, ())))
+        if not symbols:
+            continue
+        adjacent = found and found[-1][1:] == (dates[dates.index(day) - 1], symbols)
+        if adjacent:
+            found[-1] = (found[-1][0], day, symbols)
+        else:
+            found.append((day, day, symbols))
+    return found
 
 
 def cell_text(cell: CoverageCell | None, symbol: str, day: date, resolution: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -16,12 +16,12 @@ from textual.binding import Binding, BindingType
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
-from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend
+from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend, windows
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
 from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cursor_list import CursorList
-from sp500tui.tui.render.formats import plural
-from sp500tui.tui.render.history_progress import progress_text
+from sp500tui.tui.render.formats import clean, plural
+from sp500tui.tui.render.history_progress import TimeLeft, progress_text
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.titles import set_titles
@@ -31,11 +31,15 @@ from sp500tui.tui.shell.styles import style_sheet
 
 _DAYS = 130
 """Dates read; half a year."""
+_CHECKED_DAYS = 7
+"""Days that a check covers: it makes one to three requests."""
 _LOADING = "Reading the coverage …"
-_EMPTY = "Nothing was checked yet. `sp500tui gaps` checks what is stored, `sp500tui backfill` fetches what is missing."
+_EMPTY = "Nothing was checked yet. c checks what is stored of the last week; so does `sp500tui gaps`."
+_CHECKING = "What is stored of the last week is being determined …"
+_NOTHING = "There is nothing to fetch"
 _NO_HOLES = "no holes"
 _UNKNOWN_TIMES = "the times of this session are not known; `sp500tui gaps` finds them"
-_HOW = "enter lists the holes of the marked session"
+_HOW = "enter lists the holes · space marks the session · m marks all of the symbol · B fetches"
 _SESSION = Binding.Group("Session", compact=True)
 
 
@@ -63,7 +67,11 @@ class CoverageScreen(BaseScreen):
         bind("coverage.earlier", "choose(-1)", "Earlier", group=_SESSION),
         bind("coverage.later", "choose(1)", "Later", group=_SESSION),
         bind("coverage.resolution", "next_resolution", "Resolution"),
+        bind("coverage.mark", "toggle_mark", "Mark"),
+        bind("coverage.mark_symbol", "mark_symbol", "Mark symbol", show=False),
+        bind("coverage.unmark", "unmark", "Remove marks", show=False),
         bind("coverage.heal", "heal", "Fetch"),
+        bind("coverage.check", "check", "Check"),
         bind("coverage.copy", "copy_backfill", "Copy command"),
     ]  # fmt: skip
     AUTO_FOCUS = "CursorList"
@@ -82,6 +90,12 @@ class CoverageScreen(BaseScreen):
         self._wanted: CoverageCell | None = None
         """The session whose holes are shown."""
         self._holes: tuple[CoverageCell, Holes] | None = None
+        self.marks: set[tuple[str, date]] = set()
+        """Symbols and dates that are marked to be fetched."""
+        self._checked = False
+        """Whether an empty coverage was determined once."""
+        self._time_left = TimeLeft()
+        self._seconds_left: float | None = None
         self._progress = HistorySnapshot()
         self._error = ""
 
@@ -110,9 +124,15 @@ class CoverageScreen(BaseScreen):
         self._chosen = grid.dates.index(chosen) if chosen in grid.dates else None
         if message.answer.cell is not None:
             self._holes = (message.answer.cell, message.answer.holes)
+        seconds = self.dashboard.clock().timestamp()
+        self._seconds_left = self._time_left.seconds(self._progress, seconds)
+        # What has been fetched since needs no mark.
+        self.marks = {key for key in self.marks if key in grid.cells and _lacks(grid.cells[key])}
         self._draw()
         if symbol in grid.symbols:
             self.grid_list.move_to(grid.symbols.index(symbol))
+        if not grid.symbols and not self._checked:
+            self.action_check()
 
     @on(BaseScreen.QueryFailed)
     def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
@@ -148,17 +168,19 @@ class CoverageScreen(BaseScreen):
         grid, widget = self.grid, self.grid_list
         width = widget.line_width
         if grid is None or not grid.symbols:
-            text = self._error or (_LOADING if grid is None else _EMPTY)
+            empty = self._error or (_LOADING if grid is None else _EMPTY)
+            text = empty if self._error or not self._progress.surveys else _CHECKING
             widget.show_rows([], placeholder=cut((Span(text, Role.LABEL),), width))
             set_titles(widget, "coverage")
             self.session.show_lines([])
+            set_titles(self.session, "session", progress_text(self._progress, self._seconds_left))
             return
         position = self._position(grid)
         shown = grid.shown_dates(width, position)
         widget.show_rows(
-            [grid.line(symbol, shown, width) for symbol in grid.symbols],
+            [grid.line(symbol, shown, width, self.marks) for symbol in grid.symbols],
             grid.heading(shown, position, width),
-            footer=(legend(width),),
+            footer=legend(width),
         )
         missing = sum(grid.missing(symbol) for symbol in grid.symbols)
         checked = grid.stored.checked_at
@@ -188,7 +210,8 @@ class CoverageScreen(BaseScreen):
         elif cell is not None and cell.missing:
             lines.append(cut((Span(_HOW, Role.LABEL),), width))
         self.session.show_lines(lines)
-        set_titles(self.session, "session", progress_text(self._progress))
+        marks = f" · {plural(len(self.marks), 'session')} marked" if self.marks else ""
+        set_titles(self.session, f"session{marks}", progress_text(self._progress, self._seconds_left))
 
     @on(CursorList.Selected)
     def list_holes(self) -> None:
@@ -207,39 +230,102 @@ class CoverageScreen(BaseScreen):
     def action_next_resolution(self) -> None:
         """Show the next of the resolutions that were checked."""
         if self.grid is None or len(self.grid.stored.resolutions) < 2:
-            self.notify("Only one resolution was checked", severity="warning")
+            self.show_message("Only one resolution was checked")
             return
         known = sorted(self.grid.stored.resolutions)
         self._resolution = known[(known.index(self._resolution) + 1) % len(known)]
         self._holes = self._wanted = None
         self.run_query()
 
-    def action_heal(self) -> None:
-        """Have the pipeline fetch what the marked session lacks, or everything that is shown."""
-        marked, pipeline = self._marked_cell(), self.dashboard.feed.pipeline
-        if marked is None or self._resolution == "quotes" or pipeline is None:
-            self.notify("There is nothing to fetch", severity="warning")
+    def action_toggle_mark(self) -> None:
+        """Mark the session under the cursor, or remove its mark."""
+        marked = self._marked_cell()
+        if marked is None or marked[2] is None or not _lacks(marked[2]):
+            self.show_message("This session lacks nothing")
             return
-        first, last, symbols = heal_window(*marked)
-        start = datetime.combine(first, time(), UTC)
-        # The last session may end on the next day in UTC.
-        end = datetime.combine(last, time(), UTC) + timedelta(days=1, hours=12)
-        what = f"{symbols[0]} {first}" if symbols else f"all symbols, {first} to {last}"
-        self.request_bars(Resolution(self._resolution), start, end, symbols, what)
+        self.marks ^= {(marked[1], marked[2].session_date)}
+        self._draw()
+
+    def action_mark_symbol(self) -> None:
+        """Mark all sessions of the symbol that lack bars, or remove its marks where all are marked."""
+        marked = self._marked_cell()
+        if marked is None:
+            return
+        grid, symbol, _ = marked
+        lacking = {
+            (symbol, day)
+            for day in grid.dates
+            if (symbol, day) in grid.cells and _lacks(grid.cells[symbol, day])
+        }
+        if not lacking:
+            self.show_message(f"{symbol} lacks nothing")
+            return
+        self.marks = self.marks - lacking if lacking <= self.marks else self.marks | lacking
+        self._draw()
+
+    def action_unmark(self) -> None:
+        """Remove all marks."""
+        self.marks = set()
+        self._draw()
+
+    def action_heal(self) -> None:
+        """Ask, and have the pipeline fetch what the marked sessions lack, or everything that is shown."""
+        marked, resolution = self._marked_cell(), self._resolution
+        if marked is None or resolution == "quotes":
+            self.show_message(_NOTHING)
+            return
+        wanted = self._wanted_windows(*marked)
+        sessions = len(self.marks)
+        what = window_text(wanted, sessions)
+
+        def request() -> None:
+            for first, last, symbols in wanted:
+                self.request_bars(Resolution(resolution), *window_times(first, last), symbols, what)
+            self.marks = set()
+            self._draw()
+
+        self.dashboard.ask(f"Fetch the missing {resolution} bars of {what}?", request)
+
+    def _wanted_windows(
+        self, grid: CoverageGrid, symbol: str, cell: CoverageCell | None
+    ) -> list[tuple[date, date, tuple[str, ...]]]:
+        """First date, last date and symbols of what is to be fetched."""
+        return windows(self.marks, grid.dates) if self.marks else [heal_window(grid, symbol, cell)]
+
+    def action_check(self) -> None:
+        """Have the pipeline determine what is stored of the last week; nothing is fetched."""
+        self._checked = True
+        pipeline = self.dashboard.feed.pipeline
+        if pipeline is None:
+            return
+        resolution = (
+            Resolution(self._resolution) if self._resolution not in ("", "quotes") else Resolution.MINUTE
+        )
+        now = self.dashboard.clock()
+        request = partial(pipeline.check_coverage, resolution, now - timedelta(days=_CHECKED_DAYS), now, ())
+        self.send_history_request(request, "Checking in the background: all symbols, the last week")
 
     def action_copy_backfill(self) -> None:
         """Copy the command for the marked session if it lacks bars, for everything that is shown otherwise."""
         marked = self._marked_cell()
         if marked is None or self._resolution == "quotes":
-            self.notify("There is nothing to fetch", severity="warning")
+            self.show_message(_NOTHING)
             return
-        command = backfill_command(*marked)
+        commands = [
+            backfill_command(marked[0].stored.resolution, window) for window in self._wanted_windows(*marked)
+        ]
+        command = " && ".join(commands)
         self.app.copy_to_clipboard(command)
-        self.notify(f"Copied: {command}", markup=False)
+        self.show_message(f"Copied: {clean(command)}")
 
     def on_resize(self) -> None:
         """Draw for the new size."""
         self.call_after_refresh(self._draw)
+
+
+def _lacks(cell: CoverageCell) -> bool:
+    """Whether fetching may complete a session."""
+    return bool(cell.missing) and cell.state in ("partial", "missing", "unanswered", "not yet")
 
 
 def heal_window(
@@ -251,20 +337,28 @@ def heal_window(
     return grid.dates[0], grid.dates[-1], ()
 
 
-def backfill_command(grid: CoverageGrid, symbol: str, cell: CoverageCell | None) -> str:
+def window_times(first: date, last: date) -> tuple[datetime, datetime]:
+    """Start and end of the sessions of these dates; the last one may end on the next day in UTC."""
+    start, end = (datetime.combine(day, time(), UTC) for day in (first, last))
+    return start, end + timedelta(days=1, hours=12)
+
+
+def window_text(wanted: Sequence[tuple[date, date, tuple[str, ...]]], marks: int) -> str:
+    """What is to be fetched in words; `marks` is the number of marked sessions."""
+    symbols = sorted({symbol for _, _, names in wanted for symbol in names})
+    first, last = min(each[0] for each in wanted), max(each[1] for each in wanted)
+    dates = str(first) if first == last else f"{first} to {last}"
+    if not symbols:
+        return f"all symbols, {dates}"
+    names = symbols[0] if len(symbols) == 1 else plural(len(symbols), "symbol")
+    return f"{plural(marks, 'marked session')}, {names}, {dates}" if marks else f"{names}, {dates}"
+
+
+def backfill_command(resolution: str, window: tuple[date, date, tuple[str, ...]]) -> str:
     """The command that fetches the same."""
-    first, last, symbols = heal_window(grid, symbol, cell)
-    words = [
-        "sp500tui",
-        "backfill",
-        "--resolution",
-        grid.stored.resolution,
-        "--from",
-        str(first),
-        "--to",
-        str(last),
-    ]
-    return shlex.join([*words, "--symbols", *symbols] if symbols else words)
+    first, last, symbols = window
+    words = ["sp500tui", "backfill", "--resolution", resolution, "--from", str(first), "--to", str(last)]
+    return shlex.join([*words, "--symbols", ",".join(symbols)] if symbols else words)
 
 
 def _same_session(one: CoverageCell, other: CoverageCell) -> bool:

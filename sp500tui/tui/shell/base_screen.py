@@ -171,17 +171,19 @@ class BaseScreen(ClosableScreen[None]):
             self.show_message(_NO_PIPELINE)
             return
         request = partial(pipeline.heal, resolution, start, end, symbols)
-        self.run_worker(self._request_bars(request, what), group="bars", exit_on_error=False)
+        self.send_history_request(request, f"Fetching in the background: {what}")
 
-    async def _request_bars(self, request: Callable[[], bool], what: str) -> None:
+    def send_history_request(self, request: Callable[[], bool], accepted: str) -> None:
+        """Call a request to the history stage in the background; `accepted` is the message if it is accepted."""
+        self.run_worker(self._request_history(request, accepted), group="history", exit_on_error=False)
+
+    async def _request_history(self, request: Callable[[], bool], message: str) -> None:
         try:
-            accepted = await run_in_background("heal", request)
+            accepted = await run_in_background("history-request", request)
         except Sp500tuiError as error:
             self.bars_requested(clean(str(error)), accepted=False)
             return
-        self.bars_requested(
-            f"Fetching in the background: {what}" if accepted else _NO_HISTORY, accepted=accepted
-        )
+        self.bars_requested(message if accepted else _NO_HISTORY, accepted=accepted)
         if accepted:
             self.run_query()
 

@@ -381,7 +381,7 @@ def outcome_text(before: HistorySnapshot, after: HistorySnapshot) -> str:
     completed = after.sessions_completed - before.sessions_completed
     incomplete = after.sessions_incomplete - before.sessions_incomplete
     text = f"fetched: {plural(completed, 'session')} complete"
-    return f"{text}, of {incomplete:,} Yahoo Finance has not everything" if incomplete else text
+    return f"{text}, {incomplete:,} still incomplete" if incomplete else text
 
 
 def _read(

@@ -405,6 +405,12 @@ class FakePipeline:
         self.calls.append(("heal", str(resolution), start, end, tuple(symbols)))
         return self.heals
 
+    def check_coverage(
+        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
+    ) -> bool:
+        self.calls.append(("check", str(resolution), start, end, tuple(symbols)))
+        return self.heals
+
     def history(self) -> HistorySnapshot:
         return self.history_progress
 

@@ -11,12 +11,14 @@ import pytest
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.api import HistorySnapshot
 from sp500tui.storage.history.coverage import StoredCoverage
-from sp500tui.tui.coverage.grid import SIGNS, CoverageGrid, cell_text, hole_lines
-from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command
-from sp500tui.tui.render.history_progress import progress_text
+from sp500tui.tui.coverage.grid import SIGNS, CoverageGrid, cell_text, hole_lines, legend, windows
+from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command, heal_window, window_text
+from sp500tui.tui.render.history_progress import TimeLeft, progress_text
 from sp500tui.tui.render.lines import width_of
+from sp500tui.tui.shell.dialogs import QuestionScreen
 from tests.support.tui.canned_coverage import CHECKED, DAYS, LOST, SYMBOLS, CannedCoverage, cell, cells
-from tests.tui.conftest import Drive, Driven, notes
+from tests.support.tui.fake_pipeline import NOON
+from tests.tui.conftest import Drive, Driven
 
 
 def grid(*parts: object) -> CoverageGrid:
@@ -70,12 +72,40 @@ class TestGrid:
 
     def test_the_command_is_for_the_marked_session_or_for_all(self) -> None:
         made = grid()
-        assert backfill_command(made, "BRK.B", made.cells["BRK.B", LOST]) == (
+        window = heal_window(made, "BRK.B", made.cells["BRK.B", LOST])
+        assert backfill_command("1m", window) == (
             f"sp500tui backfill --resolution 1m --from {LOST} --to {LOST} --symbols BRK.B"
         )
         whole = f"sp500tui backfill --resolution 1m --from {DAYS[0]} --to {DAYS[-1]}"
-        assert backfill_command(made, "AAPL", made.cells["AAPL", DAYS[-2]]) == whole
-        assert backfill_command(made, "AAPL", None) == whole
+        assert backfill_command("1m", heal_window(made, "AAPL", made.cells["AAPL", DAYS[-2]])) == whole
+        assert backfill_command("1m", heal_window(made, "AAPL", None)) == whole
+
+    def test_marks_of_adjacent_dates_with_the_same_symbols_are_one_window(self) -> None:
+        marks = {
+            ("A", DAYS[3]),
+            ("B", DAYS[3]),
+            ("A", DAYS[4]),
+            ("B", DAYS[4]),
+            ("A", DAYS[5]),
+            ("A", DAYS[7]),
+        }
+        wanted = windows(marks, DAYS)
+        assert wanted == [
+            (DAYS[3], DAYS[4], ("A", "B")),
+            (DAYS[5], DAYS[5], ("A",)),
+            (DAYS[7], DAYS[7], ("A",)),
+        ]
+        assert window_text(wanted, 6) == f"6 marked sessions, 2 symbols, {DAYS[3]} to {DAYS[7]}"
+        assert window_text([(DAYS[3], DAYS[3], ("A",))], 0) == f"A, {DAYS[3]}"
+
+    @pytest.mark.parametrize("width", [24, 58, 80, 118])
+    def test_the_legend_has_a_word_for_every_state(self, width: int) -> None:
+        lines = legend(width)
+        words = " ".join("".join(span.text for span in line) for line in lines)
+        assert all(f"{sign} {state}" in words for state, (sign, _) in SIGNS.items())
+        assert "◆ marked" in words
+        assert "blank not checked" in words
+        assert {width_of(line) for line in lines} == {width}
 
 
 @asynccontextmanager
@@ -151,28 +181,95 @@ async def test_the_command_is_copied(drive: Drive) -> None:
         assert f"--from {LOST}" in driven.app.clipboard
 
 
+def heals(driven: Driven) -> list[tuple[object, ...]]:
+    """The requests for bars so far."""
+    return [call[1:] for call in driven.pipeline.calls if call[0] == "heal"]
+
+
+async def confirmed(driven: Driven, words: str) -> None:
+    """Press `B` and answer its question, which has these words, with yes."""
+    await driven.press("B")
+    await driven.until(lambda: isinstance(driven.app.screen, QuestionScreen))
+    question = driven.app.screen
+    assert isinstance(question, QuestionScreen)
+    assert words in question.question
+    await driven.press("y")
+    await driven.until(lambda: driven.app.screen is not question)
+
+
 async def test_a_session_or_everything_is_fetched_by_the_pipeline(drive: Drive) -> None:
     async with opened(drive, CannedCoverage()) as (driven, screen):
         await ready(driven, screen)
-        # when the marked session lacks bars
-        await driven.press("left", "left", "left", "B")
-        await driven.until(lambda: "heal" in {call[0] for call in driven.pipeline.calls})
-        (call,) = [call for call in driven.pipeline.calls if call[0] == "heal"]
+        # when the session under the cursor lacks bars
+        await driven.press("left", "left", "left")
+        await confirmed(driven, f"1m bars of NVDA, {LOST}?")
         start = datetime.combine(LOST, time(), UTC)
-        assert call[1:] == ("1m", start, start + timedelta(hours=36), ("NVDA",))
+        await driven.until(lambda: heals(driven) == [("1m", start, start + timedelta(hours=36), ("NVDA",))])
         # and when it lacks nothing
-        await driven.press("right", "B")
-        await driven.until(lambda: [call[0] for call in driven.pipeline.calls].count("heal") == 2)
-        assert driven.pipeline.calls[-1][4] == ()
-        assert f"all symbols, {DAYS[0]} to {DAYS[-1]}" in notes(driven.app)
+        await driven.press("right")
+        await confirmed(driven, f"all symbols, {DAYS[0]} to {DAYS[-1]}")
+        await driven.until(lambda: len(heals(driven)) == 2)
+        assert heals(driven)[1][3] == ()
+        # and nothing without an answer
+        await driven.press("B")
+        await driven.until(lambda: isinstance(driven.app.screen, QuestionScreen))
+        await driven.press("n")
+        await driven.until(lambda: driven.app.screen is screen)
+        assert len(heals(driven)) == 2
+
+
+async def test_marked_sessions_are_fetched_together(drive: Drive) -> None:
+    async with opened(drive, CannedCoverage()) as (driven, screen):
+        await ready(driven, screen)
+        # given marks on two sessions of NVDA and one of TSLA; a session that lacks nothing gets none
+        await driven.press("left", "space")
+        assert not screen.marks
+        await driven.press("m", "down", "left", "left", "space")
+        assert {key for key in screen.marks if key[1] != DAYS[-1]} == {
+            ("NVDA", DAYS[-6]),
+            ("NVDA", LOST),
+            ("TSLA", LOST),
+        }
+        await driven.until(lambda: "marked" in str(screen.session.border_title))
+        assert any("◆" in row for row in screen.grid_list.rows_shown())
+        # when they are fetched
+        await confirmed(driven, "marked sessions, 2 symbols")
+        await driven.until(lambda: len(heals(driven)) == 3)
+        # then each window has its symbols, and the marks are gone
+        assert {call[3] for call in heals(driven)} == {("NVDA",), ("NVDA", "TSLA")}
+        assert not screen.marks
+        # and marks can be removed
+        await driven.press("space", "x")
+        assert not screen.marks
+        await driven.press("m", "m")
+        assert not screen.marks
 
 
 async def test_a_pipeline_that_fetches_no_history_says_so(drive: Drive) -> None:
     async with opened(drive, CannedCoverage()) as (driven, screen):
         await ready(driven, screen)
         driven.pipeline.heals = False
-        await driven.press("B")
-        await driven.until(lambda: "fetches no history now" in notes(driven.app))
+        await confirmed(driven, "all symbols")
+        await driven.until(lambda: "fetches no history now" in driven.text())
+
+
+async def test_a_new_database_is_checked_once_by_itself_and_then_by_a_key(drive: Drive) -> None:
+    reader = CannedCoverage()
+    reader.cells = []
+    async with opened(drive, reader) as (driven, screen):
+        # given a database of which nothing was determined
+        await driven.until(lambda: [call[0] for call in driven.pipeline.calls].count("check") == 1)
+        (check,) = [call for call in driven.pipeline.calls if call[0] == "check"]
+        assert check[1:] == ("1m", NOON - timedelta(days=7), NOON, ())
+        driven.pipeline.history_progress = HistorySnapshot(surveys=1)
+        screen.run_query()
+        await driven.until(lambda: "is being determined" in driven.text())
+        # when that has not found anything, it is repeated by its key only
+        driven.pipeline.history_progress = HistorySnapshot(problem="no route to host")
+        screen.run_query()
+        await driven.until(lambda: "no route to host" in str(screen.session.border_subtitle))
+        await driven.press("c")
+        await driven.until(lambda: [call[0] for call in driven.pipeline.calls].count("check") == 2)
 
 
 async def test_the_progress_is_shown_in_place(drive: Drive) -> None:
@@ -191,7 +288,7 @@ async def test_the_progress_is_shown_in_place(drive: Drive) -> None:
     ("progress", "text"),
     [
         (HistorySnapshot(), ""),
-        (HistorySnapshot(surveys=1), "fetching: what is missing is being determined"),
+        (HistorySnapshot(surveys=1), "what is missing is being determined"),
         (
             HistorySnapshot(requests=2, requests_done=1, message="no route"),
             "fetching: 1 of 2 requests done, 1 left · no route",
@@ -210,6 +307,20 @@ def test_the_text_of_the_progress(progress: HistorySnapshot, text: str) -> None:
     assert progress_text(progress) == text
 
 
+def test_the_time_left_follows_from_the_pace() -> None:
+    left = TimeLeft()
+    # given a pace of two requests a second, after the first look
+    assert left.seconds(HistorySnapshot(), 0) is None
+    assert left.seconds(HistorySnapshot(requests=100, requests_done=10), 10) is None
+    assert left.seconds(HistorySnapshot(requests=100, requests_done=10), 12) is None
+    progress = HistorySnapshot(requests=100, requests_done=20)
+    assert left.seconds(progress, 15) == 40
+    assert "80 left, about 40 s" in progress_text(progress, 40)
+    # then the end begins another measurement
+    assert left.seconds(HistorySnapshot(requests=100, requests_done=100), 55) is None
+    assert left.seconds(HistorySnapshot(requests=200, requests_done=100), 90) is None
+
+
 async def test_resolutions_follow_each_other(drive: Drive) -> None:
     reader = CannedCoverage()
     async with opened(drive, reader) as (driven, screen):
@@ -217,12 +328,12 @@ async def test_resolutions_follow_each_other(drive: Drive) -> None:
         await driven.press("r")
         await driven.until(lambda: screen.grid is not None and screen.grid.stored.resolution == "quotes")
         await driven.press("B")
-        assert "nothing to fetch" in notes(driven.app)
+        await driven.until(lambda: "nothing to fetch" in driven.text())
         reader.resolutions = ("quotes",)
         screen.run_query()
         await driven.until(lambda: screen.grid is not None and len(screen.grid.stored.resolutions) == 1)
         await driven.press("r")
-        await driven.until(lambda: "Only one resolution" in notes(driven.app))
+        await driven.until(lambda: "Only one resolution" in driven.text())
 
 
 async def test_before_the_first_check_it_says_what_to_do(drive: Drive) -> None:
@@ -230,7 +341,7 @@ async def test_before_the_first_check_it_says_what_to_do(drive: Drive) -> None:
     reader.cells = []
     async with opened(drive, reader) as (driven, screen):
         await driven.until(lambda: screen.grid is not None)
-        assert "sp500tui backfill" in driven.text()
+        await driven.until(lambda: "c checks what is stored" in driven.text())
         await driven.press("left", "enter", "B", "r")
         assert driven.app.is_running
 

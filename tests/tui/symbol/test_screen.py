@@ -303,7 +303,7 @@ class TestFetching:
             )
             screen.run_query()
             await driven.until(
-                lambda: "250 sessions complete, of 2 Yahoo" in str(screen.chart.border_subtitle)
+                lambda: "250 sessions complete, 2 still incomplete" in str(screen.chart.border_subtitle)
             )
             assert "1y in USD" in driven.text()
 

@@ -68,6 +68,7 @@ def test_an_update_arrives_as_it_was_sent(snapshot: Snapshot) -> None:
         commands.RunCycle(),
         commands.SetInterval(0.5),
         commands.Heal(Resolution.MINUTE, NOON, NOON, ("AAPL",)),
+        commands.Check(Resolution.MINUTE, NOON, NOON, ("AAPL",)),
         commands.ReadHistory(),
         commands.Stop(ShutdownLevel.SPOOL),
         commands.KillWorker("writer-1"),

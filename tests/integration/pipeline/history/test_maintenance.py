@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import pytest
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.errors import SourceError
+from sp500tui.errors import ChartRefusedError, Refusal, SourceError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot
+from sp500tui.pipeline.history.coverage import TradingDay
 from sp500tui.pipeline.runtime.history import HistoryRun
 from sp500tui.pipeline.runtime.maintenance import HealRequest, Maintenance
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
@@ -162,6 +164,60 @@ def test_nothing_is_done_without_a_setting(url: str, tmp_path: Path) -> None:
     with maintained(url, tmp_path, charts) as maintenance:
         assert not maintenance.wanted
     assert not charts.requests
+
+
+def test_a_front_end_has_the_coverage_determined_without_a_request_for_bars(
+    url: str, tmp_path: Path, eventually: Wait
+) -> None:
+    charts = FakeCharts(list(DAYS), NOW)
+    with maintained(url, tmp_path, charts) as maintenance:
+        start = DAYS[0].start_time - timedelta(hours=1)
+        maintenance.request(HealRequest(Resolution.MINUTE, start, NOW, (), fetch=False))
+        eventually(lambda: not maintenance.progress().busy)
+        assert count(url, "coverage") >= 2 * 3
+        assert (count(url, "bars"), maintenance.progress()) == (0, HistorySnapshot())
+
+
+def test_why_a_source_refuses_is_part_of_the_progress(url: str, tmp_path: Path, eventually: Wait) -> None:
+    charts = FakeCharts(list(DAYS), NOW)
+
+    def refuse(request: ChartRequest) -> None:
+        if request.resolution is Resolution.MINUTE:
+            raise ChartRefusedError("no chart of MSFT: delisted", Refusal.UNKNOWN_SYMBOL)
+
+    charts.before = refuse
+    with maintained(url, tmp_path, charts) as maintenance:
+        start = DAYS[1].start_time - timedelta(hours=1)
+        maintenance.request(HealRequest(Resolution.MINUTE, start, DAYS[1].end_time, ("MSFT",)))
+        eventually(lambda: not maintenance.progress().busy)
+        progress = maintenance.progress()
+        assert (progress.failed, progress.problem) == (1, "no chart of MSFT: delisted")
+
+
+def test_the_finished_bars_of_a_running_session_are_fetched_for_named_symbols(
+    url: str, tmp_path: Path, eventually: Wait
+) -> None:
+    # given a session that began an hour ago
+    running = trading_day(NOW.date())
+    session = replace(
+        running.sessions[0],
+        start_time=NOW - timedelta(hours=1),
+        end_time=NOW + timedelta(hours=5),
+    )
+    charts = FakeCharts([TradingDay(session.session_date, (session,))], NOW)
+    charts.null_bars = {
+        (symbol, start)
+        for symbol in ("AAPL", "MSFT")
+        for start in session.bar_starts(Resolution.MINUTE)
+        if start + timedelta(minutes=2) > NOW
+    }
+    with maintained(url, tmp_path, charts) as maintenance:
+        for symbols in ((), ("AAPL",)):
+            maintenance.request(
+                HealRequest(Resolution.MINUTE, NOW - timedelta(hours=2), NOW + timedelta(hours=9), symbols)
+            )
+        eventually(lambda: not maintenance.progress().busy)
+        assert 55 <= count(url, "bars") <= 60
 
 
 def test_a_front_end_has_missing_bars_fetched(url: str, tmp_path: Path, eventually: Wait) -> None:
