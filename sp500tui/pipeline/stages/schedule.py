@@ -269,7 +269,9 @@ class CycleSchedule:
     @property
     def complete(self) -> bool:
         """Whether a cycle is running and all of its tickers have been put on the queue."""
-        return self._running and self._complete
+        # Both at one moment: a cycle that is just beginning would count as complete, and be finished at once.
+        with self._lock:
+            return self._running and self._complete
 
     @property
     def number(self) -> int:
