@@ -109,11 +109,14 @@ class TimeControls:
             self.replayed = ReplayedPipeline(recording, playback, refusal="This is the past; press end first")
         playback = self.replayed.playback
         playback.pause()
-        at = target(self.replayed.recording, playback.at)
+        before = playback.at
+        at = target(self.replayed.recording, before)
         if at >= playback.last and not self._is_replay and direction > 0:
             self.replayed = None
             return "Back at the present"
         playback.seek(at)
+        if self._is_replay and playback.at == before:
+            return "The recording ends here" if direction > 0 else "The recording begins here"
         if at < playback.first:
             return f"Nothing earlier is recorded ({span(playback.last - playback.first)})"
         return ""

@@ -244,8 +244,13 @@ class TestReplaying:
             await at(dashboard, "17:47:39")
             await dashboard.press("end")
             await at(dashboard, "17:49:00 ")
+            await dashboard.press("full_stop")
+            assert dashboard.said == "The recording ends here"
             await dashboard.press("home")
             await at(dashboard, "17:46:01")
+            await dashboard.press("comma")
+            assert dashboard.said == "The recording begins here"
+            assert "17:46:01" in bar(dashboard)
             assert "fetched 0 " in dashboard.text()
 
     async def test_it_stops_at_the_end_and_begins_again(self, replay: Show) -> None:

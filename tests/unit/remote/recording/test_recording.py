@@ -390,8 +390,8 @@ class TestFiles:
 
 class TestLongRecordings:
     HOURS = 48
-    STEP = 10
-    """Seconds between two moments: a tenth of what a run of that length has, in as many chunks."""
+    STEP = 20
+    """Seconds between two moments: a twentieth of what a run of that length has, in as many chunks."""
 
     @pytest.fixture(scope="class")
     def path(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
