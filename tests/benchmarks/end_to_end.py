@@ -118,7 +118,7 @@ def half_load(url: str, symbols: Sequence[str], rate: float, seconds: float, mar
     with pipeline(url, symbols, interval, market) as made:
         wait_until(lambda: settled(made.snapshot()) > 2 * len(symbols), 60.0, "the first cycles")
         # The first quotes wait for the writers to start and connect, which is no matter of the load.
-        counted = made._components.writer_stage.end_to_end = LatencyHistogram()
+        counted = made.components.writer_stage.end_to_end = LatencyHistogram()
         time.sleep(max(seconds, 5 * interval))
         return counted.latency()
 

@@ -43,7 +43,7 @@ class TestScaling:
         async with drive(size=size) as driven:
             await driven.press("plus")
             await driven.until(lambda: "price workers 8 → 9" in driven.text(), "the words")
-            driven.main._clear_message()
+            driven.main.strip.show_message("")
             await driven.until(lambda: "· + − price workers" in driven.text(), "the title again")
 
     async def test_the_shifted_minus_works_too(self, drive: Drive) -> None:

@@ -61,7 +61,7 @@ SHUTDOWN_MESSAGES = {
 class ClusterNode(PipelineBase):
     """Implements `PipelineControl` for the whole cluster."""
 
-    _components: NodeComponents
+    components: NodeComponents
     _lifecycle: NodeLifecycle
 
     def __init__(
@@ -86,7 +86,7 @@ class ClusterNode(PipelineBase):
         self._started = time.monotonic()
         self.name = node_name()
         self._lifecycle = NodeLifecycle(settings, paths, self.name, connect=connect, emit=self._emit)
-        self._components = self._lifecycle.components = NodeComponents(
+        self.components = self._lifecycle.components = NodeComponents(
             settings,
             paths,
             sizes,
@@ -102,7 +102,7 @@ class ClusterNode(PipelineBase):
             on_cycles_ended=self._lifecycle.on_cycles_ended,
         )
         self._control_loop = self._lifecycle.control_loop = ControlLoop(
-            settings, self._components, self.name, emit=self._emit, heartbeat=self._lifecycle.heartbeat
+            settings, self.components, self.name, emit=self._emit, heartbeat=self._lifecycle.heartbeat
         )
 
     def watch(self) -> None:
@@ -150,7 +150,7 @@ class ClusterNode(PipelineBase):
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""
-        if self._lifecycle.phase is not Phase.RUNNING or self._components.cycles.running:
+        if self._lifecycle.phase is not Phase.RUNNING or self.components.cycles.running:
             return False
         self._control_loop.set_desired(RUN_NOW_KEY, "1")
         return True
@@ -169,7 +169,7 @@ class ClusterNode(PipelineBase):
         return self._request(HealRequest(resolution, start, end, tuple(symbols), fetch=False))
 
     def _request(self, request: HealRequest) -> bool:
-        components = self._components
+        components = self.components
         if self._lifecycle.phase is not Phase.RUNNING or StageName.HISTORY not in components.stages:
             return False
         components.maintenance.request(request)
@@ -177,7 +177,7 @@ class ClusterNode(PipelineBase):
 
     def history(self) -> HistorySnapshot:
         """See `PipelineControl.history`; the requests that are left are those of the cluster."""
-        return self._components.maintenance.progress()
+        return self.components.maintenance.progress()
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""
@@ -190,9 +190,9 @@ class ClusterNode(PipelineBase):
     @property
     def database_url(self) -> str | None:
         """See `PipelineControl.database_url`."""
-        if not self._components.database.ready.is_set():
+        if not self.components.database.ready.is_set():
             return None
-        return self._settings.read_database or self._components.database_monitor.url
+        return self._settings.read_database or self.components.database_monitor.url
 
     def outcome(self) -> RunReport:
         """See `PipelineControl.outcome`; counted since this node joined."""
@@ -201,7 +201,7 @@ class ClusterNode(PipelineBase):
         if joined_with is not None:
             cycle = replace(snapshot.cycle, number=snapshot.cycle.number - self._lifecycle.joined_at)
             ledger = subtract_baseline(snapshot.ledger, joined_with)
-            if self._components.cycles.fulfilled:
+            if self.components.cycles.fulfilled:
                 ledger = completed_only(ledger)
             snapshot = replace(snapshot, ledger=ledger, cycle=cycle)
         return RunReport.from_snapshot(snapshot, stopped_early=self._stopped_early)
@@ -211,7 +211,7 @@ class ClusterNode(PipelineBase):
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`; aggregated over all nodes."""
         components, lifecycle, state, view = (
-            self._components,
+            self.components,
             self._lifecycle,
             self._control_loop.state,
             self._control_loop.view,
@@ -265,6 +265,6 @@ class ClusterNode(PipelineBase):
         return Phase.PAUSED if paused and phase is Phase.RUNNING else phase
 
     def _database(self) -> DatabaseSnapshot:
-        if self._components.uses_database:
-            return self._components.database_monitor.snapshot()
+        if self.components.uses_database:
+            return self.components.database_monitor.snapshot()
         return DatabaseSnapshot(Health.OK, embedded=False)

@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 class PipelineBase:
     """Answers from the run's components; publishes every event to the log and to the subscribers."""
 
-    _components: RunComponents
+    components: RunComponents
+    """What the run consists of."""
     _lifecycle: Lifecycle
 
     def __init__(
@@ -50,11 +51,11 @@ class PipelineBase:
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
-        return self._components.latest_prices.changes_since(version)
+        return self.components.latest_prices.changes_since(version)
 
     def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
         """See `PipelineControl.seconds_since`."""
-        return self._components.seconds.since(second)
+        return self.components.seconds.since(second)
 
     def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
         """See `PipelineControl.events_since`."""
@@ -62,15 +63,15 @@ class PipelineBase:
 
     def durations(self) -> Mapping[str, Durations]:
         """All fetches and commits of this program since the start, by `fetch` and `commit`."""
-        fetching = self._components.stages.get(StageName.PRICE)
+        fetching = self.components.stages.get(StageName.PRICE)
         return {
             "fetch": fetching.latency.durations() if fetching is not None else Durations(),
-            "commit": self._components.database.commit.durations(),
+            "commit": self.components.database.commit.durations(),
         }
 
     def state_seconds(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
         """The seconds that this program's workers of each stage have spent in each state since the start."""
-        return self._components.seconds.totals()
+        return self.components.seconds.totals()
 
     @property
     def stalled(self) -> float:
@@ -80,18 +81,18 @@ class PipelineBase:
     def spans(self, seconds: float) -> SpanReport:
         """See `PipelineControl.spans`."""
         now = time.monotonic()
-        pools = self._components.stages.values()
+        pools = self.components.stages.values()
         workers = tuple(each for pool in pools for each in pool.worker_spans(now - seconds, now))
         second = int(now) - self._events.first_second + 1
         return SpanReport(datetime.now(UTC), now, os.getpid(), workers, second)
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """See `PipelineControl.price_of`."""
-        return self._components.latest_prices.get(symbol)
+        return self.components.latest_prices.get(symbol)
 
     def constituents(self) -> Sequence[Constituent]:
         """See `PipelineControl.constituents`."""
-        return self._components.current_constituents.constituents()
+        return self.components.current_constituents.constituents()
 
     def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
         """See `PipelineControl.subscribe`."""
@@ -124,7 +125,7 @@ class PipelineBase:
 
     def kill_worker(self, name: str) -> bool:
         """See `PipelineControl.kill_worker`; for writers of this program."""
-        task = writer_tasks(self._components).get(name)
+        task = writer_tasks(self.components).get(name)
         return task is not None and task.kill()
 
     def announce(self, message: str) -> None:
@@ -133,16 +134,16 @@ class PipelineBase:
 
     def stop_database(self, seconds: float) -> bool:
         """See `PipelineControl.stop_database`."""
-        return self._components.database_monitor.stop_server(seconds)
+        return self.components.database_monitor.stop_server(seconds)
 
     @property
     def demo_market(self) -> FaultInjector | None:
         """See `PipelineControl.demo_market`; the one of this program."""
-        sources = self._components.sources
+        sources = self.components.sources
         return sources.market if sources is not None else None
 
     def _market(self) -> MarketSnapshot:
-        session, clock = self._components.latest_prices.market_state, self._lifecycle.market_clock
+        session, clock = self.components.latest_prices.market_state, self._lifecycle.market_clock
         return clock.snapshot(session) if clock else MarketSnapshot(session)
 
     def _emit(

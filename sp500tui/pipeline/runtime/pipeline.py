@@ -29,7 +29,7 @@ from sp500tui.pipeline.runtime.wiring import PipelineComponents
 class Pipeline(PipelineBase):
     """Implements `PipelineControl` with every stage in this program."""
 
-    _components: PipelineComponents
+    components: PipelineComponents
     _lifecycle: Supervisor
 
     def __init__(self, settings: Settings, paths: Paths, *, connect: Connect = Sources.open) -> None:
@@ -39,7 +39,7 @@ class Pipeline(PipelineBase):
         self._started = time.monotonic()
         self._paused = False
         self._lifecycle = Supervisor(settings, paths, connect=connect, emit=self._emit)
-        self._components = self._lifecycle.components = PipelineComponents(
+        self.components = self._lifecycle.components = PipelineComponents(
             settings,
             paths,
             publish=self._publish,
@@ -53,17 +53,17 @@ class Pipeline(PipelineBase):
         if stage is StageName.SCRAPER:
             return ScaleResult(stage, 1, 1)
         size = clamp_workers(size)
-        return ScaleResult(stage, self._components.stages[stage].scale(size), size)
+        return ScaleResult(stage, self.components.stages[stage].scale(size), size)
 
     def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # no nodes
         """See `PipelineControl.scale_node`."""
-        pool = self._components.stages[stage]
+        pool = self.components.stages[stage]
         present = pool.snapshot(pool.workers).size
         return ScaleResult(stage, present, present)
 
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
         for name in (StageName.SCRAPER, StageName.PRICE) if stage is None else (stage,):
-            pool = self._components.stages[name]
+            pool = self.components.stages[name]
             (pool.pause if paused else pool.resume)()
         if stage is None:
             self._paused = paused
@@ -71,7 +71,7 @@ class Pipeline(PipelineBase):
 
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""
-        return self._lifecycle.phase is Phase.RUNNING and self._components.cycles.request()
+        return self._lifecycle.phase is Phase.RUNNING and self.components.cycles.request()
 
     def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
         """See `PipelineControl.heal`."""
@@ -86,24 +86,24 @@ class Pipeline(PipelineBase):
     def _request(self, request: HealRequest) -> bool:
         if self._lifecycle.phase is not Phase.RUNNING:
             return False
-        self._components.maintenance.request(request)
+        self.components.maintenance.request(request)
         return True
 
     def history(self) -> HistorySnapshot:
         """See `PipelineControl.history`."""
-        return self._components.maintenance.progress()
+        return self.components.maintenance.progress()
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""
-        self._components.cycles.set_interval(max(MIN_INTERVAL, min(MAX_INTERVAL, seconds)))
-        return self._components.cycles.interval
+        self.components.cycles.set_interval(max(MIN_INTERVAL, min(MAX_INTERVAL, seconds)))
+        return self.components.cycles.interval
 
     @property
     def database_url(self) -> str | None:
         """See `PipelineControl.database_url`."""
         if self._replica is not None:
             return self._replica
-        return self._components.database_monitor.url if self._components.database.ready.is_set() else None
+        return self.components.database_monitor.url if self.components.database.ready.is_set() else None
 
     def outcome(self) -> RunReport:
         """See `PipelineControl.outcome`."""
@@ -111,7 +111,7 @@ class Pipeline(PipelineBase):
 
     def snapshot(self) -> Snapshot:
         """See `PipelineControl.snapshot`."""
-        components, lifecycle = self._components, self._lifecycle
+        components, lifecycle = self.components, self._lifecycle
         with components.counters.lock:
             ledger = components.ledger()
             outstanding = components.outstanding(ledger)

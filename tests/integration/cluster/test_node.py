@@ -160,7 +160,7 @@ def test_nodes_behind_one_address_share_the_rate_limit(join: ClusterUnderTest) -
     elsewhere = join("price=1", fetch_group="home")
 
     def limits() -> list[float]:
-        return [node.node._components.throttle.state().limit for node in (one, two, elsewhere)]
+        return [node.node.components.throttle.state().limit for node in (one, two, elsewhere)]
 
     # when they know of each other, each of the two has half, and all of it once the other has left
     one.waits_for(lambda _: limits() == [50.0, 50.0, 100.0], "two shares and a whole limit")

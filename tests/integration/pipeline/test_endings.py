@@ -41,64 +41,64 @@ IN_TIME = 20.0
 STEPS = {
     "pipeline": [
         "_lifecycle.market_clock.close",
-        "_components.database_monitor.close",
-        "_components.database_monitor._database.close",
-        "_components.journal.close",
-        "_components.sources.close",
-        "_components.sources.yahoo.close",
+        "components.database_monitor.close",
+        "components.database_monitor._database.close",
+        "components.journal.close",
+        "components.sources.close",
+        "components.sources.yahoo.close",
     ],
     "worker": [
         "_lifecycle.market_clock.close",
-        "_components.release_all_leases",
-        "_components.membership.deregister",
-        "_components.feed.close",
-        "_components.database_monitor.close",
-        "_components.sources.close",
-        "_components.broker.close",
+        "components.release_all_leases",
+        "components.membership.deregister",
+        "components.feed.close",
+        "components.database_monitor.close",
+        "components.sources.close",
+        "components.broker.close",
     ],
     "top": [
-        "_components.membership.deregister",
-        "_components.feed.close",
-        "_components.database_monitor.close",
-        "_components.broker.close",
+        "components.membership.deregister",
+        "components.feed.close",
+        "components.database_monitor.close",
+        "components.broker.close",
     ],
 }
 """The calls with which each kind of run ends."""
 EACH_STEP = [(kind, step) for kind, steps in STEPS.items() for step in steps]
-STAGES = [f"_components.stages.{stage}.start" for stage in ("writer", "converter", "price", "scraper")]
+STAGES = [f"components.stages.{stage}.start" for stage in ("writer", "converter", "price", "scraper")]
 START_STEPS = {
     "pipeline": [
-        "_components.journal.open",
-        "_components.database_monitor.thread.start",
+        "components.journal.open",
+        "components.database_monitor.thread.start",
         "_lifecycle._connect",
         *STAGES,
         "_lifecycle._open_market_clock",
     ],
     "worker": [
-        "_components.broker.open",
+        "components.broker.open",
         "_lifecycle.control_loop.join",
-        "_components.database_monitor.thread.start",
+        "components.database_monitor.thread.start",
         "_lifecycle._connect",
         *STAGES,
-        "_components.feed.thread.start",
+        "components.feed.thread.start",
         "_lifecycle._open_market_clock",
     ],
     "top": [
-        "_components.broker.open",
+        "components.broker.open",
         "_lifecycle.control_loop.join",
-        "_components.database_monitor.thread.start",
-        "_components.feed.thread.start",
+        "components.database_monitor.thread.start",
+        "components.feed.thread.start",
     ],
 }
 """The calls with which each kind of run starts."""
 EACH_START_STEP = [(kind, step) for kind, steps in START_STEPS.items() for step in steps]
 START_ERRORS = [
-    ("pipeline", "_components.journal.open", JournalError("no journal"), ExitCode.INCOMPLETE),
+    ("pipeline", "components.journal.open", JournalError("no journal"), ExitCode.INCOMPLETE),
     ("pipeline", "_lifecycle._connect", SourceError("no sources"), ExitCode.NO_SOURCE),
     ("pipeline", "_lifecycle._connect", ConfigurationError("no authority"), ExitCode.USAGE),
-    ("pipeline", "_components.database_monitor._tick", DatabaseError("no role", "28000"), ExitCode.DATABASE),
-    ("worker", "_components.broker.open", BrokerError("no broker"), ExitCode.DATABASE),
-    ("worker", "_components.database_monitor._tick", DatabaseError("no role", "28000"), ExitCode.DATABASE),
+    ("pipeline", "components.database_monitor._tick", DatabaseError("no role", "28000"), ExitCode.DATABASE),
+    ("worker", "components.broker.open", BrokerError("no broker"), ExitCode.DATABASE),
+    ("worker", "components.database_monitor._tick", DatabaseError("no role", "28000"), ExitCode.DATABASE),
 ]
 """Errors of the program's own while it starts, and the exit code of each."""
 DESCENT = (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL)
@@ -292,7 +292,7 @@ class TestClosing:
         run = at_work(begin(kind), kind)
         release = threading.Event()
         monkeypatch.setattr(lifecycle, "CLOSING_LIMIT", 0.5)
-        monkeypatch.setattr(type(run._components.database_monitor), "close", lambda _: release.wait())
+        monkeypatch.setattr(type(run.components.database_monitor), "close", lambda _: release.wait())
 
         # when the run is stopped, then it ends, and says so
         run.stop(ShutdownLevel.DRAIN)
@@ -308,7 +308,7 @@ class TestClosing:
             closing.set()
             release.wait()
 
-        monkeypatch.setattr(type(run._components.database_monitor), "close", hang)
+        monkeypatch.setattr(type(run.components.database_monitor), "close", hang)
         run.stop(ShutdownLevel.DRAIN)
         assert closing.wait(IN_TIME)
         run.stop(ShutdownLevel.KILL)
@@ -320,7 +320,7 @@ class TestClosing:
         self, begin: Begin, broken: Breaker, error: BaseException
     ) -> None:
         run = at_work(begin("top"), "top")
-        broken(run, "_components.feed.close", error)
+        broken(run, "components.feed.close", error)
         run.stop(ShutdownLevel.DRAIN)
         assert run.join(IN_TIME)
         assert run.outcome().failure == (

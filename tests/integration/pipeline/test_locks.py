@@ -102,7 +102,7 @@ def test_a_node_without_its_broker_answers_and_can_be_stopped(
     # given a broker that goes away while a price worker waits for an answer, and is soon taken for hung
     node = join(broker=own_broker.url, interval=0.5, price_workers=2)
     node.waits_for(lambda seen: seen.ledger.stored >= 3, "stored rows")
-    stage = next(stage for name, stage in node.node._components.stages.items() if name == "price")
+    stage = next(stage for name, stage in node.node.components.stages.items() if name == "price")
     join.market.set_faults(latency=3.0)
     node.waits_for(lambda _seen: any(worker.busy for worker in stage.workers), "a request")
     own_broker.kill()

@@ -455,5 +455,5 @@ def test_the_database_monitor_fails_a_run_that_has_no_database(
     assert time.monotonic() - started < 30
     assert (report.outcome, report.failure_code) == ("failed", ExitCode.DATABASE)
     assert "unexpected UnexpectedError: broken" in report.failure
-    assert pipeline._components.database_monitor.thread.failures == (1 if once else 5)
+    assert pipeline.components.database_monitor.thread.failures == (1 if once else 5)
     assert seen("database-monitor failed")
