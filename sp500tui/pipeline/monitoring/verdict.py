@@ -282,6 +282,9 @@ def _is_any(snapshot: Snapshot, name: StageName, state: WorkerState) -> bool:
 def _answers(snapshot: Snapshot, samples: Sequence[SecondSample]) -> str:
     oldest = _oldest_work(snapshot, StageName.PRICE, WorkerState.SOURCE)
     mean = _seconds_per_lease(samples, StageName.PRICE, WorkerState.SOURCE)
+    longest = snapshot.stage(StageName.PRICE).latency.p95
+    if mean is None and longest is not None:
+        mean = longest / 1000  # nothing was finished in the window of the samples
     if mean is None or oldest > 2 * max(_SLOW, mean):
         return _silence(oldest)
     return f"Yahoo Finance answers in {_duration(mean)}"

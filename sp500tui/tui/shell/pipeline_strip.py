@@ -364,7 +364,7 @@ class PipelineStrip(LinesWidget):
     def _update_title(self) -> None:
         """Name the stage in the upper border, and show the message in the lower one, or above where there is none."""
         seconds = columns(self.size.width, with_queues=self.size.height > 5).strip
-        title = f"pipeline · last {seconds} s · + − {STAGE_TITLES[self.selected]}"
+        title = f"pipeline · last {seconds} s · rates of 10 s · + − {STAGE_TITLES[self.selected]}"
         if self.styles.border_bottom[0] in ("", "none"):
             set_titles(self, f"pipeline · {self.message}" if self.message else title)
         else:
