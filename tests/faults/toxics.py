@@ -108,7 +108,7 @@ class ToxicProxy(Closable):
         """Cut all connections and stop listening."""
         self._leaving.set()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(30)
         self._listener.close()
 
 

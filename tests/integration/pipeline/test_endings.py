@@ -36,7 +36,7 @@ from tests.support.valkey import ValkeyServer
 Run = Pipeline | ClusterNode
 Begin = Callable[..., Run]
 
-IN_TIME = 20.0
+IN_TIME = 60.0
 """Seconds that an orderly end may take on a crowded machine; without failures it takes less than one."""
 STEPS = {
     "pipeline": [
@@ -136,7 +136,7 @@ def begin(
     yield make
     for run in made:
         run.stop(ShutdownLevel.KILL)
-        run.join(5)
+        run.join(30)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -23,7 +23,7 @@ from sp500tui.simulator.stats import ServedQuote, read_served_quotes
 from tests.support.market import client_environment
 
 ROOT = Path(__file__).parents[3]
-TIMEOUT = 15.0
+TIMEOUT = 60.0
 CHART = "https://query1.finance.yahoo.com/v8/finance/chart/AAPL?range=5d"
 PAGE = "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies"
 PARENT = """

@@ -435,7 +435,7 @@ def test_closing_ends_waits_for_the_throttle(make: MAKE, demo_market: DemoMarket
     while slow._tat - time.monotonic() < 61 and thread.is_alive():
         threading.Event().wait(0.005)
     yahoo.close()
-    thread.join(5)
+    thread.join(30)
     assert [type(error) for error in outcome] == [ThrottledError]
 
 

@@ -16,8 +16,8 @@ from tests.support.parameters import rest_thorough
 from tests.support.tui.real_terminal import hang_up
 
 LEFT_SCREEN = "\x1b[?1049l"
-_START = 30
-_END = 15
+_START = 60
+_END = 60
 
 Start = Callable[..., "pexpect.spawn[str]"]
 

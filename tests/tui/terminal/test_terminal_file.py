@@ -73,7 +73,7 @@ def test_a_terminal_that_does_not_read_blocks_nothing_and_is_repainted_later(pip
     text = pipe.read_until("frame 4999.").partition("|")[2]
     frames = text.split(".")[:-1]
     assert frames == [f"frame {number}" for number in range(5000 - len(frames), 5000)]
-    assert on_recovered.wait(5)
+    assert on_recovered.wait(30)
     assert terminal.drain(5)
 
 

@@ -49,7 +49,7 @@ def on_another_thread(action: Callable[[], None]) -> BaseException | None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     return outcome[0] if outcome else None
 
@@ -293,12 +293,12 @@ def test_an_opening_wakes_waiting_threads() -> None:
     threads = [threading.Thread(target=wait) for _ in range(2)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while refused(gate).retry_after < 25 and time.monotonic() < deadline:
         threading.Event().wait(0.005)
     gate.throttled(None)
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert [error.retry_after == pytest.approx(4, abs=0.5) for error in caught] == [True, True]
 
 

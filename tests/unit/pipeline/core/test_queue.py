@@ -105,7 +105,7 @@ def test_put_blocks_while_the_queue_is_full(make: Make, eventually: Wait) -> Non
 
     assert lease is not None
     eventually(lambda: queue.depth().ready == 2)
-    put.join(5)
+    put.join(30)
 
 
 def test_an_empty_queue_accepts_more_than_its_capacity(make: Make) -> None:
@@ -132,7 +132,7 @@ def test_lifting_the_capacity_unblocks_a_waiting_put(make: Make, eventually: Wai
     queue.lift_capacity()
 
     eventually(lambda: queue.depth().ready == 3)
-    put.join(5)
+    put.join(30)
 
 
 def test_a_hand_over_acknowledges_and_puts_in_one_step() -> None:
@@ -182,7 +182,7 @@ def test_a_lingering_take_collects_later_items(make: Make) -> None:
     later.start()
 
     lease = queue.take(2, linger=5)
-    later.join(5)
+    later.join(30)
 
     assert lease is not None
     assert lease.items == [1, 2]
@@ -228,7 +228,7 @@ def test_a_take_that_waits_for_open_leases_ends_when_the_queue_is_drained(make: 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     lease.ack()
 
-    assert ended.wait(5)
+    assert ended.wait(30)
 
 
 def test_discarding_keeps_leased_items() -> None:

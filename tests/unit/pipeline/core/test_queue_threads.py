@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sp500tui.pipeline.core.queue import CancelledError, MemoryLease, MemoryQueue, QueueClosedError
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 
 
 @dataclass(eq=False)

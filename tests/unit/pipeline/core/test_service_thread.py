@@ -10,7 +10,7 @@ import pytest
 
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 
 
 @pytest.fixture

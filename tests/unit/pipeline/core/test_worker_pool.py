@@ -306,7 +306,7 @@ def test_a_paused_pool_can_be_shut_down() -> None:
     pool.stage.start()
     pool.stage.pause()
     pool.stage.shutdown_now()
-    assert pool.stage.join(5)
+    assert pool.stage.join(30)
 
 
 @pytest.mark.parametrize("error", [QueueClosedError, CancelledError])
@@ -319,7 +319,7 @@ def test_workers_exit_when_their_input_is_drained(error: type[Exception]) -> Non
 
     pool.stage.make_task = lambda worker: Ended(pool, worker)
     pool.stage.start()
-    assert pool.stage.join(5)
+    assert pool.stage.join(30)
 
 
 def test_workers_finish_their_lease_before_they_exit(eventually: Wait) -> None:
@@ -333,7 +333,7 @@ def test_workers_finish_their_lease_before_they_exit(eventually: Wait) -> None:
     assert pool.stage.workers[0].snapshot().state is WorkerState.DRAINING
     assert not pool.stage.join(0.01)
     go_on.set()
-    assert pool.stage.join(5)
+    assert pool.stage.join(30)
     assert pool.done == [1, 2, 3]
     assert pool.queue.depth().ready == 1
 
@@ -351,7 +351,7 @@ def test_a_waiting_worker_counts_down_and_stops_waiting_on_shutdown(eventually: 
     assert 20 < seen.retry_in <= 30
     assert not pool.stage.workers[0].busy
     pool.stage.shutdown_now()
-    assert pool.stage.join(5)
+    assert pool.stage.join(30)
     assert waited == [False]
 
 

@@ -41,7 +41,7 @@ def test_periods_are_fetched_with_the_first_quote_and_when_the_session_changes(
     assert not asked.acquire(timeout=0.05), "no quote, no question"
     for each in (MarketState.PRE, MarketState.REGULAR):
         state["now"] = each  # type: ignore[assignment]
-        assert asked.acquire(timeout=5)
+        assert asked.acquire(timeout=30)
     before, after = datetime(2026, 5, 4, 15, tzinfo=UTC), datetime(2026, 5, 4, 21, tzinfo=UTC)
     eventually(lambda: clock.snapshot(MarketState.REGULAR, before).next_state)
     assert clock.snapshot(MarketState.REGULAR, before) == MarketSnapshot(
@@ -49,5 +49,5 @@ def test_periods_are_fetched_with_the_first_quote_and_when_the_session_changes(
     )
     assert clock.snapshot(MarketState.POST, after) == MarketSnapshot(MarketState.POST)
     clock.close()
-    assert clock.thread.join(5)
+    assert clock.thread.join(30)
     assert not clock.thread.is_alive()
