@@ -16,7 +16,7 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
-from sp500tui.pipeline.core.timing.accounting import WorkerAccount
+from sp500tui.pipeline.core.timing.accounting import WorkerAccount, thread_clock
 from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Batches, Span
 
 if TYPE_CHECKING:
@@ -302,6 +302,7 @@ class Worker:
             return None
         if not self._announced:
             self._announced = True
+            self.account.measure_cpu(thread_clock())
             self.pool.emit(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
         try:
             if self.task is None:

@@ -10,6 +10,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.shares import WINDOWS, Shares, held_back, shares_over
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.tui.render.event_marks import event_mark
 from sp500tui.tui.render.formats import fit, milliseconds
@@ -256,3 +257,36 @@ def _duration(seconds: float) -> str:
 def cut_all(lines: Sequence[Line], width: int) -> list[Line]:
     """The lines in exactly `width` cells."""
     return [cut(line, width) for line in lines]
+
+
+def time_lines(row: Row, samples: Sequence[SecondSample]) -> list[Line]:
+    """The shares of a row over the last 1, 10 and 60 seconds: on the processor, waiting for the interpreter, states."""
+    if row.is_process:
+        return []
+    worker = "" if row.is_heading else row.workers[0].name
+    return [_time_line(seconds, shares_over(samples, seconds, row.stage, worker)) for seconds in WINDOWS]
+
+
+def _time_line(seconds: int, found: Shares) -> Line:
+    parts: list[Line] = [(Text(f"last {seconds:>2} s", Role.LABEL),)]
+    if not found.states:
+        return joined([*parts, (Text("no worker", Role.LABEL),)], "  ")
+    parts.append((Text("processor ", Role.LABEL), Text(_percent(found.processor), Role.GOOD)))
+    parts.append((Text("interpreter ~", Role.LABEL), Text(_percent(found.interpreter), Role.WARN)))
+    for state in sorted(found.states, key=found.states.__getitem__, reverse=True):
+        sign = SIGNS[state]
+        parts.append((Text(f"{sign.legend} ", Role.LABEL), Text(_percent(found.states[state]), sign.role)))
+    return joined(parts, "  ")
+
+
+def held_back_text(samples: Sequence[SecondSample], queue: QueueName) -> Text:
+    """How long the workers that fill a queue waited for room in it, as a share of the seconds shown: ` B 61 %`."""
+    share = held_back(samples, queue)
+    if not share:
+        return Text(" " * SHARE_WIDTH, Role.DIM)
+    sign = SIGNS[WorkerState.BLOCKED]
+    return Text(f" {sign.letter}{_percent(share):>{SHARE_WIDTH - 2}}", sign.role)
+
+
+def _percent(share: float) -> str:
+    return "0 %" if not share else "<1 %" if share < 0.005 else f"{share * 100:.0f} %"

@@ -16,6 +16,7 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
+from sp500tui.pipeline.core.snapshot import QueueSnapshot
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import Span, SpanReport
 from sp500tui.pipeline.trace import chrome_trace, write_trace
@@ -36,11 +37,13 @@ from sp500tui.tui.timeline.render import (
     cut_all,
     cycle_columns,
     detail_lines,
+    held_back_text,
     legend_lines,
     mark_line,
     queue_line,
     row_line,
     share_text,
+    time_lines,
 )
 from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
 
@@ -218,9 +221,12 @@ class TimelineScreen(BaseScreen):
             folded = number + 1 == len(shown) or shown[number + 1].stage is not row.stage
             line = row_line(row, cells, guides, marked=row is marked, folded=folded)
             lines.append((*line, share_text(cells)) if self._with_shares else line)
-        space = [()] * min(2, room - len(lines))
+        times = time_lines(marked, recording.samples) if marked is not None else []
+        left = room - len(lines)
+        times = times if left > len(times) else []
+        space: list[Line] = [()] * min(2, left - len(times))
         detail = detail_lines(marked, under_cursor, self._cursor(window), window, report.monotonic)
-        return [*lines, *space[:1], *below, *space[1:], *detail, *legend]
+        return [*lines, *space[:1], *below, *space[1:], *detail, *times, *legend]
 
     def _guides(self, recording: Recording, window: Window) -> Guides:
         return Guides(self._cursor(window), cycle_columns(recording.events, recording.report, window))
@@ -235,10 +241,22 @@ class TimelineScreen(BaseScreen):
             and (queue.name is not QueueName.HISTORY or snapshot.has_history)
         ]
         return [
-            *(queue_line(each.name, each.capacity, recording.samples, report, window) for each in queues),
+            *(self._queue_line(each, recording, window) for each in queues),
             mark_line(recording.events, report, window),
             axis_line(window, report.monotonic, with_shares=self._with_shares),
         ]
+
+    def _queue_line(self, queue: QueueSnapshot, recording: Recording, window: Window) -> Line:
+        report = recording.report
+        line = queue_line(queue.name, queue.capacity, recording.samples, report, window)
+        if not self._with_shares:
+            return line
+        shown = [
+            sample
+            for sample in recording.samples
+            if window.begin - 1 < report.time_of(sample.second, sample.at) < window.end
+        ]
+        return (*line, held_back_text(shown, queue.name))
 
     # Actions
 

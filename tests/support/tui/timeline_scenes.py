@@ -10,9 +10,10 @@ from datetime import timedelta
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample
+from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, WorkerSecond
 from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Batches, Span, SpanReport, WorkerSpans
 from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
+from sp500tui.tui.timeline.cells import Window, cells_of
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
 
 NOW = 1000.0
@@ -83,11 +84,20 @@ class Scene:
         return SpanReport(NOON, NOW, _PID, workers)
 
     def samples(self) -> list[SecondSample]:
-        """The queue depths of every second."""
+        """The workers' states and the queue depths of every second."""
+        window = Window(NOW, 120.0, 120)
+        cells = {key: cells_of(track.spans, window) for key, track in self.tracks.items()}
         return [
             SecondSample(
                 130 - age,
                 NOON - timedelta(seconds=age),
+                tuple(
+                    WorkerSecond(
+                        f"{stage}-{number}", stage, cell.seconds, cpu=0.9 * cell.seconds.get(_BUSY, 0.0)
+                    )
+                    for (stage, number), found in cells.items()
+                    if (cell := found[120 - age]) is not None
+                ),
                 queues=tuple(
                     QueueSecond(name, 0.0, self.depths[name](age) if name in self.depths else 0)
                     for name in QueueName

@@ -16,22 +16,25 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample
+from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond, WorkerSecond
 from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport, WorkerSpans
 from sp500tui.tui.render.lines import Line, Role
 from sp500tui.tui.timeline.cells import Window, cells_of, combined, of_batch, totals
 from sp500tui.tui.timeline.render import (
     NAME_WIDTH,
+    SHARE_WIDTH,
     Guides,
     axis_line,
     cycle_columns,
     detail_lines,
+    held_back_text,
     legend_lines,
     mark_line,
     queue_line,
     row_line,
     share_text,
     shares,
+    time_lines,
 )
 from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
 from sp500tui.tui.timeline.screen import ZOOMS, TimelineScreen
@@ -248,6 +251,35 @@ class TestDetail:
     def test_without_workers_or_spans_it_says_so(self) -> None:
         assert "Starting workers" in text(detail_lines(None, (), 0, WINDOW, 100.0)[0])
         assert "nothing is recorded" in self.detail(worker("price-2", Span(IDLE, 99.0, 100.0)), 0)[0]
+
+
+class TestShares:
+    SAMPLES = (
+        SecondSample(
+            1,
+            NOON,
+            (WorkerSecond("price-1", StageName.PRICE, {BUSY: 0.4, SOURCE: 0.6}, cpu=0.3),),
+            (StageSecond(StageName.PRICE, {BUSY: 0.4, SOURCE: 0.6}),),
+            (QueueSecond(QueueName.QUOTES, blocked=0.25),),
+        ),
+    )
+
+    def test_the_marked_row_has_its_shares_over_three_windows(self) -> None:
+        only = Row("price-1", "price-1", StageName.PRICE, (PRICE,))
+        first, second, third = (text(line) for line in time_lines(only, self.SAMPLES))
+        assert first == "last  1 s  processor 30 %  interpreter ~10 %  source 60 %  working 40 %"
+        assert (second[:9], third[:9]) == ("last 10 s", "last 60 s")
+        gone = Row("price-9", "price-9", StageName.PRICE, (replace(PRICE, name="price-9"),))
+        assert text(time_lines(gone, self.SAMPLES)[0]) == "last  1 s  no worker"
+
+    def test_a_process_has_no_shares_of_its_own(self) -> None:
+        assert time_lines(Row("w", "w", StageName.WRITER, (WRITER,), is_process=True), self.SAMPLES) == []
+
+    def test_a_queue_has_the_share_for_which_it_held_its_producers_back(self) -> None:
+        assert held_back_text(self.SAMPLES, QueueName.QUOTES).text == " B 25 %"
+        assert held_back_text(self.SAMPLES, QueueName.ROWS).text == "       "
+        everything = (replace(self.SAMPLES[0], queues=(QueueSecond(QueueName.QUOTES, blocked=1.0),)),)
+        assert len(held_back_text(everything, QueueName.QUOTES).text) == SHARE_WIDTH
 
 
 class TestAxis:

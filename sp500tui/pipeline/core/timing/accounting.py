@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -84,6 +84,19 @@ class WorkerBucket:
     items: int = 0
     failed: int = 0
     leases: int = 0
+    cpu: float = 0.0
+    """Processor time of its thread, in seconds."""
+
+
+def thread_clock() -> Callable[[], float]:
+    """A clock of the processor time of the calling thread that other threads can read, in seconds.
+
+    It stands still where the system has none.
+    """
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return lambda: 0.0
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+    return lambda: time.clock_gettime(clock)
 
 
 class WorkerAccount(SecondAccount[WorkerBucket]):
@@ -95,7 +108,27 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
         self.state = WorkerState.STARTING
         self.ended_in: int | None = None
         """The second in which the account ended; None while it runs."""
+        self._cpu_clock: Callable[[], float] | None = None
+        self._cpu = self._cpu_taken = 0.0
+        """Processor time at the last reading, and up to the last collection."""
         super().__init__(lock, clock)
+
+    def measure_cpu(self, clock: Callable[[], float]) -> None:
+        """Account for the processor time of a thread from now on, until the account ends."""
+        self._cpu_clock = clock
+        self._cpu = self._cpu_taken = clock()
+
+    def take_cpu(self) -> float:
+        """The processor time since the last call, in seconds."""
+        self._read_cpu()
+        taken, self._cpu_taken = self._cpu - self._cpu_taken, self._cpu
+        return max(0.0, taken)
+
+    def _read_cpu(self) -> None:
+        """Read the clock, unless the account has ended: the thread may be gone, and its clock with it."""
+        if self._cpu_clock is not None and self.ended_in is None:
+            with suppress(OSError):
+                self._cpu = self._cpu_clock()
 
     def _new_bucket(self) -> WorkerBucket:
         return WorkerBucket()
@@ -126,6 +159,7 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
     def end(self) -> None:
         """End the account: the worker exits or was replaced. Later calls add nothing."""
         self._advance()
+        self._read_cpu()
         if self.ended_in is None:
             self.ended_in = self._second
 
@@ -151,7 +185,9 @@ class StageAccounts:
         for account in accounts:
             if account.ended_in is not None and account.ended_in < before:
                 finished.append(account)
-            for second, bucket in account.collect(before):
+            buckets = account.collect(before)
+            _spread(account.take_cpu(), [bucket for _, bucket in buckets])
+            for second, bucket in buckets:
                 if bucket.seconds or bucket.leases or bucket.failed:
                     # A worker that ended and its successor can have the same name.
                     workers = found.setdefault(second, {})
@@ -160,6 +196,14 @@ class StageAccounts:
             with self._lock:
                 self._accounts = [account for account in self._accounts if account not in finished]
         return found
+
+
+def _spread(cpu: float, buckets: Sequence[WorkerBucket]) -> None:
+    """Divide processor time over the seconds of a collection, by the time for which the worker existed in each."""
+    times = [sum(bucket.seconds.values()) for bucket in buckets]
+    whole = sum(times)
+    for bucket, seconds in zip(buckets, times, strict=True):
+        bucket.cpu = min(seconds, cpu * seconds / whole) if whole else 0.0
 
 
 def merge(first: WorkerBucket | None, second: WorkerBucket) -> WorkerBucket:
@@ -172,6 +216,7 @@ def merge(first: WorkerBucket | None, second: WorkerBucket) -> WorkerBucket:
         first.items + second.items,
         first.failed + second.failed,
         first.leases + second.leases,
+        first.cpu + second.cpu,
     )
 
 

@@ -144,7 +144,7 @@ class SecondHistory:
 
 def _workers(stages: Mapping[StageName, Mapping[str, WorkerBucket]]) -> tuple[WorkerSecond, ...]:
     return tuple(
-        WorkerSecond(name, stage, bucket.seconds, bucket.items, bucket.failed, bucket.leases)
+        WorkerSecond(name, stage, bucket.seconds, bucket.items, bucket.failed, bucket.leases, bucket.cpu)
         for stage, buckets in stages.items()
         for name, bucket in sorted(buckets.items(), key=lambda item: _number(item[0]))
     )
@@ -165,6 +165,7 @@ def _stage(name: StageName, buckets: Mapping[str, WorkerBucket]) -> StageSecond:
         items=sum(bucket.items for bucket in buckets.values()),
         failed=sum(bucket.failed for bucket in buckets.values()),
         leases=sum(bucket.leases for bucket in buckets.values()),
+        cpu=sum(bucket.cpu for bucket in buckets.values()),
     )
 
 

@@ -39,6 +39,9 @@ class WorkerSecond:
     """Leases that ended with an error."""
     leases: int = 0
     """Leases that were finished."""
+    cpu: float = 0.0
+    """Processor time of its thread in seconds, on average since the second before was measured; 0 where the system does
+    not tell it."""
 
     @property
     def busy(self) -> float:
@@ -56,6 +59,8 @@ class StageSecond:
     items: int = 0
     failed: int = 0
     leases: int = 0
+    cpu: float = 0.0
+    """Processor time of the workers' threads in seconds."""
 
     @property
     def busy(self) -> float:

@@ -1,0 +1,58 @@
+"""What a worker or a stage spent its time on, as shares over the last seconds, with the part on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+
+WINDOWS = (1, 10, 60)
+"""Seconds over which shares are made."""
+_PRODUCERS: Mapping[QueueName, StageName] = {
+    QueueName.TICKERS: StageName.SCRAPER,
+    QueueName.QUOTES: StageName.PRICE,
+    QueueName.ROWS: StageName.CONVERTER,
+}
+"""The stages whose workers put items on the queues."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Shares of the time, from 0 to 1."""
+
+    states: Mapping[WorkerState, float] = field(default_factory=dict)
+    """Of each state; they add up to 1, or there are none without a worker."""
+    processor: float = 0.0
+    """On the processor, in whatever state."""
+    interpreter: float = 0.0
+    """An estimate of the waiting for the interpreter and for a processor: working, but not on the processor."""
+
+
+def shares_over(samples: Sequence[SecondSample], seconds: int, stage: StageName, worker: str = "") -> Shares:
+    """The shares of one worker, or of all workers of a stage together, over the last whole seconds."""
+    times: dict[WorkerState, float] = {}
+    cpu = 0.0
+    for sample in samples[-seconds:]:
+        for each in sample.workers:
+            if each.stage is stage and worker in ("", each.name):
+                cpu += each.cpu
+                for state, part in each.seconds.items():
+                    times[state] = times.get(state, 0.0) + part
+    whole = sum(times.values())
+    if not whole:
+        return Shares()
+    waited = max(0.0, times.get(WorkerState.BUSY, 0.0) - cpu) if cpu else 0.0
+    return Shares({state: part / whole for state, part in times.items()}, cpu / whole, waited / whole)
+
+
+def held_back(samples: Sequence[SecondSample], queue: QueueName) -> float | None:
+    """The share of the time for which the workers that fill a queue waited for room in it; None without a worker."""
+    producer = _PRODUCERS.get(queue)
+    stages = [found for sample in samples if producer is not None and (found := sample.stage(producer))]
+    whole = sum(sum(stage.seconds.values()) for stage in stages)
+    if not whole:
+        return None
+    return min(1.0, sum(sample.queue(queue).blocked for sample in samples) / whole)

@@ -1,0 +1,137 @@
+"""Shares of time: states that add up, the part on the processor, and waiting for room in a queue."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.accounting import StageAccounts, WorkerAccount, thread_clock
+from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond, WorkerSecond
+from sp500tui.pipeline.core.timing.shares import Shares, held_back, shares_over
+from tests.support.tui.fake_pipeline import NOON
+from tests.support.waiting import FakeClock
+
+BUSY, IDLE, SOURCE = WorkerState.BUSY, WorkerState.IDLE, WorkerState.SOURCE
+
+
+def sample(second: int, *workers: WorkerSecond, blocked: float = 0.0) -> SecondSample:
+    seconds: dict[WorkerState, float] = {}
+    for worker in workers:
+        for state, part in worker.seconds.items():
+            seconds[state] = seconds.get(state, 0.0) + part
+    return SecondSample(
+        second,
+        NOON + timedelta(seconds=second),
+        workers,
+        (StageSecond(StageName.PRICE, seconds),),
+        (QueueSecond(QueueName.QUOTES, blocked=blocked),),
+    )
+
+
+def price(name: str, seconds: dict[WorkerState, float], cpu: float = 0.0) -> WorkerSecond:
+    return WorkerSecond(name, StageName.PRICE, seconds, cpu=cpu)
+
+
+SAMPLES = [
+    sample(1, price("price-1", {SOURCE: 1.0}), price("price-2", {IDLE: 1.0})),
+    sample(
+        2, price("price-1", {BUSY: 0.5, SOURCE: 0.5}, cpu=0.3), price("price-2", {IDLE: 1.0}), blocked=0.5
+    ),
+]
+
+
+def test_shares_are_those_of_the_last_seconds_of_a_worker_or_a_stage() -> None:
+    assert shares_over(SAMPLES, 1, StageName.PRICE, "price-1").states == {BUSY: 0.5, SOURCE: 0.5}
+    assert shares_over(SAMPLES, 10, StageName.PRICE, "price-1").states == {BUSY: 0.25, SOURCE: 0.75}
+    assert shares_over(SAMPLES, 10, StageName.PRICE).states == {BUSY: 0.125, SOURCE: 0.375, IDLE: 0.5}
+    assert shares_over(SAMPLES, 10, StageName.WRITER) == Shares()
+
+
+def test_working_without_the_processor_is_waiting_for_the_interpreter() -> None:
+    found = shares_over(SAMPLES, 1, StageName.PRICE, "price-1")
+    assert (found.processor, found.interpreter) == pytest.approx((0.3, 0.2))
+
+
+def test_where_the_processor_time_is_not_known_nothing_is_estimated() -> None:
+    unknown = [sample(1, price("price-1", {BUSY: 1.0}))]
+    assert shares_over(unknown, 1, StageName.PRICE) == Shares({BUSY: 1.0})
+
+
+def test_a_queue_holds_back_the_workers_that_fill_it() -> None:
+    assert held_back(SAMPLES, QueueName.QUOTES) == pytest.approx(0.125)
+    assert held_back(SAMPLES, QueueName.ROWS) is None
+    assert held_back((), QueueName.QUOTES) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_shares_of_a_worker_add_up_whatever_it_does(seed: int) -> None:
+    # given a minute of random changes of state, collected at random times
+    rng, clock = random.Random(seed), FakeClock()
+    accounts, account = StageAccounts(), WorkerAccount("price-1", threading.Lock(), clock)
+    accounts.add(account)
+    cpu = 0.0
+    account.measure_cpu(lambda: cpu)
+    collected: dict[int, dict[WorkerState, float]] = {}
+    used = 0.0
+    while clock() < 160.0:
+        account.switch(rng.choice([*WorkerState]))
+        step = rng.expovariate(20)
+        clock.now += step
+        cpu += step * rng.random()
+        if rng.random() < 0.05:
+            for second, workers in accounts.collect(int(clock())).items():
+                collected[second] = dict(workers["price-1"].seconds)
+                used += workers["price-1"].cpu
+    for second, workers in accounts.collect(int(clock())).items():
+        collected[second] = dict(workers["price-1"].seconds)
+        used += workers["price-1"].cpu
+    # then the states of every second add up to it, and no more processor time is counted than was used
+    assert list(collected) == list(range(100, int(clock())))
+    assert all(sum(seconds.values()) == pytest.approx(1.0, abs=0.01) for seconds in collected.values())
+    assert 0.0 < used <= cpu
+
+
+def test_processor_time_is_divided_over_the_seconds_of_a_collection() -> None:
+    clock, cpu = FakeClock(), 5.0
+    accounts, account = StageAccounts(), WorkerAccount("price-1", threading.Lock(), clock)
+    accounts.add(account)
+    account.measure_cpu(lambda: cpu)
+    cpu = 5.8
+    clock.now += 4.0
+    found = accounts.collect(104)
+    assert [workers["price-1"].cpu for workers in found.values()] == pytest.approx([0.2] * 4)
+    # and the clock of a thread that has ended is not read
+    account.end()
+    cpu = 99.0
+    assert account.take_cpu() == 0.0
+
+
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="the system has no clocks of threads")
+def test_the_clock_of_a_thread_counts_its_work_and_not_its_waiting() -> None:
+    clocks: list[float] = []
+    ended, measured = threading.Event(), threading.Event()
+
+    def work() -> None:
+        clock = thread_clock()
+        begin, own = clock(), time.thread_time()
+        while time.thread_time() - own < 0.05:
+            pass
+        clocks.append(clock() - begin)
+        waiting = clock()
+        ended.wait(0.3)
+        clocks.append(clock() - waiting)
+        measured.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert measured.wait(30)
+    thread.join()
+    worked, waited = clocks
+    assert worked >= 0.05
+    assert waited < worked / 2
