@@ -345,9 +345,16 @@ class PipelineStrip(LinesWidget):
 
     def show(self, snapshot: Snapshot, history: History) -> None:
         """Show a snapshot and the seconds before it."""
-        self._seen = (snapshot, history)
+        was_cluster, self._seen = self._in_cluster, (snapshot, history)
         self.set_class(snapshot.has_history, "-history")
+        if self._in_cluster is not was_cluster:
+            self._update_title()
         self._draw()
+
+    @property
+    def _in_cluster(self) -> bool:
+        """Whether the seconds are those of one node of several."""
+        return self._seen is not None and bool(self._seen[0].nodes)
 
     def show_message(self, text: str) -> None:
         """Show a key's effect in the border; an empty text removes it."""
@@ -364,7 +371,8 @@ class PipelineStrip(LinesWidget):
     def _update_title(self) -> None:
         """Name the stage in the upper border, and show the message in the lower one, or above where there is none."""
         seconds = columns(self.size.width, with_queues=self.size.height > 5).strip
-        title = f"pipeline · last {seconds} s · rates of 10 s · + − {STAGE_TITLES[self.selected]}"
+        whose = " of this node" if self._in_cluster else ""
+        title = f"pipeline · last {seconds} s{whose} · rates of 10 s · + − {STAGE_TITLES[self.selected]}"
         if self.styles.border_bottom[0] in ("", "none"):
             set_titles(self, f"pipeline · {self.message}" if self.message else title)
         else:
