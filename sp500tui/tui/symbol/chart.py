@@ -81,6 +81,10 @@ class PriceChart(LinesWidget, can_focus=True):
 
         time_range: ChartRange
 
+    @dataclass
+    class Resized(Message):
+        """The chart has another size."""
+
     def __init__(self, currencies: tuple[str, str]) -> None:
         """Create an empty chart; `currencies` are the codes of the quoted and the converted price."""
         super().__init__(id="chart", classes="panel")
@@ -136,8 +140,9 @@ class PriceChart(LinesWidget, can_focus=True):
         self._draw()
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Draw for the new size."""
+        """Draw for the new size; the screen may read more or fewer candles."""
         self._draw()
+        self.post_message(self.Resized())
 
     def action_step_range(self, direction: int) -> None:
         """Request a longer or shorter time range."""

@@ -285,11 +285,12 @@ class SymbolScreen(BaseScreen):
         return f"{self._fetch_key} fetches {resolution} bars" if resolution is not None else ""
 
     def on_resize(self) -> None:
-        """Draw for the new size, with as many candles as have room now."""
-        self.call_after_refresh(self._fill_size)
+        """Draw for the new size."""
+        self.call_after_refresh(self._draw_stored)
 
-    def _fill_size(self) -> None:
-        self._draw_stored()
+    @on(PriceChart.Resized)
+    def fill_chart(self) -> None:
+        """Read as many candles as have room now."""
         if not self.time_range.is_line and (
             self._candles_read is None or self._candles_read[1] != self._room
         ):
