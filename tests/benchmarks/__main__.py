@@ -29,6 +29,7 @@ NAMES = (
     "broker",
     "spans",
     "export",
+    "history",
     "accounting",
 )
 ALONE = ("scaling",)

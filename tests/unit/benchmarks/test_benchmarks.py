@@ -20,6 +20,7 @@ from tests.benchmarks import (
     document,
     end_to_end,
     growth,
+    history,
     ingest,
     memory,
     refresh,
@@ -256,3 +257,13 @@ def test_the_budget_has_a_positive_share_for_every_step(demo_market: DemoMarket,
     assert len(quotes) == 50
     assert all(min(values) >= 0 for values in steps.values())
     assert {"read JSON", "rows to bytes", "journal", "price board"} <= steps.keys()
+
+
+def test_bars_are_compared_turn_by_turn_without_and_with_the_server() -> None:
+    turns = [history.Turn(2.0, 5.0, 50.0, 20.0, 1_000), history.Turn(4.0, 10.0, 60.0, 38.0, 1_000)]
+    alone, both = history.costs(turns, symbols=30)
+    assert alone.ratio == Spread(15.0, 20.0, 25.0)
+    assert alone.met is True
+    assert both.ratio == Spread(7.0, 8.5, 10.0)
+    assert both.met is None
+    assert both.peers == {"yf.download and to_sql": Spread(70.0, 84.0, 98.0)}

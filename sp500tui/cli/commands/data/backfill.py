@@ -14,6 +14,7 @@ from sp500tui.cli.commands.data.backfill_beside import Outcome, hand_over, runni
 from sp500tui.cli.commands.data.backfill_progress import Progress, progress_report
 from sp500tui.cli.commands.data.survey import HistoryRequest, history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
+from sp500tui.cli.runtime_tuning import tune_gc
 from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode, SourceError
 from sp500tui.headless.live_view import counted
 from sp500tui.logs.redaction import plain
@@ -39,6 +40,7 @@ def run(namespace: Namespace) -> int:
     from sp500tui.pipeline.history.plan import history_tasks
     from sp500tui.storage.connection import connect
 
+    tune_gc()
     configuration = configuration_of(namespace)
     request = history_request(namespace, configuration, utc_now())
     as_json = configuration.settings.json_output
