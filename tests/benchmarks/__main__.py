@@ -31,6 +31,8 @@ NAMES = (
     "export",
     "history",
     "accounting",
+    "viewers",
+    "record",
 )
 ALONE = ("scaling",)
 """Measured only when named: it has a document of its own, docs/scaling.md."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.schema.migrations import apply_schema
 from tests.benchmarks import (
@@ -23,8 +24,10 @@ from tests.benchmarks import (
     history,
     ingest,
     memory,
+    record,
     refresh,
     start_up,
+    viewers,
 )
 from tests.benchmarks.__main__ import NAMES, benchmark, kept_figures, main
 from tests.benchmarks.figures import Figure, Spread
@@ -142,6 +145,27 @@ def test_a_document_without_a_place_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="no place for ingest"):
         document.write(page, [a_figure()])
+
+
+def test_what_viewers_cost_is_compared_in_turns_and_a_lost_quote_is_a_miss() -> None:
+    alone = [viewers.Stretch(100.0, 200.0, 5.0), viewers.Stretch(50.0, 200.0, 5.0)]
+    watched = [viewers.Stretch(97.0, 204.0, 6.0), viewers.Stretch(48.5, 206.0, 6.0)]
+
+    kept = viewers.figures(alone, watched, Ledger(fetched=10, stored=8, duplicate=1, dead=1))
+    lost = viewers.figures(alone, watched, Ledger(fetched=10, stored=8, duplicate=1))
+
+    assert [figure.met for figure in kept] == [True, True, None, True]
+    assert kept[0].ratio == Spread(0.97, 0.97, 0.97)
+    assert lost[-1].met is False
+
+
+def test_moments_of_a_long_recording_are_shown(folder: Path) -> None:
+    path = record.long_recording(folder, 1)
+
+    opening, jumps = record.shown_moments(path)
+
+    assert len(opening) == len(jumps) == 20
+    assert min(opening + jumps) > 0
 
 
 def test_every_name_has_a_benchmark() -> None:
