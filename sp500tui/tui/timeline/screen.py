@@ -223,7 +223,7 @@ class TimelineScreen(BaseScreen):
             lines.append((*line, share_text(cells)) if self._with_shares else line)
         times = time_lines(marked, recording.samples) if marked is not None else []
         left = room - len(lines)
-        times = times if left > len(times) else []
+        times = times if left >= len(times) else []
         space: list[Line] = [()] * min(2, left - len(times))
         detail = detail_lines(marked, under_cursor, self._cursor(window), window, report.monotonic)
         return [*lines, *space[:1], *below, *space[1:], *detail, *times, *legend]
