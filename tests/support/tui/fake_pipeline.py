@@ -255,7 +255,7 @@ def degraded() -> Snapshot:
                 worker(
                     StageName.WRITER,
                     1,
-                    WorkerState.DATABASE,
+                    WorkerState.DATABASE_DOWN,
                     "database away",
                     0.0,
                     retry_in=3.0,
