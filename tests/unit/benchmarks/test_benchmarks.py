@@ -159,6 +159,7 @@ def test_what_viewers_cost_is_compared_in_turns_and_a_lost_quote_is_a_miss() -> 
     assert lost[-1].met is False
 
 
+@pytest.mark.thorough
 def test_moments_of_a_long_recording_are_shown(folder: Path) -> None:
     path = record.long_recording(folder, 1)
 
