@@ -36,7 +36,9 @@ def names_of(path: Path) -> frozenset[str]:
 def candidates(name: str) -> list[Path]:
     """Files that a path in a document may refer to: from the root, the package, the fault tests, or by name alone."""
     direct = [ROOT / name, ROOT / "sp500tui" / name, ROOT / "tests" / "faults" / name]
-    return [path for path in direct if path.exists()] or list(ROOT.glob(f"tests/**/{name}"))
+    return [path for path in direct if path.exists()] or [
+        path for folder in ("tests", "sp500tui") for path in (ROOT / folder).glob(f"**/{name}")
+    ]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -53,8 +53,8 @@ def change_everything(bench: Bench) -> None:
     assert bench.market.faults()["latency"] == 0
     assert not any(stage.paused for stage in pipeline.snapshot().stages)
     bench.market.set_faults(server_error=1.0)
-    for stage in StageName:
-        pipeline.scale(stage, 30)
+    for stage in pipeline.snapshot().stages:
+        pipeline.scale(stage.name, 30)
     pipeline.set_interval(0.2)
 
 
