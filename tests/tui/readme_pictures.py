@@ -29,6 +29,7 @@ from sp500tui.pipeline.core.snapshot import Health, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.symbol.screen import SymbolScreen
 from sp500tui.tui.timeline.screen import TimelineScreen
 from tests.support.valkey import new_server
 
@@ -106,6 +107,24 @@ def _waits_for_yahoo(snapshot: Snapshot) -> bool:
     """Whether the verdict names Yahoo as the cause of a full queue, and tickers wait."""
     verdict = snapshot.verdict
     return verdict.kind is VerdictKind.BEHIND and "Yahoo" in verdict.sentence
+
+
+async def symbol_picture(folder: Path, size: tuple[int, int]) -> None:
+    """Have the daily bars of a symbol fetched, mark one of them, and save its screen."""
+    with _folder() as data:
+        app = _dashboard(data, Pipeline, market_seed=500, **SCREEN_DEMO)
+        async with app.run_test(size=size) as pilot:
+            await _until(pilot, lambda: app.snapshot.cycle.number >= _CYCLES // 2)
+            await pilot.press("down", "down", "enter", "t", "t", "t", "B")
+            screen = app.screen
+            assert isinstance(screen, SymbolScreen)
+            await _until(
+                pilot, lambda: "complete" in str(screen.chart.border_subtitle) and screen.chart.length > 20
+            )
+            await pilot.press(*["left"] * 5)
+            await pilot.pause(1.0)
+            _save(app, folder, "symbol")
+            await _stop(app, pilot)
 
 
 async def timeline_picture(folder: Path, size: tuple[int, int]) -> None:
@@ -208,9 +227,9 @@ def main(folder: Path = FOLDER) -> None:
     for size, keys, name in (
         ((120, 40), (), "main"),
         ((200, 60), ("b",), "main"),
-        ((120, 40), ("down", "down", "enter"), "symbol"),
     ):
         asyncio.run(picture(folder, size, keys, name))
+    asyncio.run(symbol_picture(folder, (120, 40)))
     asyncio.run(timeline_picture(folder, (120, 40)))
     asyncio.run(tour_pictures(folder, (120, 40)))
     asyncio.run(cluster_picture(folder, (120, 40)))

@@ -111,6 +111,8 @@ class _Part:
     """Start of the last bar, or time of the last quote."""
     currency: str | None
     adjusted: bool
+    quotes: int = 0
+    """Collected prices after the last bar."""
 
     @property
     def covered(self) -> timedelta:
@@ -272,14 +274,18 @@ def _merged(window: _Window, period: Period, reach: Mapping[str, datetime]) -> l
         found.setdefault(part.candle.start, part)
     for part in window.quotes(period, end_of_bars, window.end, regular=True):
         known = found.get(part.candle.start)
-        found[part.candle.start] = part if known is None else known.followed_by(part)
+        if known is not None:
+            part = replace(known.followed_by(part), number=known.number, quotes=part.number)
+        found[part.candle.start] = part
     return [found[start] for start in sorted(found)]
 
 
 def _result(window: _Window, period: Period, parts: Sequence[_Part]) -> StoredCandles:
     origin: dict[str, int] = {}
     for part in parts:
-        origin[part.resolution] = origin.get(part.resolution, 0) + part.number
+        for name, number in ((part.resolution, part.number), (QUOTES, part.quotes)):
+            if number:
+                origin[name] = origin.get(name, 0) + number
     first = parts[0].candle.start if parts else window.start
     return StoredCandles(
         window.symbol,

@@ -141,9 +141,10 @@ def test_the_running_bar_has_bars_and_prices(connection: Connection) -> None:
     insert_bars(connection, minutes(OPENING, range(100, 102)))
     quote(connection, OPENING + timedelta(minutes=2, seconds=10), "150", 5)
 
-    (candle,) = read(connection, most=1, now=OPENING + timedelta(minutes=3)).candles
+    found = read(connection, most=1, now=OPENING + timedelta(minutes=3))
 
-    assert prices(candle) == (100, 150, 98, 150)
+    assert [prices(candle) for candle in found.candles] == [(100, 150, 98, 150)]
+    assert found.origin == {"1m": 2, "quotes": 1}
 
 
 def test_prices_alone_are_candles_too(connection: Connection) -> None:
@@ -153,7 +154,7 @@ def test_prices_alone_are_candles_too(connection: Connection) -> None:
     quote(connection, OPENING + timedelta(seconds=15), "101", 80)
     quote(connection, OPENING + timedelta(seconds=25), "99", None)
 
-    found = read(connection)
+    found = read(connection, most=40)
 
     assert [prices(each) for each in found.candles] == [(90, 90, 90, 90), (100, 101, 99, 99)]
     assert [each.volume for each in found.candles] == [None, 80]
