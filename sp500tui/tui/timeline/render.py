@@ -147,8 +147,8 @@ def axis_line(window: Window, now: float, *, with_shares: bool = False) -> Line:
         column = window.column_of(now - age - length * 1e-6)
         label = "╷now" if age == 0 else f"╷−{age * 1000:.0f} ms" if step < 0.1 else f"╷−{age:.3g} s"
         if column is not None:
-            column = min(column, window.columns - len(label)) if age == 0 else column
-            for at, character in enumerate(label[: window.columns - column], max(0, column)):
+            column = max(0, min(column, window.columns - len(label))) if age == 0 else column
+            for at, character in enumerate(label[: window.columns - column], column):
                 if cells[at] == " ":
                     cells[at] = character
         age = round(age + step, 6)

@@ -322,6 +322,12 @@ class TestAxis:
         assert axis.count("╷−") >= 1
         assert ("ms" in axis) == (seconds <= 0.2)
 
+    @pytest.mark.parametrize("columns", range(6))
+    def test_the_axis_fits_into_few_columns(self, columns: int) -> None:
+        for seconds in ZOOMS:
+            axis = text(axis_line(Window.up_to(100.0, seconds, columns), 100.0))
+            assert len(axis) == NAME_WIDTH + columns
+
 
 class Fake(FakePipeline):
     """A pipeline with the spans of two workers."""
