@@ -331,6 +331,7 @@ async def pictures(driven: Driven) -> dict[str, str]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_pictures_of_a_replay_are_those_of_the_run(tmp_path: Path, size: tuple[int, int]) -> None:
     # given a run with faults, shown while it is recorded
