@@ -16,6 +16,7 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.logs.setup import NoLog
 from sp500tui.pipeline.core.snapshot import LivePrice
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.remote.recording.playback import Playback
 from sp500tui.remote.recording.reader import Recording
@@ -37,6 +38,7 @@ INTERVAL = 15.0
 _MINUTES, _QUICK_MINUTES = 10, 1
 _HOURS, _QUICK_HOURS = 48, 4
 _JUMPS = 20
+_WORKERS = 17
 _RUN = f"a headless run on the demo market in this process, 503 symbols every {INTERVAL:g} s, one moment a second"
 _LONG = "one moment a second of 503 symbols that all change every 15 s, written by the recorder; the file is in memory"
 
@@ -113,7 +115,7 @@ def long_recording(folder: Path, hours: int) -> Path:
         for second in range(hours * 3600):
             at = NOON + timedelta(seconds=second)
             pipeline.now_shows = replace(pipeline.now_shows, taken_at=at, uptime=float(second))
-            pipeline.seconds = [*pipeline.seconds[-2:], second_sample(second)]
+            pipeline.seconds = [*pipeline.seconds[-2:], _sample(second)]
             if second % int(INTERVAL) == 0:
                 pipeline.prices = prices = [
                     _changed(price, (second + 1) * len(prices) + number)
@@ -122,6 +124,14 @@ def long_recording(folder: Path, hours: int) -> Path:
             recorder.record()
     (path,) = folder.iterdir()
     return path
+
+
+def _sample(second: int) -> SecondSample:
+    """One second of as many workers as a demo has."""
+    sample = second_sample(second)
+    worker = sample.workers[0]
+    names = [f"price-{number}" for number in range(1, _WORKERS + 1)]
+    return replace(sample, workers=tuple(replace(worker, name=name) for name in names))
 
 
 def _changed(price: LivePrice, version: int) -> LivePrice:
