@@ -28,6 +28,8 @@ from sp500tui.errors import SourceError
 from sp500tui.logs.setup import configure
 from sp500tui.model import Constituent, FxRate, MarketState, Quote
 from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.core.names import QueueName
+from sp500tui.pipeline.core.snapshot import QueueSnapshot
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.request_phase import OnPhase, ignore_phase
@@ -47,6 +49,7 @@ CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN PERFORM pg_sleep({_PAUSE}); RETURN NULL; END $$;
 CREATE TRIGGER slow BEFORE INSERT ON prices EXECUTE FUNCTION wait()
 """
+_BEHIND_THE_FETCHERS = (QueueName.QUOTES, QueueName.ROWS)
 _SPEED_UP = "DROP TRIGGER slow ON prices"
 
 
@@ -93,7 +96,7 @@ class ListOfAll:
 def _fetch_rate(pipeline: Pipeline) -> float:
     """Quotes fetched a second from now until three quarters of the room behind the fetchers is taken."""
     before = pipeline.snapshot()
-    share = sum(queue.capacity for queue in before.queues[1:]) * 3 // 4
+    share = sum(before.queue(name).capacity for name in _BEHIND_THE_FETCHERS) * 3 // 4
     while (first := pipeline.snapshot().ledger.fetched) == before.ledger.fetched:
         time.sleep(0.001)
     started = time.perf_counter()
@@ -103,8 +106,12 @@ def _fetch_rate(pipeline: Pipeline) -> float:
 
 
 def _wait_until_full(pipeline: Pipeline) -> None:
-    while any(queue.ready < queue.capacity * 0.9 for queue in pipeline.snapshot().queues[1:]):
+    while any(_is_not_full(pipeline.snapshot().queue(name)) for name in _BEHIND_THE_FETCHERS):
         time.sleep(0.01)
+
+
+def _is_not_full(queue: QueueSnapshot) -> bool:
+    return queue.ready < queue.capacity * 0.9
 
 
 def _put_under_pressure(pipeline: Pipeline, url: str, count: int) -> float:
