@@ -80,7 +80,7 @@ def back_to_one(run: Engine, url: str) -> Held:
     """One worker in every pool, each with its connection, and no others left; what is held then."""
     for pool in POOLS:
         run.pipeline.scale(pool, 1)
-    run.waits_for(lambda s: all(stage.alive == 1 for stage in s.stages), "one worker in every pool")
+    run.waits_for(lambda s: all(s.stage(pool).alive == 1 for pool in POOLS), "one worker in every pool")
     run.stores(10)
     wait_for(lambda: connections(url) == 2, "one writer's connection and the monitor's")
     return Held.now(url)
