@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -71,8 +72,9 @@ def filled_under_fire(run: Callable[..., subprocess.Popen[bytes]], wanted: int) 
         while process.poll() is None and kills < wanted:
             for writer in writers(process):
                 pause(0.05)
-                writer.kill()
-                kills += 1
+                with suppress(psutil.NoSuchProcess):
+                    writer.kill()
+                    kills += 1
                 if kills % (wanted // 2) == 0:
                     process.kill()
             pause(0.02)

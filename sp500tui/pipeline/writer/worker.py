@@ -101,6 +101,8 @@ class WriterTask(Generic[B]):
         self._sent = 0
         self._began = 0.0
         """Monotonic time at which the present attempt to reach the database began."""
+        self._usable_at = 0.0
+        """Monotonic time at which the connection was last seen to work, or since when the next attempt opens one."""
 
     def run_once(self) -> None:
         """Write pending batches to the database, or spool rows while it is down."""
@@ -161,6 +163,7 @@ class WriterTask(Generic[B]):
         answer = self._client.connect(max(_START_TIMEOUT, shared.commit_timeout), self._is_expedited)
         if answer.committed:
             shared.health.record_success(self._began)
+            self._usable_at = time.monotonic()
             return True
         self._disconnect()
         shared.health.record_failure(answer.message, answer.sqlstate, self._began)
@@ -237,7 +240,10 @@ class WriterTask(Generic[B]):
             shared.dead_letters.add(outcome.refused)
         except _UnavailableError as refusal:
             self._requeue(batch)
-            shared.health.record_failure(str(refusal), refusal.sqlstate, self._began)
+            # A connection from before an outage that has ended says nothing about the database of today; the process
+            # has closed it, so that the next attempt does.
+            shared.health.record_failure(str(refusal), refusal.sqlstate, min(self._usable_at, self._began))
+            self._usable_at = time.monotonic()
         except WriterDiedError as error:
             # A process that was killed or timed out does not count against the batch.
             batch.crashes += error.crashed
@@ -281,7 +287,7 @@ class WriterTask(Generic[B]):
             )
         if answer.committed:
             shared.health.record_success(self._began)
-            self._began = time.monotonic()
+            self._began = self._usable_at = time.monotonic()
             shared.health.commit.record(answer.seconds)
             outcome.stored += answer.stored
         elif not is_bad_row(answer.sqlstate or ""):

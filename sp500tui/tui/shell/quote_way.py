@@ -6,6 +6,8 @@ from functools import partial
 from textwrap import wrap
 from typing import cast
 
+from textual.worker import Worker
+
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.journeys import Journey, Moment, journeys_of
@@ -30,6 +32,7 @@ class QuoteWay(LinesWidget):
         self._symbol = ""
         self._journey: Journey | None = None
         self._message = ""
+        self._reading: Worker[None] | None = None
 
     def on_mount(self) -> None:
         """Read regularly."""
@@ -52,7 +55,10 @@ class QuoteWay(LinesWidget):
         """Read in the background, unless it is hidden."""
         pipeline = cast("DashboardContext", self.app).feed.pipeline
         if pipeline is not None and self._symbol and self.size.width:
-            self.run_worker(self._read(pipeline, self._symbol), exclusive=True, exit_on_error=False)
+            # Not a coroutine yet: a worker that is cancelled before it starts would leave one that is never awaited.
+            self._reading = self.run_worker(
+                partial(self._read, pipeline, self._symbol), exclusive=True, exit_on_error=False
+            )
 
     async def _read(self, pipeline: PipelineControl, symbol: str) -> None:
         try:

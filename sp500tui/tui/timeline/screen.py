@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.worker import Worker
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
@@ -123,6 +124,7 @@ class TimelineScreen(BaseScreen):
         """Column of the cursor; None for the last one."""
         self.followed: int | None = None
         """The batch that is followed."""
+        self._reading: Worker[None] | None = None
 
     def compose_panels(self) -> ComposeResult:
         """The chart."""
@@ -141,7 +143,9 @@ class TimelineScreen(BaseScreen):
         pipeline = self.dashboard.feed.pipeline
         if pipeline is not None:
             query = partial(_record, pipeline, seconds, whole=whole)
-            self.run_worker(self._fetch(query), exclusive=True, group="spans", exit_on_error=False)
+            self._reading = self.run_worker(
+                partial(self._fetch, query), exclusive=True, group="spans", exit_on_error=False
+            )
 
     @on(BaseScreen.QuerySucceeded)
     def keep(self, message: BaseScreen.QuerySucceeded) -> None:

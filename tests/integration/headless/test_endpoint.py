@@ -19,6 +19,7 @@ import pytest
 
 from sp500tui.errors import ConfigurationError
 from sp500tui.headless.endpoint import Endpoint, serving
+from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, DatabaseSnapshot, Health
 from tests.faults.program import wait_for
 from tests.support.fake_run import FakeRun, a_snapshot
@@ -172,7 +173,8 @@ def test_a_real_prometheus_scrapes_a_real_run(tmp_path: Path) -> None:
         wait_for(lambda: answer('sp500tui_quotes_total{outcome="stored"} > 0'), "stored quotes in Prometheus")
         (oldest,) = answer('sp500tui_symbol_age_seconds{quantile="1"}')
         assert 0 <= float(oldest["value"][1]) < 86_400
-        assert len(answer("sp500tui_queue_oldest_seconds")) == 3
+        queues = {each["metric"]["queue"] for each in answer("sp500tui_queue_oldest_seconds")}
+        assert queues == set(QueueName)
         # Rates need two scrapes.
         wait_for(lambda: all(map(answer, board_queries())), f"answers to {board_queries()}")
     finally:
