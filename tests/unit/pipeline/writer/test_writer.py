@@ -96,6 +96,32 @@ def test_a_rejection_that_no_row_caused_is_retried(
     assert kinds.index(EventKind.DATABASE_DOWN) < kinds.index(EventKind.DATABASE_BACK)
 
 
+@pytest.mark.parametrize(("refused", "outages"), [(1, 1), (2, 2)])
+def test_a_connection_from_before_an_outage_is_no_second_one(
+    open_writers: Open, eventually: Wait, refused: int, outages: int
+) -> None:
+    # given an outage that began and ended while the writer was idle
+    with open_writers() as harness:
+        harness.put(rows(5))
+        eventually(harness.settled)
+        harness.health.record_failure("the server was stopped", "57P01", time.monotonic())
+        harness.health.record_success(time.monotonic())
+        attempts = [RefusedError("57P01", "terminating connection")] * refused
+
+        def refuse(_symbols: list[str]) -> None:
+            if attempts:
+                raise attempts.pop()
+
+        # when its connection, and perhaps the next one too, turns out to be ended
+        harness.database.before_commit = refuse
+        harness.put(rows(5, first=5))
+        eventually(harness.settled)
+
+        # then only the failure of the new one is another outage
+        assert harness.database.symbols == names(10)
+    assert [event.kind for event in harness.events].count(EventKind.DATABASE_DOWN) == outages
+
+
 def test_a_failing_connection_is_retried(open_writers: Open, eventually: Wait) -> None:
     with open_writers(away=True) as harness:
         harness.database.refuse_entry = RefusedError("53300", "too many connections")
