@@ -248,13 +248,14 @@ class HistoryWorkerTask:
     def _refused(self, lease: Lease[HistoryTask], task: HistoryTask, error: ChartRefusedError) -> None:
         """Record that the source has no chart for a task: asking again would not help."""
         shared = self._shared
-        self._record(task, self._stored(task), None, asked=MAX_ATTEMPTS)
-        lease.ack()
-        self._worker.lease = None
+        # Before the lease ends: with the last one the work counts as done, and its outcome is read.
         if error.refusal is not Refusal.NO_DATA:
             _log.warning("%s", error)
             with shared.progress.lock:
                 shared.progress.refused.setdefault(task.symbol, str(error))
+        self._record(task, self._stored(task), None, asked=MAX_ATTEMPTS)
+        lease.ack()
+        self._worker.lease = None
 
     def _failed(self, lease: Lease[HistoryTask], task: HistoryTask, error: SourceError) -> None:
         """Put a task back after a failed request, or abandon it after several."""
@@ -262,12 +263,12 @@ class HistoryWorkerTask:
             self._put_back(lease, replace(task, failures=task.failures + 1), error, 2.0**task.failures)
             return
         _log.warning("%s: abandoned after %d failed requests: %s", task, _MAX_FAILURES, error)
-        lease.ack()
-        self._worker.lease = None
         progress = self._shared.progress
         with progress.lock:
             progress.done += 1
             progress.failed[str(task)] = str(error)
+        lease.ack()
+        self._worker.lease = None
 
     def _put_back(
         self, lease: Lease[HistoryTask], task: HistoryTask, error: SourceError, pause: float
