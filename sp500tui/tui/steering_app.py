@@ -32,7 +32,11 @@ class SteeringApp(TimeApp):
         """Show the effect of a key, on the top screen that has a place for messages."""
         for screen in reversed(self.screen_stack):
             if isinstance(screen, MainScreen | BaseScreen):
-                screen.show_message(clean(text))
+                if screen.is_mounted:
+                    screen.show_message(clean(text))
+                else:
+                    # A key may come before the screen has its panels.
+                    screen.call_after_refresh(screen.show_message, clean(text))
                 return
 
     def notify(

@@ -132,6 +132,12 @@ class WatchedLock:
         self._lock.release()
         self._watch.let_go(self._name)
 
+    def locked(self) -> bool:
+        """Whether any thread has it; a lock of 3.14 and the condition of an event have this too."""
+        if hasattr(self._lock, "locked"):
+            return bool(self._lock.locked())
+        return self._is_owned()
+
     def __enter__(self) -> bool:
         return self.acquire()
 

@@ -111,7 +111,9 @@ class BaseScreen(ClosableScreen[None]):
 
     def show_message(self, text: str) -> None:
         """Show the effect of a key in the key bar for a few seconds."""
-        bar = self.query_one(KeyBar)
+        bar = next(iter(self.query(KeyBar)), None)
+        if bar is None:
+            return  # the screen is being closed
         bar.show_message(text)
         if self._message_timer is not None:
             self._message_timer.stop()

@@ -178,3 +178,18 @@ class TestHelp:
         bound = {command.binding.id for command in commands_of([*apps, *registry.binding_classes()])}
 
         assert bound == set(KEYS_BY_ID)
+
+
+@pytest.mark.parametrize(
+    "entry", [each for each in registry.SCREENS if each.name != registry.MAIN], ids=lambda each: each.name
+)
+async def test_a_message_before_the_screen_is_composed_is_shown_afterwards(
+    drive: Drive, entry: registry.ScreenEntry
+) -> None:
+    async with drive() as driven:
+        # when the effect of a key is reported before the new screen has its key bar
+        driven.app.push_screen(entry.load().screen())
+        driven.app.notify("Copied: early")
+        # then it is shown once there is one; outside of a cluster the nodes have no place for it
+        await driven.until(lambda: driven.app.screen.is_mounted)
+        await driven.until(lambda: entry.cluster_only or "Copied: early" in driven.text())
