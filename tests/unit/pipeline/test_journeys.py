@@ -22,7 +22,10 @@ def worker(name: str, *spans: Span) -> WorkerSpans:
 
 
 def request(batch: Batches, taken: float, sent: float, answered: float) -> tuple[Span, ...]:
+    """As a price worker records it: it waits for the cookie, for the limit, and for the answer."""
     return (
+        Span(BUSY, taken, taken, batch),
+        Span(WorkerState.SOURCE, taken, taken, batch),
         Span(WorkerState.LIMIT, taken, sent, batch),
         Span(WorkerState.SOURCE, sent, answered, batch),
         Span(BUSY, answered, answered + 0.01, batch),
@@ -73,6 +76,11 @@ def test_the_legs_add_up_to_the_whole() -> None:
         assert sum(end - start for _, start, end in legs) == pytest.approx(journey.total)
 
 
+def test_a_request_that_waits_for_the_limit_is_not_sent() -> None:
+    waiting = worker("price-1", *request(ONE, 101.0, 110.0, 112.0)[:3])
+    assert Moment.SENT not in journeys(waiting)[1].moments
+
+
 def test_what_has_not_happened_yet_is_not_known() -> None:
     # given a commit that has not ended when the report is taken
     open_commit = worker("writer-1", *commit(BOTH, 104.0, 105.0)[:4])
@@ -81,7 +89,7 @@ def test_what_has_not_happened_yet_is_not_known() -> None:
     assert Moment.COMMITTED not in found.moments
     assert not found.is_complete
     # and a request that is not answered
-    asked = journeys(worker("price-1", *request(ONE, 101.0, 101.5, 102.5)[:2]), now=102.5)[1]
+    asked = journeys(worker("price-1", *request(ONE, 101.0, 101.5, 102.5)[:4]), now=102.5)[1]
     assert set(asked.moments) == {Moment.TAKEN, Moment.SENT}
     assert asked.elapsed(110.0) == pytest.approx(9.0)
 
