@@ -97,7 +97,6 @@ class CoverageScreen(BaseScreen):
         self._time_left = TimeLeft()
         self._seconds_left: float | None = None
         self._progress = HistorySnapshot()
-        self._error = ""
 
     def compose_panels(self) -> ComposeResult:
         """The map, and the marked session below."""
@@ -119,7 +118,7 @@ class CoverageScreen(BaseScreen):
             return
         symbol, chosen = self.marked_symbol, self.marked_date
         grid = CoverageGrid(message.answer.stored)
-        self.grid, self._error, self._progress = grid, "", message.answer.progress
+        self.grid, self.failure, self._progress = grid, "", message.answer.progress
         self._resolution = grid.stored.resolution
         self._chosen = grid.dates.index(chosen) if chosen in grid.dates else None
         if message.answer.cell is not None:
@@ -128,17 +127,11 @@ class CoverageScreen(BaseScreen):
         self._seconds_left = self._time_left.seconds(self._progress, seconds)
         # What has been fetched since needs no mark.
         self.marks = {key for key in self.marks if key in grid.cells and _lacks(grid.cells[key])}
-        self._draw()
+        self.draw_panels()
         if symbol in grid.symbols:
             self.grid_list.move_to(grid.symbols.index(symbol))
         if not grid.symbols and not self._checked:
             self.action_check()
-
-    @on(BaseScreen.QueryFailed)
-    def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
-        """Keep the last result and show the error."""
-        self._error = message.reason
-        self._draw()
 
     @property
     def marked_symbol(self) -> str | None:
@@ -164,12 +157,13 @@ class CoverageScreen(BaseScreen):
             return None
         return grid, symbol, grid.cells.get((symbol, grid.dates[self._position(grid)]))
 
-    def _draw(self) -> None:
+    def draw_panels(self) -> None:
+        """Draw what was read, or why it was not."""
         grid, widget = self.grid, self.grid_list
         width = widget.line_width
         if grid is None or not grid.symbols:
-            empty = self._error or (_LOADING if grid is None else _EMPTY)
-            text = empty if self._error or not self._progress.surveys else _CHECKING
+            empty = self.failure or (_LOADING if grid is None else _EMPTY)
+            text = empty if self.failure or not self._progress.surveys else _CHECKING
             widget.show_rows([], placeholder=cut((Span(text, Role.LABEL),), width))
             set_titles(widget, "coverage")
             self.session.show_lines([])
@@ -184,7 +178,7 @@ class CoverageScreen(BaseScreen):
         )
         missing = sum(grid.missing(symbol) for symbol in grid.symbols)
         checked = grid.stored.checked_at
-        stale = f" · not read: {self._error}" if self._error else ""
+        stale = f" · not read: {self.failure}" if self.failure else ""
         set_titles(
             widget,
             f"coverage of {grid.stored.resolution} · {plural(len(grid.symbols), 'symbol')}, "
@@ -225,7 +219,7 @@ class CoverageScreen(BaseScreen):
         """Mark the session before (-1) or after (+1)."""
         if self.grid is not None and self.grid.dates:
             self._chosen = max(0, min(self._position(self.grid) + step, len(self.grid.dates) - 1))
-            self._draw()
+            self.draw_panels()
 
     def action_next_resolution(self) -> None:
         """Show the next of the resolutions that were checked."""
@@ -244,7 +238,7 @@ class CoverageScreen(BaseScreen):
             self.show_message("This session lacks nothing")
             return
         self.marks ^= {(marked[1], marked[2].session_date)}
-        self._draw()
+        self.draw_panels()
 
     def action_mark_symbol(self) -> None:
         """Mark all sessions of the symbol that lack bars, or remove its marks where all are marked."""
@@ -261,12 +255,12 @@ class CoverageScreen(BaseScreen):
             self.show_message(f"{symbol} lacks nothing")
             return
         self.marks = self.marks - lacking if lacking <= self.marks else self.marks | lacking
-        self._draw()
+        self.draw_panels()
 
     def action_unmark(self) -> None:
         """Remove all marks."""
         self.marks = set()
-        self._draw()
+        self.draw_panels()
 
     def action_heal(self) -> None:
         """Ask, and have the pipeline fetch what the marked sessions lack, or everything that is shown."""
@@ -282,7 +276,7 @@ class CoverageScreen(BaseScreen):
             for first, last, symbols in wanted:
                 self.request_bars(Resolution(resolution), *window_times(first, last), symbols, what)
             self.marks = set()
-            self._draw()
+            self.draw_panels()
 
         self.dashboard.ask(f"Fetch the missing {resolution} bars of {what}?", request)
 
@@ -320,7 +314,7 @@ class CoverageScreen(BaseScreen):
 
     def on_resize(self) -> None:
         """Draw for the new size."""
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw_panels)
 
 
 def _lacks(cell: CoverageCell) -> bool:

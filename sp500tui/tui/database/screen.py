@@ -74,7 +74,6 @@ class DatabaseScreen(BaseScreen):
         """The last result of the queries; None before the first one."""
         self._dead_letters: int | str | None = None
         self._rates: deque[float] = deque(maxlen=_RATES)
-        self._error = ""
         self._metrics: Sequence[Metric] = ()
 
     def compose_panels(self) -> ComposeResult:
@@ -98,8 +97,8 @@ class DatabaseScreen(BaseScreen):
         answer = message.answer
         if isinstance(answer, Reading):
             self._update_rates(answer.stored)
-            self.stored, self._dead_letters, self._error = answer.stored, answer.dead_letters, ""
-            self._draw()
+            self.stored, self._dead_letters, self.failure = answer.stored, answer.dead_letters, ""
+            self.draw_panels()
 
     def _update_rates(self, later: StoredOverview) -> None:
         from sp500tui.storage.reads import (
@@ -110,12 +109,6 @@ class DatabaseScreen(BaseScreen):
             grown = insert_rate(self.stored.statistics, later.statistics)
             if grown is not None:
                 self._rates.append(grown)
-
-    @on(BaseScreen.QueryFailed)
-    def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
-        """Keep the last result and show the error."""
-        self._error = message.reason
-        self._draw()
 
     @on(CursorList.Moved)
     def show_sql(self) -> None:
@@ -139,25 +132,26 @@ class DatabaseScreen(BaseScreen):
         set_titles(self.metric_list, f"database{source}{self._stale}")
         self.show_sql()
 
-    def _draw(self) -> None:
+    def draw_panels(self) -> None:
+        """Draw what was read, or why it was not."""
         self.show_snapshot(self.dashboard.snapshot)
         stored, widget = self.stored, self.latest_rows
         if stored is not None and stored.rows:
             now = self.dashboard.clock()
             widget.show_lines(stored_lines(stored.rows, now, *widget.size, with_symbol=True))
         else:
-            text = self._error or (_LOADING if stored is None else _EMPTY)
+            text = self.failure or (_LOADING if stored is None else _EMPTY)
             widget.show_lines([cut((Span(text, Role.LABEL),), widget.size.width)])
         set_titles(widget, "latest rows of prices" + self._stale)
 
     @property
     def _stale(self) -> str:
         """The error that makes the shown result outdated; empty without one."""
-        return f" · not read: {self._error}" if self._error and self.stored is not None else ""
+        return f" · not read: {self.failure}" if self.failure and self.stored is not None else ""
 
     def on_resize(self) -> None:
         """Draw for the new size."""
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw_panels)
 
     def action_copy_sql(self) -> None:
         """Copy the SQL of the marked metric."""

@@ -112,7 +112,6 @@ class DemoScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._market: MarketState | None = None
-        self._warning = ""
 
     def compose_panels(self) -> ComposeResult:
         """The pipeline strip, the controls and the events."""
@@ -150,19 +149,13 @@ class DemoScreen(BaseScreen):
     def show_answer(self, message: BaseScreen.QuerySucceeded) -> None:
         """Show the market's state, or the outcome of an action."""
         if isinstance(message.answer, MarketState):
-            self._market, self._warning = message.answer, ""
+            self._market, self.failure = message.answer, ""
             if not active(message.answer.faults):
                 self.dashboard.feed.before_faults = self.dashboard.snapshot
-            self._draw()
+            self.draw_panels()
         elif isinstance(message.answer, ActionResult):
             result = message.answer
             self.notify(result.message, severity="error" if result.failed else "information", markup=False)
-
-    @on(BaseScreen.QueryFailed)
-    def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
-        """Show why the market's state is not known."""
-        self._warning = message.reason
-        self._draw()
 
     # Drawing
 
@@ -173,16 +166,17 @@ class DemoScreen(BaseScreen):
         lines = event_lines(self.dashboard.events, now, *self.events.size)
         self.events.show_lines(lines)
         set_titles(self.events, "latest events")
-        self._draw()
+        self.draw_panels()
 
     @on(CursorList.Moved)
-    def _draw(self) -> None:
+    def draw_panels(self) -> None:
+        """Draw what was read, or why it was not."""
         faults = self._market.faults if self._market is not None else None
         self.fault_list.show_rows(control_lines(faults, self.fault_list.line_width))
         counts = self._market.counts if self._market is not None else None
         entry = entries()[self.fault_list.cursor]
         width, height = self.explanation.size
-        warning = warning_lines(self._warning or no_market_reason(self.dashboard.snapshot), width)
+        warning = warning_lines(self.failure or no_market_reason(self.dashboard.snapshot), width)
         number = len(active(faults)) if faults is not None else 0
         changed = effects(self.dashboard.feed.before_faults, self.dashboard.snapshot) if number else []
         self.explanation.show_lines(

@@ -52,7 +52,6 @@ class JourneysScreen(BaseScreen):
         super().__init__()
         self.reading: Reading | None = None
         """The last result; None before the first one."""
-        self._failure = ""
 
     def compose_panels(self) -> ComposeResult:
         """The two tables."""
@@ -68,26 +67,21 @@ class JourneysScreen(BaseScreen):
     def keep(self, message: BaseScreen.QuerySucceeded) -> None:
         """Show what was read."""
         if isinstance(message.answer, Reading):
-            self.reading, self._failure = message.answer, ""
-            self._draw()
-
-    @on(BaseScreen.QueryFailed)
-    def keep_failure(self, message: BaseScreen.QueryFailed) -> None:
-        """Keep the last result and show the error."""
-        self._failure = message.reason
-        self._draw()
+            self.reading, self.failure = message.answer, ""
+            self.draw_panels()
 
     def on_resize(self) -> None:
         """Draw for the new size."""
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw_panels)
 
-    def _draw(self) -> None:
+    def draw_panels(self) -> None:
+        """Draw what was read, or why it was not."""
         reading = self.reading
         complete = (
             [each for each in reading.journeys.values() if each.is_complete] if reading is not None else []
         )
         batches = f" · {plural(len(complete), 'request')} of the last {_SECONDS:g} s" if complete else ""
-        set_titles(self.legs, f"from the start of a cycle to the commit{batches}", self._failure)
+        set_titles(self.legs, f"from the start of a cycle to the commit{batches}", self.failure)
         set_titles(self.slow, "slowest twenty now")
         if reading is None:
             return

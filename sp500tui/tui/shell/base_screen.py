@@ -67,6 +67,8 @@ class BaseScreen(ClosableScreen[None]):
         self._timer: Timer | None = None
         self._message_timer: Timer | None = None
         self._query_running: Worker[None] | None = None
+        self.failure = ""
+        """Why the last query failed; empty once one has succeeded."""
 
     @property
     def dashboard(self) -> DashboardContext:
@@ -153,6 +155,15 @@ class BaseScreen(ClosableScreen[None]):
             self._query_running = self.run_worker(
                 partial(self._fetch, query), exclusive=True, group=_GROUP, exit_on_error=False
             )
+
+    @on(QueryFailed)
+    def keep_failure(self, message: QueryFailed) -> None:
+        """Keep the last result and show the error."""
+        self.failure = message.reason
+        self.draw_panels()
+
+    def draw_panels(self) -> None:
+        """Draw what was read, or why it was not."""
 
     async def _fetch(self, query: Callable[[], object]) -> None:
         """Post the outcome of a query that runs on a background thread."""

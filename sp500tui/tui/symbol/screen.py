@@ -105,7 +105,6 @@ class SymbolScreen(BaseScreen):
         """That number when the pipeline accepted a request for bars; None while none are fetched."""
         self._outcome = ""
         """What became of the last request for bars."""
-        self._error = ""
 
     def compose_panels(self) -> ComposeResult:
         """The quote above the company and the chart, the latest rows below."""
@@ -169,7 +168,7 @@ class SymbolScreen(BaseScreen):
         answer = message.answer
         if not isinstance(answer, Answer) or answer.stored.symbol != self.symbol:
             return
-        self.stored, self._error, self._progress = answer.stored, "", answer.progress
+        self.stored, self.failure, self._progress = answer.stored, "", answer.progress
         if answer.time_range is not self.time_range:
             return
         if answer.candles is not None:
@@ -179,13 +178,7 @@ class SymbolScreen(BaseScreen):
         if self._fetching is not None and answer.number > self._fetching and not answer.progress.busy:
             self._fetching = None
             self._outcome = outcome_text(self._before, answer.progress)
-        self._draw_stored()
-
-    @on(BaseScreen.QueryFailed)
-    def show_refusal(self, message: BaseScreen.QueryFailed) -> None:
-        """Keep the last result and show the error."""
-        self._error = message.reason
-        self._draw_stored()
+        self.draw_panels()
 
     # Rendering
 
@@ -228,7 +221,7 @@ class SymbolScreen(BaseScreen):
         price = self._price()
         return self.candles is not None and price is not None and self.candles.add(price.row.quote)
 
-    def _draw_stored(self) -> None:
+    def draw_panels(self) -> None:
         """Show the chart and the rows, or why there are none."""
         stored, now = self.stored, self.dashboard.clock()
         self._draw_chart()
@@ -237,23 +230,23 @@ class SymbolScreen(BaseScreen):
         if rows:
             widget.show_lines(stored_lines(rows, now, *widget.size, with_symbol=False))
         else:
-            text = self._error or (_LOADING if stored is None else f"No rows of {self.symbol} stored yet")
+            text = self.failure or (_LOADING if stored is None else f"No rows of {self.symbol} stored yet")
             widget.show_lines([cut((Span(clean(text), Role.LABEL),), widget.size.width)])
         set_titles(widget, f"latest rows{self._stale or ' in PostgreSQL'}")
 
     @property
     def _stale(self) -> str:
-        return f" · not read: {self._error}" if self._error and self.stored is not None else ""
+        return f" · not read: {self.failure}" if self.failure and self.stored is not None else ""
 
     def _draw_chart(self) -> None:
         stored, shown = self.stored, self.time_range
         if shown.is_line:
             points = stored.points if stored is not None else ()
             text = f"No prices of {self.symbol} collected in {shown.description}" if stored else _LOADING
-            self.chart.show_line(shown, points, self._error or text, shown.since(self.dashboard.clock()))
+            self.chart.show_line(shown, points, self.failure or text, shown.since(self.dashboard.clock()))
             what = plural(self.chart.length, "collected price")
         else:
-            self.chart.show_candles(shown, self.candles, self._error or self._nothing())
+            self.chart.show_candles(shown, self.candles, self.failure or self._nothing())
             what = "" if self.chart.series is None else description(self.chart.series)
         currency = self.chart.currency
         rate = self.chart.day.rate
@@ -286,7 +279,7 @@ class SymbolScreen(BaseScreen):
 
     def on_resize(self) -> None:
         """Draw for the new size."""
-        self.call_after_refresh(self._draw_stored)
+        self.call_after_refresh(self.draw_panels)
 
     @on(PriceChart.Resized)
     def fill_chart(self) -> None:
@@ -329,7 +322,7 @@ class SymbolScreen(BaseScreen):
     def action_switch_currency(self) -> None:
         """Show the chart in the other currency."""
         self.chart.converted = not self.chart.converted
-        self._draw_stored()
+        self.draw_panels()
 
     def action_copy_quote(self) -> None:
         """Copy the text of the quote panel."""
@@ -344,11 +337,11 @@ class SymbolScreen(BaseScreen):
             return
         index = order.index(self.symbol) + steps if self.symbol in order else 0
         self.symbol = order[index % len(order)]
-        self.stored, self.candles, self._error, self._outcome = None, None, "", ""
+        self.stored, self.candles, self.failure, self._outcome = None, None, "", ""
         self._fetching = None
         self.chart.mark = None
         self.dashboard.select_symbol(self.symbol)
-        self._draw_stored()
+        self.draw_panels()
         self.show_snapshot(self.dashboard.snapshot)
         self.run_query()
 

@@ -111,7 +111,6 @@ class TimelineScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._recording: Recording | None = None
-        self._failure = ""
         self._frozen = False
         self._zoom = _DEFAULT_ZOOM
         self._marked = "price-1"
@@ -151,18 +150,12 @@ class TimelineScreen(BaseScreen):
     def keep(self, message: BaseScreen.QuerySucceeded) -> None:
         """Show what was read."""
         if isinstance(message.answer, Recording) and (message.answer.whole or not self._frozen):
-            self._recording, self._failure = message.answer, ""
-            self._draw()
-
-    @on(BaseScreen.QueryFailed)
-    def keep_failure(self, message: BaseScreen.QueryFailed) -> None:
-        """Show why nothing could be read."""
-        self._failure = message.reason
-        self._draw()
+            self._recording, self.failure = message.answer, ""
+            self.draw_panels()
 
     def on_resize(self) -> None:
         """Draw for the new size."""
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw_panels)
 
     @property
     def is_complete(self) -> bool:
@@ -199,13 +192,14 @@ class TimelineScreen(BaseScreen):
     def _spans(self, spans: Sequence[Span]) -> Sequence[Span]:
         return spans if self.followed is None else of_batch(spans, self.followed)
 
-    def _draw(self) -> None:
+    def draw_panels(self) -> None:
+        """Draw what was read, or why it was not."""
         recording = self._recording
         state = "frozen" if self._frozen else "live"
         if recording is not None and recording.report.by_second:
             state += ", recorded by the second: the order within a second is not known"
         followed = f", batch {self.followed}" if self.followed is not None else ""
-        set_titles(self.chart, f"timeline ({state}, {ZOOMS[self._zoom]:g} s{followed})", self._failure)
+        set_titles(self.chart, f"timeline ({state}, {ZOOMS[self._zoom]:g} s{followed})", self.failure)
         if recording is not None:
             self.chart.show_lines(cut_all(self._lines(recording), self.chart.size.width))
 
@@ -272,7 +266,7 @@ class TimelineScreen(BaseScreen):
             self._read()
         else:
             self._freeze()
-        self._draw()
+        self.draw_panels()
 
     def _freeze(self) -> None:
         """Stop, and read all that is kept once, to pan and zoom in."""
@@ -283,7 +277,7 @@ class TimelineScreen(BaseScreen):
     def action_zoom(self, direction: int) -> None:
         """Show less or more time around the right edge."""
         self._zoom = max(0, min(len(ZOOMS) - 1, self._zoom + direction))
-        self._draw()
+        self.draw_panels()
 
     def action_select(self, steps: int) -> None:
         """Mark another row."""
@@ -292,7 +286,7 @@ class TimelineScreen(BaseScreen):
             self._mark(rows)
             self._row = max(0, min(self._row + steps, len(rows) - 1))
             self._marked = rows[self._row].key
-        self._draw()
+        self.draw_panels()
 
     def action_move(self, steps: int) -> None:
         """Move the cursor in time; at an edge the window moves. Freezes the view."""
@@ -307,7 +301,7 @@ class TimelineScreen(BaseScreen):
             self._end = max(report.monotonic - _KEPT + window.seconds, min(report.monotonic, end))
             column = max(0, min(window.columns - 1, column))
         self._column = column
-        self._draw()
+        self.draw_panels()
 
     def move_to(self, row: str, age: float) -> None:
         """Freeze the view with the cursor in a row, at a time `age` seconds before the present."""
@@ -315,7 +309,7 @@ class TimelineScreen(BaseScreen):
             self._freeze()
             report = self._recording.report
             self._marked, self._column = row, self._window(report).column_of(report.monotonic - age)
-            self._draw()
+            self.draw_panels()
 
     def action_follow(self) -> None:
         """Follow the first batch of the span under the cursor, or none."""
@@ -328,7 +322,7 @@ class TimelineScreen(BaseScreen):
         if self.followed is None and not first:
             self.notify("No batch under the cursor: move it to a span with one", severity="warning")
         self.followed = first if self.followed is None and first else None
-        self._draw()
+        self.draw_panels()
 
     async def _fetch_trace(self, query: Callable[[], TraceWritten]) -> None:
         """Write a trace on a background thread, and show where it is or why it could not be written."""
