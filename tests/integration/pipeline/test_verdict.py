@@ -13,7 +13,7 @@ from tests.faults.steps import FIFTY
 ADDS_ONE = "+ adds one"
 
 
-def fastest_cycle(run: Engine, cycles: int = 2) -> float:
+def fastest_cycle(run: Engine, cycles: int = 3) -> float:
     """The shortest of the next cycles in seconds: what the workers can do when the machine does not interfere."""
     first = run.snapshot().cycle.number + 1
     seen: dict[int, float] = {}
@@ -61,10 +61,11 @@ def test_more_workers_do_not_help_when_all_requests_are_in_flight(
     verdict = run.snapshot().verdict
     assert verdict.advice == "more price workers would not help"
     assert "Yahoo Finance" in verdict.sentence
-    before = fastest_cycle(run)
-    # when there are twice as many, then a cycle takes as long
+    # and cycles of one round of requests, more or less delayed by the machine
+    assert 1.0 <= fastest_cycle(run) < 2.0
+    # when there are twice as many, then a cycle still waits for one whole answer
     run.pipeline.scale(StageName.PRICE, 24)
-    assert fastest_cycle(run) > 0.9 * before
+    assert fastest_cycle(run) >= 1.0
     run.ends()
 
 
