@@ -28,7 +28,6 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.messages import PipelineEventReceived, SymbolSelected
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.replay.controls import TimeControls
@@ -39,6 +38,7 @@ from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, commands_of
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK, OWN_THEMES, check_theme, remember_theme, remembered_theme
 from sp500tui.tui.steering_app import SteeringApp
+from sp500tui.tui.widgets.bindings import bind
 
 _PALETTE_SYMBOLS = 8
 """Most symbols that the command palette offers."""

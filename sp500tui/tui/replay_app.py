@@ -17,10 +17,10 @@ from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui.app import DashboardApp
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.keys import REPLAY_BINDINGS, TIME_BINDINGS
 from sp500tui.tui.run import dashboard_files
+from sp500tui.tui.widgets.bindings import bind
 
 _STEERING = ("scale", "toggle_pause", "toggle_stage_pause", "run_cycle", "change_interval", "start_tour")
 

@@ -19,8 +19,8 @@ from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.client import RemotePipeline
 from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.tui.app import DashboardApp
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.run import dashboard_files
+from sp500tui.tui.widgets.bindings import bind
 
 _STOP_QUESTIONS = {
     ShutdownLevel.DRAIN: "Stop the pipeline for everyone, storing what was fetched",

@@ -16,9 +16,9 @@ from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.help.screen import HelpScreen
-from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.command_palette import Palette
 from sp500tui.tui.shell.pipeline_strip import ROWS
+from sp500tui.tui.widgets.lines_widget import LinesWidget
 from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of
 

@@ -18,16 +18,16 @@ from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
 from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend, windows
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.history_progress import TimeLeft, progress_text
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cursor_list import CursorList
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _DAYS = 130
 """Dates read; half a year."""

@@ -39,13 +39,13 @@ from sp500tui.tui.prices.market_map import MarketMap
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.prices.table import PriceTable
 from sp500tui.tui.render.formats import clean, plural
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.base_screen import MESSAGE_SECONDS
 from sp500tui.tui.shell.breakpoints import HEIGHTS, MAP_FROM, WIDTHS, too_small_notice
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import VIEW_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.status_bar import StatusBar, View
+from sp500tui.tui.widgets.titles import set_titles
 from sp500tui.tui.workers.panel import WorkersPanel
 
 

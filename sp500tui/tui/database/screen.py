@@ -19,16 +19,16 @@ from sp500tui.errors import JournalError
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.storage.queries import QUERIES
 from sp500tui.tui.database.metrics import Metric, fitted_sql_lines, metrics
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.lines import Role, Span, cut
-from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.stored_rows import stored_lines
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredOverview
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cursor_list import CursorList
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 if TYPE_CHECKING:
     from sp500tui.pipeline.journal.dead_letters import DeadLetters

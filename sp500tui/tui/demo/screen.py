@@ -40,14 +40,14 @@ from sp500tui.tui.demo.render import (
     writer_to_kill,
 )
 from sp500tui.tui.messages import StageSelected
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean, count
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cursor_list import CursorList
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _STRENGTH = Binding.Group("Strength", compact=True)
 _DIGITS = Binding.Group("Strength by number", compact=True)

@@ -14,14 +14,14 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import fit
 from sp500tui.tui.render.labels import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
-from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.keymap import KeyCommand
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 _KEYS = 14
 _TITLE = 19

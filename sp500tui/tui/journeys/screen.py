@@ -17,10 +17,10 @@ from sp500tui.pipeline.journeys import Journey, journeys_of, leg_times
 from sp500tui.tui.journeys.render import leg_lines, slow_lines, slowest
 from sp500tui.tui.render.formats import plural
 from sp500tui.tui.render.lines import Role, Span, cut
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _SECONDS = 30.0
 """Time over which the percentiles are made."""

@@ -21,14 +21,14 @@ from sp500tui.lessons.runner import obstacle, run_lesson
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.lessons.render import Result, Running, lesson_lines, list_lines
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.base_screen import LOG, BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cursor_list import CursorList
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _ANSWER = Binding.Group("Answer", compact=True)
 _SCROLL = Binding.Group("Scroll", compact=True)

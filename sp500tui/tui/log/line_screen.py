@@ -12,10 +12,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from sp500tui.tui.messages import CopyRequested
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import plural
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.closing import ClosableScreen
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.titles import set_titles
 
 _LONGEST = 500
 """Lines shown; the log file has all of them."""

@@ -16,11 +16,11 @@ from sp500tui.logs.setup import LogLine
 from sp500tui.tui.log.buffer import LogBuffer, LogEntry, next_choice, next_level
 from sp500tui.tui.log.line_screen import LineScreen
 from sp500tui.tui.messages import CopyRequested
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.cached_lines import CachedLineView
-from sp500tui.tui.render.cursor_list import cursor_bindings
 from sp500tui.tui.render.formats import ELLIPSIS, fit
-from sp500tui.tui.render.search_panel import SearchPanel
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cached_lines import CachedLineView
+from sp500tui.tui.widgets.cursor_list import cursor_bindings
+from sp500tui.tui.widgets.search_panel import SearchPanel
 
 _LEVELS = {
     logging.DEBUG: ("debug", "debug"),

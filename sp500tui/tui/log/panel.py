@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sp500tui.logs.setup import LogLine
 from sp500tui.tui.log.lines import LogLines
-from sp500tui.tui.render.search_panel import SearchPanel
+from sp500tui.tui.widgets.search_panel import SearchPanel
 
 
 class LogView(SearchPanel):

@@ -13,18 +13,18 @@ from textual.timer import Timer
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot
 from sp500tui.tui.nodes.render import details_lines, details_title, node_line, nodes_heading, nodes_title
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cluster_labels import HOW_TO_JOIN, short_name
-from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.render.worker_lines import header_line, name_width, worker_columns, worker_line
 from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cursor_list import CursorList
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _SCALE = Binding.Group("Scale node", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)

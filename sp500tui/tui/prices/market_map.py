@@ -13,8 +13,8 @@ from sp500tui.tui.prices.index_line import SECTOR_NAMES, sector_place
 from sp500tui.tui.prices.model import ChangeStats, PriceRow
 from sp500tui.tui.render.formats import clean, fit, format_change
 from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _STRONG = Decimal(1)
 """Percent from which a change has the filled sign."""

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 
 from sp500tui.tui.prices.index_line import index_line
 from sp500tui.tui.prices.table import PriceTable, utc_now
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.search_panel import SearchPanel
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.search_panel import SearchPanel
 
 
 class PricePanel(SearchPanel):

@@ -10,11 +10,11 @@ from textual.binding import BindingType
 from textual.screen import ModalScreen
 
 from sp500tui.tui.prices.columns import PriceColumn
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.cursor_list import CursorList
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cursor_list import CursorList
 
 _COLUMNS = tuple(PriceColumn)
 

@@ -13,8 +13,8 @@ from textual.message import Message
 from textual.reactive import var
 
 from sp500tui.tui.prices.view import Line
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.cursor_list import CursorView, cursor_bindings
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cursor_list import CursorView, cursor_bindings
 
 
 class SymbolList(CursorView, inherit_bindings=False):

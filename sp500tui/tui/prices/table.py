@@ -34,9 +34,9 @@ from sp500tui.tui.prices.view import (
     ViewOptions,
     starts_descending,
 )
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
-from sp500tui.tui.render.search_panel import SearchPanel
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.search_panel import SearchPanel
 
 FLASH_DURATION = timedelta(seconds=0.8)
 SORT_INTERVAL = timedelta(seconds=1)

@@ -11,10 +11,10 @@ from textual.screen import ModalScreen
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.quit.cluster_text import quit_lines
 from sp500tui.tui.quit.shutdown import ShutdownStatus, stopping_lines
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 
 class StopScreen(ModalScreen[None], ClosableScreen[None]):

@@ -1,1 +1,1 @@
-"""Line rendering and list widgets shared by all slices."""
+"""Lines of text and their parts, rendered from values without Textual; shared by all slices."""

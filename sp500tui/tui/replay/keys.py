@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
-from sp500tui.tui.render.bindings import bind
+from sp500tui.tui.widgets.bindings import bind
 
 _STEP = Binding.Group("Back and forth", compact=True)
 _MINUTE = Binding.Group("One minute", compact=True)

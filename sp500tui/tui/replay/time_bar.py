@@ -8,7 +8,7 @@ from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui.render.formats import span
 from sp500tui.tui.render.lines import Line, Role, Span, cut, width_of
-from sp500tui.tui.render.lines_widget import LinesWidget
+from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 _SHORTEST = 8
 """Cells of the line below which it is left out."""

@@ -21,13 +21,13 @@ from sp500tui.model import Resolution
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.messages import SnapshotTaken
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.status_bar import StatusBar, View
+from sp500tui.tui.widgets.bindings import bind
 
 LOG = logging.getLogger(__name__)
 READ_EVERY = 2.0

@@ -11,11 +11,11 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.titles import set_titles
 
 
 class QuestionScreen(ModalScreen[bool], ClosableScreen[bool]):

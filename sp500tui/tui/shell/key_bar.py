@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.render.lines import Line, Role, Span, cut, spread, width_of
-from sp500tui.tui.render.lines_widget import LinesWidget
+from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 ALWAYS = ("help", "quit", "palette")
 """Ids of the bindings that keep their place however narrow the window is."""

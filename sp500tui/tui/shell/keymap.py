@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textual.binding import Binding
 from textual.dom import DOMNode
 
-from sp500tui.tui.render.bindings import bind
+from sp500tui.tui.widgets.bindings import bind
 
 _SCALE = Binding.Group("Scale", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)

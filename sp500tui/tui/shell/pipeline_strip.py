@@ -17,9 +17,9 @@ from sp500tui.tui.render.event_marks import event_mark
 from sp500tui.tui.render.formats import count, fit, milliseconds, plural, rate, short_count, short_span, size
 from sp500tui.tui.render.labels import HEALTH_SIGNS, STAGE_TITLES, WORKER_SIGNS, trend
 from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
-from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.strips import activity_strip, depth_strip, event_strip, time_axis, worker_signs
-from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 AXIS, JOURNAL, EVENTS = "stage", "journal", "events"
 """The rows that are neither a stage nor a queue."""

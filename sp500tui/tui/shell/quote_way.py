@@ -15,10 +15,10 @@ from sp500tui.pipeline.trace import MAX_SECONDS
 from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.render.formats import clean, milliseconds
 from sp500tui.tui.render.lines import Role, Span, cut
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.render.waterfall import waterfall_lines
 from sp500tui.tui.shell.background import run_in_background
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _READ_EVERY = 2.0
 _UNKNOWN = "not known: it was fetched too long ago, by another node, or in a recording"

@@ -27,7 +27,7 @@ from sp500tui.tui.render.formats import (
 )
 from sp500tui.tui.render.labels import HEALTH_SIGNS, market_label, phase_word, session_label, verdict_label
 from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, spread, width_of
-from sp500tui.tui.render.lines_widget import LinesWidget
+from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 NAME = "sp500tui"
 _MARGIN_FROM = 100

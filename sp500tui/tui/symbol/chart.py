@@ -14,10 +14,8 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut, longest_that_fits
-from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.symbol.candle_plot import CandlePlot, candle_lines, volume_lines, volume_rows
 from sp500tui.tui.symbol.candle_series import CandleSeries, LiveCandles, reading, summary
 from sp500tui.tui.symbol.chart_series import (
@@ -31,6 +29,8 @@ from sp500tui.tui.symbol.chart_series import (
     traded_volumes,
 )
 from sp500tui.tui.symbol.plot import Plot, Sample, chart_lines
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 if TYPE_CHECKING:
     from sp500tui.storage.reads import PricePoint

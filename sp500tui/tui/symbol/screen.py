@@ -19,13 +19,10 @@ from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.storage.history.candles import StoredCandles
 from sp500tui.tui.messages import ConstituentsChanged
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean, format_change, plural
 from sp500tui.tui.render.history_progress import progress_text
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.lines_widget import LinesWidget
 from sp500tui.tui.render.stored_rows import stored_lines
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
@@ -36,6 +33,9 @@ from sp500tui.tui.symbol.candle_series import LiveCandles, description
 from sp500tui.tui.symbol.chart import Day, PriceChart
 from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.details import company_lines, provenance_lines, quote_lines
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _ROWS = 60
 """Latest rows read; as many as fit are shown."""

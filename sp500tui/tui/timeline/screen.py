@@ -21,11 +21,8 @@ from sp500tui.pipeline.core.snapshot import QueueSnapshot
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import Span, SpanReport
 from sp500tui.pipeline.trace import chrome_trace, write_trace
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.lines import Line
-from sp500tui.tui.render.lines_widget import LinesWidget
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -47,6 +44,9 @@ from sp500tui.tui.timeline.render import (
     time_lines,
 )
 from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 ZOOMS = (0.01, 0.05, 0.2, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)
 """Seconds of a screen."""

@@ -14,14 +14,11 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot, WorkerSnapshot
 from sp500tui.tui.history import History
 from sp500tui.tui.messages import CopyRequested, ExportRequested
-from sp500tui.tui.render.bindings import bind
 from sp500tui.tui.render.cluster_labels import short_name
-from sp500tui.tui.render.cursor_list import CursorList, cursor_bindings
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.render.strips import activity_strip
-from sp500tui.tui.render.titles import set_titles
 from sp500tui.tui.render.worker_lines import (
     detail_lines,
     empty_line,
@@ -32,6 +29,9 @@ from sp500tui.tui.render.worker_lines import (
     worker_columns,
     worker_line,
 )
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cursor_list import CursorList, cursor_bindings
+from sp500tui.tui.widgets.titles import set_titles
 from sp500tui.tui.workers.export import WorkerRecord, worker_record
 
 _HEADING_FROM = 4

@@ -12,8 +12,8 @@ from rich.style import Style
 from sp500tui.pipeline.core.snapshot import MissingSymbol
 from sp500tui.tui.prices.columns import price_layout
 from sp500tui.tui.prices.table import WAITING_TEXT, PriceTable
-from sp500tui.tui.render.cached_lines import changed_spans
 from sp500tui.tui.shell.themes import LIGHT
+from sp500tui.tui.widgets.cached_lines import changed_spans
 from tests.support.tui.price_bench import SYMBOLS, bench, listed
 from tests.support.tui.price_rows import constituent, live
 from tests.tui.conftest import until

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.render.lines_widget import changed_columns
+from sp500tui.tui.widgets.lines_widget import changed_columns
 
 SPANS = st.builds(Span, st.text("ab ░●…", max_size=6), st.sampled_from([Role.VALUE, Role.WARN]))
 LINES = st.lists(SPANS, max_size=6).map(lambda spans: cut(spans, 30))

@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
 
-from sp500tui.tui.render.cached_lines import CachedLineView, WholeStrip
+from sp500tui.tui.widgets.cached_lines import CachedLineView, WholeStrip
 
 WIDTH, HEIGHT = 20, 5
 

@@ -7,7 +7,7 @@ from unittest.mock import PropertyMock, patch
 import pytest
 from textual.widget import Widget
 
-from sp500tui.tui.render.titles import set_titles
+from sp500tui.tui.widgets.titles import set_titles
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
 
-from sp500tui.tui.render.bindings import bind
-from sp500tui.tui.render.cached_lines import CachedLineView
 from sp500tui.tui.render.lines import Line, Role, Span
+from sp500tui.tui.widgets.bindings import bind
+from sp500tui.tui.widgets.cached_lines import CachedLineView
 
 
 def cursor_bindings(prefix: str, ends: tuple[str, str] = ("first", "last")) -> list[Binding]:

@@ -1,0 +1,1 @@
+"""Widgets shared by all slices: lists, lines, titles and key bindings."""
