@@ -29,18 +29,18 @@ USUAL_SIZE = (120, 40)
 pytest_plugins = [
     "tests.support.isolation",
     "tests.support.waiting",
-    "tests.support.postgres",
-    "tests.support.stored_prices",
-    "tests.support.pgbouncer",
-    "tests.support.valkey",
-    "tests.support.tls_proxy",
-    "tests.support.cluster",
+    "tests.support.postgres.server",
+    "tests.support.postgres.stored_prices",
+    "tests.support.postgres.pgbouncer",
+    "tests.support.cluster.valkey",
+    "tests.support.cluster.tls_proxy",
+    "tests.support.cluster.nodes",
     "tests.support.containers",
-    "tests.support.market",
-    "tests.support.market_client",
+    "tests.support.market.demo",
+    "tests.support.market.client",
     "tests.support.faults",
-    "tests.support.writer_harness",
-    "tests.support.remote",
+    "tests.support.pipeline.writer_harness",
+    "tests.support.remote.control_socket",
 ]
 
 

@@ -29,7 +29,7 @@ from tests.benchmarks.rig import (
     wait_until,
 )
 from tests.faults.program import Launcher, Program
-from tests.support.valkey import ValkeyServer, new_server
+from tests.support.cluster.valkey import ValkeyServer, new_server
 
 _TIMEOUT = 120.0
 _POLL_INTERVAL = 0.05

@@ -28,7 +28,7 @@ from tests.benchmarks.rig import (
     scratch_server,
     wait_until,
 )
-from tests.support.market import client_environment
+from tests.support.market.demo import client_environment
 
 _DAYS = 11
 """Calendar days: about eight trading days, two requests a symbol."""

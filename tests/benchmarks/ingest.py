@@ -35,7 +35,7 @@ from tests.benchmarks.rig import (
     wait_until,
 )
 from tests.support.ports import free_port
-from tests.support.postgres import TcpPostgres
+from tests.support.postgres.server import TcpPostgres
 
 _CYCLE = 503
 _TIMEOUT = 300.0

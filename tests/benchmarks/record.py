@@ -25,7 +25,7 @@ from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.wire import RunFacts
 from tests.benchmarks.figures import FULL, Figure, Scale, Spread
 from tests.benchmarks.rig import listed_symbols, public_folder, wait_until
-from tests.support.recorded import FACTS
+from tests.support.remote.recorded import FACTS
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, live_price, second_sample
 
 SHARE_OF_A_CORE = 1.0

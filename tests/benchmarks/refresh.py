@@ -13,7 +13,7 @@ from pathlib import Path
 from sp500tui.simulator.process import DemoMarket
 from tests.benchmarks.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import ROOT, child_environment, public_folder
-from tests.support.market import client_environment
+from tests.support.market.demo import client_environment
 
 _ALL = 503
 _EQUAL = (

@@ -27,7 +27,7 @@ from sp500tui.storage.embedded.server import EmbeddedServer
 from sp500tui.storage.schema.migrations import apply_schema
 
 if TYPE_CHECKING:
-    from tests.support.postgres import TcpPostgres
+    from tests.support.postgres.server import TcpPostgres
 
 ROOT = Path(__file__).parents[2]
 OPENED = datetime(2026, 5, 14, 14, 0, tzinfo=UTC)

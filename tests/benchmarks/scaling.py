@@ -17,7 +17,7 @@ from tests.benchmarks.ingest import ingest
 from tests.benchmarks.rig import distinct_rows, fresh_database, listed_symbols, scratch_server
 from tests.benchmarks.scaling_model import Fleet, Load, Rates, bytes_a_day, fleet_for, round_of
 from tests.benchmarks.scaling_simulation import Observed, simulate
-from tests.support.valkey import new_server
+from tests.support.cluster.valkey import new_server
 
 _BATCH = 50
 _SEEDS = 3

@@ -19,7 +19,7 @@ from tests.faults import cluster_campaign, soak
 from tests.faults.campaigns import Campaign, kill_programs, kill_servers, kill_writers
 from tests.faults.checker import Handed
 from tests.faults.program import Launcher
-from tests.support.postgres import end_server, public_folder
+from tests.support.postgres.server import end_server, public_folder
 
 
 def main() -> int:

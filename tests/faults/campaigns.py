@@ -12,7 +12,7 @@ from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.checker import Checker, Handed, Key, Verdict
 from tests.faults.program import Launcher, Program, pause, wait_for
 from tests.faults.steps import FIFTY, goes_on, gone, running
-from tests.support.postgres import kill_server
+from tests.support.postgres.server import kill_server
 
 WINDOW = 1.5
 """Seconds before a `kill -9` of the whole program from which quotes may be in its memory only."""

@@ -20,9 +20,9 @@ from tests.faults.checker import Checker, Handed, Verdict, rows_in_table
 from tests.faults.namespaces import Network, NotAllowedError, Relay, inside
 from tests.faults.program import Launcher, Program, wait_for
 from tests.faults.steps import FIFTY
+from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.ports import free_port
-from tests.support.postgres import TcpPostgres, end_server, public_folder
-from tests.support.valkey import ValkeyServer, new_server
+from tests.support.postgres.server import TcpPostgres, end_server, public_folder
 
 SCHEDULER = "scraper"
 FETCHER = "price=2"

@@ -12,7 +12,7 @@ from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker, Handed
 from tests.faults.engine import EngineStarter
 from tests.faults.program import Launcher
-from tests.support.postgres import end_server, public_folder
+from tests.support.postgres.server import end_server, public_folder
 
 
 @pytest.fixture(scope="session")

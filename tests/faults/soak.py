@@ -26,7 +26,7 @@ from tests.faults.program import Launcher, Program, pause, wait_for
 from tests.faults.steps import FIFTY, gone
 from tests.faults.terminal import PseudoTerminal
 from tests.support.ports import free_port
-from tests.support.postgres import TcpPostgres, end_server, public_folder
+from tests.support.postgres.server import TcpPostgres, end_server, public_folder
 from tests.support.tui.terminal_garbage import garbage
 
 MARKET_FAULTS: tuple[dict[str, object], ...] = (

@@ -9,8 +9,8 @@ import pytest
 from tests.faults.checker import Handed
 from tests.faults.cluster_rig import STORER, ClusterRig
 from tests.faults.program import Launcher
-from tests.support.postgres import TcpPostgres
-from tests.support.valkey import ValkeyServer
+from tests.support.cluster.valkey import ValkeyServer
+from tests.support.postgres.server import TcpPostgres
 
 
 @pytest.fixture

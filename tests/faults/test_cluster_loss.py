@@ -13,7 +13,7 @@ from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker
 from tests.faults.program import Launcher, Program
 from tests.faults.steps import FIFTY
-from tests.support.cluster import ClusterUnderTest, NodeUnderTest
+from tests.support.cluster.nodes import ClusterUnderTest, NodeUnderTest
 
 
 @pytest.fixture

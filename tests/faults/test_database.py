@@ -13,7 +13,7 @@ from tests.faults.checker import Checker
 from tests.faults.engine import Engine, EngineStarter
 from tests.faults.program import pause
 from tests.faults.toxics import ToxicProxy
-from tests.support.postgres import TcpPostgres, kill_server
+from tests.support.postgres.server import TcpPostgres, kill_server
 
 STRIKE = """
 CREATE TABLE strike (sqlstate text);

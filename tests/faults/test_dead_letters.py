@@ -17,8 +17,8 @@ from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.schema.migrations import apply_schema
 from tests.faults.checker import Checker
 from tests.faults.engine import EngineStarter
-from tests.support.postgres import TcpPostgres
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
+from tests.support.postgres.server import TcpPostgres
 
 REFUSE_OIL = "ALTER TABLE prices ADD CONSTRAINT no_oil CHECK (symbol <> 'XOM') NOT VALID"
 ALLOW_OIL = "ALTER TABLE prices DROP CONSTRAINT no_oil"

@@ -14,7 +14,7 @@ from tests.faults.checker import Checker, Handed
 from tests.faults.engine import EngineStarter
 from tests.faults.program import pause
 from tests.support.ports import free_port
-from tests.support.postgres import TcpPostgres, end_server
+from tests.support.postgres.server import TcpPostgres, end_server
 
 pytestmark = pytest.mark.thorough
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.checker import Checker
 from tests.faults.program import Launcher, Program, pause, wait_for
-from tests.support.postgres import TcpPostgres
+from tests.support.postgres.server import TcpPostgres
 
 BACK_WITHIN = 5.0
 """Seconds from the database's return to the first new row."""

@@ -15,7 +15,7 @@ from tests.faults.checker import Checker, Handed, rows_in_journal, rows_in_table
 from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import FIFTY, ends_clean, goes_on, gone, running
 from tests.support.parameters import rest_thorough
-from tests.support.postgres import runs
+from tests.support.postgres.server import runs
 
 KEYS = "SELECT symbol, quote_time FROM prices"
 END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -14,7 +14,7 @@ from tests.faults.engine import EngineStarter
 from tests.faults.program import Launcher, wait_for
 from tests.faults.steps import running
 from tests.support.parameters import rest_thorough
-from tests.support.postgres import TcpPostgres
+from tests.support.postgres.server import TcpPostgres
 
 
 def readable_by_others(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from tests.faults.campaigns import kill_programs, kill_servers, kill_writers
 from tests.faults.checker import Handed
 from tests.faults.program import Launcher
 from tests.faults.soak import soak
-from tests.support.postgres import TcpPostgres
+from tests.support.postgres.server import TcpPostgres
 
 
 @pytest.mark.soak

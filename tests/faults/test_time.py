@@ -26,7 +26,7 @@ from sp500tui.storage.transaction import run
 from tests.faults.checker import Checker
 from tests.faults.engine import EngineStarter
 from tests.faults.steps import FIFTY
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
 
 NEW_YORK = ZoneInfo("America/New_York")
 SPRING = datetime(2026, 3, 8, 1, 0, tzinfo=NEW_YORK)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 
 if TYPE_CHECKING:
     from sp500tui.simulator.process import DemoMarket

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 
 
 @pytest.fixture

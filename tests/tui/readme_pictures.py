@@ -31,7 +31,7 @@ from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.symbol.screen import SymbolScreen
 from sp500tui.tui.timeline.screen import TimelineScreen
-from tests.support.valkey import new_server
+from tests.support.cluster.valkey import new_server
 
 FOLDER = Path("docs/pictures")
 _TIMEOUT = 180.0

@@ -17,7 +17,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.wire import RunFacts
 from sp500tui.tui.viewer import ViewerApp
-from tests.support.remote import FACTS
+from tests.support.remote.control_socket import FACTS
 from tests.support.tui.fake_cluster import three_nodes
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, failed
 from tests.tui.conftest import CannedLog, Driven, until_shown

@@ -16,7 +16,7 @@ import pytest
 
 from sp500tui.storage.embedded.process import find_running
 from sp500tui.tui.shell.base_screen import READ_EVERY
-from tests.support.postgres import end_server
+from tests.support.postgres.server import end_server
 from tests.support.tui.real_terminal import PROGRAM, TIMEOUT, Terminal, environment
 
 

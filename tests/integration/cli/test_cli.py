@@ -24,7 +24,7 @@ from sp500tui.storage.embedded.process import find_running
 from tests.support.environment import isolate_home
 from tests.support.parameters import rest_thorough
 from tests.support.ports import free_port
-from tests.support.postgres import TcpPostgres, end_server, public_folder
+from tests.support.postgres.server import TcpPostgres, end_server, public_folder
 
 TIMEOUT = 60
 """Seconds a whole run may take on a busy machine."""

@@ -18,7 +18,7 @@ from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.address import PipelineRunsError
-from tests.support.remote import Serve, Served
+from tests.support.remote.control_socket import Serve, Served
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running
 
 

@@ -17,8 +17,8 @@ from sp500tui.storage.embedded import binaries
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.status import read_status
 from sp500tui.storage.transaction import Connection
-from tests.support.postgres import TcpPostgres
-from tests.support.stored_prices import fill
+from tests.support.postgres.server import TcpPostgres
+from tests.support.postgres.stored_prices import fill
 
 
 class TestStatus:

@@ -18,10 +18,10 @@ import pytest
 
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import Launcher, Program, pause, wait_for
+from tests.support.cluster.valkey import ValkeyServer
 from tests.support.parameters import rest_thorough
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 from tests.support.tui.real_terminal import Terminal
-from tests.support.valkey import ValkeyServer
 
 IN_TIME = 30.0
 """Seconds that any of these ends may take on a crowded machine."""

@@ -25,8 +25,8 @@ from sp500tui.pipeline.history.coverage import TradingDay
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.storage.connection import connect
-from tests.support.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
-from tests.support.remote import Serve
+from tests.support.market.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
+from tests.support.remote.control_socket import Serve
 from tests.support.tui.fake_pipeline import FakePipeline, running
 
 NOW = datetime.now(UTC)

@@ -11,7 +11,7 @@ from sp500tui.cli import main as cli
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.remote.recording.stores import save
-from tests.support.recorded import FACTS, FakeLife, recorded
+from tests.support.remote.recorded import FACTS, FakeLife, recorded
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from sp500tui.errors import ExitCode
 from tests.support.environment import FOLDER_VARIABLES
 from tests.support.parameters import rest_thorough
-from tests.support.postgres import TcpPostgres, public_folder
+from tests.support.postgres.server import TcpPostgres, public_folder
 
 USER = "54321"
 NAMELESS = [

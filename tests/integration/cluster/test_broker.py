@@ -14,8 +14,8 @@ from sp500tui.cluster.queue.entries import Entry
 from sp500tui.cluster.queue.stream_queue import StreamQueue
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.snapshot import Health
-from tests.support.broker_work import assert_work_survives, queue_on
-from tests.support.valkey import CutBroker, NumberCodec, ValkeyServer
+from tests.support.cluster.broker_work import assert_work_survives, queue_on
+from tests.support.cluster.valkey import CutBroker, NumberCodec, ValkeyServer
 
 Wait = Callable[[Callable[[], object]], None]
 MakeBroker = Callable[..., Broker]

@@ -13,8 +13,8 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.core.queue import CancelledError
+from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.ports import free_port
-from tests.support.valkey import ValkeyServer, new_server
 
 MakeBroker = Callable[..., Broker]
 

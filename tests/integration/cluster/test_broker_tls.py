@@ -15,10 +15,10 @@ from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.core.snapshot import Health
-from tests.support.broker_work import assert_work_survives, queue_on
+from tests.support.cluster.broker_work import assert_work_survives, queue_on
+from tests.support.cluster.tls_proxy import Authority, MakeDoor, TlsDoor
+from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.ports import free_port
-from tests.support.tls_proxy import Authority, MakeDoor, TlsDoor
-from tests.support.valkey import ValkeyServer, new_server
 
 Wait = Callable[[Callable[[], object]], None]
 SERVICE = 60.0

@@ -9,7 +9,7 @@ import pytest
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.shared.demo_seed import share_demo_seed, time_of_day
 from sp500tui.config.settings import Settings
-from tests.support.valkey import ValkeyServer
+from tests.support.cluster.valkey import ValkeyServer
 
 
 @pytest.mark.parametrize(

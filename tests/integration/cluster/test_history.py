@@ -13,7 +13,7 @@ from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.storage.schema.migrations import apply_schema
-from tests.support.cluster import ClusterUnderTest, NodeUnderTest
+from tests.support.cluster.nodes import ClusterUnderTest, NodeUnderTest
 
 SYMBOLS = ("AAPL", "MSFT", "BRK.B")
 LIVE = "scraper,price=1,converter=1,writer=1"

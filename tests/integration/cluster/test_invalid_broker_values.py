@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sp500tui.pipeline.core.snapshot import Health, Phase
-from tests.support.cluster import ClusterUnderTest
+from tests.support.cluster.nodes import ClusterUnderTest
 
 HASHES = ("beats", "details", "lost", "cycle", "desired", "missing", "fx:DKK", "list", "walk", "books")
 STRINGS = ("scheduler", "scheduler:token")

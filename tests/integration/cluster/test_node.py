@@ -10,7 +10,7 @@ from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, Phase
 from sp500tui.pipeline.report import exit_code
-from tests.support.cluster import ClusterUnderTest
+from tests.support.cluster.nodes import ClusterUnderTest
 
 SYMBOLS = ["AAPL", "BRK.B", "MSFT"]
 

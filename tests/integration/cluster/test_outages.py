@@ -19,9 +19,9 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, Phase
 from sp500tui.pipeline.report import exit_code
-from tests.support.cluster import ClusterUnderTest
+from tests.support.cluster.nodes import ClusterUnderTest
+from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.ports import free_port
-from tests.support.valkey import ValkeyServer, new_server
 from tests.unit.cluster.test_heartbeat import BEAT
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sp500tui.pipeline.core.verdict import VerdictKind
 from tests.faults.program import Launcher, Program
-from tests.support.cluster import ClusterUnderTest
+from tests.support.cluster.nodes import ClusterUnderTest
 
 
 def worker(launch: Launcher, join: ClusterUnderTest, *options: str, **settings: Any) -> Program:

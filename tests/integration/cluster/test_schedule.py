@@ -13,7 +13,7 @@ from sp500tui.cluster.scheduling.leader_election import LEASE_TTL, LeaseResult, 
 from sp500tui.cluster.scheduling.schedule import SharedSchedule
 from sp500tui.cluster.scheduling.schedule_fields import from_fields, resumed_state, to_fields
 from sp500tui.pipeline.stages.schedule import Plan, ScheduleAction, ScheduleState
-from tests.support.valkey import CutBroker, MakeQueue
+from tests.support.cluster.valkey import CutBroker, MakeQueue
 from tests.unit.cluster.test_view import a_beat
 
 RECORD = ScheduleState(

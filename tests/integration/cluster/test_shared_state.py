@@ -20,7 +20,7 @@ from sp500tui.model import Constituent, ConvertedQuote, FxRate
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.sources.wikipedia.client import ConstituentList
 from sp500tui.storage import batch_codec as rowcodec
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LISTED = (

@@ -14,7 +14,7 @@ from sp500tui.cluster.queue.dead_lettering import PoisonMessage
 from sp500tui.cluster.queue.stream_queue import StreamLease, StreamQueue
 from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.queue import MemoryQueue
-from tests.support.valkey import MakeQueue, ValkeyServer
+from tests.support.cluster.valkey import MakeQueue, ValkeyServer
 
 Wait = Callable[[Callable[[], object]], None]
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.queue.stream_queue import StreamQueue
 from sp500tui.pipeline.core.queue import LeasedQueue
-from tests.support.valkey import NumberCodec, ValkeyServer
+from tests.support.cluster.valkey import NumberCodec, ValkeyServer
 from tests.unit.pipeline.core.test_queue_machine import QueueMachine
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sp500tui.pipeline.core.names import StageName
-from tests.support.cluster import ClusterUnderTest
+from tests.support.cluster.nodes import ClusterUnderTest
 from tests.support.tui.real_terminal import Terminal
 
 

@@ -18,8 +18,8 @@ import pytest
 from sp500tui.headless.service_manager import ServiceManager
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Phase
-from tests.support.fake_run import a_snapshot
-from tests.support.postgres import public_folder
+from tests.support.pipeline.fake_run import a_snapshot
+from tests.support.postgres.server import public_folder
 from tests.support.waiting import FakeClock
 
 RUNNING = replace(a_snapshot(), database=DatabaseSnapshot(Health.OK))

@@ -27,7 +27,7 @@ from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.program import wait_for
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 
 SLOW = {"back-pressure", "batch", "killed-consumer", "littles-law", "overlap", "retry-storm"}
 """Lessons of four seconds and more."""

@@ -30,8 +30,8 @@ from sp500tui.pipeline.runtime import lifecycle
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import wait_for
-from tests.support.postgres import public_folder
-from tests.support.valkey import ValkeyServer
+from tests.support.cluster.valkey import ValkeyServer
+from tests.support.postgres.server import public_folder
 
 Run = Pipeline | ClusterNode
 Begin = Callable[..., Run]

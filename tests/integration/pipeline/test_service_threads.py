@@ -52,7 +52,7 @@ from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.startup import PipelineLoader
 from sp500tui.tui.terminal.driver import NonBlockingWriter
 from tests.support.ports import free_port
-from tests.support.remote import Serve
+from tests.support.remote.control_socket import Serve
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline
 

@@ -17,7 +17,7 @@ from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.engine import Engine, EngineStarter
 from tests.faults.steps import FIFTY
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 
 pytestmark = pytest.mark.thorough
 

@@ -23,7 +23,7 @@ from sp500tui.pipeline.writer.client import WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.framing import encode_frame
 from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.schema.migrations import apply_schema
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
 
 Wait = Callable[[Callable[[], object]], None]
 

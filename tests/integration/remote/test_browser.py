@@ -20,7 +20,7 @@ import pytest
 from sp500tui.cli import main as cli
 from sp500tui.errors import ExitCode
 from sp500tui.remote.browser.server import is_allowed
-from tests.support.remote import Serve, Served
+from tests.support.remote.control_socket import Serve, Served
 from tests.support.tui.fake_pipeline import FakePipeline
 from tests.support.tui.real_terminal import TIMEOUT, environment
 

@@ -29,7 +29,7 @@ from sp500tui.remote.commands import Poll
 from sp500tui.remote.control_socket import ControlSocket
 from sp500tui.remote.session import CommandFailedError, NoAnswerError, RefusedError, Session
 from sp500tui.remote.wire import PROTOCOL, Answer, Hello, Position, ProtocolError, Update, Welcome, frame
-from tests.support.remote import FACTS, Serve
+from tests.support.remote.control_socket import FACTS, Serve
 from tests.support.tui.fake_pipeline import FakePipeline, live_price, running
 from tests.support.waiting import FakeClock, Wait
 

@@ -20,7 +20,7 @@ from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.run_services import RunServices
-from tests.support.recorded import FACTS
+from tests.support.remote.recorded import FACTS
 from tests.support.tui.fake_pipeline import FakePipeline, failed, running
 from tests.support.waiting import Wait
 

@@ -20,7 +20,7 @@ from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.remote.address import NoPipelineError
 from sp500tui.remote.client import RemotePipeline
 from sp500tui.remote.session import CommandFailedError
-from tests.support.remote import Serve, Served
+from tests.support.remote.control_socket import Serve, Served
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, listed, live_price, running, second_sample
 from tests.support.waiting import Wait
 

@@ -12,7 +12,7 @@ import pytest
 
 from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.stats import ServedQuote, read_served_quotes
-from tests.support.market_client import CHART, CRUMB, HONEST, PAGE, QUOTE, SYMBOLS, Client, refusal
+from tests.support.market.client import CHART, CRUMB, HONEST, PAGE, QUOTE, SYMBOLS, Client, refusal
 
 
 @pytest.mark.parametrize(("fault", "status"), [("down", 503), ("forbidden", 403), ("garbled", 200)])

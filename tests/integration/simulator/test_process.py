@@ -20,7 +20,7 @@ from sp500tui.errors import ConfigurationError, SourceError
 from sp500tui.simulator import process as process_module
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.simulator.stats import ServedQuote, read_served_quotes
-from tests.support.market import client_environment
+from tests.support.market.demo import client_environment
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT = 60.0

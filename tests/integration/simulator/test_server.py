@@ -14,7 +14,7 @@ import pytest
 from sp500tui.errors import ConfigurationError
 from sp500tui.simulator.faults import TOKEN_HEADER
 from sp500tui.simulator.http.server import MarketOptions, MarketServer
-from tests.support.market_client import CHART, CRUMB, HONEST, PAGE, QUOTE, SYMBOLS, Client, refusal
+from tests.support.market.client import CHART, CRUMB, HONEST, PAGE, QUOTE, SYMBOLS, Client, refusal
 
 
 async def test_quotes_are_answered_by_symbol_and_unknown_ones_left_out(client: Client) -> None:

@@ -17,7 +17,7 @@ from sp500tui.storage.database import Database
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from tests.support.ports import free_port
-from tests.support.postgres import TcpPostgres
+from tests.support.postgres.server import TcpPostgres
 
 
 @pytest.fixture

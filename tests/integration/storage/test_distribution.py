@@ -16,7 +16,7 @@ from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import last_rows, latest_trade, row_total, statistics
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
-from tests.support.extensions import CITUS, TIMESCALEDB, pretend
+from tests.support.postgres.extensions import CITUS, TIMESCALEDB, pretend
 
 FILL = """
 INSERT INTO prices (symbol, quote_time, price, currency, converted_currency, market_state, fetched_at)

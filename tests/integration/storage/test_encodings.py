@@ -24,8 +24,8 @@ from sp500tui.storage.transaction import run
 from sp500tui.storage.writes import insert, upsert_constituents, upsert_symbols
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
-from tests.support.postgres import TcpPostgres
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
+from tests.support.postgres.server import TcpPostgres
 
 MOMENT = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)
 _ENCODINGS = ("LATIN1", "LATIN9", "WIN1252", "KOI8R", "EUC_JP", "EUC_KR", "EUC_CN", "EUC_TW", "SQL_ASCII")

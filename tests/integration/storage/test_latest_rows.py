@@ -9,7 +9,7 @@ from sp500tui.storage.connection import connect
 from sp500tui.storage.reads import latest_since
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.writes import insert
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -22,9 +22,9 @@ from sp500tui.storage.transaction import run
 from sp500tui.storage.writes import insert, upsert_symbols
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import EngineStarter
-from tests.support.pgbouncer import PgBouncer
-from tests.support.postgres import TcpPostgres
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
+from tests.support.postgres.pgbouncer import PgBouncer
+from tests.support.postgres.server import TcpPostgres
 
 Starter = Callable[..., PgBouncer]
 FEW = "AAPL,MSFT,BRK.B"

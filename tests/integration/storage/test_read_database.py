@@ -16,7 +16,7 @@ from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.engine import Engine, EngineStarter
 from tests.support.ports import free_port
-from tests.support.postgres import TcpPostgres, end_server, public_folder
+from tests.support.postgres.server import TcpPostgres, end_server, public_folder
 
 FEW = "AAPL,MSFT,BRK.B"
 

@@ -23,7 +23,7 @@ from sp500tui.storage.reads import (
     statistics,
 )
 from sp500tui.storage.transaction import Connection
-from tests.support.stored_prices import START, fill
+from tests.support.postgres.stored_prices import START, fill
 
 
 class TestHistory:

@@ -12,8 +12,8 @@ from sp500tui.storage.reads import history, last_rows, latest_since, statistics
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from sp500tui.storage.writes import insert, upsert_constituents
-from tests.support.postgres import TcpPostgres
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
+from tests.support.postgres.server import TcpPostgres
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _SETTINGS = {

@@ -19,7 +19,7 @@ from sp500tui.storage.errors import is_bad_row, is_transient
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 from sp500tui.storage.writes import insert, upsert_constituents
-from tests.support.postgres import TcpPostgres
+from tests.support.postgres.server import TcpPostgres
 
 MOMENT = datetime(2026, 5, 1, 13, 30, 0, 123456, tzinfo=UTC)
 

@@ -24,7 +24,7 @@ from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.time_bar import TimeBar
 from sp500tui.tui.replay_app import ReplayApp
-from tests.support.recorded import FACTS, START, FakeLife, recorded
+from tests.support.remote.recorded import FACTS, START, FakeLife, recorded
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, listed
 from tests.support.waiting import FakeClock
 from tests.tui.conftest import CannedLog, Driven, until_shown

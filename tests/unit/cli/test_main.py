@@ -21,7 +21,7 @@ from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode
 from sp500tui.headless import runner as headless
 from sp500tui.logs import setup as logs
 from sp500tui.logs.setup import configure
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 
 
 class Terminal(io.StringIO):

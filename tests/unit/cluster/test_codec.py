@@ -16,7 +16,7 @@ from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.queue.codec import Codec, FetchedCodec, HistoryTaskCodec, RowCodec, TickerCodec
 from sp500tui.model import ConvertedQuote, FetchedQuote, MarketState, Quote, Resolution, Ticker
 from sp500tui.pipeline.history.plan import HistoryTask
-from tests.support.charts import trading_day
+from tests.support.market.charts import trading_day
 
 OFFSET = 1_700_000_000.0
 

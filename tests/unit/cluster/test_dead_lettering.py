@@ -17,7 +17,7 @@ from sp500tui.model import ConvertedQuote, FetchedQuote, Ticker
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.storage import batch_codec as rowcodec
-from tests.support.rows import bad_row, row
+from tests.support.pipeline.rows import bad_row, row
 
 REASON = "5 nodes were lost while they held it"
 

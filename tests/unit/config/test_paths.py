@@ -14,7 +14,7 @@ from sp500tui.config.paths import Paths, default_data_folder, default_log_folder
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
 from tests.support.environment import ordinary_user, remove_home
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 
 
 @pytest.fixture

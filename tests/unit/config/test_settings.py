@@ -20,7 +20,7 @@ from sp500tui.config.symbols import parse_symbols, read_symbols_file, split_symb
 from sp500tui.errors import ConfigurationError, ExitCode
 from tests.support.certificates import a_certificate
 from tests.support.environment import isolate_home, ordinary_user, remove_home
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sp500tui.pipeline.core.snapshot import (
     Snapshot,
     SourceSnapshot,
 )
-from tests.support.fake_run import a_snapshot
+from tests.support.pipeline.fake_run import a_snapshot
 
 WELL = replace(
     a_snapshot(),

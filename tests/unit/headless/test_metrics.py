@@ -22,8 +22,8 @@ from sp500tui.pipeline.core.snapshot import (
     SourceSnapshot,
     WorkerState,
 )
-from tests.support.fake_run import FakeRun, a_snapshot
-from tests.support.rows import row
+from tests.support.pipeline.fake_run import FakeRun, a_snapshot
+from tests.support.pipeline.rows import row
 
 LEDGER = Ledger(fetched=100, stored=60, duplicate=20, queued=8, in_flight=7, spooled=4, dead=1)
 

@@ -40,7 +40,7 @@ from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Latency
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.self_pipe import SelfPipe
-from tests.support.fake_run import FakeRun, a_queue, a_snapshot, a_stage, with_ledger
+from tests.support.pipeline.fake_run import FakeRun, a_queue, a_snapshot, a_stage, with_ledger
 
 
 @pytest.fixture(autouse=True)

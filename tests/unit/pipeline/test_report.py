@@ -13,7 +13,7 @@ from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode, Sp500tu
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, Phase
 from sp500tui.pipeline.report import RunReport, exit_code
-from tests.support.fake_run import a_snapshot
+from tests.support.pipeline.fake_run import a_snapshot
 
 CLEAN = RunReport(ledger=Ledger(fetched=3, stored=2, duplicate=1))
 DOWN = DatabaseSnapshot(health=Health.DOWN)

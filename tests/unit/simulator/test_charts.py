@@ -22,7 +22,7 @@ from sp500tui.simulator.market.history import daily_bars
 from sp500tui.simulator.market.model import Market
 from sp500tui.simulator.yahoo.charts import ChartAnswer, ChartError, chart, printed_in_single_precision
 from sp500tui.sources.yahoo.chart_numbers import printed_price
-from tests.support.recordings import own_and_real
+from tests.support.market.recordings import own_and_real
 from tests.unit.simulator.test_clock import NOON, SettableTime
 from tests.unit.simulator.test_market import known, new_market
 

@@ -35,7 +35,7 @@ from sp500tui.simulator.stats import (
 from sp500tui.simulator.wikipedia import constituents_page
 from sp500tui.simulator.yahoo.auth import Sessions, consent_page
 from sp500tui.simulator.yahoo.stream import pricing_data, signed, varint
-from tests.support.recordings import own_and_real
+from tests.support.market.recordings import own_and_real
 from tests.unit.simulator.test_clock import SettableTime
 from tests.unit.simulator.test_market import known, new_market
 

@@ -16,7 +16,7 @@ from sp500tui.simulator.market.model import Market
 from sp500tui.simulator.stats import ServedQuote
 from sp500tui.simulator.yahoo.quotes import CORE, dead_quote, latest_trade, pair_quote, share_quote
 from sp500tui.simulator.yahoo.rendering import QuoteRenderer, Rendered
-from tests.support.recordings import own_and_real
+from tests.support.market.recordings import own_and_real
 from tests.unit.simulator.test_clock import SettableTime
 from tests.unit.simulator.test_market import known, new_market
 

@@ -22,7 +22,7 @@ from sp500tui.sources.yahoo.charts import Chart, ChartRequest, parse_chart
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes
 from sp500tui.sources.yahoo.trading_calendar import parse_trading_periods
-from tests.support.recordings import FOLDERS
+from tests.support.market.recordings import FOLDERS
 from tests.unit.sources.test_wikipedia_table import page, row
 from tests.unit.sources.test_yahoo_parsing import body, line
 

@@ -11,7 +11,7 @@ from sp500tui.model import Constituent, IndexChange, Membership
 from sp500tui.sources.wikipedia.changes import parse_changes, parse_written_date
 from sp500tui.sources.wikipedia.memberships import FIRST_DAY, derive_memberships, members_on
 from sp500tui.sources.wikipedia.table import parse_constituents
-from tests.support.recordings import REAL_RECORDINGS, needs_real, own_and_real
+from tests.support.market.recordings import REAL_RECORDINGS, needs_real, own_and_real
 
 HEAD = """<tr><th rowspan="2">Effective Date</th><th colspan="2">Added</th><th colspan="2">Removed</th>
 <th rowspan="2">Reason</th></tr><tr><th>Ticker</th><th>Security</th><th>Ticker</th><th>Security</th></tr>"""

@@ -13,7 +13,7 @@ import pytest
 from sp500tui.errors import SourceError
 from sp500tui.model import Constituent
 from sp500tui.sources.wikipedia.table import parse_constituents, parse_page
-from tests.support.recordings import RECORDINGS, own_and_real
+from tests.support.market.recordings import RECORDINGS, own_and_real
 
 PAGES = [
     *own_and_real("wikipedia/new_style.html", "wikipedia/wikipedia_sp500_2024-10_rev1250356709.html"),

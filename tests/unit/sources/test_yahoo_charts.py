@@ -20,7 +20,7 @@ from sp500tui.sources.yahoo.chart_numbers import printed_price, printed_prices
 from sp500tui.sources.yahoo.charts import SETTLING, Chart, ChartRequest, parse_chart
 from sp500tui.sources.yahoo.json_values import read_chart, read_json
 from tests.data.make_recordings import CLOSING, DAY, OPENING, as_float32, periods
-from tests.support.recordings import FOLDERS, REAL_RECORDINGS, RECORDINGS, needs_real, own_and_real
+from tests.support.market.recordings import FOLDERS, REAL_RECORDINGS, RECORDINGS, needs_real, own_and_real
 
 OPENED, CLOSED = datetime.fromtimestamp(OPENING, UTC), datetime.fromtimestamp(CLOSING, UTC)
 MINUTE = timedelta(minutes=1)

@@ -19,7 +19,7 @@ from sp500tui.sources.yahoo.parsing import FIELDS, OMITTED, parse_quotes
 from sp500tui.sources.yahoo.symbols import parse_symbol
 from sp500tui.sources.yahoo.trading_calendar import TradingPeriods, parse_trading_periods
 from sp500tui.storage.batch_codec import decode, encode
-from tests.support.recordings import REAL_RECORDINGS, RECORDINGS, body_of, needs_real, own_and_real
+from tests.support.market.recordings import REAL_RECORDINGS, RECORDINGS, body_of, needs_real, own_and_real
 
 NOW = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
 AT = int(NOW.timestamp())

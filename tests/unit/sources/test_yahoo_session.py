@@ -15,7 +15,7 @@ from curl_cffi.requests.headers import Headers
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
 from sp500tui.sources.throttle import CircuitState, Throttle
 from sp500tui.sources.yahoo.session import ThrottledSession, connection_error_message, is_throttling
-from tests.support.recordings import RECORDINGS
+from tests.support.market.recordings import RECORDINGS
 
 QUOTE = "https://query1.finance.yahoo.com/v7/finance/quote"
 CRUMB = "https://query1.finance.yahoo.com/v1/test/getcrumb"

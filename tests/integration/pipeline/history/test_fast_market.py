@@ -19,7 +19,7 @@ from sp500tui.storage.connection import connect
 from sp500tui.storage.history.sessions import store_sessions, stored_sessions
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
-from tests.support.charts import MARKET, insert_bars, session
+from tests.support.market.charts import MARKET, insert_bars, session
 from tests.unit.simulator.test_clock import NOON, SettableTime
 from tests.unit.simulator.test_market import new_market
 

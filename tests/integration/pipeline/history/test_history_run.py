@@ -28,7 +28,7 @@ from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.storage.connection import connect
 from sp500tui.storage.schema.migrations import apply_schema
-from tests.support.charts import FakeCharts, bar, trading_day, weekdays
+from tests.support.market.charts import FakeCharts, bar, trading_day, weekdays
 
 TIMEOUT = 60
 """Seconds that a run may take on a busy machine."""

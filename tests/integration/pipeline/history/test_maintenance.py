@@ -26,7 +26,7 @@ from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.storage.connection import connect
 from sp500tui.storage.schema.migrations import apply_schema
-from tests.support.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
+from tests.support.market.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
 from tests.support.waiting import Wait
 
 NOW = datetime.now(UTC)

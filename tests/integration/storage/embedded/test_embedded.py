@@ -22,7 +22,7 @@ from sp500tui.storage.embedded import server as embedded
 from sp500tui.storage.embedded import watchdog as watchdog_module
 from sp500tui.storage.embedded.process import find_running
 from sp500tui.storage.embedded.server import EmbeddedServer
-from tests.support.postgres import answers, kill_server, runs
+from tests.support.postgres.server import answers, kill_server, runs
 
 PROGRAM = """
 import sys

@@ -15,7 +15,7 @@ from sp500tui.storage.embedded import server as embedded
 from sp500tui.storage.embedded.libpq_environment import variable_names
 from sp500tui.storage.embedded.server import EmbeddedServer
 from sp500tui.storage.transaction import run
-from tests.support.postgres import TcpPostgres, end_server, public_folder
+from tests.support.postgres.server import TcpPostgres, end_server, public_folder
 
 _HOSTILE = {
     "PGSERVICE": "unknown-service",

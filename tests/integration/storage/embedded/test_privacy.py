@@ -18,7 +18,7 @@ from sp500tui.storage.connection import connect
 from sp500tui.storage.embedded.binaries import bin_folder
 from sp500tui.storage.embedded.process import Postmaster, find_running
 from sp500tui.storage.embedded.server import EmbeddedServer
-from tests.support.postgres import answers, end_server, public_folder
+from tests.support.postgres.server import answers, end_server, public_folder
 
 AS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not AS_ROOT, reason="needs root to act as several users")

@@ -14,7 +14,7 @@ from sp500tui.storage.history.candles import Candle, StoredCandles, read_candles
 from sp500tui.storage.history.periods import PERIODS, Period
 from sp500tui.storage.history.sessions import store_actions
 from sp500tui.storage.transaction import Connection
-from tests.support.charts import insert_bars, weekdays
+from tests.support.market.charts import insert_bars, weekdays
 
 OPENING = datetime(2026, 5, 4, 13, 30, tzinfo=UTC)
 CLOSE = OPENING + timedelta(hours=6.5)

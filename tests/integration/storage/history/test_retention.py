@@ -15,7 +15,7 @@ from sp500tui.storage.distribution import prepare
 from sp500tui.storage.history.retention import MINUTE_BARS, PRICES, replace_old
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
-from tests.support.extensions import TIMESCALEDB, pretend
+from tests.support.postgres.extensions import TIMESCALEDB, pretend
 
 CUTOFF = datetime(2026, 5, 6, 14, 0, 30, tzinfo=UTC)
 FILL = """

@@ -27,7 +27,7 @@ from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.status import HistoryTotals, read_status
 from sp500tui.storage.transaction import Connection
 from sp500tui.storage.writes import insert
-from tests.support.charts import bar, block
+from tests.support.market.charts import bar, block
 
 LAST_BEFORE_HISTORY = 4
 PRICE = """

@@ -16,7 +16,7 @@ from sp500tui.config.loader import load
 from sp500tui.config.options import OPTIONS
 from sp500tui.errors import ExitCode
 from tests.support.environment import isolate_home, ordinary_user, remove_home
-from tests.support.postgres import public_folder
+from tests.support.postgres.server import public_folder
 
 
 class TestConfig:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sp500tui.model import ConvertedQuote, MarketState
 from sp500tui.pipeline.core.latest_prices import LatestPrices
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
 
 
 def later(of: ConvertedQuote, seconds: int, price: str = "101") -> ConvertedQuote:

@@ -17,7 +17,7 @@ from sp500tui.pipeline.history.coverage import (
 )
 from sp500tui.pipeline.history.plan import history_tasks
 from sp500tui.storage.history.sessions import Attempts
-from tests.support.charts import session, trading_day, weekdays
+from tests.support.market.charts import session, trading_day, weekdays
 
 pytestmark = pytest.mark.fast
 

@@ -15,7 +15,7 @@ from sp500tui.pipeline.journal import journal as journal_module
 from sp500tui.pipeline.journal import segment as segment_module
 from sp500tui.pipeline.journal.journal import Batch, Journal
 from sp500tui.storage import batch_codec as rowcodec
-from tests.support.rows import leased, row, symbols_of
+from tests.support.pipeline.rows import leased, row, symbols_of
 from tests.unit.pipeline.journal.test_segment import abandon, no_space
 
 MEGABYTE = 1 << 20

@@ -16,7 +16,7 @@ from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.journal.segment import SUFFIX
 from sp500tui.storage.batch_codec import encode_records
 from sp500tui.storage.errors import is_bad_row
-from tests.support.rows import symbols_of
+from tests.support.pipeline.rows import symbols_of
 from tests.unit.pipeline.journal.test_journal import accept, crash, settled
 
 

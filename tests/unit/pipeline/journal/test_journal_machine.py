@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.journal.journal import Batch, Journal
 from sp500tui.storage import batch_codec as rowcodec
-from tests.support.rows import leased, row, symbols_of
+from tests.support.pipeline.rows import leased, row, symbols_of
 from tests.unit.pipeline.journal.test_segment import abandon
 
 

@@ -12,7 +12,7 @@ from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.sources.throttle import CircuitState, ThrottleState
-from tests.support.rows import OPENING
+from tests.support.pipeline.rows import OPENING
 
 CALM = ThrottleState(
     circuit=CircuitState.CLOSED,

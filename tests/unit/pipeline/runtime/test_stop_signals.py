@@ -20,7 +20,7 @@ from sp500tui.pipeline.runtime.stop_signals import (
     signal_code,
 )
 from sp500tui.pipeline.runtime.unattended_stop import stop_unattended
-from tests.support.fake_run import FakeRun
+from tests.support.pipeline.fake_run import FakeRun
 
 
 def send(*numbers: signal.Signals) -> None:

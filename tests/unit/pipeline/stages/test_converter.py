@@ -16,7 +16,7 @@ from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.stages.converter import ConverterStage
 from sp500tui.pipeline.stages.fx import FxRates
-from tests.support.rows import OPENING, quote
+from tests.support.pipeline.rows import OPENING, quote
 from tests.support.waiting import FakeClock, Wait
 
 RATE = FxRate("USD", "DKK", Decimal("6.858"), OPENING)

@@ -24,7 +24,7 @@ from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.sources.request_phase import OnPhase, ignore_phase
 from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
-from tests.support.rows import OPENING, quote
+from tests.support.pipeline.rows import OPENING, quote
 from tests.support.waiting import Wait
 
 Answer = FetchResult | Exception

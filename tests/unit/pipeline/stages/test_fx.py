@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sp500tui.model import FetchedQuote, FxRate
 from sp500tui.pipeline.stages.fx import FxRates, is_plausible, major_unit
-from tests.support.rows import OPENING, quote
+from tests.support.pipeline.rows import OPENING, quote
 from tests.support.waiting import FakeClock
 
 

@@ -30,9 +30,9 @@ from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.sources.request_phase import OnPhase, RequestPhase, ignore_phase
 from sp500tui.sources.yahoo.parsing import FetchResult
-from tests.support.rows import OPENING, quote, row
+from tests.support.pipeline.rows import OPENING, quote, row
+from tests.support.pipeline.writer_harness import Open
 from tests.support.waiting import Wait
-from tests.support.writer_harness import Open
 
 LIMIT, SOURCE, DATABASE = WorkerState.LIMIT, WorkerState.SOURCE, WorkerState.DATABASE
 

@@ -22,9 +22,9 @@ from sp500tui.pipeline.writer import worker as writing_module
 from sp500tui.pipeline.writer.client import WriterDiedError
 from sp500tui.pipeline.writer.database_health import backoff_delay
 from sp500tui.pipeline.writer.worker import WriterTask
-from tests.support.fake_database import RefusedError
-from tests.support.rows import bad_row, row
-from tests.support.writer_harness import Open
+from tests.support.pipeline.fake_database import RefusedError
+from tests.support.pipeline.rows import bad_row, row
+from tests.support.pipeline.writer_harness import Open
 
 Wait = Callable[[Callable[[], object]], None]
 

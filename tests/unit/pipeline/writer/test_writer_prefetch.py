@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from sp500tui.pipeline.writer.client import WriterDiedError
-from tests.support.fake_database import RefusedError
-from tests.support.rows import row
-from tests.support.writer_harness import Open, WriterHarness
+from tests.support.pipeline.fake_database import RefusedError
+from tests.support.pipeline.rows import row
+from tests.support.pipeline.writer_harness import Open, WriterHarness
 
 Wait = Callable[[Callable[[], object]], None]
 

@@ -30,7 +30,7 @@ from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.recording.stores import RecentBlocks, RecordingFolder, StoredBlock, save
-from tests.support.recorded import FACTS, START, FakeLife, recorded, recording
+from tests.support.remote.recorded import FACTS, START, FakeLife, recorded, recording
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, listed, live_price, seeded_prices
 from tests.support.waiting import FakeClock
 

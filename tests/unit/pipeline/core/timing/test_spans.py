@@ -23,7 +23,7 @@ from sp500tui.pipeline.core.timing.spans import (
 )
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.core.worker_pool import WorkerPool
-from tests.support.rows import row
+from tests.support.pipeline.rows import row
 from tests.support.tui.fake_pipeline import NOON, second_sample
 from tests.support.waiting import Wait
 

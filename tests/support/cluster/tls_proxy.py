@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import trustme
 
+from tests.support.cluster.valkey import ValkeyServer
 from tests.support.ports import free_port
-from tests.support.valkey import ValkeyServer
 
 HERE = ("127.0.0.1", "localhost")
 _HOUR = timedelta(hours=1)

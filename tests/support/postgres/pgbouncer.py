@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.support.ports import free_port
-from tests.support.postgres import TcpPostgres, public_folder
+from tests.support.postgres.server import TcpPostgres, public_folder
 
 _PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
 _CONFIGURATION = """

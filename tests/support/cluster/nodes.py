@@ -20,8 +20,8 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import NodeSnapshot, Snapshot
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.program import Launcher
-from tests.support.postgres import public_folder
-from tests.support.valkey import ValkeyServer
+from tests.support.cluster.valkey import ValkeyServer
+from tests.support.postgres.server import public_folder
 
 TIMEOUT = 40.0
 """Seconds that a crowded machine may take for anything."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.queue.stream_queue import StreamQueue
-from tests.support.valkey import NumberCodec
+from tests.support.cluster.valkey import NumberCodec
 
 Wait = Callable[[Callable[[], object]], None]
 

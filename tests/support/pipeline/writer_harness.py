@@ -25,7 +25,7 @@ from sp500tui.pipeline.writer import database_health as database_state
 from sp500tui.pipeline.writer import worker as writing_module
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
-from tests.support.fake_database import FakeDatabase
+from tests.support.pipeline.fake_database import FakeDatabase
 
 
 class WriterHarness:
