@@ -12,35 +12,38 @@ from importlib import import_module
 from pathlib import Path
 
 from sp500tui.cli.runtime_tuning import tune_gc
-from tests.benchmarks.figures import FULL, QUICK, Benchmark, Figure
-from tests.benchmarks.tables import table
+from tests.benchmarks.report.figures import FULL, QUICK, Benchmark, Figure
+from tests.benchmarks.report.tables import table
 
-NAMES = (
-    "refresh",
-    "ingest",
-    "end-to-end",
-    "dashboard",
-    "start-up",
-    "memory",
-    "idle",
-    "growth",
-    "back-pressure",
-    "budget",
-    "broker",
-    "spans",
-    "export",
-    "history",
-    "accounting",
-    "viewers",
-    "record",
-)
+FOLDERS = {
+    "refresh": "throughput",
+    "ingest": "throughput",
+    "end-to-end": "throughput",
+    "dashboard": "cost",
+    "start-up": "cost",
+    "memory": "cost",
+    "idle": "cost",
+    "growth": "scaling",
+    "back-pressure": "throughput",
+    "budget": "throughput",
+    "broker": "throughput",
+    "spans": "cost",
+    "export": "throughput",
+    "history": "throughput",
+    "accounting": "cost",
+    "viewers": "cost",
+    "record": "cost",
+    "scaling": "scaling",
+}
+"""The folder that holds the module of each benchmark."""
 ALONE = ("scaling",)
 """Measured only when named: it has a document of its own, docs/scaling.md."""
+NAMES = tuple(name for name in FOLDERS if name not in ALONE)
 
 
 def benchmark(name: str) -> Benchmark:
     """What measures the row of that name."""
-    run: Benchmark = import_module(f"tests.benchmarks.{name.replace('-', '_')}").run
+    run: Benchmark = import_module(f"tests.benchmarks.{FOLDERS[name]}.{name.replace('-', '_')}").run
     return run
 
 
@@ -74,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
             words = json.dumps([figure.as_json() for figure in figures], indent=1, ensure_ascii=False)
             options.json.write_text(words + "\n", encoding="utf-8")
     if options.write:
-        from tests.benchmarks.document import write
+        from tests.benchmarks.report.document import write
 
         write(options.write, figures)
     return int(any(figure.met is False for figure in figures))

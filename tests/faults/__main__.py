@@ -15,17 +15,17 @@ from pathlib import Path
 
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.embedded.server import EmbeddedServer
-from tests.faults import cluster_campaign, soak
-from tests.faults.campaigns import Campaign, kill_programs, kill_servers, kill_writers
+from tests.faults.campaigns import cluster, soak
+from tests.faults.campaigns.kills import Campaign, kill_programs, kill_servers, kill_writers
 from tests.faults.checker import Handed
-from tests.faults.program import Launcher
+from tests.faults.rig.program import Launcher
 from tests.support.postgres.server import end_server, public_folder
 
 
 def main() -> int:
     """The exit code says whether every promise held."""
     if sys.argv[1:2] == ["cluster"]:
-        return cluster_campaign.main(sys.argv[2:])
+        return cluster.main(sys.argv[2:])
     if sys.argv[1:2] == ["soak"]:
         return soak.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)

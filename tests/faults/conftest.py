@@ -10,8 +10,8 @@ import pytest
 
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker, Handed
-from tests.faults.engine import EngineStarter
-from tests.faults.program import Launcher
+from tests.faults.rig.engine import EngineStarter
+from tests.faults.rig.program import Launcher
 from tests.support.postgres.server import end_server, public_folder
 
 

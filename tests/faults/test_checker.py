@@ -21,8 +21,8 @@ from tests.faults.checker import (
     rows_in_table,
     withheld_bars,
 )
-from tests.faults.program import Launcher, pause, wait_for
-from tests.faults.steps import BROKEN, FIFTY, running
+from tests.faults.rig.program import Launcher, pause, wait_for
+from tests.faults.rig.steps import BROKEN, FIFTY, running
 
 A, B = ServedQuote("A", 100, "10.50"), ServedQuote("B", 100, "20")
 ROW_A, ROW_B = (("A", 100), Decimal("10.5")), (("B", 100), Decimal("20"))

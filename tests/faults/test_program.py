@@ -10,10 +10,10 @@ import subprocess
 import psycopg
 import pytest
 
-from tests.faults.campaigns import kill_programs
+from tests.faults.campaigns.kills import kill_programs
 from tests.faults.checker import Checker, Handed, rows_in_journal, rows_in_table
-from tests.faults.program import Launcher, wait_for
-from tests.faults.steps import FIFTY, ends_clean, goes_on, gone, running
+from tests.faults.rig.program import Launcher, wait_for
+from tests.faults.rig.steps import FIFTY, ends_clean, goes_on, gone, running
 from tests.support.parameters import rest_thorough
 from tests.support.postgres.server import runs
 

@@ -16,8 +16,8 @@ import pytest
 
 from sp500tui.pipeline.core.names import StageName
 from tests.faults.checker import Checker
-from tests.faults.engine import Engine, EngineStarter
-from tests.faults.program import pause, wait_for
+from tests.faults.rig.engine import Engine, EngineStarter
+from tests.faults.rig.program import pause, wait_for
 
 POOLS = (StageName.PRICE, StageName.CONVERTER, StageName.WRITER)
 FAULTS: tuple[Mapping[str, float], ...] = ({"server_error": 0.3}, {"drop": 0.2}, {"latency": 0.2}, {})

@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from sp500tui.storage.embedded.process import find_running
-from tests.faults.engine import EngineStarter
-from tests.faults.program import Launcher, wait_for
-from tests.faults.steps import running
+from tests.faults.rig.engine import EngineStarter
+from tests.faults.rig.program import Launcher, wait_for
+from tests.faults.rig.steps import running
 from tests.support.parameters import rest_thorough
 from tests.support.postgres.server import TcpPostgres
 

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from tests.faults.campaigns import kill_programs, kill_servers, kill_writers
+from tests.faults.campaigns.kills import kill_programs, kill_servers, kill_writers
+from tests.faults.campaigns.soak import soak
 from tests.faults.checker import Handed
-from tests.faults.program import Launcher
-from tests.faults.soak import soak
+from tests.faults.rig.program import Launcher
 from tests.support.postgres.server import TcpPostgres
 
 

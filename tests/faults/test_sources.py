@@ -10,9 +10,9 @@ import pytest
 from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker
-from tests.faults.engine import Engine, EngineStarter
-from tests.faults.program import pause, wait_for
-from tests.faults.steps import FIFTY
+from tests.faults.rig.engine import Engine, EngineStarter
+from tests.faults.rig.program import pause, wait_for
+from tests.faults.rig.steps import FIFTY
 
 
 def requests(market: DemoMarket) -> int:

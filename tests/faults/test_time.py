@@ -24,8 +24,8 @@ from sp500tui.storage.connection import connect
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from tests.faults.checker import Checker
-from tests.faults.engine import EngineStarter
-from tests.faults.steps import FIFTY
+from tests.faults.rig.engine import EngineStarter
+from tests.faults.rig.steps import FIFTY
 from tests.support.pipeline.rows import row
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -20,10 +20,10 @@ from sp500tui.remote.control_socket import ControlSocket
 from sp500tui.remote.session import Session
 from sp500tui.remote.wire import PROTOCOL, Hello, Position, Update, frame
 from tests.faults.checker import Checker
-from tests.faults.engine import EngineStarter
-from tests.faults.program import Launcher, Program, wait_for
-from tests.faults.steps import ends_clean, running
-from tests.faults.terminal import PseudoTerminal
+from tests.faults.rig.engine import EngineStarter
+from tests.faults.rig.program import Launcher, Program, wait_for
+from tests.faults.rig.steps import ends_clean, running
+from tests.faults.rig.terminal import PseudoTerminal
 
 VIEWERS = 50
 

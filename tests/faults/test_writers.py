@@ -7,10 +7,10 @@ import random
 import psutil
 import pytest
 
-from tests.faults.campaigns import kill_writers
+from tests.faults.campaigns.kills import kill_writers
 from tests.faults.checker import Checker, Handed, rows_in_journal
-from tests.faults.program import Launcher, wait_for
-from tests.faults.steps import BROKEN, FIFTY, ends_clean, goes_on, running
+from tests.faults.rig.program import Launcher, wait_for
+from tests.faults.rig.steps import BROKEN, FIFTY, ends_clean, goes_on, running
 
 
 @pytest.mark.thorough

@@ -12,13 +12,13 @@ from tests.support.postgres.server import public_folder
 
 if TYPE_CHECKING:
     from sp500tui.simulator.process import DemoMarket
-    from tests.faults.engine import EngineStarter
+    from tests.faults.rig.engine import EngineStarter
 
 
 @pytest.fixture
 def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
     """Starts pipelines that share one folder."""
-    from tests.faults.engine import EngineStarter
+    from tests.faults.rig.engine import EngineStarter
 
     starter = EngineStarter(demo_market, public_folder())
     yield starter

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from sp500tui.simulator.process import DemoMarket
-from tests.faults.program import Launcher, Program, pause, wait_for
+from tests.faults.rig.program import Launcher, Program, pause, wait_for
 from tests.support.cluster.valkey import ValkeyServer
 from tests.support.parameters import rest_thorough
 from tests.support.postgres.server import public_folder

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sp500tui.pipeline.core.verdict import VerdictKind
-from tests.faults.program import Launcher, Program
+from tests.faults.rig.program import Launcher, Program
 from tests.support.cluster.nodes import ClusterUnderTest
 
 

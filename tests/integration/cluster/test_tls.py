@@ -11,7 +11,7 @@ import pytest
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health
-from tests.faults.program import Launcher, Program
+from tests.faults.rig.program import Launcher, Program
 from tests.support.cluster.nodes import ClusterUnderTest
 from tests.support.cluster.tls_proxy import Authority, MakeDoor
 from tests.support.cluster.valkey import ValkeyServer, new_server

@@ -21,7 +21,7 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.headless.endpoint import Endpoint, serving
 from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, DatabaseSnapshot, Health
-from tests.faults.program import wait_for
+from tests.faults.rig.program import wait_for
 from tests.support.pipeline.fake_run import FakeRun, a_snapshot
 from tests.support.ports import free_port
 from tests.support.postgres.server import public_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.idle import SHARE_OF_A_CORE, WAKE_UPS, Use, idle_program, measure
+from tests.benchmarks.cost.idle import SHARE_OF_A_CORE, WAKE_UPS, Use, idle_program, measure
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts by /proc"),

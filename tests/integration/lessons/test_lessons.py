@@ -26,7 +26,7 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.storage.embedded.server import EmbeddedServer
-from tests.faults.program import wait_for
+from tests.faults.rig.program import wait_for
 from tests.support.postgres.server import public_folder
 
 SLOW = {"back-pressure", "batch", "killed-consumer", "littles-law", "overlap", "retry-storm"}

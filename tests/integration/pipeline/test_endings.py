@@ -29,7 +29,7 @@ from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime import lifecycle
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
-from tests.faults.program import wait_for
+from tests.faults.rig.program import wait_for
 from tests.support.cluster.valkey import ValkeyServer
 from tests.support.postgres.server import public_folder
 

@@ -9,8 +9,8 @@ import pytest
 
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health, WorkerState
-from tests.faults.engine import EngineStarter
-from tests.faults.steps import FIFTY
+from tests.faults.rig.engine import EngineStarter
+from tests.faults.rig.steps import FIFTY
 from tests.support.cluster.nodes import ClusterUnderTest
 from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.locks import Watch, watching

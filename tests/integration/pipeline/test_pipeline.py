@@ -18,8 +18,8 @@ from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.pipeline.report import exit_code
-from tests.faults.engine import EngineStarter
-from tests.faults.steps import FIFTY
+from tests.faults.rig.engine import EngineStarter
+from tests.faults.rig.steps import FIFTY
 
 Wait = Callable[[Callable[[], object]], None]
 FEW = "AAPL,MSFT,BRK.B"

@@ -15,8 +15,8 @@ from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.shares import Shares, shares_over
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.simulator.process import DemoMarket
-from tests.faults.engine import Engine, EngineStarter
-from tests.faults.steps import FIFTY
+from tests.faults.rig.engine import Engine, EngineStarter
+from tests.faults.rig.steps import FIFTY
 from tests.support.postgres.server import public_folder
 
 pytestmark = pytest.mark.thorough

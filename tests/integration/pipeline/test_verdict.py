@@ -7,8 +7,8 @@ import pytest
 
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.verdict import VerdictKind
-from tests.faults.engine import Engine, EngineStarter
-from tests.faults.steps import FIFTY
+from tests.faults.rig.engine import Engine, EngineStarter
+from tests.faults.rig.steps import FIFTY
 
 ADDS_ONE = "+ adds one"
 

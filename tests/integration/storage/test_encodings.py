@@ -23,7 +23,7 @@ from sp500tui.storage.transaction import Connection as OurConnection
 from sp500tui.storage.transaction import run
 from sp500tui.storage.writes import insert, upsert_constituents, upsert_symbols
 from sp500tui.tui.shell.price_reader import PostgresReader
-from tests.faults.engine import EngineStarter
+from tests.faults.rig.engine import EngineStarter
 from tests.support.pipeline.rows import row
 from tests.support.postgres.server import TcpPostgres
 

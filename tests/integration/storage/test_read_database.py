@@ -14,7 +14,7 @@ from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.tui.shell.price_reader import PostgresReader
-from tests.faults.engine import Engine, EngineStarter
+from tests.faults.rig.engine import Engine, EngineStarter
 from tests.support.ports import free_port
 from tests.support.postgres.server import TcpPostgres, end_server, public_folder
 

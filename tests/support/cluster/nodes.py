@@ -19,7 +19,7 @@ from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import NodeSnapshot, Snapshot
 from sp500tui.simulator.process import DemoMarket
-from tests.faults.program import Launcher
+from tests.faults.rig.program import Launcher
 from tests.support.cluster.valkey import ValkeyServer
 from tests.support.postgres.server import public_folder
 

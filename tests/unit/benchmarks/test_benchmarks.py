@@ -14,25 +14,14 @@ import pytest
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.schema.migrations import apply_schema
-from tests.benchmarks import (
-    back_pressure,
-    budget,
-    dashboard,
-    document,
-    end_to_end,
-    growth,
-    history,
-    ingest,
-    memory,
-    record,
-    refresh,
-    start_up,
-    viewers,
-)
 from tests.benchmarks.__main__ import NAMES, benchmark, kept_figures, main
-from tests.benchmarks.figures import Figure, Spread
+from tests.benchmarks.cost import dashboard, memory, record, start_up, viewers
+from tests.benchmarks.report import document
+from tests.benchmarks.report.figures import Figure, Spread
+from tests.benchmarks.report.tables import table
 from tests.benchmarks.rig import distinct_rows, listed_symbols, many_symbols, public_folder
-from tests.benchmarks.tables import table
+from tests.benchmarks.scaling import growth
+from tests.benchmarks.throughput import back_pressure, budget, end_to_end, history, ingest, refresh
 
 ROWS = distinct_rows(1_006, listed_symbols())
 

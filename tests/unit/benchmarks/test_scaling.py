@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.benchmarks import scaling
 from tests.benchmarks.__main__ import ALONE, NAMES, benchmark
-from tests.benchmarks.figures import TINY, Figure, Spread
+from tests.benchmarks.report.figures import TINY, Figure, Spread
 from tests.benchmarks.rig import distinct_rows, listed_symbols
-from tests.benchmarks.scaling_model import Fleet, Load, Rates, bytes_a_day, fleet_for, round_of
-from tests.benchmarks.scaling_simulation import simulate
+from tests.benchmarks.scaling import scaling
+from tests.benchmarks.scaling.model import Fleet, Load, Rates, bytes_a_day, fleet_for, round_of
+from tests.benchmarks.scaling.simulation import simulate
 
 RATES = Rates(broker=20_000, database=30_000, row_bytes=200)
 

@@ -1,0 +1,274 @@
+"""One screen of the dashboard benchmark, as a program of its own for a pseudo-terminal.
+
+Run as `-m tests.benchmarks.children.screen KIND ROWS LOOKS SECONDS FILE`: shows `ROWS` symbols of which 503 change ten
+times a second (`idle`: none), looks at them `LOOKS` times a second, and writes what it cost to `FILE` as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from textual.app import App, ComposeResult
+from textual.widgets import DataTable
+
+from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
+from sp500tui.logs.setup import LogLine
+from sp500tui.model import Constituent
+from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
+from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT, SecondSample
+from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.prices.panel import PricePanel
+from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.shell.themes import DARK
+from sp500tui.tui.terminal.diff import DiffingApp
+from tests.benchmarks.rig import many_symbols
+from tests.support.tui.fake_pipeline import FakePipeline, listed, live_price
+from tests.support.tui.past_seconds import past_seconds
+
+RATE = 10
+"""Changes of every changing row a second."""
+_MARGIN = 4.0
+"""Seconds of changes beyond those measured."""
+CHANGING = 503
+_PULSE = 0.01
+"""Seconds between two looks at the event loop's lag."""
+_SETTLE = 1.0
+"""Seconds after the start that are not measured."""
+
+
+class Feed:
+    """Prices that change, made beforehand; the same sequence for every kind of screen."""
+
+    def __init__(self, rows: int, seconds: float, *, still: bool) -> None:
+        known = {constituent.symbol: constituent for constituent in listed()}
+        self.constituents = [
+            known.get(symbol) or Constituent(symbol, f"Share {symbol}", "Utilities", "", "", None, "", "")
+            for symbol in many_symbols(rows)
+        ]
+        self._rng = random.Random(500)
+        self._version = 0
+        self._begun = time.monotonic()
+        self._given = 0
+        self.taken = 0
+        """Looks that found changes."""
+        now = datetime.now(UTC)
+        self.first = [self._price(constituent.symbol, now) for constituent in self.constituents]
+        changing = () if still else self.constituents[:CHANGING]
+        self._later = [
+            [self._price(each.symbol, now + timedelta(seconds=tick / RATE)) for each in changing]
+            for tick in range(round((seconds + _MARGIN) * RATE))
+        ]
+
+    def _price(self, symbol: str, at: datetime) -> LivePrice:
+        self._version += 1
+        price = Decimal(self._rng.randrange(1_000, 90_000)).scaleb(-2)
+        live = live_price(symbol, price, round(self._rng.gauss(0.2, 1.4), 2), self._version)
+        return replace(live, row=replace(live.row, quote=replace(live.row.quote, quote_time=at)))
+
+    def begin(self) -> None:
+        """The changes come from now on."""
+        self._begun = time.monotonic()
+
+    def changes(self) -> list[LivePrice]:
+        """The newest price of what changed since the last look, as the pipeline's board hands it out."""
+        tick = min(round((time.monotonic() - self._begun) * RATE), len(self._later) - 1)
+        if tick <= self._given:
+            return []
+        self._given = tick
+        self.taken += 1
+        return self._later[tick]
+
+
+class ChangingPipeline(FakePipeline):
+    """Hands the feed's changes to the whole dashboard, whose snapshot changes too."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(prices=feed.first)
+        self.names = feed.constituents
+        self._feed = feed
+        self._looks = 0
+        self._past = past_seconds(SECONDS_KEPT + 120)
+        self._begun = time.monotonic()
+        feed.begin()
+
+    def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
+        last = SECONDS_KEPT + min(120, int(time.monotonic() - self._begun))
+        return last, self._past[second:last]
+
+    def snapshot(self) -> Snapshot:
+        self._looks += 1
+        calm = self.now_shows
+        fetched = calm.ledger.fetched + self._looks * CHANGING
+        return replace(
+            calm,
+            taken_at=datetime.now(UTC),
+            uptime=calm.uptime + self._looks / RATE,
+            ledger=replace(calm.ledger, fetched=fetched, stored=fetched - 255),
+            cycle=replace(calm.cycle, done=self._looks % CHANGING),
+        )
+
+    def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
+        prices = self._feed.changes() if version else self._feed.first
+        return max(version, *(price.version for price in prices)) if prices else version, prices
+
+
+class QuietLog:
+    """A log without lines."""
+
+    def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
+        """Nothing."""
+        return seq, (), 0
+
+
+class BareApp(App[None]):
+    """An app without anything: the floor."""
+
+    def __init__(self, feed: Feed, looks: float) -> None:
+        super().__init__()
+        self.feed = feed
+        self.looks = looks
+
+    def on_mount(self) -> None:
+        self.feed.begin()
+
+
+class OurTable(DiffingApp[None]):
+    """The price table alone."""
+
+    CSS_PATH = [style_sheet("prices.tcss")]  # noqa: RUF012
+
+    def __init__(self, feed: Feed, looks: float) -> None:
+        super().__init__()
+        self.feed = feed
+        self.looks = looks
+        self.register_theme(DARK)
+        self.theme = DARK.name
+
+    def compose(self) -> ComposeResult:
+        yield PricePanel()
+
+    def on_mount(self) -> None:
+        table = self.query_one(PricePanel).table
+        table.set_constituents(self.feed.constituents)
+        table.update_prices(self.feed.first, datetime.now(UTC))
+        self.feed.begin()
+        self.set_interval(1 / self.looks, lambda: table.update_prices(self.feed.changes(), datetime.now(UTC)))
+
+
+class TextualTable(BareApp):
+    """Textual's DataTable with the same columns and the same changes, updated cell by cell as its guide shows."""
+
+    def compose(self) -> ComposeResult:
+        yield DataTable()
+
+    def on_mount(self) -> None:
+        table = self.query_one(DataTable)
+        names = ("Symbol", "Name", "Sector", "Last", "Change", "%", "DKK", "Volume", "Market", "Age")
+        self.columns = table.add_columns(*names)
+        for constituent, live in zip(self.feed.constituents, self.feed.first, strict=True):
+            words = (constituent.symbol, constituent.name, constituent.sector, *self._cells(live))
+            table.add_row(*words, key=constituent.symbol)
+        self.set_interval(1 / self.looks, self._update)
+
+    @staticmethod
+    def _cells(live: LivePrice) -> tuple[str, ...]:
+        quote = live.row.quote
+        age = (datetime.now(UTC) - quote.quote_time) // timedelta(seconds=1)
+        return (
+            f"{quote.price:,.2f}",
+            f"{quote.change:+.2f}",
+            f"{quote.percent_change:+.2f} %",
+            f"{live.row.converted_price:,.2f}",
+            f"{quote.volume:,}",
+            quote.market_state,
+            f"{age} s",
+        )
+
+    def _update(self) -> None:
+        table = self.query_one(DataTable)
+        for live in self.feed.changes():
+            for column, text in zip(self.columns[3:], self._cells(live), strict=True):
+                table.update_cell(live.row.quote.symbol, column, text)
+
+
+def dashboard(feed: Feed, looks: float, folder: Path) -> DashboardApp:
+    """The whole main screen of the program over the same changes."""
+    settings = Settings(demo=True, refresh_rate=looks, data_dir=folder)
+    return DashboardApp(
+        lambda: ChangingPipeline(feed),
+        settings,
+        log=QuietLog(),
+        state_file=Paths.of(settings).base / "dashboard.json",
+        export_folder=folder,
+    )
+
+
+def make(kind: str, feed: Feed, looks: float, folder: Path) -> App[Any]:
+    """The app of that kind."""
+    if kind == "dashboard":
+        return dashboard(feed, looks, folder)
+    return {"idle": BareApp, "table": OurTable, "datatable": TextualTable}[kind](feed, looks)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of the values lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+async def _measure(app: App[Any], feed: Feed, seconds: float, target: Path) -> None:
+    """How late the event loop is, and what the process takes, once the screen stands."""
+    await asyncio.sleep(_SETTLE)
+    lags: list[float] = []
+    taken = feed.taken
+    begun, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    # The terminal's title tells the reader at the other end that the measured time begins.
+    os.write(2, b"\x1b]0;measuring\x07")
+    while (elapsed := time.perf_counter() - begun) < seconds:
+        due = time.perf_counter() + _PULSE
+        await asyncio.sleep(_PULSE)
+        lags.append(max(0.0, time.perf_counter() - due))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
+    words = {
+        "cpu": cpu / elapsed,
+        "cpu_a_look": cpu * 1000 / max(1, feed.taken - taken),
+        "lag_p50": percentile(lags, 0.5) * 1000,
+        "lag_p99": percentile(lags, 0.99) * 1000,
+        "seconds": elapsed,
+    }
+    target.write_text(json.dumps(words))
+    app.exit()
+
+
+def main(kind: str, rows: int, looks: float, seconds: float, target: Path) -> None:
+    """Run the screen in the present terminal."""
+    tune_gc()
+    tune_for_ui()
+    feed = Feed(rows, seconds, still=kind == "idle")
+    app = make(kind, feed, looks, target.parent)
+
+    async def run() -> None:
+        task = asyncio.create_task(_measure(app, feed, seconds, target))
+        await app.run_async()
+        await task
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))

@@ -1,0 +1,40 @@
+"""A short form of `python -m tests.faults cluster`: real programs, each as if on a machine of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.checker import Handed
+from tests.faults.rig.cluster import STORER, ClusterRig
+from tests.faults.rig.program import Launcher
+from tests.support.cluster.valkey import ValkeyServer
+from tests.support.postgres.server import TcpPostgres
+
+
+@pytest.fixture
+def rig(
+    own_valkey: ValkeyServer, tcp_postgres: TcpPostgres, launch: Launcher, handed: Handed
+) -> Iterator[ClusterRig]:
+    with ClusterRig.over(own_valkey, tcp_postgres, launch, handed) as rig:
+        yield rig
+
+
+@pytest.mark.thorough
+def test_a_killed_worker_and_a_killed_broker_lose_and_double_nothing(rig: ClusterRig) -> None:
+    # given a cluster at work, with a node that only converts and stores beside one that does everything
+    rig.start("scraper,price=2,converter=1,writer=1", interval=0.5)
+    storer = rig.start(STORER)
+    storer.program.hears("started; process")
+    rig.goes_on()
+
+    # when another one takes the place of that one, which is killed, and the broker is killed too
+    rig.replace(storer)
+    rig.valkey.kill()
+    rig.valkey.start()
+
+    # then the work goes on, and everything that was handed out is stored once
+    rig.goes_on()
+    verdict = rig.ends()
+    assert verdict.clean, str(verdict)

@@ -1,0 +1,135 @@
+"""Promise: a disk that is really full costs time and no row, whether it is the journal's, PostgreSQL's or both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sp500tui.pipeline.core.snapshot import Health, Snapshot
+from tests.faults.checker import Checker, Handed
+from tests.faults.rig.engine import EngineStarter
+from tests.faults.rig.program import pause
+from tests.support.ports import free_port
+from tests.support.postgres.server import TcpPostgres, end_server
+
+pytestmark = pytest.mark.thorough
+
+Disk = Callable[[int], Path]
+"""Mounts so many KiB."""
+
+
+def fill(disk: Path) -> Path:
+    """Leave no byte on the disk; returns the file that takes the room."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+    assert os.statvfs(disk).f_bavail == 0
+    return ballast
+
+
+def write_log(url: str) -> None:
+    """Have the server write more of its log than any disk here holds; it does not outlive that."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(20):
+            connection.execute("SELECT pg_switch_wal()")
+            connection.execute("SELECT pg_logical_emit_message(true, 'ballast', repeat('x', 1000000))")
+
+
+def journal_is_full(snapshot: Snapshot) -> bool:
+    journal = snapshot.journal
+    return journal.health is Health.DOWN and "the disk of the journal is full" in journal.message
+
+
+def database_is_full(snapshot: Snapshot) -> bool:
+    database = snapshot.database
+    return database.health is Health.DOWN and "No space left" in database.message
+
+
+def test_the_journals_disk_is_full(
+    engine: EngineStarter, handed: Handed, database_url: str, small_disk: Disk
+) -> None:
+    """Given no room for a batch, rows wait in memory, intake waits for them, and it is over when there is room."""
+    disk = small_disk(512)
+    run = engine(database_url, data_dir=disk)
+    run.stores(10)
+    ballast = fill(disk)
+    run.waits_for(journal_is_full, "the word that the journal's disk is full")
+    run.waits_for(lambda s: s.ledger.queued > 0, "rows that wait in the queue")
+    pause(0.5)
+    assert journal_is_full(run.snapshot())
+    ballast.unlink()
+    run.stores(10)
+    assert run.snapshot().journal.health is not Health.DOWN
+    assert run.ends().dead == 0
+    verdict = Checker(handed, disk / "live").verdict(database_url)
+    assert verdict.clean, str(verdict)
+    assert verdict.in_journal == 0
+
+
+@pytest.fixture
+def server_on(small_disk: Disk) -> Iterator[TcpPostgres]:
+    """A server by TCP on a small disk of its own."""
+    server = TcpPostgres(small_disk(100 << 10), free_port())
+    server.create()
+    server.start()
+    yield server
+    end_server(server.pgdata)
+
+
+def test_postgresqls_disk_is_full(engine: EngineStarter, check: Checker, server_on: TcpPostgres) -> None:
+    """First its tables find no room, then its log, and the server ends; rows wait until it is repaired."""
+    run = engine(server_on.url)
+    run.stores(10)
+    ballast = fill(server_on.folder)
+    run.waits_for(database_is_full, "the word that the database's disk is full")
+    with pytest.raises(psycopg.Error):
+        write_log(server_on.url)
+    pause(1)
+    assert run.snapshot().database.health is Health.DOWN
+    ballast.unlink()
+    goal = run.snapshot().ledger.stored + 10
+
+    def has_recovered(snapshot: Snapshot) -> bool:
+        # The server may die of its full log a moment later than the statement that filled it.
+        if not server_on.alive():
+            server_on.start()
+        return snapshot.ledger.stored >= goal
+
+    run.waits_for(has_recovered, "more rows stored")
+    assert run.ends().dead == 0
+    verdict = check.verdict(server_on.url)
+    assert verdict.clean, str(verdict)
+    assert verdict.in_journal == 0
+
+
+def test_the_one_disk_of_everything_is_full(engine: EngineStarter, handed: Handed, small_disk: Disk) -> None:
+    """The usual case: embedded server, journal and dead letters share a disk. It recovers without any help."""
+    disk = small_disk(100 << 10)
+    run = engine(None, data_dir=disk)
+    run.stores(10)
+    url = run.pipeline.database_url
+    assert url is not None
+    ballast = fill(disk)
+    run.waits_for(
+        lambda s: s.journal.health is Health.DOWN or s.database.health is Health.DOWN, "the word of it"
+    )
+    with pytest.raises(psycopg.Error):
+        write_log(url)
+    pause(2)
+    ballast.unlink()
+    run.stores(10)
+    run.pipeline.pause()
+    run.waits_for(lambda s: s.ledger.fetched == s.ledger.stored + s.ledger.duplicate, "all settled")
+    # Looked at before the end: the last user takes the server with it.
+    verdict = Checker(handed, disk / "live").verdict(run.pipeline.database_url or "")
+    assert verdict.clean, str(verdict)
+    assert run.ends().dead == 0
