@@ -130,40 +130,61 @@ def test_signals_end_every_kind_of_program(start: Start) -> None:
 
 
 @pytest.mark.parametrize("number", rest_thorough(CODES))
-def test_signals_end_a_one_shot_command(
-    demo_market: DemoMarket, folder: Path, number: signal.Signals
+@pytest.mark.parametrize(
+    ("command", "endpoint"),
+    [
+        (["quote", "AAPL"], "cookie"),
+        (["constituents"], "wikipedia"),
+        (["gaps", "--symbols=AAPL", "--resolution=1d"], "cookie"),
+        pytest.param(["backfill", "--symbols=AAPL", "--resolution=1d"], "cookie", marks=pytest.mark.thorough),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_signal_ends_a_one_shot_command_that_waits_for_a_response(
+    demo_market: DemoMarket,
+    request: pytest.FixtureRequest,
+    folder: Path,
+    command: list[str],
+    endpoint: str,
+    number: signal.Signals,
 ) -> None:
-    # given commands that wait for an answer
-    demo_market.set_faults(latency=60.0)
+    # given a command that waits for a response, longer than the test does
+    demo_market.set_faults(latency=600.0)
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_DATA_HOME": str(folder / "data"),
     }
-    market = [f"--proxy={demo_market.proxy_url}", f"--ca-file={demo_market.ca_file}", "--request-timeout=60"]
-    commands = (["quote", "AAPL", *market], ["constituents", *market])
-    before = demo_market.statistics()["requests"]
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "sp500tui", *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
-        for command in commands
-    ]
-    wait_for(lambda: demo_market.statistics()["requests"] != before, "a request", IN_TIME)
-    wait_for(lambda: any(folder.rglob("app.log")), "the start of the log", IN_TIME)
-    # when each is sent a signal
-    for process in running:
+    if command[0] in ("gaps", "backfill"):
+        environment["SP500TUI_DATABASE"] = request.getfixturevalue("database_url")
+    market = [f"--proxy={demo_market.proxy_url}", f"--ca-file={demo_market.ca_file}", "--request-timeout=120"]
+    before = _requests(demo_market, endpoint)
+    with subprocess.Popen(
+        [sys.executable, "-m", "sp500tui", *command, *market],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as process:
+        wait_for(lambda: _requests(demo_market, endpoint) > before, "the request", IN_TIME)
+        # when it is sent a signal
         process.send_signal(number)
-    for process in running:
-        _, errors = process.communicate(timeout=IN_TIME)
-        # then it ends with that signal's exit code, without a message and without files of its own
-        assert (process.returncode, errors) == (CODES[number], "")
+        try:
+            _, errors = process.communicate(timeout=IN_TIME)
+        finally:
+            process.kill()
+    # then it ends with that signal's exit code, without a message and without files of its own
+    assert (process.returncode, errors) == (CODES[number], "")
     assert list(folder.glob("sp500tui-*")) == []
+
+
+def _requests(market: DemoMarket, endpoint: str) -> int:
+    """Requests that the market has received at an endpoint."""
+    requests = market.statistics()["requests"]
+    assert isinstance(requests, dict)
+    return int(requests.get(endpoint, 0))
 
 
 @pytest.mark.parametrize("number", rest_thorough(CODES))

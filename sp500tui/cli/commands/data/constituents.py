@@ -6,6 +6,7 @@ from argparse import Namespace
 from datetime import UTC, date, datetime
 
 from sp500tui.cli.context import configuration_of, opened_sources
+from sp500tui.cli.interruptible import interruptible
 from sp500tui.cli.output import as_columns
 from sp500tui.config.loader import Configuration
 from sp500tui.config.paths import Paths
@@ -23,7 +24,7 @@ def run(namespace: Namespace) -> int:
     day = None if namespace.as_of is None else parse_day_option(namespace.as_of, datetime.now(UTC).date())
     configuration = configuration_of(namespace)
     with opened_sources(configuration) as sources:
-        found = sources.wikipedia.load()
+        found = interruptible(sources.wikipedia.load)()
     if found.warning:
         write_message(plain(found.warning))
     if day is None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.context import configuration_of, opened_sources
+from sp500tui.cli.interruptible import interruptible
 from sp500tui.cli.output import as_columns
 from sp500tui.config.symbols import parse_symbols, split_symbols
 from sp500tui.errors import ConfigurationError, ExitCode, SourceError, ThrottledError
@@ -38,7 +39,7 @@ def run(namespace: Namespace) -> int:
     fx = FxRates(settings.currency)
     with opened_sources(configuration) as sources:
         sources.yahoo.open()
-        rows, missing = _fetch_prices(sources.yahoo, fx, symbols, settings)
+        rows, missing = interruptible(_fetch_prices)(sources.yahoo, fx, symbols, settings)
     if settings.json_output:
         write_json(as_json(_record(row) for row in rows))
     elif rows:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sp500tui.cli.commands.data.export import symbols_of
 from sp500tui.cli.commands.data.window import EARLIEST, parse_window
 from sp500tui.cli.context import start
+from sp500tui.cli.interruptible import interruptible
 from sp500tui.config.paths import Paths
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import plain
@@ -78,9 +79,10 @@ def surveyed(connection: Connection, sources: Sources, request: HistoryRequest) 
 
     symbols: Sequence[str] = request.symbols or listed_symbols(connection)
     if not symbols:
-        symbols = [each.symbol for each in sources.wikipedia.load().constituents]
+        symbols = [each.symbol for each in interruptible(sources.wikipedia.load)().constituents]
     window = (request.start, request.end)
-    found = survey(connection, sources.yahoo.chart, symbols, request.resolution, window, request.now)
+    fetch = interruptible(sources.yahoo.chart)
+    found = survey(connection, fetch, symbols, request.resolution, window, request.now)
     for warning in found.warnings:
         write_message(plain(warning))
     return found
