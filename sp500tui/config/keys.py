@@ -16,6 +16,8 @@ class Key(NamedTuple):
     keys: str
     """Default keys, separated by commas."""
     explanation: str
+    steers: bool = False
+    """Whether it acts on the pipeline, which a read-only viewer and a recording refuse."""
 
 
 def _cursor_keys(panel: str, ends: tuple[str, str] = ("first", "last")) -> tuple[Key, ...]:
@@ -32,23 +34,27 @@ def _cursor_keys(panel: str, ends: tuple[str, str] = ("first", "last")) -> tuple
 
 
 KEYS: tuple[Key, ...] = (
-    Key("stage.more", "plus", "Add a worker to the selected stage"),
+    Key("stage.more", "plus", "Add a worker to the selected stage", steers=True),
     Key(
-        "stage.fewer", "minus,underscore", "Remove a worker from the selected stage (after its current batch)"
+        "stage.fewer",
+        "minus,underscore",
+        "Remove a worker from the selected stage (after its current batch)",
+        steers=True,
     ),
-    Key("stage.set", "equals_sign", "Type the number of workers of the selected stage"),
+    Key("stage.set", "equals_sign", "Type the number of workers of the selected stage", steers=True),
     Key("stage.previous", "left,h", "Select the previous stage as the target of the scaling keys"),
     Key("stage.next", "right,l", "Select the next stage as the target of the scaling keys"),
-    Key("pipeline.pause", "p", "Pause or resume the intake of the pipeline"),
-    Key("stage.pause", "P", "Pause (after a question) or resume the selected stage only"),
+    Key("pipeline.pause", "p", "Pause or resume the intake of the pipeline", steers=True),
+    Key("stage.pause", "P", "Pause (after a question) or resume the selected stage only", steers=True),
     Key(
         "tour.start",
         "ctrl+t",
         "Demo: watch two minutes of real faults on a schedule; any key stops them and sets everything back",
+        steers=True,
     ),
-    Key("cycle.run", "r", "Start the next cycle now"),
-    Key("interval.shorter", "left_square_bracket", "Shorten the interval between cycles"),
-    Key("interval.longer", "right_square_bracket", "Lengthen the interval between cycles"),
+    Key("cycle.run", "r", "Start the next cycle now", steers=True),
+    Key("interval.shorter", "left_square_bracket", "Shorten the interval between cycles", steers=True),
+    Key("interval.longer", "right_square_bracket", "Lengthen the interval between cycles", steers=True),
     Key("refresh.slower", "less_than_sign", "Refresh the screen less often"),
     Key("refresh.faster", "greater_than_sign", "Refresh the screen more often"),
     Key("help", "question_mark,f1", "Show all keys and symbols"),
@@ -57,6 +63,7 @@ KEYS: tuple[Key, ...] = (
         "pipeline.stop",
         "Q",
         "Stop the pipeline for all viewers (after a question); again: spool to disk; a third time: kill",
+        steers=True,
     ),
     Key(
         "time.back",
@@ -140,6 +147,7 @@ KEYS: tuple[Key, ...] = (
         "symbol.fetch",
         "B",
         "Have the pipeline fetch the bars of this symbol and range that are not stored",
+        steers=True,
     ),
     Key("symbol.copy", "y", "Copy the quote shown"),
     Key("chart.span", "t", "Change to the next longer range, from an hour to everything"),
@@ -147,22 +155,32 @@ KEYS: tuple[Key, ...] = (
     Key("chart.back", "left,h", "Mark an earlier price"),
     Key("chart.on", "right,l", "Mark a later price; past the last one, remove the mark"),
     Key("database.copy", "y", "Copy the SQL of the marked metric"),
-    Key("faults.clear", "x", "Switch off every fault"),
-    Key("faults.kill_writer", "K", "Kills the process of one writer with SIGKILL. Asks first."),
-    Key("faults.stop_database", "D", "Stop the embedded PostgreSQL for ten seconds. Asks first."),
-    Key("faults.switch", "space", "Switch the marked fault, or run the action"),
-    Key("faults.weaker", "left,h", "Make the marked fault weaker"),
-    Key("faults.stronger", "right,l", "Make the marked fault stronger"),
-    Key("faults.strength_0", "0", "Switch the marked fault off"),
+    Key("faults.clear", "x", "Switch off every fault", steers=True),
+    Key("faults.kill_writer", "K", "Kills the process of one writer with SIGKILL. Asks first.", steers=True),
+    Key(
+        "faults.stop_database", "D", "Stop the embedded PostgreSQL for ten seconds. Asks first.", steers=True
+    ),
+    Key("faults.switch", "space", "Switch the marked fault, or run the action", steers=True),
+    Key("faults.weaker", "left,h", "Make the marked fault weaker", steers=True),
+    Key("faults.stronger", "right,l", "Make the marked fault stronger", steers=True),
+    Key("faults.strength_0", "0", "Switch the marked fault off", steers=True),
     *(
-        Key(f"faults.strength_{digit}", f"{digit}", f"Set the marked fault to its strength {digit}")
+        Key(
+            f"faults.strength_{digit}",
+            f"{digit}",
+            f"Set the marked fault to its strength {digit}",
+            steers=True,
+        )
         for digit in range(1, 5)
     ),
-    Key("nodes.more", "plus,equals_sign", "Add a worker to the selected stage of the marked node"),
+    Key(
+        "nodes.more", "plus,equals_sign", "Add a worker to the selected stage of the marked node", steers=True
+    ),
     Key(
         "nodes.fewer",
         "minus,underscore",
         "Remove a worker from the selected stage of the marked node (after its current batch)",
+        steers=True,
     ),
     Key("nodes.previous_stage", "left,h", "Select the previous stage for the scaling keys"),
     Key("nodes.next_stage", "right,l", "Select the next stage for the scaling keys"),
@@ -184,18 +202,24 @@ KEYS: tuple[Key, ...] = (
     Key("coverage.mark", "space", "Mark the session to be fetched, or remove the mark"),
     Key("coverage.mark_symbol", "m", "Mark all sessions of the symbol that lack bars, or remove its marks"),
     Key("coverage.unmark", "x", "Remove all marks"),
-    Key("coverage.check", "c", "Determine what is stored of the last week, without fetching anything"),
+    Key(
+        "coverage.check",
+        "c",
+        "Determine what is stored of the last week, without fetching anything",
+        steers=True,
+    ),
     Key("coverage.resolution", "r", "Show the next resolution"),
     Key(
         "coverage.heal",
         "B",
         "Fetch what the marked sessions lack, or everything that is shown without marks (after a question)",
+        steers=True,
     ),
     Key("coverage.copy", "y", "Copy the command that does the same"),
-    Key("lessons.answer_a", "a", "Predict answer a and run the lesson"),
-    Key("lessons.answer_b", "b", "Predict answer b and run the lesson"),
-    Key("lessons.answer_c", "c", "Predict answer c and run the lesson"),
-    Key("lessons.stop", "x", "Stop the lesson; everything is set back"),
+    Key("lessons.answer_a", "a", "Predict answer a and run the lesson", steers=True),
+    Key("lessons.answer_b", "b", "Predict answer b and run the lesson", steers=True),
+    Key("lessons.answer_c", "c", "Predict answer c and run the lesson", steers=True),
+    Key("lessons.stop", "x", "Stop the lesson; everything is set back", steers=True),
     Key("lessons.down", "d", "Scroll the text down"),
     Key("lessons.up", "u", "Scroll the text up"),
     Key("line.close", "escape,enter", "Close the lines"),
@@ -213,6 +237,8 @@ KEYS: tuple[Key, ...] = (
     Key("number.close", "escape", "Close and change nothing"),
 )
 """In the order of the help screen."""
+STEERING: frozenset[str] = frozenset(key.id for key in KEYS if key.steers)
+"""Ids of the keys that act on the pipeline."""
 KEYS_BY_ID: Mapping[str, Key] = {key.id: key for key in KEYS}
 
 

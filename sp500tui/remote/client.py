@@ -54,7 +54,8 @@ class RemotePipeline:
             Sp500tuiError: as `Session`.
         """
         self._data = data
-        self._steering = steering
+        self.steering = steering
+        """Whether commands that change the pipeline are allowed."""
         self._interval = 1 / rate
         self._session = Session(data, steering=steering, timeout=_POLL_TIMEOUT)
         self.welcome: Welcome = self._session.welcome
@@ -197,14 +198,14 @@ class RemotePipeline:
 
     def call(self, command: commands.Command, result: type[T]) -> T:
         """Carry out a command; on a connection of its own, so that one that takes long does not delay the polls."""
-        with Session(self._data, steering=self._steering) as session:
+        with Session(self._data, steering=self.steering) as session:
             value = session.call(command, result)
         self.thread.wake()
         return value
 
     def execute(self, command: commands.Command) -> None:
         """Carry out a command without a result."""
-        with Session(self._data, steering=self._steering) as session:
+        with Session(self._data, steering=self.steering) as session:
             session.execute(command)
         self.thread.wake()
 
@@ -240,7 +241,7 @@ class RemotePipeline:
     def _reconnect(self, cause: NoAnswerError) -> float | None:
         """Connect again: the pipeline closes connections of viewers that were stopped for a while."""
         try:
-            session = Session(self._data, steering=self._steering, timeout=_POLL_TIMEOUT)
+            session = Session(self._data, steering=self.steering, timeout=_POLL_TIMEOUT)
         except NoPipelineError:
             self._lose(
                 f"the pipeline (process {self.welcome.pid}) ended without a report: it was killed or has crashed"

@@ -15,6 +15,9 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.remote.wire import Position
 
+READ_ONLY = "this viewer is read-only: it was started without steering"
+"""Why a viewer without steering cannot change the pipeline."""
+
 
 class Poll(msgspec.Struct, tag="poll", frozen=True):
     """Asks for an `Update`."""

@@ -22,7 +22,7 @@ from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError
 from sp500tui.remote.address import peer_user
-from sp500tui.remote.commands import Command, Poll, Request
+from sp500tui.remote.commands import READ_ONLY, Command, Poll, Request
 from sp500tui.remote.updates import UpdateSource
 from sp500tui.remote.wire import (
     MAX_REQUEST,
@@ -242,10 +242,7 @@ class ControlServer:
             answer = _failed_update() if update is None else _answered(update)
             self._send(connection, answer)
         elif request.changes and not connection.steering:
-            self._send(
-                connection,
-                frame(Failure("this viewer is read-only: it was started without steering")),
-            )
+            self._send(connection, frame(Failure(READ_ONLY)))
         elif request.blocks:
             connection.working = True
             self._start(connection, request)

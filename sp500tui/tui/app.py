@@ -57,6 +57,7 @@ class DashboardApp(SteeringApp):
         export_folder: Exported tables are written here.
         recent: The last minutes of the pipeline, for looking back; None before anything is recorded.
         replayed: A recording that is shown instead of a live pipeline.
+        refusal: Why the pipeline cannot be steered; empty if it can.
     """
 
     TITLE = "sp500tui"
@@ -86,7 +87,9 @@ class DashboardApp(SteeringApp):
         signals: StopSignals | None = None,
         recent: Callable[[], Recording | None] = lambda: None,
         replayed: ReplayedPipeline | None = None,
+        refusal: str = "",
     ) -> None:
+        self.refusal = refusal
         super().__init__(
             open_pipeline,
             settings,
@@ -107,9 +110,10 @@ class DashboardApp(SteeringApp):
         self.set_keymap(settings.keymap)
 
     def commands(self) -> list[KeyCommand]:
-        """All key bindings with an id, by panel."""
+        """All key bindings with an id that have an effect here, by panel."""
         apps = (kind for kind in type(self).__mro__ if issubclass(kind, DashboardApp))
-        return list(commands_of([*apps, *registry.binding_classes()]))
+        found = commands_of([*apps, *registry.binding_classes()])
+        return [command for command in found if self.offers(command.binding.id)]
 
     def get_default_screen(self) -> MainScreen:
         """The main screen."""
@@ -136,7 +140,7 @@ class DashboardApp(SteeringApp):
 
     def action_start_tour(self) -> None:
         """Start the tour, or show why there is none."""
-        if refusal := self.tour.start(self.feed.pipeline):
+        if refusal := self.refusal or self.tour.start(self.feed.pipeline):
             self.show_message(refusal)
 
     @on(PipelineEventReceived)
@@ -193,7 +197,7 @@ class DashboardApp(SteeringApp):
                 clean(constituent.name),
                 partial(self.post_message, SymbolSelected(constituent.symbol)),
             )
-        for stage, number in pipeline_actions.sizes_in(query, self.snapshot):
+        for stage, number in () if self.refusal else pipeline_actions.sizes_in(query, self.snapshot):
             yield PaletteEntry(
                 f"Set {STAGE_TITLES[stage]} to {number}",
                 f"{self.snapshot.stage(stage).size} at present",

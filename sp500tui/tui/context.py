@@ -32,6 +32,8 @@ class DashboardContext(Protocol):
     export_folder: Path
     selected_stage: StageName
     """The target of the scaling keys."""
+    refusal: str
+    """Why this dashboard cannot act on the pipeline; empty if it can."""
 
     @property
     def settings(self) -> Settings:
@@ -52,6 +54,9 @@ class DashboardContext(Protocol):
     @property
     def prices_converted_first(self) -> bool:
         """Whether the price table shows the second currency first."""
+
+    def offers(self, key_id: str | None) -> bool:
+        """Whether a key has an effect here."""
 
     def refresh_data(self) -> None:
         """Poll the pipeline now instead of at the next refresh."""

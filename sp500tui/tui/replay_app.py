@@ -22,8 +22,6 @@ from sp500tui.tui.replay.keys import REPLAY_BINDINGS, TIME_BINDINGS
 from sp500tui.tui.run import dashboard_files
 from sp500tui.tui.widgets.bindings import bind
 
-_STEERING = ("scale", "toggle_pause", "toggle_stage_pause", "run_cycle", "change_interval", "start_tour")
-
 
 class ReplayApp(DashboardApp):
     """Shows a recording: its time can be played, stopped and set; nothing can be steered."""
@@ -35,9 +33,7 @@ class ReplayApp(DashboardApp):
     ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the keys that steer a pipeline, and leave those of the time bar to text inputs."""
-        if action in _STEERING:
-            return False
+        """Leave the keys of the time bar to text inputs."""
         if action in ("time_play", "time_begin") and isinstance(self.focused, Input):
             return False
         return super().check_action(action, parameters)
@@ -81,6 +77,7 @@ def run_replay(settings: Settings, paths: Paths, pipeline: ReplayedPipeline) -> 
             export_folder=files.exports,
             signals=signals,
             replayed=pipeline,
+            refusal=pipeline.refusal,
         )
         try:
             code = app.run()

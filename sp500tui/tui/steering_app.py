@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.notifications import SeverityLevel
 from textual.reactive import var
 
+from sp500tui.config.keys import STEERING
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.names import StageName
@@ -27,6 +28,12 @@ class SteeringApp(TimeApp):
 
     selected_stage: var[StageName] = var(StageName.PRICE)
     """The target of the scaling keys."""
+    refusal = ""
+    """Why this dashboard cannot act on the pipeline; empty if it can."""
+
+    def offers(self, key_id: str | None) -> bool:
+        """Whether a key has an effect here: those that act on the pipeline have none where that is refused."""
+        return not (self.refusal and key_id in STEERING)
 
     def show_message(self, text: str) -> None:
         """Show the effect of a key, on the top screen that has a place for messages."""
@@ -56,6 +63,9 @@ class SteeringApp(TimeApp):
 
     def ask(self, question: str, act: Callable[[], object]) -> None:
         """Ask a question in a dialog and call `act` if the answer is yes."""
+        if self.refusal:
+            self.show_message(self.refusal)
+            return
 
         def decide(yes: bool | None) -> None:
             if yes:
@@ -66,8 +76,8 @@ class SteeringApp(TimeApp):
 
     def _run_action(self, action: Callable[[PipelineControl], str]) -> None:
         pipeline = self.feed.pipeline
-        if pipeline is None:
-            self.show_message("The pipeline is still starting")
+        if self.refusal or pipeline is None:
+            self.show_message(self.refusal or "The pipeline is still starting")
             return
         try:
             self.show_message(action(pipeline))
@@ -93,8 +103,8 @@ class SteeringApp(TimeApp):
         """Ask for the number of workers of the selected stage and set it."""
         stage = self.selected_stage
         limits = pipeline_actions.worker_limits(self.snapshot, stage)
-        if limits is None:
-            self.show_message(pipeline_actions.SCRAPER_STAYS)
+        if self.refusal or limits is None:
+            self.show_message(self.refusal or pipeline_actions.SCRAPER_STAYS)
             return
         present = self.snapshot.stage(stage).size
         self.push_screen(

@@ -17,6 +17,7 @@ from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.pipeline.report import exit_code
 from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.client import RemotePipeline
+from sp500tui.remote.commands import READ_ONLY
 from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.run import dashboard_files
@@ -98,6 +99,7 @@ def run_viewer(settings: Settings, paths: Paths, pipeline: RemotePipeline) -> in
             export_folder=files.exports,
             signals=signals,
             recent=recorder.recent_recording,
+            refusal="" if pipeline.steering else READ_ONLY,
         )
         try:
             code = app.run()

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from sp500tui.config.keys import STEERING
 from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Phase
+from sp500tui.remote.commands import READ_ONLY
 from sp500tui.remote.wire import RunFacts
 from sp500tui.tui.viewer import ViewerApp
 from tests.support.remote.control_socket import FACTS
@@ -30,7 +32,7 @@ def view(log: CannedLog, tmp_path: Path) -> View:
     """Runs a viewer over a fake pipeline until it shows its first snapshot."""
 
     @asynccontextmanager
-    async def opened(pipeline: FakePipeline, **settings: Any) -> AsyncIterator[Driven]:
+    async def opened(pipeline: FakePipeline, *, refusal: str = "", **settings: Any) -> AsyncIterator[Driven]:
         app = ViewerApp(
             lambda: pipeline,
             Settings(demo=True, data_dir=tmp_path, **settings),
@@ -38,6 +40,7 @@ def view(log: CannedLog, tmp_path: Path) -> View:
             state_file=tmp_path / "dashboard.json",
             export_folder=tmp_path,
             clock=lambda: NOON,
+            refusal=refusal,
         )
         async with app.run_test(size=(120, 40)) as pilot:
             await until_shown(pilot)
@@ -114,6 +117,41 @@ async def test_a_command_that_fails_is_a_message(view: View, monkeypatch: pytest
         await viewer.press("Q", "y")
         assert viewer.said == "this viewer is read-only: it was started without steering"
         assert viewer.result is None
+
+
+class TestReadOnly:
+    """A viewer that may not steer the pipeline."""
+
+    async def test_no_key_that_steers_is_offered(self, view: View) -> None:
+        async with view(FakePipeline(), refusal=READ_ONLY) as viewer:
+            # the key bar and the title of the pipeline
+            keys = viewer.text().splitlines()[-1]
+            assert keys.split()[0] == "read-only"
+            assert "q leave" in keys
+            for words in ("scale", "pause", "tour", "stop pipeline", "+ −"):
+                assert words not in viewer.text().replace("pause view", "").replace(" paused", ""), words
+            # and neither the help sheet nor the palette
+            assert STEERING.isdisjoint({command.binding.id for command in viewer.app.commands()})
+            await viewer.press("ctrl+p", *"pause")
+            await viewer.until(lambda: "Pause view" in viewer.text(), "the matches of the palette")
+            assert "Pause stage" not in viewer.text()
+
+    @pytest.mark.parametrize("key", ["+", "-", "=", "p", "P", "r", "[", "]", "Q", "ctrl+t"])
+    async def test_a_key_that_steers_shows_why_it_does_nothing(self, view: View, key: str) -> None:
+        pipeline = FakePipeline()
+        async with view(pipeline, refusal=READ_ONLY) as viewer:
+            await viewer.press(key)
+            assert viewer.said == READ_ONLY
+            assert viewer.app.screen is viewer.main
+        assert pipeline.calls == [("start",)]
+
+    async def test_the_keys_of_the_other_screens_are_not_offered_either(self, view: View) -> None:
+        async with view(FakePipeline(), refusal=READ_ONLY) as viewer:
+            await viewer.press("3")
+            await viewer.until(lambda: "esc" in viewer.text().splitlines()[-1], "the keys of the screen")
+            keys = viewer.text().splitlines()[-1]
+            assert "strength" not in keys
+            assert "clear all" not in keys
 
 
 async def test_errors_from_before_the_viewer_came_are_not_notified(view: View) -> None:

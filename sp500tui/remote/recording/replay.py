@@ -40,8 +40,9 @@ class ReplayedPipeline:
         *,
         refusal: str = "This is a recording: it can be looked at, but not steered",
     ) -> None:
-        """`refusal`: the error of every command."""
-        self._refusal = refusal
+        """`refusal`: see the attribute."""
+        self.refusal = refusal
+        """The error of every command."""
         self.recording = recording
         self.playback = playback
         self._lock = threading.RLock()
@@ -176,23 +177,23 @@ class ReplayedPipeline:
 
     def scale(self, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def pause(self, stage: StageName | None = None) -> None:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def resume(self, stage: StageName | None = None) -> None:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def run_cycle_now(self) -> bool:
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def heal(
         self,
@@ -202,7 +203,7 @@ class ReplayedPipeline:
         symbols: Sequence[str],  # noqa: ARG002
     ) -> bool:
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def check_coverage(
         self,
@@ -212,7 +213,7 @@ class ReplayedPipeline:
         symbols: Sequence[str],  # noqa: ARG002
     ) -> bool:
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def history(self) -> HistorySnapshot:
         """Not recorded."""
@@ -220,20 +221,20 @@ class ReplayedPipeline:
 
     def set_interval(self, seconds: float) -> float:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def kill_worker(self, name: str) -> bool:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def announce(self, message: str) -> None:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)
 
     def stop_database(self, seconds: float) -> bool:  # noqa: ARG002  # the signature of the protocol
         """Refused, like every command."""
-        raise RecordedError(self._refusal)
+        raise RecordedError(self.refusal)

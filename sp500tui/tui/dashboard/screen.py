@@ -82,7 +82,7 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The panels in the order of the data, the log below them."""
         yield StatusBar()
-        yield PipelineStrip()
+        yield PipelineStrip(steers=not self.dashboard.refusal)
         with Container(id="middle"):
             yield WorkersPanel()
             yield PricePanel(

@@ -115,7 +115,7 @@ class DemoScreen(BaseScreen):
 
     def compose_panels(self) -> ComposeResult:
         """The pipeline strip, the controls and the events."""
-        yield PipelineStrip()
+        yield PipelineStrip(steers=not self.dashboard.refusal)
         with Horizontal(id="middle"):
             yield FaultList(id="faults", classes="panel")
             yield LinesWidget(id="explanation", classes="panel")

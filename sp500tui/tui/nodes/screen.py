@@ -112,7 +112,8 @@ class NodesScreen(BaseScreen):
         node = self.marked
         if self._message or node is None or node.health is Health.DOWN:
             return self._message
-        return f"+ - {STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}"
+        keys = "" if self.dashboard.refusal else "+ - "
+        return f"{keys}{STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}"
 
     def _set_title(self, snapshot: Snapshot) -> None:
         """Set the title; the message about the keys is in the lower border if there is one."""

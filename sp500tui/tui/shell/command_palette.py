@@ -48,7 +48,7 @@ class CommandProvider(Provider):
         keys_of = self._dashboard.keys_of
         for node in (self.app, self.screen, *self.screen.query("*")):
             for command in commands_of(kind for kind in type(node).__mro__ if issubclass(kind, DOMNode)):
-                if node is self.app or node.display:
+                if (node is self.app or node.display) and self._dashboard.offers(command.binding.id):
                     title = f"{command.group.lower()}: {command.title} ({keys_of(command.binding)})"
                     yield PaletteEntry(title, command.explanation, partial(self._run, command, node))
 

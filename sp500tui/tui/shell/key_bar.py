@@ -19,7 +19,9 @@ ALWAYS = ("help", "quit", "palette")
 _SCREENS = "screen."
 """Start of the ids of the number keys, which stand before those that keep their place."""
 
+_READ_ONLY = "read-only"
 _RANK = (
+    _READ_ONLY,
     "screen.back",
     "timeline.freeze",
     "timeline.zoom_in",
@@ -124,7 +126,7 @@ def _line(entries: Sequence[ShownKey]) -> Line:
         if position:
             spans.append(Span("  "))
         keys = " ".join(key for key, _ in entry.keys)
-        spans += [Span(keys, Role.ACCENT), Span(f" {entry.words}", Role.LABEL)]
+        spans += [Span(keys, Role.ACCENT), Span(f" {entry.words}" if keys else entry.words, Role.LABEL)]
     return tuple(spans)
 
 
@@ -132,6 +134,8 @@ def _spots(entries: Sequence[ShownKey], left: int) -> list[Spot]:
     """The cells of every key; the last key of a group takes the words behind it too."""
     spots: list[Spot] = []
     for entry in entries:
+        if not entry.keys:
+            left += len(entry.words) + 2
         for position, (sign, name) in enumerate(entry.keys):
             last = position == len(entry.keys) - 1
             right = left + len(sign) + (1 + len(entry.words) if last else 0)
@@ -187,11 +191,16 @@ class KeyBar(LinesWidget):
         self.show_lines([line])
 
     def _entries(self) -> Iterator[ShownKey]:
-        """The active bindings to show, those of one group as one entry."""
+        """The active bindings to show, those of one group as one entry; first a note where nothing can be steered."""
         grouped: dict[object, dict[str, Binding]] = {}
-        screens = cast("DashboardContext", self.app).offered_screens()
+        dashboard = cast("DashboardContext", self.app)
+        if dashboard.refusal:
+            yield ShownKey(_READ_ONLY, (), _READ_ONLY)
+        screens = dashboard.offered_screens()
         for _, binding, enabled, _ in self.screen.active_bindings.values():
-            if enabled and (binding.show or binding.action in _PALETTE or binding.action in screens):
+            if not (enabled and dashboard.offers(binding.id)):
+                continue
+            if binding.show or binding.action in _PALETTE or binding.action in screens:
                 members = grouped.setdefault(binding.group or binding.action, {})
                 members.setdefault(binding.action, binding)
         for members in grouped.values():

@@ -337,8 +337,10 @@ class PipelineStrip(LinesWidget):
     selected: reactive[StageName] = reactive(StageName.PRICE)
     """The stage that the scaling keys act on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, steers: bool = True) -> None:
+        """`steers`: whether the title names the scaling keys."""
         super().__init__(id="strip", classes="panel")
+        self._keys = "+ − " if steers else ""
         self._seen: tuple[Snapshot, History] | None = None
         self.message = ""
         """The effect of the last key."""
@@ -372,7 +374,8 @@ class PipelineStrip(LinesWidget):
         """Name the stage in the upper border, and show the message in the lower one, or above where there is none."""
         seconds = columns(self.size.width, with_queues=self.size.height > 5).strip
         whose = " of this node" if self._in_cluster else ""
-        title = f"pipeline · last {seconds} s{whose} · rates of 10 s · + − {STAGE_TITLES[self.selected]}"
+        stage = f"{self._keys}{STAGE_TITLES[self.selected]}"
+        title = f"pipeline · last {seconds} s{whose} · rates of 10 s · {stage}"
         if self.styles.border_bottom[0] in ("", "none"):
             set_titles(self, f"pipeline · {self.message}" if self.message else title)
         else:

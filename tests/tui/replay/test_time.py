@@ -81,6 +81,7 @@ def replay_app(pipeline: ReplayedPipeline, folder: Path) -> ReplayApp:
         state_file=folder / "dashboard.json",
         export_folder=folder,
         replayed=pipeline,
+        refusal=pipeline.refusal,
     )
 
 
@@ -345,6 +346,7 @@ async def test_the_pictures_of_a_replay_are_those_of_the_run(tmp_path: Path, siz
         state_file=tmp_path / "dashboard.json",
         export_folder=tmp_path,
         clock=lambda: NOON + timedelta(seconds=life.second),
+        refusal="as of a recording, so that no title names keys that steer",
     )
     life.live()
     async with app.run_test(size=size) as pilot:

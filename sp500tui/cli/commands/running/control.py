@@ -133,7 +133,7 @@ def _stage(name: str) -> StageName:
 def _workers(number: str) -> int:
     if not (number.isascii() and number.isdecimal() and MIN_WORKERS <= int(number[:4]) <= MAX_WORKERS):
         raise ConfigurationError(
-            f"{number[:20]!r} is no number of workers; give {MIN_WORKERS} to {MAX_WORKERS}"
+            f"cannot scale to {number[:20]!r} workers; give a whole number from {MIN_WORKERS} to {MAX_WORKERS}"
         )
     return int(number)
 
