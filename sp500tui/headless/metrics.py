@@ -21,6 +21,7 @@ from sp500tui import __version__
 from sp500tui.pipeline.core.metrics import DURATION_BOUNDS, Durations
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, LivePrice, Phase, Snapshot, WorkerState
+from sp500tui.pipeline.core.timing.second_history import ProcessorSeconds
 
 QUANTILES = (0.0, 0.5, 0.9, 0.99, 1.0)
 """Of the symbols' ages; 1 is the oldest."""
@@ -46,6 +47,9 @@ class MeasuredRun(Protocol):
 
     def state_seconds(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
         """The seconds that the workers of each stage have spent in each state since the start."""
+
+    def processor_seconds(self) -> Mapping[StageName, ProcessorSeconds]:
+        """The processor time that the workers of each stage have used since the start."""
 
 
 def gauge(name: str, help_text: str, labels: Labels, values: Mapping[Labels, float]) -> Family:
@@ -97,6 +101,7 @@ class RunCollector(Collector):
         yield from _quotes(snapshot)
         yield from _stages(snapshot)
         yield from _time(run.state_seconds())
+        yield from _processor(snapshot, run.processor_seconds())
         yield from _source(snapshot)
         yield from _storage(snapshot)
         for name, durations in run.durations().items():
@@ -221,6 +226,28 @@ def _time(stages: Mapping[StageName, Mapping[WorkerState, float]]) -> Iterator[F
             for name, states in stages.items()
             for state in WorkerState
         },
+    )
+
+
+def _processor(snapshot: Snapshot, stages: Mapping[StageName, ProcessorSeconds]) -> Iterator[Family]:
+    seconds: dict[Labels, float] = {(name, "threads"): used.threads for name, used in stages.items()}
+    seconds |= {(name, "processes"): used.processes for name, used in stages.items()}
+    yield counter(
+        "stage_processor_seconds",
+        "Processor time of the workers of a stage: of their threads, and of the writers' processes.",
+        ("stage", "of"),
+        seconds,
+    )
+    lock = snapshot.interpreter_lock
+    yield from single(
+        "interpreter_lock_held_ratio",
+        "Share of the last 10 s for which a thread held the interpreter lock, from 0 to 1.",
+        None if lock is None else lock.held,
+    )
+    yield from single(
+        "interpreter_lock_wait_seconds",
+        "Mean time for which a thread that became ready waited for the interpreter lock, over the last 10 s.",
+        None if lock is None else lock.wait_ms / 1000,
     )
 
 

@@ -44,7 +44,6 @@ from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, NodeSnapshot, Phase, Snapshot
 from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
-from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
 from sp500tui.pipeline.runtime.maintenance import HealRequest
@@ -251,7 +250,7 @@ class ClusterNode(PipelineBase):
             broker_health=health,
             broker_message=message if retry_in is None else f"{message}; next attempt in {retry_in:.0f} s",
         )
-        return replace(snapshot, verdict=verdict(snapshot, components.seconds.last(WINDOW)))
+        return self._with_seconds(snapshot)
 
     def _nodes(self) -> tuple[NodeSnapshot, ...]:
         return node_snapshots(self._control_loop.view, self._lifecycle.heartbeat(), self._desired_size)

@@ -12,6 +12,9 @@ from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.verdict import Verdict
 
+_IN_USE_FROM, _BUSY_FROM = 0.1, 0.5
+"""Shares of the time for which the interpreter lock is held."""
+
 
 class WorkerState(StrEnum):
     """What a worker does or waits for. Its time is accounted by these states, except the last two."""
@@ -264,6 +267,23 @@ class MarketSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class LockSnapshot:
+    """The interpreter lock (GIL) of this program over the last ten seconds."""
+
+    held: float = 0.0
+    """The share of the time for which a thread held it, from 0 to 1."""
+    wait_ms: float = 0.0
+    """Milliseconds for which a thread that becomes ready waits for it, on average."""
+    longest_ms: float = 0.0
+    """The longest of these waits."""
+
+    @property
+    def word(self) -> str:
+        """`free`, `in use` from a tenth of the time on, or `busy` from half of it on."""
+        return "free" if self.held < _IN_USE_FROM else "in use" if self.held < _BUSY_FROM else "busy"
+
+
+@dataclass(frozen=True, slots=True)
 class MissingSymbol:
     """A symbol without a price in the current or last cycle, with the reason."""
 
@@ -345,6 +365,8 @@ class Snapshot:
     broker_health: Health = Health.OK
     broker_message: str = ""
     """Why the broker cannot be used, and when the next attempt is made."""
+    interpreter_lock: LockSnapshot | None = None
+    """None on an interpreter without the lock."""
 
     def queue(self, name: QueueName) -> QueueSnapshot:
         """The queue of that name."""

@@ -16,7 +16,7 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
-from sp500tui.pipeline.core.timing.accounting import WorkerAccount, thread_clock
+from sp500tui.pipeline.core.timing.accounting import WorkerAccount, process_clock, thread_clock
 from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Batches, Span
 
 if TYPE_CHECKING:
@@ -145,6 +145,13 @@ class Worker:
     def _end_span(self, now: float) -> None:
         self.spans.record(self.account.state, self._span_since, now, self._batches)
         self._span_since = now
+
+    def use_process(self, pid: int | None) -> None:
+        """Work with this process from now on, whose processor time is accounted too; None for none."""
+        clock = None if pid is None else process_clock(pid)
+        with self._state_lock:
+            self.pid = os.getpid() if pid is None else pid
+            self.account.measure_process(clock)
 
     def open_span(self, now: float) -> Span:
         """The state that lasts until now."""
@@ -302,7 +309,9 @@ class Worker:
             return None
         if not self._announced:
             self._announced = True
-            self.account.measure_cpu(thread_clock())
+            clock = thread_clock()
+            with self._state_lock:
+                self.account.measure_cpu(clock)
             self.pool.emit(EventKind.WORKER_STARTED, f"{self.name} started", logging.DEBUG, self.name)
         try:
             if self.task is None:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sp500tui.model import Constituent
@@ -13,12 +14,17 @@ from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLeve
 from sp500tui.pipeline.core.events import EventKind, EventLog, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import Durations
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, WorkerState
+from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, Snapshot, WorkerState
+from sp500tui.pipeline.core.timing.second_history import ProcessorSeconds
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.shares import lock_over
 from sp500tui.pipeline.core.timing.spans import SpanReport
+from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
 from sp500tui.pipeline.runtime.wiring import RunComponents
 
+_LOCK_SECONDS = 10
+"""Seconds that a snapshot's figures of the interpreter lock are of."""
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +78,10 @@ class PipelineBase:
     def state_seconds(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
         """The seconds that this program's workers of each stage have spent in each state since the start."""
         return self.components.seconds.totals()
+
+    def processor_seconds(self) -> Mapping[StageName, ProcessorSeconds]:
+        """The processor time that this program's workers of each stage have used since the start."""
+        return self.components.seconds.processor_totals()
 
     @property
     def stalled(self) -> float:
@@ -141,6 +151,15 @@ class PipelineBase:
         """See `PipelineControl.demo_market`; the one of this program."""
         sources = self.components.sources
         return sources.market if sources is not None else None
+
+    def _with_seconds(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with what the last seconds show: the verdict and the interpreter lock."""
+        samples = self.components.seconds.last(_LOCK_SECONDS)
+        return replace(
+            snapshot,
+            verdict=verdict(snapshot, samples[-WINDOW:]),
+            interpreter_lock=lock_over(samples, _LOCK_SECONDS),
+        )
 
     def _market(self) -> MarketSnapshot:
         session, clock = self.components.latest_prices.market_state, self._lifecycle.market_clock

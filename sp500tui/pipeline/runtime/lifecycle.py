@@ -92,10 +92,12 @@ class Lifecycle:
 
     def _run(self) -> None:
         """Serve, drain and close; runs on the thread."""
+        self._run_guarded(self.components.lock_gauge.start)
         self._run_guarded(self._serve)
         self._run_guarded(self._drain)
         for what, close in self._closing_steps():
             self._close(what, close)
+        self._run_guarded(self.components.lock_gauge.close)
 
     def _serve(self) -> None:
         """Start the components and supervise them until the last cycle is done or a shutdown is requested."""

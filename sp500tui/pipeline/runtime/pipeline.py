@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from sp500tui.config.paths import Paths
@@ -17,7 +16,6 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
-from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
 from sp500tui.pipeline.runtime.maintenance import HealRequest
@@ -142,4 +140,4 @@ class Pipeline(PipelineBase):
             failure=str(lifecycle.failure) if lifecycle.failure else "",
             failure_code=lifecycle.failure.exit_code if lifecycle.failure else ExitCode.INCOMPLETE,
         )
-        return replace(snapshot, verdict=verdict(snapshot, components.seconds.last(WINDOW)))
+        return self._with_seconds(snapshot)

@@ -16,6 +16,7 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, QueueMeter
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.interpreter_lock import LockGauge, has_lock
 from sp500tui.pipeline.core.timing.second_history import DepthSource, SecondHistory
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 from sp500tui.pipeline.core.worker_pool import WorkerPool
@@ -82,6 +83,7 @@ class RunComponents:
         self.counters = LedgerCounters()
         self.latest_prices = LatestPrices()
         self.end_to_end = LatencyHistogram()
+        self.lock_gauge = LockGauge()
         self.watches = SourceWatches(publish)
         self.database = DatabaseHealth(publish)
         self.plan = Plan(1 if settings.once else settings.cycles, settings.duration)
@@ -161,7 +163,8 @@ class RunComponents:
         self, queues: Mapping[QueueName, DepthSource], journal: DepthSource | None = None
     ) -> SecondHistory:
         accounts = {name: pool.accounts for name, pool in self.stages.items()}
-        return SecondHistory(accounts, queues, journal, self._events)
+        lock = self.lock_gauge.account if has_lock() else None
+        return SecondHistory(accounts, queues, journal, self._events, lock=lock)
 
     def _make_fetch_stage(self) -> FetchStage:
         return FetchStage(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -159,7 +158,7 @@ class WriterTask(Generic[B]):
         shared, worker = self._shared, self._worker
         worker.set_state(WorkerState.STARTING, "connects to the database")
         self._client = WriterClient(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
-        worker.pid = self._client.pid
+        worker.use_process(self._client.pid)
         answer = self._client.connect(max(_START_TIMEOUT, shared.commit_timeout), self._is_expedited)
         if answer.committed:
             shared.health.record_success(self._began)
@@ -336,7 +335,7 @@ class WriterTask(Generic[B]):
 
     def _disconnect(self, *, kill: bool = False) -> None:
         client, self._client = self._client, None
-        self._worker.pid = os.getpid()
+        self._worker.use_process(None)
         if client is not None:
             client.close(kill=kill)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -10,7 +10,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
-from sp500tui.pipeline.core.timing.shares import WINDOWS, Shares, held_back, shares_over
+from sp500tui.pipeline.core.timing.shares import WINDOWS, Shares, held_back, lock_over, shares_over
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.tui.render.event_marks import event_mark
 from sp500tui.tui.render.formats import fit, milliseconds
@@ -28,6 +28,8 @@ SHARE_WIDTH = 7
 _TRACE, _CYCLE, _CURSOR, _NOTHING = "▁", "┊", "│", " "
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 _LABEL_COLUMNS = 10
+_LOCK_SECONDS = 10
+"""Seconds that the figures of the interpreter lock are of."""
 _FULL = 0.9
 """Share of a queue's capacity from which it counts as full."""
 
@@ -182,24 +184,70 @@ def queue_line(
     name: QueueName, capacity: int, samples: Sequence[SecondSample], report: SpanReport, window: Window
 ) -> Line:
     """The highest depth of a queue in each second, and the highest of them; amber where the queue is full."""
-    depths: list[int | None] = [None] * window.columns
+    depths = _by_second(samples, lambda sample: sample.queue(name).max_ready, report, window)
+    peak = max((depth for depth in depths if depth is not None), default=0)
+    label = f"{name} {peak:>{NAME_WIDTH - 2 - len(name)},.0f}"
+    return (Text(fit(label, NAME_WIDTH), Role.LABEL), *_bars(depths, capacity))
+
+
+def lock_line(samples: Sequence[SecondSample], report: SpanReport, window: Window) -> Line:
+    """The share of each second for which the interpreter lock was held, and their mean; amber where nearly always."""
+    held = _by_second(
+        samples,
+        lambda sample: sample.interpreter_lock.held if sample.interpreter_lock else 0.0,
+        report,
+        window,
+    )
+    known = [share for share in held if share is not None]
+    mean = 100 * sum(known) / len(known) if known else 0.0
+    return (Text(fit(f"GIL held {mean:>3.0f} %", NAME_WIDTH), Role.LABEL), *_bars(held, 1.0))
+
+
+def lock_detail(samples: Sequence[SecondSample]) -> list[Line]:
+    """The interpreter lock over the last ten seconds in a sentence; nothing on an interpreter without it."""
+    lock = lock_over(samples, _LOCK_SECONDS)
+    if lock is None:
+        return []
+    role = {"free": Role.GOOD, "in use": Role.LABEL}.get(lock.word, Role.WARN)
+    return [
+        joined(
+            [
+                (Text(f"last {_LOCK_SECONDS} s", Role.LABEL),),
+                (Text("interpreter lock (GIL) ", Role.LABEL), Text(lock.word, role)),
+                (Text("held ", Role.LABEL), Text(_percent(lock.held), role)),
+                (Text("a thread waits for it ", Role.LABEL), Text(milliseconds(lock.wait_ms))),
+                (Text("at most ", Role.LABEL), Text(milliseconds(lock.longest_ms))),
+            ],
+            "  ",
+        )
+    ]
+
+
+def _by_second(
+    samples: Sequence[SecondSample],
+    value: Callable[[SecondSample], float],
+    report: SpanReport,
+    window: Window,
+) -> list[float | None]:
+    """The highest value of the seconds in each column."""
+    found: list[float | None] = [None] * window.columns
     length = window.column_seconds
     for sample in samples:
         begin = report.time_of(sample.second, sample.at)
         first = max(0, round((begin - window.begin) / length))
         last = min(window.columns, round((begin + 1 - window.begin) / length))
-        highest = sample.queue(name).max_ready
         for column in range(first, last):
-            depths[column] = max(highest, depths[column] or 0)
-    peak = max((depth for depth in depths if depth is not None), default=0)
-    bars = (
+            found[column] = max(value(sample), found[column] or 0.0)
+    return found
+
+
+def _bars(values: Sequence[float | None], full: float) -> list[Text]:
+    return _merged(
         Text(" ")
-        if depth is None
-        else Text(depth_sign(depth, capacity), Role.WARN if depth >= _FULL * capacity > 0 else Role.ACCENT)
-        for depth in depths
+        if value is None
+        else Text(depth_sign(value, full), Role.WARN if value >= _FULL * full > 0 else Role.ACCENT)
+        for value in values
     )
-    label = f"{name} {peak:>{NAME_WIDTH - 2 - len(name)},}"
-    return (Text(fit(label, NAME_WIDTH), Role.LABEL), *_merged(bars))
 
 
 def legend_lines(width: int, lines: int) -> list[Line]:
@@ -262,7 +310,11 @@ def cut_all(lines: Sequence[Line], width: int) -> list[Line]:
 def time_lines(row: Row, samples: Sequence[SecondSample]) -> list[Line]:
     """The shares of a row over the last 1, 10 and 60 seconds: on the processor, waiting for the interpreter, states."""
     if row.is_process:
-        return []
+        (worker_spans,) = row.workers
+        found = [
+            (seconds, shares_over(samples, seconds, row.stage, worker_spans.name)) for seconds in WINDOWS
+        ]
+        return [_process_time_line(seconds, shares) for seconds, shares in found]
     worker = "" if row.is_heading else row.workers[0].name
     return [_time_line(seconds, shares_over(samples, seconds, row.stage, worker)) for seconds in WINDOWS]
 
@@ -273,9 +325,23 @@ def _time_line(seconds: int, found: Shares) -> Line:
         return joined([*parts, (Text("no worker", Role.LABEL),)], "  ")
     parts.append((Text("processor ", Role.LABEL), Text(_percent(found.processor), Role.GOOD)))
     parts.append((Text("interpreter ~", Role.LABEL), Text(_percent(found.interpreter), Role.WARN)))
+    if found.process:
+        parts.append((Text("processes ", Role.LABEL), Text(_percent(found.process), Role.GOOD)))
     for state in sorted(found.states, key=found.states.__getitem__, reverse=True):
         sign = SIGNS[state]
         parts.append((Text(f"{sign.legend} ", Role.LABEL), Text(_percent(found.states[state]), sign.role)))
+    return joined(parts, "  ")
+
+
+def _process_time_line(seconds: int, found: Shares) -> Line:
+    """The shares of a writer's process."""
+    parts: list[Line] = [(Text(f"last {seconds:>2} s", Role.LABEL),)]
+    if not found.states:
+        return joined([*parts, (Text("no worker", Role.LABEL),)], "  ")
+    parts.append((Text("processor ", Role.LABEL), Text(_percent(found.process), Role.GOOD)))
+    parts.append((Text("committing ", Role.LABEL), Text(_percent(found.committing), Role.VALUE)))
+    if found.process:
+        parts.append((Text("of it PostgreSQL ~", Role.LABEL), Text(_percent(found.server), Role.VALUE)))
     return joined(parts, "  ")
 
 

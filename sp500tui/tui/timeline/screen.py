@@ -37,6 +37,8 @@ from sp500tui.tui.timeline.render import (
     detail_lines,
     held_back_text,
     legend_lines,
+    lock_detail,
+    lock_line,
     mark_line,
     queue_line,
     row_line,
@@ -60,8 +62,8 @@ _READ_EVERY = 1.0
 _SHARES_FROM = 100
 """Width in columns from which the share of each row is shown."""
 _DETAIL_LINES = 2
-_QUEUES_FROM, _LEGEND_FROM = 15, 24
-"""Heights in lines from which the queues, and the second line of the legend, are shown."""
+_QUEUES_FROM, _LOCK_FROM, _LEGEND_FROM = 15, 20, 24
+"""Heights in lines from which queues, interpreter lock, and the second line of the legend are shown."""
 _MOVE = Binding.Group("Move", compact=True)
 _ZOOM = Binding.Group("Zoom", compact=True)
 
@@ -222,7 +224,8 @@ class TimelineScreen(BaseScreen):
             lines.append((*line, share_text(cells)) if self._with_shares else line)
         times = time_lines(marked, recording.samples) if marked is not None else []
         left = room - len(lines)
-        times = times if left >= len(times) else []
+        lock = lock_detail(recording.samples) if left >= len(times) + 1 else []
+        times = [*lock, *times] if left >= len(times) else []
         space: list[Line] = [()] * min(2, left - len(times))
         detail = detail_lines(marked, under_cursor, self._cursor(window), window, report.monotonic)
         return [*lines, *space[:1], *below, *space[1:], *detail, *times, *legend]
@@ -241,6 +244,7 @@ class TimelineScreen(BaseScreen):
         ]
         return [
             *(self._queue_line(each, recording, window) for each in queues),
+            *(self._lock_line(recording, window) if self.chart.size.height >= _LOCK_FROM else ()),
             mark_line(recording.events, report, window),
             axis_line(window, report.monotonic, with_shares=self._with_shares),
         ]
@@ -256,6 +260,13 @@ class TimelineScreen(BaseScreen):
             if window.begin - 1 < report.time_of(sample.second, sample.at) < window.end
         ]
         return (*line, held_back_text(shown, queue.name))
+
+    def _lock_line(self, recording: Recording, window: Window) -> list[Line]:
+        """The interpreter lock; nothing where there is none, or a recording does not have it."""
+        samples = recording.samples
+        if not any(sample.interpreter_lock is not None for sample in samples):
+            return []
+        return [lock_line(samples, recording.report, window)]
 
     # Actions
 

@@ -31,6 +31,7 @@ from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import Phase
+from sp500tui.pipeline.core.timing.interpreter_lock import LockGauge
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
@@ -86,6 +87,7 @@ SCENARIOS = {
     "pipeline/runtime/database_monitor.py": "test_the_database_monitor_fails_a_run_that_has_no_database",
     "pipeline/runtime/lifecycle.py": "test_a_supervisor_that_fails_ends_the_run",
     "pipeline/monitoring/market_clock.py": "test_the_market_clock_goes_on",
+    "pipeline/core/timing/interpreter_lock.py": "test_the_gauge_of_the_interpreter_lock_goes_on",
     "pipeline/core/worker.py": "test_a_worker_goes_on",
     "pipeline/core/worker_pool.py": "test_a_worker_goes_on",
     "pipeline/writer/process.py": "test_a_writer_that_cannot_watch_its_pipe_ends",
@@ -273,6 +275,19 @@ def test_the_price_feed_goes_on(
     eventually(lambda: seen("price-feed failed"))
     feed.close()
     assert feed.thread.join(10)
+
+
+def test_the_gauge_of_the_interpreter_lock_goes_on(
+    eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled = threading.Event()
+    with LockGauge() as gauge:
+        gauge.thread.jitter = lambda: 0.0
+        monkeypatch.setattr(gauge.account, "record", raising_first(lambda *_: sampled.set()))
+        gauge.thread.start()
+        assert sampled.wait(10)
+        assert gauge.thread.failures == 1
+        eventually(lambda: seen("interpreter-lock failed"))
 
 
 def test_the_terminal_writer_goes_on(

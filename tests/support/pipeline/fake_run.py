@@ -25,6 +25,7 @@ from sp500tui.pipeline.core.snapshot import (
     StageSnapshot,
     WorkerState,
 )
+from sp500tui.pipeline.core.timing.second_history import ProcessorSeconds
 from sp500tui.pipeline.report import RunReport
 
 STORED = Ledger(fetched=503, stored=500, duplicate=3)
@@ -116,6 +117,9 @@ class FakeRun:
 
     def state_seconds(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
         return {stage: {WorkerState.BLOCKED: 1.5, WorkerState.IDLE: 10.0} for stage in StageName}
+
+    def processor_seconds(self) -> Mapping[StageName, ProcessorSeconds]:
+        return {stage: ProcessorSeconds(2.5, 0.5) for stage in StageName}
 
     def durations(self) -> Mapping[str, Durations]:
         return {"fetch": Durations(), "commit": Durations()}

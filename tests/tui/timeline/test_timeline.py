@@ -16,7 +16,13 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond, WorkerSecond
+from sp500tui.pipeline.core.timing.second_sample import (
+    LockSecond,
+    QueueSecond,
+    SecondSample,
+    StageSecond,
+    WorkerSecond,
+)
 from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport, WorkerSpans
 from sp500tui.tui.render.lines import Line, Role
 from sp500tui.tui.timeline.cells import Window, cells_of, combined, of_batch, totals
@@ -29,6 +35,8 @@ from sp500tui.tui.timeline.render import (
     detail_lines,
     held_back_text,
     legend_lines,
+    lock_detail,
+    lock_line,
     mark_line,
     queue_line,
     row_line,
@@ -272,8 +280,32 @@ class TestShares:
         gone = Row("price-9", "price-9", StageName.PRICE, (replace(PRICE, name="price-9"),))
         assert text(time_lines(gone, self.SAMPLES)[0]) == "last  1 s  no worker"
 
-    def test_a_process_has_no_shares_of_its_own(self) -> None:
-        assert time_lines(Row("w", "w", StageName.WRITER, (WRITER,), is_process=True), self.SAMPLES) == []
+    def test_a_process_is_on_the_processor_or_waits_for_postgresql(self) -> None:
+        row = Row("w", "w", StageName.WRITER, (WRITER,), is_process=True)
+        assert text(time_lines(row, self.SAMPLES)[0]) == "last  1 s  no worker"
+        seconds = {WorkerState.DATABASE: 0.6, IDLE: 0.4}
+        writer = WorkerSecond(WRITER.name, StageName.WRITER, seconds, cpu=0.1, process_cpu=0.2)
+        measured = (replace(self.SAMPLES[0], workers=(writer,)),)
+        shown = "last  1 s  processor 20 %  committing 60 %  of it PostgreSQL ~40 %"
+        assert text(time_lines(row, measured)[0]) == shown
+        whole = Row("writer", "writer", StageName.WRITER, (WRITER,), is_heading=True)
+        assert "processor 10 %" in text(time_lines(whole, measured)[0])
+        assert "processes 20 %" in text(time_lines(whole, measured)[0])
+
+    def test_the_interpreter_lock_has_a_row_and_a_sentence(self) -> None:
+        assert lock_detail(self.SAMPLES) == []
+        lock = LockSecond(20, held=0.62, wait=0.0012, longest=0.0051)
+        samples = [
+            replace(self.SAMPLES[0], at=NOON - timedelta(seconds=age), interpreter_lock=lock)
+            for age in (4, 3)
+        ]
+        line = lock_line(samples, REPORT, WINDOW)
+        assert text(line).startswith("GIL held  62 % ")
+        assert len(text(line)) == len(text(queue_line(QueueName.QUOTES, 9, samples, REPORT, WINDOW)))
+        (detail,) = lock_detail(samples)
+        assert text(detail) == (
+            "last 10 s  interpreter lock (GIL) busy  held 62 %  a thread waits for it 1.2 ms  at most 5.1 ms"
+        )
 
     def test_a_queue_has_the_share_for_which_it_held_its_producers_back(self) -> None:
         assert held_back_text(self.SAMPLES, QueueName.QUOTES).text == " B 25 %"

@@ -18,6 +18,7 @@ from sp500tui.pipeline.core.snapshot import (
     Health,
     JournalSnapshot,
     LivePrice,
+    LockSnapshot,
     Snapshot,
     SourceSnapshot,
     WorkerState,
@@ -96,6 +97,19 @@ def test_the_time_of_a_stage_is_counted_by_state() -> None:
     assert value(run, "stage_blocked_seconds_total", stage="converter") == 1.5
     assert value(run, "stage_state_seconds_total", stage="converter", state="idle") == 10
     assert value(run, "stage_state_seconds_total", stage="converter", state="waiting_for_database") == 0
+
+
+def test_processor_time_is_counted_for_threads_and_for_the_processes_of_writers() -> None:
+    run = Run(a_snapshot())
+    assert value(run, "stage_processor_seconds_total", stage="writer", of="threads") == 2.5
+    assert value(run, "stage_processor_seconds_total", stage="writer", of="processes") == 0.5
+
+
+def test_the_interpreter_lock_is_described_where_there_is_one() -> None:
+    assert value(Run(a_snapshot()), "interpreter_lock_held_ratio") is None
+    run = Run(replace(a_snapshot(), interpreter_lock=LockSnapshot(0.25, wait_ms=1.5, longest_ms=5.0)))
+    assert value(run, "interpreter_lock_held_ratio") == 0.25
+    assert value(run, "interpreter_lock_wait_seconds") == 0.0015
 
 
 def test_requests_are_counted_by_outcome_and_the_throttle_is_described() -> None:

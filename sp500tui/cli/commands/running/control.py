@@ -14,7 +14,7 @@ from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 from sp500tui.pipeline.api import MAX_WORKERS, MIN_WORKERS, ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import Phase, Snapshot
+from sp500tui.pipeline.core.snapshot import LockSnapshot, Phase, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.remote import commands
 from sp500tui.remote.address import NoPipelineError
@@ -149,15 +149,23 @@ def status_lines(welcome: Welcome, snapshot: Snapshot) -> list[str]:
         f"process {welcome.pid}, sp500tui {welcome.program}, running for {snapshot.uptime:,.0f} s",
         str(snapshot.ledger),
         *stages,
+        *([lock_line(snapshot.interpreter_lock)] if snapshot.interpreter_lock is not None else []),
         *(f"! {reason}" for reason in snapshot.degraded),
         *([f"! {snapshot.failure}"] if snapshot.failure else []),
     ]
+
+
+def lock_line(lock: LockSnapshot) -> str:
+    """The interpreter lock over the last ten seconds as a line of text."""
+    waits = f"a thread waits {lock.wait_ms:.1f} ms for it, at most {lock.longest_ms:.1f} ms"
+    return f"interpreter lock: {lock.word}, held {lock.held:.0%} of the last 10 s; {waits}"
 
 
 def status_json(welcome: Welcome, snapshot: Snapshot) -> dict[str, object]:
     """The status for `--json`: the report of the run so far, and its present state."""
     report = RunReport.from_snapshot(snapshot).as_json()
     del report["outcome"]
+    lock = snapshot.interpreter_lock
     return {
         **report,
         "version": welcome.program,
@@ -193,6 +201,14 @@ def status_json(welcome: Welcome, snapshot: Snapshot) -> dict[str, object]:
                 "restarts": stage.restarts,
             }
             for stage in snapshot.stages
+        },
+        "interpreter_lock": None
+        if lock is None
+        else {
+            "held": round(lock.held, 3),
+            "wait_ms": round(lock.wait_ms, 3),
+            "longest_ms": round(lock.longest_ms, 3),
+            "state": lock.word,
         },
         "journal": {
             "batches": snapshot.journal.batches,

@@ -6,6 +6,7 @@ exact however rarely they are collected. Seconds are those of the monotonic cloc
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from typing import Any, Generic, TypeVar
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT
 
+_CPUCLOCK_SCHED = 2
+"""Kind of a processor clock in its number (linux/posix-timers.h): time on a processor."""
 Clock = Callable[[], float]
 B = TypeVar("B")
 
@@ -24,7 +27,7 @@ B = TypeVar("B")
 class SecondAccount(Generic[B]):
     """A bucket for each second, kept until it is collected, for `SECONDS_KEPT` seconds at most.
 
-    The lock is the owner's, which holds it for every call except `collect`.
+    The lock is the owner's, which holds it for every call except those that collect.
     """
 
     def __init__(self, lock: AbstractContextManager[Any], clock: Clock) -> None:
@@ -86,6 +89,8 @@ class WorkerBucket:
     leases: int = 0
     cpu: float = 0.0
     """Processor time of its thread, in seconds."""
+    process_cpu: float = 0.0
+    """Processor time of its process, in seconds."""
 
 
 def thread_clock() -> Callable[[], float]:
@@ -99,6 +104,47 @@ def thread_clock() -> Callable[[], float]:
     return lambda: time.clock_gettime(clock)
 
 
+def process_clock(pid: int) -> Callable[[], float]:
+    """A clock of the processor time of a process, in seconds. It stands still where the system has none.
+
+    The number of the clock is that of clock_getcpuclockid(3) on Linux.
+    A call raises OSError once the process is gone.
+    """
+    if sys.platform != "linux":
+        return lambda: 0.0
+    clock = ~pid << 3 | _CPUCLOCK_SCHED
+    return lambda: time.clock_gettime(clock)
+
+
+class CpuMeter:
+    """Processor time as read from a clock that may be replaced by another one, or end."""
+
+    def __init__(self) -> None:
+        self._clock: Callable[[], float] | None = None
+        self._at = self._used = self._taken = 0.0
+
+    def use(self, clock: Callable[[], float] | None) -> None:
+        """Read this clock from now on; None for none."""
+        self.read()
+        self._clock = None
+        with suppress(OSError):
+            self._at = clock() if clock is not None else 0.0
+            self._clock = clock
+
+    def read(self) -> None:
+        """Read the clock. One whose thread or process has gone adds nothing."""
+        if self._clock is not None:
+            with suppress(OSError):
+                now = self._clock()
+                self._used, self._at = self._used + max(0.0, now - self._at), now
+
+    def take(self) -> float:
+        """The processor time since the last call, in seconds."""
+        self.read()
+        taken, self._taken = self._used - self._taken, self._used
+        return taken
+
+
 class WorkerAccount(SecondAccount[WorkerBucket]):
     """The time of one worker by state, with what it finished."""
 
@@ -108,27 +154,26 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
         self.state = WorkerState.STARTING
         self.ended_in: int | None = None
         """The second in which the account ended; None while it runs."""
-        self._cpu_clock: Callable[[], float] | None = None
-        self._cpu = self._cpu_taken = 0.0
-        """Processor time at the last reading, and up to the last collection."""
+        self._cpu, self._process_cpu = CpuMeter(), CpuMeter()
         super().__init__(lock, clock)
 
     def measure_cpu(self, clock: Callable[[], float]) -> None:
         """Account for the processor time of a thread from now on, until the account ends."""
-        self._cpu_clock = clock
-        self._cpu = self._cpu_taken = clock()
+        self._cpu.use(clock)
 
-    def take_cpu(self) -> float:
-        """The processor time since the last call, in seconds."""
-        self._read_cpu()
-        taken, self._cpu_taken = self._cpu - self._cpu_taken, self._cpu
-        return max(0.0, taken)
+    def measure_process(self, clock: Callable[[], float] | None) -> None:
+        """Account for the processor time of a writer's process from now on; None for none."""
+        self._process_cpu.use(clock)
 
-    def _read_cpu(self) -> None:
-        """Read the clock, unless the account has ended: the thread may be gone, and its clock with it."""
-        if self._cpu_clock is not None and self.ended_in is None:
-            with suppress(OSError):
-                self._cpu = self._cpu_clock()
+    def take_cpu(self) -> tuple[float, float]:
+        """The processor time of the thread and of the process since the last call, in seconds."""
+        with self._lock:
+            return self._cpu.take(), self._process_cpu.take()
+
+    def _stop_clocks(self) -> None:
+        """Read the clocks for the last time: the thread may soon be gone, and its clock with it."""
+        self._cpu.use(None)
+        self._process_cpu.use(None)
 
     def _new_bucket(self) -> WorkerBucket:
         return WorkerBucket()
@@ -159,7 +204,7 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
     def end(self) -> None:
         """End the account: the worker exits or was replaced. Later calls add nothing."""
         self._advance()
-        self._read_cpu()
+        self._stop_clocks()
         if self.ended_in is None:
             self.ended_in = self._second
 
@@ -186,7 +231,7 @@ class StageAccounts:
             if account.ended_in is not None and account.ended_in < before:
                 finished.append(account)
             buckets = account.collect(before)
-            _spread(account.take_cpu(), [bucket for _, bucket in buckets])
+            _spread(*account.take_cpu(), [bucket for _, bucket in buckets])
             for second, bucket in buckets:
                 if bucket.seconds or bucket.leases or bucket.failed:
                     # A worker that ended and its successor can have the same name.
@@ -198,12 +243,13 @@ class StageAccounts:
         return found
 
 
-def _spread(cpu: float, buckets: Sequence[WorkerBucket]) -> None:
+def _spread(cpu: float, process_cpu: float, buckets: Sequence[WorkerBucket]) -> None:
     """Divide processor time over the seconds of a collection, by the time for which the worker existed in each."""
     times = [sum(bucket.seconds.values()) for bucket in buckets]
     whole = sum(times)
     for bucket, seconds in zip(buckets, times, strict=True):
-        bucket.cpu = min(seconds, cpu * seconds / whole) if whole else 0.0
+        share = seconds / whole if whole else 0.0
+        bucket.cpu, bucket.process_cpu = min(seconds, cpu * share), min(seconds, process_cpu * share)
 
 
 def merge(first: WorkerBucket | None, second: WorkerBucket) -> WorkerBucket:
@@ -217,6 +263,7 @@ def merge(first: WorkerBucket | None, second: WorkerBucket) -> WorkerBucket:
         first.failed + second.failed,
         first.leases + second.leases,
         first.cpu + second.cpu,
+        first.process_cpu + second.process_cpu,
     )
 
 

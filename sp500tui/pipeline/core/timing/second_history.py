@@ -8,16 +8,18 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sp500tui.pipeline.core.events import EventLog
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.accounting import DepthBucket, StageAccounts, WorkerBucket
+from sp500tui.pipeline.core.timing.interpreter_lock import LockBucket
 from sp500tui.pipeline.core.timing.second_sample import (
     SECONDS_KEPT,
     JournalSecond,
+    LockSecond,
     QueueSecond,
     SecondSample,
     StageSecond,
@@ -29,6 +31,13 @@ class DepthSource(Protocol):
     """The depth of a queue or of the journal by seconds."""
 
     def collect(self, before: int) -> Sequence[tuple[int, DepthBucket]]:
+        """Take the buckets of the seconds before `before`, with the numbers of the seconds."""
+
+
+class LockSource(Protocol):
+    """The samples of the interpreter lock by seconds."""
+
+    def collect(self, before: int) -> Sequence[tuple[int, LockBucket]]:
         """Take the buckets of the seconds before `before`, with the numbers of the seconds."""
 
 
@@ -45,6 +54,14 @@ class SampledDepth:
         first, self._next = max(self._next, before - SECONDS_KEPT), max(self._next, before)
         bucket = DepthBucket(1.0, depth.ready, depth.ready, depth.in_flight, depth.in_flight)
         return [(second, bucket) for second in range(first, before)]
+
+
+class ProcessorSeconds(NamedTuple):
+    """Processor time of the workers of a stage."""
+
+    threads: float = 0.0
+    processes: float = 0.0
+    """Of the writers' processes."""
 
 
 class SecondHistory:
@@ -64,8 +81,9 @@ class SecondHistory:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         cpu_clock: Callable[[], float] = time.process_time,
+        lock: LockSource | None = None,
     ) -> None:
-        """`journal`: None where rows rest on a broker instead."""
+        """`journal`: None where rows rest on a broker instead; `lock`: None on an interpreter without one."""
         self._stages = stages
         self._queues = queues
         self._journal = journal
@@ -73,17 +91,25 @@ class SecondHistory:
         self._clock = clock
         self._wall_clock = wall_clock
         self._cpu_clock = cpu_clock
+        self._interpreter_lock = lock
         self._rolled_at, self._cpu = clock(), cpu_clock()
         self._lock = threading.Lock()
         self._first = self._next = events.first_second
         self._samples: deque[SecondSample] = deque(maxlen=SECONDS_KEPT)
         self._totals: dict[StageName, dict[WorkerState, float]] = {name: {} for name in stages}
+        self._processor = {name: ProcessorSeconds() for name in stages}
 
     def totals(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
         """The seconds that the workers of each stage have spent in each state since the start."""
         self.roll()
         with self._lock:
             return {stage: dict(seconds) for stage, seconds in self._totals.items()}
+
+    def processor_totals(self) -> Mapping[StageName, ProcessorSeconds]:
+        """The processor time that the workers of each stage have used since the start."""
+        self.roll()
+        with self._lock:
+            return dict(self._processor)
 
     def since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
         """The number of the last whole second (0 before the first), and the samples after `second`, oldest first."""
@@ -110,6 +136,8 @@ class SecondHistory:
             stages = {name: accounts.collect(before) for name, accounts in self._stages.items()}
             queues = {name: dict(source.collect(before)) for name, source in self._queues.items()}
             journal = dict(self._journal.collect(before)) if self._journal is not None else {}
+            lock = self._interpreter_lock
+            found_lock = None if lock is None else dict(lock.collect(before))
             events = self._events.collect(before - self._first + 1)
             for second in range(first, before):
                 number = second - self._first + 1
@@ -126,6 +154,7 @@ class SecondHistory:
                         journal=_journal(journal.get(second)),
                         events=tuple(event for event in events if event.second == number),
                         cpu=cpu,
+                        interpreter_lock=None if found_lock is None else _lock(found_lock.get(second), cpu),
                     )
                 )
 
@@ -134,6 +163,10 @@ class SecondHistory:
             totals = self._totals[stage.name]
             for state, seconds in stage.seconds.items():
                 totals[state] = totals.get(state, 0.0) + seconds
+            used = self._processor[stage.name]
+            self._processor[stage.name] = ProcessorSeconds(
+                used.threads + stage.cpu, used.processes + stage.process_cpu
+            )
 
     def _cpu_share(self, now: float) -> float:
         """Processor time in each second since the last call, on average."""
@@ -144,7 +177,16 @@ class SecondHistory:
 
 def _workers(stages: Mapping[StageName, Mapping[str, WorkerBucket]]) -> tuple[WorkerSecond, ...]:
     return tuple(
-        WorkerSecond(name, stage, bucket.seconds, bucket.items, bucket.failed, bucket.leases, bucket.cpu)
+        WorkerSecond(
+            name,
+            stage,
+            bucket.seconds,
+            bucket.items,
+            bucket.failed,
+            bucket.leases,
+            bucket.cpu,
+            bucket.process_cpu,
+        )
         for stage, buckets in stages.items()
         for name, bucket in sorted(buckets.items(), key=lambda item: _number(item[0]))
     )
@@ -166,6 +208,7 @@ def _stage(name: StageName, buckets: Mapping[str, WorkerBucket]) -> StageSecond:
         failed=sum(bucket.failed for bucket in buckets.values()),
         leases=sum(bucket.leases for bucket in buckets.values()),
         cpu=sum(bucket.cpu for bucket in buckets.values()),
+        process_cpu=sum(bucket.process_cpu for bucket in buckets.values()),
     )
 
 
@@ -186,3 +229,11 @@ def _journal(bucket: DepthBucket | None) -> JournalSecond:
     if bucket is None or not bucket.seconds:
         return JournalSecond()
     return JournalSecond(bucket.ready / bucket.seconds, bucket.max_ready)
+
+
+def _lock(bucket: LockBucket | None, cpu: float) -> LockSecond:
+    """`cpu`: the share of a core that the program used."""
+    if bucket is None or not bucket.samples:
+        return LockSecond(held=min(1.0, cpu))
+    samples = bucket.samples
+    return LockSecond(samples, bucket.held / samples, bucket.waited / samples, bucket.longest)

@@ -42,6 +42,8 @@ class WorkerSecond:
     cpu: float = 0.0
     """Processor time of its thread in seconds, on average since the second before was measured; 0 where the system does
     not tell it."""
+    process_cpu: float = 0.0
+    """The same of a writer's process; 0 for other workers."""
 
     @property
     def busy(self) -> float:
@@ -61,6 +63,8 @@ class StageSecond:
     leases: int = 0
     cpu: float = 0.0
     """Processor time of the workers' threads in seconds."""
+    process_cpu: float = 0.0
+    """Processor time of the writers' processes in seconds."""
 
     @property
     def busy(self) -> float:
@@ -94,6 +98,21 @@ class JournalSecond:
 
 
 @dataclass(frozen=True, slots=True)
+class LockSecond:
+    """The interpreter lock of this program in one second, as samples found it."""
+
+    samples: int = 0
+    """0 in a second in which the program did next to nothing."""
+    held: float = 0.0
+    """The share of the time for which a thread held it, from 0 to 1. Without samples it is not known exactly, and this
+    is the share of a core that the program used, which is not exceeded."""
+    wait: float = 0.0
+    """Seconds for which a thread that becomes ready waits for it, on average."""
+    longest: float = 0.0
+    """The longest of these waits in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class SecondSample:
     """One second of the pipeline."""
 
@@ -112,6 +131,8 @@ class SecondSample:
     """The events of this second."""
     cpu: float = 0.0
     """Processor time of this program in seconds, writer processes excluded. Above 1 if it used several cores."""
+    interpreter_lock: LockSecond | None = None
+    """None on an interpreter without the lock, and in older recordings."""
 
     def stage(self, name: StageName) -> StageSecond | None:
         """The stage of that name; None if this program does not run it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.snapshot import LockSnapshot, WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 
 WINDOWS = (1, 10, 60)
@@ -29,23 +29,47 @@ class Shares:
     """On the processor, in whatever state."""
     interpreter: float = 0.0
     """An estimate of the waiting for the interpreter and for a processor: working, but not on the processor."""
+    process: float = 0.0
+    """The processes of writers on the processor."""
+
+    @property
+    def committing(self) -> float:
+        """The processes of writers that commit, on the processor or not."""
+        return self.states.get(WorkerState.DATABASE, 0.0)
+
+    @property
+    def server(self) -> float:
+        """The processes of writers that wait for PostgreSQL: committing, but not on the processor."""
+        return max(0.0, self.committing - self.process) if self.process else 0.0
 
 
 def shares_over(samples: Sequence[SecondSample], seconds: int, stage: StageName, worker: str = "") -> Shares:
     """The shares of one worker, or of all workers of a stage together, over the last whole seconds."""
     times: dict[WorkerState, float] = {}
-    cpu = 0.0
+    cpu = process_cpu = 0.0
     for sample in samples[-seconds:]:
         for each in sample.workers:
             if each.stage is stage and worker in ("", each.name):
                 cpu += each.cpu
+                process_cpu += each.process_cpu
                 for state, part in each.seconds.items():
                     times[state] = times.get(state, 0.0) + part
     whole = sum(times.values())
     if not whole:
         return Shares()
     waited = max(0.0, times.get(WorkerState.BUSY, 0.0) - cpu) if cpu else 0.0
-    return Shares({state: part / whole for state, part in times.items()}, cpu / whole, waited / whole)
+    states = {state: part / whole for state, part in times.items()}
+    return Shares(states, cpu / whole, waited / whole, process_cpu / whole)
+
+
+def lock_over(samples: Sequence[SecondSample], seconds: int) -> LockSnapshot | None:
+    """The interpreter lock over the last whole seconds; None without the lock, or a second."""
+    found = [lock for sample in samples[-seconds:] if (lock := sample.interpreter_lock) is not None]
+    if not found:
+        return None
+    waits = sum(each.wait for each in found) / len(found)
+    longest = max(each.longest for each in found)
+    return LockSnapshot(sum(each.held for each in found) / len(found), waits * 1000, longest * 1000)
 
 
 def held_back(samples: Sequence[SecondSample], queue: QueueName) -> float | None:

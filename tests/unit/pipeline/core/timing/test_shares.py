@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.timing.accounting import StageAccounts, WorkerAccount, thread_clock
-from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond, WorkerSecond
-from sp500tui.pipeline.core.timing.shares import Shares, held_back, shares_over
+from sp500tui.pipeline.core.snapshot import LockSnapshot, WorkerState
+from sp500tui.pipeline.core.timing.accounting import StageAccounts, WorkerAccount, process_clock, thread_clock
+from sp500tui.pipeline.core.timing.second_sample import (
+    LockSecond,
+    QueueSecond,
+    SecondSample,
+    StageSecond,
+    WorkerSecond,
+)
+from sp500tui.pipeline.core.timing.shares import Shares, held_back, lock_over, shares_over
 from tests.support.tui.fake_pipeline import NOON
-from tests.support.waiting import FakeClock
+from tests.support.waiting import FakeClock, Wait
 
 BUSY, IDLE, SOURCE = WorkerState.BUSY, WorkerState.IDLE, WorkerState.SOURCE
 
@@ -109,7 +118,87 @@ def test_processor_time_is_divided_over_the_seconds_of_a_collection() -> None:
     # and the clock of a thread that has ended is not read
     account.end()
     cpu = 99.0
-    assert account.take_cpu() == 0.0
+    assert account.take_cpu() == (0.0, 0.0)
+
+
+def test_the_processor_time_of_each_process_of_a_writer_is_counted_once() -> None:
+    # given a writer whose process has used the processor before
+    clock, used = FakeClock(), 3.0
+    accounts, account = StageAccounts(), WorkerAccount("writer-1", threading.Lock(), clock)
+    accounts.add(account)
+    account.measure_process(lambda: used)
+    used = 3.4
+    # when the process dies, and the next one has used more than the first
+    account.measure_process(lambda: 50.0)
+    clock.now += 2.0
+    found = accounts.collect(102)
+    # then only what was used since each began is counted
+    assert [each["writer-1"].process_cpu for each in found.values()] == pytest.approx([0.2, 0.2])
+
+
+def test_a_process_that_is_gone_adds_nothing() -> None:
+    def gone() -> float:
+        raise ProcessLookupError
+
+    account = WorkerAccount("writer-1", threading.Lock(), FakeClock())
+    account.measure_process(gone)
+    assert account.take_cpu() == (0.0, 0.0)
+    clocks = iter([1.0, 1.5])
+
+    def dies() -> float:
+        try:
+            return next(clocks)
+        except StopIteration:
+            raise ProcessLookupError from None
+
+    account.measure_process(dies)
+    assert account.take_cpu() == (0.0, 0.5)
+    assert account.take_cpu() == (0.0, 0.0)
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no clocks of processes")
+def test_the_clock_of_a_process_counts_its_work_until_it_is_gone(eventually: Wait) -> None:
+    process = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+    try:
+        clock = process_clock(process.pid)
+        begin = clock()
+        eventually(lambda: clock() - begin > 0.05)
+    finally:
+        process.kill()
+        process.wait()
+    with pytest.raises(OSError, match="Invalid argument"):
+        clock()
+
+
+def test_a_writers_process_is_on_the_processor_or_waits_for_the_server() -> None:
+    second = WorkerSecond(
+        "writer-1", StageName.WRITER, {WorkerState.DATABASE: 0.8, IDLE: 0.2}, process_cpu=0.3
+    )
+    found = shares_over([sample(1, second)], 1, StageName.WRITER)
+    assert (found.process, found.committing, found.server) == pytest.approx((0.3, 0.8, 0.5))
+
+
+def test_the_interpreter_lock_is_averaged_over_the_seconds_that_have_it() -> None:
+    seconds = [
+        replace(sample(1), interpreter_lock=LockSecond(20, held=0.2, wait=0.001, longest=0.004)),
+        replace(sample(2), interpreter_lock=LockSecond(20, held=0.6, wait=0.003, longest=0.009)),
+    ]
+    assert lock_over([sample(0)], 10) is None
+    assert lock_over([], 10) is None
+    found = lock_over(seconds, 10)
+    assert found is not None
+    assert (found.held, found.wait_ms, found.longest_ms) == pytest.approx((0.4, 2.0, 9.0))
+    last = lock_over(seconds, 1)
+    assert last is not None
+    assert last.held == 0.6
+
+
+@pytest.mark.parametrize(
+    ("held", "word"), [(0.0, "free"), (0.09, "free"), (0.1, "in use"), (0.5, "busy"), (1.0, "busy")]
+)
+def test_the_interpreter_lock_has_a_word(held: float, word: str) -> None:
+    assert LockSnapshot(held).word == word
 
 
 @pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="the system has no clocks of threads")
