@@ -16,7 +16,7 @@ from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import Phase
+from sp500tui.pipeline.core.snapshot import LockSnapshot, Phase
 from sp500tui.remote.address import PipelineRunsError
 from tests.support.remote.control_socket import Serve, Served
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running
@@ -62,6 +62,19 @@ def test_status_as_json(served: Served, data: Path, capsys: pytest.CaptureFixtur
         "oldest_seconds": 0.4,
     }
     assert content["stages"]["price"]["size"] == 8
+    assert content["interpreter_lock"] is None
+
+
+def test_status_has_the_interpreter_lock(
+    serve: Serve, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = LockSnapshot(held=0.62, wait_ms=1.25, longest_ms=5.5)
+    serve(FakePipeline(replace(running(), interpreter_lock=lock)))
+    assert run(data, "status", "--json") == ExitCode.OK
+    found = json.loads(capsys.readouterr().out)["interpreter_lock"]
+    assert found == {"held": 0.62, "wait_ms": 1.25, "longest_ms": 5.5, "state": "busy"}
+    assert run(data, "status") == ExitCode.OK
+    assert "interpreter lock: busy, held 62% of the last 10 s" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
