@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Horizontal
 from textual.reactive import var
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -45,11 +44,12 @@ from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import VIEW_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
 from sp500tui.tui.shell.status_bar import StatusBar, View
+from sp500tui.tui.terminal.diff import DiffingScreen
 from sp500tui.tui.widgets.titles import set_titles
 from sp500tui.tui.workers.panel import WorkersPanel
 
 
-class MainScreen(Screen[None]):
+class MainScreen(DiffingScreen[None]):
     """Passes updates to its panels and their requests to the app."""
 
     BINDING_GROUP_TITLE = "View"

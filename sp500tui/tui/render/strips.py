@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from sp500tui.tui.render.lines import Line, Role, Span
@@ -35,6 +36,7 @@ class Activity(NamedTuple):
     """For a database that cannot be used."""
 
 
+@lru_cache(8192)
 def activity_sign(activity: Activity) -> tuple[str, Role]:
     """The cell of one second: a failure, what most of the second was spent on, or how busy it was."""
     if activity.failed:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TypeVar
 
 from textual.await_complete import AwaitComplete
-from textual.screen import Screen
+
+from sp500tui.tui.terminal.diff import DiffingScreen
 
 ResultType = TypeVar("ResultType")
 
 
-class ClosableScreen(Screen[ResultType]):
+class ClosableScreen(DiffingScreen[ResultType]):
     """A screen that closes itself and no other.
 
     Textual removes the top screen even when the one that asks is closed already, as it is at the second of two

@@ -11,10 +11,11 @@ from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.segment import Segment
 from rich.style import Style
-from textual._compositor import ChopsUpdate
+from textual._compositor import ChopsUpdate, Compositor
 from textual.app import App
 from textual.filter import LineFilter, Monochrome, NoColor
-from textual.screen import Screen
+from textual.geometry import Region
+from textual.screen import Screen, ScreenResultType
 from textual.strip import SGR_STYLES, Strip
 
 ReturnType = TypeVar("ReturnType")
@@ -49,6 +50,47 @@ class DiffingApp(App[ReturnType]):
         if type(renderable) is ChopsUpdate:
             renderable = DiffUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
         super()._display(screen, renderable)
+
+
+class DiffingCompositor(Compositor):
+    """Renders, for a partial update, only the widgets of the regions to be redrawn.
+
+    Textual 8.2 renders every widget in the rectangle around all of them: a change in the first and in the last line of
+    the screen renders everything between.
+    """
+
+    _drawn: Sequence[Region] | None = None
+    """The regions of the partial update that is being rendered."""
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        if crop is None or self._drawn is None:
+            yield from super()._get_renders(crop)
+            return
+        for widget, (region, clip) in self.visible_widgets.items():
+            seen = region.intersection(clip)
+            if seen and any(map(seen.overlaps, self._drawn)):
+                yield region, clip, widget.render_lines(seen.translate(-region.offset))
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        """Render the regions that have changed."""
+        self._drawn = tuple(self._dirty_regions)
+        try:
+            return super().render_partial_update()
+        finally:
+            self._drawn = None
+
+
+class DiffingScreen(Screen[ScreenResultType]):
+    """A screen whose partial updates render only the widgets that changed."""
+
+    def __init__(
+        self,
+        name: str | None = None,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name, id, classes)
+        self._compositor = DiffingCompositor()
 
 
 class DiffUpdate(ChopsUpdate):

@@ -13,6 +13,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import ComposeResult
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.strip import Strip
@@ -22,7 +23,7 @@ from sp500tui.tui.prices.columns import PriceColumn
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK
-from sp500tui.tui.terminal.diff import DiffingApp, DiffUpdate, between, change
+from sp500tui.tui.terminal.diff import DiffingApp, DiffingScreen, DiffUpdate, between, change
 from tests.support.tui.price_rows import Clock, constituent, live
 
 WIDTH, HEIGHT = 120, 14
@@ -57,6 +58,9 @@ class Watched(DiffingApp[None]):
         """Bytes of partial frames."""
         self.plain = 0
         """Bytes Textual would have sent for them."""
+
+    def get_default_screen(self) -> Screen[None]:
+        return DiffingScreen(id="_default")
 
     def compose(self) -> ComposeResult:
         yield Static("[link='https://example.org']prices[/] from 猫 to 犬", id="title")
@@ -144,6 +148,41 @@ async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(th
 
     # AND they took fewer bytes
     assert 0 < app.sent < app.plain / 2
+
+
+class Counted(Static):
+    """Counts how often it is rendered for the terminal."""
+
+    renders = 0
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self.renders += 1
+        return super().render_lines(crop)
+
+
+class ThreeLines(DiffingApp[None]):
+    """A line at the top, one in the middle and one at the bottom."""
+
+    def get_default_screen(self) -> Screen[None]:
+        return DiffingScreen(id="_default")
+
+    def compose(self) -> ComposeResult:
+        yield from (Counted("first", id="first"), Counted("middle", id="middle"), Counted("last", id="last"))
+
+
+async def test_what_lies_between_two_changes_is_not_rendered() -> None:
+    app = ThreeLines()
+    async with app.run_test(size=(20, 5)) as pilot:
+        await pilot.pause()
+        first, middle, last = (app.query_one(f"#{name}", Counted) for name in ("first", "middle", "last"))
+        before, still = last.renders, middle.renders
+        first.update("FIRST")
+        last.update("LAST")
+        async with asyncio.timeout(20):
+            while last.renders == before:
+                await pilot.pause(0.01)
+        assert first.renders == last.renders
+        assert middle.renders == still
 
 
 async def test_a_price_that_changes_sends_its_cells_only() -> None:
