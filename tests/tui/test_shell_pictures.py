@@ -57,6 +57,7 @@ class Shell(App[None]):
     #workers { height: 1fr; overflow-x: hidden; scrollbar-size: 1 1; scrollbar-gutter: stable; }
     """
     BINDINGS = [*PIPELINE_BINDINGS]  # noqa: RUF012 - as Textual declares it
+    refusal = ""
 
     def __init__(self, snapshot: Snapshot, theme: str = "sp500tui-dark") -> None:
         super().__init__()
@@ -67,6 +68,10 @@ class Shell(App[None]):
 
     def offered_screens(self) -> dict[str, str]:
         return {}
+
+    def offers(self, key_id: str | None) -> bool:
+        del key_id
+        return True
 
     def get_default_screen(self) -> ShellScreen:
         return ShellScreen(self._snapshot)
