@@ -11,7 +11,7 @@ from typing import Protocol
 from sp500tui.model import Constituent, Resolution
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
+from sp500tui.pipeline.core.snapshot import HistoryFailure, LivePrice, Snapshot
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
@@ -85,11 +85,13 @@ class HistorySnapshot:
     sessions_incomplete: int = 0
     """Sessions of which the source did not have everything."""
     failed: int = 0
-    """Symbols and requests without an answer."""
+    """Requests that brought no bars because they were refused or not answered."""
     message: str = ""
     """What delays it at the moment; empty if nothing does."""
     problem: str = ""
-    """Why the latest symbol or request failed; empty if none has."""
+    """Why the latest request failed; empty if none has."""
+    failures: tuple[HistoryFailure, ...] = ()
+    """The latest requests that failed, in order."""
 
     @property
     def requests_left(self) -> int:

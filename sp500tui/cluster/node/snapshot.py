@@ -55,11 +55,8 @@ def heartbeat_of(
 
 def own_workers(components: NodeComponents, name: str) -> tuple[WorkerSnapshot, ...]:
     """The current workers of this node."""
-    return tuple(
-        replace(worker.snapshot(), node=name)
-        for stage in components.stages.values()
-        for worker in stage.workers
-    )
+    present = [worker.snapshot() for stage in components.stages.values() for worker in stage.workers]
+    return tuple(replace(each, node=name) for each in (*present, *components.history.writer_snapshots()))
 
 
 def merge_stages(heartbeats: Sequence[Heartbeat], desired_size: DesiredSize) -> tuple[StageSnapshot, ...]:

@@ -136,6 +136,11 @@ class WorkerSnapshot:
     work_seconds: float | None = None
     """Seconds since it began to process its current lease; None without one."""
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether it is one of the workers whose number can be set: not the writer of the history stage."""
+        return self.name.startswith(f"{self.stage}-")
+
 
 @dataclass(frozen=True, slots=True)
 class StageSnapshot:
@@ -161,6 +166,18 @@ class StageSnapshot:
     """Duration of one lease since the start."""
     oldest_work: float | None = None
     """Seconds since the oldest lease in work was begun; None while no worker processes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFailure:
+    """A request for bars that brought none."""
+
+    request: str
+    """Symbol, resolution and window."""
+    symbol: str
+    reason: str
+    refused: bool
+    """Whether the source has no chart of the symbol; otherwise it gave no usable answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Worker:
     def __init__(self, pool: WorkerPool, number: int) -> None:
         self.pool = pool
         self.number = number
-        self.name = f"{pool.name}-{number}"
+        self.name = f"{pool.prefix}-{number}"
         self.meter = Meter()
         self.latency = LatencyHistogram()
         self.restarts = 0

@@ -35,11 +35,16 @@ class WorkerPool:
         size: int,
         *,
         listener: Callable[[PipelineEvent], None],
+        prefix: str = "",
         hang_after: float = 120.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`hang_after`: seconds after which a busy worker counts as hung and is replaced."""
+        """`prefix`: of the workers' names, by default that of the stage.
+
+        `hang_after`: seconds after which a busy worker counts as hung and is replaced.
+        """
         self.name = name
+        self.prefix = prefix or str(name)
         self.make_task = make_task
         self.jitter = jitter
         self.meter = Meter()

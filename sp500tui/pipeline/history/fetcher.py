@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from sp500tui.errors import ChartRefusedError, DatabaseError, Refusal, SourceErr
 from sp500tui.model import Bar, TradingSession
 from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
-from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.snapshot import HistoryFailure, WorkerState
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.history.calendar import FetchChart
 from sp500tui.pipeline.history.coverage import MAX_ATTEMPTS, CoverageState, coverage_state
@@ -43,6 +43,8 @@ _DATABASE_RETRY = 2.0
 """Seconds until the next attempt while the database cannot be used."""
 _MAX_FAILURES = 4
 """Requests without an answer after which a task is abandoned; the next run makes it again."""
+_FAILURES_KEPT = 10_000
+"""Failures whose reasons are kept, the latest ones."""
 
 
 @dataclass(slots=True)
@@ -55,11 +57,16 @@ class HistoryProgress:
     """Days that were not complete and are now."""
     incomplete: int = 0
     """Days of which the source did not have everything."""
-    refused: dict[str, str] = field(default_factory=dict)
-    """Symbols without charts, with the reason."""
-    failed: dict[str, str] = field(default_factory=dict)
-    """Tasks that were abandoned, with the reason."""
+    failed: int = 0
+    """Tasks whose symbol has no chart, and those that were abandoned."""
+    failures: deque[HistoryFailure] = field(default_factory=lambda: deque(maxlen=_FAILURES_KEPT))
+    """The latest of them, in order."""
     lock: Lock = field(default_factory=Lock)
+
+    def add_failure(self, task: HistoryTask, error: SourceError, *, refused: bool) -> None:
+        """Count a task that brought nothing. The lock is held."""
+        self.failed += 1
+        self.failures.append(HistoryFailure(str(task), task.symbol, str(error), refused))
 
 
 @dataclass(slots=True, eq=False)
@@ -252,7 +259,7 @@ class HistoryWorkerTask:
         if error.refusal is not Refusal.NO_DATA:
             _log.warning("%s", error)
             with shared.progress.lock:
-                shared.progress.refused.setdefault(task.symbol, str(error))
+                shared.progress.add_failure(task, error, refused=True)
         self._record(task, self._stored(task), None, asked=MAX_ATTEMPTS)
         lease.ack()
         self._worker.lease = None
@@ -266,7 +273,7 @@ class HistoryWorkerTask:
         progress = self._shared.progress
         with progress.lock:
             progress.done += 1
-            progress.failed[str(task)] = str(error)
+            progress.add_failure(task, error, refused=False)
         lease.ack()
         self._worker.lease = None
 

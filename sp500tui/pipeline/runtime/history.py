@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
@@ -16,7 +15,7 @@ from sp500tui.pipeline.core.ledger import Ledger, LedgerCounters
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import CancelledError, Depth, LeasedQueue, MemoryQueue, QueueClosedError
-from sp500tui.pipeline.core.snapshot import JournalSnapshot
+from sp500tui.pipeline.core.snapshot import JournalSnapshot, WorkerSnapshot
 from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.history.calendar import FetchChart
 from sp500tui.pipeline.history.fetcher import HistoryProgress, HistoryStage
@@ -27,8 +26,6 @@ from sp500tui.pipeline.runtime.database_key import database_key
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
 
-_BAR_WRITER = cast(StageName, "bar-writer")
-"""Prefix of the writers' names; their events are those of the history stage."""
 TASKS_CAPACITY = 10_000
 """Requests that may wait; an empty queue accepts more."""
 _BARS_CAPACITY = 20_000
@@ -108,10 +105,11 @@ class HistoryRun:
             hang_after=12 * settings.request_timeout + settings.commit_timeout,
         )
         self.writers = WorkerPool(
-            _BAR_WRITER,
+            StageName.HISTORY,
             self.writer_stage.make_task,
             _WRITERS,
-            listener=lambda event: publish(replace(event, stage=StageName.HISTORY)),
+            listener=publish,
+            prefix="bar-writer",
             hang_after=20 * settings.commit_timeout,
         )
 
@@ -176,6 +174,10 @@ class HistoryRun:
     def journal(self) -> JournalSnapshot:
         """The state of the journal."""
         return self._journal.snapshot()
+
+    def writer_snapshots(self) -> tuple[WorkerSnapshot, ...]:
+        """The workers that store the bars; those that request them are in `pool`."""
+        return tuple(worker.snapshot() for worker in self.writers.workers)
 
     @property
     def trouble(self) -> str:

@@ -29,6 +29,8 @@ from sp500tui.storage.history.sessions import created_at
 
 _log = logging.getLogger(__name__)
 
+_FAILURES_REPORTED = 100
+"""Failures whose reasons front ends get."""
 _POLL_INTERVAL = 1.0
 _SURVEY_INTERVAL = 3600.0
 """Seconds between two surveys; a session that has ended is complete after at most that."""
@@ -114,15 +116,7 @@ class Maintenance:
         with progress.lock:
             done = progress.done
             completed, incomplete = progress.complete, progress.incomplete
-            failed = len(progress.failed) + len(progress.refused)
-            problem = next(
-                (
-                    reasons[next(reversed(reasons))]
-                    for reasons in (progress.refused, progress.failed)
-                    if reasons
-                ),
-                "",
-            )
+            failed, failures = progress.failed, tuple(progress.failures)[-_FAILURES_REPORTED:]
         return HistorySnapshot(
             surveys=surveys,
             requests=done + depth.ready + depth.in_flight,
@@ -132,7 +126,8 @@ class Maintenance:
             sessions_incomplete=incomplete,
             failed=failed,
             message=run.trouble,
-            problem=self._survey_problem or problem,
+            problem=self._survey_problem or (failures[-1].reason if failures else ""),
+            failures=failures,
         )
 
     def _step(self) -> float:

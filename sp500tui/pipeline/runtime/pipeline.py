@@ -117,6 +117,7 @@ class Pipeline(PipelineBase):
         pools = [(stage, stage.workers) for stage in components.stages.values()]
         stages = tuple(stage.snapshot(workers) for stage, workers in pools)
         workers = tuple(worker.snapshot() for _, there in pools for worker in there)
+        workers += components.history.writer_snapshots()
         database = components.database_monitor.snapshot(ledger.stored)
         phase = lifecycle.phase
         snapshot = Snapshot(

@@ -313,7 +313,7 @@ def _pool(snapshot: Snapshot, stage: StageSnapshot, width: int) -> Line:
         return (Span("‖ paused", Role.WARN),)
     if not stage.size and not stage.alive:
         return (Span("none", Role.WARN),)
-    states = [worker.state for worker in snapshot.workers if worker.stage is stage.name]
+    states = [worker.state for worker in snapshot.workers if worker.stage is stage.name and worker.is_scaled]
     if len(states) != stage.alive:
         leaving = max(0, stage.alive - stage.size)
         busy = min(stage.busy, stage.alive)

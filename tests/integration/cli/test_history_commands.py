@@ -21,6 +21,7 @@ from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot
+from sp500tui.pipeline.core.snapshot import HistoryFailure
 from sp500tui.pipeline.history.coverage import TradingDay
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.yahoo.charts import ChartRequest
@@ -215,13 +216,16 @@ def test_an_interrupted_backfill_says_how_it_goes_on(
     assert main(["gaps"]) == 0
 
 
+EARLIER = HistoryFailure("OLD 1m", "OLD", "of an earlier request", refused=False)
+
+
 class HealingPipeline(FakePipeline):
     """A running pipeline that stores what it is asked for at once, and reports it as done with the third question."""
 
-    def __init__(self, url: str, charts: FakeCharts, *, failed: int = 0) -> None:
+    def __init__(self, url: str, charts: FakeCharts, *, failures: tuple[HistoryFailure, ...] = ()) -> None:
         calm = running()
         super().__init__(replace(calm, database=replace(calm.database, url=redact_url(url))), prices=())
-        self.url, self.charts, self.failed = url, charts, failed
+        self.url, self.charts, self.failures = url, charts, failures
         self.questions = 0
 
     def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
@@ -235,11 +239,17 @@ class HealingPipeline(FakePipeline):
 
     def history(self) -> HistorySnapshot:
         if not self.questions:
-            return HistorySnapshot(sessions_completed=7, requests=5, requests_done=5)
+            return HistorySnapshot(
+                sessions_completed=7, requests=5, requests_done=5, failed=3, failures=(EARLIER,)
+            )
         self.questions -= 1
         left = self.questions > 1
         return HistorySnapshot(
-            requests=7, requests_done=7 - left, sessions_completed=7 + 8 * (not left), failed=self.failed
+            requests=7,
+            requests_done=7 - left,
+            sessions_completed=7 + 8 * (not left),
+            failed=3 + len(self.failures),
+            failures=(EARLIER, *self.failures),
         )
 
 
@@ -284,9 +294,27 @@ def test_a_running_pipeline_fetches_the_bars(
 def test_what_the_pipeline_could_not_fetch_ends_with_1(
     beside: Callable[..., HealingPipeline], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    beside(failed=1)
+    # given a symbol without a chart, of which two windows were requested, and a request without an answer
+    refused = [HistoryFailure(f"GONE 1m {number}", "GONE", "delisted", refused=True) for number in (1, 2)]
+    beside(failures=(*refused, HistoryFailure("AAPL 1m", "AAPL", "no answer", refused=False)))
+
+    # when the bars are requested
     assert main(["backfill", "--symbols", "AAPL"]) == 1
-    assert "1 request failed; the log of the pipeline names them" in capsys.readouterr().err
+
+    # then the reasons are named as if this program had made the requests
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-2:] == ["no chart of GONE: delisted", "failed: AAPL 1m: no answer"]
+    assert "earlier" not in "".join(shown)
+
+
+def test_json_has_the_reasons_of_the_pipeline(
+    beside: Callable[..., HealingPipeline], capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside(failures=(HistoryFailure("GONE 1m", "GONE", "delisted", refused=True),))
+    assert main(["backfill", "--symbols", "AAPL", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["requests"]["failed"] == 0
+    assert (report["refused"], report["failed"]) == ([{"symbol": "GONE", "reason": "delisted"}], [])
 
 
 def test_a_pipeline_that_does_not_take_the_request_is_not_waited_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -254,8 +255,13 @@ def test_the_history_stage_is_shown_scaled_and_paused_like_the_others(
         lambda s: s.stage(StageName.HISTORY).items >= len(symbols) and not run.pipeline.history().busy,
         "stored bars",
     )
-    names = [worker.name for worker in run.snapshot().workers if worker.stage is StageName.HISTORY]
-    assert names == ["history-1", "history-2", "history-3", "history-4"]
+    workers = [worker for worker in run.snapshot().workers if worker.stage is StageName.HISTORY]
+    assert [worker.name for worker in workers if worker.is_scaled] == [f"history-{n}" for n in range(1, 5)]
+    # and the writer of bars is shown as well, with its process
+    (writer,) = [worker for worker in workers if not worker.is_scaled]
+    assert writer.name == "bar-writer-1"
+    assert writer.items > 0
+    assert writer.pid != os.getpid()
     sample = run.pipeline.seconds_since(0)[1][-1]
     seconds = sample.stage(StageName.HISTORY)
     assert seconds is not None

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.commands.data.backfill_beside import Outcome, hand_over, running_pipeline
+from sp500tui.cli.commands.data.backfill_failures import failure_lines, failure_records, unanswered
 from sp500tui.cli.commands.data.backfill_progress import Progress, progress_report
 from sp500tui.cli.commands.data.survey import HistoryRequest, history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
@@ -108,11 +109,10 @@ def _alone(job: _Job, database: Database, sources: Sources, paths: Paths) -> int
     else:
         write_output(_summary(history, report))
     progress = history.progress
-    if progress.failed and not history.counters.fetched:
-        raise SourceError(f"no bars available: {next(iter(progress.failed.values()))}")
-    return (
-        ExitCode.INCOMPLETE if progress.failed or progress.refused or history.counters.dead else ExitCode.OK
-    )
+    reasons = unanswered(progress.failures)
+    if reasons and not history.counters.fetched:
+        raise SourceError(f"no bars available: {reasons[0]}")
+    return ExitCode.INCOMPLETE if progress.failed or history.counters.dead else ExitCode.OK
 
 
 def _beside(session: Session, job: _Job, database: Database, sources: Sources) -> int | None:
@@ -138,10 +138,11 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
         content = {
             **_facts(job),
             "pipeline": session.welcome.pid,
-            "requests": {"total": outcome.requests, "done": outcome.requests, "failed": outcome.failed},
+            "requests": {"total": outcome.requests, "done": outcome.requests, "failed": outcome.unanswered},
             "bars": {"stored": stored},
             "completed_days": outcome.completed,
             "incomplete_days": outcome.incomplete,
+            **failure_records(outcome.failures),
         }
         write_json(json.dumps(content, indent=1) + "\n")
     elif not job.tasks:
@@ -152,9 +153,15 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
             f"{counted(stored, 'bar')} stored by the running pipeline\n"
             f"{counted(outcome.requests, 'request')} in {seconds:.1f} s: {counted(outcome.completed, 'day')} complete, "
             f"{outcome.incomplete:,} without some bars\n"
+            + "".join(plain(line) + "\n" for line in failure_lines(outcome.failures))
         )
-    if outcome.failed and not job.as_json:
-        write_message(f"{counted(outcome.failed, 'request')} failed; the log of the pipeline names them")
+        if unnamed := outcome.failed - len(outcome.failures):
+            write_message(f"{counted(unnamed, 'more request')} failed; the log of the pipeline names them")
+    reasons = unanswered(outcome.failures)
+    if reasons and not stored:
+        raise SourceError(f"no bars available: {reasons[0]}")
+    if job.tasks and not outcome.requests and outcome.problem:
+        raise SourceError(f"the running pipeline requested nothing: {outcome.problem}")
     return ExitCode.INCOMPLETE if outcome.failed else ExitCode.OK
 
 
@@ -254,12 +261,15 @@ def _report(history: HistoryRun, job: _Job) -> dict[str, object]:
         ledger = asdict(history.ledger())
     return {
         **_facts(job),
-        "requests": {"total": progress.total, "done": progress.done, "failed": len(progress.failed)},
+        "requests": {
+            "total": progress.total,
+            "done": progress.done,
+            "failed": len(unanswered(progress.failures)),
+        },
         "bars": ledger,
         "completed_days": progress.complete,
         "incomplete_days": progress.incomplete,
-        "refused": [{"symbol": symbol, "reason": reason} for symbol, reason in progress.refused.items()],
-        "failed": [{"request": task, "reason": reason} for task, reason in progress.failed.items()],
+        **failure_records(progress.failures),
     }
 
 
@@ -272,6 +282,4 @@ def _summary(history: HistoryRun, report: dict[str, object]) -> str:
     ]
     if not progress.total:
         lines = [_NOTHING_MISSING.rstrip()]
-    lines += [f"no chart of {symbol}: {reason}" for symbol, reason in progress.refused.items()]
-    lines += [f"failed: {task}: {reason}" for task, reason in progress.failed.items()]
-    return "".join(plain(line) + "\n" for line in lines)
+    return "".join(plain(line) + "\n" for line in (*lines, *failure_lines(progress.failures)))

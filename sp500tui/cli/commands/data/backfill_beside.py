@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sp500tui.model import Resolution
+    from sp500tui.pipeline.core.snapshot import HistoryFailure
     from sp500tui.remote.session import Session
     from sp500tui.storage.database import Database
 
@@ -34,7 +35,16 @@ class Outcome:
     incomplete: int = 0
     """Sessions of which the source did not have everything."""
     failed: int = 0
-    """Symbols and requests without an answer."""
+    """Requests that were refused or not answered."""
+    failures: tuple[HistoryFailure, ...] = ()
+    """The latest of them."""
+    problem: str = ""
+    """What the pipeline reports last; empty if nothing."""
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that were not answered; those without a reason here count as such."""
+        return self.failed - sum(each.refused for each in self.failures)
 
 
 @contextmanager
@@ -98,11 +108,14 @@ def hand_over(
             f"the running pipeline (process {pid}) goes on with it; `sp500tui pause history` interrupts it"
         )
         raise
+    failed = now.failed - before.failed
     return Outcome(
         now.requests_done - before.requests_done,
         now.sessions_completed - before.sessions_completed,
         now.sessions_incomplete - before.sessions_incomplete,
-        now.failed - before.failed,
+        failed,
+        now.failures[-failed:] if failed else (),
+        now.problem,
     )
 
 

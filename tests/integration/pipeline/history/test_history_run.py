@@ -307,7 +307,9 @@ def test_an_unknown_symbol_is_refused_and_the_others_are_stored(
 
     charts.before = refuse
     run = heal(url, tmp_path, charts)
-    assert run.progress.refused == {"MSFT": "no chart of MSFT: unknown"}
+    assert [(each.symbol, each.reason, each.refused) for each in run.progress.failures] == [
+        ("MSFT", "no chart of MSFT: unknown", True)
+    ]
     assert {row[0] for row in stored(url)} == {"AAPL", "BRK.B"}
     assert states(url, charts) == {CoverageState.COMPLETE, CoverageState.UNANSWERED}
 
@@ -335,7 +337,9 @@ def test_a_source_that_fails_is_asked_again_and_then_abandoned(
 
     charts.before = fail
     run = heal(url, tmp_path, charts)
-    assert list(run.progress.failed.values()) == ["Yahoo Finance: no answer"]
+    assert [(each.reason, each.refused) for each in run.progress.failures] == [
+        ("Yahoo Finance: no answer", False)
+    ]
     assert {row[0] for row in stored(url)} == {"AAPL", "BRK.B"}
     # No attempt is counted that had no answer.
     assert all(each.attempts.count < 2 for each in surveyed(url, charts).coverage)
