@@ -10,6 +10,7 @@ from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import BUSY_STATES, SECONDS_KEPT, SecondSample, share_of
+from sp500tui.pipeline.core.timing.shares import WINDOWS, held_back
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.render.strips import Activity
 
@@ -38,7 +39,9 @@ class History:
         self._workers: dict[str, list[Activity | None]] = {}
         self._depths: dict[QueueName | str, list[float | None]] = {}
         self._events: deque[tuple[int, PipelineEvent]] = deque()
+        self._recent: deque[SecondSample] = deque(maxlen=WINDOWS[-1])
         self._lines: dict[Hashable, Line] = {}
+        self._held_back: dict[QueueName, Sequence[float]] = {}
 
     def extend(self, samples: Iterable[SecondSample]) -> None:
         """Append samples; those that are not newer are ignored."""
@@ -49,6 +52,7 @@ class History:
                 self.second = sample.second
                 self._append(sample)
                 self._lines.clear()
+                self._held_back.clear()
 
     def line(self, key: Hashable, draw: Callable[[], Line]) -> Line:
         """The line of that key, drawn once a second: panels are drawn more often than a second ends."""
@@ -72,6 +76,13 @@ class History:
         """The rows in the journal."""
         return self._depths.get(_JOURNAL, ())
 
+    def held_back(self, name: QueueName) -> Sequence[float]:
+        """The shares of the last 1, 10 and 60 s for which the workers that fill a queue waited for room in it."""
+        if name not in self._held_back:
+            recent = list(self._recent)
+            self._held_back[name] = [held_back(recent[-seconds:], name) or 0.0 for seconds in WINDOWS]
+        return self._held_back[name]
+
     def events(self) -> Sequence[tuple[int, PipelineEvent]]:
         """The events, oldest first, each with the seconds between its second and the newest one."""
         return [(self.second - second, event) for second, event in self._events]
@@ -84,6 +95,7 @@ class History:
         _extend(self._stages, stages)
         _extend(self._workers, workers)
         _extend(self._depths, depths)
+        self._recent.append(sample)
         self._events.extend((sample.second, event) for event in sample.events)
         while self._events and self._events[0][0] <= self.second - SECONDS_KEPT:
             self._events.popleft()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +11,7 @@ from textual.reactive import reactive
 
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import QueueSnapshot, Snapshot, StageSnapshot, WorkerState
+from sp500tui.pipeline.core.timing.shares import WINDOWS
 from sp500tui.tui.history import History
 from sp500tui.tui.messages import StageSelected
 from sp500tui.tui.render.event_marks import event_mark
@@ -64,6 +65,8 @@ _INPUT = {
     StageName.WRITER: QueueName.ROWS,
 }
 _FULL, _CROWDED = 0.9, 0.6
+_NOTABLE = 0.005
+"""Share of the last ten seconds from which it is shown that a queue holds its producers back."""
 _LABEL = Role.LABEL
 _LEGEND = "░▒▓█ share of workers busy   ◔ waiting   ▁▄█ queue depth: 1, 25, 100 % full"
 _ORDER = (
@@ -255,16 +258,19 @@ class _Drawing:
         return (Span(fit(text, room, "right"), Role.VALUE),)
 
     def _queue_figures(self, queue: QueueSnapshot) -> Line:
-        """Whether it fills or drains, and how long the oldest item has waited."""
+        """Whether it fills or drains, how long the oldest item has waited, and how long it held its producers back."""
         room = self.columns.room
+        shares = self.history.held_back(queue.name)
+        if shares[1] >= _NOTABLE:
+            text = longest_text(_held_back_texts(queue, shares), room)
+            return (Span(fit(text, room, "right"), Role.WARN),)
         if not queue.ready:
             return (Span(fit("empty", room, "right"), Role.DIM),)
         sign, word = trend(queue)
         age = f"{short_span(queue.oldest_age)} old"
         flow = f"in {rate(queue.rate_in)}, out {rate(queue.rate_out)}, highest {count(queue.high_water)}"
         variants = [f"{flow}   {sign} {word}   {age}", f"{sign} {word}   {age}", f"{sign} {age}", age]
-        text = next((each for each in variants if len(each) < room), age)
-        return (Span(fit(text, room, "right"), _LABEL),)
+        return (Span(fit(longest_text(variants, room), room, "right"), _LABEL),)
 
     def _journal(self) -> Line:
         journal = self.snapshot.journal
@@ -301,6 +307,27 @@ def _latency(stage: StageSnapshot) -> str:
     if seconds >= 1 and seconds * 1000 > (stage.latency.p95 or 0.0):
         return f">{short_span(int(seconds))}"
     return milliseconds(stage.latency.p95)
+
+
+def longest_text(variants: Sequence[str], room: int) -> str:
+    """The first variant that leaves a blank in `room` cells; the last one if none does."""
+    return next((each for each in variants if len(each) < room), variants[-1])
+
+
+def _held_back_texts(queue: QueueSnapshot, shares: Sequence[float]) -> list[str]:
+    """How long a queue held its producers back in the last 1, 10 and 60 s, with less and less beside it."""
+    percent = [f"{share * 100:.0f}" for share in shares]
+    windows = f"{'/'.join(percent)} % of {'/'.join(map(str, WINDOWS))} s"
+    age = f"{short_span(queue.oldest_age)} old" if queue.ready else "empty"
+    short = f"held back {percent[1]} %"
+    return [
+        f"held back {windows}   {age}",
+        f"held back {windows}",
+        f"{short} of {WINDOWS[1]} s   {age}",
+        f"{short}  {age}",
+        f"{short} of {WINDOWS[1]} s",
+        short,
+    ]
 
 
 def _fill_role(queue: QueueSnapshot) -> Role:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,10 +18,21 @@ from sp500tui.pipeline.core.snapshot import (
     Snapshot,
     WorkerState,
 )
+from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond
 from sp500tui.tui.history import History
 from sp500tui.tui.render.lines import Role, width_of
 from sp500tui.tui.shell.pipeline_strip import ROWS, columns, shown_rows, stage_at, strip_lines
-from tests.support.tui.fake_pipeline import degraded, draining, empty, failed, queue, running, with_history
+from tests.support.tui.fake_pipeline import (
+    NOON,
+    degraded,
+    draining,
+    empty,
+    failed,
+    queue,
+    running,
+    second_sample,
+    with_history,
+)
 from tests.support.tui.past_seconds import past_seconds
 
 WIDTH, HEIGHT = 116, 10
@@ -115,6 +126,54 @@ def test_a_queue_says_its_depth_its_trend_and_the_age_of_its_oldest_item() -> No
     assert behind_strip(running(), QueueName.QUOTES) == "empty"
     wide = behind_strip(running(), QueueName.TICKERS, 196)
     assert wide == "▲ fills   0.4 s old"
+
+
+def full_for(blocked: Sequence[float]) -> History:
+    """Seconds in each of which the price worker waited for room in the quotes queue for so long."""
+    history = History()
+    history.extend(
+        SecondSample(
+            second,
+            NOON,
+            stages=(
+                StageSecond(StageName.PRICE, {WorkerState.BLOCKED: waited, WorkerState.IDLE: 1 - waited}),
+            ),
+            queues=tuple(
+                QueueSecond(name, blocked=waited if name is QueueName.QUOTES else 0.0) for name in QueueName
+            ),
+        )
+        for second, waited in enumerate(blocked, 1)
+    )
+    return history
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (78, "held back 50 %"),
+        (116, "held back 50 %  1 s old"),
+        (196, "held back 100/50/10 % of 1/10/60 s"),
+    ],
+)
+def test_a_queue_says_for_how_long_it_held_its_producers_back(width: int, shown: str) -> None:
+    # given a minute in whose last five seconds the price worker waited for room in the quotes queue
+    history = full_for([0.2] * 5 + [0.0] * 50 + [1.0] * 5)
+    snapshot = running()
+    full = replace(snapshot.queue(QueueName.QUOTES), ready=12, oldest_age=1.2)
+    queues = tuple(full if each.name is full.name else each for each in snapshot.queues)
+    layout = columns(width)
+    line = row(replace(snapshot, queues=queues), QueueName.QUOTES, width, history)
+    # then it has the shares of the last 1, 10 and 60 s, or that of 10 s where there is less room
+    assert line[-layout.room :].strip() == shown
+    assert "held back" not in row(running(), QueueName.ROWS, width, history)
+
+
+def test_the_shares_follow_the_newest_second() -> None:
+    history = full_for([1.0] * 20)
+    assert list(history.held_back(QueueName.QUOTES)) == [1.0, 1.0, 1.0]
+    history.extend([second_sample(21)])
+    assert history.held_back(QueueName.QUOTES)[0] == 0.0
+    assert list(History().held_back(QueueName.QUOTES)) == [0.0, 0.0, 0.0]
 
 
 def test_a_stage_says_its_workers_its_rate_its_latency_and_its_failures() -> None:

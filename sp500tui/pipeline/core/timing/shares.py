@@ -79,4 +79,5 @@ def held_back(samples: Sequence[SecondSample], queue: QueueName) -> float | None
     whole = sum(sum(stage.seconds.values()) for stage in stages)
     if not whole:
         return None
-    return min(1.0, sum(sample.queue(queue).blocked for sample in samples) / whole)
+    blocked = sum(each.blocked for sample in samples for each in sample.queues if each.name is queue)
+    return min(1.0, blocked / whole)
