@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.faults.campaigns.kills import kill_programs
-from tests.faults.checker import Checker, Handed, rows_in_journal, rows_in_table
+from tests.faults.checker import Checker, Handed, Key, rows_in_journal, rows_in_table
 from tests.faults.rig.program import Launcher, wait_for
 from tests.faults.rig.steps import FIFTY, ends_clean, goes_on, gone, running
 from tests.support.parameters import rest_thorough
@@ -63,6 +63,34 @@ def test_rows_wait_in_the_journal_and_are_replayed(
     assert again.stops() == 143
     assert rows_in_journal(again.journal) == []
     assert dict(rows_in_table(database_url)).items() >= held.items()
+
+
+@pytest.mark.thorough
+def test_rows_that_no_writer_takes_are_in_the_journal_when_the_program_is_killed(
+    launch: Launcher, handed: Handed, check: Checker, database_url: str
+) -> None:
+    """Given the only writer stopped during its start, then what was fetched is safe, and the next start stores it."""
+    program = launch(database=database_url, symbols=FIFTY, writers=1, commit_timeout=120)
+    wait_for(program.writers, "a writer process")
+    (writer,) = program.writers()
+    writer.suspend()
+    program.hears("cycle 1 finished")
+    until = handed.now()
+    wait_for(
+        lambda: _keys(handed, until) <= {key for key, _ in rows_in_journal(program.journal)},
+        "every quote in the journal",
+    )
+    program.kill()
+    writer.kill()
+    assert len(_keys(handed, until)) >= 50
+
+    again = running(launch, database_url)
+    ends_clean(again, check, database_url)
+    assert _keys(handed, until) <= {key for key, _ in rows_in_table(database_url)}
+
+
+def _keys(handed: Handed, until: int) -> set[Key]:
+    return {(quote.symbol, quote.quote_time) for quote in handed.quotes(until)}
 
 
 @pytest.mark.thorough

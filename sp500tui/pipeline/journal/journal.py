@@ -153,6 +153,23 @@ class Journal:
             segment.mark_committed(number)
         return None
 
+    def spool(self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes) -> None:
+        """Write rows to disk, behind the others that wait for a writer, then acknowledge their lease.
+
+        Raises:
+            JournalError: the disk cannot be written or the journal's limit is reached; the lease stays open.
+        """
+        segment, number = self._segment(), next(self._numbers)
+        self._check_limit(len(payload))
+        self._append(segment, number, len(rows), payload)
+        with self._counters.lock:
+            if lease.ack():
+                self._pending.batches.append((segment, number, False))
+                self._pending.rows += len(rows)
+                self._rows_changed()
+                return
+        segment.mark_committed(number)
+
     def dead_letter(
         self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int
     ) -> None:

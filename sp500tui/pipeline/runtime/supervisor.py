@@ -59,6 +59,7 @@ class Supervisor(Lifecycle):
             self._emit(EventKind.REPLAYING, message)
         components.database_monitor.thread.start()
         components.stages[StageName.WRITER].start()
+        components.spooler.thread.start()
         components.sources = self._connect(self._settings, self._paths, components.throttle)
         if self._settings.database is not None:
             # A server given by URL answers quickly; an embedded one starts while the price workers load yfinance.
@@ -211,7 +212,7 @@ class Supervisor(Lifecycle):
 
     def _closing_steps(self) -> list[ClosingStep]:
         components = self.components
-        steps: list[ClosingStep] = []
+        steps: list[ClosingStep] = [("the spooler", components.spooler.close)]
         if self.market_clock is not None:
             steps.append(("the market clock", self.market_clock.close))
         steps.append(("the reports of the sources", components.watches.close))

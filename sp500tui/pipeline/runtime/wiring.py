@@ -36,6 +36,7 @@ from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.pipeline.writer.batch_store import BatchStore
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.pipeline.writer.spooler import Spooler
 from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest
@@ -253,6 +254,10 @@ class PipelineComponents(RunComponents):
         )
         self.writer_stage = self._make_writer_stage(self.journal, dead_letters)
         self.stages = self._make_stages(stage_sizes(settings), on_cycles_ended)
+        writers = self.stages[StageName.WRITER]
+        self.spooler = Spooler(
+            self.writer_stage, self.journal, paused=lambda: writers.must_pause, wake=writers.wake
+        )
         self.stages[StageName.HISTORY] = self.history.pool
         self.queue_meters = (
             QueueMeter(QueueName.TICKERS, self.tickers),

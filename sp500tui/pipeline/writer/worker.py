@@ -30,11 +30,8 @@ _LINGER = 0.05
 """Seconds a writer waits for more rows to fill a batch."""
 _MAX_CRASHES = 3
 """Writer processes that may die holding a batch before it is bisected."""
-_SPOOL_FILL = 0.5
-"""Fill level of the rows queue above which rows are spooled while the database is down."""
-_SPOOL_AGE = 1.0
-"""Seconds after which waiting rows are spooled in any case: a crash of this program loses no more than that."""
-_FULL_DISK_PAUSE = 1.0
+FULL_DISK_PAUSE = 1.0
+"""Seconds between two attempts to write to a disk that is full."""
 _COMMIT_GRACE = 1.0
 """Seconds a running commit may still take after spooling has begun."""
 _START_TIMEOUT = 20.0
@@ -82,6 +79,23 @@ class WriterStage(Generic[B]):
         self.commit_timeout = commit_timeout
         self.spooling_since: float | None = None
         """Monotonic time at which `ShutdownLevel.SPOOL` was reached: rows go to the batch store from then on."""
+        self.taken_at = time.monotonic()
+        """Monotonic time at which a writer last took a batch."""
+
+    def encode(self, lease: Lease[ConvertedQuote]) -> tuple[Sequence[ConvertedQuote], bytes] | None:
+        """The rows of a lease and their payload.
+
+        None when rows were dead-lettered because they cannot be encoded; the others are back in the queue.
+
+        Raises:
+            JournalError: the dead letters cannot be written; the lease stays open.
+        """
+        rows, payload, unwritable = _encode(lease.items)
+        if unwritable:
+            self.dead_letters.add(unwritable)
+            self.batch_store.dead_letter(lease, rows, len(unwritable))
+            return None
+        return rows, payload
 
     def make_task(self, worker: Worker) -> WriterTask[B]:
         """The task of one writer; its process is started with the first batch."""
@@ -104,7 +118,7 @@ class WriterTask(Generic[B]):
         """Monotonic time at which the connection was last seen to work, or since when the next attempt opens one."""
 
     def run_once(self) -> None:
-        """Write pending batches to the database, or spool rows while it is down."""
+        """Write pending batches to the database; while it is down, wait for it, and at the end spool rows."""
         shared = self._shared
         self._began = time.monotonic()
         if shared.spooling_since is not None or not shared.health.ready.is_set() or shared.health.retry_in:
@@ -116,6 +130,7 @@ class WriterTask(Generic[B]):
             return
         batch = shared.batch_store.take_pending() or self._admit()
         while batch is not None:
+            shared.taken_at = time.monotonic()
             self._write(batch)
             batch, self._prefetched = self._prefetched, None
             if batch is not None and self._worker.abandoned:
@@ -126,19 +141,16 @@ class WriterTask(Generic[B]):
     # --- while the database is down ---------------------------------------------------------------------
 
     def _spool_or_wait(self) -> None:
-        """Spool rows when they pile up or the run is ending; otherwise wait for the database."""
-        shared, worker = self._shared, self._worker
+        """Spool rows when the run is ending; otherwise wait for the database, while the `Spooler` takes the rows."""
+        shared = self._shared
         if not shared.batch_store.accepts_when_down:
             pause = shared.health.retry_in
             self._wait_for_database(0.1 if pause is None else pause)
             return
-        depth = shared.rows.depth()
-        spooling = shared.spooling_since is not None
-        ended = not depth.ready and not shared.batch_store.has_pending
-        old = (depth.oldest_age or 0.0) > _SPOOL_AGE
-        if spooling or ended or old or depth.ready > depth.capacity * _SPOOL_FILL:
+        ended = not shared.rows.depth().ready and not shared.batch_store.has_pending
+        if shared.spooling_since is not None or ended:
             # `take` is also how a writer learns that the queue is closed.
-            lease = worker.take(shared.rows, shared.batch_size, timeout=0.0 if ended else 0.1)
+            lease = self._take(timeout=0.0 if ended else 0.1)
             batch = None if lease is None else self._to_batch_store(lease)
             if batch is not None:
                 self._requeue(batch)
@@ -172,12 +184,27 @@ class WriterTask(Generic[B]):
 
     def _admit(self) -> B | None:
         """Lease rows and hand them to the batch store."""
-        shared, worker = self._shared, self._worker
-        lease = worker.take(shared.rows, shared.batch_size, linger=_LINGER)
+        worker = self._worker
+        lease = self._take(linger=_LINGER)
         if lease is None:
             return None
         worker.start_work(f"{len(lease.items)} rows to the journal", batches_of(lease.items))
         return self._to_batch_store(lease)
+
+    def _take(self, *, linger: float = 0.0, timeout: float | None = None) -> Lease[ConvertedQuote] | None:
+        """Lease up to one batch of rows; None without rows, and while batches wait in the store of a drained queue.
+
+        Raises:
+            QueueClosedError: all is committed, or stays in the store for the next start.
+        """
+        shared = self._shared
+        try:
+            return self._worker.take(shared.rows, shared.batch_size, linger=linger, timeout=timeout)
+        except QueueClosedError:
+            # The rows that were taken last may have gone to the store since this writer looked there.
+            if shared.spooling_since is None and shared.batch_store.has_pending:
+                return None
+            raise
 
     def _to_batch_store(self, lease: Lease[ConvertedQuote]) -> B | None:
         """The batch of a lease; None, with the rows back in the queue, while the disk is full."""
@@ -186,7 +213,7 @@ class WriterTask(Generic[B]):
             return self._accept(lease)
         except JournalError as error:
             worker.last_error = str(error)
-            worker.wait(_FULL_DISK_PAUSE, WorkerState.JOURNAL, str(error))
+            worker.wait(FULL_DISK_PAUSE, WorkerState.JOURNAL, str(error))
             return None
 
     def _accept(self, lease: Lease[ConvertedQuote]) -> B | None:
@@ -196,14 +223,11 @@ class WriterTask(Generic[B]):
             JournalError: the disk cannot be written; the rows are back in the queue.
         """
         shared = self._shared
-        rows, payload, unwritable = _encode(lease.items)
         try:
-            if unwritable:
-                shared.dead_letters.add(unwritable)
-                shared.batch_store.dead_letter(lease, rows, len(unwritable))
+            if (batch := shared.encode(lease)) is None:
                 return None
             with self._worker.during(WorkerState.JOURNAL):
-                return shared.batch_store.accept(lease, rows, payload)
+                return shared.batch_store.accept(lease, *batch)
         except JournalError:
             lease.release()
             raise
@@ -272,7 +296,7 @@ class WriterTask(Generic[B]):
                 except JournalError as error:
                     # Only without write-ahead: the batch is in memory alone until the disk can be written.
                     self._worker.set_state(WorkerState.JOURNAL, str(error))
-                    time.sleep(_FULL_DISK_PAUSE)
+                    time.sleep(FULL_DISK_PAUSE)
         # Writers wait on the rows queue; wake them for the batch in the store.
         self._worker.pool.wake()
 

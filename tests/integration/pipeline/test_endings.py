@@ -40,6 +40,7 @@ IN_TIME = 60.0
 """Seconds that an orderly end may take on a crowded machine; without failures it takes less than one."""
 STEPS = {
     "pipeline": [
+        "components.spooler.close",
         "_lifecycle.market_clock.close",
         "components.database_monitor.close",
         "components.database_monitor._database.close",
@@ -70,6 +71,7 @@ START_STEPS = {
     "pipeline": [
         "components.journal.open",
         "components.database_monitor.thread.start",
+        "components.spooler.thread.start",
         "_lifecycle._connect",
         *STAGES,
         "_lifecycle._open_market_clock",

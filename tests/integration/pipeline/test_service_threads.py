@@ -52,6 +52,8 @@ from sp500tui.tui.demo.tour_control import TourControl
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.startup import PipelineLoader
 from sp500tui.tui.terminal.driver import NonBlockingWriter
+from tests.support.pipeline.rows import row
+from tests.support.pipeline.writer_harness import Open
 from tests.support.ports import free_port
 from tests.support.remote.control_socket import Serve
 from tests.support.tui.canned_market import CannedMarket
@@ -90,6 +92,7 @@ SCENARIOS = {
     "pipeline/core/timing/interpreter_lock.py": "test_the_gauge_of_the_interpreter_lock_goes_on",
     "pipeline/core/worker.py": "test_a_worker_goes_on",
     "pipeline/core/worker_pool.py": "test_a_worker_goes_on",
+    "pipeline/writer/spooler.py": "test_the_spooler_goes_on",
     "pipeline/writer/process.py": "test_a_writer_that_cannot_watch_its_pipe_ends",
     "tui/startup.py": "test_a_pipeline_that_cannot_be_opened_is_shown",
     "tui/shell/background.py": "test_a_background_call_of_a_screen_is_logged",
@@ -242,6 +245,16 @@ def test_the_metrics_endpoint_goes_on(
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert answer.status == 200
         eventually(lambda: seen("metrics"))
+
+
+def test_the_spooler_goes_on(
+    open_writers: Open, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, eventually: Wait
+) -> None:
+    with open_writers(away=True, spooling=True) as harness:
+        monkeypatch.setattr(harness.journal, "spool", raising_first(harness.journal.spool))
+        harness.put([row(1)])
+        eventually(lambda: harness.ledger().spooled == 1)
+    assert seen("spooler")
 
 
 def test_the_market_clock_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None:

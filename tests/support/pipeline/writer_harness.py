@@ -24,6 +24,7 @@ from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.writer import database_health as database_state
 from sp500tui.pipeline.writer import worker as writing_module
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
+from sp500tui.pipeline.writer.spooler import Spooler
 from sp500tui.pipeline.writer.worker import WriterStage
 from tests.support.pipeline.fake_database import FakeDatabase
 
@@ -32,13 +33,19 @@ class WriterHarness:
     """Writers between a rows queue and a database in memory."""
 
     def __init__(
-        self, folder: Path, *, batch: int = 10, capacity: int = 1000, write_ahead: bool = True
+        self,
+        folder: Path,
+        *,
+        batch: int = 10,
+        capacity: int = 1000,
+        write_ahead: bool = True,
+        journal_limit: int = 1 << 24,
     ) -> None:
         self.database = FakeDatabase()
         self.counters = LedgerCounters()
         self.rows: MemoryQueue[ConvertedQuote] = MemoryQueue(capacity, self.counters.lock)
         self.journal = Journal(
-            folder / "journal", self.counters, limit_bytes=1 << 24, write_ahead=write_ahead
+            folder / "journal", self.counters, limit_bytes=journal_limit, write_ahead=write_ahead
         )
         self.journal.open()
         self.dead_letters = DeadLetters(folder / "dead.jsonl")
@@ -61,6 +68,9 @@ class WriterHarness:
         )
         self.stage = WorkerPool(
             StageName.WRITER, self.writer_stage.make_task, 1, listener=self.events.append, jitter=lambda: 0.0
+        )
+        self.spooler = Spooler(
+            self.writer_stage, self.journal, paused=lambda: self.stage.must_pause, wake=self.stage.wake
         )
 
     def put(self, rows: Sequence[ConvertedQuote]) -> None:
@@ -96,7 +106,10 @@ Open = Callable[..., AbstractContextManager[WriterHarness]]
 @pytest.fixture
 def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     @contextmanager
-    def make(writers: int = 1, *, away: bool = False, **kwargs: Any) -> Iterator[WriterHarness]:
+    def make(
+        writers: int = 1, *, away: bool = False, spooling: bool = False, **kwargs: Any
+    ) -> Iterator[WriterHarness]:
+        """`away`: the database is not open; `spooling`: the spooler takes rows that no writer takes in time."""
         harness = WriterHarness(tmp_path, **kwargs)
         if away:
             harness.health.ready.clear()
@@ -115,7 +128,8 @@ def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         watcher.start()
         harness.stage.scale(writers)
         harness.stage.start()
-        harness.stage.start()
+        if spooling:
+            harness.spooler.thread.start()
         try:
             yield harness
             harness.rows.close()
@@ -125,6 +139,7 @@ def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
                 harness.stage.shutdown_now()
                 assert harness.stage.join(10)
         finally:
+            harness.spooler.close()
             over.set()
             watcher.join()
         assert unbalanced == [], "the equation holds at every moment"

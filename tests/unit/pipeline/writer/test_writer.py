@@ -224,7 +224,7 @@ def test_time_outs_do_not_count_against_the_batch(open_writers: Open, eventually
 
 
 def test_rows_are_spooled_while_the_database_is_down(open_writers: Open, eventually: Wait) -> None:
-    with open_writers(capacity=20, away=True) as harness:
+    with open_writers(capacity=20, away=True, spooling=True) as harness:
         harness.put(rows(15))
         eventually(lambda: harness.ledger().spooled >= 10)
         assert harness.journal.snapshot().health is Health.DEGRADED
@@ -262,7 +262,7 @@ def test_shutdown_level_spool_spools_everything(open_writers: Open, eventually: 
 def test_a_full_disk_keeps_the_rows_in_the_queue_and_is_reported(
     open_writers: Open, eventually: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing_module, "_FULL_DISK_PAUSE", 0.02)
+    monkeypatch.setattr(writing_module, "FULL_DISK_PAUSE", 0.02)
     with open_writers() as harness:
         real = harness.journal.accept
 
@@ -311,7 +311,7 @@ def test_dead_letters_that_cannot_be_written_keep_their_batch(
 def test_without_write_ahead_a_batch_waits_in_memory_until_the_disk_can_be_written(
     open_writers: Open, eventually: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing_module, "_FULL_DISK_PAUSE", 0.01)
+    monkeypatch.setattr(writing_module, "FULL_DISK_PAUSE", 0.01)
     with open_writers(write_ahead=False) as harness:
         full, faults = iter([True, True]), iter([True])
         real = harness.journal.requeue
@@ -389,7 +389,7 @@ def test_random_faults_lose_and_alter_no_row(
         if kind:
             raise RefusedError(kind)
 
-    with open_writers(4, batch=50) as harness:
+    with open_writers(4, batch=50, spooling=True) as harness:
         harness.database.before_commit = harness.database.after_commit = strike
         for start in range(0, 3000, 100):
             harness.put(rows(100, first=start))
