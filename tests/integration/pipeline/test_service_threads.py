@@ -19,6 +19,7 @@ from wsgiref.simple_server import WSGIServer
 import pytest
 
 import sp500tui
+from sp500tui.cli.interruptible import interruptible
 from sp500tui.cluster.node.lifecycle import NodeLifecycle
 from sp500tui.cluster.shared.price_feed import PriceFeed
 from sp500tui.config.paths import Paths
@@ -84,6 +85,7 @@ def modules() -> Iterator[tuple[str, ast.AST]]:
 
 
 SCENARIOS = {
+    "cli/interruptible.py": "test_a_call_that_stop_signals_end_raises_to_its_caller",
     "cluster/node/lifecycle.py": "test_giving_leases_back_is_tried_again",
     "cluster/shared/price_feed.py": "test_the_price_feed_goes_on",
     "pipeline/runtime/database_monitor.py": "test_the_database_monitor_fails_a_run_that_has_no_database",
@@ -245,6 +247,15 @@ def test_the_metrics_endpoint_goes_on(
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert answer.status == 200
         eventually(lambda: seen("metrics"))
+
+
+def test_a_call_that_stop_signals_end_raises_to_its_caller() -> None:
+    @interruptible
+    def broken() -> None:
+        raise UnexpectedError("broken")
+
+    with pytest.raises(UnexpectedError):
+        broken()
 
 
 def test_the_spooler_goes_on(
