@@ -11,7 +11,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sp500tui.cluster.broker.checks import check_server
@@ -26,7 +25,6 @@ from sp500tui.cluster.broker.errors import (
 from sp500tui.cluster.broker.scripts import Script, load
 from sp500tui.cluster.broker.tls import check_files, diagnose_tls_mismatch
 from sp500tui.cluster.broker.values import to_text
-from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.snapshot import Health
@@ -45,8 +43,6 @@ _MAX_REPAIRS = 3
 """Maximum number of key repairs for one command before its error is reported."""
 _CLOCK_TTL = 60.0
 """Seconds after which the broker's clock is read again."""
-_MAX_PASSWORD = 4096
-"""Characters of the password file that are read."""
 
 Argument = str | bytes | int | float
 
@@ -67,30 +63,6 @@ _KEY_TYPES = {
 def key_type(name: str) -> str:
     """The type that a key of our namespace must have; empty for an unknown name."""
     return _KEY_TYPES.get(name) or _KEY_TYPES.get(name.partition(":")[0], "")
-
-
-def read_password(file: Path | None) -> str | None:
-    """The first line of the password file; None without a file.
-
-    A file keeps the password out of process lists and the shell history.
-
-    Raises:
-        ConfigurationError: the file cannot be read, or its first line is empty.
-    """
-    if file is None:
-        return None
-    remedy = "name a file with the password on its first line (--broker-password-file FILE)"
-    try:
-        with file.open(encoding="utf-8") as opened:
-            line = opened.read(_MAX_PASSWORD).partition("\n")[0].rstrip("\r")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigurationError(
-            f"the broker's password file {file} cannot be read: {reason}; {remedy}"
-        ) from None
-    if not line:
-        raise ConfigurationError(f"the broker's password file {file} is empty; {remedy}")
-    return line
 
 
 @dataclass(frozen=True, slots=True)

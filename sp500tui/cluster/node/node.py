@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sp500tui.cluster.broker.client import Broker, read_password
+from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.values import to_int
 from sp500tui.cluster.membership.membership import node_name
 from sp500tui.cluster.membership.view import distribute
@@ -23,18 +23,16 @@ from sp500tui.cluster.node.snapshot import (
     own_workers,
     subtract_baseline,
 )
-from sp500tui.cluster.node.validation import node_stage_sizes, validate_node
+from sp500tui.cluster.node.validation import node_stage_sizes, read_password, validate_node
 from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
-from sp500tui.model import Resolution
 from sp500tui.pipeline.api import (
     MAX_INTERVAL,
     MAX_WORKERS,
     MIN_INTERVAL,
     MIN_WORKERS,
-    HistorySnapshot,
     ScaleResult,
     ShutdownLevel,
     clamp_workers,
@@ -46,7 +44,6 @@ from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, NodeSnapsh
 from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
-from sp500tui.pipeline.runtime.maintenance import HealRequest
 from sp500tui.pipeline.runtime.sources import Sources
 
 SHUTDOWN_MESSAGES = {
@@ -153,30 +150,6 @@ class ClusterNode(PipelineBase):
             return False
         self._control_loop.set_desired(RUN_NOW_KEY, "1")
         return True
-
-    def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
-        """See `PipelineControl.heal`; False on a node that does not run the history stage.
-
-        This node determines what is missing, and all nodes with the stage request it.
-        """
-        return self._request(HealRequest(resolution, start, end, tuple(symbols)))
-
-    def check_coverage(
-        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
-    ) -> bool:
-        """See `PipelineControl.check_coverage`; False on a node that does not run the history stage."""
-        return self._request(HealRequest(resolution, start, end, tuple(symbols), fetch=False))
-
-    def _request(self, request: HealRequest) -> bool:
-        components = self.components
-        if self._lifecycle.phase is not Phase.RUNNING or StageName.HISTORY not in components.stages:
-            return False
-        components.maintenance.request(request)
-        return True
-
-    def history(self) -> HistorySnapshot:
-        """See `PipelineControl.history`; the requests that are left are those of the cluster."""
-        return self.components.maintenance.progress()
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""

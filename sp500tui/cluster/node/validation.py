@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from sp500tui.config.settings import Settings, parse_stages
@@ -11,6 +12,9 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.runtime.wiring import stage_sizes
+
+_MAX_PASSWORD = 4096
+"""Characters of the password file that are read."""
 
 
 def node_stage_sizes(settings: Settings) -> dict[StageName, int]:
@@ -44,6 +48,30 @@ def validate_node(settings: Settings, sizes: Mapping[StageName, int]) -> str:
             "add --database postgresql://user@host:5432/database"
         )
     return settings.broker
+
+
+def read_password(file: Path | None) -> str | None:
+    """The first line of the password file; None without a file.
+
+    A file keeps the password out of process lists and the shell history.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or its first line is empty.
+    """
+    if file is None:
+        return None
+    remedy = "name a file with the password on its first line (--broker-password-file FILE)"
+    try:
+        with file.open(encoding="utf-8") as opened:
+            line = opened.read(_MAX_PASSWORD).partition("\n")[0].rstrip("\r")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"the broker's password file {file} cannot be read: {reason}; {remedy}"
+        ) from None
+    if not line:
+        raise ConfigurationError(f"the broker's password file {file} is empty; {remedy}")
+    return line
 
 
 def _is_loopback(url: str) -> bool:

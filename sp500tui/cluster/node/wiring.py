@@ -30,8 +30,7 @@ from sp500tui.pipeline.core.timing.second_history import SampledDepth
 from sp500tui.pipeline.history.plan import HistoryTask
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
-from sp500tui.pipeline.runtime.history import TASKS_CAPACITY, HistoryRun
-from sp500tui.pipeline.runtime.maintenance import Maintenance
+from sp500tui.pipeline.runtime.history import TASKS_CAPACITY
 from sp500tui.pipeline.runtime.wiring import BURST, RunComponents
 from sp500tui.pipeline.stages.scraper import CurrentConstituents
 
@@ -127,7 +126,19 @@ class NodeComponents(RunComponents):
         self.batch_store = LeaseBatchStore()
         self.writer_stage = self._make_writer_stage(self.batch_store, dead_letters)
         self.stages = self._make_stages(sizes, on_cycles_ended)
-        self._make_history_stage(settings, paths, sizes)
+        stats = self.queue_stats[QueueName.HISTORY]
+        self.leads_history = False
+        """Whether this node, of those that run the stage, determines what is missing and replaces old rows."""
+        self._make_history_stage(
+            paths,
+            self.history_tasks,
+            depth=stats.depth,
+            on_added=lambda: stats.set(self.history_tasks.reading()),
+            leads=lambda: self.leads_history,
+        )
+        if StageName.HISTORY in sizes:
+            self.history.pool.scale(sizes[StageName.HISTORY])
+            self.stages[StageName.HISTORY] = self.history.pool
         self.seconds = self._make_history(
             {name: SampledDepth(stats.depth) for name, stats in self.queue_stats.items()}
         )
@@ -181,36 +192,6 @@ class NodeComponents(RunComponents):
             QueueName.HISTORY: RemoteQueueStats(TASKS_CAPACITY),
         }
         self.queue_meters = tuple(QueueMeter(queue, stats) for queue, stats in self.queue_stats.items())
-
-    def _make_history_stage(self, settings: Settings, paths: Paths, sizes: Mapping[StageName, int]) -> None:
-        stats = self.queue_stats[QueueName.HISTORY]
-        self.leads_history = False
-        """Whether this node, of those that run the stage, determines what is missing and replaces old rows."""
-        self.history = HistoryRun(
-            settings,
-            paths,
-            self.history_tasks,
-            url=lambda: self.database_monitor.url,
-            fetch=self._fetch_chart,
-            health=self.database,
-            publish=self.publish,
-            background=self.throttle.background,
-            depth=stats.depth,
-            on_added=lambda: stats.set(self.history_tasks.reading()),
-        )
-        self.maintenance = Maintenance(
-            settings,
-            self.history,
-            url=lambda: self.database_monitor.url,
-            symbols=lambda: self.current_constituents.symbols,
-            fetch=self._fetch_chart,
-            background=self.throttle.background,
-            health=self.database,
-            leads=lambda: self.leads_history,
-        )
-        if StageName.HISTORY in sizes:
-            self.history.pool.scale(sizes[StageName.HISTORY])
-            self.stages[StageName.HISTORY] = self.history.pool
 
     def serve_history(self) -> None:
         """Start the history stage of this node once there are requests for bars in the cluster."""

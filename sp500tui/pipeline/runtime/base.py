@@ -9,18 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sp500tui.model import Constituent
-from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, ShutdownLevel
+from sp500tui.model import Constituent, Resolution
+from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, FaultInjector, HistorySnapshot, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, EventLog, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import Durations
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, Snapshot, WorkerState
+from sp500tui.pipeline.core.snapshot import LivePrice, MarketSnapshot, Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.timing.second_history import ProcessorSeconds
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.shares import lock_over
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
 from sp500tui.pipeline.runtime.lifecycle import Lifecycle, writer_tasks
+from sp500tui.pipeline.runtime.maintenance import HealRequest
 from sp500tui.pipeline.runtime.wiring import RunComponents
 
 _LOCK_SECONDS = 10
@@ -132,6 +133,29 @@ class PipelineBase:
 
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
         raise NotImplementedError
+
+    def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
+        """See `PipelineControl.heal`; False on a node that does not run the history stage.
+
+        A node determines what is missing, and all nodes with the stage request it.
+        """
+        return self._request_history(HealRequest(resolution, start, end, tuple(symbols)))
+
+    def check_coverage(
+        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
+    ) -> bool:
+        """See `PipelineControl.check_coverage`; False on a node that does not run the history stage."""
+        return self._request_history(HealRequest(resolution, start, end, tuple(symbols), fetch=False))
+
+    def _request_history(self, request: HealRequest) -> bool:
+        if self._lifecycle.phase is not Phase.RUNNING or StageName.HISTORY not in self.components.stages:
+            return False
+        self.components.maintenance.request(request)
+        return True
+
+    def history(self) -> HistorySnapshot:
+        """See `PipelineControl.history`; in a cluster the requests that are left are those of all nodes."""
+        return self.components.maintenance.progress()
 
     def kill_worker(self, name: str) -> bool:
         """See `PipelineControl.kill_worker`; for writers of this program."""

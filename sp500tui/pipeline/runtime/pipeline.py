@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
-from sp500tui.model import Resolution
-from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, HistorySnapshot, ScaleResult, clamp_workers
+from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
-from sp500tui.pipeline.runtime.maintenance import HealRequest
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.runtime.supervisor import Connect, Supervisor
 from sp500tui.pipeline.runtime.wiring import PipelineComponents
@@ -70,26 +67,6 @@ class Pipeline(PipelineBase):
     def run_cycle_now(self) -> bool:
         """See `PipelineControl.run_cycle_now`."""
         return self._lifecycle.phase is Phase.RUNNING and self.components.cycles.request()
-
-    def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
-        """See `PipelineControl.heal`."""
-        return self._request(HealRequest(resolution, start, end, tuple(symbols)))
-
-    def check_coverage(
-        self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
-    ) -> bool:
-        """See `PipelineControl.check_coverage`."""
-        return self._request(HealRequest(resolution, start, end, tuple(symbols), fetch=False))
-
-    def _request(self, request: HealRequest) -> bool:
-        if self._lifecycle.phase is not Phase.RUNNING:
-            return False
-        self.components.maintenance.request(request)
-        return True
-
-    def history(self) -> HistorySnapshot:
-        """See `PipelineControl.history`."""
-        return self.components.maintenance.progress()
 
     def set_interval(self, seconds: float) -> float:
         """See `PipelineControl.set_interval`."""

@@ -14,7 +14,7 @@ from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.ledger import Ledger, LedgerCounters
 from sp500tui.pipeline.core.metrics import LatencyHistogram, QueueMeter
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.queue import LeasedQueue, MemoryQueue
+from sp500tui.pipeline.core.queue import Depth, LeasedQueue, MemoryQueue
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.interpreter_lock import LockGauge, has_lock
 from sp500tui.pipeline.core.timing.second_history import DepthSource, SecondHistory
@@ -72,6 +72,8 @@ class RunComponents:
     current_constituents: CurrentConstituents
     database_monitor: DatabaseMonitor
     writer_stage: WriterStage[Any]
+    history: HistoryRun
+    maintenance: Maintenance
     stages: dict[StageName, WorkerPool]
     """The stages that run here, in the order of the data."""
     seconds: SecondHistory
@@ -160,6 +162,39 @@ class RunComponents:
             self.cycles.subscribe(stages[StageName.SCRAPER].wake)
         return stages
 
+    def _make_history_stage(
+        self,
+        paths: Paths,
+        tasks: LeasedQueue[HistoryTask],
+        *,
+        depth: Callable[[], Depth] | None = None,
+        on_added: Callable[[], None] = lambda: None,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """The history stage and its maintenance; the arguments are those of `HistoryRun` and `Maintenance`."""
+        self.history = HistoryRun(
+            self._settings,
+            paths,
+            tasks,
+            url=lambda: self.database_monitor.url,
+            fetch=self._fetch_chart,
+            health=self.database,
+            publish=self.publish,
+            background=self.throttle.background,
+            depth=depth,
+            on_added=on_added,
+        )
+        self.maintenance = Maintenance(
+            self._settings,
+            self.history,
+            url=lambda: self.database_monitor.url,
+            symbols=lambda: self.current_constituents.symbols,
+            fetch=self._fetch_chart,
+            background=self.throttle.background,
+            health=self.database,
+            leads=leads,
+        )
+
     def _make_history(
         self, queues: Mapping[QueueName, DepthSource], journal: DepthSource | None = None
     ) -> SecondHistory:
@@ -233,25 +268,7 @@ class PipelineComponents(RunComponents):
             writing=lambda: self.journal.in_progress > 0,
         )
         history_tasks: MemoryQueue[HistoryTask] = MemoryQueue(TASKS_CAPACITY)
-        self.history = HistoryRun(
-            settings,
-            paths,
-            history_tasks,
-            url=lambda: self.database_monitor.url,
-            fetch=self._fetch_chart,
-            health=self.database,
-            publish=publish,
-            background=self.throttle.background,
-        )
-        self.maintenance = Maintenance(
-            settings,
-            self.history,
-            url=lambda: self.database_monitor.url,
-            symbols=lambda: self.current_constituents.symbols,
-            fetch=self._fetch_chart,
-            background=self.throttle.background,
-            health=self.database,
-        )
+        self._make_history_stage(paths, history_tasks)
         self.writer_stage = self._make_writer_stage(self.journal, dead_letters)
         self.stages = self._make_stages(stage_sizes(settings), on_cycles_ended)
         writers = self.stages[StageName.WRITER]

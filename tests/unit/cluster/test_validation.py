@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from sp500tui.cluster.broker.client import read_password
-from sp500tui.cluster.node.validation import node_stage_sizes, validate_node
+from sp500tui.cluster.node.validation import node_stage_sizes, read_password, validate_node
 from sp500tui.config.settings import Settings, parse_stages, validate_stages
 from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.names import StageName
