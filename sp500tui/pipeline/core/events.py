@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from sp500tui.pipeline.core.names import StageName
@@ -83,6 +83,28 @@ class PipelineEvent:
     """Duration of what has ended with this event."""
     count: int = 1
     """How often it occurred since it was last reported, or how many rows it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is to be reported: an event before it has a time."""
+
+    kind: EventKind
+    message: str
+    level: int
+    """A level of the `logging` module."""
+    stage: StageName | None = None
+    seconds: float | None = None
+    """Duration of what has ended."""
+    count: int = 1
+    """How often it occurred, or how many rows it is about."""
+
+    def event(self) -> PipelineEvent:
+        """The event, at the present time."""
+        at = datetime.now(UTC)
+        return PipelineEvent(
+            self.kind, self.message, self.level, at, self.stage, seconds=self.seconds, count=self.count
+        )
 
 
 ENDED_BY = {

@@ -1,15 +1,14 @@
 """Episodes of a run: what began is reported once, and its end once, with how long it lasted and what it affected.
 
-Each episode is fed by the poll of the run with the present state, and returns the event that is due, if any. Times are
+Each episode is fed by the poll of the run with the present state, and returns the notice that is due, if any. Times are
 monotonic, in seconds.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
-from sp500tui.pipeline.core.events import EventKind
+from sp500tui.pipeline.core.events import EventKind, Notice
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
 from sp500tui.pipeline.writer.database_health import Outage
@@ -20,21 +19,6 @@ _CYCLES_IN_TIME = 3
 """Cycles in a row that must end in time before the run is no longer behind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The beginning or the end of an episode."""
-
-    kind: EventKind
-    message: str
-    level: int
-    """A level of the `logging` module."""
-    stage: StageName | None = None
-    seconds: float | None = None
-    """How long it lasted, at its end."""
-    count: int = 1
-    """How often it occurred, or how many rows it affected."""
-
-
 class LimitEpisode:
     """The request limit is below the configured one."""
 
@@ -43,7 +27,7 @@ class LimitEpisode:
         self._lowest = 0.0
         self._low_at = 0.0
 
-    def update(self, now: float, rate: float, limit: float, reason: str = "") -> Report | None:
+    def update(self, now: float, rate: float, limit: float, reason: str = "") -> Notice | None:
         """Take the present and the configured limit, requests per second; `reason` is one line."""
         if rate < limit:
             self._low_at = now
@@ -53,13 +37,13 @@ class LimitEpisode:
             self._since, self._lowest = now, rate
             why = f": Yahoo Finance {reason}" if reason else ""
             message = f"the request limit is lowered from {limit:.3g} to {rate:.3g}/s{why}"
-            return Report(EventKind.LIMIT_LOWERED, message, logging.WARNING, StageName.PRICE)
+            return Notice(EventKind.LIMIT_LOWERED, message, logging.WARNING, StageName.PRICE)
         if self._since is None or now - self._low_at < _CALM:
             return None
         seconds, self._since = self._low_at - self._since, None
         lowest = f"the lowest was {self._lowest:.3g}/s"
         message = f"the request limit is back at {limit:.3g}/s after {seconds:.1f} s; {lowest}"
-        return Report(EventKind.LIMIT_RAISED, message, logging.INFO, StageName.PRICE, seconds)
+        return Notice(EventKind.LIMIT_RAISED, message, logging.INFO, StageName.PRICE, seconds)
 
 
 class BehindEpisode:
@@ -72,7 +56,7 @@ class BehindEpisode:
         self._number = self._skipped_in_cycle = self._skipped = 0
         self._late_number = 0
 
-    def update(self, now: float, cycle: CycleSnapshot) -> Report | None:
+    def update(self, now: float, cycle: CycleSnapshot) -> Notice | None:
         """Take the current or last cycle."""
         self._count_skipped(cycle)
         if cycle.next_in is None or not cycle.number or cycle.warming_up:
@@ -90,9 +74,9 @@ class BehindEpisode:
             f"the longest took {self._longest:.1f} of {self._interval:.1f} s, {starts}"
         )
         count, self._skipped = self._skipped, 0
-        return Report(EventKind.CYCLE_ON_TIME, message, logging.INFO, None, seconds, count)
+        return Notice(EventKind.CYCLE_ON_TIME, message, logging.INFO, None, seconds, count)
 
-    def _record_late(self, now: float, cycle: CycleSnapshot) -> Report | None:
+    def _record_late(self, now: float, cycle: CycleSnapshot) -> Notice | None:
         self._late_at, self._late_number = now, cycle.number
         if self._since is not None:
             if cycle.seconds > self._longest:
@@ -101,7 +85,7 @@ class BehindEpisode:
         self._since = now - (cycle.seconds - cycle.interval if cycle.running else 0.0)
         self._longest, self._interval = cycle.seconds, cycle.interval
         message = f"cycle {cycle.number} takes longer than the interval of {cycle.interval:.3g} s"
-        return Report(EventKind.CYCLE_BEHIND, message, logging.WARNING)
+        return Notice(EventKind.CYCLE_BEHIND, message, logging.WARNING)
 
     def _count_skipped(self, cycle: CycleSnapshot) -> None:
         before = self._skipped_in_cycle if cycle.number == self._number else 0
@@ -118,7 +102,7 @@ class ReplayEpisode:
 
     def update(
         self, now: float, *, outage: Outage | None, down: bool, waiting: int, replayed: int, dead: int
-    ) -> Report | None:
+    ) -> Notice | None:
         """Take the state of database and journal.
 
         Args:
@@ -145,4 +129,4 @@ class ReplayEpisode:
                 f"{rows:,} rows replayed from the journal in {took:.1f} s, {lost}"
             )
         seconds = None if ended is None else ended.seconds
-        return Report(EventKind.REPLAYED, message, logging.INFO, StageName.WRITER, seconds, rows)
+        return Notice(EventKind.REPLAYED, message, logging.INFO, StageName.WRITER, seconds, rows)

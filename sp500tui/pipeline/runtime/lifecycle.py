@@ -6,18 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
-from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.events import EventKind, Notice
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import Phase
-from sp500tui.pipeline.monitoring.episodes import BehindEpisode, LimitEpisode, Report
+from sp500tui.pipeline.monitoring.episodes import BehindEpisode, LimitEpisode
 from sp500tui.pipeline.monitoring.market_clock import MarketClock
 from sp500tui.pipeline.runtime.wiring import RunComponents
 from sp500tui.pipeline.writer.worker import WriterTask
@@ -202,10 +200,9 @@ class Lifecycle:
             cycle = components.cycles.snapshot(0, stopping=self.phase is not Phase.RUNNING)
             self._report(self._behind.update(now, cycle))
 
-    def _report(self, report: Report | None) -> None:
-        if report is not None:
-            event = PipelineEvent(report.kind, report.message, report.level, datetime.now(UTC), report.stage)
-            self.components.publish(replace(event, seconds=report.seconds, count=report.count))
+    def _report(self, notice: Notice | None) -> None:
+        if notice is not None:
+            self.components.publish(notice.event())
 
     def _wake_writers_without_process(self) -> None:
         """Let writers whose process has died while they wait for rows start another one."""

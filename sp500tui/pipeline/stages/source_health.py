@@ -7,11 +7,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
-from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.events import EventKind, Notice, PipelineEvent
 
 SLOW_AFTER = 3.0
 """Seconds from which a response counts as slow; normal ones take less than half a second."""
@@ -47,18 +45,6 @@ _KINDS = {
     Condition.THROTTLED: EventKind.THROTTLED,
     Condition.DOWN: EventKind.SOURCE_FAILED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A message about a source."""
-
-    kind: EventKind
-    message: str
-    level: int
-    """A level of the `logging` module."""
-    seconds: float | None = None
-    """At a recovery, how long the source was not available as usual."""
 
 
 class SourceHealth:
@@ -132,7 +118,7 @@ class SourceHealth:
             seconds = sum(self._seconds.values())
             self._seconds.clear()
             self._affected.clear()
-        return Notice(_KINDS[self.condition], message, level, seconds)
+        return Notice(_KINDS[self.condition], message, level, seconds=seconds)
 
     def final_notice(self, now: float) -> Notice | None:
         """The notice at the end of a run: a condition that lasts, or changes not reported; None if there is neither."""
@@ -234,8 +220,7 @@ class SourceWatch:
         with self._lock:
             notice = decide(self._clock())
         if notice is not None:
-            at = datetime.now(UTC)
-            self._emit(PipelineEvent(notice.kind, notice.message, notice.level, at, seconds=notice.seconds))
+            self._emit(notice.event())
 
 
 class SourceWatches:

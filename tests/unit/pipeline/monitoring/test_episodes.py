@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sp500tui.pipeline.core.events import ENDED_BY, EventKind
+from sp500tui.pipeline.core.events import ENDED_BY, EventKind, Notice
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
-from sp500tui.pipeline.monitoring.episodes import BehindEpisode, LimitEpisode, ReplayEpisode, Report
+from sp500tui.pipeline.monitoring.episodes import BehindEpisode, LimitEpisode, ReplayEpisode
 from sp500tui.pipeline.writer.database_health import Outage
 
 CYCLE = CycleSnapshot(number=1, total=503, running=True, seconds=0.5, next_in=1.5, interval=2.0)
@@ -114,7 +114,7 @@ class TestBehind:
 
 
 class TestReplay:
-    def update(self, episode: ReplayEpisode, now: float, **state: object) -> Report | None:
+    def update(self, episode: ReplayEpisode, now: float, **state: object) -> Notice | None:
         usual: dict[str, object] = {"outage": None, "down": False, "waiting": 0, "replayed": 0, "dead": 0}
         return episode.update(now, **{**usual, **state})  # type: ignore[arg-type]
 
