@@ -10,6 +10,7 @@ from itertools import islice
 from sp500tui.logs.setup import RING_CAPACITY, LogLine
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import EVENTS_KEPT, PipelineEvent
+from sp500tui.pipeline.core.latest_prices import newer_than
 from sp500tui.pipeline.core.snapshot import LivePrice
 from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT, SecondSample
 from sp500tui.remote.wire import Position, Update
@@ -60,14 +61,8 @@ class Mirror:
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
-        changed: list[LivePrice] = []
         with self._lock:
-            for price in reversed(self._prices.values()):
-                if price.version <= version:
-                    break
-                changed.append(price)
-        changed.reverse()
-        return self.position.prices, changed
+            return self.position.prices, newer_than(version, self._prices)
 
     def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
         """See `PipelineControl.seconds_since`."""

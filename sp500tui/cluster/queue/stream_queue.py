@@ -396,21 +396,6 @@ class StreamQueue(Generic[T]):
         found = self.reading()
         return Depth(found.ready, found.in_flight, self.capacity, found.oldest_age)
 
-    @property
-    def total_in(self) -> int:
-        """Items ever put by any node."""
-        return self.reading().total_in
-
-    @property
-    def total_out(self) -> int:
-        """Items ever acknowledged by any node."""
-        return self.reading().total_out
-
-    @property
-    def high_water(self) -> int:
-        """The largest number of ready items so far."""
-        return self.reading().high_water
-
 
 def _pause_until(end: float | None, longest: float) -> float:
     """Seconds until `end`, at most `longest`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import takewhile
 
 from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.snapshot import LivePrice
@@ -42,14 +43,8 @@ class LatestPrices:
 
     def changes_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """The current version and the prices that changed after `version`, oldest change first."""
-        changed: list[LivePrice] = []
         with self._lock:
-            for price in reversed(self._prices.values()):
-                if price.version <= version:
-                    break
-                changed.append(self._with_writer(price))
-            changed.reverse()
-            return self._version, changed
+            return self._version, [self._with_writer(price) for price in newer_than(version, self._prices)]
 
     def get(self, symbol: str) -> LivePrice | None:
         """The latest price of one symbol, with the writer that committed it, if any."""
@@ -67,6 +62,13 @@ class LatestPrices:
     def market_state(self) -> str | None:
         """The market session of the most recent quote; None before the first."""
         return self._market_state
+
+
+def newer_than(version: int, prices: dict[str, LivePrice]) -> list[LivePrice]:
+    """The prices with a later version, oldest first; `prices` are in the order of their versions."""
+    found = list(takewhile(lambda price: price.version > version, reversed(prices.values())))
+    found.reverse()
+    return found
 
 
 def _is_newer(row: ConvertedQuote, known: ConvertedQuote) -> bool:

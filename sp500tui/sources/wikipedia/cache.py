@@ -16,7 +16,7 @@ from pathlib import Path
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import Constituent, IndexChange
-from sp500tui.sources.wikipedia.table import checked, parse_day, plausible_symbol
+from sp500tui.sources.wikipedia.table import checked, constituent_of, parse_day, plausible_symbol
 from sp500tui.sources.yahoo.json_values import get_path
 
 _FILE = "constituents.json"
@@ -128,16 +128,7 @@ def _constituent(line: object) -> Constituent:
     symbol = text("symbol")
     if not plausible_symbol(symbol):
         raise ValueError(symbol)
-    return Constituent(
-        symbol=symbol,
-        name=text("name"),
-        sector=text("sector"),
-        sub_industry=text("sub_industry"),
-        headquarters=text("headquarters"),
-        date_added=parse_day(text("date_added")),
-        cik=text("cik"),
-        founded=text("founded"),
-    )
+    return constituent_of(symbol, text)
 
 
 def _changes(lines: object) -> tuple[IndexChange, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -220,6 +221,11 @@ def _constituent(cells: list[Tag], columns: dict[str, int]) -> Constituent | Non
     symbol = symbol_as_listed(text("symbol"))
     if not symbol or not text("name"):
         return None
+    return constituent_of(symbol, text)
+
+
+def constituent_of(symbol: str, text: Callable[[str], str]) -> Constituent:
+    """A constituent from the text of each of its fields."""
     cik = text("cik")
     return Constituent(
         symbol=symbol,

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -281,25 +281,23 @@ class YahooFinance:
 
     def _report_new_states(self, states: set[str]) -> None:
         """Log each unknown session name once; its quotes use their newest trade."""
-        with self._reporting:
-            new = states - self._reported_states
-            if not new or len(self._reported_states) >= _MAX_STATES:
-                return
-            self._reported_states |= new
-        _log.warning(
-            "Yahoo Finance returned an unknown market session: %s; its newest trades are used",
-            ", ".join(sorted(new)),
-        )
+        if new := self._unreported(states, self._reported_states, _MAX_STATES):
+            _log.warning(
+                "Yahoo Finance returned an unknown market session: %s; its newest trades are used", new
+            )
 
     def _warn_unrequested(self, symbols: frozenset[str]) -> None:
+        if new := self._unreported(symbols, self._unrequested, _MAX_UNREQUESTED):
+            _log.warning("Yahoo Finance returned symbols that were not requested: %s", one_line(new))
+
+    def _unreported(self, found: Set[str], reported: set[str], most: int) -> str:
+        """Add what was not reported before, and return it; empty without such, or when `most` were reported."""
         with self._reporting:
-            new = symbols - self._unrequested
-            if not new or len(self._unrequested) >= _MAX_UNREQUESTED:
-                return
-            self._unrequested |= new
-        _log.warning(
-            "Yahoo Finance returned symbols that were not requested: %s", one_line(", ".join(sorted(new)))
-        )
+            new = found - reported
+            if len(reported) >= most:
+                return ""
+            reported |= new
+        return ", ".join(sorted(new))
 
 
 def _chart_url(symbol: str) -> str:

@@ -60,7 +60,7 @@ class TestWhomWeBelieve:
         assert lease is not None
         assert lease.items == [1, 2, 3]
         assert lease.ack()
-        assert (queue.total_in, queue.total_out, queue.depth().in_flight) == (3, 3, 0)
+        assert (queue.reading().total_in, queue.reading().total_out, queue.depth().in_flight) == (3, 3, 0)
         assert door.passed >= 1
 
     def test_an_authority_of_the_system_is_trusted(

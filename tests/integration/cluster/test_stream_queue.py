@@ -103,7 +103,7 @@ def test_an_item_that_was_held_by_too_many_lost_nodes_is_removed(
     assert [(poison.item, poison.payload) for poison in buried] == [(1, b"1")]
     assert "2 nodes were lost while they held it" in buried[0].reason
     assert read_state(broker).counters == {"dead": 1}
-    assert (queue.depth().in_flight, queue.total_out) == (1, 1)
+    assert (queue.depth().in_flight, queue.reading().total_out) == (1, 1)
 
 
 def test_ordinary_releases_do_not_count_against_an_item(make_stream: MakeQueue) -> None:
@@ -246,7 +246,7 @@ def test_large_leases_go_back_and_come_again_in_order(make_stream: MakeQueue) ->
 
     assert again.items == numbers[1:]
     assert again.ack()
-    assert queue.total_out == 3000
+    assert queue.reading().total_out == 3000
 
 
 def test_an_idle_node_sends_few_commands(valkey: ValkeyServer, make_stream: MakeQueue) -> None:

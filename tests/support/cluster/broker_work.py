@@ -47,4 +47,4 @@ def assert_work_survives(broker: Broker, eventually: Wait, disturb: Callable[[],
         thread.join(10)
 
     assert sorted(acked) == list(range(400))
-    assert (queue.total_in, queue.total_out, queue.depth().in_flight) == (400, 400, 0)
+    assert (queue.reading().total_in, queue.reading().total_out, queue.depth().in_flight) == (400, 400, 0)
