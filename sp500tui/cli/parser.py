@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NoReturn
 
 from sp500tui import __version__
-from sp500tui.config.options import BY_FIELD, LOGS, OPTIONS, SCREEN, Option
+from sp500tui.config.options import BY_FIELD, DEMO, LOGS, OPTIONS, SCREEN, SOURCES, Option
 from sp500tui.config.suggestions import suggestion
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import MASK
@@ -38,8 +38,10 @@ _COMMANDS = {
     "simulate": "run the demo market on its own, for other programs",
     "config": "print the effective settings, or write a configuration file",
 }
-_CONTROL_COMMANDS = ("attach", "serve", "status", "scale", "pause", "resume", "run-cycle", "stop")
+_CONTROL_COMMANDS = ("attach", "serve", "status", "scale", "pause", "resume", "run-cycle", "stop", "trace")
 """They address a running pipeline by its data folder."""
+_FETCHING_COMMANDS = ("constituents", "quote", "gaps", "backfill")
+"""They send requests to the sources themselves."""
 _DESCRIPTION = "\n".join(
     [
         "Runs a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL, with a dashboard.",
@@ -162,7 +164,7 @@ def _main_parser() -> _Parser:
     parser.add_argument(
         "--version", action="version", version=f"sp500tui {__version__}", help="show the version and exit"
     )
-    _add_settings(parser, OPTIONS)
+    _add_settings(parser, OPTIONS, OPTIONS)
     # argparse's sub-parsers would take the value of an unknown option for the command.
     words = parser.add_argument("words", nargs=argparse.PARSER, default=[], help=argparse.SUPPRESS)
     words.required = False
@@ -176,7 +178,8 @@ def _command_parser(command: str) -> _Parser:
 
         add_arguments(parser)
         return parser
-    _add_settings(parser, _options_of(command))
+    options = _options_of(command)
+    _add_settings(parser, options, [option for option in options if _has_effect(command, option)])
     if command == "attach":
         parser.add_argument("--read-only", action="store_true", help="show the pipeline without steering it")
     elif command == "status":
@@ -294,29 +297,48 @@ def _command_parser(command: str) -> _Parser:
 
 
 def _options_of(command: str) -> list[Option]:
-    """The options for settings that a command accepts."""
+    """The options for settings that a command accepts.
+
+    All one-shot commands accept the same ones, so that a script can pass them to each.
+    """
     if command in ("config", "worker", "top"):
         return list(OPTIONS)
     if command == "replay":
         return [option for option in OPTIONS if option.group in (SCREEN, LOGS)]
-    if command not in _CONTROL_COMMANDS:
-        return [
-            option
-            for option in OPTIONS
-            if option.shared or (command == "backfill" and option.field == "history_workers")
-        ]
+    if command in ("attach", "serve"):
+        return [option for option in OPTIONS if option.shared or option.group in (SCREEN, LOGS)]
     return [
         option
         for option in OPTIONS
-        if option.field in ("demo", "data_dir")
-        or option.group == LOGS
-        or (command in ("attach", "serve") and option.group == SCREEN)
+        if option.shared
+        or (command == "backfill" and option.field == "history_workers")
+        or (command in _CONTROL_COMMANDS and option.group == LOGS)
     ]
+
+
+def _has_effect(command: str, option: Option) -> bool:
+    """Whether the command uses the setting: only then its help lists the option."""
+    if command in ("config", "worker", "top"):
+        return True
+    if option.field == "demo":
+        return True
+    if option.group == LOGS:
+        return option.shared
+    if option.group in (DEMO, SOURCES):
+        return command in _FETCHING_COMMANDS or (command == "learn" and option.group == DEMO)
+    if option.field == "currency":
+        return command in ("quote", "learn")
+    if option.field == "database":
+        return command not in ("quote", *_CONTROL_COMMANDS)
+    return True
 
 
 def _add_export(parser: _Parser) -> None:
     parser.add_argument(
-        "dataset", choices=("quotes", "bars", "actions", "constituents"), help="what to export"
+        "dataset",
+        metavar="TABLE",
+        choices=("quotes", "bars", "actions", "constituents"),
+        help="quotes, bars, actions or constituents",
     )
     _add_window(parser)
     parser.add_argument("--resolution", choices=RESOLUTIONS, help="only bars of this length (default: all)")
@@ -343,7 +365,7 @@ def _add_window(parser: _Parser) -> None:
 
 def _add_action(parser: _Parser, **actions: str) -> None:
     help_text = "; ".join(f"{name}: {text}" for name, text in actions.items())
-    parser.add_argument("action", choices=tuple(actions), help=help_text)
+    parser.add_argument("action", metavar="ACTION", choices=tuple(actions), help=help_text)
 
 
 def _add_json(parser: argparse._ActionsContainer) -> None:
@@ -352,7 +374,8 @@ def _add_json(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_settings(parser: _Parser, options: Iterable[Option]) -> None:
+def _add_settings(parser: _Parser, options: Iterable[Option], listed: Collection[Option]) -> None:
+    """Add the options; the help lists only those that are `listed`."""
     parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="TOML file with settings")
     groups: dict[str, argparse._ArgumentGroup] = {}
     for option in options:
@@ -360,11 +383,11 @@ def _add_settings(parser: _Parser, options: Iterable[Option]) -> None:
             continue
         if option.group not in groups:
             groups[option.group] = parser.add_argument_group(option.group)
-        _add_setting(groups[option.group], option)
+        help_text = option.help.replace("%", "%%") if option in listed else argparse.SUPPRESS
+        _add_setting(groups[option.group], option, help_text)
 
 
-def _add_setting(group: argparse._ArgumentGroup, option: Option) -> None:
-    help_text = option.help.replace("%", "%%")
+def _add_setting(group: argparse._ArgumentGroup, option: Option, help_text: str) -> None:
     if option.metavar:
         group.add_argument(
             option.switch,

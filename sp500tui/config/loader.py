@@ -128,9 +128,11 @@ def config_file(named: str | None) -> Path:
 
 def _file(named: str | None) -> tuple[Path | None, bool]:
     """The TOML file, and whether it was named by the user rather than the default."""
-    name = named or os.environ.get(_CONFIG_VARIABLE)
-    if not name:
+    name = os.environ.get(_CONFIG_VARIABLE) or None if named is None else named
+    if name is None:
         return default_file(), False
+    if not name.strip():
+        raise ConfigurationError("--config '' is not a path; give one, or leave the option out")
     try:
         return expand_user(Path(name)), True
     except ValueError as error:

@@ -7,11 +7,18 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from sp500tui.config.options import BY_KEY
+from sp500tui.config.options import BY_FIELD, BY_KEY
 from sp500tui.config.settings import Settings
 from sp500tui.logs.redaction import plain, redact_url
 
 _MAX_LENGTH = 80
+_NAMES = {
+    "cluster_name": "1 to 40 of the letters a to z, digits, - and _",
+    "fetch_group": "1 to 40 of the letters a to z, digits, -, _ and the full stop",
+}
+"""What is allowed in a setting with a pattern."""
+_UNITS = {"SECONDS": "seconds", "MB": "megabytes"}
+"""Unit of a number, by the placeholder of its option."""
 
 
 def display_value(value: object, key: str = "") -> str:
@@ -36,6 +43,8 @@ def error_message(name: str, error: Mapping[str, Any]) -> str:
         return f"is invalid; give {constraint_text(name)}"
     if kind.startswith("bool_"):
         return "is not a boolean; give true or false"
+    if kind == "string_pattern_mismatch":
+        return f"is invalid; give {_NAMES[name]}"
     return f"is invalid: {error['msg']}"
 
 
@@ -56,8 +65,10 @@ def type_error_message(name: str, value: object) -> str:
 
 
 def constraint_text(name: str) -> str:
-    """The range of a number: `a whole number from 1 to 64`."""
+    """The range of a number, with its unit: `a whole number from 1 to 64`, `a number of seconds above 0 up to 120`."""
     noun = "a whole number" if int in field_types(name) else "a number"
+    if unit := _UNITS.get(BY_FIELD[name].metavar):
+        noun += f" of {unit}"
     bounds: dict[str, float] = {}
     for rule in Settings.model_fields[name].metadata:
         bounds |= {key: getattr(rule, key) for key in ("ge", "gt", "le") if hasattr(rule, key)}

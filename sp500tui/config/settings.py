@@ -185,6 +185,14 @@ class Settings(BaseModel):
             raise ValueError("is not a path; give one, or leave the option out")
         return expand_user(Path(value))
 
+    @field_validator("data_dir")
+    @classmethod
+    def _validate_data_dir(cls, value: Path | None) -> Path | None:
+        # PostgreSQL writes the path of its socket into a file of lines.
+        if value is not None and not {"\n", "\r"}.isdisjoint(str(value)):
+            raise ValueError("contains a line break; give a path without one")
+        return value
+
     @field_validator("ca_file")
     @classmethod
     def _validate_ca_file(cls, value: Path | None) -> Path | None:

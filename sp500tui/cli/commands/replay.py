@@ -12,6 +12,7 @@ from pathlib import Path
 from sp500tui.cli.context import configuration_of
 from sp500tui.config.bootstrap import bootstrap
 from sp500tui.config.loader import Configuration
+from sp500tui.config.settings import expand_user
 from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.setup import log_uncaught
@@ -30,7 +31,7 @@ _TIME_HELP = "give a time such as 14:30, 2026-05-14T14:30:00Z, +90s from the sta
 def run(namespace: Namespace) -> int:
     """Show the recording, or print its summary."""
     configuration = configuration_of(namespace)
-    path = Path(namespace.file).expanduser()
+    path = _path(namespace.file)
     recording = Recording.open(path)
     playback = Playback(recording.first, recording.last, speed=_speed(namespace.speed))
     playback.seek(_time_of(namespace.at, recording))
@@ -39,6 +40,13 @@ def run(namespace: Namespace) -> int:
     if configuration.settings.no_ui or configuration.settings.json_output:
         return _print_summary(pipeline, as_json=configuration.settings.json_output)
     return _show(configuration, pipeline)
+
+
+def _path(name: str) -> Path:
+    try:
+        return expand_user(Path(name))
+    except ValueError as error:
+        raise ConfigurationError(f"{plain(name)} {error}") from None
 
 
 def _show(configuration: Configuration, pipeline: ReplayedPipeline) -> int:
@@ -127,7 +135,7 @@ def _parsed_time(text: str, recording: Recording) -> float:
         seconds = float(number) * _UNITS[unit]
         return recording.first + seconds if sign == "+" else recording.last - seconds
     try:
-        if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?", text):
+        if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?", text):
             return _time_of_day(text, recording)
         when = datetime.fromisoformat(text)
         return when.timestamp()  # without a zone: local time
@@ -137,7 +145,8 @@ def _parsed_time(text: str, recording: Recording) -> float:
 
 def _time_of_day(text: str, recording: Recording) -> float:
     """The first local time of day within the recording."""
-    clock = datetime.strptime(text if text.count(":") == 2 else f"{text}:00", "%H:%M:%S").time()
+    pattern = "%H:%M" if text.count(":") == 1 else "%H:%M:%S.%f" if "." in text else "%H:%M:%S"
+    clock = datetime.strptime(text, pattern).time()
     at = datetime.combine(datetime.fromtimestamp(recording.first).astimezone().date(), clock).astimezone()
     if at.timestamp() < recording.first - 1:
         at += timedelta(days=1)

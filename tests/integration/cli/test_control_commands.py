@@ -169,6 +169,13 @@ def test_bad_input_is_one_line_and_changes_nothing(
     assert served.pipeline.calls == []
 
 
+def test_bad_input_is_named_without_a_pipeline_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "live", "scale", "price", "0") == ExitCode.USAGE
+    assert "'0' is no number of workers" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.STOPPED, Phase.FAILED])
 def test_a_pipeline_that_is_ending_cannot_be_paused(
     served: Served, data: Path, capsys: pytest.CaptureFixture[str], phase: Phase

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,20 @@ def test_what_is_no_recording_is_one_line(
     assert captured.err.count("\n") == 1
     assert str(path) in captured.err
     assert captured.out == ""
+
+
+def test_an_unknown_home_directory_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay", "~nosuchuser/file.sp5", "--no-ui"]) == ExitCode.USAGE
+    assert capsys.readouterr().err == (
+        "sp500tui: ~nosuchuser/file.sp5 refers to an unknown home directory; write the path in full\n"
+    )
+
+
+def test_a_time_of_day_may_have_fractions(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    local = datetime.fromisoformat("2026-05-14T17:46:30+00:00").astimezone()
+    at = f"{local:%H:%M:%S}.25"
+    assert cli.main(["replay", str(file), "--no-ui", "--json", "--at", at]) == ExitCode.OK
+    assert capsys.readouterr().err == ""
 
 
 def test_a_torn_recording_is_shown_up_to_its_last_block(

@@ -62,7 +62,7 @@ class TestParse:
             ("qoute AAPL", "unknown command 'qoute'; did you mean quote?"),
             ("AAPL", "unknown command 'AAPL'"),
             ("quote", "SYMBOL"),
-            ("database", "action"),
+            ("database", "required: ACTION"),
             ("database drop", "invalid choice: 'drop'"),
             ("constituents --json --csv", "not allowed with"),
             ("constituents --once", "--once"),
@@ -81,6 +81,38 @@ class TestParse:
             parse([option])
         assert not caught.value.code
         assert "sp500tui" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("command", "listed", "not_listed"),
+        [
+            ("trace", ("--data-dir", "--seconds", "--log-level"), ("--currency", "--proxy", "--metrics")),
+            ("status", ("--demo", "--data-dir", "--json"), ("--metrics", "--database", "--market-seed")),
+            ("attach", ("--theme", "--read-only"), ("--metrics", "--database")),
+            ("quote", ("--currency", "--proxy", "--market-seed"), ("--database", "--metrics")),
+            ("export", ("--database", "--data-dir", "--demo"), ("--proxy", "--currency", "--market-speed")),
+            ("backfill", ("--requests-per-second", "--history-workers"), ("--currency",)),
+            ("learn", ("--market-seed", "--database"), ("--proxy", "--wikipedia-url")),
+            ("worker", ("--metrics", "--stages", "--theme"), ()),
+        ],
+    )
+    def test_the_help_lists_the_settings_that_have_an_effect(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        command: str,
+        listed: tuple[str, ...],
+        not_listed: tuple[str, ...],
+    ) -> None:
+        with pytest.raises(SystemExit):
+            parse([command, "--help"])
+        shown = capsys.readouterr().out
+        assert [option for option in listed if option not in shown] == []
+        assert [option for option in not_listed if option in shown] == []
+
+    def test_one_shot_commands_accept_the_same_settings(self) -> None:
+        flags = {"currency": "EUR", "market_seed": "1", "database": "postgresql://host/db"}
+        line = ["--currency", "EUR", "--market-seed", "1", "--database", "postgresql://host/db"]
+        for command in (["status"], ["export", "bars"], ["quote", "A"], ["trace", "-o", "-"], ["attach"]):
+            assert flags_of(parse([*command, *line])) == flags
 
     @pytest.mark.parametrize(
         "command", ["constituents", "quote", "database", "dead-letters", "simulate", "config"]

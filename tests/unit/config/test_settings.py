@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sp500tui.config.currencies import CURRENCIES, validate_currency
 from sp500tui.config.loader import Precedence, default_file, load
-from sp500tui.config.messages import constraint_text, display_value
+from sp500tui.config.messages import constraint_text, display_value, error_message
 from sp500tui.config.options import BY_FIELD, OPTIONS
 from sp500tui.config.settings import Settings, parse_age
 from sp500tui.config.symbols import parse_symbols, read_symbols_file, split_symbols
@@ -83,6 +83,37 @@ class TestSources:
         monkeypatch.setenv("SP500TUI_CONFIG", toml(tmp_path, "writers = 7"))
 
         assert load({}).settings.writers == 7
+
+    def test_an_empty_name_of_the_file_is_refused_on_the_command_line_only(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SP500TUI_CONFIG", "")
+        assert load({}).file == default_file()
+        with pytest.raises(ConfigurationError, match=r"^--config '' is not a path; give one"):
+            load({}, "")
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            ({"cluster_name": "a b"}, "--cluster-name a b is invalid; give 1 to 40 of the letters a to z"),
+            ({"fetch_group": ""}, "--fetch-group '' is invalid; give 1 to 40 of the letters a to z"),
+            ({"data_dir": "a\nb"}, r"--data-dir a\nb contains a line break; give a path without one"),
+            ({"interval": "0"}, "--interval 0 is invalid; give a number of seconds from 0.2 to 86,400"),
+            ({"journal_limit_mb": "0"}, "--journal-limit-mb 0 is invalid; give a whole number of megabytes"),
+        ],
+    )
+    def test_an_invalid_value_is_reported_with_what_to_give_instead(
+        self, flags: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            load(flags)
+        assert str(caught.value).startswith(message)
+
+    def test_every_pattern_has_its_explanation(self) -> None:
+        for name, field in Settings.model_fields.items():
+            if any(getattr(rule, "pattern", None) for rule in field.metadata):
+                error = {"type": "string_pattern_mismatch", "msg": "", "ctx": {}}
+                assert error_message(name, error).startswith("is invalid; give ")
 
     def test_the_default_file_is_read_where_it_exists(self) -> None:
         file = default_file()
@@ -307,7 +338,7 @@ class TestRefusals:
 
     def test_expectations_name_both_bounds(self) -> None:
         assert constraint_text("price_workers") == "a whole number from 1 to 64"
-        assert constraint_text("duration") == "a number above 0 up to 31,536,000"
+        assert constraint_text("duration") == "a number of seconds above 0 up to 31,536,000"
         assert constraint_text("market_seed") == "a whole number"
 
 

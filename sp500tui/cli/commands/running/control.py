@@ -30,9 +30,26 @@ def run(namespace: Namespace) -> int:
     """Carry the command out on the pipeline of the data folder."""
     action = _ACTIONS[namespace.command]
     configuration = configuration_of(namespace)
+    _check_arguments(namespace)
     paths = start(configuration)
     with Session(paths.data) as session:
         return action(session, namespace)
+
+
+def _check_arguments(namespace: Namespace) -> None:
+    """Replace the texts of the stage and of the number of workers by their values.
+
+    Raises:
+        ConfigurationError: one of them is invalid.
+    """
+    if getattr(namespace, "stage", None) is not None:
+        namespace.stage = _stage(namespace.stage)
+    if namespace.command == "scale":
+        namespace.workers = _workers(namespace.workers)
+        if namespace.stage is StageName.SCRAPER and namespace.workers != 1:
+            raise ConfigurationError(
+                "the scraper always has one worker; scale price, converter, writer or history"
+            )
 
 
 def _status(session: Session, namespace: Namespace) -> int:
@@ -45,11 +62,7 @@ def _status(session: Session, namespace: Namespace) -> int:
 
 
 def _scale(session: Session, namespace: Namespace) -> int:
-    stage, size = _stage(namespace.stage), _workers(namespace.workers)
-    if stage is StageName.SCRAPER and size != 1:
-        raise ConfigurationError(
-            "the scraper always has one worker; scale price, converter, writer or history"
-        )
+    stage, size = namespace.stage, namespace.workers
     result = session.call(commands.Scale(stage, size), ScaleResult)
     write_output(f"{stage} workers: {result.old} → {result.new}\n")
     return ExitCode.OK
@@ -63,8 +76,7 @@ def _resume(session: Session, namespace: Namespace) -> int:
     return _set_paused(session, namespace.stage, paused=False)
 
 
-def _set_paused(session: Session, name: str | None, *, paused: bool) -> int:
-    stage = None if name is None else _stage(name)
+def _set_paused(session: Session, stage: StageName | None, *, paused: bool) -> int:
     what, verb = ("intake" if stage is None else f"{stage} stage"), "pause" if paused else "resume"
     phase = session.state().snapshot.phase
     if phase in _NOT_PAUSABLE:
