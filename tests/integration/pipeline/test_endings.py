@@ -31,6 +31,7 @@ from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.rig.program import wait_for
 from tests.support.cluster.valkey import ValkeyServer
+from tests.support.parameters import rest_thorough
 from tests.support.postgres.server import public_folder
 
 Run = Pipeline | ClusterNode
@@ -65,7 +66,9 @@ STEPS = {
     ],
 }
 """The calls with which each kind of run ends."""
-EACH_STEP = [(kind, step) for kind, steps in STEPS.items() for step in steps]
+EACH_STEP = [
+    step for kind, steps in STEPS.items() for step in rest_thorough([(kind, step) for step in steps])
+]
 STAGES = [f"components.stages.{stage}.start" for stage in ("writer", "converter", "price", "scraper")]
 START_STEPS = {
     "pipeline": [
@@ -93,7 +96,9 @@ START_STEPS = {
     ],
 }
 """The calls with which each kind of run starts."""
-EACH_START_STEP = [(kind, step) for kind, steps in START_STEPS.items() for step in steps]
+EACH_START_STEP = [
+    step for kind, steps in START_STEPS.items() for step in rest_thorough([(kind, step) for step in steps], 2)
+]
 START_ERRORS = [
     ("pipeline", "components.journal.open", JournalError("no journal"), ExitCode.INCOMPLETE),
     ("pipeline", "_lifecycle._connect", SourceError("no sources"), ExitCode.NO_SOURCE),
@@ -272,7 +277,7 @@ class TestClosing:
         assert kind == "worker" or report.ledger.queued == 0
 
     @pytest.mark.parametrize("kind", STEPS)
-    @pytest.mark.parametrize("last", DESCENT)
+    @pytest.mark.parametrize("last", rest_thorough(DESCENT))
     def test_with_every_step_broken_a_run_ends_at_each_step_of_the_ladder(
         self, begin: Begin, broken: Breaker, kind: str, last: ShutdownLevel
     ) -> None:
@@ -317,7 +322,7 @@ class TestClosing:
         assert run.join(IN_TIME / 2)
         release.set()
 
-    @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(0), MemoryError()])
+    @pytest.mark.parametrize("error", rest_thorough([KeyboardInterrupt(), SystemExit(0), MemoryError()]))
     def test_exceptions_that_are_no_errors_end_nothing_early(
         self, begin: Begin, broken: Breaker, error: BaseException
     ) -> None:
