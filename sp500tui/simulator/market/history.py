@@ -32,15 +32,14 @@ Periods = dict[str, tuple[int, int]]
 def daily_bars(subject: Subject, since: date) -> list[Bar]:
     """One bar a date from `since` on, oldest first, the present one last.
 
-    A date on which several of the demo's days passed has one bar for all of them.
+    A date on which several of the demo's days pass has the bar of the first, which does not change any more.
     """
     scale = 1.0 if isinstance(subject, CurrencyPair) else subject.scale
     bars = _scaled(_invented_days(subject, since), scale)
     lived = [] if isinstance(subject, CurrencyPair) else list(subject.past)
     for day, group in groupby([*lived, subject.today.bar()], lambda bar: local_date(bar.start)):
         if day >= since:
-            days = list(group)
-            bars.append(merge(days, days[0].start))
+            bars.append(next(group))
     return bars
 
 

@@ -214,12 +214,9 @@ def _elements(
 
 
 def _day_end(bar: Bar, subject: Subject, clock: DemoClock) -> int:
-    """When the bar of a date is over; those of earlier dates are."""
-    today = subject.today.start
-    if bar.start == today:
-        return today + ceil((CLOSING - OPENING) / clock.speed)
-    date_ = local_date(bar.start)
-    return real_time(date_ + timedelta(days=1)) if date_ == local_date(today) else bar.start
+    """When the bar of a date is over; those of earlier sessions are."""
+    running = bar.start == subject.today.start
+    return bar.start + ceil((CLOSING - OPENING) / clock.speed) if running else bar.start
 
 
 def _served(subject: Subject, span: _Span, spoilt: Spoilt, now: float) -> ServedChart | None:

@@ -179,7 +179,8 @@ def select_days(
         begins = start
         if current is not None and day == latest_day:
             opened = datetime.combine(day, current.timetz().replace(tzinfo=None), zone)
-            begins = int(opened.timestamp())
+            # Of several sessions on one date, as in a demo market that runs faster, the bar is that of the first.
+            begins = min(start, int(opened.timestamp()))
         ends = begins + 86_400
         if current is not None and closing is not None and day <= current.date():
             ends = closing if day == current.date() else begins

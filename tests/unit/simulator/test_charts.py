@@ -192,14 +192,11 @@ def test_days_of_the_demo_become_history() -> None:
     assert len({local_date(bar.start) for bar in days}) == len(days)
 
 
-def test_several_days_of_the_demo_on_one_date_are_one_bar() -> None:
+def test_a_date_on_which_several_days_of_the_demo_pass_has_the_bar_of_the_first() -> None:
     # given a market whose fourth day goes on, at a speed at which a day takes 86.4 s
     market = after(3 * 86.4 + 10, speed=1000)
     instrument = known(market, "MMM")
-    day = bars(result(market, range="1mo", interval="1d"))[-1]
-    assert day.open == instrument.past[0].open
-    assert day.close == instrument.today.price
-    assert day.volume == sum(bar.volume for bar in instrument.past) + instrument.today.volume
+    assert bars(result(market, range="1mo", interval="1d"))[-1] == instrument.past[0]
 
 
 def test_a_day_that_is_over_does_not_change() -> None:

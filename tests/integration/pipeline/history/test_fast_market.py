@@ -82,6 +82,22 @@ def test_what_was_fetched_is_complete_however_many_sessions_a_date_has(connectio
         assert state_of_today(connection, market) == (20 * (day + 1),) * 2 + (CoverageState.COMPLETE,)
 
 
+def test_the_bar_of_a_date_does_not_depend_on_the_session_after_which_it_is_requested() -> None:
+    market = FastMarket()
+    start = datetime.fromtimestamp(NOON, UTC) - timedelta(hours=1)
+    found = []
+    for day in range(3):
+        # when a session is running, its date has no bar that is stored
+        market.time.now = NOON + day * _DAY + 300
+        assert market(ChartRequest("MMM", Resolution.DAY, start, market.now)).bars == ()
+        # and after it the bar of the first one
+        market.time.now = NOON + day * _DAY + (CLOSING - OPENING) / SPEED + 120
+        (bar,) = market(ChartRequest("MMM", Resolution.DAY, start, market.now)).bars
+        found.append((bar.start_time, bar.open, bar.high, bar.low, bar.close, bar.volume))
+    assert set(found) == {found[0]}
+    assert found[0][0] == datetime.fromtimestamp(NOON, UTC)
+
+
 def test_a_gap_of_an_earlier_session_is_reported_while_a_later_one_is_running(connection: Connection) -> None:
     market = FastMarket()
     market.time.now = NOON + 300
