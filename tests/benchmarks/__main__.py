@@ -28,6 +28,7 @@ FOLDERS = {
     "budget": "throughput",
     "broker": "throughput",
     "spans": "cost",
+    "timeline": "cost",
     "export": "throughput",
     "history": "throughput",
     "accounting": "cost",

@@ -13,6 +13,7 @@ import random
 import resource
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,14 +31,17 @@ from sp500tui.logs.setup import LogLine
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT, SecondSample
+from sp500tui.pipeline.core.timing.spans import SpanReport, SpanRing
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK
 from sp500tui.tui.terminal.diff import DiffingApp
+from sp500tui.tui.timeline.screen import TimelineScreen
 from tests.benchmarks.rig import many_symbols
 from tests.support.tui.fake_pipeline import FakePipeline, listed, live_price
 from tests.support.tui.past_seconds import past_seconds
+from tests.support.tui.timeline_scenes import SCENES
 
 RATE = 10
 """Changes of every changing row a second."""
@@ -46,6 +50,8 @@ _MARGIN = 4.0
 CHANGING = 503
 _PULSE = 0.01
 """Seconds between two looks at the event loop's lag."""
+_SCENE = 125.0
+"""Seconds that a scene has; the measured ones begin in their middle."""
 _SETTLE = 1.0
 """Seconds after the start that are not measured."""
 
@@ -124,6 +130,26 @@ class ChangingPipeline(FakePipeline):
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         prices = self._feed.changes() if version else self._feed.first
         return max(version, *(price.version for price in prices)) if prices else version, prices
+
+
+class WorkingPipeline(ChangingPipeline):
+    """The same with workers, whose spans go by: those of the scene `killed writer`, read from rings as in a run."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(feed)
+        self._whole = SCENES["killed writer"]().spans(_SCENE)
+        self._rings = {worker.name: SpanRing() for worker in self._whole.workers}
+        self._left = {worker.name: deque(worker.spans) for worker in self._whole.workers}
+
+    def spans(self, seconds: float) -> SpanReport:
+        now = self._whole.monotonic - _SCENE / 2 + time.monotonic() - self._begun
+        workers = []
+        for worker in self._whole.workers:
+            ring, left = self._rings[worker.name], self._left[worker.name]
+            while left and left[0].end <= now:
+                ring.record(*left.popleft())
+            workers.append(replace(worker, spans=tuple(ring.since(now - seconds)[0])))
+        return replace(self._whole, monotonic=now, taken_at=datetime.now(UTC), workers=tuple(workers))
 
 
 class QuietLog:
@@ -205,11 +231,13 @@ class TextualTable(BareApp):
                 table.update_cell(live.row.quote.symbol, column, text)
 
 
-def dashboard(feed: Feed, looks: float, folder: Path) -> DashboardApp:
+def dashboard(
+    feed: Feed, looks: float, folder: Path, kind: type[ChangingPipeline] = ChangingPipeline
+) -> DashboardApp:
     """The whole main screen of the program over the same changes."""
     settings = Settings(demo=True, refresh_rate=looks, data_dir=folder)
     return DashboardApp(
-        lambda: ChangingPipeline(feed),
+        lambda: kind(feed),
         settings,
         log=QuietLog(),
         state_file=Paths.of(settings).base / "dashboard.json",
@@ -221,6 +249,8 @@ def make(kind: str, feed: Feed, looks: float, folder: Path) -> App[Any]:
     """The app of that kind."""
     if kind == "dashboard":
         return dashboard(feed, looks, folder)
+    if kind == "timeline":
+        return dashboard(feed, looks, folder, WorkingPipeline)
     return {"idle": BareApp, "table": OurTable, "datatable": TextualTable}[kind](feed, looks)
 
 
@@ -230,9 +260,13 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-async def _measure(app: App[Any], feed: Feed, seconds: float, target: Path) -> None:
+async def _measure(kind: str, app: App[Any], feed: Feed, seconds: float, target: Path) -> None:
     """How late the event loop is, and what the process takes, once the screen stands."""
     await asyncio.sleep(_SETTLE)
+    if kind == "timeline":
+        app.simulate_key("5")
+        await asyncio.sleep(_SETTLE)
+        assert isinstance(app.screen, TimelineScreen)
     lags: list[float] = []
     taken = feed.taken
     begun, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
@@ -263,7 +297,7 @@ def main(kind: str, rows: int, looks: float, seconds: float, target: Path) -> No
     app = make(kind, feed, looks, target.parent)
 
     async def run() -> None:
-        task = asyncio.create_task(_measure(app, feed, seconds, target))
+        task = asyncio.create_task(_measure(kind, app, feed, seconds, target))
         await app.run_async()
         await task
 

@@ -222,6 +222,11 @@ def test_the_data_table_shows_the_same() -> None:
 
 
 @pytest.mark.thorough
+def test_the_timeline_is_measured_over_the_same_changes() -> None:
+    assert dashboard.show("timeline", 503, 4, 0.5).cpu > 0
+
+
+@pytest.mark.thorough
 def test_start_up_measures_when_the_first_price_was_stored(
     empty_table: str, demo_market: DemoMarket, folder: Path
 ) -> None:

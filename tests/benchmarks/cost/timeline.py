@@ -1,0 +1,41 @@
+"""What the timeline costs more than the main screen, in the same pseudo-terminal and over the same changes."""
+
+from __future__ import annotations
+
+from sp500tui.config.settings import Settings
+from tests.benchmarks.cost.dashboard import Shown, show
+from tests.benchmarks.report.figures import Figure, Scale, Spread
+from tests.benchmarks.terminal import HEIGHT, WIDTH
+
+_GOAL = 5.0
+"""Percent of a core."""
+_EQUAL = (
+    f"same {WIDTH}x{HEIGHT} pseudo-terminal, prices and seed; 503 symbols change ten times a second; 17 workers with "
+    "some 300 spans a second, of which ten seconds are shown; runs in turns"
+)
+
+
+def run(scale: Scale) -> list[Figure]:
+    """Processor share of the timeline less that of the main screen, the runs in turns."""
+    length, looks = min(10.0, scale.seconds), Settings().refresh_rate
+    kinds: dict[str, list[Shown]] = {"dashboard": [], "timeline": []}
+    for _ in range(scale.runs):
+        for kind, runs in kinds.items():
+            runs.append(show(kind, 503, looks, length))
+    main, timeline = kinds["dashboard"], kinds["timeline"]
+    more = Spread.of(ours.cpu - other.cpu for ours, other in zip(timeline, main, strict=True))
+    return [
+        Figure(
+            "timeline",
+            "processor of the timeline, more than of the main screen",
+            "% of a core",
+            more,
+            _EQUAL,
+            {
+                "the main screen": Spread.of(each.cpu for each in main),
+                "the timeline": Spread.of(each.cpu for each in timeline),
+            },
+            goal=f"≤ {_GOAL:g} % of a core",
+            met=more.median <= _GOAL,
+        )
+    ]
