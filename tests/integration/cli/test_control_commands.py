@@ -173,7 +173,7 @@ def test_bad_input_is_named_without_a_pipeline_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path / "live", "scale", "price", "0") == ExitCode.USAGE
-    assert "'0' is no number of workers" in capsys.readouterr().err
+    assert "cannot scale to '0' workers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.STOPPED, Phase.FAILED])
