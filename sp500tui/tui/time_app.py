@@ -122,7 +122,7 @@ class TimeApp(PipelineApp):
             bars = screen.query(TimeBar)
             if replayed is None:
                 bars.remove()
-            elif not bars and screen.query(KeyBar):
+            elif not bars and screen.is_attached and screen.query(KeyBar):
                 bar = TimeBar()
                 screen.mount(bar, before=screen.query_one(KeyBar))
                 self.call_after_refresh(self._update_time_bars)

@@ -114,6 +114,16 @@ async def at(driven: Driven, time: str) -> None:
     await driven.until(lambda: time in bar(driven), f"{time} in the bar: {bar(driven)}")
 
 
+async def test_a_key_that_looks_back_while_the_pipeline_ends_does_not_fail_the_dashboard(live: Show) -> None:
+    """Given a requested stop, when the last poll is that of the key, then no bar is mounted on screens that close."""
+    async with live() as dashboard:
+        await dashboard.press("q")
+        dashboard.pipeline.ends_at = ShutdownLevel.DRAIN
+        dashboard.app.action_time_step(-1)
+        assert dashboard.result is not None
+    assert dashboard.app.crashed == ""
+
+
 class TestLookingBack:
     async def test_comma_goes_back_and_full_stop_forth(self, live: Show) -> None:
         async with live() as dashboard:
