@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,15 +16,6 @@ from sp500tui.storage.embedded.process import find_running
 from sp500tui.tui.shell.base_screen import READ_EVERY
 from tests.support.postgres.server import end_server
 from tests.support.tui.real_terminal import PROGRAM, TIMEOUT, Terminal, environment
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A short folder that the server's own user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="sp500tui-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def stored(arguments: list[str], home: Path) -> dict[str, int]:

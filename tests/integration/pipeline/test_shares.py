@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -14,20 +12,10 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.shares import Shares, shares_over
 from sp500tui.pipeline.stages.fx import FxRates
-from sp500tui.simulator.process import DemoMarket
 from tests.faults.rig.engine import Engine, EngineStarter
 from tests.faults.rig.steps import FIFTY
-from tests.support.postgres.server import public_folder
 
 pytestmark = pytest.mark.thorough
-
-
-@pytest.fixture
-def start(demo_market: DemoMarket) -> Iterator[EngineStarter]:
-    starter = EngineStarter(demo_market, public_folder())
-    yield starter
-    starter.close()
-    shutil.rmtree(starter.folder)
 
 
 def durations(run: Engine, stage: StageName, state: WorkerState, longer_than: float) -> list[float]:

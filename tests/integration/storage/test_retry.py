@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -13,7 +12,6 @@ from sp500tui.errors import DatabaseError
 from sp500tui.model import Constituent, ConvertedQuote, MarketState, Quote
 from sp500tui.pipeline.writer.client import WriterClient
 from sp500tui.storage.batch_codec import encode
-from sp500tui.storage.connection import connect
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import latest_trade
 from sp500tui.storage.schema.migrations import apply_schema
@@ -38,13 +36,6 @@ CREATE FUNCTION quarrel_of_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERF
 CREATE TRIGGER quarrel BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION quarrel_of_row();
 """
 """A sequence counts on where a transaction is rolled back, so that exactly the first attempts lose."""
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 def lose(connection: Connection, failures: int, table: str = "prices") -> None:

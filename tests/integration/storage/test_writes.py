@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,13 +26,6 @@ MOMENT = datetime(2026, 5, 1, 13, 30, 0, 123456, tzinfo=UTC)
 def row(symbol: str = "AAPL", price: str = "189.90", at: datetime = MOMENT) -> ConvertedQuote:
     quote = Quote(symbol, Decimal(price), Decimal("-1.230"), None, "USD", at, MarketState.PRE, 12, MOMENT)
     return ConvertedQuote(quote, Decimal(price) * 7, "DKK", Decimal("7"), MOMENT)
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 def table(connection: Connection) -> list[tuple[object, ...]]:

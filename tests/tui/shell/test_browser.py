@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +23,11 @@ WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
 class Browser:
     """The server's end of the program: packets of a type, a length and their content, in both directions."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, home: Path, *arguments: str) -> None:
         own = {"TEXTUAL_DRIVER": WEB_DRIVER, "COLUMNS": "120", "ROWS": "40"}
         self.program = subprocess.Popen(
             [sys.executable, "-m", *arguments],
-            env={**environment(folder), **own},
+            env={**environment(home), **own},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -75,35 +73,26 @@ class Browser:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    # A short folder that the server's own user may enter.
-    made = Path(tempfile.mkdtemp(prefix="sp500tui-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture
-def browser(folder: Path) -> Iterator[Browser]:
+def browser(home: Path) -> Iterator[Browser]:
     """The dashboard over a fake pipeline, with its first picture sent."""
-    made = Browser(folder, "tests.support.tui.fake_dashboard", str(folder))
+    made = Browser(home, "tests.support.tui.fake_dashboard", str(home))
     made.wait_for(b"__GANGLION__")
     made.wait_for(b"20,923")
     yield made
     made.close()
 
 
-def troubles(folder: Path) -> list[str]:
+def troubles(home: Path) -> list[str]:
     """Lines of the log that are worse than a warning."""
-    log = (folder / "app.log").read_text(encoding="utf-8", errors="replace")
+    log = (home / "app.log").read_text(encoding="utf-8", errors="replace")
     return [
         line for line in log.splitlines() if any(word in line for word in ("ERROR", "CRITICAL", "Traceback"))
     ]
 
 
-def test_it_starts_draws_and_answers_a_key(folder: Path) -> None:
+def test_it_starts_draws_and_answers_a_key(home: Path) -> None:
     # given a browser that shows the dashboard
-    browser = Browser(folder, "sp500tui", "--demo", "--data-dir", str(folder / "data"))
+    browser = Browser(home, "sp500tui", "--demo", "--data-dir", str(home / "data"))
     try:
         browser.wait_for(b"__GANGLION__")
         browser.wait_for(b"running")
@@ -121,16 +110,16 @@ def test_it_starts_draws_and_answers_a_key(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "code"), rest_thorough([(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
 )
-def test_a_signal_drains(browser: Browser, folder: Path, number: signal.Signals, code: int) -> None:
+def test_a_signal_drains(browser: Browser, home: Path, number: signal.Signals, code: int) -> None:
     browser.program.send_signal(number)
     assert browser.end() == code
-    assert troubles(folder) == []
+    assert troubles(home) == []
 
 
 @pytest.mark.thorough
-def test_a_second_signal_does_not_cut_the_drain_short(folder: Path) -> None:
+def test_a_second_signal_does_not_cut_the_drain_short(home: Path) -> None:
     # given a pipeline that stops only when its workers are killed
-    browser = Browser(folder, "tests.support.tui.fake_dashboard", str(folder), "slow")
+    browser = Browser(home, "tests.support.tui.fake_dashboard", str(home), "slow")
     try:
         browser.wait_for(b"20,923")
         # when signals follow each other
@@ -149,13 +138,13 @@ def test_a_second_signal_does_not_cut_the_drain_short(folder: Path) -> None:
     rest_thorough([b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[M#\x82\x30"]),
     ids=repr,
 )
-def test_malformed_input_does_not_end_it(browser: Browser, folder: Path, data: bytes) -> None:
+def test_malformed_input_does_not_end_it(browser: Browser, home: Path, data: bytes) -> None:
     browser.send(b"D", data)
     browser.send(b"D", b"2")
     browser.wait_for(b"latest rows")
     browser.send(b"D", b"q")
     assert browser.end() == 0
-    assert troubles(folder) == []
+    assert troubles(home) == []
 
 
 @pytest.mark.parametrize(
@@ -163,7 +152,7 @@ def test_malformed_input_does_not_end_it(browser: Browser, folder: Path, data: b
     rest_thorough([b'{"type":"resize","width":"x","height":null}', b"{", b"[]", b"\xff"]),
     ids=repr,
 )
-def test_a_malformed_packet_does_not_end_it(browser: Browser, folder: Path, content: bytes) -> None:
+def test_a_malformed_packet_does_not_end_it(browser: Browser, home: Path, content: bytes) -> None:
     browser.send(b"M", content)
     browser.resize(10**9, -1)
     browser.resize(120, 40)
@@ -171,14 +160,14 @@ def test_a_malformed_packet_does_not_end_it(browser: Browser, folder: Path, cont
     browser.wait_for(b"latest rows")
     browser.send(b"D", b"q")
     assert browser.end() == 0
-    assert troubles(folder) == []
+    assert troubles(home) == []
 
 
-def test_a_closed_browser_drains(browser: Browser, folder: Path) -> None:
+def test_a_closed_browser_drains(browser: Browser, home: Path) -> None:
     assert browser.program.stdin is not None
     browser.program.stdin.close()
     assert browser.program.wait(TIMEOUT) == 143
-    assert troubles(folder) == []
+    assert troubles(home) == []
 
 
 def test_a_server_that_does_not_read_blocks_nothing(browser: Browser) -> None:

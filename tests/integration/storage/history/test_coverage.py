@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from sp500tui.model import MarketState, TradingSession
-from sp500tui.storage.connection import connect
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage, read_coverage
 from sp500tui.storage.history.sessions import CoverageRow, store_coverage, store_sessions
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 from sp500tui.tui.coverage.reader import PostgresCoverageReader
 
 NOW = datetime(2026, 5, 6, 21, tzinfo=UTC)
 DAYS = [date(2026, 5, 4), date(2026, 5, 5), date(2026, 5, 6)]
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 def test_an_empty_table_has_no_resolution(connection: Connection) -> None:

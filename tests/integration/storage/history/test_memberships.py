@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 
-import pytest
-
 from sp500tui.model import Constituent, IndexChange, Membership
-from sp500tui.storage.connection import connect
 from sp500tui.storage.history.memberships import observe_memberships, read_memberships, store_memberships
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 5, 4), date(2026, 5, 5), date(2026, 5, 8)
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 def stated(symbol: str, start: date, end: date | None = None) -> Membership:

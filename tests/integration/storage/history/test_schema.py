@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 from sp500tui.model import Resolution
 from sp500tui.storage.batch_codec import encode
-from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database
 from sp500tui.storage.history.sessions import (
     Attempts,
@@ -43,13 +41,6 @@ SPLIT = """
 INSERT INTO corporate_actions (symbol, effective_date, kind, numerator, denominator, effective_time, fetched_at)
 VALUES (%s, %s, 'split', %s, %s, %s, now())
 """
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 def make_older_database(url: str) -> None:
