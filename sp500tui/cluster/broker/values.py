@@ -97,11 +97,12 @@ def text_fields(flat: object) -> dict[str, str]:
 def warn_invalid(what: str, value: object) -> None:
     """Log that an invalid value was ignored; once for each value."""
     shown = to_text(value) if isinstance(value, (bytes, str)) else str(_plain_mapping(value))
-    _warn_once(plain(what), plain(shown[:_EXCERPT]))
+    warn_once(plain(what), plain(shown[:_EXCERPT]))
 
 
 @lru_cache(maxsize=1000)
-def _warn_once(what: str, shown: str) -> None:
+def warn_once(what: str, shown: str) -> None:
+    """Log that an invalid value was ignored; the latest thousand different ones are remembered."""
     _log.warning("ignored an invalid value on the broker, %s: %s", what, shown or "empty")
 
 

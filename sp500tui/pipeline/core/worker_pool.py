@@ -58,7 +58,7 @@ class WorkerPool:
         self.expedited = False
         """Whether back-off and other delays are skipped."""
         self._listener = listener
-        self._hang_after = hang_after
+        self.hang_after = hang_after
         self._size = size
         self._lock = threading.Lock()
         self._meter_lock = threading.Lock()
@@ -154,7 +154,7 @@ class WorkerPool:
     def replace_hung_workers(self) -> None:
         """Replace workers that have been busy for too long and release their leases. Does not block on a queue."""
         with self._lock:
-            hung = [worker for worker in self._workers.values() if worker.abandon_if_hung(self._hang_after)]
+            hung = [worker for worker in self._workers.values() if worker.abandon_if_hung(self.hang_after)]
             for worker in hung:
                 del self._workers[worker.number]
                 self._abandoned.append(worker)
@@ -168,7 +168,7 @@ class WorkerPool:
             ).start()
         for worker in hung:
             message = (
-                f"{worker.name} has been hung for {self._hang_after:.0f} s; replaced, its work given back"
+                f"{worker.name} has been hung for {self.hang_after:.0f} s; replaced, its work given back"
             )
             self.emit(EventKind.WORKER_HUNG, message, logging.ERROR, worker.name)
 

@@ -62,7 +62,7 @@ class HistoryRun:
         """
         self.counters = LedgerCounters()
         self._settings = settings
-        self._health = health
+        self.health = health
         self._started = False
         self.tasks = tasks if tasks is not None else MemoryQueue[HistoryTask](TASKS_CAPACITY)
         self.depth = depth or self.tasks.depth
@@ -185,7 +185,7 @@ class HistoryRun:
         waiting = [
             worker.last_error for worker in self.pool.workers if worker.snapshot().retry_in is not None
         ]
-        return self._health.message or self._journal.snapshot().message or next(iter(waiting), "")
+        return self.health.message or self._journal.snapshot().message or next(iter(waiting), "")
 
     def poll(self) -> None:
         """Replace workers that hang."""

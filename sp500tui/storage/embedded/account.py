@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 SYSTEM_ACCOUNT = "sp500tui-db"
 ROOT_DATA_DIR = "/var/lib/sp500tui"
-_USERADD = (
+USERADD = (
     "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
     "--shell", "/usr/sbin/nologin", SYSTEM_ACCOUNT,
 )  # fmt: skip
@@ -49,7 +49,7 @@ class Account:
         if uid:
             return cls(_user_name(uid), uid, os.getegid(), is_other_user=False)
         owner = pgdata.stat().st_uid if pgdata.exists() else 0
-        entry = _passwd_of_owner(owner, pgdata) if owner else _system_account()
+        entry = passwd_of_owner(owner, pgdata) if owner else _system_account()
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, is_other_user=True)
 
     def popen_arguments(self) -> dict[str, Any]:
@@ -130,7 +130,12 @@ def _user_name(uid: int) -> str:
         ) from None
 
 
-def _passwd_of_owner(uid: int, pgdata: Path) -> pwd.struct_passwd:
+def passwd_of_owner(uid: int, pgdata: Path) -> pwd.struct_passwd:
+    """The account of the user who owns a database folder.
+
+    Raises:
+        ConfigurationError: the user id has no name.
+    """
     try:
         return pwd.getpwuid(uid)
     except KeyError:
@@ -148,7 +153,7 @@ def _system_account() -> pwd.struct_passwd:
     useradd = find_program("useradd", system=True) or "/usr/sbin/useradd"
     try:
         result = subprocess.run(
-            (useradd, *_USERADD), check=False, capture_output=True, stdin=subprocess.DEVNULL
+            (useradd, *USERADD), check=False, capture_output=True, stdin=subprocess.DEVNULL
         )
         reason = " ".join(result.stderr.decode(errors="replace").split())[:200]
     except OSError as error:

@@ -17,7 +17,7 @@ from sp500tui.storage.embedded.process import SOCKET_NAME
 
 _MAX_SOCKET_PATH = 103
 """Maximum length of a socket path in bytes on every system: 107 on Linux, 103 on macOS."""
-_INITDB = (
+INITDB_OPTIONS = (
     "--auth=peer",
     "--encoding=UTF8",
     "--locale=C",
@@ -106,7 +106,7 @@ def socket_folder(pgdata: Path, account: Account) -> Path:
 
 def _run_initdb(program: Path, pgdata: Path, account: Account, role: str) -> None:
     result = subprocess.run(
-        [str(program), "-D", str(pgdata), "-U", role, *_INITDB],
+        [str(program), "-D", str(pgdata), "-U", role, *INITDB_OPTIONS],
         cwd="/",
         env={"LC_ALL": "C", "PATH": os.defpath},
         stdin=subprocess.DEVNULL,

@@ -69,7 +69,7 @@ class EmbeddedServer:
     """
 
     def __init__(self, data_dir: Path, account: Account) -> None:
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._pgdata = data_dir / "pgdata"
         self._log = data_dir / "postgres.log"
         self._account = account
@@ -105,7 +105,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """URL for this user, without a password: the server rejects every other user."""
-        return self._url(DATABASE)
+        return self.url_of(DATABASE)
 
     def alive(self) -> bool:
         """Whether the server answers."""
@@ -145,11 +145,11 @@ class EmbeddedServer:
     def _exclusively(self) -> Iterator[None]:
         with (
             self._lock,
-            FileLock(self._data_dir / "postgres.starting", self._account.owner) as lock,
+            FileLock(self.data_dir / "postgres.starting", self._account.owner) as lock,
         ):
             if not lock.acquire_exclusive(START_TIMEOUT):
                 raise DatabaseError(
-                    f"another program has been starting or stopping the database in {str(self._data_dir)!r} for "
+                    f"another program has been starting or stopping the database in {str(self.data_dir)!r} for "
                     f"{START_TIMEOUT:.0f} s; end it and try again"
                 )
             yield
@@ -170,7 +170,7 @@ class EmbeddedServer:
                 self._launch()
             except OSError as error:
                 raise DatabaseError(
-                    f"the embedded database could not be started: {error.filename or self._data_dir}: "
+                    f"the embedded database could not be started: {error.filename or self.data_dir}: "
                     f"{error.strerror}; see to that file, or use --database with a PostgreSQL URL"
                 ) from None
         self._await_ready()
@@ -178,7 +178,7 @@ class EmbeddedServer:
 
     def _launch(self) -> None:
         self._sockets = socket_folder(self._pgdata, self._account)
-        programs = bin_folder_for(self._account, self._data_dir)
+        programs = bin_folder_for(self._account, self.data_dir)
         create(self._pgdata, self._account, programs, ROLE)
         check_data_dir(self._pgdata)
         clear_stale_lock_files(self._pgdata, self._sockets)
@@ -208,7 +208,7 @@ class EmbeddedServer:
     def _start_watchdog(self, pid: int) -> None:
         self._stop_watchdog()
         try:
-            self._watchdog = watch(self._data_dir, pid)
+            self._watchdog = watch(self.data_dir, pid)
         except OSError as error:
             _log.warning(
                 "could not start the database watchdog: %s; if this process is killed, PostgreSQL keeps running until "
@@ -245,7 +245,7 @@ class EmbeddedServer:
 
     def _create_database(self) -> None:
         try:
-            with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
         except psycopg.Error as error:
             raise query_error(f"the embedded server did not make the database {DATABASE}", error) from None
@@ -291,7 +291,8 @@ class EmbeddedServer:
         errors = [line for line in lines[-40:] if any(word in line for word in ("FATAL", "PANIC", "ERROR"))]
         return (errors[-1] if errors else " ".join(lines) or "it wrote no log")[:300]
 
-    def _url(self, database: str) -> str:
+    def url_of(self, database: str) -> str:
+        """The URL of a database on this server."""
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self._sockets), safe='/')}&port={_PORT}"
 
 

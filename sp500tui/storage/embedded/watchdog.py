@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sp500tui.config.child_processes import python_command, python_environment
 
-_POLL_INTERVAL = 0.5
+POLL_INTERVAL = 0.5
 """Seconds."""
 _IDLE_POLLS = 2
 """Consecutive polls without a user before the server is stopped; lets a program be restarted without a new server."""
@@ -50,7 +50,7 @@ def main(data_dir: Path, pid: int) -> None:
     )
     idle_polls = 0
     while _exists(pid):
-        time.sleep(_POLL_INTERVAL)
+        time.sleep(POLL_INTERVAL)
         with _try_exclusive(starting) as no_start:
             if not no_start:
                 continue

@@ -135,7 +135,7 @@ class BaseScreen(ClosableScreen[None]):
         """Query now, and repeatedly while the screen is shown."""
         self.run_query()
         if self._timer is None:
-            self._timer = self.set_interval(READ_EVERY, self._run_query_if_idle)
+            self._timer = self.set_interval(READ_EVERY, self.run_query_if_idle)
         else:
             self._timer.resume()
 
@@ -144,7 +144,8 @@ class BaseScreen(ClosableScreen[None]):
         if self._timer is not None:
             self._timer.pause()
 
-    def _run_query_if_idle(self) -> None:
+    def run_query_if_idle(self) -> None:
+        """Query now, unless a query is running."""
         if self._query_running is None or self._query_running.is_finished:
             self.run_query()
 

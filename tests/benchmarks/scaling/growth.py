@@ -54,9 +54,9 @@ def run(scale: Scale) -> list[Figure]:
     sizes = scale.sizes
     rows = max(sizes[-1], scale.quotes // 2)
     return [
-        _figure("refresh", "µs of processor a symbol", refresh_costs(sizes, few), ""),
-        _figure("ingest", "µs a row", ingest_costs(sizes, rows, few), f"{rows:,} rows in every size"),
-        _figure(
+        figure_of("refresh", "µs of processor a symbol", refresh_costs(sizes, few), ""),
+        figure_of("ingest", "µs a row", ingest_costs(sizes, rows, few), f"{rows:,} rows in every size"),
+        figure_of(
             "dashboard",
             "µs of processor a second and symbol",
             dashboard_costs(sizes, min(3.0, scale.seconds), few),
@@ -65,7 +65,7 @@ def run(scale: Scale) -> list[Figure]:
     ]
 
 
-def _figure(part: str, unit: str, costs: dict[int, list[float]], note: str) -> Figure:
+def figure_of(part: str, unit: str, costs: dict[int, list[float]], note: str) -> Figure:
     first, *_, last = costs
     ratio = Spread.of(costs[last]).over(Spread.of(costs[first]))
     return Figure(

@@ -37,14 +37,14 @@ def run(scale: Scale) -> list[Figure]:
         for _ in range(min(3, scale.runs)):
             with fresh_database(server) as url:
                 reported.append(pressed(url, symbols, min(8.0, scale.seconds)))
-    return _figures(reported)
+    return figures_of(reported)
 
 
 def _check_response(metric: str, unit: str, ours: Spread, goal: str, met: bool, note: str = "") -> Figure:
     return Figure("back-pressure", metric, unit, ours, _EQUAL, goal=goal, met=met, note=note)
 
 
-def _figures(reported: list[dict[str, Any]]) -> list[Figure]:
+def figures_of(reported: list[dict[str, Any]]) -> list[Figure]:
     fetch = Spread.of(run["fetch_rate"] for run in reported)
     store = Spread.of(run["store_rate"] for run in reported)
     ratio = fetch.over(store)

@@ -154,7 +154,8 @@ def test_a_quick_restart_of_the_broker_is_not_reported(
 def test_a_primary_that_becomes_a_replica_is_waited_for_with_a_message(
     own_valkey: ValkeyServer, valkey: ValkeyServer, make_broker: MakeBroker
 ) -> None:
-    queue = queue_on(make_broker(own_valkey))
+    broker = make_broker(own_valkey)
+    queue = queue_on(broker)
     queue.put([1])
     client = own_valkey.client()
     client.replicaof("127.0.0.1", valkey.port)
@@ -162,7 +163,7 @@ def test_a_primary_that_becomes_a_replica_is_waited_for_with_a_message(
     with pytest.raises(CancelledError):
         queue.put([2], cancelled=lambda: True)
 
-    assert "read-only replica" in queue._broker.health()[1]
+    assert "read-only replica" in broker.health()[1]
 
 
 def test_a_full_memory_holds_puts_back_and_can_be_emptied(

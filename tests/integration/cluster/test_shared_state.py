@@ -110,7 +110,7 @@ class TestList:
     def test_an_unreadable_list_is_reported_and_leaves_the_one_in_force(
         self, broker: Broker, caplog: pytest.LogCaptureFixture
     ) -> None:
-        untrusted._warn_once.cache_clear()
+        untrusted.warn_once.cache_clear()
         broker.run("set_fields", [broker.key("list")], ["version", "1", "record", "{}"])
         current_constituents = SharedConstituents(
             lambda: Listing(ConstituentList(LISTED, "wikipedia", NOON, "")), ("AAPL",), 3600, broker

@@ -106,7 +106,7 @@ def test_a_node_without_its_broker_answers_and_can_be_stopped(
     join.market.set_faults(latency=3.0)
     node.waits_for(lambda _seen: any(worker.busy for worker in stage.workers), "a request")
     own_broker.kill()
-    stage._hang_after = 0.1
+    stage.hang_after = 0.1
     node.waits_for(lambda seen: any(w.state is WorkerState.HUNG for w in seen.workers), "a hung worker")
 
     # when it is asked to stop while the broker stays away

@@ -99,7 +99,7 @@ def answers(url: str) -> bool:
 def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data directory of one's own for an embedded server; no server outlives the test."""
     # A data directory made for one test need not survive a loss of power.
-    monkeypatch.setattr(cluster, "_INITDB", (*cluster._INITDB, "--no-sync"))
+    monkeypatch.setattr(cluster, "INITDB_OPTIONS", (*cluster.INITDB_OPTIONS, "--no-sync"))
     folder = public_folder()
     yield folder / "data"
     for pgdata in folder.rglob("pgdata"):

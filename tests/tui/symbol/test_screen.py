@@ -103,7 +103,7 @@ class TestReading:
             await driven.press("T")
             await driven.until(lambda: "over 54 min" in driven.text())
             reader.minutes = 10
-            screen._run_query_if_idle()
+            screen.run_query_if_idle()
             await driven.until(lambda: "over 9 min" in driven.text())
             assert reader.asked[-2:] == [("of_symbol", "NVDA", NOON - timedelta(hours=1))] * 2
 
@@ -125,7 +125,7 @@ class TestReading:
             await driven.app.push_screen(screen)
             # then the screen says so and is no further question asked
             await driven.until(lambda: "Reading the stored prices" in driven.text())
-            screen._run_query_if_idle()
+            screen.run_query_if_idle()
             assert {question[0] for question in reader.asked} == {"of_symbol"}
             # when it answers
             gate.set()

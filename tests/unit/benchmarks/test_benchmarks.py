@@ -246,7 +246,7 @@ def test_memory_finds_no_writers_where_there_are_none() -> None:
 
 
 def test_growth_compares_the_last_size_with_the_first() -> None:
-    figure = growth._figure("ingest", "µs a row", {503: [10.0], 5_030: [11.0], 50_300: [12.0]}, "")
+    figure = growth.figure_of("ingest", "µs a row", {503: [10.0], 5_030: [11.0], 50_300: [12.0]}, "")
 
     assert figure.ratio == Spread(1.2, 1.2, 1.2)
     assert figure.met is True
@@ -260,7 +260,7 @@ def test_under_pressure_nothing_is_lost(empty_table: str) -> None:
     # then
     assert reported["balanced"]
     assert reported["rows"] == reported["ledger"]["stored"] == reported["ledger"]["fetched"]
-    figures = {figure.metric: figure for figure in back_pressure._figures([reported])}
+    figures = {figure.metric: figure for figure in back_pressure.figures_of([reported])}
     assert figures["quotes lost"].ours == Spread(0, 0, 0)
 
 

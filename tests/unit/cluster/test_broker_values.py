@@ -224,7 +224,7 @@ def test_reasons_of_missing_symbols_are_shown_without_control_characters() -> No
 
 
 def test_an_unreadable_value_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    untrusted._warn_once.cache_clear()
+    untrusted.warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
             assert validated_fields({"number": "many"}) == {}

@@ -122,11 +122,11 @@ def test_a_data_directory_of_a_user_without_a_name_is_refused(
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     with pytest.raises(ConfigurationError, match="user id 4711, which has no name"):
-        accounts._passwd_of_owner(4711, tmp_path)
+        accounts.passwd_of_owner(4711, tmp_path)
 
 
 def test_the_account_of_root_is_a_system_account_without_a_login() -> None:
-    command = " ".join(accounts._USERADD)
+    command = " ".join(accounts.USERADD)
     assert "--system" in command
     assert "nologin" in command
 

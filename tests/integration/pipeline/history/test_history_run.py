@@ -240,8 +240,8 @@ def test_bars_spooled_by_an_interrupted_run_are_stored_by_the_next(
 ) -> None:
     # given a run whose database is down, ended after it has fetched something
     with running(url, tmp_path, charts) as run:
-        run._health.record_failure("down", "57P01")
-        run._health.record_failure("down", "57P01")
+        run.health.record_failure("down", "57P01")
+        run.health.record_failure("down", "57P01")
         run.writer_stage.spooling_since = 0.0
         run.add(history_tasks(surveyed(url, charts).coverage))
         until(lambda: run.ledger().spooled > 0)

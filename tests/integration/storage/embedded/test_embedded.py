@@ -141,7 +141,7 @@ class TestSharing:
         assert user.url() == url
         starter.kill()
         looked = threading.Event()
-        assert not looked.wait(3 * watchdog_module._POLL_INTERVAL)
+        assert not looked.wait(3 * watchdog_module.POLL_INTERVAL)
         assert runs(watchdog)
         assert answers(url)
         user.leave()
@@ -285,7 +285,7 @@ class TestRevival:
         server.stop()
 
     def test_a_dropped_database_is_created_again(self, server: EmbeddedServer, made_dir: Path) -> None:
-        with psycopg.connect(server._url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
             connection.execute("DROP DATABASE sp500tui")
         other = EmbeddedServer.start(made_dir)
         assert other.alive()

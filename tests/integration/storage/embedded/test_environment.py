@@ -64,7 +64,7 @@ def test_no_variable_matters(
     environment.setenv(name, _HOSTILE.get(name, "nonsense"))
 
     # when another program comes to use the server
-    server = EmbeddedServer.start(embedded_server._data_dir)
+    server = EmbeddedServer.start(embedded_server.data_dir)
 
     # then it reaches it, and can write
     with connect(server.url, application_name="test") as connection:
