@@ -6,6 +6,7 @@ between versions of the protocol. Values of the pipeline travel as they are, so 
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -156,6 +157,24 @@ def frame(message: object) -> bytes:
     return encode_frame(encode(message))
 
 
+_decoders: dict[object, msgspec.msgpack.Decoder[Any]] = {}
+_one_at_a_time = threading.Lock()
+
+
+def decoder_of(kind: type[T] | Any) -> msgspec.msgpack.Decoder[T]:
+    """The decoder of a type or a union of types; thread-safe.
+
+    msgspec keeps what it knows of a type at the type, where other threads find it before it is complete: threads that
+    decode a type for the first time at the same moment can crash the process (seen with msgspec 0.22). So one decoder
+    is made at a time, and kept.
+    """
+    with _one_at_a_time:
+        decoder = _decoders.get(kind)
+        if decoder is None:
+            decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    return decoder
+
+
 def decode(data: bytes | msgspec.Raw, kind: type[T] | Any) -> T:
     """A message, or any value, of the given type or union of types.
 
@@ -163,7 +182,7 @@ def decode(data: bytes | msgspec.Raw, kind: type[T] | Any) -> T:
         ProtocolError: it is something else.
     """
     try:
-        message: T = msgspec.msgpack.decode(data, type=kind)
+        message: T = decoder_of(kind).decode(data)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise ProtocolError(f"not a message of protocol {PROTOCOL}: {error}") from None
     return message

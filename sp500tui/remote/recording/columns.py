@@ -11,7 +11,7 @@ import msgspec
 
 from sp500tui.model import ConvertedQuote, Quote
 from sp500tui.pipeline.core.snapshot import LivePrice
-from sp500tui.remote.wire import ProtocolError
+from sp500tui.remote.wire import ProtocolError, decoder_of
 
 _EXACT = Context(prec=60)
 _LEFT_OUT = ("row", "quote", "fetched_monotonic")
@@ -68,6 +68,7 @@ def latest(all_columns: Sequence[PriceColumns]) -> list[LivePrice]:
     Raises:
         ProtocolError: the values are those of another version.
     """
+    decoder_of(LivePrice)  # what `convert` needs to know of the type is complete then
     found: dict[str, LivePrice] = {}
     try:
         for columns in reversed(all_columns):

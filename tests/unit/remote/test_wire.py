@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from signal import SIGTERM
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +19,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.pipeline.report import RunReport
-from sp500tui.remote import commands
+from sp500tui.remote import commands, wire
 from sp500tui.remote.commands import Poll, Request
 from sp500tui.remote.wire import Hello, Position, ProtocolError, Update, decode, encode
 from tests.support.tui import fake_pipeline
@@ -106,6 +109,29 @@ def test_a_value_of_a_wrong_type_is_refused() -> None:
         decode(encode({"type": "scale", "stage": "price", "size": "many"}), Request)
     with pytest.raises(ProtocolError, match="sixteenth"):
         decode(encode({"type": "scale", "stage": "sixteenth", "size": 1}), Request)
+
+
+def test_threads_make_one_decoder_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given decoders whose making takes a while; two at once can crash the process
+    making: list[object] = []
+    most = 0
+
+    class SlowDecoder:
+        def __init__(self, kind: object) -> None:
+            nonlocal most
+            making.append(kind)
+            most = max(most, len(making))
+            time.sleep(0.01)
+            making.remove(kind)
+
+    monkeypatch.setattr(msgspec.msgpack, "Decoder", SlowDecoder)
+    monkeypatch.setattr(wire, "_decoders", {})
+    # when threads ask for decoders of the same types for the first time
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(wire.decoder_of, [Update, Hello] * 8))
+    # then one is made at a time, and one for each type
+    assert most == 1
+    assert len(set(map(id, found))) == 2
 
 
 def test_every_command_says_whether_it_changes_the_pipeline() -> None:
