@@ -19,6 +19,7 @@ from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.shell.command_palette import Palette
 from sp500tui.tui.shell.pipeline_strip import ROWS
 from sp500tui.tui.widgets.lines_widget import LinesWidget
+from tests.support.parameters import rest_thorough
 from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of
 
@@ -237,7 +238,9 @@ class TestView:
 
     @pytest.mark.parametrize(
         "title",
-        ["workers: Export workers CSV (e)", "log: Copy line (y)", "view: Export prices CSV (e)"],
+        rest_thorough(
+            ["workers: Export workers CSV (e)", "log: Copy line (y)", "view: Export prices CSV (e)"]
+        ),
     )
     async def test_the_palette_names_what_is_copied_or_exported(self, drive: Drive, title: str) -> None:
         async with drive() as driven:

@@ -27,6 +27,7 @@ from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.storage.connection import connect
 from tests.support.market.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
+from tests.support.parameters import rest_thorough
 from tests.support.remote.control_socket import Serve
 from tests.support.tui.fake_pipeline import FakePipeline, running
 
@@ -113,7 +114,7 @@ def test_collected_prices_have_gaps_that_cannot_be_filled(
     assert "390 minutes" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("resolution", ["5m", "15m", "1h", "1d"])
+@pytest.mark.parametrize("resolution", rest_thorough(["5m", "1d", "15m", "1h"], 2))
 def test_every_resolution(charts: FakeCharts, resolution: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backfill", "--symbols", "AAPL", "--resolution", resolution]) == 0
     capsys.readouterr()

@@ -24,11 +24,12 @@ from sp500tui.storage.transaction import run
 from sp500tui.storage.writes import insert, upsert_constituents, upsert_symbols
 from sp500tui.tui.shell.price_reader import PostgresReader
 from tests.faults.rig.engine import EngineStarter
+from tests.support.parameters import rest_thorough
 from tests.support.pipeline.rows import row
 from tests.support.postgres.server import TcpPostgres
 
 MOMENT = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)
-_ENCODINGS = ("LATIN1", "LATIN9", "WIN1252", "KOI8R", "EUC_JP", "EUC_KR", "EUC_CN", "EUC_TW", "SQL_ASCII")
+_ENCODINGS = ("LATIN1", "EUC_JP", "SQL_ASCII", "LATIN9", "WIN1252", "KOI8R", "EUC_KR", "EUC_CN", "EUC_TW")
 _NAME = "Nestlé – 日本 Крейта €"
 _EXPECTED = {
     "LATIN1": "Nestlé ? ?? ?????? ?",
@@ -69,7 +70,7 @@ def names(connection: OurConnection) -> list[tuple[object, ...]]:
     return run(connection, "SELECT symbol, name FROM public.constituents ORDER BY symbol").fetchall()
 
 
-@pytest.mark.parametrize("encoding", _ENCODINGS)
+@pytest.mark.parametrize("encoding", rest_thorough(_ENCODINGS, 3))
 def test_names_outside_the_encoding_are_stored_with_replacements(
     make_database: OpenDatabase, encoding: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,7 +109,7 @@ def test_two_keys_that_become_one_are_stored_once(make_database: OpenDatabase) -
         assert len(names(connection)) == 1
 
 
-@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
+@pytest.mark.parametrize("encoding", rest_thorough(["LATIN1", "EUC_JP", "SQL_ASCII"]))
 def test_a_run_and_the_screens_work(
     make_database: OpenDatabase,
     start: EngineStarter,
@@ -148,7 +149,7 @@ def test_bytes_of_another_program_are_read_as_replacements(make_database: OpenDa
 
 
 @pytest.mark.parametrize("encoding", ["UTF8", "LATIN1", "EUC_JP"])
-@pytest.mark.parametrize("odd", [b"\xe2\x80\x93", b"\xff", b"\xc3"])
+@pytest.mark.parametrize("odd", rest_thorough([b"\xe2\x80\x93", b"\xff", b"\xc3"]))
 def test_a_journal_row_outside_the_encoding_is_a_bad_row(
     make_database: OpenDatabase, encoding: str, odd: bytes
 ) -> None:

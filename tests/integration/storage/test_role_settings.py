@@ -12,6 +12,7 @@ from sp500tui.storage.reads import history, last_rows, latest_since, statistics
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from sp500tui.storage.writes import insert, upsert_constituents
+from tests.support.parameters import rest_thorough
 from tests.support.pipeline.rows import row
 from tests.support.postgres.server import TcpPostgres
 
@@ -38,7 +39,9 @@ _SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", [*_SETTINGS, "every one of them", "search_path of nowhere"])
+@pytest.mark.parametrize(
+    "name", rest_thorough(["every one of them", "search_path of nowhere", *_SETTINGS], 2)
+)
 def test_a_setting_changes_nothing(tcp_postgres: TcpPostgres, name: str) -> None:
     # given a database with the setting
     chosen = _SETTINGS if name.startswith("every") else {name: _SETTINGS.get(name, "")}

@@ -19,6 +19,7 @@ from sp500tui.tui.shell.keymap import commands_of
 from sp500tui.tui.shell.pipeline_actions import sizes_in
 from sp500tui.tui.symbol.screen import SymbolScreen
 from sp500tui.tui.viewer import ViewerApp
+from tests.support.parameters import rest_thorough
 from tests.support.tui.fake_pipeline import FakePipeline, running
 from tests.tui.conftest import Drive
 
@@ -42,7 +43,7 @@ class TestQuestion:
 
             assert PAUSED in driven.pipeline.calls
 
-    @pytest.mark.parametrize("symbol", ["APP", "PYPL", "PPG", "SPGI"])
+    @pytest.mark.parametrize("symbol", rest_thorough(["APP", "PYPL", "PPG", "SPGI"]))
     async def test_typing_a_symbol_without_a_filter_pauses_nothing(self, drive: Drive, symbol: str) -> None:
         async with drive() as driven:
             await driven.press(*symbol, "enter")
@@ -70,7 +71,9 @@ class TestNumberOfWorkers:
 
     @pytest.mark.parametrize(
         ("typed", "named"),
-        [("65", "65"), ("0", "0"), ("-3", "-3"), ("1.5", "1.5"), (" ", "nothing"), ("٣", "٣")],
+        rest_thorough(
+            [("65", "65"), (" ", "nothing"), ("0", "0"), ("-3", "-3"), ("1.5", "1.5"), ("٣", "٣")], 2
+        ),
     )
     async def test_what_is_no_number_in_range_is_refused_in_one_line(
         self, drive: Drive, typed: str, named: str
