@@ -98,6 +98,10 @@ class TestCsv:
         assert run("quotes", "--symbols", "aapl", *window, "-o", str(exported / "q.csv")) == 0
         assert len(rows_of(exported / "q.csv")) == minutes
 
+    def test_that_no_rows_match_is_reported(self, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run("bars", "--from", "2030-01-01") == 0
+        assert capsys.readouterr().err == "sp500tui: no bars match; check --from, --to and --symbols\n"
+
     def test_bars_of_one_resolution(self, exported: Path) -> None:
         assert run("bars", "--resolution", "1d", "-o", str(exported / "b.csv")) == 0
         (row,) = rows_of(exported / "b.csv")

@@ -296,7 +296,9 @@ def test_what_the_pipeline_could_not_fetch_ends_with_1(
     beside: Callable[..., HealingPipeline], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given a symbol without a chart, of which two windows were requested, and a request without an answer
-    refused = [HistoryFailure(f"GONE 1m {number}", "GONE", "delisted", refused=True) for number in (1, 2)]
+    refused = [
+        HistoryFailure(f"GONE 1m {number}", "GONE", "no chart of GONE", refused=True) for number in (1, 2)
+    ]
     beside(failures=(*refused, HistoryFailure("AAPL 1m", "AAPL", "no answer", refused=False)))
 
     # when the bars are requested
@@ -304,7 +306,7 @@ def test_what_the_pipeline_could_not_fetch_ends_with_1(
 
     # then the reasons are named as if this program had made the requests
     shown = capsys.readouterr().out.splitlines()
-    assert shown[-2:] == ["no chart of GONE: delisted", "failed: AAPL 1m: no answer"]
+    assert shown[-2:] == ["no chart of GONE", "failed: AAPL 1m: no answer"]
     assert "earlier" not in "".join(shown)
 
 

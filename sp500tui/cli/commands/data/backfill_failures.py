@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def failure_lines(failures: Iterable[HistoryFailure]) -> list[str]:
     """A line for each symbol that was refused and each request that was not answered."""
     failures = tuple(failures)
-    refused = {each.symbol: f"no chart of {each.symbol}: {each.reason}" for each in failures if each.refused}
+    refused = {each.symbol: each.reason for each in failures if each.refused}
     return [
         *refused.values(),
         *(f"failed: {each.request}: {each.reason}" for each in failures if not each.refused),

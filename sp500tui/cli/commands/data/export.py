@@ -47,7 +47,8 @@ def run(namespace: Namespace) -> int:
         connect(database.url, application_name="sp500tui export", read_only=True) as connection,
     ):
         if output is None:
-            _export(connection, selection, form, _StandardOutput())
+            if not _export(connection, selection, form, _StandardOutput()):
+                write_message(f"no {selection.dataset} match; check --from, --to and --symbols")
             return ExitCode.OK
         with replaced_file(output) as file:
             rows = _export(connection, selection, form, file)
