@@ -286,3 +286,16 @@ def test_bars_are_compared_turn_by_turn_without_and_with_the_server() -> None:
     assert both.ratio == Spread(7.0, 8.5, 10.0)
     assert both.met is None
     assert both.peers == {"yf.download and to_sql": Spread(70.0, 84.0, 98.0)}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        pytest.param(60.0, 600 + 60 * 300, id="the beginning of a frame counts six times an hour, not sixty"),
+        pytest.param(600.0, 600 + 6 * 300, id="a whole frame is taken as it is"),
+        pytest.param(1200.0, 3 * 400, id="and so are several"),
+    ],
+)
+def test_the_size_of_a_recording_is_extrapolated_to_whole_frames(seconds: float, expected: float) -> None:
+    # given a recording of 400 bytes of which 100 are the first block
+    assert record.hourly_size(100, 400, seconds) == pytest.approx(expected)
