@@ -11,7 +11,7 @@ from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.shares import WINDOWS, Shares, held_back, lock_over, shares_over
-from sp500tui.pipeline.core.timing.spans import SpanReport
+from sp500tui.pipeline.core.timing.spans import CAPACITY, SpanReport
 from sp500tui.tui.render.event_marks import event_mark
 from sp500tui.tui.render.formats import fit, milliseconds
 from sp500tui.tui.render.lines import Line, Role, cut, joined, longest_that_fits
@@ -28,6 +28,7 @@ SHARE_WIDTH = 7
 _TRACE, _CYCLE, _CURSOR, _NOTHING = "▁", "┊", "│", " "
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 _LABEL_COLUMNS = 10
+_LOCK_ROLES = {"free": Role.GOOD, "in use": Role.LABEL, "busy": Role.WARN}
 _LOCK_SECONDS = 10
 """Seconds that the figures of the interpreter lock are of."""
 _FULL = 0.9
@@ -203,12 +204,19 @@ def lock_line(samples: Sequence[SecondSample], report: SpanReport, window: Windo
     return (Text(fit(f"GIL held {mean:>3.0f} %", NAME_WIDTH), Role.LABEL), *_bars(held, 1.0))
 
 
+def lock_text(samples: Sequence[SecondSample]) -> Text:
+    """What the interpreter lock is in the last ten seconds, in a word: ` in use`."""
+    lock = lock_over(samples, _LOCK_SECONDS)
+    word = lock.word if lock is not None else ""
+    return Text(fit(f" {word}", SHARE_WIDTH), _LOCK_ROLES.get(word, Role.LABEL))
+
+
 def lock_detail(samples: Sequence[SecondSample]) -> list[Line]:
     """The interpreter lock over the last ten seconds in a sentence; nothing on an interpreter without it."""
     lock = lock_over(samples, _LOCK_SECONDS)
     if lock is None:
         return []
-    role = {"free": Role.GOOD, "in use": Role.LABEL}.get(lock.word, Role.WARN)
+    role = _LOCK_ROLES[lock.word]
     return [
         joined(
             [
@@ -277,8 +285,7 @@ def detail_lines(row: Row | None, cells: Cells, cursor: int, window: Window, now
         return [(Text("Starting workers …", Role.LABEL),), ()]
     title = Text(row.title, Role.TITLE)
     if cell is None:
-        what = "there was no process at this time" if row.is_process else "nothing is recorded of this time"
-        return [(title, Text(f"   {what}", Role.LABEL)), ()]
+        return [(title, Text(f"   {_why_blank(row, window.time_of(cursor))}", Role.LABEL)), ()]
     if row.is_heading:
         whole = (Text(f"{_duration(window.seconds)} shown: {shares(totals(cells))}", Role.LABEL),)
         return [(title, Text(f"   {shares(cell.seconds)}")), whole]
@@ -296,6 +303,18 @@ def detail_lines(row: Row | None, cells: Cells, cursor: int, window: Window, now
         parts.append((Text(f"this cell: {shares(cell.seconds)}", Role.LABEL),))
     state = "committing" if row.is_process and cell.state is WorkerState.DATABASE else str(span.state)
     return [(title, Text("   "), Text(state, sign.role), *rest), joined(parts)]
+
+
+def _why_blank(row: Row, at: float) -> str:
+    """Why a row has nothing at a time."""
+    kept = [worker for worker in row.workers if worker.spans]
+    if kept and at < min(worker.spans[0].start for worker in kept):
+        if any(worker.overwritten for worker in kept):
+            return f"older spans were overwritten: the last {CAPACITY:,} of each worker are kept"
+        return "it had not started at this time"
+    if kept and at >= max(worker.spans[-1].end for worker in kept):
+        return "it has ended"
+    return "there was no process at this time" if row.is_process else "nothing is recorded of this time"
 
 
 def _duration(seconds: float) -> str:

@@ -39,6 +39,7 @@ from sp500tui.tui.timeline.render import (
     legend_lines,
     lock_detail,
     lock_line,
+    lock_text,
     mark_line,
     queue_line,
     row_line,
@@ -266,7 +267,8 @@ class TimelineScreen(BaseScreen):
         samples = recording.samples
         if not any(sample.interpreter_lock is not None for sample in samples):
             return []
-        return [lock_line(samples, recording.report, window)]
+        line = lock_line(samples, recording.report, window)
+        return [(*line, lock_text(samples)) if self._with_shares else line]
 
     # Actions
 

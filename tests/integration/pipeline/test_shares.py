@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Mapping
+from itertools import product
 
 import psycopg
 import pytest
@@ -10,12 +13,16 @@ import pytest
 from sp500tui.model import ConvertedQuote, FetchedQuote
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.timing.shares import Shares, shares_over
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.shares import WINDOWS, Shares, shares_over
 from sp500tui.pipeline.stages.fx import FxRates
 from tests.faults.rig.engine import Engine, EngineStarter
 from tests.faults.rig.steps import FIFTY
 
 pytestmark = pytest.mark.thorough
+
+LONG = 600.0
+"""Seconds of random load."""
 
 
 def durations(run: Engine, stage: StageName, state: WorkerState, longer_than: float) -> list[float]:
@@ -85,3 +92,73 @@ def test_a_converter_that_computes_is_on_the_processor_or_waits_for_the_interpre
     assert found.processor > 0.0
     assert found.processor + found.interpreter == pytest.approx(found.states[WorkerState.BUSY], rel=0.05)
     run.ends()
+
+
+@pytest.mark.soak
+def test_the_shares_of_every_worker_add_up_over_ten_minutes_of_random_load(
+    start: EngineStarter, database_url: str
+) -> None:
+    # given a pipeline that is scaled, paused, slowed down and killed at random
+    run = start(database_url, symbols=FIFTY, interval=0.5, batch_size=5, price_workers=6, writers=2)
+    run.waits_for(lambda s: s.ledger.stored > 0, "the first rows")
+    rng = random.Random(15)
+    samples: dict[int, SecondSample] = {}
+    scaled: set[int] = set()
+    ends = time.monotonic() + LONG
+    while time.monotonic() < ends:
+        last, found = run.pipeline.seconds_since(max(samples, default=0))
+        samples.update((sample.second, sample) for sample in found)
+        scaled.update(range(last, last + 4) if disturb(run, rng) else ())
+        time.sleep(rng.expovariate(1.0))
+    run.ends()
+    # then every second is there once, and the states of each worker add up to the time for which it existed
+    assert sorted(samples) == list(range(1, max(samples) + 1))
+    complete = 0
+    for second, sample in sorted(samples.items()):
+        for worker in sample.workers:
+            spent = sum(worker.seconds.values())
+            assert 0 <= spent <= 1 + 1e-6, (second, worker)
+            assert 0 <= worker.cpu <= spent + 1e-6, (second, worker)
+            assert 0 <= worker.process_cpu <= spent + 1e-6, (second, worker)
+            if second not in scaled and lived_through(worker.name, samples, second):
+                complete += 1
+                assert spent == pytest.approx(1.0, abs=1e-6), (second, worker)
+        for stage in sample.stages:
+            members = [worker for worker in sample.workers if worker.stage is stage.name]
+            whole = sum(sum(worker.seconds.values()) for worker in members)
+            assert sum(stage.seconds.values()) == pytest.approx(whole)
+        assert sample.interpreter_lock is None or 0 <= sample.interpreter_lock.held <= 1
+    assert complete > LONG
+    # and so do the shares over each window
+    ordered = [samples[second] for second in sorted(samples)]
+    for end in range(1, len(ordered) + 1, 7):
+        for seconds, name in product(WINDOWS, StageName):
+            shares = shares_over(ordered[:end], seconds, name)
+            assert not shares.states or sum(shares.states.values()) == pytest.approx(1.0)
+            assert 0 <= shares.processor + shares.interpreter <= 1 + 1e-6
+
+
+def lived_through(name: str, samples: Mapping[int, SecondSample], second: int) -> bool:
+    """Whether a worker is there in the second before and after too."""
+    beside = [samples.get(second - 1), samples.get(second + 1)]
+    return all(each is not None and any(w.name == name for w in each.workers) for each in beside)
+
+
+def disturb(run: Engine, rng: random.Random) -> bool:
+    """Change something at random; whether the number of workers."""
+    pipeline, market = run.pipeline, run.pipeline.demo_market
+    stage = rng.choice([StageName.PRICE, StageName.CONVERTER, StageName.WRITER])
+    kind = rng.choice(["scale", "pause", "resume", "resume", "kill", "latency", "interval"])
+    if kind == "scale":
+        pipeline.scale(stage, rng.randint(1, 8))
+    elif kind == "pause":
+        pipeline.pause(stage)
+    elif kind == "resume":
+        pipeline.resume(stage)
+    elif kind == "kill":
+        pipeline.kill_worker(f"writer-{rng.randint(1, 2)}")
+    elif kind == "latency" and market is not None:
+        market.set_faults(latency=rng.choice([0.0, 0.05, 1.0]))
+    else:
+        pipeline.set_interval(rng.choice([0.2, 1.0, 5.0]))
+    return kind == "scale"

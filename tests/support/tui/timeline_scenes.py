@@ -10,7 +10,7 @@ from datetime import timedelta
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, WorkerSecond
+from sp500tui.pipeline.core.timing.second_sample import LockSecond, QueueSecond, SecondSample, WorkerSecond
 from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Batches, Span, SpanReport, WorkerSpans
 from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
 from sp500tui.tui.timeline.cells import Window, cells_of
@@ -93,7 +93,11 @@ class Scene:
                 NOON - timedelta(seconds=age),
                 tuple(
                     WorkerSecond(
-                        f"{stage}-{number}", stage, cell.seconds, cpu=0.9 * cell.seconds.get(_BUSY, 0.0)
+                        f"{stage}-{number}",
+                        stage,
+                        cell.seconds,
+                        cpu=0.9 * cell.seconds.get(_BUSY, 0.0),
+                        process_cpu=0.1 * cell.seconds.get(_DATABASE, 0.0),
                     )
                     for (stage, number), found in cells.items()
                     if (cell := found[120 - age]) is not None
@@ -102,6 +106,7 @@ class Scene:
                     QueueSecond(name, 0.0, self.depths[name](age) if name in self.depths else 0)
                     for name in QueueName
                 ),
+                interpreter_lock=LockSecond(20, (held := 0.02 + age % 5 / 20), 0.001 * held, 0.0021),
             )
             for age in range(120, 0, -1)
         ]

@@ -37,6 +37,7 @@ from sp500tui.tui.timeline.render import (
     legend_lines,
     lock_detail,
     lock_line,
+    lock_text,
     mark_line,
     queue_line,
     row_line,
@@ -258,7 +259,24 @@ class TestDetail:
 
     def test_without_workers_or_spans_it_says_so(self) -> None:
         assert "Starting workers" in text(detail_lines(None, (), 0, WINDOW, 100.0)[0])
-        assert "nothing is recorded" in self.detail(worker("price-2", Span(IDLE, 99.0, 100.0)), 0)[0]
+
+    @pytest.mark.parametrize(
+        ("spans", "overwritten", "words"),
+        [
+            ([Span(IDLE, 99.0, 100.0)], False, "it had not started at this time"),
+            (
+                [Span(IDLE, 99.0, 100.0)],
+                True,
+                "older spans were overwritten: the last 2,000 of each worker are kept",
+            ),
+            ([Span(IDLE, 80.0, 90.0)], False, "it has ended"),
+            ([Span(IDLE, 80.0, 90.0), Span(IDLE, 98.0, 100.0)], False, "nothing is recorded of this time"),
+            ([], False, "nothing is recorded of this time"),
+        ],
+    )
+    def test_a_blank_cell_has_its_reason(self, spans: list[Span], overwritten: bool, words: str) -> None:
+        found = replace(worker("price-2", *spans), overwritten=overwritten)
+        assert words in self.detail(found, 0)[0]
 
 
 class TestShares:
@@ -302,6 +320,8 @@ class TestShares:
         line = lock_line(samples, REPORT, WINDOW)
         assert text(line).startswith("GIL held  62 % ")
         assert len(text(line)) == len(text(queue_line(QueueName.QUOTES, 9, samples, REPORT, WINDOW)))
+        assert (lock_text(samples).text, lock_text(samples).role) == (" busy  ", Role.WARN)
+        assert lock_text(self.SAMPLES).text == " " * SHARE_WIDTH
         (detail,) = lock_detail(samples)
         assert text(detail) == (
             "last 10 s  interpreter lock (GIL) busy  held 62 %  a thread waits for it 1.2 ms  at most 5.1 ms"
