@@ -17,13 +17,15 @@ _ERROR_WIDTH = 24
 _STATE_WIDTH, _TIME_WIDTH = 10, 8
 _LONGEST_STRIP = 60
 _COLUMNS = (
-    ("rate", 8, 62),
+    ("rate", 7, 62),
     ("p95 10 s", 8, 70),
     ("restarts", 9, 96),
     ("pid", 8, 106),
     ("last error", _ERROR_WIDTH, 134),
 )
 """Name, width and the panel width from which a column is shown, in their order."""
+_AFTER_STRIP = ("restarts", "pid")
+"""The columns that are shown only beside a strip of its full length."""
 _LEAST_TASK = 12
 """Cells below which the task has no column beside a strip."""
 _NODE_WIDTH, _NARROW_NODE_WIDTH, _WIDE_PANEL = 20, 10, 70
@@ -45,11 +47,16 @@ class WorkerColumns:
 def worker_columns(width: int, names: int, *, nodes: int = 0, strips: bool = True) -> WorkerColumns:
     """The columns of a panel of `width` cells, `names` of them for the names and `nodes` for the nodes."""
     room = width - (nodes + 1 if nodes else 0)
-    figures = tuple((name, cells) for name, cells, least in _COLUMNS if room >= least)
-    rest = room - names - 1 - _STATE_WIDTH - _TIME_WIDTH - 2 - sum(cells + 1 for _, cells in figures)
+    rest = room - names - 1 - _STATE_WIDTH - _TIME_WIDTH - 2
+    figures: list[tuple[str, int]] = []
+    for name, cells, least in _COLUMNS:
+        kept = _LONGEST_STRIP if strips and name in _AFTER_STRIP else 0
+        if room >= least and rest - cells - 1 >= kept:
+            figures.append((name, cells))
+            rest -= cells + 1
     strip = min(_LONGEST_STRIP, max(0, rest)) if strips else 0
     task = max(0, rest - strip - 1 if strip else rest)
-    return WorkerColumns(names, nodes, strip, 0 if strip and task < _LEAST_TASK else task, figures)
+    return WorkerColumns(names, nodes, strip, 0 if strip and task < _LEAST_TASK else task, tuple(figures))
 
 
 def node_width(workers: Sequence[WorkerSnapshot], width: int) -> int:

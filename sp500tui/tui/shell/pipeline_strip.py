@@ -64,11 +64,19 @@ _INPUT = {
     StageName.CONVERTER: QueueName.QUOTES,
     StageName.WRITER: QueueName.ROWS,
 }
+_TAKEN = {QueueName.TICKERS: "requested", QueueName.QUOTES: "in flight", QueueName.ROWS: "in flight"}
+"""What is said of the items leased from a queue; in flight are the quotes that the equation counts as such."""
 _FULL, _CROWDED = 0.9, 0.6
 _NOTABLE = 0.005
 """Share of the last ten seconds from which it is shown that a queue holds its producers back."""
 _LABEL = Role.LABEL
-_LEGEND = "░▒▓█ share of workers busy   ◔ waiting   ▁▄█ queue depth: 1, 25, 100 % full"
+_WAITS = "◔ waiting   ◧ blocked   ◇ database down"
+_LEGENDS = (
+    f"░▒▓█ share of workers busy   {_WAITS}   ‖ paused   ✗ failed   ▁▄█ queue depth: 1, 25, 100 % full",
+    f"░▒▓█ workers busy   {_WAITS}   ✗ failed   ▁▄█ queue 1, 25, 100 % full",
+    f"░▒▓█ busy   {_WAITS}   ✗ failed   ▁▄█ queue depth",
+)
+"""What the cells of the strips mean, from long to short."""
 _ORDER = (
     WorkerState.BUSY,
     WorkerState.SOURCE,
@@ -258,18 +266,21 @@ class _Drawing:
         return (Span(fit(text, room, "right"), Role.VALUE),)
 
     def _queue_figures(self, queue: QueueSnapshot) -> Line:
-        """Whether it fills or drains, how long the oldest item has waited, and how long it held its producers back."""
+        """Trend, age of the oldest item and what is in work, or the time for which producers were held back."""
         room = self.columns.room
         shares = self.history.held_back(queue.name)
         if shares[1] >= _NOTABLE:
             text = longest_text(_held_back_texts(queue, shares), room)
             return (Span(fit(text, room, "right"), Role.WARN),)
+        taken = f"{count(queue.in_flight)} {_TAKEN[queue.name]}" if queue.in_flight else ""
         if not queue.ready:
-            return (Span(fit("empty", room, "right"), Role.DIM),)
+            text = f"empty, {taken}" if taken else "empty"
+            return (Span(fit(text if len(text) < room else "empty", room, "right"), Role.DIM),)
         sign, word = trend(queue)
         age = f"{short_span(queue.oldest_age)} old"
         flow = f"in {rate(queue.rate_in)}, out {rate(queue.rate_out)}, highest {count(queue.high_water)}"
         variants = [f"{flow}   {sign} {word}   {age}", f"{sign} {word}   {age}", f"{sign} {age}", age]
+        variants = [*(f"{taken}   {variant}" for variant in variants[:2] if taken), *variants]
         return (Span(fit(longest_text(variants, room), room, "right"), _LABEL),)
 
     def _journal(self) -> Line:
@@ -353,9 +364,9 @@ def _pool(snapshot: Snapshot, stage: StageSnapshot, width: int) -> Line:
     return worker_signs([(number, sign, role) for (sign, role), number in counts.items()], width)
 
 
-def _legend(width: int) -> str:
-    """What the cells of the strips mean, as far as the border has room for it."""
-    return _LEGEND if width > len(_LEGEND) + 8 else ""
+def legend(width: int) -> str:
+    """The longest legend for which the border has room."""
+    return next((words for words in _LEGENDS if width > len(words) + 8), "")
 
 
 class PipelineStrip(LinesWidget):
@@ -406,7 +417,7 @@ class PipelineStrip(LinesWidget):
         if self.styles.border_bottom[0] in ("", "none"):
             set_titles(self, f"pipeline · {self.message}" if self.message else title)
         else:
-            set_titles(self, title, self.message or _legend(self.size.width))
+            set_titles(self, title, self.message or legend(self.size.width))
 
     def on_resize(self, _event: events.Resize) -> None:
         """Lay the contents out for the new size."""

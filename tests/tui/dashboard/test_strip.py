@@ -21,7 +21,7 @@ from sp500tui.pipeline.core.snapshot import (
 from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond
 from sp500tui.tui.history import History
 from sp500tui.tui.render.lines import Role, width_of
-from sp500tui.tui.shell.pipeline_strip import ROWS, columns, shown_rows, stage_at, strip_lines
+from sp500tui.tui.shell.pipeline_strip import ROWS, columns, legend, shown_rows, stage_at, strip_lines
 from tests.support.tui.fake_pipeline import (
     NOON,
     degraded,
@@ -174,6 +174,27 @@ def test_the_shares_follow_the_newest_second() -> None:
     history.extend([second_sample(21)])
     assert history.held_back(QueueName.QUOTES)[0] == 0.0
     assert list(History().held_back(QueueName.QUOTES)) == [0.0, 0.0, 0.0]
+
+
+def test_a_queue_says_what_of_it_is_in_work() -> None:
+    # GIVEN eleven workers that request all symbols, of which none has been fetched
+    calm = running()
+    tickers = replace(calm.queue(QueueName.TICKERS), ready=0, in_flight=503)
+    rows = replace(calm.queue(QueueName.ROWS), in_flight=5)
+    others = [each for each in calm.queues if each.name not in (QueueName.TICKERS, QueueName.ROWS)]
+    snapshot = replace(calm, queues=(tickers, *others, rows))
+
+    # THEN the symbols are requested, and only quotes are in flight, as in the equation
+    assert behind_strip(snapshot, QueueName.TICKERS) == "empty, 503 requested"
+    assert behind_strip(snapshot, QueueName.QUOTES) == "empty"
+    assert "5 in flight" in behind_strip(snapshot, QueueName.ROWS, 200)
+
+
+@pytest.mark.parametrize("width", [98, 118, 198])
+def test_the_legend_names_every_sign_of_a_wait(width: int) -> None:
+    words = legend(width)
+    assert len(words) < width - 8
+    assert all(sign in words for sign in "░▒▓█◔◧◇✗▁▄█")
 
 
 def test_a_stage_says_its_workers_its_rate_its_latency_and_its_failures() -> None:

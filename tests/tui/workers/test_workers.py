@@ -57,7 +57,9 @@ def test_a_line_is_exactly_as_wide_as_the_panel(
 
 def test_columns_come_with_the_width() -> None:
     assert [name for name, _ in worker_columns(44, 11).figures] == []
-    assert [name for name, _ in worker_columns(76, 11).figures] == ["rate", "p95 10 s"]
+    for width in (76, 109, 117):
+        assert [name for name, _ in worker_columns(width, 11).figures] == ["rate", "p95 10 s"]
+    assert [name for name, _ in worker_columns(119, 11).figures] == ["rate", "p95 10 s", "restarts"]
     assert [name for name, _ in worker_columns(200, 11).figures] == [
         "rate",
         "p95 10 s",
@@ -67,7 +69,7 @@ def test_columns_come_with_the_width() -> None:
     ]
 
 
-@pytest.mark.parametrize(("width", "strip"), [(44, 12), (76, 26), (88, 38), (200, 60)])
+@pytest.mark.parametrize(("width", "strip"), [(44, 12), (76, 27), (88, 39), (109, 60), (120, 60), (200, 60)])
 def test_the_strip_gets_what_the_figures_leave(width: int, strip: int) -> None:
     columns = worker_columns(width, 11)
     assert columns.strip == strip
