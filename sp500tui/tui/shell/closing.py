@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from textual.await_complete import AwaitComplete
 
@@ -21,3 +22,14 @@ class ClosableScreen(DiffingScreen[ResultType]):
     def dismiss(self, result: ResultType | None = None) -> AwaitComplete:
         """Close the screen; nothing happens when it is not the top one."""
         return super().dismiss(result) if self.is_current else AwaitComplete()
+
+    def call_after_refresh(self, callback: Callable[..., object], *args: Any, **kwargs: Any) -> bool:
+        """Call `callback` after the next refresh, unless the screen is being closed then.
+
+        Textual calls it even after it has removed the widgets of a screen that is closed while it is being opened.
+        """
+        return super().call_after_refresh(self._call_while_open, callback, *args, **kwargs)
+
+    def _call_while_open(self, callback: Callable[..., object], *args: Any, **kwargs: Any) -> object:
+        # False as soon as the removal of the screen begins; Textual awaits a result that can be awaited.
+        return callback(*args, **kwargs) if self.display else None
