@@ -11,9 +11,9 @@ from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.shares import WINDOWS, Shares, held_back, lock_over, shares_over
-from sp500tui.pipeline.core.timing.spans import CAPACITY, SpanReport
+from sp500tui.pipeline.core.timing.spans import CAPACITY, Span, SpanReport
 from sp500tui.tui.render.event_marks import event_mark
-from sp500tui.tui.render.formats import fit, milliseconds
+from sp500tui.tui.render.formats import clean, fit, milliseconds
 from sp500tui.tui.render.lines import Line, Role, cut, joined, longest_that_fits
 from sp500tui.tui.render.lines import Span as Text
 from sp500tui.tui.render.strips import Mark, depth_sign, event_strip
@@ -278,8 +278,18 @@ def legend_lines(width: int, lines: int) -> list[Line]:
     return [states, longest_that_fits([joined(explained[:count], "  ") for count in (5, 4, 3)], width)]
 
 
-def detail_lines(row: Row | None, cells: Cells, cursor: int, window: Window, now: float) -> list[Line]:
-    """What the cell under the cursor is: the span and the reason, or the shares of a stage."""
+def detail_lines(
+    row: Row | None,
+    cells: Cells,
+    cursor: int,
+    window: Window,
+    now: float,
+    failure: Callable[[str, Span], str] = lambda _name, _span: "",
+) -> list[Line]:
+    """What the cell under the cursor is: the span and the reason, or the shares of a stage.
+
+    `failure`: why a worker failed before a span in which it waits to start again; empty if unknown.
+    """
     cell = cells[cursor] if 0 <= cursor < len(cells) else None
     if row is None:
         return [(Text("Starting workers …", Role.LABEL),), ()]
@@ -298,11 +308,24 @@ def detail_lines(row: Row | None, cells: Cells, cursor: int, window: Window, now
         batches,
     )
     rest = tuple(Text(f"   {text}") for text in texts if text)
-    parts = [(Text(reason(row.stage, span, process=row.is_process)),)]
+    failed = failure(row.workers[0].name, span) if span.state is WorkerState.BACKOFF else ""
+    parts = [(Text(failed or reason(row.stage, span, process=row.is_process)),)]
     if len(cell.seconds) > 1:
         parts.append((Text(f"this cell: {shares(cell.seconds)}", Role.LABEL),))
     state = "committing" if row.is_process and cell.state is WorkerState.DATABASE else str(span.state)
     return [(title, Text("   "), Text(state, sign.role), *rest), joined(parts)]
+
+
+def failure_before(events: Sequence[PipelineEvent], report: SpanReport, name: str, span: Span) -> str:
+    """The message of the failure after which a worker waits in a span; empty if there is none among the events."""
+    messages = [
+        event.message
+        for event in events
+        if event.kind is EventKind.WORKER_DIED
+        and event.worker == name
+        and abs(report.time_of(event.second, event.at) - span.start) <= 1.0
+    ]
+    return clean(messages[-1]) if messages else ""
 
 
 def _why_blank(row: Row, at: float) -> str:

@@ -35,6 +35,7 @@ from sp500tui.tui.timeline.render import (
     cut_all,
     cycle_columns,
     detail_lines,
+    failure_before,
     held_back_text,
     legend_lines,
     lock_detail,
@@ -228,7 +229,9 @@ class TimelineScreen(BaseScreen):
         lock = lock_detail(recording.samples) if left >= len(times) + 1 else []
         times = [*lock, *times] if left >= len(times) else []
         space: list[Line] = [()] * min(2, left - len(times))
-        detail = detail_lines(marked, under_cursor, self._cursor(window), window, report.monotonic)
+        failure = partial(failure_before, recording.events, report)
+        cursor = self._cursor(window)
+        detail = detail_lines(marked, under_cursor, cursor, window, report.monotonic, failure)
         return [*lines, *space[:1], *below, *space[1:], *detail, *times, *legend]
 
     def _guides(self, recording: Recording, window: Window) -> Guides:

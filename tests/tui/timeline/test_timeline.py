@@ -33,6 +33,7 @@ from sp500tui.tui.timeline.render import (
     axis_line,
     cycle_columns,
     detail_lines,
+    failure_before,
     held_back_text,
     legend_lines,
     lock_detail,
@@ -259,6 +260,22 @@ class TestDetail:
 
     def test_without_workers_or_spans_it_says_so(self) -> None:
         assert "Starting workers" in text(detail_lines(None, (), 0, WINDOW, 100.0)[0])
+
+    def test_a_worker_that_failed_has_the_message_of_its_failure(self) -> None:
+        failed = worker("writer-2", Span(DATABASE, 90.0, 95.0), Span(WorkerState.BACKOFF, 95.0, 97.0))
+        report = SpanReport(NOON, 100.0, 1, (failed,))
+        at = NOON - timedelta(seconds=5)
+        died = PipelineEvent(EventKind.WORKER_DIED, "writer-2 died: signal 9", 30, at, worker="writer-2")
+        other = replace(died, message="writer-1 died: signal 11", worker="writer-1")
+        long_ago = replace(died, message="writer-2 died: time-out", at=at - timedelta(seconds=60))
+        found = failed.spans[1]
+        assert failure_before([long_ago, died, other], report, "writer-2", found) == "writer-2 died: signal 9"
+        assert failure_before([long_ago, other], report, "writer-2", found) == ""
+        cells = cells_of(failed.spans, WINDOW)
+        row = next(row for row in rows_of(report) if row.key == "writer-2")
+        shown = detail_lines(row, cells, 6, WINDOW, 100.0, lambda name, _: f"{name} died: signal 9")
+        assert text(shown[1]) == "writer-2 died: signal 9"
+        assert text(detail_lines(row, cells, 6, WINDOW, 100.0)[1]).startswith("it failed, and waits")
 
     @pytest.mark.parametrize(
         ("spans", "overwritten", "words"),
