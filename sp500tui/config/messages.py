@@ -45,6 +45,8 @@ def error_message(name: str, error: Mapping[str, Any]) -> str:
         return "is not a boolean; give true or false"
     if kind == "string_pattern_mismatch":
         return f"is invalid; give {_NAMES[name]}"
+    if kind == "string_type" and tuple in field_types(name):
+        return 'is not a list of texts; write each in quotes, such as ["AAPL", "BRK.B"]'
     return f"is invalid: {error['msg']}"
 
 

@@ -250,7 +250,7 @@ class TestRefusals:
             ('once = "yes"', ('once = "yes" is not a boolean', "without quotes")),
             ("currency = 3", ("currency = 3 is not text", "quotes")),
             ("keymap = 3", ("keymap = 3 is not a table",)),
-            ("symbols = [1]", ("symbols", "is invalid")),
+            ("symbols = [1]", ("symbols = [1] is not a list of texts", 'such as ["AAPL", "BRK.B"]')),
             ("data\n", ("is not TOML", "line 1", "write lines such as")),
         ],
     )
