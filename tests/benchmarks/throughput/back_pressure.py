@@ -40,10 +40,6 @@ def run(scale: Scale) -> list[Figure]:
     return figures_of(reported)
 
 
-def _check_response(metric: str, unit: str, ours: Spread, goal: str, met: bool, note: str = "") -> Figure:
-    return Figure("back-pressure", metric, unit, ours, _EQUAL, goal=goal, met=met, note=note)
-
-
 def figures_of(reported: list[dict[str, Any]]) -> list[Figure]:
     fetch = Spread.of(run["fetch_rate"] for run in reported)
     store = Spread.of(run["store_rate"] for run in reported)
