@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from sp500tui.pipeline.writer.spooler import SPOOL_AGE
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker, Handed, Key, Verdict
 from tests.faults.rig.program import Launcher, Program, pause, wait_for
@@ -46,8 +47,10 @@ MARKET_FAULTS: tuple[dict[str, object], ...] = (
 COMMIT_TIMEOUT, DRAIN_TIMEOUT = 5.0, 8.0
 MEMORY_WINDOW = 1.5
 """Seconds before a kill from which quotes may be in memory only, while nothing keeps the writers from the journal."""
-BLOCKED_WINDOW = COMMIT_TIMEOUT + MEMORY_WINDOW
-"""The same while a writer waits for a process or a database that does not answer."""
+BLOCKED_WINDOW = SPOOL_AGE + MEMORY_WINDOW
+"""The same while every writer may wait for a process or a database that does not answer."""
+RATE_TIMEOUT = 10.0
+"""Seconds for which rows wait in memory for the first rate of their currency, from the start of the program on."""
 END_TIMEOUT = DRAIN_TIMEOUT + 30
 """Seconds after a signal within which a run is over, whatever has failed."""
 START_TIMEOUT = 60.0
@@ -118,6 +121,10 @@ class Soak:
     excused: set[Key] = field(default_factory=set)
     blocked_until: float = 0.0
     """Monotonic time until which a writer may wait for a process or a database that does not answer."""
+    started_at: float = 0.0
+    """Monotonic time at which the program of the present run was up."""
+    without_rate: bool = False
+    """Whether the market may have withheld the rate from the present run."""
 
     def run(self, seconds: float) -> Report:
         """Run after run for so long, then a calm one that stores what the others left."""
@@ -149,6 +156,7 @@ class Soak:
                 "the first line of the log",
                 START_TIMEOUT,
             )
+            self.started_at, self.without_rate = time.monotonic(), False
             for _ in range(self.rng.randint(1, 4)):
                 pause(self.rng.uniform(0.2, 1.5))
                 self._inject(program, terminal)
@@ -197,7 +205,9 @@ class Soak:
         self.report.faults[name] += 1
 
     def _fail_market(self) -> None:
-        self.launch.market.set_faults(**self.rng.choice(MARKET_FAULTS))
+        faults = self.rng.choice(MARKET_FAULTS)
+        self.without_rate = self.without_rate or "fx" in faults
+        self.launch.market.set_faults(**faults)
 
     def _signal_writer(self, program: Program, number: signal.Signals) -> None:
         # One that is stopped before it runs any code of its own outlives a killed program.
@@ -240,10 +250,9 @@ class Soak:
         signals = self.rng.choice((0, 1, 1, 2, 3))
         name = "kill -9" if signals == 0 else f"{signals} x {number.name}"
         self.report.endings[name + (" (dashboard)" if terminal else "")] += 1
-        blocked = time.monotonic() < self.blocked_until
         in_memory = self.handed.now()
         if signals in (0, 3):
-            pause(BLOCKED_WINDOW if blocked else MEMORY_WINDOW)
+            pause(self._memory_window())
         family = program.family()
         if signals == 0:
             program.kill()
@@ -260,6 +269,14 @@ class Soak:
         gone(family, CHILDREN_TIMEOUT)
         if signals in (1, 2) and terminal is None:
             self._check_report(program)
+
+    def _memory_window(self) -> float:
+        """Seconds after which a quote that was handed out now is in the journal."""
+        now = time.monotonic()
+        window = BLOCKED_WINDOW if now < self.blocked_until else MEMORY_WINDOW
+        if self.without_rate:
+            window += max(0.0, self.started_at + RATE_TIMEOUT - now)
+        return window
 
     def _check_report(self, program: Program) -> None:
         quotes = program.report()["quotes"]

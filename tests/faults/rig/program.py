@@ -176,6 +176,8 @@ class Launcher:
                 stdout=terminal or (out if stdout is None else stdout),
                 stderr=terminal or err,
                 env=environment,
+                # A dashboard exports prices to the current folder.
+                cwd=self.folder,
                 start_new_session=True,
             )
         program = Program(process, home, self.folder / "data", *files)
