@@ -12,7 +12,10 @@ from datetime import datetime
 from typing import Literal
 
 from textual import on
+from textual.app import ScreenStackError
+from textual.css.query import NoMatches
 from textual.timer import Timer
+from textual.widget import MountError
 from textual.worker import Worker, WorkerState
 
 from sp500tui.config.settings import Settings
@@ -91,6 +94,8 @@ class PipelineApp(DiffingApp[int]):
         self.feed = PipelineFeed(self._starting, log, clock)
         self._timer: Timer | None = None
         self._skipped = 0
+        self._has_left = False
+        """Whether its end has begun: widgets are removed while some still receive messages."""
         self._notified = ("", 0.0)
 
     def _starting(self) -> Snapshot:
@@ -140,6 +145,7 @@ class PipelineApp(DiffingApp[int]):
 
     def leave(self) -> None:
         """Exit with the code of the current state."""
+        self._has_left = True
         code = exit_code(self.report())
         self.exit(int(code), return_code=int(code), message=remaining_cluster_message(self.snapshot) or None)
 
@@ -149,6 +155,9 @@ class PipelineApp(DiffingApp[int]):
         self.crashed = self.crashed or clean(f"{type(error).__name__}: {error}")
 
     def _handle_exception(self, error: Exception) -> None:
+        if self._has_left and isinstance(error, NoMatches | MountError | ScreenStackError):
+            LOG.debug("a message found its widgets removed: %s", error)
+            return
         self.failed(error)
         super()._handle_exception(error)
         # Printed in one line after the terminal is restored, instead of as a traceback.

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import types
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.strip import Strip
 
@@ -42,6 +44,21 @@ from tests.tui.conftest import CannedLog, Drive, notes, top_of, until
 
 
 class TestStopping:
+    async def test_a_message_that_finds_its_widgets_removed_is_no_failure_at_the_end(
+        self, drive: Drive
+    ) -> None:
+        reached = threading.Event()
+
+        def look_for_what_is_gone() -> None:
+            reached.set()
+            raise NoMatches("No nodes match 'StatusBar'")
+
+        async with drive() as driven:
+            driven.app.screen.call_later(look_for_what_is_gone)
+            driven.app.leave()
+        assert reached.is_set()
+        assert driven.app.crashed == ""
+
     async def test_q_drains_then_spools_then_kills(self, drive: Drive) -> None:
         # given a pipeline that ends only when killed
         async with drive() as driven:
