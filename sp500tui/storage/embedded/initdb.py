@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -25,6 +26,7 @@ INITDB_OPTIONS = (
     "--builtin-locale=C.UTF-8",
     "--no-instructions",
 )
+_ERROR_LINE = re.compile(r"\b(?:FATAL|PANIC|ERROR|error):\s+(?P<reason>\S.*)")
 _PG_HBA = "# Only the owner of this directory, authenticated by the operating system.\nlocal all all peer map=owner\n"
 
 
@@ -119,5 +121,14 @@ def _run_initdb(program: Path, pgdata: Path, account: Account, role: str) -> Non
         **account.popen_arguments(),
     )
     if result.returncode:
-        reason = (result.stderr.strip().splitlines() or ["no error message"])[-1]
-        raise DatabaseError(f"the embedded database could not be made in {str(pgdata)!r}: {reason[:300]}")
+        raise DatabaseError(
+            f"the embedded database could not be created in {str(pgdata)!r}: {initdb_error(result.stderr)}; "
+            "check the folder and its disk, or name another with --data-dir DIR"
+        )
+
+
+def initdb_error(output: str) -> str:
+    """The error among the lines that initdb prints: it ends with the removal of the directory, not with the reason."""
+    lines = output.strip().splitlines() or ["no error message"]
+    found = next(filter(None, map(_ERROR_LINE.search, lines)), None)
+    return (found["reason"] if found else lines[-1])[:300]
