@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import socket
 from collections.abc import Callable
 
@@ -23,6 +24,10 @@ class SelfPipe:
             self._write_end.send(b"\0")
         except OSError:
             return  # the buffer is full of notifications, or the pipe is closed
+
+    def notify_on_signals(self) -> int:
+        """Notify at each signal, whichever thread receives it; returns the former `signal.set_wakeup_fd`."""
+        return signal.set_wakeup_fd(self._write_end.fileno(), warn_on_full_buffer=False)
 
     def notify_after(self, wait: Callable[[], object]) -> None:
         """Call `wait` on a new thread, and notify once it has returned."""

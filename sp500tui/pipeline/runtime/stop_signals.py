@@ -40,15 +40,21 @@ class StopSignals:
         self._pipe = SelfPipe()
         self._pending: deque[int] = deque()
         self._before: dict[int, object] = {}
+        self._wakeup_before = -1
 
     def __enter__(self) -> Self:
         self._before = _install(self._on_signal)
+        if self._before:
+            # The system may deliver a signal to another thread, which does not end a wait of the main thread.
+            self._wakeup_before = self._pipe.notify_on_signals()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _restore(self._before)
+        if self._before:
+            signal.set_wakeup_fd(self._wakeup_before)
         self._pipe.close()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

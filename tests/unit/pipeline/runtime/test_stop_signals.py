@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from signal import SIGHUP, SIGINT, SIGTERM
 
 import pytest
@@ -160,3 +161,15 @@ class TestUnattended:
         with StopSignals() as signals:
             assert stop_unattended(run, 0.0, signals, ShutdownLevel.DRAIN)
         assert run.steps == [ShutdownLevel.SPOOL]
+
+
+def test_a_signal_that_another_thread_receives_ends_the_sleep() -> None:
+    """Given a main thread that sleeps without limit, as the system may choose any thread for a signal."""
+    with StopSignals() as signals:
+        sender = threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM))
+        started = time.monotonic()
+        sender.start()
+        signals.sleep(60)
+        sender.join()
+        assert time.monotonic() - started < 30
+        assert signals.take() is signal.SIGTERM
