@@ -262,6 +262,7 @@ def test_the_history_stage_is_shown_scaled_and_paused_like_the_others(
     assert writer.name == "bar-writer-1"
     assert writer.items > 0
     assert writer.pid != os.getpid()
+    run.waits_for(lambda _: run.pipeline.seconds_since(0)[1], "the first recorded second")
     sample = run.pipeline.seconds_since(0)[1][-1]
     seconds = sample.stage(StageName.HISTORY)
     assert seconds is not None
