@@ -157,7 +157,9 @@ class ControlServer:
             connection.outgoing += answer
             self._guarded(connection, selectors.EVENT_WRITE)
         self._close_quiet()
-        if self._ending and not any(each.polls and not each.knows_end for each in self._connections):
+        if self._ending and not any(
+            each.polls and (each.outgoing or not each.knows_end) for each in self._connections
+        ):
             self._all_informed.set()
         return 0.0
 

@@ -124,7 +124,7 @@ class Session(Closable):
     def state(self) -> Update:
         """The present state without prices, log and list. Raises as `call`."""
         everything = 1 << 62
-        return self.call(Poll(Position(everything, everything, everything, 0)), Update)
+        return self.call(Poll(Position(everything, everything, everything, 0, everything)), Update)
 
     def abort(self) -> None:
         """End a call that waits for its answer on another thread."""
