@@ -104,6 +104,22 @@ def raised_signals(*, exiting: bool = False) -> Iterator[None]:
         _restore(dict.fromkeys(before, signal.SIG_IGN) if exiting else before)
 
 
+@contextmanager
+def deferred_signals() -> Iterator[None]:
+    """Handle the stop signals received inside the `with` block after it.
+
+    For a step that must not be interrupted before its result is assigned, such as the start of a child process.
+    """
+    received: list[int] = []
+    before = _install(lambda number, _frame: received.append(number))
+    try:
+        yield
+    finally:
+        _restore(before)
+        for number in received:
+            signal.raise_signal(number)
+
+
 def signal_code(number: signal.Signals) -> int:
     """The exit code after a stop signal: 130 after SIGINT, 143 after SIGTERM or SIGHUP."""
     return 128 + (signal.SIGINT if number is signal.SIGINT else signal.SIGTERM)

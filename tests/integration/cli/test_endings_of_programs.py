@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
+from typing import Any
 
 import psutil
 import pytest
 
+from sp500tui.cli.main import main
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.rig.program import Launcher, Program, pause, wait_for
 from tests.support.cluster.valkey import ValkeyServer
@@ -226,3 +228,24 @@ def test_a_signal_ends_psql_with_the_command_that_runs_it(database_url: str) -> 
     assert program.wait(IN_TIME) == 143
     psutil.wait_procs([psql], 10)
     assert not psql.is_running()
+
+
+def test_a_signal_while_psql_starts_ends_it_too(
+    database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a signal that arrives when the child exists, but its start has not returned
+    children: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            children.append(self)
+            os.kill(os.getpid(), SIGTERM)
+
+    monkeypatch.setattr("sp500tui.cli.commands.data.database.subprocess.Popen", Interrupted)
+    monkeypatch.setenv("HOME", str(folder))
+    # when psql is started
+    code = main(["database", "psql", "--database", database_url, "-c", "select pg_sleep(600)"])
+    # then it has ended with the command
+    assert code == 143
+    assert [child.returncode for child in children] == [-SIGTERM]

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from sp500tui.config.paths import Paths
 from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_output
+from sp500tui.pipeline.runtime.stop_signals import deferred_signals
 
 if TYPE_CHECKING:
     from sp500tui.storage.database import Database
@@ -135,19 +136,26 @@ def _psql(database: Database, arguments: Sequence[str]) -> int:
     # Ctrl-C cancels psql's query, not this command. Unlike SIG_IGN, a handler is not inherited by psql.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        code = _wait_or_terminate(subprocess.Popen(command, env=os.environ | environment))
+        code = _run_or_terminate(command, os.environ | environment)
     finally:
         signal.signal(signal.SIGINT, before)
     return ExitCode.DATABASE if code == _PSQL_NOT_CONNECTED else code
 
 
-def _wait_or_terminate(child: subprocess.Popen[bytes]) -> int:
-    """The exit code of the child. When a signal ends this command, it is terminated and restores the terminal."""
+def _run_or_terminate(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a child and return its exit code. When a signal ends this command, the child is terminated.
+
+    psql then restores the terminal.
+    """
+    child = None
     try:
+        with deferred_signals():
+            child = subprocess.Popen(command, env=environment)
         return child.wait()
     except BaseException:
-        child.terminate()
-        child.wait()
+        if child is not None:
+            child.terminate()
+            child.wait()
         raise
 
 

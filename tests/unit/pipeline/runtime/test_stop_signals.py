@@ -17,6 +17,7 @@ from sp500tui.pipeline.runtime.stop_signals import (
     STOP_SIGNALS,
     StoppedBySignal,
     StopSignals,
+    deferred_signals,
     raised_signals,
     signal_code,
 )
@@ -111,6 +112,18 @@ class TestRaised:
         finally:
             for number, handler in zip(STOP_SIGNALS, before, strict=True):
                 signal.signal(number, handler)
+
+    def test_one_while_a_child_starts_is_raised_once_the_child_is_known(self) -> None:
+        children = []
+
+        def start() -> str:
+            send(SIGTERM)
+            return "child"
+
+        with raised_signals(), pytest.raises(StoppedBySignal) as stopped, deferred_signals():
+            children.append(start())
+        assert stopped.value.number is SIGTERM
+        assert children == ["child"]
 
     def test_a_hangup_that_was_switched_off_stays_off(self) -> None:
         before = signal.signal(SIGHUP, signal.SIG_IGN)
