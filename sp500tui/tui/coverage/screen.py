@@ -39,7 +39,7 @@ _CHECKING = "What is stored of the last week is being determined …"
 _NOTHING = "There is nothing to fetch"
 _NO_HOLES = "no holes"
 _UNKNOWN_TIMES = "the times of this session are not known; `sp500tui gaps` finds them"
-_HOW = "enter lists the holes · space marks the session · m marks all of the symbol · B fetches"
+_HOW = "enter lists holes · space marks a session · m the symbol · B fetches"
 _SESSION = Binding.Group("Session", compact=True)
 
 

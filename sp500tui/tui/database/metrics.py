@@ -248,7 +248,7 @@ def fitted_sql_lines(metric: Metric, queries: Mapping[str, str], width: int, hei
         if len(lines) <= height:
             return lines
     kept = max(height - 1, 0)
-    text = f"… {plural(len(lines) - kept, 'more line')}; press y to copy the SQL"
+    text = f"… {plural(len(lines) - kept, 'more line')}; y copies the SQL"
     return [*lines[:kept], cut((Span(text, Role.LABEL),), width)]
 
 

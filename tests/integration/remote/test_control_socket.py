@@ -23,12 +23,24 @@ from sp500tui.config.settings import Settings
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.writer.framing import FrameDecoder
 from sp500tui.remote import commands, server
 from sp500tui.remote.address import Claim, NoPipelineError, PipelineRunsError
 from sp500tui.remote.commands import Poll
 from sp500tui.remote.control_socket import ControlSocket
 from sp500tui.remote.session import CommandFailedError, NoAnswerError, RefusedError, Session
-from sp500tui.remote.wire import PROTOCOL, Answer, Hello, Position, ProtocolError, Update, Welcome, frame
+from sp500tui.remote.wire import (
+    MAX_ANSWER,
+    PROTOCOL,
+    Answer,
+    Hello,
+    Position,
+    ProtocolError,
+    Update,
+    Welcome,
+    decode,
+    frame,
+)
 from tests.support.remote.control_socket import FACTS, Serve
 from tests.support.tui.fake_pipeline import FakePipeline, live_price, running
 from tests.support.waiting import FakeClock, Wait
@@ -182,6 +194,31 @@ class TestAnswers:
         assert last.report.stopped_early
         with pytest.raises(NoPipelineError):
             Session(served.data)
+
+    def test_a_long_last_answer_is_sent_completely(self, serve: Serve) -> None:
+        # given a viewer that has asked for more than the socket holds, and has not read it
+        prices = [live_price(f"S{number}", Decimal(number), 0.5, number) for number in range(1, 20_000)]
+        served = serve(FakePipeline(prices=prices))
+        with served.raw() as viewer:
+            viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            viewer.sendall(frame(Hello(PROTOCOL, __version__, steering=False)))
+            decoder = FrameDecoder(MAX_ANSWER)
+            while (welcome := decoder.take()) is None:
+                decoder.feed(viewer.recv(4096))
+            served.pipeline.stop(ShutdownLevel.KILL)
+            viewer.sendall(frame(Poll(Position())))
+            # when the run ends before the viewer reads
+            closing = threading.Thread(target=served.close)
+            closing.start()
+            while (answer := decoder.take()) is None and (piece := viewer.recv(65_536)):
+                decoder.feed(piece)
+            closing.join(10)
+        # then the answer is complete
+        assert welcome is not None
+        assert answer is not None
+        update: Update = decode(decode(answer, Answer).value, Update)
+        assert len(update.prices) == len(prices)
+        assert update.report is not None
 
 
 class TestClaims:

@@ -47,6 +47,7 @@ def _in_memory() -> str | None:
     return _MEMORY if status.f_bavail * status.f_frsize >= _MEMORY_NEEDED else None
 
 
+_public_folders: list[Path] = []
 _CREATE_DATABASE = f"CREATE DATABASE {{}} STRATEGY {'FILE_COPY' if _in_memory() else 'WAL_LOG'}"
 """Copying the files is half the work of logging their pages, unless a disk has to confirm them."""
 
@@ -54,9 +55,16 @@ _CREATE_DATABASE = f"CREATE DATABASE {{}} STRATEGY {'FILE_COPY' if _in_memory() 
 def public_folder() -> Path:
     """A new temporary folder that the server's account can enter when root runs the tests."""
     folder = Path(tempfile.mkdtemp(prefix="sp500tui-test-", dir=_in_memory()))
+    _public_folders.append(folder)
     if os.geteuid() == 0:
         folder.chmod(0o711)
     return folder
+
+
+def pytest_sessionfinish() -> None:
+    """Remove what is left of the public folders of this process: they may occupy memory."""
+    for folder in _public_folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def end_server(pgdata: Path) -> None:

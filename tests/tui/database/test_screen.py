@@ -142,7 +142,7 @@ class TestSql:
         assert fitted_sql_lines(metric, QUERIES, 40, len(whole) - 1) == bare
         short = fitted_sql_lines(metric, QUERIES, 40, 5)
         assert short[:4] == bare[:4]
-        assert text(short[4:]).startswith(f"… {len(bare) - 4} more lines; press y to copy the SQL")
+        assert text(short[4:]).startswith(f"… {len(bare) - 4} more lines; y copies the SQL")
 
     def test_a_metric_of_the_pipeline_has_no_sql(self) -> None:
         assert "no SQL" in text(sql_lines(metrics_by_name()["journal"], QUERIES, 60))
