@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -83,11 +84,14 @@ def server_on(small_disk: Disk) -> Iterator[TcpPostgres]:
     server.start()
     yield server
     end_server(server.pgdata)
+    # Shown by a test that fails.
+    sys.stdout.write((server.folder / "server.log").read_text(encoding="utf-8", errors="replace")[-20_000:])
 
 
 def test_postgresqls_disk_is_full(engine: EngineStarter, check: Checker, server_on: TcpPostgres) -> None:
     """First its tables find no room, then its log, and the server ends; rows wait until it is repaired."""
-    run = engine(server_on.url)
+    # A server without room for its log may keep a commit waiting; each writer then waits for the whole time-out.
+    run = engine(server_on.url, commit_timeout=5.0)
     run.stores(10)
     ballast = fill(server_on.folder)
     run.waits_for(database_is_full, "the word that the database's disk is full")
@@ -104,7 +108,7 @@ def test_postgresqls_disk_is_full(engine: EngineStarter, check: Checker, server_
             server_on.start()
         return snapshot.ledger.stored >= goal
 
-    run.waits_for(has_recovered, "more rows stored")
+    run.waits_for(has_recovered, "more rows stored", 120)
     assert run.ends().dead == 0
     verdict = check.verdict(server_on.url)
     assert verdict.clean, str(verdict)
