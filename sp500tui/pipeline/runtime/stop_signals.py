@@ -7,7 +7,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -116,8 +116,10 @@ def deferred_signals() -> Iterator[None]:
         yield
     finally:
         _restore(before)
-        for number in received:
-            signal.raise_signal(number)
+        with ExitStack() as handled:
+            # Also those after one whose handler raises.
+            for number in reversed(received):
+                handled.callback(signal.raise_signal, number)
 
 
 def signal_code(number: signal.Signals) -> int:

@@ -125,6 +125,22 @@ class TestRaised:
         assert stopped.value.number is SIGTERM
         assert children == ["child"]
 
+    def test_none_of_several_deferred_ones_is_lost(self) -> None:
+        handled: list[int] = []
+
+        def handle(number: int, _frame: object) -> None:
+            handled.append(number)
+            raise InterruptedError
+
+        before = {number: signal.signal(number, handle) for number in (SIGTERM, SIGHUP)}
+        try:
+            with pytest.raises(InterruptedError), deferred_signals():
+                send(SIGTERM, SIGHUP)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        assert sorted(handled) == [SIGHUP, SIGTERM]
+
     def test_a_hangup_that_was_switched_off_stays_off(self) -> None:
         before = signal.signal(SIGHUP, signal.SIG_IGN)
         try:
