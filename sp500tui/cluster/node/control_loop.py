@@ -29,6 +29,8 @@ _HEARTBEAT_INTERVAL = 1.0
 """Seconds between two heartbeats."""
 _MAX_HEARTBEAT_GAP = 3.0
 """Seconds between own heartbeats after which missing ones of other nodes are ignored: the broker was away."""
+ACQUAINTED_AFTER = 2 * _HEARTBEAT_INTERVAL
+"""Seconds of own heartbeats after which those of nodes that joined at the same time have been read."""
 _ORPHAN_CHECK_INTERVAL = 30.0
 """Seconds between two checks for orphaned entries."""
 _FRONTEND_INTERVAL = 0.25
@@ -224,7 +226,9 @@ class ControlLoop:
     def _sync_shared_state(self, view: ClusterView) -> None:
         """Merge the state published by other nodes."""
         components = self._components
-        components.leads_history = self._name == min(view.running(StageName.HISTORY), default="")
+        first = min(view.running(StageName.HISTORY), default="")
+        knows_others = time.monotonic() - self._connected_since >= ACQUAINTED_AFTER
+        components.leads_history = knows_others and self._name == first
         components.fx.merge(view.rates)
         components.missing.merge(view.missing)
         components.current_constituents.refresh_from(view.list_version)
