@@ -47,10 +47,10 @@ def survey(
             continue
         days = [day.settled(now) for day in market.days]
         first, last = days[0], days[-1]
+        openings = {day.session_date: day.start_time for day in days}
         for index in range(0, len(market.symbols), _SYMBOLS_AT_ONCE):
             some = market.symbols[index : index + _SYMBOLS_AT_ONCE]
-            span = (first.start_time, last.end_time)
-            present = present_by_day(connection, market.market, resolution, some, *span)
+            present = present_by_day(connection, resolution, some, openings, last.end_time)
             asked = attempts_by_day(connection, resolution, some, first.session_date, last.session_date)
             found = coverage_of(some, resolution, days, present, asked, now)
             store_coverage(connection, resolution, [each.row() for each in found], now)

@@ -108,22 +108,25 @@ def store_coverage(
 
 def present_by_day(
     connection: Connection,
-    market: str,
     resolution: str,
     symbols: Sequence[str],
-    start: datetime,
+    openings: Mapping[date, datetime],
     end: datetime,
 ) -> dict[tuple[str, date], int]:
-    """The number of bars by symbol and day of the exchange; with the resolution `quotes`, of minutes with a price."""
+    """The number of bars by symbol and day; with the resolution `quotes`, of minutes with a price.
+
+    `openings`: when each day opens, in order. A session of a fast demo market may end on the next date of the exchange.
+    """
+    days = list(openings)
     arguments = {
-        "market": _zone(market),
         "resolution": resolution,
         "symbols": list(symbols),
-        "start": start,
+        "openings": list(openings.values()),
         "end": end,
     }
     query = "quotes_by_day" if resolution == QUOTES else "bars_by_day"
-    return {(symbol, day): present for symbol, day, present in _rows(connection, query, arguments)}
+    rows = _rows(connection, query, arguments)
+    return {(symbol, days[number - 1]): present for symbol, number, present in rows}
 
 
 def attempts_by_day(
@@ -181,11 +184,6 @@ def created_at(connection: Connection) -> datetime:
     """When the tables were created, UTC: nothing was collected before."""
     created: datetime = _rows(connection, "created_at", {})[0][0]
     return created
-
-
-def _zone(market: str) -> str:
-    """PostgreSQL's name of a market's time zone, which counts a bare offset to the west."""
-    return market.translate(str.maketrans("+-", "-+")) if market.startswith("UTC") else market
 
 
 def _texts(values: Iterable[str]) -> bytes:

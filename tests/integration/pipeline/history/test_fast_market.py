@@ -36,11 +36,12 @@ def connection(database_url: str) -> Iterator[Connection]:
 
 
 class FastMarket:
-    """Charts of a market whose day takes 72 minutes, from its first opening on."""
+    """Charts of a market from its first opening on; its day takes 72 minutes by default."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_opening: float = NOON, speed: float = SPEED) -> None:
         self.time = SettableTime()
-        self.market = new_market(self.time, speed=SPEED, start_at=OPENING)
+        self.time.now = first_opening
+        self.market = new_market(self.time, speed=speed, start_at=OPENING)
 
     @property
     def now(self) -> datetime:
@@ -80,6 +81,27 @@ def test_what_was_fetched_is_complete_however_many_sessions_a_date_has(connectio
         assert state_of_today(connection, market) == (20 * (day + 1),) * 2 + (CoverageState.COMPLETE,)
         market.time.now = NOON + (day + 1) * _DAY + 300
         assert state_of_today(connection, market) == (20 * (day + 1),) * 2 + (CoverageState.COMPLETE,)
+
+
+@pytest.mark.parametrize("hours_later", range(0, 24, 4))
+def test_a_session_at_any_time_of_day_is_complete_with_its_bars(
+    connection: Connection, hours_later: int
+) -> None:
+    # given a session that may end on the next date of the exchange, and the start of another one
+    opening = NOON + hours_later * 3600.0
+    market = FastMarket(opening, speed=1)
+    start = datetime.fromtimestamp(opening, UTC)
+    market.time.now = opening + DAY + 3600
+    # when its bars are stored
+    fetched = market(ChartRequest("MMM", Resolution.MINUTE, start, start + timedelta(hours=7)))
+    assert len(fetched.bars) == 390
+    insert_bars(connection, fetched.bars)
+    # then they count for it, and none for the other
+    found = survey(connection, market, ["MMM"], "1m", (start, market.now), market.now)
+    assert [(each.present, each.state) for each in found.coverage] == [
+        (390, CoverageState.COMPLETE),
+        (0, CoverageState.NOT_YET),
+    ]
 
 
 def test_the_bar_of_a_date_does_not_depend_on_the_session_after_which_it_is_requested() -> None:
