@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sp500tui.errors import Sp500tuiError
+from sp500tui.output_file import output_file
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -76,16 +76,11 @@ def write_table(table: Table, path: Path) -> None:
     """Write the records to `path` as CSV, or as JSON where its name ends in `.json`.
 
     Raises:
-        Sp500tuiError: the file cannot be written.
+        Sp500tuiError: as `output_file`.
     """
     text = as_json(table.rows()) if path.suffix == ".json" else as_csv(table.columns(), table.rows())
-    try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-    except OSError as error:
-        raise Sp500tuiError(
-            f"cannot export {len(table.records)} rows to {path}: {error.strerror or error}; "
-            "choose a folder you may write to"
-        ) from error
+    with output_file(path) as file:
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def _text(value: Value) -> str:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
@@ -85,18 +83,9 @@ def chrome_trace(
     }
 
 
-def write_trace(trace: Mapping[str, Any], file: Path) -> int:
-    """Write a trace to a file, replacing it; returns the number of bytes.
-
-    Raises:
-        ConfigurationError: the file cannot be written.
-    """
-    try:
-        return file.write_bytes(json.dumps(trace, separators=(",", ":")).encode())
-    except OSError as error:
-        raise ConfigurationError(
-            f"the trace {file} cannot be written: {error.strerror}; name another file"
-        ) from None
+def write_trace(trace: Mapping[str, Any], file: IO[bytes]) -> int:
+    """Write a trace as JSON; returns the number of bytes."""
+    return file.write(json.dumps(trace, separators=(",", ":")).encode())
 
 
 def thread_of(worker: WorkerSpans) -> int:

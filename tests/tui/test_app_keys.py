@@ -267,7 +267,7 @@ class TestView:
         async with drive() as driven:
             driven.app.export_folder = Path("/proc/none")
             await driven.press("e")
-            await driven.until(lambda: "cannot export" in notes(driven.app))
+            await driven.until(lambda: "the folder /proc/none does not exist" in notes(driven.app))
 
     async def test_z_gives_the_focused_panel_the_screen_and_takes_it_back(self, drive: Drive) -> None:
         async with drive() as driven:

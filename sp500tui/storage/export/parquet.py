@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import closing
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from sp500tui.errors import ConfigurationError, Sp500tuiError
+import pyarrow
+from pyarrow import csv, parquet
+
+from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.redaction import one_line
 from sp500tui.storage.export.rows import ColumnType, Selection, csv_blocks
 from sp500tui.storage.transaction import Connection
-
-if TYPE_CHECKING:
-    import pyarrow
 
 _GROUP_BYTES = 8 << 20
 """Size in bytes of the CSV of a row group."""
@@ -25,17 +25,9 @@ def write_parquet(connection: Connection, selection: Selection, file: IO[bytes] 
     """Write the rows, compressed with Zstandard; returns how many. Decimals are decimal128(38, 18), times in UTC.
 
     Raises:
-        ConfigurationError: pyarrow is not installed.
         DatabaseError: As `csv_blocks`.
         Sp500tuiError: A number has more digits than the type holds.
     """
-    try:
-        import pyarrow
-        from pyarrow import csv, parquet
-    except ImportError as error:
-        raise ConfigurationError(
-            "Parquet needs pyarrow; install sp500tui[parquet], or use --format csv or jsonl"
-        ) from error
     schema = _schema(selection)
     read = csv.ReadOptions(column_names=schema.names, block_size=2 * _GROUP_BYTES)
     convert = csv.ConvertOptions(
@@ -64,8 +56,6 @@ def write_parquet(connection: Connection, selection: Selection, file: IO[bytes] 
 
 
 def _schema(selection: Selection) -> pyarrow.Schema:
-    import pyarrow
-
     types = {
         ColumnType.TEXT: pyarrow.string(),
         ColumnType.DECIMAL: pyarrow.decimal128(_PRECISION, _SCALE),

@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.worker import Worker
 
 from sp500tui.errors import Sp500tuiError
+from sp500tui.output_file import output_file
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
@@ -372,9 +373,10 @@ def _write_trace(recording: Recording | None, pipeline: PipelineControl, file: P
     """Write a frozen recording, or the pipeline's last minute; runs on a background thread.
 
     Raises:
-        ConfigurationError: the file cannot be written.
+        Sp500tuiError: as `output_file`.
     """
     shown = _record(pipeline, TRACE_SECONDS, whole=False) if recording is None else recording
     trace = shown.trace(TRACE_SECONDS if recording is None else _KEPT)
-    write_trace(trace, file)
+    with output_file(file) as opened:
+        write_trace(trace, opened)
     return TraceWritten(file, len(trace["traceEvents"]))

@@ -497,7 +497,7 @@ class TestTrace:
             driven.app.export_folder = tmp_path / "none"
             await driven.until(lambda: "Database" in driven.text())
             await driven.press("t")
-            await driven.until(lambda: "cannot be written: No such file" in notes(driven.app))
+            await driven.until(lambda: "none does not exist; create it" in notes(driven.app))
 
 
 async def test_a_failure_is_shown_in_the_border(drive: Drive) -> None:

@@ -15,7 +15,6 @@ from sp500tui.errors import ExitCode
     [
         ("", "required: -o/--output"),
         ("-o", "expected one argument"),
-        ("-o /tmp", "--output /tmp is a folder; name a file in it"),
         *(
             (f"--seconds {value} -o t.json", "use a number above 0, up to 180")
             for value in ("0", "-1", "x", "nan", "181")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from sp500tui.cli.commands.data.window import parse_window
 from sp500tui.cli.context import configuration_of, start
+from sp500tui.cli.output import output_path
 from sp500tui.config.paths import Paths
 from sp500tui.config.symbols import parse_symbols, split_symbols
-from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
+from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_message, write_output_bytes
+from sp500tui.output_file import output_file
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -25,8 +26,14 @@ if TYPE_CHECKING:
     from sp500tui.storage.export.rows import Selection
     from sp500tui.storage.transaction import Connection
 
+    Writer = Callable[[Connection, Selection, IO[bytes] | io.RawIOBase], int]
+    """Writes the rows of a selection to a file; returns how many."""
+
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 """Format by the suffix of the file."""
+_OTHER_FORMATS = frozenset({".json", ".tsv", ".xls", ".xlsx", ".gz", ".bz2", ".xz", ".zst", ".zip"})
+"""Suffixes of formats that are not written: such a file would not be what its name says."""
+_DEFAULT = "csv"
 
 
 def run(namespace: Namespace) -> int:
@@ -36,24 +43,39 @@ def run(namespace: Namespace) -> int:
 
     configuration = configuration_of(namespace)
     selection = selection_of(namespace)
-    output = None if namespace.output in (None, "-") else Path(namespace.output)
-    form = namespace.format or _FORMATS.get(output.suffix.lower() if output else "", "csv")
+    output = None if namespace.output is None else output_path(namespace.output)
+    form = namespace.format or _form_of(output)
     if form == "parquet" and output is None and sys.stdout is not None and sys.stdout.isatty():
         raise ConfigurationError("Parquet is binary and stdout is a terminal; name a file with -o FILE")
+    write = _writer_of(form)
     settings = configuration.settings
     paths = start(configuration, Paths.prepare) if settings.database is None else start(configuration)
+    destination = nullcontext(_StandardOutput()) if output is None else output_file(output)
     with (
+        destination as file,
         Database.open(settings.database, paths.data) as database,
         connect(database.url, application_name="sp500tui export", read_only=True) as connection,
     ):
-        if output is None:
-            if not _export(connection, selection, form, _StandardOutput()):
-                write_message(f"no {selection.dataset} match; check --from, --to and --symbols")
-            return ExitCode.OK
-        with replaced_file(output) as file:
-            rows = _export(connection, selection, form, file)
-    write_message(plain(f"exported {rows:,} {selection.dataset} to {output}"))
+        rows = write(connection, selection, file)
+    if output is not None:
+        write_message(plain(f"exported {rows:,} {selection.dataset} to {output}"))
+    elif not rows:
+        write_message(f"no {selection.dataset} match; check --from, --to and --symbols")
     return ExitCode.OK
+
+
+def _form_of(output: Path | None) -> str:
+    """The format that the name of the file says.
+
+    Raises:
+        ConfigurationError: It says one that is not written.
+    """
+    suffix = "" if output is None else output.suffix.lower()
+    if suffix in _OTHER_FORMATS:
+        raise ConfigurationError(
+            f"--output {output}: {suffix} files are not written; name it .csv, .jsonl or .parquet, or give --format"
+        )
+    return _FORMATS.get(suffix, _DEFAULT)
 
 
 def selection_of(namespace: Namespace) -> Selection:
@@ -88,14 +110,24 @@ def symbols_of(text: str | None) -> tuple[str, ...] | None:
     return symbols
 
 
-def _export(connection: Connection, selection: Selection, form: str, file: IO[bytes] | io.RawIOBase) -> int:
+def _writer_of(form: str) -> Writer:
+    """What writes a format.
+
+    Raises:
+        ConfigurationError: It needs a library that is not installed.
+    """
     from sp500tui.storage.export.rows import csv_blocks, json_blocks
 
     if form == "parquet":
-        from sp500tui.storage.export.parquet import write_parquet
-
-        return write_parquet(connection, selection, file)
-    return _write_blocks((csv_blocks if form == "csv" else json_blocks)(connection, selection), file.write)
+        try:
+            from sp500tui.storage.export.parquet import write_parquet
+        except ImportError as error:
+            raise ConfigurationError(
+                "Parquet needs pyarrow; install sp500tui[parquet], or use --format csv or jsonl"
+            ) from error
+        return write_parquet
+    blocks = csv_blocks if form == "csv" else json_blocks
+    return lambda connection, selection, file: _write_blocks(blocks(connection, selection), file.write)
 
 
 def _write_blocks(blocks: Generator[bytes, None, int], write: Callable[[bytes], object]) -> int:
@@ -118,33 +150,3 @@ class _StandardOutput(io.RawIOBase):
         block = bytes(data)
         write_output_bytes(block)
         return len(block)
-
-
-@contextmanager
-def replaced_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that replaces `path` when the block ends without an error; otherwise `path` stays as it was.
-
-    Raises:
-        Sp500tuiError: it cannot be written.
-    """
-    target = Path(os.path.realpath(path))
-    # A pipe or a device cannot be replaced.
-    in_place = target.exists() and not target.is_file()
-    part = target if in_place else target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        try:
-            with part.open("wb" if in_place else "xb") as file:
-                yield file
-                file.flush()
-                if not in_place:
-                    os.fsync(file.fileno())
-            if not in_place:
-                part.replace(target)
-        except BaseException:
-            if not in_place:
-                part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise Sp500tuiError(
-            f"cannot export to {path}: {error.strerror or error}; choose a file you may write, on a disk with room"
-        ) from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from argparse import Namespace
-from pathlib import Path
+from typing import Any
 
 from sp500tui.cli.context import configuration_of, start
-from sp500tui.config.settings import expand_user
+from sp500tui.cli.output import output_path
+from sp500tui.config.paths import Paths
 from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.logs.standard_streams import write_json, write_message
+from sp500tui.output_file import output_file
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.trace import MAX_SECONDS, chrome_trace, write_trace
 from sp500tui.remote import commands
@@ -21,22 +23,28 @@ from sp500tui.remote.wire import Position, Update
 def run(namespace: Namespace) -> int:
     """Write the trace; its size goes to stderr."""
     seconds = _seconds(namespace.seconds)
-    file = None if namespace.output == "-" else _file(namespace.output)
+    path = output_path(namespace.output)
     paths = start(configuration_of(namespace))
-    with Session(paths.data) as session:
-        # Asked for first, so that the samples and events reach as far as the spans.
-        report = session.call(commands.ReadSpans(seconds), SpanReport)
-        update = session.call(commands.Poll(Position()), Update)
-    trace = chrome_trace(report, seconds, update.seconds, update.events)
-    if file is None:
-        write_json(json.dumps(trace) + "\n")
+    if path is None:
+        write_json(json.dumps(_trace(paths, seconds)) + "\n")
         return ExitCode.OK
-    size = write_trace(trace, file)
-    write_message(f"{len(trace['traceEvents']):,} events, {size:,} bytes: open {file} at ui.perfetto.dev")
+    with output_file(path) as file:
+        trace = _trace(paths, seconds)
+        size = write_trace(trace, file)
+    write_message(f"{len(trace['traceEvents']):,} events, {size:,} bytes: open {path} at ui.perfetto.dev")
     if trace["otherData"]["incomplete"]:
         names = ", ".join(trace["otherData"]["incomplete"])
         write_message(f"older spans are no longer kept for {names}; use fewer --seconds")
     return ExitCode.OK
+
+
+def _trace(paths: Paths, seconds: float) -> dict[str, Any]:
+    """The trace of the running pipeline."""
+    with Session(paths.data) as session:
+        # Asked for first, so that the samples and events reach as far as the spans.
+        report = session.call(commands.ReadSpans(seconds), SpanReport)
+        update = session.call(commands.Poll(Position()), Update)
+    return chrome_trace(report, seconds, update.seconds, update.events)
 
 
 def _seconds(text: str) -> float:
@@ -47,15 +55,3 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= MAX_SECONDS:
         raise ConfigurationError(f"--seconds {text[:40]!r}: use a number above 0, up to {MAX_SECONDS:g}")
     return seconds
-
-
-def _file(name: str) -> Path:
-    try:
-        file = expand_user(Path(name))
-    except ValueError as error:
-        raise ConfigurationError(f"--output {error}") from None
-    if file.is_dir():
-        raise ConfigurationError(
-            f"--output {file} is a folder; name a file in it, such as {file / 'trace.json'}"
-        )
-    return file
