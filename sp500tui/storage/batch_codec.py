@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import pairwise
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -186,15 +187,17 @@ def count(payload: bytes) -> int:
     return len(_elements(payload.removeprefix(layout_of(payload).header).partition(b"\n")[0]))
 
 
-def split(payload: bytes) -> tuple[bytes, bytes]:
-    """Split the payload in two halves; the second one takes the odd row."""
+def split(payload: bytes, parts: int = 2) -> list[bytes]:
+    """Split the payload into `parts` whose lengths differ by one row at most; into fewer if it has fewer rows."""
     header = layout_of(payload).header
     columns = [_elements(column) for column in parameters(payload)]
-    middle = len(columns[0]) // 2
-    return (
-        header + b"\n".join(_literal(column[:middle]) for column in columns),
-        header + b"\n".join(_literal(column[middle:]) for column in columns),
-    )
+    rows = len(columns[0])
+    parts = max(1, min(parts, rows))
+    bounds = [rows * number // parts for number in range(parts + 1)]
+    return [
+        header + b"\n".join(_literal(column[start:end]) for column in columns)
+        for start, end in pairwise(bounds)
+    ]
 
 
 def parameters(payload: bytes) -> list[bytes]:

@@ -60,14 +60,12 @@ class LeaseBatchStore:
         with self._lock:
             return self._pending.popleft() if self._pending else None
 
-    def accept(
-        self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes
-    ) -> LeasedBatch | None:
-        """Register leased rows as a batch; None when the lease was lost."""
+    def accept(self, lease: Lease[ConvertedQuote], payload: bytes) -> LeasedBatch | None:
+        """Register the rows of a lease as a batch; None when the lease was lost."""
         assert isinstance(lease, StreamLease)  # noqa: S101  # the only kind of lease that the rows queue of a cluster returns
         if not lease.open:
             return None
-        return LeasedBatch(_SharedLease(lease), payload, len(rows), tuple(rows))
+        return LeasedBatch(_SharedLease(lease), payload, len(lease.items), lease.items)
 
     def dead_letter(
         self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int

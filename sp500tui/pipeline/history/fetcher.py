@@ -120,8 +120,8 @@ class HistoryStage:
 class HistoryWorkerTask:
     """One worker: its connection, the request in progress and the tasks whose bars are being committed."""
 
-    def __init__(self, shared: HistoryStage, worker: Worker) -> None:
-        self._shared = shared
+    def __init__(self, stage: HistoryStage, worker: Worker) -> None:
+        self._stage = stage
         self._worker = worker
         self._connection: Connection | None = None
         self._handed_over: list[_HandedOver] = []
@@ -144,13 +144,13 @@ class HistoryWorkerTask:
             return None
 
     def _complete_and_request(self) -> float | None:
-        shared, worker = self._shared, self._worker
+        stage, worker = self._stage, self._worker
         self._confirm()
         if len(self._handed_over) >= _MAX_UNCONFIRMED:
             worker.set_state(WorkerState.DATABASE, "waits for the commit of bars")
             return _CONFIRM_INTERVAL
         try:
-            lease = worker.take(shared.tasks, 1, timeout=_CONFIRM_INTERVAL if self._handed_over else None)
+            lease = worker.take(stage.tasks, 1, timeout=_CONFIRM_INTERVAL if self._handed_over else None)
         except QueueClosedError:
             if not self._handed_over:
                 raise
@@ -165,8 +165,8 @@ class HistoryWorkerTask:
             return None
         started = time.monotonic()
         try:
-            with shared.background():
-                chart = shared.fetch(ChartRequest(task.symbol, task.resolution, task.start, task.end))
+            with stage.background():
+                chart = stage.fetch(ChartRequest(task.symbol, task.resolution, task.start, task.end))
         except ChartRefusedError as error:
             self._refused(lease, task, error)
         except ThrottledError as error:
@@ -197,20 +197,20 @@ class HistoryWorkerTask:
 
     def _hand_over(self, lease: Lease[HistoryTask], task: HistoryTask, chart: Chart) -> None:
         """Store sessions and actions, and put the bars on the writers' queue."""
-        shared, connection = self._shared, self._connected()
+        stage, connection = self._stage, self._connected()
         begun = {session for session in chart.sessions if session.start_time < chart.fetched_at}
-        if new := begun - shared.stored_sessions:
+        if new := begun - stage.stored_sessions:
             store_sessions(connection, new, chart.fetched_at)
-            shared.stored_sessions |= new
+            stage.stored_sessions |= new
         store_actions(connection, chart.actions)
-        shared.bars.put(
+        stage.bars.put(
             chart.bars,
-            on_put=partial(shared.counters.count_fetched, len(chart.bars)),
+            on_put=partial(stage.counters.count_fetched, len(chart.bars)),
             cancelled=self._worker.stopping.is_set,
         )
         self._handed_over.append(
             _HandedOver(
-                lease, task, len(chart.bars), chart.missing, chart.first_trade, shared.counters.fetched
+                lease, task, len(chart.bars), chart.missing, chart.first_trade, stage.counters.fetched
             )
         )
         self._worker.lease = None
@@ -220,8 +220,8 @@ class HistoryWorkerTask:
         for each in list(self._handed_over):
             task = each.task
             # Read before the table: without outstanding bars, it holds all that will come.
-            outstanding = self._shared.outstanding()
-            if outstanding and self._shared.counters.written < each.fetched:
+            outstanding = self._stage.outstanding()
+            if outstanding and self._stage.counters.written < each.fetched:
                 # Some of the bars that were fetched up to these are not committed: it is too early to read the table.
                 continue
             stored = self._stored(task, each.missing)
@@ -234,8 +234,8 @@ class HistoryWorkerTask:
         self, task: HistoryTask, stored: SessionCounts, first_trade: datetime | None, asked: int = 1
     ) -> None:
         """Store the coverage of a task's days and count them."""
-        shared = self._shared
-        now = shared.clock()
+        stage = self._stage
+        now = stage.clock()
         rows: list[CoverageRow] = []
         for day, bars in zip(task.days, stored.bars, strict=True):
             slots = day.slot_count(str(task.resolution))
@@ -246,7 +246,7 @@ class HistoryWorkerTask:
             rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), attempts))
         store_coverage(self._connected(), str(task.resolution), rows, now)
         states = Counter(row.state for row in rows)
-        progress = shared.progress
+        progress = stage.progress
         with progress.lock:
             progress.done += 1
             progress.complete += states[CoverageState.COMPLETE]
@@ -254,12 +254,12 @@ class HistoryWorkerTask:
 
     def _refused(self, lease: Lease[HistoryTask], task: HistoryTask, error: ChartRefusedError) -> None:
         """Record that the source has no chart for a task: asking again would not help."""
-        shared = self._shared
+        stage = self._stage
         # Before the lease ends: with the last one the work counts as done, and its outcome is read.
         if error.refusal is not Refusal.NO_DATA:
             _log.warning("%s", error)
-            with shared.progress.lock:
-                shared.progress.add_failure(task, error, refused=True)
+            with stage.progress.lock:
+                stage.progress.add_failure(task, error, refused=True)
         self._record(task, self._stored(task), None, asked=MAX_ATTEMPTS)
         lease.ack()
         self._worker.lease = None
@@ -270,7 +270,7 @@ class HistoryWorkerTask:
             self._put_back(lease, replace(task, failures=task.failures + 1), error, 2.0**task.failures)
             return
         _log.warning("%s: abandoned after %d failed requests: %s", task, _MAX_FAILURES, error)
-        progress = self._shared.progress
+        progress = self._stage.progress
         with progress.lock:
             progress.done += 1
             progress.add_failure(task, error, refused=False)
@@ -287,7 +287,7 @@ class HistoryWorkerTask:
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._shared.url(), application_name=f"sp500tui {self._worker.name}")
+            self._connection = connect(self._stage.url(), application_name=f"sp500tui {self._worker.name}")
         return self._connection
 
     def close(self) -> None:

@@ -129,18 +129,13 @@ class Journal:
             found += rows
         return found
 
-    def accept(
-        self,
-        lease: Lease[ConvertedQuote],
-        rows: Sequence[ConvertedQuote],
-        payload: bytes,
-    ) -> Batch | None:
-        """Write rows to disk, then acknowledge their lease; None when the lease was lost.
+    def accept(self, lease: Lease[ConvertedQuote], payload: bytes) -> Batch | None:
+        """Write the rows of a lease to disk as one batch, then acknowledge it; None when the lease was lost.
 
         Raises:
             JournalError: the disk cannot be written or the journal's limit is reached; the lease stays open.
         """
-        segment, number = self._segment(), next(self._numbers)
+        rows, segment, number = lease.items, self._segment(), next(self._numbers)
         if self._write_ahead:
             self._check_limit(len(payload))
             self._append(segment, number, len(rows), payload)
@@ -153,19 +148,19 @@ class Journal:
             segment.mark_committed(number)
         return None
 
-    def spool(self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes) -> None:
-        """Write rows to disk, behind the others that wait for a writer, then acknowledge their lease.
+    def spool(self, lease: Lease[ConvertedQuote], payload: bytes) -> None:
+        """Write the rows of a lease to disk, behind the others that wait for a writer, then acknowledge it.
 
         Raises:
             JournalError: the disk cannot be written or the journal's limit is reached; the lease stays open.
         """
-        segment, number = self._segment(), next(self._numbers)
+        rows, segment, number = len(lease.items), self._segment(), next(self._numbers)
         self._check_limit(len(payload))
-        self._append(segment, number, len(rows), payload)
+        self._append(segment, number, rows, payload)
         with self._counters.lock:
             if lease.ack():
                 self._pending.batches.append((segment, number, False))
-                self._pending.rows += len(rows)
+                self._pending.rows += rows
                 self._rows_changed()
                 return
         segment.mark_committed(number)

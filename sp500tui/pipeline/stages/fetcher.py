@@ -188,13 +188,14 @@ class FetchTask:
         stage, worker = self._stage, self._worker
         fetched_monotonic = time.monotonic()
         handing_over = f"handing over {len(result.quotes)} quotes"
+        currencies = {quote.currency for quote in result.quotes}
         # A worker that waits for the broker must not count as hung.
         worker.hand_over(handing_over)
         stage.fx.update(result.rates)
-        stage.fx.register({quote.currency for quote in result.quotes})
+        stage.fx.register(currencies)
         if not worker.abandoned:
             self._record_rates_health(pairs, result)
-            self._fetch_new_rates({major_unit(quote.currency)[0] for quote in result.quotes})
+            self._fetch_new_rates(currencies)
             worker.hand_over(handing_over)
         omitted = omitted_tickers(lease.items, result.missing)
         if not worker.abandoned:
@@ -231,7 +232,8 @@ class FetchTask:
     def _fetch_new_rates(self, currencies: set[str]) -> None:
         """Fetch the rates that the quotes just fetched are the first to need."""
         stage = self._stage
-        pairs = [pair for pair in stage.fx.unknown_pairs() if pair[0] in currencies and pair[0] != "USD"]
+        bases = {major_unit(currency)[0] for currency in currencies} - {"USD"}
+        pairs = [pair for pair in stage.fx.unknown_pairs() if pair[0] in bases]
         if not pairs:
             return
         self._worker.start_work(f"rates of {', '.join(base for base, _ in pairs)}")

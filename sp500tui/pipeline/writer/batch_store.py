@@ -46,10 +46,8 @@ class BatchStore(Protocol[B]):
     def take_pending(self) -> B | None:
         """Take the oldest waiting batch; None when there is none."""
 
-    def accept(
-        self, lease: Lease[ConvertedQuote], rows: Sequence[ConvertedQuote], payload: bytes
-    ) -> B | None:
-        """Take the rows of a lease over from the queue; None when the lease was lost."""
+    def accept(self, lease: Lease[ConvertedQuote], payload: bytes) -> B | None:
+        """Take the rows of a lease over from the queue as one batch; None when the lease was lost."""
 
     def dead_letter(
         self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int

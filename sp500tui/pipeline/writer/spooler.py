@@ -93,9 +93,9 @@ class Spooler:
         if lease is None:
             return False
         try:
-            batch = stage.encode(lease)
-            if batch is not None:
-                self._journal.spool(lease, *batch)
+            payload = stage.encode(lease)
+            if payload is not None:
+                self._journal.spool(lease, payload)
         finally:
             lease.release()  # no effect once it is acknowledged
         self._wake()

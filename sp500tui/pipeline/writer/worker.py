@@ -82,20 +82,23 @@ class WriterStage(Generic[B]):
         self.taken_at = time.monotonic()
         """Monotonic time at which a writer last took a batch."""
 
-    def encode(self, lease: Lease[ConvertedQuote]) -> tuple[Sequence[ConvertedQuote], bytes] | None:
-        """The rows of a lease and their payload.
+    def encode(self, lease: Lease[ConvertedQuote]) -> bytes | None:
+        """The payload of the rows of a lease.
 
         None when rows were dead-lettered because they cannot be encoded; the others are back in the queue.
 
         Raises:
             JournalError: the dead letters cannot be written; the lease stays open.
         """
-        rows, payload, unwritable = _encode(lease.items)
-        if unwritable:
-            self.dead_letters.add(unwritable)
-            self.batch_store.dead_letter(lease, rows, len(unwritable))
-            return None
-        return rows, payload
+        try:
+            return batch_codec.encode(lease.items)
+        except DatabaseError:
+            encodable, unencodable = _separate(lease.items)
+        if not unencodable:
+            return batch_codec.encode(encodable)
+        self.dead_letters.add(unencodable)
+        self.batch_store.dead_letter(lease, encodable, len(unencodable))
+        return None
 
     def make_task(self, worker: Worker) -> WriterTask[B]:
         """The task of one writer; its process is started with the first batch."""
@@ -105,8 +108,8 @@ class WriterStage(Generic[B]):
 class WriterTask(Generic[B]):
     """One writer: its process, the pipe to it, and the batch in progress."""
 
-    def __init__(self, shared: WriterStage[B], worker: Worker) -> None:
-        self._shared = shared
+    def __init__(self, stage: WriterStage[B], worker: Worker) -> None:
+        self._stage = stage
         self._worker = worker
         self._client: WriterClient | None = None
         self._prefetched: B | None = None
@@ -119,18 +122,18 @@ class WriterTask(Generic[B]):
 
     def run_once(self) -> None:
         """Write pending batches to the database; while it is down, wait for it, and at the end spool rows."""
-        shared = self._shared
+        stage = self._stage
         self._began = time.monotonic()
-        if shared.spooling_since is not None or not shared.health.ready.is_set() or shared.health.retry_in:
+        if stage.spooling_since is not None or not stage.health.ready.is_set() or stage.health.retry_in:
             self._spool_or_wait()
             return
         if self._client is not None:
             self._client.check()
         elif not self._connect():
             return
-        batch = shared.batch_store.take_pending() or self._admit()
+        batch = stage.batch_store.take_pending() or self._admit()
         while batch is not None:
-            shared.taken_at = time.monotonic()
+            stage.taken_at = time.monotonic()
             self._write(batch)
             batch, self._prefetched = self._prefetched, None
             if batch is not None and self._worker.abandoned:
@@ -142,13 +145,13 @@ class WriterTask(Generic[B]):
 
     def _spool_or_wait(self) -> None:
         """Spool rows when the run is ending; otherwise wait for the database, while the `Spooler` takes the rows."""
-        shared = self._shared
-        if not shared.batch_store.accepts_when_down:
-            pause = shared.health.retry_in
+        stage = self._stage
+        if not stage.batch_store.accepts_when_down:
+            pause = stage.health.retry_in
             self._wait_for_database(0.1 if pause is None else pause)
             return
-        ended = not shared.rows.depth().ready and not shared.batch_store.has_pending
-        if shared.spooling_since is not None or ended:
+        ended = not stage.rows.depth().ready and not stage.batch_store.has_pending
+        if stage.spooling_since is not None or ended:
             # `take` is also how a writer learns that the queue is closed.
             lease = self._take(timeout=0.0 if ended else 0.1)
             batch = None if lease is None else self._to_batch_store(lease)
@@ -156,28 +159,28 @@ class WriterTask(Generic[B]):
                 self._requeue(batch)
             if lease is not None:
                 return
-        pause = shared.health.retry_in
+        pause = stage.health.retry_in
         self._wait_for_database(min(0.1 if pause is None else pause, 0.1))
 
     def _wait_for_database(self, seconds: float) -> None:
         """Wait until it is opened, or for the next attempt; only for rows where it can be used."""
-        health = self._shared.health
+        health = self._stage.health
         usable = WorkerState.IDLE if health.ready.is_set() else WorkerState.STARTING
         self._worker.wait(seconds, WorkerState.DATABASE_DOWN if health.down else usable, health.message)
 
     def _connect(self) -> bool:
         """Start the process; False when it could not connect to the database."""
-        shared, worker = self._shared, self._worker
+        stage, worker = self._stage, self._worker
         worker.set_state(WorkerState.STARTING, "connects to the database")
-        self._client = WriterClient(shared.url(), worker.name, shared.commit_timeout * _SERVER_SHARE)
+        self._client = WriterClient(stage.url(), worker.name, stage.commit_timeout * _SERVER_SHARE)
         worker.use_process(self._client.pid)
-        answer = self._client.connect(max(_START_TIMEOUT, shared.commit_timeout), self._is_expedited)
+        answer = self._client.connect(max(_START_TIMEOUT, stage.commit_timeout), self._is_expedited)
         if answer.committed:
-            shared.health.record_success(self._began)
+            stage.health.record_success(self._began)
             self._usable_at = time.monotonic()
             return True
         self._disconnect()
-        shared.health.record_failure(answer.message, answer.sqlstate, self._began)
+        stage.health.record_failure(answer.message, answer.sqlstate, self._began)
         return False
 
     # --- from the queue to the commit --------------------------------------------------------------------------
@@ -197,12 +200,12 @@ class WriterTask(Generic[B]):
         Raises:
             QueueClosedError: all is committed, or stays in the store for the next start.
         """
-        shared = self._shared
+        stage = self._stage
         try:
-            return self._worker.take(shared.rows, shared.batch_size, linger=linger, timeout=timeout)
+            return self._worker.take(stage.rows, stage.batch_size, linger=linger, timeout=timeout)
         except QueueClosedError:
             # The rows that were taken last may have gone to the store since this writer looked there.
-            if shared.spooling_since is None and shared.batch_store.has_pending:
+            if stage.spooling_since is None and stage.batch_store.has_pending:
                 return None
             raise
 
@@ -222,12 +225,12 @@ class WriterTask(Generic[B]):
         Raises:
             JournalError: the disk cannot be written; the rows are back in the queue.
         """
-        shared = self._shared
+        stage = self._stage
         try:
-            if (batch := shared.encode(lease)) is None:
+            if (payload := stage.encode(lease)) is None:
                 return None
             with self._worker.during(WorkerState.JOURNAL):
-                return shared.batch_store.accept(lease, *batch)
+                return stage.batch_store.accept(lease, payload)
         except JournalError:
             lease.release()
             raise
@@ -236,21 +239,21 @@ class WriterTask(Generic[B]):
 
     def _prefetch(self) -> None:
         """While the database commits one batch, prepare the next if a full one is waiting."""
-        shared, worker = self._shared, self._worker
+        stage, worker = self._stage, self._worker
         if self._prefetched is not None or worker.stopping.is_set() or worker.abandoned or worker.pool.paused:
             return
-        if shared.spooling_since is not None or shared.batch_store.has_pending:
+        if stage.spooling_since is not None or stage.batch_store.has_pending:
             return
-        if shared.rows.depth().ready < shared.batch_size:
+        if stage.rows.depth().ready < stage.batch_size:
             return
         # An error here occurs again, and is reported, when the next batch is taken.
         with suppress(QueueClosedError, JournalError), worker.during(WorkerState.BUSY):
-            worker.lease = shared.rows.take(shared.batch_size, timeout=0.0)
+            worker.lease = stage.rows.take(stage.batch_size, timeout=0.0)
             if worker.lease is not None:
                 self._prefetched = self._accept(worker.lease)
 
     def _write(self, batch: B) -> None:
-        shared, worker = self._shared, self._worker
+        stage, worker = self._stage, self._worker
         started = time.monotonic()
         what = f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else "")
         worker.start_work(what, batches_of(batch.quotes))
@@ -260,12 +263,12 @@ class WriterTask(Generic[B]):
                 self._bisect(batch, outcome)
             else:
                 self._commit(batch.payload, outcome)
-            shared.dead_letters.add(outcome.refused)
+            stage.dead_letters.add(outcome.refused)
         except _UnavailableError as refusal:
             self._requeue(batch)
             # A connection from before an outage that has ended says nothing about the database of today; the process
             # has closed it, so that the next attempt does.
-            shared.health.record_failure(str(refusal), refusal.sqlstate, min(self._usable_at, self._began))
+            stage.health.record_failure(str(refusal), refusal.sqlstate, min(self._usable_at, self._began))
             self._usable_at = time.monotonic()
         except WriterDiedError as error:
             # A process that was killed or timed out does not count against the batch.
@@ -291,7 +294,7 @@ class WriterTask(Generic[B]):
         for each in (ahead, batch):
             while each is not None:
                 try:
-                    self._shared.batch_store.requeue(each)
+                    self._stage.batch_store.requeue(each)
                     break
                 except JournalError as error:
                     # Only without write-ahead: the batch is in memory alone until the disk can be written.
@@ -302,16 +305,16 @@ class WriterTask(Generic[B]):
 
     def _commit(self, payload: bytes, outcome: _Outcome) -> None:
         """Commit a payload; where the database rejects a row, bisect until that row is alone."""
-        shared = self._shared
+        stage = self._stage
         assert self._client is not None  # noqa: S101  # run_once() connects first
         with self._worker.during(WorkerState.DATABASE):
             answer = self._client.commit(
-                self._next_number(), payload, shared.commit_timeout, self._is_expedited, self._prefetch
+                self._next_number(), payload, stage.commit_timeout, self._is_expedited, self._prefetch
             )
         if answer.committed:
-            shared.health.record_success(self._began)
+            stage.health.record_success(self._began)
             self._began = self._usable_at = time.monotonic()
-            shared.health.commit.record(answer.seconds)
+            stage.health.commit.record(answer.seconds)
             outcome.stored += answer.stored
         elif not is_bad_row(answer.sqlstate or ""):
             raise _UnavailableError(answer)
@@ -329,21 +332,23 @@ class WriterTask(Generic[B]):
             reason = f"its writer process died {batch.crashes} times"
             outcome.refused.append(DeadLetter.of(batch_codec.decode(batch.payload)[0], reason, None))
             return
-        self._shared.batch_store.split(batch, _split_evenly(batch.payload), crashes=_MAX_CRASHES - 1)
+        self._stage.batch_store.split(
+            batch, batch_codec.split(batch.payload, _MAX_PIECES), crashes=_MAX_CRASHES - 1
+        )
         batch.rows = 0
         self._worker.pool.wake()
 
     def _complete(self, batch: B, outcome: _Outcome, seconds: float) -> None:
-        shared, worker = self._shared, self._worker
+        stage, worker = self._stage, self._worker
         if not batch.rows:
             return
         with worker.during(WorkerState.JOURNAL):
-            shared.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
-        if shared.latest_prices is not None:
+            stage.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
+        if stage.latest_prices is not None:
             now = time.monotonic()
             for fetched_at, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
-                shared.end_to_end.record(now - fetched_at, quotes)
-            shared.latest_prices.mark_written(batch.quotes, worker.name)
+                stage.end_to_end.record(now - fetched_at, quotes)
+            stage.latest_prices.mark_written(batch.quotes, worker.name)
         worker.finish_work(batch.rows, seconds)
         for letter in outcome.refused:
             message = f"{letter.row.get('symbol')} was dead-lettered: {letter.reason}"
@@ -354,7 +359,7 @@ class WriterTask(Generic[B]):
         return self._sent
 
     def _is_expedited(self) -> bool:
-        since = self._shared.spooling_since
+        since = self._stage.spooling_since
         return since is not None and time.monotonic() - since > _COMMIT_GRACE
 
     def _disconnect(self, *, kill: bool = False) -> None:
@@ -393,31 +398,14 @@ class _UnavailableError(Exception):
         self.sqlstate = answer.sqlstate
 
 
-def _encode(
-    rows: Sequence[ConvertedQuote],
-) -> tuple[Sequence[ConvertedQuote], bytes, list[DeadLetter]]:
-    """The rows that can be encoded, their payload, and the other rows as dead letters."""
-    try:
-        return rows, batch_codec.encode(rows), []
-    except DatabaseError:
-        good: list[ConvertedQuote] = []
-        bad: list[DeadLetter] = []
-        for row in rows:
-            try:
-                batch_codec.encode([row])
-                good.append(row)
-            except DatabaseError as error:
-                bad.append(DeadLetter.of(batch_codec.record_of(row), str(error), error.sqlstate))
-        return good, batch_codec.encode(good), bad
-
-
-def _split_evenly(payload: bytes) -> list[bytes]:
-    """The payload in up to `_MAX_PIECES` parts."""
-    parts = [payload]
-    while len(parts) < _MAX_PIECES and any(batch_codec.count(part) > 1 for part in parts):
-        parts = [
-            piece
-            for part in parts
-            for piece in (batch_codec.split(part) if batch_codec.count(part) > 1 else (part,))
-        ]
-    return parts
+def _separate(rows: Sequence[ConvertedQuote]) -> tuple[list[ConvertedQuote], list[DeadLetter]]:
+    """The rows that can be encoded, and the others as dead letters."""
+    encodable: list[ConvertedQuote] = []
+    unencodable: list[DeadLetter] = []
+    for row in rows:
+        try:
+            batch_codec.encode([row])
+            encodable.append(row)
+        except DatabaseError as error:
+            unencodable.append(DeadLetter.of(batch_codec.record_of(row), str(error), error.sqlstate))
+    return encodable, unencodable

@@ -135,7 +135,7 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
         with _timed(steps, "rows to bytes", size):
             payload = encode(lease.items)
         with _timed(steps, "journal", size):
-            batch = journal.accept(lease, lease.items, payload)
+            batch = journal.accept(lease, payload)
         assert batch is not None
         with _timed(steps, "books after the commit", size):
             journal.complete(batch, stored=size, dead=0)

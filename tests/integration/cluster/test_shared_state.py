@@ -135,7 +135,7 @@ class TestCustody:
         rows.put([row(number) for number in range(count)])
         lease = rows.take(count)
         assert lease is not None
-        batch = batch_store.accept(lease, lease.items, rowcodec.encode(lease.items))
+        batch = batch_store.accept(lease, rowcodec.encode(lease.items))
         assert batch is not None
         return batch
 

@@ -177,12 +177,16 @@ class TestTakingApart:
         assert encode_records(decode(payload)) == payload
 
     @settings(max_examples=40, deadline=None)
-    @given(st.lists(converted, min_size=1, max_size=6))
-    def test_halves_hold_all_rows_in_order(self, rows: list[ConvertedQuote]) -> None:
+    @given(st.lists(converted, max_size=6), st.integers(1, 8))
+    def test_parts_of_equal_length_hold_all_rows_in_order(
+        self, rows: list[ConvertedQuote], parts: int
+    ) -> None:
         payload = encode(rows)
-        first, second = split(payload)
-        assert decode(first) + decode(second) == decode(payload)
-        assert 0 <= count(second) - count(first) <= 1
+        split_payload = split(payload, parts)
+        lengths = [count(part) for part in split_payload]
+        assert [record for part in split_payload for record in decode(part)] == decode(payload)
+        assert len(lengths) == max(1, min(parts, len(rows)))
+        assert max(lengths) - min(lengths) <= 1
 
     def test_a_record_without_a_column_is_refused(self) -> None:
         record = decode(encode([row()]))[0]

@@ -31,7 +31,7 @@ def new_journal(
 
 def accept(journal: Journal, counters: LedgerCounters, first: int, count: int) -> Batch:
     rows = [row(number) for number in range(first, first + count)]
-    batch = journal.accept(leased(counters, rows), rows, rowcodec.encode(rows))
+    batch = journal.accept(leased(counters, rows), rowcodec.encode(rows))
     assert batch is not None
     return batch
 
@@ -91,7 +91,7 @@ def test_a_lost_lease_leaves_nothing_behind(tmp_path: Path) -> None:
     lease = leased(counters, [row(1)])
     lease.release()
 
-    assert journal.accept(lease, [row(1)], rowcodec.encode([row(1)])) is None
+    assert journal.accept(lease, rowcodec.encode([row(1)])) is None
 
     assert journal.in_progress == 0
     assert journal.snapshot().batches == 0
@@ -195,13 +195,13 @@ def test_a_full_disk_leaves_the_rows_in_the_queue(
     with monkeypatch.context() as full:
         full.setattr(os, call, no_space)
         with pytest.raises(JournalError, match="is full"):
-            journal.accept(lease, [row(1)], rowcodec.encode([row(1)]))
+            journal.accept(lease, rowcodec.encode([row(1)]))
 
     assert lease.open
     assert journal.in_progress == 0
     assert journal.snapshot().health is Health.DOWN
     assert "is full" in journal.snapshot().message
-    batch = journal.accept(lease, [row(1)], rowcodec.encode([row(1)]))
+    batch = journal.accept(lease, rowcodec.encode([row(1)]))
     assert batch is not None
     assert journal.snapshot().health is Health.OK
 
@@ -211,13 +211,13 @@ def test_the_limit_holds_rows_back_until_there_is_room(tmp_path: Path) -> None:
     first = accept(journal, counters, 1, 3)
     lease = leased(counters, [row(9)])
     with pytest.raises(JournalError, match="has reached its limit of 0 MB: intake waits"):
-        journal.accept(lease, [row(9)] * 5, rowcodec.encode([row(9)] * 5))
+        journal.accept(lease, rowcodec.encode([row(9)] * 5))
     assert journal.snapshot().health is Health.DOWN
 
     journal.complete(first, stored=3, dead=0)
 
     assert journal.snapshot().health is Health.OK, "there is room again, whether or not anybody uses it"
-    assert journal.accept(lease, [row(9)], rowcodec.encode([row(9)])) is not None
+    assert journal.accept(lease, rowcodec.encode([row(9)])) is not None
 
 
 def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:

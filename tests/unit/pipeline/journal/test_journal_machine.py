@@ -84,7 +84,7 @@ class JournalMachine(RuleBasedStateMachine):
     def accept(self, count: int) -> None:
         rows = [row(number) for number in range(self.next, self.next + count)]
         self.next += count
-        batch = self.journal.accept(leased(self.counters, rows), rows, rowcodec.encode(rows))
+        batch = self.journal.accept(leased(self.counters, rows), rowcodec.encode(rows))
         assert batch is not None
         self.hands.append(batch)
         symbols = frozenset(one.quote.symbol for one in rows)
