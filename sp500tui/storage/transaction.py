@@ -68,9 +68,15 @@ def run(connection: Connection, query: str, arguments: Arguments = None) -> psyc
 
 
 @contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
-    """Run the statements of the block in one transaction."""
+def transaction(connection: Connection, *, repeatable: bool = False) -> Iterator[None]:
+    """Run the statements of the block in one transaction.
+
+    `repeatable`: they all see the rows that were committed before the first one, and fail with SQLSTATE 40001 where
+    they would change others.
+    """
     with connection.transaction():
+        if repeatable:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _apply_settings(connection)
         yield
 

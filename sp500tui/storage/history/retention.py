@@ -75,7 +75,8 @@ def _replace_portion(
     arguments = {"symbol": symbol, "start": start, "end": min(start + _PORTION, cutoff)}
 
     def once() -> int:
-        with transaction(connection):
+        # Deletes no row that was committed after the bars were made.
+        with transaction(connection, repeatable=True):
             connection.execute(QUERIES[f"roll_up_{replacement.rows}"], arguments)
             return connection.execute(QUERIES[f"delete_{replacement.rows}"], arguments).rowcount
 

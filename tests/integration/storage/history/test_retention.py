@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import connect
 from sp500tui.storage.distribution import prepare
-from sp500tui.storage.history.retention import MINUTE_BARS, PRICES, replace_old
+from sp500tui.storage.history.retention import MINUTE_BARS, PRICES, Replacement, replace_old
+from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 from tests.support.postgres.extensions import TIMESCALEDB, pretend
@@ -111,6 +113,53 @@ def test_old_bars_become_longer_ones(connection: Connection) -> None:
 def test_ends_between_two_portions_when_cancelled(connection: Connection) -> None:
     answers = iter([False, True, True])
     assert replace_old(connection, PRICES, CUTOFF, lambda: next(answers)) == 180
+
+
+LATE_PRICE = """
+INSERT INTO prices (symbol, quote_time, price, currency, converted_currency, market_state, fetched_at)
+VALUES ('AAPL', '2026-05-04 18:00:05+00', 500, 'USD', 'DKK', 'REGULAR', now())
+"""
+LATE_BAR = """
+INSERT INTO bars (symbol, resolution, start_time, open, high, low, close, source, fetched_at)
+VALUES ('AAPL', '1m', '2026-05-04 18:00+00', 500, 500, 500, 500, 'yahoo', now())
+"""
+
+
+@pytest.mark.parametrize(
+    ("replacement", "late", "resolution"),
+    [(PRICES, LATE_PRICE, "1m"), (MINUTE_BARS, LATE_BAR, "15m")],
+    ids=["price", "bar"],
+)
+def test_a_row_that_arrives_between_the_bars_and_the_deletion_gets_a_bar(
+    connection: Connection,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    replacement: Replacement,
+    late: str,
+    resolution: str,
+) -> None:
+    # given another program that commits an old row once the bars of its day are stored
+    if replacement is MINUTE_BARS:
+        replace_old(connection, PRICES, CUTOFF)
+    arrived: list[bool] = []
+    execute = Connection.execute
+
+    def interrupted(self: Connection, query: Any, *more: Any, **options: Any) -> Any:
+        if query == QUERIES[f"delete_{replacement.rows}"] and not arrived:
+            arrived.append(True)
+            with psycopg.connect(database_url) as other:
+                other.execute(late.encode())
+        return execute(self, query, *more, **options)
+
+    monkeypatch.setattr(Connection, "execute", interrupted)
+
+    # when the day is replaced
+    replace_old(connection, replacement, CUTOFF)
+    assert arrived
+
+    # then that row is replaced too, not only deleted
+    query = f"SELECT high FROM bars WHERE resolution = '{resolution}' AND start_time = '2026-05-04 18:00+00'"
+    assert number(connection, query) == 500
 
 
 class TestTimescale:
