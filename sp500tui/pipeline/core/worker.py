@@ -16,7 +16,8 @@ from sp500tui.pipeline.core.metrics import LatencyHistogram, Meter
 from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread, restart_delay
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
-from sp500tui.pipeline.core.timing.accounting import WorkerAccount, process_clock, thread_clock
+from sp500tui.pipeline.core.timing.accounting import worker_account
+from sp500tui.pipeline.core.timing.processor_clocks import process_clock, thread_clock
 from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Batches, Span
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Worker:
         """Monotonic time at which the current lease was begun."""
         self._can_hang = False
         self._state_lock = threading.Lock()
-        self.account = WorkerAccount(self.name, self._state_lock)
+        self.account = worker_account(self.name, self._state_lock)
         """Its time by state, and its state."""
         self.consecutive_failures = 0
         self._failed_at = 0.0

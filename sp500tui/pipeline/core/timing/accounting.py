@@ -6,20 +6,18 @@ exact however rarely they are collected. Seconds are those of the monotonic cloc
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.processor_clocks import CpuClock, CpuMeter, has_thread_clocks
 from sp500tui.pipeline.core.timing.second_sample import SECONDS_KEPT
 
-_CPUCLOCK_SCHED = 2
-"""Kind of a processor clock in its number (linux/posix-timers.h): time on a processor."""
 Clock = Callable[[], float]
 B = TypeVar("B")
 
@@ -93,58 +91,6 @@ class WorkerBucket:
     """Processor time of its process, in seconds."""
 
 
-def thread_clock() -> Callable[[], float]:
-    """A clock of the processor time of the calling thread that other threads can read, in seconds.
-
-    It stands still where the system has none.
-    """
-    if not hasattr(time, "pthread_getcpuclockid"):
-        return lambda: 0.0
-    clock = time.pthread_getcpuclockid(threading.get_ident())
-    return lambda: time.clock_gettime(clock)
-
-
-def process_clock(pid: int) -> Callable[[], float]:
-    """A clock of the processor time of a process, in seconds. It stands still where the system has none.
-
-    The number of the clock is that of clock_getcpuclockid(3) on Linux.
-    A call raises OSError once the process is gone.
-    """
-    if sys.platform != "linux":
-        return lambda: 0.0
-    clock = ~pid << 3 | _CPUCLOCK_SCHED
-    return lambda: time.clock_gettime(clock)
-
-
-class CpuMeter:
-    """Processor time as read from a clock that may be replaced by another one, or end."""
-
-    def __init__(self) -> None:
-        self._clock: Callable[[], float] | None = None
-        self._at = self._used = self._taken = 0.0
-
-    def use(self, clock: Callable[[], float] | None) -> None:
-        """Read this clock from now on; None for none."""
-        self.read()
-        self._clock = None
-        with suppress(OSError):
-            self._at = clock() if clock is not None else 0.0
-            self._clock = clock
-
-    def read(self) -> None:
-        """Read the clock. One whose thread or process has gone adds nothing."""
-        if self._clock is not None:
-            with suppress(OSError):
-                now = self._clock()
-                self._used, self._at = self._used + max(0.0, now - self._at), now
-
-    def take(self) -> float:
-        """The processor time since the last call, in seconds."""
-        self.read()
-        taken, self._taken = self._used - self._taken, self._used
-        return taken
-
-
 class WorkerAccount(SecondAccount[WorkerBucket]):
     """The time of one worker by state, with what it finished."""
 
@@ -157,18 +103,29 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
         self._cpu, self._process_cpu = CpuMeter(), CpuMeter()
         super().__init__(lock, clock)
 
-    def measure_cpu(self, clock: Callable[[], float]) -> None:
+    def measure_cpu(self, clock: CpuClock) -> None:
         """Account for the processor time of a thread from now on, until the account ends."""
         self._cpu.use(clock)
 
-    def measure_process(self, clock: Callable[[], float] | None) -> None:
+    def measure_process(self, clock: CpuClock | None) -> None:
         """Account for the processor time of a writer's process from now on; None for none."""
         self._process_cpu.use(clock)
 
-    def take_cpu(self) -> tuple[float, float]:
-        """The processor time of the thread and of the process since the last call, in seconds."""
+    def collect(self, before: int) -> list[tuple[int, WorkerBucket]]:
+        """See `SecondAccount.collect`; with the processor time of these seconds.
+
+        It is divided over them by the time for which the worker existed in each. The clocks are read at any moment of
+        a second, so that a part of what they show may belong to the next collection.
+        """
+        found = super().collect(before)
+        times = [sum(bucket.seconds.values()) for _, bucket in found]
+        whole = sum(times)
         with self._lock:
-            return self._cpu.take(), self._process_cpu.take()
+            cpu, process_cpu = self._cpu.take(whole), self._process_cpu.take(whole)
+        for (_, bucket), seconds in zip(found, times, strict=True):
+            share = seconds / whole if whole else 0.0
+            bucket.cpu, bucket.process_cpu = cpu * share, process_cpu * share
+        return found
 
     def _stop_clocks(self) -> None:
         """Read the clocks for the last time: the thread may soon be gone, and its clock with it."""
@@ -209,6 +166,23 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
             self.ended_in = self._second
 
 
+class SelfTimedAccount(WorkerAccount):
+    """The account of a worker whose thread reads its own processor clock whenever its state changes."""
+
+    def switch(self, state: WorkerState) -> None:
+        """See `WorkerAccount.switch`."""
+        if state is not self.state:
+            self._cpu.read()
+        super().switch(state)
+
+
+def worker_account(
+    name: str, lock: AbstractContextManager[Any], clock: Clock = time.monotonic
+) -> WorkerAccount:
+    """A new account of the kind that this system needs."""
+    return (WorkerAccount if has_thread_clocks() else SelfTimedAccount)(name, lock, clock)
+
+
 class StageAccounts:
     """The accounts of all workers of one stage, including workers that ended since the last collection."""
 
@@ -231,7 +205,6 @@ class StageAccounts:
             if account.ended_in is not None and account.ended_in < before:
                 finished.append(account)
             buckets = account.collect(before)
-            _spread(*account.take_cpu(), [bucket for _, bucket in buckets])
             for second, bucket in buckets:
                 if bucket.seconds or bucket.leases or bucket.failed:
                     # A worker that ended and its successor can have the same name.
@@ -241,15 +214,6 @@ class StageAccounts:
             with self._lock:
                 self._accounts = [account for account in self._accounts if account not in finished]
         return found
-
-
-def _spread(cpu: float, process_cpu: float, buckets: Sequence[WorkerBucket]) -> None:
-    """Divide processor time over the seconds of a collection, by the time for which the worker existed in each."""
-    times = [sum(bucket.seconds.values()) for bucket in buckets]
-    whole = sum(times)
-    for bucket, seconds in zip(buckets, times, strict=True):
-        share = seconds / whole if whole else 0.0
-        bucket.cpu, bucket.process_cpu = min(seconds, cpu * share), min(seconds, process_cpu * share)
 
 
 def merge(first: WorkerBucket | None, second: WorkerBucket) -> WorkerBucket:
