@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from math import ceil
+from operator import attrgetter
 
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Span
@@ -53,6 +56,11 @@ class Window:
         """The time of one column."""
         return self.seconds / max(1, self.columns)
 
+    def without(self, columns: int) -> Window:
+        """The window without so many of its first columns."""
+        left = self.columns - columns
+        return Window(self.end, left * self.column_seconds, left)
+
     def time_of(self, column: int) -> float:
         """The middle of a column."""
         return self.begin + (column + 0.5) * self.column_seconds
@@ -71,6 +79,7 @@ class Cell:
     """Seconds in each state."""
     longest: dict[WorkerState, tuple[float, Span]] = field(default_factory=dict)
     """The span of each state that takes most of the column, with the seconds that it takes."""
+    _look: tuple[WorkerState, Strength] | None = field(default=None, compare=False, repr=False)
 
     def add(self, span: Span, seconds: float) -> None:
         """Add a part of a span."""
@@ -79,25 +88,34 @@ class Cell:
         known = self.longest.get(state)
         if known is None or seconds > known[0]:
             self.longest[state] = seconds, span
+        self._look = None
+
+    def add_all(self, other: Cell) -> None:
+        """Add the time of the same column of another row."""
+        for state, seconds in other.seconds.items():
+            self.seconds[state] = self.seconds.get(state, 0.0) + seconds
+        for state, longest in other.longest.items():
+            known = self.longest.get(state)
+            if known is None or longest[0] > known[0]:
+                self.longest[state] = longest
+        self._look = None
+
+    @property
+    def look(self) -> tuple[WorkerState, Strength]:
+        """`state` and `strength`."""
+        if self._look is None:
+            self._look = _state(self.seconds), _strength(self.seconds)
+        return self._look
 
     @property
     def state(self) -> WorkerState:
         """The state other than idle that took most of the time; idle if there was none."""
-        seconds = self.seconds
-        if len(seconds) == 1:
-            return next(iter(seconds))
-        active = [state for state in seconds if state is not WorkerState.IDLE]
-        return max(active, key=seconds.__getitem__, default=WorkerState.IDLE)
+        return self.look[0]
 
     @property
     def strength(self) -> Strength:
         """How much of the time was not idle."""
-        share = 1.0 - self.share(WorkerState.IDLE)
-        if share >= _MOST:
-            return Strength.MOST
-        if share >= _SOME:
-            return Strength.SOME
-        return Strength.TRACE if len(self.seconds) > (WorkerState.IDLE in self.seconds) else Strength.NONE
+        return self.look[1]
 
     @property
     def span(self) -> Span:
@@ -107,6 +125,20 @@ class Cell:
     def share(self, state: WorkerState) -> float:
         """The share of a state in the measured time, from 0 to 1."""
         return share_in(self.seconds, state)
+
+
+def _state(seconds: Mapping[WorkerState, float]) -> WorkerState:
+    active = [state for state in seconds if state is not WorkerState.IDLE]
+    return max(active, key=seconds.__getitem__, default=WorkerState.IDLE)
+
+
+def _strength(seconds: Mapping[WorkerState, float]) -> Strength:
+    share = 1.0 - share_in(seconds, WorkerState.IDLE)
+    if share >= _MOST:
+        return Strength.MOST
+    if share >= _SOME:
+        return Strength.SOME
+    return Strength.TRACE if len(seconds) > (WorkerState.IDLE in seconds) else Strength.NONE
 
 
 Cells = Sequence[Cell | None]
@@ -119,12 +151,14 @@ def share_in(seconds: Mapping[WorkerState, float], state: WorkerState) -> float:
     return seconds.get(state, 0.0) / total if total else 0.0
 
 
-def cells_of(spans: Iterable[Span], window: Window) -> list[Cell | None]:
-    """The spans of one worker, divided into the columns of a window."""
+def cells_of(spans: Sequence[Span], window: Window) -> list[Cell | None]:
+    """The spans of one worker, in the order of time, divided into the columns of a window."""
     cells: list[Cell | None] = [None] * window.columns
     length, begin, last_column = window.column_seconds, window.begin, window.columns - 1
-    for span in spans:
-        if span.end <= begin or span.start >= window.end or span.end <= span.start:
+    for span in islice(spans, bisect_right(spans, begin, key=attrgetter("end")), None):
+        if span.start >= window.end:
+            break
+        if span.end <= span.start:
             continue
         first = max(0, int((span.start - begin) // length))
         last = min(last_column, int((span.end - begin) // length))
@@ -150,12 +184,7 @@ def combined(rows: Sequence[Cells], columns: int) -> list[Cell | None]:
             whole = result[column]
             if whole is None:
                 whole = result[column] = Cell()
-            for state, seconds in part.seconds.items():
-                whole.seconds[state] = whole.seconds.get(state, 0.0) + seconds
-            for state, longest in part.longest.items():
-                known = whole.longest.get(state)
-                if known is None or longest[0] > known[0]:
-                    whole.longest[state] = longest
+            whole.add_all(part)
     return result
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import ceil
 
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
@@ -51,63 +52,71 @@ def row_line(row: Row, cells: Cells, guides: Guides, *, marked: bool, folded: bo
     return (
         Text(fit(fold + row.label, NAME_WIDTH - 1), role),
         Text(" "),
-        *_merged(_texts(row, cells, guides, marked=marked)),
+        *_texts(row, cells, guides, marked=marked),
     )
 
 
 def _texts(row: Row, cells: Cells, guides: Guides, *, marked: bool) -> Iterator[Text]:
+    """The cells of a row with the guides, neighbours of one role as one text."""
+    characters, roles = _signs(cells, by_state=row.is_heading)
+    for column in guides.cycles:
+        if roles[column] is Role.DIM:
+            characters[column] = _CYCLE
+    cursor = guides.cursor
+    if cursor is not None and marked:
+        cell = cells[cursor]
+        characters[cursor] = SIGNS[cell.state].letter if cell is not None else _NOTHING
+        roles[cursor] = Role.SELECTED
+    elif cursor is not None and roles[cursor] is Role.DIM:
+        characters[cursor], roles[cursor] = _CURSOR, Role.ACCENT
+    text = "".join(characters)
+    column = 0
+    for role, found in groupby(roles):
+        length = len(tuple(found))
+        yield Text(text[column : column + length], role)
+        column += length
+
+
+def _signs(cells: Cells, *, by_state: bool) -> tuple[list[str], list[Role]]:
+    """The character and the role of each cell; a bar has its word if it is long enough."""
+    characters = [_NOTHING] * len(cells)
+    roles = [Role.DIM] * len(cells)
     column = 0
     while column < len(cells):
-        for text in _run(cells, column, by_state=row.is_heading):
-            at_cursor = marked and column == guides.cursor
-            if text.role is Role.DIM and not at_cursor:
-                text = _guide(column, guides) or text
-            cell = cells[column]
-            letter = SIGNS[cell.state].letter if cell is not None else _NOTHING
-            yield Text(letter, Role.SELECTED) if at_cursor else text
-            column += 1
+        cell = cells[column]
+        length = 1
+        if cell is not None:
+            state, strength = cell.look
+            sign = SIGNS[state]
+            if strength is Strength.MOST:
+                length = _bar_length(cells, column, cell, by_state=by_state)
+                word = sign.word if length > len(sign.word) else sign.letter
+                characters[column : column + len(word)] = word
+                roles[column : column + length] = [sign.filled] * length
+            else:
+                characters[column], roles[column] = _weak_sign(sign.letter, strength), sign.role
+        column += length
+    return characters, roles
 
 
-def _guide(column: int, guides: Guides) -> Text | None:
-    if column == guides.cursor:
-        return Text(_CURSOR, Role.ACCENT)
-    return Text(_CYCLE, Role.DIM) if column in guides.cycles else None
+def _bar_length(cells: Cells, first: int, bar: Cell, *, by_state: bool) -> int:
+    """The number of cells from `first` on that belong to the bar which begins there."""
+    look, start = bar.look, bar.span.start
+    for column in range(first + 1, len(cells)):
+        cell = cells[column]
+        if cell is None or cell.look != look or not (by_state or cell.span.start == start):
+            return column - first
+    return len(cells) - first
 
 
-def _run(cells: Cells, first: int, *, by_state: bool) -> Iterator[Text]:
-    """The cells from `first` on that are one bar, with its word if it is long enough; or the one cell."""
-    cell = cells[first]
-    if cell is None:
-        yield Text(_NOTHING, Role.DIM)
-        return
-    state, strength = cell.state, cell.strength
-    sign = SIGNS[state]
-    if strength is not Strength.MOST:
-        yield _weak(sign.letter, sign.role, strength)
-        return
-    last = first + 1
-    while last < len(cells) and _continues(cells[last], cell, by_state=by_state):
-        last += 1
-    length = last - first
-    word = sign.word if length > len(sign.word) else sign.letter
-    for character in word.ljust(length):
-        yield Text(character, sign.filled)
-
-
-def _continues(cell: Cell | None, before: Cell, *, by_state: bool) -> bool:
-    """Whether a cell belongs to the bar of the one before it."""
-    if cell is None or cell.state is not before.state or cell.strength is not Strength.MOST:
-        return False
-    return by_state or cell.span is before.span
-
-
-def _weak(letter: str, role: Role, strength: Strength) -> Text:
+def _weak_sign(letter: str, strength: Strength) -> str:
+    """The character of a cell that was idle for most of the time."""
     if strength is Strength.SOME or letter == SIGNS[WorkerState.BACKOFF].letter:
-        return Text(letter.lower(), role)
-    return Text(_TRACE if strength is Strength.TRACE else letter, role)
+        return letter.lower()
+    return _TRACE if strength is Strength.TRACE else letter
 
 
-def _merged(cells: Iterator[Text]) -> list[Text]:
+def _merged(cells: Iterable[Text]) -> list[Text]:
     """Neighbours of one role as one text."""
     merged: list[Text] = []
     for cell in cells:

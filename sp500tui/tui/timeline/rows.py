@@ -35,6 +35,17 @@ class Row:
         """The spans of one of its workers that this row shows."""
         return process_spans(worker) if self.is_process else worker.spans
 
+    def settled(self, now: float) -> float:
+        """The time before which nothing of the row changes any more.
+
+        What a process does with some batches is known once its thread has others: until then a commit may follow.
+        """
+        if not self.is_process:
+            return now
+        (worker,) = self.workers
+        spans = worker.spans
+        return next((span.end for span in reversed(spans) if span.batches != spans[-1].batches), 0.0)
+
 
 def rows_of(report: SpanReport) -> list[Row]:
     """All rows, in the order of the data: a heading for each stage with several rows, then its workers."""

@@ -20,14 +20,14 @@ from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.snapshot import QueueSnapshot
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
-from sp500tui.pipeline.core.timing.spans import Span, SpanReport
+from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.trace import chrome_trace, write_trace
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
-from sp500tui.tui.timeline.cells import Cells, Window, cells_of, combined, of_batch
+from sp500tui.tui.timeline.cells import Cells, Window
 from sp500tui.tui.timeline.render import (
     NAME_WIDTH,
     SHARE_WIDTH,
@@ -48,6 +48,7 @@ from sp500tui.tui.timeline.render import (
     share_text,
     time_lines,
 )
+from sp500tui.tui.timeline.row_cells import CellCache, row_cells
 from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
 from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.lines_widget import LinesWidget
@@ -129,6 +130,7 @@ class TimelineScreen(BaseScreen):
         self.followed: int | None = None
         """The batch that is followed."""
         self._reading: Worker[None] | None = None
+        self._drawn = CellCache()
 
     def compose_panels(self) -> ComposeResult:
         """The chart."""
@@ -190,12 +192,11 @@ class TimelineScreen(BaseScreen):
         self._marked = rows[self._row].key
         return rows[self._row]
 
-    def _cells(self, row: Row, window: Window) -> Cells:
-        found = [cells_of(self._spans(row.spans_of(worker)), window) for worker in row.workers]
-        return combined(found, window.columns) if row.is_heading else found[0]
-
-    def _spans(self, spans: Sequence[Span]) -> Sequence[Span]:
-        return spans if self.followed is None else of_batch(spans, self.followed)
+    def _cells(self, row: Row, report: SpanReport, window: Window) -> Cells:
+        # The cells of the marked row lead to its spans, which are to be those of this report.
+        if self._frozen or report.by_second or row.key == self._marked:
+            return row_cells(row, window, self.followed)
+        return self._drawn.row_cells(row, report, window, self.followed)
 
     def draw_panels(self) -> None:
         """Draw what was read, or why it was not."""
@@ -219,7 +220,7 @@ class TimelineScreen(BaseScreen):
         under_cursor: Cells = ()
         shown = shown_rows(rows, self._marked, room)
         for number, row in enumerate(shown):
-            cells = self._cells(row, window)
+            cells = self._cells(row, report, window)
             if row is marked:
                 under_cursor = cells
             folded = number + 1 == len(shown) or shown[number + 1].stage is not row.stage
@@ -334,7 +335,7 @@ class TimelineScreen(BaseScreen):
             return
         report = self._recording.report
         window, marked = self._window(report), self._mark(rows_of(report))
-        cell = self._cells(marked, window)[self._cursor(window)] if marked is not None else None
+        cell = row_cells(marked, window, self.followed)[self._cursor(window)] if marked is not None else None
         first = cell.span.batches.first if cell is not None else 0
         if self.followed is None and not first:
             self.notify("No batch under the cursor: move it to a span with one", severity="warning")
