@@ -121,13 +121,6 @@ class SharedMissingSymbols(MissingSymbols):
         if known:
             self._broker.delete_fields(self._broker.key("missing"), known)
 
-    def retain(self, symbols: Iterable[str]) -> None:
-        """Remove every symbol that is not one of `symbols`."""
-        kept = set(symbols)
-        with self._lock:
-            removed = [symbol for symbol in self._reasons if symbol not in kept]
-        self.discard(removed)
-
     def merge(self, reasons: Mapping[str, str]) -> None:
         """Replace the symbols by those on the broker."""
         with self._lock:

@@ -118,6 +118,7 @@ class Supervisor(Lifecycle):
                 finished = not components.outstanding(ledger)
             if finished:
                 seconds = components.cycles.finish()
+                components.missing.retain(components.current_constituents.symbols)
                 message = f"cycle {components.cycles.number} finished in {seconds:.2f} s: {ledger.summary}"
                 self._emit(EventKind.CYCLE_FINISHED, message)
 

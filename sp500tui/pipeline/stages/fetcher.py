@@ -69,6 +69,13 @@ class MissingSymbols:
                 for symbol in symbols:
                     self._reasons.pop(symbol, None)
 
+    def retain(self, symbols: Iterable[str]) -> None:
+        """Remove every symbol that is not one of `symbols`."""
+        kept = set(symbols)
+        with self._lock:
+            removed = [symbol for symbol in self._reasons if symbol not in kept]
+        self.discard(removed)
+
     def snapshot(self) -> tuple[MissingSymbol, ...]:
         """All missing symbols, in alphabetical order."""
         with self._lock:

@@ -105,6 +105,20 @@ def test_an_outage_of_the_source_is_reported_with_its_end(
     assert re.search(r"down for [0-9.]+ s.*; [0-9]+ symbols affected", back)
 
 
+def test_a_symbol_that_leaves_the_list_is_not_missing_any_longer(
+    start: EngineStarter, database_url: str
+) -> None:
+    # given a run in which a symbol had no price before it left the list, and one of the list has none
+    run = start(database_url, symbols=f"{FEW},NOPE")
+    run.pipeline.components.missing.add([("GONE", "no longer traded")])
+    # when a cycle over the present list has ended
+    run.waits_for(lambda seen: seen.cycle.number >= 2, "a second cycle")
+    # then only the symbol of the list is missing
+    run.waits_for(lambda seen: [each.symbol for each in seen.missing] == ["NOPE"], "one missing symbol")
+    run.ends()
+    assert run.pipeline.outcome().missing == ("NOPE",)
+
+
 def test_a_face_sees_prices_workers_and_queues(start: EngineStarter, database_url: str) -> None:
     run = start(database_url, symbols=FEW)
     run.stores(3)

@@ -49,6 +49,13 @@ def test_missing_symbols_are_kept_until_they_are_discarded() -> None:
     assert [m.symbol for m in missing.snapshot()] == ["B"]
 
 
+def test_missing_symbols_that_are_no_longer_listed_are_removed() -> None:
+    missing = MissingSymbols()
+    missing.add([("A", "halted"), ("B", "gone")])
+    missing.retain(["A", "C"])
+    assert [m.symbol for m in missing.snapshot()] == ["A"]
+
+
 def answer(symbols: Sequence[str], *, missing: Sequence[str] = (), currency: str = "USD") -> FetchResult:
     quotes = tuple(quote(1, symbol=symbol, currency=currency) for symbol in symbols if symbol not in missing)
     return FetchResult(quotes, (), dict.fromkeys(missing, "not in the answer"))
