@@ -9,6 +9,7 @@ import pytest
 
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerError, FencedError
+from sp500tui.cluster.membership.view import LOST_NODE_TTL
 from sp500tui.cluster.node.broker_state import read_state
 from sp500tui.cluster.queue.dead_lettering import PoisonMessage
 from sp500tui.cluster.queue.stream_queue import StreamLease, StreamQueue
@@ -83,8 +84,10 @@ def test_a_takeover_from_a_lost_node_is_counted_once(
     lease_of(one, 2).release()
     lease_of(two, 3)
 
-    takers = valkey.client().hgetall(broker.key("lost", "lost", "takers"))
-    assert takers == {b"quotes one": b"2", b"quotes two": b"1"}
+    key = broker.key("lost", "lost", "takers")
+    assert valkey.client().hgetall(key) == {b"quotes one": b"2", b"quotes two": b"1"}
+    # Every lost node has such a key of its own, which must not stay for ever.
+    assert LOST_NODE_TTL <= valkey.client().ttl(key) <= 3600
 
 
 def test_an_item_that_was_held_by_too_many_lost_nodes_is_removed(

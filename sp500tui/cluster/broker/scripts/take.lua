@@ -4,6 +4,8 @@
 -- Returns ready and in flight (both before), 'id,deliveries,times lost' of the entries, and their payloads.
 local queue, consumer, most = KEYS[2], ARGV[2], tonumber(ARGV[3])
 local encoded, payloads = {}, {}
+-- Seconds; a lost node is shown for less long.
+local TAKERS_TTL = 3600
 
 local function deliver(id, deliveries, times_lost, payload)
   encoded[#encoded + 1] = id .. ',' .. deliveries .. ',' .. times_lost
@@ -21,8 +23,10 @@ local function times_lost_of(id)
   local times, node = string.match(record, '^(%d+) ?(.*)$')
   if not times then return 0 end
   if node ~= '' then
+    local takers = KEYS[3] .. ':' .. node .. ':takers'
     redis.call('HSET', queue .. ':dropped', id, times)
-    redis.call('HINCRBY', KEYS[3] .. ':' .. node .. ':takers', string.match(queue, '[^:]+$') .. ' ' .. consumer, 1)
+    redis.call('HINCRBY', takers, string.match(queue, '[^:]+$') .. ' ' .. consumer, 1)
+    redis.call('EXPIRE', takers, TAKERS_TTL)
   end
   return tonumber(times)
 end
