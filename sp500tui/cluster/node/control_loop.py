@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership.heartbeat import REQUESTING_STAGES, Heartbeat
@@ -72,8 +72,11 @@ class ControlLoop:
         self._heartbeat = heartbeat
         self.has_frontend = not settings.no_ui
         """Whether the workers of all nodes are read, and the broker more often."""
-        self._unsent: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self._desired_lock = threading.Lock()
+        self._unsent: dict[str, str] = {}
+        """Values set here that are not on the broker yet."""
         self._pending: dict[str, str] = {}
+        """Values set here that may not be in the view yet."""
         self._heartbeat_due = self._poll_due = 0.0
         self._orphan_check_due = time.monotonic() + _ORPHAN_CHECK_INTERVAL
         self._last_heartbeat = self._connected_since = -math.inf
@@ -94,28 +97,24 @@ class ControlLoop:
 
     def set_desired(self, name: str, value: str) -> None:
         """Set a desired value for all nodes; effective on this node immediately. Does not block; any thread."""
-        self._pending[name] = value
-        self._unsent.put((name, value))
+        with self._desired_lock:
+            self._pending[name] = self._unsent[name] = value
 
     def desired(self, name: str) -> str:
         """A desired value: the last one set here, else the one on the broker; empty when unset."""
         return self._pending.get(name, self.view.desired.get(name, ""))
 
     def _send_desired(self) -> None:
-        values: dict[str, str] = {}
-        while True:
-            try:
-                name, value = self._unsent.get_nowait()
-            except Empty:
-                break
-            values[name] = value
+        with self._desired_lock:
+            values, self._unsent = self._unsent, {}
         if not values:
             return
         try:
             self._components.membership.set_desired(values)
         except BrokerAwayError:
-            for pair in values.items():
-                self._unsent.put(pair)
+            with self._desired_lock:
+                # What was set meanwhile is newer.
+                self._unsent = values | self._unsent
             raise
         self._heartbeat_due = 0.0
 
@@ -175,8 +174,9 @@ class ControlLoop:
         self._last_heartbeat = now
         view = membership.view(details=self.has_frontend)
         before, self.view = self.view, view
-        if self._unsent.empty():
-            self._pending.clear()
+        with self._desired_lock:
+            if not self._unsent:
+                self._pending.clear()
         if not self.leaving:
             self._schedule(view)
             self._reconcile(view)
