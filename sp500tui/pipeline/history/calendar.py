@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError
 from sp500tui.model import MarketState, Resolution, TradingSession
@@ -123,13 +124,22 @@ def _listed_sessions(fetch: FetchChart, request: ChartRequest) -> list[TradingSe
     if request.resolution is not Resolution.DAY:
         return [each for each in chart.sessions if each.kind is MarketState.REGULAR]
     market = chart.sessions[0].market if chart.sessions else _DEFAULT_MARKET
+    zone = _zone(market)
     return [
         TradingSession(
             market=market,
-            session_date=bar.start_time.date(),
+            session_date=bar.start_time.astimezone(zone).date(),
             kind=MarketState.REGULAR,
             start_time=bar.start_time,
             end_time=bar.start_time + _SESSION_LENGTH,
         )
         for bar in chart.bars
     ]
+
+
+def _zone(market: str) -> tzinfo:
+    """The time zone of a market, which is named after it; UTC if it is only known by its offset."""
+    try:
+        return ZoneInfo(market)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC

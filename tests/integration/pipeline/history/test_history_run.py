@@ -17,10 +17,11 @@ import pytest
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError, ThrottledError
-from sp500tui.model import ActionKind, CorporateAction, Resolution
+from sp500tui.model import ActionKind, CorporateAction, MarketState, Resolution, TradingSession
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Health, WorkerState
-from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState
+from sp500tui.pipeline.history.calendar import market_days
+from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState, TradingDay
 from sp500tui.pipeline.history.plan import history_tasks
 from sp500tui.pipeline.history.survey import Survey, survey
 from sp500tui.pipeline.runtime.history import HistoryRun
@@ -367,6 +368,35 @@ def test_corporate_actions_are_kept_once(url: str, tmp_path: Path, charts: FakeC
         ("dividend", None, None, Decimal("0.27"), "USD"),
         ("split", Decimal(4), Decimal(1), None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("opening", "monday"),
+    [
+        (datetime(2023, 1, 8, 23, tzinfo=UTC), date(2023, 1, 9)),
+        (datetime(2023, 7, 3, 0, tzinfo=UTC), date(2023, 7, 3)),
+    ],
+    ids=["summer", "winter"],
+)
+def test_a_session_that_opens_on_the_day_before_in_utc_has_the_date_at_its_exchange(
+    url: str, opening: datetime, monday: date
+) -> None:
+    # given a week of Sydney, whose sessions open at 10:00 there, so long ago that only daily charts reach back to it
+    days = weekdays(monday, 5)
+    openings = [opening + timedelta(days=number) for number in range(5)]
+    sessions = [
+        TradingSession("Australia/Sydney", day, MarketState.REGULAR, opened, opened + timedelta(hours=6))
+        for day, opened in zip(days, openings, strict=True)
+    ]
+    charts = FakeCharts([TradingDay(each.session_date, (each,)) for each in sessions], NOW)
+    window = (sessions[0].start_time - timedelta(days=1), sessions[-1].end_time)
+    # when its trading days are determined
+    with connect(url, application_name="test") as connection:
+        (market,) = market_days(connection, charts, ["BHP.AX"], window, NOW)
+        stored = connection.execute("SELECT session_date FROM sessions ORDER BY start_time").fetchall()
+    # then they are the days there
+    assert [day.session_date for day in market.days] == days
+    assert [row[0] for row in stored] == days
 
 
 def test_a_source_without_answer_leaves_the_sessions_of_before(
