@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -174,7 +174,9 @@ class Maintenance:
                 _log.warning("history: what is missing cannot be determined: %s", error)
                 self._survey_problem = f"what is missing cannot be determined: {error}"
             finally:
-                self._requested.popleft()
+                # `close` may have removed it in the meantime.
+                with suppress(IndexError):
+                    self._requested.popleft()
 
     def _heal(self) -> float:
         """Request the bars that are missing since the database was created; returns seconds to the next survey."""

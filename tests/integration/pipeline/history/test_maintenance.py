@@ -256,6 +256,18 @@ def test_a_request_that_fails_is_given_up_with_a_warning(
     assert "no answer" in caplog.text
 
 
+def test_an_end_during_a_survey_is_no_error(url: str, tmp_path: Path, eventually: Wait) -> None:
+    # given a request that is being determined until the end of the run
+    charts = FakeCharts(list(DAYS), NOW)
+    with maintained(url, tmp_path, charts) as maintenance:
+        charts.before = lambda _: eventually(lambda: maintenance.thread.stopping)
+        maintenance.request(HealRequest(Resolution.MINUTE, NOW - timedelta(days=3), NOW, ("AAPL",)))
+        eventually(lambda: charts.requests["AAPL"])
+    # then the thread ends with it
+    assert not maintenance.thread.is_alive()
+    assert maintenance.thread.failures == 0
+
+
 def test_a_source_that_fails_does_not_end_it(url: str, tmp_path: Path, eventually: Wait) -> None:
     charts = FakeCharts(list(DAYS), NOW)
 
