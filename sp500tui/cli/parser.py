@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import NoReturn
 
 from sp500tui import __version__
-from sp500tui.config.options import BY_FIELD, DEMO, LOGS, OPTIONS, SCREEN, SOURCES, Option
+from sp500tui.cli.argument_parser import ArgumentParser, quotable
+from sp500tui.config.options import DEMO, LOGS, OPTIONS, SCREEN, SOURCES, Option
 from sp500tui.config.suggestions import suggestion
 from sp500tui.errors import ConfigurationError
-from sp500tui.logs.redaction import MASK
-from sp500tui.logs.standard_streams import write_output
 
 _COMMANDS = {
     "attach": "show the dashboard of a pipeline that runs in another process",
@@ -59,58 +56,6 @@ _EPILOG = (
 )
 RESOLUTIONS = ("1m", "5m", "15m", "1h", "1d")
 """Lengths of bars that can be requested."""
-_WORD = re.compile(r"[\w-]+")
-_ADDRESS_LIKE = re.compile(r"\S*[:@]\S.*")
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports errors as ConfigurationError, one line, instead of printing the usage and exiting."""
-
-    def __init__(
-        self, prog: str, description: str, *, usage: str | None = None, epilog: str | None = None
-    ) -> None:
-        super().__init__(
-            prog=prog,
-            usage=usage,
-            description=description,
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-            add_help=False,
-        )
-        self.add_argument("-h", "--help", action="help", help="show this help and exit")
-
-    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - argparse's signature
-        write_output(message)
-
-    def error(self, message: str) -> NoReturn:
-        # The message quotes arguments, and a URL in the wrong place may contain a password.
-        raise ConfigurationError(f"{_ADDRESS_LIKE.sub(MASK, message)}; {self.hint}")
-
-    @property
-    def hint(self) -> str:
-        """Where the user finds what can be given."""
-        return f"`{self.prog} --help` lists the commands and options"
-
-    def parse_strictly(self, arguments: Sequence[str], namespace: argparse.Namespace) -> None:
-        """Parse all arguments into the namespace; raises ConfigurationError for an unknown one."""
-        _, unknown = self.parse_known_args(arguments, namespace)
-        if unknown:
-            name = unknown[0].partition("=")[0]
-            kind = "option" if name.startswith("-") else "argument"
-            near = suggestion(name, self._option_string_actions) if kind == "option" else ""
-            raise ConfigurationError(f"unknown {kind}{_quotable(name)}; {near or self.hint}")
-
-    def count_settings(self, arguments: Sequence[str]) -> int:
-        """How many of the arguments, from the first on, are options for settings and their values."""
-        count = 0
-        while count < len(arguments):
-            name, has_value, _ = arguments[count].partition("=")
-            action = self._option_string_actions.get(name)
-            if action is None or (action.dest not in BY_FIELD and action.dest != "config"):
-                break
-            count += 1 if has_value or action.nargs == 0 else 2
-        return min(count, len(arguments))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -129,7 +74,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         return namespace
     if namespace.command not in _COMMANDS:
         near = suggestion(namespace.command, _COMMANDS)
-        shown = _quotable(namespace.command, quote="'")
+        shown = quotable(namespace.command, quote="'")
         raise ConfigurationError(f"unknown command{shown}; {near or parser.hint}")
     command = _command_parser(namespace.command)
     if namespace.command == "database":
@@ -140,12 +85,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return namespace
 
 
-def _quotable(argument: str, quote: str = "") -> str:
-    """The argument after a space, or nothing where it could contain a password."""
-    return f" {quote}{argument}{quote}" if _WORD.fullmatch(argument) else ""
-
-
-def _split_psql(parser: _Parser, arguments: list[str]) -> tuple[list[str], list[str] | None]:
+def _split_psql(parser: ArgumentParser, arguments: list[str]) -> tuple[list[str], list[str] | None]:
     """Split what follows `database` into our own arguments and those passed to psql unchanged.
 
     Those of psql begin with the first argument after `psql` that is no option for a setting, or after `--`. None for
@@ -159,8 +99,8 @@ def _split_psql(parser: _Parser, arguments: list[str]) -> tuple[list[str], list[
     return arguments[:end], rest[1:] if rest[:1] == ["--"] else rest
 
 
-def _main_parser() -> _Parser:
-    parser = _Parser("sp500tui", _DESCRIPTION, usage="sp500tui [options] [COMMAND …]", epilog=_EPILOG)
+def _main_parser() -> ArgumentParser:
+    parser = ArgumentParser("sp500tui", _DESCRIPTION, usage="sp500tui [options] [COMMAND …]", epilog=_EPILOG)
     parser.add_argument(
         "--version", action="version", version=f"sp500tui {__version__}", help="show the version and exit"
     )
@@ -171,8 +111,8 @@ def _main_parser() -> _Parser:
     return parser
 
 
-def _command_parser(command: str) -> _Parser:
-    parser = _Parser(f"sp500tui {command}", _COMMANDS[command])
+def _command_parser(command: str) -> ArgumentParser:
+    parser = ArgumentParser(f"sp500tui {command}", _COMMANDS[command])
     if command == "simulate":
         from sp500tui.simulator.command import add_arguments
 
@@ -333,7 +273,7 @@ def _has_effect(command: str, option: Option) -> bool:
     return True
 
 
-def _add_export(parser: _Parser) -> None:
+def _add_export(parser: ArgumentParser) -> None:
     parser.add_argument(
         "dataset",
         metavar="TABLE",
@@ -355,7 +295,7 @@ def _add_export(parser: _Parser) -> None:
     )
 
 
-def _add_window(parser: _Parser) -> None:
+def _add_window(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="start", metavar="DATE", help="first day, or a time such as 2026-05-04T13:30Z"
     )
@@ -363,7 +303,7 @@ def _add_window(parser: _Parser) -> None:
     parser.add_argument("--symbols", dest="only_symbols", metavar="A,B", help="only these symbols, as listed")
 
 
-def _add_action(parser: _Parser, **actions: str) -> None:
+def _add_action(parser: ArgumentParser, **actions: str) -> None:
     help_text = "; ".join(f"{name}: {text}" for name, text in actions.items())
     parser.add_argument("action", metavar="ACTION", choices=tuple(actions), help=help_text)
 
@@ -374,7 +314,7 @@ def _add_json(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_settings(parser: _Parser, options: Iterable[Option], listed: Collection[Option]) -> None:
+def _add_settings(parser: ArgumentParser, options: Iterable[Option], listed: Collection[Option]) -> None:
     """Add the options; the help lists only those that are `listed`."""
     parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="TOML file with settings")
     groups: dict[str, argparse._ArgumentGroup] = {}

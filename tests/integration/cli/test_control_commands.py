@@ -152,10 +152,11 @@ def test_without_a_pipeline_one_line_says_so(
         (["scale", "price", "-3"], "cannot scale to '-3' workers"),
         (["scale", "price", "1.5"], "cannot scale to '1.5' workers"),
         (["scale", "price", "٣"], "workers; give a whole number"),
+        (["scale", "price", "000199"], "workers; give a whole number"),
         (["scale", "price", "9" * 5000], "workers; give a whole number"),
         (["scale", "scraper", "2"], "the scraper always has one worker"),
-        (["scale", "price"], "required: N"),
-        (["scale"], "required: STAGE, N"),
+        (["scale", "price"], "N is missing"),
+        (["scale"], "STAGE and N are missing"),
         (["stop", "now"], "unknown argument now"),
     ],
 )

@@ -180,9 +180,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["cats"], "invalid choice"),
-            ([], "required"),
-            (["quotes", "--format", "xlsx"], "invalid choice"),
+            (["cats"], "unknown table 'cats'; give quotes, bars"),
+            ([], "TABLE is missing; give quotes, bars"),
+            (["quotes", "--format", "xlsx"], "--format xlsx is invalid; give csv, jsonl or parquet"),
             (["quotes", "--from", "yesterday"], "--from 'yesterday' is neither a date nor a time"),
             (["quotes", "--to", "2026-13-01"], "--to '2026-13-01' is neither"),
             (
@@ -193,7 +193,7 @@ class TestBadInput:
             (["quotes", "--symbols", "BRK-B"], "write BRK.B"),
             (["quotes", "--symbols", ","], "--symbols contains no symbol"),
             (["quotes", "--resolution", "1m"], "--resolution is for bars"),
-            (["bars", "--resolution", "7m"], "invalid choice"),
+            (["bars", "--resolution", "7m"], "--resolution 7m is invalid; give 1m"),
         ],
     )
     def test_is_refused_in_one_line(

@@ -58,15 +58,23 @@ class TestParse:
             ("--bogus", "unknown option --bogus; `sp500tui --help` lists the commands and options"),
             ("--xyzzy", "unknown option --xyzzy; `sp500tui --help` lists the commands and options"),
             ("-x", "unknown option -x"),
-            ("--interval", "expected one argument"),
+            ("--interval", "--interval requires a value; write --interval SECONDS"),
             ("qoute AAPL", "unknown command 'qoute'; did you mean quote?"),
             ("AAPL", "unknown command 'AAPL'"),
-            ("quote", "SYMBOL"),
-            ("database", "required: ACTION"),
-            ("database drop", "invalid choice: 'drop'"),
-            ("constituents --json --csv", "not allowed with"),
+            ("quote", "SYMBOL is missing; write `sp500tui quote SYMBOL`"),
+            ("scale", "STAGE and N are missing; write `sp500tui scale STAGE N`"),
+            ("trace", "--output is missing; write `sp500tui trace --output FILE`"),
+            ("database", "ACTION is missing; give url, psql, status or prepare"),
+            ("database drop", "unknown action 'drop'; give url, psql, status or prepare"),
+            ("config shwo", "unknown action 'shwo'; did you mean show?"),
+            ("export quote", "unknown table 'quote'; did you mean quotes?"),
+            ("gaps --resolution 2m", "--resolution 2m is invalid; give 1m, 5m, 15m, 1h, 1d or quotes"),
+            ("simulate --port x", "--port x is invalid; give a whole number"),
+            ("simulate --speed x", "--speed x is invalid; give a number"),
+            ("constituents --json --csv", "--json and --csv are mutually exclusive; give one of them"),
             ("constituents --once", "--once"),
-            ("--once=yes", "ignored explicit argument"),
+            ("--once=yes", "--once takes no value; write --once"),
+            ("--demo=yes", "--demo takes no value; write --demo or --no-demo"),
         ],
     )
     def test_an_unknown_argument_is_refused_in_one_line_with_a_hint(self, line: str, words: str) -> None:
@@ -154,7 +162,7 @@ class TestParse:
         assert not hasattr(namespace, "psql")
 
     def test_an_option_without_its_value_before_psql_is_refused(self) -> None:
-        with pytest.raises(ConfigurationError, match="--data-dir: expected one argument"):
+        with pytest.raises(ConfigurationError, match="--data-dir requires a value"):
             parse(["database", "psql", "--data-dir"])
 
     def test_a_url_in_the_wrong_place_is_not_quoted(self) -> None:
@@ -162,6 +170,9 @@ class TestParse:
             "me:secret@host",
             "quote --currency",
             "database me:secret@host",
+            "export --format me:secret@host bars",
+            "simulate --port me:secret@host",
+            "--once=me:secret@host",
             "config show me:secret@h",
         ):
             with pytest.raises(ConfigurationError) as caught:

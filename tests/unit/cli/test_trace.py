@@ -13,8 +13,8 @@ from sp500tui.errors import ExitCode
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("", "required: -o/--output"),
-        ("-o", "expected one argument"),
+        ("", "--output is missing; write `sp500tui trace --output FILE`"),
+        ("-o", "--output requires a value; write --output FILE"),
         *(
             (f"--seconds {value} -o t.json", "use a number above 0, up to 180")
             for value in ("0", "-1", "x", "nan", "181")
