@@ -16,6 +16,7 @@ from sp500tui.config.addresses import split_address
 from sp500tui.config.charset import needs_ascii
 from sp500tui.config.currencies import validate_currency
 from sp500tui.config.symbols import parse_symbols, split_symbols
+from sp500tui.config.whole_numbers import whole_number
 
 LIVE_INTERVAL = 15.0
 DEMO_INTERVAL = 2.0
@@ -256,14 +257,13 @@ def parse_stages(text: str) -> dict[str, int | None]:
             raise ValueError(f"contains the unknown stage {name!r}; the stages are {', '.join(STAGES)}")
         if name in chosen:
             raise ValueError(f"contains the stage {name} twice; name each once")
-        if given and not (
-            number.isascii() and number.isdecimal() and 1 <= int(number[:4]) <= _MAX_WORKERS[name]
-        ):
-            workers = "only one worker" if _MAX_WORKERS[name] == 1 else f"1 to {_MAX_WORKERS[name]} workers"
+        workers = whole_number(number, 1, _MAX_WORKERS[name]) if given else None
+        if given and workers is None:
+            limit = "only one worker" if _MAX_WORKERS[name] == 1 else f"1 to {_MAX_WORKERS[name]} workers"
             raise ValueError(
-                f"requests {number or 'no number of'} {name} workers; {name} has {workers} per node"
+                f"requests {number or 'no number of'} {name} workers; {name} has {limit} per node"
             )
-        chosen[name] = int(number) if given else None
+        chosen[name] = workers
     return chosen
 
 

@@ -11,6 +11,7 @@ from textwrap import wrap
 from sp500tui.cli.context import configuration_of, start
 from sp500tui.cli.output import as_columns
 from sp500tui.config.settings import Settings
+from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.lessons.catalog import LESSONS, lesson_named
 from sp500tui.lessons.lesson import Lesson, Outcome
@@ -110,8 +111,8 @@ def _ask(lesson: Lesson) -> int | None:
         if not text:
             write_output("\n" if not line else "")
             return None
-        if text.isascii() and text.isdigit() and 1 <= int(text[:3]) <= len(lesson.answers):
-            return int(text) - 1
+        if (number := whole_number(text, 1, len(lesson.answers))) is not None:
+            return number - 1
 
 
 def _result_text(outcome: Outcome, answer: int | None, *, with_question: bool) -> str:

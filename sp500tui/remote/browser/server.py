@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from textual_serve.server import Server
 
+from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -21,7 +22,9 @@ _log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # only with --public
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_FONT_SIZES = range(6, 49)
+_FONT_SIZES = (6, 48)
+"""Smallest and largest."""
+_FONT_SIZE = 16
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "font-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
@@ -93,8 +96,7 @@ class ViewerServer(Server):
     async def handle_index(self, request: web.Request) -> web.StreamResponse:
         """The page; its session goes to the address by which it was opened."""
         scheme = "wss" if request.headers.get("X-Forwarded-Proto", request.scheme) == "https" else "ws"
-        size = request.query.get("fontsize", "")
-        font_size = int(size) if size.isdecimal() and int(size[:4]) in _FONT_SIZES else 16
+        font_size = whole_number(request.query.get("fontsize", ""), *_FONT_SIZES) or _FONT_SIZE
         page = self._page.substitute(websocket=f"{scheme}://{request.host}/ws", font_size=font_size)
         return web.Response(text=page, content_type="text/html")
 

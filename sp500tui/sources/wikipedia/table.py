@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import date
 
 from bs4 import BeautifulSoup, NavigableString, SoupStrainer, Tag
 
+from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import Constituent
@@ -184,7 +186,7 @@ def _cells(row: Tag) -> list[Tag]:
 
 def span(text: str) -> int:
     """The number of columns or rows of a cell, from its attribute."""
-    return min(int(text), 20) if text.isascii() and text.isdigit() and int(text) else 1
+    return min(whole_number(text, 1, sys.maxsize) or 1, 20)
 
 
 def cell_text(cell: Tag) -> str:

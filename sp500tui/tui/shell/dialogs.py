@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from sp500tui.config.whole_numbers import whole_number
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -76,18 +77,10 @@ class NumberScreen(ModalScreen[int | None], ClosableScreen[int | None]):
     def submit(self, event: Input.Submitted) -> None:
         """Close with the number, or show why it is refused."""
         event.stop()
-        number = parse_number(event.value, self._limits)
+        number = whole_number(event.value.strip(), *self._limits)
         if number is None:
             least, most = self._limits
             refusal = f"{clean(event.value.strip()) or 'nothing'} is not a number from {least} to {most}"
             self.query_one("#refusal", Static).update(refusal)
         else:
             self.dismiss(number)
-
-
-def parse_number(text: str, limits: tuple[int, int]) -> int | None:
-    """The whole number within the limits; None for anything else."""
-    digits = text.strip()
-    if not (digits.isascii() and digits.isdecimal()):
-        return None
-    return number if limits[0] <= (number := int(digits)) <= limits[1] else None

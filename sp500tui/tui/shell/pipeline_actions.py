@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sp500tui.config.whole_numbers import whole_number
 from sp500tui.pipeline.api import MAX_WORKERS, MIN_WORKERS, PipelineControl, clamp_workers, step_interval
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Phase, Snapshot
@@ -64,14 +65,12 @@ def set_workers(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName,
 def sizes_in(query: str, snapshot: Snapshot) -> list[tuple[StageName, int]]:
     """The numbers of workers that a query names: `price 24`, `set writers to 3`; a number alone names every stage."""
     *words, last = query.casefold().split() or [""]
-    if not (last.isascii() and last.isdecimal()):
-        return []
     words = [word for word in words if word not in ("set", "to", "workers")]
     return [
-        (stage, int(last))
+        (stage, number)
         for stage in (each.name for each in snapshot.stages)
         if (limits := worker_limits(snapshot, stage)) is not None
-        and limits[0] <= int(last[:9]) <= limits[1]
+        and (number := whole_number(last, *limits)) is not None
         and all(STAGE_TITLES[stage].startswith(word) for word in words)
     ]
 

@@ -14,7 +14,7 @@ from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.help.screen import help_lines
 from sp500tui.tui.replay_app import ReplayApp
-from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen, parse_number
+from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen
 from sp500tui.tui.shell.keymap import commands_of
 from sp500tui.tui.shell.pipeline_actions import sizes_in
 from sp500tui.tui.symbol.screen import SymbolScreen
@@ -92,11 +92,6 @@ class TestNumberOfWorkers:
             await driven.press("equals_sign")
 
             assert driven.said == "The scraper always has one worker"
-
-    def test_numbers_are_whole_and_within_their_limits(self) -> None:
-        assert [parse_number(text, (1, 64)) for text in ("1", " 64 ", "65", "", "x", "9" * 30)] == [
-            1, 64, None, None, None, None,
-        ]  # fmt: skip
 
 
 class TestPalette:

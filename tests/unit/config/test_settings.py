@@ -227,6 +227,7 @@ class TestRefusals:
             ("SP500TUI_BOGUS", "3", ("SP500TUI_BOGUS is unknown", "`sp500tui config show` lists the names")),
             ("SP500TUI_JSON_OUTPUT", "1", ("SP500TUI_JSON_OUTPUT is unknown",)),
             ("SP500TUI_KEYMAP", "{x", ("SP500TUI_KEYMAP", "JSON")),
+            ("SP500TUI_STAGES", "price=000199", ("requests 000199 price workers",)),
         ],
     )
     def test_a_variable_is_refused_by_name(

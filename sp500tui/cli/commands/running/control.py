@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from sp500tui.cli.context import configuration_of, start
 from sp500tui.config.suggestions import suggestion
+from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.headless.live_view import headline, queue_beside, stage_line
 from sp500tui.logs.redaction import plain
@@ -143,11 +144,11 @@ def _stage(name: str) -> StageName:
 
 
 def _workers(number: str) -> int:
-    if not (number.isascii() and number.isdecimal() and MIN_WORKERS <= int(number[:4]) <= MAX_WORKERS):
+    if (workers := whole_number(number, MIN_WORKERS, MAX_WORKERS)) is None:
         raise ConfigurationError(
             f"cannot scale to {number[:20]!r} workers; give a whole number from {MIN_WORKERS} to {MAX_WORKERS}"
         )
-    return int(number)
+    return workers
 
 
 def status_lines(welcome: Welcome, snapshot: Snapshot) -> list[str]:

@@ -9,6 +9,7 @@ from argparse import Namespace
 from sp500tui.cli.context import configuration_of, start
 from sp500tui.config.child_processes import python_command
 from sp500tui.config.loader import Configuration
+from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.standard_streams import write_message
 from sp500tui.pipeline.runtime.stop_signals import signal_code
@@ -56,8 +57,8 @@ def viewer_command(configuration: Configuration, *, steering: bool) -> list[str]
 def _port(text: str | None) -> int:
     if text is None:
         return DEFAULT_PORT
-    if not (text.isascii() and text.isdecimal() and int(text[:6]) <= 65_535):
+    if (port := whole_number(text, 0, 65_535)) is None:
         raise ConfigurationError(
             f"--port {text[:20]!r} is no port; give a number from 1 to 65535, or 0 for any"
         )
-    return int(text)
+    return port
