@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sp500tui.config.suggestions import suggestion
-from sp500tui.errors import ConfigurationError
 
 
 class Key(NamedTuple):
@@ -242,17 +241,13 @@ STEERING: frozenset[str] = frozenset(key.id for key in KEYS if key.steers)
 KEYS_BY_ID: Mapping[str, Key] = {key.id: key for key in KEYS}
 
 
-def check_keymap(keymap: Mapping[str, str]) -> None:
-    """Validate the configured keys.
-
-    Raises:
-        ConfigurationError: An unknown id, or an id without a key.
-    """
+def validate_keymap(keymap: Mapping[str, str]) -> None:
+    """Raise ValueError with the remedy for an unknown id, or an id without a key."""
     for key_id, keys in keymap.items():
         if key_id not in KEYS_BY_ID:
-            hint = suggestion(key_id, KEYS_BY_ID) or f"known are {', '.join(sorted(KEYS_BY_ID))}"
-            raise ConfigurationError(f"keymap: no binding is called {key_id!r}; {hint}")
+            hint = suggestion(key_id, KEYS_BY_ID) or "`sp500tui config init` writes a file that lists them"
+            raise ValueError(f"has no binding for the id {key_id!r}; {hint}")
         if not all(key.strip() for key in keys.split(",")):
-            raise ConfigurationError(
-                f"keymap: {key_id!r} has the empty key {keys!r}; name one, such as 'f5' or 'ctrl+r,r'"
+            raise ValueError(
+                f"has the empty key {keys!r} for {key_id!r}; name one, such as 'f5' or 'ctrl+r,r'"
             )

@@ -15,7 +15,9 @@ from sp500tui import __version__
 from sp500tui.config.addresses import split_address
 from sp500tui.config.charset import needs_ascii
 from sp500tui.config.currencies import validate_currency
+from sp500tui.config.keys import validate_keymap
 from sp500tui.config.symbols import parse_symbols, split_symbols
+from sp500tui.config.themes import validate_theme
 from sp500tui.config.whole_numbers import whole_number
 
 LIVE_INTERVAL = 15.0
@@ -233,6 +235,19 @@ class Settings(BaseModel):
     def _validate_stages(cls, value: str | None) -> str | None:
         if value is not None:
             validate_stages(value)
+        return value
+
+    @field_validator("theme")
+    @classmethod
+    def _validate_theme(cls, value: str | None) -> str | None:
+        if value is not None:
+            validate_theme(value)
+        return value
+
+    @field_validator("keymap")
+    @classmethod
+    def _validate_keymap(cls, value: dict[str, str]) -> dict[str, str]:
+        validate_keymap(value)
         return value
 
     @field_validator("database", "read_database")

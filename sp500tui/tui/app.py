@@ -12,7 +12,6 @@ from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from sp500tui.config.keys import check_keymap
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.setup import LogSource
@@ -36,7 +35,7 @@ from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, commands_of
 from sp500tui.tui.shell.styles import style_sheet
-from sp500tui.tui.shell.themes import DARK, OWN_THEMES, check_theme, remember_theme, remembered_theme
+from sp500tui.tui.shell.themes import DARK, OWN_THEMES, remember_theme, remembered_theme
 from sp500tui.tui.steering_app import SteeringApp
 from sp500tui.tui.widgets.bindings import bind
 
@@ -104,9 +103,7 @@ class DashboardApp(SteeringApp):
         self._tour_requested = settings.tour
         for theme in OWN_THEMES:
             self.register_theme(theme)
-        self.theme = check_theme(settings.theme or remembered_theme(state_file) or DARK.name)
-        if settings.keymap:
-            check_keymap(settings.keymap)
+        self.theme = settings.theme or remembered_theme(state_file) or DARK.name
         self.set_keymap(settings.keymap)
 
     def commands(self) -> list[KeyCommand]:

@@ -62,11 +62,7 @@ class ReplayApp(DashboardApp):
 
 
 def run_replay(settings: Settings, paths: Paths, pipeline: ReplayedPipeline) -> int:
-    """Show a recording until the user leaves; returns the exit code.
-
-    Raises:
-        ConfigurationError: the theme or the keymap is invalid.
-    """
+    """Show a recording until the user leaves; returns the exit code."""
     files = dashboard_files(paths)
     with StopSignals() as signals:
         app = ReplayApp(

@@ -39,9 +39,6 @@ def run_dashboard(
 
     `build` creates the pipeline of a cluster node; by default the pipeline runs in this process alone. `services`
     accompany it; the caller closes them. The pipeline is shut down in order even when the dashboard itself fails.
-
-    Raises:
-        ConfigurationError: The theme or the keymap is invalid.
     """
     logging_now = logs.current() or logs.configure(level=settings.log_level, console=False)
     files = dashboard_files(paths)

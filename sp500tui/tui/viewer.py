@@ -82,11 +82,7 @@ class ViewerApp(DashboardApp):
 
 
 def run_viewer(settings: Settings, paths: Paths, pipeline: RemotePipeline) -> int:
-    """Show a pipeline that runs elsewhere until the user leaves; returns the exit code.
-
-    Raises:
-        ConfigurationError: the theme or the keymap is invalid.
-    """
+    """Show a pipeline that runs elsewhere until the user leaves; returns the exit code."""
     files = dashboard_files(paths)
     recorder = Recorder(pipeline, pipeline.welcome.run, pipeline.mirror)
     recorder.start()

@@ -264,10 +264,6 @@ class TestThemes:
         async with drive(theme="ansi-dark") as driven:
             assert driven.app.theme == "ansi-dark"
 
-    def test_an_unknown_theme_is_refused(self, build: Callable[..., DashboardApp]) -> None:
-        with pytest.raises(ConfigurationError, match="unknown theme 'mauve'; use one of sp500tui-dark"):
-            build(FakePipeline(), theme="mauve")
-
     async def test_a_state_file_that_cannot_be_written_is_reported(
         self, drive: Drive, tmp_path: Path
     ) -> None:
@@ -284,14 +280,6 @@ class TestKeymap:
             assert ("pause", None) in driven.pipeline.calls
             await driven.press("p")
             assert driven.pipeline.calls.count(("pause", None)) == 1
-
-    def test_an_unknown_id_is_refused_with_the_nearest(self, build: Callable[..., DashboardApp]) -> None:
-        with pytest.raises(ConfigurationError, match=r"'pipeline\.paus'; did you mean pipeline\.pause\?"):
-            build(FakePipeline(), keymap={"pipeline.paus": "f5"})
-
-    def test_an_empty_key_is_refused(self, build: Callable[..., DashboardApp]) -> None:
-        with pytest.raises(ConfigurationError, match="'quit' has the empty key"):
-            build(FakePipeline(), keymap={"quit": "x,"})
 
 
 def running_price(pipeline: FakePipeline) -> Decimal:

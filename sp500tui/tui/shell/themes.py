@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from textual.theme import BUILTIN_THEMES, Theme
+from textual.theme import Theme
 
+from sp500tui.config.themes import THEMES
 from sp500tui.errors import ConfigurationError
 
 _DARK_FRAME = {
@@ -81,29 +82,13 @@ OWN_THEMES = (DARK, LIGHT, BLUE_ORANGE, BLUE_ORANGE_LIGHT)
 """The last two tell rise and fall by blue and orange, which colour-blind people can distinguish."""
 
 
-def known_themes() -> list[str]:
-    """Names that `--theme` takes, the dashboard's own first."""
-    return [theme.name for theme in OWN_THEMES] + sorted(BUILTIN_THEMES)
-
-
-def check_theme(name: str) -> str:
-    """The name itself.
-
-    Raises:
-        ConfigurationError: There is no theme of that name.
-    """
-    if name not in known_themes():
-        raise ConfigurationError(f"unknown theme {name!r}; use one of {', '.join(known_themes())}")
-    return name
-
-
 def remembered_theme(file: Path) -> str | None:
     """The stored theme; None without one or when the file cannot be read."""
     try:
         name = json.loads(file.read_text(encoding="utf-8")).get("theme")
     except (OSError, ValueError, AttributeError):
         return None
-    return name if name in known_themes() else None
+    return name if name in THEMES else None
 
 
 def remember_theme(file: Path, name: str) -> None:

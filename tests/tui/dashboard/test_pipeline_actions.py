@@ -26,7 +26,7 @@ from sp500tui.tui.quit.shutdown import (
 from sp500tui.tui.render.lines import width_of
 from sp500tui.tui.shell import pipeline_actions as steering
 from sp500tui.tui.shell.key_bar import ShownKey, key_line
-from sp500tui.tui.shell.themes import check_theme, known_themes, remember_theme, remembered_theme
+from sp500tui.tui.shell.themes import remember_theme, remembered_theme
 from sp500tui.tui.startup import PipelineLoader, starting_snapshot
 from tests.support.tui.fake_pipeline import (
     NOON,
@@ -305,7 +305,3 @@ class TestThemeMemory:
         file = tmp_path / "dashboard.json"
         file.write_text(text, encoding="latin-1")
         assert remembered_theme(file) is None
-
-    def test_themes_are_known_by_name(self) -> None:
-        assert {"sp500tui-dark", "sp500tui-light", "ansi-dark", "ansi-light", "nord"} <= set(known_themes())
-        assert check_theme("nord") == "nord"

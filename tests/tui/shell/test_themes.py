@@ -5,18 +5,24 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from textual.theme import BUILTIN_THEMES
 
-from sp500tui.tui.shell.themes import OWN_THEMES, known_themes
+from sp500tui.config.themes import THEMES
+from sp500tui.tui.shell.themes import OWN_THEMES
 from tests.support.parameters import rest_thorough
 from tests.support.tui.fake_pipeline import FakePipeline, degraded
 from tests.tui.conftest import Drive, Driven
 
 MINE = [theme.name for theme in OWN_THEMES]
 ANSI = ["ansi-dark", "ansi-light"]
-OTHERS = [name for name in known_themes() if name not in MINE + ANSI]
+OTHERS = [name for name in THEMES if name not in MINE + ANSI]
 USUAL = [(MINE[0], False), (ANSI[1], True)]
 """Themes, and whether without colours, that every run looks at."""
 COLOURS = pytest.mark.parametrize("no_color", [False, True], ids=["coloured", "NO_COLOR"])
+
+
+def test_the_settings_accept_every_theme_that_there_is() -> None:
+    assert list(THEMES) == [*MINE, *sorted(BUILTIN_THEMES)]
 
 
 def unreadable(driven: Driven) -> list[str]:

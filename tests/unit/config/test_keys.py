@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sp500tui.config.keys import KEYS, KEYS_BY_ID, check_keymap
-from sp500tui.errors import ConfigurationError
+from sp500tui.config.keys import KEYS, KEYS_BY_ID, validate_keymap
 
 
 def test_every_key_has_an_id_of_its_own_and_an_explanation() -> None:
@@ -15,18 +14,18 @@ def test_every_key_has_an_id_of_its_own_and_an_explanation() -> None:
 
 @pytest.mark.parametrize("key_id", ["quit", "replay.play", "pipeline.stop"])
 def test_a_keymap_names_ids_of_every_kind_of_dashboard(key_id: str) -> None:
-    check_keymap({key_id: "x,ctrl+q"})
+    validate_keymap({key_id: "x,ctrl+q"})
 
 
 @pytest.mark.parametrize(
     ("keymap", "message"),
     [
-        ({"zzzz": "x"}, "no binding is called 'zzzz'; known are "),
+        ({"zzzz": "x"}, "has no binding for the id 'zzzz'; `sp500tui config init`"),
         ({"stage.mroe": "x"}, "did you mean stage.more"),
-        ({"quit": "x,,y"}, "'quit' has the empty key 'x,,y'"),
-        ({"quit": " "}, "'quit' has the empty key ' '"),
+        ({"quit": "x,,y"}, "has the empty key 'x,,y' for 'quit'"),
+        ({"quit": " "}, "has the empty key ' ' for 'quit'"),
     ],
 )
 def test_an_unknown_id_or_an_empty_key_is_refused(keymap: dict[str, str], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        check_keymap(keymap)
+    with pytest.raises(ValueError, match=message):
+        validate_keymap(keymap)
