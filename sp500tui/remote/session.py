@@ -13,7 +13,7 @@ import msgspec
 
 from sp500tui import __version__
 from sp500tui.closable import Closable
-from sp500tui.errors import ConfigurationError, Sp500tuiError
+from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError
 from sp500tui.remote.address import connect
 from sp500tui.remote.commands import Command, Poll
@@ -45,6 +45,12 @@ class RefusedError(ConfigurationError):
     """The pipeline closed the connection and sent the reason."""
 
 
+class ForeignAnswerError(ProtocolError):
+    """What listens is no pipeline of this version: the command has none to act on."""
+
+    exit_code = ExitCode.USAGE
+
+
 class NoAnswerError(Sp500tuiError):
     """The pipeline does not answer in time, or the connection was lost."""
 
@@ -66,7 +72,7 @@ class Session(Closable):
         Raises:
             NoPipelineError: no pipeline runs there.
             RefusedError: it refuses this user or this version.
-            NoAnswerError, ProtocolError: it does not answer, or something else listens there.
+            NoAnswerError, ForeignAnswerError: it does not answer, or something else listens there.
         """
         self._data = data
         self._timeout = timeout
@@ -91,7 +97,7 @@ class Session(Closable):
 
         Raises:
             CommandFailedError: the pipeline could not carry it out.
-            NoAnswerError, ProtocolError: no answer, or none that can be read; the session is closed.
+            NoAnswerError, ForeignAnswerError: no answer, or none that can be read; the session is closed.
         """
         value: T = self._closing_on_errors(lambda: self._decoded(self._exchange(request), result))
         return value
@@ -154,14 +160,17 @@ class Session(Closable):
         except ProtocolError as error:
             raise self._foreign(error) from None
 
-    def _foreign(self, error: Exception) -> ProtocolError:
+    def _foreign(self, error: Exception) -> ForeignAnswerError:
         """The error for bytes that are no message: another program, or a version whose values differ."""
         welcome: Welcome | None = getattr(self, "welcome", None)
         if welcome is not None and welcome.program != __version__:
-            return ProtocolError(
+            return ForeignAnswerError(
                 f"the pipeline is sp500tui {welcome.program}, this program {__version__}; use the same version"
             )
-        return ProtocolError(f"what listens on data folder {self._data} is no sp500tui pipeline ({error})")
+        return ForeignAnswerError(
+            f"what listens on data folder {self._data} is no sp500tui pipeline ({error}); end that program, or name "
+            "the folder of a pipeline with --data-dir DIR"
+        )
 
     def _lost(self, error: OSError | None = None) -> NoAnswerError:
         if isinstance(error, socket.timeout):

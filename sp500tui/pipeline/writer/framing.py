@@ -1,4 +1,4 @@
-"""Length-prefixed frames on a stream, in the format of `multiprocessing.connection`."""
+"""Length-prefixed frames on a stream, below 2 GiB in the format of `multiprocessing.connection`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 
 from sp500tui.errors import Sp500tuiError
 
-_LENGTH = struct.Struct("!i")
+_LENGTH = struct.Struct("!I")
 _MAX_FRAME = 1 << 20
 """Bytes of a message of a writer process."""
 
@@ -16,7 +16,7 @@ class FrameError(Sp500tuiError):
 
 
 def encode_frame(message: bytes) -> bytes:
-    """Prefix a message (at most 2 GiB) with its length."""
+    """Prefix a message (below 2 GiB) with its length."""
     return _LENGTH.pack(len(message)) + message
 
 
@@ -41,12 +41,12 @@ class FrameDecoder:
         """Remove and return the oldest complete message; None when there is none yet.
 
         Raises:
-            FrameError: the next length is negative or above the limit.
+            FrameError: the next length is above the limit.
         """
         if len(self._data) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._data)
-        if not 0 <= length <= self._limit:
+        if length > self._limit:
             raise FrameError(f"a frame of {length} bytes was announced; at most {self._limit} are allowed")
         end = _LENGTH.size + length
         if len(self._data) < end:

@@ -20,7 +20,7 @@ import pytest
 
 from sp500tui import __version__
 from sp500tui.config.settings import Settings
-from sp500tui.errors import DatabaseError
+from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.writer.framing import FrameDecoder
@@ -28,7 +28,13 @@ from sp500tui.remote import commands, server
 from sp500tui.remote.address import Claim, NoPipelineError, PipelineRunsError
 from sp500tui.remote.commands import Poll
 from sp500tui.remote.control_socket import ControlSocket
-from sp500tui.remote.session import CommandFailedError, NoAnswerError, RefusedError, Session
+from sp500tui.remote.session import (
+    CommandFailedError,
+    ForeignAnswerError,
+    NoAnswerError,
+    RefusedError,
+    Session,
+)
 from sp500tui.remote.wire import (
     MAX_ANSWER,
     PROTOCOL,
@@ -315,13 +321,13 @@ class TestBadInput:
         "garbage",
         [
             b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            struct.pack("!i", -1),
+            struct.pack("!I", 2**32 - 1),
             struct.pack("!i", 1 << 30) + b"x" * 1000,
             struct.pack("!i", 3) + b"\xc1\xc1\xc1",
             frame(Poll(Position())),
             random.Random(1).randbytes(5000),
         ],
-        ids=["http", "negative size", "endless", "no message", "a poll before the greeting", "noise"],
+        ids=["http", "largest size", "endless", "no message", "a poll before the greeting", "noise"],
     )
     def test_garbage_closes_its_own_connection_only(self, serve: Serve, garbage: bytes) -> None:
         # given a viewer
@@ -419,12 +425,19 @@ class TestBadInput:
             served.pipeline.prices = [live_price("AAPL", Decimal("187.22"), 1.5, 504)]
             assert poll(viewer, Position(prices=503)).prices == tuple(served.pipeline.prices)
 
-    def test_something_else_on_the_socket_is_named(self, data: Path) -> None:
+    @pytest.mark.parametrize("sent", [b"220 mail.example ESMTP\r\n" * 10, b"\xff" * 16, frame("hello")])
+    def test_something_else_on_the_socket_is_no_pipeline(self, data: Path, sent: bytes) -> None:
         def answer(connection: socket.socket) -> None:
-            connection.sendall(b"220 mail.example ESMTP\r\n" * 10)
+            connection.recv(4096)
+            connection.sendall(sent)
 
-        with answering(data, answer), pytest.raises((ProtocolError, NoAnswerError)):
+        with (
+            answering(data, answer),
+            pytest.raises(ForeignAnswerError, match="is no sp500tui pipeline") as caught,
+        ):
             Session(data)
+        assert caught.value.exit_code is ExitCode.USAGE
+        assert "frame of -" not in str(caught.value)
 
     def test_values_of_another_version_are_named(self, data: Path) -> None:
         # given a pipeline of a later version whose values this one cannot read

@@ -68,11 +68,13 @@ def test_no_bytes_make_it_fail_in_any_other_way(data: bytes) -> None:
         assert all(len(message) < len(data) for message in taken(reader))
 
 
-@pytest.mark.parametrize("length", [-1, -(2**31), 2**31 - 1, (1 << 20) + 1])
+@pytest.mark.parametrize("length", [2**32 - 1, 2**31, 2**31 - 1, (1 << 20) + 1])
 def test_a_length_that_makes_no_sense_is_refused_before_anything_is_kept_for_it(length: int) -> None:
     reader = FrameDecoder()
-    reader.feed(length.to_bytes(4, "big", signed=True))
-    with pytest.raises(FrameError, match="are allowed"):
+    reader.feed(length.to_bytes(4, "big"))
+    with pytest.raises(
+        FrameError, match=f"a frame of {length} bytes was announced; at most 1048576 are allowed"
+    ):
         reader.take()
 
 
