@@ -55,11 +55,6 @@ class ParsedPage:
     """The start of each row without a usable symbol or a name."""
 
 
-def parse_constituents(html: str | bytes) -> tuple[Constituent, ...]:
-    """The constituents on the page; see `parse_page`."""
-    return parse_page(html).constituents
-
-
 def parse_page(html: str | bytes) -> ParsedPage:
     """Parse the page "List of S&P 500 companies": the table with the id `constituents`, or any with its columns.
 

@@ -112,13 +112,6 @@ def head_line(chosen: ChartRange, variants: Sequence[Line], width: int) -> Line:
     return spread(tuple(tabs), tuple(piece for piece in text if piece.text.strip() or piece.role), width)
 
 
-def line_texts(samples: Sequence[Sample], currency: str, mark: int | None) -> list[Line]:
-    """The marked sample or the statistics of a line in words, from long to short."""
-    if not samples:
-        return []
-    return line_summary(samples, currency) if mark is None else line_reading(samples, currency, mark)
-
-
 def line_summary(samples: Sequence[Sample], currency: str) -> list[Line]:
     """Change, low, high and number of the samples, from long to short."""
     first, last = samples[0], samples[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.core.snapshot import NodeSnapshot, Snapshot
+from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Snapshot
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.rig.program import Launcher
 from tests.support.cluster.valkey import ValkeyServer
@@ -108,6 +109,22 @@ class ClusterUnderTest:
         """End all that still run."""
         for node in self.nodes:
             node.close()
+
+
+def continues_after_outage(
+    nodes: Sequence[NodeUnderTest], stop_broker: Callable[[], object], start_broker: Callable[[], object]
+) -> Snapshot:
+    """Interrupt the broker, and wait until the nodes run further cycles without having restarted a worker."""
+    stop_broker()
+    for node in nodes:
+        node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
+    last = nodes[-1]
+    number = last.snapshot().cycle.number
+    start_broker()
+    seen = last.waits_for(lambda s: s.cycle.number > number + 2 and s.broker_health is Health.OK, "cycles")
+    assert seen.ledger.is_balanced
+    assert sum(stage.restarts for stage in seen.stages if stage.name is not StageName.SCRAPER) == 0
+    return seen
 
 
 @pytest.fixture

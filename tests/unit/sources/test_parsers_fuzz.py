@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Resolution
-from sp500tui.sources.wikipedia.table import parse_constituents
+from sp500tui.sources.wikipedia.table import parse_page
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest, parse_chart
 from sp500tui.sources.yahoo.json_values import read_json
 from sp500tui.sources.yahoo.parsing import FIELDS, FetchResult, parse_quotes
@@ -199,7 +199,7 @@ def test_mutated_charts_are_parsed_or_refused(folder: Path) -> None:
 
 
 def read_page(html: bytes) -> None:
-    found = survived(lambda: parse_constituents(html))
+    found = survived(lambda: parse_page(html).constituents)
     if found is None:
         return
     assert 400 <= len(found) <= 600
@@ -232,6 +232,6 @@ def test_any_cells_are_parsed_or_refused(cells: list[list[str]]) -> None:
 @given(st.text(max_size=300) | st.binary(max_size=300))
 def test_any_page_is_parsed_or_refused(html: str | bytes) -> None:
     with pytest.raises(Sp500tuiError):
-        parse_constituents(html)
+        parse_page(html)
     wrapped = html if isinstance(html, bytes) else html.encode("utf-8", "replace")
     read_page(b'<table id="constituents"><tr><th>' + wrapped + b"</th></tr></table>")

@@ -10,7 +10,7 @@ import pytest
 from sp500tui.model import Constituent, IndexChange, Membership
 from sp500tui.sources.wikipedia.changes import parse_changes, parse_written_date
 from sp500tui.sources.wikipedia.memberships import FIRST_DAY, derive_memberships, members_on
-from sp500tui.sources.wikipedia.table import parse_constituents
+from sp500tui.sources.wikipedia.table import parse_page
 from tests.support.market.recordings import REAL_RECORDINGS, needs_real, own_and_real
 
 HEAD = """<tr><th rowspan="2">Effective Date</th><th colspan="2">Added</th><th colspan="2">Removed</th>
@@ -67,11 +67,11 @@ def test_recorded_pages_are_read_whole(path: Path, count: int, newest: str) -> N
 def test_the_members_of_an_earlier_day_are_those_of_the_page_of_that_day() -> None:
     # given the page of October 2024
     html = NEW.read_bytes()
-    memberships = derive_memberships(parse_constituents(html), parse_changes(html).changes)
+    memberships = derive_memberships(parse_page(html).constituents, parse_changes(html).changes)
     found = {one.symbol for one in members_on(memberships, (), date(2022, 11, 9))}
 
     # then its members of November 2022 are the constituents of the page of that month, but for later renames
-    then = {constituent.symbol for constituent in parse_constituents(OLD.read_bytes())}
+    then = {constituent.symbol for constituent in parse_page(OLD.read_bytes()).constituents}
     assert then - found == {"ABC", "CDAY", "FISV", "FLT", "PEAK", "PKI", "RE", "WRK"}
     assert found - then == {"COR", "CPAY", "DAY", "DOC", "EG", "FI", "RVTY"}
 

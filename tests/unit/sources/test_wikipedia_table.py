@@ -12,7 +12,7 @@ import pytest
 
 from sp500tui.errors import SourceError
 from sp500tui.model import Constituent
-from sp500tui.sources.wikipedia.table import parse_constituents, parse_page
+from sp500tui.sources.wikipedia.table import parse_page
 from tests.support.market.recordings import RECORDINGS, own_and_real
 
 PAGES = [
@@ -63,11 +63,11 @@ def rows(count: int = 503) -> list[list[str]]:
 @functools.cache
 def usual() -> tuple[Constituent, ...]:
     """The constituents of the page with the usual headers."""
-    return parse_constituents(page(rows()))
+    return parse_page(page(rows())).constituents
 
 
 def test_every_line_becomes_a_constituent() -> None:
-    found = parse_constituents(page(rows()))
+    found = parse_page(page(rows())).constituents
     assert len(found) == 503
     third = found[2]
     assert (third.symbol, third.name, third.sector, third.sub_industry) == (
@@ -88,7 +88,7 @@ def test_columns_are_found_by_their_headers_in_any_order() -> None:
     moved = [5, 3, 0, 1, 2, 7, 6, 4]
     headers = ["SEC filings", *(HEADERS[i] for i in moved)]
     lines = [["reports", *(cells[i] for i in moved)] for cells in rows()]
-    assert parse_constituents(page(lines, headers)) == usual()
+    assert parse_page(page(lines, headers)).constituents == usual()
 
 
 def test_older_names_of_columns_and_missing_optional_ones_are_known() -> None:
@@ -100,7 +100,7 @@ def test_older_names_of_columns_and_missing_optional_ones_are_known() -> None:
         "Headquarters",
         "Date first added<sup>[2]</sup>",
     ]
-    found = parse_constituents(page([cells[:6] for cells in rows()], headers))
+    found = parse_page(page([cells[:6] for cells in rows()], headers)).constituents
     assert (found[0].cik, found[0].founded, found[0].date_added) == ("", "", date(2001, 2, 3))
 
 
@@ -113,7 +113,7 @@ def test_footnotes_control_characters_and_white_space_are_cleaned() -> None:
     ]
     lines[0][5] = "1999-13-40"
     lines[0][6] = "n/a"
-    first = parse_constituents(page(lines))[0]
+    first = parse_page(page(lines)).constituents[0]
     assert first.symbol == "BRK.B"
     assert first.name == "Berk[31mshire Hath&away"
     assert (first.date_added, first.cik) == (None, "")
@@ -122,7 +122,7 @@ def test_footnotes_control_characters_and_white_space_are_cleaned() -> None:
 def test_a_symbol_counts_once_and_unreadable_lines_do_not() -> None:
     lines = rows()
     lines += [lines[0], ["<script>", "Evil", "", ""], [], ["ABC"], ["", "No symbol", "", ""]]
-    found = parse_constituents(page(lines))
+    found = parse_page(page(lines)).constituents
     assert len(found) == 503
 
 
@@ -143,7 +143,7 @@ SENSELESS = {
 @pytest.mark.parametrize(("html", "words"), SENSELESS.values(), ids=SENSELESS.keys())
 def test_an_invalid_page_is_an_error(html: str | bytes, words: str) -> None:
     with pytest.raises(SourceError, match=words):
-        parse_constituents(html)
+        parse_page(html)
 
 
 def test_text_is_read_as_printed() -> None:
@@ -155,7 +155,7 @@ def test_text_is_read_as_printed() -> None:
     lines[2][1] = "Moody<b>'</b>s<sup class='reference'>[<a>citation needed</a>]</sup>"
     lines[2][4] = "<div>Paris,</div><div>France</div>"
     lines[3][1] = "M<sup>2</sup>&shy;Co\u200b"
-    found = parse_constituents(page(lines))
+    found = parse_page(page(lines)).constituents
     assert [(line.name, line.headquarters) for line in found[:3]] == [
         ("Vistra Corp.", "Milwaukee, Wisconsin"),
         ("Lamb Weston (LW)", "Eagle, Idaho"),
@@ -180,7 +180,7 @@ def test_text_is_read_as_printed() -> None:
 def test_headers_are_known_by_many_names(position: int, headers: tuple[str, ...]) -> None:
     for header in headers:
         named = [*HEADERS[:position], header, *HEADERS[position + 1 :]]
-        assert parse_constituents(page(rows(), named)) == usual(), header
+        assert parse_page(page(rows(), named)).constituents == usual(), header
 
 
 @pytest.mark.parametrize(
@@ -189,14 +189,14 @@ def test_headers_are_known_by_many_names(position: int, headers: tuple[str, ...]
 def test_the_table_is_found_anywhere_on_the_page(attributes: str) -> None:
     html = page(rows(), attributes=attributes)
     decoys = page(rows(4), ["Ticker", "Security", "Sector", "Sub-Industry"], 'id="changes"')
-    assert parse_constituents(decoys + html) == usual()
-    assert parse_constituents(html + page(rows(4))) == usual()
+    assert parse_page(decoys + html).constituents == usual()
+    assert parse_page(html + page(rows(4))).constituents == usual()
 
 
 def test_a_table_inside_another_is_read_and_its_rows_count_once() -> None:
     inner = page(rows(), attributes="").partition("</table>")[2].removesuffix("</html>")
     html = f"<table><tr><td>Contents</td></tr><tr><td>{inner}</td></tr></table>"
-    assert parse_constituents(html) == usual()
+    assert parse_page(html).constituents == usual()
 
 
 def test_headers_may_stand_below_a_title_and_span_columns() -> None:
@@ -209,14 +209,14 @@ def test_headers_may_stand_below_a_title_and_span_columns() -> None:
         "<table><thead><tr><th colspan='9'>S&amp;P 500 component stocks</th></tr>"
         f"<tr><th colspan='2'>Symbol</th><th>Security</th>{head}</tr></thead><tbody>{lines}</tbody></table>"
     )
-    assert parse_constituents(html) == usual()
+    assert parse_page(html).constituents == usual()
 
 
 @pytest.mark.parametrize("symbol", ["BRK-B", "BRK/B", "NYSE: BRK.B", "NYSE:\u00a0BRK.B", "brk.b"])
 def test_a_symbol_is_read_however_it_is_written(symbol: str) -> None:
     lines = rows()
     lines[0][0] = symbol
-    assert parse_constituents(page(lines))[0].symbol == "BRK.B"
+    assert parse_page(page(lines)).constituents[0].symbol == "BRK.B"
 
 
 def test_rows_that_cannot_be_read_are_named() -> None:
@@ -239,7 +239,7 @@ def test_recorded_pages_have_no_blank_before_punctuation(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_recorded_pages_give_every_constituent_completely(path: Path) -> None:
-    found = parse_constituents(path.read_bytes())
+    found = parse_page(path.read_bytes()).constituents
     own = path.is_relative_to(RECORDINGS)
     assert len(found) == (420 if own else 503)
     expected = {"ZAAA", "ZAAH.B"} if own else {"AAPL", "BRK.B", "BF.B", "GOOG", "GOOGL"}

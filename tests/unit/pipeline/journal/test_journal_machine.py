@@ -78,7 +78,8 @@ class JournalMachine(RuleBasedStateMachine):
 
     @property
     def _own(self) -> int:
-        return self.journal._active.size if self.journal._active else 0
+        segments = self.journal.segments()
+        return segments[-1].size if segments else 0
 
     @rule(count=st.integers(1, 5))
     def accept(self, count: int) -> None:
@@ -137,8 +138,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def crash_with_the_end_of_the_file_cut(self, data: st.DataObject) -> None:
         """What a power cut may do to what was not synced, and worse: the cut may fall anywhere."""
-        segment = self.journal._active
-        assert segment is not None
+        segment = self.journal.segments()[-1]
         cut = data.draw(st.integers(0, segment.size))
         path = segment.path
         for each in self.journal.segments():
