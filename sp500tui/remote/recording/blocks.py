@@ -41,6 +41,8 @@ _SECONDS = 5.0
 _CHUNK_SECONDS = 600.0
 _CHUNK_PRICES = 20_000
 """Prices in a chunk after which the next one begins: they have to be read to show a moment at its end."""
+_SET_BACK_AFTER = 10
+"""Updates in a row before the time of the last moment, after which the system's clock counts as set back."""
 _OPTIONS: dict[int, int] = {
     # Larger tables would take up tens of megabytes and save little.
     zstd.CompressionParameter.compression_level: 7,
@@ -121,14 +123,28 @@ class BlockWriter:
         self._chunk_prices = 0
         self._moments: list[Moment] = []
         self._payload = bytearray()
+        self._last = float("-inf")
+        """POSIX time of the last moment."""
+        self._left_out = 0
+        """Updates since then that are before it."""
 
     def add(self, update: Update) -> tuple[Block, bytes] | None:
-        """Add an update; returns a block and its payload once one is complete."""
+        """Add an update; returns a block and its payload once one is complete.
+
+        Times within a chunk only rise. Updates before the last moment are left out; when they go on, because the
+        system's clock was set back, a chunk begins with everything known.
+        """
         self._mirror.apply(update)
         at = update.snapshot.taken_at.timestamp()
-        if self._moments and at < self._moments[-1].at:
-            return None  # the system's clock was set back; times in a recording only rise
-        complete = self.finish() if self._moments and at - self._moments[0].at >= _SECONDS else None
+        set_back = at < self._last
+        if set_back and self._left_out < _SET_BACK_AFTER:
+            self._left_out += 1
+            return None
+        full = self._moments and at - self._moments[0].at >= _SECONDS
+        complete = self.finish() if full or set_back else None
+        if set_back:
+            self.begin_chunk()
+        self._last, self._left_out = at, 0
         self._begin_chunk_if_due(at)
         moment = moment_of(update, None if self._number or self._moments else self._mirror)
         assert self._compressor is not None  # noqa: S101  # made above

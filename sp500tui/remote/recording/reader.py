@@ -63,16 +63,14 @@ class Recording:
         end = len(data)
         while offset < end:
             block = Block.decoded(data, offset)  # type: ignore[arg-type]  # a map is read like bytes
-            if block is None:
-                # Damaged: go on at the next block that can be found.
+            start = offset + BLOCK_SIZE
+            if block is None or start + block.length > end:
+                # Damaged, or torn at the end: go on at the next block that can be found.
                 offset = data.find(MARK, offset + 1)
                 if offset < 0:
                     break
                 continue
-            start = offset + BLOCK_SIZE
             offset = start + block.length
-            if offset > end:
-                break
             blocks.append(block)
             starts.append(start)
         try:

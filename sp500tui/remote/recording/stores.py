@@ -38,8 +38,14 @@ class RecentBlocks:
         self._bytes = 0
 
     def append(self, block: Block, payload: bytes) -> None:
-        """Add a block; drops the oldest chunks beyond the limits, but never the present one."""
+        """Add a block; drops the oldest chunks beyond the limits, but never the present one.
+
+        After the clock was set back, all blocks before that are dropped: times only rise.
+        """
         with self._lock:
+            if self._chunks and block.first < self._chunks[-1][-1][0].last:
+                self._chunks.clear()
+                self._bytes = 0
             if block.begins_chunk or not self._chunks:
                 self._chunks.append([])
             self._chunks[-1].append((block, payload))
@@ -102,7 +108,10 @@ class RecordingFile:
 
 
 class RecordingFolder:
-    """A folder of recordings: a file a day. A disk that is full costs a warning and the recording, never the run."""
+    """A folder of recordings, with a new file every two days and after the clock was set back.
+
+    A disk that is full costs a warning and the recording, never the run.
+    """
 
     def __init__(
         self,
@@ -125,8 +134,10 @@ class RecordingFolder:
         self._prefix = prefix
         self._keep = keep
         self._file: RecordingFile | None = None
-        self._first = 0.0
-        self._retry_at = 0.0
+        self._first = self._last = 0.0
+        """Times of the present file."""
+        self._failed_at = float("-inf")
+        """Time at which a block could not be written."""
 
     @property
     def path(self) -> Path | None:
@@ -135,15 +146,19 @@ class RecordingFolder:
 
     def append(self, block: Block, payload: bytes) -> None:
         """Write a block to the present file, or begin the next one."""
+        if block.first < self._last:
+            self.close()
         try:
             if self._file is None:
                 if not block.begins_chunk:
-                    if block.first >= self._retry_at:
+                    # By a clock that may have been set back meanwhile.
+                    if not 0 <= block.first - self._failed_at < _RETRY_AFTER:
                         self._begin_chunk()
                     return
                 self._open(block.first)
             assert self._file is not None  # noqa: S101  # opened above
             self._file.append(block, payload)
+            self._last = block.last
         except OSError as error:
             _log.warning(
                 "the recording in %s is interrupted: %s; the next attempt follows in %.0f s",
@@ -152,7 +167,7 @@ class RecordingFolder:
                 _RETRY_AFTER,
             )
             self.close()
-            self._retry_at = block.last + _RETRY_AFTER
+            self._failed_at = block.last
             return
         if block.last - self._first >= _FILE_SECONDS or self._file.bytes >= _FILE_BYTES:
             self.close()
@@ -171,16 +186,17 @@ class RecordingFolder:
         self._remove_oldest()
 
     def _remove_oldest(self) -> None:
-        files = sorted(
-            self._folder.glob(f"{self._prefix}-*{SUFFIX}"), key=lambda path: (path.stat().st_mtime, path.name)
-        )
-        for path in files[: -self._keep]:
+        """Remove the oldest files; never the present one, which a clock that was set back makes look old."""
+        older = [path for path in self._folder.glob(f"{self._prefix}-*{SUFFIX}") if path != self.path]
+        older.sort(key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+        for path in older[self._keep - 1 :]:
             with suppress(OSError):
                 path.unlink()
 
     def close(self) -> None:
         """Close the present file."""
         file, self._file = self._file, None
+        self._last = 0.0
         if file is not None:
             file.close()
 

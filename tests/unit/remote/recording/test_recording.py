@@ -286,6 +286,71 @@ class TestFiles:
             return
         assert shown.snapshot() in snapshots
 
+    def test_a_damaged_length_costs_at_most_its_chunk(self, tmp_path: Path) -> None:
+        # given a file of two chunks, of which the first block announces more bytes than the file has
+        blocks, snapshots = recorded(720)
+        first, payload = blocks[0]
+        damaged = [(first._replace(length=1 << 30), payload), *blocks[1:]]
+        path = tmp_path / "damaged.sp5"
+        path.write_bytes(
+            file_header(FACTS) + b"".join(block.encoded() + payload for block, payload in damaged)
+        )
+        # when it is opened
+        shown = replayed(Recording.open(path))
+        shown.playback.seek(START + 720)
+        # then the second chunk is shown
+        assert shown.snapshot() == snapshots[-1]
+
+    def test_a_clock_that_is_set_back_begins_a_new_file(self, tmp_path: Path) -> None:
+        # given a run of 40 s, in whose tenth second the clock is set back by an hour
+        def notes(life: FakeLife) -> None:
+            if life.second >= 10:
+                earlier = life.pipeline.now_shows.taken_at - timedelta(hours=1)
+                life.pipeline.now_shows = replace(life.pipeline.now_shows, taken_at=earlier)
+                life.line(f"second {life.second}")
+
+        blocks, snapshots = recorded(40, notes=notes)
+        # when it is recorded to files, of which one is kept, and in memory
+        folder, recent = RecordingFolder(tmp_path, FACTS, lambda: None), RecentBlocks()
+        for block, payload in blocks:
+            folder.append(block, payload)
+            recent.append(block, payload)
+        folder.close()
+        # then both go on after the change, and nothing is missing but the moments in which it was noticed
+        earlier, later = sorted(map(Recording.open, tmp_path.glob("*.sp5")), key=lambda each: -each.first)
+        assert (earlier.first, earlier.last) == (START + 1, START + 9)
+        for found in (later, Recording.of_blocks(FACTS, recent.blocks())):
+            assert found.last == START + 40 - 3600
+            shown = replayed(found)
+            assert shown.snapshot().taken_at < NOON
+            shown.playback.seek(found.last)
+            assert shown.snapshot() == snapshots[-1]
+            assert [line.message for line in shown.since(0)[1]] == [f"second {n}" for n in range(10, 41)]
+
+    def test_the_file_that_is_written_is_not_the_one_removed_as_the_oldest(self, tmp_path: Path) -> None:
+        blocks, _ = recorded(5)
+        newer = written(tmp_path, blocks)
+        os.utime(newer, (2**33, 2**33))
+        # A clock that was set back makes the newest file look like the oldest.
+        assert save(tmp_path, FACTS, blocks, prefix="test", keep=1) is not None
+        assert [path.name for path in tmp_path.glob("*.sp5")] != [newer.name]
+
+    def test_a_full_disk_is_tried_again_although_the_clock_was_set_back(self, tmp_path: Path) -> None:
+        # given a folder whose disk was full
+        begun: list[bool] = []
+        folder = RecordingFolder(tmp_path, FACTS, lambda: begun.append(True))
+        (first, payload), *_ = half_a_minute()[0]
+        tmp_path.rmdir()
+        folder.append(first, payload)
+        tmp_path.mkdir()
+        middle = first._replace(number=1)
+        for seconds, again in ((59.0, False), (61.0, True), (-3600.0, True)):
+            begun.clear()
+            at = first.last + seconds
+            # when a block arrives so many seconds later by the clock, then a new file is begun or not
+            folder.append(middle._replace(first=at, last=at), payload)
+            assert bool(begun) is again, seconds
+
     @pytest.mark.parametrize(
         ("content", "message"),
         [
