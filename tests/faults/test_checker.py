@@ -51,7 +51,7 @@ def test_every_kind_of_error_is_distinguished(
     assert all(name in str(verdict) for name in wrong)
 
 
-def test_what_need_not_be_there_may_be_there() -> None:
+def test_optional_rows_may_be_present() -> None:
     assert judge([A], [ROW_A, ROW_B], [], [], known=[B]).clean
     assert judge([A], [ROW_A], [], [], known=[B]).clean
     assert not judge([], [], [], []).clean, "nothing handed out proves nothing"

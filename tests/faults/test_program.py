@@ -190,7 +190,7 @@ def test_a_signal_to_the_whole_group_drains_too(launch: Launcher, check: Checker
 
 
 @pytest.mark.thorough
-def test_its_reader_leaves(launch: Launcher, check: Checker, database_url: str) -> None:
+def test_the_reader_of_its_output_exits(launch: Launcher, check: Checker, database_url: str) -> None:
     """`sp500tui --no-ui --json | head -c 0` runs on and ends like any other run."""
     program = launch(database=database_url, symbols=FIFTY, stdout=subprocess.PIPE)
     assert program.process.stdout is not None

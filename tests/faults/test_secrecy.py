@@ -49,7 +49,7 @@ def test_the_embedded_server_listens_on_no_port(engine: EngineStarter) -> None:
 
 
 @pytest.mark.parametrize("password", rest_thorough(["wrong", "right"]))
-def test_a_password_is_seen_nowhere(launch: Launcher, tcp_postgres: TcpPostgres, password: str) -> None:
+def test_no_output_contains_a_password(launch: Launcher, tcp_postgres: TcpPostgres, password: str) -> None:
     url = tcp_postgres.url if password == "right" else tcp_postgres.url_for("admin", "wr0ng/secret word")
     secrets = ["s3cret", "wr0ng"]
     program = launch("--log-level=DEBUG", database=None, symbols="AAPL", DATABASE=url)

@@ -90,7 +90,7 @@ def happened(market: DemoMarket) -> Counter[str]:
     ],
     ids=lambda faults: "-".join(faults),
 )
-def test_nonsense_is_neither_stored_nor_passed_over_in_silence(
+def test_invalid_answers_are_neither_stored_nor_silently_ignored(
     engine: EngineStarter,
     check: Checker,
     market: DemoMarket,

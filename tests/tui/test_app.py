@@ -126,7 +126,7 @@ class TestStates:
             assert [price.row.quote.symbol for message in changed for price in message.prices] == ["AAPL"]
             assert any(isinstance(message, SnapshotTaken) for message in seen)
 
-    async def test_without_list_and_prices_the_screen_says_what_since_when_and_what_else(
+    async def test_without_list_and_prices_the_screen_shows_reason_duration_and_remedy(
         self, drive: Drive
     ) -> None:
         async with drive(FakePipeline(empty(), []), demo=False) as driven:
@@ -187,7 +187,7 @@ class TestStates:
             assert "[red]x[/]" in text
             assert not set("\x1b\x07‮") & set(text)
 
-    async def test_a_window_too_small_says_so_and_recovers(self, drive: Drive) -> None:
+    async def test_a_window_that_is_too_small_shows_a_message_and_recovers(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.pilot.resize_terminal(10, 5)
             await driven.pilot.pause()
@@ -198,9 +198,7 @@ class TestStates:
             assert "too small" not in driven.text()
 
     @pytest.mark.parametrize("size", [(5, 3), (10, 5), (40, 4)])
-    async def test_the_palette_turns_no_page_where_it_has_no_room(
-        self, drive: Drive, size: tuple[int, int]
-    ) -> None:
+    async def test_the_palette_does_not_page_without_room(self, drive: Drive, size: tuple[int, int]) -> None:
         async with drive() as driven:
             await driven.pilot.resize_terminal(*size)
             await driven.press("ctrl+p", "down", "pageup", "pagedown", "z", "pageup", "down", "pagedown")
@@ -209,7 +207,7 @@ class TestStates:
             assert driven.app.is_running
             assert isinstance(driven.app.screen, MainScreen)
 
-    async def test_many_looks_leave_no_more_widgets_than_before(self, drive: Drive) -> None:
+    async def test_many_refreshes_leave_no_more_widgets_than_before(self, drive: Drive) -> None:
         async with drive() as driven:
             before = len(list(driven.app.screen.walk_children()))
             for _ in range(200):
@@ -217,7 +215,7 @@ class TestStates:
             await driven.pilot.pause()
             assert len(list(driven.app.screen.walk_children())) == before
 
-    async def test_a_look_without_news_repaints_nothing(
+    async def test_a_refresh_without_changes_repaints_nothing(
         self, drive: Drive, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with drive() as driven:
@@ -235,7 +233,7 @@ class TestStates:
                 await driven.pilot.pause()
             assert painted == []
 
-    async def test_a_blurred_window_is_looked_at_less_often(self, drive: Drive) -> None:
+    async def test_a_blurred_window_is_refreshed_less_often(self, drive: Drive) -> None:
         async with drive() as driven:
             driven.app.app_focus = False
             due = [driven.app._due_while_unfocused() for _ in range(8)]

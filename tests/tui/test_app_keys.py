@@ -125,7 +125,7 @@ class TestPipelineKeys:
             assert driven.said == "price workers resumed"
             assert driven.pipeline.calls[-2:] == [("pause", StageName.PRICE), ("resume", StageName.PRICE)]
 
-    async def test_r_runs_a_cycle_or_says_why_not(self, drive: Drive) -> None:
+    async def test_r_runs_a_cycle_or_shows_why_not(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("r")
             assert driven.said == "A cycle is already running, or the pipeline is stopping"
@@ -140,14 +140,16 @@ class TestPipelineKeys:
             await driven.press("right_square_bracket", "right_square_bracket")
             assert driven.said == "interval 15 s → 30 s"
 
-    async def test_the_screen_can_be_slowed_and_hurried(self, drive: Drive) -> None:
+    async def test_the_refresh_rate_can_be_changed(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("greater_than_sign")
             assert driven.app.refresh_rate == 8
             await driven.press("less_than_sign", "less_than_sign")
             assert driven.said == "refresh rate: 2/s"
 
-    async def test_keys_before_the_pipeline_exists_say_so(self, build: Callable[..., DashboardApp]) -> None:
+    async def test_keys_before_the_pipeline_exists_show_a_message(
+        self, build: Callable[..., DashboardApp]
+    ) -> None:
         app = build(FakePipeline())
         app.loader.cancel(0)
         async with app.run_test(size=(120, 40)) as pilot:
@@ -247,7 +249,7 @@ class TestView:
             await driven.press("ctrl+p", *title.partition(": ")[2].partition(" (")[0].lower())
             await driven.until(lambda: title in driven.text(), title)
 
-    async def test_y_without_rows_says_so(self, drive: Drive) -> None:
+    async def test_y_without_rows_shows_a_message(self, drive: Drive) -> None:
         async with drive(FakePipeline(empty(), [])) as driven:
             await driven.press("y")
             await driven.until(lambda: "Nothing to copy" in notes(driven.app))
@@ -263,7 +265,7 @@ class TestView:
             assert "AAPL" in text
             assert "MSFT" not in text
 
-    async def test_an_export_that_cannot_be_written_says_why(self, drive: Drive) -> None:
+    async def test_an_export_that_cannot_be_written_shows_the_reason(self, drive: Drive) -> None:
         async with drive() as driven:
             driven.app.export_folder = Path("/proc/none")
             await driven.press("e")

@@ -85,7 +85,7 @@ def test_another_node_schedules_when_the_scheduler_is_killed(
 
 
 @pytest.mark.thorough
-def test_a_node_that_stood_still_finds_its_leases_gone_and_works_on(
+def test_a_suspended_node_loses_its_leases_and_continues(
     busy: ClusterUnderTest, launch: Launcher, check: Checker
 ) -> None:
     # given two nodes, of which only the second schedules

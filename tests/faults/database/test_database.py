@@ -43,7 +43,7 @@ def fetched_all_and_stored(engine: Engine, check: Checker, url: str) -> None:
 
 
 @pytest.mark.thorough
-def test_a_database_that_is_away_at_the_start_is_waited_for(
+def test_a_database_that_is_unavailable_at_the_start_is_waited_for(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
     tcp_postgres.stop()
@@ -57,7 +57,7 @@ def test_a_database_that_is_away_at_the_start_is_waited_for(
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("how", ["stopped", "killed"])
-def test_a_database_that_goes_away_while_rows_come_in(
+def test_a_database_that_becomes_unavailable_under_load(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres, how: str
 ) -> None:
     """Given an outage, rows wait on the disk and are stored within five of its end."""

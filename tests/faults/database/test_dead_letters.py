@@ -65,7 +65,7 @@ def letters(folder: Path) -> DeadLetters:
     return letters
 
 
-def test_letters_are_listed_and_replayed_and_only_bad_ones_stay(
+def test_dead_letters_are_listed_and_replayed_and_those_rejected_again_stay(
     letters: DeadLetters, folder: Path, database_url: str
 ) -> None:
     listed = dead_letters("list", folder, database_url)
@@ -100,7 +100,7 @@ def test_a_replay_that_is_repeated_or_cut_off_doubles_nothing(
     assert symbols_in(database_url) == ["S1", "S3"]
 
 
-def test_letters_stay_where_no_database_answers(letters: DeadLetters, folder: Path) -> None:
+def test_dead_letters_stay_where_no_database_answers(letters: DeadLetters, folder: Path) -> None:
     before = letters.listing()
     replayed = dead_letters("replay", folder, "postgresql://nobody@127.0.0.1:1/nothing")
     assert replayed.returncode == 4

@@ -205,7 +205,7 @@ class TestBadInput:
         assert errors.count("127.0.0.1") == 2, "once in its own line, once in the figures of the run"
         assert not any(word in errors for word in ("WARNING", "ERROR", "Traceback"))
 
-    def test_without_a_network_a_run_says_so_and_ends(self, home: Path, database_url: str) -> None:
+    def test_without_a_network_a_run_reports_it_and_ends(self, home: Path, database_url: str) -> None:
         nowhere = ("--proxy", f"http://127.0.0.1:{free_port()}", "--database", database_url)
         result, _, errors = ran("--no-ui", "--once", "--symbols", "AAPL,MSFT", *nowhere)
         assert result == ExitCode.NO_SOURCE
@@ -222,7 +222,7 @@ class TestBadInput:
 
 
 class TestDeadLetters:
-    def test_letters_are_replayed_and_the_bad_ones_stay(
+    def test_dead_letters_are_replayed_and_those_rejected_again_stay(
         self, home: Path, database_url: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # given a good and a bad letter
@@ -251,7 +251,7 @@ class TestDeadLetters:
                 ("AAPL", "187.22")
             ]
 
-    def test_letters_wait_while_the_database_is_away(
+    def test_dead_letters_stay_while_the_database_is_unavailable(
         self, home: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         letters = DeadLetters(home / "data" / "live" / "dead-letters.jsonl")

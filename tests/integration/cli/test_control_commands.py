@@ -131,7 +131,7 @@ def test_stop_reports_what_was_not_stored(
 
 
 @pytest.mark.parametrize("command", ["status", "pause", "resume", "run-cycle", "stop"])
-def test_without_a_pipeline_one_line_says_so(
+def test_without_a_pipeline_one_line_reports_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert run(tmp_path / "live", command) == ExitCode.USAGE

@@ -99,7 +99,7 @@ class TestCsv:
         assert run("quotes", "--symbols", "aapl", *window, "-o", str(exported / "q.csv")) == 0
         assert len(rows_of(exported / "q.csv")) == minutes
 
-    def test_that_no_rows_match_is_reported(self, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_empty_result_is_reported(self, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("bars", "--from", "2030-01-01") == 0
         assert capsys.readouterr().err == "sp500tui: no bars match; check --from, --to and --symbols\n"
 

@@ -197,7 +197,7 @@ def test_a_session_that_is_running_is_named(charts: FakeCharts, capsys: pytest.C
     assert seen.out == "nothing is missing that Yahoo Finance has\n"
 
 
-def test_an_interrupted_backfill_says_how_it_goes_on(
+def test_an_interrupted_backfill_shows_how_to_continue(
     charts: FakeCharts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given an interrupt as soon as a worker requests minutes

@@ -53,7 +53,7 @@ def refused(url: str) -> str:
 
 
 class TestWhomWeBelieve:
-    def test_items_go_round_a_queue(self, secure: Broker, door: TlsDoor) -> None:
+    def test_items_pass_through_a_queue_in_a_loop(self, secure: Broker, door: TlsDoor) -> None:
         queue = queue_on(secure)
         queue.put([1, 2, 3])
         lease = queue.take(5)

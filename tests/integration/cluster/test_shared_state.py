@@ -158,7 +158,7 @@ class TestCustody:
         assert (rows.depth().ready, rows.depth().in_flight) == (5, 0)
         assert not batch_store.has_pending
 
-    def test_a_batch_that_killed_its_writer_stays_here_and_is_divided(
+    def test_a_batch_that_crashed_its_writer_stays_on_the_node_and_is_split(
         self, broker: Broker, rows: StreamQueue[ConvertedQuote]
     ) -> None:
         # given a batch that is taken apart

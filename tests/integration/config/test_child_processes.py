@@ -147,7 +147,7 @@ def test_what_cannot_be_run_is_no_program(tmp_path: Path, monkeypatch: pytest.Mo
     assert find_program("other") is None
 
 
-def test_one_module_starts_python_and_looks_for_programs() -> None:
+def test_only_one_module_starts_python_and_searches_for_programs() -> None:
     elsewhere = []
     for file in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):

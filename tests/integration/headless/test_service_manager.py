@@ -122,7 +122,7 @@ def test_without_a_service_manager_nothing_is_sent() -> None:
     assert service.interval is None
 
 
-def test_a_service_manager_that_is_gone_costs_nothing(manager: Manager) -> None:
+def test_a_service_manager_that_has_exited_is_ignored(manager: Manager) -> None:
     manager.socket.close()
     manager.service.update(RUNNING, 0.0)
 

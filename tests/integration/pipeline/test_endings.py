@@ -252,7 +252,7 @@ class TestStarting:
 
 class TestClosing:
     @pytest.mark.parametrize(("kind", "step"), EACH_STEP)
-    def test_a_closing_step_that_fails_keeps_no_other_from_happening(
+    def test_a_closing_step_that_fails_prevents_no_other(
         self, begin: Begin, broken: Breaker, kind: str, step: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         # given a run at work, and one of its closing steps broken
@@ -323,7 +323,7 @@ class TestClosing:
         release.set()
 
     @pytest.mark.parametrize("error", rest_thorough([KeyboardInterrupt(), SystemExit(0), MemoryError()]))
-    def test_exceptions_that_are_no_errors_end_nothing_early(
+    def test_exceptions_other_than_errors_skip_no_step(
         self, begin: Begin, broken: Breaker, error: BaseException
     ) -> None:
         run = at_work(begin("top"), "top")

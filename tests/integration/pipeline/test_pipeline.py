@@ -119,7 +119,7 @@ def test_a_symbol_that_leaves_the_list_is_not_missing_any_longer(
     assert run.pipeline.outcome().missing == ("NOPE",)
 
 
-def test_a_face_sees_prices_workers_and_queues(start: EngineStarter, database_url: str) -> None:
+def test_a_front_end_sees_prices_workers_and_queues(start: EngineStarter, database_url: str) -> None:
     run = start(database_url, symbols=FEW)
     run.stores(3)
     version, prices = run.pipeline.prices_since(0)
@@ -216,7 +216,7 @@ def test_an_outage_of_the_database_is_reported_with_what_was_replayed(start: Eng
     assert sum(waited) >= 1.0
 
 
-def test_what_a_person_asks_for_is_done(start: EngineStarter, database_url: str) -> None:
+def test_requests_of_a_front_end_are_carried_out(start: EngineStarter, database_url: str) -> None:
     """Pause, resume, a cycle at once, another rhythm, other pool sizes."""
     run = start(database_url, symbols=FEW, interval=60)
     run.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")

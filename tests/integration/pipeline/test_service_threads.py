@@ -86,25 +86,25 @@ def modules() -> Iterator[tuple[str, ast.AST]]:
 
 SCENARIOS = {
     "cli/interruptible.py": "test_a_call_that_stop_signals_end_raises_to_its_caller",
-    "cluster/node/lifecycle.py": "test_giving_leases_back_is_tried_again",
-    "cluster/shared/price_feed.py": "test_the_price_feed_goes_on",
+    "cluster/node/lifecycle.py": "test_the_release_of_leases_is_retried",
+    "cluster/shared/price_feed.py": "test_the_price_feed_survives_an_exception",
     "pipeline/runtime/database_monitor.py": "test_the_database_monitor_fails_a_run_that_has_no_database",
     "pipeline/runtime/lifecycle.py": "test_a_supervisor_that_fails_ends_the_run",
-    "pipeline/monitoring/market_clock.py": "test_the_market_clock_goes_on",
-    "pipeline/core/timing/interpreter_lock.py": "test_the_gauge_of_the_interpreter_lock_goes_on",
-    "pipeline/core/worker.py": "test_a_worker_goes_on",
-    "pipeline/core/worker_pool.py": "test_a_worker_goes_on",
-    "pipeline/writer/spooler.py": "test_the_spooler_goes_on",
+    "pipeline/monitoring/market_clock.py": "test_the_market_clock_survives_an_exception",
+    "pipeline/core/timing/interpreter_lock.py": "test_the_gauge_of_the_interpreter_lock_survives_an_exception",
+    "pipeline/core/worker.py": "test_a_worker_survives_an_exception",
+    "pipeline/core/worker_pool.py": "test_a_worker_survives_an_exception",
+    "pipeline/writer/spooler.py": "test_the_spooler_survives_an_exception",
     "pipeline/writer/process.py": "test_a_writer_that_cannot_watch_its_pipe_ends",
     "tui/startup.py": "test_a_pipeline_that_cannot_be_opened_is_shown",
     "tui/shell/background.py": "test_a_background_call_of_a_screen_is_logged",
-    "tui/terminal/driver.py": "test_the_terminal_writer_goes_on",
-    "pipeline/runtime/maintenance.py": "test_the_maintenance_goes_on",
+    "tui/terminal/driver.py": "test_the_terminal_writer_survives_an_exception",
+    "pipeline/runtime/maintenance.py": "test_the_maintenance_survives_an_exception",
     "tui/demo/tour_control.py": "test_a_tour_that_fails_is_over",
-    "remote/client.py": "test_a_viewer_goes_on",
-    "remote/recording/recorder.py": "test_a_recorder_goes_on",
-    "remote/server.py": "test_the_control_socket_goes_on",
-    "headless/endpoint.py": "test_the_metrics_endpoint_goes_on",
+    "remote/client.py": "test_a_viewer_survives_an_exception",
+    "remote/recording/recorder.py": "test_a_recorder_survives_an_exception",
+    "remote/server.py": "test_the_control_socket_survives_an_exception",
+    "headless/endpoint.py": "test_the_metrics_endpoint_survives_an_exception",
     "pipeline/runtime/self_pipe.py": "test_a_wake_up_is_not_lost",
 }
 """Module that makes service threads → the test here that has one of them raise."""
@@ -165,7 +165,7 @@ def always_raising(*_args: Any, **_kwargs: Any) -> Any:
     raise UnexpectedError("broken")
 
 
-def test_the_control_socket_goes_on(
+def test_the_control_socket_survives_an_exception(
     seen: Callable[[str], bool], eventually: Wait, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve()
@@ -177,7 +177,7 @@ def test_the_control_socket_goes_on(
     viewer.close()
 
 
-def test_a_viewer_goes_on(seen: Callable[[str], bool], eventually: Wait, serve: Serve) -> None:
+def test_a_viewer_survives_an_exception(seen: Callable[[str], bool], eventually: Wait, serve: Serve) -> None:
     viewer = RemotePipeline(serve().data, rate=30.0)
     viewer.thread.jitter = lambda: 0.0
     viewer._apply = raising_first(viewer._apply)  # type: ignore[method-assign]
@@ -188,7 +188,7 @@ def test_a_viewer_goes_on(seen: Callable[[str], bool], eventually: Wait, serve: 
     viewer.close()
 
 
-def test_a_recorder_goes_on(seen: Callable[[str], bool], eventually: Wait) -> None:
+def test_a_recorder_survives_an_exception(seen: Callable[[str], bool], eventually: Wait) -> None:
     facts = RunFacts(demo=True, currency="DKK", drain_timeout=30.0, broker="")
     recorder = Recorder(FakePipeline(), facts, NoLog(), interval=0.01)
     recorder.thread.jitter = lambda: 0.0
@@ -199,7 +199,9 @@ def test_a_recorder_goes_on(seen: Callable[[str], bool], eventually: Wait) -> No
     recorder.close()
 
 
-def test_the_maintenance_goes_on(tmp_path: Path, eventually: Wait, seen: Callable[[str], bool]) -> None:
+def test_the_maintenance_survives_an_exception(
+    tmp_path: Path, eventually: Wait, seen: Callable[[str], bool]
+) -> None:
     health = DatabaseHealth(lambda _: None)
     health.ready.set()
     settings = Settings(data_dir=tmp_path, heal=True)
@@ -238,7 +240,7 @@ def test_a_tour_that_fails_is_over(
     eventually(lambda: seen("tour failed") and not control.is_running)
 
 
-def test_the_metrics_endpoint_goes_on(
+def test_the_metrics_endpoint_survives_an_exception(
     seen: Callable[[str], bool], eventually: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WSGIServer, "handle_request", raising_first(WSGIServer.handle_request))
@@ -258,7 +260,7 @@ def test_a_call_that_stop_signals_end_raises_to_its_caller() -> None:
         broken()
 
 
-def test_the_spooler_goes_on(
+def test_the_spooler_survives_an_exception(
     open_writers: Open, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, eventually: Wait
 ) -> None:
     with open_writers(away=True, spooling=True) as harness:
@@ -268,7 +270,7 @@ def test_the_spooler_goes_on(
     assert seen("spooler")
 
 
-def test_the_market_clock_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None:
+def test_the_market_clock_survives_an_exception(eventually: Wait, seen: Callable[[str], bool]) -> None:
     asked = threading.Event()
 
     def ask() -> Any:
@@ -285,7 +287,7 @@ def test_the_market_clock_goes_on(eventually: Wait, seen: Callable[[str], bool])
     assert clock.thread.join(10)
 
 
-def test_the_price_feed_goes_on(
+def test_the_price_feed_survives_an_exception(
     eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = threading.Event()
@@ -301,7 +303,7 @@ def test_the_price_feed_goes_on(
     assert feed.thread.join(10)
 
 
-def test_the_gauge_of_the_interpreter_lock_goes_on(
+def test_the_gauge_of_the_interpreter_lock_survives_an_exception(
     eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sampled = threading.Event()
@@ -314,7 +316,7 @@ def test_the_gauge_of_the_interpreter_lock_goes_on(
         eventually(lambda: seen("interpreter-lock failed"))
 
 
-def test_the_terminal_writer_goes_on(
+def test_the_terminal_writer_survives_an_exception(
     eventually: Wait, seen: Callable[[str], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repainted = threading.Event()
@@ -357,7 +359,7 @@ def test_a_pipeline_that_cannot_be_opened_is_shown(eventually: Wait, seen: Calla
     eventually(lambda: seen("pipeline-opener failed"))
 
 
-def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None:
+def test_a_worker_survives_an_exception(eventually: Wait, seen: Callable[[str], bool]) -> None:
     """Also where its own recovery fails, which only the thread itself can survive."""
     queue: MemoryQueue[int] = MemoryQueue(10)
     done: list[int] = []
@@ -394,7 +396,7 @@ def test_a_worker_goes_on(eventually: Wait, seen: Callable[[str], bool]) -> None
     assert stage.join(10)
 
 
-def test_giving_leases_back_is_tried_again(
+def test_the_release_of_leases_is_retried(
     eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back = threading.Event()

@@ -70,7 +70,7 @@ def test_a_bad_row_is_refused_with_its_sqlstate(link: WriterClient) -> None:
     assert link.commit(2, payload(1), 10, never).committed, "the connection is still good"
 
 
-def test_a_payload_that_is_none_is_refused(link: WriterClient) -> None:
+def test_an_invalid_payload_is_refused(link: WriterClient) -> None:
     assert link.commit(1, b"nonsense", 10, never).sqlstate == "22P02"
 
 
@@ -83,7 +83,7 @@ def test_it_connects_again_by_itself(link: WriterClient, database_url: str) -> N
     assert link.commit(2, payload(1), 10, never).committed
 
 
-def test_a_locked_table_is_given_up_by_the_server_itself(database_url: str) -> None:
+def test_a_statement_on_a_locked_table_is_cancelled_by_the_server(database_url: str) -> None:
     apply_schema(database_url)
     link = WriterClient(database_url, "writer-8", 0.3)
     assert link.connect(20, never).committed
@@ -131,13 +131,13 @@ def test_a_stopped_process_is_waited_for_only_so_long(link: WriterClient, rows: 
     assert not psutil.pid_exists(link.pid)
 
 
-def test_waiting_can_be_called_off(link: WriterClient) -> None:
+def test_waiting_can_be_cancelled(link: WriterClient) -> None:
     process_of(link).suspend()
     with pytest.raises(WriterDiedError, match="stopped before its commit was confirmed"):
         link.commit(1, payload(1), 60, lambda: True)
 
 
-def test_it_leaves_when_the_pipe_is_closed(link: WriterClient, eventually: Wait) -> None:
+def test_it_exits_when_the_pipe_is_closed(link: WriterClient, eventually: Wait) -> None:
     process = process_of(link)
     link.close()
     assert not process.is_running()
@@ -188,7 +188,7 @@ def open_descriptors() -> set[tuple[str, str]]:
 @pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="this system does not list descriptors in /proc"
 )
-def test_many_at_once_leave_nothing_open(database_url: str) -> None:
+def test_many_at_once_leave_no_descriptor_open(database_url: str) -> None:
     apply_schema(database_url)
     before = open_descriptors()
     links = [WriterClient(database_url, f"writer-{n}", 5.0) for n in range(4)]
@@ -225,7 +225,7 @@ def test_an_answer_that_came_in_time_counts_although_it_is_read_late(
     assert (answer.committed, answer.stored) == (True, 2)
 
 
-def test_a_process_that_only_talks_is_not_waited_for(link: WriterClient) -> None:
+def test_a_process_that_sends_log_records_only_is_not_waited_for(link: WriterClient) -> None:
     # Given a process that sends log lines without end, and no answer
     ours, theirs = socket.socketpair()
     link._socket, real = ours, link._socket

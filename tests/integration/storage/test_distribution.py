@@ -127,7 +127,7 @@ class TestCitus:
         assert list(prepare(database_url))[1:] == ["nothing   to do: the tables are spread already"]
         apply_schema(database_url)
 
-    def test_goes_on_where_it_was_interrupted(self, connection: Connection, database_url: str) -> None:
+    def test_continues_where_it_was_interrupted(self, connection: Connection, database_url: str) -> None:
         steps = prepare(database_url)
         assert [next(steps).split()[0] for _ in range(3)] == ["server", "done", "done"]
         steps.close()

@@ -99,7 +99,7 @@ class TestGrid:
         assert window_text([(DAYS[3], DAYS[3], ("A",))], 0) == f"A, {DAYS[3]}"
 
     @pytest.mark.parametrize("width", [24, 58, 80, 118])
-    def test_the_legend_has_a_word_for_every_state(self, width: int) -> None:
+    def test_the_legend_has_a_label_for_every_state(self, width: int) -> None:
         lines = legend(width)
         words = " ".join("".join(span.text for span in line) for line in lines)
         assert all(f"{sign} {state}" in words for state, (sign, _) in SIGNS.items())
@@ -123,7 +123,7 @@ async def ready(driven: Driven, screen: CoverageScreen) -> None:
     await driven.until(lambda: screen.grid is not None and screen.grid_list.rows_shown()[0].strip())
 
 
-async def test_it_opens_with_its_key_and_says_how_to_begin(drive: Drive) -> None:
+async def test_it_opens_with_its_key_and_shows_how_to_begin(drive: Drive) -> None:
     async with drive() as driven:
         await driven.press("6")
         await driven.until(lambda: isinstance(driven.app.screen, CoverageScreen))
@@ -245,7 +245,7 @@ async def test_marked_sessions_are_fetched_together(drive: Drive) -> None:
         assert not screen.marks
 
 
-async def test_a_pipeline_that_fetches_no_history_says_so(drive: Drive) -> None:
+async def test_a_pipeline_without_the_history_stage_shows_a_message(drive: Drive) -> None:
     async with opened(drive, CannedCoverage()) as (driven, screen):
         await ready(driven, screen)
         driven.pipeline.heals = False
@@ -336,7 +336,7 @@ async def test_resolutions_follow_each_other(drive: Drive) -> None:
         await driven.until(lambda: "Only one resolution" in driven.text())
 
 
-async def test_before_the_first_check_it_says_what_to_do(drive: Drive) -> None:
+async def test_before_the_first_check_it_shows_what_to_do(drive: Drive) -> None:
     reader = CannedCoverage()
     reader.cells = []
     async with opened(drive, reader) as (driven, screen):

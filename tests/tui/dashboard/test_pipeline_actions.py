@@ -102,7 +102,7 @@ class TestLadder:
             (ShutdownLevel.KILL, "Killing the remaining workers.", "Quitting"),
         ],
     )
-    def test_the_note_says_what_is_done_and_what_the_next_key_does(
+    def test_the_notice_names_the_current_step_and_the_effect_of_the_next_key(
         self, step: ShutdownLevel, now: str, then: str
     ) -> None:
         lines = stopping_lines(ShutdownStatus(step, 3.0, 30.0, 104), draining(), 70)
@@ -114,7 +114,7 @@ class TestLadder:
         assert ("3 s (timeout 30 s)" in text) == (step is ShutdownLevel.DRAIN)
         assert all(width_of(line) <= 70 for line in lines)
 
-    def test_a_drain_is_not_over_while_the_database_is_away(self) -> None:
+    def test_a_drain_is_not_over_while_the_database_is_unavailable(self) -> None:
         # given quotes put aside in the journal, because the database is down
         away = replace(degraded(), ledger=replace(degraded().ledger, queued=0, spooled=50))
         # when it drains, then they are still to be stored, and what it waits for is said
@@ -145,7 +145,7 @@ class TestLadder:
         left = replace(running(), ledger=Ledger(9, 8, spooled=1), missing=missing)
         assert unsaved_summary(left).endswith("; 1 symbol without a price in the last cycle")
 
-    def test_nothing_on_its_way_is_all_of_it(self) -> None:
+    def test_with_nothing_in_progress_the_drain_is_complete(self) -> None:
         lines = stopping_lines(ShutdownStatus(ShutdownLevel.DRAIN, 0.0, 30.0, 0), CLEAN, 70)
         assert "100 %" in "".join(span.text for span in lines[2])
         assert in_progress(CLEAN) == 0
@@ -301,7 +301,7 @@ class TestThemeMemory:
         assert remembered_theme(file) == "nord"
 
     @pytest.mark.parametrize("text", ["", "[]", "{", '{"theme": "mauve"}', '{"theme": 3}', "\xff"])
-    def test_a_spoilt_memory_is_none(self, tmp_path: Path, text: str) -> None:
+    def test_a_damaged_state_file_is_ignored(self, tmp_path: Path, text: str) -> None:
         file = tmp_path / "dashboard.json"
         file.write_text(text, encoding="latin-1")
         assert remembered_theme(file) is None

@@ -119,7 +119,7 @@ def test_the_lowest_panel_shows_the_stages() -> None:
     ]
 
 
-def test_a_queue_says_its_depth_its_trend_and_the_age_of_its_oldest_item() -> None:
+def test_a_queue_shows_its_depth_its_trend_and_the_age_of_its_oldest_item() -> None:
     assert before_strip(running(), QueueName.TICKERS).split(maxsplit=1) == ["tickers", "50 of 2,048"]
     assert behind_strip(running(), QueueName.TICKERS) == "▲ fills   0.4 s old"
     assert behind_strip(running(), QueueName.ROWS) == "▼ drains   0.1 s old"
@@ -155,7 +155,7 @@ def full_for(blocked: Sequence[float]) -> History:
         (196, "held back 100/50/10 % of 1/10/60 s"),
     ],
 )
-def test_a_queue_says_for_how_long_it_held_its_producers_back(width: int, shown: str) -> None:
+def test_a_queue_shows_for_how_long_it_held_its_producers_back(width: int, shown: str) -> None:
     # given a minute in whose last five seconds the price worker waited for room in the quotes queue
     history = full_for([0.2] * 5 + [0.0] * 50 + [1.0] * 5)
     snapshot = running()
@@ -176,7 +176,7 @@ def test_the_shares_follow_the_newest_second() -> None:
     assert list(History().held_back(QueueName.QUOTES)) == [0.0, 0.0, 0.0]
 
 
-def test_a_queue_says_what_of_it_is_in_work() -> None:
+def test_a_queue_shows_how_many_of_its_items_are_leased() -> None:
     # GIVEN eleven workers that request all symbols, of which none has been fetched
     calm = running()
     tickers = replace(calm.queue(QueueName.TICKERS), ready=0, in_flight=503)
@@ -197,7 +197,7 @@ def test_the_legend_names_every_sign_of_a_wait(width: int) -> None:
     assert all(sign in words for sign in "░▒▓█◔◧◇✗▁▄█")
 
 
-def test_a_stage_says_its_workers_its_rate_its_latency_and_its_failures() -> None:
+def test_a_stage_shows_its_workers_its_rate_its_latency_and_its_failures() -> None:
     assert before_strip(running(), StageName.PRICE) == "▸ price   ×8  ●●●●●↻○○"
     assert behind_strip(running(), StageName.PRICE).split() == ["41.2/s", "112", "ms", "3"]
     assert behind_strip(running(), StageName.PRICE, 196).split() == [
@@ -323,7 +323,7 @@ def test_the_selected_stage_is_marked_by_more_than_colour() -> None:
     assert ["▸" in line[0].text for line in lines].index(True) == ROWS.index(StageName.WRITER)
 
 
-def test_the_list_says_whether_it_is_fresh_or_paused() -> None:
+def test_the_list_shows_whether_it_is_fresh_or_paused() -> None:
     assert before_strip(running(), StageName.SCRAPER).endswith("✓ 503 listed")
     stale = replace(running(), constituents=ConstituentsSnapshot(Health.DEGRADED, "old list", 503, "cache"))
     assert before_strip(stale, StageName.SCRAPER).endswith("! 503 listed")
@@ -343,7 +343,7 @@ def test_the_list_says_whether_it_is_fresh_or_paused() -> None:
         ),
     ],
 )
-def test_the_journal_says_what_waits_in_it(journal: JournalSnapshot, now: str, figures: str) -> None:
+def test_the_journal_shows_what_waits_in_it(journal: JournalSnapshot, now: str, figures: str) -> None:
     snapshot = replace(running(), journal=journal)
     assert before_strip(snapshot, "journal").endswith(f"  {now}")
     assert behind_strip(snapshot, "journal") == figures

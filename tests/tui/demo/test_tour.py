@@ -125,7 +125,7 @@ def test_later_rounds_follow_the_seed_and_repeat_no_fault_within_a_round() -> No
     assert Rehearsal(600, seed=3).run().said == Rehearsal(600, seed=3).run().said
 
 
-def test_rounds_go_on_after_a_calm_minute() -> None:
+def test_rounds_continue_after_a_calm_minute() -> None:
     rehearsal = Rehearsal(600).run()
 
     over = [at for at, text in rehearsal.said if "all faults over" in text]
@@ -217,7 +217,7 @@ async def test_it_starts_by_itself_only_on_request(drive: Drive, tour: bool) -> 
 @pytest.mark.parametrize(
     ("demo", "words"), [(False, "start sp500tui --demo --tour"), (True, "there is none yet")]
 )
-async def test_without_a_demo_market_one_line_says_why_not(drive: Drive, demo: bool, words: str) -> None:
+async def test_without_a_demo_market_one_line_gives_the_reason(drive: Drive, demo: bool, words: str) -> None:
     async with drive(demo=demo) as driven:
         driven.app.action_start_tour()
         await driven.pilot.pause()

@@ -32,7 +32,7 @@ def line(seq: int, message: str = "all well", level: int = logging.INFO, worker:
 
 
 class TestChoices:
-    def test_levels_go_round(self) -> None:
+    def test_levels_wrap_around(self) -> None:
         assert [next_level(level, 1) for level in LEVELS] == [*LEVELS[1:], LEVELS[0]]
         assert next_level(LEVELS[0], -1) == LEVELS[-1]
 
@@ -40,7 +40,7 @@ class TestChoices:
         workers = ["price-10", "main", "price-9", "writer-1"]
         assert filter_options(workers) == ["", "price-", "writer-", "main", "price-9", "price-10", "writer-1"]
 
-    def test_a_choice_that_is_gone_starts_with_the_first(self) -> None:
+    def test_a_filter_on_a_missing_choice_starts_with_the_first(self) -> None:
         assert next_choice(["", "main"], "price-9", 1) == ""
         assert next_choice(["", "main"], "", -1) == "main"
 
@@ -106,7 +106,7 @@ class TestBuffer:
         assert kept is not None
         assert (kept.message, kept.worker) == ("a·[31mb·c", "w·")
 
-    def test_a_search_goes_round_the_end_in_both_directions(self) -> None:
+    def test_a_search_wraps_around_in_both_directions(self) -> None:
         buffer = LogBuffer()
         buffer.extend([line(1, "one Fox"), line(2), line(3, "two foxes"), line(4)])
         assert buffer.find("fox", 0, 1) == 0
@@ -133,7 +133,7 @@ class TestFolding:
         entries = [buffer.entry(number) for number in range(buffer.first, buffer.end)]
         return [(entry.line.message, entry.count) for entry in entries if entry is not None]
 
-    def test_adjacent_lines_that_say_the_same_are_one_entry(self) -> None:
+    def test_adjacent_equal_lines_are_one_entry(self) -> None:
         buffer = LogBuffer()
         assert buffer.extend([line(1, "a"), line(2, "a"), line(3, "b"), line(4, "a")]) == 4
         assert self.shown(buffer) == [("a", 2), ("b", 1), ("a", 1)]
@@ -206,7 +206,7 @@ class TestFolding:
             ),
         ],
     )
-    def test_an_empty_filter_says_what_it_hides(
+    def test_an_empty_result_names_the_active_filters(
         self, said: list[int], level: int, worker: str, words: str
     ) -> None:
         buffer = LogBuffer()
@@ -237,7 +237,7 @@ class TestLook:
     @pytest.mark.parametrize(
         ("level", "word"), [(10, "debug"), (20, "info"), (30, "warning"), (40, "error"), (50, "critical")]
     )
-    def test_every_level_has_a_word(self, level: int, word: str) -> None:
+    def test_every_level_has_a_label(self, level: int, word: str) -> None:
         assert level_name(level) == word
 
 

@@ -204,7 +204,7 @@ class TestLeaving:
         assert to_its_end.unstored == 0
         assert exit_code(to_its_end) is ExitCode.INCOMPLETE, "a row was refused"
 
-    async def test_the_note_is_shown_and_the_terminal_gets_the_last_word(self, drive: Drive) -> None:
+    async def test_the_notice_is_shown_and_repeated_on_the_terminal(self, drive: Drive) -> None:
         async with drive(FakePipeline(three_nodes())) as driven:
             driven.pipeline.ends_at = ShutdownLevel.SPOOL
             await driven.press("q")

@@ -155,7 +155,7 @@ def test_changes_of_hidden_rows_do_not_sort() -> None:
         ("(", ""),
     ],
 )
-def test_a_filter_matches_every_word_in_symbol_name_and_sector(text: str, found: str) -> None:
+def test_a_filter_matches_each_word_in_symbol_name_and_sector(text: str, found: str) -> None:
     _, view = view_of()
 
     view.set_options(ViewOptions(PriceColumn.SYMBOL, descending=False, filter_text=text))

@@ -53,7 +53,7 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     assert not alive, [process.as_dict(["pid", "cmdline"]) for process in alive]
 
 
-def test_q_three_times_kills_and_says_what_is_in_the_journal(terminal: Terminal, home: Path) -> None:
+def test_q_three_times_kills_and_reports_what_is_in_the_journal(terminal: Terminal, home: Path) -> None:
     # given writers that hang, and a cycle that they do not store
     processes = descendants(terminal)
     for writer in processes:

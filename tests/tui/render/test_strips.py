@@ -132,12 +132,12 @@ class TestEvents:
         marks = [Mark(18, "▼", "db down", Role.BAD), Mark(8, "▲", "db back", Role.GOOD)]
         assert text_of(event_strip(marks, 20)) == " ▼ db down ▲ db back"
 
-    def test_words_without_room_are_left_out_and_signs_are_not(self) -> None:
+    def test_labels_without_room_are_left_out_and_signs_are_not(self) -> None:
         marks = [Mark(18, "✗", "writer-1 died", Role.BAD), Mark(10, "▼", "db down", Role.BAD)]
         assert text_of(event_strip(marks, 20)) == " ✗       ▼ db down  "
         assert text_of(event_strip([Mark(3, "✗", "writer-1 died", Role.BAD)], 10)) == "      ✗   "
 
-    def test_words_may_reach_into_the_room_behind_the_strip(self) -> None:
+    def test_labels_may_extend_beyond_the_strip(self) -> None:
         assert text_of(event_strip([Mark(0, "✗", "writer-1 died", Role.BAD)], 3, 20)).rstrip() == (
             "  ✗ writer-1 died"
         )

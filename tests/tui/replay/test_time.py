@@ -114,7 +114,9 @@ async def at(driven: Driven, time: str) -> None:
     await driven.until(lambda: time in bar(driven), f"{time} in the bar: {bar(driven)}")
 
 
-async def test_a_key_that_looks_back_while_the_pipeline_ends_does_not_fail_the_dashboard(live: Show) -> None:
+async def test_a_key_that_moves_to_the_past_while_the_pipeline_ends_does_not_fail_the_dashboard(
+    live: Show,
+) -> None:
     """Given a requested stop, when the last poll is that of the key, then no bar is mounted on screens that close."""
     async with live() as dashboard:
         await dashboard.press("q")

@@ -103,7 +103,7 @@ class TestPalette:
             assert "Maximize" not in driven.text()
             assert "Show keys and help panel" not in driven.text()
 
-    async def test_a_symbol_is_gone_to(self, drive: Drive) -> None:
+    async def test_a_symbol_can_be_opened_from_the_palette(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("ctrl+p", *"nvda")
             await driven.until(lambda: "Go to NVDA" in driven.text())

@@ -107,7 +107,7 @@ def test_trouble_is_the_verdict_and_has_text_beside_its_colour() -> None:
     assert third.startswith(" ✗ held up: the database is down: PostgreSQL does not answer; 52 rows wait")
 
 
-def test_a_frozen_view_says_so() -> None:
+def test_a_paused_view_is_labelled() -> None:
     assert "view paused" in bar(running(), 120, view=View("17:46:00", NOON, frozen=True))[0]
 
 
@@ -179,7 +179,7 @@ class TestEquation:
         )
         assert narrow == "fetched 7 = stored 4 + queued 3 ✓"
 
-    def test_an_unbalanced_one_says_so(self) -> None:
+    def test_an_unbalanced_equation_is_labelled(self) -> None:
         words = text_of(next(equation(Ledger(5, 1))))
         assert " ≠ " in words
         assert words.endswith("does not add up ✗")
@@ -207,7 +207,7 @@ def test_sessions(state: str | None, following: MarketState | None, words: tuple
     assert session_label(MarketSnapshot(state, following, change), NOON) == words
 
 
-def test_phases_have_a_word_and_a_sign_each() -> None:
+def test_each_phase_has_a_label_and_a_sign() -> None:
     signs = {phase_word(replace(running(), phase=phase))[:2] for phase in Phase}
     assert len(signs) == len(Phase)
     assert phase_word(degraded())[1] == "degraded"

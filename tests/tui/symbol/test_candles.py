@@ -187,7 +187,7 @@ class TestPlot:
         assert axis.count("S") == axis.count("D") == 1
 
     @pytest.mark.parametrize(("width", "height"), [(15, 20), (60, 3)])
-    def test_a_chart_that_is_too_small_says_so(self, width: int, height: int) -> None:
+    def test_a_chart_that_is_too_small_shows_a_message(self, width: int, height: int) -> None:
         assert "too small" in text(candle_lines(series(candle(1, 2, 1, 2)), width, height))[0].replace(
             "…", "mall"
         )
@@ -236,7 +236,7 @@ class TestWords:
         made = series(candle(1, 2, 1, 2), period=DAY)
         assert made.time_text(made.candles[0].start) == "2026-05-04"
 
-    def test_actions_in_words(self) -> None:
+    def test_actions_are_described_as_text(self) -> None:
         assert action_text(action(OPENING, (3, 2))) == "split 3:2 on 2026-05-04"
         assert action_text(action(OPENING, None)) == "dividend 0.73 USD on 2026-05-04"
 
@@ -244,7 +244,7 @@ class TestWords:
         made = series(candle(100, 103, 99, 102), candle(102, 120, 80, 90))
         assert text(summary(made))[0] == "▼ −10.00 %   low 80.00   high 120.00 USD"
 
-    def test_the_title_says_resolution_origin_and_adjustment(self) -> None:
+    def test_the_title_names_resolution_origin_and_adjustment(self) -> None:
         made = series(
             candle(1, 2, 1, 2), origin={"1m": 390, "quotes": 1}, adjusted=True, actions=[action(OPENING)]
         )

@@ -224,7 +224,7 @@ class TestCurve:
         assert tabs == ["1h", "1d", "5d", "1m", "6m", "1y", "max", "1h"]
         assert ChartRange.HOUR.step(-1) is ChartRange.ALL
 
-    def test_a_range_knows_its_beginning(self) -> None:
+    def test_a_range_has_a_start(self) -> None:
         assert ChartRange.HOUR.since(NOON) == NOON - timedelta(hours=1)
         assert ChartRange.DAY.since(NOON) == datetime(2026, 5, 14, 4, tzinfo=UTC)
         assert ChartRange.DAYS.since(NOON) == datetime(2026, 5, 8, 4, tzinfo=UTC)

@@ -116,7 +116,7 @@ class TestReading:
             await driven.until(lambda: len(reader.asked) >= 2, "asking again")
             assert asks_again(screen)
 
-    async def test_the_screen_lives_while_the_database_takes_its_time(self, drive: Drive) -> None:
+    async def test_the_screen_responds_while_the_database_is_slow(self, drive: Drive) -> None:
         # given a database that does not answer
         reader, gate = CannedReader(), threading.Event()
         reader.gate = lambda: gate.wait(10)
@@ -131,14 +131,14 @@ class TestReading:
             gate.set()
             await driven.until(lambda: "latest rows" in driven.text() and "┬" in driven.text())
 
-    async def test_a_database_that_is_away_is_a_state(self, drive: Drive) -> None:
+    async def test_an_unavailable_database_is_shown_as_a_state(self, drive: Drive) -> None:
         reader = CannedReader()
         reader.failure = DatabaseError("the database does not answer: start it")
         async with opened(drive, reader) as (driven, _, _):
             await driven.until(lambda: driven.text().count("the database does not answer: start it") >= 2)
             assert "214.72 USD" in driven.text()
 
-    async def test_what_was_read_stays_when_the_database_goes_away(self, drive: Drive) -> None:
+    async def test_figures_stay_when_the_database_becomes_unavailable(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, reader):
             reader.failure = DatabaseError("gone")
             screen.run_query()
@@ -334,7 +334,7 @@ class TestFetching:
             await driven.press("B")
             await driven.until(lambda: words in str(screen.chart.border_subtitle))
 
-    async def test_a_pipeline_that_refuses_says_why(
+    async def test_a_refusal_of_the_pipeline_is_shown_with_its_reason(
         self, drive: Drive, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with opened(drive) as (driven, screen, _):

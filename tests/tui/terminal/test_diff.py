@@ -234,7 +234,7 @@ def test_only_the_differences_of_a_style_are_written(old: Style, new: Style, wor
         (Style(reverse=True), RED, "\x1b[0;31m", RED),
     ],
 )
-def test_blanks_need_no_ink(old: Style, new: Style, words: str, after: Style) -> None:
+def test_blanks_are_written_without_a_style(old: Style, new: Style, words: str, after: Style) -> None:
     assert change(old, new, ColorSystem.STANDARD, blank=True) == (words, after)
 
 

@@ -108,7 +108,7 @@ def troubles(folder: Path) -> list[str]:
     ),
     ids=repr,
 )
-def test_bytes_that_mean_nothing_do_not_end_it(terminal: Terminal, tmp_path: Path, data: bytes) -> None:
+def test_meaningless_bytes_do_not_end_it(terminal: Terminal, tmp_path: Path, data: bytes) -> None:
     send(terminal, data)
     answers_a_key(terminal)
     assert troubles(tmp_path) == []

@@ -125,7 +125,7 @@ def test_keys_mouse_and_pastes_arrive_even_when_torn(
     ],
     ids=repr,
 )
-def test_what_is_no_key_is_dropped_whole_and_the_next_key_arrives(source: Source, data: bytes) -> None:
+def test_an_unknown_sequence_is_dropped_whole_and_the_next_key_arrives(source: Source, data: bytes) -> None:
     assert source.send(data + b"p") == ["p"]
     assert [words for byte in data + b"p" for words in source.send(bytes([byte]))] == ["p"]
 
@@ -147,7 +147,7 @@ def test_an_unfinished_sequence_is_dropped_after_a_silence(source: Source, begun
     assert source.send(b"q") == ["q"]
 
 
-def test_a_sequence_that_never_ends_is_dropped_while_keys_go_on(source: Source) -> None:
+def test_an_endless_sequence_is_dropped_while_keys_still_arrive(source: Source) -> None:
     # given a paste without its end
     source.send(b"\x1b[200~abc")
     # when a key is pressed again and again

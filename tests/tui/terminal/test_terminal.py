@@ -55,7 +55,7 @@ def ended(child: pexpect.spawn[str]) -> int | None:
     return child.exitstatus
 
 
-def test_q_leaves_with_zero_and_gives_the_terminal_back(start: Start) -> None:
+def test_q_exits_with_zero_and_restores_the_terminal(start: Start) -> None:
     child = start()
     child.expect("adds up")
     child.send("q")
@@ -66,7 +66,7 @@ def test_q_leaves_with_zero_and_gives_the_terminal_back(start: Start) -> None:
 @pytest.mark.parametrize(
     ("number", "code"), rest_thorough([(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
 )
-def test_a_signal_drains_and_gives_the_terminal_back(start: Start, number: signal.Signals, code: int) -> None:
+def test_a_signal_drains_and_restores_the_terminal(start: Start, number: signal.Signals, code: int) -> None:
     child = start()
     child.expect("adds up")
     child.kill(number)
@@ -84,7 +84,7 @@ def test_a_closed_terminal_ends_the_program(start: Start) -> None:
     assert psutil.Process(child.pid).wait(_END) == 143
 
 
-def test_a_crash_gives_the_terminal_back_and_names_the_log(start: Start, tmp_path: Path) -> None:
+def test_a_crash_restores_the_terminal_and_names_the_log(start: Start, tmp_path: Path) -> None:
     child = start("crash")
     child.expect("the dashboard failed")
     shown = child.before or ""

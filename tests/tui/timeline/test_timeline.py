@@ -94,7 +94,7 @@ def row(spans: WorkerSpans, batch: int | None = None, guides: Guides = Guides())
 
 
 class TestCells:
-    def test_a_bar_begins_with_its_letter_and_has_its_word_where_that_fits(self) -> None:
+    def test_a_bar_begins_with_its_letter_and_has_its_label_where_that_fits(self) -> None:
         assert row(PRICE)[2:5] == "S  "
         long = worker("writer-2", Span(DATABASE, 85.0, 100.0))
         assert row(long) == "Database  "
@@ -220,7 +220,7 @@ class TestRows:
             assert {"scraper-1", "price", "converter", "writer"} <= set(shown)
         assert shown == [each.key for each in rows if each.key in shown]
 
-    def test_a_marked_worker_that_is_gone_leaves_its_place_to_the_next(self) -> None:
+    def test_the_mark_of_a_worker_that_exited_moves_to_the_next(self) -> None:
         rows = rows_of(many(price=3))
         assert rows[marked_row(rows, "price-2", 2)].key == "price-2"
         assert rows[marked_row(rows, "price-9", 9)].key == "price-3"
@@ -258,7 +258,7 @@ class TestDetail:
         assert first == "price workers   source 100 %"
         assert second == "10.0 s shown: idle 68 %, source 30 %, working 2 %"
 
-    def test_without_workers_or_spans_it_says_so(self) -> None:
+    def test_without_workers_or_spans_a_message_is_shown(self) -> None:
         assert "Starting workers" in text(detail_lines(None, (), 0, WINDOW, 100.0)[0])
 
     def test_a_worker_that_failed_has_the_message_of_its_failure(self) -> None:

@@ -96,7 +96,7 @@ def test_header_and_lines_have_the_same_columns() -> None:
 
 
 @pytest.mark.parametrize("state", list(WorkerState))
-def test_every_state_is_a_sign_and_a_word(state: WorkerState) -> None:
+def test_every_state_has_a_sign_and_a_label(state: WorkerState) -> None:
     sign, _ = WORKER_SIGNS[state]
     assert f" {sign} {worker_state_label(state)} " in line_of(state)
     assert len(worker_state_label(state)) <= 8
@@ -225,7 +225,7 @@ async def test_without_the_focus_the_list_ends_with_its_last_worker(drive: Drive
         )
 
 
-async def test_an_empty_list_says_that_the_workers_are_starting(drive: Drive) -> None:
+async def test_an_empty_list_shows_that_the_workers_are_starting(drive: Drive) -> None:
     async with drive(FakePipeline(replace(running(), workers=()))) as driven:
         assert "Starting workers" in driven.text()
         driven.main.worker_list.focus()
@@ -233,7 +233,7 @@ async def test_an_empty_list_says_that_the_workers_are_starting(drive: Drive) ->
         assert driven.main.worker_list.row_text() == ""
 
 
-async def test_an_empty_list_after_the_last_worker_does_not_say_starting(drive: Drive) -> None:
+async def test_an_empty_list_after_the_last_worker_does_not_show_starting(drive: Drive) -> None:
     async with drive() as driven:
         driven.show(replace(running(), workers=()))
         await driven.until(lambda: "no workers left" in driven.text())

@@ -115,7 +115,7 @@ def test_the_document_takes_tables_and_plots_from_kept_figures(tmp_path: Path) -
     assert "the server itself" in plot
 
 
-def test_a_summary_shows_the_few_that_say_most(tmp_path: Path) -> None:
+def test_a_summary_shows_the_most_important_figures(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- summary -->\nold\n<!-- /summary -->\nafter\n")
     metric = "2 writers beside a connection a row, TCP and a password"

@@ -49,7 +49,7 @@ def test_a_slow_database_is_seen_by_both() -> None:
     assert apart(Load(10_000), Fleet(addresses=20), slow) < 0.1
 
 
-def test_every_part_is_as_busy_as_the_model_says() -> None:
+def test_every_part_is_as_busy_as_the_model_predicts() -> None:
     load, fleet = Load(20_000), Fleet(addresses=7, brokers=2)
     said, seen = round_of(load, fleet, RATES).busy, simulate(load, fleet, RATES, rounds=2, seed=3).busy
     assert seen == pytest.approx(said, rel=0.01)
@@ -89,7 +89,7 @@ def test_the_table_grows_in_the_session_only() -> None:
     assert bytes_a_day(Load(100), RATES, 15) == 1_560 * 100 * 200
 
 
-def test_the_figures_say_what_breaks_first() -> None:
+def test_the_figures_name_the_first_bottleneck() -> None:
     figures = {figure.metric: figure for figure in scaling.figures_of(Load(40_000), RATES)}
     alone = figures["40,000 symbols every 15 s, one machine as it is: a round"]
     assert alone.met

@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_written_is_a_usage_error(
 
 
 @pytest.mark.parametrize("suffix", [".json", ".xlsx", ".csv.gz", ".TSV"])
-def test_an_export_is_what_the_name_of_the_file_says(
+def test_the_format_of_an_export_follows_from_the_file_name(
     suffix: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([*EXPORT, "-o", str(folder / f"q{suffix}")]) == ExitCode.USAGE

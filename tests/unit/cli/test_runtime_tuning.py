@@ -26,7 +26,7 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("as_before")
-def test_garbage_is_looked_for_less_often() -> None:
+def test_garbage_collection_runs_less_often() -> None:
     interval, young = sys.getswitchinterval(), gc.get_threshold()[0]
 
     tune_gc()
@@ -38,14 +38,14 @@ def test_garbage_is_looked_for_less_often() -> None:
 
 
 @pytest.mark.usefixtures("as_before")
-def test_threads_hand_over_sooner_where_there_is_a_screen() -> None:
+def test_the_switch_interval_is_shorter_with_a_screen() -> None:
     interval = sys.getswitchinterval()
     tune_for_ui()
     assert sys.getswitchinterval() < interval
 
 
 @pytest.mark.usefixtures("as_before")
-def test_who_wants_pydantics_plugins_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pydantics_plugins_are_kept_where_they_are_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "one-of-them")
     tune_gc()
     assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "one-of-them"

@@ -125,7 +125,7 @@ class TestNodes:
             ),
         ],
     )
-    def test_the_message_of_a_lost_node_names_its_items_and_who_has_them(
+    def test_the_message_of_a_lost_node_names_its_items_and_the_nodes_that_have_them(
         self, held: dict[str, int], takers: dict[tuple[str, str], int], words: str
     ) -> None:
         assert lost_label(LostNode(a_beat("vm:1:a"), 0.0, held, takers)) == words

@@ -126,7 +126,7 @@ class TestEnd:
         run(tmp_path, FakeRun(when_started=sends(SIGTERM), ends_at=ShutdownLevel.DRAIN), "a note")
         assert "a note" in capsys.readouterr().err
 
-    def test_a_failed_run_says_why_and_still_prints_the_object(
+    def test_a_failed_run_gives_the_reason_and_still_prints_the_object(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         code = run(tmp_path, FakeRun(failure=DatabaseError("refused\x1b[2J")), json_output=True)
@@ -306,7 +306,7 @@ class TestLiveDisplay:
         assert "cycle 2" not in terminal.getvalue()
         assert "\x1b" not in terminal.getvalue()
 
-    def test_a_terminal_that_goes_away_does_not_end_the_run(
+    def test_a_terminal_that_is_closed_does_not_end_the_run(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         class Gone(Terminal):

@@ -88,7 +88,7 @@ class TestRestoration:
             assert pipeline.snapshot().phase is Phase.RUNNING
         assert pipeline.snapshot().phase is Phase.PAUSED
 
-    def test_a_market_that_is_away_does_not_keep_the_rest_from_being_restored(
+    def test_an_unavailable_market_does_not_prevent_the_rest_from_being_restored(
         self, pipeline: FakePipeline, caplog: pytest.LogCaptureFixture
     ) -> None:
         market = pipeline.demo_market
@@ -119,7 +119,7 @@ class TestWaits:
         with pytest.raises(LessonError, match="no end of the world within 0 s"):
             Bench(pipeline=pipeline).wait_until(lambda _: False, "end of the world", limit=0.0)
 
-    def test_an_experiment_without_a_pipeline_says_so(self) -> None:
+    def test_an_experiment_without_a_pipeline_reports_it(self) -> None:
         with pytest.raises(LessonError, match="needs a running pipeline"):
             _ = Bench().pipeline
         with pytest.raises(LessonError, match="not open yet"), Bench().database():

@@ -134,7 +134,7 @@ def test_threads_make_one_decoder_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(set(map(id, found))) == 2
 
 
-def test_every_command_says_whether_it_changes_the_pipeline() -> None:
+def test_every_command_is_marked_as_reading_or_changing_the_pipeline() -> None:
     reading = {kind for kind in commands.AnyCommand.__args__ if not kind.changes}
     assert reading == {
         commands.ReadFaults,

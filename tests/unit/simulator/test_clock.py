@@ -99,7 +99,7 @@ def test_the_next_change_is_in_real_time(start_at: float, following: MarketState
 
 
 @given(speeds, moments)
-def test_trading_goes_on_at_the_next_trading_second_give_or_take_one(speed: float, moment: float) -> None:
+def test_trading_continues_within_a_second_of_the_next_trading_second(speed: float, moment: float) -> None:
     clock = DemoClock(speed=speed, now=SettableTime())
     second = int(moment)
     found = clock.next_trading(second)
@@ -110,7 +110,7 @@ def test_trading_goes_on_at_the_next_trading_second_give_or_take_one(speed: floa
 
 
 @given(speeds, moments)
-def test_periods_are_in_order_and_last_as_long_as_the_speed_says(speed: float, moment: float) -> None:
+def test_periods_are_in_order_and_their_length_follows_from_the_speed(speed: float, moment: float) -> None:
     clock = DemoClock(speed=speed, now=SettableTime())
     periods = clock.periods(moment)
     edges = [*periods.pre, *periods.regular, *periods.post]

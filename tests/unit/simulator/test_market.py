@@ -206,7 +206,7 @@ def test_a_long_suspension_is_caught_up_in_bounded_work() -> None:
 
 
 @pytest.mark.parametrize("asleep", [5_400, 5 * 3_600, 3 * 86_400])
-def test_trades_come_as_fast_as_ever_after_a_long_sleep(asleep: int) -> None:
+def test_trades_arrive_at_the_usual_rate_after_a_suspension(asleep: int) -> None:
     # given the largest shares, not looked at for hours, brought up to now
     time = SettableTime()
     market = new_market(time, start_at=OPENING + 1_800)
@@ -223,7 +223,7 @@ def test_trades_come_as_fast_as_ever_after_a_long_sleep(asleep: int) -> None:
             assert share.today.time >= int(time.now) - share.gap
 
 
-def test_the_sweep_brings_everyone_along_within_half_a_minute() -> None:
+def test_the_sweep_updates_every_share_within_half_a_minute() -> None:
     # given a market that is not read
     time = SettableTime()
     market = new_market(time, listings=LISTINGS[:100])

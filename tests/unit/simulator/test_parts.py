@@ -57,7 +57,7 @@ def test_the_ledger_reads_back_what_was_written(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_torn_last_line_of_the_ledger_is_left_out(tmp_path: Path) -> None:
+def test_a_truncated_last_line_of_the_ledger_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     ledger = ServedQuotesLog(path)
     ledger.add(QUOTES)

@@ -87,7 +87,7 @@ def test_a_pair_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", own_and_real("yahoo/2026_quote-dead.json", "yahoo/2025_quote-BRKS.json"))
-def test_a_dead_symbol_looks_like_a_recorded_one(path: Path) -> None:
+def test_a_delisted_symbol_has_the_fields_of_a_recorded_one(path: Path) -> None:
     (quote,) = WriterHarness().quotes("BRKS")
     assert quote == dead_quote("BRKS")
     assert set(recorded(path)) - set(quote) <= {"messageBoardId"}
@@ -212,7 +212,7 @@ def test_an_empty_answer_has_no_quotes_at_all() -> None:
     assert WriterHarness(empty=1).quotes("MMM", "USDDKK=X") == []
 
 
-def test_a_stranger_takes_the_place_of_a_quote() -> None:
+def test_an_unrequested_symbol_replaces_a_quote() -> None:
     # given answers with a symbol that was not requested
     harness = WriterHarness(unrequested_symbols=1)
     rendered = harness.render()

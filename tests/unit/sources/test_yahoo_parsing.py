@@ -496,7 +496,7 @@ def test_the_recorded_chart_has_the_trading_day(path: Path, opening: datetime) -
 @pytest.mark.parametrize(
     "path", own_and_real("yahoo/error_bodies.json", "yahoo/TRANSCRIBED_error_bodies.json")
 )
-def test_error_bodies_are_reported_in_yahoos_words(path: Path) -> None:
+def test_error_bodies_are_reported_with_yahoos_message(path: Path) -> None:
     bodies = json.loads(path.read_text())
     for name in ("quote_401_cookie", "quote_401_feature", "chart_500_wrapped", "chart_404"):
         assert error_message(bodies[name]["body"])

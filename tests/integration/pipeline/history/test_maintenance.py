@@ -240,7 +240,7 @@ def test_a_front_end_has_missing_bars_fetched(url: str, tmp_path: Path, eventual
         eventually(lambda: count(url, "bars") >= 2 * 390 * 3)
 
 
-def test_a_request_that_fails_is_given_up_with_a_warning(
+def test_a_request_that_fails_is_abandoned_with_a_warning(
     url: str, tmp_path: Path, eventually: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:
     charts = FakeCharts([], NOW)

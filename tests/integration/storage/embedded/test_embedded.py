@@ -155,7 +155,7 @@ class TestSharing:
         program.leave()
         assert not runs(watchdog)
 
-    def test_a_killed_program_counts_as_gone(self, made_dir: Path, server: EmbeddedServer) -> None:
+    def test_a_killed_program_counts_as_ended(self, made_dir: Path, server: EmbeddedServer) -> None:
         program = Program(made_dir)
         program.url()
         program.kill()

@@ -132,7 +132,9 @@ class TestConfig:
         assert error.count("\n") == 1
         assert cli.main(["config", action, "--config", str(tmp_path / "new.toml")]) == ExitCode.OK
 
-    def test_init_says_when_it_cannot_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_init_reports_a_file_that_it_cannot_write(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         (tmp_path / "file").write_text("")
         assert cli.main(["config", "init", "--config", str(tmp_path / "file" / "x.toml")]) == ExitCode.USAGE
         assert "--config FILE" in capsys.readouterr().err

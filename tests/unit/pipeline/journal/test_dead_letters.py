@@ -17,7 +17,7 @@ def letter(number: int, reason: str = "out of range") -> DeadLetter:
     return DeadLetter.of({"symbol": f"S{number}", "price": None}, reason, "22003")
 
 
-def test_letters_come_back_as_they_went_oldest_first(tmp_path: Path) -> None:
+def test_dead_letters_are_read_as_they_were_written_oldest_first(tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "new folder" / "dead.jsonl")
     assert letters.listing() == []
     letters.add([])
@@ -63,7 +63,7 @@ def test_they_are_counted_without_being_read(tmp_path: Path) -> None:
         letters.count()
 
 
-def test_what_is_accepted_goes_and_the_rest_stays(tmp_path: Path) -> None:
+def test_accepted_rows_are_removed_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "dead.jsonl"
     letters = DeadLetters(path)
     assert letters.replay(lambda _: True) == (0, 0)
@@ -79,7 +79,7 @@ def test_what_is_accepted_goes_and_the_rest_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", range(1, 80, 13))
-def test_a_letter_torn_by_a_crash_is_passed_over_and_written_over(
+def test_a_dead_letter_torn_by_a_crash_is_skipped_and_overwritten(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kept: int
 ) -> None:
     """Its batch is not settled: the journal still has the row, and it comes again."""
@@ -98,7 +98,7 @@ def test_a_letter_torn_by_a_crash_is_passed_over_and_written_over(
     assert path.stat().st_size == 2 * whole
 
 
-def test_a_letter_that_lacks_its_line_feed_only_is_kept(tmp_path: Path) -> None:
+def test_a_dead_letter_that_lacks_only_its_line_feed_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "dead.jsonl"
     letters = DeadLetters(path)
     letters.add([letter(1)])
@@ -108,7 +108,7 @@ def test_a_letter_that_lacks_its_line_feed_only_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["[]", "{}", "null", '{"at": 1, "more": 2}', "\xff"])
-def test_what_is_no_letter_is_named(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_no_dead_letter_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "dead.jsonl"
     path.write_text(line + "\n", "latin-1")
     with pytest.raises(JournalError, match="line 1 of"):

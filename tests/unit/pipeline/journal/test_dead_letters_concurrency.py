@@ -27,7 +27,7 @@ def letters(tmp_path: Path) -> DeadLetters:
     return DeadLetters(tmp_path / "dead-letters.jsonl")
 
 
-def test_a_letter_can_be_added_while_others_are_replayed(letters: DeadLetters) -> None:
+def test_a_dead_letter_can_be_added_during_a_replay(letters: DeadLetters) -> None:
     # Given three letters, and a replay that is held up at the second one
     letters.add([letter(1), letter(2), letter(3)])
     at_second, go_on = threading.Event(), threading.Event()
@@ -69,7 +69,7 @@ def test_two_replays_at_once_lose_nothing(letters: DeadLetters) -> None:
     assert symbols(letters) == ["S3"]
 
 
-def test_what_was_accepted_before_the_database_went_away_is_gone(letters: DeadLetters) -> None:
+def test_rows_accepted_before_the_database_failed_are_removed(letters: DeadLetters) -> None:
     letters.add([letter(1), letter(2), letter(3)])
 
     def accept(each: DeadLetter) -> bool:

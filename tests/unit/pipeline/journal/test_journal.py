@@ -46,7 +46,7 @@ def settled(counters: LedgerCounters) -> tuple[int, int, int]:
     return counters.stored, counters.duplicate, counters.dead
 
 
-def test_an_admitted_batch_is_on_the_disk_and_in_hand(tmp_path: Path) -> None:
+def test_an_accepted_batch_is_on_disk_and_in_progress(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path / "journal")
     assert journal.open() == 0
 
@@ -58,7 +58,7 @@ def test_an_admitted_batch_is_on_the_disk_and_in_hand(tmp_path: Path) -> None:
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_settled_batch_leaves_no_trace(tmp_path: Path) -> None:
+def test_a_completed_batch_leaves_no_trace(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path)
     batch = accept(journal, counters, 1, 5)
 
@@ -97,7 +97,7 @@ def test_a_lost_lease_leaves_nothing_behind(tmp_path: Path) -> None:
     assert journal.snapshot().batches == 0
 
 
-def test_buried_rows_leave_the_queue_and_the_others_stay(tmp_path: Path) -> None:
+def test_dead_lettered_rows_leave_the_queue_and_the_others_stay(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path)
     lease = leased(counters, [row(1), row(2), row(3)])
 
@@ -109,7 +109,7 @@ def test_buried_rows_leave_the_queue_and_the_others_stay(tmp_path: Path) -> None
     assert counters.dead == 2, "the lease was over"
 
 
-def test_what_a_dead_program_left_is_replayed_and_counted_apart(tmp_path: Path) -> None:
+def test_rows_of_a_dead_program_are_replayed_and_counted_separately(tmp_path: Path) -> None:
     before, old_counters = new_journal(tmp_path)
     accept(before, old_counters, 1, 3)
     before.complete(accept(before, old_counters, 10, 4), stored=4, dead=0)
@@ -220,7 +220,7 @@ def test_the_limit_holds_rows_back_until_there_is_room(tmp_path: Path) -> None:
     assert journal.accept(lease, rowcodec.encode([row(9)])) is not None
 
 
-def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:
+def test_a_split_batch_waits_as_parts_in_order(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path)
     batch = accept(journal, counters, 1, 4)
     first, rest = rowcodec.split(batch.payload)
@@ -242,7 +242,7 @@ def test_a_divided_batch_waits_in_its_order_as_pieces(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
+def test_a_batch_that_cannot_be_split_on_a_full_disk_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal, counters = new_journal(tmp_path)
@@ -263,7 +263,7 @@ def test_a_batch_that_cannot_be_divided_on_a_full_disk_stays_whole(
     assert journal.snapshot().batches == 1, "no piece is left on the disk"
 
 
-def test_without_the_journal_rows_reach_the_disk_only_when_no_writer_takes_them(tmp_path: Path) -> None:
+def test_without_write_ahead_rows_reach_the_disk_only_when_no_writer_takes_them(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path, write_ahead=False)
     batch = accept(journal, counters, 1, 2)
     assert journal.snapshot().bytes == 0
@@ -276,7 +276,7 @@ def test_without_the_journal_rows_reach_the_disk_only_when_no_writer_takes_them(
     assert again.payload == batch.payload
 
 
-def test_without_the_journal_a_batch_that_the_disk_refuses_stays_in_hand(
+def test_without_write_ahead_a_batch_that_the_disk_refuses_stays_in_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal, counters = new_journal(tmp_path, write_ahead=False)
@@ -318,7 +318,7 @@ def test_a_long_file_is_followed_by_a_new_one(tmp_path: Path, monkeypatch: pytes
     assert journal.snapshot().batches == 1
 
 
-def test_a_new_file_that_cannot_be_made_is_tried_again_and_counts_nothing_twice(
+def test_the_creation_of_a_file_is_retried_and_counts_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "_ROTATE_ABOVE", 100)

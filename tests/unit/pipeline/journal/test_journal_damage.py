@@ -80,7 +80,7 @@ ALL = [["S0", "S1"], ["S10", "S11"], ["S20", "S21"]]
     ("harm", "left"),
     [(change_first, ALL[1:]), (cut_last, ALL[:-1]), (empty, [])],
 )
-def test_a_harmed_batch_is_set_aside_and_the_others_go_on(
+def test_a_damaged_batch_is_quarantined_and_the_others_are_written(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     harm: Callable[[Path], None],
@@ -103,7 +103,7 @@ def test_a_harmed_batch_is_set_aside_and_the_others_go_on(
     assert [kept.suffix for kept in shelf.folder.iterdir()] == [".damaged"]
 
 
-def test_a_file_harmed_while_its_journal_is_used_takes_further_batches(tmp_path: Path) -> None:
+def test_a_file_damaged_while_in_use_accepts_further_batches(tmp_path: Path) -> None:
     """Given a file cut to nothing under its hands, when the program dies, what came later is replayed."""
     shelf = Shelf(tmp_path)
     empty(shelf.file)
@@ -117,7 +117,7 @@ def test_a_file_harmed_while_its_journal_is_used_takes_further_batches(tmp_path:
     assert [kept.suffix for kept in shelf.folder.iterdir()] == [".damaged"]
 
 
-def test_an_earlier_runs_batch_is_no_part_of_the_equation_when_it_is_set_aside(tmp_path: Path) -> None:
+def test_a_quarantined_batch_of_an_earlier_run_is_not_part_of_the_equation(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     crash(shelf.journal)
     assert shelf.start() == 6
@@ -131,7 +131,7 @@ def test_an_earlier_runs_batch_is_no_part_of_the_equation_when_it_is_set_aside(t
 
 
 @pytest.mark.parametrize("fault", ["read", "letter"])
-def test_what_fails_for_now_lets_others_go_first(
+def test_a_batch_that_cannot_be_read_now_goes_to_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """Given a batch that cannot be read, or whose dead letter cannot be written, no row is lost."""
@@ -164,7 +164,7 @@ def test_what_fails_for_now_lets_others_go_first(
     assert len(shelf.letters.listing()) == (0 if fault == "read" else 1)
 
 
-def test_a_letter_for_a_lost_batch_stays_when_letters_are_replayed() -> None:
+def test_the_dead_letter_of_an_unreadable_batch_stays_after_a_replay() -> None:
     """It has no row to offer: the codec refuses it as a bad row, and the reason stays readable."""
     letter = DeadLetter.of({}, "3 rows are unreadable in the journal", None)
     with pytest.raises(DatabaseError) as refused:
@@ -173,7 +173,7 @@ def test_a_letter_for_a_lost_batch_stays_when_letters_are_replayed() -> None:
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_file_removed_under_its_hands_is_followed_by_a_new_one(
+def test_a_file_removed_while_in_use_is_replaced_by_a_new_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     """What was in it can still be read; what comes later outlives a crash again."""

@@ -143,7 +143,7 @@ def test_no_bytes_make_the_scan_fail(data: bytes) -> None:
     assert scan(data).open_batches == {}
 
 
-def test_a_torn_tail_is_written_over_and_is_no_damage_later(tmp_path: Path) -> None:
+def test_a_torn_tail_is_overwritten_and_is_no_damage_later(tmp_path: Path) -> None:
     """Given a torn last record, when an earlier batch is settled and it crashes again, the rest is still whole."""
     segment = file_of(tmp_path, {1: b"one", 2: b"two", 3: b"three" * 20})
     os.truncate(segment.path, segment.size - 10)
@@ -188,7 +188,7 @@ def no_space(*_: object) -> int:
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
-def test_a_full_disk_takes_nothing_and_harms_nothing(
+def test_a_full_disk_rejects_the_batch_and_damages_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     segment = file_of(tmp_path, {1: b"one"})
@@ -283,7 +283,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Callable[[int], 
     assert set(range(1, written)) <= set(recovered.open_batches) <= set(range(written))
 
 
-def test_a_file_is_closed_once_and_takes_nothing_afterwards(tmp_path: Path) -> None:
+def test_a_file_is_closed_once_and_accepts_nothing_afterwards(tmp_path: Path) -> None:
     """Given a file with a batch, when it was closed, then a late writer's calls touch no other file."""
     segment = Segment.create(tmp_path)
     segment.append(1, 1, b"one")
@@ -300,7 +300,7 @@ def test_a_file_is_closed_once_and_takes_nothing_afterwards(tmp_path: Path) -> N
     left.close()
 
 
-def test_a_file_that_is_closed_while_many_write_holds_what_they_were_promised(tmp_path: Path) -> None:
+def test_a_file_closed_under_concurrent_writes_holds_every_acknowledged_batch(tmp_path: Path) -> None:
     """Given writers at work, when the file is closed, then each batch was kept or refused, never both."""
     for round_number in range(10):
         folder = tmp_path / str(round_number)

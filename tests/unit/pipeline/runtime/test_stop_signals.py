@@ -152,7 +152,7 @@ class TestRaised:
 
 class TestUnattended:
     @pytest.mark.parametrize("ends_at", [ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL])
-    def test_it_climbs_as_far_as_needed(
+    def test_the_shutdown_escalates_as_far_as_needed(
         self, ends_at: ShutdownLevel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for limit in ("SPOOL_LIMIT", "KILL_LIMIT"):
@@ -162,7 +162,7 @@ class TestUnattended:
             assert stop_unattended(run, 0.0, signals)
         assert run.steps == [step for step in ShutdownLevel if ShutdownLevel.NONE < step <= ends_at]
 
-    def test_a_run_that_never_ends_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_run_that_never_ends_is_abandoned(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for limit in ("SPOOL_LIMIT", "KILL_LIMIT"):
             monkeypatch.setattr(f"sp500tui.pipeline.runtime.unattended_stop.{limit}", 0.02)
         run = FakeRun(ends_at=ShutdownLevel.KILL)
@@ -178,14 +178,14 @@ class TestUnattended:
         assert run.steps == []
         run.over.set()
 
-    def test_each_signal_takes_the_next_step(self) -> None:
+    def test_each_signal_escalates_the_shutdown(self) -> None:
         run = FakeRun(ends_at=ShutdownLevel.KILL)
         with StopSignals() as signals:
             send(SIGTERM, SIGTERM)
             assert stop_unattended(run, 600.0, signals)
         assert run.steps == [ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL]
 
-    def test_a_step_that_was_taken_is_not_taken_again(self) -> None:
+    def test_a_level_that_was_reached_is_not_repeated(self) -> None:
         run = FakeRun(ends_at=ShutdownLevel.SPOOL)
         with StopSignals() as signals:
             assert stop_unattended(run, 0.0, signals, ShutdownLevel.DRAIN)

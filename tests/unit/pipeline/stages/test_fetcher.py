@@ -366,7 +366,7 @@ def abandoned_worker(source: HangingScript, eventually: Wait) -> Iterator[Shop]:
         yield shop
 
 
-def test_an_abandoned_price_worker_hands_over_its_quotes_and_nothing_else(eventually: Wait) -> None:
+def test_an_abandoned_price_worker_puts_its_quotes_and_does_nothing_else(eventually: Wait) -> None:
     # given an answer that needs a new rate and omits a symbol
     late = answer(["A", "B"], missing=["B"], currency="EUR")
     source = HangingScript(1, late)

@@ -23,7 +23,7 @@ class TestDeadLetters:
             assert cli.main(["dead-letters", action, "--data-dir", str(tmp_path / "d")]) == ExitCode.OK
             assert capsys.readouterr().out == "no dead letters\n"
 
-    def test_letters_are_listed_with_their_reason(
+    def test_dead_letters_are_listed_with_their_reason(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
         DeadLetters(tmp_path / "d" / "live" / "dead-letters.jsonl").add([self.a_letter()])

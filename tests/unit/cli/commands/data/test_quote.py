@@ -67,7 +67,7 @@ class TestQuote:
         assert pauses == [0.2, 1.5]
 
     @pytest.mark.parametrize("error", [SourceError("no route"), ThrottledError("too many", 60.0)])
-    def test_a_source_that_stays_away_is_exit_code_3(
+    def test_a_source_that_stays_unavailable_is_exit_code_3(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: SourceError
     ) -> None:
         monkeypatch.setattr(time, "sleep", lambda _: None)

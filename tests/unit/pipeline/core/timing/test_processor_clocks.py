@@ -121,7 +121,7 @@ def test_a_thread_that_has_ended_uses_no_processor() -> None:
 
 @pytest.mark.processes
 @pytest.mark.parametrize("clock_of", [pytest.param(process_clock, marks=on_linux), portable_process_clock])
-def test_the_clock_of_a_process_counts_its_work_until_it_is_gone(
+def test_the_clock_of_a_process_counts_its_work_until_it_exits(
     eventually: Wait, clock_of: Callable[[int], CpuClock]
 ) -> None:
     process = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])

@@ -176,5 +176,5 @@ def test_the_interpreter_lock_is_averaged_over_the_seconds_that_have_it() -> Non
 @pytest.mark.parametrize(
     ("held", "word"), [(0.0, "free"), (0.09, "free"), (0.1, "in use"), (0.5, "busy"), (1.0, "busy")]
 )
-def test_the_interpreter_lock_has_a_word(held: float, word: str) -> None:
+def test_the_interpreter_lock_has_a_label(held: float, word: str) -> None:
     assert LockSnapshot(held).word == word
