@@ -48,7 +48,7 @@ def _ends(replayed: ReplayedPipeline, *, is_replay: bool) -> tuple[Line, Line]:
     playback = replayed.playback
     at = playback.at
     date = f"{_local(at):%Y-%m-%d} " if is_replay else ""
-    state = "▶" if playback.playing else "⏸"
+    state = "▶" if playback.playing else "‖"
     left: Line = (
         Span(f"{state} ", Role.ACCENT),
         Span(f"{date}{_local(at):%H:%M:%S}", Role.SELECTED),

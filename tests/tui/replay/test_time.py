@@ -238,7 +238,7 @@ class TestReplaying:
     async def test_space_plays_and_pauses(self, replay: Show) -> None:
         clock = FakeClock()
         async with replay(clock=clock) as dashboard:
-            assert "⏸ 2026-05-14 17:46:01 ×1" in bar(dashboard)
+            assert "‖ 2026-05-14 17:46:01 ×1" in bar(dashboard)
             await dashboard.press("space")
             clock.now += 30
             await at(dashboard, "▶ 2026-05-14 17:46:31")
@@ -247,7 +247,7 @@ class TestReplaying:
             await at(dashboard, "▶ 2026-05-14 17:46:51 ×2")
             await dashboard.press("space")
             clock.now += 10
-            await at(dashboard, "⏸ 2026-05-14 17:46:51")
+            await at(dashboard, "‖ 2026-05-14 17:46:51")
 
     async def test_steps_are_single_moments(self, replay: Show) -> None:
         async with replay(at=100.0) as dashboard:
@@ -271,7 +271,7 @@ class TestReplaying:
         async with replay(at=170.0, clock=clock) as dashboard:
             await dashboard.press("space")
             clock.now += 60
-            await at(dashboard, "⏸ 2026-05-14 17:49:00")
+            await at(dashboard, "‖ 2026-05-14 17:49:00")
             await dashboard.press("space")
             await at(dashboard, "▶ 2026-05-14 17:46:01")
 

@@ -48,8 +48,9 @@ def test_signs_names_and_frames(text: str, shown: str) -> None:
         "●○◌◧◔◇↻‖▽✗",
         "━─",
         "▲△=▽▼·",
+        "■◧□·?×◆ ",
     ],
-    ids=["activity", "depth", "worker states", "progress", "market map"],
+    ids=["activity", "depth", "worker states", "progress", "market map", "coverage"],
 )
 def test_signs_that_differ_still_differ_in_ascii(signs: str) -> None:
     assert len({as_ascii(sign) for sign in signs}) == len(signs)
