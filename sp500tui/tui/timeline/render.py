@@ -29,6 +29,10 @@ SHARE_WIDTH = 7
 _TRACE, _CYCLE, _CURSOR, _NOTHING = "▁", "┊", "│", " "
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 _LABEL_COLUMNS = 10
+_FREQUENT = (*list(SIGNS)[:7], WorkerState.IDLE)
+"""The states of the legend in a window of 80 columns."""
+_SHORT_WORDS = {"queue full": "full", "database": "db"}
+"""Words of the legend in a narrower one."""
 _LOCK_ROLES = {"free": Role.GOOD, "in use": Role.LABEL, "busy": Role.WARN}
 _LOCK_SECONDS = 10
 """Seconds that the figures of the interpreter lock are of."""
@@ -178,15 +182,20 @@ def cycle_columns(events: Sequence[PipelineEvent], report: SpanReport, window: W
 def mark_line(events: Sequence[PipelineEvent], report: SpanReport, window: Window) -> Line:
     """Starts of cycles, failures, kills and scalings, with as many words as there is room for."""
     marks: list[Mark] = []
+    cycles: list[Mark] = []
     for event in events:
         column = window.column_of(report.time_of(event.second, event.at))
         if column is None:
             continue
         ago = window.columns - 1 - column
         if event.kind is EventKind.CYCLE_STARTED:
-            marks.append(Mark(ago, "▾", event.message.partition(" started")[0], Role.LABEL))
+            cycles.append(Mark(ago, "▾", event.message.partition(" started")[0], Role.LABEL))
         elif (mark := event_mark(event, ago)) is not None:
             marks.append(mark)
+    # The start of a cycle is visible in the rows too: it makes room for the words of what happened before it.
+    marks += [
+        cycle for cycle in cycles if not any(0 < mark.ago - cycle.ago < len(mark.label) + 3 for mark in marks)
+    ]
     return (Text(fit("events", NAME_WIDTH), Role.LABEL), *event_strip(marks, window.columns))
 
 
@@ -267,14 +276,12 @@ def _bars(values: Sequence[float | None], full: float) -> list[Text]:
     )
 
 
-def legend_lines(width: int, lines: int) -> list[Line]:
-    """The letters of the states; with two lines also what small letters and other signs mean."""
-    parts = [(Text(sign.letter, sign.filled), Text(f" {sign.legend}", Role.LABEL)) for sign in SIGNS.values()]
-    idle = parts.pop()
-    variants = [
-        joined([*parts[:count], idle], between) for count in (len(parts), 9, 8, 7) for between in ("  ", " ")
-    ]
-    states = longest_that_fits(variants, width)
+def legend_lines(width: int, lines: int, present: Collection[WorkerState] = ()) -> list[Line]:
+    """The letters of the states; with two lines also what small letters and other signs mean.
+
+    Where there is no room for all, those in `present` and the frequent ones come before the others.
+    """
+    states = longest_that_fits(list(_legends(present)), width)
     if lines < 2:
         return [states]
     explained = (
@@ -287,6 +294,29 @@ def legend_lines(width: int, lines: int) -> list[Line]:
     return [states, longest_that_fits([joined(explained[:count], "  ") for count in (5, 4, 3)], width)]
 
 
+def _legends(present: Collection[WorkerState]) -> Iterator[Line]:
+    """The states from all of them to those in `present`, which are the last to be left out."""
+    needed = [state for state in SIGNS if state in _FREQUENT or state in present]
+    rare = [state for state in SIGNS if state not in needed]
+    for count in range(len(rare), -1, -1):
+        yield _legend({*needed, *rare[:count]}, {}, "  ")
+        yield _legend({*needed, *rare[:count]}, {}, " ")
+    dropped = [state for state in reversed(needed) if state not in present]
+    for count in range(len(dropped) + 1):
+        yield _legend({*needed} - {*dropped[:count]}, _SHORT_WORDS, " ")
+
+
+def _legend(states: Collection[WorkerState], words: Mapping[str, str], between: str) -> Line:
+    return joined(
+        [
+            (Text(sign.letter, sign.filled), Text(f" {words.get(sign.legend, sign.legend)}", Role.LABEL))
+            for state, sign in SIGNS.items()
+            if state in states
+        ],
+        between,
+    )
+
+
 def detail_lines(
     row: Row | None,
     cells: Cells,
@@ -294,6 +324,8 @@ def detail_lines(
     window: Window,
     now: float,
     failure: Callable[[str, Span], str] = lambda _name, _span: "",
+    *,
+    width: int,
 ) -> list[Line]:
     """What the cell under the cursor is: the span and the reason, or the shares of a stage.
 
@@ -311,18 +343,24 @@ def detail_lines(
     span, sign = cell.span, SIGNS[cell.state]
     first, last = span.batches
     batches = "" if not first else f"batch {first}" if first == last else f"batches {first} to {last}"
-    texts = (
+    lasted, age = (
         f"for {_duration(span.end - span.start)}",
         f"{_duration(max(0.0, now - span.start))} ago",
-        batches,
     )
-    rest = tuple(Text(f"   {text}") for text in texts if text)
     failed = failure(row.workers[0].name, span) if span.state is WorkerState.BACKOFF else ""
     parts = [(Text(failed or reason(row.stage, span, process=row.is_process)),)]
     if len(cell.seconds) > 1:
         parts.append((Text(f"this cell: {shares(cell.seconds)}", Role.LABEL),))
     state = "committing" if row.is_process and cell.state is WorkerState.DATABASE else str(span.state)
-    return [(title, Text("   "), Text(state, sign.role), *rest), joined(parts)]
+    variants = [
+        joined([(title,), (Text(state, sign.role),), *((Text(text),) for text in texts if text)], between)
+        for texts, between in (
+            ((lasted, age, batches), "   "),
+            ((lasted, age, batches), "  "),
+            ((lasted, batches.replace(" to ", "–")), "  "),
+        )
+    ]
+    return [longest_that_fits(variants, width), joined(parts)]
 
 
 def failure_before(events: Sequence[PipelineEvent], report: SpanReport, name: str, span: Span) -> str:

@@ -31,6 +31,10 @@ class Row:
         (worker,) = self.workers
         return f"process of {worker.name}" if self.is_process else worker.name
 
+    def answers_to(self, key: str) -> bool:
+        """Whether it is the row of that key: that of a stage has the key of its worker once there is only one."""
+        return key in (self.key, str(self.stage))
+
     def spans_of(self, worker: WorkerSpans) -> Sequence[Span]:
         """The spans of one of its workers that this row shows."""
         return process_spans(worker) if self.is_process else worker.spans
@@ -84,15 +88,24 @@ def shown_rows(rows: Sequence[Row], marked: str, room: int) -> list[Row]:
         is_marked = rows[at] is head or rows[at] in others
         fits = len(others) if len(others) <= left else left if is_marked else 0
         index = others.index(rows[at]) if rows[at] in others else 0
-        first = max(0, min(index - fits // 2, len(others) - fits))
-        shown[head.stage] = [head, *others[first : first + fits]]
+        shown[head.stage] = [head, *_around(others, index, fits)]
         left -= fits
     return [row for members in stages for row in shown[members[0].stage]]
+
+
+def _around(rows: Sequence[Row], index: int, number: int) -> Sequence[Row]:
+    """So many rows with the one at `index` about in the middle; the first one is no process without its thread."""
+    first = max(0, min(index - number // 2, len(rows) - number))
+    if number > 1 and rows[first].is_process:
+        # Later if the marked row allows it; rather fewer rows than without the marked one.
+        at_end = first + number == len(rows)
+        first += -1 if index == first or (at_end and index < len(rows) - 1) else 1
+    return rows[first : first + number]
 
 
 def marked_row(rows: Sequence[Row], key: str, number: int) -> int:
     """The number of the marked row: the one with that key, or what is in its place now that it is gone."""
     for at, row in enumerate(rows):
-        if row.key == key:
+        if row.answers_to(key):
             return at
     return max(0, min(number, len(rows) - 1))

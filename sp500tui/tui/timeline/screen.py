@@ -18,7 +18,7 @@ from sp500tui.output_file import output_file
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
-from sp500tui.pipeline.core.snapshot import QueueSnapshot
+from sp500tui.pipeline.core.snapshot import QueueSnapshot, WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.trace import chrome_trace, write_trace
@@ -66,7 +66,7 @@ _READ_EVERY = 1.0
 _SHARES_FROM = 100
 """Width in columns from which the share of each row is shown."""
 _DETAIL_LINES = 2
-_QUEUES_FROM, _LOCK_FROM, _LEGEND_FROM = 15, 20, 24
+_QUEUES_FROM, _LOCK_FROM, _LEGEND_FROM = 15, 19, 24
 """Heights in lines from which queues, interpreter lock, and the second line of the legend are shown."""
 _MOVE = Binding.Group("Move", compact=True)
 _ZOOM = Binding.Group("Zoom", compact=True)
@@ -121,8 +121,10 @@ class TimelineScreen(BaseScreen):
         self._zoom = _DEFAULT_ZOOM
         self._marked = "price-1"
         """Key of the marked row."""
-        self._row = 0
-        """Its number, for when it is gone."""
+        self._row: int | None = None
+        """Its number, for when it is gone; None before it was shown."""
+        self._folded = ""
+        """How many rows there is room for, where not for all."""
         self._end: float | None = None
         """Right edge of the window while frozen, monotonic; None at the present."""
         self._column: int | None = None
@@ -185,12 +187,16 @@ class TimelineScreen(BaseScreen):
         return window.columns - 1 if self._column is None else min(self._column, window.columns - 1)
 
     def _mark(self, rows: Sequence[Row]) -> Row | None:
-        """The marked row; another one if it is gone."""
+        """The marked row; another one, with a message, if it is gone."""
         if not rows:
             return None
-        self._row = marked_row(rows, self._marked, self._row)
-        self._marked = rows[self._row].key
-        return rows[self._row]
+        wanted, was_shown = self._marked, self._row is not None
+        self._row = marked_row(rows, wanted, self._row or 0)
+        row = rows[self._row]
+        self._marked = row.key
+        if was_shown and not row.answers_to(wanted):
+            self.show_message(f"{wanted} is gone; {row.title} is marked now")
+        return row
 
     def _cells(self, row: Row, report: SpanReport, window: Window) -> Cells:
         # The cells of the marked row lead to its spans, which are to be those of this report.
@@ -205,22 +211,27 @@ class TimelineScreen(BaseScreen):
         if recording is not None and recording.report.by_second:
             state += ", recorded by the second: the order within a second is not known"
         followed = f", batch {self.followed}" if self.followed is not None else ""
-        set_titles(self.chart, f"timeline ({state}, {ZOOMS[self._zoom]:g} s{followed})", self.failure)
         if recording is not None:
             self.chart.show_lines(cut_all(self._lines(recording), self.chart.size.width))
+        title = f"timeline ({state}, {ZOOMS[self._zoom]:g} s{followed}){self._folded}"
+        set_titles(self.chart, title, self.failure)
 
     def _lines(self, recording: Recording) -> list[Line]:
         report, (width, height) = recording.report, self.chart.size
         window, rows = self._window(report), rows_of(report)
         marked, guides = self._mark(rows), self._guides(recording, window)
         below = self._lines_below(recording, window)
-        legend = legend_lines(width, 1 + (height >= _LEGEND_FROM))
-        room = max(1, height - len(below) - _DETAIL_LINES - len(legend))
+        legend_height = 1 + (height >= _LEGEND_FROM)
+        room = max(1, height - len(below) - _DETAIL_LINES - legend_height)
         lines: list[Line] = []
         under_cursor: Cells = ()
+        present: set[WorkerState] = set()
         shown = shown_rows(rows, self._marked, room)
+        hidden = len(rows) - len(shown)
+        self._folded = f" · {len(shown)} of {plural(len(rows), 'row')}" if hidden else ""
         for number, row in enumerate(shown):
             cells = self._cells(row, report, window)
+            present.update(cell.state for cell in cells if cell is not None)
             if row is marked:
                 under_cursor = cells
             folded = number + 1 == len(shown) or shown[number + 1].stage is not row.stage
@@ -230,11 +241,12 @@ class TimelineScreen(BaseScreen):
         left = room - len(lines)
         lock = lock_detail(recording.samples) if left >= len(times) + 1 else []
         times = [*lock, *times] if left >= len(times) else []
-        space: list[Line] = [()] * min(2, left - len(times))
+        space: list[Line] = [()] * min(3, left - len(times))
         failure = partial(failure_before, recording.events, report)
         cursor = self._cursor(window)
-        detail = detail_lines(marked, under_cursor, cursor, window, report.monotonic, failure)
-        return [*lines, *space[:1], *below, *space[1:], *detail, *times, *legend]
+        detail = detail_lines(marked, under_cursor, cursor, window, report.monotonic, failure, width=width)
+        legend = legend_lines(width, legend_height, present)
+        return [*lines, *space[:1], *below, *space[1:2], *detail, *times, *space[2:], *legend]
 
     def _guides(self, recording: Recording, window: Window) -> Guides:
         return Guides(self._cursor(window), cycle_columns(recording.events, recording.report, window))
@@ -300,9 +312,9 @@ class TimelineScreen(BaseScreen):
     def action_select(self, steps: int) -> None:
         """Mark another row."""
         rows = rows_of(self._recording.report) if self._recording is not None else []
-        if rows:
-            self._mark(rows)
-            self._row = max(0, min(self._row + steps, len(rows) - 1))
+        marked = self._mark(rows)
+        if marked is not None:
+            self._row = max(0, min(rows.index(marked) + steps, len(rows) - 1))
             self._marked = rows[self._row].key
         self.draw_panels()
 

@@ -50,6 +50,7 @@ from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
 from sp500tui.tui.timeline.screen import ZOOMS, TimelineScreen
 from sp500tui.tui.timeline.states import SIGNS, reason
 from tests.support.tui.fake_pipeline import NOON, FakePipeline
+from tests.support.tui.timeline_scenes import killed_writer
 from tests.tui.conftest import Drive, Driven, notes
 
 IDLE, BUSY, SOURCE = WorkerState.IDLE, WorkerState.BUSY, WorkerState.SOURCE
@@ -146,6 +147,45 @@ class TestCells:
         assert len(set(letters)) == len(letters)
         assert all(sign.letter in text(legend_lines(200, 2)[0]) for sign in SIGNS.values())
 
+    @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+    def test_the_legend_has_the_frequent_states_at_every_width(self, width: int) -> None:
+        (states,) = legend_lines(width, 1)
+        assert len(text(states)) == width
+        assert "…" not in text(states)
+        assert "! error" in text(states)
+
+    def test_a_rare_state_on_the_screen_is_in_the_legend_of_a_narrow_window(self) -> None:
+        rare = {WorkerState.STARTING, WorkerState.BACKOFF, WorkerState.DATABASE}
+        for width in (60, 80):
+            (states,) = legend_lines(width, 1, rare)
+            for words in ("+ starting", "! error", "D d"):
+                assert words in text(states), width
+            assert "…" not in text(states)
+
+    def test_what_happened_keeps_its_words_beside_the_start_of_a_cycle(self) -> None:
+        events = [
+            PipelineEvent(kind, message, 20, NOON - timedelta(seconds=ago), worker="writer-2")
+            for kind, message, ago in (
+                (EventKind.WORKER_DIED, "writer-2 died", 6.0),
+                (EventKind.CYCLE_STARTED, "cycle 7 started: 503 symbols", 5.0),
+                (EventKind.CYCLE_STARTED, "cycle 8 started: 503 symbols", 2.0),
+            )
+        ]
+        marks = text(mark_line(events, REPORT, Window(100.0, 10.0, 60)))
+        assert "✗ writer-2 died" in marks
+        assert "▾ cycle 8" in marks
+        assert "cycle 7" not in marks
+
+    def test_the_line_of_a_span_fits_into_60_columns(self) -> None:
+        spans = WorkerSpans(
+            "writer-1", StageName.WRITER, 44, 2, (Span(DATABASE, 99.0, 99.6, Batches(180, 189)),)
+        )
+        only = Row("writer-1", "writer-1", StageName.WRITER, (spans,))
+        window = Window(100.0, 10.0, 60 - NAME_WIDTH)
+        cells, cursor = cells_of(spans.spans, window), window.columns - 4
+        (line, _) = detail_lines(only, cells, cursor, window, 100.0, width=60)
+        assert text(line).rstrip() == "writer-1  waiting for database  for 600 ms  batches 180–189"
+
     def test_every_state_of_every_stage_has_a_reason(self) -> None:
         with_source = {StageName.SCRAPER, StageName.PRICE, StageName.HISTORY}
         for state in SIGNS:
@@ -220,11 +260,26 @@ class TestRows:
             assert {"scraper-1", "price", "converter", "writer"} <= set(shown)
         assert shown == [each.key for each in rows if each.key in shown]
 
+    @pytest.mark.parametrize("marked", ["writer-1", "writer-1 process", "writer-2", "writer-2 process"])
+    @pytest.mark.parametrize("room", [4, 5, 6])
+    def test_no_process_is_shown_without_its_writer(self, room: int, marked: str) -> None:
+        report = many(scraper=1, writer=2)
+        writers = tuple(replace(each, pid=44) for each in report.workers)
+        shown = [row.key for row in shown_rows(rows_of(replace(report, workers=writers)), marked, room)]
+        assert marked in shown
+        processes = [key for key in shown if key.endswith(" process")]
+        assert all(key.removesuffix(" process") in shown for key in processes)
+
     def test_the_mark_of_a_worker_that_exited_moves_to_the_next(self) -> None:
         rows = rows_of(many(price=3))
         assert rows[marked_row(rows, "price-2", 2)].key == "price-2"
         assert rows[marked_row(rows, "price-9", 9)].key == "price-3"
         assert rows[marked_row(rows, "price-9", 1)].key == "price-1"
+
+    def test_a_marked_stage_with_one_worker_left_is_the_row_of_that_worker(self) -> None:
+        rows = rows_of(many(scraper=1, price=1, converter=2))
+        assert rows[marked_row(rows, "price", 3)].key == "price-1"
+        assert rows[marked_row(rows, "converter", 0)].is_heading
 
 
 class TestDetail:
@@ -232,7 +287,8 @@ class TestDetail:
         rows = rows_of(SpanReport(NOON, 100.0, 1, (spans,)))
         found = next(each for each in rows if each.key == spans.name + kind)
         cells = cells_of(found.spans_of(spans), WINDOW)
-        return [text(line) for line in detail_lines(found, cells, column, WINDOW, 100.0)]
+        found_lines = detail_lines(found, cells, column, WINDOW, 100.0, width=200)
+        return [text(line).rstrip() for line in found_lines]
 
     def test_the_span_under_the_cursor_has_its_duration_age_batch_and_reason(self) -> None:
         first, second = self.detail(PRICE, 3)
@@ -253,13 +309,14 @@ class TestDetail:
     def test_a_stage_has_the_shares_of_the_cell_and_of_the_window(self) -> None:
         heading = Row("price", "price ×2", StageName.PRICE, (PRICE, PRICE), is_heading=True)
         first, second = (
-            text(line) for line in detail_lines(heading, cells_of(PRICE.spans, WINDOW), 3, WINDOW, 100.0)
+            text(line)
+            for line in detail_lines(heading, cells_of(PRICE.spans, WINDOW), 3, WINDOW, 100.0, width=200)
         )
         assert first == "price workers   source 100 %"
         assert second == "10.0 s shown: idle 68 %, source 30 %, working 2 %"
 
     def test_without_workers_or_spans_a_message_is_shown(self) -> None:
-        assert "Starting workers" in text(detail_lines(None, (), 0, WINDOW, 100.0)[0])
+        assert "Starting workers" in text(detail_lines(None, (), 0, WINDOW, 100.0, width=200)[0])
 
     def test_a_worker_that_failed_has_the_message_of_its_failure(self) -> None:
         failed = worker("writer-2", Span(DATABASE, 90.0, 95.0), Span(WorkerState.BACKOFF, 95.0, 97.0))
@@ -273,9 +330,13 @@ class TestDetail:
         assert failure_before([long_ago, other], report, "writer-2", found) == ""
         cells = cells_of(failed.spans, WINDOW)
         row = next(row for row in rows_of(report) if row.key == "writer-2")
-        shown = detail_lines(row, cells, 6, WINDOW, 100.0, lambda name, _: f"{name} died: signal 9")
+        shown = detail_lines(
+            row, cells, 6, WINDOW, 100.0, lambda name, _: f"{name} died: signal 9", width=200
+        )
         assert text(shown[1]) == "writer-2 died: signal 9"
-        assert text(detail_lines(row, cells, 6, WINDOW, 100.0)[1]).startswith("it failed, and waits")
+        assert text(detail_lines(row, cells, 6, WINDOW, 100.0, width=200)[1]).startswith(
+            "it failed, and waits"
+        )
 
     @pytest.mark.parametrize(
         ("spans", "overwritten", "words"),
@@ -405,12 +466,13 @@ class Fake(FakePipeline):
         super().__init__()
         self.asked: list[float] = []
         self.failure = ""
+        self.report = REPORT
 
     def spans(self, seconds: float) -> SpanReport:
         self.asked.append(seconds)
         if self.failure:
             raise Sp500tuiError(self.failure)
-        return REPORT
+        return self.report
 
 
 @asynccontextmanager
@@ -428,6 +490,39 @@ async def test_workers_queues_and_the_legend_are_shown(drive: Drive, size: tuple
         await driven.until(lambda: "Source" in driven.text() and "Database" in driven.text())
         for name in ("price-1", "writer-1", "W working", "timeline (live, 10 s)"):
             assert name in driven.text()
+
+
+async def test_a_row_that_is_gone_and_what_is_marked_now_are_named(drive: Drive) -> None:
+    fake = Fake()
+    fake.report = many(price=3)
+    async with opened(drive, fake) as (driven, _):
+        await driven.until(lambda: "price-3" in driven.text())
+        await driven.press("down", "down")
+        assert "is marked now" not in driven.text()
+        # when the marked worker is gone at the next reading, then the last line says so
+        fake.report = many(price=2)
+        await driven.until(lambda: "price-3 is gone; price-2 is marked now" in driven.text())
+        # and a stage that is left with one worker is no loss
+        await driven.press("up", "up")
+        fake.report = many(price=1)
+        await driven.until(lambda: "price ×2" not in driven.text())
+        assert "price is gone" not in driven.text()
+
+
+@pytest.mark.parametrize(("workers", "said"), [(12, "6 of 13 rows"), (2, "")])
+async def test_rows_without_room_are_counted_in_the_title(drive: Drive, workers: int, said: str) -> None:
+    fake = Fake()
+    fake.report = many(price=workers)
+    async with opened(drive, fake, size=(60, 16)) as (driven, _):
+        await driven.until(lambda: "price-1" in driven.text())
+        assert ("rows" in driven.text()) == bool(said)
+        assert said in driven.text()
+
+
+async def test_the_interpreter_lock_is_shown_in_a_window_of_24_lines(drive: Drive) -> None:
+    async with drive(killed_writer(), size=(80, 24)) as driven:
+        await driven.press("5")
+        await driven.until(lambda: "GIL held" in driven.text())
 
 
 async def test_the_cursor_freezes_the_view_and_names_the_span(drive: Drive) -> None:
