@@ -1,4 +1,4 @@
-"""The command line: options from the table of settings, commands and their arguments. Imports nothing heavy."""
+"""The command line: the options for settings, and which of them each command accepts. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,36 +7,14 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sp500tui import __version__
 from sp500tui.cli.argument_parser import ArgumentParser, quotable
+from sp500tui.cli.command_arguments import COMMANDS
 from sp500tui.config.options import DEMO, LOGS, OPTIONS, SCREEN, SOURCES, Option
 from sp500tui.config.suggestions import suggestion
 from sp500tui.errors import ConfigurationError
 
-_COMMANDS = {
-    "attach": "show the dashboard of a pipeline that runs in another process",
-    "status": "print the state of a running pipeline",
-    "scale": "set the number of workers of a stage of a running pipeline",
-    "pause": "pause the intake of a running pipeline, or one stage",
-    "resume": "resume the intake of a running pipeline, or one stage",
-    "run-cycle": "start the next cycle of a running pipeline now",
-    "stop": "stop a running pipeline and wait for its end",
-    "serve": "show the dashboard of a running pipeline in a browser",
-    "replay": "show a recording that --record has written",
-    "constituents": "print the companies of the S&P 500",
-    "quote": "print the latest prices of symbols; needs no database",
-    "database": "work with the price database: url, psql, status, prepare",
-    "gaps": "list the trading days whose bars or prices are not complete",
-    "backfill": "fetch the bars that are missing",
-    "export": "write quotes, bars, corporate actions or constituents as CSV, JSON lines or Parquet",
-    "dead-letters": "list or replay the rows that the database rejected",
-    "worker": "run stages of a cluster without a dashboard (needs --broker)",
-    "top": "show the dashboard of a cluster without running stages (needs --broker)",
-    "learn": "list the lessons on concurrency, or run one on a demo and print what was measured",
-    "trace": "write what the workers of the running pipeline did as a trace for Perfetto",
-    "simulate": "run the demo market on its own, for other programs",
-    "config": "print the effective settings, or write a configuration file",
-}
 _CONTROL_COMMANDS = ("attach", "serve", "status", "scale", "pause", "resume", "run-cycle", "stop", "trace")
 """They address a running pipeline by its data folder."""
+_WITH_ALL_SETTINGS = ("config", "worker", "top")
 _FETCHING_COMMANDS = ("constituents", "quote", "gaps", "backfill")
 """They send requests to the sources themselves."""
 _DESCRIPTION = "\n".join(
@@ -44,7 +22,7 @@ _DESCRIPTION = "\n".join(
         "Runs a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL, with a dashboard.",
         "",
         "Without a command, the pipeline and the dashboard start. Commands:",
-        *(f"  {name:<14}{help_text}" for name, help_text in _COMMANDS.items()),
+        *(f"  {name:<14}{command.help}" for name, command in COMMANDS.items()),
         "",
         "`sp500tui COMMAND --help` lists the options of a command.",
     ]
@@ -54,8 +32,6 @@ _EPILOG = (
     "Precedence: command line, environment, configuration file, default.\n"
     "Try `sp500tui --demo`, or in a script `sp500tui --no-ui --demo --once --json`."
 )
-RESOLUTIONS = ("1m", "5m", "15m", "1h", "1d")
-"""Lengths of bars that can be requested."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -72,8 +48,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     del namespace.words
     if namespace.command is None:
         return namespace
-    if namespace.command not in _COMMANDS:
-        near = suggestion(namespace.command, _COMMANDS)
+    if namespace.command not in COMMANDS:
+        near = suggestion(namespace.command, COMMANDS)
         shown = quotable(namespace.command, quote="'")
         raise ConfigurationError(f"unknown command{shown}; {near or parser.hint}")
     command = _command_parser(namespace.command)
@@ -112,155 +88,37 @@ def _main_parser() -> ArgumentParser:
 
 
 def _command_parser(command: str) -> ArgumentParser:
-    parser = ArgumentParser(f"sp500tui {command}", _COMMANDS[command])
+    parser = ArgumentParser(f"sp500tui {command}", COMMANDS[command].help)
     if command == "simulate":
         from sp500tui.simulator.command import add_arguments
 
         add_arguments(parser)
         return parser
-    options = _options_of(command)
+    options = [option for option in OPTIONS if _accepts(command, option)]
     _add_settings(parser, options, [option for option in options if _has_effect(command, option)])
-    if command == "attach":
-        parser.add_argument("--read-only", action="store_true", help="show the pipeline without steering it")
-    elif command == "status":
-        _add_json(parser)
-    elif command == "scale":
-        parser.add_argument("stage", metavar="STAGE", help="price, converter, writer or history")
-        parser.add_argument("workers", metavar="N", help="number of workers, 1 to 64")
-    elif command in ("pause", "resume"):
-        parser.add_argument(
-            "stage",
-            metavar="STAGE",
-            nargs="?",
-            help="scraper, price, converter, writer or history; default: the intake",
-        )
-    elif command == "serve":
-        parser.add_argument("--port", metavar="N", help="port (default: 8573)")
-        parser.add_argument(
-            "--allow-steering",
-            action="store_true",
-            help="let the viewers steer the pipeline (default: read-only)",
-        )
-        parser.add_argument(
-            "--public",
-            action="store_true",
-            help="listen on all addresses; there is no log-in (default: 127.0.0.1)",
-        )
-    elif command == "replay":
-        parser.add_argument("file", metavar="FILE", help="recording, *.sp5")
-        parser.add_argument(
-            "--at",
-            metavar="TIME",
-            help="time of the beginning: 14:30, 2026-05-14T14:30:00Z, +90s; --at=-10m counts from the end",
-        )
-        parser.add_argument("--speed", metavar="X", help="seconds of the recording in a second (default: 1)")
-        parser.add_argument(
-            "--no-ui", dest="no_ui", action="store_true", default=argparse.SUPPRESS, help="print a summary"
-        )
-        _add_json(parser)
-    elif command == "stop":
-        parser.add_argument(
-            "--now", action="store_true", help="write what is not stored to the journal instead of storing it"
-        )
-    elif command == "constituents":
-        form = parser.add_mutually_exclusive_group()
-        _add_json(form)
-        form.add_argument("--csv", action="store_true", help="print comma-separated values")
-        parser.add_argument(
-            "--as-of",
-            metavar="DATE",
-            help="print the members of that day: symbol, CIK, and first and last day in the index",
-        )
-    elif command == "quote":
-        parser.add_argument(
-            "quote_symbols", metavar="SYMBOL", nargs="+", help="ticker as listed: AAPL, BRK.B"
-        )
-        _add_json(parser)
-    elif command == "database":
-        _add_action(
-            parser,
-            url="print the URL",
-            psql="start psql; further arguments are passed to it",
-            status="print size, tables and connections",
-            prepare="distribute the tables with Citus or TimescaleDB",
-        )
-        _add_json(parser)
-        parser.add_argument(
-            "--dry-run", action="store_true", help="prepare: print the SQL without running it"
-        )
-    elif command in ("gaps", "backfill"):
-        _add_window(parser)
-        parser.add_argument(
-            "--resolution",
-            choices=(*RESOLUTIONS, "quotes") if command == "gaps" else RESOLUTIONS,
-            default="1m",
-            help="length of the bars (default: 1m)"
-            + ("; quotes: the collected prices" if command == "gaps" else ""),
-        )
-        _add_json(parser)
-    elif command == "export":
-        _add_export(parser)
-    elif command == "dead-letters":
-        _add_action(
-            parser, list="print the rejected rows with the reasons", replay="insert the rejected rows again"
-        )
-        _add_json(parser)
-    elif command == "trace":
-        parser.add_argument(
-            "--seconds",
-            metavar="N",
-            default="60",
-            help="length of the trace, up to now (default: 60, at most 180)",
-        )
-        parser.add_argument(
-            "-o", "--output", metavar="FILE", required=True, help="file to write; - for standard output"
-        )
-    elif command == "learn":
-        parser.add_argument(
-            "lesson", metavar="LESSON", nargs="?", help="lesson to run; without one, list them"
-        )
-        parser.add_argument(
-            "--no-ui",
-            action="store_true",
-            default=argparse.SUPPRESS,
-            help="run it without asking for an answer",
-        )
-        _add_json(parser)
-    elif command == "config":
-        _add_action(
-            parser,
-            show="print every setting and where its value comes from",
-            path="print the path of the configuration file",
-            init="write a configuration file that lists every setting",
-        )
+    COMMANDS[command].add_arguments(parser)
     return parser
 
 
-def _options_of(command: str) -> list[Option]:
-    """The options for settings that a command accepts.
+def _accepts(command: str, option: Option) -> bool:
+    """Whether the command accepts the option for a setting.
 
     All one-shot commands accept the same ones, so that a script can pass them to each.
     """
-    if command in ("config", "worker", "top"):
-        return list(OPTIONS)
+    if command in _WITH_ALL_SETTINGS:
+        return True
     if command == "replay":
-        return [option for option in OPTIONS if option.group in (SCREEN, LOGS)]
-    if command in ("attach", "serve"):
-        return [option for option in OPTIONS if option.shared or option.group in (SCREEN, LOGS)]
-    return [
-        option
-        for option in OPTIONS
-        if option.shared
-        or (command == "backfill" and option.field == "history_workers")
-        or (command in _CONTROL_COMMANDS and option.group == LOGS)
-    ]
+        return option.group in (SCREEN, LOGS)
+    if command in ("attach", "serve") and option.group == SCREEN:
+        return True
+    if command == "backfill" and option.field == "history_workers":
+        return True
+    return option.shared or (command in _CONTROL_COMMANDS and option.group == LOGS)
 
 
 def _has_effect(command: str, option: Option) -> bool:
     """Whether the command uses the setting: only then its help lists the option."""
-    if command in ("config", "worker", "top"):
-        return True
-    if option.field == "demo":
+    if command in _WITH_ALL_SETTINGS or option.field == "demo":
         return True
     if option.group == LOGS:
         return option.shared
@@ -271,47 +129,6 @@ def _has_effect(command: str, option: Option) -> bool:
     if option.field == "database":
         return command not in ("quote", *_CONTROL_COMMANDS)
     return True
-
-
-def _add_export(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "dataset",
-        metavar="TABLE",
-        choices=("quotes", "bars", "actions", "constituents"),
-        help="quotes, bars, actions or constituents",
-    )
-    _add_window(parser)
-    parser.add_argument("--resolution", choices=RESOLUTIONS, help="only bars of this length (default: all)")
-    parser.add_argument(
-        "--format",
-        choices=("csv", "jsonl", "parquet"),
-        help="default: as the name of the file says, otherwise csv; parquet needs sp500tui[parquet]",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="replace this file once all rows are exported (default: standard output)",
-    )
-
-
-def _add_window(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--from", dest="start", metavar="DATE", help="first day, or a time such as 2026-05-04T13:30Z"
-    )
-    parser.add_argument("--to", dest="end", metavar="DATE", help="last day, or the time before which to end")
-    parser.add_argument("--symbols", dest="only_symbols", metavar="A,B", help="only these symbols, as listed")
-
-
-def _add_action(parser: ArgumentParser, **actions: str) -> None:
-    help_text = "; ".join(f"{name}: {text}" for name, text in actions.items())
-    parser.add_argument("action", metavar="ACTION", choices=tuple(actions), help=help_text)
-
-
-def _add_json(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--json", dest="json_output", action="store_true", default=argparse.SUPPRESS, help="print JSON"
-    )
 
 
 def _add_settings(parser: ArgumentParser, options: Iterable[Option], listed: Collection[Option]) -> None:
