@@ -6,6 +6,7 @@ import errno
 import logging
 import select
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PATHS = "/metrics, /healthz and /readyz"
+_RETRY = 0.2
+"""Seconds after a connection that could not be accepted."""
 
 
 class Endpoint:
@@ -107,6 +110,14 @@ class _Server(ThreadingMixIn, WSGIServer):
     request_queue_size = 128
     # An address in use is an error also where another program allowed sharing it.
     allow_reuse_port = False
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection. After a failure it may still be pending, such as while no descriptor is free."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(_RETRY)
+            raise
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # the base class calls it
         """Log a connection that broke; the base class prints a traceback."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -52,6 +54,24 @@ def ask(endpoint: Endpoint, path: str, method: str = "GET") -> tuple[int, str]:
         return response.status, response.read().decode()
     finally:
         connection.close()
+
+
+def test_waits_while_no_descriptor_is_free(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a connection that cannot be accepted, and so stays pending
+    attempts: list[float] = []
+    accept = socket.socket.accept
+
+    def refuse(self: socket.socket) -> tuple[socket.socket, Any]:
+        attempts.append(time.monotonic())
+        if len(attempts) > 3:
+            return accept(self)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket.socket, "accept", refuse)
+    # when it is accepted at the fourth attempt
+    assert ask(endpoint, "/healthz") == (200, "ok\n")
+    # then the attempts before did not follow each other in a busy loop
+    assert attempts[3] - attempts[0] > 0.3
 
 
 @pytest.mark.parametrize(
