@@ -317,6 +317,8 @@ class Journal:
             JournalError: without write-ahead, the batch could not be written to disk; it is unchanged.
         """
         if not batch.on_disk:
+            # The file of the time at which it was taken may be closed.
+            batch.segment = self._segment()
             self._append(batch.segment, batch.number, batch.rows, batch.payload)
             batch.on_disk = True
         if batch.crashes:

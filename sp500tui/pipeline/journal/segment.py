@@ -119,6 +119,7 @@ class Segment:
         """
         path = folder / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         temp_path = path.with_suffix(".new")
+        fd = -1
         try:
             fd = os.open(temp_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             # Locked before it is renamed to its final name, so that no other process takes it for an orphan.
@@ -126,12 +127,21 @@ class Segment:
             temp_path.rename(path)
             _sync_folder(folder)
         except OSError as error:
+            if fd >= 0:
+                os.close(fd)
+            for left in (temp_path, path):
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
             raise JournalError(f"cannot write the journal in {folder}: {error.strerror}") from error
         return cls(path, fd, Contents({}, 0, damaged=False))
 
     @classmethod
     def recover(cls, path: Path) -> Segment | None:
-        """Open and lock the file of a dead process; None when its owner is alive or the file is gone."""
+        """Open and lock the file of a dead process; None when its owner is alive or the file is gone.
+
+        Raises:
+            JournalError: the file cannot be read.
+        """
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -146,7 +156,11 @@ class Segment:
         if not os.fstat(fd).st_nlink:
             os.close(fd)
             return None
-        return cls(path, fd, scan(_read_all(fd)))
+        try:
+            return cls(path, fd, scan(_read_all(fd)))
+        except OSError as error:
+            os.close(fd)
+            raise JournalError(f"cannot read the journal file {path}: {error.strerror}") from error
 
     def append(self, number: int, rows: int, payload: bytes) -> None:
         """Write a batch to disk; it is durable when this returns.

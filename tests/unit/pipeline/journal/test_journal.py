@@ -287,6 +287,29 @@ def test_without_write_ahead_a_batch_that_the_disk_refuses_stays_in_progress(
     assert (journal.in_progress, journal.spooled) == (2, 0)
 
 
+def test_without_the_journal_a_batch_reaches_the_disk_however_many_files_were_begun_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a batch in the hands of a writer, and others that fill two files and are committed
+    monkeypatch.setattr(journal_module, "_ROTATE_ABOVE", 100)
+    journal, counters = new_journal(tmp_path, write_ahead=False)
+    batch = accept(journal, counters, 1, 2)
+    for number in range(3, 6):
+        journal.requeue(accept(journal, counters, number, 1))
+        other = journal.take_pending()
+        assert other is not None
+        journal.complete(other, stored=1, dead=0)
+
+    # when it comes back
+    journal.requeue(batch)
+
+    # then it waits on the disk
+    assert journal.snapshot().rows == 2
+    again = journal.take_pending()
+    assert again is not None
+    assert again.payload == batch.payload
+
+
 def test_a_batch_that_cannot_be_read_now_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal, counters = new_journal(tmp_path)
     journal.requeue(accept(journal, counters, 1, 2))

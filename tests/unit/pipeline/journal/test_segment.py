@@ -8,7 +8,9 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -235,6 +237,41 @@ def test_a_disk_that_fails_otherwise_is_named_with_its_reason(
     monkeypatch.setattr(os, "pwrite", broken)
     with pytest.raises(JournalError, match=r"cannot be written .*: Input/output error"):
         segment.append(1, 1, b"one")
+
+
+@pytest.mark.parametrize(("where", "call"), [(fcntl, "flock"), (Path, "rename"), (os, "fsync")])
+def test_a_file_that_cannot_be_made_leaves_no_file_and_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, call: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as sick:
+        sick.setattr(where, call, broken)
+        before = psutil.Process().num_fds()
+        for _ in range(3):
+            with pytest.raises(JournalError, match=r"cannot write the journal in .*: Input/output error"):
+                Segment.create(tmp_path)
+        assert psutil.Process().num_fds() <= before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_a_failing_disk_is_named_and_leaves_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = file_of(tmp_path, {1: b"one"})
+    abandon(segment)
+
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", broken)
+    before = psutil.Process().num_fds()
+    with pytest.raises(
+        JournalError, match=f"cannot read the journal file {segment.path}: Input/output error"
+    ):
+        Segment.recover(segment.path)
+    assert psutil.Process().num_fds() <= before
 
 
 def test_a_mark_that_does_not_fit_costs_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
