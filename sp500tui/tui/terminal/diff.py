@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
@@ -45,6 +45,14 @@ class DiffingApp(App[ReturnType]):
             return filters
         without = _NO_COLOR if self.native_ansi_color else _GREY
         return [*(one for one in filters if not isinstance(one, NoColor | Monochrome)), without]
+
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        """The screens that are visible behind the present one: none behind an opaque one.
+
+        Textual 8.2 includes the next screen even then, and each of its changes redraws the whole present one.
+        """
+        return super()._background_screens if self.screen.styles.background.a < 1 else []
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if type(renderable) is ChopsUpdate:

@@ -185,6 +185,57 @@ async def test_what_lies_between_two_changes_is_not_rendered() -> None:
         assert middle.renders == still
 
 
+class Cover(DiffingScreen[None]):
+    """A screen in front of another one."""
+
+    def compose(self) -> ComposeResult:
+        yield from (Counted("still", id="still"), Counted("moving", id="moving"))
+
+
+async def _rendered(pilot: Pilot[None], widget: Counted, text: str) -> None:
+    """Change a widget and wait until that is drawn."""
+    before = widget.renders
+    widget.update(text)
+    async with asyncio.timeout(20):
+        while widget.renders == before:
+            await pilot.pause(0.01)
+
+
+async def test_what_happens_behind_a_screen_does_not_redraw_it() -> None:
+    app = ThreeLines()
+    async with app.run_test(size=(20, 5)) as pilot:
+        first, cover = app.query_one("#first", Counted), Cover()
+        # GIVEN an opaque screen in front of another
+        await app.push_screen(cover)
+        still, moving = (cover.query_one(f"#{name}", Counted) for name in ("still", "moving"))
+        before = 0
+        while before != still.renders:  # until it is laid out
+            before = still.renders
+            await _rendered(pilot, moving, f"MOVING {before}")
+        # WHEN the hidden screen changes, and then something that is visible
+        first.update("FIRST")
+        await pilot.pause()
+        await _rendered(pilot, moving, "AGAIN")
+        # THEN the rest of the visible screen was not drawn
+        assert still.renders == before
+        # AND a terminal that was resized meanwhile shows the hidden screen as it is now
+        await pilot.resize_terminal(30, 6)
+        app.pop_screen()
+        async with asyncio.timeout(20):
+            while len(lines := app.screen._compositor.render_strips()) != 6 or lines[0].cell_length != 30:
+                await pilot.pause(0.01)
+        assert [line.text.strip() for line in lines[:3]] == ["FIRST", "middle", "last"]
+
+
+async def test_what_happens_behind_a_translucent_screen_is_seen() -> None:
+    app = ThreeLines()
+    async with app.run_test(size=(20, 5)) as pilot:
+        cover = Cover()
+        cover.styles.background = "black 50%"
+        await app.push_screen(cover)
+        await _rendered(pilot, app.screen_stack[0].query_one("#last", Counted), "LAST")
+
+
 async def test_a_price_that_changes_sends_its_cells_only() -> None:
     clock = Clock()
     app = Watched(clock)
