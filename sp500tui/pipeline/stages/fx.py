@@ -145,13 +145,14 @@ class FxRates:
         base, units = major_unit(quote.currency)
         price = quote.price if units == 1 else _EXACT.divide(quote.price, Decimal(units))
         pair = self._pairs.get(base)
+        known = None if pair is None else pair.rate
         rate: Decimal | None = None
         time: datetime | None = None
         converted: Decimal | None = None
         if base == self.target:
             converted, rate, time = price, _ONE, quote.quote_time
-        elif pair is not None and pair.rate is not None:
-            rate, time = pair.rate.rate, pair.rate.time
+        elif known is not None:
+            rate, time = known.rate, known.time
             converted = _EXACT.multiply(price, rate)
         return ConvertedQuote(
             quote,

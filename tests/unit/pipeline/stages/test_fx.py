@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -157,6 +159,32 @@ def test_conversion_is_exact(price: Decimal, of_one: Decimal, code: str) -> None
 
     assert converted is not None
     assert Fraction(converted) == Fraction(price) * Fraction(of_one) / units
+
+
+def test_rate_and_time_are_of_one_rate_although_a_newer_one_arrives_meanwhile() -> None:
+    # given a rate that is replaced by another thread as soon as it is read
+    rates = FxRates("DKK")
+    later = OPENING + timedelta(minutes=1)
+
+    class Replaced:
+        base, target, time = "USD", "DKK", OPENING
+        is_read = False
+
+        @property
+        def rate(self) -> Decimal:
+            if self.is_read:
+                self.is_read = False
+                rates.update([FxRate("USD", "DKK", Decimal("6.9"), later)])
+            return Decimal("6.8")
+
+    known: Any = Replaced()
+    rates.update([known])
+    known.is_read = True
+    # when a price is converted
+    row = rates.convert(FetchedQuote(quote(1)))
+    # then the row has the time of the rate that it was converted with
+    assert (row.fx_rate, row.fx_time) == (Decimal("6.8"), OPENING)
+    assert shown(rates) == "6.9"
 
 
 def test_an_extremely_large_price_can_be_converted() -> None:
