@@ -11,7 +11,7 @@ from sp500tui.model import Constituent, IndexChange, Membership
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import with_retry
-from sp500tui.storage.transaction import Connection, run, transaction
+from sp500tui.storage.transaction import Connection, run, run_together
 
 OBSERVED = "observed"
 """The source of memberships that the program saw itself."""
@@ -69,12 +69,7 @@ def read_memberships(connection: Connection) -> list[Membership]:
 
 
 def _execute(connection: Connection, queries: Sequence[str], values: dict[str, object]) -> None:
-    def attempt() -> None:
-        with transaction(connection):
-            for query in queries:
-                connection.execute(QUERIES[query], values)
-
     try:
-        with_retry(attempt)
+        with_retry(lambda: run_together(connection, queries, values))
     except psycopg.Error as error:
         raise query_error("the database did not store the memberships", error) from None

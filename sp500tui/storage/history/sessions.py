@@ -13,7 +13,7 @@ from sp500tui.model import CorporateAction, MarketState, TradingSession
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import with_retry
-from sp500tui.storage.transaction import Connection, fetch_raw, run, run_raw
+from sp500tui.storage.transaction import Connection, fetch_raw, run, run_raw, run_together
 
 QUOTES = "quotes"
 """The resolution under which the coverage of collected prices is stored."""
@@ -42,7 +42,7 @@ class CoverageRow:
 
 
 def store_sessions(connection: Connection, sessions: Iterable[TradingSession], fetched_at: datetime) -> None:
-    """Store sessions, in place of those of the same market and kind that they overlap.
+    """Store sessions, in place of those of the same market and kind that they overlap, in one transaction.
 
     Raises:
         DatabaseError: With its SQLSTATE, as in every function of this module.
@@ -55,8 +55,13 @@ def store_sessions(connection: Connection, sessions: Iterable[TradingSession], f
         for (market, kind, start), each in sorted(listed.items(), key=lambda item: item[0])
     ]
     columns = _columns(("market", "kind", "start_time", "end_time", "session_date"), rows)
-    _execute(connection, "delete_replaced_sessions", columns)
-    _execute(connection, "upsert_sessions", {**columns, "fetched_at": fetched_at})
+    arguments = {**columns, "fetched_at": fetched_at}
+    try:
+        with_retry(
+            lambda: run_together(connection, ("delete_replaced_sessions", "upsert_sessions"), arguments)
+        )
+    except psycopg.Error as error:
+        raise query_error("the database did not store the sessions", error) from None
 
 
 def stored_sessions(

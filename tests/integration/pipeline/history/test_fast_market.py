@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sp500tui.errors import DatabaseError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.history.coverage import CoverageState
 from sp500tui.pipeline.history.survey import survey
@@ -143,3 +145,19 @@ def test_a_session_that_is_stated_differently_replaces_the_one_before(connection
 
     # then these are the only ones
     assert stored_sessions(connection, MARKET, day, day + timedelta(days=2)) == (stated, moved)
+
+
+def test_sessions_are_not_replaced_by_some_that_cannot_be_stored(connection: Connection) -> None:
+    # given a session, and a table that takes no other one
+    day = datetime(2026, 5, 4, tzinfo=UTC)
+    stated = session(day.date())
+    store_sessions(connection, [stated], day)
+    connection.execute("ALTER TABLE sessions ADD CHECK (start_time <= '2026-05-04 13:30+00')")
+    moved = replace(stated, start_time=stated.start_time + timedelta(hours=1))
+
+    # when it is stated with another opening
+    with pytest.raises(DatabaseError, match="violates check constraint"):
+        store_sessions(connection, [moved], day)
+
+    # then it is still there
+    assert stored_sessions(connection, MARKET, day, day + timedelta(days=2)) == (stated,)
