@@ -138,7 +138,7 @@ def _run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> 
         if pgconn.transaction_status in _IN_TRANSACTION:
             pgconn.exec_(b"ROLLBACK")
     for index, result in enumerate(results):
-        _raise_on_error(result)
+        raise_on_error(result)
         if prepares and index == _PREPARE_INDEX:
             # A prepared statement outlives its transaction, even a failed one.
             connection.prepared.add(name)
@@ -176,7 +176,12 @@ def _results(pgconn: PGconn) -> list[PGresult]:
     return results
 
 
-def _raise_on_error(result: PGresult) -> None:
+def raise_on_error(result: PGresult) -> None:
+    """Raise the error of a failed command.
+
+    Raises:
+        psycopg.Error: The class of its SQLSTATE.
+    """
     if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
         raise error_from_result(result, "utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import closing
 from typing import IO
@@ -12,11 +13,13 @@ from pyarrow import csv, parquet
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.redaction import one_line
-from sp500tui.storage.export.rows import ColumnType, Selection, csv_blocks
+from sp500tui.storage.export.rows import ColumnType, Dataset, Selection, csv_blocks
 from sp500tui.storage.transaction import Connection
 
 _GROUP_BYTES = 8 << 20
 """Size in bytes of the CSV of a row group."""
+_MAX_BLOCK = 1 << 30
+"""Bytes; a block is parsed in one piece."""
 _PRECISION, _SCALE = 38, 18
 """Digits of a decimal, and those of them after the point."""
 
@@ -29,30 +32,45 @@ def write_parquet(connection: Connection, selection: Selection, file: IO[bytes] 
         Sp500tuiError: A number has more digits than the type holds.
     """
     schema = _schema(selection)
-    read = csv.ReadOptions(column_names=schema.names, block_size=2 * _GROUP_BYTES)
-    convert = csv.ConvertOptions(
-        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-    )
     rows = 0
     with (
         closing(csv_blocks(connection, selection, for_spreadsheets=False)) as blocks,
         parquet.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
-        for group in _groups(blocks):
-            try:
-                table = csv.read_csv(
-                    io.BytesIO(group),
-                    read_options=read,
-                    parse_options=csv.ParseOptions(newlines_in_values=True),
-                    convert_options=convert,
-                )
-            except pyarrow.ArrowInvalid as error:
-                raise Sp500tuiError(
-                    f"the {selection.dataset} do not fit into Parquet: {one_line(str(error))}; use --format csv"
-                ) from error
-            writer.write_table(table)
-            rows += table.num_rows
+        next(blocks)  # the column names
+        for group in _groups(blocks, selection.dataset, schema):
+            writer.write_table(group)
+            rows += group.num_rows
     return rows
+
+
+def _groups(blocks: Iterator[bytes], dataset: Dataset, schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
+    """The rows of the blocks in row groups.
+
+    Each block is parsed when it arrives: meanwhile the server fills the buffer of the connection with the next one.
+    """
+    read = csv.ReadOptions(column_names=schema.names, block_size=_MAX_BLOCK, use_threads=False)
+    parsing = csv.ParseOptions(newlines_in_values=True)
+    convert = csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    tables: list[pyarrow.Table] = []
+    size = 0
+    for block in blocks:
+        # The parser drops a byte order mark at the start, which may be that of a text.
+        data = BOM_UTF8 + block if block.startswith(BOM_UTF8) else block
+        try:
+            tables.append(csv.read_csv(pyarrow.BufferReader(data), read, parsing, convert))
+        except pyarrow.ArrowInvalid as error:
+            raise Sp500tuiError(
+                f"the {dataset} do not fit into Parquet: {one_line(str(error))}; use --format csv"
+            ) from error
+        size += len(block)
+        if size >= _GROUP_BYTES:
+            yield pyarrow.concat_tables(tables)
+            tables, size = [], 0
+    if tables:
+        yield pyarrow.concat_tables(tables)
 
 
 def _schema(selection: Selection) -> pyarrow.Schema:
@@ -64,16 +82,3 @@ def _schema(selection: Selection) -> pyarrow.Schema:
         ColumnType.DATE: pyarrow.date32(),
     }
     return pyarrow.schema([(name, types[kind]) for name, kind in selection.dataset.columns.items()])
-
-
-def _groups(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks after the line of column names, joined to row groups."""
-    next(blocks)
-    group = bytearray()
-    for block in blocks:
-        group += block
-        if len(group) >= _GROUP_BYTES:
-            yield bytes(group)
-            group.clear()
-    if group:
-        yield bytes(group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import psutil
 import psycopg
@@ -20,6 +21,7 @@ SELECT 'S' || number %% 503, timestamptz '2026-05-04 13:30+00' + number / 503 * 
        'USD', 1545.93, 'DKK', 6.858, '2026-05-04 13:30+00', 'REGULAR', 1000000 + number, '2026-05-04 13:30:00.25+00'
 FROM generate_series(1, %s) AS number
 """
+_FORMS = ("csv", "jsonl", *(("parquet",) if find_spec("pyarrow") else ()))
 _EQUAL = "same server and table, output to /dev/null, start of the program included"
 
 
@@ -51,7 +53,7 @@ def copy(url: str) -> float:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Rate of each format beside COPY, and the memory for a tenth and for all of the rows."""
+    """Rate of each format beside COPY, and the memory for a part and for all of the rows."""
     rows = scale.quotes * 50
     with scratch_server() as server, fresh_database(server) as url:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -59,41 +61,47 @@ def run(scale: Scale) -> list[Figure]:
             connection.execute("VACUUM ANALYZE prices")
         # In turns, because the machine is not equally fast all the time.
         turns = [
-            (copy(url), {form: ours(url, form) for form in ("csv", "jsonl", "parquet")})
-            for _ in range(max(1, scale.runs // 2))
+            (copy(url), {form: ours(url, form) for form in _FORMS}) for _ in range(max(1, scale.runs // 2))
         ]
-        tenth = ours(url, "csv", "--to", f"2026-05-04T13:30:{min(59, rows // 5030):02}Z")[1]
-    figures = []
-    for form in ("csv", "jsonl", "parquet"):
-        share = Spread.pairwise([limit for limit, _ in turns], [found[form][0] for _, found in turns]).times(
-            100
+        part = ("--to", f"2026-05-04T13:30:{min(59, rows // 5030):02}Z")
+        parts = {form: ours(url, form, *part)[1] for form in _FORMS}
+    return [
+        figure
+        for form in _FORMS
+        for figure in (
+            _rate(form, rows, [(limit, found[form][0]) for limit, found in turns]),
+            _memory(form, [found[form][1] for _, found in turns], parts[form]),
         )
-        figures.append(
-            Figure(
-                "export",
-                f"{rows:,} prices as {form}",
-                "rows/s",
-                Spread.of(rows / found[form][0] for _, found in turns),
-                _EQUAL,
-                limit=Spread.of(rows / limit for limit, _ in turns),
-                limit_name="psql, COPY prices TO STDOUT",
-                ratio=share,
-                ratio_name="% of the limit",
-                goal="≥ 50 % of COPY" if form == "csv" else "",
-                met=share.median >= 50 if form == "csv" else None,
-            )
-        )
-    peaks = Spread.of(found["csv"][1] for _, found in turns)
-    figures.append(
-        Figure(
-            "export",
-            "largest resident size, csv",
-            "MB",
-            peaks,
-            _EQUAL,
-            {"a part of the rows": Spread.of([tenth])},
-            goal="flat: at most 20 % above that of a part of the rows",
-            met=peaks.median <= 1.2 * tenth,
-        )
+    ]
+
+
+def _rate(form: str, rows: int, turns: list[tuple[float, float]]) -> Figure:
+    """The figure of a format; `turns` are seconds of COPY and of the export."""
+    share = Spread.pairwise([limit for limit, _ in turns], [taken for _, taken in turns]).times(100)
+    return Figure(
+        "export",
+        f"{rows:,} prices as {form}",
+        "rows/s",
+        Spread.of(rows / taken for _, taken in turns),
+        _EQUAL,
+        limit=Spread.of(rows / limit for limit, _ in turns),
+        limit_name="psql, COPY prices TO STDOUT",
+        ratio=share,
+        ratio_name="% of the limit",
+        goal="≥ 50 % of COPY",
+        met=share.median >= 50,
     )
-    return figures
+
+
+def _memory(form: str, sizes: list[float], part: float) -> Figure:
+    peaks = Spread.of(sizes)
+    return Figure(
+        "export",
+        f"largest resident size, {form}",
+        "MB",
+        peaks,
+        _EQUAL,
+        {"a part of the rows": Spread.of([part])},
+        goal="flat: at most 20 % above that of a part of the rows",
+        met=peaks.median <= 1.2 * part,
+    )

@@ -116,7 +116,8 @@ def _writer_of(form: str) -> Writer:
     Raises:
         ConfigurationError: It needs a library that is not installed.
     """
-    from sp500tui.storage.export.rows import csv_blocks, json_blocks
+    from sp500tui.storage.export.json_lines import json_blocks
+    from sp500tui.storage.export.rows import csv_blocks
 
     if form == "parquet":
         try:
