@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.simulator.process import DemoMarket
 from sp500tui.storage.schema.migrations import apply_schema
 from tests.benchmarks.__main__ import NAMES, benchmark, kept_figures, main
-from tests.benchmarks.cost import dashboard, memory, record, start_up, viewers
+from tests.benchmarks.cost import dashboard, memory, record, spans, start_up, viewers
 from tests.benchmarks.report import document
 from tests.benchmarks.report.figures import Figure, Spread
 from tests.benchmarks.report.tables import table
@@ -158,8 +158,10 @@ def test_moments_of_a_long_recording_are_shown(folder: Path) -> None:
     assert min(opening + jumps) > 0
 
 
-def test_every_name_has_a_benchmark() -> None:
+def test_every_name_has_a_benchmark_and_a_section() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "performance.md").read_text()
     assert all(callable(benchmark(name)) for name in NAMES)
+    assert [name for name in NAMES if f"<!-- {name} -->\n" not in page] == []
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,6 +207,26 @@ def test_end_to_end_counts_what_is_stored(empty_table: str, demo_market: DemoMar
     speed = end_to_end.full_speed(empty_table, listed_symbols()[:100], 0.5, demo_market)
     assert speed.rate > 1
     assert 1 < speed.cost < 1e6
+
+
+@pytest.mark.thorough
+def test_quotes_are_counted_with_and_without_spans(empty_table: str, demo_market: DemoMarket) -> None:
+    turns = spans.in_turns(empty_table, listed_symbols()[:100], 0.1, demo_market)
+    assert len(turns.recorded) == len(turns.unrecorded) >= 1
+    assert min(turns.recorded + turns.unrecorded) > 0
+    assert turns.spans > turns.quotes / 100 > 0
+
+
+def test_spans_are_a_share_of_the_time_of_a_quote_and_compared_turn_by_turn() -> None:
+    turns = spans.Turns([100.0, 50.0], [99.0, 49.5], spans=40, quotes=100)
+    one, share, both = spans.figures(Spread(0.5, 0.5, 3.0), turns)
+    assert one.met is True
+    assert share.ours.median == pytest.approx(0.3)
+    assert (share.met, both.met) == (True, True)
+    assert both.ratio is not None
+    assert both.ratio.median == pytest.approx(99.0)
+    slow = spans.figures(Spread(3.0, 3.0, 3.0), spans.Turns([100.0], [95.0], spans=40, quotes=100))
+    assert [figure.met for figure in slow] == [False, False, False]
 
 
 @pytest.mark.thorough
